@@ -1,0 +1,1 @@
+"""Signals, recording rules, alerts and routing: PromQL declared once, rendered many ways."""

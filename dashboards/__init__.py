@@ -1,0 +1,1 @@
+"""Grafana dashboards as code; `lib` is the only place that touches grafanalib."""

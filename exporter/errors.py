@@ -1,0 +1,59 @@
+"""The exception tree of the exporter.
+
+    MonitorError
+    |-- ConfigError      settings that cannot be used; carries every problem found, not just the first
+    |-- CatalogError     a family, label set or sample that the catalog does not allow: a defect in a source
+    `-- SourceError      a source could not be read; carries the reason that is counted
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class MonitorError(Exception):
+    """Base of every error that this project raises on purpose."""
+
+
+class ConfigError(MonitorError):
+    """Report settings that cannot be used.
+
+    Attributes:
+        problems: One line for each problem, each beginning with the dotted location of the setting.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class CatalogError(MonitorError):
+    """Report a family, label set or sample that the catalog does not allow."""
+
+
+class Reason(StrEnum):
+    """Why a source could not be read: the closed set behind `exporter_source_errors_total{reason}`."""
+
+    CONNECT = "connect"
+    AUTH = "auth"
+    TIMEOUT = "timeout"
+    SCHEMA = "schema"
+    QUERY = "query"
+    READ = "read"
+    INVALID_VALUE = "invalid_value"
+    INTERNAL = "internal"
+
+
+class SourceError(MonitorError):
+    """Report that a source could not be read.
+
+    Attributes:
+        reason: What is counted in `exporter_source_errors_total`.
+        hint: What the operator can do about it; empty when nothing better than the message is known.
+    """
+
+    def __init__(self, reason: Reason, message: str, *, hint: str = "") -> None:
+        self.reason = reason
+        self.hint = hint
+        super().__init__(message)
