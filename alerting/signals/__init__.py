@@ -1,0 +1,22 @@
+"""Signals: every panel and every alert is made from one of these, so that a colour and an alert cannot disagree.
+
+To add a signal, add one entry to the module of its topic. To add a topic, add a module with a tuple and list it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from alerting.signals.base import Signal
+from alerting.signals.exporter import EXPORTER_SIGNALS
+from alerting.signals.mlflow import MLFLOW_SIGNALS
+
+__all__ = ["BY_NAME", "SIGNALS", "Signal"]
+
+SIGNALS: tuple[Signal, ...] = (*EXPORTER_SIGNALS, *MLFLOW_SIGNALS)
+
+BY_NAME: Mapping[str, Signal] = MappingProxyType({signal.name: signal for signal in SIGNALS})
+
+if len(BY_NAME) != len(SIGNALS):
+    raise ValueError("two signals share a name: " + ", ".join(sorted(signal.name for signal in SIGNALS)))
