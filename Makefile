@@ -1,0 +1,60 @@
+# One entry for people, hooks and CI. `make help` lists the targets.
+# PYTHON is the interpreter that makes .venv (3.11 or newer); everything else runs inside .venv.
+PYTHON ?= python3
+VENV := .venv/bin/python
+COMPOSE := docker compose --file docker/compose.yaml
+UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test generate check bench deploy down test-stack requirements .venv
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: .venv ## Run the whole stack on demo data, without Docker or root (PORT_BASE=19000 picks the ports)
+	@echo ">> running the demo"
+	@exec $(VENV) -m tools.demo $(if $(PORT_BASE),--port-base $(PORT_BASE))
+
+test: .venv ## Run every test that needs no Docker engine (PYTEST_ARGS="-k name" narrows)
+	@echo ">> running the tests"
+	@$(VENV) -m pytest -m "not stack" $(PYTEST_ARGS)
+
+generate: .venv ## Write the dashboards, rules and configurations anew
+	@echo ">> running the generators"
+	@$(VENV) -m alerting generate
+	@$(VENV) -m dashboards generate
+
+check: .venv ## Lint, check types, and check that the generated files are up to date
+	@echo ">> running ruff"
+	@$(VENV) -m ruff check
+	@$(VENV) -m ruff format --check
+	@echo ">> running mypy"
+	@$(VENV) -m mypy
+	@echo ">> running the generators to compare with the committed files"
+	@$(VENV) -m tools.drift
+
+bench: .venv ## Measure scrape latency against a bare server that sends the same bytes
+	@echo ">> running the benchmark"
+	@$(VENV) -m tools.bench
+
+deploy: ## Build and start the stack in Docker (docker/compose.yaml)
+	@echo ">> running docker compose up"
+	@$(COMPOSE) up --detach --build --wait
+
+down: ## Stop the stack in Docker; the data stays
+	@echo ">> running docker compose down"
+	@$(COMPOSE) down
+
+test-stack: .venv ## Run the tests that need a Docker engine
+	@echo ">> running the stack tests"
+	@$(VENV) -m pytest -m stack $(PYTEST_ARGS)
+
+requirements: .venv ## Pin the requirements anew, keeping pins that still fit (UPGRADE=1 takes the newest)
+	@echo ">> running uv pip compile"
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements.in --output-file requirements.txt
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-dev.in --output-file requirements-dev.txt
+
+# Quick when nothing changed: the script compares a hash.
+.venv:
+	@$(PYTHON) -m tools.bootstrap

@@ -1,0 +1,107 @@
+"""Fetch and unpack Debian and Ubuntu packages without root and without touching the system.
+
+Standard library only: `tools.bootstrap` uses this before anything is installed. The package lists of the machine are
+used as they are; when they are missing or stale, lists of our own are fetched into the project's `.tools/`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+TOOLS_DIR = Path(__file__).resolve().parent.parent / ".tools"
+
+_UPDATE_TIMEOUT = 300
+_DOWNLOAD_TIMEOUT = 600
+
+
+class AptError(Exception):
+    """Report that packages could not be fetched or unpacked; the message is apt's own last words."""
+
+
+def available() -> bool:
+    """Tell whether this machine has the programs that fetch and unpack packages."""
+    return shutil.which("apt-get") is not None and shutil.which("dpkg") is not None
+
+
+def unpack(packages: Sequence[str], target: Path, *, tools_dir: Path = TOOLS_DIR) -> None:
+    """Download packages and unpack them into a folder that appears only when it is complete.
+
+    Args:
+        packages: Names of packages of the machine's distribution. Dependencies are not followed.
+        target: Folder to create; an existing one is replaced.
+        tools_dir: Where apt keeps its own lists and cache.
+
+    Raises:
+        AptError: apt is missing, knows no such package, or could not reach its mirror.
+    """
+    if not available():
+        raise AptError("this machine has no apt-get and dpkg")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
+        downloads = Path(scratch, "archives")
+        downloads.mkdir()
+        _download(packages, downloads, tools_dir)
+        tree = Path(scratch, "tree")
+        tree.mkdir()
+        for archive in sorted(downloads.glob("*.deb")):
+            _run(["dpkg", "-x", str(archive), str(tree)], timeout=_DOWNLOAD_TIMEOUT)
+        tree.chmod(0o755)
+        shutil.rmtree(target, ignore_errors=True)
+        tree.rename(target)
+
+
+def _download(packages: Sequence[str], into: Path, tools_dir: Path) -> None:
+    """Try with the machine's package lists first; they may be absent, or older than the mirror."""
+    cache = _private_cache(tools_dir)
+    command = ["apt-get", "download", "-qq", *cache, *packages]
+    try:
+        _run(command, cwd=into, timeout=_DOWNLOAD_TIMEOUT)
+    except AptError:
+        private = [*cache, *_private_lists(tools_dir)]
+        # One dead third-party source makes `update` fail although the distribution's own lists arrived, so only the
+        # download after it decides.
+        update_error = ""
+        try:
+            _run(["apt-get", "update", "-qq", *private], timeout=_UPDATE_TIMEOUT)
+        except AptError as error:
+            update_error = str(error)
+        try:
+            _run(["apt-get", "download", "-qq", *private, *packages], cwd=into, timeout=_DOWNLOAD_TIMEOUT)
+        except AptError as error:
+            raise AptError("\n".join(filter(None, [update_error, str(error)]))) from error
+
+
+def _private_cache(tools_dir: Path) -> list[str]:
+    cache = tools_dir / "apt" / "cache"
+    (cache / "archives" / "partial").mkdir(parents=True, exist_ok=True)
+    return [
+        "-o", f"Dir::Cache={cache}",
+        "-o", "Debug::NoLocking=true",
+        # As root, apt would otherwise drop to `_apt`, which often cannot write into the project.
+        "-o", "APT::Sandbox::User=root",
+    ]  # fmt: skip
+
+
+def _private_lists(tools_dir: Path) -> list[str]:
+    lists = tools_dir / "apt" / "lists"
+    (lists / "partial").mkdir(parents=True, exist_ok=True)
+    return [
+        "-o", f"Dir::State::Lists={lists}",
+        # Third-party hooks that run after an update expect root.
+        "-o", "APT::Update::Post-Invoke::=",
+        "-o", "APT::Update::Post-Invoke-Success::=",
+    ]  # fmt: skip
+
+
+def _run(command: Sequence[str], *, timeout: float, cwd: Path | None = None) -> None:
+    try:
+        done = subprocess.run(command, cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise AptError(f"{command[0]} {command[1]} gave no answer within {timeout:.0f} s") from error
+    if done.returncode != 0:
+        lines = (done.stderr or done.stdout).strip().splitlines()
+        raise AptError("\n".join(lines[-5:]) or f"{command[0]} ended with status {done.returncode}")
