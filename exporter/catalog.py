@@ -85,9 +85,7 @@ def _counter(name: str, help: str, unit: Unit, *labels: str, origin: str) -> Met
     return Metric(name, Kind.COUNTER, help, unit, labels, origin)
 
 
-def _histogram(
-    name: str, help: str, unit: Unit, *labels: str, origin: str, buckets: tuple[float, ...]
-) -> Metric:
+def _histogram(name: str, help: str, unit: Unit, *labels: str, origin: str, buckets: tuple[float, ...]) -> Metric:
     return Metric(name, Kind.HISTOGRAM, help, unit, labels, origin, buckets=buckets)
 
 

@@ -1,9 +1,9 @@
 """The exception tree of the exporter.
 
-    MonitorError
-    |-- ConfigError      settings that cannot be used; carries every problem found, not just the first
-    |-- CatalogError     a family, label set or sample that the catalog does not allow: a defect in a source
-    `-- SourceError      a source could not be read; carries the reason that is counted
+- `MonitorError`
+    - `ConfigError`: settings that cannot be used; carries every problem found, not just the first
+    - `CatalogError`: a family, label set or sample that the catalog does not allow: a defect in a source
+    - `SourceError`: a source could not be read; carries the reason that is counted
 """
 
 from __future__ import annotations

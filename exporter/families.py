@@ -1,0 +1,143 @@
+"""Strict builders for metric families.
+
+prometheus_client zips label names with label values and silently drops the rest, and it renders two families of one
+name as two blocks. Here an undeclared name, a wrong number of labels, a label value that is not text and a duplicate
+label set are errors, and a missing value is no sample.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from exporter.catalog import CATALOG, Kind, Metric
+from exporter.errors import CatalogError, Reason
+
+LabelValues = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """The state of one histogram series.
+
+    Attributes:
+        counts: Observations a bucket, not cumulative; one more than the metric has bounds (the last is +Inf).
+        total: Sum of all observations, in the metric's base unit.
+    """
+
+    counts: tuple[int, ...]
+    total: float
+
+
+class Family:
+    """The samples of one metric, in the order in which they were added."""
+
+    def __init__(self, metric: Metric, extra_labels: Sequence[str], max_series: int) -> None:
+        self.metric = metric
+        self.labels: LabelValues = (*metric.labels, *extra_labels)
+        self.samples: dict[LabelValues, float | Distribution] = {}
+        self.dropped = 0
+        self._series_each = len(metric.buckets) + 3 if metric.kind is Kind.HISTOGRAM else 1
+        self._max_samples = max_series // self._series_each
+
+    @property
+    def series(self) -> int:
+        """Return how many series Prometheus will see."""
+        return len(self.samples) * self._series_each
+
+    def add(self, value: float | None, *labels: str) -> None:
+        """Add a gauge's or counter's sample.
+
+        Args:
+            value: In the metric's base unit; None and NaN mean that there is no sample.
+            labels: One value for each label, in the declared order.
+
+        Raises:
+            CatalogError: The labels do not fit the declaration, or the label set was added before.
+        """
+        if value is None or math.isnan(value):
+            return
+        self._store(labels, float(value))
+
+    def add_distribution(self, counts: Sequence[int], total: float, *labels: str) -> None:
+        """Add a histogram's sample.
+
+        Args:
+            counts: Observations a bucket, not cumulative, +Inf last.
+            total: Sum of all observations, in the metric's base unit.
+            labels: One value for each label, in the declared order.
+
+        Raises:
+            CatalogError: The labels or the number of buckets do not fit the declaration.
+        """
+        if len(counts) != len(self.metric.buckets) + 1:
+            raise CatalogError(f"{self.metric.name}: {len(counts)} counts for {len(self.metric.buckets)} buckets")
+        self._store(labels, Distribution(tuple(counts), total))
+
+    def _store(self, labels: LabelValues, value: float | Distribution) -> None:
+        name = self.metric.name
+        if isinstance(value, Distribution) is not (self.metric.kind is Kind.HISTOGRAM):
+            raise CatalogError(f"{name}: declared as a {self.metric.kind}, given {value!r}")
+        if len(labels) != len(self.labels):
+            raise CatalogError(f"{name}: label values {labels!r} for labels {self.labels!r}")
+        for label in labels:
+            if not isinstance(label, str):
+                raise CatalogError(f"{name}: label values must be text, got {labels!r}")
+        if labels in self.samples:
+            raise CatalogError(f"{name}: duplicate labels {labels!r}")
+        if len(self.samples) >= self._max_samples:
+            self.dropped += self._series_each
+            return
+        self.samples[labels] = value
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A row that was left out; the rest of the refresh counts."""
+
+    reason: Reason
+    message: str
+
+
+class FamilySet:
+    """All families of one refresh of one source.
+
+    Args:
+        origin: Only metrics that the catalog gives this origin can be built.
+        max_series: Cap on the series of each family; what exceeds it is counted in `Family.dropped`.
+        extra_labels: Appended to the labels of every metric that is declared extensible.
+    """
+
+    def __init__(self, origin: str, *, max_series: int = 1_000_000, extra_labels: Sequence[str] = ()) -> None:
+        self._origin = origin
+        self._max_series = max_series
+        self._extra_labels = tuple(extra_labels)
+        self._families: dict[str, Family] = {}
+        self.problems: list[Problem] = []
+
+    def __getitem__(self, name: str) -> Family:
+        """Return the family of this name, made on first use.
+
+        Raises:
+            CatalogError: The catalog has no such metric of this origin.
+        """
+        if name not in self._families:
+            metric = CATALOG.get(name)
+            if metric is None or metric.origin != self._origin:
+                raise CatalogError(f"{name}: the catalog has no such metric of {self._origin}")
+            extra = self._extra_labels if metric.extensible else ()
+            self._families[name] = Family(metric, extra, self._max_series)
+        return self._families[name]
+
+    def __iter__(self) -> Iterator[Family]:
+        return iter(self._families.values())
+
+    @property
+    def series(self) -> int:
+        """Return how many series Prometheus will see."""
+        return sum(family.series for family in self)
+
+    def skip(self, reason: Reason, message: str) -> None:
+        """Note a row that had to be left out."""
+        self.problems.append(Problem(reason, message))

@@ -1,0 +1,52 @@
+"""Structured logs on standard error: one event a line, as logfmt or JSON."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from exporter.database import redact
+
+_NEEDS_QUOTES = re.compile(r'[\s="\\]')
+
+
+def setup(level: str, form: Literal["logfmt", "json"]) -> None:
+    """Send all logs to standard error in the given form."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(form))
+    logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+
+
+def event(logger: logging.Logger, level: int, message: str, **fields: object) -> None:
+    """Log an event with fields."""
+    logger.log(level, message, extra={"fields": fields})
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, form: Literal["logfmt", "json"]) -> None:
+        super().__init__()
+        self._form = form
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "msg": record.getMessage(),
+            **getattr(record, "fields", {}),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        # The last gate: whatever a library put into a message, a URI's password does not leave the process.
+        cleaned = {key: redact(value) if isinstance(value, str) else value for key, value in fields.items()}
+        if self._form == "json":
+            return json.dumps(cleaned, ensure_ascii=False, default=str)
+        return " ".join(f"{key}={_logfmt(value)}" for key, value in cleaned.items())
+
+
+def _logfmt(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or _NEEDS_QUOTES.search(text) else text

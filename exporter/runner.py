@@ -1,0 +1,254 @@
+"""Runs the sources: a thread, an interval, a timeout and a back-off each.
+
+Sources raise, the runner judges. It times each refresh, publishes its snapshot, counts and logs failures, breaks off
+what takes too long, and withdraws the series of a source that has failed for longer than its staleness limit, so that
+Prometheus marks them stale instead of drawing a flat lie. One broken source never touches another.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from exporter.errors import Reason, SourceError
+from exporter.families import FamilySet
+from exporter.logs import event
+from exporter.snapshot import Board, Snapshot
+from exporter.sources import SOURCES
+from exporter.sources.base import Source, SourceSettings
+from exporter.status import ReloadStatus, SelfMetrics, SourceStatus
+
+_log = logging.getLogger(__name__)
+
+# After an outage a source is back within this long even when it failed many times.
+MAX_BACKOFF = 60.0
+_SELF = "exporter"
+_WATCH_INTERVAL = 0.25
+_SELF_METRICS_INTERVAL = 5.0
+_CLOSE_TIMEOUT = 5.0
+
+
+def backoff(interval: float, failures: int) -> float:
+    """Return seconds to wait after so many failures in a row.
+
+    Doubles from the interval up to `MAX_BACKOFF` (or the interval, when that is longer), with up to a fifth of jitter
+    so that exporters that lost the same database do not come back at the same moment.
+    """
+    ceiling = max(interval, MAX_BACKOFF)
+    delay = min(ceiling, interval * 2.0 ** min(failures - 1, 32))
+    return delay * random.uniform(0.8, 1.0)  # noqa: S311  # jitter, not a secret
+
+
+@dataclass(frozen=True, slots=True)
+class _Attempt:
+    """A refresh under way."""
+
+    deadline: float
+    timed_out: bool = False
+
+
+class SourceRunner:
+    """Refreshes one source on a thread of its own."""
+
+    def __init__(self, source: Source, settings: SourceSettings, runner: Runner) -> None:
+        self.source = source
+        self.settings = settings
+        self.status = SourceStatus(name=source.name, interval=settings.interval)
+        self.attempted = threading.Event()
+        self._runner = runner
+        self._stopping = threading.Event()
+        self._wake = threading.Event()
+        self._attempt: _Attempt | None = None
+        self._failures = 0
+        self._failing_since: float | None = None
+        self._shown_problems: frozenset[str] = frozenset()
+        self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to refresh."""
+        self.source.start(self._wake.set)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End: breaks a running refresh off and waits a little for the thread."""
+        self._stopping.set()
+        self._wake.set()
+        self.source.abort()
+        self._thread.join(_CLOSE_TIMEOUT)
+        self.source.close()
+
+    def watch(self, now: float) -> None:
+        """Break off a refresh that is over its time, and withdraw series that are too old; called by the watcher."""
+        attempt = self._attempt
+        if attempt is not None and not attempt.timed_out and now > attempt.deadline:
+            self._attempt = replace(attempt, timed_out=True)
+            self._fail(SourceError(Reason.TIMEOUT, f"refresh took longer than {self.settings.timeout:g} s"))
+            self.source.abort()
+        since = self._failing_since
+        if self.status.series and since is not None and now - since > self.settings.staleness_limit:
+            self.status.series = 0
+            self._runner.board.publish(**{self.source.name: None})
+            event(_log, logging.WARNING, "series withdrawn", source=self.source.name, failing_s=round(now - since, 1))
+            self._runner.publish_self()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            started = time.monotonic()
+            succeeded = self._refresh(started)
+            self._failures = 0 if succeeded else self._failures + 1
+            if succeeded:
+                delay = self.settings.interval - (time.monotonic() - started)
+            else:
+                delay = backoff(self.settings.interval, self._failures)
+            self._wake.wait(max(0.0, delay))
+            self._wake.clear()
+
+    def _refresh(self, started: float) -> bool:
+        self._attempt = _Attempt(started + self.settings.timeout)
+        failure: SourceError | None = None
+        families: FamilySet | None = None
+        try:
+            families = self.source.collect()
+            snapshot = Snapshot.render(families)
+        except SourceError as error:
+            failure = error
+        except Exception as error:  # noqa: BLE001  # a defect in one source must not end its thread
+            _log.exception("defect in source", extra={"fields": {"source": self.source.name}})
+            failure = SourceError(Reason.INTERNAL, f"{type(error).__name__}: {error}", hint="this is a defect")
+        timed_out = self._attempt.timed_out
+        self._attempt = None
+        if self._stopping.is_set():
+            return True
+        self.status.observe_refresh(time.monotonic() - started)
+        # A refresh that was broken off has been judged by the watcher.
+        if timed_out:
+            return False
+        if failure is not None or families is None:
+            self._fail(failure or SourceError(Reason.INTERNAL, "no families"))
+            return False
+        self._succeed(families, snapshot)
+        return True
+
+    def _succeed(self, families: FamilySet, snapshot: Snapshot) -> None:
+        status = self.status
+        if status.up is not True:
+            event(_log, logging.INFO, "source up", source=status.name, series=snapshot.series)
+        self._failing_since = None
+        status.up = True
+        status.error = ""
+        status.last_success = time.time()
+        status.series = snapshot.series
+        for problem in families.problems:
+            status.errors[problem.reason] += 1
+        self._note_problems(families)
+        self._runner.publish_source(self, snapshot)
+
+    def _note_problems(self, families: FamilySet) -> None:
+        """Log what was left out, once for as long as it stays the same."""
+        problems = {problem.message for problem in families.problems}
+        for family in families:
+            if family.dropped:
+                self.status.dropped[family.metric.name] += family.dropped
+                problems.add(f"{family.metric.name} is over max_series ({self.settings.max_series})")
+        for message in sorted(problems - self._shown_problems):
+            event(_log, logging.WARNING, "left out", source=self.status.name, problem=message)
+        self._shown_problems = frozenset(problems)
+
+    def _fail(self, failure: SourceError) -> None:
+        status = self.status
+        text = f"{failure} ({failure.hint})" if failure.hint else str(failure)
+        # The same error each interval is one line in the log, not thousands.
+        if text != status.error:
+            event(_log, logging.ERROR, "source failed", source=status.name, reason=failure.reason, error=text)
+        if self._failing_since is None:
+            self._failing_since = time.monotonic()
+        status.up = False
+        status.error = text
+        status.errors[failure.reason] += 1
+        self.attempted.set()
+        self._runner.publish_self()
+
+
+class Runner:
+    """All sources, and the board their snapshots are published on."""
+
+    def __init__(self, settings: Mapping[str, SourceSettings]) -> None:
+        self.board = Board()
+        self.reload = ReloadStatus(last_success=time.time())
+        self._lock = threading.RLock()
+        self._self_metrics = SelfMetrics()
+        self._stopping = threading.Event()
+        self._runners: dict[str, SourceRunner] = {}
+        self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
+        self._create(settings)
+
+    @property
+    def statuses(self) -> list[SourceStatus]:
+        """Return the state of each source, by name."""
+        return [runner.status for _name, runner in sorted(self._runners.items())]
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether each source has been tried once."""
+        return all(runner.attempted.is_set() for runner in self._runners.values())
+
+    def start(self) -> None:
+        """Begin to refresh all sources."""
+        self.publish_self()
+        for runner in self._runners.values():
+            runner.start()
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """End all threads."""
+        self._stopping.set()
+        self._watcher.join(_CLOSE_TIMEOUT)
+        for runner in self._runners.values():
+            runner.stop()
+
+    def reconfigure(self, settings: Mapping[str, SourceSettings]) -> None:
+        """Replace the sources whose settings changed; the others go on undisturbed."""
+        changed = [name for name, runner in self._runners.items() if settings.get(name) != runner.settings]
+        for name in changed:
+            self._runners.pop(name).stop()
+        if changed:
+            self.board.publish(**dict.fromkeys(changed))
+        for runner in self._create({name: value for name, value in settings.items() if name not in self._runners}):
+            runner.start()
+        self.publish_self()
+
+    def publish_source(self, runner: SourceRunner, snapshot: Snapshot) -> None:
+        """Publish a source's snapshot and the metrics about it in one step."""
+        with self._lock:
+            # A refresh that ends after its source was replaced has nothing to say.
+            if self._runners.get(runner.source.name) is not runner:
+                return
+            own = self._self_metrics.render(self.statuses, self.reload)
+            self.board.publish(**{runner.source.name: snapshot, _SELF: own})
+        runner.attempted.set()
+
+    def publish_self(self) -> None:
+        """Publish the exporter's own metrics."""
+        with self._lock:
+            self.board.publish(**{_SELF: self._self_metrics.render(self.statuses, self.reload)})
+
+    def _create(self, settings: Mapping[str, SourceSettings]) -> list[SourceRunner]:
+        kinds = {source.name: source for source in SOURCES}
+        created = [SourceRunner(kinds[name](section), section, self) for name, section in settings.items()]
+        with self._lock:
+            self._runners.update({runner.source.name: runner for runner in created})
+        return created
+
+    def _watch(self) -> None:
+        published = time.monotonic()
+        while not self._stopping.wait(_WATCH_INTERVAL):
+            now = time.monotonic()
+            for runner in tuple(self._runners.values()):
+                runner.watch(now)
+            if now - published > _SELF_METRICS_INTERVAL:
+                published = now
+                self.publish_self()

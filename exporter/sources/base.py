@@ -1,0 +1,77 @@
+"""What a source is.
+
+A source reads one system and returns metric families. It raises `SourceError`; it never logs, retries or sleeps: the
+runner does that, the same way for all. Each refresh builds fresh families, so that what is gone from the system is
+gone from the output.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from exporter.families import FamilySet
+from exporter.values import Duration, Model
+
+
+class SourceSettings(Model):
+    """Settings that every source has.
+
+    Attributes:
+        interval: Time between two refreshes.
+        timeout: After this long a refresh is broken off and counted as failed.
+        staleness: A source that has failed for this long has its series withdrawn; default five intervals.
+        max_series: Cap on the series of each family.
+    """
+
+    interval: Duration = 15.0
+    timeout: Duration = 10.0
+    staleness: Duration | None = None
+    max_series: Annotated[int, Field(ge=1)] = 10_000
+
+    @property
+    def staleness_limit(self) -> float:
+        """Return the staleness limit in seconds."""
+        return 5 * self.interval if self.staleness is None else self.staleness
+
+
+class Source(ABC):
+    """One system that is read.
+
+    `collect` runs on a thread of its own; `abort` may be called from another thread at any time.
+    """
+
+    name: ClassVar[str]
+    Settings: ClassVar[type[SourceSettings]]
+
+    @abstractmethod
+    def __init__(self, settings: Any) -> None:
+        """Prepare; must not touch the system."""
+
+    @abstractmethod
+    def collect(self) -> FamilySet:
+        """Read the system once.
+
+        Raises:
+            SourceError: It could not be read; nothing of this refresh is used.
+        """
+
+    @abstractmethod
+    def check(self) -> str:
+        """Try the system and describe in a few words what was found.
+
+        Raises:
+            SourceError: It could not be read.
+        """
+
+    def start(self, wake: Callable[[], None]) -> None:  # noqa: B027  # most sources have nothing to listen to
+        """Begin to listen for changes; `wake` asks the runner for a refresh before the interval is over."""
+
+    def abort(self) -> None:  # noqa: B027  # a source that cannot block has nothing to break off
+        """Break off a `collect` that takes too long."""
+
+    def close(self) -> None:  # noqa: B027  # a source that holds nothing open has nothing to close
+        """Give back connections and files."""

@@ -1,0 +1,208 @@
+"""The queries of the `mlflow` source, fitted to the store at hand.
+
+MLflow's stores differ by version (no aliases before 2.3, workspaces since 3.x), so what exists is looked up and the
+SQL is put together once a connection. Three habits keep the queries fast on 100,000 runs:
+
+* one pass over `runs` answers counts, last and oldest times together;
+* "the latest run a group" is a maximum over `end_time || run_uuid` packed into one text, not a sort;
+* metrics are fetched in a second step by run id, through MLflow's own index on `latest_metrics(run_uuid)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from exporter.catalog import CATALOG
+from exporter.database import Dialect
+from exporter.errors import Reason, SourceError
+
+_REQUIRED = {
+    "experiments": ("experiment_id", "name", "lifecycle_stage"),
+    "runs": ("run_uuid", "experiment_id", "status", "lifecycle_stage", "start_time", "end_time"),
+    "latest_metrics": ("run_uuid", "key", "value", "is_nan"),
+    "params": ("run_uuid", "key", "value"),
+    "tags": ("run_uuid", "key", "value"),
+    "model_versions": ("name", "version", "run_id", "current_stage", "creation_time"),
+}
+_OPTIONAL = ("registered_model_aliases", "metrics", "alembic_version")
+TABLES = (*_REQUIRED, *_OPTIONAL)
+COUNTED_TABLES = ("experiments", "latest_metrics", "metrics", "model_versions", "params", "runs", "tags")
+
+# MLflow stores +-Inf as the largest double; two of them in one sum() overflow and fail the whole query.
+STORED_INFINITY = 1.7976931348623157e308
+# Added to a time in ms, so that all packed keys have the same number of digits and compare as text.
+PACKED_TIME_BASE = 10**17
+PACKED_TIME_DIGITS = 18
+
+
+@dataclass(frozen=True, slots=True)
+class Queries:
+    """The SQL for one store; see the properties of the result rows in each comment of `build`."""
+
+    experiments: str
+    runs: str
+    durations: str
+    latest_runs: str
+    run_metrics: str
+    best: str
+    versions: str
+    rows: str
+    bad_values: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSource:
+    """Where a label's value comes from: a param or a tag of the run."""
+
+    table: str
+    key: str
+
+    @classmethod
+    def parse(cls, text: str) -> LabelSource:
+        """Read `param:KEY` or `tag:KEY`.
+
+        Raises:
+            ValueError: The text has another form.
+        """
+        kind, _, key = text.partition(":")
+        if kind not in ("param", "tag") or not key:
+            raise ValueError(f"{text!r} is not of the form param:KEY or tag:KEY")
+        return cls(f"{kind}s", key)
+
+
+def require_schema(columns: Mapping[str, frozenset[str]]) -> None:
+    """Check that the tables are those of an MLflow store.
+
+    Raises:
+        SourceError: A table or column is missing; the message names it.
+    """
+    missing_tables = [table for table in _REQUIRED if table not in columns]
+    if len(missing_tables) == len(_REQUIRED):
+        raise SourceError(
+            Reason.SCHEMA,
+            "no MLflow tables found",
+            hint="check the database name and search_path; a new store gets its tables when MLflow first uses it",
+        )
+    missing = [f"table {table}" for table in missing_tables]
+    for table, names in _REQUIRED.items():
+        missing += [f"column {table}.{name}" for name in names if name not in columns.get(table, names)]
+    if missing:
+        raise SourceError(
+            Reason.SCHEMA,
+            f"MLflow store lacks {', '.join(missing)}",
+            hint="upgrade it with `mlflow db upgrade URI`; supported are stores of MLflow 2.x and 3.x",
+        )
+
+
+def build(dialect: Dialect, columns: Mapping[str, frozenset[str]], labels: Sequence[Sequence[LabelSource]]) -> Queries:
+    """Put the queries together for a store.
+
+    Args:
+        dialect: Kind of database.
+        columns: Columns of the tables that exist.
+        labels: For each label the places to look at, first found counts.
+    """
+    workspaces = "workspace" in columns["experiments"]
+    postgresql = dialect == "postgresql"
+    bytewise = ' collate "C"' if postgresql else ""
+    # SQLite keeps text in a FLOAT column when it is given text.
+    is_number = "true" if postgresql else "typeof(m.value) <> 'text'"
+    return Queries(
+        # experiment_id, name, lifecycle_stage, workspace
+        experiments=f"""
+            select experiment_id, name, lifecycle_stage, {"workspace" if workspaces else "'default'"}
+            from experiments""",
+        # experiment_id, status, runs, latest end or start (ms), earliest start (ms); active runs only
+        runs="""
+            select experiment_id, status, count(*), max(coalesce(end_time, start_time)), min(start_time)
+            from runs where lifecycle_stage = 'active' group by experiment_id, status""",
+        # experiment_id, bucket, runs, sum of durations (ms); deleted runs too
+        durations=f"""
+            select experiment_id, {_bucket_case("end_time - start_time")} as bucket, count(*),
+                   sum(end_time - start_time)
+            from runs where status = 'FINISHED' and end_time >= start_time group by experiment_id, bucket""",
+        latest_runs=_latest_runs(labels, bytewise),
+        # run_uuid, key, value, is_nan
+        run_metrics=f"""
+            select m.run_uuid, m.key, m.value, m.is_nan from latest_metrics m
+            where m.run_uuid = any(%(runs)s) and {is_number} order by m.key""",
+        # experiment_id, key, highest, lowest; finite values only
+        best=f"""
+            select r.experiment_id, m.key, max(m.value), min(m.value)
+            from latest_metrics m join runs r on r.run_uuid = m.run_uuid
+            where r.status = 'FINISHED' and r.lifecycle_stage = 'active' and not m.is_nan and {is_number}
+              and m.value < {STORED_INFINITY!r} and m.value > -{STORED_INFINITY!r}
+            group by r.experiment_id, m.key order by m.key""",
+        versions=_versions(columns, workspaces),
+        rows=_rows(columns, postgresql),
+        # run_uuid, key
+        bad_values=None
+        if postgresql
+        else """
+            select run_uuid, key from latest_metrics where typeof(value) = 'text' order by key, run_uuid""",
+    )
+
+
+def _bucket_case(milliseconds: str) -> str:
+    bounds = CATALOG["mlflow_run_duration_seconds"].buckets
+    cases = " ".join(f"when {milliseconds} <= {int(bound * 1000)} then {index}" for index, bound in enumerate(bounds))
+    return f"case {cases} else {len(bounds)} end"
+
+
+def _latest_runs(labels: Sequence[Sequence[LabelSource]], bytewise: str) -> str:
+    """Return SQL for rows of experiment_id, one value for each label, packed end time and run id."""
+    joins: list[str] = []
+    values: list[str] = []
+    for sources in labels:
+        aliases = []
+        for source in sources:
+            alias = f"l{len(joins)}"
+            joins.append(
+                f"left join {source.table} {alias} on {alias}.run_uuid = r.run_uuid and {alias}.key = %({alias})s"
+            )
+            aliases.append(f"{alias}.value")
+        values.append(f"coalesce({', '.join([*aliases, repr('')])})")
+    packed = f"(({PACKED_TIME_BASE} + coalesce(r.end_time, 0)) || r.run_uuid){bytewise}"
+    groups = ", ".join(str(index + 1) for index in range(len(values) + 1))
+    return f"""
+        select {", ".join(["r.experiment_id", *values])}, max({packed})
+        from runs r {" ".join(joins)}
+        where r.status = 'FINISHED' and r.lifecycle_stage = 'active'
+        group by {groups}"""
+
+
+def label_parameters(labels: Sequence[Sequence[LabelSource]]) -> dict[str, str]:
+    """Return the parameters of `Queries.latest_runs`."""
+    keys = [source.key for sources in labels for source in sources]
+    return {f"l{index}": key for index, key in enumerate(keys)}
+
+
+def _versions(columns: Mapping[str, frozenset[str]], workspaces: bool) -> str:
+    """Return SQL for rows of workspace, model, version, alias, run id, status and stage of the run, newest first."""
+    has_aliases = "registered_model_aliases" in columns
+    same_workspace = "and a.workspace = v.workspace" if workspaces else ""
+    join = (
+        f"left join registered_model_aliases a on a.name = v.name and a.version = v.version {same_workspace}"
+        if has_aliases
+        else ""
+    )
+    return f"""
+        select {"v.workspace" if workspaces else "'default'"}, v.name, v.version,
+               {"coalesce(a.alias, '')" if has_aliases else "''"}, v.run_id, r.status, r.lifecycle_stage
+        from model_versions v {join} left join runs r on r.run_uuid = v.run_id
+        where coalesce(v.current_stage, '') <> 'Deleted_Internal'
+        order by v.creation_time desc, v.name, v.version desc, 4"""
+
+
+def _rows(columns: Mapping[str, frozenset[str]], postgresql: bool) -> str:
+    """Return SQL for rows of table, estimated rows."""
+    tables = [table for table in COUNTED_TABLES if table in columns]
+    if postgresql:
+        names = ", ".join(f"'{table}'" for table in tables)
+        # -1: never vacuumed or analysed, so nothing is known.
+        return f"""
+            select relname, reltuples from pg_catalog.pg_class
+            where relname in ({names}) and relkind in ('r', 'p') and pg_catalog.pg_table_is_visible(oid)
+              and reltuples >= 0 order by relname"""
+    return " union all ".join(f"select '{table}', coalesce(max(rowid), 0) from {table}" for table in tables)
