@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, create_model
 
 from exporter.errors import ConfigError
+from exporter.settings_file import describe, describe_read_error, read_yaml
 from exporter.sources import SOURCES
 from exporter.sources.base import SourceSettings
 from exporter.values import Model, merge
@@ -94,7 +94,7 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         ConfigError: The file cannot be read, or a setting is unknown or wrong; every problem is listed.
     """
     problems: list[str] = []
-    from_file = _read_yaml(path) if path is not None else {}
+    from_file = read_yaml(path) if path is not None else {}
     from_environment = _read_environment(os.environ if environ is None else environ, problems)
     try:
         settings = Settings.model_validate(merge(from_file, from_environment))
@@ -106,50 +106,6 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         names = ", ".join(source.name for source in SOURCES)
         raise ConfigError([f"sources: nothing to read: give at least one of {names} a section"])
     return settings
-
-
-def describe(error: ValidationError) -> list[str]:
-    """Return one line for each problem, beginning with its dotted location."""
-    lines = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        location = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-        message = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
-        lines.append(f"{location}: {message.removeprefix('Value error, ')}")
-    return lines
-
-
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuse a key that is given twice: the first one would be lost without a word."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _value in node.value:
-            key = key_node.value
-            if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read: {_reason(error)}"]) from None
-    try:
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # derives from SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        # Only the problem, never the excerpt: the line may hold a password.
-        raise ConfigError([f"{path}{where}: not valid YAML: {error.problem}"]) from None
-    except yaml.YAMLError:
-        raise ConfigError([f"{path}: not valid YAML"]) from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError([f"{path}: must hold settings like `sources:`, not a {type(content).__name__}"])
-    return content
 
 
 def _read_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
@@ -169,7 +125,7 @@ def _read_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
             try:
                 content = Path(value).read_text(encoding="utf-8").strip()
             except (OSError, UnicodeDecodeError) as error:
-                problems.append(f"{name}: {value} cannot be read: {_reason(error)}")
+                problems.append(f"{name}: {value} cannot be read: {describe_read_error(error)}")
                 continue
         keys = path.lower().split("__")
         if keys[0] not in Settings.model_fields:
@@ -180,7 +136,3 @@ def _read_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
             nested = {key: nested}
         settings = merge(settings, nested)
     return settings
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8 text"

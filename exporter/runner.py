@@ -178,7 +178,7 @@ class Runner:
 
     def __init__(self, settings: Mapping[str, SourceSettings]) -> None:
         self.board = Board()
-        self.reload = ReloadStatus(last_success=time.time())
+        self._reload = ReloadStatus(last_success=time.time())
         self._lock = threading.RLock()
         self._self_metrics = SelfMetrics()
         self._stopping = threading.Event()
@@ -219,6 +219,12 @@ class Runner:
             self.board.publish(**dict.fromkeys(changed))
         for runner in self._create({name: value for name, value in settings.items() if name not in self._runners}):
             runner.start()
+
+    def note_reload(self, *, successful: bool) -> None:
+        """Expose whether the settings file was usable."""
+        self._reload.successful = successful
+        if successful:
+            self._reload.last_success = time.time()
         self.publish_self()
 
     def publish_source(self, runner: SourceRunner, snapshot: Snapshot) -> None:
@@ -227,14 +233,14 @@ class Runner:
             # A refresh that ends after its source was replaced has nothing to say.
             if self._runners.get(runner.source.name) is not runner:
                 return
-            own = self._self_metrics.render(self.statuses, self.reload)
+            own = self._self_metrics.render(self.statuses, self._reload)
             self.board.publish(**{runner.source.name: snapshot, _SELF: own})
         runner.attempted.set()
 
     def publish_self(self) -> None:
         """Publish the exporter's own metrics."""
         with self._lock:
-            self.board.publish(**{_SELF: self._self_metrics.render(self.statuses, self.reload)})
+            self.board.publish(**{_SELF: self._self_metrics.render(self.statuses, self._reload)})
 
     def _create(self, settings: Mapping[str, SourceSettings]) -> list[SourceRunner]:
         kinds = {source.name: source for source in SOURCES}

@@ -1,0 +1,93 @@
+"""The running exporter: runner and server together, ended by SIGTERM, its settings read again on SIGHUP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from pathlib import Path
+
+from exporter import __version__, logs
+from exporter.config import Settings, load
+from exporter.errors import ConfigError
+from exporter.logs import event
+from exporter.runner import Runner
+from exporter.server import Server
+
+_log = logging.getLogger(__name__)
+
+# A source may wait for its network during its timeout; `once` shall say so instead of waiting longer.
+_GRACE = 5.0
+
+
+def serve(path: Path | None, settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        ConfigError: The address cannot be bound, or `web.config_file` cannot be used.
+    """
+    asyncio.run(_Application(path, settings).run())
+
+
+def read_once(settings: Settings) -> tuple[bytes, bool]:
+    """Refresh each source once; return the metrics as text and whether all sources could be read."""
+    sections = settings.enabled_sources()
+    runner = Runner(sections)
+    runner.start()
+    deadline = time.monotonic() + max(section.timeout for section in sections.values()) + _GRACE
+    while not runner.ready and time.monotonic() < deadline:
+        time.sleep(0.01)
+    text = runner.board.bodies.text.plain
+    succeeded = all(status.up for status in runner.statuses)
+    runner.stop()
+    return text, succeeded
+
+
+class _Application:
+    def __init__(self, path: Path | None, settings: Settings) -> None:
+        self._path = path
+        self._settings = settings
+        self._runner = Runner(settings.enabled_sources())
+        self._server = Server(self._runner, settings.web)
+        self._reloading = asyncio.Lock()
+        # Kept, because the event loop only holds a weak reference to a task.
+        self._reload_task: asyncio.Task[None] | None = None
+
+    async def run(self) -> None:
+        stopping = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stopping.set)
+        loop.add_signal_handler(signal.SIGHUP, self._start_reload)
+        await self._server.start()
+        self._runner.start()
+        event(_log, logging.INFO, "listening", url=self._server.url, version=__version__)
+        await stopping.wait()
+        event(_log, logging.INFO, "stopping")
+        await self._server.stop()
+        await asyncio.to_thread(self._runner.stop)
+
+    def _start_reload(self) -> None:
+        self._reload_task = asyncio.create_task(self._reload())
+
+    async def _reload(self) -> None:
+        async with self._reloading:
+            # In a thread: it waits for sources that are replaced.
+            await asyncio.to_thread(self._take_settings)
+
+    def _take_settings(self) -> None:
+        try:
+            settings = load(self._path)
+        except ConfigError as error:
+            self._runner.note_reload(successful=False)
+            for problem in error.problems:
+                event(_log, logging.ERROR, "settings not usable, the old ones stay", problem=problem)
+            return
+        if settings.web != self._settings.web:
+            event(_log, logging.WARNING, "settings below `web` changed; they take a restart")
+        logs.setup(settings.log.level, settings.log.format)
+        self._runner.reconfigure(settings.enabled_sources())
+        self._runner.note_reload(successful=True)
+        self._settings = settings
+        event(_log, logging.INFO, "settings taken", file=self._path or "environment")

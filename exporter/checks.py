@@ -1,0 +1,82 @@
+"""What `check` tries: each source and each neighbour, one after the other, none of them changed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.config import Settings
+from exporter.database import redact
+from exporter.errors import ConfigError, SourceError
+from exporter.sources import SOURCES
+from exporter.sources.base import Source
+from exporter.web_config import WebConfig
+
+_TIMEOUT = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What was found out about one subject."""
+
+    subject: str
+    ok: bool
+    message: str
+
+
+def run(settings: Settings) -> Iterator[Result]:
+    """Try everything that is configured; one result each, in the order of the settings."""
+    if settings.web.config_file is not None:
+        yield _check_web_config(settings)
+    kinds = {source.name: source for source in SOURCES}
+    for name, section in settings.enabled_sources().items():
+        yield _check_source(kinds[name](section), section.timeout)
+    if settings.prometheus is not None:
+        yield _check_neighbour("prometheus", settings.prometheus.url, "/api/v1/status/buildinfo", ("data", "version"))
+    if settings.alertmanager is not None:
+        yield _check_neighbour("alertmanager", settings.alertmanager.url, "/api/v2/status", ("versionInfo", "version"))
+
+
+def _check_web_config(settings: Settings) -> Result:
+    try:
+        config = WebConfig(settings.web.config_file)
+    except ConfigError as error:
+        return Result("web", False, "; ".join(error.problems))
+    return Result("web", True, f"{settings.web.config_file}: {'TLS' if config.tls else 'no TLS'}")
+
+
+def _check_source(source: Source, timeout: float) -> Result:
+    timer = threading.Timer(timeout, source.abort)
+    timer.start()
+    try:
+        return Result(source.name, True, source.check())
+    except SourceError as error:
+        return Result(source.name, False, f"{error}{f' - {error.hint}' if error.hint else ''}")
+    finally:
+        timer.cancel()
+        source.close()
+
+
+def _check_neighbour(name: str, url: str, path: str, version_at: tuple[str, ...]) -> Result:
+    try:
+        # The scheme is http or https: the settings take no other.
+        with urllib.request.urlopen(url.rstrip("/") + path, timeout=_TIMEOUT) as response:  # noqa: S310
+            answer: Any = json.load(response)
+        for key in version_at:
+            answer = answer[key]
+    except urllib.error.HTTPError as error:
+        with contextlib.closing(error):
+            return Result(name, False, f"{redact(url)} answered {error.code} {error.reason} - is this its base URL?")
+    except OSError as error:
+        cause = getattr(error, "reason", error)
+        reason = getattr(cause, "strerror", None) or cause
+        return Result(name, False, f"{redact(url)}: {reason} - is it running, and is {name}.url right?")
+    except (ValueError, KeyError, TypeError):
+        return Result(name, False, f"{redact(url)} answered, but not like {name} - is {name}.url right?")
+    return Result(name, True, f"{redact(url)}, version {answer}")

@@ -1,0 +1,200 @@
+"""The HTTP server: hands out bytes from memory.
+
+A scrape never waits for a source and never renders; everything it needs was made by the runner's threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from exporter.config import WebSettings
+from exporter.errors import ConfigError
+from exporter.landing import landing_page
+from exporter.logs import event
+from exporter.runner import Runner
+from exporter.snapshot import Body
+from exporter.web_config import WebConfig
+
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+
+_log = logging.getLogger(__name__)
+
+# Orchestrators probe without credentials, and these two answers tell nothing.
+_OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
+_RUNBOOK = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+_WEB_CONFIG_INTERVAL = 2.0
+# Prometheus's own default scrape timeout: a scrape that is under way at the end may take that long.
+_SHUTDOWN_TIMEOUT = 10.0
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Server:
+    """Serves the runner's board.
+
+    Args:
+        runner: Whose board and source states are shown.
+        settings: Address, port, TLS and runbooks.
+
+    Raises:
+        ConfigError: `web.config_file` cannot be used.
+    """
+
+    def __init__(self, runner: Runner, settings: WebSettings) -> None:
+        self._runner = runner
+        self._settings = settings
+        self._web_config = WebConfig(settings.config_file)
+        self._app_runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
+        self._watcher: asyncio.Task[None] | None = None
+        self._port = settings.port
+
+    @property
+    def url(self) -> str:
+        """Return the address that the server listens on."""
+        scheme = "https" if self._web_config.tls else "http"
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        return f"{scheme}://{host}:{self._port}"
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            ConfigError: The address cannot be bound.
+        """
+        await self._app_runner.setup()
+        host, port = self._settings.host, self._settings.port
+        site = web.TCPSite(self._app_runner, host, port, ssl_context=self._web_config.tls, backlog=1024)
+        try:
+            await site.start()
+        except OSError as error:
+            await self._app_runner.cleanup()
+            raise ConfigError([f"web.host, web.port: cannot listen on {host}:{port}: {error.strerror}"]) from None
+        self._port = self._app_runner.addresses[0][1]
+        self._watcher = asyncio.create_task(self._watch_web_config())
+
+    async def stop(self) -> None:
+        """Stop listening and let requests that are under way end."""
+        if self._watcher is not None:
+            self._watcher.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watcher
+        await self._app_runner.cleanup()
+
+    def _application(self) -> web.Application:
+        application = web.Application(middlewares=[self._guard])
+        application.router.add_get("/", self._landing)
+        application.router.add_get("/metrics", self._metrics)
+        application.router.add_get("/-/healthy", self._healthy)
+        application.router.add_get("/-/ready", self._ready)
+        if self._settings.runbooks_dir is not None:
+            application.router.add_get("/runbooks/{name}", self._runbook)
+        return application
+
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
+        if request.path not in _OPEN_PATHS and not await self._web_config.allows(request.headers.get("Authorization")):
+            headers = {"WWW-Authenticate": 'Basic realm="exporter", charset="UTF-8"'}
+            return web.Response(status=401, text="Unauthorized\n", headers=headers)
+        response = await handler(request)
+        response.headers.update(self._web_config.headers)
+        return response
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        bodies = self._runner.board.bodies
+        openmetrics = _prefers_openmetrics(request.headers.getall("Accept", []))
+        body = bodies.openmetrics if openmetrics else bodies.text
+        return _answer(body, OPENMETRICS if openmetrics else TEXT, request)
+
+    async def _landing(self, _request: web.Request) -> web.Response:
+        headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+        return web.Response(text=landing_page(self._runner.statuses), content_type="text/html", headers=headers)
+
+    async def _healthy(self, _request: web.Request) -> web.Response:
+        return web.Response(text="Healthy.\n")
+
+    async def _ready(self, _request: web.Request) -> web.Response:
+        if self._runner.ready:
+            return web.Response(text="Ready.\n")
+        return web.Response(status=503, text="Not ready: a source has not been tried yet.\n")
+
+    async def _runbook(self, request: web.Request) -> web.Response:
+        name = request.match_info["name"]
+        folder = self._settings.runbooks_dir
+        # The pattern keeps the path inside the folder.
+        if folder is None or not _RUNBOOK.fullmatch(name):
+            raise web.HTTPNotFound
+        text = await asyncio.to_thread(_read_runbook, folder / f"{name}.md")
+        if text is None:
+            raise web.HTTPNotFound(text=f"There is no runbook {name}.\n")
+        return web.Response(text=text, content_type="text/plain", charset="utf-8")
+
+    async def _watch_web_config(self) -> None:
+        shown = ""
+        while True:
+            await asyncio.sleep(_WEB_CONFIG_INTERVAL)
+            try:
+                changed = await asyncio.to_thread(self._web_config.reload_if_changed)
+            except ConfigError as error:
+                if str(error) != shown:
+                    event(_log, logging.ERROR, "web.config_file not usable, the old one stays", error=str(error))
+                shown = str(error)
+                continue
+            shown = ""
+            if changed:
+                event(_log, logging.INFO, "web.config_file read again")
+
+
+def _answer(body: Body, content_type: str, request: web.Request) -> web.Response:
+    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
+    if _accepts_gzip(request.headers.getall("Accept-Encoding", [])):
+        return web.Response(body=body.gzip, headers={**headers, "Content-Encoding": "gzip"})
+    return web.Response(body=body.plain, headers=headers)
+
+
+def _prefers_openmetrics(accept: list[str]) -> bool:
+    """Tell whether a client wants OpenMetrics more than, or as much as, the text format."""
+    openmetrics = text = 0.0
+    for name, quality in _weights(accept):
+        if name == "application/openmetrics-text":
+            openmetrics = max(openmetrics, quality)
+        elif name == "text/plain":
+            text = max(text, quality)
+    return openmetrics > 0 and openmetrics >= text
+
+
+def _accepts_gzip(accept_encoding: list[str]) -> bool:
+    weights = dict(_weights(accept_encoding))
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
+def _weights(headers: list[str]) -> list[tuple[str, float]]:
+    """Return each choice of an `Accept` or `Accept-Encoding` header with its quality."""
+    weights = []
+    for part in ",".join(headers).split(","):
+        name, *parameters = (piece.strip() for piece in part.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            key, _, value = parameter.partition("=")
+            if key.strip().lower() == "q":
+                try:
+                    quality = float(value)
+                except ValueError:
+                    quality = 0.0
+        if name:
+            weights.append((name.lower(), quality))
+    return weights
+
+
+def _read_runbook(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except OSError:
+        return None
