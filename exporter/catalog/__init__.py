@@ -1,0 +1,25 @@
+"""Every metric that this project exposes, declared once.
+
+The family builder refuses what is not declared here, and the contract tests refuse a panel, recording rule or
+alert that names a metric or label that is not declared here. To add a metric, add one entry to the tuple of its
+domain; the README's table and the tests follow. To add a domain, add a module with a tuple and list it here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from exporter.catalog.base import Kind, Metric, Unit
+from exporter.catalog.exporter import EXPORTER_METRICS, REFRESH_BUCKETS
+from exporter.catalog.mlflow import MLFLOW_METRICS, RUN_BUCKETS
+from exporter.catalog.variants import KILL_BUCKETS, VARIANT_METRICS
+
+__all__ = ["CATALOG", "KILL_BUCKETS", "METRICS", "REFRESH_BUCKETS", "RUN_BUCKETS", "Kind", "Metric", "Unit"]
+
+METRICS: tuple[Metric, ...] = (*EXPORTER_METRICS, *MLFLOW_METRICS, *VARIANT_METRICS)
+
+CATALOG: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in METRICS})
+
+if len(CATALOG) != len(METRICS):
+    raise ValueError("two metrics share a name: " + ", ".join(sorted(metric.name for metric in METRICS)))
