@@ -256,6 +256,7 @@ class SqliteSession(Session):
         self._timeout = timeout
         self._deadline = float("inf")
         self._connection: sqlite3.Connection | None = None
+        self._inode = 0
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -271,8 +272,8 @@ class SqliteSession(Session):
     def _open(self) -> sqlite3.Connection:
         # SQLite's own "unable to open database file" does not say why.
         try:
-            with self._path.open("rb"):
-                pass
+            with self._path.open("rb") as file:
+                self._inode = os.fstat(file.fileno()).st_ino
         except OSError as error:
             hint = "check the path of the URI and the rights of the user that runs the exporter"
             raise SourceError(Reason.READ, f"{self._path}: {error.strerror}", hint=hint) from None
@@ -295,6 +296,7 @@ class SqliteSession(Session):
     def transaction(self) -> Iterator[None]:
         """Read from one state of the file; any error closes the connection."""
         self._deadline = time.monotonic() + self._timeout
+        self._close_if_replaced()
         try:
             self.connection.execute("begin")
             yield
@@ -335,6 +337,15 @@ class SqliteSession(Session):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _close_if_replaced(self) -> None:
+        """Close the connection to a file that was removed or replaced: it would show the old content for ever."""
+        try:
+            replaced = self._path.stat().st_ino != self._inode
+        except OSError:
+            replaced = True
+        if replaced:
+            self.close()
 
     def _error(self, error: sqlite3.Error) -> SourceError:
         text = f"{self._path}: {error}"

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.catalog import Kind, Unit
+from exporter.catalog import Kind
 from exporter.families import Distribution, Family, LabelValues
 
 TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -20,6 +20,8 @@ OPENMETRICS_END = b"# EOF\n"
 
 _ESCAPES = {"\\": r"\\", "\n": r"\n", '"': r"\""}
 _NEEDS_ESCAPE = re.compile(r'[\\\n"]')
+# OpenMetrics wants the unit named when the family's name ends in it.
+_UNITS = frozenset({"seconds", "bytes", "ratio"})
 # Above this Python and Go write floats differently, and prometheus_client follows Go.
 _PLAIN_FLOAT_LIMIT = 1e6
 
@@ -49,11 +51,9 @@ def _openmetrics_header(family: Family) -> str:
     metric = family.metric
     # OpenMetrics names a counter's family without the suffix of its samples.
     name = metric.name.removesuffix("_total") if metric.kind is Kind.COUNTER else metric.name
-    unit = f"# UNIT {name} {metric.unit}\n" if metric.unit in _NAMED_UNITS and name.endswith(f"_{metric.unit}") else ""
+    suffix = name.rpartition("_")[2]
+    unit = f"# UNIT {name} {suffix}\n" if suffix in _UNITS else ""
     return f"# HELP {name} {_escape(metric.help)}\n# TYPE {name} {metric.kind}\n{unit}"
-
-
-_NAMED_UNITS = (Unit.SECONDS, Unit.BYTES, Unit.RATIO)
 
 
 def _family_lines(family: Family, header: Callable[[Family], str]) -> Iterator[str]:

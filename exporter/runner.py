@@ -11,7 +11,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from exporter.errors import Reason, SourceError
@@ -174,9 +174,15 @@ class SourceRunner:
 
 
 class Runner:
-    """All sources, and the board their snapshots are published on."""
+    """All sources, and the board their snapshots are published on.
 
-    def __init__(self, settings: Mapping[str, SourceSettings]) -> None:
+    Args:
+        settings: The settings of each source to run, by the source's name.
+        sources: The kinds of sources there are.
+    """
+
+    def __init__(self, settings: Mapping[str, SourceSettings], *, sources: Sequence[type[Source]] = SOURCES) -> None:
+        self._kinds = {source.name: source for source in sources}
         self.board = Board()
         self._reload = ReloadStatus(last_success=time.time())
         self._lock = threading.RLock()
@@ -243,8 +249,7 @@ class Runner:
             self.board.publish(**{_SELF: self._self_metrics.render(self.statuses, self._reload)})
 
     def _create(self, settings: Mapping[str, SourceSettings]) -> list[SourceRunner]:
-        kinds = {source.name: source for source in SOURCES}
-        created = [SourceRunner(kinds[name](section), section, self) for name, section in settings.items()]
+        created = [SourceRunner(self._kinds[name](section), section, self) for name, section in settings.items()]
         with self._lock:
             self._runners.update({runner.source.name: runner for runner in created})
         return created

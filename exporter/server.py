@@ -16,14 +16,12 @@ from aiohttp import web
 
 from exporter.config import WebSettings
 from exporter.errors import ConfigError
+from exporter.exposition import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE
 from exporter.landing import landing_page
 from exporter.logs import event
 from exporter.runner import Runner
 from exporter.snapshot import Body
 from exporter.web_config import WebConfig
-
-TEXT = "text/plain; version=0.0.4; charset=utf-8"
-OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 _log = logging.getLogger(__name__)
 
@@ -111,7 +109,7 @@ class Server:
         bodies = self._runner.board.bodies
         openmetrics = _prefers_openmetrics(request.headers.getall("Accept", []))
         body = bodies.openmetrics if openmetrics else bodies.text
-        return _answer(body, OPENMETRICS if openmetrics else TEXT, request)
+        return _answer(body, OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE, request)
 
     async def _landing(self, _request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}

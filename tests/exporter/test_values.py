@@ -1,0 +1,57 @@
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from exporter.values import Duration, Names, Patterns, merge
+
+_DURATION: TypeAdapter[float] = TypeAdapter(Duration)
+_NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Names)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("15s", 15),
+        ("1m30s", 90),
+        ("1.5h", 5400),
+        ("250ms", 0.25),
+        ("2d", 172800),
+        ("1w", 604800),
+        ("7", 7),
+        (7, 7),
+        (0.5, 0.5),
+    ],
+)
+def test_durations_are_read_as_seconds(text: object, seconds: float) -> None:
+    assert _DURATION.validate_python(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "s", "5 m", "1x", "-5s", "0s", "nan", "inf", -1, 0, None, [5]])
+def test_what_is_no_positive_duration_is_refused(text: object) -> None:
+    with pytest.raises(ValidationError):
+        _DURATION.validate_python(text)
+
+
+def test_names_are_a_list_or_comma_separated_text() -> None:
+    assert _NAMES.validate_python("a, b,,c ") == ("a", "b", "c")
+    assert _NAMES.validate_python(["a, b", "c"]) == ("a, b", "c")
+
+
+@pytest.mark.parametrize(
+    ("include", "exclude", "name", "matches"),
+    [
+        (("*",), (), "line\nbreak", True),
+        (("prod-*",), (), "prod-churn", True),
+        (("prod-*",), (), "Prod-churn", False),
+        (("*",), ("*-old",), "churn-old", False),
+        (("a?", "b[12]"), (), "b2", True),
+        ((), (), "anything", False),
+    ],
+)
+def test_patterns_choose_names(include: tuple[str, ...], exclude: tuple[str, ...], name: str, matches: bool) -> None:
+    assert Patterns(include=include, exclude=exclude).matches(name) is matches
+
+
+def test_merge_lays_one_mapping_on_another_key_by_key() -> None:
+    base = {"web": {"host": "a", "port": 1}, "log": {"level": "info"}}
+    assert merge(base, {"web": {"port": 2}, "log": "text"}) == {"web": {"host": "a", "port": 2}, "log": "text"}
+    assert base == {"web": {"host": "a", "port": 1}, "log": {"level": "info"}}
