@@ -6,10 +6,11 @@ used as they are; when they are missing or stale, lists of our own are fetched i
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 TOOLS_DIR = Path(__file__).resolve().parent.parent / ".tools"
@@ -27,13 +28,22 @@ def available() -> bool:
     return shutil.which("apt-get") is not None and shutil.which("dpkg") is not None
 
 
-def unpack(packages: Sequence[str], target: Path, *, tools_dir: Path = TOOLS_DIR) -> None:
+def unpack(
+    packages: Sequence[str],
+    target: Path,
+    *,
+    tools_dir: Path = TOOLS_DIR,
+    companions: tuple[str, ...] = (),
+    finish: Callable[[Path], None] | None = None,
+) -> None:
     """Download packages and unpack them into a folder that appears only when it is complete.
 
     Args:
         packages: Names of packages of the machine's distribution. Dependencies are not followed.
         target: Folder to create; an existing one is replaced.
         tools_dir: Where apt keeps its own lists and cache.
+        companions: Dependencies whose names begin like this are unpacked too, as far as they can be had.
+        finish: Called with the unpacked tree before it appears.
 
     Raises:
         AptError: apt is missing, knows no such package, or could not reach its mirror.
@@ -44,35 +54,47 @@ def unpack(packages: Sequence[str], target: Path, *, tools_dir: Path = TOOLS_DIR
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
         downloads = Path(scratch, "archives")
         downloads.mkdir()
-        _download(packages, downloads, tools_dir)
+        _download(packages, downloads, tools_dir, companions)
         tree = Path(scratch, "tree")
         tree.mkdir()
         for archive in sorted(downloads.glob("*.deb")):
             _run(["dpkg", "-x", str(archive), str(tree)], timeout=_DOWNLOAD_TIMEOUT)
+        if finish is not None:
+            finish(tree)
         tree.chmod(0o755)
         shutil.rmtree(target, ignore_errors=True)
         tree.rename(target)
 
 
-def _download(packages: Sequence[str], into: Path, tools_dir: Path) -> None:
+def _download(packages: Sequence[str], into: Path, tools_dir: Path, companions: tuple[str, ...]) -> None:
     """Try with the machine's package lists first; they may be absent, or older than the mirror."""
-    cache = _private_cache(tools_dir)
-    command = ["apt-get", "download", "-qq", *cache, *packages]
+    options = _private_cache(tools_dir)
     try:
-        _run(command, cwd=into, timeout=_DOWNLOAD_TIMEOUT)
+        _run(["apt-get", "download", "-qq", *options, *packages], cwd=into, timeout=_DOWNLOAD_TIMEOUT)
     except AptError:
-        private = [*cache, *_private_lists(tools_dir)]
+        options += _private_lists(tools_dir)
         # One dead third-party source makes `update` fail although the distribution's own lists arrived, so only the
         # download after it decides.
         update_error = ""
         try:
-            _run(["apt-get", "update", "-qq", *private], timeout=_UPDATE_TIMEOUT)
+            _run(["apt-get", "update", "-qq", *options], timeout=_UPDATE_TIMEOUT)
         except AptError as error:
             update_error = str(error)
         try:
-            _run(["apt-get", "download", "-qq", *private, *packages], cwd=into, timeout=_DOWNLOAD_TIMEOUT)
+            _run(["apt-get", "download", "-qq", *options, *packages], cwd=into, timeout=_DOWNLOAD_TIMEOUT)
         except AptError as error:
             raise AptError("\n".join(filter(None, [update_error, str(error)]))) from error
+    if companions:
+        # Without them the packages still do their work.
+        with contextlib.suppress(AptError):
+            names = _dependencies(packages, options, companions)
+            _run(["apt-get", "download", "-qq", *options, *names], cwd=into, timeout=_DOWNLOAD_TIMEOUT)
+
+
+def _dependencies(packages: Sequence[str], options: list[str], prefixes: tuple[str, ...]) -> list[str]:
+    """Return the dependencies, and theirs, whose names begin with one of the prefixes."""
+    listing = _run(["apt-cache", "depends", "--recurse", "--important", *options, *packages], timeout=60)
+    return sorted({line for line in listing.splitlines() if line.startswith(prefixes)})
 
 
 def _private_cache(tools_dir: Path) -> list[str]:
@@ -97,7 +119,7 @@ def _private_lists(tools_dir: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _run(command: Sequence[str], *, timeout: float, cwd: Path | None = None) -> None:
+def _run(command: Sequence[str], *, timeout: float, cwd: Path | None = None) -> str:
     try:
         done = subprocess.run(command, cwd=cwd, timeout=timeout, capture_output=True, text=True, check=False)
     except subprocess.TimeoutExpired as error:
@@ -105,3 +127,4 @@ def _run(command: Sequence[str], *, timeout: float, cwd: Path | None = None) -> 
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise AptError("\n".join(lines[-5:]) or f"{command[0]} ended with status {done.returncode}")
+    return done.stdout

@@ -1,0 +1,41 @@
+"""Fixtures that more than one folder of tests needs. A server is shared by the tests of one process."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools.packages import ensure_programs
+from tools.postgres import PostgresServer
+from tools.webhook import WebhookReceiver
+
+_database_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def programs() -> dict[str, Path]:
+    """Return the paths of `prometheus`, `promtool`, `alertmanager` and `amtool`."""
+    return ensure_programs(["prometheus", "promtool", "alertmanager", "amtool"])
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """Give a running PostgreSQL server; tests that stop, pause or set it up differently start one of their own."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_database(postgres_server: PostgresServer) -> str:
+    """Return the superuser's address of a fresh, empty database."""
+    return postgres_server.create_database(f"test_{next(_database_numbers)}")
+
+
+@pytest.fixture
+def webhook() -> Iterator[WebhookReceiver]:
+    """Give a receiver of Alertmanager's notifications."""
+    with WebhookReceiver() as receiver:
+        yield receiver

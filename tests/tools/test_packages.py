@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools import debian, packages
+from tools.packages import MissingProgram, ensure_programs, find_program, unpack_program
+
+needs_apt = pytest.mark.skipif(not debian.available(), reason="unpacks packages of Debian and Ubuntu")
+
+
+@pytest.fixture
+def nothing_installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(packages, "_SYSTEM_FOLDERS", (str(tmp_path),))
+
+
+def executable(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_every_program_is_found_or_unpacked_and_starts(programs: dict[str, Path]) -> None:
+    for name, path in programs.items():
+        done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+        word = "alertmanager" if name == "alertmanager" else name
+        assert f"{word}, version" in done.stdout + done.stderr
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_the_path_comes_before_what_was_unpacked(tmp_path: Path) -> None:
+    tools_dir = tmp_path / "tools"
+    assert find_program("alertmanager", tools_dir=tools_dir) is None
+    unpacked = executable(tools_dir / "packages/prometheus-alertmanager/usr/bin/prometheus-alertmanager")
+    assert find_program("alertmanager", tools_dir=tools_dir) == unpacked
+    installed = executable(tmp_path / "prometheus-alertmanager")
+    assert find_program("alertmanager", tools_dir=tools_dir) == installed
+    own_name = executable(tmp_path / "alertmanager")
+    assert find_program("alertmanager", tools_dir=tools_dir) == own_name
+
+
+@pytest.mark.usefixtures("nothing_installed")
+def test_a_machine_without_apt_is_told_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
+    with pytest.raises(MissingProgram) as caught:
+        ensure_programs(["prometheus", "amtool"], tools_dir=tmp_path / "tools")
+    assert caught.value.names == ("prometheus", "amtool")
+    assert str(caught.value) == (
+        f"prometheus and amtool not found: neither on PATH nor in {tmp_path}, and the distribution's package could "
+        "not be unpacked into .tools/:\n"
+        "  this machine has no apt-get and dpkg\n"
+        "Install it (Debian, Ubuntu: apt-get install prometheus prometheus-alertmanager), or put on PATH what "
+        "https://prometheus.io/download/#alertmanager and https://prometheus.io/download/#prometheus offers."
+    )
+
+
+@needs_apt
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "find_program", lambda name, tools_dir: None)
+    (tmp_path / "file").touch()
+    with pytest.raises(MissingProgram, match="Not a directory"):
+        ensure_programs(["prometheus"], tools_dir=tmp_path / "file" / "tools")
+
+
+@needs_apt
+def test_an_unpacked_program_reads_its_files_from_where_it_was_unpacked(tmp_path: Path) -> None:
+    path = unpack_program("alertmanager", tmp_path / "tools")
+    # Moved, to show that nothing depends on the folder it was first unpacked into.
+    moved = tmp_path / "moved"
+    (tmp_path / "tools").rename(moved)
+    path = moved / path.relative_to(tmp_path / "tools")
+    share = path.parent.parent / "share" / "prometheus"
+    real = path.with_name(f".{path.name}.real")
+    if share.is_dir() and real.exists():
+        assert b"/usr/share/prometheus/" not in real.read_bytes()
+        opened = subprocess.run(
+            ["sh", "-c", 'exec 9<"$1"; ls /proc/self/fd/9///////alertmanager', "sh", str(share)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "default.tmpl" in opened.stdout
+    done = subprocess.run([path, "--version"], capture_output=True, text=True, check=True)
+    assert "alertmanager, version" in done.stdout + done.stderr
