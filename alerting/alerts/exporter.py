@@ -1,0 +1,65 @@
+"""Alerts on the monitoring itself: while one of these fires, silence elsewhere means nothing."""
+
+from __future__ import annotations
+
+from alerting.alerts.base import Alert
+from alerting.signals import BY_NAME
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="Watchdog",
+        condition="Always; whoever receives it must raise an alarm when it stops.",
+        # Not a comparison of the signal: that one counts this very alert.
+        signal=BY_NAME["alert_rules_evaluated"],
+        expr="vector(1)",
+        summary="The way from Prometheus to the receiver works.",
+        description=(
+            "This alert always fires. Its receiver expects it every few minutes: when it stops, Prometheus or "
+            "Alertmanager is down and no other alert can be delivered."
+        ),
+    ),
+    Alert(
+        name="ExporterDown",
+        condition="No exporter answers Prometheus, or Prometheus has none to scrape.",
+        signal=BY_NAME["exporter_up"],
+        comparison="<",
+        summary="No exporter answers Prometheus.",
+        description=(
+            "None of the targets of the job {{ $labels.job }} answered its last scrape, or none is configured. "
+            "All numbers from MLflow and the other sources are missing, and alerts on them cannot fire."
+        ),
+    ),
+    Alert(
+        # One of several, or one of several that read different things; ExporterDown mutes it.
+        name="ExporterTargetDown",
+        condition="An exporter does not answer Prometheus.",
+        signal=BY_NAME["exporter_target_up"],
+        comparison="<",
+        summary="An exporter does not answer Prometheus.",
+        description=(
+            "The exporter {{ $labels.instance }} did not answer its last scrapes. What only it reads is missing."
+        ),
+    ),
+    Alert(
+        name="ExporterSourceDown",
+        condition="The last refresh of a source failed.",
+        signal=BY_NAME["source_up"],
+        comparison="<",
+        summary="The exporter cannot read one of its sources.",
+        description=(
+            "The exporter {{ $labels.instance }} cannot read its source {{ $labels.source }}. It goes on trying; "
+            "the source's series are withdrawn at the staleness limit, and alerts on them cannot fire."
+        ),
+    ),
+    Alert(
+        name="ExporterSourceStale",
+        condition="A source was last read more than {threshold} of its refresh intervals ago.",
+        signal=BY_NAME["source_age_intervals"],
+        comparison=">",
+        summary="The exporter reads one of its sources too rarely.",
+        description=(
+            "The exporter {{ $labels.instance }} last read its source {{ $labels.source }} "
+            '{{ $value | printf "%.1f" }} refresh intervals ago. Panels show old numbers.'
+        ),
+    ),
+)

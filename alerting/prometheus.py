@@ -1,0 +1,48 @@
+"""The configuration of Prometheus: what it scrapes, which rules it evaluates, whom it tells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from alerting.durations import to_seconds
+
+RULE_FILES: Final = ("rules.yml", "alerts.yml")
+# Prometheus's own default; it refuses one that is longer than the interval.
+_SCRAPE_TIMEOUT = "10s"
+
+
+def build(
+    exporter: str = "exporter:9847",
+    alertmanager: str = "alertmanager:9093",
+    prometheus: str = "prometheus:9090",
+    *,
+    rules_dir: str = "",
+    scrape_interval: str = "15s",
+    extra_jobs: Sequence[Mapping[str, Any]] = (),
+) -> dict[str, Any]:
+    """Return the configuration; the defaults are the addresses inside the compose network.
+
+    Args:
+        exporter: Address of the exporter, `host:port`.
+        alertmanager: Address of Alertmanager.
+        prometheus: Address of Prometheus itself, which watches itself.
+        rules_dir: Folder of the rule files; by default the one that this configuration lies in.
+        scrape_interval: How often everything is scraped and evaluated.
+        extra_jobs: Further entries of `scrape_configs`.
+    """
+    folder = f"{rules_dir.rstrip('/')}/" if rules_dir else ""
+    jobs = {"exporter": exporter, "prometheus": prometheus, "alertmanager": alertmanager}
+    return {
+        "global": {
+            "scrape_interval": scrape_interval,
+            "scrape_timeout": min(_SCRAPE_TIMEOUT, scrape_interval, key=to_seconds),
+            "evaluation_interval": scrape_interval,
+        },
+        "rule_files": [f"{folder}{name}" for name in RULE_FILES],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
+        "scrape_configs": [
+            *({"job_name": name, "static_configs": [{"targets": [address]}]} for name, address in jobs.items()),
+            *(dict(job) for job in extra_jobs),
+        ],
+    }

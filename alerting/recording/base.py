@@ -1,0 +1,36 @@
+"""What a recording rule is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from textwrap import dedent
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One recording rule.
+
+    Attributes:
+        name: `level:metric:operations`.
+        meaning: What a sample says, in one sentence; a comment in the generated file.
+        expr: PromQL. `<Alert.threshold>` and `<Alert.parameter>` stand for durations of `thresholds.yml`, so that an
+            alert and what it is computed from cannot disagree.
+        by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
+    """
+
+    name: str
+    meaning: str
+    expr: str
+    by: tuple[str, ...]
+
+    def rule(self, durations: Mapping[str, str]) -> dict[str, object]:
+        """Return the rule as Prometheus reads it.
+
+        Args:
+            durations: Durations of `thresholds.yml` by `Alert.parameter`.
+        """
+        expr = dedent(self.expr).strip()
+        for name, duration in durations.items():
+            expr = expr.replace(f"<{name}>", duration)
+        return {"record": self.name, "expr": expr}

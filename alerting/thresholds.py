@@ -1,0 +1,302 @@
+"""Read `thresholds.yml`: every number behind an alert, refused with file and line where it cannot be meant."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, get_args
+
+import yaml
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StrictBool, StrictStr
+from pydantic import ValidationError as PydanticError
+
+from alerting.alerts.base import Alert, Kind
+from alerting.durations import to_seconds
+from exporter.catalog import Unit
+from exporter.errors import ConfigError
+
+DEFAULT_PATH = Path(__file__).with_name("thresholds.yml")
+
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+Location = tuple[str | int, ...]
+
+
+def _duration(text: str) -> str:
+    to_seconds(text)
+    return text
+
+
+def _base_url(text: str) -> str:
+    if not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        raise ValueError(f"{text!r} is not an http:// or https:// address")
+    return text.rstrip("/")
+
+
+def _scalar(value: object) -> float | str:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is neither a number nor a text")  # noqa: TRY004  # pydantic reports only ValueError
+    return value
+
+
+Duration = Annotated[StrictStr, AfterValidator(_duration)]
+Url = Annotated[StrictStr, AfterValidator(_base_url)]
+Name = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
+# One validator instead of a union, whose errors name each member in turn.
+Scalar = Annotated[int | float | str, PlainValidator(_scalar)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Links(_Model):
+    """Where the links in notifications lead."""
+
+    grafana: Url
+    runbooks: Url
+
+
+class Timing(_Model):
+    """When a receiver is told, as Alertmanager names it."""
+
+    group_wait: Duration
+    group_interval: Duration
+    repeat_interval: Duration
+
+
+class Notifications(_Model):
+    """How alerts are delivered."""
+
+    webhook: Url | None
+    critical: Timing
+    warning: Timing
+    info: Timing
+    watchdog: Timing
+
+    def timing(self, severity: Severity) -> Timing:
+        """Return when alerts of a severity are told."""
+        return {"critical": self.critical, "warning": self.warning, "info": self.info}[severity]
+
+
+class Numbers(_Model):
+    """The numbers of one alert."""
+
+    threshold: Scalar | None = None
+    unit: Unit | None = None
+    for_: Duration = Field(alias="for")
+    severity: Severity
+    team: StrictStr
+    enabled: StrictBool = True
+    parameters: dict[str, Scalar] = {}
+
+
+class Thresholds(_Model):
+    """Everything that `thresholds.yml` says."""
+
+    links: Links
+    teams: tuple[Name, ...] = Field(min_length=1)
+    notifications: Notifications
+    alerts: dict[str, Numbers]
+
+    def overridden(self, environ: Mapping[str, str], *, webhook: str | None = None) -> Self:
+        """Return the same with addresses that belong to one deployment in their place.
+
+        Args:
+            environ: GRAFANA_URL and RUNBOOKS_URL are taken from here.
+            webhook: Where receivers post to.
+
+        Raises:
+            ConfigError: An address cannot be used.
+        """
+        places = {
+            "GRAFANA_URL": ("links", "grafana", environ.get("GRAFANA_URL")),
+            "RUNBOOKS_URL": ("links", "runbooks", environ.get("RUNBOOKS_URL")),
+            "--webhook-url": ("notifications", "webhook", webhook),
+        }
+        data = self.model_dump(by_alias=True)
+        problems = []
+        for origin, (section, key, address) in places.items():
+            if address:
+                try:
+                    data[section][key] = _base_url(address)
+                except ValueError as error:
+                    problems.append(f"{origin}: {error}")
+        if problems:
+            raise ConfigError(problems)
+        return type(self).model_validate(data)
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    """A YAML document that remembers on which line each setting stands."""
+
+    name: str
+    data: Any
+    lines: Mapping[Location, int]
+    duplicates: tuple[Location, ...]
+
+    def problem(self, location: Location, message: str) -> tuple[int, str]:
+        """Return the line and the finished sentence about a setting; a missing one has the line of what lacks it."""
+        known = location
+        while known not in self.lines:
+            known = known[:-1]
+        where = ".".join(str(part) for part in location) or "the file"
+        return self.lines[known], f"{self.name}:{self.lines[known]}: {where}: {message}"
+
+
+def read(alerts: Sequence[Alert], path: Path = DEFAULT_PATH) -> Thresholds:
+    """Read and check the numbers of the given alerts.
+
+    Args:
+        alerts: The alerts that exist; each needs its numbers and nothing else may have any.
+        path: The file to read.
+
+    Raises:
+        ConfigError: The file cannot be used; the problems found are listed with their lines.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {error}"]) from None
+    document = _compose(path.name, text)
+    problems = [document.problem(location, "is given twice") for location in document.duplicates]
+    try:
+        thresholds = Thresholds.model_validate(document.data)
+    except PydanticError as error:
+        problems += [document.problem(_written(item), _message(item)) for item in error.errors()]
+    else:
+        problems += [document.problem(location, message) for location, message in _check(alerts, thresholds)]
+    if problems:
+        raise ConfigError([message for _, message in sorted(problems)])
+    return thresholds
+
+
+def _compose(name: str, text: str) -> _Document:
+    loader = yaml.SafeLoader(text)
+    lines: dict[Location, int] = {(): 1}
+    duplicates: list[Location] = []
+    try:
+        node = loader.get_single_node()
+        for location, line in _walk(node, ()):
+            if location in lines:
+                duplicates.append(location)
+            lines[location] = line
+        data = loader.construct_document(node) if node is not None else None
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise ConfigError([f"{name}:{line}: is not YAML: {error.problem}"]) from None
+    except yaml.YAMLError as error:
+        raise ConfigError([f"{name}: is not YAML: {error}"]) from None
+    finally:
+        loader.dispose()
+    return _Document(name, data, lines, tuple(duplicates))
+
+
+def _walk(node: yaml.Node | None, location: Location) -> Iterator[tuple[Location, int]]:
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            inner = (*location, str(key.value))
+            yield inner, key.start_mark.line + 1
+            yield from _walk(value, inner)
+
+
+def _written(error: Mapping[str, Any]) -> Location:
+    location: Location = error["loc"]
+    # Of a mapping's key pydantic says so behind the key.
+    return location[:-1] if location and location[-1] == "[key]" else location
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    known = {"extra_forbidden": "is not a setting", "missing": "is missing"}
+    message = known.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
+
+
+def _check(alerts: Sequence[Alert], thresholds: Thresholds) -> Iterator[tuple[Location, str]]:
+    """Compare what the file gives with what each alert takes."""
+    by_name = {alert.name: alert for alert in alerts}
+    for name, numbers in thresholds.alerts.items():
+        if name not in by_name:
+            yield ("alerts", name), "no alert has this name"
+            continue
+        if numbers.team not in thresholds.teams:
+            yield ("alerts", name, "team"), f"{numbers.team!r} is not one of the teams: {', '.join(thresholds.teams)}"
+        for location, message in (
+            *_check_threshold(by_name[name], numbers),
+            *_check_parameters(by_name[name], numbers),
+        ):
+            yield ("alerts", name, *location), message
+    for name in by_name.keys() - thresholds.alerts.keys():
+        yield ("alerts", name), "is missing; the alert exists"
+
+
+def _check_threshold(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
+    given = {"threshold": numbers.threshold, "unit": numbers.unit}
+    for key, value in given.items():
+        if alert.comparison is None and value is not None:
+            yield (key,), "this alert compares nothing"
+        if alert.comparison is not None and value is None:
+            yield (key,), "is missing"
+    if alert.comparison is None or numbers.threshold is None or numbers.unit is None:
+        return
+    if numbers.unit is not alert.signal.unit:
+        yield ("unit",), f"the signal {alert.signal.name} is in {alert.signal.unit.value}, not {numbers.unit.value}"
+    elif message := _misfit(numbers.threshold, numbers.unit):
+        yield ("threshold",), message
+
+
+def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
+    for name in numbers.parameters.keys() - alert.parameters.keys():
+        known = ", ".join(alert.parameters) or "none"
+        yield ("parameters", name), f"is not a parameter of this alert; it takes: {known}"
+    for name, kind in alert.parameters.items():
+        if name not in numbers.parameters:
+            yield ("parameters", name), "is missing"
+        elif message := _misfit(numbers.parameters[name], kind):
+            yield ("parameters", name), message
+
+
+# What a number in a unit must be, in words and as a range; other units take any number.
+_COUNT = (0, sys.float_info.max, "a count")
+_RANGES: Mapping[Unit | Kind, tuple[float, float, str]] = {
+    Unit.RATIO: (0, 1, "a ratio in 0..1 (20 % is 0.2)"),
+    Unit.FLAG: (0, 1, "0 or 1"),
+    Unit.COUNT: _COUNT,
+    Kind.COUNT: _COUNT,
+}
+
+
+def _misfit(value: float | str, unit: Unit | Kind) -> str:
+    """Return why the value cannot be meant in this unit, or nothing."""
+    if unit in (Unit.SECONDS, Kind.DURATION):
+        return _duration_misfit(value)
+    if unit is Kind.PATTERN:
+        return _pattern_misfit(value)
+    if isinstance(value, str):
+        return f"{value!r} is not a number"
+    lowest, highest, meaning = _RANGES.get(unit, (-sys.float_info.max, sys.float_info.max, "a finite number"))
+    return "" if lowest <= value <= highest else f"{value!r} is not {meaning}"
+
+
+def _duration_misfit(value: float | str) -> str:
+    if not isinstance(value, str):
+        return f"{value!r} has no unit: write a duration such as 5m, 6h or 1d"
+    try:
+        return "" if to_seconds(value) > 0 else "must be longer than 0"
+    except ValueError as error:
+        return str(error)
+
+
+def _pattern_misfit(value: float | str) -> str:
+    if not isinstance(value, str):
+        return f"{value!r} is not a regular expression: write it in quotes"
+    try:
+        re.compile(value)
+    except re.error as error:
+        return f"{value!r} is not a regular expression: {error}"
+    return ""
