@@ -1,6 +1,7 @@
 import argparse
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import pytest
 
@@ -12,6 +13,11 @@ def parse(*arguments: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="exporter demo")
     demo.add_arguments(parser)
     return parser.parse_args(arguments)
+
+
+@pytest.mark.parametrize("name", demo.DEMOS)
+def test_every_demo_is_a_module_that_exists(name: str) -> None:
+    assert find_spec(demo.DEMOS[name].module) is not None
 
 
 def test_what_follows_the_name_is_left_to_the_demo() -> None:
