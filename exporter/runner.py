@@ -225,6 +225,7 @@ class Runner:
             self.board.publish(**dict.fromkeys(changed))
         for runner in self._create({name: value for name, value in settings.items() if name not in self._runners}):
             runner.start()
+        self.publish_self()
 
     def note_reload(self, *, successful: bool) -> None:
         """Expose whether the settings file was usable."""

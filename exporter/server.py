@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
+import os
 import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -74,7 +76,9 @@ class Server:
             await site.start()
         except OSError as error:
             await self._app_runner.cleanup()
-            raise ConfigError([f"web.host, web.port: cannot listen on {host}:{port}: {error.strerror}"]) from None
+            # asyncio's own text names the address a second time.
+            reason = os.strerror(error.errno) if error.errno in errno.errorcode else error.strerror
+            raise ConfigError([f"web.host, web.port: cannot listen on {host}:{port}: {reason}"]) from None
         self._port = self._app_runner.addresses[0][1]
         self._watcher = asyncio.create_task(self._watch_web_config())
 

@@ -1,0 +1,84 @@
+"""A real exporter process for tests of what it does from outside."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+
+
+class ExporterProcess:
+    """`python -m exporter serve` with its log, on a free port of its own."""
+
+    def __init__(self, config: Path, log: Path) -> None:
+        self.log = log
+        self._output = log.open("wb")
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("EXPORTER_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "exporter", "serve", "--config", str(config)], stderr=self._output, env=environ
+        )
+        self.url = self.wait_for_log("url=").split("url=")[1].split()[0]
+
+    def wait_for_log(self, text: str, timeout: float = 20) -> str:
+        """Return the first line of the log that holds the text."""
+        deadline = time.monotonic() + timeout
+        while time.monotonic() < deadline:
+            for line in self.log.read_text().splitlines():
+                if text in line:
+                    return line
+            if self.process.poll() is not None:
+                break
+            time.sleep(0.02)
+        raise AssertionError(f"no {text!r} in the log:\n{self.log.read_text()}")
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        """Ask the exporter."""
+        return requests.get(self.url + path, timeout=10, **options)
+
+    def samples(self) -> dict[str, float]:
+        """Return all samples of /metrics by series."""
+        return parse_samples(self.get("/metrics").text)
+
+    def wait_for(self, series: str, value: float | None, timeout: float = 20) -> dict[str, float]:
+        """Wait until a series has a value (None: is absent) and return all samples of that moment."""
+        deadline = time.monotonic() + timeout
+        while True:
+            samples = self.samples()
+            if samples.get(series) == value:
+                return samples
+            assert time.monotonic() < deadline, f"{series} is {samples.get(series)}, not {value}"
+            time.sleep(0.05)
+
+    def stop(self) -> int:
+        """End with SIGTERM and return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(20)
+        finally:
+            self.process.kill()
+            self._output.close()
+
+
+@contextlib.contextmanager
+def serving(config: Path) -> Iterator[ExporterProcess]:
+    """Run an exporter on a settings file."""
+    process = ExporterProcess(config, config.with_suffix(".log"))
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+def parse_samples(text: str) -> dict[str, float]:
+    """Return the samples of a text exposition by series."""
+    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
+    return {series: float(value) for series, value in lines}

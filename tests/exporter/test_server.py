@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+import gzip
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import requests
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as parse_text
+
+from tests.exporter.serving import ExporterProcess, serving
+
+_PROMETHEUS_3 = (
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;"
+    "q=0.4,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.3,text/plain;version=0.0.4;q=0.2,*/*;q=0.1"
+)
+_PROMETHEUS_2 = (
+    "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
+    "text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+)
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("server")
+    # A database without MLflow's tables: the exporter must serve whatever its sources do.
+    (folder / "empty.db").touch()
+    runbooks = folder / "runbooks"
+    runbooks.mkdir()
+    (runbooks / "ExporterDown.md").write_text("# ExporterDown\n\nµ\n")
+    (folder / "secret.md").write_text("not for everyone")
+    config = folder / "exporter.yaml"
+    config.write_text(
+        f"""
+        web: {{port: 0, runbooks_dir: {runbooks}}}
+        sources: {{mlflow: {{uri: "sqlite:///{folder}/empty.db", interval: 1s}}}}
+        """
+    )
+    return config
+
+
+@pytest.fixture(scope="module")
+def exporter(config: Path) -> Iterator[ExporterProcess]:
+    with serving(config) as process:
+        process.wait_for('exporter_source_up{source="mlflow"}', 0)
+        yield process
+
+
+@pytest.mark.parametrize(
+    ("accept", "content_type"),
+    [
+        (None, "text/plain; version=0.0.4; charset=utf-8"),
+        ("*/*", "text/plain; version=0.0.4; charset=utf-8"),
+        ("text/html,*/*;q=0.8", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text", "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        (_PROMETHEUS_2, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        (_PROMETHEUS_3, "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+        ("application/openmetrics-text;q=0.2,text/plain;q=0.9", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;q=0", "text/plain; version=0.0.4; charset=utf-8"),
+        ("application/openmetrics-text;q=x,;,", "text/plain; version=0.0.4; charset=utf-8"),
+    ],
+)
+def test_the_format_is_the_one_that_is_asked_for(
+    exporter: ExporterProcess, accept: str | None, content_type: str
+) -> None:
+    response = exporter.get("/metrics", headers={"Accept": accept})
+    assert response.status_code == 200
+    assert response.headers["Content-Type"] == content_type
+    if "openmetrics" in content_type:
+        names = {family.name for family in parse_openmetrics(response.text)}
+    else:
+        names = {family.name for family in parse_text(response.text)}
+    assert {"exporter_source_up", "process_resident_memory_bytes"} <= names
+
+
+@pytest.mark.parametrize(
+    ("accept_encoding", "encoding"),
+    [
+        ("gzip", "gzip"),
+        ("deflate, gzip;q=0.5", "gzip"),
+        ("*", "gzip"),
+        ("identity", None),
+        ("gzip;q=0", None),
+        ("", None),
+    ],
+)
+def test_compression_is_the_one_that_is_asked_for(
+    exporter: ExporterProcess, accept_encoding: str, encoding: str | None
+) -> None:
+    response = exporter.get("/metrics", headers={"Accept-Encoding": accept_encoding}, stream=True)
+    assert response.headers.get("Content-Encoding") == encoding
+    raw = response.raw.read(decode_content=False)
+    assert int(response.headers["Content-Length"]) == len(raw)
+    assert b"exporter_build_info" in (gzip.decompress(raw) if encoding else raw)
+
+
+def test_health_and_readiness(exporter: ExporterProcess) -> None:
+    assert (exporter.get("/-/healthy").status_code, exporter.get("/-/healthy").text) == (200, "Healthy.\n")
+    assert (exporter.get("/-/ready").status_code, exporter.get("/-/ready").text) == (200, "Ready.\n")
+
+
+def test_ready_comes_after_each_source_was_tried(tmp_path: Path) -> None:
+    # A host that takes connections and never answers: the first attempt lasts until the timeout.
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        config = tmp_path / "exporter.yaml"
+        uri = f"postgresql://u:s3cret@127.0.0.1:{silent.getsockname()[1]}/mlflow"
+        config.write_text(f"web: {{port: 0}}\nsources: {{mlflow: {{uri: '{uri}', timeout: 3s}}}}\n")
+        with serving(config) as exporter:
+            assert exporter.get("/-/ready").status_code == 503
+            assert exporter.get("/-/healthy").status_code == 200
+            exporter.wait_for('exporter_source_errors_total{reason="timeout",source="mlflow"}', 1)
+            assert exporter.get("/-/ready").status_code == 200
+            assert "s3cret" not in exporter.get("/").text
+        assert "s3cret" not in exporter.log.read_text()
+
+
+def test_the_landing_page_names_each_source_with_its_problem(exporter: ExporterProcess) -> None:
+    page = exporter.get("/")
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "<td>mlflow</td>" in page.text
+    assert ">down</td>" in page.text
+    assert "no MLflow tables found" in page.text
+    assert 'href="/metrics"' in page.text
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/runbooks/ExporterDown", 200),
+        ("/runbooks/NoSuchAlert", 404),
+        ("/runbooks/..%2Fsecret", 404),
+        ("/runbooks/../secret", 404),
+        ("/nowhere", 404),
+    ],
+)
+def test_runbooks_are_shown_and_nothing_else(exporter: ExporterProcess, path: str, status: int) -> None:
+    response = exporter.get(path)
+    assert response.status_code == status
+    assert (response.text == "# ExporterDown\n\nµ\n") is (status == 200)
+
+
+def test_other_methods_are_refused(exporter: ExporterProcess) -> None:
+    assert requests.post(exporter.url + "/metrics", timeout=10).status_code == 405
+    assert requests.head(exporter.url + "/metrics", timeout=10).status_code == 200
+
+
+def test_five_hundred_scrapers_at_once_are_all_answered(exporter: ExporterProcess) -> None:
+    with ThreadPoolExecutor(500) as pool:
+        statuses = list(pool.map(lambda _number: exporter.get("/metrics").status_code, range(500)))
+    assert statuses == [200] * 500
+
+
+def test_sigterm_ends_it_cleanly(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "exporter.yaml"
+    other.write_text(config.read_text())
+    with serving(other) as exporter:
+        assert exporter.stop() == 0
+    assert "msg=stopping" in exporter.log.read_text()
+
+
+def test_sighup_takes_new_settings_and_keeps_the_old_ones_when_they_are_bad(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "exporter.yaml"
+    other.write_text(config.read_text())
+    with serving(other) as exporter:
+        exporter.wait_for('exporter_source_interval_seconds{source="mlflow"}', 1)
+
+        other.write_text("sources: {mlflow: {uri: 'mysql://u:s3cret@h/d'}}")
+        exporter.process.send_signal(signal.SIGHUP)
+        samples = exporter.wait_for("exporter_config_last_reload_successful", 0)
+        assert samples['exporter_source_interval_seconds{source="mlflow"}'] == 1
+        line = exporter.wait_for_log("old ones stay")
+        assert "sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mysql" in line
+        assert "s3cret" not in exporter.log.read_text()
+
+        other.write_text(config.read_text().replace("interval: 1s", "interval: 7s"))
+        exporter.process.send_signal(signal.SIGHUP)
+        samples = exporter.wait_for("exporter_config_last_reload_successful", 1)
+        assert samples['exporter_source_interval_seconds{source="mlflow"}'] == 7
+
+
+def test_a_port_in_use_is_named(exporter: ExporterProcess, config: Path, tmp_path: Path) -> None:
+    port = exporter.url.rsplit(":", 1)[1]
+    other = tmp_path / "exporter.yaml"
+    other.write_text(config.read_text().replace("port: 0", f"port: {port}"))
+    command = [sys.executable, "-m", "exporter", "serve", "--config", str(other)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr == f"error: web.host, web.port: cannot listen on 127.0.0.1:{port}: Address already in use\n"
