@@ -44,7 +44,7 @@ MLFLOW_SIGNALS: tuple[Signal, ...] = (
         unit=Unit.COUNT,
         dashboard=PAGE,
         by=("experiment", "status"),
-        filters=_EXPERIMENT,
+        filters=("experiment", "status"),
     ),
     Signal(
         name="runs_running",

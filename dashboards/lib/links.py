@@ -1,0 +1,43 @@
+"""Links between pages: the menu of all pages, and from a value to the page with its details."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboards.lib.upstream import grafana
+
+TAG = "ml-stack"
+
+
+def menu() -> Any:
+    """Return the link menu of all pages of this project; time range and variables go along."""
+    return grafana.DashboardLink(
+        title="ML stack", type="dashboards", tags=[TAG], asDropdown=True, includeVars=True, keepTime=True
+    )
+
+
+def page_url(uid: str, variables: Mapping[str, str]) -> str:
+    """Return the address of another page, with the data source and time range of this one.
+
+    Args:
+        uid: The page's uid.
+        variables: Values of the page's variables, in Grafana's link syntax.
+    """
+    narrowed = "".join(f"var-{name}={value}&" for name, value in sorted(variables.items()))
+    return f"/d/{uid}?{narrowed}${{datasource:queryparam}}&${{__url_time_range}}"
+
+
+def cell(column: str) -> str:
+    """Return the link syntax for the value that the clicked table row has in `column`."""
+    return f'${{__data.fields["{column}"]:percentencode}}'
+
+
+def label(name: str) -> str:
+    """Return the link syntax for a label of the clicked series."""
+    return f"${{__field.labels.{name}:percentencode}}"
+
+
+def data_link(title: str, url: str) -> dict[str, Any]:
+    """Return a link for `links` of a field."""
+    return {"title": title, "url": url, "targetBlank": False}

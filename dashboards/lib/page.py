@@ -1,0 +1,177 @@
+"""A page is an outline: rows of panels. Here it gets its grid, its ids, its variables and becomes Grafana's JSON."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from alerting.alerts import load_alerts
+from alerting.links import panel_id
+from dashboards.lib.finalise import finalise
+from dashboards.lib.layout import COLUMNS, Position, flow
+from dashboards.lib.links import TAG, menu
+from dashboards.lib.panels import Panel
+from dashboards.lib.queries import Scope
+from dashboards.lib.style import Colour
+from dashboards.lib.thresholds import comparing
+from dashboards.lib.upstream import Json, as_json, grafana
+from dashboards.lib.variables import DATASOURCE, Variable
+
+# Newest shape that 9.4 reads and that every later version migrates; older ones are refused by some of Grafana 12.
+SCHEMA_VERSION = 39
+REFRESH_CHOICES = ("15s", "30s", "1m", "5m", "15m", "1h")
+SHARED_CROSSHAIR = 1
+_ROW_HEIGHT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A heading and the panels below it.
+
+    Attributes:
+        title: Heading.
+        panels: Panels, laid out from left to right.
+        collapsed: Whether the row starts folded; not for panels that alerts link to.
+    """
+
+    title: str
+    panels: tuple[Panel, ...]
+    collapsed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One dashboard.
+
+    Attributes:
+        uid: Fixed, so that links to it last.
+        title: Name in Grafana.
+        description: What the page answers, and for whom.
+        folder: Grafana's folder, one for each audience.
+        variables: Choices at the top; each narrows the panels whose signals can be filtered by its name.
+        rows: The outline.
+        since: Start of the time range that is shown first.
+        refresh: How often the page asks again; not oftener than Prometheus scrapes.
+        tags: Beside the tag of all pages.
+    """
+
+    uid: str
+    title: str
+    description: str
+    folder: str
+    variables: tuple[Variable, ...]
+    rows: tuple[Row, ...]
+    since: str = "now-6h"
+    refresh: str = "30s"
+    tags: tuple[str, ...] = field(default=())
+
+    def to_json(self) -> Json:
+        """Return the dashboard as Grafana loads it.
+
+        Raises:
+            ValueError: If a folded row holds a panel that alerts link to, or two panels get one id.
+        """
+        dashboard = grafana.Dashboard(
+            title=self.title,
+            uid=self.uid,
+            description=self.description,
+            tags=[TAG, *self.tags],
+            schemaVersion=SCHEMA_VERSION,
+            editable=False,
+            graphTooltip=SHARED_CROSSHAIR,
+            timezone="browser",
+            refresh=self.refresh,
+            time=grafana.Time(self.since, "now"),
+            timePicker=grafana.TimePicker(refreshIntervals=list(REFRESH_CHOICES), timeOptions=[]),
+            templating=grafana.Templating(list=[variable.template for variable in self.variables]),
+            annotations=grafana.Annotations(list=self._annotations()),
+            links=[menu()],
+            panels=self._panels(),
+        )
+        return finalise(as_json(dashboard))
+
+    def _panels(self) -> list[Any]:
+        scope = Scope(self.uid, frozenset(variable.name for variable in self.variables))
+        ids = _Ids(self)
+        top = 0
+        placed: list[Any] = []
+        for row in self.rows:
+            if row.collapsed and comparing(panel.lead for panel in row.panels if panel.lead):
+                raise ValueError(f"{self.uid}: alerts link to panels of the row {row.title}, so it cannot be folded")
+            heading = grafana.RowPanel(title=row.title, collapsed=row.collapsed)
+            _place(heading, ids.of_row(row), Position(0, top, COLUMNS, _ROW_HEIGHT))
+            positions, bottom = flow([panel.size for panel in row.panels], top + _ROW_HEIGHT)
+            inside = [
+                _place(_rendered(panel, scope), ids.of_panel(panel), position)
+                for panel, position in zip(row.panels, positions, strict=True)
+            ]
+            if row.collapsed:
+                heading.panels = inside
+                placed.append(heading)
+                top += _ROW_HEIGHT
+            else:
+                placed += [heading, *inside]
+                top = bottom
+        return placed
+
+    def _annotations(self) -> list[Json]:
+        alerts = [alert.name for alert in load_alerts() if alert.signal.dashboard == self.uid]
+        if not alerts:
+            return []
+        return [
+            {
+                "name": "Alerts",
+                "datasource": DATASOURCE,
+                "enable": True,
+                "hide": False,
+                "iconColor": str(Colour.WARNING),
+                "expr": f'ALERTS{{alertstate="firing",alertname=~"{"|".join(sorted(alerts))}"}}',
+                "titleFormat": "{{alertname}}",
+                "textFormat": "{{severity}}, team {{team}}",
+                "tagKeys": "severity",
+                "step": "60s",
+            }
+        ]
+
+
+class _Ids:
+    """Stable panel ids: a signal's own for the first panel that leads with it, else made from the title."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._taken: dict[int, str] = {}
+
+    def of_panel(self, panel: Panel) -> int:
+        lead = panel.lead
+        if lead and lead.dashboard == self._page.uid and panel_id(lead.name) not in self._taken:
+            return self._take(lead.name)
+        return self._take(f"{self._page.uid}/{panel.title}")
+
+    def of_row(self, row: Row) -> int:
+        return self._take(f"{self._page.uid}/row/{row.title}")
+
+    def _take(self, name: str) -> int:
+        number = panel_id(name)
+        if number in self._taken:
+            raise ValueError(f"{self._page.uid}: two panels get one id: {name} and {self._taken[number]}")
+        self._taken[number] = name
+        return number
+
+
+def _rendered(panel: Panel, scope: Scope) -> Any:
+    rendered = panel.render(scope)
+    if panel.repeat:
+        if panel.repeat not in scope.variables:
+            raise ValueError(f"{scope.uid}: {panel.title} is repeated by {panel.repeat}, which is no variable")
+        rendered.repeat = grafana.Repeat(variable=panel.repeat, direction="h", maxPerRow=_repeated_per_line(panel))
+    return rendered
+
+
+def _repeated_per_line(panel: Panel) -> int:
+    return COLUMNS // panel.size.width
+
+
+def _place(panel: Any, number: int, position: Position) -> Any:
+    panel.id = number
+    panel.gridPos = grafana.GridPos(h=position.height, w=position.width, x=position.x, y=position.y)
+    return panel

@@ -1,0 +1,29 @@
+"""Panels made from signals. Title, question, unit, colours and legend come from the signal, not from the page.
+
+Each factory takes signals, or a `Query` where a signal needs a name or a fixed label, and returns a `Panel`; the page
+gives it its place, its id and the variables that narrow it.
+"""
+
+from __future__ import annotations
+
+from dashboards.lib.panels.base import Panel
+from dashboards.lib.panels.graphs import barchart, heatmap, state_timeline, timeseries
+from dashboards.lib.panels.numbers import bargauge, gauge, stat
+from dashboards.lib.panels.tables import Column, table
+from dashboards.lib.panels.texts import alert_list, logs, text
+
+__all__ = [
+    "Column",
+    "Panel",
+    "alert_list",
+    "barchart",
+    "bargauge",
+    "gauge",
+    "heatmap",
+    "logs",
+    "stat",
+    "state_timeline",
+    "table",
+    "text",
+    "timeseries",
+]

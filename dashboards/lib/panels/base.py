@@ -1,0 +1,79 @@
+"""What all panels share: the panel that does not yet know its page, and the settings of its fields."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+from alerting.signals import Signal
+from dashboards.lib.layout import Size
+from dashboards.lib.queries import Query, Scope
+from dashboards.lib.style import Colour
+from dashboards.lib.thresholds import flag_colours, steps
+from dashboards.lib.upstream import Json
+from exporter.catalog import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """A panel that does not yet know its page.
+
+    Attributes:
+        type: Grafana's plugin id.
+        title: Heading.
+        size: Width and height that it would like.
+        queries: What it shows; empty for text.
+        render: Makes the grafanalib object for a page.
+        repeat: Variable for each of whose values Grafana repeats the panel; empty for one panel.
+    """
+
+    type: str
+    title: str
+    size: Size
+    queries: tuple[Query, ...]
+    render: Callable[[Scope], Any]
+    repeat: str = ""
+
+    @property
+    def lead(self) -> Signal | None:
+        """Return the signal whose alerts link to this panel: the first; a table of several leads none."""
+        if not self.queries or (self.type == "table" and len(self.queries) > 1):
+            return None
+        return self.queries[0].signal
+
+    def repeated(self, variable: str) -> Self:
+        """Return the panel as one that Grafana repeats for each value of a variable, side by side."""
+        return replace(self, repeat=variable)
+
+
+def describe(queries: Sequence[Query]) -> str:
+    """Return the operators' questions that a panel answers, each once."""
+    return "\n\n".join(dict.fromkeys(query.signal.question for query in queries))
+
+
+def field_defaults(query: Query, *, colour_mode: str = "thresholds", states: tuple[str, str] | None = None) -> Json:
+    """Return unit, colours and, for a flag, the names of a field that shows the signal."""
+    defaults: Json = {
+        "unit": query.format.unit,
+        "color": {"mode": colour_mode},
+        "thresholds": {"mode": "absolute", "steps": steps(query.signal)},
+        "mappings": [],
+    }
+    if query.format.decimals is not None:
+        defaults["decimals"] = query.format.decimals
+    if states and query.signal.unit is Unit.FLAG:
+        named = zip(states, flag_colours(query.signal), strict=True)
+        defaults["mappings"] = [names({str(value): pair for value, pair in enumerate(named)})]
+    return defaults
+
+
+def names(values: Mapping[str, tuple[str, Colour]]) -> Json:
+    """Return a value mapping: what each value is called, and its colour."""
+    return {
+        "type": "value",
+        "options": {
+            value: {"text": text, "color": str(colour), "index": index}
+            for index, (value, (text, colour)) in enumerate(values.items())
+        },
+    }

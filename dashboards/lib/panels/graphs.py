@@ -1,0 +1,194 @@
+"""Panels with an axis: time series, state timeline, heatmap and bar chart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from alerting.signals import Signal
+from dashboards.lib.layout import Size
+from dashboards.lib.panels.base import Panel, describe, field_defaults
+from dashboards.lib.queries import Query, as_queries, colour_overrides, targets
+from dashboards.lib.style import Colour
+from dashboards.lib.thresholds import comparing
+from dashboards.lib.upstream import Json, grafana, plugin_panel
+from exporter.catalog import Unit
+
+
+def timeseries(
+    *given: Signal | Query,
+    title: str = "",
+    width: int = 12,
+    height: int = 8,
+    bars: bool = False,
+    stacked: bool = False,
+    stepped: bool = False,
+    colours: Mapping[str, Colour] | None = None,
+) -> Panel:
+    """Return lines over time, with the alerts' thresholds as dashed lines.
+
+    Args:
+        given: Signals of one unit.
+        title: Instead of the first signal's.
+        width: Columns.
+        height: Grid units.
+        bars: Draw bars, for counts of events.
+        stacked: Stack the series; for parts of one whole only.
+        stepped: Hold each value until the next, for values that change by events.
+        colours: Fixed colours by a word in the series name, such as a run status.
+    """
+    queries = as_queries(given)
+    first = queries[0]
+    title = title or first.signal.title
+    if first.signal.unit is Unit.TIMESTAMP:
+        raise ValueError(f"{first.signal.name}: a timestamp over time is a slope; show its age")
+    defaults = field_defaults(first, colour_mode="palette-classic")
+    if first.signal.unit is not Unit.RATIO:
+        # An axis over few values needs fractions; only single values are rounded.
+        defaults.pop("decimals", None)
+    if first.format.low is not None:
+        defaults["min"] = first.format.low
+    many = any(query.signal.by for query in queries)
+
+    def render(scope: Any) -> Any:
+        return grafana.TimeSeries(
+            title=title,
+            description=describe(queries),
+            targets=targets(queries, scope),
+            drawStyle="bars" if bars else "line",
+            lineWidth=1 if bars else 2,
+            fillOpacity=70 if bars else 25 if stacked else 5,
+            lineInterpolation="stepAfter" if stepped else "linear",
+            showPoints="never" if bars else "auto",
+            stacking={"mode": "normal" if stacked else "none", "group": "A"},
+            # A hole in the data is a hole in the line: a source that was down shall be seen.
+            spanNulls=False,
+            thresholdsStyleMode="dashed" if comparing(query.signal for query in queries) else "off",
+            legendDisplayMode="table" if many else "list",
+            legendPlacement="right" if many and width > 12 else "bottom",
+            legendCalcs=["lastNotNull", "max"] if many else [],
+            tooltipMode="multi",
+            tooltipSort="desc",
+            overrides=[*colour_overrides(queries, colours), *_dashed(queries)],
+            extraJson={"fieldConfig": {"defaults": defaults}, "options": {"legend": {"showLegend": True}}},
+        )
+
+    return Panel("timeseries", title, Size(width, height), queries, render)
+
+
+def state_timeline(
+    *given: Signal | Query,
+    title: str = "",
+    width: int = 24,
+    height: int = 6,
+    states: tuple[str, str] = ("no", "yes"),
+) -> Panel:
+    """Return a band for each series of a flag, in the colour of its state at that time."""
+    queries = as_queries(given)
+    first = queries[0]
+    title = title or first.signal.title
+    if first.signal.unit is not Unit.FLAG:
+        raise ValueError(f"{first.signal.name}: a timeline shows states, so it needs a flag")
+    defaults = field_defaults(first, states=states)
+
+    def render(scope: Any) -> Any:
+        return grafana.StateTimeline(
+            title=title,
+            description=describe(queries),
+            targets=targets(queries, scope),
+            showValue="never",
+            tooltipMode="multi",
+            extraJson={
+                "fieldConfig": {"defaults": defaults},
+                "options": {"legend": {"showLegend": True, "calcs": []}, "tooltip": {"sort": "none"}},
+            },
+        )
+
+    return Panel("state-timeline", title, Size(width, height), queries, render)
+
+
+def heatmap(given: Signal | Query, *, title: str = "", width: int = 12, height: int = 8) -> Panel:
+    """Return how a histogram's buckets fill over time; the signal keeps the label `le`, its unit is the buckets'."""
+    queries = as_queries([given])
+    query = queries[0]
+    title = title or query.signal.title
+    if "le" not in query.signal.by:
+        raise ValueError(f"{query.signal.name}: a heatmap needs the label le")
+    options = {
+        "calculate": False,
+        "cellGap": 1,
+        "color": {
+            "mode": "scheme",
+            "scheme": "Blues",
+            "steps": 64,
+            "exponent": 0.5,
+            "fill": "dark-blue",
+            "reverse": False,
+            "scale": "exponential",
+        },
+        "exemplars": {"color": str(Colour.WARNING)},
+        # Buckets without an event are left out, so that they do not look like a low value.
+        "filterValues": {"le": 1e-9},
+        "legend": {"show": True},
+        "rowsFrame": {"layout": "auto"},
+        "showValue": "never",
+        "tooltip": {"mode": "single", "yHistogram": True},
+        "yAxis": {"axisPlacement": "left", "reverse": False, "unit": query.format.unit},
+    }
+    defaults = {"unit": "short", "custom": {"scaleDistribution": {"type": "linear"}}}
+
+    def render(scope: Any) -> Any:
+        return plugin_panel(
+            "heatmap",
+            title=title,
+            description=describe(queries),
+            targets=targets(queries, scope, form="heatmap"),
+            defaults=defaults,
+            options=options,
+        )
+
+    return Panel("heatmap", title, Size(width, height), queries, render)
+
+
+def barchart(given: Signal | Query, *, x: str, title: str = "", width: int = 12, height: int = 8) -> Panel:
+    """Return a bar now for each value of the label `x`."""
+    queries = as_queries([given])
+    query = queries[0]
+    title = title or query.signal.title
+    if x not in query.signal.by:
+        raise ValueError(f"{query.signal.name}: has no label {x} to stand below the bars")
+    defaults = field_defaults(query)
+    if query.format.low is not None:
+        defaults["min"] = query.format.low
+
+    def render(scope: Any) -> Any:
+        return grafana.BarChart(
+            title=title,
+            description=describe(queries),
+            targets=targets(queries, scope, instant=True, form="table"),
+            transformations=[keep_fields([x, "Value"])],
+            orientation="auto",
+            showValue="auto",
+            showLegend=False,
+            tooltipMode="single",
+            extraJson={"fieldConfig": {"defaults": defaults}, "options": {"xField": x}},
+        )
+
+    return Panel("barchart", title, Size(width, height), queries, render)
+
+
+def keep_fields(fields: Sequence[str]) -> Json:
+    """Return the transformation that drops all other fields: the time, target labels, a recorded series' own name."""
+    return {"id": "filterFieldsByName", "options": {"include": {"names": list(fields)}}}
+
+
+def _dashed(queries: Sequence[Query]) -> list[Json]:
+    style = [
+        {"id": "custom.lineStyle", "value": {"fill": "dash", "dash": [6, 6]}},
+        {"id": "custom.fillOpacity", "value": 0},
+    ]
+    return [
+        {"matcher": {"id": "byFrameRefID", "options": chr(ord("A") + index)}, "properties": style}
+        for index, query in enumerate(queries)
+        if query.dashed
+    ]

@@ -1,0 +1,108 @@
+"""Panels of single values: stat, bar gauge and gauge. They ask for the value now and never show an old one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from alerting.signals import Signal
+from dashboards.lib.layout import Size
+from dashboards.lib.panels.base import Panel, describe, field_defaults
+from dashboards.lib.queries import Query, as_queries, colour_overrides, targets
+from dashboards.lib.style import NO_VALUE, Colour
+from dashboards.lib.upstream import Json, grafana, plugin_panel
+from exporter.catalog import Unit
+
+
+def stat(
+    *given: Signal | Query,
+    title: str = "",
+    width: int = 4,
+    height: int = 4,
+    states: tuple[str, str] = ("no", "yes"),
+    trend: bool = False,
+    show: str = "",
+    colours: Mapping[str, Colour] | None = None,
+) -> Panel:
+    """Return a big number.
+
+    Args:
+        given: Signals; several give several numbers.
+        title: Instead of the first signal's.
+        width: Columns.
+        height: Grid units.
+        states: What a flag's 0 and 1 are called.
+        trend: Draw a line behind the number. The number is then the last one of the time range, be it old.
+        show: `value`, `name` (for an info metric) or `value_and_name`; by default names where there can be several.
+        colours: Fixed colours by a word in the series name, such as a run status.
+    """
+    queries = as_queries(given)
+    signal = queries[0].signal
+    title = title or signal.title
+    several = len(queries) > 1 or bool(signal.by)
+    if not show:
+        show = "name" if signal.unit is Unit.INFO else "value_and_name" if several else "value"
+    defaults = field_defaults(queries[0], states=states) | {"noValue": NO_VALUE}
+
+    def render(scope: Any) -> Any:
+        return grafana.Stat(
+            title=title,
+            description=describe(queries),
+            targets=targets(queries, scope, instant=not trend),
+            colorMode="background" if signal.unit is Unit.FLAG else "value",
+            graphMode="area" if trend else "none",
+            reduceCalc="lastNotNull",
+            textMode=show,
+            # grafanalib's default is the string "", which Grafana cannot read.
+            thresholds=[],
+            overrides=colour_overrides(queries, colours),
+            extraJson={"fieldConfig": {"defaults": defaults}},
+        )
+
+    return Panel("stat", title, Size(width, height), queries, render)
+
+
+def bargauge(*given: Signal | Query, title: str = "", width: int = 8, height: int = 8) -> Panel:
+    """Return a horizontal bar for each series, for comparing them now."""
+    options = {
+        "displayMode": "basic",
+        "orientation": "horizontal",
+        "valueMode": "color",
+        "showUnfilled": True,
+        "minVizWidth": 8,
+        "minVizHeight": 16,
+    }
+    return _gauge("bargauge", as_queries(given), title, Size(width, height), options)
+
+
+def gauge(*given: Signal | Query, title: str = "", width: int = 6, height: int = 6) -> Panel:
+    """Return a dial for each series of a ratio that cannot leave 0 to 1."""
+    queries = as_queries(given)
+    if queries[0].signal.unit is not Unit.RATIO:
+        raise ValueError(f"{queries[0].signal.name}: a dial needs two ends, so it shows ratios only")
+    options = {"orientation": "auto", "showThresholdLabels": False, "showThresholdMarkers": True}
+    return _gauge("gauge", queries, title, Size(width, height), options)
+
+
+def _gauge(plugin: str, queries: tuple[Query, ...], title: str, size: Size, options: Json) -> Panel:
+    first = queries[0]
+    title = title or first.signal.title
+    defaults = field_defaults(first) | {"noValue": NO_VALUE}
+    if first.format.low is not None:
+        defaults["min"] = first.format.low
+    if first.signal.unit is Unit.RATIO:
+        defaults["max"] = 1
+    reduction = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+
+    def render(scope: Any) -> Any:
+        return plugin_panel(
+            plugin,
+            title=title,
+            description=describe(queries),
+            targets=targets(queries, scope, instant=True),
+            defaults=defaults,
+            overrides=colour_overrides(queries),
+            options=options | {"reduceOptions": reduction},
+        )
+
+    return Panel(plugin, title, size, queries, render)

@@ -1,0 +1,141 @@
+"""Tables: one row for each thing, one column for each label and each question about it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from alerting.signals import Signal
+from dashboards.lib.layout import Size
+from dashboards.lib.panels.base import Panel, describe, field_defaults, names
+from dashboards.lib.panels.graphs import keep_fields
+from dashboards.lib.queries import REF_IDS, Query, as_query, targets
+from dashboards.lib.style import NO_VALUE, Colour
+from dashboards.lib.thresholds import comparing
+from dashboards.lib.upstream import Json, plugin_panel
+from exporter.catalog import Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A label as a column.
+
+    Attributes:
+        label: The label; its values tell the rows apart.
+        title: Heading of the column.
+        width: Pixels; 0 lets Grafana choose.
+        values: Names and colours of known values, such as severities.
+        link: Title and address of a link on each cell.
+    """
+
+    label: str
+    title: str
+    width: int = 0
+    values: Mapping[str, tuple[str, Colour]] = field(default_factory=dict)
+    link: tuple[str, str] | None = None
+
+
+def table(
+    columns: Sequence[Column],
+    *given: Signal | Query,
+    title: str,
+    width: int = 24,
+    height: int = 8,
+    states: tuple[str, str] = ("no", "yes"),
+    empty: str = NO_VALUE,
+    sort_by: str = "",
+    descending: bool = False,
+) -> Panel:
+    """Return a table of the values now.
+
+    Args:
+        columns: Labels; rows with the same values of all of them become one row.
+        given: Signals; a `Query`'s name is the heading of its column. An info signal gives rows but no column.
+        title: Heading.
+        width: Columns of the grid.
+        height: Grid units.
+        states: What a flag's 0 and 1 are called.
+        empty: What an empty table says.
+        sort_by: Title of the column to sort by; by default the first.
+        descending: Whether to sort from high to low.
+    """
+    queries = tuple(as_query(one) for one in given)
+    labels = [column.label for column in columns]
+    for query in queries:
+        if missing := set(labels) - set(query.signal.by):
+            raise ValueError(f"table {title}: signal {query.signal.name} has no label {', '.join(sorted(missing))}")
+    valued = [query for query in queries if query.signal.unit is not Unit.INFO]
+    titles = {column.label: column.title for column in columns}
+    for query, ref_id in zip(queries, REF_IDS, strict=False):
+        if query in valued:
+            # Grafana numbers the value columns of a table only when there are several.
+            titles[f"Value #{ref_id}" if len(queries) > 1 else "Value"] = query.name or query.signal.title
+    transformations = [keep_fields([*titles])]
+    if len(queries) > 1:
+        transformations.append({"id": "merge", "options": {}})
+    transformations.append(
+        {
+            "id": "organize",
+            "options": {
+                "excludeByName": {},
+                "indexByName": {name: index for index, name in enumerate(titles)},
+                "renameByName": titles,
+            },
+        }
+    )
+    first = titles[labels[0]]
+
+    def render(scope: Any) -> Any:
+        return plugin_panel(
+            "table",
+            title=title,
+            description=describe(queries),
+            targets=targets(queries, scope, instant=True, form="table"),
+            defaults={
+                "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False},
+                "mappings": [],
+                "noValue": empty,
+                "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.NEUTRAL), "value": None}]},
+                "unit": "short",
+            },
+            overrides=[*map(_label_override, columns), *(_value_override(query, states) for query in valued)],
+            options={
+                "showHeader": True,
+                "frameIndex": 0,
+                "cellHeight": "sm",
+                "sortBy": [{"displayName": sort_by or first, "desc": descending}],
+            },
+            transformations=transformations,
+        )
+
+    if sort_by and sort_by not in titles.values():
+        raise ValueError(f"table {title}: has no column {sort_by} to sort by")
+    return Panel("table", title, Size(width, height), queries, render)
+
+
+def _label_override(column: Column) -> Json:
+    properties: list[Json] = []
+    if column.width:
+        properties.append({"id": "custom.width", "value": column.width})
+    if column.values:
+        properties.append({"id": "mappings", "value": [names(column.values)]})
+        properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+    if column.link:
+        title, url = column.link
+        properties.append({"id": "links", "value": [{"title": title, "url": url, "targetBlank": False}]})
+    return _override(column.title, properties)
+
+
+def _value_override(query: Query, states: tuple[str, str]) -> Json:
+    defaults = field_defaults(query, states=states)
+    properties = [{"id": name, "value": defaults[name]} for name in ("unit", "decimals") if name in defaults]
+    # Only what an alert judges, or a state, is coloured; a coloured cell shall mean something.
+    if comparing([query.signal]) or defaults["mappings"]:
+        properties += [{"id": name, "value": defaults[name]} for name in ("color", "thresholds", "mappings")]
+        properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+    return _override(query.name or query.signal.title, properties)
+
+
+def _override(title: str, properties: list[Json]) -> Json:
+    return {"matcher": {"id": "byName", "options": title}, "properties": properties}

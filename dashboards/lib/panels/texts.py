@@ -1,0 +1,65 @@
+"""Panels without numbers: text, Grafana's list of alerts, and log lines."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dashboards.lib.layout import Size
+from dashboards.lib.panels.base import Panel
+from dashboards.lib.upstream import grafana, plugin_panel
+from dashboards.lib.variables import LOGS_DATASOURCE
+
+
+def text(title: str, markdown: str, *, width: int = 24, height: int = 3) -> Panel:
+    """Return a panel of Markdown."""
+
+    def render(_: Any) -> Any:
+        return grafana.Text(title=title, description=title, content=markdown, mode="markdown")
+
+    return Panel("text", title, Size(width, height), (), render)
+
+
+def alert_list(title: str, description: str, *, labels: str = "", width: int = 8, height: int = 8) -> Panel:
+    """Return Grafana's own list of firing and pending alerts, those of Prometheus included.
+
+    Args:
+        title: Heading.
+        description: The operator's question.
+        labels: Matchers such as `{team="mlops"}` that alerts must meet.
+        width: Columns.
+        height: Grid units.
+    """
+    options = {
+        "viewMode": "list",
+        "groupMode": "default",
+        "groupBy": [],
+        "maxItems": 20,
+        # By importance.
+        "sortOrder": 3,
+        "dashboardAlerts": False,
+        "alertName": "",
+        "alertInstanceLabelFilter": labels,
+        "stateFilter": {"firing": True, "pending": True, "noData": False, "normal": False, "error": True},
+    }
+
+    def render(_: Any) -> Any:
+        return plugin_panel("alertlist", title=title, description=description, options=options)
+
+    return Panel("alertlist", title, Size(width, height), (), render)
+
+
+def logs(title: str, description: str, logql: str, *, width: int = 24, height: int = 10) -> Panel:
+    """Return log lines of Loki; the page needs the variable `loki_datasource`."""
+
+    def render(_: Any) -> Any:
+        return grafana.Logs(
+            title=title,
+            description=description,
+            dataSource=LOGS_DATASOURCE,
+            targets=[grafana.Target(expr=logql, datasource=LOGS_DATASOURCE, refId="A", format="logs")],
+            showTime=True,
+            wrapLogMessages=True,
+            enableLogDetails=True,
+        )
+
+    return Panel("logs", title, Size(width, height), (), render)

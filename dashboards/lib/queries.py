@@ -1,0 +1,145 @@
+"""From a signal to the query of a panel: variables narrow it, its unit is converted, its series get names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from alerting.signals import Signal
+from dashboards.lib.style import FORMATS, Colour, Format
+from dashboards.lib.upstream import Json, grafana
+from dashboards.lib.variables import DATASOURCE
+
+# At least four scrapes wide, and never narrower than the step; right for rate() and its kin only.
+RATE_WINDOW = "$__rate_interval"
+# The whole time range that the page shows, for single values such as "errors in this range".
+SHOWN_RANGE = "$__range"
+
+REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+# A heatmap names its rows by their upper bound; a table has columns instead of a legend.
+_LEGENDS = {"heatmap": "{{le}}", "table": "__auto"}
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a panel may know of its page.
+
+    Attributes:
+        uid: The page.
+        variables: Names of the variables that narrow its queries.
+    """
+
+    uid: str
+    variables: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A signal as one query of a panel.
+
+    Attributes:
+        signal: What is asked.
+        name: Legend of its series, or title of its column; by default the signal's own.
+        where: Labels held at one value, instead of by the variable of that name.
+        window: Range of rates in the signal.
+        colour: A colour of its own; for a signal that gives one series.
+        dashed: Draw as a dashed line, for references beside the real thing.
+    """
+
+    signal: Signal
+    name: str = ""
+    where: Mapping[str, str] = field(default_factory=dict)
+    window: str = RATE_WINDOW
+    colour: Colour | None = None
+    dashed: bool = False
+
+    def __post_init__(self) -> None:
+        unknown = set(self.where) - set(self.signal.filters)
+        if unknown:
+            raise ValueError(f"signal {self.signal.name} cannot be narrowed by {', '.join(sorted(unknown))}")
+
+    @property
+    def format(self) -> Format:
+        """Return how values of the signal are shown."""
+        return FORMATS[self.signal.unit]
+
+    @property
+    def legend(self) -> str:
+        """Return the name of the query's series; never empty, since Grafana would show the whole expression."""
+        return self.name or self.signal.legend_format or self.signal.title
+
+    def expr(self, scope: Scope) -> str:
+        """Return the PromQL for a page."""
+        matchers = []
+        for label in self.signal.filters:
+            if label in self.where:
+                matchers.append(f'{label}="{self.where[label]}"')
+            elif label in scope.variables:
+                matchers.append(f'{label}=~"${label}"')
+        expr = self.signal.promql(matchers=",".join(matchers), window=self.window)
+        return expr if self.format.factor == 1 else f"{self.format.factor} * ({expr})"
+
+    def target(self, scope: Scope, ref_id: str, *, instant: bool = False, form: str = "time_series") -> Any:
+        """Return the grafanalib target; `finalise` adds what it lacks and removes its dead keys."""
+        return grafana.Target(
+            expr=self.expr(scope),
+            datasource=DATASOURCE,
+            legendFormat=_LEGENDS.get(form, self.legend),
+            refId=ref_id,
+            instant=instant,
+            format=form,
+        )
+
+
+def as_query(given: Signal | Query) -> Query:
+    """Return the query, or the signal as one."""
+    return given if isinstance(given, Query) else Query(given)
+
+
+def as_queries(given: Sequence[Signal | Query]) -> tuple[Query, ...]:
+    """Return the queries of a panel with one axis.
+
+    Raises:
+        ValueError: If there are none or more than 26, if their units differ, or if two would have the same legend.
+    """
+    queries = tuple(as_query(one) for one in given)
+    names = ", ".join(query.signal.name for query in queries)
+    if not 1 <= len(queries) <= len(REF_IDS):
+        raise ValueError(f"a panel has 1 to {len(REF_IDS)} queries, not {len(queries)}: {names}")
+    if len({query.format.unit for query in queries}) > 1:
+        raise ValueError(f"one axis cannot show different units: {names}")
+    if len({query.legend for query in queries}) < len(queries):
+        raise ValueError(f"two queries of one panel have the same legend, give each a name: {names}")
+    return queries
+
+
+def targets(queries: Sequence[Query], scope: Scope, *, instant: bool = False, form: str = "time_series") -> list[Any]:
+    """Return a panel's targets, lettered from A."""
+    return [
+        query.target(scope, ref_id, instant=instant, form=form)
+        for query, ref_id in zip(queries, REF_IDS[: len(queries)], strict=True)
+    ]
+
+
+def colour_overrides(queries: Sequence[Query], by_word: Mapping[str, Colour] | None = None) -> list[Json]:
+    """Return the field overrides that fix colours.
+
+    Args:
+        queries: Those with a colour of their own give it to their series.
+        by_word: Colours of series by a word in their name, such as a run status.
+    """
+    matchers = [
+        ({"id": "byFrameRefID", "options": ref_id}, query.colour)
+        for query, ref_id in zip(queries, REF_IDS, strict=False)
+        if query.colour
+    ]
+    matchers += [({"id": "byRegexp", "options": rf"/\b{word}\b/"}, colour) for word, colour in (by_word or {}).items()]
+    return [
+        {
+            "matcher": matcher,
+            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": str(colour)}}],
+        }
+        for matcher, colour in matchers
+    ]

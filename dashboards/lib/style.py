@@ -1,0 +1,82 @@
+"""How things look: one colour table and one mapping from the catalog's units to Grafana's.
+
+Red means failure and nothing else; that is why severities and run statuses take their colours from here, and why
+no page names a colour of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from exporter.catalog import Unit
+
+
+class Colour(StrEnum):
+    """Grafana's named colours by what they mean; names, not hex, so that both themes keep their contrast."""
+
+    GOOD = "green"
+    FAILURE = "red"
+    WARNING = "orange"
+    NOTICE = "yellow"
+    NEUTRAL = "blue"
+    SECOND = "purple"
+    MUTED = "#8e8e8e"
+
+
+SEVERITY: Mapping[str, Colour] = MappingProxyType(
+    {"critical": Colour.FAILURE, "warning": Colour.WARNING, "info": Colour.NOTICE}
+)
+
+# MLflow's five run statuses.
+RUN_STATUS: Mapping[str, Colour] = MappingProxyType(
+    {
+        "FINISHED": Colour.GOOD,
+        "FAILED": Colour.FAILURE,
+        "KILLED": Colour.WARNING,
+        "RUNNING": Colour.NEUTRAL,
+        "SCHEDULED": Colour.MUTED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """How values of a unit are shown.
+
+    Attributes:
+        unit: Grafana's unit id.
+        factor: What the query is multiplied by, because Grafana's unit counts in something else.
+        decimals: Decimals of a single value; None lets Grafana choose.
+        low: Lower end of the axis, None for automatic.
+    """
+
+    unit: str
+    factor: int = 1
+    decimals: int | None = None
+    low: int | None = None
+
+
+# Grafana counts time in milliseconds where Prometheus counts in seconds.
+MILLISECONDS = 1000
+
+FORMATS: Mapping[Unit, Format] = MappingProxyType(
+    {
+        # Not "short": 1500 without decimals would be "2 K".
+        Unit.COUNT: Format("locale", decimals=0, low=0),
+        Unit.SECONDS: Format("s", low=0),
+        Unit.TIMESTAMP: Format("dateTimeFromNow", factor=MILLISECONDS),
+        Unit.BYTES: Format("bytes", low=0),
+        Unit.BYTES_PER_SECOND: Format("binBps", low=0),
+        Unit.RATIO: Format("percentunit", decimals=1, low=0),
+        Unit.CURRENCY: Format("currencyUSD", decimals=0),
+        Unit.FLAG: Format("none", decimals=0, low=0),
+        Unit.INFO: Format("none", decimals=0),
+        Unit.ANY: Format("short"),
+    }
+)
+
+# Text of a single value when its query gives nothing: absence is never shown as 0.
+NO_VALUE = "no data"

@@ -1,0 +1,64 @@
+"""Panel colours from the alerts on the same signal, so that a colour and an alert cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from alerting.alerts import BoundAlert, for_signal
+from alerting.signals import Signal
+from dashboards.lib.style import SEVERITY, Colour
+from dashboards.lib.upstream import Json
+
+# Of two alerts with one threshold, the louder one colours.
+_LOUDNESS = ("info", "warning", "critical")
+
+
+def comparing(signals: Iterable[Signal]) -> tuple[BoundAlert, ...]:
+    """Return the enabled alerts that compare one of the signals with a number."""
+    return tuple(alert for signal in signals for alert in for_signal(signal.name))
+
+
+def steps(signal: Signal) -> list[Json]:
+    """Return Grafana's threshold steps for a signal: neutral without an alert, else good where none holds.
+
+    A step colours from its value upwards, so a value that equals a `>` threshold is already coloured although the
+    alert is not yet true; Grafana cannot express the difference.
+
+    Raises:
+        ValueError: If the thresholds of two alerts cross each other.
+    """
+    alerts = comparing([signal])
+    if not alerts:
+        return [{"color": str(Colour.NEUTRAL), "value": None}]
+    below, above = _by_value(alerts, "<"), _by_value(alerts, ">")
+    # Up to a `<` threshold its own colour holds, and from there on the colour of the next.
+    colours = [*(colour for _, colour in below), Colour.GOOD, *(colour for _, colour in above)]
+    bounds = [value for value, _ in below + above]
+    if bounds != sorted(set(bounds)):
+        raise ValueError(f"{signal.name}: the thresholds of its alerts cross each other: {bounds}")
+    return [{"color": str(colour), "value": bound} for colour, bound in zip(colours, (None, *bounds), strict=True)]
+
+
+def flag_colours(signal: Signal) -> tuple[Colour, Colour]:
+    """Return the colours of a flag's 0 and 1; without an alert a 0 is only muted."""
+    if not comparing([signal]):
+        return Colour.MUTED, Colour.GOOD
+    found = steps(signal)
+    zero, one = (
+        [step["color"] for step in found if step["value"] is None or step["value"] <= value][-1] for value in (0, 1)
+    )
+    return Colour(zero), Colour(one)
+
+
+def _by_value(alerts: Sequence[BoundAlert], comparison: str) -> list[tuple[float, Colour]]:
+    loudest: dict[float, str] = {}
+    for alert in alerts:
+        if alert.comparison == comparison:
+            before = loudest.get(alert.threshold, _LOUDNESS[0])
+            loudest[alert.threshold] = max(before, alert.severity, key=_LOUDNESS.index)
+    return [(_short(value), SEVERITY[severity]) for value, severity in sorted(loudest.items())]
+
+
+def _short(value: float) -> float:
+    """Return a whole number as an int, which JSON writes without `.0`."""
+    return int(value) if value.is_integer() else value

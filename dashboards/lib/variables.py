@@ -1,0 +1,93 @@
+"""Dashboard variables. Their names are the label names that they narrow, so that panels find them by themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from dashboards.lib.upstream import grafana
+from exporter.catalog import CATALOG
+
+# What every panel, annotation and variable names as its data source.
+DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
+
+# The same for panels and variables of logs.
+LOGS_DATASOURCE = {"type": "loki", "uid": "${loki_datasource}"}
+
+# What Prometheus itself puts on every series.
+TARGET_LABELS = frozenset({"instance", "job"})
+
+# Grafana's numbers: read the values again when the time range changes; sort by name without regard to case.
+ON_TIME_RANGE = 2
+SORT_BY_NAME = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A variable of a page.
+
+    Attributes:
+        name: Its name, which is the label that it narrows; `datasource` narrows none.
+        template: The grafanalib object.
+    """
+
+    name: str
+    template: Any
+
+
+def datasource() -> Variable:
+    """Return the choice of the Prometheus that the page reads."""
+    return Variable(
+        "datasource",
+        grafana.Template(
+            name="datasource", label="Data source", type="datasource", query="prometheus", refresh=1, sort=0
+        ),
+    )
+
+
+def loki_datasource() -> Variable:
+    """Return the choice of the Loki that a page with logs reads."""
+    return Variable(
+        "loki_datasource",
+        grafana.Template(name="loki_datasource", label="Logs", type="datasource", query="loki", refresh=1, sort=0),
+    )
+
+
+def label_values(
+    label: str, metric: str, *, title: str, within: tuple[str, ...] = (), may_be_empty: bool = False
+) -> Variable:
+    """Return a choice of one, several or all values of a label.
+
+    Args:
+        label: The label, and so the variable's name.
+        metric: The catalog metric whose series carry the label; one with few series.
+        title: What the page calls it.
+        within: Variables that narrow the choice, by label name.
+        may_be_empty: Whether series may have the label empty, which "All" shall then include.
+
+    Raises:
+        ValueError: If the metric or one of the labels is not in the catalog.
+    """
+    if metric not in CATALOG:
+        raise ValueError(f"variable {label}: no metric {metric} in the catalog")
+    series = CATALOG[metric].sample_names[0]
+    unknown = {label, *within} - CATALOG[metric].sample_labels(series) - TARGET_LABELS
+    if unknown:
+        raise ValueError(f"variable {label}: {metric} has no label {', '.join(sorted(unknown))}")
+    matchers = ",".join(f'{name}=~"${name}"' for name in within)
+    selector = f"{series}{{{matchers}}}" if matchers else series
+    template = grafana.Template(
+        name=label,
+        label=title,
+        type="query",
+        dataSource=DATASOURCE,
+        query=f"label_values({selector}, {label})",
+        refresh=ON_TIME_RANGE,
+        sort=SORT_BY_NAME,
+        multi=True,
+        includeAll=True,
+        # `.+` demands the label: a series without it is no series of this choice. `.*` where it may be empty.
+        allValue=".*" if may_be_empty else ".+",
+        default="All",
+    )
+    return Variable(label, template)

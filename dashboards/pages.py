@@ -1,0 +1,26 @@
+"""The list of all pages. A new page is one module with a `build()`, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dashboards import exporter_health, mlflow
+from dashboards.lib.page import Page
+
+BUILDERS: tuple[Callable[[], Page], ...] = (
+    mlflow.build,
+    exporter_health.build,
+)
+
+
+def build_all() -> tuple[Page, ...]:
+    """Return every page.
+
+    Raises:
+        ValueError: If two pages share a uid or a title.
+    """
+    pages = tuple(build() for build in BUILDERS)
+    for what, values in (("uid", [page.uid for page in pages]), ("title", [page.title for page in pages])):
+        if len(set(values)) < len(values):
+            raise ValueError(f"two pages share a {what}: {', '.join(sorted(values))}")
+    return pages
