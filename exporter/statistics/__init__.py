@@ -1,0 +1,23 @@
+"""Statistics of variants that compete: pure functions of counts, standard library only.
+
+`posterior` answers "which one is how good, and how sure is that?" with a Beta-Binomial model. `sequential` answers "is
+it chance?" with p-values that stay valid however often one looks, which is what a monitor does. Nothing here knows of
+databases or metrics; every formula names its source.
+"""
+
+from __future__ import annotations
+
+from exporter.statistics.posterior import Beta, Standing, compare, prior_of, thompson_shares
+from exporter.statistics.sequential import Counts, best_p_values, bias_p_value, split_p_value
+
+__all__ = [
+    "Beta",
+    "Counts",
+    "Standing",
+    "best_p_values",
+    "bias_p_value",
+    "compare",
+    "prior_of",
+    "split_p_value",
+    "thompson_shares",
+]
