@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.dashboards import lint, queries_lint
+
+Json = dict[str, Any]
+Rule = Callable[[list[Json]], Iterator[str]]
+
+RULES: tuple[Rule, ...] = (
+    lint.d1_identity,
+    lint.d2_no_legacy,
+    lint.d4_layout,
+    lint.d5_panels,
+    queries_lint.d6_parses,
+    queries_lint.d6_names,
+    queries_lint.d6_variables,
+    lint.d7_variables_and_links,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_every_page_keeps_the_rule(rule: Rule, pages: list[Json]) -> None:
+    assert list(rule(pages)) == []
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_a_panel_of_every_kind_keeps_the_rule(rule: Rule, with_specimen: list[Json]) -> None:
+    assert list(rule(with_specimen)) == []
+
+
+def test_prometheus_accepts_every_query(with_specimen: list[Json], tmp_path: Path) -> None:
+    assert list(queries_lint.d6_promtool(with_specimen, tmp_path)) == []
+
+
+def test_prometheus_refuses_a_query_of_the_wrong_type(pages: list[Json], tmp_path: Path) -> None:
+    broken = copy.deepcopy(pages)
+    first(broken[0], "stat")["targets"][0]["expr"] = "rate(sum(up))"
+    assert "expected type range vector" in "".join(queries_lint.d6_promtool(broken, tmp_path))
+
+
+def first(page: Json, kind: str) -> Json:
+    return next(panel for panel in lint.panels(page) if panel["type"] == kind)
+
+
+def with_unit(kind: str, unit: str | None) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        first(page, kind)["fieldConfig"]["defaults"]["unit"] = unit
+
+    return spoil
+
+
+def with_expr(expr: str) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        first(page, "stat")["targets"][0]["expr"] = expr
+
+    return spoil
+
+
+def with_steps(*steps: Json) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        first(page, "stat")["fieldConfig"]["defaults"]["thresholds"]["steps"] = list(steps)
+
+    return spoil
+
+
+def with_page(**changes: Any) -> Callable[[Json], None]:
+    return lambda page: page.update(changes)
+
+
+def with_panel(kind: str, **changes: Any) -> Callable[[Json], None]:
+    return lambda page: first(page, kind).update(changes)
+
+
+def with_place(**changes: int) -> Callable[[Json], None]:
+    return lambda page: first(page, "timeseries")["gridPos"].update(changes)
+
+
+def with_target(**changes: Any) -> Callable[[Json], None]:
+    return lambda page: first(page, "timeseries")["targets"][0].update(changes)
+
+
+def with_variable(**changes: Any) -> Callable[[Json], None]:
+    return lambda page: page["templating"]["list"][1].update(changes)
+
+
+def with_link(url: str) -> Callable[[Json], None]:
+    link = {"title": "there", "url": url}
+    return lambda page: first(page, "table")["fieldConfig"]["defaults"].update({"links": [link]})
+
+
+def with_same_id(page: Json) -> None:
+    first(page, "table")["id"] = first(page, "stat")["id"]
+
+
+def with_wrong_order(page: Json) -> None:
+    page["panels"].reverse()
+
+
+GREEN, RED = {"color": "green", "value": None}, {"color": "red", "value": 5}
+
+# One broken page for each thing that a rule looks at, and what the rule shall say about it.
+BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
+    (lint.d1_identity, with_page(title="Exporter health"), "title 'Exporter health' is used 2 times"),
+    (lint.d1_identity, with_page(uid="exporter-health"), "uid 'exporter-health' is used 2 times"),
+    (lint.d1_identity, with_page(uid="x" * 41), "longer than 40"),
+    (lint.d1_identity, with_page(schemaVersion=12), "schemaVersion is below 38"),
+    (lint.d1_identity, with_page(id=7), "has an id"),
+    (lint.d1_identity, with_page(editable=True), "is editable"),
+    (lint.d1_identity, with_page(tags=["other"]), "lacks the tag"),
+    (lint.d1_identity, with_page(description=""), "has no description"),
+    (lint.d1_identity, with_page(timezone=""), "has no timezone"),
+    (lint.d1_identity, with_page(refresh="7m"), "not in the picker"),
+    (lint.d1_identity, with_page(refresh="5s"), "oftener than Prometheus scrapes"),
+    (lint.d2_no_legacy, with_panel("timeseries", type="graph"), "type graph"),
+    (lint.d2_no_legacy, with_panel("stat", span=6), "dead key panel.span"),
+    (lint.d2_no_legacy, with_page(rows=[]), "dead key page.rows"),
+    (lint.d2_no_legacy, with_variable(useTags=False), "dead key variable.useTags"),
+    (lint.d2_no_legacy, with_page(timepicker={"nowDelay": None}), "dead key timepicker.nowDelay"),
+    (lint.d2_no_legacy, with_panel("bargauge", options={"fieldOptions": {}}), "dead key options.fieldOptions"),
+    (lint.d2_no_legacy, with_target(intervalFactor=2), "dead key target.intervalFactor"),
+    (lint.d2_no_legacy, with_steps({"color": "green", "value": "null"}), "threshold steps are ['null']"),
+    (lint.d2_no_legacy, with_steps(RED), "threshold steps are [5]"),
+    (lint.d2_no_legacy, with_steps(GREEN, RED, RED), "do not rise"),
+    (lint.d2_no_legacy, with_steps(GREEN | {"op": "gt"}), "keys other than color and value"),
+    (lint.d4_layout, with_same_id, "is used 2 times"),
+    (lint.d4_layout, with_panel("stat", id=2**31), "panel id 2147483648"),
+    (lint.d4_layout, with_place(w=30), "outside of the grid"),
+    (lint.d4_layout, with_place(w=24), "overlap"),
+    (lint.d4_layout, with_wrong_order, "not in reading order"),
+    (lint.d5_panels, with_panel("stat", title=""), "has no title"),
+    (lint.d5_panels, with_panel("stat", description=""), "has no description"),
+    (lint.d5_panels, with_panel("table", targets=[]), "has no query"),
+    (lint.d5_panels, with_panel("stat", datasource={"type": "prometheus", "uid": "abc"}), "not the page's variable"),
+    (lint.d5_panels, with_target(datasource=None), "not the page's variable"),
+    (lint.d5_panels, with_target(refId=""), "refIds are ['']"),
+    (lint.d5_panels, with_target(legendFormat=""), "without a legend"),
+    (lint.d5_panels, with_unit("stat", None), "unit is None"),
+    (lint.d5_panels, with_unit("stat", "apples"), "unit is 'apples'"),
+    (lint.d5_panels, with_unit("bargauge", "percentunit"), "is a ratio without max"),
+    (queries_lint.d6_parses, with_expr("sum(up"), "unclosed left parenthesis"),
+    (queries_lint.d6_names, with_expr("mlflow_runz"), "no exporter or rule gives mlflow_runz"),
+    (queries_lint.d6_names, with_expr('mlflow_runs{state="x"}'), "mlflow_runs has no label state"),
+    (queries_lint.d6_names, with_expr("exporter_source_errors_total"), "only grows"),
+    (queries_lint.d6_names, with_expr("rate(exporter_source_errors_total[1m])"), "looks back 1m"),
+    (queries_lint.d6_variables, with_expr('up{job="$job"}'), "variable job is not declared"),
+    (queries_lint.d6_variables, with_variable(name="trial"), "variable trial is never used"),
+    (lint.d7_variables_and_links, with_variable(label=""), "variable experiment has no label"),
+    (lint.d7_variables_and_links, with_variable(refresh=1), "is not read again"),
+    (lint.d7_variables_and_links, with_variable(includeAll=False), "has no `All`"),
+    (lint.d7_variables_and_links, with_variable(allValue=""), "has no `All`"),
+    (lint.d7_variables_and_links, with_link("/d/nowhere?x=1"), "link to nowhere, which is no page"),
+    (lint.d7_variables_and_links, with_link("/d/exporter-health?var-model=1"), "exporter-health passes model"),
+)
+
+
+@pytest.mark.parametrize(
+    ("rule", "spoil", "message"), BROKEN, ids=lambda value: value if isinstance(value, str) else ""
+)
+def test_the_rule_finds_a_broken_page(
+    rule: Rule, spoil: Callable[[Json], None], message: str, pages: list[Json]
+) -> None:
+    broken = copy.deepcopy(pages)
+    spoil(broken[0])
+    found = list(rule(broken))
+    assert any(message in problem for problem in found), found
