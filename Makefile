@@ -2,7 +2,9 @@
 # PYTHON is the interpreter that makes .venv (3.11 or newer); everything else runs inside .venv.
 PYTHON ?= python3
 VENV := .venv/bin/python
-COMPOSE := docker compose --file docker/compose.yaml
+# Later files go before earlier ones, so a line of docker/.env overrides a pinned image.
+COMPOSE := docker compose --env-file docker/versions.env $(if $(wildcard docker/.env),--env-file docker/.env) \
+	--file docker/compose.yaml
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
@@ -40,6 +42,7 @@ bench: .venv ## Measure scrape latency against a bare server that sends the same
 
 deploy: ## Build and start the stack in Docker (docker/compose.yaml)
 	@echo ">> running docker compose up"
+	@docker/make-secrets.sh
 	@$(COMPOSE) up --detach --build --wait
 
 down: ## Stop the stack in Docker; the data stays

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Make the secrets that are missing; what is there stays as it is.
+#   docker/make-secrets.sh [FOLDER]     default: docker/secrets beside this script
+#
+# Compose mounts each file into its container with owner and mode as they are here, and the containers' users are not
+# root. So the files can be read by all, and the folder, which containers never see, by its owner only.
+set -eu
+folder=${1:-$(dirname "$0")/secrets}
+mkdir -p "$folder"
+chmod 700 "$folder"
+
+# write NAME VALUE: whole or not at all, without a newline that could become part of a password.
+write() {
+    printf '%s' "$2" > "$folder/.$1.part"
+    chmod 444 "$folder/.$1.part"
+    mv "$folder/.$1.part" "$folder/$1"
+    echo "made $folder/$1"
+}
+
+# 32 letters and digits, about 190 bits; no signs that would need quoting in a URI.
+random() {
+    LC_ALL=C tr -dc 'A-Za-z0-9' < /dev/urandom | head -c 32
+}
+
+for name in postgres_password mlflow_password exporter_password grafana_admin_password; do
+    [ -e "$folder/$name" ] || write "$name" "$(random)"
+done
+# Where MLflow's store is somewhere else, write its URI here instead.
+[ -e "$folder/mlflow_uri" ] ||
+    write mlflow_uri "postgresql://exporter:$(cat "$folder/exporter_password")@postgres:5432/mlflow"

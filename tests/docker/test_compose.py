@@ -1,0 +1,236 @@
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.config import load
+from tests.docker.files import DOCKER, ROOT, VARIABLE, read_env, read_yaml, with_defaults
+
+COMPOSE: dict[str, Any] = read_yaml(DOCKER / "compose.yaml")
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+VERSIONS = read_env(DOCKER / "versions.env")
+GENERATED = ROOT / "alerting" / "generated"
+
+every_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def binds(name: str) -> dict[str, tuple[Path, str]]:
+    """Return what of the repository a service sees: path in the container to path here and mode."""
+    found = {}
+    for volume in SERVICES[name]["volumes"]:
+        source, target, *mode = volume.split(":")
+        if source.startswith("."):
+            found[target] = ((DOCKER / source).resolve(), "".join(mode))
+    return found
+
+
+def variables(text: str) -> dict[str, str | None]:
+    """Return the variables that a text names, each with its default."""
+    return {match["name"]: match["rest"] if match["kind"] == "-" else None for match in VARIABLE.finditer(text)}
+
+
+@pytest.mark.parametrize("image", VERSIONS.values())
+def test_every_version_is_pinned(image: str) -> None:
+    # Two numbers at least: a tag like 17 or v3 moves.
+    assert re.fullmatch(r"[a-z/]+:v?\d+\.\d+[\w.-]*(@sha256:[0-9a-f]{64})?", image)
+
+
+@every_service
+def test_images_come_from_the_versions_file_or_are_built_here(name: str) -> None:
+    image = SERVICES[name]["image"]
+    if "build" in SERVICES[name]:
+        assert image == "ml-monitoring/exporter:local"
+        assert (DOCKER / SERVICES[name]["build"]["context"] / SERVICES[name]["build"]["dockerfile"]).is_file()
+    else:
+        match = VARIABLE.fullmatch(image)
+        assert match is not None
+        assert match["name"] in VERSIONS
+        # Without the versions file nothing may start, least of all another version.
+        assert match["kind"] == "?"
+
+
+def test_every_pinned_image_is_used() -> None:
+    assert set(VERSIONS) <= set(variables((DOCKER / "compose.yaml").read_text(encoding="utf-8")))
+
+
+def test_the_image_is_built_on_the_pinned_base_also_without_compose() -> None:
+    dockerfile = (DOCKER / "exporter.Dockerfile").read_text(encoding="utf-8")
+    assert f"\nARG PYTHON_IMAGE={VERSIONS['PYTHON_IMAGE']}\n" in dockerfile
+    assert re.findall(r"^FROM (\S+)", dockerfile, flags=re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
+
+
+def test_the_build_context_is_the_package_and_its_requirements_only() -> None:
+    lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if not line.startswith("#")] == [
+        "*",
+        "!requirements.txt",
+        "!exporter",
+        "**/__pycache__",
+    ]
+
+
+@every_service
+def test_ports_are_published_on_loopback_unless_told_otherwise(name: str) -> None:
+    for port in SERVICES[name].get("ports", []):
+        assert port.startswith("${BIND_ADDRESS:-127.0.0.1}:${")
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", with_defaults(port))
+
+
+def test_the_database_is_not_published_and_has_no_way_out() -> None:
+    assert "ports" not in SERVICES["postgres"]
+    assert SERVICES["postgres"]["networks"] == ["data"]
+    assert COMPOSE["networks"]["data"] == {"internal": True}
+
+
+@every_service
+def test_what_is_mounted_exists_and_is_read_only(name: str) -> None:
+    for source, mode in binds(name).values():
+        assert source.exists(), source
+        assert mode == "ro"
+    named = {volume.split(":")[0] for volume in SERVICES[name]["volumes"] if not volume.startswith(".")}
+    assert named <= set(COMPOSE["volumes"])
+
+
+@every_service
+def test_no_service_is_more_than_it_must_be(name: str) -> None:
+    service = SERVICES[name]
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    assert not {"privileged", "network_mode", "pid", "cap_add", "container_name"} & set(service)
+    assert set(service["networks"]) <= set(COMPOSE["networks"])
+
+
+@every_service
+def test_secrets_come_from_files(name: str) -> None:
+    service = SERVICES[name]
+    given = set(service.get("secrets", []))
+    assert given <= set(COMPOSE["secrets"])
+    for variable, value in service.get("environment", {}).items():
+        if re.search(r"PASSWORD|SECRET|TOKEN|_URI", variable):
+            assert variable.endswith("_FILE")
+            assert value.startswith("/run/secrets/")
+            assert value.removeprefix("/run/secrets/") in given
+    assert not re.search(r"password", " ".join(service.get("command", [])), flags=re.IGNORECASE)
+
+
+def test_every_secret_is_granted_and_made(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    subprocess.run([DOCKER / "make-secrets.sh", folder], check=True, capture_output=True)
+    made = {path.name: path.read_text(encoding="ascii") for path in folder.iterdir()}
+    assert {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()} == set(made)
+    assert set(COMPOSE["secrets"]) == {secret for service in SERVICES.values() for secret in service.get("secrets", [])}
+    passwords = [value for name, value in made.items() if name.endswith("_password")]
+    assert len(set(passwords)) == 4
+    assert all(re.fullmatch(r"[A-Za-z0-9]{32}", password) for password in passwords)
+    assert made["mlflow_uri"] == f"postgresql://exporter:{made['exporter_password']}@postgres:5432/mlflow"
+    # Containers run as users of their own; other users of this machine must not get that far.
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o444}
+
+
+def test_secrets_that_are_there_stay(tmp_path: Path) -> None:
+    (tmp_path / "exporter_password").write_text("mine", encoding="ascii")
+    for _again in range(2):
+        subprocess.run([DOCKER / "make-secrets.sh", tmp_path], check=True, capture_output=True)
+    assert (tmp_path / "exporter_password").read_text(encoding="ascii") == "mine"
+    assert "//exporter:mine@" in (tmp_path / "mlflow_uri").read_text(encoding="ascii")
+
+
+def test_secrets_and_settings_are_never_committed() -> None:
+    for path in ("docker/secrets/postgres_password", "docker/.env"):
+        subprocess.run(["git", "-C", ROOT, "check-ignore", "--quiet", "--no-index", path], check=True)
+    tracked = subprocess.run(["git", "-C", ROOT, "ls-files", "docker"], check=True, capture_output=True, text=True)
+    assert not [line for line in tracked.stdout.splitlines() if "secrets/" in line or line.endswith("/.env")]
+
+
+def test_the_example_settings_are_the_defaults() -> None:
+    used = variables((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
+    assert {name: default for name, default in used.items() if name not in VERSIONS} == read_env(
+        DOCKER / ".env.example"
+    )
+
+
+@every_service
+def test_every_service_has_a_health_check(name: str) -> None:
+    if "build" in SERVICES[name]:
+        assert "\nHEALTHCHECK " in (DOCKER / "exporter.Dockerfile").read_text(encoding="utf-8")
+    else:
+        assert {"test", "interval", "timeout", "retries", "start_period"} == set(SERVICES[name]["healthcheck"])
+    for condition in SERVICES[name].get("depends_on", {}).values():
+        assert condition == {"condition": "service_healthy"}
+
+
+def test_prometheus_and_alertmanager_read_what_is_generated() -> None:
+    assert binds("prometheus")["/etc/prometheus"] == (GENERATED, "ro")
+    assert binds("alertmanager")["/etc/alertmanager"] == (GENERATED, "ro")
+    assert "--config.file=/etc/prometheus/prometheus.yml" in SERVICES["prometheus"]["command"]
+    assert "--config.file=/etc/alertmanager/alertmanager.yml" in SERVICES["alertmanager"]["command"]
+    config = read_yaml(GENERATED / "prometheus.yml")
+    for rules in config["rule_files"]:
+        assert (GENERATED / rules).is_file()
+
+
+def addresses(value: Any) -> list[str]:
+    """Return every address of a Prometheus configuration."""
+    if isinstance(value, dict):
+        found = list(value["targets"]) if isinstance(value.get("targets"), list) else []
+        return found + [address for child in value.values() for address in addresses(child)]
+    return [address for child in value for address in addresses(child)] if isinstance(value, list) else []
+
+
+def ports(name: str) -> set[str]:
+    """Return the ports that a service listens on, as far as they are published."""
+    return {with_defaults(port).split(":")[-1] for port in SERVICES[name].get("ports", [])}
+
+
+def test_everything_that_is_addressed_is_a_service_on_the_same_network() -> None:
+    datasources = read_yaml(DOCKER / "grafana/provisioning/datasources/datasources.yaml")["datasources"]
+    named = [("prometheus", address) for address in addresses(read_yaml(GENERATED / "prometheus.yml"))]
+    named += [("grafana", datasource["url"].removeprefix("http://")) for datasource in datasources]
+    assert len(named) >= 6
+    for client, address in named:
+        server, port = address.split(":")
+        assert port in ports(server), address
+        assert set(SERVICES[client]["networks"]) & set(SERVICES[server]["networks"]), address
+
+
+def test_grafana_knows_the_scrape_interval_and_fixed_uids() -> None:
+    datasources = read_yaml(DOCKER / "grafana/provisioning/datasources/datasources.yaml")["datasources"]
+    by_type = {datasource["type"]: datasource for datasource in datasources}
+    assert {kind: datasource["uid"] for kind, datasource in by_type.items()} == {
+        "prometheus": "prometheus",
+        "alertmanager": "alertmanager",
+    }
+    scrape_interval = read_yaml(GENERATED / "prometheus.yml")["global"]["scrape_interval"]
+    assert by_type["prometheus"]["jsonData"]["timeInterval"] == scrape_interval
+    assert not any(datasource["editable"] for datasource in datasources)
+
+
+def test_grafana_finds_the_generated_dashboards_in_folders() -> None:
+    (provider,) = read_yaml(DOCKER / "grafana/provisioning/dashboards/dashboards.yaml")["providers"]
+    assert provider["options"]["foldersFromFilesStructure"] is True
+    assert "folder" not in provider
+    source, _mode = binds("grafana")[provider["options"]["path"]]
+    found = {path.relative_to(source).as_posix() for path in source.rglob("*.json")}
+    assert found
+    assert all(path.count("/") == 1 for path in found)
+
+
+def test_the_exporter_accepts_its_settings(tmp_path: Path) -> None:
+    environment = dict(SERVICES["exporter"]["environment"])
+    source, _mode = binds("exporter")["/etc/exporter"]
+    config = source / Path(environment.pop("EXPORTER_CONFIG")).name
+    uri = tmp_path / "mlflow_uri"
+    uri.write_text("postgresql://exporter:secret@postgres:5432/mlflow", encoding="ascii")
+    assert set(environment) == {"EXPORTER_SOURCES__MLFLOW__URI_FILE"}
+    settings = load(config, dict.fromkeys(environment, str(uri)))
+    assert (settings.web.host, str(settings.web.port)) == ("0.0.0.0", *ports("exporter"))
+    assert str(settings.web.runbooks_dir) in binds("exporter")
+    assert list(settings.enabled_sources()) == ["mlflow"]
+    for neighbour in (settings.prometheus, settings.alertmanager):
+        assert neighbour is not None
+        server, port = neighbour.url.removeprefix("http://").split(":")
+        assert port in ports(server)
