@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tools import packages
+from tools.demo import cli, ports
+from tools.demo.parts import PARTS
+from tools.demo.parts.base import PortUse
+from tools.processes import port_is_free, wait_until
+from tools.stack import ROOT, LocalStack
+
+USES = (PortUse("a", "Exporter", 9847), PortUse("b", "Prometheus", 9090))
+
+
+@pytest.fixture
+def base() -> int:
+    base = ports.propose([*ports.STACK_PORTS, *(use for part in PARTS for use in part.ports)])
+    assert base is not None
+    return base
+
+
+@pytest.fixture
+def signals_restored() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+def of_the_demo(base: int) -> list[str]:
+    """Return the command lines of processes that work in the demo's folder."""
+    folder = str(cli.DIRECTORY / str(base))
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:
+            continue
+        if folder in command:
+            found.append(command)
+    return found
+
+
+def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str, Path], base: int) -> None:
+    # A session of its own, to whose process group the signal goes as the terminal sends it.
+    demo = subprocess.Popen(
+        ["make", "--no-print-directory", "demo", f"PORT_BASE={base}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    with demo:
+        assert demo.stdout is not None
+        output = ""
+        for line in demo.stdout:
+            output += line
+            if line.startswith("Ctrl-C stops everything."):
+                break
+        try:
+            table = re.findall(r"^  (\S.*?)  +(http\S+|-)  (\S.*)$", output, re.MULTILINE)
+            assert table[:3] == [
+                ("Exporter", f"http://127.0.0.1:{base}", "ready: mlflow up"),
+                ("Prometheus", f"http://127.0.0.1:{base + 1}", "ready: 3 of 3 targets up"),
+                ("Alertmanager", f"http://127.0.0.1:{base + 2}", "ready"),
+            ], output
+            assert all(state == "running" for _what, _url, state in table[3:])
+            assert "What to look at first:" in output
+            alerts = f"http://127.0.0.1:{base + 1}/api/v1/alerts"
+            assert wait_until(lambda: _firing(alerts) >= {"Watchdog", "MlflowMetricWorseThanBest"}, timeout=60, poll=1)
+            assert len(of_the_demo(base)) >= 4
+        finally:
+            began = time.monotonic()
+            os.killpg(demo.pid, signal.SIGINT)
+            rest = demo.stdout.read()
+        assert ">> everything is stopped" in rest
+    assert time.monotonic() - began < 20
+    assert of_the_demo(base) == []
+    assert all(port_is_free(base + number) for number in range(3))
+
+
+def test_without_prometheus_the_exporter_runs_and_the_rest_is_explained(
+    base: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    signals_restored: None,
+) -> None:
+    # A machine with neither the programs nor apt.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(packages, "_SYSTEM_FOLDERS", (str(tmp_path),))
+    monkeypatch.setattr(packages, "TOOLS_DIR", tmp_path / ".tools")
+    assert cli.main(["--port-base", str(base), "--no-wait"]) == 0
+    output = capfd.readouterr().out
+    assert re.search(rf"^  Exporter +http://127\.0\.0\.1:{base} +ready: mlflow up$", output, re.MULTILINE)
+    assert re.search(r"^  Prometheus +- +missing, see below$", output, re.MULTILINE)
+    assert re.search(r"^  Alertmanager +- +missing, see below$", output, re.MULTILINE)
+    assert "apt-get install prometheus)" in output
+    assert "apt-get install prometheus-alertmanager)" in output
+    assert of_the_demo(base) == []
+
+
+def test_a_port_in_use_is_reported_with_who_has_it_and_a_way_out(capsys: pytest.CaptureFixture[str]) -> None:
+    base = ports.propose(ports.STACK_PORTS)
+    assert base is not None
+    with socket.create_server(("127.0.0.1", base + 1)):
+        assert cli.main(["--port-base", str(base)]) == 1
+    name = Path(f"/proc/{os.getpid()}/comm").read_text().strip()
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == f"demo: port {base + 1} for Prometheus is in use by {name} (process {os.getpid()})"
+    assert re.fullmatch(r"Take others, for example: make demo PORT_BASE=\d+", lines[1])
+
+
+def test_ports_are_the_registered_ones_or_follow_the_base() -> None:
+    assert ports.assign(USES, None) == {"a": 9847, "b": 9090}
+    assert ports.assign(USES, 19000) == {"a": 19000, "b": 19001}
+    assert ports.assign(USES, 65534) == {"a": 65534, "b": 65535}
+
+
+@pytest.mark.parametrize("base", ["0", "-1", "65534", "70000"])
+def test_a_base_without_room_for_all_ports_is_refused(base: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([f"--port-base={base}"]) == 2
+    assert "--port-base must be between 1 and " in capsys.readouterr().err
+
+
+def test_parts_have_names_and_ports_of_their_own() -> None:
+    uses = [*ports.STACK_PORTS, *(use for part in PARTS for use in part.ports)]
+    names = [part.name for part in PARTS]
+    assert len(set(names)) == len(names) > 0
+    assert len({use.name for use in uses}) == len(uses)
+    assert len({use.default for use in uses}) == len(uses)
+
+
+def _firing(url: str) -> set[str]:
+    alerts = LocalStack.get_json(url)["data"]["alerts"]
+    return {alert["labels"]["alertname"] for alert in alerts if alert["state"] == "firing"}

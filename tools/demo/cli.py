@@ -1,0 +1,176 @@
+"""The command line of the demo: start everything, say what there is to see, stop everything on Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from alerting.alerts import load_thresholds
+from exporter.errors import ConfigError
+from exporter.values import merge
+from tools.demo import ports as demo_ports
+from tools.demo import screen
+from tools.demo.parts import PARTS
+from tools.demo.parts.base import Contribution, Place, Server
+from tools.packages import MissingProgram, ensure_programs
+from tools.postgres import PostgresError
+from tools.processes import ProcessError, wait_until
+from tools.stack import ROOT, LocalStack, Ports, hurried
+
+# Git ignores it. One folder a demo, so that two with different ports do not meet.
+DIRECTORY = ROOT / ".demo"
+_SCRAPE_INTERVAL = "5s"
+# Instead of minutes: whoever tries the demo looks on.
+_ALERT_WAIT = "15s"
+_FIRST_SCRAPE_TIMEOUT = 20.0
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the demo until it is interrupted; return the exit status."""
+    options = _parser().parse_args(arguments)
+    uses = [*demo_ports.STACK_PORTS, *(use for part in PARTS for use in part.ports)]
+    try:
+        ports = demo_ports.assign(uses, options.port_base)
+    except ValueError as error:
+        print(f"demo: --port-base {error}", file=sys.stderr)
+        return 2
+    problems = demo_ports.problems(uses, ports)
+    if problems:
+        base = demo_ports.propose(uses)
+        print("\n".join(f"demo: {problem}" for problem in problems), file=sys.stderr)
+        print(f"Take others, for example: make demo PORT_BASE={base or 'N'}", file=sys.stderr)
+        return 1
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.default_int_handler)
+    try:
+        with contextlib.ExitStack() as cleanup:
+            try:
+                _run(ports, cleanup, wait=options.wait)
+            finally:
+                # A second Ctrl-C must not leave half of the servers behind.
+                for number in _STOP_SIGNALS:
+                    signal.signal(number, signal.SIG_IGN)
+                _say("stopping")
+    except KeyboardInterrupt:
+        pass
+    except (ProcessError, PostgresError, ConfigError, OSError) as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    _say("everything is stopped")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.demo",
+        description="Run exporter, Prometheus and Alertmanager on demo data, on loopback, until Ctrl-C.",
+    )
+    parser.add_argument(
+        "--port-base", type=int, metavar="N", help="take the ports from N on (default: 9847, 9090, 9093 ...)"
+    )
+    parser.add_argument(
+        "--no-wait", dest="wait", action="store_false", help="stop everything again as soon as it was shown to work"
+    )
+    return parser
+
+
+def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool) -> None:
+    directory = DIRECTORY / str(ports["exporter"])
+    # Nobody uses it: whoever did would have the port.
+    shutil.rmtree(directory, ignore_errors=True)
+    programs, missing = _find_programs()
+    started: list[tuple[str, str, Server]] = []
+
+    def run(what: str, url: str, server: Server) -> None:
+        cleanup.callback(server.stop)
+        server.start()
+        started.append((what, url, server))
+
+    settings: dict[str, Any] = {}
+    contributions: list[Contribution] = []
+    for part in PARTS:
+        folder = directory / part.name
+        folder.mkdir(parents=True)
+        own = {use.name: ports[use.name] for use in part.ports}
+        contribution = part.prepare(Place(folder, directory / "logs", own, run, _say))
+        settings = merge(settings, dict(contribution.settings))
+        contributions.append(contribution)
+    stack = LocalStack(
+        settings,
+        directory,
+        Ports(ports["exporter"], ports["prometheus"], ports["alertmanager"]),
+        programs,
+        thresholds=hurried(load_thresholds(), wait=_ALERT_WAIT),
+        webhook_url=next((each.webhook_url for each in contributions if each.webhook_url), None),
+        scrape_interval=_SCRAPE_INTERVAL,
+        extra_jobs=[job for each in contributions for job in each.jobs],
+    )
+    _say(f"starting {', '.join(process.name for process in stack.processes)}")
+    cleanup.callback(stack.stop)
+    stack.start()
+    _show(stack, directory, started, contributions, missing)
+    if wait:
+        print("\nCtrl-C stops everything.", flush=True)
+        _watch(directory, [*((p.name, p) for p in stack.processes), *((what, s) for what, _url, s in started)])
+
+
+def _find_programs() -> tuple[dict[str, Path], str]:
+    """Return the programs that can be had, and a message about those that cannot."""
+    programs: dict[str, Path] = {}
+    messages = []
+    for name in ("prometheus", "alertmanager"):
+        try:
+            programs |= ensure_programs([name])
+        except MissingProgram as error:
+            messages.append(str(error))
+    return programs, "\n".join(messages)
+
+
+def _show(
+    stack: LocalStack,
+    directory: Path,
+    started: Sequence[tuple[str, str, Server]],
+    contributions: Sequence[Contribution],
+    missing: str,
+) -> None:
+    if stack.prometheus is not None:
+        # Otherwise the table would say that nothing has been scraped yet.
+        wait_until(lambda: _all_scraped(stack), timeout=_FIRST_SCRAPE_TIMEOUT, poll=0.2)
+    looks = [
+        *(look for each in contributions for look in each.looks),
+        *screen.stack_looks(stack, directory / "config" / "exporter.yml"),
+    ]
+    print(f"\n{screen.table(screen.rows(stack, started))}\n")
+    if missing:
+        print(f"{missing}\n")
+    print("What to look at first:")
+    print("\n".join(screen.look_first(stack, looks)))
+    print(f"\nData, configuration and logs: {directory.relative_to(ROOT)}/", flush=True)
+
+
+def _all_scraped(stack: LocalStack) -> bool:
+    health = screen.targets(stack)
+    return bool(health) and "unknown" not in health
+
+
+def _watch(directory: Path, servers: Sequence[tuple[str, Server]]) -> None:
+    """Wait to be interrupted, and report servers that end by themselves."""
+    reported: set[str] = set()
+    while True:
+        time.sleep(1)
+        for name, server in servers:
+            if not server.running and name not in reported:
+                reported.add(name)
+                print(f"demo: {name} ended by itself; see {directory.relative_to(ROOT)}/logs/", file=sys.stderr)
+
+
+def _say(line: str) -> None:
+    print(f">> {line}", flush=True)

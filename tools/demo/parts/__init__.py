@@ -1,0 +1,12 @@
+"""What the demo shows, one module a part.
+
+To add a part, write a module with a class as `tools.demo.parts.base.Part` describes it, and enter it in `PARTS`.
+"""
+
+from __future__ import annotations
+
+from tools.demo.parts.base import Part
+from tools.demo.parts.mlflow import MlflowStore
+
+# In the order in which they are prepared and shown.
+PARTS: tuple[Part, ...] = (MlflowStore(),)

@@ -1,0 +1,106 @@
+"""What a part of the demo is: data or a service, and what it adds to the exporter, Prometheus and the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+
+class Server(Protocol):
+    """What can be started and stopped: `tools.processes.Process`, `tools.postgres.PostgresServer` and the like."""
+
+    @property
+    def running(self) -> bool:
+        """Tell whether it runs."""
+
+    def start(self) -> object:
+        """Start it and wait until it is ready."""
+
+    def stop(self) -> None:
+        """Stop it; nothing happens when it does not run."""
+
+
+@dataclass(frozen=True, slots=True)
+class PortUse:
+    """A port that people reach a part under; what only the demo itself uses takes any free one.
+
+    Attributes:
+        name: Key in `Place.ports`; unique over all parts.
+        what: What listens there, for messages.
+        default: Port without `--port-base`.
+    """
+
+    name: str
+    what: str
+    default: int
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What a part is given to prepare itself.
+
+    Attributes:
+        directory: Empty folder of the part's own.
+        logs: Folder for the logs of its servers.
+        ports: The ports that it asked for, by name.
+        run: Start a server now, show it in the table under a name and an address (may be empty), and stop it at the
+            end, after the exporter and before what was started earlier.
+        say: Print a line on what is going on.
+    """
+
+    directory: Path
+    logs: Path
+    ports: Mapping[str, int]
+    run: Callable[[str, str, Server], None]
+    say: Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Something to look at first.
+
+    Attributes:
+        text: What is to be seen, in a sentence.
+        expr: PromQL that shows it; becomes a link into Prometheus.
+        command: What to type to see it.
+        url: Where to see it.
+    """
+
+    text: str
+    expr: str = ""
+    command: str = ""
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What a part adds to the stack.
+
+    Attributes:
+        settings: Fragment of the exporter's settings, such as `{"sources": {"mlflow": {...}}}`.
+        jobs: Further entries of Prometheus's `scrape_configs`.
+        looks: What to look at first.
+        webhook_url: Where Alertmanager posts notifications; at most one part may say.
+    """
+
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    jobs: Sequence[Mapping[str, Any]] = ()
+    looks: Sequence[Look] = ()
+    webhook_url: str | None = None
+
+
+class Part(Protocol):
+    """One part of the demo."""
+
+    @property
+    def name(self) -> str:
+        """Name of its folder."""
+
+    @property
+    def ports(self) -> Sequence[PortUse]:
+        """Ports that it is reached under."""
+
+    def prepare(self, place: Place) -> Contribution:
+        """Make the data and start what must run before the exporter does."""

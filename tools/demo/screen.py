@@ -1,0 +1,101 @@
+"""What the demo prints: the table of servers and what to look at first."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from tools.demo.parts.base import Look, Server
+from tools.packages import find_program
+from tools.processes import http_ok
+from tools.stack import ROOT, LocalStack
+
+Row = tuple[str, str, str]
+_SOURCE_UP = re.compile(r'^exporter_source_up\{source="([^"]+)"\} (\d)', re.MULTILINE)
+
+
+def rows(stack: LocalStack, started: Sequence[tuple[str, str, Server]]) -> list[Row]:
+    """Return a row for each server: what, where, how it is."""
+    table = [("Exporter", stack.exporter_url, _exporter_state(stack))]
+    for what, url, process in (
+        ("Prometheus", stack.prometheus_url, stack.prometheus),
+        ("Alertmanager", stack.alertmanager_url, stack.alertmanager),
+    ):
+        if process is None:
+            table.append((what, "-", "missing, see below"))
+        else:
+            table.append((what, url, _targets(stack) if process is stack.prometheus else "ready"))
+    table += [(what, url or "-", "running" if server.running else "ended") for what, url, server in started]
+    return table
+
+
+def table(content: Sequence[Row]) -> str:
+    """Return rows as aligned text under a heading."""
+    lines = [("What", "URL", "State"), *content]
+    widths = [max(len(line[column]) for line in lines) for column in range(2)]
+    return "\n".join(f"  {what:{widths[0]}}  {url:{widths[1]}}  {state}" for what, url, state in lines)
+
+
+def look_first(stack: LocalStack, looks: Sequence[Look]) -> Iterator[str]:
+    """Yield the lines of what to look at first."""
+    for look in looks:
+        yield f"  - {look.text}"
+        if look.expr and stack.prometheus is not None:
+            parameters = urllib.parse.urlencode({"g0.expr": look.expr, "g0.tab": 0, "g0.range_input": "15m"})
+            yield f"      {stack.prometheus_url}{_page(stack, 'graph')}?{parameters}"
+        yield from (f"      {each}" for each in (look.command, look.url) if each)
+
+
+def stack_looks(stack: LocalStack, config: Path) -> Iterator[Look]:
+    """Yield what there is to see whatever the parts are."""
+    if stack.prometheus is not None:
+        yield Look(
+            "The alerts; the first ones fire within a minute:", url=f"{stack.prometheus_url}{_page(stack, 'alerts')}"
+        )
+    if stack.alertmanager is not None:
+        amtool = find_program("amtool")
+        command = f"{shown(amtool)} alert --alertmanager.url={stack.alertmanager_url}" if amtool else ""
+        yield Look("Who is told of them:", command=command, url="" if amtool else f"{stack.alertmanager_url}/#/alerts")
+    yield Look("The sources and how they are:", url=f"{stack.exporter_url}/")
+    yield Look("A check of everything:", command=f".venv/bin/python -m exporter check --config {shown(config)}")
+    yield Look(
+        "Dashboards: dashboards/generated/ holds them for Grafana, which the demo does not start; "
+        "`make deploy` does (with Docker)."
+    )
+
+
+def _exporter_state(stack: LocalStack) -> str:
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(f"{stack.exporter_url}/metrics", timeout=5) as response:
+            text = response.read().decode()
+    except (OSError, urllib.error.URLError):
+        return "does not answer"
+    sources = [f"{name} {'up' if up == '1' else 'DOWN'}" for name, up in _SOURCE_UP.findall(text)]
+    return f"ready: {', '.join(sources)}"
+
+
+def _targets(stack: LocalStack) -> str:
+    health = targets(stack)
+    return f"ready: {health.count('up')} of {len(health)} targets up"
+
+
+def targets(stack: LocalStack) -> list[str]:
+    """Return how each target of Prometheus is: `up`, `down`, or `unknown` before its first scrape."""
+    answer = stack.get_json(f"{stack.prometheus_url}/api/v1/targets", state="active")
+    return [target["health"] for target in answer["data"]["activeTargets"]]
+
+
+def _page(stack: LocalStack, name: str) -> str:
+    """Return the path of one of Prometheus's pages; Debian's build has only the older ones, in a place of their own."""
+    return f"/{name}" if http_ok(f"{stack.prometheus_url}/alerts") else f"/classic/{name}"
+
+
+def shown(path: Path) -> str:
+    """Return a path as one would type it in the checkout."""
+    return shlex.quote(str(path.relative_to(ROOT) if path.is_relative_to(ROOT) else path))
