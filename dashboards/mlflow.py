@@ -47,11 +47,10 @@ def build() -> Page:
                 "Runs",
                 (
                     timeseries(SIGNAL["failed_run_ratio"]),
-                    timeseries(SIGNAL["recent_runs"], stacked=True, stepped=True, colours=RUN_STATUS),
                     timeseries(SIGNAL["last_success_age"]),
-                    timeseries(SIGNAL["oldest_running_age"]),
-                    timeseries(SIGNAL["runs_finished"], bars=True, stacked=True),
-                    timeseries(SIGNAL["experiment_runs"], stepped=True),
+                    timeseries(SIGNAL["recent_runs"], width=8, stacked=True, stepped=True, colours=RUN_STATUS),
+                    timeseries(SIGNAL["runs_finished"], width=8, bars=True, stacked=True),
+                    timeseries(SIGNAL["oldest_running_age"], width=8),
                 ),
             ),
             Row(
