@@ -29,6 +29,7 @@ from exporter.errors import Reason, SourceError
 Dialect = Literal["postgresql", "sqlite"]
 Row = tuple[Any, ...]
 
+_SQLITE_HEADER = 100
 APPLICATION_NAME = "ml-monitoring-exporter"
 _SCHEME = re.compile(r"^(?P<dialect>postgresql|postgres|sqlite)(?:\+\w+)?:(?P<rest>//.*)$", re.DOTALL)
 _PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/?#\s]*):(?P<password>[^\s]*)@")
@@ -257,6 +258,7 @@ class SqliteSession(Session):
         self._deadline = float("inf")
         self._connection: sqlite3.Connection | None = None
         self._inode = 0
+        self._immutable = False
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -274,12 +276,14 @@ class SqliteSession(Session):
         try:
             with self._path.open("rb") as file:
                 self._inode = os.fstat(file.fileno()).st_ino
+                header = file.read(_SQLITE_HEADER)
         except OSError as error:
             hint = "check the path of the URI and the rights of the user that runs the exporter"
             raise SourceError(Reason.READ, f"{self._path}: {error.strerror}", hint=hint) from None
+        self._immutable = self._must_be_immutable(header)
         try:
             connection = sqlite3.connect(
-                f"{self._path.resolve().as_uri()}?mode=ro",
+                f"{self._path.resolve().as_uri()}?mode=ro{'&immutable=1' if self._immutable else ''}",
                 uri=True,
                 timeout=self._timeout,
                 isolation_level=None,
@@ -301,6 +305,9 @@ class SqliteSession(Session):
             self.connection.execute("begin")
             yield
             self.connection.execute("rollback")
+            if self._immutable:
+                # Such a connection sees no change, so each transaction opens its own.
+                self.close()
         except sqlite3.Error as error:
             self.close()
             raise self._error(error) from None
@@ -337,6 +344,16 @@ class SqliteSession(Session):
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+    def _must_be_immutable(self, header: bytes) -> bool:
+        """Tell whether the file uses a write-ahead log and lies where SQLite cannot make one, as on a read-only disk.
+
+        Without a log beside it everything is in the file itself.
+        """
+        write_ahead = header[18:19] == b"\x02"
+        folder = self._path.resolve().parent
+        log = self._path.resolve().with_name(f"{self._path.name}-wal")
+        return write_ahead and not log.exists() and not os.access(folder, os.W_OK, effective_ids=True)
 
     def _close_if_replaced(self) -> None:
         """Close the connection to a file that was removed or replaced: it would show the old content for ever."""

@@ -169,8 +169,8 @@ class SourceRunner:
         status.up = False
         status.error = text
         status.errors[failure.reason] += 1
-        self.attempted.set()
         self._runner.publish_self()
+        self.attempted.set()
 
 
 class Runner:

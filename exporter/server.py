@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 import re
@@ -77,7 +76,7 @@ class Server:
         except OSError as error:
             await self._app_runner.cleanup()
             # asyncio's own text names the address a second time.
-            reason = os.strerror(error.errno) if error.errno in errno.errorcode else error.strerror
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise ConfigError([f"web.host, web.port: cannot listen on {host}:{port}: {reason}"]) from None
         self._port = self._app_runner.addresses[0][1]
         self._watcher = asyncio.create_task(self._watch_web_config())

@@ -223,7 +223,7 @@ class MlflowSource(Source):
             for _id, *values, packed in sorted(by_experiment[experiment_id]):
                 variant = values.pop(self._variant_at)
                 labels = (experiment.name, variant, *values)
-                latest.append((labels, packed[mlflow_sql.PACKED_TIME_DIGITS :]))
+                latest.append((labels, packed[mlflow_sql.PACKED_TIMES_DIGITS :]))
         return latest
 
     def _read_versions(self, queries: mlflow_sql.Queries, families: FamilySet) -> list[tuple[str, str, str]]:

@@ -15,9 +15,6 @@ from mlflow.entities import Run, ViewType
 from exporter.demo.mlflow import STORE_FILE, Live, open_store, write_file, write_store
 from exporter.demo.mlflow_content import EXPERIMENTS, STEPS, ExperimentSpec, RunSpec, live_run, past_runs
 
-# SQLAlchemy deprecates a loader strategy that MLflow's own models use; nothing here can change that.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
-
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 SEED = 7
 BY_NAME = {spec.name: spec for spec in EXPERIMENTS}
