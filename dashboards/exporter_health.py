@@ -48,7 +48,9 @@ def build() -> Page:
                     state_timeline(SIGNAL["source_up"], states=UP, height=5),
                     timeseries(SIGNAL["source_age_intervals"], width=8),
                     timeseries(SIGNAL["source_errors"], width=8, bars=True, stacked=True),
-                    timeseries(SIGNAL["series_dropped"], width=8, bars=True, stacked=True),
+                    timeseries(
+                        SIGNAL["series_dropped"], width=8, bars=True, stacked=True, empty="no series was dropped"
+                    ),
                     timeseries(
                         SIGNAL["source_refresh_duration_p50"],
                         SIGNAL["source_refresh_duration_p95"],

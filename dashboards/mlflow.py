@@ -50,7 +50,7 @@ def build() -> Page:
                     timeseries(SIGNAL["last_success_age"]),
                     timeseries(SIGNAL["recent_runs"], width=8, stacked=True, stepped=True, colours=RUN_STATUS),
                     timeseries(SIGNAL["runs_finished"], width=8, bars=True, stacked=True),
-                    timeseries(SIGNAL["oldest_running_age"], width=8),
+                    timeseries(SIGNAL["oldest_running_age"], width=8, empty="no run is running"),
                 ),
             ),
             Row(

@@ -100,7 +100,7 @@ def d2_no_legacy(pages: list[Json]) -> Iterator[str]:
                 values: list[Any] = [step.get("value") for step in steps]
                 if any(step.keys() != {"color", "value"} for step in steps):
                     yield f"{name}: threshold steps have keys other than color and value"
-                elif values[0] is not None or not all(isinstance(value, int | float) for value in values[1:]):
+                elif values[:1] != [None] or not all(isinstance(value, int | float) for value in values[1:]):
                     yield f"{name}: threshold steps are {values}"
                 elif any(low >= high for low, high in itertools.pairwise(values[1:])):
                     yield f"{name}: threshold steps do not rise: {values}"
@@ -204,7 +204,7 @@ def _threshold_steps(panel: Json) -> Iterator[list[Json]]:
     config = panel.get("fieldConfig", {"defaults": {}, "overrides": []})
     if "thresholds" in config["defaults"]:
         yield config["defaults"]["thresholds"]["steps"]
-    for override in config["overrides"]:
+    for override in config.get("overrides", []):
         yield from (one["value"]["steps"] for one in override["properties"] if one["id"] == "thresholds")
 
 

@@ -9,7 +9,7 @@ from alerting.signals import Signal
 from dashboards.lib.layout import Size
 from dashboards.lib.panels.base import Panel, describe, field_defaults
 from dashboards.lib.queries import Query, as_queries, colour_overrides, targets
-from dashboards.lib.style import Colour
+from dashboards.lib.style import NO_VALUE, Colour
 from dashboards.lib.thresholds import comparing
 from dashboards.lib.upstream import Json, grafana, plugin_panel
 from exporter.catalog import Unit
@@ -24,6 +24,7 @@ def timeseries(
     stacked: bool = False,
     stepped: bool = False,
     colours: Mapping[str, Colour] | None = None,
+    empty: str = NO_VALUE,
 ) -> Panel:
     """Return lines over time, with the alerts' thresholds as dashed lines.
 
@@ -36,13 +37,14 @@ def timeseries(
         stacked: Stack the series; for parts of one whole only.
         stepped: Hold each value until the next, for values that change by events.
         colours: Fixed colours by a word in the series name, such as a run status.
+        empty: What the panel says without series; give it where that is good news.
     """
     queries = as_queries(given)
     first = queries[0]
     title = title or first.signal.title
     if first.signal.unit is Unit.TIMESTAMP:
         raise ValueError(f"{first.signal.name}: a timestamp over time is a slope; show its age")
-    defaults = field_defaults(first, colour_mode="palette-classic")
+    defaults = field_defaults(first, colour_mode="palette-classic") | {"noValue": empty}
     if first.signal.unit is not Unit.RATIO:
         # An axis over few values needs fractions; only single values are rounded.
         defaults.pop("decimals", None)
@@ -55,6 +57,8 @@ def timeseries(
             title=title,
             description=describe(queries),
             targets=targets(queries, scope),
+            # Windows of bars shall not overlap by much, or one event stands in several of them.
+            interval="1m" if bars else None,
             drawStyle="bars" if bars else "line",
             lineWidth=1 if bars else 2,
             fillOpacity=70 if bars else 25 if stacked else 5,
