@@ -1,0 +1,206 @@
+"""What the parts say about each other is true: metrics, rules, alerts, panels, runbooks and tests."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from alerting.alerts import ALERTS, BoundAlert, load_alerts
+from alerting.foreign import FOREIGN, TARGET_LABELS, UNUSED, UNUSED_ORIGINS
+from alerting.recording import RECORDS, Record
+from alerting.signals import SIGNALS, Signal
+from exporter.catalog import CATALOG, METRICS, Kind
+from tests.dashboards.queries_lint import filled
+from tests.promql import LABELS, named_labels, selectors, surviving_labels
+
+ROOT = Path(__file__).resolve().parent.parent
+GENERATED = ROOT / "alerting" / "generated"
+RUNBOOKS = ROOT / "alerting" / "runbooks"
+PROMTOOL_TESTS = ROOT / "tests" / "alerting"
+
+BOUND = load_alerts()
+_LABEL_IN_TEMPLATE = re.compile(r"\$labels\.(\w+)")
+_LABEL_VALUES = re.compile(r"label_values\((?:(?P<series>.+),\s*)?(?P<label>\w+)\)")
+RUNBOOK_HEADINGS = ["Meaning", "Impact", "Look", "Causes", "Mend", "Silence", "Configuration"]
+
+
+def rule_expressions() -> list[tuple[str, str]]:
+    """Return name and expression of every generated rule."""
+    found = []
+    for name in ("rules.yml", "alerts.yml"):
+        for group in yaml.safe_load((GENERATED / name).read_text(encoding="utf-8"))["groups"]:
+            found += [(rule.get("record") or rule["alert"], rule["expr"]) for rule in group["rules"]]
+    return found
+
+
+def panel_expressions() -> list[tuple[str, str]]:
+    """Return the place and PromQL of every query in a generated dashboard: panels, annotations and variables."""
+    found = []
+    for path in sorted((ROOT / "dashboards" / "generated").rglob("*.json")):
+        found += [(f"{path.stem}: {where}", expr) for where, expr in _queries(json.loads(path.read_text("utf-8")), "")]
+    return found
+
+
+def _queries(node: Any, title: str) -> Iterator[tuple[str, str]]:
+    if isinstance(node, list):
+        for item in node:
+            yield from _queries(item, title)
+    elif isinstance(node, dict):
+        title = str(node.get("title") or node.get("name") or title)
+        if isinstance(node.get("expr"), str):
+            yield title, filled(node["expr"])
+        if isinstance(node.get("query"), str) and (asked := _LABEL_VALUES.fullmatch(node["query"])):
+            series = asked["series"]
+            # The label that is listed must exist as if it were matched.
+            yield title, f"count by ({asked['label']}) ({filled(series)})" if series else "vector(0)"
+        for value in node.values():
+            yield from _queries(value, title)
+
+
+RULES = rule_expressions()
+PANELS = panel_expressions()
+EXPRESSIONS = [*RULES, *PANELS]
+
+
+def by_name(items: Any) -> dict[str, Any]:
+    return {"argvalues": items, "ids": [item.name for item in items]}
+
+
+def test_no_list_that_is_checked_below_is_empty() -> None:
+    assert len(RULES) == len(RECORDS) + len(BOUND)
+    assert min(map(len, (METRICS, SIGNALS, RECORDS, BOUND, RULES, PANELS, ALERTS))) > 0
+
+
+@pytest.mark.parametrize(
+    ("where", "expr"), EXPRESSIONS, ids=[f"{where} {i}" for i, (where, _) in enumerate(EXPRESSIONS)]
+)
+def test_every_series_and_label_in_an_expression_exists(where: str, expr: str) -> None:
+    used = selectors(expr)
+    unknown = sorted({selector.name for selector in used} - LABELS.keys())
+    assert not unknown, f"{where}: no exporter, rule or entry of alerting/foreign.py gives {unknown}"
+    for selector in used:
+        wrong = selector.matched - LABELS[selector.name] - TARGET_LABELS
+        assert not wrong, f"{where}: {selector.name} has no label {sorted(wrong)}"
+    known = TARGET_LABELS.union(*(LABELS[selector.name] for selector in used))
+    unheard = named_labels(expr) - known
+    assert not unheard, f"{where}: nothing in it has the label {sorted(unheard)}"
+
+
+def test_every_exported_metric_is_used_or_its_reason_is_given() -> None:
+    used = {selector.name for _, expr in EXPRESSIONS for selector in selectors(expr)}
+    unused = {metric.name for metric in METRICS if not used.intersection(metric.sample_names)}
+    excused = UNUSED.keys() | {metric.name for metric in METRICS if metric.origin in UNUSED_ORIGINS}
+    missing = sorted(unused - excused)
+    assert not missing, f"shown nowhere; use them, or say in alerting/foreign.py why they exist: {missing}"
+    assert not sorted(UNUSED.keys() - unused), "used after all, or no longer exported: take out of UNUSED"
+    begun = sorted({CATALOG[name].origin for name in CATALOG.keys() - unused} & UNUSED_ORIGINS.keys())
+    assert not begun, f"take out of UNUSED_ORIGINS, something is shown now: {begun}"
+
+
+def test_every_foreign_metric_is_used_and_is_not_our_own() -> None:
+    used = {selector.name for _, expr in EXPRESSIONS for selector in selectors(expr)}
+    assert sorted(FOREIGN.keys() - used) == []
+    assert sorted(FOREIGN.keys() & CATALOG.keys()) == []
+
+
+def test_a_counter_is_never_used_without_a_rate() -> None:
+    counters = {metric.name for metric in METRICS if metric.kind is Kind.COUNTER}
+    bare = re.compile(r"(?<!rate\()(?<!increase\()\b(" + "|".join(sorted(counters)) + r")\b")
+    assert counters
+    assert [(where, expr) for where, expr in EXPRESSIONS if "count by" not in expr and bare.search(expr)] == []
+
+
+@pytest.mark.parametrize("record", **by_name(RECORDS))
+def test_a_recorded_series_has_the_labels_that_its_name_and_declaration_say(record: Record) -> None:
+    (expr,) = (expr for name, expr in RULES if name == record.name)
+    assert surviving_labels(expr) - {"job"} == set(record.by)
+    level, metric, operations = record.name.split(":")
+    # A level may shorten a label to its last word: `variant` for `model_variant`.
+    assert level == "_".join(label.removeprefix("model_") for label in record.by)
+    assert metric
+    assert operations
+
+
+@pytest.mark.parametrize("record", **by_name(RECORDS))
+def test_every_recorded_series_is_used(record: Record) -> None:
+    assert [where for where, expr in EXPRESSIONS if record.name in expr and where != record.name]
+
+
+@pytest.mark.parametrize("signal", **by_name(SIGNALS))
+def test_a_signal_has_the_labels_that_it_declares(signal: Signal) -> None:
+    survive = surviving_labels(signal.promql())
+    assert set(signal.by) <= survive
+    matched = {
+        label for selector in selectors(signal.promql(matchers=signal.variable_matchers)) for label in selector.matched
+    }
+    assert set(signal.filters) <= matched
+
+
+@pytest.mark.parametrize("alert", **by_name(BOUND))
+def test_an_alert_mentions_only_labels_that_it_has(alert: BoundAlert) -> None:
+    texts = " ".join([*alert.annotations.values()])
+    mentioned = set(_LABEL_IN_TEMPLATE.findall(texts))
+    assert mentioned <= surviving_labels(alert.expr) | alert.labels.keys()
+
+
+@pytest.mark.parametrize("alert", **by_name(BOUND))
+def test_an_alert_is_complete(alert: BoundAlert) -> None:
+    assert "{{" not in alert.annotations["summary"]
+    assert alert.annotations["summary"].endswith(".")
+    assert alert.annotations["description"].endswith(".")
+    assert alert.condition.endswith(".")
+    # A literal label would take the place of the series' own of that name without a word.
+    assert not surviving_labels(alert.expr) & alert.labels.keys()
+
+
+@pytest.mark.parametrize("alert", **by_name(ALERTS))
+def test_an_alert_has_a_runbook_that_answers_everything(alert: Any) -> None:
+    path = RUNBOOKS / f"{alert.name}.md"
+    assert path.is_file(), f"write {path.relative_to(ROOT)}"
+    text = path.read_text(encoding="utf-8")
+    assert text.startswith(f"# {alert.name}\n")
+    assert re.findall(r"^## (.+)$", text, re.MULTILINE) == RUNBOOK_HEADINGS
+    assert re.search(r"^```promql$", text, re.MULTILINE)
+
+
+def runbook_queries() -> list[tuple[str, str]]:
+    fenced = re.compile(r"^```promql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+    return [(path.stem, query) for path in sorted(RUNBOOKS.glob("*.md")) for query in fenced.findall(path.read_text())]
+
+
+@pytest.mark.parametrize(("runbook", "query"), runbook_queries())
+def test_a_query_in_a_runbook_names_what_exists(runbook: str, query: str) -> None:
+    test_every_series_and_label_in_an_expression_exists(runbook, query)
+
+
+def test_a_runbook_is_about_an_alert() -> None:
+    assert {path.stem for path in RUNBOOKS.iterdir()} == {alert.name for alert in ALERTS}
+
+
+@pytest.mark.parametrize("alert", **by_name(ALERTS))
+def test_an_alert_has_a_test_that_fires_and_one_that_stays_silent(alert: Any) -> None:
+    path = PROMTOOL_TESTS / f"{alert.name}.test.yml"
+    assert path.is_file(), f"write {path.relative_to(ROOT)}"
+    cases = [
+        case
+        for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
+        for case in test.get("alert_rule_test", [])
+        if case["alertname"] == alert.name
+    ]
+    fires = [case for case in cases if case["exp_alerts"]]
+    assert fires
+    assert all(expected.get("exp_annotations") for case in fires for expected in case["exp_alerts"])
+    if alert.comparison is not None:
+        assert [case for case in cases if not case["exp_alerts"]]
+
+
+def test_a_promtool_test_is_about_an_alert() -> None:
+    assert {path.name.removesuffix(".test.yml") for path in PROMTOOL_TESTS.glob("*.test.yml")} == {
+        alert.name for alert in ALERTS
+    }
