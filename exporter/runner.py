@@ -26,6 +26,8 @@ _log = logging.getLogger(__name__)
 
 # After an outage a source is back within this long even when it failed many times.
 MAX_BACKOFF = 60.0
+# At most ten refreshes a second, and at most half of the time spent on them, however often a source asks for one.
+MIN_SPACING = 0.1
 _SELF = "exporter"
 _WATCH_INTERVAL = 0.25
 _SELF_METRICS_INTERVAL = 5.0
@@ -99,12 +101,16 @@ class SourceRunner:
         while not self._stopping.is_set():
             started = time.monotonic()
             succeeded = self._refresh(started)
+            ended = time.monotonic()
             self._failures = 0 if succeeded else self._failures + 1
             if succeeded:
-                delay = self.settings.interval - (time.monotonic() - started)
+                delay = self.settings.interval - (ended - started)
             else:
                 delay = backoff(self.settings.interval, self._failures)
-            self._wake.wait(max(0.0, delay))
+            if self._wake.wait(max(0.0, delay)):
+                # A source that is told of every change must not be read all the time.
+                pause = max(MIN_SPACING, min(2 * (ended - started), self.settings.interval))
+                self._stopping.wait(max(0.0, started + pause - time.monotonic()))
             self._wake.clear()
 
     def _refresh(self, started: float) -> bool:
@@ -153,7 +159,7 @@ class SourceRunner:
         for family in families:
             if family.dropped:
                 self.status.dropped[family.metric.name] += family.dropped
-                problems.add(f"{family.metric.name} is over max_series ({self.settings.max_series})")
+                problems.add(f"{family.metric.name} is over max_series ({self.settings.max_series}) or a narrower cap")
         for message in sorted(problems - self._shown_problems):
             event(_log, logging.WARNING, "left out", source=self.status.name, problem=message)
         self._shown_problems = frozenset(problems)

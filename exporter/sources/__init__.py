@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from exporter.sources.base import Source
 from exporter.sources.mlflow import MlflowSource
+from exporter.sources.variants import VariantsSource
 
-SOURCES: tuple[type[Source], ...] = (MlflowSource,)
+SOURCES: tuple[type[Source], ...] = (MlflowSource, VariantsSource)

@@ -224,7 +224,7 @@ def test_series_over_the_cap_are_counted_and_logged_once(harness: Harness, caplo
         runner = harness.start(kind, settings=SourceSettings(interval=0.02, max_series=2))
         _wait(lambda: len(kind.created[0].refreshes) >= 3, "three refreshes")
         left_out = [record.__dict__["fields"]["problem"] for record in caplog.records if record.message == "left out"]
-    assert left_out == ["mlflow_store_rows is over max_series (2)"]
+    assert left_out == ["mlflow_store_rows is over max_series (2) or a narrower cap"]
     dropped = _shown(runner)['exporter_series_dropped_total{family="mlflow_store_rows",source="mlflow"}']
     assert float(dropped) >= 3
     assert _shown(runner)['exporter_source_up{source="mlflow"}'] == "1.0"

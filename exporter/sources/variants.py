@@ -1,0 +1,278 @@
+"""Metrics of competing content variants: performance, kills, worn-out patterns, and what is a real difference.
+
+Reads `variants` and `variant_monitoring`, and `variant_kills` and `dashboard_events` where they exist, read-only; never
+the content of a variant or of an event. With the triggers of docker/postgres/variants a change is read at once, and
+only the personas that it touches. Everything is read again at each interval, which is also how changes are found
+without triggers, and after each time that the connection was lost.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from exporter.catalog.variants import VARIANT_METRICS
+from exporter.database import PostgresSession, Session
+from exporter.errors import Reason
+from exporter.families import FamilySet
+from exporter.sources import variants_sql
+from exporter.sources.base import Source, SourceSettings
+from exporter.sources.variants_counters import Key, Moment, Ratchet, Sum, Tally
+from exporter.sources.variants_listener import Changes, Listener
+from exporter.sources.variants_persona import Persona, Problems, Rows, add_events, add_kills, build
+from exporter.sources.variants_rules import RULES
+from exporter.sources.variants_settings import VariantsSettings
+
+# Personas a query: what takes well under 50 ms with 100 variants each.
+_BATCH = 100
+# The runner's tick may come a little before the interval is over by this source's own clock.
+_ALMOST = 0.9
+# Counters remembered of what is no longer shown; about 20 MB at worst.
+_REMEMBERED = 100_000
+
+
+@dataclass(slots=True)
+class _Schema:
+    """What the database has.
+
+    Attributes:
+        recent: The query of what happened lately.
+        missing: What is missing of the tables that the source can do without.
+        announced: Whether every table that exists announces its changes.
+    """
+
+    recent: str
+    missing: dict[str, list[str]]
+    announced: bool
+
+
+@dataclass(slots=True)
+class _Read:
+    """What one refresh read.
+
+    Attributes:
+        rows: By persona; those that were asked for but are gone are missing.
+        kills: Counts of kills; None without the table.
+        events: Counts of events; None without the table.
+        left_out: Personas beyond the cap.
+    """
+
+    rows: dict[str, Rows]
+    kills: dict[Key, Sum] | None = None
+    events: dict[Key, Sum] | None = None
+    left_out: int = 0
+    problems: Problems = field(default_factory=Problems)
+
+
+class VariantsSource(Source):
+    """Reads one variant system."""
+
+    name: ClassVar[str] = "variants"
+    Settings: ClassVar[type[SourceSettings]] = VariantsSettings
+
+    def __init__(self, settings: VariantsSettings) -> None:
+        self._settings = settings
+        self._session: Session = PostgresSession(settings.uri.get_secret_value(), timeout=settings.timeout)
+        self._changes = Changes()
+        self._listener: Listener | None = None
+        self._next_full = 0.0
+        self._schema: _Schema | None = None
+        self._personas: dict[str, Persona] = {}
+        self._known_statuses: set[str] = set()
+        self._left_out = 0
+        self._problems = Problems()
+        self._ratchet = Ratchet(_REMEMBERED)
+        self._kills = Tally("variant_kills", variants_sql.KILLS)
+        self._events = Tally("dashboard_events", variants_sql.EVENTS)
+        self._tallies_noted = False
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Begin to listen for changes."""
+        if self._settings.listen:
+            uri = (self._settings.listen_uri or self._settings.uri).get_secret_value()
+            self._listener = Listener(uri, self._settings.timeout, self._changes, wake)
+            self._listener.start()
+
+    def collect(self) -> FamilySet:
+        """Read what changed, or everything when the interval is over."""
+        changed = self._changes.take()
+        now = time.monotonic()
+        if now >= self._next_full:
+            changed = None
+        try:
+            read = self._read(changed)
+        except BaseException:
+            # What was announced must not be forgotten.
+            self._changes.add(None)
+            raise
+        if changed is None:
+            self._next_full = now + _ALMOST * self._settings.interval
+            self._personas = {}
+            self._left_out = read.left_out
+            self._problems = read.problems
+        self._update(read, changed)
+        return self._families(read)
+
+    def check(self) -> str:
+        """Count what there is, and say how changes are found."""
+        with self._session.transaction():
+            self._begin()
+            schema = self._look_up()
+            ((variants, personas),) = self._session.rows("select count(*), count(distinct persona_id) from variants")
+        how = "changes are announced" if schema.announced else "no triggers announce changes: they are found by polling"
+        lacking = "".join(f"; without {', '.join(missing)}" for missing in schema.missing.values())
+        return f"PostgreSQL: {variants} variants of {personas} personas; {how}{lacking}"
+
+    def abort(self) -> None:
+        """Break off a refresh that takes too long."""
+        self._session.abort()
+
+    def close(self) -> None:
+        """Close both connections."""
+        if self._listener is not None:
+            self._listener.stop()
+        self._session.close()
+
+    def _read(self, changed: set[str] | None) -> _Read:
+        if not self._tallies_noted:
+            # A transaction of its own, so that most rows are settled before they are first counted.
+            with self._session.transaction():
+                moment, _clock = self._begin()
+                self._schema = self._look_up()
+                for tally in self._tallies(self._schema).values():
+                    tally.note(self._session, moment)
+            self._tallies_noted = True
+        with self._session.transaction():
+            moment, clock = self._begin()
+            if changed is None or self._schema is None:
+                self._schema = self._look_up()
+            read = self._read_statuses(changed, clock)
+            for batch in _batches(sorted(read.rows), _BATCH):
+                self._read_personas(self._schema, batch, read)
+            tallies = {table: tally.read(self._session, moment) for table, tally in self._tallies(self._schema).items()}
+        read.kills = tallies.get("variant_kills")
+        read.events = tallies.get("dashboard_events")
+        return read
+
+    def _tallies(self, schema: _Schema) -> dict[str, Tally]:
+        tallies = {"variant_kills": self._kills, "dashboard_events": self._events}
+        return {table: tally for table, tally in tallies.items() if table not in schema.missing}
+
+    def _begin(self) -> tuple[Moment, float]:
+        ((_zone, xmin, xmax, clock),) = self._session.rows(variants_sql.BEGIN)
+        return Moment(int(xmin), int(xmax)), clock
+
+    def _look_up(self) -> _Schema:
+        tables = list(variants_sql.TABLES)
+        columns = self._session.columns(tables)
+        variants_sql.require_schema(columns)
+        countable = {table for (table,) in self._session.rows(variants_sql.COUNTABLE, tables=tables)}
+        missing = variants_sql.missing_parts(columns, countable)
+        ((announced,),) = self._session.rows(variants_sql.ANNOUNCED, tables=tables)
+        recent = variants_sql.recent(columns, with_kills="variant_kills" not in missing)
+        return _Schema(recent, missing, announced == len(columns))
+
+    def _read_statuses(self, changed: set[str] | None, clock: float) -> _Read:
+        """Read rows by status of the personas in question, or of all; choose those that are exposed."""
+        where = "" if changed is None else "where persona_id = any(%(personas)s)"
+        personas = sorted(changed or ())
+        read = _Read({})
+        for persona, status, count in self._session.rows(variants_sql.STATUSES.format(where=where), personas=personas):
+            if persona is None or len(persona) > variants_sql.LONGEST_LABEL:
+                shown = "no persona" if persona is None else f"the persona {persona[:40]!r}..."
+                read.problems.add(f"variants: {count} rows of {shown}")
+            elif self._settings.personas.matches(persona):
+                read.rows.setdefault(persona, Rows(clock, {})).statuses[status or ""] = count
+        if changed is None:
+            by_size = sorted(read.rows, key=lambda name: (-self._active(read.rows[name]), name))
+            for name in by_size[self._settings.max_personas :]:
+                del read.rows[name]
+            read.left_out = max(0, len(by_size) - self._settings.max_personas)
+        else:
+            room = self._settings.max_personas - len(self._personas)
+            for name in [name for name in read.rows if name not in self._personas][max(0, room) :]:
+                del read.rows[name]
+        return read
+
+    def _active(self, rows: Rows) -> int:
+        return sum(rows.statuses.get(status, 0) for status in self._settings.active_statuses)
+
+    def _read_personas(self, schema: _Schema, personas: list[str], read: _Read) -> None:
+        settings = self._settings
+        parameters: dict[str, Any] = {
+            "personas": personas,
+            "statuses": list(settings.active_statuses),
+            "limit": settings.max_variants,
+            "latest": settings.latest_posts,
+            "posts": settings.latest_posts + settings.earlier_posts,
+            "min_views": settings.rules.min_views,
+            "window": settings.window,
+        }
+        for persona, *row in self._session.rows(variants_sql.ACTIVE, **parameters):
+            read.rows[persona].active.append(tuple(row))
+        for persona, *row in self._session.rows(variants_sql.POSTS, **parameters):
+            read.rows[persona].posts.append(tuple(row))
+        for persona, *row in self._session.rows(schema.recent, **parameters):
+            read.rows[persona].recent = tuple(row)
+
+    def _update(self, read: _Read, changed: set[str] | None) -> None:
+        """Compute the samples of the personas that were read; forget those that are gone."""
+        for rows in read.rows.values():
+            self._known_statuses.update(rows.statuses)
+        for name in changed or ():
+            self._personas.pop(name, None)
+        for name, rows in read.rows.items():
+            self._personas[name] = build(name, rows, self._ratchet, self._settings)
+
+    def _families(self, read: _Read) -> FamilySet:
+        families = FamilySet(self.name, max_series=self._settings.max_series)
+        problems = Problems(list(self._problems.shown), self._problems.count)
+        # Those with the most active variants first, so that the cap of a family takes the least.
+        ordered = sorted(self._personas.items(), key=lambda item: (-item[1].active, item[0]))
+        for name, persona in ordered:
+            shown = {labels[1] for _value, labels in persona.samples.get("variants", ())}
+            # A status without rows is 0, not unknown.
+            persona.samples.setdefault("variants", []).extend(
+                (0, (name, status)) for status in sorted(self._known_statuses - shown)
+            )
+        for metric in VARIANT_METRICS:
+            for _name, persona in ordered:
+                for value, labels in persona.samples.get(metric.name, ()):
+                    families[metric.name].add(value, *labels)
+        names = [name for name, _persona in ordered]
+        if read.kills is not None:
+            add_kills(read.kills, names, self._ratchet, families, problems)
+        if read.events is not None:
+            add_events(read.events, names, self._ratchet, families)
+        for rule in RULES:
+            labels = (rule.opportunity, rule.priority, rule.title, rule.action)
+            families["variant_optimization_opportunity_info"].add(1, *labels)
+        self._report(families, problems)
+        return families
+
+    def _report(self, families: FamilySet, problems: Problems) -> None:
+        """Say what is left out and how changes are found."""
+        untracked = sum(persona.untracked for persona in self._personas.values())
+        if untracked:
+            families["variant_views_total"].dropped += untracked
+        if self._left_out:
+            families["variants"].dropped += self._left_out
+        for persona in self._personas.values():
+            problems.merge(persona.problems)
+        problems.report(families)
+        listener, schema = self._listener, self._schema
+        if schema is None:
+            return
+        for table, missing in schema.missing.items():
+            families.skip(Reason.SCHEMA, f"{table} is not read: it lacks {', '.join(missing)}")
+        listening = listener is not None and listener.connected
+        families["variant_notifications_active"].add(schema.announced and listening)
+        if listener is not None and not listening and listener.error:
+            families.skip(Reason.CONNECT, f"not listening, changes are found by polling: {listener.error}")
+
+
+def _batches(names: Sequence[str], size: int) -> Iterator[list[str]]:
+    for start in range(0, len(names), size):
+        yield list(names[start : start + size])

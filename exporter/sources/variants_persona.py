@@ -1,0 +1,361 @@
+"""From the rows of one persona to its samples; no database here.
+
+Values that cannot be (a ratio outside 0..1, a negative count, more interactions than views, a text too long for a
+label) are left out and named; the rest of the row counts. NULL is no sample.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from exporter.catalog import KILL_BUCKETS
+from exporter.errors import Reason
+from exporter.families import FamilySet
+from exporter.sources.variants_counters import Key, Ratchet, Sum
+from exporter.sources.variants_rules import RULES, ActiveFacts, Facts
+from exporter.sources.variants_settings import VariantsSettings
+from exporter.sources.variants_sql import LONGEST_LABEL, NO_BUCKET
+from exporter.statistics import (
+    Counts,
+    Standing,
+    best_p_values,
+    compare,
+    prior_of,
+    split_p_value,
+    thompson_shares,
+)
+
+_SHOWN_PROBLEMS = 5
+# Where lgamma has lost the digits that matter. Counts above are scaled down, which only makes statements more careful.
+_MOST_TRIALS = 10**9
+
+
+@dataclass(slots=True)
+class Rows:
+    """What the queries give for one persona; the columns are those of variants_sql without the persona.
+
+    Attributes:
+        now: The database's clock, seconds since the epoch.
+    """
+
+    now: float
+    statuses: dict[str, int]
+    active: list[tuple[Any, ...]] = field(default_factory=list)
+    posts: list[tuple[Any, ...]] = field(default_factory=list)
+    recent: tuple[Any, ...] | None = None
+
+
+@dataclass(slots=True)
+class Problems:
+    """Rows and values that were left out."""
+
+    shown: list[str] = field(default_factory=list)
+    count: int = 0
+
+    def add(self, message: str) -> None:
+        """Note a value; only the first few are spelled out."""
+        self.count += 1
+        if len(self.shown) < _SHOWN_PROBLEMS:
+            self.shown.append(message)
+
+    def merge(self, other: Problems) -> None:
+        """Add the problems of a part."""
+        self.count += other.count
+        self.shown += other.shown[: _SHOWN_PROBLEMS - len(self.shown)]
+
+    def report(self, families: FamilySet) -> None:
+        """Hand the problems on."""
+        for message in self.shown:
+            families.skip(Reason.INVALID_VALUE, message)
+        if self.count > len(self.shown):
+            families.skip(Reason.INVALID_VALUE, f"and {self.count - len(self.shown)} more such values")
+
+
+@dataclass(slots=True)
+class Persona:
+    """The samples of one persona.
+
+    Attributes:
+        samples: Value and labels of each sample, by family.
+        problems: What was left out.
+        untracked: Active variants beyond the cap.
+        active: Active variants, those beyond the cap included.
+    """
+
+    samples: dict[str, list[tuple[float | None, tuple[str, ...]]]] = field(default_factory=dict)
+    problems: Problems = field(default_factory=Problems)
+    untracked: int = 0
+    active: int = 0
+
+    def add(self, family: str, value: float | None, *labels: str) -> None:
+        """Add a sample; None is no sample."""
+        if value is not None:
+            self.samples.setdefault(family, []).append((value, labels))
+
+
+@dataclass(slots=True)
+class _Variant:
+    """An active variant, values checked."""
+
+    name: str
+    pattern: str
+    predicted: float | None
+    posted: float | None
+    current: float | None
+    interactions: float | None
+    views: float | None
+
+    @property
+    def counts(self) -> Counts | None:
+        """Return what the statistics can use; None when the counts do not fit each other."""
+        if self.views is None or self.interactions is None or self.interactions > self.views:
+            return None
+        scale = min(1.0, _MOST_TRIALS / self.views) if self.views else 1.0
+        return Counts(int(self.interactions * scale), int(self.views * scale))
+
+
+def build(name: str, rows: Rows, ratchet: Ratchet, settings: VariantsSettings) -> Persona:
+    """Return the samples of a persona.
+
+    Args:
+        name: The persona.
+        rows: What was read of it.
+        ratchet: Keeps the counters from falling.
+        settings: Of the source.
+    """
+    persona = Persona()
+    for status, count in sorted(rows.statuses.items()):
+        persona.add("variants", count, name, status)
+    variants = _variants(name, rows, persona)
+    for variant in variants:
+        labels = (name, variant.name, variant.pattern)
+        persona.add("variant_engagement_ratio", variant.current, *labels)
+        persona.add("variant_predicted_engagement_ratio", variant.predicted, *labels)
+        persona.add("variant_posted_timestamp_seconds", variant.posted, *labels)
+        for family, total in (
+            ("variant_views_total", variant.views),
+            ("variant_interactions_total", variant.interactions),
+        ):
+            if total is not None:
+                persona.add(family, ratchet.advance((family, *labels), total), *labels)
+    best = _add_inference(name, variants, persona, settings)
+    fatigue, below, above = _add_patterns(name, rows, persona, settings)
+    posts, kill_ratio = _add_recent(name, rows, persona)
+    facts = Facts(
+        recent_posts=posts,
+        early_kill_ratio=kill_ratio,
+        fatigue=fatigue,
+        active=[
+            ActiveFacts(
+                variant.views, None if variant.posted is None else rows.now - variant.posted, best.get(variant.name)
+            )
+            for variant in variants
+            if variant.views is not None
+        ],
+        below_prediction=below,
+        above_prediction=above,
+    )
+    for rule in RULES:
+        applies = rule.applies(facts, settings.rules)
+        if applies is not None:
+            persona.add("variant_optimization_opportunity", float(applies), name, rule.opportunity, rule.priority)
+    return persona
+
+
+def _variants(name: str, rows: Rows, persona: Persona) -> list[_Variant]:
+    variants: dict[str, _Variant] = {}
+    for identifier, pattern, predicted, posted, current, interactions, views, total in rows.active:
+        persona.active = total
+        where = f"variant {identifier[:LONGEST_LABEL]!r} of {name!r}"
+        if len(identifier) > LONGEST_LABEL or len(pattern or "") > LONGEST_LABEL:
+            persona.problems.add(f"{where}: its id or pattern is longer than {LONGEST_LABEL} characters")
+            continue
+        # Tables without keys may hold a variant twice; the row with the most views comes first.
+        if identifier in variants:
+            persona.problems.add(f"{where}: more than one row")
+            continue
+        check = _Checker(where, persona.problems)
+        variant = _Variant(
+            name=identifier,
+            pattern=pattern or "",
+            predicted=check.ratio("variants.predicted_er", predicted),
+            posted=check.finite("variants.posted_at", posted),
+            current=check.ratio("variant_monitoring.current_er", current),
+            interactions=check.count("variant_monitoring.interaction_count", interactions),
+            views=check.count("variant_monitoring.view_count", views),
+        )
+        if variant.views is not None and variant.interactions is not None and variant.interactions > variant.views:
+            persona.problems.add(f"{where}: {variant.interactions:g} interactions in {variant.views:g} views")
+        variants[identifier] = variant
+    persona.untracked = max(0, persona.active - len(rows.active))
+    return list(variants.values())
+
+
+@dataclass(frozen=True, slots=True)
+class _Checker:
+    """Lets possible values through and names the others."""
+
+    where: str
+    problems: Problems
+
+    def finite(self, column: str, value: float | None) -> float | None:
+        return self._check(column, value, value is not None and math.isfinite(value))
+
+    def ratio(self, column: str, value: float | None) -> float | None:
+        return self._check(column, value, value is not None and 0 <= value <= 1)
+
+    def count(self, column: str, value: float | None) -> float | None:
+        return self._check(column, value, value is not None and 0 <= value < math.inf)
+
+    def _check(self, column: str, value: float | None, good: bool) -> float | None:
+        if value is None or good:
+            return value
+        self.problems.add(f"{self.where}: {column} is {value:g}")
+        return None
+
+
+def _add_inference(
+    name: str, variants: Sequence[_Variant], persona: Persona, settings: VariantsSettings
+) -> dict[str, float]:
+    """Add what follows from comparing the variants; return the p-values of being best by variant."""
+    sound = [(variant, counts) for variant in variants if (counts := variant.counts) is not None]
+    # Among variants that nobody has seen there is nothing to compare.
+    if not any(counts.trials for _variant, counts in sound):
+        return {}
+    standings = _compare(tuple(counts for _variant, counts in sound), settings.prior_views)
+    shares = thompson_shares([standing.probability_best for standing in standings], settings.exploration)
+    for (variant, _counts), standing, share in zip(sound, standings, shares, strict=True):
+        labels = (name, variant.name)
+        persona.add("variant_engagement_ratio_lower", standing.lower, *labels)
+        persona.add("variant_engagement_ratio_upper", standing.upper, *labels)
+        persona.add("variant_probability_best", standing.probability_best, *labels)
+        persona.add("variant_expected_loss_ratio", standing.expected_loss, *labels)
+        persona.add("variant_lift_ratio", standing.lift, *labels)
+        persona.add("variant_suggested_traffic_ratio", share, *labels)
+    # The sequential test takes rates for normal, which needs some views of each.
+    tested = [(variant, item) for variant, item in sound if item.trials >= settings.rules.min_views]
+    p_values = best_p_values([item for _variant, item in tested])
+    # There are none for a variant without a rival.
+    best = {variant.name: p_value for (variant, _counts), p_value in zip(tested, p_values, strict=False)}
+    for variant_name, p_value in best.items():
+        persona.add("variant_sequential_p_value", p_value, name, variant_name)
+    # The cap keeps those with the most views, which would look like a bad split.
+    if not persona.untracked:
+        persona.add("variant_sample_ratio_p_value", _split_p_value([variant for variant, _ in sound], settings), name)
+    return best
+
+
+# Most personas do not change between two refreshes, and this is the dearest step.
+@lru_cache(maxsize=2048)
+def _compare(counts: tuple[Counts, ...], prior_views: float) -> list[Standing]:
+    prior = prior_of(counts, prior_views)
+    return compare([prior.updated(item) for item in counts])
+
+
+def _split_p_value(variants: Sequence[_Variant], settings: VariantsSettings) -> float | None:
+    """Return the p-value of the intended split over all groups of variants that were posted together."""
+    groups: list[list[_Variant]] = []
+    start = -math.inf
+    for posted, variant in sorted(
+        ((variant.posted, variant) for variant in variants if variant.posted is not None), key=lambda item: item[0]
+    ):
+        if posted - start > settings.split.together:
+            groups.append([])
+            start = posted
+        groups[-1].append(variant)
+    weights = settings.split.weights
+    p_values = [
+        split_p_value(
+            [int(variant.views or 0) for variant in group], [weights.get(variant.name, 1.0) for variant in group]
+        )
+        for group in groups
+        if len(group) > 1
+    ]
+    known = [p_value for p_value in p_values if p_value is not None]
+    # Bonferroni: the more groups, the likelier that one of them looks bad by chance.
+    return min(1.0, len(known) * min(known)) if known else None
+
+
+def _add_patterns(name: str, rows: Rows, persona: Persona, settings: VariantsSettings) -> tuple[list[float], int, int]:
+    """Add shares and fatigue; return the fatigues, and posts below and above their prediction."""
+    posts = sum(row[1] for row in rows.posts)
+    fatigues: list[float] = []
+    for pattern, number, views, interactions, earlier_views, earlier_interactions, _below, _above in sorted(
+        rows.posts, key=lambda row: row[0] or ""
+    ):
+        # A post without a pattern is a post, but there is nothing to wear out.
+        if not pattern or not all(map(math.isfinite, (views, interactions, earlier_views, earlier_interactions))):
+            continue
+        labels = (name, pattern)
+        share = number / posts if posts else 0.0
+        persona.add("variant_pattern_share_ratio", share, *labels)
+        recent = interactions / views if views else None
+        history = earlier_interactions / earlier_views if earlier_views else None
+        persona.add("variant_pattern_engagement_ratio", recent, *labels, "recent")
+        persona.add("variant_pattern_engagement_ratio", history, *labels, "history")
+        enough = min(views, earlier_views) >= settings.rules.min_views
+        if recent is not None and history and enough and posts >= settings.rules.min_posts:
+            fatigues.append(math.sqrt(share * min(1.0, max(0.0, 1 - recent / history))))
+            persona.add("variant_pattern_fatigue_ratio", fatigues[-1], *labels)
+    return fatigues, sum(row[6] for row in rows.posts), sum(row[7] for row in rows.posts)
+
+
+def _add_recent(name: str, rows: Rows, persona: Persona) -> tuple[int, float | None]:
+    """Add what happened within the window; return the posts and the share of them that was killed."""
+    if rows.recent is None:
+        return 0, None
+    updated, posts, killed, kills = rows.recent
+    check = _Checker(f"persona {name!r}", persona.problems)
+    persona.add("variant_last_update_timestamp_seconds", check.finite("variant_monitoring.last_updated", updated), name)
+    persona.add("variant_recent_posts", posts, name)
+    persona.add("variant_recent_kills", kills, name)
+    ratio = killed / posts if posts and killed is not None else None
+    persona.add("variant_early_kill_ratio", ratio, name)
+    return posts, ratio
+
+
+def add_kills(
+    counts: Mapping[Key, Sum], personas: Sequence[str], ratchet: Ratchet, families: FamilySet, problems: Problems
+) -> None:
+    """Add the counters of kills: for each persona every reason there is, so that the first kill is an increase too."""
+    reasons = sorted({reason for _persona, reason, _bucket in counts})
+    kills: dict[tuple[str, str], int] = {}
+    times: dict[str, list[int]] = {persona: [0] * (len(KILL_BUCKETS) + 1) for persona in personas}
+    seconds: dict[str, float] = dict.fromkeys(personas, 0.0)
+    untimed = 0
+    for (persona, reason, bucket), item in counts.items():
+        kills[persona, reason] = kills.get((persona, reason), 0) + item.rows
+        if bucket == NO_BUCKET:
+            untimed += item.rows
+        elif persona in times:
+            times[persona][bucket] += item.rows
+            seconds[persona] += item.seconds
+    if untimed:
+        problems.add(f"variant_kills: {untimed} rows without a time of posting before the time of the kill")
+    for persona in personas:
+        for reason in reasons:
+            total = ratchet.advance(("kills", persona, reason), kills.get((persona, reason), 0))
+            families["variant_kills_total"].add(total, persona, reason)
+        buckets = [
+            int(ratchet.advance(("kill time", persona, index), count)) for index, count in enumerate(times[persona])
+        ]
+        total = ratchet.advance(("kill seconds", persona), seconds[persona])
+        families["variant_time_to_kill_seconds"].add_distribution(buckets, total, persona)
+
+
+def add_events(counts: Mapping[Key, Sum], personas: Sequence[str], ratchet: Ratchet, families: FamilySet) -> None:
+    """Add the counters of events; those of no persona, or one that is not shown, have the persona empty."""
+    events = sorted({event for _persona, event, _bucket in counts})
+    shown = set(personas)
+    totals: dict[tuple[str, str], int] = {}
+    for (persona, event, _bucket), item in counts.items():
+        key = (persona if persona in shown else "", event)
+        totals[key] = totals.get(key, 0) + item.rows
+    for persona in ("", *personas):
+        for event in events:
+            total = ratchet.advance(("events", persona, event), totals.get((persona, event), 0))
+            families["variant_events_total"].add(total, persona, event)

@@ -1,0 +1,131 @@
+"""Optimization opportunities: what a persona's figures say that could be done better.
+
+To add a rule, add an entry to `RULES`. A rule answers yes, no, or None while there is too little data to judge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from exporter.sources.variants_settings import RuleSettings
+from exporter.statistics import bias_p_value
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveFacts:
+    """What the rules want to know of one active variant.
+
+    Attributes:
+        views: Views so far.
+        age: Seconds since it was posted; None when it has no time of posting.
+        best_p_value: Always-valid p-value of "it is not the best one"; None when it has no rival.
+    """
+
+    views: float
+    age: float | None
+    best_p_value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the rules want to know of one persona.
+
+    Attributes:
+        recent_posts: Variants posted within the window.
+        early_kill_ratio: Share of them that were killed; None when that is not known.
+        fatigue: Fatigue of each pattern of which it is known.
+        active: Its active variants.
+        below_prediction: Posts with enough views whose engagement is below the prediction.
+        above_prediction: The same above the prediction.
+    """
+
+    recent_posts: int
+    early_kill_ratio: float | None
+    fatigue: Sequence[float]
+    active: Sequence[ActiveFacts]
+    below_prediction: int
+    above_prediction: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One kind of opportunity."""
+
+    opportunity: str
+    priority: str
+    title: str
+    action: str
+    applies: Callable[[Facts, RuleSettings], bool | None]
+
+
+def _miscalibrated(facts: Facts, settings: RuleSettings) -> bool | None:
+    if facts.early_kill_ratio is None or facts.recent_posts < settings.min_posts:
+        return None
+    return facts.early_kill_ratio > settings.early_kill_ratio
+
+
+def _biased(facts: Facts, settings: RuleSettings) -> bool | None:
+    if not facts.below_prediction + facts.above_prediction:
+        return None
+    return bias_p_value(facts.below_prediction, facts.above_prediction) <= settings.bias_significance
+
+
+def _fatigued(facts: Facts, settings: RuleSettings) -> bool | None:
+    return max(facts.fatigue) > settings.fatigue if facts.fatigue else None
+
+
+def _under_sampled(facts: Facts, settings: RuleSettings) -> bool | None:
+    settled = [variant for variant in facts.active if variant.age is not None and variant.age >= settings.settle]
+    return any(variant.views < settings.min_views for variant in settled) if settled else None
+
+
+def _unexploited(facts: Facts, settings: RuleSettings) -> bool | None:
+    total = sum(variant.views for variant in facts.active)
+    if len(facts.active) < 2 or not total:
+        return None
+    return any(
+        variant.best_p_value is not None
+        and variant.best_p_value <= settings.significance
+        and variant.views / total < settings.winner_share
+        for variant in facts.active
+    )
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "prediction_calibration",
+        "high",
+        "Many variants are killed early",
+        "Recalibrate the engagement predictor on recent posts: it lets through what does not perform.",
+        _miscalibrated,
+    ),
+    Rule(
+        "clear_winner",
+        "high",
+        "A clear winner is not exploited",
+        "Give the winner more traffic, as variant_suggested_traffic_ratio says, and end the others.",
+        _unexploited,
+    ),
+    Rule(
+        "prediction_bias",
+        "medium",
+        "Predictions err to one side",
+        "Shift the predictor by the mean ratio of engagement to prediction, and look for what changed in the audience.",
+        _biased,
+    ),
+    Rule(
+        "pattern_fatigue",
+        "medium",
+        "A pattern is worn out",
+        "Rest the pattern with the highest fatigue and use others until its engagement has recovered.",
+        _fatigued,
+    ),
+    Rule(
+        "under_sampled",
+        "low",
+        "An active variant gets hardly any views",
+        "Show the variant more often or end it: nothing can be said about it.",
+        _under_sampled,
+    ),
+)

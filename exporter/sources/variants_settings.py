@@ -1,0 +1,96 @@
+"""Settings of the `variants` source."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from exporter.database import PostgresSession, connect
+from exporter.sources.base import SourceSettings
+from exporter.values import Duration, Model, Names, Patterns
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
+
+def _valid_uri(value: SecretStr) -> SecretStr:
+    if not isinstance(connect(value.get_secret_value(), timeout=1.0), PostgresSession):
+        message = "variants are read from PostgreSQL; the URI must begin with postgresql://"
+        raise ValueError(message)  # noqa: TRY004  # what pydantic turns into a message about the setting
+    return value
+
+
+PostgresUri = Annotated[SecretStr, AfterValidator(_valid_uri)]
+
+
+class SplitSettings(Model):
+    """How views are meant to be shared among the variants of a persona that were posted together.
+
+    Attributes:
+        together: Variants posted within this time of each other form one experiment.
+        weights: Intended weight of a variant by its id; 1 unless given.
+    """
+
+    together: Duration = 300.0
+    weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default={})
+
+
+class RuleSettings(Model):
+    """From where on something is an optimization opportunity.
+
+    Attributes:
+        early_kill_ratio: Share of recently posted variants that were killed.
+        min_posts: Posts below which shares of posts say nothing.
+        fatigue: Fatigue of a pattern.
+        min_views: Views below which a variant is under-sampled.
+        settle: Age at which a variant should have its views.
+        significance: Level of the sequential tests.
+        bias_significance: Level of the test for one-sided prediction errors.
+        winner_share: Share of views below which a winner is not exploited.
+    """
+
+    early_kill_ratio: Share = 0.35
+    min_posts: Count = 20
+    fatigue: Share = 0.5
+    min_views: Count = 100
+    settle: Duration = 3600.0
+    significance: Share = 0.05
+    bias_significance: Share = 0.01
+    winner_share: Share = 0.5
+
+
+class VariantsSettings(SourceSettings):
+    """Settings of the `variants` source.
+
+    Attributes:
+        uri: Database with the variant tables; a user that may only read will do.
+        listen: Whether to listen for notifications, so that changes show at once.
+        listen_uri: Where to listen when `uri` leads to a connection pooler; default `uri`.
+        personas: Names of the personas to expose.
+        max_personas: Personas beyond are left out, those with the fewest active variants first.
+        max_variants: Active variants of a persona beyond are left out, those with the fewest views first.
+        active_statuses: Values of `variants.status` that make a variant an active one.
+        window: What counts as recent for posts and kills.
+        latest_posts: A pattern's share and recent engagement are taken over so many latest posts of a persona.
+        earlier_posts: Its history is taken over so many posts before them.
+        prior_views: Weight of the prior of engagement, in views.
+        exploration: Part of the suggested traffic that is spread evenly.
+        split: Intended split of views.
+        rules: From where on something is an optimization opportunity.
+    """
+
+    uri: PostgresUri
+    listen: bool = True
+    listen_uri: PostgresUri | None = None
+    personas: Patterns = Patterns()
+    max_personas: Count = 1000
+    max_variants: Count = 50
+    active_statuses: Names = ("active",)
+    window: Duration = 86400.0
+    latest_posts: Count = 50
+    earlier_posts: Count = 200
+    prior_views: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
+    exploration: Share = 0.05
+    split: SplitSettings = SplitSettings()
+    rules: RuleSettings = RuleSettings()
