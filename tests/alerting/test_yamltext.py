@@ -29,7 +29,7 @@ def test_comments_stand_above_items_and_expressions_on_their_own_lines() -> None
         "groups": [
             {
                 "name": "g",
-                "rules": [Commented("Why it is so. " * 9, {"alert": "A", "expr": "a\n  and b", "for": "0s"})],
+                "rules": [Commented("Why it is so; " * 9, {"alert": "A", "expr": "a\n  and b", "for": "0s"})],
             },
         ],
         "empty": [],
@@ -41,8 +41,8 @@ def test_comments_stand_above_items_and_expressions_on_their_own_lines() -> None
         "groups:\n"
         "  - name: g\n"
         "    rules:\n"
-        "      # Why it is so. Why it is so. Why it is so. Why it is so. Why it is so. Why it is so. Why it is so. Why it is\n"
-        "      # so. Why it is so.\n"
+        f"      # {'Why it is so; ' * 7}Why it is\n"
+        "      # so; Why it is so;\n"
         "      - alert: A\n"
         "        expr: |-\n"
         "          a\n"
