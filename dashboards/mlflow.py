@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from alerting.signals import BY_NAME as SIGNAL
+from alerting.signals.exporter import PAGE as EXPORTER_PAGE
 from alerting.signals.mlflow import PAGE
 from dashboards.common import firing_alerts
 from dashboards.lib.links import cell, page_url
@@ -34,7 +35,9 @@ def build() -> Page:
             Row(
                 "What needs attention",
                 (
-                    stat(_of_store("source_up"), title="Store readable", width=3, show="value"),
+                    stat(_of_store("source_up"), title="Store readable", width=3, show="value").linked(
+                        "Exporter health", page_url(EXPORTER_PAGE, {"source": "mlflow"})
+                    ),
                     stat(_of_store("source_last_success_age"), title="Age of the numbers", width=3, show="value"),
                     stat(SIGNAL["experiments"], width=4),
                     stat(SIGNAL["runs"], width=10, colours=RUN_STATUS),
@@ -60,8 +63,8 @@ def build() -> Page:
                     _latest_metrics(),
                     # Metrics have scales of their own, so each gets its own axis.
                     timeseries(
-                        SIGNAL["metric_latest"],
-                        Query(SIGNAL["metric_best"], colour=Colour.MUTED, dashed=True),
+                        Query(SIGNAL["metric_latest"], name="{{experiment}} {{model_variant}}"),
+                        Query(SIGNAL["metric_best"], name="best of {{experiment}}", colour=Colour.MUTED, dashed=True),
                         title="$metric: latest and best",
                         width=8,
                         stepped=True,

@@ -160,15 +160,14 @@ class _Ids:
 
 def _rendered(panel: Panel, scope: Scope) -> Any:
     rendered = panel.render(scope)
+    if panel.link:
+        title, url = panel.link
+        rendered.links = [grafana.DashboardLink(title=title, type="link", uri=url, keepTime=False)]
     if panel.repeat:
         if panel.repeat not in scope.variables:
             raise ValueError(f"{scope.uid}: {panel.title} is repeated by {panel.repeat}, which is no variable")
-        rendered.repeat = grafana.Repeat(variable=panel.repeat, direction="h", maxPerRow=_repeated_per_line(panel))
+        rendered.repeat = grafana.Repeat(variable=panel.repeat, direction="h", maxPerRow=COLUMNS // panel.size.width)
     return rendered
-
-
-def _repeated_per_line(panel: Panel) -> int:
-    return COLUMNS // panel.size.width
 
 
 def _place(panel: Any, number: int, position: Position) -> Any:

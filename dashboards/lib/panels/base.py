@@ -26,6 +26,7 @@ class Panel:
         queries: What it shows; empty for text.
         render: Makes the grafanalib object for a page.
         repeat: Variable for each of whose values Grafana repeats the panel; empty for one panel.
+        link: Title and address of where the details are.
     """
 
     type: str
@@ -34,6 +35,7 @@ class Panel:
     queries: tuple[Query, ...]
     render: Callable[[Scope], Any]
     repeat: str = ""
+    link: tuple[str, str] | None = None
 
     @property
     def lead(self) -> Signal | None:
@@ -45,6 +47,10 @@ class Panel:
     def repeated(self, variable: str) -> Self:
         """Return the panel as one that Grafana repeats for each value of a variable, side by side."""
         return replace(self, repeat=variable)
+
+    def linked(self, title: str, url: str) -> Self:
+        """Return the panel with a link in its heading."""
+        return replace(self, link=(title, url))
 
 
 def describe(queries: Sequence[Query]) -> str:
@@ -77,3 +83,8 @@ def names(values: Mapping[str, tuple[str, Colour]]) -> Json:
             for index, (value, (text, colour)) in enumerate(values.items())
         },
     }
+
+
+def keep_fields(fields: Sequence[str]) -> Json:
+    """Return the transformation that drops all other fields: the time, target labels, a recorded series' own name."""
+    return {"id": "filterFieldsByName", "options": {"include": {"names": list(fields)}}}

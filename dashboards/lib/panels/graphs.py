@@ -7,8 +7,8 @@ from typing import Any
 
 from alerting.signals import Signal
 from dashboards.lib.layout import Size
-from dashboards.lib.panels.base import Panel, describe, field_defaults
-from dashboards.lib.queries import Query, as_queries, colour_overrides, targets
+from dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields
+from dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
 from dashboards.lib.style import NO_VALUE, Colour
 from dashboards.lib.thresholds import comparing
 from dashboards.lib.upstream import Json, grafana, plugin_panel
@@ -52,7 +52,7 @@ def timeseries(
         defaults["min"] = first.format.low
     many = any(query.signal.by for query in queries)
 
-    def render(scope: Any) -> Any:
+    def render(scope: Scope) -> Any:
         return grafana.TimeSeries(
             title=title,
             description=describe(queries),
@@ -95,7 +95,7 @@ def state_timeline(
         raise ValueError(f"{first.signal.name}: a timeline shows states, so it needs a flag")
     defaults = field_defaults(first, states=states)
 
-    def render(scope: Any) -> Any:
+    def render(scope: Scope) -> Any:
         return grafana.StateTimeline(
             title=title,
             description=describe(queries),
@@ -141,7 +141,7 @@ def heatmap(given: Signal | Query, *, title: str = "", width: int = 12, height: 
     }
     defaults = {"unit": "short", "custom": {"scaleDistribution": {"type": "linear"}}}
 
-    def render(scope: Any) -> Any:
+    def render(scope: Scope) -> Any:
         return plugin_panel(
             "heatmap",
             title=title,
@@ -165,7 +165,7 @@ def barchart(given: Signal | Query, *, x: str, title: str = "", width: int = 12,
     if query.format.low is not None:
         defaults["min"] = query.format.low
 
-    def render(scope: Any) -> Any:
+    def render(scope: Scope) -> Any:
         return grafana.BarChart(
             title=title,
             description=describe(queries),
@@ -179,11 +179,6 @@ def barchart(given: Signal | Query, *, x: str, title: str = "", width: int = 12,
         )
 
     return Panel("barchart", title, Size(width, height), queries, render)
-
-
-def keep_fields(fields: Sequence[str]) -> Json:
-    """Return the transformation that drops all other fields: the time, target labels, a recorded series' own name."""
-    return {"id": "filterFieldsByName", "options": {"include": {"names": list(fields)}}}
 
 
 def _dashed(queries: Sequence[Query]) -> list[Json]:

@@ -8,7 +8,7 @@ from typing import Any
 from alerting.signals import Signal
 from dashboards.lib.layout import Size
 from dashboards.lib.panels.base import Panel, describe, field_defaults
-from dashboards.lib.queries import Query, as_queries, colour_overrides, targets
+from dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
 from dashboards.lib.style import NO_VALUE, Colour
 from dashboards.lib.upstream import Json, grafana, plugin_panel
 from exporter.catalog import Unit
@@ -44,7 +44,7 @@ def stat(
         show = "name" if signal.unit is Unit.INFO else "value_and_name" if several else "value"
     defaults = field_defaults(queries[0], states=states) | {"noValue": NO_VALUE}
 
-    def render(scope: Any) -> Any:
+    def render(scope: Scope) -> Any:
         return grafana.Stat(
             title=title,
             description=describe(queries),
@@ -94,7 +94,7 @@ def _gauge(plugin: str, queries: tuple[Query, ...], title: str, size: Size, opti
         defaults["max"] = 1
     reduction = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 
-    def render(scope: Any) -> Any:
+    def render(scope: Scope) -> Any:
         return plugin_panel(
             plugin,
             title=title,

@@ -8,9 +8,8 @@ from typing import Any
 
 from alerting.signals import Signal
 from dashboards.lib.layout import Size
-from dashboards.lib.panels.base import Panel, describe, field_defaults, names
-from dashboards.lib.panels.graphs import keep_fields
-from dashboards.lib.queries import REF_IDS, Query, as_query, targets
+from dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
+from dashboards.lib.queries import REF_IDS, Query, Scope, as_query, targets
 from dashboards.lib.style import NO_VALUE, Colour
 from dashboards.lib.thresholds import comparing
 from dashboards.lib.upstream import Json, plugin_panel
@@ -86,7 +85,7 @@ def table(
     )
     first = titles[labels[0]]
 
-    def render(scope: Any) -> Any:
+    def render(scope: Scope) -> Any:
         return plugin_panel(
             "table",
             title=title,

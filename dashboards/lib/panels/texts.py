@@ -6,6 +6,7 @@ from typing import Any
 
 from dashboards.lib.layout import Size
 from dashboards.lib.panels.base import Panel
+from dashboards.lib.queries import Scope
 from dashboards.lib.upstream import grafana, plugin_panel
 from dashboards.lib.variables import LOGS_DATASOURCE
 
@@ -13,7 +14,7 @@ from dashboards.lib.variables import LOGS_DATASOURCE
 def text(title: str, markdown: str, *, width: int = 24, height: int = 3) -> Panel:
     """Return a panel of Markdown."""
 
-    def render(_: Any) -> Any:
+    def render(_: Scope) -> Any:
         return grafana.Text(title=title, description=title, content=markdown, mode="markdown")
 
     return Panel("text", title, Size(width, height), (), render)
@@ -42,7 +43,7 @@ def alert_list(title: str, description: str, *, labels: str = "", width: int = 8
         "stateFilter": {"firing": True, "pending": True, "noData": False, "normal": False, "error": True},
     }
 
-    def render(_: Any) -> Any:
+    def render(_: Scope) -> Any:
         return plugin_panel("alertlist", title=title, description=description, options=options)
 
     return Panel("alertlist", title, Size(width, height), (), render)
@@ -51,7 +52,7 @@ def alert_list(title: str, description: str, *, labels: str = "", width: int = 8
 def logs(title: str, description: str, logql: str, *, width: int = 24, height: int = 10) -> Panel:
     """Return log lines of Loki; the page needs the variable `loki_datasource`."""
 
-    def render(_: Any) -> Any:
+    def render(_: Scope) -> Any:
         return grafana.Logs(
             title=title,
             description=description,
