@@ -7,10 +7,12 @@ from pathlib import Path
 
 from dashboards.generate import OUTPUT_DIR
 
+ROOT = Path(__file__).resolve().parents[2]
+
 
 def generated(directory: Path, **environment: str) -> dict[str, bytes]:
     command = [sys.executable, "-m", "dashboards", "generate", "--output-dir", str(directory)]
-    subprocess.run(command, env=os.environ | environment, check=True, capture_output=True)
+    subprocess.run(command, cwd=ROOT, env=os.environ | environment, check=True, capture_output=True)
     return files(directory)
 
 
