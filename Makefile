@@ -18,9 +18,11 @@ demo: .venv ## Run the whole stack on demo data, without Docker or root (PORT_BA
 	@echo ">> running the demo"
 	@exec $(VENV) -m tools.demo $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
+# Tests that share servers stay together; WORKERS=0 runs all in one process, for the debugger.
+WORKERS ?= logical
 test: .venv ## Run every test that needs no Docker engine (PYTEST_ARGS="-k name" narrows)
 	@echo ">> running the tests"
-	@$(VENV) -m pytest -m "not stack" $(PYTEST_ARGS)
+	@$(VENV) -m pytest -m "not stack" --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
 generate: .venv ## Write the dashboards, rules and configurations anew
 	@echo ">> running the generators"
