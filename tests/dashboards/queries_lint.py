@@ -11,28 +11,13 @@ from typing import Any
 import promql_parser
 import yaml
 
-from alerting.recording import RECORDS
-from exporter.catalog import METRICS
+from alerting.foreign import TARGET_LABELS
 from tests.dashboards.lint import data_panels, panels
+from tests.promql import LABELS
 from tools.packages import ensure_programs
 
 Json = dict[str, Any]
 
-TARGET_LABELS = {"instance", "job"}
-# What Prometheus and the client library write by themselves, with labels beside those of the target.
-FOREIGN = {
-    "ALERTS": {"alertname", "alertstate", "severity", "team"},
-    "process_cpu_seconds_total": set[str](),
-    "process_resident_memory_bytes": set[str](),
-    "scrape_duration_seconds": set[str](),
-    "scrape_samples_scraped": set[str](),
-    "up": set[str](),
-}
-LABELS = {
-    **{name: metric.sample_labels(name) for metric in METRICS for name in metric.sample_names},
-    **{record.name: frozenset(record.by) for record in RECORDS},
-    **{name: frozenset(labels) for name, labels in FOREIGN.items()},
-}
 # Grafana fills these in by itself.
 BUILT_IN = {"__rate_interval", "__range", "__interval"}
 # How rates may look back: at least four scrapes, or the whole time range that the page shows.
