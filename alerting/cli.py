@@ -1,4 +1,4 @@
-"""The command line: `python -m alerting generate`."""
+"""The command line: `python -m alerting generate | document`."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from alerting import generate, thresholds
+from alerting import document, generate, thresholds
 from alerting.alerts import ALERTS
-from exporter.errors import ConfigError
+from exporter.errors import MonitorError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit status."""
     arguments = _parser().parse_args(argv)
     try:
-        return _generate(arguments)
-    except (ConfigError, OSError) as error:
+        status: int = arguments.run(arguments)
+    except (MonitorError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -42,10 +43,34 @@ def _parser() -> argparse.ArgumentParser:
         help="where to write (default: alerting/generated)",
     )
     command.add_argument("--webhook-url", metavar="URL", help="post notifications here, whatever FILE says")
+    command.set_defaults(run=_generate)
+    command = commands.add_parser("document", help="write the tables of metrics and alerts into Markdown files")
+    command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="with <!-- generated:NAME --> markers")
+    command.add_argument("--check", action="store_true", help="change nothing; fail when a table is old")
+    command.set_defaults(run=_document)
     return parser
 
 
 def _generate(arguments: argparse.Namespace) -> int:
     numbers = thresholds.read(ALERTS, arguments.thresholds).overridden(os.environ, webhook=arguments.webhook_url)
     generate.write(generate.files(numbers), arguments.output_dir)
+    return 0
+
+
+def _document(arguments: argparse.Namespace) -> int:
+    old = []
+    for path in arguments.files:
+        text = path.read_text(encoding="utf-8")
+        try:
+            new = document.filled(text)
+        except document.DocumentError as error:
+            raise document.DocumentError(f"{path}:{error}") from None
+        if new == text:
+            continue
+        old.append(path)
+        if not arguments.check:
+            path.write_text(new, encoding="utf-8", newline="\n")
+    if arguments.check and old:
+        print(f"Tables are old in {', '.join(map(str, old))}. Mend with: make generate", file=sys.stderr)
+        return 1
     return 0
