@@ -29,6 +29,7 @@ class Demo:
 
 
 DEMOS: Mapping[str, Demo] = {
+    "fleet": Demo("exporter.demo.fleet", "write the files of a reproducible fleet incident"),
     "mlflow": Demo("exporter.demo.mlflow", "write an MLflow store by the real MLflow client"),
 }
 
