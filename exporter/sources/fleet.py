@@ -1,0 +1,270 @@
+"""Metrics of a fleet of servers from a CSV or Parquet file: an incident replayed, or a production file followed.
+
+`fleet_columns` says what a row is, `fleet_csv` and `fleet_parquet` read files in blocks, `fleet_bulk` is the fast way
+for large blocks, `fleet_state` keeps the newest row of each server, `fleet_replay` and `fleet_follow` decide which rows
+count now, `exporter.risk` scores them.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from exporter.errors import Reason
+from exporter.families import FamilySet
+from exporter.risk import BUILTIN, MEASURES, Failure, Sample, Scorer, incident_probability, installed_models
+from exporter.sources.base import Source, SourceSettings
+from exporter.sources.fleet_columns import STATES, Columns, Layout, Outcome, Zone
+from exporter.sources.fleet_follow import Follow, Start
+from exporter.sources.fleet_replay import AtEnd, Replay
+from exporter.sources.fleet_state import FleetState
+from exporter.values import Duration, Model
+
+# The phases of the requirements; others are exposed once they were seen.
+PHASES = ("escalation", "peak", "recovery", "stable")
+# What is behind takes several refreshes, so that series appear before all was read.
+_BUDGET = 0.5
+_CHECK_TIME = 1.0
+_GAUGES = (
+    ("fleet_server_cpu_utilization_ratio", "cpu"),
+    ("fleet_server_memory_utilization_ratio", "memory"),
+    ("fleet_server_latency_seconds", "latency"),
+    ("fleet_server_error_ratio", "error"),
+    ("fleet_server_disk_io_bytes_per_second", "disk_io"),
+    ("fleet_server_network_receive_bytes_per_second", "network_receive"),
+    ("fleet_server_network_transmit_bytes_per_second", "network_transmit"),
+    ("fleet_server_gc_pause_seconds", "gc_pause"),
+)
+_Base = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+def _installed(value: str) -> str:
+    if value not in (names := installed_models()):
+        raise ValueError(f"no such risk model is installed; there are {', '.join(names)}")
+    return value
+
+
+def _known_measures(value: dict[str, float]) -> dict[str, float]:
+    known = [measure.name for measure in MEASURES]
+    if unknown := sorted(value.keys() - set(known)):
+        raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(known)}")
+    return value
+
+
+def _known_states(value: dict[str, str]) -> dict[str, str]:
+    if unknown := sorted(set(value.values()) - set(STATES)):
+        raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(STATES)}")
+    return value
+
+
+class RiskSettings(Model):
+    """How risk is scored.
+
+    Attributes:
+        model: `builtin`, or the name of an entry point of the group `ml_monitoring.risk_models`.
+        options: Keyword arguments for that model.
+        normals: What is normal by profile and measurement, in base units; the rest is learned.
+    """
+
+    model: Annotated[str, AfterValidator(_installed)] = BUILTIN
+    options: dict[str, Any] = Field(default_factory=dict)
+    normals: dict[str, Annotated[dict[str, _Base], AfterValidator(_known_measures)]] = Field(default_factory=dict)
+
+
+class FleetSettings(SourceSettings):
+    """Settings of the `fleet` source.
+
+    Attributes:
+        path: A CSV or Parquet file; in mode `follow` a folder of such files too.
+        mode: `replay` maps a finished file's time to wall time; `follow` reads what is new.
+        speed: Replay: seconds of file time a second.
+        at_end: Replay: `loop` begins again, `hold` keeps the last moment, `stop` shows no more servers.
+        start: Follow: whether what is there at the first look counts.
+        position_file: Follow: where the position is kept, so that a restart goes on from it.
+        columns: Names and units of the file's columns where they differ from ours.
+        states: The file's words for the four states where they differ from ours.
+        timezone: Time zone of timestamps that give none.
+        decimal: Decimal mark of numbers.
+        server_timeout: A server that is this far behind the newest row, in file time, is no longer shown.
+        risk: How risk is scored.
+    """
+
+    interval: Duration = 5.0
+    max_series: Annotated[int, Field(ge=1)] = 50_000
+    path: Path
+    mode: Literal["replay", "follow"] = "follow"
+    speed: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
+    at_end: AtEnd = "loop"
+    start: Start = "beginning"
+    position_file: Path | None = None
+    columns: Columns = Field(default_factory=dict)
+    states: Annotated[dict[str, str], AfterValidator(_known_states)] = Field(default_factory=dict)
+    timezone: Zone = "UTC"
+    decimal: Literal[".", ","] = "."
+    server_timeout: Duration = 60.0
+    risk: RiskSettings = RiskSettings()
+
+    @model_validator(mode="after")
+    def _fits_mode(self) -> FleetSettings:
+        foreign = {"replay": ("start", "position_file"), "follow": ("speed", "at_end")}[self.mode]
+        if given := [name for name in foreign if name in self.model_fields_set]:
+            raise ValueError(f"{', '.join(given)}: has no meaning in mode {self.mode}")
+        return self
+
+
+class FleetSource(Source):
+    """Reads one fleet file or folder.
+
+    Args:
+        settings: What to read, and how.
+        clock: Wall time that replay goes by.
+        today: The time of day, which rows of a followed file cannot be ahead of.
+    """
+
+    name: ClassVar[str] = "fleet"
+    Settings: ClassVar[type[SourceSettings]] = FleetSettings
+
+    def __init__(
+        self,
+        settings: FleetSettings,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        today: Callable[[], float] = time.time,
+    ) -> None:
+        self._settings = settings
+        self._state = FleetState(settings.server_timeout)
+        self._scorer = Scorer(settings.risk.model, settings.risk.options, settings.risk.normals)
+        self._aborted = threading.Event()
+        self._reset_wanted = threading.Event()
+        self._wake: Callable[[], None] = lambda: None
+        layout = Layout.of(
+            settings.columns, timezone=settings.timezone, decimal=settings.decimal, states=settings.states
+        )
+        self._feed: Replay | Follow
+        if settings.mode == "replay":
+            self._feed = Replay(
+                settings.path, layout, self._state, speed=settings.speed, at_end=settings.at_end, clock=clock
+            )
+        else:
+            self._feed = Follow(
+                settings.path,
+                layout,
+                self._state,
+                start=settings.start,
+                clock=today,
+                position_file=settings.position_file,
+            )
+
+    def start(self, wake: Callable[[], None]) -> None:
+        """Keep how to ask for a refresh."""
+        self._wake = wake
+
+    def reset(self) -> None:
+        """Begin again at the file's beginning, at once; may be called from any thread."""
+        self._reset_wanted.set()
+        self._wake()
+
+    def abort(self) -> None:
+        """Break off reading at the next block."""
+        self._aborted.set()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._feed.close()
+
+    def collect(self) -> FamilySet:
+        """Read what is new and describe the fleet as it is now."""
+        self._aborted.clear()
+        if self._reset_wanted.is_set():
+            self._reset_wanted.clear()
+            self._feed.reset()
+            self._state.clear()
+            self._scorer.reset()
+        deadline = time.monotonic() + self._settings.timeout * _BUDGET
+        behind = not self._feed.advance(lambda: time.monotonic() < deadline and not self._aborted.is_set())
+        if behind:
+            self._wake()
+        return self._families()
+
+    def check(self) -> str:
+        """Read the beginning and tell what it is."""
+        # With a reader of its own, so that neither positions nor counts change.
+        settings = self._settings.model_copy(update={"position_file": None, "start": "beginning"})
+        probe = FleetSource(settings)
+        until = time.monotonic() + _CHECK_TIME
+        try:
+            probe._feed.advance(lambda: time.monotonic() < until and not self._aborted.is_set())
+            state = probe._state
+        finally:
+            probe.close()
+        text = f"{settings.path}, mode {settings.mode}: {len(state.servers())} servers"
+        bad = state.rows.total() - state.rows[Outcome.OK]
+        return f"{text}; {bad} rows cannot be used, first {state.take_problems()[0][1]}" if bad else text
+
+    def _families(self) -> FamilySet:
+        families = FamilySet(self.name, max_series=self._settings.max_series)
+        ended = isinstance(self._feed, Replay) and self._feed.ended
+        samples = [] if ended else self._state.servers()
+        risks = self._scorer.score(samples)
+        if len(samples) * len(STATES) > self._settings.max_series:
+            # When a cap cuts, it shall cut what is calm.
+            order = sorted(range(len(samples)), key=lambda index: (-_rank(risks[index]), samples[index].server))
+            samples, risks = [samples[index] for index in order], [risks[index] for index in order]
+        self._add_servers(families, samples, risks)
+        if samples:
+            families["fleet_incident_probability_ratio"].add(incident_probability(risks))
+            self._add_phase(families)
+        self._add_file(families)
+        for reason, problem in (*self._state.take_problems(), *getattr(self._feed, "problems", ())):
+            families.skip(reason, problem)
+        if self._scorer.problem:
+            families.skip(Reason.INVALID_VALUE, self._scorer.problem)
+        return families
+
+    def _add_servers(self, families: FamilySet, samples: Sequence[Sample], risks: Sequence[float]) -> None:
+        for name, attribute in _GAUGES:
+            family = families[name]
+            for sample in samples:
+                family.add(getattr(sample, attribute), sample.server, sample.profile)
+        for sample, risk in zip(samples, risks, strict=True):
+            labels = (sample.server, sample.profile)
+            families["fleet_server_risk_ratio"].add(risk, *labels)
+            if sample.state is not None:
+                for state in STATES:
+                    families["fleet_server_state"].add(state == sample.state, *labels, state)
+            if sample.oom is not None:
+                families["fleet_server_oom_events_total"].add(self._state.oom[sample.server], *labels)
+
+    def _add_phase(self, families: FamilySet) -> None:
+        last = self._state.last
+        if last is None or last.phase is None:
+            return
+        for phase in sorted(self._state.phases.union(PHASES)):
+            families["fleet_incident_phase"].add(phase == last.phase, phase)
+
+    def _add_file(self, families: FamilySet) -> None:
+        settings, state = self._settings, self._state
+        file = settings.path.name
+        families["fleet_file_info"].add(1, file, settings.mode, settings.risk.model)
+        # Counters that exist from the start let rate() see their first increase.
+        for outcome in Outcome:
+            families["fleet_file_rows_total"].add(state.rows[outcome], file, outcome)
+        if state.position > -math.inf:
+            families["fleet_file_position_timestamp_seconds"].add(state.position, file)
+        if isinstance(self._feed, Replay):
+            families["fleet_replay_progress_ratio"].add(self._feed.progress, file)
+        if settings.risk.model != BUILTIN:
+            for failure in Failure:
+                families["fleet_risk_model_failures_total"].add(
+                    self._scorer.failures[failure], settings.risk.model, failure
+                )
+
+
+def _rank(risk: float) -> float:
+    return -1.0 if math.isnan(risk) else risk

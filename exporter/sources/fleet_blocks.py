@@ -1,0 +1,40 @@
+"""What readers of fleet files hand out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from exporter.sources.fleet_columns import Parser, RowError
+
+# One row in the order of `FIELDS`: text or typed values, None for no value.
+Cells = Sequence[Any]
+
+
+class Block(Protocol):
+    """Some rows of one file, small enough to hold in memory."""
+
+    file: str
+    parser: Parser
+
+    def rows(self) -> Iterator[tuple[int, Cells | RowError]]:
+        """Yield the number and the cells of each row, or why it has none."""
+
+    def last(self) -> Cells | None:
+        """Return the cells of the last row; None when it has none."""
+
+    def table(self) -> Any | None:
+        """Return the rows as an Arrow table of our columns; None when there are few, or any is odd."""
+
+
+class Reader(Protocol):
+    """Reads one file from its beginning."""
+
+    def next_block(self, *, final: bool = False) -> Block | None:
+        """Return the next rows, None when there are none at present."""
+
+    def last_lines(self) -> Block | None:
+        """Return the last rows without changing the position, None when that cannot be done."""
+
+    def close(self) -> None:
+        """Close the file."""

@@ -1,0 +1,160 @@
+"""Opening fleet files: what they are is decided by their content, and nothing that is not a regular file is opened."""
+
+from __future__ import annotations
+
+import os
+import stat
+import zlib
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+from exporter.errors import Reason, SourceError
+
+_GZIP = b"\x1f\x8b"
+_PARQUET = b"PAR1"
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+_KINDS = {stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device"}
+
+
+class Format(StrEnum):
+    """What a file holds."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+
+
+class Identity(NamedTuple):
+    """What tells whether a path still leads to the same, unchanged file."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+
+    @classmethod
+    def none(cls) -> Identity:
+        """Return an identity that no file has."""
+        return cls(0, 0, 0, 0)
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Identity:
+        """Take it from a file's status."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+
+    def same_file(self, other: Identity) -> bool:
+        """Tell whether it is the same file, changed or not."""
+        return self[:2] == other[:2]
+
+
+def identify(path: Path) -> Identity:
+    """Look at a path without opening it.
+
+    Raises:
+        SourceError: There is no regular file.
+    """
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    _require_regular(path, status)
+    return Identity.of(status)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading.
+
+    Raises:
+        SourceError: There is no regular file, or it may not be read.
+    """
+    try:
+        # Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
+        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+    except OSError as error:
+        raise _unreadable(path, error) from None
+    try:
+        _require_regular(path, os.fstat(file.fileno()))
+    except SourceError:
+        file.close()
+        raise
+    return file
+
+
+def sniff(file: BinaryIO) -> Format:
+    """Tell what an open file holds from its first bytes."""
+    return Format.PARQUET if os.pread(file.fileno(), len(_PARQUET), 0) == _PARQUET else Format.CSV
+
+
+class Bytes:
+    """The content of a file from its beginning, unpacked when it is gzip; the file may grow.
+
+    Attributes:
+        offset: How much of the content was read.
+    """
+
+    def __init__(self, path: Path, file: BinaryIO) -> None:
+        self._path = path
+        self._file = file
+        self._gzip: Any = None
+        self._packed = os.pread(file.fileno(), len(_GZIP), 0) == _GZIP
+        self._raw = b""
+        self.offset = 0
+
+    @property
+    def packed(self) -> bool:
+        """Tell whether the file is gzip."""
+        return self._packed
+
+    def read(self, size: int) -> bytes:
+        """Return at most so many bytes; none when there are no more at present.
+
+        Raises:
+            SourceError: The disk or the gzip stream is damaged.
+        """
+        try:
+            content = self._unpack(size) if self._packed else self._file.read(size)
+        except OSError as error:
+            raise _unreadable(self._path, error) from None
+        except zlib.error as error:
+            raise SourceError(Reason.READ, f"{self._path.name}: damaged gzip: {error}") from None
+        self.offset += len(content)
+        return content
+
+    def skip(self, offset: int) -> None:
+        """Go to a place that was read before."""
+        if not self._packed:
+            self._file.seek(offset)
+            self.offset = offset
+        while self.offset < offset and self.read(min(offset - self.offset, 1 << 20)):
+            pass
+
+    def _unpack(self, size: int) -> bytes:
+        # A file of several gzip members is what `cat a.gz b.gz` and appending loggers make.
+        while True:
+            if not self._raw:
+                self._raw = self._file.read(1 << 16)
+                if not self._raw:
+                    return b""
+            if self._gzip is None:
+                self._gzip = zlib.decompressobj(_GZIP_WINDOW)
+            content: bytes = self._gzip.decompress(self._raw, size)
+            self._raw = self._gzip.unconsumed_tail or self._gzip.unused_data
+            if self._gzip.eof:
+                self._gzip = None
+            if content:
+                return content
+
+
+def _require_regular(path: Path, status: os.stat_result) -> None:
+    for is_kind, name in _KINDS.items():
+        if is_kind(status.st_mode):
+            hint = "use mode: follow for a folder of parts" if name == "a directory" else ""
+            raise SourceError(Reason.READ, f"{path} is {name}, not a regular file", hint=hint)
+
+
+def _unreadable(path: Path, error: OSError) -> SourceError:
+    hint = {
+        FileNotFoundError: "does it exist, and is sources.fleet.path right?",
+        PermissionError: f"may the user {os.getuid()} read it, and enter its folders?",
+    }.get(type(error), "")
+    return SourceError(Reason.READ, f"{path} cannot be read: {error.strerror}", hint=hint)

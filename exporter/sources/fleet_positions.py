@@ -1,0 +1,97 @@
+"""How far followed files were read, and the file in which that outlasts the process."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from exporter.errors import Reason, SourceError
+from exporter.sources.fleet_csv import Mark
+from exporter.sources.fleet_files import Identity
+
+BEGINNING: Final = -math.inf
+_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """How far one file was read.
+
+    Attributes:
+        identity: The file as it was then.
+        mark: Where to go on in a CSV file.
+        newest: The newest time that was read by then, for Parquet files.
+        final: Whether a last line without its end was read too.
+        problem: Why nothing of it can be used; empty when it can.
+    """
+
+    identity: Identity
+    mark: Mark | None = None
+    newest: float = BEGINNING
+    final: bool = False
+    problem: str = ""
+
+
+def load(position_file: Path | None, followed: Path) -> dict[str, Part]:
+    """Read the positions of the followed file or folder; none when they were never saved.
+
+    Raises:
+        SourceError: The file cannot be read or is not ours.
+    """
+    if position_file is None:
+        return {}
+    try:
+        saved = json.loads(position_file.read_text(encoding="utf-8"))
+        if saved["version"] != _VERSION or saved["path"] != str(followed.absolute()):
+            return {}
+        return {
+            name: Part(
+                Identity(*part["identity"]),
+                Mark(part["offset"], part["row"], bytes.fromhex(part["fingerprint"])) if "offset" in part else None,
+                part.get("newest", BEGINNING),
+                part["final"],
+            )
+            for name, part in saved["parts"].items()
+        }
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise SourceError(Reason.READ, f"{position_file} cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise SourceError(
+            Reason.READ, f"{position_file}: not a position file", hint="delete it to begin anew"
+        ) from None
+
+
+def save(position_file: Path | None, followed: Path, parts: dict[str, Part]) -> None:
+    """Write the positions, in one step; a part that cannot be read is tried again by the next process.
+
+    Raises:
+        SourceError: The file cannot be written.
+    """
+    if position_file is None:
+        return
+    content = {
+        "version": _VERSION,
+        "path": str(followed.absolute()),
+        "parts": {name: _describe(part) for name, part in sorted(parts.items()) if not part.problem},
+    }
+    fresh = position_file.with_name(f".{position_file.name}.new")
+    try:
+        fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+        fresh.replace(position_file)
+    except OSError as error:
+        raise SourceError(Reason.READ, f"{position_file} cannot be written: {error.strerror}") from None
+
+
+def _describe(part: Part) -> dict[str, object]:
+    described: dict[str, object] = {"identity": list(part.identity), "final": part.final}
+    if part.mark is not None:
+        offset, row, fingerprint = part.mark
+        described |= {"offset": offset, "row": row, "fingerprint": fingerprint.hex()}
+    if part.newest > BEGINNING:
+        described["newest"] = part.newest
+    return described
