@@ -169,7 +169,8 @@ class ModelRecorder:
             self._start()
         self._metrics.truths.child(*self._key, "correct" if correct else "incorrect").inc()
         if self.variant:
-            share = self._recorder.accuracy_of(self.variant).add(correct=correct)
+            # A comparison of arrays gives an array's own kind of truth.
+            share = self._recorder.accuracy_of(self.variant).add(correct=bool(correct))
             self._recorder.variants.accuracy.child(self.variant).set(share)
 
     @guarded

@@ -62,9 +62,9 @@ def _mount_prefix(scope: Mapping[str, Any]) -> str:
 
 
 def wsgi_route(environ: Mapping[str, Any]) -> str:
-    """Return the template of the route that took the request (Flask, Bottle), or `UNMATCHED`."""
+    """Return the template of the route that took the request (Flask, Bottle); empty when none did."""
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
     if rule is None:
         rule = environ.get("bottle.route")
     path = getattr(rule, "rule", None)
-    return path if isinstance(path, str) else UNMATCHED
+    return path if isinstance(path, str) else ""

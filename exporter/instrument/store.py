@@ -73,6 +73,8 @@ class Family(Generic[MetricType]):
         self._constant = constant
         self._max_label_sets = max_label_sets
         self._on_overflow = on_overflow
+        # The count of overflows must not overflow itself.
+        self._can_grow = not _CLOSED_LABELS.issuperset(labels)
         self._children: dict[tuple[str, ...], MetricType] = {}
         self._lock = threading.Lock()
 
@@ -86,18 +88,20 @@ class Family(Generic[MetricType]):
             raise ValueError(f"label values {values!r} for labels {self._labels!r}")
         key: tuple[str, ...] = tuple(clean(value) for value in values)
         with self._lock:
-            if key not in self._children and len(self._children) >= self._max_label_sets:
+            overflows = self._can_grow and key not in self._children and len(self._children) >= self._max_label_sets
+            if overflows:
                 # Not kept under the refused values: that would be the growth that the cap is there to stop.
                 key = tuple(
                     value if label in _CLOSED_LABELS else OTHER for label, value in zip(self._labels, key, strict=True)
                 )
-                self._on_overflow()
             found = self._children.get(key)
             if found is None:
                 everything = (*key, *self._constant)
                 found = self._parent.labels(*everything) if everything else self._parent
                 self._children[key] = found
-            return found
+        if overflows:
+            self._on_overflow()
+        return found
 
 
 class Store:

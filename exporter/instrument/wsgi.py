@@ -49,15 +49,18 @@ class WSGIMiddleware:
             return self._metrics(environ, start_response)
         return _Response(self, self._app, environ, start_response)
 
-    def record(self, environ: WSGIEnvironment, exchange: Exchange, status: int, seconds: float) -> None:
+    def route(self, environ: WSGIEnvironment) -> str:
+        """Return the template of the route that took the request; empty when none is known."""
+        return self._hook("route_of", self._route_of, environ)
+
+    def record(self, environ: WSGIEnvironment, exchange: Exchange, *, route: str, status: int, seconds: float) -> None:
         """Book a request that is over."""
         http = self._recorder.http
         http.ended()
         variant = exchange.variant
         if not variant and self._variant_of is not None:
             variant = self._hook("variant_of", self._variant_of, environ)
-        route = self._hook("route_of", self._route_of, environ) or UNMATCHED
-        http.answered(str(environ.get("REQUEST_METHOD", "")), route, status, seconds, variant)
+        http.answered(str(environ.get("REQUEST_METHOD", "")), route or UNMATCHED, status, seconds, variant)
 
     def begun(self) -> None:
         """Note that a request came in."""
@@ -85,6 +88,7 @@ class _Response:
         self._environ = environ
         self._start_response = start_response
         self._exchange = Exchange()
+        self._route = ""
         self._status = 500
         self._complete = False
         self._failed = False
@@ -108,6 +112,8 @@ class _Response:
         exc_info: tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None = None,
     ) -> Callable[[bytes], object]:
         self._status = int(status.split(" ", 1)[0])
+        # Now: Flask forgets the request as soon as it has given its response away.
+        self._route = self._middleware.route(self._environ)
         return self._start_response(status, headers, exc_info) if exc_info else self._start_response(status, headers)
 
     def __iter__(self) -> Iterator[bytes]:
@@ -138,7 +144,14 @@ class _Response:
             # The server closes in another context than it started in; that context is gone with the request.
             CURRENT.set(None)
         status = self._status if self._complete else 500 if self._failed else CLIENT_LEFT
-        self._middleware.record(self._environ, self._exchange, status, (self._ended or perf_counter()) - self._started)
+        self._middleware.record(
+            self._environ,
+            self._exchange,
+            # An exception that went past the framework left no response to learn the route from.
+            route=self._route or self._middleware.route(self._environ),
+            status=status,
+            seconds=(self._ended or perf_counter()) - self._started,
+        )
 
 
 def wsgi_metrics_app(recorder: Recorder) -> WSGIApplication:

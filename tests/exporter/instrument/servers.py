@@ -1,0 +1,82 @@
+"""Real servers for applications under test, and what a scrape of them says."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import monotonic, sleep
+from typing import Any
+
+import httpx
+import uvicorn
+from prometheus_client.parser import text_string_to_metric_families
+from werkzeug.serving import make_server
+
+# uvicorn hangs up after an exception, so a connection cannot be used again.
+FRESH = httpx.Limits(max_keepalive_connections=0)
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+@contextmanager
+def asgi_server(app: Any, **options: Any) -> Iterator[httpx.Client]:
+    """Run the application under uvicorn and yield a client of it."""
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", ws="none", **options))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    deadline = monotonic() + 10
+    while not server.started:
+        assert monotonic() < deadline, "uvicorn did not start"
+        sleep(0.01)
+    port = server.servers[0].sockets[0].getsockname()[1]
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, limits=FRESH) as client:
+            yield client
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+@contextmanager
+def wsgi_server(app: Any) -> Iterator[httpx.Client]:
+    """Run the application under werkzeug's server and yield a client of it."""
+    server = make_server("127.0.0.1", 0, app, threaded=True)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{server.server_port}", timeout=10, limits=FRESH) as client:
+            yield client
+    finally:
+        server.shutdown()
+        thread.join(10)
+        server.server_close()
+
+
+def parse(text: str) -> Samples:
+    """Return every sample by its name and sorted labels."""
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def scrape(client: httpx.Client) -> Samples:
+    """Scrape the service."""
+    response = client.get("/metrics")
+    assert response.status_code == 200
+    return parse(response.text)
+
+
+def lines(client: httpx.Client, *names: str) -> list[str]:
+    """Return the sample lines of these metrics, sorted."""
+    text = client.get("/metrics").text
+    return sorted(line for line in text.splitlines() if line.startswith(names))
+
+
+def wait_for(condition: Any, timeout: float = 5.0) -> None:
+    """Wait until the condition holds: a request is booked just after its client has the last byte."""
+    deadline = monotonic() + timeout
+    while not condition():
+        assert monotonic() < deadline, "did not become true in time"
+        sleep(0.02)
