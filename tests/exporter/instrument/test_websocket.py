@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
 from typing import Any
 
 import pytest
@@ -36,7 +36,7 @@ def talk(path: str, *texts: str, leave_with: int = 1000) -> tuple[list[str], dic
     """Connect, say the texts, leave; return what the server sent, the connections by outcome, and the open ones."""
     app = Starlette(routes=[WebSocketRoute("/echo/{room}", _echo), WebSocketRoute("/refuse", _refuse)])
     recorder = instrument(app, Recorder(registry=CollectorRegistry()))
-    events = iter(
+    events: Iterator[dict[str, Any]] = iter(
         [
             {"type": "websocket.connect"},
             *({"type": "websocket.receive", "text": text} for text in texts),

@@ -84,7 +84,7 @@ def test_a_client_that_hangs_up_in_mid_stream_is_counted_as_such() -> None:
 
 
 def test_an_exception_that_goes_past_the_framework_is_an_error() -> None:
-    app, recorder = flask_app()
+    app, _recorder = flask_app()
     app.config["PROPAGATE_EXCEPTIONS"] = True
     with wsgi_server(app) as client:
         assert client.get("/broken").status_code == 500
