@@ -1,8 +1,12 @@
-"""Build stand-ins for the stack's base images from the distribution's packages, where no image registry is reachable.
+"""Build stand-ins for the stack's images from the distribution's packages, where no image registry is reachable.
 
-`python -m tools.standin_images` makes those that the Docker engine does not have yet, under the names that
-`docker/versions.env` gives. Needs root and debootstrap, as the Docker engine itself does. Tests with the marker `stack`
-call `ensure_image` and `compose_command`. To add an image, enter it in `STAND_INS`.
+`python -m tools.standin_images` makes those that the Docker engine neither has nor can pull, under the names that
+`docker/versions.env` gives, and labels them as stand-ins. Needs root and debootstrap. Tests with the marker `stack`
+call `ensure_image` and `compose_command`.
+
+A stand-in has the paths, user and entrypoint of the real image as far as the stack uses them, and the distribution's
+version. Grafana has none: the distribution does not package it. To add an image, add a folder to `tools/standins/` and
+enter it in `STAND_INS`. To get rid of them: `docker image rm $(docker image ls --quiet --filter label=stand-in)`.
 """
 
 from __future__ import annotations
@@ -12,7 +16,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from tools.debian import TOOLS_DIR
@@ -21,7 +24,10 @@ ROOT = Path(__file__).resolve().parent.parent
 VERSIONS_FILE = ROOT / "docker" / "versions.env"
 _SUITE = "trixie"
 _COMPOSE = TOOLS_DIR / "docker" / "docker-compose"
+_LABEL = "stand-in=true"
 _TIMEOUT = 900
+# Long enough for a slow line; without a registry the engine gives up by itself.
+_PULL_TIMEOUT = 600
 # What this machine trusts; where a proxy signs for everybody, downloads during a build need it too.
 _CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -30,25 +36,14 @@ class StandInError(Exception):
     """Report that an image or program could not be made; the message is the failed command's own last words."""
 
 
-@dataclass(frozen=True, slots=True)
-class StandIn:
-    """How to make one image.
-
-    Attributes:
-        packages: Packages of the distribution to install.
-        links: Paths that the real image has, and what they are here.
-    """
-
-    packages: tuple[str, ...]
-    links: Mapping[str, str]
-
-
-STAND_INS: Mapping[str, StandIn] = {
-    "PYTHON_IMAGE": StandIn(
-        packages=("ca-certificates", "python3", "python3-venv"),
-        links={"/usr/local/bin/python3": "/usr/bin/python3", "/usr/local/bin/python": "/usr/bin/python3"},
-    ),
+# Variable of `docker/versions.env` to folder of `tools/standins/`; each is built on the stand-in of the base image.
+STAND_INS: Mapping[str, str] = {
+    "POSTGRES_IMAGE": "postgres",
+    "PROMETHEUS_IMAGE": "prometheus",
+    "ALERTMANAGER_IMAGE": "alertmanager",
 }
+BASE = "PYTHON_IMAGE"
+_BASE_PACKAGES = ("ca-certificates", "python3", "python3-venv")
 
 
 def versions() -> dict[str, str]:
@@ -64,7 +59,7 @@ def has_image(name: str) -> bool:
 
 
 def ensure_image(variable: str, *, say: Callable[[str], None] = lambda _line: None) -> str:
-    """Return the name of an image that the engine has, the real one or a stand-in made now.
+    """Return the name of an image that the engine has: it is there, or pulled now, or a stand-in is made.
 
     Args:
         variable: Its name in `docker/versions.env`.
@@ -78,20 +73,31 @@ def ensure_image(variable: str, *, say: Callable[[str], None] = lambda _line: No
     if has_image(name):
         say(f"{name}: the engine has it")
         return name
+    try:
+        _run(["docker", "pull", "--quiet", name], timeout=_PULL_TIMEOUT)
+    except StandInError:
+        pass
+    else:
+        say(f"{name}: pulled")
+        return name
     say(f"{name}: making a stand-in from {_SUITE}'s packages")
-    stand_in = STAND_INS[variable]
-    with tempfile.TemporaryDirectory(prefix="standin-") as scratch:
-        tree = Path(scratch, "tree")
-        _run(["debootstrap", "--variant=minbase", f"--include={','.join(stand_in.packages)}", _SUITE, str(tree)])
-        for path, target in stand_in.links.items():
-            Path(tree, path.lstrip("/")).symlink_to(target)
-        if _CERTIFICATES.exists():
-            shutil.copyfile(_CERTIFICATES, tree / _CERTIFICATES.relative_to("/"))
-            (tree / "etc" / "pip.conf").write_text(f"[global]\ncert = {_CERTIFICATES}\n", encoding="utf-8")
-        shutil.rmtree(tree / "var/cache/apt/archives", ignore_errors=True)
-        archive = Path(scratch, "tree.tar")
-        _run(["tar", "--create", f"--directory={tree}", f"--file={archive}", "."])
-        _run(["docker", "import", "--change", 'CMD ["python3"]', str(archive), name])
+    if variable == BASE:
+        _make_base(name)
+    else:
+        base = ensure_image(BASE, say=say)
+        folder = ROOT / "tools" / "standins" / STAND_INS[variable]
+        # The network of this machine, whose way to the packages may start on the machine itself.
+        _run(
+            [
+                "docker",
+                "build",
+                "--network=host",
+                f"--label={_LABEL}",
+                f"--build-arg=BASE={base}",
+                f"--tag={name}",
+                str(folder),
+            ]
+        )
     say(f"{name}: made")
     return name
 
@@ -106,7 +112,7 @@ def compose_command(*, say: Callable[[str], None] = lambda _line: None) -> list[
         return ["docker", "compose"]
     if not _COMPOSE.exists():
         # Older releases of the distribution only have Compose 1; the stand-in's release has the right one.
-        image = ensure_image("PYTHON_IMAGE", say=say)
+        image = ensure_image(BASE, say=say)
         say(f"Docker Compose: unpacking {_SUITE}'s package")
         _COMPOSE.parent.mkdir(parents=True, exist_ok=True)
         script = (
@@ -118,10 +124,26 @@ def compose_command(*, say: Callable[[str], None] = lambda _line: None) -> list[
     return [str(_COMPOSE)]
 
 
+def _make_base(name: str) -> None:
+    """Make a minimal Debian with Python where the real image has it."""
+    with tempfile.TemporaryDirectory(prefix="standin-") as scratch:
+        tree = Path(scratch, "tree")
+        _run(["debootstrap", "--variant=minbase", f"--include={','.join(_BASE_PACKAGES)}", _SUITE, str(tree)])
+        for link in ("python3", "python"):
+            Path(tree, "usr/local/bin", link).symlink_to("/usr/bin/python3")
+        if _CERTIFICATES.exists():
+            shutil.copyfile(_CERTIFICATES, tree / _CERTIFICATES.relative_to("/"))
+            (tree / "etc" / "pip.conf").write_text(f"[global]\ncert = {_CERTIFICATES}\n", encoding="utf-8")
+        shutil.rmtree(tree / "var/cache/apt/archives", ignore_errors=True)
+        archive = Path(scratch, "tree.tar")
+        _run(["tar", "--create", f"--directory={tree}", f"--file={archive}", "."])
+        _run(["docker", "import", "--change", f"LABEL {_LABEL}", "--change", 'CMD ["python3"]', str(archive), name])
+
+
 def main() -> int:
     """Make every stand-in that is missing; return the exit status."""
     try:
-        for variable in STAND_INS:
+        for variable in (BASE, *STAND_INS):
             ensure_image(variable, say=print)
         print(f"Docker Compose: {' '.join(compose_command(say=print))}")
     except StandInError as error:
@@ -130,13 +152,13 @@ def main() -> int:
     return 0
 
 
-def _run(command: Sequence[str]) -> None:
+def _run(command: Sequence[str], *, timeout: float = _TIMEOUT) -> None:
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_TIMEOUT)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=timeout)
     except FileNotFoundError:
         raise StandInError(f"{command[0]} is not installed") from None
     except subprocess.TimeoutExpired:
-        raise StandInError(f"{command[0]} gave no answer within {_TIMEOUT} s") from None
+        raise StandInError(f"{command[0]} gave no answer within {timeout:.0f} s") from None
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).strip().splitlines()
         raise StandInError(f"{' '.join(command[:2])} failed:\n" + "\n".join(lines[-5:]))

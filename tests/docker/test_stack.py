@@ -8,16 +8,16 @@ import json
 import os
 import re
 import subprocess
-import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
 
 from exporter.demo.mlflow import STORE_FILE, write_file
+from tests.docker.engine import compose_for, fetch, output
 from tests.docker.files import DOCKER, ROOT, read_env
 from tools.processes import free_port
-from tools.standin_images import compose_command, ensure_image
+from tools.standin_images import ensure_image
 
 pytestmark = [
     pytest.mark.stack,
@@ -27,30 +27,11 @@ pytestmark = [
 
 PROJECT = f"ml-monitoring-test-{os.getpid()}"
 VERSIONS = read_env(DOCKER / "versions.env")
-TIMEOUT = 900
 
 
 @pytest.fixture(scope="module")
 def compose() -> list[str]:
-    return [
-        *compose_command(),
-        f"--project-name={PROJECT}",
-        f"--env-file={DOCKER / 'versions.env'}",
-        f"--file={DOCKER / 'compose.yaml'}",
-    ]
-
-
-def output(command: list[str], environment: Mapping[str, str] | None = None) -> str:
-    done = subprocess.run(
-        command,
-        env={**os.environ, **(environment or {})},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=TIMEOUT,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    return done.stdout
+    return compose_for(PROJECT)
 
 
 def config(command: list[str], environment: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -121,11 +102,6 @@ def running(compose: list[str], tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield command, port
     finally:
         output([*command, "down", "--volumes", "--rmi=all", "--timeout=20"])
-
-
-def fetch(port: int, path: str) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as response:
-        return str(response.read().decode())
 
 
 def inspect(command: list[str]) -> dict[str, Any]:
