@@ -32,21 +32,21 @@ def build() -> Page:
             Row(
                 "Can the numbers be trusted?",
                 (
-                    stat(SIGNAL["exporter_up"], show="value"),
-                    stat(SIGNAL["alert_rules_evaluated"], show="value"),
+                    stat(SIGNAL["exporter_up"]),
+                    stat(SIGNAL["alert_rules_evaluated"]),
                     stat(SIGNAL["config_reload_ok"]),
                     stat(SIGNAL["config_age"]),
                     stat(SIGNAL["exporter_version"]),
                     stat(SIGNAL["exporter_memory"], title="Memory", trend=True),
                     _sources(),
-                    firing_alerts(width=7, height=7),
+                    firing_alerts(width=7, height=6),
                 ),
             ),
             Row(
                 "Sources",
                 (
-                    state_timeline(SIGNAL["source_up"], states=UP, height=5),
-                    timeseries(SIGNAL["source_age_intervals"], width=8),
+                    state_timeline(SIGNAL["source_up"], states=UP, height=4),
+                    timeseries(SIGNAL["source_age_intervals"], width=8, legend="list"),
                     timeseries(SIGNAL["source_errors"], width=8, bars=True, stacked=True),
                     timeseries(
                         SIGNAL["series_dropped"], width=8, bars=True, stacked=True, empty="no series was dropped"
@@ -56,19 +56,20 @@ def build() -> Page:
                         SIGNAL["source_refresh_duration_p95"],
                         title="Refresh duration",
                         width=8,
+                        legend="list",
                     ),
-                    timeseries(SIGNAL["source_refreshes"], width=8),
-                    timeseries(SIGNAL["source_series"], width=8),
+                    timeseries(SIGNAL["source_refreshes"], width=8, legend="list"),
+                    timeseries(SIGNAL["source_series"], width=8, legend="list"),
                 ),
             ),
             Row(
                 "Exporter process",
                 (
                     state_timeline(SIGNAL["exporter_target_up"], states=UP, height=4),
-                    timeseries(SIGNAL["exporter_scrape_duration"], width=6),
-                    timeseries(SIGNAL["exporter_scrape_samples"], width=6),
-                    timeseries(SIGNAL["exporter_memory"], title="Memory over time", width=6),
-                    timeseries(SIGNAL["exporter_cpu"], width=6),
+                    timeseries(SIGNAL["exporter_scrape_duration"], width=6, legend="list"),
+                    timeseries(SIGNAL["exporter_scrape_samples"], width=6, legend="list"),
+                    timeseries(SIGNAL["exporter_memory"], title="Memory over time", width=6, legend="list"),
+                    timeseries(SIGNAL["exporter_cpu"], width=6, legend="list"),
                 ),
             ),
         ),
@@ -90,5 +91,5 @@ def _sources() -> Panel:
         title="Sources",
         states=UP,
         width=17,
-        height=7,
+        height=6,
     )

@@ -35,13 +35,13 @@ def build() -> Page:
             Row(
                 "What needs attention",
                 (
-                    stat(_of_store("source_up"), title="Store readable", width=3, show="value").linked(
+                    stat(_of_store("source_up"), title="Store readable", width=3).linked(
                         "Exporter health", page_url(EXPORTER_PAGE, {"source": "mlflow"})
                     ),
-                    stat(_of_store("source_last_success_age"), title="Age of the numbers", width=3, show="value"),
+                    stat(_of_store("source_last_success_age"), title="Age of the numbers", width=3),
                     stat(SIGNAL["experiments"], width=4),
                     stat(SIGNAL["runs"], width=10, colours=RUN_STATUS),
-                    stat(SIGNAL["runs_running"], width=4, trend=True, show="value"),
+                    stat(SIGNAL["runs_running"], width=4, trend=True),
                     _experiments(),
                     firing_alerts(width=7, height=9),
                 ),
@@ -51,8 +51,10 @@ def build() -> Page:
                 (
                     timeseries(SIGNAL["failed_run_ratio"]),
                     timeseries(SIGNAL["last_success_age"]),
-                    timeseries(SIGNAL["recent_runs"], width=8, stacked=True, stepped=True, colours=RUN_STATUS),
-                    timeseries(SIGNAL["runs_finished"], width=8, bars=True, stacked=True),
+                    timeseries(
+                        SIGNAL["recent_runs"], width=8, height=9, stacked=True, stepped=True, colours=RUN_STATUS
+                    ),
+                    timeseries(SIGNAL["runs_finished"], width=8, height=9, bars=True, stacked=True),
                     timeseries(SIGNAL["oldest_running_age"], width=8, empty="no run is running"),
                 ),
             ),
@@ -74,7 +76,12 @@ def build() -> Page:
             Row(
                 "Run durations",
                 (
-                    timeseries(SIGNAL["run_duration_p50"], SIGNAL["run_duration_p95"], title="Run duration", width=16),
+                    timeseries(
+                        SIGNAL["run_duration_p50"],
+                        Query(SIGNAL["run_duration_p95"], dashed=True),
+                        title="Run duration",
+                        width=16,
+                    ),
                     bargauge(Query(SIGNAL["run_duration_mean"], name="{{experiment}}"), width=8),
                 ),
             ),

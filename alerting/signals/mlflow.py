@@ -70,10 +70,10 @@ MLFLOW_SIGNALS: tuple[Signal, ...] = (
         name="recent_runs",
         title="Runs ended recently",
         question="How many runs ended in the window of the failed-run alert, and how?",
-        expr="experiment_status:mlflow_runs:recent{<filter>}",
+        expr="sum without (experiment) (experiment_status:mlflow_runs:recent{<filter>})",
         unit=Unit.COUNT,
         dashboard=PAGE,
-        by=("experiment", "status"),
+        by=("status",),
         filters=_EXPERIMENT,
     ),
     Signal(

@@ -115,17 +115,20 @@ class Page:
         return placed
 
     def _annotations(self) -> list[Json]:
-        alerts = [alert.name for alert in load_alerts() if alert.signal.dashboard == self.uid]
-        if not alerts:
+        # Not the watchdog, which compares nothing and always fires.
+        names = sorted(alert.name for alert in load_alerts() if alert.signal.dashboard == self.uid and alert.comparison)
+        if not names:
             return []
+        firing = f'ALERTS{{alertstate="firing",alertname=~"{"|".join(names)}"}}'
         return [
             {
-                "name": "Alerts",
+                "name": "Alert starts",
                 "datasource": DATASOURCE,
                 "enable": True,
                 "hide": False,
                 "iconColor": str(Colour.WARNING),
-                "expr": f'ALERTS{{alertstate="firing",alertname=~"{"|".join(sorted(alerts))}"}}',
+                # A mark where an alert begins; its whole duration would colour every panel of the page.
+                "expr": f"count by (alertname, severity, team) ({firing} unless {firing} offset 1m)",
                 "titleFormat": "{{alertname}}",
                 "textFormat": "{{severity}}, team {{team}}",
                 "tagKeys": "severity",

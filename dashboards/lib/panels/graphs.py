@@ -23,6 +23,7 @@ def timeseries(
     bars: bool = False,
     stacked: bool = False,
     stepped: bool = False,
+    legend: str = "",
     colours: Mapping[str, Colour] | None = None,
     empty: str = NO_VALUE,
 ) -> Panel:
@@ -36,6 +37,7 @@ def timeseries(
         bars: Draw bars, for counts of events.
         stacked: Stack the series; for parts of one whole only.
         stepped: Hold each value until the next, for values that change by events.
+        legend: `table` with each series' last and highest value, or `list`; by default what fits the signal.
         colours: Fixed colours by a word in the series name, such as a run status.
         empty: What the panel says without series; give it where that is good news.
     """
@@ -50,7 +52,7 @@ def timeseries(
         defaults.pop("decimals", None)
     if first.format.low is not None:
         defaults["min"] = first.format.low
-    many = any(query.signal.by for query in queries)
+    legend = legend or ("table" if any(query.signal.by for query in queries) else "list")
 
     def render(scope: Scope) -> Any:
         return grafana.TimeSeries(
@@ -61,16 +63,16 @@ def timeseries(
             interval="1m" if bars else None,
             drawStyle="bars" if bars else "line",
             lineWidth=1 if bars else 2,
-            fillOpacity=70 if bars else 25 if stacked else 5,
+            fillOpacity=70 if bars else 25 if stacked else 0,
             lineInterpolation="stepAfter" if stepped else "linear",
             showPoints="never" if bars else "auto",
             stacking={"mode": "normal" if stacked else "none", "group": "A"},
             # A hole in the data is a hole in the line: a source that was down shall be seen.
             spanNulls=False,
             thresholdsStyleMode="dashed" if comparing(query.signal for query in queries) else "off",
-            legendDisplayMode="table" if many else "list",
-            legendPlacement="right" if many and width > 12 else "bottom",
-            legendCalcs=["lastNotNull", "max"] if many else [],
+            legendDisplayMode=legend,
+            legendPlacement="right" if legend == "table" and width > 12 else "bottom",
+            legendCalcs=["lastNotNull", "max"] if legend == "table" else [],
             tooltipMode="multi",
             tooltipSort="desc",
             overrides=[*colour_overrides(queries, colours), *_dashed(queries)],

@@ -33,15 +33,15 @@ def stat(
         height: Grid units.
         states: What a flag's 0 and 1 are called.
         trend: Draw a line behind the number. The number is then the last one of the time range, be it old.
-        show: `value`, `name` (for an info metric) or `value_and_name`; by default names where there can be several.
+        show: `value`, `name` (for an info metric) or `value_and_name`; by default names where there are several.
         colours: Fixed colours by a word in the series name, such as a run status.
     """
     queries = as_queries(given)
     signal = queries[0].signal
     title = title or signal.title
-    several = len(queries) > 1 or bool(signal.by)
     if not show:
-        show = "name" if signal.unit is Unit.INFO else "value_and_name" if several else "value"
+        # Of itself Grafana writes a series' name only where there are several.
+        show = "name" if signal.unit is Unit.INFO else "auto"
     defaults = field_defaults(queries[0], states=states) | {"noValue": NO_VALUE}
 
     def render(scope: Scope) -> Any:

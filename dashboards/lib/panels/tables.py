@@ -15,6 +15,9 @@ from dashboards.lib.thresholds import comparing
 from dashboards.lib.upstream import Json, plugin_panel
 from exporter.catalog import Unit
 
+# The table's own `noValue` is what it says when it has no row at all; a cell without a value needs another.
+EMPTY_CELL = "-"
+
 
 @dataclass(frozen=True, slots=True)
 class Column:
@@ -114,7 +117,7 @@ def table(
 
 
 def _label_override(column: Column) -> Json:
-    properties: list[Json] = []
+    properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
     if column.width:
         properties.append({"id": "custom.width", "value": column.width})
     if column.values:
@@ -128,7 +131,8 @@ def _label_override(column: Column) -> Json:
 
 def _value_override(query: Query, states: tuple[str, str]) -> Json:
     defaults = field_defaults(query, states=states)
-    properties = [{"id": name, "value": defaults[name]} for name in ("unit", "decimals") if name in defaults]
+    properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
+    properties += [{"id": name, "value": defaults[name]} for name in ("unit", "decimals") if name in defaults]
     # Only what an alert judges, or a state, is coloured; a coloured cell shall mean something.
     if comparing([query.signal]) or defaults["mappings"]:
         properties += [{"id": name, "value": defaults[name]} for name in ("color", "thresholds", "mappings")]
