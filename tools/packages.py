@@ -148,8 +148,8 @@ def _unpacked(name: str, tools_dir: Path) -> Path | None:
 def _finish(tree: Path) -> None:
     _make_relocatable(tree)
     # 200 MB of time zone data in a dozen forms, of which Prometheus's pages load one.
-    for path in (tree / "usr" / "share" / "javascript" / "moment-timezone").glob("*"):
-        if path.name != "moment-timezone-with-data.min.js":
+    for path in (tree / "usr" / "share" / "javascript" / "moment-timezone").rglob("*"):
+        if path.is_file() and path.name != "moment-timezone-with-data.min.js":
             path.unlink()
 
 

@@ -44,8 +44,10 @@ def table(content: Sequence[Row]) -> str:
 def look_first(stack: LocalStack, looks: Sequence[Look]) -> Iterator[str]:
     """Yield the lines of what to look at first."""
     for look in looks:
+        if look.expr and stack.prometheus is None:
+            continue
         yield f"  - {look.text}"
-        if look.expr and stack.prometheus is not None:
+        if look.expr:
             parameters = urllib.parse.urlencode({"g0.expr": look.expr, "g0.tab": 0, "g0.range_input": "15m"})
             yield f"      {stack.prometheus_url}{_page(stack, 'graph')}?{parameters}"
         yield from (f"      {each}" for each in (look.command, look.url) if each)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tools import bootstrap, debian
+from tools.stack import ROOT
+
+
+@pytest.fixture
+def requirements(tmp_path: Path) -> Path:
+    path = tmp_path / "requirements.txt"
+    path.write_text("# nothing\n")
+    return path
+
+
+def test_makes_an_environment_once(requirements: Path, tmp_path: Path) -> None:
+    venv, tools_dir = tmp_path / "venv", tmp_path / "tools"
+    assert bootstrap.ensure(venv, requirements, tools_dir)
+    subprocess.run([venv / "bin" / "python", "-m", "pip", "--version"], check=True, capture_output=True)
+    assert not bootstrap.ensure(venv, requirements, tools_dir)
+
+
+def test_changed_requirements_make_it_anew(requirements: Path, tmp_path: Path) -> None:
+    venv = tmp_path / "venv"
+    python = venv / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.touch()
+    (venv / bootstrap.STAMP).write_text(bootstrap.fingerprint(requirements) + "\n")
+    assert bootstrap.is_current(venv, bootstrap.fingerprint(requirements))
+    requirements.write_text("# something\n")
+    assert not bootstrap.is_current(venv, bootstrap.fingerprint(requirements))
+
+
+def test_an_environment_whose_python_is_gone_is_not_current(requirements: Path, tmp_path: Path) -> None:
+    (tmp_path / bootstrap.STAMP).write_text(bootstrap.fingerprint(requirements))
+    assert not bootstrap.is_current(tmp_path, bootstrap.fingerprint(requirements))
+
+
+def test_a_failed_installation_is_told_and_tried_again_the_next_time(
+    requirements: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    requirements.write_text("./no-such-folder\n")
+    arguments = [f"--venv={tmp_path / 'venv'}", f"--requirements={requirements}", f"--tools-dir={tmp_path / 'tools'}"]
+    assert bootstrap.main(arguments) == 1
+    output = capfd.readouterr()
+    assert output.err.splitlines()[-1] == "bootstrap: pip install failed with status 1; its output is above"
+    assert ">> installing requirements.txt into venv" in output.out
+    assert not bootstrap.is_current(tmp_path / "venv", bootstrap.fingerprint(requirements))
+
+
+@pytest.mark.skipif(not debian.available(), reason="unpacks a package of Debian and Ubuntu")
+def test_a_python_without_ensurepip_gets_pip_from_the_distributions_package(
+    requirements: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    venv = tmp_path / "venv"
+    assert bootstrap.ensure(venv, requirements, tmp_path / "tools")
+    done = subprocess.run(
+        [venv / "bin" / "python", "-m", "pip", "--version"], check=True, capture_output=True, text=True
+    )
+    assert str(venv) in done.stdout
+
+
+def test_needs_nothing_that_is_not_in_the_standard_library() -> None:
+    # -I and -S: neither the environment nor installed packages.
+    command = [
+        sys.executable,
+        "-I",
+        "-S",
+        "-c",
+        f"import sys; sys.path.insert(0, {str(ROOT)!r}); import tools.bootstrap",
+    ]
+    subprocess.run(command, check=True, cwd="/", capture_output=True)
