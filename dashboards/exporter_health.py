@@ -84,7 +84,7 @@ def _sources() -> Panel:
             Column("instance", "Exporter"),
         ),
         Query(SIGNAL["source_up"], name="State"),
-        Query(SIGNAL["source_last_success_age"], name="Last success"),
+        Query(SIGNAL["source_last_success_age"], name="Since last success"),
         Query(SIGNAL["source_age_intervals"], name="Intervals since"),
         Query(SIGNAL["source_interval"], name="Interval"),
         Query(SIGNAL["source_series"], name="Series"),

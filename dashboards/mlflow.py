@@ -108,15 +108,15 @@ def _experiments() -> Panel:
     only_this = page_url(PAGE, {"experiment": cell("Experiment")})
     return table(
         (Column("experiment", "Experiment", link=("Show only this experiment", only_this)),),
-        Query(SIGNAL["last_success_age"], name="Last success"),
+        Query(SIGNAL["last_success_age"], name="Since last success"),
         Query(SIGNAL["failed_run_ratio"], name="Failed share"),
         _runs_with("RUNNING", "Running"),
         _runs_with("FINISHED", "Finished"),
         _runs_with("FAILED", "Failed"),
         _runs_with("KILLED", "Killed"),
-        Query(SIGNAL["last_run_age"], name="Last run"),
+        Query(SIGNAL["last_run_age"], name="Since last run"),
         title="Experiments, longest without success first",
-        sort_by="Last success",
+        sort_by="Since last success",
         descending=True,
         width=17,
         height=9,

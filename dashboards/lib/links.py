@@ -33,11 +33,6 @@ def cell(column: str) -> str:
     return f'${{__data.fields["{column}"]:percentencode}}'
 
 
-def label(name: str) -> str:
-    """Return the link syntax for a label of the clicked series."""
-    return f"${{__field.labels.{name}:percentencode}}"
-
-
 def data_link(title: str, url: str) -> dict[str, Any]:
     """Return a link for `links` of a field."""
     return {"title": title, "url": url, "targetBlank": False}

@@ -8,6 +8,7 @@ from typing import Any
 
 from alerting.signals import Signal
 from dashboards.lib.layout import Size
+from dashboards.lib.links import data_link
 from dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
 from dashboards.lib.queries import REF_IDS, Query, Scope, as_query, targets
 from dashboards.lib.style import NO_VALUE, Colour
@@ -124,8 +125,7 @@ def _label_override(column: Column) -> Json:
         properties.append({"id": "mappings", "value": [names(column.values)]})
         properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
     if column.link:
-        title, url = column.link
-        properties.append({"id": "links", "value": [{"title": title, "url": url, "targetBlank": False}]})
+        properties.append({"id": "links", "value": [data_link(*column.link)]})
     return _override(column.title, properties)
 
 
