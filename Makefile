@@ -24,10 +24,11 @@ test: .venv ## Run every test that needs no Docker engine (PYTEST_ARGS="-k name"
 	@echo ">> running the tests"
 	@$(VENV) -m pytest -m "not stack" --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
-generate: .venv ## Write the dashboards, rules and configurations anew
+generate: .venv ## Write the dashboards, rules, configurations and README's tables anew
 	@echo ">> running the generators"
 	@$(VENV) -m alerting generate
 	@$(VENV) -m dashboards generate
+	@$(VENV) -m alerting document README.md
 
 check: .venv ## Lint, check types, and check that the generated files are up to date
 	@echo ">> running ruff"
@@ -37,6 +38,7 @@ check: .venv ## Lint, check types, and check that the generated files are up to 
 	@$(VENV) -m mypy
 	@echo ">> running the generators to compare with the committed files"
 	@$(VENV) -m tools.drift
+	@$(VENV) -m alerting document --check README.md
 
 bench: .venv ## Measure scrape latency against a bare server that sends the same bytes
 	@echo ">> running the benchmark"
