@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import httpx
 import pytest
 from mlflow import MlflowClient
 
@@ -125,6 +126,9 @@ def test_a_failed_run_is_told_to_its_team_and_so_is_the_recovery(
         "var-experiment": [EXPERIMENT],
     }
     assert annotations["runbook_url"] == f"{stack.exporter_url}/runbooks/{ALERT}"
+    runbook = httpx.get(annotations["runbook_url"])
+    assert runbook.status_code == 200
+    assert ALERT in runbook.text
 
     # One failure among four is less than the threshold.
     for _ in range(3):
