@@ -30,6 +30,8 @@ from exporter.statistics import (
 )
 
 _SHOWN_PROBLEMS = 5
+# Integrals are good to about 1e-5.
+_NOISE = 1e-9
 # Where lgamma has lost the digits that matter. Counts above are scaled down, which only makes statements more careful.
 _MOST_TRIALS = 10**9
 
@@ -95,6 +97,11 @@ class Persona:
         """Add a sample; None is no sample."""
         if value is not None:
             self.samples.setdefault(family, []).append((value, labels))
+
+    def add_computed(self, family: str, value: float | None, *labels: str) -> None:
+        """Add the result of an integration, without the digits that are noise."""
+        if value is not None:
+            self.add(family, float(f"{value:.6g}") if abs(value) > _NOISE else 0.0, *labels)
 
 
 @dataclass(slots=True)
@@ -230,12 +237,12 @@ def _add_inference(
     shares = thompson_shares([standing.probability_best for standing in standings], settings.exploration)
     for (variant, _counts), standing, share in zip(sound, standings, shares, strict=True):
         labels = (name, variant.name)
-        persona.add("variant_engagement_ratio_lower", standing.lower, *labels)
-        persona.add("variant_engagement_ratio_upper", standing.upper, *labels)
-        persona.add("variant_probability_best", standing.probability_best, *labels)
-        persona.add("variant_expected_loss_ratio", standing.expected_loss, *labels)
-        persona.add("variant_lift_ratio", standing.lift, *labels)
-        persona.add("variant_suggested_traffic_ratio", share, *labels)
+        persona.add_computed("variant_engagement_ratio_lower", standing.lower, *labels)
+        persona.add_computed("variant_engagement_ratio_upper", standing.upper, *labels)
+        persona.add_computed("variant_probability_best", standing.probability_best, *labels)
+        persona.add_computed("variant_expected_loss_ratio", standing.expected_loss, *labels)
+        persona.add_computed("variant_lift_ratio", standing.lift, *labels)
+        persona.add_computed("variant_suggested_traffic_ratio", share, *labels)
     # The sequential test takes rates for normal, which needs some views of each.
     tested = [(variant, item) for variant, item in sound if item.trials >= settings.rules.min_views]
     p_values = best_p_values([item for _variant, item in tested])

@@ -1,0 +1,379 @@
+"""The `variants` source on a real PostgreSQL."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from math import sqrt
+from pathlib import Path
+
+import pytest
+from scipy import stats  # type: ignore[import-untyped]  # carries no types
+
+from exporter.demo import variants_tables
+from exporter.errors import Reason
+from exporter.exposition import render_text
+from tests.exporter.serving import ExporterProcess, parse_samples, serving
+from tests.exporter.sources.variants_fixtures import collect, reading, samples, write_config
+from tests.exporter.variants_store import (
+    EPOCH,
+    ZOE,
+    ZOE_VARIANT,
+    add_active,
+    connected,
+    create_tables,
+    write_reference_content,
+)
+from tools.postgres import PostgresServer
+
+_GOLDEN = Path("tests/golden/variants.txt")
+
+
+@pytest.fixture
+def uri(postgres_database: str) -> str:
+    """Return a database with the tables, empty."""
+    create_tables(postgres_database)
+    return postgres_database
+
+
+@pytest.fixture
+def reference(uri: str) -> str:
+    """Return a database with the reference content."""
+    write_reference_content(uri)
+    return uri
+
+
+def _wait(condition: Callable[[], bool], timeout: float = 10) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_metrics_equal_the_golden_text(reference: str, tmp_path: Path) -> None:
+    with serving(write_config(tmp_path, reference)) as exporter:
+        exporter.wait_for("variant_notifications_active", 1)
+        text = exporter.get("/metrics").text
+    assert text[text.index("# HELP variants ") :] == _GOLDEN.read_text(encoding="utf-8")
+
+
+def test_applying_the_migrations_twice_changes_nothing(reference: str) -> None:
+    def dump() -> list[tuple[object, ...]]:
+        with connected(reference) as cursor:
+            cursor.execute(
+                "select 'column', table_name, column_name, data_type, column_default, is_nullable::text"
+                "  from information_schema.columns where table_schema = 'public'"
+                " union all select 'index', tablename, indexname, indexdef, '', '' from pg_indexes"
+                "  where schemaname = 'public'"
+                " union all select 'trigger', event_object_table, trigger_name, event_manipulation,"
+                "  action_statement, ''"
+                "  from information_schema.triggers where trigger_schema = 'public'"
+                " union all select 'grant', table_name, grantee, privilege_type, '', ''"
+                "  from information_schema.table_privileges where table_schema = 'public'"
+                " union all select 'check', conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', ''"
+                "  from pg_constraint where connamespace = 'public'::regnamespace"
+                " union all select 'rows', 'variants', md5(string_agg(v::text, '' order by id)), '', '', ''"
+                "  from variants v order by 1, 2, 3, 4, 5"
+            )
+            return list(cursor.fetchall())
+
+    before = dump()
+    assert {row[0] for row in before} == {"column", "index", "trigger", "grant", "check", "rows"}
+    assert variants_tables.apply(reference) == [
+        "001_tables.sql",
+        "002_indexes.sql",
+        "003_reader.sql",
+        "004_notify.sql",
+    ]
+    assert dump() == before
+
+
+def test_reader_role_suffices_to_read_and_listen_and_cannot_write(
+    postgres_server: PostgresServer, reference: str, tmp_path: Path
+) -> None:
+    database = reference.rsplit("/", 1)[1]
+    postgres_server.execute(
+        "drop role if exists watcher; create role watcher login password 'p@ss/word' in role variant_reader", database
+    )
+    watcher = postgres_server.uri("watcher", "p@ss/word", database)
+    with serving(write_config(tmp_path, watcher)) as exporter:
+        exporter.wait_for("variant_notifications_active", 1)
+    with connected(watcher) as cursor, pytest.raises(Exception, match="permission denied for table variants"):
+        cursor.execute("delete from variants")
+
+
+def test_inference_equals_scipy(reference: str) -> None:
+    families = collect(reference)
+    # Of alice's active variants a3 has no figures; the prior is the pooled rate with the weight of 20 views.
+    counts = {"a1": (96, 2000), "a2": (190, 1900), "a4": (0, 0)}
+    rate = (286 + 0.5) / (3900 + 1)
+    posteriors = {name: stats.beta(20 * rate + s, 20 * (1 - rate) + n - s) for name, (s, n) in counts.items()}
+    lower = samples(families, "variant_engagement_ratio_lower")
+    upper = samples(families, "variant_engagement_ratio_upper")
+    for name, posterior in posteriors.items():
+        bounds = (lower["alice", name], upper["alice", name])
+        assert bounds == pytest.approx(posterior.interval(0.95), rel=1e-4)
+    best = samples(families, "variant_probability_best")
+    draws = {name: posterior.rvs(200_000, random_state=11) for name, posterior in posteriors.items()}
+    draws["a4"] = posteriors["a4"].rvs(200_000, random_state=12)
+    draws["a2"] = posteriors["a2"].rvs(200_000, random_state=13)
+    share = float(((draws["a2"] > draws["a4"]) & (draws["a2"] > draws["a1"])).mean())
+    assert best["alice", "a2"] == pytest.approx(share, abs=0.005)
+    assert best["alice", "a1"] == 0
+    assert best[ZOE, ZOE_VARIANT] == 1
+    lift = samples(families, "variant_lift_ratio")
+    assert lift["alice", "a1"] == pytest.approx(posteriors["a1"].mean() / posteriors["a2"].mean() - 1, rel=1e-5)
+    assert (ZOE, ZOE_VARIANT) not in lift
+    suggested = samples(families, "variant_suggested_traffic_ratio")
+    assert sum(value for (persona, _), value in suggested.items() if persona == "alice") == pytest.approx(1, abs=1e-5)
+    assert suggested["alice", "a1"] == pytest.approx(0.05 / 3, rel=1e-5)
+
+
+def test_fatigue_follows_its_definition(reference: str) -> None:
+    families = collect(reference)
+    # The latest six posts of alice are a4, a3, a2, k3, k2, k1; earlier ones a1 and h1 to h4.
+    assert samples(families, "variant_pattern_share_ratio")["alice", "hook"] == 3 / 6
+    recent, history = (3 + 3 + 1) / 800, (96 + 4 * 80) / 6000
+    engagement = samples(families, "variant_pattern_engagement_ratio")
+    assert engagement["alice", "hook", "recent"] == recent
+    assert engagement["alice", "hook", "history"] == history
+    fatigue = samples(families, "variant_pattern_fatigue_ratio")
+    # story has no history, list\ of the other persona too few posts: nothing is known, so there is no sample.
+    assert fatigue == {("alice", "hook"): pytest.approx(sqrt(0.5 * (1 - recent / history)))}
+
+
+def test_opportunities_are_seen(reference: str) -> None:
+    def seen(**rules: float) -> dict[str, float]:
+        families = collect(reference, rules={"min_posts": 5, **rules})
+        found = samples(families, "variant_optimization_opportunity")
+        return {opportunity: value for (persona, opportunity, _), value in found.items() if persona == "alice"}
+
+    assert seen() == {
+        "prediction_calibration": 0,
+        "clear_winner": 1,
+        "prediction_bias": 0,
+        "pattern_fatigue": 1,
+        "under_sampled": 1,
+    }
+    # The other side of each threshold.
+    assert seen(early_kill_ratio=0.27, winner_share=0.4, fatigue=0.9, min_views=1) == {
+        "prediction_calibration": 1,
+        "clear_winner": 0,
+        "prediction_bias": 0,
+        "pattern_fatigue": 0,
+        "under_sampled": 1,
+    }
+    assert "prediction_calibration" not in seen(min_posts=12)
+
+
+def test_one_sided_prediction_errors_are_seen(uri: str) -> None:
+    # The prediction is 0.05; with few posts, or as many above as below, nothing is wrong.
+    rates = [0.03] * 11 + [0.07]
+    seen = []
+    with connected(uri) as cursor:
+        for number, rate in enumerate(rates):
+            add_active(cursor, f"v{number}", "p", 1000, round(1000 * rate))
+            found = samples(collect(uri, latest_posts=20), "variant_optimization_opportunity")
+            seen.append(found["p", "prediction_bias", "medium"])
+    # The p-value by scipy: the mixture over Beta(1/2, 1/2) against the fair coin.
+    below = [*range(1, 12), 11]
+    expected = [
+        stats.binom.pmf(k, n, 0.5) / stats.betabinom.pmf(k, n, 0.5, 0.5) <= 0.01 for n, k in enumerate(below, start=1)
+    ]
+    assert seen == expected
+    assert expected == [False] * 9 + [True, True, False]
+
+
+def test_every_opportunity_says_what_to_do(reference: str) -> None:
+    families = collect(reference)
+    info = {labels[:2]: labels[2:] for labels in samples(families, "variant_optimization_opportunity_info")}
+    assert {labels[1:] for labels in samples(families, "variant_optimization_opportunity")} <= set(info)
+    assert all(title and action for title, action in info.values())
+
+
+def test_commits_are_read_at_once_and_give_what_a_full_read_gives(reference: str, tmp_path: Path) -> None:
+    statements = [
+        "update variant_monitoring set view_count = 2500 where variant_id = 'a1'",
+        "update variants set status = 'killed' where id = 'a2'",
+        "insert into variants (id, persona_id, content, status) values ('new', 'bob', '', 'active')",
+        "insert into variant_kills (variant_id, persona_id, reason) values ('a1', 'alice', 'other thing')",
+        "insert into dashboard_events (event_type) values ('performance_update')",
+        "update variants set persona_id = 'carol' where id = 'a4'",
+        "delete from variants where id = 'a1'",
+        "truncate variants cascade",
+    ]
+    # The interval is too long to be what finds a change.
+    with serving(write_config(tmp_path, reference, interval="1h")) as exporter:
+        exporter.wait_for("variant_notifications_active", 1)
+        for statement in statements:
+            before = _variant_samples(exporter.samples())
+            with connected(reference) as cursor:
+                cursor.execute(statement)
+            _wait(partial(_differs, exporter, before), timeout=5)
+            after = _variant_samples(exporter.samples())
+            fresh = _variant_samples(parse_samples(render_text(collect(reference)).decode()))
+            # That one does not listen. Statuses that nobody has any more stay as 0.
+            fresh["variant_notifications_active"] = 1
+            assert {key: value for key, value in after.items() if value or key in fresh} == fresh, statement
+
+
+def test_clearing_events_away_does_not_make_a_counter_fall(reference: str, tmp_path: Path) -> None:
+    with serving(write_config(tmp_path, reference, interval="1h")) as exporter:
+        exporter.wait_for("variant_notifications_active", 1)
+        with connected(reference) as cursor:
+            cursor.execute("truncate dashboard_events")
+            cursor.execute("insert into dashboard_events (event_type) values ('deploy')")
+        found = exporter.wait_for('variant_events_total{event="deploy",persona=""}', 2)
+        assert found['variant_events_total{event="performance_update",persona="alice"}'] == 3
+
+
+def _differs(exporter: ExporterProcess, before: dict[str, float]) -> bool:
+    return _variant_samples(exporter.samples()) != before
+
+
+def _variant_samples(found: dict[str, float]) -> dict[str, float]:
+    return {key: value for key, value in found.items() if key.startswith("variant")}
+
+
+def test_without_triggers_changes_are_found_by_polling(postgres_database: str, tmp_path: Path) -> None:
+    create_tables(postgres_database, notify=False)
+    write_reference_content(postgres_database)
+    views = 'variant_views_total{pattern="hook",persona="alice",variant="a1"}'
+    with serving(write_config(tmp_path, postgres_database, interval="300ms")) as exporter:
+        found = exporter.wait_for(views, 2000)
+        assert found["variant_notifications_active"] == 0
+        with connected(postgres_database) as cursor:
+            cursor.execute("update variant_monitoring set view_count = 2001 where variant_id = 'a1'")
+        exporter.wait_for(views, 2001)
+
+
+def test_check_says_how_changes_are_found(reference: str, postgres_database: str) -> None:
+    with reading(reference) as source:
+        assert source.check() == "PostgreSQL: 14 variants of 3 personas; changes are announced"
+    with connected(postgres_database) as cursor:
+        cursor.execute("alter table variants disable trigger user; drop table dashboard_events")
+    with reading(postgres_database) as source:
+        assert source.check() == (
+            "PostgreSQL: 14 variants of 3 personas; no triggers announce changes: they are found by polling; "
+            "without table dashboard_events"
+        )
+
+
+def test_counters_never_fall(uri: str) -> None:
+    with connected(uri) as cursor, reading(uri, interval="1ms") as source:
+        add_active(cursor, "v1", "p", 100, 10)
+        cursor.execute(
+            "insert into variant_kills (variant_id, persona_id, reason) select 'x', 'p', 'r' from generate_series(1, 5)"
+        )
+        key = ("p", "v1", "hook")
+
+        def counters() -> tuple[float, float]:
+            families = source.collect()
+            return samples(families, "variant_views_total")[key], samples(families, "variant_kills_total")["p", "r"]
+
+        assert counters() == (100, 5)
+        cursor.execute("update variant_monitoring set view_count = 0, interaction_count = 0")
+        cursor.execute("delete from variant_kills where id > 2")
+        assert counters() == (100, 5)
+        cursor.execute("update variant_monitoring set view_count = 30")
+        cursor.execute("insert into variant_kills (variant_id, persona_id, reason) values ('x', 'p', 'r')")
+        assert counters() == (130, 6)
+        # Gone and back again.
+        cursor.execute("update variants set status = 'paused'")
+        assert key not in samples(source.collect(), "variant_views_total")
+        cursor.execute("update variants set status = 'active'")
+        assert counters() == (130, 6)
+        cursor.execute("truncate variant_kills restart identity")
+        assert counters() == (130, 6)
+        cursor.execute("insert into variant_kills (variant_id, persona_id, reason) values ('x', 'p', 'r')")
+        assert counters() == (130, 7)
+
+
+def test_rows_that_become_visible_late_are_counted_once(postgres_server: PostgresServer, uri: str) -> None:
+    insert = "insert into dashboard_events (event_type) values ('e')"
+    database = uri.rsplit("/", 1)[1]
+    slow = postgres_server.connect(database)
+    slow.autocommit = False
+    try:
+        with connected(uri) as cursor, reading(uri, interval="1ms") as source:
+
+            def events() -> float | None:
+                add_events = samples(source.collect(), "variant_events_total")
+                return add_events.get(("", "e"))
+
+            assert events() is None
+            with slow.cursor() as slow_cursor:
+                # Takes the lowest id and is committed last.
+                slow_cursor.execute(insert)
+            for expected in range(1, 6):
+                cursor.execute(insert)
+                assert events() == expected
+            slow.commit()
+            assert [events(), events(), events()] == [6, 6, 6]
+            cursor.execute(insert)
+            assert [events(), events()] == [7, 7]
+    finally:
+        slow.close()
+
+
+def test_variants_beyond_the_cap_are_left_out_and_counted(uri: str) -> None:
+    with connected(uri) as cursor:
+        for number in range(1, 8):
+            add_active(cursor, f"v{number}", "p", 100 * number, 5)
+    families = collect(uri, max_variants=3)
+    assert sorted(samples(families, "variant_views_total").values()) == [500, 600, 700]
+    assert families["variant_views_total"].dropped == 4
+    # The cap keeps those with the most views: no statement on the split can be made of that.
+    assert samples(families, "variant_sample_ratio_p_value") == {}
+    assert samples(families, "variants") == {("p", "active"): 7}
+
+
+def test_personas_beyond_the_cap_are_left_out_and_counted(uri: str) -> None:
+    with connected(uri) as cursor:
+        for number in range(1, 6):
+            for variant in range(number):
+                add_active(cursor, f"v{number}-{variant}", f"p{number}", 100, 5)
+    families = collect(uri, max_personas=2)
+    assert {persona for persona, _status in samples(families, "variants")} == {"p4", "p5"}
+    assert families["variants"].dropped == 3
+
+
+def test_personas_can_be_chosen(uri: str) -> None:
+    with connected(uri) as cursor:
+        for persona in ("live-1", "live-2", "test-1"):
+            add_active(cursor, f"v of {persona}", persona, 100, 5)
+    families = collect(uri, personas={"include": ["live-*"], "exclude": ["*-2"]})
+    assert set(samples(families, "variants")) == {("live-1", "active")}
+
+
+def test_a_bad_split_is_seen_only_among_variants_posted_together(uri: str) -> None:
+    with connected(uri) as cursor:
+        add_active(cursor, "v1", "p", 6000, 300)
+        add_active(cursor, "v2", "p", 5000, 250)
+        assert samples(collect(uri), "variant_sample_ratio_p_value")["p",] < 1e-10
+        # As intended, it is a good split.
+        weighted = collect(uri, split={"weights": {"v1": 6, "v2": 5}})
+        assert samples(weighted, "variant_sample_ratio_p_value")["p",] == 1
+        cursor.execute("update variants set posted_at = posted_at - interval '1 day' where id = 'v1'")
+        assert samples(collect(uri), "variant_sample_ratio_p_value") == {}
+
+
+def test_newest_update_and_posts_are_told_by_time(reference: str) -> None:
+    families = collect(reference)
+    assert samples(families, "variant_last_update_timestamp_seconds")["alice",] == EPOCH + 22000
+    assert samples(families, "variant_posted_timestamp_seconds")["alice", "a2", "story"] == EPOCH + 60
+    assert families.problems == []
+
+
+def test_listener_that_cannot_connect_leaves_polling_and_says_so(reference: str) -> None:
+    nowhere = "postgresql://x:secret@127.0.0.1:1/none"
+    with reading(reference, listen_uri=nowhere, timeout="2s") as source:
+        source.start(lambda: None)
+        _wait(lambda: bool(source.collect().problems))
+        families = source.collect()
+        assert samples(families, "variant_notifications_active") == {(): 0}
+        (problem,) = families.problems
+        assert problem.reason is Reason.CONNECT
+        assert problem.message.startswith("not listening, changes are found by polling: cannot connect")
+        assert "secret" not in problem.message
