@@ -186,10 +186,11 @@ class _Finished:
         self._part = path.with_name(f".{path.name}.part")
 
     def _settle(self, failed: bool) -> None:
-        if failed:
+        try:
+            if not failed:
+                self._part.replace(self._path)
+        finally:
             self._part.unlink(missing_ok=True)
-        else:
-            self._part.replace(self._path)
 
 
 class _CsvWriter(_Finished):

@@ -12,6 +12,7 @@ import codecs
 import csv
 import os
 from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -27,7 +28,7 @@ BLOCK = 1 << 20
 BULK_FROM = 256 << 10
 _MAX_LINE = 1 << 20
 _DELIMITERS = ",;\t|"
-_FINGERPRINT = 64
+_FINGERPRINT = 512
 
 
 class Mark(NamedTuple):
@@ -36,7 +37,8 @@ class Mark(NamedTuple):
     Attributes:
         offset: Where the first unread row begins, in unpacked bytes.
         row: How many lines are before it, the header included.
-        fingerprint: The bytes before it; a file that has others there is another one. Empty for gzip.
+        fingerprint: Digest of the first bytes and of those before it; where it differs, the file is another one.
+            Empty for gzip.
     """
 
     offset: int
@@ -148,7 +150,7 @@ class CsvReader:
         """Tell whether what was read is no longer there: the file was truncated, or written anew in its place."""
         if self._bytes.packed or not self.header:
             return False
-        return self.identity.size < self._bytes.offset or self._before(self._offset) != self._fingerprint
+        return self.identity.size < self._bytes.offset or self._digest(self._offset) != self._fingerprint
 
     def next_block(self, *, final: bool = False) -> CsvBlock | None:
         """Return the next whole lines, None when there are none at present.
@@ -161,7 +163,8 @@ class CsvReader:
         """
         if not self.header and not self._read_header(final=final):
             return None
-        data = self._tail + self._bytes.read(BLOCK)
+        # Whole lines in hand go first: reading on may find damage.
+        data = self._tail if b"\n" in self._tail else self._tail + self._bytes.read(BLOCK)
         end = data.rfind(b"\n") + 1
         while not end and len(data) > len(self._tail):
             # Half a line: there may be more of it.
@@ -184,11 +187,14 @@ class CsvReader:
         """Go behind the last whole line: only what is written from now on counts."""
         if not self.header and not self._read_header(final=False):
             return
-        while (data := self._tail + self._bytes.read(BLOCK)) != self._tail:
-            end = data.rfind(b"\n") + 1
+        more = b""
+        while True:
+            data = self._tail + more
             self._row += data.count(b"\n")
-            self._tail = data[end:]
+            self._tail = data[data.rfind(b"\n") + 1 :]
             self._require_line_end()
+            if not (more := self._bytes.read(BLOCK)):
+                break
         self._note_fingerprint()
 
     def last_lines(self) -> CsvBlock | None:
@@ -227,21 +233,23 @@ class CsvReader:
         self._row = 1
         self._tail = rest
         mark = self._resume
-        if mark is not None and mark.offset > self._offset and self._before(mark.offset) == mark.fingerprint:
+        if mark is not None and mark.offset > self._offset and self._digest(mark.offset) == mark.fingerprint:
             self._tail = b""
             self._bytes.skip(mark.offset)
             self._row = mark.row
         self._note_fingerprint()
         return True
 
-    def _before(self, offset: int) -> bytes:
+    def _digest(self, offset: int) -> bytes:
         if self._bytes.packed:
             return b""
+        number = self._file.fileno()
         start = max(0, offset - _FINGERPRINT)
-        return os.pread(self._file.fileno(), offset - start, start)
+        ends = os.pread(number, min(offset, _FINGERPRINT), 0) + os.pread(number, offset - start, start)
+        return blake2b(ends, digest_size=16).digest()
 
     def _note_fingerprint(self) -> None:
-        self._fingerprint = self._before(self._offset)
+        self._fingerprint = self._digest(self._offset)
 
     def _require_line_end(self) -> None:
         if len(self._tail) > _MAX_LINE and b"\n" not in self._tail:

@@ -167,7 +167,15 @@ class Follow:
         reader = self._reader
         # A Parquet file is written anew as a whole; what was read of it before does not count twice.
         rewritten = isinstance(reader, ParquetReader) and known is not None
-        done = self._drain(reader, go_on, final=final, after=known.newest if known and rewritten else BEGINNING)
+        after = known.newest if known is not None and rewritten else BEGINNING
+        try:
+            done = self._drain(reader, go_on, final=final, after=after)
+        except SourceError:
+            # Tried again from its beginning, or from where it broke: what was read before does not count twice.
+            if isinstance(reader, CsvReader) and reader.mark is not None:
+                parts[file.name] = Part(file.identity, reader.mark)
+            self.close()
+            raise
         if isinstance(reader, CsvReader):
             # Unread until it is done: the next look must not pass it over.
             parts[file.name] = Part(file.identity if done else Identity.none(), reader.mark, final=final)
@@ -181,7 +189,11 @@ class Follow:
             form = sniff(opened)
         if form is Format.PARQUET:
             return ParquetReader(file.path, self._layout)
-        return CsvReader(file.path, self._layout, mark=known.mark if known is not None else None)
+        mark = known.mark if known is not None else None
+        # A gzip file has no fingerprint: only its identity tells that it is the same one.
+        if mark is not None and known is not None and not mark.fingerprint and not known.grown_into(file.identity):
+            mark = None
+        return CsvReader(file.path, self._layout, mark=mark)
 
     def _drain(
         self, reader: CsvReader | ParquetReader, go_on: Callable[[], bool], *, final: bool, after: float = BEGINNING

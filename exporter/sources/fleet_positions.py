@@ -34,6 +34,10 @@ class Part:
     final: bool = False
     problem: str = ""
 
+    def grown_into(self, identity: Identity) -> bool:
+        """Tell whether it is the same file, as long as then or longer."""
+        return identity.same_file(self.identity) and identity.size >= self.identity.size
+
 
 def load(position_file: Path | None, followed: Path) -> dict[str, Part]:
     """Read the positions of the followed file or folder; none when they were never saved.

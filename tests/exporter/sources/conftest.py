@@ -1,18 +1,29 @@
-"""Stores with the reference content, in both kinds of database; written once, copied for each test."""
+"""Fleet sources that get closed, and MLflow stores with the reference content.
+
+The stores exist in both kinds of database; they are written once and copied for each test.
+"""
 
 from __future__ import annotations
 
 import itertools
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.exporter.fleet_files import OPENED
 from tests.exporter.mlflow_store import write_reference_store
 from tools.postgres import PostgresServer
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def _closed_fleet_sources() -> Iterator[None]:
+    yield
+    while OPENED:
+        OPENED.pop().close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,360 @@
+import gzip
+import json
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from exporter.errors import Reason, SourceError
+from exporter.sources.fleet import FleetSource
+from tests.exporter.fleet_files import HEADER, START, follow, line, messages, outcomes, samples, write_csv, write_demo
+from tests.exporter.serving import serving
+
+CPU = 'fleet_server_cpu_utilization_ratio{profile="web",server="web-001"}'
+
+
+def append(path: Path, *lines: str) -> None:
+    with path.open("a") as file:
+        file.writelines(f"{text}\n" for text in lines)
+
+
+def shown(source: FleetSource) -> dict[str, float]:
+    return samples(source.collect())
+
+
+def position(metrics: dict[str, float]) -> float:
+    (value,) = (value for series, value in metrics.items() if series.startswith("fleet_file_position"))
+    return value - START
+
+
+def parquet_part(path: Path, *seconds: int) -> Path:
+    rows = [dict(zip(HEADER.split(","), line(second).split(","), strict=True)) for second in seconds]
+    parquet.write_table(pa.Table.from_pylist(rows), path)
+    return path
+
+
+def test_rows_that_are_appended_are_read_once(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0), line(5))
+    source = follow(path)
+    assert outcomes(shown(source)) == {"ok": 2}
+    assert outcomes(shown(source)) == {"ok": 2}
+    append(path, line(10, cpu_pct=77))
+    metrics = shown(source)
+    assert (outcomes(metrics), position(metrics), metrics[CPU]) == ({"ok": 3}, 10, 0.77)
+
+
+def test_a_torn_last_line_waits_for_its_rest(tmp_path: Path) -> None:
+    whole = line(5, cpu_pct=61)
+    path = write_csv(tmp_path / "fleet.csv", line(0))
+    source = follow(path)
+    for part in (whole[:30], whole[30:50]):
+        with path.open("a") as file:
+            file.write(part)
+        families = source.collect()
+        assert (position(samples(families)), messages(families)) == (0, [])
+    append(path, whole[50:])
+    metrics = shown(source)
+    assert (outcomes(metrics), metrics[CPU]) == ({"ok": 2}, 0.61)
+
+
+def test_a_header_that_is_torn_waits_too(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    path.write_text(HEADER[:40])
+    source = follow(path)
+    assert outcomes(shown(source)) == {}
+    append(path, HEADER[40:], line(0))
+    assert outcomes(shown(source)) == {"ok": 1}
+
+
+def test_an_empty_file_is_one_that_was_not_begun(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    path.touch()
+    source = follow(path)
+    assert outcomes(shown(source)) == {}
+    append(path, HEADER, line(0))
+    assert outcomes(shown(source)) == {"ok": 1}
+
+
+def test_rotation_by_rename_loses_no_row(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0))
+    source = follow(path)
+    shown(source)
+    append(path, line(5))
+    with path.open("a") as file:
+        file.write(line(10)[:40])
+        path.rename(tmp_path / "fleet.csv.1")
+        # The writer still has the old file open.
+        file.write(line(10)[40:])
+    write_csv(path, line(15))
+    metrics = shown(source)
+    assert (outcomes(metrics), position(metrics)) == ({"ok": 4}, 15)
+
+
+def test_rows_written_before_a_rename_count_even_when_nothing_follows_yet(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0))
+    source = follow(path)
+    shown(source)
+    append(path, line(5))
+    path.rename(tmp_path / "fleet.csv.1")
+    with pytest.raises(SourceError, match=f"{path} cannot be read: No such file") as found:
+        source.collect()
+    assert found.value.reason is Reason.READ
+    write_csv(path, line(10))
+    assert outcomes(shown(source)) == {"ok": 3}
+
+
+@pytest.mark.parametrize("rows", [[line(5)], [line(5 * second) for second in range(1, 20)]], ids=["shorter", "longer"])
+def test_a_file_that_is_truncated_and_written_anew_is_read_from_its_beginning(tmp_path: Path, rows: list[str]) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0, latency_ms=12345))
+    source = follow(path)
+    shown(source)
+    write_csv(path, *rows)
+    assert outcomes(shown(source)) == {"ok": 1 + len(rows)}
+
+
+def test_a_file_deleted_and_created_again_goes_on(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0))
+    source = follow(path)
+    shown(source)
+    path.unlink()
+    for _ in range(2):
+        with pytest.raises(SourceError, match="No such file"):
+            source.collect()
+    write_csv(path, line(5))
+    assert outcomes(shown(source)) == {"ok": 2}
+
+
+def test_start_at_the_end_counts_only_what_comes(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0), line(5))
+    with path.open("a") as file:
+        file.write(line(10)[:20])
+    source = follow(path, start="end")
+    assert outcomes(shown(source)) == {}
+    append(path, line(10)[20:], line(15, cpu_pct="?"))
+    families = source.collect()
+    assert outcomes(samples(families)) == {"ok": 1, "invalid_value": 1}
+    assert messages(families) == ["fleet.csv, row 5: cpu_pct is '?', not a number"]
+
+
+def test_a_gzip_file_grows_by_members(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv.gz"
+    path.write_bytes(gzip.compress(f"{HEADER}\n{line(0)}\n".encode()))
+    source = follow(path)
+    assert outcomes(shown(source)) == {"ok": 1}
+    member = gzip.compress(f"{line(5)}\n{line(10)}\n".encode())
+    for part in (member[:25], member[25:]):
+        with path.open("ab") as file:
+            file.write(part)
+        metrics = shown(source)
+    assert outcomes(metrics) == {"ok": 3}
+
+
+def test_a_gzip_part_that_is_replaced_is_read_from_its_beginning(tmp_path: Path) -> None:
+    part = tmp_path / "1.csv.gz"
+    part.write_bytes(gzip.compress(f"{HEADER}\n{line(0)}\n{line(5)}\n".encode()))
+    source = follow(tmp_path)
+    assert outcomes(shown(source)) == {"ok": 2}
+    (tmp_path / "new").write_bytes(gzip.compress(f"{HEADER}\n{line(10)}\n{line(15)}\n".encode()))
+    (tmp_path / "new").replace(part)
+    assert outcomes(shown(source)) == {"ok": 4}
+
+
+@pytest.mark.parametrize("restart", ["same file", "appended", "rotated", "rewritten in place"])
+def test_a_position_file_outlasts_the_process(tmp_path: Path, restart: str) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0), line(5))
+    saved = tmp_path / "position.json"
+    assert outcomes(shown(follow(path, position_file=saved))) == {"ok": 2}
+    expected: dict[str, float] = {}
+    if restart == "appended":
+        append(path, line(10))
+        expected = {"ok": 1}
+    elif restart == "rotated":
+        path.rename(tmp_path / "fleet.csv.1")
+        write_csv(path, line(10), line(15), line(20))
+        expected = {"ok": 3}
+    elif restart == "rewritten in place":
+        write_csv(path, line(10, latency_ms=1), line(15, latency_ms=12345), line(20))
+        expected = {"ok": 3}
+    assert outcomes(shown(follow(path, position_file=saved, start="end"))) == expected
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"version": 1}', '{"version": 1, "path": 2, "parts": []}'])
+def test_a_position_file_that_is_not_one_is_named_not_overwritten(tmp_path: Path, content: str) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0))
+    saved = tmp_path / "position.json"
+    saved.write_text(content.replace("2", json.dumps(str(path))))
+    before = saved.read_text()
+    source = follow(path, position_file=saved)
+    with pytest.raises(SourceError, match=r"position\.json: not a position file"):
+        source.collect()
+    assert saved.read_text() == before
+
+
+def test_a_position_file_of_another_file_is_begun_anew(tmp_path: Path) -> None:
+    saved = tmp_path / "position.json"
+    shown(follow(write_csv(tmp_path / "a.csv", line(0)), position_file=saved))
+    assert outcomes(shown(follow(write_csv(tmp_path / "b.csv", line(0)), position_file=saved))) == {"ok": 1}
+
+
+def test_reset_reads_everything_again(tmp_path: Path) -> None:
+    source = follow(write_csv(tmp_path / "fleet.csv", line(0), line(5)))
+    shown(source)
+    source.reset()
+    metrics = shown(source)
+    assert (outcomes(metrics), position(metrics)) == ({"ok": 4}, 5)
+
+
+def test_a_folder_is_read_part_by_part_in_the_order_of_names(tmp_path: Path) -> None:
+    write_csv(tmp_path / "part-2.csv", line(10), line(15))
+    parquet_part(tmp_path / "part-1.parquet", 0, 5)
+    (tmp_path / "part-3.csv.gz").write_bytes(gzip.compress(f"{HEADER}\n{line(20)}\n".encode()))
+    (tmp_path / "notes.txt").write_text("not a part")
+    write_csv(tmp_path / ".part-4.csv.tmp", line(25))
+    write_csv(tmp_path / "_part-4.csv", line(25))
+    source = follow(tmp_path)
+    metrics = shown(source)
+    assert (outcomes(metrics), position(metrics)) == ({"ok": 5}, 20)
+    append(tmp_path / "part-2.csv")
+    parquet_part(tmp_path / "part-4.parquet", 25)
+    metrics = shown(source)
+    assert (outcomes(metrics), position(metrics)) == ({"ok": 6}, 25)
+    assert f'fleet_file_info{{file="{tmp_path.name}",mode="follow",model="builtin"}}' in metrics
+
+
+def test_the_torn_line_of_a_part_counts_when_the_next_part_begins(tmp_path: Path) -> None:
+    part = write_csv(tmp_path / "1.csv", line(0))
+    part.write_text(part.read_text() + line(5))
+    source = follow(tmp_path)
+    assert outcomes(shown(source)) == {"ok": 1}
+    write_csv(tmp_path / "2.csv", line(10))
+    assert outcomes(shown(source)) == {"ok": 3}
+    assert outcomes(shown(source)) == {"ok": 3}
+
+
+def test_parts_that_were_there_before_do_not_count_when_starting_at_the_end(tmp_path: Path) -> None:
+    write_csv(tmp_path / "1.csv", line(0))
+    parquet_part(tmp_path / "2.parquet", 5)
+    source = follow(tmp_path, start="end")
+    assert outcomes(shown(source)) == {}
+    append(tmp_path / "1.csv", line(10))
+    parquet_part(tmp_path / "3.parquet", 15)
+    assert outcomes(shown(source)) == {"ok": 2}
+
+
+def test_a_half_written_parquet_part_costs_no_other_and_counts_when_it_is_complete(tmp_path: Path) -> None:
+    whole = parquet_part(tmp_path / "whole", 5).read_bytes()
+    write_csv(tmp_path / "1.csv", line(0))
+    (tmp_path / "2.parquet").write_bytes(whole[: len(whole) // 2])
+    source = follow(tmp_path)
+    for _ in range(2):
+        families = source.collect()
+        assert outcomes(samples(families)) == {"ok": 1}
+        (message,) = messages(families)
+        assert message.startswith("2.parquet: not a complete Parquet file: ")
+        assert [problem.reason for problem in families.problems] == [Reason.READ]
+    (tmp_path / "2.parquet").write_bytes(whole)
+    families = source.collect()
+    assert (outcomes(samples(families)), messages(families)) == ({"ok": 2}, [])
+
+
+def test_a_part_without_a_column_costs_no_other(tmp_path: Path) -> None:
+    write_csv(tmp_path / "1.csv", "a,b", header="timestamp,server_name")
+    write_csv(tmp_path / "2.csv", line(5))
+    families = follow(tmp_path).collect()
+    assert outcomes(samples(families)) == {"ok": 1}
+    assert messages(families)[0].startswith("1.csv: column profile, state, cpu_pct, ")
+
+
+def test_a_parquet_file_written_anew_with_more_rows_counts_the_new_ones(tmp_path: Path) -> None:
+    path = parquet_part(tmp_path / "fleet.parquet", 0, 5)
+    source = follow(path)
+    assert outcomes(shown(source)) == {"ok": 2}
+    parquet_part(tmp_path / "new", 0, 5, 10).replace(path)
+    assert outcomes(shown(source)) == {"ok": 3}
+
+
+def test_a_folder_that_vanishes_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    source = follow(folder)
+    shown(source)
+    folder.rmdir()
+    with pytest.raises(SourceError, match=f"{folder} cannot be read: No such file"):
+        source.collect()
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_what_is_behind_takes_several_refreshes(tmp_path: Path, form: str) -> None:
+    source = follow(write_demo(tmp_path, form, duration_ms=500_000, interval_ms=1000, fleet_size=100), timeout=0.004)
+    woken: list[bool] = []
+    source.start(lambda: woken.append(True))
+    counts: list[float] = []
+    while not counts or len(woken) == len(counts):
+        counts.append(outcomes(shown(source)).get("ok", 0))
+        assert len(counts) < 1000
+    assert counts[-1] == 50_000
+    assert counts == sorted(counts)
+    assert len(counts) > 1
+
+
+def test_a_server_that_stopped_reporting_is_no_longer_shown(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0), line(0, "web-002"), line(60, "web-002"))
+    source = follow(path)
+    assert CPU in shown(source)
+    append(path, line(61, "web-002"))
+    assert CPU not in shown(source)
+
+
+def test_a_clock_that_is_ahead_does_not_hide_the_others(tmp_path: Path) -> None:
+    ahead = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 900))
+    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+    path = write_csv(tmp_path / "fleet.csv", line(timestamp=now), line(server="web-002", timestamp=ahead))
+    families = follow(path).collect()
+    assert outcomes(samples(families)) == {"ok": 1, "out_of_range": 1}
+    assert messages(families)[0].startswith("fleet.csv, row 3: timestamp of web-002 is ")
+    assert CPU in samples(families)
+
+
+def test_the_cap_keeps_the_riskiest_servers(tmp_path: Path) -> None:
+    rows = [line(0, f"web-{number:03d}") for number in range(20)]
+    rows.append(line(0, "web-999", cpu_pct=99, latency_ms=9000))
+    families = follow(write_csv(tmp_path / "fleet.csv", *rows), max_series=8).collect()
+    assert 'fleet_server_risk_ratio{profile="web",server="web-999"}' in samples(families)
+    assert {family.metric.name: family.dropped for family in families}["fleet_server_state"] == 21 * 4 - 8
+
+
+def test_a_real_exporter_survives_what_happens_to_files(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0))
+    config = tmp_path / "exporter.yaml"
+    config.write_text(f"web: {{port: 0}}\nsources: {{fleet: {{path: {path}, interval: 100ms}}}}\n")
+    ok, up = 'fleet_file_rows_total{file="fleet.csv",outcome="ok"}', 'exporter_source_up{source="fleet"}'
+    with serving(config) as exporter:
+        exporter.wait_for(ok, 1)
+        path.unlink()
+        exporter.wait_for(up, 0)
+        assert "does it exist" in exporter.wait_for_log("source failed")
+        write_csv(path, line(5), line(5))
+        metrics: dict[str, Any] = exporter.wait_for(ok, 2)
+        assert metrics[up] == 1
+        assert metrics['fleet_file_rows_total{file="fleet.csv",outcome="duplicate"}'] == 1
+        assert "a second row of web-001 for the same moment" in exporter.wait_for_log("left out")
+
+
+def test_pyarrow_is_only_imported_when_it_is_needed(tmp_path: Path) -> None:
+    import subprocess  # noqa: PLC0415  # used by this test only
+    import sys  # noqa: PLC0415  # the same
+
+    shutil.copy(write_demo(tmp_path / "demo"), tmp_path / "fleet.csv")
+    code = (
+        "import sys\n"
+        "from exporter.config import Settings\n"
+        "from exporter.sources.fleet import FleetSettings, FleetSource\n"
+        f"FleetSource(FleetSettings(path={str(tmp_path / 'fleet.csv')!r})).collect()\n"
+        "print([name for name in ('numpy', 'pandas', 'pyarrow') if name in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -1,0 +1,351 @@
+"""Files as they should not be: good rows always count, and what is wrong is named with file and row."""
+
+import gzip
+import os
+import threading
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from exporter.config import load
+from exporter.errors import ConfigError, Reason, SourceError
+from exporter.sources.fleet import FleetSettings, FleetSource
+from tests.exporter.fleet_files import (
+    HEADER,
+    START,
+    Clock,
+    follow,
+    line,
+    messages,
+    outcomes,
+    replay,
+    samples,
+    write_csv,
+)
+
+
+def source(mode: str, path: Path) -> FleetSource:
+    return follow(path) if mode == "follow" else replay(path, Clock(), speed=1000)
+
+
+def read(mode: str, path: Path, tmp_path: Path) -> tuple[dict[str, float], list[str], dict[str, float]]:
+    """Return the outcomes, messages and metrics after all of a file was read."""
+    clock = Clock()
+    opened = follow(path) if mode == "follow" else replay(path, clock, at_end="hold")
+    families = opened.collect()
+    told = messages(families)
+    for _ in range(40):
+        clock.now += 1
+        families = opened.collect()
+        told += messages(families)
+    return outcomes(samples(families)), told, samples(families)
+
+
+class Bad(NamedTuple):
+    """A row between two good ones, and what becomes of it."""
+
+    rows: list[str]
+    outcome: str
+    message: str
+
+
+BAD_ROWS = {
+    "text in a number": Bad([line(1, cpu_pct="high")], "invalid_value", "row 3: cpu_pct is 'high', not a number"),
+    "a number with an underscore": Bad(
+        [line(1, cpu_pct="4_0")], "invalid_value", "row 3: cpu_pct is '4_0', not a number"
+    ),
+    "cpu 250": Bad([line(1, cpu_pct=250)], "out_of_range", "row 3: cpu_pct is '250', must be 0 to 100"),
+    "memory below 0": Bad([line(1, mem_pct=-0.1)], "out_of_range", "row 3: mem_pct is '-0.1', must be 0 to 100"),
+    "error rate -1": Bad([line(1, error_rate=-1)], "out_of_range", "row 3: error_rate is '-1', must be 0 to 1"),
+    "negative latency": Bad([line(1, latency_ms=-5)], "out_of_range", "row 3: latency_ms is '-5', must be 0 or more"),
+    "infinite latency": Bad(
+        [line(1, latency_ms="inf")], "out_of_range", "row 3: latency_ms is 'inf', must be 0 or more"
+    ),
+    "unknown state": Bad(
+        [line(1, state="fine")],
+        "invalid_value",
+        "row 3: state is 'fine', not one of critical_issue, offline, online, warning",
+    ),
+    "no server": Bad([line(1, " ")], "invalid_value", "row 3: server_name is empty"),
+    "endless name": Bad([line(1, "x" * 201)], "invalid_value", "row 3: server_name is longer than 200 characters"),
+    "flag of another kind": Bad(
+        [line(1, problem_child="maybe")], "invalid_value", "row 3: problem_child is 'maybe', not true or false"
+    ),
+    "no time": Bad([line(1, timestamp="")], "invalid_value", "row 3: timestamp is '', not an ISO 8601 time"),
+    "another day format": Bad(
+        [line(1, timestamp="01/02/2026 00:00")],
+        "invalid_value",
+        "row 3: timestamp is '01/02/2026 00:00', not an ISO 8601 time",
+    ),
+    "mixed time zones": Bad(
+        [line(1, timestamp="2026-01-01T00:00:01")],
+        "invalid_value",
+        "row 3: timestamp is '2026-01-01T00:00:01', without the time zone that earlier rows give",
+    ),
+    "duplicate server in a tick": Bad([line(0)], "duplicate", "row 3: a second row of web-001 for the same moment"),
+    "time going backwards": Bad(
+        [line(0, timestamp="2025-12-31T23:59:50Z")], "out_of_order", "row 3: web-001 goes back in time by 10 s"
+    ),
+    "fields missing": Bad([line(1)[:60]], "incomplete", "row 3: 11 fields instead of 15"),
+    "a field too many": Bad([line(1) + ",x"], "incomplete", "row 3: 16 fields instead of 15"),
+    "a second header": Bad([HEADER], "invalid_value", "row 3: cpu_pct is 'cpu_pct', not a number"),
+    "an open quote": Bad(['"' + line(1)], "incomplete", "row 3: 1 fields instead of 15"),
+}
+
+
+@pytest.mark.parametrize("mode", ["follow", "replay"])
+@pytest.mark.parametrize("name", BAD_ROWS)
+def test_a_bad_row_is_named_and_costs_no_other(name: str, mode: str, tmp_path: Path) -> None:
+    bad = BAD_ROWS[name]
+    path = write_csv(tmp_path / "fleet.csv", line(0), *bad.rows, line(2, cpu_pct=55))
+    found, told, metrics = read(mode, path, tmp_path)
+    assert found == {"ok": 2, bad.outcome: 1}
+    assert told == [f"fleet.csv, {bad.message}"]
+    assert metrics['fleet_server_cpu_utilization_ratio{profile="web",server="web-001"}'] == 0.55
+
+
+def test_other_time_zones_are_converted(tmp_path: Path) -> None:
+    zoned = line(1, timestamp="2026-01-01T05:30:01+05:30")
+    found, told, metrics = read("follow", write_csv(tmp_path / "fleet.csv", line(0), zoned), tmp_path)
+    assert (found, told) == ({"ok": 2}, [])
+    assert metrics['fleet_file_position_timestamp_seconds{file="fleet.csv"}'] == START + 1
+
+
+def test_bytes_that_are_not_utf_8_spoil_their_row_only(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0), line(1, "web-é"), line(2))
+    path.write_bytes(path.read_bytes().replace("é".encode(), b"\xe9"))
+    found, told, _metrics = read("follow", path, tmp_path)
+    assert found == {"ok": 2, "invalid_value": 1}
+    assert told == ["fleet.csv, row 3: server_name is 'web-\ufffd', not UTF-8 text"]
+
+
+def test_strange_names_are_labels_like_any_other(tmp_path: Path) -> None:
+    name = 'a "b" \\ 服务器 🚀'
+    quoted = '"' + name.replace('"', '""') + '"'
+    found, told, metrics = read("follow", write_csv(tmp_path / "fleet.csv", line(0, quoted)), tmp_path)
+    assert (found, told) == ({"ok": 1}, [])
+    escaped = name.replace("\\", "\\\\").replace('"', '\\"')
+    assert f'fleet_server_risk_ratio{{profile="web",server="{escaped}"}}' in metrics
+
+
+@pytest.mark.parametrize("cell", ["", "NaN", "null", " ", "NA"])
+def test_a_missing_value_is_no_sample_and_no_fault(cell: str, tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0, cpu_pct=cell, gc_pause_ms=cell))
+    found, told, metrics = read("follow", path, tmp_path)
+    assert (found, told) == ({"ok": 1}, [])
+    shown = {series.split("{")[0] for series in metrics}
+    assert "fleet_server_memory_utilization_ratio" in shown
+    assert not shown & {"fleet_server_cpu_utilization_ratio", "fleet_server_gc_pause_seconds"}
+
+
+def test_a_server_without_any_measurement_has_no_risk(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("cpu_pct", "mem_pct", "latency_ms", "error_rate", "gc_pause_ms"), "")
+    _found, _told, metrics = read("follow", write_csv(tmp_path / "fleet.csv", line(0, **nothing)), tmp_path)
+    assert not [series for series in metrics if series.startswith("fleet_server_risk_ratio")]
+    assert metrics["fleet_incident_probability_ratio"] == 0
+
+
+def test_many_bad_rows_are_counted_and_a_few_are_named(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0), *(line(second, cpu_pct=999) for second in range(1, 1001)))
+    found, told, _metrics = read("follow", path, tmp_path)
+    assert found == {"ok": 1, "out_of_range": 1000}
+    assert told == [
+        *(f"fleet.csv, row {row}: cpu_pct is '999', must be 0 to 100" for row in range(3, 8)),
+        "and 995 more rows that cannot be used",
+    ]
+
+
+def write(content: bytes) -> object:
+    def make(path: Path) -> None:
+        path.write_bytes(content)
+
+    return make
+
+
+WITHOUT_CPU = HEADER.replace("cpu_pct,", "").encode()
+BAD_FILES = {
+    "missing column": (
+        write(WITHOUT_CPU + b"\n1\n"),
+        Reason.SCHEMA,
+        "{path.name}: column cpu_pct missing; found timestamp, ",
+    ),
+    "a column twice": (
+        write(HEADER.encode() + b",state\n"),
+        Reason.SCHEMA,
+        "{path.name}: column state is there more than once",
+    ),
+    "no header": (
+        write(line(0).encode() + b"\n"),
+        Reason.SCHEMA,
+        "{path.name}: column timestamp, server_name, profile",
+    ),
+    "UTF-16": (write(HEADER.encode("utf-16")), Reason.SCHEMA, "{path.name}: is UTF-16"),
+    "binary": (write(bytes(range(256)) * 40), Reason.SCHEMA, "{path.name}: is not a text file, nor Parquet"),
+    "one endless line": (
+        write(b"x" * (3 << 20)),
+        Reason.SCHEMA,
+        "{path.name}: no line ends within 1 MiB; is this a text file?",
+    ),
+    "half-written Parquet": (write(b"PAR1" + b"\1" * 500), Reason.READ, "{path.name}: not a complete Parquet file: "),
+    "damaged gzip": (write(gzip.compress(b"x" * 5000)[:12] + b"\xff" * 50), Reason.READ, "{path.name}: damaged gzip: "),
+    "FIFO": (os.mkfifo, Reason.READ, "{path} is a FIFO, not a regular file"),
+    "a device": (lambda path: path.symlink_to("/dev/zero"), Reason.READ, "{path} is a device, not a regular file"),
+    "not there": (lambda path: None, Reason.READ, "{path} cannot be read: No such file or directory"),
+    "a link to itself": (
+        lambda path: path.symlink_to(path),
+        Reason.READ,
+        "{path} cannot be read: Too many levels of symbolic links",
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", ["follow", "replay"])
+@pytest.mark.parametrize("name", BAD_FILES)
+def test_a_file_that_cannot_be_used_is_refused_and_then_recovers(name: str, mode: str, tmp_path: Path) -> None:
+    make, reason, message = BAD_FILES[name]
+    path = tmp_path / "fleet.csv"
+    make(path)  # type: ignore[operator]  # a table of functions of several kinds
+    opened = source(mode, path)
+    started = time.monotonic()
+    for _ in range(2):
+        with pytest.raises(SourceError) as found:
+            opened.collect()
+        assert str(found.value).startswith(message.format(path=path))
+        assert found.value.reason is reason
+    assert time.monotonic() - started < 2
+    path.unlink(missing_ok=True)
+    write_csv(path, line(0))
+    assert outcomes(samples(opened.collect())) == {"ok": 1}
+
+
+def test_rows_before_the_damage_count_once(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    good = gzip.compress(f"{HEADER}\n{line(0)}\n{line(1)}\n".encode())
+    # A second member with a block of a type that does not exist.
+    path.write_bytes(good + good[:10] + b"\xff" * 50)
+    opened = follow(path)
+    for _ in range(3):
+        with pytest.raises(SourceError, match="damaged gzip"):
+            opened.collect()
+    path.unlink()
+    write_csv(path, line(2))
+    assert outcomes(samples(opened.collect())) == {"ok": 3}
+
+
+def test_a_directory_cannot_be_replayed(tmp_path: Path) -> None:
+    with pytest.raises(SourceError) as found:
+        replay(tmp_path, Clock()).collect()
+    assert str(found.value) == f"{tmp_path} is a directory, not a regular file"
+    assert found.value.hint == "use mode: follow for a folder of parts"
+
+
+@pytest.mark.parametrize("content", [b"", HEADER.encode(), HEADER.encode() + b"\n"])
+def test_an_empty_file_cannot_be_replayed(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=r"^fleet\.csv: holds no row that can be used$"):
+        replay(path, Clock()).collect()
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="nothing is unreadable for root")
+def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0))
+    path.chmod(0)
+    with pytest.raises(SourceError, match="Permission denied"):
+        follow(path).collect()
+
+
+def test_a_torn_last_row_of_a_finished_file_is_named(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0))
+    path.write_text(path.read_text() + line(1)[:50])
+    found, told, _metrics = read("replay", path, tmp_path)
+    assert found == {"ok": 1, "incomplete": 1}
+    assert told == ["fleet.csv, row 3: 8 fields instead of 15"]
+
+
+def test_reading_can_be_broken_off(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", *(line(second % 3600, f"w-{second // 3600}") for second in range(60_000)))
+    opened = follow(path, timeout=600)
+    threading.Timer(0.05, opened.abort).start()
+    started = time.monotonic()
+    opened.collect()
+    assert time.monotonic() - started < 5
+
+
+MAPPED = "when;host;rolle;zustand;cpu;ram;lat;fehler;disk;rein;raus"
+
+
+def test_columns_units_words_and_marks_of_the_users_own(tmp_path: Path) -> None:
+    path = write_csv(
+        tmp_path / "fleet.csv",
+        "1767225600500;db 1;database;läuft;0,25;75;0,5;2,5;2;8;1",
+        header=MAPPED,
+    )
+    config = tmp_path / "exporter.yaml"
+    config.write_text(f"""
+sources:
+  fleet:
+    path: {path}
+    decimal: ","
+    states: {{läuft: online, steht: offline}}
+    columns:
+      timestamp: {{column: when, unit: ms}}
+      server_name: host
+      profile: rolle
+      state: zustand
+      cpu_pct: {{column: cpu, unit: ratio}}
+      mem_pct: ram
+      latency_ms: {{column: lat, unit: s}}
+      error_rate: {{column: fehler, unit: percent}}
+      disk_io_mb_s: {{column: disk, unit: MiB/s}}
+      net_in_mb_s: {{column: rein, unit: Mbit/s}}
+      net_out_mb_s: {{column: raus, unit: kB/s}}
+      gc_pause_ms: null
+""")
+    settings = load(config, {}).enabled_sources()["fleet"]
+    assert isinstance(settings, FleetSettings)
+    mapped = FleetSource(settings)
+    shown = samples(mapped.collect())
+    mapped.close()
+    labels = '{profile="database",server="db 1"}'
+    assert {series.removesuffix(labels): value for series, value in shown.items() if series.endswith(labels)} == {
+        "fleet_server_cpu_utilization_ratio": 0.25,
+        "fleet_server_memory_utilization_ratio": 0.75,
+        "fleet_server_latency_seconds": 0.5,
+        "fleet_server_error_ratio": 0.025,
+        "fleet_server_disk_io_bytes_per_second": 2 * 1024 * 1024,
+        "fleet_server_network_receive_bytes_per_second": 1e6,
+        "fleet_server_network_transmit_bytes_per_second": 1000,
+        "fleet_server_risk_ratio": 0,
+    }
+    assert shown['fleet_file_position_timestamp_seconds{file="fleet.csv"}'] == START + 0.5
+
+
+@pytest.mark.parametrize(
+    ("setting", "problem"),
+    [
+        ("columns: {cpu: x}", "sources.fleet.columns: cpu: no such column; there are timestamp, server_name, "),
+        ("columns: {timestamp: null}", "sources.fleet.columns: timestamp: cannot be absent"),
+        ("columns: {cpu_pct: {unit: ms}}", "sources.fleet.columns: cpu_pct: unit must be one of ratio, percent"),
+        ("columns: {state: {unit: ms}}", "sources.fleet.columns: state: unit must be left out, this column has none"),
+        ("columns: {cpu_pct: {colum: x}}", "sources.fleet.columns.cpu_pct.colum: unknown key"),
+        ("timezone: Mars/Olympus", "sources.fleet.timezone: not a time zone like UTC or Europe/Berlin"),
+        ("timezone: ../../etc/passwd", "sources.fleet.timezone: not a time zone like UTC or Europe/Berlin"),
+        ("states: {up: fine}", "sources.fleet.states: fine: not one of critical_issue, offline, online, warning"),
+        ("speed: 2", "sources.fleet: speed: has no meaning in mode follow"),
+        ("{mode: replay, start: end}", "sources.fleet: start: has no meaning in mode replay"),
+        ("{mode: replay, speed: 0}", "sources.fleet.speed: Input should be greater than 0"),
+        ("risk: {model: oracle}", "sources.fleet.risk.model: no such risk model is installed; there are builtin"),
+        ("risk: {normals: {web: {disk: 1}}}", "sources.fleet.risk.normals.web: disk: not one of cpu, memory, "),
+    ],
+)
+def test_settings_that_cannot_be_meant_are_refused(setting: str, problem: str, tmp_path: Path) -> None:
+    config = tmp_path / "exporter.yaml"
+    inner = setting.strip("{}") if setting.startswith("{") else setting
+    config.write_text(f"sources: {{fleet: {{path: x, {inner}}}}}\n")
+    with pytest.raises(ConfigError) as found:
+        load(config, {})
+    (line_,) = found.value.problems
+    assert line_.startswith(problem)

@@ -1,0 +1,219 @@
+import gzip
+import shutil
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from exporter.errors import Reason, SourceError
+from exporter.exposition import render_text
+from exporter.runner import Runner
+from exporter.sources.fleet import FleetSettings, FleetSource
+from tests.exporter.fleet_files import START, Clock, line, messages, outcomes, replay, samples, write_csv, write_demo
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden"
+PHASE_BEGINS = {"stable": 0, "escalation": 90, "peak": 150, "recovery": 210}
+POSITION = 'fleet_file_position_timestamp_seconds{file="fleet.csv"}'
+PROGRESS = 'fleet_replay_progress_ratio{file="fleet.csv"}'
+CPU = 'fleet_server_cpu_utilization_ratio{profile="web",server="web-001"}'
+
+
+def walk(source: FleetSource, clock: Clock, seconds: int, step: float = 5.0) -> dict[str, float]:
+    """Refresh every `step` seconds for so long; return what the last refresh shows."""
+    for _ in range(round(seconds / step)):
+        clock.now += step
+        shown = samples(source.collect())
+    return shown
+
+
+@pytest.mark.parametrize("phase", PHASE_BEGINS)
+def test_the_first_moment_of_each_phase_looks_like_this(phase: str, tmp_path: Path, programs: dict[str, Path]) -> None:
+    clock = Clock()
+    source = replay(write_demo(tmp_path, fleet_size=7), clock)
+    families = source.collect()
+    for _ in range(PHASE_BEGINS[phase] // 5):
+        clock.now += 5
+        families = source.collect()
+    text = render_text(families)
+    assert text.decode() == (GOLDEN / f"fleet_{phase}.txt").read_text(encoding="utf-8")
+    assert messages(families) == []
+    checked = subprocess.run([programs["promtool"], "check", "metrics"], check=False, input=text, capture_output=True)
+    assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")
+
+
+def gzipped(path: Path) -> None:
+    path.write_bytes(gzip.compress(path.read_bytes()))
+
+
+def with_bom_and_crlf(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def semicolons(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b",", b";"))
+
+
+def as_parquet(path: Path) -> None:
+    shutil.move(write_demo(path.parent / "other", "parquet"), path)
+
+
+def without_last_line_end(path: Path) -> None:
+    path.write_bytes(path.read_bytes().removesuffix(b"\n"))
+
+
+@pytest.mark.parametrize("change", [gzipped, with_bom_and_crlf, semicolons, as_parquet, without_last_line_end])
+def test_the_same_rows_in_another_dress_give_the_same_metrics(change: Callable[[Path], None], tmp_path: Path) -> None:
+    shown = []
+    for name in ("plain", "changed"):
+        path = write_demo(tmp_path / name)
+        if name == "changed":
+            change(path)
+        clock = Clock()
+        source = replay(path, clock)
+        source.collect()
+        shown.append([walk(source, clock, 180), walk(source, clock, 115)])
+    assert shown[0] == shown[1]
+    assert shown[0][1][POSITION] == START + 295
+
+
+def test_file_time_passes_at_the_given_speed(tmp_path: Path) -> None:
+    clock = Clock()
+    source = replay(write_demo(tmp_path), clock, speed=10)
+    assert samples(source.collect())[POSITION] == START
+    clock.now += 10
+    shown = samples(source.collect())
+    assert shown[POSITION] == START + 100
+    assert shown[PROGRESS] == pytest.approx(100 / 295)
+
+
+def test_how_often_it_is_refreshed_does_not_change_what_is_due(tmp_path: Path) -> None:
+    path = write_demo(tmp_path)
+    clocks = [Clock(), Clock()]
+    often, rarely = (replay(path, clock) for clock in clocks)
+    often.collect()
+    rarely.collect()
+    clocks[1].now += 170
+    assert walk(often, clocks[0], 170, step=2)[CPU] == samples(rarely.collect())[CPU]
+
+
+@pytest.mark.parametrize(
+    ("at_end", "position", "progress", "servers"), [("loop", 5, 5 / 295, 1), ("hold", 295, 1, 1), ("stop", 295, 1, 0)]
+)
+def test_what_comes_after_the_end_is_a_setting(
+    at_end: str, position: float, progress: float, servers: int, tmp_path: Path
+) -> None:
+    clock = Clock()
+    source = replay(write_demo(tmp_path), clock, at_end=at_end)
+    source.collect()
+    assert CPU in walk(source, clock, 295)
+    shown = walk(source, clock, 10)
+    assert shown[POSITION] == START + position
+    assert shown[PROGRESS] == pytest.approx(progress)
+    assert [CPU in shown, "fleet_incident_probability_ratio" in shown] == [bool(servers)] * 2
+
+
+def test_many_rounds_may_pass_between_two_refreshes(tmp_path: Path) -> None:
+    clock = Clock()
+    source = replay(write_demo(tmp_path), clock)
+    source.collect()
+    clock.now += 3 * 300 + 20
+    assert samples(source.collect())[POSITION] == START + 20
+
+
+def test_rows_are_counted_anew_in_each_round_and_never_fall(tmp_path: Path) -> None:
+    clock = Clock()
+    source = replay(write_demo(tmp_path, fleet_size=6), clock)
+    source.collect()
+    assert outcomes(walk(source, clock, 295)) == {"ok": 360}
+    assert outcomes(walk(source, clock, 5)) == {"ok": 366}
+    oom = 'fleet_server_oom_events_total{profile="worker",server="worker-001"}'
+    assert walk(source, clock, 180)[oom] == 2
+
+
+def test_each_round_tells_the_same_story(tmp_path: Path) -> None:
+    clock = Clock()
+    source = replay(write_demo(tmp_path), clock)
+    source.collect()
+    risk = 'fleet_server_risk_ratio{profile="web",server="web-002"}'
+    first = walk(source, clock, 100)[risk]
+    source.reset()
+    source.collect()
+    assert walk(source, clock, 100)[risk] == first
+
+
+def test_reset_begins_again_and_wakes_the_runner(tmp_path: Path) -> None:
+    clock = Clock()
+    source = replay(write_demo(tmp_path), clock)
+    woken: list[bool] = []
+    source.start(lambda: woken.append(True))
+    source.collect()
+    assert walk(source, clock, 100)[POSITION] == START + 100
+    source.reset()
+    assert woken == [True]
+    assert samples(source.collect())[POSITION] == START
+    assert walk(source, clock, 5)[POSITION] == START + 5
+
+
+def test_a_file_that_is_replaced_begins_at_its_beginning(tmp_path: Path) -> None:
+    clock = Clock()
+    path = write_demo(tmp_path)
+    source = replay(path, clock)
+    source.collect()
+    walk(source, clock, 100)
+    write_csv(tmp_path / "new.csv", line(7), line(9)).replace(path)
+    assert samples(source.collect())[POSITION] == START + 7
+
+
+def test_a_row_of_the_far_future_does_not_stop_the_story(tmp_path: Path) -> None:
+    clock = Clock()
+    path = write_csv(
+        tmp_path / "fleet.csv",
+        line(0),
+        line(5, timestamp="2999-01-01T00:00:00Z"),
+        line(10),
+        *map(line, range(11, 2000)),
+    )
+    source = replay(path, clock)
+    source.collect()
+    clock.now += 10
+    families = source.collect()
+    assert samples(families)[POSITION] == START + 10
+    assert outcomes(samples(families)) == {"ok": 2, "out_of_range": 1}
+
+
+def test_a_file_in_one_moment_is_replayed_to_its_end(tmp_path: Path) -> None:
+    source = replay(write_csv(tmp_path / "fleet.csv", line(0)), Clock())
+    assert samples(source.collect())[PROGRESS] == 1
+
+
+def test_a_replay_without_one_good_row_says_why(tmp_path: Path) -> None:
+    source = replay(write_csv(tmp_path / "fleet.csv", line(0, cpu_pct="high")), Clock())
+    with pytest.raises(
+        SourceError, match=r"fleet.csv: holds no row .* row 2: cpu_pct is 'high', not a number"
+    ) as found:
+        source.collect()
+    assert found.value.reason is Reason.SCHEMA
+
+
+def test_the_real_runner_replays_on_its_own_clock(tmp_path: Path) -> None:
+    path = write_demo(tmp_path)
+    runner = Runner(
+        {"fleet": FleetSettings.model_validate({"path": path, "mode": "replay", "speed": 50, "interval": 0.1})}
+    )
+    runner.start()
+    try:
+        deadline = time.monotonic() + 20
+        while b'fleet_incident_phase{phase="peak"} 1.0' not in runner.board.bodies.text.plain:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    finally:
+        runner.stop()
+
+
+def test_check_says_what_it_found_and_changes_nothing(tmp_path: Path) -> None:
+    path = write_demo(tmp_path, fleet_size=6)
+    source = replay(path, Clock())
+    assert source.check() == f"{path}, mode replay: 6 servers"
+    assert outcomes(samples(source.collect())) == {"ok": 6}
