@@ -1,0 +1,232 @@
+"""Bar chart, histogram and pie: amounts by category."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from dashboards.render.colours import ink_on
+from dashboards.render.display import series_colour, show, value_colour
+from dashboards.render.draw.axes import SIZE, axis_label, draw_value_axis, numeric, place_of, round_step, value_scale
+from dashboards.render.draw.canvas import Area, fitted
+from dashboards.render.draw.legend import SIZE as LEGEND_SIZE
+from dashboards.render.draw.legend import Entry, draw_legend, entries_of
+from dashboards.render.draw.single import singles
+from dashboards.render.engine import PanelData
+from dashboards.render.fonts import MEDIUM, text_width
+from dashboards.render.frames import Field, Frame, Kind
+from dashboards.render.layout import Box
+from dashboards.render.transforms import transform
+
+Json = dict[str, Any]
+
+
+def draw_barchart(data: PanelData, area: Area) -> None:
+    """Draw a bar chart: a group of bars for each row, a bar for each field."""
+    frame = _one_frame(data)
+    values = numeric(frame.fields) if frame else []
+    if frame is None or not values or not frame.length:
+        area.message("No data")
+        return
+    options = data.panel.options
+    wanted = str(options.get("xField") or "")
+    named = frame.named(wanted) if wanted else next((one for one in frame.fields if one.kind is Kind.STRING), frame.time)
+    values = [field for field in values if field is not named]
+    names = [str(show(value, named, area.style)) for value in named.values] if named else [""] * frame.length
+    colours = [series_colour(field, area.theme) for field in values]
+    pairs = list(zip(values, colours, strict=True))
+    box = draw_legend(area, options.get("legend") or {}, entries_of(pairs, options.get("legend") or {}, area))
+    stacking = str(options.get("stacking") or "none")
+    table = np.array([[0.0 if math.isnan(n) else n for n in field.numbers()] for field in values])
+    if stacking == "percent":
+        total = np.abs(table).sum(axis=0)
+        table = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
+    if options.get("orientation") == "horizontal":
+        _across(area.part(box), names, table, values, colours, options)
+    else:
+        _upright(area.part(box), names, table, values, colours, options)
+
+
+def _one_frame(data: PanelData) -> Frame | None:
+    """Return the table to draw; series of one value each become rows of one table."""
+    frames = [frame for frame in data.frames if frame.fields and frame.length]
+    if len(frames) > 1:
+        if all(frame.time for frame in frames):
+            frames = transform(frames, [{"id": "joinByField", "options": {}}], data.variables)
+        else:
+            frames = transform(frames, [{"id": "merge"}], data.variables)
+    return frames[0] if frames else None
+
+
+def _upright(
+    area: Area, names: Sequence[str], table: Any, values: Sequence[Field], colours: Sequence[str], options: Json
+) -> None:
+    box = area.box
+    stacked = str(options.get("stacking") or "none") != "none"
+    tops = table.sum(axis=0) if stacked else table.ravel()
+    slot_guess = (box.w - 60) / len(names)
+    turned = max(text_width(name, SIZE) for name in names) > slot_guess - 6
+    turn_limit = int(options.get("xTickLabelMaxLength") or 0)
+    labels = [name[:turn_limit] if turn_limit else name for name in names]
+    below = min(max(text_width(label, SIZE) for label in labels) + 10, box.h * 0.35) if turned else 24.0
+    percent = options.get("stacking") == "percent"
+    scale = value_scale(np.ravel(tops).tolist(), values[0], box.h - below, area.style, percent=percent, zero=True)
+    place = box.inset(scale.width + 14, 12, 6, below)
+    axes = area.canvas.axes(place)
+    axes.set_xlim(0, len(names))
+    draw_value_axis(area.canvas, axes, place, scale)
+    group = float(options.get("groupWidth") or 0.7)
+    width = group * float(options.get("barWidth") or 0.97) / (1 if stacked else len(values))
+    slot = place.w / len(names)
+    zero = place.y + place.h * (1 - min(1.0, max(0.0, place_of(max(scale.low, 0.0) if scale.low <= 0 <= scale.high else scale.low, scale))))
+    for row, label in enumerate(labels):
+        x = place.x + row * slot
+        base_up = 0.0
+        for number, field in enumerate(values):
+            value = float(table[number, row])
+            start = base_up if stacked else 0.0
+            top = place.y + place.h * (1 - place_of(min(max(start + value, scale.low), scale.high), scale))
+            foot = place.y + place.h * (1 - place_of(min(max(start, scale.low), scale.high), scale)) if stacked else zero
+            left = x + slot * ((1 - group) / 2 + (0 if stacked else number * width))
+            colour = _bar_colour(field, row, colours[number], area, single=len(values) == 1)
+            area.canvas.box(Box(left, min(top, foot), slot * width, max(0.6, abs(foot - top))), colour, radius=1.5)
+            base_up += value
+            if options.get("showValue") in ("always", "auto") and not stacked:
+                text = str(show(value, field, area.style))
+                if text_width(text, 11) < slot * width + 8:
+                    area.canvas.text(left + slot * width / 2, min(top, foot) - 7, text, size=11, align="center", colour=area.theme.muted)
+        if turned:
+            area.canvas.text(
+                x + slot / 2, place.y + place.h + 6, fitted(label, below - 8, SIZE), size=SIZE, colour=area.theme.muted,
+                align="center", baseline="top", turned=True,
+            )  # fmt: skip
+        else:
+            area.canvas.text(x + slot / 2, place.y + place.h + 13, label, size=SIZE, colour=area.theme.muted, align="center")
+
+
+def _across(
+    area: Area, names: Sequence[str], table: Any, values: Sequence[Field], colours: Sequence[str], options: Json
+) -> None:
+    box, canvas = area.box, area.canvas
+    stacked = str(options.get("stacking") or "none") != "none"
+    tops = table.sum(axis=0) if stacked else table.ravel()
+    left = min(max(text_width(name, SIZE) for name in names) + 14, box.w * 0.35)
+    percent = options.get("stacking") == "percent"
+    scale = value_scale(np.ravel(tops).tolist(), values[0], (box.w - left) / 2, area.style, percent=percent, zero=True)
+    place = box.inset(left, 4, 46, 22)
+    for mark, label in zip(scale.marks, scale.labels, strict=True):
+        x = place.x + place.w * place_of(mark, scale)
+        canvas.line([(x, place.y), (x, place.y + place.h)], area.theme.grid)
+        canvas.text(x, place.y + place.h + 12, label, size=SIZE, colour=area.theme.muted, align="center")
+    group = float(options.get("groupWidth") or 0.7)
+    slot = place.h / len(names)
+    height = group * slot / (1 if stacked else len(values))
+    for row, name in enumerate(names):
+        y = place.y + row * slot
+        canvas.text(place.x - 8, y + slot / 2, name, size=SIZE, align="right", fit=left - 12)
+        base = 0.0
+        for number, field in enumerate(values):
+            value = float(table[number, row])
+            start = base if stacked else 0.0
+            first = place.x + place.w * place_of(max(scale.low, min(start, start + value)), scale)
+            last = place.x + place.w * place_of(min(scale.high, max(start, start + value)), scale)
+            top = y + slot * (1 - group) / 2 + (0 if stacked else number * height)
+            colour = _bar_colour(field, row, colours[number], area, single=len(values) == 1)
+            canvas.box(Box(first, top, max(0.6, last - first), height * 0.95), colour, radius=1.5)
+            base += value
+            if options.get("showValue") != "never" and not stacked and height > 10:
+                canvas.text(last + 5, top + height / 2, str(show(value, field, area.style)), size=11, colour=area.theme.muted)
+
+
+def _bar_colour(field: Field, row: int, series: str, area: Area, *, single: bool) -> str:
+    mode = str((field.config.get("color") or {}).get("mode") or "thresholds")
+    if mode == "thresholds" or mode.startswith("continuous-"):
+        shown = show(field.values[row], field, area.style)
+        return shown.colour
+    mapped = show(field.values[row], field, area.style).colour if field.config.get("mappings") and single else ""
+    return mapped or series
+
+
+def draw_histogram(data: PanelData, area: Area) -> None:
+    """Draw a histogram of all values of the panel's series."""
+    frames = data.frames
+    if not any(field.name == "xMin" for frame in frames for field in frame.fields):
+        frames = transform(frames, [{"id": "histogram", "options": data.panel.options}], data.variables)
+    if not frames:
+        area.message("No data")
+        return
+    source = next((field for frame in data.frames for field in frame.value_fields), None)
+    starts, ends_, counts = (frames[0].named(name) for name in ("xMin", "xMax", "count"))
+    if starts is None or ends_ is None or counts is None or source is None:
+        area.message("No data")
+        return
+    plain = counts.copy(config={"unit": "short"})
+    scale = value_scale(counts.numbers(), plain, area.box.h - 24, area.style, zero=True)
+    place = area.box.inset(scale.width + 14, 6, 10, 24)
+    axes = area.canvas.axes(place)
+    low, high = starts.numbers()[0], ends_.numbers()[-1]
+    axes.set_xlim(low, high)
+    draw_value_axis(area.canvas, axes, place, scale)
+    colour = series_colour(source, area.theme)
+    opacity = float(data.panel.custom.get("fillOpacity", 80)) / 100
+    for start, end, count in zip(starts.numbers(), ends_.numbers(), counts.numbers(), strict=True):
+        axes.bar((start + end) / 2, count, width=(end - start) * 0.94, color=colour, alpha=max(0.3, opacity), linewidth=0)
+    step = round_step((high - low) / max(2, place.w // 90))
+    mark = math.ceil(low / step) * step
+    unit = str(source.config.get("unit") or "")
+    while mark <= high + step * 1e-6:
+        x = place.x + (mark - low) / (high - low) * place.w
+        text = axis_label(round(mark, 12), step, source.copy(config={}), unit, area.style.clock)
+        area.canvas.text(x, place.y + place.h + 12, text, size=SIZE, colour=area.theme.muted, align="center")
+        mark += step
+
+
+def draw_pie(data: PanelData, area: Area) -> None:
+    """Draw a pie or a donut."""
+    values = [one for one in singles(data, area) if one.shown.number > 0]
+    if not values:
+        area.message(str(data.panel.defaults.get("noValue") or "No data"))
+        return
+    options = data.panel.options
+    if options.get("sort", "desc") in ("desc", "asc"):
+        values.sort(key=lambda one: one.shown.number, reverse=options.get("sort", "desc") == "desc")
+    total = sum(one.shown.number for one in values)
+    colours = [_slice_colour(one.field, one.shown.number, area) for one in values]
+    legend = options.get("legend") or {}
+    wanted = legend.get("values") or []
+    entries = []
+    for one, colour in zip(values, colours, strict=True):
+        texts = [str(one.shown)] if "value" in wanted else []
+        texts += [f"{one.shown.number / total:.0%}"] if "percent" in wanted else []
+        entries.append(Entry(f"{one.name}  {'  '.join(texts)}".rstrip(), colour))
+    box = draw_legend(area, legend | {"displayMode": "list", "calcs": []}, entries)
+    radius = min(box.w, box.h) / 2 - 8
+    centre = box.middle
+    donut = options.get("pieType") == "donut"
+    angle = -90.0
+    for one, colour in zip(values, colours, strict=True):
+        sweep = 360 * one.shown.number / total
+        area.canvas.wedge(centre, radius, angle, angle + sweep, colour, width=radius * (0.42 if donut else 1), gap=1.5)
+        _slice_label(area, one.name, str(one.shown), one.shown.number / total, options, centre, radius, angle + sweep / 2, colour, donut=donut)
+        angle += sweep
+
+
+def _slice_colour(field: Field, value: float, area: Area) -> str:
+    return value_colour(value, 0.0, field, area.theme)
+
+
+def _slice_label(
+    area: Area, name: str, value: str, share: float, options: Json, centre: tuple[float, float], radius: float,
+    angle: float, colour: str, *, donut: bool,
+) -> None:  # fmt: skip
+    wanted = options.get("displayLabels") or []
+    parts = [name if "name" in wanted else "", value if "value" in wanted else "", f"{share:.0%}" if "percent" in wanted else ""]
+    text = " ".join(part for part in parts if part)
+    if not text or share < 0.05:
+        return
+    at = radius * (0.79 if donut else 0.62)
+    x, y = centre[0] + at * math.cos(math.radians(angle)), centre[1] + at * math.sin(math.radians(angle))
+    area.canvas.text(x, y, text, size=LEGEND_SIZE, colour=ink_on(colour), weight=MEDIUM, align="center", fit=radius * 0.9)

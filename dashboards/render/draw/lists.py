@@ -1,0 +1,178 @@
+"""Panels of text: markdown, alert lists, logs, lists of dashboards."""
+
+from __future__ import annotations
+
+import html
+import re
+import time
+from typing import Any
+
+from dashboards.render.dates import format_date, time_ago
+from dashboards.render.draw.canvas import Area, fitted, wrapped
+from dashboards.render.engine import PanelData
+from dashboards.render.fonts import BOLD, MEDIUM, REGULAR, text_width
+from dashboards.render.frames import Kind
+from dashboards.render.layout import Box
+
+Json = dict[str, Any]
+
+LINE = 19.0
+_STATES = {"firing": "red", "pending": "orange", "inactive": "green"}
+_LEVELS = {"error": "red", "critical": "purple", "warn": "yellow", "info": "green", "debug": "blue"}
+
+
+def draw_text(data: PanelData, area: Area) -> None:
+    """Draw a text panel: headings, paragraphs, lists, tables and links of Markdown or HTML."""
+    options = data.panel.options
+    content = str(options.get("content") or data.panel.raw.get("content") or "")
+    if options.get("mode") == "html":
+        content = _without_tags(content)
+    y, bottom = area.box.y + 2, area.box.y + area.box.h
+    code = options.get("mode") == "code"
+    for line in data.variables.title(content).splitlines():
+        text, size, weight, indent = (line, 12.5, REGULAR, 0.0) if code else _styled(line)
+        if not text:
+            y += LINE * 0.45
+            continue
+        height = size * 1.5
+        for place, part in enumerate(wrapped(text, area.box.w - 16 - indent, size, weight)):
+            if y + height > bottom + 2:
+                area.canvas.text(area.box.x + area.box.w - 14, bottom - 6, "…", colour=area.theme.muted)
+                return
+            if indent and place == 0:
+                area.canvas.text(area.box.x + 8 + indent - 14, y + height / 2, "•", size=size, colour=area.theme.muted)
+            area.canvas.text(area.box.x + 8 + indent, y + height / 2, part, size=size, weight=weight)
+            y += height
+
+
+def _styled(line: str) -> tuple[str, float, int, float]:
+    """Return text, size, weight and indent of a line of Markdown."""
+    heading = re.match(r"(#{1,6})\s+(.*)", line)
+    if heading:
+        return _inline(heading[2]), (22.0, 18.0, 16.0, 14.0, 13.0, 13.0)[len(heading[1]) - 1], BOLD, 0.0
+    item = re.match(r"(\s*)(?:[-*+]|\d+\.)\s+(.*)", line)
+    if item:
+        return _inline(item[2]), 13.0, REGULAR, 18.0 + 6 * len(item[1])
+    if re.fullmatch(r"\s*\|?[\s:|-]*-{2,}[\s:|-]*", line):
+        return "", 13.0, REGULAR, 0.0
+    if line.strip().startswith("|"):
+        return "   ".join(_inline(cell.strip()) for cell in line.strip().strip("|").split("|")), 13.0, REGULAR, 0.0
+    whole_bold = re.fullmatch(r"\s*(?:\*\*|__)(.+?)(?:\*\*|__)\s*", line)
+    return _inline(line.strip()), 13.0, MEDIUM if whole_bold else REGULAR, 0.0
+
+
+def _inline(text: str) -> str:
+    text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
+    text = re.sub(r"(\*\*|__)(.+?)\1", r"\2", text)
+    text = re.sub(r"(?<![\w*])[*_](\S(?:.*?\S)?)[*_](?![\w*])", r"\1", text)
+    return html.unescape(re.sub(r"<[^>]+>", "", text.replace("`", "")))
+
+
+def _without_tags(content: str) -> str:
+    content = re.sub(r"<(style|script).*?</\1>", "", content, flags=re.DOTALL | re.IGNORECASE)
+    content = re.sub(r"<h(\d)[^>]*>", lambda found: "\n" + "#" * int(found[1]) + " ", content)
+    content = re.sub(r"<li[^>]*>", "\n- ", content)
+    return re.sub(r"<(br|p|div|tr|/h\d|/p|/div)[^>]*>", "\n", content)
+
+
+def draw_alerts(data: PanelData, area: Area) -> None:
+    """Draw an alert list from Prometheus's own alerting rules."""
+    rows = alert_rows(data)
+    if not rows:
+        area.message("No alerts match the filter")
+        return
+    line = 40.0 if area.box.h > 120 else 30.0
+    room = max(1, int(area.box.h // line))
+    shown = rows if len(rows) <= room else rows[: room - 1]
+    now = area.style.clock.now or time.time()
+    for place, row in enumerate(shown):
+        y = area.box.y + place * line
+        colour = area.theme.colour(_STATES[row["state"]])
+        if place:
+            area.canvas.line([(area.box.x, y), (area.box.x + area.box.w, y)], area.theme.grid, width=0.7)
+        area.canvas.box(Box(area.box.x + 2, y + 6, 4, line - 12), colour, radius=2)
+        right = area.box.x + area.box.w - 6
+        state = row["state"] if row["state"] != "inactive" else "normal"
+        used = area.canvas.text(right, y + line * 0.34, state, size=12, colour=colour, weight=MEDIUM, align="right")
+        area.canvas.text(
+            area.box.x + 16, y + line * 0.34, row["name"], size=13, weight=MEDIUM, fit=area.box.w - used - 40
+        )
+        if row["since"] is not None and line > 30:
+            words = f"for {time_ago(row['since'] * 1000, now).removesuffix(' ago')}"
+            used = area.canvas.text(right, y + line * 0.74, words, size=11, colour=area.theme.muted, align="right")
+        if line > 30:
+            area.canvas.text(
+                area.box.x + 16, y + line * 0.74, row["detail"], size=11, colour=area.theme.muted, fit=area.box.w - used - 40
+            )
+    if len(shown) < len(rows):
+        y = area.box.y + len(shown) * line + line / 2
+        area.canvas.text(area.box.x + 16, y, f"+{len(rows) - len(shown)} more", size=12, colour=area.theme.muted)
+
+
+def alert_rows(data: PanelData) -> list[Json]:
+    """Return the alerts that the panel's filters let through, the worst first."""
+    options = data.panel.options
+    states = options.get("stateFilter") or {"firing": True, "pending": True}
+    wanted = str(data.variables.title(str(options.get("alertName") or ""))).lower()
+    rows = []
+    for rule in data.alerts:
+        if wanted and wanted not in str(rule.get("name")).lower():
+            continue
+        active = rule.get("alerts") or []
+        for alert in active:
+            state = str(alert.get("state"))
+            if not states.get(state):
+                continue
+            labels = alert.get("labels") or {}
+            detail = ", ".join(f"{name}={value}" for name, value in sorted(labels.items()) if name != "alertname")
+            since = _moment(str(alert.get("activeAt") or ""))
+            rows.append({"name": str(rule.get("name")), "state": state, "detail": detail, "since": since})
+        if not active and (states.get("inactive") or states.get("normal")):
+            summary = str((rule.get("annotations") or {}).get("summary") or "")
+            rows.append({"name": str(rule.get("name")), "state": "inactive", "detail": summary, "since": None})
+    order = list(_STATES)
+    rows.sort(key=lambda row: (order.index(row["state"]), row["name"]))
+    return rows[: int(options.get("maxItems") or 20)]
+
+
+def _moment(text: str) -> float | None:
+    from datetime import datetime  # noqa: PLC0415 - placed here so that the module reads top down
+
+    try:
+        # Prometheus writes nanoseconds, Python reads microseconds.
+        return datetime.fromisoformat(re.sub(r"\.(\d{6})\d*", r".\1", text)).timestamp()
+    except ValueError:
+        return None
+
+
+def draw_logs(data: PanelData, area: Area) -> None:
+    """Draw log lines: time, level and text, the newest first."""
+    lines = []
+    for frame in data.frames:
+        text = next((one for one in frame.fields if one.kind is Kind.STRING and one.name.lower() in ("line", "body", "message")), None)
+        text = text or next((one for one in frame.fields if one.kind is Kind.STRING), None)
+        if frame.time is None or text is None:
+            continue
+        lines += list(zip(frame.time.values, [str(value) for value in text.values], strict=True))
+    if not lines:
+        area.message("No data")
+        return
+    lines.sort(key=lambda line: line[0], reverse=data.panel.options.get("sortOrder") != "Ascending")
+    for place, (moment, text_) in enumerate(lines[: max(1, int(area.box.h // LINE))]):
+        y = area.box.y + (place + 0.5) * LINE
+        level = next((name for name in _LEVELS if name in text_.lower()), "info")
+        area.canvas.box(Box(area.box.x + 2, y - 7, 3, 14), area.theme.colour(_LEVELS[level]))
+        x = area.box.x + 12
+        if data.panel.options.get("showTime", True):
+            x += area.canvas.text(x, y, format_date(float(moment), zone=area.style.clock.zone), size=11.5, colour=area.theme.muted) + 10
+        area.canvas.text(x, y, fitted(text_, area.box.x + area.box.w - x - 4, 11.5), size=11.5)
+
+
+def draw_links(data: PanelData, area: Area) -> None:
+    """Draw a list of dashboards as what it selects; which dashboards there are, only Grafana knows."""
+    options = data.panel.options
+    tags = ", ".join(str(tag) for tag in options.get("tags") or [])
+    text = f"Dashboards tagged {tags}" if tags else "Dashboards"
+    width = text_width(text, 13)
+    area.canvas.text(area.box.x + 8, area.box.y + 14, text, size=13, colour=area.theme.muted, fit=max(width, 20))

@@ -1,0 +1,77 @@
+"""The values of panels that show single numbers: stat, gauge, bar gauge, pie."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dashboards.render.choices import js_regex
+from dashboards.render.display import Shown, ends, show
+from dashboards.render.draw.canvas import Area
+from dashboards.render.engine import PanelData
+from dashboards.render.frames import Field, Frame, Kind
+from dashboards.render.names import display_name
+from dashboards.render.reduce import UNITLESS, reduce_field
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One number to show: its name, how it looks, the field it is of, and the course behind it."""
+
+    name: str
+    shown: Shown
+    field: Field
+    times: Field | None
+
+
+def singles(data: PanelData, area: Area) -> list[Single]:
+    """Return the numbers of the panel: one a field, or one a row where the panel shows all values."""
+    options = data.panel.options.get("reduceOptions") or {}
+    calculation = str((options.get("calcs") or ["lastNotNull"])[0])
+    chosen = list(_chosen(data.frames, str(options.get("fields") or "")))
+    limits = _limits([field for field, _ in chosen], data.panel.type)
+    found: list[Single] = []
+    if options.get("values"):
+        limit = int(options.get("limit") or 25)
+        for field, frame in chosen:
+            texts = [one for one in frame.fields if one.kind is Kind.STRING]
+            for row, value in enumerate(field.values):
+                name = " ".join(str(text.values[row]) for text in texts) or field.display
+                found.append(Single(name, show(value, field, area.style, limits=limits), field, None))
+        return found[:limit]
+    for field, frame in chosen:
+        value = reduce_field(field, calculation)
+        shown_field = field if calculation not in UNITLESS else field.copy(config=field.config | {"unit": "none"})
+        # Colours by place of value need the ends of all fields together.
+        shown = show(value, shown_field, area.style, limits=limits)
+        found.append(Single(display_name(field, frame, data.frames), shown, field, frame.time))
+    return found
+
+
+def _chosen(frames: Sequence[Frame], wanted: str) -> Iterator[tuple[Field, Frame]]:
+    """Yield the fields meant: all numbers, those whose name matches, or all when the expression is /.*/."""
+    pattern = js_regex(wanted) if wanted.startswith("/") else None
+    for frame in frames:
+        for field in frame.fields:
+            if ((field.config.get("custom") or {}).get("hideFrom") or {}).get("viz"):
+                continue
+            if not wanted and field.kind is Kind.NUMBER:
+                yield field, frame
+            elif wanted and (field.display == wanted or (pattern is not None and pattern.search(field.display))):
+                yield field, frame
+
+
+def _limits(fields: Sequence[Field], kind: str) -> tuple[float, float] | None:
+    if not fields:
+        return None
+    if kind == "gauge" or kind == "bargauge":
+        # Without set ends, all bars share the ends of all values, so that they can be compared.
+        low = fields[0].config.get("min")
+        high = fields[0].config.get("max")
+        if low is not None and high is not None:
+            return None
+    pairs = [ends(field) for field in fields]
+    return min(low for low, _ in pairs), max(high for _, high in pairs)

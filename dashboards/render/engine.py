@@ -1,0 +1,285 @@
+"""A dashboard with its data: every panel's queries asked in parallel, each panel judged on its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from dashboards.render import annotations, fields
+from dashboards.render.annotations import Annotation
+from dashboards.render.choices import choose_variables
+from dashboards.render.errors import QueryError, RenderError, UnsupportedPanelError
+from dashboards.render.frames import Frame, frames_of
+from dashboards.render.intervals import DEFAULT_SCRAPE, TimeRange, format_duration, parse_duration, query_steps
+from dashboards.render.layout import panel_width
+from dashboards.render.model import Dashboard, Panel
+from dashboards.render.prometheus import Answer, Prometheus
+from dashboards.render.repeats import expand
+from dashboards.render.transforms import transform
+from dashboards.render.variables import Variables
+
+Json = dict[str, Any]
+
+# Panels that are drawn without a query.
+WITHOUT_QUERY = frozenset({"text", "row", "dashlist", "news", "annolist", "welcome", "gettingstarted"})
+ALERT_LIST = "alertlist"
+
+
+@dataclass(slots=True)
+class PanelData:
+    """A panel and what its queries gave.
+
+    Attributes:
+        panel: The panel.
+        title: Its heading with variables replaced.
+        span: The time range that it shows.
+        variables: The variables as the panel sees them.
+        frames: The data after transformations, with settings and names.
+        error: What went wrong, empty when nothing did.
+        unsupported: Whether the error is that the renderer does not know the panel.
+        seconds: The longest of its queries.
+        samples: Samples that Prometheus touched for it.
+        queries: The PromQL that was asked, by the query's letter.
+        alerts: For an alert list, Prometheus's alerting rules.
+        warnings: Prometheus's remarks.
+    """
+
+    panel: Panel
+    title: str
+    span: TimeRange
+    variables: Variables
+    frames: list[Frame] = field(default_factory=list)
+    error: str = ""
+    unsupported: bool = False
+    seconds: float = 0.0
+    samples: int = 0
+    queries: dict[str, str] = field(default_factory=dict)
+    alerts: list[Json] = field(default_factory=list)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def series(self) -> int:
+        """Return how many fields hold values; rows, where the panel is a table."""
+        if self.panel.type == "table":
+            return sum(frame.length for frame in self.frames)
+        return sum(len(frame.value_fields) for frame in self.frames if frame.length)
+
+    @property
+    def empty(self) -> bool:
+        """Return whether the panel asked and got nothing."""
+        if self.error or self.panel.type in WITHOUT_QUERY or self.panel.type == ALERT_LIST:
+            return False
+        return not any(
+            value is not None and value == value  # noqa: PLR0124 - NaN is the one that differs from itself
+            for frame in self.frames
+            for column in frame.value_fields or frame.fields
+            for value in column.values
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DashboardData:
+    """A dashboard with the data of its panels.
+
+    Attributes:
+        dashboard: The dashboard.
+        span: The time range.
+        variables: Its variables.
+        panels: Rows and panels in reading order.
+        annotations: Events to mark on time axes.
+    """
+
+    dashboard: Dashboard
+    span: TimeRange
+    variables: Variables
+    panels: tuple[PanelData, ...]
+    annotations: tuple[Annotation, ...] = ()
+
+    @property
+    def unsupported(self) -> list[PanelData]:
+        """Return the panels that the renderer does not know."""
+        return [one for one in self.panels if one.unsupported]
+
+    @property
+    def failed(self) -> list[PanelData]:
+        """Return the panels that went wrong."""
+        return [one for one in self.panels if one.error and not one.unsupported]
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    target: Json
+    expr: str
+    legend: str
+    future: Future[Answer]
+
+
+def load(
+    dashboard: Dashboard,
+    prometheus: Prometheus,
+    span: TimeRange,
+    *,
+    choices: Mapping[str, list[str]] | None = None,
+    width: int = 1600,
+    scrape: float = DEFAULT_SCRAPE,
+    only: Panel | None = None,
+    on_panel: Callable[[PanelData], None] = lambda _: None,
+) -> DashboardData:
+    """Run a dashboard's queries.
+
+    Args:
+        dashboard: The dashboard.
+        prometheus: Whom to ask.
+        span: The time range.
+        choices: Values of variables chosen by the user.
+        width: Width of the page in pixels; a panel asks for a point a pixel.
+        scrape: The data source's scrape interval in seconds.
+        only: Run this panel alone.
+        on_panel: Called when a panel is done.
+
+    Raises:
+        RenderError: If a variable cannot be read. What goes wrong with a panel stays in its data.
+    """
+    variables = choose_variables(dashboard, prometheus, span, choices or {})
+    panels = expand(dashboard.panels, variables)
+    if only is not None:
+        panels = [panel for panel in panels if panel.id == only.id and panel.type != "row"]
+    begun = [_begin(panel, variables, prometheus, span, width=width, scrape=scrape) for panel in panels]
+    marks = [] if only else annotations.ask(dashboard.annotations, variables, prometheus, span)
+    by_id: dict[int, PanelData] = {}
+    done = []
+    for data, asked in begun:
+        _finish(data, asked, prometheus, by_id)
+        by_id.setdefault(data.panel.id, data)
+        done.append(data)
+        on_panel(data)
+    return DashboardData(dashboard, span, variables, tuple(done), tuple(annotations.collect(marks)))
+
+
+def _begin(
+    panel: Panel, variables: Variables, prometheus: Prometheus, span: TimeRange, *, width: int, scrape: float
+) -> tuple[PanelData, list[_Asked]]:
+    own = variables.scoped(panel.scope)
+    data = PanelData(panel, own.title(panel.title), span, own)
+    asked: list[_Asked] = []
+    if panel.type in WITHOUT_QUERY or panel.type == ALERT_LIST:
+        return data, asked
+    try:
+        data.span = own_span(panel, own, span)
+        for target in panel.targets:
+            _check_source(target.get("datasource") or panel.raw.get("datasource"))
+            asked += _ask(target, data, prometheus, max_points=_max_points(panel, width), scrape=scrape)
+    except RenderError as error:
+        data.error, data.unsupported = str(error), isinstance(error, UnsupportedPanelError)
+    return data, asked
+
+
+def _max_points(panel: Panel, width: int) -> int:
+    given = panel.raw.get("maxDataPoints")
+    return int(given) if given else max(100, int(panel_width(panel.grid.w, width)))
+
+
+def own_span(panel: Panel, variables: Variables, span: TimeRange) -> TimeRange:
+    """Return the time range of a panel, which may have one of its own."""
+    if panel.raw.get("timeFrom"):
+        span = TimeRange(span.end - parse_duration(variables.title(str(panel.raw["timeFrom"])).removeprefix("now-")), span.end)
+    if panel.raw.get("timeShift"):
+        shift = parse_duration(variables.title(str(panel.raw["timeShift"])))
+        span = TimeRange(span.start - shift, span.end - shift)
+    return span
+
+
+def _check_source(source: Any) -> None:
+    kind = source.get("type") if isinstance(source, dict) else ""
+    uid = source.get("uid") if isinstance(source, dict) else source
+    if uid == "-- Dashboard --" or kind in (None, "", "prometheus", "mixed"):
+        return
+    if kind == "datasource" and uid in ("-- Mixed --", "-- Dashboard --"):
+        return
+    what = "an expression of Grafana's server" if kind == "__expr__" else f"a data source of type {kind}"
+    raise UnsupportedPanelError(f"it reads {what}; only Prometheus is asked here")
+
+
+def _ask(target: Json, data: PanelData, prometheus: Prometheus, *, max_points: int, scrape: float) -> Iterator[_Asked]:
+    expr = str(target.get("expr") or "").strip()
+    if not expr:
+        return
+    steps = query_steps(
+        data.span,
+        max_data_points=max_points,
+        scrape=scrape,
+        min_step=data.variables.title(str(target.get("interval") or "")),
+        panel_step=data.variables.title(str(data.panel.raw.get("interval") or "")),
+        factor=int(target.get("intervalFactor") or 1),
+    )
+    variables = data.variables.with_builtin(
+        interval=format_duration(steps.step),
+        interval_ms=str(round(steps.step * 1000)),
+        rate_interval=format_duration(steps.rate),
+        rate_interval_ms=str(round(steps.rate * 1000)),
+        range=f"{round(data.span.seconds)}s",
+        range_s=str(round(data.span.seconds)),
+        range_ms=str(round(data.span.seconds * 1000)),
+    )
+    expr = variables.query(expr)
+    legend = variables.title(str(target.get("legendFormat") or ""))
+    data.queries[str(target.get("refId") or "A")] = expr
+    if target.get("range", not target.get("instant")) or not target.get("instant"):
+        yield _Asked(target, expr, legend, prometheus.range(expr, data.span, steps.step))
+    if target.get("instant"):
+        yield _Asked(target, expr, legend, prometheus.instant(expr, data.span.end))
+
+
+def _finish(data: PanelData, asked: list[_Asked], prometheus: Prometheus, others: Mapping[int, PanelData]) -> None:
+    errors = []
+    for one in asked:
+        try:
+            answer = one.future.result()
+        except QueryError as error:
+            errors.append(f"query {one.target.get('refId', '')}: {error}")
+            continue
+        data.seconds = max(data.seconds, answer.seconds)
+        data.samples += answer.samples or 0
+        data.warnings += answer.warnings
+        data.frames += frames_of(
+            answer,
+            ref_id=str(one.target.get("refId") or "A"),
+            form=str(one.target.get("format") or "time_series"),
+            legend_format=one.legend,
+            expr=one.expr,
+        )
+    data.error = data.error or "; ".join(errors)
+    try:
+        if data.panel.type == ALERT_LIST:
+            data.alerts = prometheus.alerts()
+        _reuse(data, others)
+        _tell_apart(data.frames, data.panel)
+        data.frames = transform(data.frames, data.panel.raw.get("transformations") or [], data.variables)
+        fields.apply(data.frames, data.panel.raw.get("fieldConfig") or {}, data.variables)
+    except RenderError as error:
+        data.error = data.error or str(error)
+        data.unsupported = isinstance(error, UnsupportedPanelError)
+
+
+def _reuse(data: PanelData, others: Mapping[int, PanelData]) -> None:
+    """Take the data of another panel, where a query says so."""
+    for target in data.panel.targets:
+        other = others.get(int(target.get("panelId") or -1)) if not target.get("expr") else None
+        if other is not None:
+            data.frames += [
+                Frame([column.copy(config={}) for column in frame.fields], frame.ref_id, frame.name) for frame in other.frames
+            ]
+
+
+def _tell_apart(frames: list[Frame], panel: Panel) -> None:
+    """Call the values of several table queries by the query's letter, as Grafana does."""
+    tables = [target for target in panel.targets if target.get("format") == "table"]
+    if len(tables) < 2:
+        return
+    letters = {str(target.get("refId")) for target in tables}
+    for frame in frames:
+        for column in frame.fields:
+            if column.name == "Value" and frame.ref_id in letters:
+                column.name = f"Value #{frame.ref_id}"

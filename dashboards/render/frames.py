@@ -1,0 +1,181 @@
+"""Data frames: columns of equal length with a type, labels and settings, as Grafana's panels see data."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from dashboards.render.prometheus import Answer, Series
+
+Json = dict[str, Any]
+# None is "no value"; a time is milliseconds since the epoch.
+Cell = float | str | bool | None | list[Any]
+
+
+class Kind(StrEnum):
+    """What a field holds."""
+
+    TIME = "time"
+    NUMBER = "number"
+    STRING = "string"
+    BOOLEAN = "boolean"
+    FRAME = "frame"  # small series, drawn as sparklines in tables
+
+
+@dataclass(slots=True)
+class Field:
+    """One column.
+
+    Attributes:
+        name: Its name in the frame.
+        kind: What it holds.
+        values: Its cells.
+        labels: Labels of the series that it came from.
+        config: Unit, thresholds and the like; filled by `fields.apply`.
+        display: The name that people see; filled by `fields.apply`.
+        index: Its number among the fields that take a colour of the palette.
+        given_name: The name that the query's legend gives.
+        step: Distance of the points in milliseconds; 0 when unknown.
+    """
+
+    name: str
+    kind: Kind
+    values: list[Any]
+    labels: dict[str, str] = field(default_factory=dict)
+    config: Json = field(default_factory=dict)
+    display: str = ""
+    index: int = 0
+    given_name: str = ""
+    step: float = 0.0
+
+    def numbers(self) -> list[float]:
+        """Return the values with NaN for what is no number, for drawing."""
+        return [number(value) for value in self.values]
+
+    def copy(self, **changes: Any) -> Field:
+        """Return a copy with changes; the cells are shared unless they are given."""
+        known = {name: getattr(self, name) for name in self.__slots__}
+        return Field(**{**known, "labels": dict(self.labels), "config": dict(self.config), **changes})
+
+
+@dataclass(slots=True)
+class Frame:
+    """A table of fields, mostly one series: a time field and a value field."""
+
+    fields: list[Field]
+    ref_id: str = ""
+    name: str = ""
+
+    @property
+    def length(self) -> int:
+        """Return the number of rows."""
+        return len(self.fields[0].values) if self.fields else 0
+
+    @property
+    def time(self) -> Field | None:
+        """Return the first time field."""
+        return next((one for one in self.fields if one.kind is Kind.TIME), None)
+
+    @property
+    def value_fields(self) -> list[Field]:
+        """Return the fields of numbers."""
+        return [one for one in self.fields if one.kind is Kind.NUMBER]
+
+    def named(self, name: str) -> Field | None:
+        """Return the field that is called so, by what people see or by its own name."""
+        by_display = next((one for one in self.fields if one.display == name), None)
+        return by_display or next((one for one in self.fields if one.name == name), None)
+
+
+def number(value: Any) -> float:
+    """Return a cell as a number, NaN when it is none."""
+    if value is None or isinstance(value, list):
+        return math.nan
+    try:
+        return float(value)
+    except ValueError:
+        return math.nan
+
+
+def legend(form: str, labels: Mapping[str, str], expr: str) -> str:
+    """Return a series name from a legend format, as Grafana's Prometheus data source makes it."""
+    if not form or form == "__auto":
+        rest = {name: value for name, value in labels.items() if name != "__name__"}
+        if form == "__auto" and len(rest) == 1:
+            return next(iter(rest.values()))
+        inner = ", ".join(f'{name}="{value}"' for name, value in sorted(rest.items()))
+        name = labels.get("__name__", "")
+        # A series without any label is called by its query.
+        return f"{name}{{{inner}}}" if inner else name or expr
+    text = form
+    for part in form.split("{{")[1:]:
+        inside, closed, _ = part.partition("}}")
+        if closed:
+            text = text.replace("{{" + inside + "}}", labels.get(inside.strip(), ""))
+    return text
+
+
+def frames_of(answer: Answer, *, ref_id: str, form: str, legend_format: str, expr: str) -> list[Frame]:
+    """Return the frames of an answer.
+
+    Args:
+        answer: What Prometheus said.
+        ref_id: The query's letter.
+        form: The query's format: `time_series`, `table` or `heatmap`.
+        legend_format: The query's legend.
+        expr: The query, which names series that nothing else names.
+    """
+    if form == "table":
+        return [_table(answer, ref_id)] if answer.series else []
+    series: Sequence[Series] = answer.series
+    if form == "heatmap":
+        return _heatmap(answer, ref_id)
+    frames = []
+    for one in series:
+        name = legend(legend_format, one.labels, expr)
+        moments = Field("Time", Kind.TIME, [moment * 1000 for moment, _ in one.points])
+        values = Field(
+            "Value",
+            Kind.NUMBER,
+            [value for _, value in one.points],
+            labels=dict(one.labels),
+            given_name=name,
+            step=answer.step * 1000,
+        )
+        frames.append(Frame([moments, values], ref_id, name))
+    return sorted(frames, key=lambda frame: frame.name) if legend_format == "__sorted" else frames
+
+
+def _table(answer: Answer, ref_id: str) -> Frame:
+    labels = sorted({name for series in answer.series for name in series.labels})
+    rows = [(moment, value, series) for series in answer.series for moment, value in series.points]
+    columns = [Field("Time", Kind.TIME, [moment * 1000 for moment, _, _ in rows])]
+    columns += [Field(name, Kind.STRING, [series.labels.get(name) for _, _, series in rows]) for name in labels]
+    # With several queries the value columns are told apart by the query's letter; `engine` renames them.
+    columns.append(Field("Value", Kind.NUMBER, [value for _, value, _ in rows], step=answer.step * 1000))
+    return Frame(columns, ref_id)
+
+
+def bound(labels: Mapping[str, str]) -> float:
+    """Return the upper bound of a histogram bucket; NaN where there is none."""
+    return number(labels.get("le", "").replace("Inf", "inf") or None)
+
+
+def _heatmap(answer: Answer, ref_id: str) -> list[Frame]:
+    """Return one frame a bucket, each less the one below: Prometheus counts everything under a bound."""
+    if not any("le" in series.labels for series in answer.series):
+        return frames_of(answer, ref_id=ref_id, form="time_series", legend_format="__auto", expr="")
+    frames = []
+    below: dict[float, float] = {}
+    for one in sorted(answer.series, key=lambda series: bound(series.labels)):
+        now = dict(one.points)
+        values = [max(0.0, value - below.get(moment, 0.0)) for moment, value in one.points]
+        below = below | now
+        moments = Field("Time", Kind.TIME, [moment * 1000 for moment, _ in one.points])
+        le = one.labels.get("le", "")
+        column = Field("Value", Kind.NUMBER, values, dict(one.labels), given_name=le, step=answer.step * 1000)
+        frames.append(Frame([moments, column], ref_id, le))
+    return frames

@@ -1,0 +1,230 @@
+"""A dashboard as its JSON says it: panels with their places, rows, variables, annotations."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dashboards.render.errors import RenderError
+from dashboards.render.migrate import migrate_panel
+
+Json = dict[str, Any]
+
+COLUMNS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class GridPos:
+    """A place on the grid of 24 columns; a grid unit is 30 pixels high with 8 between."""
+
+    x: int
+    y: int
+    w: int
+    h: int
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One panel.
+
+    Attributes:
+        id: Its id in the dashboard.
+        type: Grafana's plugin id; `row` for the heading of a row.
+        title: Heading, variables not yet replaced.
+        grid: Its place.
+        raw: The JSON, in today's shape.
+        scope: Values that a repeat gives to variables in this copy.
+    """
+
+    id: int
+    type: str
+    title: str
+    grid: GridPos
+    raw: Json = field(repr=False)
+    scope: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def targets(self) -> list[Json]:
+        """Return the queries that are switched on."""
+        return [target for target in self.raw.get("targets") or [] if not target.get("hide")]
+
+    @property
+    def options(self) -> Json:
+        """Return the panel's own options."""
+        return self.raw.get("options") or {}
+
+    @property
+    def defaults(self) -> Json:
+        """Return the field settings that hold for all fields."""
+        return (self.raw.get("fieldConfig") or {}).get("defaults") or {}
+
+    @property
+    def custom(self) -> Json:
+        """Return the panel type's own part of the field settings."""
+        return self.defaults.get("custom") or {}
+
+    @property
+    def name(self) -> str:
+        """Return how messages call the panel."""
+        return f"panel {self.id} ({self.title})" if self.title else f"panel {self.id} (untitled {self.type})"
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    """One dashboard.
+
+    Attributes:
+        uid: Its uid, or the file's name where the JSON has none.
+        title: Heading.
+        path: The file it came from.
+        raw: The JSON.
+        panels: Panels and row headings in reading order; panels of collapsed rows included, where they would open.
+    """
+
+    uid: str
+    title: str
+    path: Path
+    raw: Json = field(repr=False)
+    panels: tuple[Panel, ...] = ()
+
+    @property
+    def variables(self) -> list[Json]:
+        """Return the declared variables."""
+        return list((self.raw.get("templating") or {}).get("list") or [])
+
+    @property
+    def annotations(self) -> list[Json]:
+        """Return the annotation queries that are switched on."""
+        listed = (self.raw.get("annotations") or {}).get("list") or []
+        return [annotation for annotation in listed if annotation.get("enable", True)]
+
+    @property
+    def time(self) -> tuple[str, str]:
+        """Return the time range that the dashboard opens with."""
+        time = self.raw.get("time") or {}
+        return str(time.get("from") or "now-6h"), str(time.get("to") or "now")
+
+    @property
+    def timezone(self) -> str:
+        """Return the dashboard's time zone; `browser` and nothing mean UTC here, where there is no browser."""
+        zone = self.raw.get("timezone") or "utc"
+        return "utc" if zone == "browser" else str(zone)
+
+    def panel(self, name: str) -> Panel:
+        """Return the panel with the id or title.
+
+        Raises:
+            RenderError: If there is none.
+        """
+        for panel in self.panels:
+            if panel.type != "row" and name in (str(panel.id), panel.title):
+                return panel
+        for panel in self.panels:
+            if panel.type != "row" and panel.title.lower() == name.lower():
+                return panel
+        known = ", ".join(f"{panel.id} ({panel.title})" for panel in self.panels if panel.type != "row")
+        raise RenderError(f"{self.uid} has no panel {name!r}; it has {known}")
+
+
+def load_dashboard(path: Path) -> Dashboard:
+    """Read a dashboard from a file.
+
+    Raises:
+        RenderError: If it is no dashboard JSON.
+    """
+    try:
+        raw = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise RenderError(f"{path}: cannot be read as JSON: {error}") from error
+    if isinstance(raw, dict) and isinstance(raw.get("dashboard"), dict):
+        # As Grafana's API answers and accepts it.
+        raw = raw["dashboard"]
+    if isinstance(raw, dict) and isinstance(raw.get("spec"), dict) and "panels" in raw["spec"]:
+        # As a Kubernetes-style resource of dashboard API v1.
+        raw = raw["spec"] | {"uid": (raw.get("metadata") or {}).get("name") or raw["spec"].get("uid")}
+    if not isinstance(raw, dict) or not isinstance(raw.get("panels", raw.get("rows")), list):
+        raise RenderError(f"{path}: is no dashboard: it has no list of panels")
+    return Dashboard(
+        uid=str(raw.get("uid") or path.stem),
+        title=str(raw.get("title") or path.stem),
+        path=path,
+        raw=raw,
+        panels=tuple(_panels(raw, path)),
+    )
+
+
+def find_dashboards(names: list[str], generated: Path) -> list[Dashboard]:
+    """Return the dashboards with these uids or paths; all generated ones when none is named.
+
+    Args:
+        names: uids of generated dashboards, files, or folders of files.
+        generated: Where generated dashboards are.
+
+    Raises:
+        RenderError: If a name is neither.
+    """
+    if not names:
+        names = [str(generated)]
+    found: list[Dashboard] = []
+    ours: dict[str, Dashboard] | None = None
+    for name in names:
+        path = Path(name)
+        if path.is_dir():
+            found += [load_dashboard(file) for file in sorted(path.rglob("*.json"))]
+        elif path.is_file():
+            found.append(load_dashboard(path))
+        else:
+            if ours is None:
+                ours = {dashboard.uid: dashboard for dashboard in map(load_dashboard, sorted(generated.rglob("*.json")))}
+            if name not in ours:
+                known = ", ".join(sorted(ours)) or f"none in {generated}"
+                raise RenderError(f"no dashboard {name!r}: neither a file nor a known uid ({known})")
+            found.append(ours[name])
+    if not found:
+        raise RenderError(f"no dashboard JSON in {', '.join(names)}")
+    return found
+
+
+def _panels(raw: Json, path: Path) -> Iterator[Panel]:
+    if "panels" not in raw:
+        raise RenderError(f"{path}: is older than Grafana 5 (it has rows); open and save it in a newer Grafana first")
+    listed = sorted(raw["panels"], key=lambda panel: (_grid(panel).y, _grid(panel).x))
+    shift = 0
+    for one in listed:
+        panel = _panel(one, shift)
+        yield panel
+        children = one.get("panels") or []
+        if panel.type != "row" or not children:
+            continue
+        # A collapsed row keeps its panels inside and takes one unit; opened, what follows moves down.
+        top = min(_grid(child).y for child in children)
+        below = panel.grid.y + 1
+        opened = [_panel(child, below - top) for child in children]
+        yield from sorted(opened, key=lambda child: (child.grid.y, child.grid.x))
+        shift += max(child.grid.y + child.grid.h for child in opened) - below
+
+
+def _grid(raw: Json) -> GridPos:
+    grid = raw.get("gridPos") or {}
+    width = max(1, min(int(grid.get("w", 12)), COLUMNS))
+    return GridPos(
+        x=max(0, min(int(grid.get("x", 0)), COLUMNS - width)),
+        y=int(grid.get("y", 0)),
+        w=width,
+        h=max(1, int(grid.get("h", 8))),
+    )
+
+
+def _panel(raw: Json, shift: int) -> Panel:
+    raw = migrate_panel(raw)
+    grid = _grid(raw)
+    return Panel(
+        id=int(raw.get("id") or 0),
+        type=str(raw.get("type") or ""),
+        title=str(raw.get("title") or ""),
+        grid=GridPos(grid.x, grid.y + shift, grid.w, grid.h),
+        raw=raw,
+    )

@@ -1,0 +1,140 @@
+"""Pages: a dashboard's grid as one picture, or as sheets of paper."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from dashboards.render.annotations import Annotation
+from dashboards.render.display import Style
+from dashboards.render.draw import draw_content, is_known
+from dashboards.render.draw.canvas import Area, Canvas, wrapped
+from dashboards.render.engine import DashboardData, PanelData
+from dashboards.render.fonts import BOLD, MEDIUM, text_width
+from dashboards.render.layout import GAP, Box, box_of, page_height
+
+HEADING = 58.0
+TITLE = 34.0
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the panels: titles of the unsupported and of the failed, with reasons."""
+
+    drawn: int = 0
+    unsupported: dict[str, str] | None = None
+    failed: dict[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        self.unsupported, self.failed = self.unsupported or {}, self.failed or {}
+
+
+def draw_dashboard(
+    data: DashboardData,
+    style: Style,
+    *,
+    width: float = 1600,
+    heading: bool = True,
+    on_panel: Callable[[PanelData], None] = lambda _: None,
+) -> Canvas:
+    """Return the whole dashboard as one page.
+
+    Args:
+        data: The dashboard with its data.
+        style: Theme and clock.
+        width: In pixels.
+        heading: Whether title, variables and time range stand above.
+        on_panel: Called when a panel is drawn.
+    """
+    top = HEADING if heading else 0.0
+    bottom = max((one.panel.grid.y + one.panel.grid.h for one in data.panels), default=4)
+    canvas = Canvas(width, page_height(bottom, top), style)
+    if heading:
+        draw_heading(canvas, data)
+    draw_panels(canvas, data.panels, data.annotations, width=width, top=top, on_panel=on_panel)
+    return canvas
+
+
+def draw_panels(
+    canvas: Canvas,
+    panels: Iterable[PanelData],
+    events: Sequence[Annotation],
+    *,
+    width: float,
+    top: float,
+    on_panel: Callable[[PanelData], None] = lambda _: None,
+) -> None:
+    """Draw panels where the grid puts them."""
+    for one in panels:
+        draw_panel(Area(canvas, box_of(one.panel.grid, width, top)), one, events)
+        on_panel(one)
+
+
+def draw_heading(canvas: Canvas, data: DashboardData) -> None:
+    """Write the dashboard's title, its variables and the time range."""
+    theme = canvas.theme
+    canvas.text(GAP + 4, 22, data.dashboard.title, size=20, weight=BOLD, fit=canvas.width * 0.6)
+    span = data.span.describe(canvas.style.clock.zone)
+    canvas.text(canvas.width - GAP - 4, 22, span, size=13, colour=theme.muted, align="right")
+    x = GAP + 4.0
+    for variable in data.dashboard.variables:
+        value = data.variables.values.get(str(variable.get("name")))
+        if value is None or variable.get("hide") == 2 or variable.get("type") == "datasource":
+            continue
+        label = str(variable.get("label") or variable.get("name"))
+        text = value.text or "none"
+        wide = min(text_width(label, 12) + text_width(text, 12, MEDIUM) + 26, 420.0)
+        if x + wide > canvas.width - GAP:
+            break
+        canvas.box(Box(x, 37, wide, 20), theme.panel, edge=theme.border, radius=3)
+        used = canvas.text(x + 8, 47, label, size=12, colour=theme.muted)
+        canvas.text(x + used + 16, 47, text, size=12, weight=MEDIUM, fit=wide - used - 22)
+        x += wide + 8
+
+
+def draw_panel(area: Area, data: PanelData, events: Sequence[Annotation] = ()) -> None:
+    """Draw one panel with its frame. What goes wrong is written in it, and the other panels go on."""
+    panel = data.panel
+    if panel.type == "row":
+        _row(area, data)
+        return
+    if not is_known(panel.type) and not data.error:
+        data.error, data.unsupported = f"panels of type {panel.type} are not drawn here", True
+    theme = area.theme
+    if not panel.raw.get("transparent"):
+        area.canvas.box(area.box, theme.panel, edge=theme.border, radius=3)
+    content = area.box.inset(8, 8, 8, 8)
+    if data.title:
+        area.canvas.text(area.box.x + 10, area.box.y + 18, data.title, size=14, weight=MEDIUM, fit=area.box.w - 20)
+        content = area.box.inset(8, TITLE, 8, 8)
+    inside = area.part(content)
+    if data.error:
+        _problem(inside, data)
+        return
+    try:
+        draw_content(data, inside, events)
+    except Exception as error:  # noqa: BLE001 - a panel that cannot be drawn shall not cost the others
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        data.error = f"cannot be drawn: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+        _problem(inside, data)
+
+
+def _row(area: Area, data: PanelData) -> None:
+    y = area.box.y + area.box.h / 2
+    area.canvas.polygon([(area.box.x + 4, y - 3), (area.box.x + 12, y - 3), (area.box.x + 8, y + 3)], area.theme.muted)
+    area.canvas.text(area.box.x + 20, y, data.title, size=15, weight=BOLD, fit=area.box.w - 30)
+
+
+def _problem(area: Area, data: PanelData) -> None:
+    """Draw the labelled box of a panel that cannot be shown."""
+    theme = area.theme
+    colour = theme.muted if data.unsupported else theme.colour("red")
+    area.canvas.box(area.box, theme.panel, edge=colour, radius=3)
+    word = "Not supported" if data.unsupported else "Failed"
+    x, y = area.box.middle
+    lines = wrapped(data.error, area.box.w - 24, 12)[: max(1, int((area.box.h - 34) // 16))]
+    start = y - len(lines) * 8
+    area.canvas.text(x, start, f"{word}: {data.panel.type}", size=13, colour=colour, weight=MEDIUM, align="center")
+    for place, line in enumerate(lines):
+        area.canvas.text(x, start + 20 + place * 16, line, size=12, colour=theme.muted, align="center", fit=area.box.w - 16)
