@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from dashboards import viewing
 from dashboards.generate import OUTPUT_DIR, generate
 from exporter.errors import ConfigError
 
@@ -30,6 +31,7 @@ def _parser() -> argparse.ArgumentParser:
         "--output-dir", type=Path, default=OUTPUT_DIR, metavar="DIR", help="where to (default: dashboards/generated)"
     )
     generating.set_defaults(command=_generate)
+    viewing.add_commands(commands)
     return parser
 
 

@@ -82,7 +82,9 @@ def _choose(
     if kind == "interval" and not wanted and variable.get("auto"):
         least = parse_duration(str(variable.get("auto_min") or "10s"))
         auto = max(least, round_interval(span.seconds / max(1, int(variable.get("auto_count") or 30))))
-        options = [(format_duration(auto), "auto"), *options] if _current(variable)[:1] in ([], ["$__auto"]) else options
+        options = (
+            [(format_duration(auto), "auto"), *options] if _current(variable)[:1] in ([], ["$__auto"]) else options
+        )
     if kind == "interval":
         options = [option for option in options if option[0] != "$__auto"]
     return _selected(variable, options, wanted)
@@ -129,7 +131,9 @@ def _current(variable: Json) -> list[str]:
 def _options(variable: Json, variables: Variables, prometheus: Prometheus, span: TimeRange) -> list[Option]:
     kind = variable.get("type")
     if kind == "query":
-        found = _filtered(_ask(variable, variables, prometheus, span), variables.query(str(variable.get("regex") or "")))
+        found = _filtered(
+            _ask(variable, variables, prometheus, span), variables.query(str(variable.get("regex") or ""))
+        )
         return _sorted(found, int(variable.get("sort") or 0))
     if kind == "datasource":
         return [(str(variable.get("query") or "prometheus"), str(variable.get("query") or "prometheus"))]
@@ -162,7 +166,10 @@ def _ask(variable: Json, variables: Variables, prometheus: Prometheus, span: Tim
     if not query:
         return []
     answer = prometheus.instant(query, span.end).result()
-    return [f"{_series_name(series.labels)} {series.points[0][1]:g} {series.points[0][0] * 1000:.0f}" for series in answer.series]
+    return [
+        f"{_series_name(series.labels)} {series.points[0][1]:g} {series.points[0][0] * 1000:.0f}"
+        for series in answer.series
+    ]
 
 
 def _series_name(labels: Mapping[str, str]) -> str:

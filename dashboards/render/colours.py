@@ -31,13 +31,15 @@ _LIGHT = {
 }
 # The order in which series take colours.
 _CLASSIC = (
-    "green semi-dark-yellow blue orange red purple dark-green dark-yellow dark-blue dark-orange dark-red dark-purple "
-    "super-light-green super-light-yellow super-light-blue super-light-orange super-light-red super-light-purple "
-    "#447EBC #C15C17 #890F02 #0A437C #6D1F62 #584477 #B7DBAB #F4D598 #70DBED #F9BA8F #F29191 #82B5D8 #E5A8E2 #AEA2E0 "
-    "#629E51 #E5AC0E #64B0C8 #E0752D #BF1B00 #0A50A1 #962D82 #614D93 #9AC48A #F2C96D #65C5DB #F9934E #EA6460 #5195CE "
-    "#D683CE #806EB7 #3F6833 #967302 #2F575E #99440A #58140C #052B51 #511749 #3F2B5B #E0F9D7 #FCEACA #CFFAFF #F9E2D2 "
-    "#FCE2DE #BADFF4 #F9D9F9 #DEDAF7"
-).split()
+    "green", "semi-dark-yellow", "blue", "orange", "red", "purple", "dark-green", "dark-yellow", "dark-blue",
+    "dark-orange", "dark-red", "dark-purple", "super-light-green", "super-light-yellow", "super-light-blue",
+    "super-light-orange", "super-light-red", "super-light-purple", "#447EBC", "#C15C17", "#890F02", "#0A437C",
+    "#6D1F62", "#584477", "#B7DBAB", "#F4D598", "#70DBED", "#F9BA8F", "#F29191", "#82B5D8", "#E5A8E2", "#AEA2E0",
+    "#629E51", "#E5AC0E", "#64B0C8", "#E0752D", "#BF1B00", "#0A50A1", "#962D82", "#614D93", "#9AC48A", "#F2C96D",
+    "#65C5DB", "#F9934E", "#EA6460", "#5195CE", "#D683CE", "#806EB7", "#3F6833", "#967302", "#2F575E", "#99440A",
+    "#58140C", "#052B51", "#511749", "#3F2B5B", "#E0F9D7", "#FCEACA", "#CFFAFF", "#F9E2D2", "#FCE2DE", "#BADFF4",
+    "#F9D9F9", "#DEDAF7",
+)  # fmt: skip
 COLOUR_BLIND_SAFE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 
 _SCHEMES: dict[str, tuple[str, ...]] = {
@@ -95,14 +97,9 @@ class Theme:
         """Return a colour as matplotlib reads it, by Grafana's name, hex, rgb() or CSS name."""
         if not name:
             return "#808080"
-        if name in self.named:
-            return self.named[name]
-        if name == "transparent":
-            return self.panel
-        if name == "panel-bg":
-            return self.panel
-        if name == "text":
-            return self.text
+        surfaces = {"transparent": self.panel, "panel-bg": self.panel, "text": self.text}
+        if known := self.named.get(name) or surfaces.get(name):
+            return known
         if found := _RGB.fullmatch(name.strip()):
             red, green, blue, alpha = found.groups()
             opacity = 1.0 if alpha is None else float(alpha.rstrip("%")) / (100 if alpha.endswith("%") else 1)
@@ -137,15 +134,18 @@ class Theme:
         return blend([self.colour(one) for one in _SCHEMES[mode]], share)
 
 
-def _theme(name: str, shades: dict[str, str], rest: Sequence[str]) -> Theme:
+def _theme(name: str, shades: dict[str, str], surfaces: str) -> Theme:
     named = {
-        f"{prefix}{hue}": colour for hue, row in shades.items() for prefix, colour in zip(_SHADES, row.split(), strict=True)
+        f"{prefix}{hue}": colour
+        for hue, row in shades.items()
+        for prefix, colour in zip(_SHADES, row.split(), strict=True)
     }
-    return Theme(name, *rest, named=MappingProxyType(named))
+    canvas, panel, border, text, muted, grid, track = surfaces.split()
+    return Theme(name, canvas, panel, border, text, muted, grid, track, MappingProxyType(named))
 
 
-LIGHT = _theme("light", _LIGHT, ("#F4F5F5", "#FFFFFF", "#E2E4E8", "#24292E", "#5F6670", "#E6E8EB", "#E9EBEE"))
-DARK = _theme("dark", _DARK, ("#111217", "#181B1F", "#2A2D33", "#D8D9E0", "#9DA0A8", "#2A2E34", "#2A2E35"))
+LIGHT = _theme("light", _LIGHT, "#F4F5F5 #FFFFFF #E2E4E8 #24292E #5F6670 #E6E8EB #E9EBEE")
+DARK = _theme("dark", _DARK, "#111217 #181B1F #2A2D33 #D8D9E0 #9DA0A8 #2A2E34 #2A2E35")
 THEMES = MappingProxyType({"light": LIGHT, "dark": DARK})
 
 
@@ -163,7 +163,10 @@ def blend(colours: Sequence[str], share: float) -> str:
         after = points[place + 2][which] if place < count - 1 else 2 * two - one
         t, t2, t3 = offset, offset**2, offset**3
         value = (
-            (1 - 3 * t + 3 * t2 - t3) * before + (4 - 6 * t2 + 3 * t3) * one + (1 + 3 * t + 3 * t2 - 3 * t3) * two + t3 * after
+            (1 - 3 * t + 3 * t2 - t3) * before
+            + (4 - 6 * t2 + 3 * t3) * one
+            + (1 + 3 * t + 3 * t2 - 3 * t3) * two
+            + t3 * after
         ) / 6
         return min(1.0, max(0.0, value))
 
@@ -191,4 +194,5 @@ def ink_on(background: str) -> str:
 def mix(colour: str, background: str, share: float) -> str:
     """Return so much of the colour on the background."""
     one, other = to_rgba(colour), to_rgba(background)
-    return to_hex([share * a + (1 - share) * b for a, b in zip(one[:3], other[:3], strict=True)])
+    red, green, blue = (share * a + (1 - share) * b for a, b in zip(one[:3], other[:3], strict=True))
+    return to_hex((red, green, blue))

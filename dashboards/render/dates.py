@@ -14,7 +14,10 @@ from dashboards.render.numbers import js_round
 
 ISO = "YYYY-MM-DD HH:mm:ss"
 
-_TOKEN = re.compile(r"\[([^\]]*)\]|\\(.)|YYYY|YY|MMMM|MMM|MM|M|DDD|DD|Do|D|dddd|ddd|HH|H|hh|h|mm|m|ss|s|SSS|SS|S|ZZ|Z|z|A|a|X|x|.", re.DOTALL)
+_TOKEN = re.compile(
+    r"\[([^\]]*)\]|\\(.)|YYYY|YY|MMMM|MMM|MM|M|DDD|DD|Do|D|dddd|ddd|HH|H|hh|h|mm|m|ss|s|SSS|SS|S|ZZ|Z|z|A|a|X|x|.",
+    re.DOTALL,
+)
 
 _PARTS: dict[str, Callable[[datetime], str]] = {
     "YYYY": lambda when: f"{when.year:04d}",

@@ -12,7 +12,7 @@ from dashboards.render.colours import Theme
 from dashboards.render.frames import Field, Kind, number
 from dashboards.render.reduce import reduce_field
 from dashboards.render.text import Text
-from dashboards.render.units import Clock, format_value, is_date
+from dashboards.render.units import UTC_CLOCK, Clock, format_value, is_date
 
 Json = dict[str, Any]
 
@@ -44,7 +44,7 @@ class Style:
     """What showing depends on besides the field."""
 
     theme: Theme
-    clock: Clock = Clock()
+    clock: Clock = UTC_CLOCK
 
 
 def show(value: Any, field: Field, style: Style, *, limits: tuple[float, float] | None = None) -> Shown:
@@ -82,7 +82,9 @@ def _text(value: Any, value_number: float, unit: str, field: Field, style: Style
         unit = "bool"
     if value is None or value == "":
         return Text(str(field.config.get("noValue") or ""))
-    if isinstance(value, str) and (math.isnan(value_number) or field.kind is Kind.STRING and not field.config.get("unit")):
+    if isinstance(value, str) and (
+        math.isnan(value_number) or (field.kind is Kind.STRING and not field.config.get("unit"))
+    ):
         return Text(value)
     if isinstance(value, list):
         return Text(", ".join(str(one) for one in value))
@@ -132,14 +134,15 @@ def _key(value: Any) -> str:
 
 def _special(match: str, value: Any) -> bool:
     is_nan = isinstance(value, float) and math.isnan(value)
-    return {
+    found = {
         "null": value is None,
         "nan": is_nan,
         "null+nan": value is None or is_nan,
         "true": value in (True, "true") and not isinstance(value, float),
         "false": value in (False, "false") and not isinstance(value, float),
         "empty": value == "",
-    }.get(match, False)
+    }
+    return found.get(match) is True
 
 
 def ends(field: Field) -> tuple[float, float]:

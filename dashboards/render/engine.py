@@ -7,10 +7,10 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from dashboards.render import annotations, fields
-from dashboards.render.annotations import Annotation
+from dashboards.render import events, fields
 from dashboards.render.choices import choose_variables
 from dashboards.render.errors import QueryError, RenderError, UnsupportedPanelError
+from dashboards.render.events import Annotation
 from dashboards.render.frames import Frame, frames_of
 from dashboards.render.intervals import DEFAULT_SCRAPE, TimeRange, format_duration, parse_duration, query_steps
 from dashboards.render.layout import panel_width
@@ -147,7 +147,7 @@ def load(
     if only is not None:
         panels = [panel for panel in panels if panel.id == only.id and panel.type != "row"]
     begun = [_begin(panel, variables, prometheus, span, width=width, scrape=scrape) for panel in panels]
-    marks = [] if only else annotations.ask(dashboard.annotations, variables, prometheus, span)
+    marks = [] if only else events.ask(dashboard.annotations, variables, prometheus, span)
     by_id: dict[int, PanelData] = {}
     done = []
     for data, asked in begun:
@@ -155,7 +155,7 @@ def load(
         by_id.setdefault(data.panel.id, data)
         done.append(data)
         on_panel(data)
-    return DashboardData(dashboard, span, variables, tuple(done), tuple(annotations.collect(marks)))
+    return DashboardData(dashboard, span, variables, tuple(done), tuple(events.collect(marks)))
 
 
 def _begin(
@@ -184,7 +184,9 @@ def _max_points(panel: Panel, width: int) -> int:
 def own_span(panel: Panel, variables: Variables, span: TimeRange) -> TimeRange:
     """Return the time range of a panel, which may have one of its own."""
     if panel.raw.get("timeFrom"):
-        span = TimeRange(span.end - parse_duration(variables.title(str(panel.raw["timeFrom"])).removeprefix("now-")), span.end)
+        span = TimeRange(
+            span.end - parse_duration(variables.title(str(panel.raw["timeFrom"])).removeprefix("now-")), span.end
+        )
     if panel.raw.get("timeShift"):
         shift = parse_duration(variables.title(str(panel.raw["timeShift"])))
         span = TimeRange(span.start - shift, span.end - shift)
@@ -269,7 +271,8 @@ def _reuse(data: PanelData, others: Mapping[int, PanelData]) -> None:
         other = others.get(int(target.get("panelId") or -1)) if not target.get("expr") else None
         if other is not None:
             data.frames += [
-                Frame([column.copy(config={}) for column in frame.fields], frame.ref_id, frame.name) for frame in other.frames
+                Frame([column.copy(config={}) for column in frame.fields], frame.ref_id, frame.name)
+                for frame in other.frames
             ]
 
 

@@ -23,7 +23,9 @@ def apply(frames: Sequence[Frame], config: Json, variables: Variables) -> None:
     """
     defaults = config.get("defaults") or {}
     name_fields(frames)
-    overrides = [(matcher(one.get("matcher") or {}), one.get("properties") or []) for one in config.get("overrides") or []]
+    overrides = [
+        (matcher(one.get("matcher") or {}), one.get("properties") or []) for one in config.get("overrides") or []
+    ]
     index = 0
     for frame in frames:
         for field in frame.fields:

@@ -193,21 +193,10 @@ def _shift(moment: datetime, count: int, unit: str) -> datetime:
 
 
 def _floor(moment: datetime, unit: str) -> datetime:
-    if unit == "s":
-        return moment.replace(microsecond=0)
-    moment = moment.replace(second=0, microsecond=0)
-    if unit == "m":
-        return moment
-    moment = moment.replace(minute=0)
-    if unit == "h":
-        return moment
-    moment = moment.replace(hour=0)
+    cleared = {"s": 1, "m": 2, "h": 3}.get(unit, 4)
+    fields = ("microsecond", "second", "minute", "hour")[:cleared]
+    moment = moment.replace(**dict.fromkeys(fields, 0))  # type: ignore[arg-type] # all four take whole numbers
     if unit == "w":
         return moment - timedelta(days=moment.weekday())
-    if unit == "M":
-        return moment.replace(day=1)
-    if unit == "Q":
-        return moment.replace(month=3 * ((moment.month - 1) // 3) + 1, day=1)
-    if unit == "y":
-        return moment.replace(month=1, day=1)
-    return moment
+    month = {"M": moment.month, "Q": 3 * ((moment.month - 1) // 3) + 1, "y": 1}.get(unit)
+    return moment.replace(month=month, day=1) if month else moment

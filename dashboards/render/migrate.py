@@ -56,7 +56,9 @@ def _from_graph(raw: Json) -> Json:
     if axis.get("decimals") is not None:
         defaults["decimals"] = axis["decimals"]
     calcs = [
-        _CALCS.get(key, key) for key in ("min", "max", "avg", "current", "total") if legend.get("values") and legend.get(key)
+        _CALCS.get(key, key)
+        for key in ("min", "max", "avg", "current", "total")
+        if legend.get("values") and legend.get(key)
     ]
     overrides = [
         {

@@ -178,7 +178,9 @@ def find_dashboards(names: list[str], generated: Path) -> list[Dashboard]:
             found.append(load_dashboard(path))
         else:
             if ours is None:
-                ours = {dashboard.uid: dashboard for dashboard in map(load_dashboard, sorted(generated.rglob("*.json")))}
+                ours = {
+                    dashboard.uid: dashboard for dashboard in map(load_dashboard, sorted(generated.rglob("*.json")))
+                }
             if name not in ours:
                 known = ", ".join(sorted(ours)) or f"none in {generated}"
                 raise RenderError(f"no dashboard {name!r}: neither a file nor a known uid ({known})")

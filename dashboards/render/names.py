@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,15 @@ from dashboards.render.reduce import reduce_field
 
 Json = dict[str, Any]
 Matcher = Callable[[Field, Frame], bool]
+
+_COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "neq": operator.ne,
+    "gt": operator.gt,
+    "lt": operator.lt,
+    "gte": operator.ge,
+    "lte": operator.le,
+}
 
 
 def display_name(field: Field, frame: Frame, frames: Sequence[Frame]) -> str:
@@ -56,33 +66,18 @@ def _single_label(frames: Sequence[Frame]) -> str | None:
 
 def matcher(config: Json) -> Matcher:
     """Return the test of Grafana's field matcher; one that is not known matches nothing."""
-    options = config.get("options")
-    kind = config.get("id")
-    if kind == "byName":
-        return lambda field, _: str(options) in (field.display, field.name)
-    if kind in ("byRegexp", "byRegexpOrNames"):
-        return _regex_matcher(options)
-    if kind == "byNames":
-        listed = options if isinstance(options, dict) else {"names": options}
-        names, exclude = set(listed.get("names") or []), listed.get("mode") == "exclude"
-        return lambda field, _: bool({field.display, field.name} & names) is not exclude
-    if kind == "byType":
-        return lambda field, _: field.kind == options
-    if kind == "byTypes":
-        return lambda field, _: field.kind in (options or [])
-    if kind == "byFrameRefID":
-        return lambda field, frame: frame.ref_id == options and field.kind is not Kind.TIME
-    if kind == "numeric":
-        return lambda field, _: field.kind is Kind.NUMBER
-    if kind == "time":
-        return lambda field, _: field.kind is Kind.TIME
-    if kind == "byValue" and isinstance(options, dict):
-        return _value_matcher(options)
-    return lambda *_: False
+    make = _MATCHERS.get(str(config.get("id")))
+    return make(config.get("options")) if make else lambda *_: False
+
+
+def _names_matcher(options: Any) -> Matcher:
+    listed = options if isinstance(options, dict) else {"names": options}
+    names, exclude = set(listed.get("names") or []), listed.get("mode") == "exclude"
+    return lambda field, _: bool({field.display, field.name} & names) is not exclude
 
 
 def _regex_matcher(options: Any) -> Matcher:
-    pattern, names = options, []
+    pattern, names = options, list[str]()
     if isinstance(options, dict):
         pattern, names = options.get("pattern"), options.get("names") or []
     expression = js_regex(str(pattern)) if pattern else None
@@ -90,17 +85,24 @@ def _regex_matcher(options: Any) -> Matcher:
 
 
 def _value_matcher(options: Json) -> Matcher:
-    compare = {
-        "eq": lambda a, b: a == b,
-        "neq": lambda a, b: a != b,
-        "gt": lambda a, b: a > b,
-        "lt": lambda a, b: a < b,
-        "gte": lambda a, b: a >= b,
-        "lte": lambda a, b: a <= b,
-    }.get(str(options.get("op")), lambda *_: False)
+    compare = _COMPARISONS.get(str(options.get("op")))
 
     def test(field: Field, _: Frame) -> bool:
         value = reduce_field(field, str(options.get("reducer")))
-        return value is not None and bool(compare(value, options.get("value")))
+        return value is not None and compare is not None and bool(compare(value, options.get("value")))
 
     return test
+
+
+_MATCHERS: dict[str, Callable[[Any], Matcher]] = {
+    "byName": lambda options: lambda field, _: str(options) in (field.display, field.name),
+    "byRegexp": _regex_matcher,
+    "byRegexpOrNames": _regex_matcher,
+    "byNames": _names_matcher,
+    "byType": lambda options: lambda field, _: field.kind == options,
+    "byTypes": lambda options: lambda field, _: field.kind in (options or []),
+    "byFrameRefID": lambda options: lambda field, frame: frame.ref_id == options and field.kind is not Kind.TIME,
+    "numeric": lambda _: lambda field, _: field.kind is Kind.NUMBER,
+    "time": lambda _: lambda field, _: field.kind is Kind.TIME,
+    "byValue": lambda options: _value_matcher(options or {}),
+}

@@ -72,7 +72,7 @@ def js_hex(value: float) -> str:
     if not math.isfinite(value):
         return js_string(value).upper()
     sign, value = ("-", -value) if value < 0 else ("", value)
-    whole, fraction = int(math.floor(value)), value - math.floor(value)
+    whole, fraction = math.floor(value), value - math.floor(value)
     text = f"{whole:X}"
     # Digits are written until they tell the number from its neighbour.
     delta = max(0.5 * (math.nextafter(value, math.inf) - value), math.nextafter(0.0, 1.0))
@@ -94,7 +94,7 @@ def js_hex(value: float) -> str:
 
 def _shortest(value: float) -> tuple[str, str, int]:
     """Return sign, digits and decimal exponent of the shortest text that reads back as the number."""
-    sign, digits_, exponent = Decimal(repr(abs(value))).as_tuple()
+    _, digits_, exponent = Decimal(repr(abs(value))).as_tuple()
     digits = "".join(map(str, digits_)).lstrip("0")
     exponent_ = int(exponent) + len(digits) - 1
     digits = digits.rstrip("0") or "0"

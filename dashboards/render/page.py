@@ -4,30 +4,17 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
-from dashboards.render.annotations import Annotation
 from dashboards.render.display import Style
 from dashboards.render.draw import draw_content, is_known
 from dashboards.render.draw.canvas import Area, Canvas, wrapped
 from dashboards.render.engine import DashboardData, PanelData
+from dashboards.render.events import Annotation
 from dashboards.render.fonts import BOLD, MEDIUM, text_width
 from dashboards.render.layout import GAP, Box, box_of, page_height
 
-HEADING = 58.0
+HEADING = 62.0
 TITLE = 34.0
-
-
-@dataclass(slots=True)
-class Report:
-    """What became of the panels: titles of the unsupported and of the failed, with reasons."""
-
-    drawn: int = 0
-    unsupported: dict[str, str] | None = None
-    failed: dict[str, str] | None = None
-
-    def __post_init__(self) -> None:
-        self.unsupported, self.failed = self.unsupported or {}, self.failed or {}
 
 
 def draw_dashboard(
@@ -71,13 +58,20 @@ def draw_panels(
         on_panel(one)
 
 
-def draw_heading(canvas: Canvas, data: DashboardData) -> None:
-    """Write the dashboard's title, its variables and the time range."""
+def draw_heading(canvas: Canvas, data: DashboardData, *, left: float = GAP + 4.0, top: float = 0.0) -> None:
+    """Write the dashboard's title, its variables and the time range.
+
+    Args:
+        canvas: The page.
+        data: The dashboard.
+        left: Margin on both sides.
+        top: Margin above.
+    """
     theme = canvas.theme
-    canvas.text(GAP + 4, 22, data.dashboard.title, size=20, weight=BOLD, fit=canvas.width * 0.6)
+    canvas.text(left, top + 20, data.dashboard.title, size=20, weight=BOLD, fit=canvas.width * 0.6)
     span = data.span.describe(canvas.style.clock.zone)
-    canvas.text(canvas.width - GAP - 4, 22, span, size=13, colour=theme.muted, align="right")
-    x = GAP + 4.0
+    canvas.text(canvas.width - left, top + 20, span, size=13, colour=theme.muted, align="right")
+    x = left
     for variable in data.dashboard.variables:
         value = data.variables.values.get(str(variable.get("name")))
         if value is None or variable.get("hide") == 2 or variable.get("type") == "datasource":
@@ -85,11 +79,11 @@ def draw_heading(canvas: Canvas, data: DashboardData) -> None:
         label = str(variable.get("label") or variable.get("name"))
         text = value.text or "none"
         wide = min(text_width(label, 12) + text_width(text, 12, MEDIUM) + 26, 420.0)
-        if x + wide > canvas.width - GAP:
+        if x + wide > canvas.width - left:
             break
-        canvas.box(Box(x, 37, wide, 20), theme.panel, edge=theme.border, radius=3)
-        used = canvas.text(x + 8, 47, label, size=12, colour=theme.muted)
-        canvas.text(x + used + 16, 47, text, size=12, weight=MEDIUM, fit=wide - used - 22)
+        canvas.box(Box(x, top + 38, wide, 21), theme.panel, edge=theme.border, radius=3)
+        used = canvas.text(x + 8, top + 48.5, label, size=12, colour=theme.muted)
+        canvas.text(x + used + 16, top + 48.5, text, size=12, weight=MEDIUM, fit=wide - used - 22)
         x += wide + 8
 
 
@@ -137,4 +131,6 @@ def _problem(area: Area, data: PanelData) -> None:
     start = y - len(lines) * 8
     area.canvas.text(x, start, f"{word}: {data.panel.type}", size=13, colour=colour, weight=MEDIUM, align="center")
     for place, line in enumerate(lines):
-        area.canvas.text(x, start + 20 + place * 16, line, size=12, colour=theme.muted, align="center", fit=area.box.w - 16)
+        area.canvas.text(
+            x, start + 20 + place * 16, line, size=12, colour=theme.muted, align="center", fit=area.box.w - 16
+        )

@@ -77,6 +77,11 @@ class Prometheus:
     ) -> None:
         self._pool.shutdown(cancel_futures=True)
 
+    @property
+    def address(self) -> str:
+        """Return the address without a password."""
+        return _bare(self.url)
+
     def range(self, expr: str, span: TimeRange, step: float) -> Future[Answer]:
         """Ask for the expression at every step of the range."""
         aligned = align(span, step)
@@ -142,7 +147,9 @@ class Prometheus:
         try:
             body = answer.json()
         except ValueError:
-            raise QueryError(f"{_bare(self.url)} answered {answer.status_code} and no JSON: is it Prometheus?") from None
+            raise QueryError(
+                f"{_bare(self.url)} answered {answer.status_code} and no JSON: is it Prometheus?"
+            ) from None
         if not isinstance(body, dict) or body.get("status") != "success":
             words = body.get("error") if isinstance(body, dict) else None
             raise QueryError(str(words or f"{_bare(self.url)} answered {answer.status_code}"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 from dashboards.render.frames import Field, Kind
@@ -40,10 +41,8 @@ def reduce_field(field: Field, calculation: str) -> Any:
     if calculation in _RAW:
         return _RAW[calculation](field.values)
     present = [value for value in field.values if value is not None and not _is_nan(value)]
-    if calculation == "lastNotNull":
-        return present[-1] if present else None
-    if calculation == "firstNotNull":
-        return present[0] if present else None
+    if calculation in ("lastNotNull", "firstNotNull"):
+        return present[-1 if calculation == "lastNotNull" else 0] if present else None
     if field.kind not in (Kind.NUMBER, Kind.TIME):
         return 0 if calculation == "sum" else None
     numbers = [float(value) for value in present]
@@ -77,7 +76,7 @@ def _or_none(call: Callable[[list[float]], float], least: int = 1) -> Callable[[
 def _delta(numbers: list[float]) -> float:
     """Return by how much a counter rose; after a fall the next rise is not counted, as in Grafana."""
     total, up = 0.0, True
-    for before, after in zip(numbers, numbers[1:], strict=False):
+    for before, after in pairwise(numbers):
         if before > after:
             up = False
         else:
@@ -107,9 +106,7 @@ _ON_NUMBERS: dict[str, Callable[[list[float]], float | None]] = {
     "sum": _sum,
     "range": _or_none(lambda numbers: max(numbers) - min(numbers)),
     "delta": _delta,
-    "step": _or_none(
-        lambda numbers: min(after - before for before, after in zip(numbers, numbers[1:], strict=False)), least=2
-    ),
+    "step": _or_none(lambda numbers: min(after - before for before, after in pairwise(numbers)), least=2),
     "diff": _or_none(lambda numbers: numbers[-1] - numbers[0]),
     "diffperc": _or_none(_diff_percent),
     "logmin": lambda numbers: min((number for number in numbers if number > 0), default=None),
@@ -123,7 +120,7 @@ _RAW: dict[str, Callable[[list[Any]], Any]] = {
     "count": lambda values: sum(value is not None for value in values),
     "countAll": len,
     "distinctCount": lambda values: len({str(value) for value in values}),
-    "changeCount": lambda values: sum(before != after for before, after in zip(values, values[1:], strict=False)),
+    "changeCount": lambda values: sum(before != after for before, after in pairwise(values)),
     "allValues": list,
     "uniqueValues": lambda values: list(dict.fromkeys(values)),
 }

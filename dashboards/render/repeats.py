@@ -67,7 +67,10 @@ def _expand_panels(panels: Sequence[Panel], variables: Variables) -> list[Panel]
         name, values = found
         start = moved(panel)
         copies = _placed(start, len(values), panel)
-        result += [replace(start, grid=grid, scope=(*panel.scope, (name, value))) for grid, value in zip(copies, values, strict=True)]
+        result += [
+            replace(start, grid=grid, scope=(*panel.scope, (name, value)))
+            for grid, value in zip(copies, values, strict=True)
+        ]
         grown = max((grid.y + grid.h for grid in copies), default=start.grid.y) - (start.grid.y + start.grid.h)
         if grown:
             shifts.append((panel.grid.y + panel.grid.h, grown))

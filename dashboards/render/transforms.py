@@ -129,7 +129,9 @@ def _rename_by_regex(frames: Frames, options: Json) -> Frames:
 def _concatenate(frames: Frames, _: Json) -> Frames:
     longest = max((frame.length for frame in frames), default=0)
     fields = [
-        field.copy(values=[*field.values, *[None] * (longest - len(field.values))]) for frame in frames for field in frame.fields
+        field.copy(values=[*field.values, *[None] * (longest - len(field.values))])
+        for frame in frames
+        for field in frame.fields
     ]
     return [Frame(fields, frames[0].ref_id)] if frames else []
 
@@ -154,7 +156,11 @@ def _reduce(frames: Frames, options: Json) -> Frames:
     source = [(field, frame) for frame in frames for field in frame.fields if meant(field, frame)]
     if not source:
         return []
-    labels = list(dict.fromkeys(name for field, _ in source for name in field.labels)) if options.get("labelsToFields") else []
+    labels = (
+        list(dict.fromkeys(name for field, _ in source for name in field.labels))
+        if options.get("labelsToFields")
+        else []
+    )
     named = [field.name if labels else field.display for field, _ in source]
     columns = [Field("Field", Kind.STRING, list(named))]
     columns += [Field(name, Kind.STRING, [field.labels.get(name) for field, _ in source]) for name in labels]
@@ -172,7 +178,9 @@ def _labels_to_fields(frames: Frames, options: Json) -> Frames:
             Frame(
                 [
                     Field("label", Kind.STRING, [name for name in field.labels if not keep or name in keep]),
-                    Field("value", Kind.STRING, [text for name, text in field.labels.items() if not keep or name in keep]),
+                    Field(
+                        "value", Kind.STRING, [text for name, text in field.labels.items() if not keep or name in keep]
+                    ),
                 ],
                 frame.ref_id,
                 field.display,
@@ -190,7 +198,9 @@ def _labels_to_fields(frames: Frames, options: Json) -> Frames:
             fields += [Field(name, Kind.STRING, [text] * len(field.values)) for name, text in names.items()]
             config = {} if not value_name else {"displayName": value_name}
             new_name = value_name or field.name
-            fields.append(field.copy(name=new_name, labels={}, given_name=value_name or "", config=field.config | config))
+            fields.append(
+                field.copy(name=new_name, labels={}, given_name=value_name or "", config=field.config | config)
+            )
         times = [one for one in fields if one.kind is Kind.TIME]
         flat.append(Frame([*times, *(one for one in fields if one.kind is not Kind.TIME)], frame.ref_id))
     return rows.merge(flat, {})
@@ -218,7 +228,10 @@ def _time_series_table(frames: Frames, options: Json) -> Frames:
 
 def _limit(frames: Frames, options: Json) -> Frames:
     count = int(options.get("limitField") or 10)
-    return [Frame([one.copy(values=one.values[:count]) for one in frame.fields], frame.ref_id, frame.name) for frame in frames]
+    return [
+        Frame([one.copy(values=one.values[:count]) for one in frame.fields], frame.ref_id, frame.name)
+        for frame in frames
+    ]
 
 
 def _prepare_time_series(frames: Frames, _: Json) -> Frames:

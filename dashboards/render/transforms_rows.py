@@ -8,6 +8,7 @@ from typing import Any
 
 from dashboards.render.choices import js_regex
 from dashboards.render.dates import format_date, parse_date
+from dashboards.render.errors import UnsupportedPanelError
 from dashboards.render.frames import Field, Frame, Kind, number
 from dashboards.render.reduce import calculation_name, reduce_field
 
@@ -61,7 +62,11 @@ def join_by_field(frames: Frames, options: Json) -> Frames:
     present = [set(key.values) for _, key in keyed]
     found = set.intersection(*present) if inner else set.union(*present)
     numeric = keyed[0][1].kind in (Kind.TIME, Kind.NUMBER)
-    order = sorted(found) if numeric else [one for one in dict.fromkeys(v for _, k in keyed for v in k.values) if one in found]
+    order = (
+        sorted(found)
+        if numeric
+        else [one for one in dict.fromkeys(v for _, k in keyed for v in k.values) if one in found]
+    )
     fields = [keyed[0][1].copy(values=list(order))]
     for frame, key in keyed:
         for field in frame.fields:
@@ -159,9 +164,7 @@ def group_by(frames: Frames, options: Json) -> Frames:
         groups: dict[tuple[Any, ...], list[int]] = {}
         for row in range(frame.length):
             groups.setdefault(tuple(key.values[row] for key in keys), []).append(row)
-        fields = [
-            key.copy(values=[group[place] for group in groups]) for place, key in enumerate(keys)
-        ]
+        fields = [key.copy(values=[group[place] for group in groups]) for place, key in enumerate(keys)]
         for field in frame.fields:
             setting = settings.get(field.display) or {}
             if setting.get("operation") != "aggregate":
@@ -190,7 +193,9 @@ _OPERATORS: dict[str, Callable[[float, float], float]] = {
 def calculate_field(frames: Frames, options: Json) -> Frames:
     """Add a field calculated from others: a binary operation, a reduction of a row, or its number."""
     mode = options.get("mode") or "reduceRow"
-    frames = join_by_field(frames, {}) if len(frames) > 1 and mode != "index" and all(f.time for f in frames) else frames
+    frames = (
+        join_by_field(frames, {}) if len(frames) > 1 and mode != "index" and all(f.time for f in frames) else frames
+    )
     for frame in frames:
         if mode == "binary":
             name, values = _binary(frame, options.get("binary") or {})
@@ -220,7 +225,9 @@ def _binary(frame: Frame, options: Json) -> tuple[str, list[Any]]:
 
     operator = str(options.get("operator") or "+")
     left, right = side("left"), side("right")
-    calculate = _OPERATORS.get(operator, lambda *_: math.nan)
+    calculate = _OPERATORS.get(operator)
+    if calculate is None:
+        raise UnsupportedPanelError(f"the operator {operator} of a calculated field is not known")
     return f"{left[0]} {operator} {right[0]}", [calculate(a, b) for a, b in zip(left[1], right[1], strict=True)]
 
 
@@ -283,11 +290,18 @@ def rows_to_fields(frames: Frames, options: Json) -> Frames:
         values = by_handler.get("field.value") or next(iter(frame.value_fields), None)
         if names is None or values is None:
             continue
-        rest = [one for one in frame.fields if one.kind is Kind.STRING and one is not names and one.display not in handlers]
-        fields = []
-        for row in range(frame.length):
-            labels = {one.display: str(one.values[row]) for one in rest}
-            fields.append(Field(str(names.values[row]), Kind.NUMBER, [values.values[row]], labels=labels))
+        rest = [
+            one for one in frame.fields if one.kind is Kind.STRING and one is not names and one.display not in handlers
+        ]
+        fields = [
+            Field(
+                str(names.values[row]),
+                Kind.NUMBER,
+                [values.values[row]],
+                labels={one.display: str(one.values[row]) for one in rest},
+            )
+            for row in range(frame.length)
+        ]
         result.append(Frame(fields, frame.ref_id))
     return result
 
@@ -306,8 +320,10 @@ def grouping_to_matrix(frames: Frames, options: Json) -> Frames:
         cells = {(row, column): value for row, column, value in triples}
         order = list(dict.fromkeys(row_keys.values))
         fields = [Field(rf"{row_name}\{column_name}", row_keys.kind, list(order))]
-        for name in dict.fromkeys(columns.values):
-            fields.append(Field(str(name), values.kind, [cells.get((row, name)) for row in order]))
+        fields += [
+            Field(str(name), values.kind, [cells.get((row, name)) for row in order])
+            for name in dict.fromkeys(columns.values)
+        ]
         result.append(Frame(fields, frame.ref_id))
     return result
 

@@ -62,7 +62,7 @@ def formatter(unit: str) -> Formatter:
     kind, colon, rest = unit.partition(":")
     custom: dict[str, Callable[[str], Formatter]] = {
         "prefix": lambda text: _fixed(text, prefix=True),
-        "suffix": lambda text: _fixed(text),
+        "suffix": _fixed,
         "time": _date,
         "si": _custom_si,
         "count": _count,

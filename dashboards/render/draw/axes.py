@@ -78,7 +78,9 @@ def value_scale(
         low, high = 0.0, 1.0
     for soft, pick in (("axisSoftMin", min), ("axisSoftMax", max)):
         if custom.get(soft) is not None:
-            low, high = (pick(low, float(custom[soft])), high) if pick is min else (low, pick(high, float(custom[soft])))
+            low, high = (
+                (pick(low, float(custom[soft])), high) if pick is min else (low, pick(high, float(custom[soft])))
+            )
     if zero:
         low, high = min(low, 0.0), max(high, 0.0)
     spread = high - low
@@ -110,7 +112,7 @@ def axis_label(value: float, step: float, field: Field, unit: str, clock: Clock)
     needed = max(0, -math.floor(math.log10(step) + 1e-9))
     if not math.isclose(step * 10**needed, round(step * 10**needed), rel_tol=1e-9):
         needed += 1
-    text = format_value(value, unit, needed if 0 < needed else None, clock)
+    text = format_value(value, unit, needed or None, clock)
     number = text.text
     if "." in number and "e" not in number:
         number = number.rstrip("0").rstrip(".")
@@ -136,7 +138,10 @@ def _marks(low: float, high: float, step: float) -> tuple[float, ...]:
     first = math.ceil(low / step - 1e-9)
     last = math.floor(high / step + 1e-9)
     # Multiples keep 0.3 from becoming 0.30000000000000004.
-    return tuple(round(place * step, 12) if abs(step) < 1e6 else place * step for place in range(first, min(last, first + 40) + 1))
+    return tuple(
+        round(place * step, 12) if abs(step) < 1e6 else place * step
+        for place in range(first, min(last, first + 40) + 1)
+    )
 
 
 def _log_scale(values: Sequence[float], field: Field, base: float, style: Style) -> Scale:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dashboards.render.colours import ink_on
 from dashboards.render.display import series_colour, show, value_colour
@@ -24,6 +26,41 @@ from dashboards.render.transforms import transform
 Json = dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Bars:
+    """What a bar chart shows.
+
+    Attributes:
+        names: Of the rows.
+        table: Amounts, a line for each field and a column for each row.
+        fields: The fields.
+        colours: Of the fields.
+        options: The panel's.
+    """
+
+    names: list[str]
+    table: NDArray[np.float64]
+    fields: list[Field]
+    colours: list[str]
+    options: Json
+
+    @property
+    def stacked(self) -> bool:
+        """Return whether bars stand on each other."""
+        return str(self.options.get("stacking") or "none") != "none"
+
+    @property
+    def tops(self) -> list[float]:
+        """Return where the bars end."""
+        ends: NDArray[np.float64] = self.table.sum(axis=0) if self.stacked else self.table.ravel()
+        return [float(end) for end in ends]
+
+    @property
+    def percent(self) -> bool:
+        """Return whether the bars are shares of a whole."""
+        return self.options.get("stacking") == "percent"
+
+
 def draw_barchart(data: PanelData, area: Area) -> None:
     """Draw a bar chart: a group of bars for each row, a bar for each field."""
     frame = _one_frame(data)
@@ -33,7 +70,9 @@ def draw_barchart(data: PanelData, area: Area) -> None:
         return
     options = data.panel.options
     wanted = str(options.get("xField") or "")
-    named = frame.named(wanted) if wanted else next((one for one in frame.fields if one.kind is Kind.STRING), frame.time)
+    named = (
+        frame.named(wanted) if wanted else next((one for one in frame.fields if one.kind is Kind.STRING), frame.time)
+    )
     values = [field for field in values if field is not named]
     names = [str(show(value, named, area.style)) for value in named.values] if named else [""] * frame.length
     colours = [series_colour(field, area.theme) for field in values]
@@ -44,10 +83,9 @@ def draw_barchart(data: PanelData, area: Area) -> None:
     if stacking == "percent":
         total = np.abs(table).sum(axis=0)
         table = np.divide(table, total, out=np.zeros_like(table), where=total > 0)
-    if options.get("orientation") == "horizontal":
-        _across(area.part(box), names, table, values, colours, options)
-    else:
-        _upright(area.part(box), names, table, values, colours, options)
+    bars = _Bars(names, table, values, colours, options)
+    draw = _across if options.get("orientation") == "horizontal" else _upright
+    draw(area.part(box), bars)
 
 
 def _one_frame(data: PanelData) -> Frame | None:
@@ -61,19 +99,15 @@ def _one_frame(data: PanelData) -> Frame | None:
     return frames[0] if frames else None
 
 
-def _upright(
-    area: Area, names: Sequence[str], table: Any, values: Sequence[Field], colours: Sequence[str], options: Json
-) -> None:
-    box = area.box
-    stacked = str(options.get("stacking") or "none") != "none"
-    tops = table.sum(axis=0) if stacked else table.ravel()
+def _upright(area: Area, bars: _Bars) -> None:
+    box, names, table, values, options = area.box, bars.names, bars.table, bars.fields, bars.options
+    colours, stacked = bars.colours, bars.stacked
     slot_guess = (box.w - 60) / len(names)
     turned = max(text_width(name, SIZE) for name in names) > slot_guess - 6
     turn_limit = int(options.get("xTickLabelMaxLength") or 0)
     labels = [name[:turn_limit] if turn_limit else name for name in names]
     below = min(max(text_width(label, SIZE) for label in labels) + 10, box.h * 0.35) if turned else 24.0
-    percent = options.get("stacking") == "percent"
-    scale = value_scale(np.ravel(tops).tolist(), values[0], box.h - below, area.style, percent=percent, zero=True)
+    scale = value_scale(bars.tops, values[0], box.h - below, area.style, percent=bars.percent, zero=True)
     place = box.inset(scale.width + 14, 12, 6, below)
     axes = area.canvas.axes(place)
     axes.set_xlim(0, len(names))
@@ -81,7 +115,9 @@ def _upright(
     group = float(options.get("groupWidth") or 0.7)
     width = group * float(options.get("barWidth") or 0.97) / (1 if stacked else len(values))
     slot = place.w / len(names)
-    zero = place.y + place.h * (1 - min(1.0, max(0.0, place_of(max(scale.low, 0.0) if scale.low <= 0 <= scale.high else scale.low, scale))))
+    zero = place.y + place.h * (
+        1 - min(1.0, max(0.0, place_of(max(scale.low, 0.0) if scale.low <= 0 <= scale.high else scale.low, scale)))
+    )
     for row, label in enumerate(labels):
         x = place.x + row * slot
         base_up = 0.0
@@ -89,7 +125,9 @@ def _upright(
             value = float(table[number, row])
             start = base_up if stacked else 0.0
             top = place.y + place.h * (1 - place_of(min(max(start + value, scale.low), scale.high), scale))
-            foot = place.y + place.h * (1 - place_of(min(max(start, scale.low), scale.high), scale)) if stacked else zero
+            foot = (
+                place.y + place.h * (1 - place_of(min(max(start, scale.low), scale.high), scale)) if stacked else zero
+            )
             left = x + slot * ((1 - group) / 2 + (0 if stacked else number * width))
             colour = _bar_colour(field, row, colours[number], area, single=len(values) == 1)
             area.canvas.box(Box(left, min(top, foot), slot * width, max(0.6, abs(foot - top))), colour, radius=1.5)
@@ -97,25 +135,31 @@ def _upright(
             if options.get("showValue") in ("always", "auto") and not stacked:
                 text = str(show(value, field, area.style))
                 if text_width(text, 11) < slot * width + 8:
-                    area.canvas.text(left + slot * width / 2, min(top, foot) - 7, text, size=11, align="center", colour=area.theme.muted)
+                    area.canvas.text(
+                        left + slot * width / 2,
+                        min(top, foot) - 7,
+                        text,
+                        size=11,
+                        align="center",
+                        colour=area.theme.muted,
+                    )
         if turned:
             area.canvas.text(
                 x + slot / 2, place.y + place.h + 6, fitted(label, below - 8, SIZE), size=SIZE, colour=area.theme.muted,
                 align="center", baseline="top", turned=True,
             )  # fmt: skip
         else:
-            area.canvas.text(x + slot / 2, place.y + place.h + 13, label, size=SIZE, colour=area.theme.muted, align="center")
+            area.canvas.text(
+                x + slot / 2, place.y + place.h + 13, label, size=SIZE, colour=area.theme.muted, align="center"
+            )
 
 
-def _across(
-    area: Area, names: Sequence[str], table: Any, values: Sequence[Field], colours: Sequence[str], options: Json
-) -> None:
+def _across(area: Area, bars: _Bars) -> None:
     box, canvas = area.box, area.canvas
-    stacked = str(options.get("stacking") or "none") != "none"
-    tops = table.sum(axis=0) if stacked else table.ravel()
+    names, table, values, options, stacked = bars.names, bars.table, bars.fields, bars.options, bars.stacked
+    colours = bars.colours
     left = min(max(text_width(name, SIZE) for name in names) + 14, box.w * 0.35)
-    percent = options.get("stacking") == "percent"
-    scale = value_scale(np.ravel(tops).tolist(), values[0], (box.w - left) / 2, area.style, percent=percent, zero=True)
+    scale = value_scale(bars.tops, values[0], (box.w - left) / 2, area.style, percent=bars.percent, zero=True)
     place = box.inset(left, 4, 46, 22)
     for mark, label in zip(scale.marks, scale.labels, strict=True):
         x = place.x + place.w * place_of(mark, scale)
@@ -138,7 +182,9 @@ def _across(
             canvas.box(Box(first, top, max(0.6, last - first), height * 0.95), colour, radius=1.5)
             base += value
             if options.get("showValue") != "never" and not stacked and height > 10:
-                canvas.text(last + 5, top + height / 2, str(show(value, field, area.style)), size=11, colour=area.theme.muted)
+                canvas.text(
+                    last + 5, top + height / 2, str(show(value, field, area.style)), size=11, colour=area.theme.muted
+                )
 
 
 def _bar_colour(field: Field, row: int, series: str, area: Area, *, single: bool) -> str:
@@ -173,7 +219,9 @@ def draw_histogram(data: PanelData, area: Area) -> None:
     colour = series_colour(source, area.theme)
     opacity = float(data.panel.custom.get("fillOpacity", 80)) / 100
     for start, end, count in zip(starts.numbers(), ends_.numbers(), counts.numbers(), strict=True):
-        axes.bar((start + end) / 2, count, width=(end - start) * 0.94, color=colour, alpha=max(0.3, opacity), linewidth=0)
+        axes.bar(
+            (start + end) / 2, count, width=(end - start) * 0.94, color=colour, alpha=max(0.3, opacity), linewidth=0
+        )
     step = round_step((high - low) / max(2, place.w // 90))
     mark = math.ceil(low / step) * step
     unit = str(source.config.get("unit") or "")
@@ -210,7 +258,15 @@ def draw_pie(data: PanelData, area: Area) -> None:
     for one, colour in zip(values, colours, strict=True):
         sweep = 360 * one.shown.number / total
         area.canvas.wedge(centre, radius, angle, angle + sweep, colour, width=radius * (0.42 if donut else 1), gap=1.5)
-        _slice_label(area, one.name, str(one.shown), one.shown.number / total, options, centre, radius, angle + sweep / 2, colour, donut=donut)
+        share = one.shown.number / total
+        text = _slice_text(one.name, str(one.shown), share, options.get("displayLabels") or [])
+        if text and share >= 0.05:
+            at = radius * (0.79 if donut else 0.62)
+            turn = math.radians(angle + sweep / 2)
+            x, y = centre[0] + at * math.cos(turn), centre[1] + at * math.sin(turn)
+            area.canvas.text(
+                x, y, text, size=LEGEND_SIZE, colour=ink_on(colour), weight=MEDIUM, align="center", fit=radius * 0.9
+            )
         angle += sweep
 
 
@@ -218,15 +274,6 @@ def _slice_colour(field: Field, value: float, area: Area) -> str:
     return value_colour(value, 0.0, field, area.theme)
 
 
-def _slice_label(
-    area: Area, name: str, value: str, share: float, options: Json, centre: tuple[float, float], radius: float,
-    angle: float, colour: str, *, donut: bool,
-) -> None:  # fmt: skip
-    wanted = options.get("displayLabels") or []
-    parts = [name if "name" in wanted else "", value if "value" in wanted else "", f"{share:.0%}" if "percent" in wanted else ""]
-    text = " ".join(part for part in parts if part)
-    if not text or share < 0.05:
-        return
-    at = radius * (0.79 if donut else 0.62)
-    x, y = centre[0] + at * math.cos(math.radians(angle)), centre[1] + at * math.sin(math.radians(angle))
-    area.canvas.text(x, y, text, size=LEGEND_SIZE, colour=ink_on(colour), weight=MEDIUM, align="center", fit=radius * 0.9)
+def _slice_text(name: str, value: str, share: float, wanted: Sequence[str]) -> str:
+    parts = {"name": name, "value": value, "percent": f"{share:.0%}"}
+    return " ".join(part for key, part in parts.items() if key in wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -23,7 +24,17 @@ PIXELS_PER_INCH = 96.0
 ELLIPSIS = "…"
 
 # Text stays text in PDF (it can be searched and copied); in SVG it becomes shapes, so that no typeface is needed.
-_SETTINGS = {"pdf.fonttype": 42, "svg.fonttype": "path", "svg.hashsalt": "dashboards", "path.simplify_threshold": 0.2}
+_SETTINGS: Any = {
+    "pdf.fonttype": 42,
+    "svg.fonttype": "path",
+    "svg.hashsalt": "dashboards",
+    "path.simplify_threshold": 0.2,
+}
+
+
+def settings() -> AbstractContextManager[None]:
+    """Return the context in which pages are to be saved."""
+    return rc_context(_SETTINGS)
 
 
 class Canvas:
@@ -115,7 +126,14 @@ class Canvas:
         return text_width(text, size, weight)
 
     def box(
-        self, box: Box, colour: str, *, edge: str | None = None, radius: float = 0.0, opacity: float = 1.0, line: float = 1.0
+        self,
+        box: Box,
+        colour: str,
+        *,
+        edge: str | None = None,
+        radius: float = 0.0,
+        opacity: float = 1.0,
+        line: float = 1.0,
     ) -> None:
         """Draw a filled rectangle."""
         shape: Rectangle | FancyBboxPatch
@@ -136,7 +154,9 @@ class Canvas:
         """Draw a filled polygon."""
         self._page.add_patch(Polygon(list(corners), facecolor=colour, edgecolor="none", alpha=opacity))
 
-    def line(self, points: Sequence[tuple[float, float]], colour: str, *, width: float = 1.0, dashed: bool = False) -> None:
+    def line(
+        self, points: Sequence[tuple[float, float]], colour: str, *, width: float = 1.0, dashed: bool = False
+    ) -> None:
         """Draw a line through points."""
         self._page.add_line(
             Line2D(
@@ -150,7 +170,15 @@ class Canvas:
         )
 
     def wedge(
-        self, centre: tuple[float, float], radius: float, start: float, end: float, colour: str, *, width: float, gap: float = 0.0
+        self,
+        centre: tuple[float, float],
+        radius: float,
+        start: float,
+        end: float,
+        colour: str,
+        *,
+        width: float,
+        gap: float = 0.0,
     ) -> None:
         """Draw a part of a ring; angles in degrees, clockwise from the right."""
         self._page.add_patch(
@@ -182,8 +210,10 @@ class Canvas:
     def save(self, target: IO[bytes], form: str, dpi: float) -> None:
         """Write the page as png, pdf or svg."""
         # Without a date in it, the same picture is the same bytes.
-        metadata: dict[str, Any] = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[form]
-        with rc_context(_SETTINGS):
+        metadata: dict[str, Any] = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[
+            form
+        ]
+        with settings():
             self.figure.savefig(target, format=form, dpi=dpi * PIXELS_PER_INCH * self._inch, metadata=metadata)
 
 
@@ -217,7 +247,12 @@ class Area:
         x, y = self.box.middle
         for place, line in enumerate(lines):
             self.canvas.text(
-                x, y + (place - (len(lines) - 1) / 2) * 18, line, size=13, colour=colour or self.theme.muted, align="center"
+                x,
+                y + (place - (len(lines) - 1) / 2) * 18,
+                line,
+                size=13,
+                colour=colour or self.theme.muted,
+                align="center",
             )
 
 

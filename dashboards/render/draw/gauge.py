@@ -55,7 +55,12 @@ def _dial(area: Area, one: Single, options: Json, *, named: bool) -> None:
     canvas.text(centre[0], centre[1] + radius * 0.1, text, size=size, colour=colour, weight=BOLD, align="center")
     if named:
         canvas.text(
-            centre[0], box.y + box.h - name_height / 2, one.name, size=min(14.0, name_height * 0.65), align="center", fit=box.w - 4
+            centre[0],
+            box.y + box.h - name_height / 2,
+            one.name,
+            size=min(14.0, name_height * 0.65),
+            align="center",
+            fit=box.w - 4,
         )
 
 
@@ -70,7 +75,14 @@ def _rim(area: Area, field: Field, centre: tuple[float, float], radius: float, w
             share = bound / 100 if percentage else (bound - low) / (high - low) if high > low else 0.0
             shares.append(min(1.0, max(0.0, share)))
         if shares[1] > shares[0]:
-            area.canvas.wedge(centre, radius, START + SWEEP * shares[0], START + SWEEP * shares[1], area.theme.colour(name), width=width)
+            area.canvas.wedge(
+                centre,
+                radius,
+                START + SWEEP * shares[0],
+                START + SWEEP * shares[1],
+                area.theme.colour(name),
+                width=width,
+            )
 
 
 def draw_bargauge(data: PanelData, area: Area) -> None:
@@ -109,14 +121,27 @@ def _rows(area: Area, values: list[Single], options: Json) -> None:
             canvas.text(box.x, y + 9, one.name, size=12, fit=box.w)
             bar = Box(bar.x, bar.y + 14, bar.w, bar.h - 14)
         elif len(values) > 1 or one.name:
-            canvas.text(box.x + name_width - 10, y + height / 2, one.name, size=size, align="right", fit=name_width - 10)
+            canvas.text(
+                box.x + name_width - 10, y + height / 2, one.name, size=size, align="right", fit=name_width - 10
+            )
         _bar(area, bar, one, options, across=True)
         colour = _ink(area, one, options)
         canvas.text(
-            box.x + box.w - 2, bar.y + bar.h / 2, texts[place], size=value_size, colour=colour, weight=MEDIUM, align="right"
+            box.x + box.w - 2,
+            bar.y + bar.h / 2,
+            texts[place],
+            size=value_size,
+            colour=colour,
+            weight=MEDIUM,
+            align="right",
         )
     if len(shown) < len(values):
-        canvas.text(box.x + name_width, top + len(shown) * height + 8, f"+{len(values) - len(shown)} more", colour=area.theme.muted)
+        canvas.text(
+            box.x + name_width,
+            top + len(shown) * height + 8,
+            f"+{len(values) - len(shown)} more",
+            colour=area.theme.muted,
+        )
 
 
 def _columns(area: Area, values: list[Single], options: Json) -> None:
@@ -131,7 +156,15 @@ def _columns(area: Area, values: list[Single], options: Json) -> None:
         bar = Box(x + gap / 2, box.y + size + 10, width - gap, box.h - size - 32)
         _bar(area, bar, one, options, across=False)
         middle = x + width / 2
-        canvas.text(middle, box.y + size / 2 + 2, texts[place], size=size, colour=_ink(area, one, options), weight=MEDIUM, align="center")
+        canvas.text(
+            middle,
+            box.y + size / 2 + 2,
+            texts[place],
+            size=size,
+            colour=_ink(area, one, options),
+            weight=MEDIUM,
+            align="center",
+        )
         canvas.text(middle, box.y + box.h - 8, one.name, size=12, align="center", fit=width - 6)
 
 
@@ -155,14 +188,14 @@ def _bar(area: Area, bar: Box, one: Single, options: Json, *, across: bool) -> N
         return
     filled = Box(bar.x, bar.y, length, bar.h) if across else Box(bar.x, bar.y + bar.h - length, bar.w, length)
     if mode == "gradient":
-        _gradient(area, filled, bar, one, across=across)
+        _gradient(area, filled, one, across=across)
     else:
         canvas.box(filled, mix(one.shown.colour, area.theme.panel, 0.72), radius=2)
         edge = Box(filled.x + length - 2, bar.y, 2, bar.h) if across else Box(bar.x, filled.y, bar.w, 2)
         canvas.box(edge, one.shown.colour)
 
 
-def _gradient(area: Area, filled: Box, bar: Box, one: Single, *, across: bool) -> None:
+def _gradient(area: Area, filled: Box, one: Single, *, across: bool) -> None:
     low, high = ends(one.field)
     pieces = max(1, int((filled.w if across else filled.h) // 3))
     for piece in range(pieces):
@@ -171,7 +204,9 @@ def _gradient(area: Area, filled: Box, bar: Box, one: Single, *, across: bool) -
         if across:
             part = Box(filled.x + piece * filled.w / pieces, filled.y, filled.w / pieces + 0.5, filled.h)
         else:
-            part = Box(filled.x, filled.y + filled.h - (piece + 1) * filled.h / pieces, filled.w, filled.h / pieces + 0.5)
+            part = Box(
+                filled.x, filled.y + filled.h - (piece + 1) * filled.h / pieces, filled.w, filled.h / pieces + 0.5
+            )
         area.canvas.box(part, colour)
 
 

@@ -27,12 +27,11 @@ Array = NDArray[np.float64]
 def draw(data: PanelData, area: Area) -> None:
     """Draw the panel."""
     options = data.panel.options
-    rows = _calculated(data, options) if options.get("calculate") else _given(data.frames)
+    rows = rows_of(data)
     if rows is None:
         area.message("No data")
         return
     times, labels, cells = rows
-    cells = _filtered(cells, options)
     if (options.get("yAxis") or {}).get("reverse"):
         labels, cells = labels[::-1], cells[::-1]
     colours = options.get("color") or {}
@@ -54,7 +53,7 @@ def draw(data: PanelData, area: Area) -> None:
     axes = area.canvas.axes(box)
     norm = PowerNorm(exponent, vmin=low, vmax=high if high > low else low + 1)
     edges = _edges(times)
-    gap = area.canvas.points(float(options.get("cellGap") if options.get("cellGap") is not None else 1))
+    gap = area.canvas.points(float(options.get("cellGap", 1) or 0))
     axes.pcolormesh(
         edges, np.arange(len(cells) + 1), np.ma.masked_invalid(cells), cmap=scheme, norm=norm,
         edgecolors=area.theme.panel, linewidth=gap * 0.5, rasterized=cells.size > 20_000,
@@ -68,7 +67,14 @@ def draw(data: PanelData, area: Area) -> None:
             y = box.y + box.h * (1 - min(place + offset, len(shown)) / len(shown))
             area.canvas.text(box.x - 8, y, text, size=SIZE, colour=area.theme.muted, align="right")
     if legend:
-        _legend(area, scheme, exponent, low, high, data)
+        _legend(area, scheme, exponent, (low, high), str(data.panel.defaults.get("unit") or "short"))
+
+
+def rows_of(data: PanelData) -> tuple[Array, list[str], Array] | None:
+    """Return times, names of the rows, and the cells, without those that the panel leaves out."""
+    options = data.panel.options
+    rows = _calculated(data, options) if options.get("calculate") else _given(data.frames)
+    return None if rows is None else (rows[0], rows[1], _filtered(rows[2], options))
 
 
 def _given(frames: list[Frame]) -> tuple[Array, list[str], Array] | None:
@@ -104,7 +110,9 @@ def _calculated(data: PanelData, options: Json) -> tuple[Array, list[str], Array
         return None
     settings = (options.get("calculation") or {}).get("yBuckets") or {}
     values = [value for _, value in points]
-    width = number(settings.get("value")) if settings.get("mode", "size") == "size" and settings.get("value") else math.nan
+    width = (
+        number(settings.get("value")) if settings.get("mode", "size") == "size" and settings.get("value") else math.nan
+    )
     if math.isnan(width) or width <= 0:
         count = int(number(settings.get("value"))) if settings.get("mode") == "count" and settings.get("value") else 15
         width = bucket_width(values, count)
@@ -162,13 +170,27 @@ def _scheme(colours: Json, theme: Theme) -> Colormap:
     steps = int(colours.get("steps") or 64)
     shades = [to_hex(scheme(place / max(1, steps - 1))) for place in range(steps)]
     # On a dark panel the light end would shine where nothing is.
-    one_way = name in ("Oranges", "Reds", "Blues", "Greens", "Purples", "Greys", "OrRd", "BuPu", "PuRd", "YlOrRd", "YlGnBu", "YlGn")
+    one_way = name in (
+        "Oranges",
+        "Reds",
+        "Blues",
+        "Greens",
+        "Purples",
+        "Greys",
+        "OrRd",
+        "BuPu",
+        "PuRd",
+        "YlOrRd",
+        "YlGnBu",
+        "YlGn",
+    )
     if bool(colours.get("reverse")) != (theme.name == "dark" and one_way):
         shades.reverse()
     return LinearSegmentedColormap.from_list(name, shades, N=steps)
 
 
-def _legend(area: Area, scheme: Colormap, exponent: float, low: float, high: float, data: PanelData) -> None:
+def _legend(area: Area, scheme: Colormap, exponent: float, ends: tuple[float, float], unit: str) -> None:
+    low, high = ends
     width = min(260.0, area.box.w * 0.6)
     x, y = area.box.x + 8, area.box.y + area.box.h - 26
     pieces = 64
@@ -176,7 +198,6 @@ def _legend(area: Area, scheme: Colormap, exponent: float, low: float, high: flo
         share = piece / (pieces - 1)
         part = Box(x + piece * width / pieces, y, width / pieces + 0.6, 8)
         area.canvas.box(part, to_hex(scheme(share**exponent)))
-    unit = str(data.panel.defaults.get("unit") or "short")
     for share, align in ((0.0, "left"), (0.5, "center"), (1.0, "right")):
         text = str(format_value(low + share * (high - low), unit, None if high - low > 3 else 2, area.style.clock))
         area.canvas.text(x + share * width, y + 18, text, size=11, colour=area.theme.muted, align=align)

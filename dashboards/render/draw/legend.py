@@ -60,7 +60,7 @@ def entries_of(fields: Sequence[tuple[Field, str]], options: Json, area: Area) -
     if wanted in names and options.get("displayMode") == "table":
         column = names.index(wanted)
         entries.sort(
-            key=lambda entry: (-math.inf if math.isnan(entry.numbers[column]) else entry.numbers[column]),
+            key=lambda entry: -math.inf if math.isnan(entry.numbers[column]) else entry.numbers[column],
             reverse=bool(options.get("sortDesc")),
         )
     elif wanted == "Name":
@@ -194,6 +194,7 @@ def _mark(area: Area, x: float, y: float, entry: Entry) -> None:
 
 def _listed(entry: Entry, calculations: Sequence[str]) -> str:
     values = [
-        f"{calculation_name(calculation)}: {value}" for calculation, value in zip(calculations, entry.values, strict=True)
+        f"{calculation_name(calculation)}: {value}"
+        for calculation, value in zip(calculations, entry.values, strict=True)
     ]
     return f"{entry.name}  {'  '.join(values)}" if values else entry.name

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 import time
+from datetime import datetime
 from typing import Any
 
 from dashboards.render.dates import format_date, time_ago
@@ -103,7 +104,12 @@ def draw_alerts(data: PanelData, area: Area) -> None:
             used = area.canvas.text(right, y + line * 0.74, words, size=11, colour=area.theme.muted, align="right")
         if line > 30:
             area.canvas.text(
-                area.box.x + 16, y + line * 0.74, row["detail"], size=11, colour=area.theme.muted, fit=area.box.w - used - 40
+                area.box.x + 16,
+                y + line * 0.74,
+                row["detail"],
+                size=11,
+                colour=area.theme.muted,
+                fit=area.box.w - used - 40,
             )
     if len(shown) < len(rows):
         y = area.box.y + len(shown) * line + line / 2
@@ -115,7 +121,7 @@ def alert_rows(data: PanelData) -> list[Json]:
     options = data.panel.options
     states = options.get("stateFilter") or {"firing": True, "pending": True}
     wanted = str(data.variables.title(str(options.get("alertName") or ""))).lower()
-    rows = []
+    rows: list[Json] = []
     for rule in data.alerts:
         if wanted and wanted not in str(rule.get("name")).lower():
             continue
@@ -137,8 +143,6 @@ def alert_rows(data: PanelData) -> list[Json]:
 
 
 def _moment(text: str) -> float | None:
-    from datetime import datetime  # noqa: PLC0415 - placed here so that the module reads top down
-
     try:
         # Prometheus writes nanoseconds, Python reads microseconds.
         return datetime.fromisoformat(re.sub(r"\.(\d{6})\d*", r".\1", text)).timestamp()
@@ -150,7 +154,14 @@ def draw_logs(data: PanelData, area: Area) -> None:
     """Draw log lines: time, level and text, the newest first."""
     lines = []
     for frame in data.frames:
-        text = next((one for one in frame.fields if one.kind is Kind.STRING and one.name.lower() in ("line", "body", "message")), None)
+        text = next(
+            (
+                one
+                for one in frame.fields
+                if one.kind is Kind.STRING and one.name.lower() in ("line", "body", "message")
+            ),
+            None,
+        )
         text = text or next((one for one in frame.fields if one.kind is Kind.STRING), None)
         if frame.time is None or text is None:
             continue
@@ -165,7 +176,12 @@ def draw_logs(data: PanelData, area: Area) -> None:
         area.canvas.box(Box(area.box.x + 2, y - 7, 3, 14), area.theme.colour(_LEVELS[level]))
         x = area.box.x + 12
         if data.panel.options.get("showTime", True):
-            x += area.canvas.text(x, y, format_date(float(moment), zone=area.style.clock.zone), size=11.5, colour=area.theme.muted) + 10
+            x += (
+                area.canvas.text(
+                    x, y, format_date(float(moment), zone=area.style.clock.zone), size=11.5, colour=area.theme.muted
+                )
+                + 10
+            )
         area.canvas.text(x, y, fitted(text_, area.box.x + area.box.w - x - 4, 11.5), size=11.5)
 
 

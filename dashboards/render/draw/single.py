@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboards.render.choices import js_regex
-from dashboards.render.display import Shown, ends, show
+from dashboards.render.display import Shown, Style, ends, show
 from dashboards.render.draw.canvas import Area
 from dashboards.render.engine import PanelData
 from dashboards.render.frames import Field, Frame, Kind
@@ -28,6 +28,11 @@ class Single:
 
 
 def singles(data: PanelData, area: Area) -> list[Single]:
+    """Return the numbers of the panel, for an area's theme."""
+    return singles_of(data, area.style)
+
+
+def singles_of(data: PanelData, style: Style) -> list[Single]:
     """Return the numbers of the panel: one a field, or one a row where the panel shows all values."""
     options = data.panel.options.get("reduceOptions") or {}
     calculation = str((options.get("calcs") or ["lastNotNull"])[0])
@@ -40,13 +45,13 @@ def singles(data: PanelData, area: Area) -> list[Single]:
             texts = [one for one in frame.fields if one.kind is Kind.STRING]
             for row, value in enumerate(field.values):
                 name = " ".join(str(text.values[row]) for text in texts) or field.display
-                found.append(Single(name, show(value, field, area.style, limits=limits), field, None))
+                found.append(Single(name, show(value, field, style, limits=limits), field, None))
         return found[:limit]
     for field, frame in chosen:
         value = reduce_field(field, calculation)
         shown_field = field if calculation not in UNITLESS else field.copy(config=field.config | {"unit": "none"})
         # Colours by place of value need the ends of all fields together.
-        shown = show(value, shown_field, area.style, limits=limits)
+        shown = show(value, shown_field, style, limits=limits)
         found.append(Single(display_name(field, frame, data.frames), shown, field, frame.time))
     return found
 
@@ -56,18 +61,15 @@ def _chosen(frames: Sequence[Frame], wanted: str) -> Iterator[tuple[Field, Frame
     pattern = js_regex(wanted) if wanted.startswith("/") else None
     for frame in frames:
         for field in frame.fields:
-            if ((field.config.get("custom") or {}).get("hideFrom") or {}).get("viz"):
-                continue
-            if not wanted and field.kind is Kind.NUMBER:
-                yield field, frame
-            elif wanted and (field.display == wanted or (pattern is not None and pattern.search(field.display))):
+            meant = field.display == wanted or (pattern is not None and pattern.search(field.display))
+            if meant or (not wanted and field.kind is Kind.NUMBER):
                 yield field, frame
 
 
 def _limits(fields: Sequence[Field], kind: str) -> tuple[float, float] | None:
     if not fields:
         return None
-    if kind == "gauge" or kind == "bargauge":
+    if kind in {"gauge", "bargauge"}:
         # Without set ends, all bars share the ends of all values, so that they can be compared.
         low = fields[0].config.get("min")
         high = fields[0].config.get("max")

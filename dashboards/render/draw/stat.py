@@ -43,7 +43,7 @@ def draw(data: PanelData, area: Area) -> None:
     sizes = [_value_size(cell, one, name_size) for cell, one in zip(inner, values, strict=True)]
     size = float(given) if given else min(sizes)
     for cell, one in zip(cells, values, strict=True):
-        _draw_one(area.part(cell), one, options, name_size, size if with_value else 0.0)
+        _draw_one(area.part(cell), one, options, name_size=name_size, size=size if with_value else 0.0)
 
 
 def _with_name(mode: str, count: int) -> bool:
@@ -72,7 +72,9 @@ def tile(box: Box, count: int, orientation: str) -> list[Box]:
         # The last row fills the width.
         last = count - row * columns if row == rows - 1 else columns
         own = (box.w - gap * (last - 1)) / last
-        places.append(Box(box.x + column * ((own if last < columns else width) + gap), box.y + row * (height + gap), own, height))
+        places.append(
+            Box(box.x + column * ((own if last < columns else width) + gap), box.y + row * (height + gap), own, height)
+        )
     return places
 
 
@@ -95,7 +97,7 @@ def _unit_width(one: Single) -> float:
     return UNIT_SHARE * (text_width(text.prefix, 1, MEDIUM) + text_width(text.suffix, 1, MEDIUM))
 
 
-def _draw_one(area: Area, one: Single, options: Json, name_size: float, size: float) -> None:
+def _draw_one(area: Area, one: Single, options: Json, *, name_size: float, size: float) -> None:
     canvas, box = area.canvas, area.box
     mode = str(options.get("colorMode") or "value")
     colour = one.shown.colour
@@ -118,15 +120,16 @@ def _draw_one(area: Area, one: Single, options: Json, name_size: float, size: fl
         name_y = box.y + box.h / 2 - (size * 0.62 if size else 0) - (6 if has_change else 0)
         canvas.text(x, name_y, one.name, size=name_size, colour=ink, align="center", fit=box.w - 12)
     if size:
-        _write_value(area, one, x, y + offset, size, value_ink)
+        _write_value(area, one, (x, y + offset), size, value_ink)
     if has_change:
         _write_change(area, one, x, y + offset + size * 0.75, ink)
 
 
-def _write_value(area: Area, one: Single, x: float, y: float, size: float, colour: str) -> None:
+def _write_value(area: Area, one: Single, middle: tuple[float, float], size: float, colour: str) -> None:
+    x, y = middle
     text = one.shown.text
     small = size * UNIT_SHARE
-    parts = [(text.prefix, small, MEDIUM), (text.text or "–", size, BOLD), (text.suffix, small, MEDIUM)]
+    parts = [(text.prefix, small, MEDIUM), (text.text or "-", size, BOLD), (text.suffix, small, MEDIUM)]
     total = sum(text_width(part, height, weight) for part, height, weight in parts)
     x -= total / 2
     # One line for all: the small unit stands on the number's feet.

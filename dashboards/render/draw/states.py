@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
-from dashboards.render.annotations import Annotation
 from dashboards.render.colours import ink_on
 from dashboards.render.display import Shown, show, threshold_steps
 from dashboards.render.draw.axes import BOTTOM, SIZE, draw_time_axis
 from dashboards.render.draw.canvas import Area
 from dashboards.render.draw.legend import Entry, draw_legend
 from dashboards.render.engine import PanelData
+from dashboards.render.events import Annotation
 from dashboards.render.fonts import text_width
 from dashboards.render.frames import Field, Frame, Kind
 from dashboards.render.layout import Box
@@ -23,20 +24,13 @@ Band = tuple[float, float, Any]  # from, to (milliseconds), value
 
 def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None:
     """Draw the panel."""
-    rows = [
-        (field, frame)
-        for frame in data.frames
-        if frame.time
-        for field in frame.fields
-        if field.kind not in (Kind.TIME, Kind.FRAME)
-        and not ((field.config.get("custom") or {}).get("hideFrom") or {}).get("viz")
-    ]
+    rows = _rows(data)
     if not rows:
         area.message("No data")
         return
     options = data.panel.options
     history = data.panel.type == "status-history"
-    bands = [_bands(field, frame, data, history=history, merge=options.get("mergeValues", True)) for field, frame in rows]
+    bands = [bands for _, bands in state_bands(data)]
     box = draw_legend(area, options.get("legend") or {}, _entries(rows, bands, area))
     name_width = min(max(text_width(field.display, SIZE) for field, _ in rows) + 12, box.w * 0.3)
     place = box.inset(name_width, 4, 10, BOTTOM)
@@ -48,10 +42,12 @@ def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None
     fill = float(options.get("rowHeight") or 0.9)
     for number, ((field, _), row) in enumerate(zip(shown, bands, strict=False)):
         y = place.y + number * height
-        area.canvas.text(box.x + name_width - 10, y + height / 2, field.display, size=SIZE, align="right", fit=name_width - 12)
+        area.canvas.text(
+            box.x + name_width - 10, y + height / 2, field.display, size=SIZE, align="right", fit=name_width - 12
+        )
         inner = Box(place.x, y + height * (1 - fill) / 2, place.w, height * fill)
-        for start, end, value in row:
-            _band(area, inner, data, show(value, field, area.style), start, end, options, gap=history)
+        for band in row:
+            _band(area.part(inner), data, show(band[2], field, area.style), band, gap=history)
     if len(shown) < len(rows):
         note = f"+{len(rows) - len(shown)} more"
         area.canvas.text(place.x, place.y + place.h - height * 0.25, note, size=11, colour=area.theme.muted)
@@ -62,11 +58,29 @@ def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None
             area.canvas.line([(x, place.y), (x, place.y + place.h)], area.theme.colour(event.colour), dashed=True)
 
 
+def _rows(data: PanelData) -> list[tuple[Field, Frame]]:
+    return [
+        (field, frame)
+        for frame in data.frames
+        if frame.time
+        for field in frame.fields
+        if field.kind not in (Kind.TIME, Kind.FRAME)
+        and not ((field.config.get("custom") or {}).get("hideFrom") or {}).get("viz")
+    ]
+
+
+def state_bands(data: PanelData) -> list[tuple[Field, list[Band]]]:
+    """Return the states of each field as stretches of time."""
+    history = data.panel.type == "status-history"
+    merge = data.panel.options.get("mergeValues", True)
+    return [(field, _bands(field, frame, data, history=history, merge=merge)) for field, frame in _rows(data)]
+
+
 def _bands(field: Field, frame: Frame, data: PanelData, *, history: bool, merge: bool) -> list[Band]:
     if frame.time is None:
         return []
     times = [float(moment) for moment in frame.time.values]
-    step = field.step or (min(b - a for a, b in zip(times, times[1:], strict=False)) if len(times) > 1 else 60_000.0)
+    step = field.step or (min(b - a for a, b in pairwise(times)) if len(times) > 1 else 60_000.0)
     last = data.span.end * 1000
     found: list[Band] = []
     for place, (moment, value) in enumerate(zip(times, field.values, strict=True)):
@@ -84,7 +98,8 @@ def _bands(field: Field, frame: Frame, data: PanelData, *, history: bool, merge:
     return found
 
 
-def _band(area: Area, box: Box, data: PanelData, shown: Shown, start: float, end: float, options: Json, *, gap: bool) -> None:
+def _band(area: Area, data: PanelData, shown: Shown, band: Band, *, gap: bool) -> None:
+    box, options, (start, end, _) = area.box, data.panel.options, band
     left = max(0.0, (start / 1000 - data.span.start) / data.span.seconds)
     right = min(1.0, (end / 1000 - data.span.start) / data.span.seconds)
     if right <= left:

@@ -52,7 +52,7 @@ def draw(data: PanelData, area: Area) -> None:
     widths = _widths(columns, order, area)
     y = area.box.y
     if head:
-        _header(area, columns, widths, y, line, data)
+        _header(area, columns, widths, line, data)
         y += line
     for place, row in enumerate(order):
         x = area.box.x
@@ -94,7 +94,11 @@ def _order(data: PanelData, frame: Frame) -> list[int]:
         if key.kind is Kind.FRAME and isinstance(value, list):
             value = value[1]
         at = number(value) if key.kind is not Kind.STRING else 0.0
-        return (not math.isnan(at), 0.0 if math.isnan(at) else at, str(value).lower() if key.kind is Kind.STRING else "")
+        return (
+            not math.isnan(at),
+            0.0 if math.isnan(at) else at,
+            str(value).lower() if key.kind is Kind.STRING else "",
+        )
 
     return sorted(rows, key=place, reverse=bool(wanted.get("desc")))
 
@@ -145,16 +149,22 @@ def _anchor(box: Box, align: str) -> float:
     return {"left": box.x + 8, "right": box.x + box.w - 8, "center": box.x + box.w / 2}[align]
 
 
-def _header(area: Area, columns: list[Field], widths: list[float], y: float, line: float, data: PanelData) -> None:
-    x = area.box.x
+def _header(area: Area, columns: list[Field], widths: list[float], line: float, data: PanelData) -> None:
+    x, y = area.box.x, area.box.y
     wanted = (data.panel.options.get("sortBy") or [{}])[0] or {}
     for field, width in zip(columns, widths, strict=True):
         align = _align(field)
         mark = (" ↓" if wanted.get("desc") else " ↑") if wanted.get("displayName") == field.display else ""
         area.canvas.text(
-            _anchor(Box(x, y, width, line), align), y + line / 2, field.display + mark, size=12, colour=area.theme.muted,
-            weight=BOLD, align=align, fit=width - 12,
-        )  # fmt: skip
+            _anchor(Box(x, y, width, line), align),
+            y + line / 2,
+            field.display + mark,
+            size=12,
+            colour=area.theme.muted,
+            weight=BOLD,
+            align=align,
+            fit=width - 12,
+        )
         x += width
     area.canvas.line([(area.box.x, y + line), (area.box.x + area.box.w, y + line)], area.theme.border, width=1.2)
 
@@ -183,24 +193,39 @@ def _cell(area: Area, field: Field, row: int) -> None:
     if kind == "color-text":
         colour = shown.colour
     elif kind in ("color-background", "color-background-solid") and str(shown) != "":
-        canvas.box(box.inset(1, 1, 1, 1), shown.colour if options.get("mode") == "basic" else mix(shown.colour, area.theme.panel, 0.85))
+        canvas.box(
+            box.inset(1, 1, 1, 1),
+            shown.colour if options.get("mode") == "basic" else mix(shown.colour, area.theme.panel, 0.85),
+        )
         colour = ink_on(shown.colour)
     if kind == "gauge" and not math.isnan(shown.number):
-        label = min(box.w * 0.5, max(text_width(_text(field, one, area), SIZE) for one in range(len(field.values))) + 14)
+        label = min(
+            box.w * 0.5, max(text_width(_text(field, one, area), SIZE) for one in range(len(field.values))) + 14
+        )
         _gauge(area.part(box.inset(8, 7, label + 4, 7)), field, shown.share, shown.colour)
         colour, align = shown.colour, "right"
     if sparkline and isinstance(value, list):
         label = text_width(str(shown), SIZE) + 14
         _spark(area.part(box.inset(8, 4, label + 4, 4)), value[0], shown.colour)
         align = "right"
-    canvas.text(_anchor(box, align), box.y + box.h / 2, _text(field, row, area), size=SIZE, colour=colour, align=align, fit=box.w - 14)
+    canvas.text(
+        _anchor(box, align),
+        box.y + box.h / 2,
+        _text(field, row, area),
+        size=SIZE,
+        colour=colour,
+        align=align,
+        fit=box.w - 14,
+    )
 
 
 def _gauge(area: Area, field: Field, share: float, colour: str) -> None:
     low, high = ends(field)
     area.canvas.box(area.box, area.theme.track, radius=2)
     if high > low and share > 0:
-        area.canvas.box(Box(area.box.x, area.box.y, max(2.0, area.box.w * share), area.box.h), colour, radius=2, opacity=0.85)
+        area.canvas.box(
+            Box(area.box.x, area.box.y, max(2.0, area.box.w * share), area.box.h), colour, radius=2, opacity=0.85
+        )
 
 
 def _spark(area: Area, values: list[Any], colour: str) -> None:
@@ -232,5 +257,13 @@ def _footer(area: Area, columns: list[Field], widths: list[float], footer: Json,
         elif not named:
             text, named = calculation_name(calculation), True
         align = _align(field)
-        area.canvas.text(_anchor(Box(x, y, width, line), align), y + line / 2, text, size=SIZE, weight=BOLD, align=align, fit=width - 12)
+        area.canvas.text(
+            _anchor(Box(x, y, width, line), align),
+            y + line / 2,
+            text,
+            size=SIZE,
+            weight=BOLD,
+            align=align,
+            fit=width - 12,
+        )
         x += width

@@ -11,12 +11,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from dashboards.render.annotations import Annotation
+from dashboards.render.colours import Theme
 from dashboards.render.display import series_colour, threshold_steps, value_colour
-from dashboards.render.draw.axes import BOTTOM, Scale, draw_time_axis, draw_value_axis, place_of, value_scale
+from dashboards.render.draw.axes import BOTTOM, Scale, draw_time_axis, draw_value_axis, value_scale
 from dashboards.render.draw.canvas import Area
 from dashboards.render.draw.legend import draw_legend, entries_of
 from dashboards.render.engine import PanelData
+from dashboards.render.events import Annotation
 from dashboards.render.frames import Field, Frame
 from dashboards.render.layout import Box
 
@@ -52,12 +53,10 @@ class Line:
 
 def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None:
     """Draw the panel."""
-    lines = series_lines(data.frames, area)
+    lines = prepared_lines(data.frames, area.theme)
     if not lines:
         area.message("No data")
         return
-    _stack(lines)
-    _choose_axes(lines)
     options = data.panel.options.get("legend") or {}
     entries = entries_of([(line.field, line.colour) for line in lines], options, area)
     box = draw_legend(area, options, entries)
@@ -89,7 +88,16 @@ def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None
             _draw_line(axes, line, area, number, len(group))
 
 
-def series_lines(frames: Sequence[Frame], area: Area) -> list[Line]:
+def prepared_lines(frames: Sequence[Frame], theme: Theme) -> list[Line]:
+    """Return the series to draw, stacked and on their axes."""
+    lines = series_lines(frames, theme)
+    if lines:
+        _stack(lines)
+        _choose_axes(lines)
+    return lines
+
+
+def series_lines(frames: Sequence[Frame], theme: Theme) -> list[Line]:
     """Return the series to draw, in the order of the queries; where no sample is, the line is broken."""
     lines = []
     for frame in frames:
@@ -103,7 +111,7 @@ def series_lines(frames: Sequence[Frame], area: Area) -> list[Line]:
             elif (field.config.get("custom") or {}).get("transform") == "constant" and len(y):
                 y = np.full_like(y, y[0])
             xs, ys = _with_gaps(x, y, field)
-            lines.append(Line(field, series_colour(field, area.theme), xs, ys, np.array([])))
+            lines.append(Line(field, series_colour(field, theme), xs, ys, np.array([])))
     return lines
 
 
@@ -136,7 +144,7 @@ def _stack(lines: Sequence[Line]) -> None:
         stacking = line.custom.get("stacking") or {}
         mode = str(stacking.get("mode") or "none")
         if mode in ("normal", "percent") and not (line.custom.get("hideFrom") or {}).get("viz"):
-            groups.setdefault((mode, str(stacking.get("group") or "A")), []).append(line)
+            groups.setdefault((mode, str(stacking.get("group", "A"))), []).append(line)
     for (mode, _), group in groups.items():
         moments = np.unique(np.concatenate([line.x for line in group]))
         values = [_on(moments, line) for line in group]
@@ -189,7 +197,9 @@ def _scale(group: Sequence[Line], height: float, area: Area) -> Scale:
     # A threshold near the data is kept in sight; one far off would flatten the line.
     if len(found) and thresholds:
         top, low = float(found.max()), float(found.min())
-        near = [value for value in thresholds if low - abs(top - low) <= value <= top + max(abs(top - low), abs(top) * 0.5)]
+        near = [
+            value for value in thresholds if low - abs(top - low) <= value <= top + max(abs(top - low), abs(top) * 0.5)
+        ]
         values = np.concatenate([values, np.array(near)])
     return value_scale(values.tolist(), shown, height, area.style, percent=percent, zero=bars)
 
@@ -207,7 +217,9 @@ def _draw_line(axes: Axes, line: Line, area: Area, number: int, count: int) -> N
         _draw_bars(axes, line, base, opacity=opacity, width=canvas.points(width), number=number, count=count)
         return
     x, y = line.x, line.y
-    drawstyle = {"stepAfter": "steps-post", "stepBefore": "steps-pre"}.get(str(custom.get("lineInterpolation")), "default")
+    drawstyle = {"stepAfter": "steps-post", "stepBefore": "steps-pre"}.get(
+        str(custom.get("lineInterpolation")), "default"
+    )
     step: Any = {"steps-post": "post", "steps-pre": "pre"}.get(drawstyle)
     if style == "line" and opacity:
         gradient = str(custom.get("gradientMode") or "none")
@@ -218,7 +230,10 @@ def _draw_line(axes: Axes, line: Line, area: Area, number: int, count: int) -> N
         dash = custom.get("lineStyle") or {}
         pattern: Any = "-"
         if dash.get("fill") == "dash":
-            pattern = (0, tuple(canvas.points(one) / max(canvas.points(width), 0.1) for one in dash.get("dash") or (10, 10)))
+            pattern = (
+                0,
+                tuple(canvas.points(one) / max(canvas.points(width), 0.1) for one in dash.get("dash") or (10, 10)),
+            )
         elif dash.get("fill") == "dot":
             pattern = (0, (1, 2))
         axes.plot(
@@ -247,10 +262,7 @@ def _by_value(line: Line, area: Area) -> str:
 
 def _draw_bars(axes: Axes, line: Line, base: Any, *, opacity: float, width: float, number: int, count: int) -> None:
     finite = np.isfinite(line.y)
-    if line.field.step:
-        room = line.field.step
-    else:
-        room = float(np.min(np.diff(line.x))) if len(line.x) > 1 else 60_000.0
+    room = line.field.step or (float(np.min(np.diff(line.x))) if len(line.x) > 1 else 60_000.0)
     share = float(line.custom.get("barWidthFactor") or 0.6)
     stacked = bool(len(line.base))
     each = room * share / (1 if stacked else count)
@@ -283,7 +295,9 @@ def _draw_thresholds(axes: Axes, field: Field, scale: Scale, area: Area) -> None
             axes.axhspan(max(value, scale.low), min(top, scale.high), color=colour, alpha=0.12, linewidth=0, zorder=0.5)
         if ("line" in mode or "dashed" in mode) and scale.low <= value <= scale.high:
             pattern: Any = (0, (6, 4)) if "dashed" in mode else "-"
-            axes.axhline(value, color=colour, linewidth=area.canvas.points(1.5), linestyle=pattern, zorder=1.5, alpha=0.9)
+            axes.axhline(
+                value, color=colour, linewidth=area.canvas.points(1.5), linestyle=pattern, zorder=1.5, alpha=0.9
+            )
 
 
 def _draw_bands(axes: Axes, group: Sequence[Line]) -> None:
@@ -310,6 +324,3 @@ def _draw_events(axes: Axes, events: Sequence[Annotation], data: PanelData, area
         x = box.x + (first - start) / (end - start) * box.w
         y = box.y + box.h
         area.canvas.polygon([(x - 4, y + 5), (x + 4, y + 5), (x, y)], colour)
-
-
-__all__ = ["Line", "draw", "place_of", "series_lines"]

@@ -1,0 +1,186 @@
+"""A dashboard as one HTML file that needs no network: Plotly is inside, charts can be zoomed, tables sorted."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Callable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from dashboards.render.colours import ink_on
+from dashboards.render.display import Style, show
+from dashboards.render.draw import is_known
+from dashboards.render.draw.lists import alert_rows
+from dashboards.render.draw.single import singles_of
+from dashboards.render.draw.table import cell_options
+from dashboards.render.engine import DashboardData, PanelData
+from dashboards.render.frames import Field, Kind
+from dashboards.render.traces import chart_of
+
+Json = dict[str, Any]
+
+
+def write_html(data: DashboardData, style: Style, path: Path) -> None:
+    """Write the dashboard as an interactive page."""
+    charts: list[Json] = []
+    panels = "\n".join(_panel(one, data, style, charts) for one in data.panels)
+    page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
+    theme = style.theme
+    values = {
+        "title": escape(data.dashboard.title),
+        "span": escape(data.span.describe(style.clock.zone)),
+        "variables": "".join(_variable(variable, data) for variable in data.dashboard.variables),
+        "panels": panels,
+        # A closing tag inside a text would end the script.
+        "charts": json.dumps(charts, ensure_ascii=False, allow_nan=False, default=str).replace("</", "<\\/"),
+        "plotly": get_plotlyjs().replace("</script", "<\\/script"),
+        **{name: getattr(theme, name) for name in ("canvas", "panel", "border", "text", "muted", "grid", "track")},
+        "link": theme.colour("blue"),
+        "scheme": theme.name,
+    }
+    path.write_text(re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], page), encoding="utf-8")
+
+
+def _variable(variable: Json, data: DashboardData) -> str:
+    value = data.variables.values.get(str(variable.get("name")))
+    if value is None or variable.get("hide") == 2 or variable.get("type") == "datasource":
+        return ""
+    label = escape(str(variable.get("label") or variable.get("name")))
+    return f"<span class='variable'>{label} <b>{escape(value.text or 'none')}</b></span>"
+
+
+def _panel(one: PanelData, data: DashboardData, style: Style, charts: list[Json]) -> str:
+    grid = one.panel.grid
+    place = f"grid-column:{grid.x + 1}/span {grid.w};grid-row:{grid.y + 1}/span {grid.h}"
+    if one.panel.type == "row":
+        return f"<h2 class='row' style='{place}'>{escape(one.title)}</h2>"
+    kind = " transparent" if one.panel.raw.get("transparent") else ""
+    hint = escape(str(one.panel.raw.get("description") or ""), quote=True)
+    head = f"<h3 title='{hint}'>{escape(one.title)}</h3>" if one.title else ""
+    return f"<section class='panel{kind}' style='{place}'>{head}{_content(one, data, style, charts)}</section>"
+
+
+def _content(one: PanelData, data: DashboardData, style: Style, charts: list[Json]) -> str:
+    if not is_known(one.panel.type) and not one.error:
+        one.error, one.unsupported = f"panels of type {one.panel.type} are not drawn here", True
+    if one.error:
+        word = "Not supported" if one.unsupported else "Failed"
+        return f"<div class='message'><b>{word}: {escape(one.panel.type)}</b><br>{escape(one.error)}</div>"
+    if one.empty and one.panel.type not in ("alertlist", "text"):
+        return f"<div class='message'>{escape(str(one.panel.defaults.get('noValue') or 'No data'))}</div>"
+    if one.panel.type in _PLAIN:
+        return _PLAIN[one.panel.type](one, style)
+    chart = chart_of(one, data, style)
+    if chart is None:
+        return "<div class='message'></div>"
+    charts.append(
+        {"traces": _clean(chart[0]), "layout": _clean(chart[1]), "time": "range" in chart[1].get("xaxis", {})}
+    )
+    return f"<div class='chart' data-chart='{len(charts) - 1}'></div>"
+
+
+def _clean(value: Any) -> Any:
+    """Replace what JSON has no word for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _clean(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_clean(one) for one in value]
+    return value
+
+
+def _stats(one: PanelData, style: Style) -> str:
+    values = singles_of(one, style)
+    mode = str(one.panel.options.get("colorMode") or "value")
+    named = one.panel.options.get("textMode") in ("value_and_name", "name") or len(values) > 1
+    cells = []
+    for value in values:
+        if mode.startswith("background"):
+            look = f"background:{value.shown.colour};color:{ink_on(value.shown.colour)}"
+        else:
+            look = f"color:{value.shown.colour if mode == 'value' else style.theme.text}"
+        name = f"<small>{escape(value.name)}</small>" if named else ""
+        text = value.shown.text
+        number = f"<i>{escape(text.prefix)}</i>{escape(text.text)}<i>{escape(text.suffix)}</i>"
+        cells.append(f"<div style='{look}'>{name}<b>{number}</b></div>")
+    return f"<div class='stat'>{''.join(cells)}</div>"
+
+
+def _table(one: PanelData, style: Style) -> str:
+    frames = [frame for frame in one.frames if frame.fields]
+    if not frames:
+        return "<div class='message'>No data</div>"
+    columns = [field for field in frames[0].fields if not (field.config.get("custom") or {}).get("hidden")]
+    head = "".join(f"<th class='{field.kind}'>{escape(field.display)}</th>" for field in columns)
+    rows = "".join(
+        "<tr>" + "".join(_cell(field, row, style) for field in columns) + "</tr>" for row in range(frames[0].length)
+    )
+    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+
+
+def _cell(field: Field, row: int, style: Style) -> str:
+    value = field.values[row]
+    if field.kind is Kind.FRAME and isinstance(value, list):
+        value = value[1]
+    shown = show(value, field, style)
+    kind = str(cell_options(field).get("type") or "")
+    look = ""
+    if kind.startswith("color-background") and str(shown):
+        look = f" style='background:{shown.colour};color:{ink_on(shown.colour)}'"
+    elif kind in ("color-text", "gauge"):
+        look = f" style='color:{shown.colour}'"
+    order = "" if math.isnan(shown.number) else f" data-order='{shown.number!r}'"
+    return f"<td class='{field.kind}'{look}{order}>{escape(str(shown))}</td>"
+
+
+def _alerts(one: PanelData, style: Style) -> str:
+    rows = alert_rows(one)
+    if not rows:
+        return "<div class='message'>No alerts match the filter</div>"
+    colours = {"firing": "red", "pending": "orange", "inactive": "green"}
+    items = "".join(
+        f"<li style='border-color:{style.theme.colour(colours[row['state']])}'><b>{escape(row['name'])}</b> "
+        f"<i>{escape(row['state'])}</i><br><small>{escape(row['detail'])}</small></li>"
+        for row in rows
+    )
+    return f"<ul class='alerts'>{items}</ul>"
+
+
+def _text(one: PanelData, _: Style) -> str:
+    return f"<div class='text'>{markdown(one)}</div>"
+
+
+def markdown(one: PanelData) -> str:
+    """Return a text panel's Markdown as HTML: headings, lists, bold, code and links; HTML in it is shown as text."""
+    content = one.variables.title(str(one.panel.options.get("content") or ""))
+    if one.panel.options.get("mode") == "html":
+        content = re.sub(r"<[^>]+>", " ", re.sub(r"<(style|script).*?</\1>", "", content, flags=re.DOTALL))
+    lines = []
+    for line in content.splitlines():
+        text = escape(line.strip())
+        text = re.sub(r"\[([^\]]+)\]\(((?:https?:|/)[^)\s]*)\)", r"<a href='\2'>\1</a>", text)
+        text = re.sub(r"(\*\*|__)(.+?)\1", r"<b>\2</b>", text)
+        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
+        if heading := re.match(r"(#{1,6})\s+(.*)", text):
+            level = len(heading[1]) + 2
+            lines.append(f"<h{min(level, 6)}>{heading[2]}</h{min(level, 6)}>")
+        elif item := re.match(r"[-*+]\s+(.*)", text):
+            lines.append(f"<li>{item[1]}</li>")
+        else:
+            lines.append(f"<p>{text}</p>" if text else "")
+    return "\n".join(lines)
+
+
+_PLAIN: dict[str, Callable[[PanelData, Style], str]] = {
+    "stat": _stats,
+    "table": _table,
+    "logs": _table,
+    "text": _text,
+    "alertlist": _alerts,
+}

@@ -1,0 +1,375 @@
+"""Panels as Plotly traces and layouts for the interactive page: plain dictionaries, which Plotly's JavaScript reads."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from dashboards.render.colours import Theme, mix
+from dashboards.render.display import Style, ends, series_colour, show, threshold_steps
+from dashboards.render.draw.axes import axis_label, is_binary, round_step
+from dashboards.render.draw.heatmap import rows_of
+from dashboards.render.draw.single import singles_of
+from dashboards.render.draw.states import state_bands
+from dashboards.render.draw.timeseries import Line, prepared_lines
+from dashboards.render.engine import DashboardData, PanelData
+from dashboards.render.frames import Field, Kind
+from dashboards.render.reduce import calculation_name, reduce_field
+from dashboards.render.transforms import transform
+from dashboards.render.units import format_value
+
+Json = dict[str, Any]
+Chart = tuple[list[Json], Json]
+
+_DASHES = {"dash": "dash", "dot": "dot"}
+_SHAPES = {"stepAfter": "hv", "stepBefore": "vh", "smooth": "spline"}
+# More points than this cannot be told apart on a screen, and their texts would fill the file.
+_MOST_TEXTS = 2000
+
+
+def chart_of(data: PanelData, whole: DashboardData, style: Style) -> Chart | None:
+    """Return traces and layout of a panel that is a chart; None for the other kinds."""
+    make = _CHARTS.get(data.panel.type)
+    return make(data, whole, style) if make else None
+
+
+def moment(milliseconds: float) -> str:
+    """Return a time as Plotly reads it."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
+
+
+def _layout(style: Style, **more: Any) -> Json:
+    theme = style.theme
+    axis = {"gridcolor": theme.grid, "zerolinecolor": theme.grid, "linecolor": theme.grid, "automargin": True}
+    base: Json = {
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"family": "Inter, system-ui, sans-serif", "size": 12, "color": theme.muted},
+        "margin": {"l": 8, "r": 12, "t": 6, "b": 8},
+        "hovermode": "x unified",
+        "hoverlabel": {"bgcolor": theme.panel, "bordercolor": theme.border, "font": {"color": theme.text, "size": 12}},
+        "legend": {"orientation": "h", "font": {"color": theme.text, "size": 12}, "y": -0.12, "yanchor": "top"},
+        "xaxis": {**axis, **more.pop("xaxis", {})},
+        "yaxis": {**axis, **more.pop("yaxis", {})},
+    }
+    return base | more
+
+
+def _time_axis(data: PanelData) -> Json:
+    return {"type": "date", "range": [moment(data.span.start * 1000), moment(data.span.end * 1000)]}
+
+
+def _lines(data: PanelData, whole: DashboardData, style: Style) -> Chart:
+    lines = prepared_lines(data.frames, style.theme)
+    options = data.panel.options.get("legend") or {}
+    traces = [_line(line, style, [str(one) for one in options.get("calcs") or []]) for line in lines]
+    layout = _layout(
+        style,
+        xaxis=_time_axis(data),
+        showlegend=bool(options.get("showLegend", True)),
+        barmode="overlay",
+        shapes=_marks(data, whole, lines, style.theme),
+    )
+    first = next((line.field for line in lines), None)
+    if first is not None:
+        layout["yaxis"] |= value_axis(first, [value for line in lines for value in line.y.tolist()], style)
+    if any(line.right for line in lines):
+        layout["yaxis2"] = {"overlaying": "y", "side": "right", "showgrid": False, "automargin": True}
+    if options.get("placement") == "right":
+        layout["legend"] |= {"orientation": "v", "y": 1, "x": 1.02}
+    return traces, layout
+
+
+def _line(line: Line, style: Style, calculations: Sequence[str]) -> Json:
+    custom, field = line.custom, line.field
+    y = [None if math.isnan(value) else value for value in line.y.tolist()]
+    own = y if not len(line.base) else (line.y - line.base).tolist()
+    texts = [_shown(value, field, style) for value in own] if len(own) <= _MOST_TEXTS else None
+    summary = "  ".join(
+        f"{calculation_name(one)}: {show(reduce_field(field, one), field, style)}" for one in calculations
+    )
+    name = f"{field.display}  <span style='opacity:.65'>{summary}</span>" if summary else field.display
+    trace: Json = {
+        "name": name,
+        "x": [moment(value) for value in line.x.tolist()],
+        "y": y,
+        "hovertemplate": f"{field.display}: %{{text}}<extra></extra>"
+        if texts
+        else f"{field.display}: %{{y}}<extra></extra>",
+        "text": texts,
+        "yaxis": "y2" if line.right else "y",
+    }
+    opacity = float(custom.get("fillOpacity", 0)) / 100
+    if custom.get("drawStyle") == "bars":
+        base = {"base": line.base.tolist(), "y": own} if len(line.base) else {}
+        return trace | {"type": "bar", "marker": {"color": line.colour}, "opacity": max(0.4, opacity)} | base
+    dash = (custom.get("lineStyle") or {}).get("fill")
+    trace |= {
+        "type": "scatter",
+        "mode": "markers" if custom.get("drawStyle") == "points" else "lines",
+        "line": {
+            "color": line.colour,
+            "width": float(custom.get("lineWidth", 1)),
+            "shape": _SHAPES.get(str(custom.get("lineInterpolation")), "linear"),
+            "dash": _DASHES.get(str(dash), "solid"),
+        },
+        "marker": {"color": line.colour, "size": float(custom.get("pointSize") or 5)},
+        "connectgaps": False,
+    }
+    if opacity and not len(line.base):
+        trace |= {"fill": "tozeroy", "fillcolor": _faint(line.colour, opacity)}
+    elif opacity:
+        trace |= {"fill": "tonexty" if line.base.any() else "tozeroy", "fillcolor": _faint(line.colour, opacity)}
+    return trace
+
+
+def _faint(colour: str, opacity: float) -> str:
+    red, green, blue = (int(colour[place : place + 2], 16) for place in (1, 3, 5))
+    return f"rgba({red},{green},{blue},{opacity:g})"
+
+
+def _shown(value: float | None, field: Field, style: Style) -> str:
+    return "" if value is None or math.isnan(value) else str(show(value, field, style))
+
+
+def value_axis(field: Field, values: Sequence[float], style: Style) -> Json:
+    """Return the settings of a value axis with labels in the field's unit."""
+    finite = [value for value in values if value is not None and math.isfinite(value)]
+    axis: Json = {}
+    low, high = field.config.get("min"), field.config.get("max")
+    if low is not None or high is not None:
+        top = max(finite, default=1.0)
+        axis["range"] = [
+            float(low) if low is not None else min(finite, default=0.0),
+            float(high) if high is not None else top * 1.08 or 1.0,
+        ]
+    unit = str(field.config.get("unit") or "")
+    bottom, top = axis.get("range") or (min([0.0, *finite]), max([0.0, *finite]))
+    if top > bottom:
+        # Plotly knows no units, so a few round places get their texts here.
+        step = round_step((top - bottom) / 5, binary=is_binary(unit))
+        first = math.ceil(bottom / step)
+        places = [
+            round((first + place) * step, 12)
+            for place in range(12)
+            if (first + place) * step <= top * 1.1 + step * 0.01
+        ]
+        axis |= {"tickvals": places, "ticktext": [axis_label(one, step, field, unit, style.clock) for one in places]}
+    if ((field.config.get("custom") or {}).get("scaleDistribution") or {}).get("type") == "log":
+        axis = {"type": "log"}
+    return axis
+
+
+def _marks(data: PanelData, whole: DashboardData, lines: Sequence[Line], theme: Theme) -> list[Json]:
+    shapes: list[Json] = [
+        {
+            "type": "rect",
+            "xref": "x",
+            "yref": "paper",
+            "y0": 0,
+            "y1": 1,
+            "x0": moment(event.start),
+            "x1": moment(event.end),
+            "fillcolor": theme.colour(event.colour),
+            "opacity": 0.15,
+            "layer": "below",
+            "line": {"width": 1, "color": theme.colour(event.colour), "dash": "dot"},
+        }
+        for event in whole.annotations
+    ]
+    mode = str((data.panel.custom.get("thresholdsStyle") or {}).get("mode") or "off")
+    if lines and ("line" in mode or "dashed" in mode):
+        for value, colour in threshold_steps(lines[0].field):
+            if math.isfinite(value):
+                dash = "dash" if "dashed" in mode else "solid"
+                line = {"color": theme.colour(colour), "width": 1.5, "dash": dash}
+                shapes.append(
+                    {"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": value, "y1": value, "line": line}
+                )
+    return shapes
+
+
+def _heatmap(data: PanelData, _: DashboardData, style: Style) -> Chart:
+    rows = rows_of(data)
+    if rows is None:
+        return [], _layout(style)
+    times, labels, cells = rows
+    unit = str((data.panel.options.get("yAxis") or {}).get("unit") or "")
+    names = [str(format_value(float(label), unit)) if _is_number(label) else label for label in labels]
+    theme = style.theme
+    trace = {
+        "type": "heatmap",
+        "x": [moment(value) for value in times.tolist()],
+        "y": names,
+        "z": [[value if math.isfinite(value) else None for value in row] for row in cells.tolist()],
+        "colorscale": [
+            [0, mix(theme.colour("blue"), theme.panel, 0.08)],
+            [1, theme.colour("dark-blue" if theme.name == "light" else "light-blue")],
+        ],
+        "xgap": 1,
+        "ygap": 1,
+        "colorbar": {"thickness": 10, "outlinewidth": 0},
+        "hovertemplate": "%{x}<br>%{y}: %{z}<extra></extra>",
+    }
+    return [trace], _layout(style, xaxis=_time_axis(data), hovermode="closest", yaxis={"type": "category"})
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _states(data: PanelData, _: DashboardData, style: Style) -> Chart:
+    traces: dict[str, Json] = {}
+    for field, bands in state_bands(data):
+        for start, end, value in bands:
+            shown = show(value, field, style)
+            trace = traces.setdefault(
+                str(shown),
+                {
+                    "type": "bar",
+                    "orientation": "h",
+                    "name": str(shown),
+                    "base": [],
+                    "x": [],
+                    "y": [],
+                    "text": [],
+                    "marker": {"color": shown.colour, "line": {"width": 0}},
+                    "textposition": "none",
+                    "hovertemplate": "%{y}: %{text}<extra></extra>",
+                },
+            )
+            trace["base"].append(moment(start))
+            trace["x"].append(end - start)
+            trace["y"].append(field.display)
+            trace["text"].append(f"{shown}, {moment(start)[11:19]} to {moment(end)[11:19]}")
+    layout = _layout(
+        style,
+        xaxis=_time_axis(data),
+        yaxis={"autorange": "reversed", "type": "category"},
+        barmode="overlay",
+        hovermode="closest",
+        bargap=0.15,
+    )
+    return list(traces.values()), layout
+
+
+def _gauges(data: PanelData, _: DashboardData, style: Style) -> Chart:
+    values = singles_of(data, style)
+    traces = []
+    for place, one in enumerate(values):
+        low, high = ends(one.field)
+        traces.append(
+            {
+                "type": "indicator",
+                "mode": "gauge",
+                "value": None if math.isnan(one.shown.number) else one.shown.number,
+                "title": {
+                    "text": f"{one.name if len(values) > 1 else ''}<br><b>{one.shown}</b>",
+                    "font": {"color": one.shown.colour},
+                },
+                "domain": {"x": [place / len(values) + 0.02, (place + 1) / len(values) - 0.02], "y": [0, 0.8]},
+                "gauge": {
+                    "axis": {"range": [low, high], "visible": False},
+                    "bar": {"color": one.shown.colour, "thickness": 0.9},
+                    "bgcolor": style.theme.track,
+                    "borderwidth": 0,
+                },
+            }
+        )
+    return traces, _layout(style, margin={"l": 16, "r": 16, "t": 40, "b": 4})
+
+
+def _bar_gauge(data: PanelData, _: DashboardData, style: Style) -> Chart:
+    values = singles_of(data, style)[::-1]
+    trace = {
+        "type": "bar",
+        "orientation": "h",
+        "y": [one.name for one in values],
+        "x": [one.shown.number for one in values],
+        "text": [str(one.shown) for one in values],
+        "textposition": "outside",
+        "cliponaxis": False,
+        "marker": {"color": [one.shown.colour for one in values]},
+        "hovertemplate": "%{y}: %{text}<extra></extra>",
+    }
+    layout = _layout(style, hovermode="closest", xaxis={"visible": False}, margin={"l": 8, "r": 60, "t": 6, "b": 8})
+    return [trace], layout
+
+
+def _bar_chart(data: PanelData, _: DashboardData, style: Style) -> Chart:
+    frames = [frame for frame in data.frames if frame.fields and frame.length]
+    if len(frames) > 1:
+        frames = transform(frames, [{"id": "merge"}], data.variables)
+    if not frames:
+        return [], _layout(style)
+    frame = frames[0]
+    named = frame.named(str(data.panel.options.get("xField") or ""))
+    named = named or next((one for one in frame.fields if one.kind is Kind.STRING), frame.time)
+    names = [str(show(value, named, style)) for value in named.values] if named else [""] * frame.length
+    across = data.panel.options.get("orientation") == "horizontal"
+    traces = []
+    for field in frame.value_fields:
+        amounts = [None if math.isnan(value) else value for value in field.numbers()]
+        texts = [_shown(value, field, style) for value in amounts]
+        traces.append(
+            {
+                "type": "bar",
+                "name": field.display,
+                "orientation": "h" if across else "v",
+                "x": amounts if across else names,
+                "y": names if across else amounts,
+                "text": texts,
+                "marker": {"color": series_colour(field, style.theme)},
+                "hovertemplate": f"{field.display}: %{{text}}<extra></extra>",
+            }
+        )
+    stacked = str(data.panel.options.get("stacking") or "none") != "none"
+    return traces, _layout(style, barmode="stack" if stacked else "group", hovermode="closest")
+
+
+def _pie(data: PanelData, _: DashboardData, style: Style) -> Chart:
+    values = [one for one in singles_of(data, style) if one.shown.number > 0]
+    trace = {
+        "type": "pie",
+        "labels": [one.name for one in values],
+        "values": [one.shown.number for one in values],
+        "text": [str(one.shown) for one in values],
+        "hole": 0.55 if data.panel.options.get("pieType") == "donut" else 0,
+        "marker": {"colors": [one.shown.colour for one in values], "line": {"color": style.theme.panel, "width": 1.5}},
+        "textinfo": "percent",
+        "hovertemplate": "%{label}: %{text} (%{percent})<extra></extra>",
+    }
+    return [trace], _layout(style, hovermode="closest")
+
+
+def _histogram(data: PanelData, _: DashboardData, style: Style) -> Chart:
+    traces = [
+        {
+            "type": "histogram",
+            "name": field.display,
+            "x": [value for value in field.numbers() if math.isfinite(value)],
+            "marker": {"color": series_colour(field, style.theme)},
+            "opacity": 0.8,
+        }
+        for frame in data.frames
+        for field in frame.value_fields
+    ]
+    return traces, _layout(style, barmode="overlay", hovermode="closest")
+
+
+_CHARTS: dict[str, Callable[[PanelData, DashboardData, Style], Chart]] = {
+    "timeseries": _lines,
+    "heatmap": _heatmap,
+    "state-timeline": _states,
+    "status-history": _states,
+    "gauge": _gauges,
+    "bargauge": _bar_gauge,
+    "barchart": _bar_chart,
+    "piechart": _pie,
+    "histogram": _histogram,
+}
