@@ -1,0 +1,211 @@
+"""`python -m dashboards report`: PDFs with a cover page, ready for cron and mail."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import smtplib
+import ssl
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from dashboards.render.asking import GENERATED, Asking, Progress, complain, say
+from dashboards.render.colours import THEMES
+from dashboards.render.command import summary
+from dashboards.render.dates import format_date
+from dashboards.render.display import Style
+from dashboards.render.engine import DashboardData
+from dashboards.render.errors import QueryError, RenderError
+from dashboards.render.model import find_dashboards
+from dashboards.render.prometheus import Prometheus
+from dashboards.render.sheets import Cover, write_pdf
+from dashboards.render.text import to_fixed
+from dashboards.render.units import Clock
+
+REPORTS = Path(__file__).with_name("reports.yml")
+ALERTMANAGER = Path(__file__).parent.parent / "alerting" / "generated" / "alertmanager.yml"
+_KEYS = {"title", "dashboards", "from", "to", "data_mode", "modes", "assumptions", "variables"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One entry of the list of reports."""
+
+    name: str
+    title: str
+    dashboards: tuple[str, ...]
+    start: str
+    end: str
+    data_mode: tuple[str, str]
+    modes: Mapping[str, str]
+    assumptions: tuple[str, ...]
+    variables: Mapping[str, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """How mail leaves: Alertmanager's SMTP settings."""
+
+    host: str
+    port: int
+    sender: str
+    user: str
+    password: str
+    encrypted: bool
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the reports, send them where that is asked, and return the exit status."""
+    try:
+        reports = read_reports(options.reports or REPORTS)
+        unknown = set(options.names) - {report.name for report in reports}
+        if unknown:
+            known = ", ".join(report.name for report in reports)
+            raise RenderError(f"no report {', '.join(sorted(unknown))}; there are {known}")
+        mail = read_mail(options.smtp_from or ALERTMANAGER) if options.mail_to else None
+        wanted = [report for report in reports if not options.names or report.name in options.names]
+        paths = [_make(report, options) for report in wanted]
+        if mail is not None:
+            send(mail, options.mail_to, [(report.title, path) for report, path in zip(wanted, paths, strict=True)])
+            say(f"sent to {', '.join(options.mail_to)}")
+    except (RenderError, OSError, smtplib.SMTPException) as error:
+        complain(f"error: {error}")
+        return 1
+    return 0
+
+
+def read_reports(path: Path) -> list[Report]:
+    """Return the reports of a file.
+
+    Raises:
+        RenderError: If it cannot be read, or an entry says something that is not known.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise RenderError(f"{path}: {error}") from error
+    reports = []
+    for name, entry in content.items():
+        unknown = set(entry) - _KEYS
+        if unknown or not entry.get("dashboards"):
+            what = f"unknown: {', '.join(sorted(unknown))}" if unknown else "needs a list of dashboards"
+            raise RenderError(f"{path}: {name}: {what}")
+        mode = entry.get("data_mode") or {}
+        reports.append(
+            Report(
+                name=str(name),
+                title=str(entry.get("title") or name),
+                dashboards=tuple(str(one) for one in entry["dashboards"]),
+                start=str(entry.get("from") or "now-24h"),
+                end=str(entry.get("to") or "now"),
+                data_mode=(str(mode.get("expr") or ""), str(mode.get("label") or "")),
+                modes={str(key): str(text) for key, text in (entry.get("modes") or {}).items()},
+                assumptions=tuple(str(one) for one in entry.get("assumptions") or []),
+                variables={
+                    str(key): [str(one) for one in (value if isinstance(value, list) else [value])]
+                    for key, value in (entry.get("variables") or {}).items()
+                },
+            )
+        )
+    return reports
+
+
+def _make(report: Report, options: argparse.Namespace) -> Path:
+    dashboards = find_dashboards(list(report.dashboards), GENERATED)
+    span = {"start": options.start or report.start, "end": options.end or report.end}
+    asking = Asking.of(argparse.Namespace(**{**vars(options), **span}))
+    asking.choices.update({name: values for name, values in report.variables.items() if name not in asking.choices})
+    with asking.prometheus, Progress(2 * sum(len(one.panels) for one in dashboards)) as progress:
+        loaded = [asking.load(one, on_panel=lambda data: progress.step(data.title)) for one in dashboards]
+        cover = _cover(report, asking, loaded)
+        style = Style(THEMES[options.theme], Clock(dashboards[0].timezone, asking.now))
+        options.out.mkdir(parents=True, exist_ok=True)
+        path: Path = options.out / f"{report.name}-{format_date(asking.now * 1000, 'YYYY-MM-DD')}.pdf"
+        write_pdf(loaded, style, path, cover=cover, on_panel=lambda data: progress.step(data.title))
+    for data in loaded:
+        say("\n".join(summary(data, path)))
+    return path
+
+
+def _cover(report: Report, asking: Asking, loaded: Sequence[DashboardData]) -> Cover:
+    prometheus = asking.prometheus
+    end = loaded[0].span.end if loaded else time.time()
+    expr, label = report.data_mode
+    mode = ""
+    if expr:
+        series = prometheus.instant(expr, end).result().series
+        mode = series[0].labels.get(label, "") if series else "UNKNOWN"
+    return Cover(
+        report.title,
+        prometheus.address,
+        prometheus.version(),
+        asking.now,
+        mode,
+        report.modes.get(mode, ""),
+        tuple(filled(one, prometheus, end) for one in report.assumptions),
+    )
+
+
+def filled(text: str, prometheus: Prometheus, moment: float) -> str:
+    """Return a text with each `{{ expr }}` replaced by the value of the PromQL expression, `no data` without one."""
+
+    def value(found: re.Match[str]) -> str:
+        try:
+            series = prometheus.instant(found[1].strip(), moment).result().series
+        except QueryError as error:
+            raise QueryError(f"assumption {text!r}: {error}") from error
+        return to_fixed(series[0].points[0][1]) if series else "no data"
+
+    return re.sub(r"\{\{(.+?)\}\}", value, text)
+
+
+def read_mail(path: Path) -> Mail:
+    """Return the SMTP settings of an Alertmanager configuration.
+
+    Raises:
+        RenderError: If it has none.
+    """
+    try:
+        settings: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("global") or {}
+    except (OSError, yaml.YAMLError) as error:
+        raise RenderError(f"{path}: {error}") from error
+    if not settings.get("smtp_smarthost") or not settings.get("smtp_from"):
+        raise RenderError(f"{path}: has no smtp_smarthost and smtp_from under global, so mail cannot be sent")
+    host, _, port = str(settings["smtp_smarthost"]).rpartition(":")
+    password = str(settings.get("smtp_auth_password") or "")
+    if file := settings.get("smtp_auth_password_file"):
+        try:
+            password = Path(str(file)).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise RenderError(f"{path}: smtp_auth_password_file: {error}") from error
+    return Mail(
+        host.strip("[]"),
+        int(port or 25),
+        str(settings["smtp_from"]),
+        str(settings.get("smtp_auth_username") or ""),
+        password,
+        bool(settings.get("smtp_require_tls", True)),
+    )
+
+
+def send(mail: Mail, recipients: Sequence[str], files: Sequence[tuple[str, Path]]) -> None:
+    """Send the PDFs as attachments of one mail."""
+    message = EmailMessage()
+    message["Subject"] = ", ".join(title for title, _ in files)
+    message["From"], message["To"] = mail.sender, ", ".join(recipients)
+    lines = [f"{title}: {path.name}" for title, path in files]
+    message.set_content("Attached:\n" + "\n".join(lines) + "\n")
+    for _, path in files:
+        message.add_attachment(path.read_bytes(), maintype="application", subtype="pdf", filename=path.name)
+    with smtplib.SMTP(mail.host, mail.port, timeout=30) as server:
+        if mail.encrypted:
+            server.starttls(context=ssl.create_default_context())
+        if mail.user:
+            server.login(mail.user, mail.password)
+        server.send_message(message)
