@@ -64,6 +64,8 @@ class SourceRunner:
         self._runner = runner
         self._stopping = threading.Event()
         self._wake = threading.Event()
+        # The watcher and the source's own thread must not both judge the same refresh.
+        self._judging = threading.Lock()
         self._attempt: _Attempt | None = None
         self._failures = 0
         self._failing_since: float | None = None
@@ -85,17 +87,19 @@ class SourceRunner:
 
     def watch(self, now: float) -> None:
         """Break off a refresh that is over its time, and withdraw series that are too old; called by the watcher."""
-        attempt = self._attempt
-        if attempt is not None and not attempt.timed_out and now > attempt.deadline:
-            self._attempt = replace(attempt, timed_out=True)
-            self._fail(SourceError(Reason.TIMEOUT, f"refresh took longer than {self.settings.timeout:g} s"))
+        with self._judging:
+            attempt = self._attempt
+            too_long = attempt is not None and not attempt.timed_out and now > attempt.deadline
+            if attempt is not None and too_long:
+                self._attempt = replace(attempt, timed_out=True)
+                self._fail(SourceError(Reason.TIMEOUT, f"refresh took longer than {self.settings.timeout:g} s"))
+        if too_long:
             self.source.abort()
         since = self._failing_since
         if self.status.series and since is not None and now - since > self.settings.staleness_limit:
             self.status.series = 0
-            self._runner.board.publish(**{self.source.name: None})
+            self._runner.publish_source(self, None)
             event(_log, logging.WARNING, "series withdrawn", source=self.source.name, failing_s=round(now - since, 1))
-            self._runner.publish_self()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -125,19 +129,20 @@ class SourceRunner:
         except Exception as error:  # noqa: BLE001  # a defect in one source must not end its thread
             _log.exception("defect in source", extra={"fields": {"source": self.source.name}})
             failure = SourceError(Reason.INTERNAL, f"{type(error).__name__}: {error}", hint="this is a defect")
-        timed_out = self._attempt.timed_out
-        self._attempt = None
-        if self._stopping.is_set():
+        with self._judging:
+            timed_out = self._attempt.timed_out
+            self._attempt = None
+            if self._stopping.is_set():
+                return True
+            self.status.observe_refresh(time.monotonic() - started)
+            # A refresh that was broken off has been judged by the watcher.
+            if timed_out:
+                return False
+            if failure is not None or families is None:
+                self._fail(failure or SourceError(Reason.INTERNAL, "no families"))
+                return False
+            self._succeed(families, snapshot)
             return True
-        self.status.observe_refresh(time.monotonic() - started)
-        # A refresh that was broken off has been judged by the watcher.
-        if timed_out:
-            return False
-        if failure is not None or families is None:
-            self._fail(failure or SourceError(Reason.INTERNAL, "no families"))
-            return False
-        self._succeed(families, snapshot)
-        return True
 
     def _succeed(self, families: FamilySet, snapshot: Snapshot) -> None:
         status = self.status
@@ -240,8 +245,8 @@ class Runner:
             self._reload.last_success = time.time()
         self.publish_self()
 
-    def publish_source(self, runner: SourceRunner, snapshot: Snapshot) -> None:
-        """Publish a source's snapshot and the metrics about it in one step."""
+    def publish_source(self, runner: SourceRunner, snapshot: Snapshot | None) -> None:
+        """Publish a source's snapshot (None withdraws it) and the metrics about it in one step."""
         with self._lock:
             # A refresh that ends after its source was replaced has nothing to say.
             if self._runners.get(runner.source.name) is not runner:

@@ -21,7 +21,6 @@ from tools.stack import LocalStack, Ports, hurried
 from tools.webhook import WebhookReceiver
 
 # MLflow's own models use a strategy that the newest SQLAlchemy announces the end of.
-pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated")
 
 ALERT = "MlflowFailedRunRatioHigh"
 # What a name may hold that a link must carry unharmed.
