@@ -63,6 +63,7 @@ class Digest:
         oldest: Time of the oldest row of each server.
         last: The last row.
         oom: Rows with the out-of-memory flag by server.
+        phases: Phases that the rows name.
     """
 
     rows: int
@@ -70,6 +71,7 @@ class Digest:
     oldest: dict[str, float]
     last: Sample
     oom: Counter[str]
+    phases: set[str]
 
 
 def import_arrow() -> Any:
@@ -185,6 +187,7 @@ def digest(table: Any, parser: Parser) -> Digest | None:
         dict(zip(names, times[first].tolist(), strict=True)),
         Rows(table.slice(rows - 1), parser).sample(0),
         _count_oom(table, parser, np),
+        _phases(table),
     )
 
 
@@ -280,6 +283,13 @@ def _values(column: Any) -> list[Any]:
     epoch = _EPOCH if kind.tz is not None else _EPOCH.replace(tzinfo=None)
     microseconds = column.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64()).to_pylist()
     return [None if number is None else epoch + timedelta(microseconds=number) for number in microseconds]
+
+
+def _phases(table: Any) -> set[str]:
+    if "incident_phase" not in table.column_names:
+        return set()
+    texts = (text and text.strip() for text in table["incident_phase"].unique().to_pylist())
+    return {text for text in texts if text}
 
 
 def _count_oom(table: Any, parser: Parser, np: Any) -> Counter[str]:

@@ -108,6 +108,8 @@ class FleetState:
         self._latest[sample.server] = sample
         self._note_newest(sample)
         self.rows[Outcome.OK] += 1
+        if sample.phase is not None:
+            self.phases.add(sample.phase)
         if sample.oom:
             self.oom[sample.server] += 1
 
@@ -132,13 +134,12 @@ class FleetState:
         self._note_newest(found.last)
         self.rows[Outcome.OK] += found.rows
         self.oom.update(found.oom)
+        self.phases |= found.phases
         return True
 
     def _note_newest(self, sample: Sample) -> None:
         if sample.timestamp >= self.position:
             self.last, self.position = sample, sample.timestamp
-            if sample.phase is not None:
-                self.phases.add(sample.phase)
 
     def _reject(self, block: Block, number: int, error: RowError) -> None:
         self.rows[error.outcome] += 1
