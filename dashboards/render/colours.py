@@ -188,7 +188,7 @@ def contrast(one: str, other: str) -> float:
 def ink_on(background: str) -> str:
     """Return black or white, whichever is read better on the colour."""
     # Grafana prefers white a little, since its panels are mostly saturated.
-    return "#FFFFFF" if contrast("#FFFFFF", background) * 1.6 >= contrast("#181B1F", background) else "#181B1F"
+    return "#FFFFFF" if contrast("#FFFFFF", background) * 2 >= contrast("#181B1F", background) else "#181B1F"
 
 
 def mix(colour: str, background: str, share: float) -> str:

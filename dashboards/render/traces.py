@@ -9,7 +9,7 @@ from typing import Any
 
 from dashboards.render.colours import Theme, mix
 from dashboards.render.display import Style, ends, series_colour, show, threshold_steps
-from dashboards.render.draw.axes import axis_label, is_binary, round_step
+from dashboards.render.draw.axes import axis_label, round_step
 from dashboards.render.draw.heatmap import rows_of
 from dashboards.render.draw.single import singles_of
 from dashboards.render.draw.states import state_bands
@@ -149,7 +149,7 @@ def value_axis(field: Field, values: Sequence[float], style: Style) -> Json:
     bottom, top = axis.get("range") or (min([0.0, *finite]), max([0.0, *finite]))
     if top > bottom:
         # Plotly knows no units, so a few round places get their texts here.
-        step = round_step((top - bottom) / 5, binary=is_binary(unit))
+        step = round_step((top - bottom) / 5, unit)
         first = math.ceil(bottom / step)
         places = [
             round((first + place) * step, 12)

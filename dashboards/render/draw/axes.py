@@ -23,12 +23,16 @@ Json = dict[str, Any]
 SIZE = 11.5
 # Room for a label of the time axis, and between marks of the value axis.
 BOTTOM = 22
-MARK_SPACING = 42
+MARK_SPACING = 38
 
 _TIME_STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800,
     604_800, 1_209_600, 2_592_000, 5_184_000, 7_776_000, 15_552_000, 31_536_000,
 )  # fmt: skip
+
+
+# A second in units of time.
+_SECOND = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9, "m": 1 / 60, "h": 1 / 3600, "d": 1 / 86_400, "dtdurations": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +99,7 @@ def value_scale(
     if not high > low:
         high = low + (abs(low) or 1.0)
     unit = "percentunit" if percent else str(field.config.get("unit") or "")
-    step = round_step((high - low) / max(1, int(height // MARK_SPACING)), binary=is_binary(unit))
+    step = round_step((high - low) / max(1, int(height // MARK_SPACING)), unit)
     if hard_high is None and not percent:
         high = min(math.ceil(high / step - 1e-9) * step, high + step * 0.5) if spread else math.ceil(high / step) * step
     if hard_low is None and low:
@@ -124,12 +128,18 @@ def is_binary(unit: str) -> bool:
     return (unit_table().get(unit) or [""])[0] == "binary"
 
 
-def round_step(exact: float, *, binary: bool = False) -> float:
-    """Return the next round step: 1, 2, 2.5 or 5 times a power of ten, or a power of two for bytes."""
+def round_step(exact: float, unit: str = "") -> float:
+    """Return the next round step: 1, 2, 2.5 or 5 times a power of ten; for bytes a power of two, for time of the clock.
+
+    Of time Grafana itself takes powers of ten and so writes 33.3 mins; here it is 30 mins.
+    """
     if exact <= 0 or not math.isfinite(exact):
         return 1.0
-    if binary and exact > 1:
+    if is_binary(unit) and exact > 1:
         return float(2.0 ** math.ceil(math.log2(exact) - 1e-9))
+    second = _SECOND.get(unit)
+    if second and _TIME_STEPS[0] < exact / second <= _TIME_STEPS[-1]:
+        return next(step * second for step in _TIME_STEPS if step * second >= exact * (1 - 1e-9))
     power = 10.0 ** math.floor(math.log10(exact))
     return next(float(step * power) for step in (1, 2, 2.5, 5, 10) if step * power >= exact * (1 - 1e-9))
 

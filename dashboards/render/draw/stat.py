@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,15 +13,18 @@ from dashboards.render.draw.canvas import Area
 from dashboards.render.draw.single import Single, singles
 from dashboards.render.engine import PanelData
 from dashboards.render.fonts import BOLD, MEDIUM, text_width
-from dashboards.render.frames import number
+from dashboards.render.frames import Kind, number
 from dashboards.render.layout import Box
 from dashboards.render.reduce import reduce_field
+from dashboards.render.text import Text
 
 Json = dict[str, Any]
 
 # Units are written smaller than the number.
 UNIT_SHARE = 0.6
 LARGEST = 64.0
+# How much of the height the course of the value takes.
+COURSE = 0.38
 
 
 def draw(data: PanelData, area: Area) -> None:
@@ -33,21 +37,21 @@ def draw(data: PanelData, area: Area) -> None:
         size = min(30.0, area.box.w * 0.9 / max(1.0, text_width(text, 1, MEDIUM)))
         area.canvas.text(x, y, text, size=size, colour=area.theme.muted, align="center", weight=MEDIUM)
         return
-    with_name = _with_name(str(options.get("textMode") or "auto"), len(values))
+    mode = str(options.get("textMode") or "auto")
+    if mode == "name":
+        # The name takes the place of the number, as large.
+        values = [replace(one, shown=replace(one.shown, text=Text(one.name), mapped=True)) for one in values]
+    with_name = mode == "value_and_name" or (mode == "auto" and len(values) > 1)
     cells = tile(area.box, len(values), str(options.get("orientation") or "auto"))
     # All numbers of one panel have one size, so that they line up.
     inner = [cell.inset(8, 4, 8, 4) for cell in cells]
     name_size = min(_name_size(cell, one.name) for cell, one in zip(inner, values, strict=True)) if with_name else 0.0
     given = (options.get("text") or {}).get("valueSize")
-    with_value = options.get("textMode") != "name" and options.get("textMode") != "none"
-    sizes = [_value_size(cell, one, name_size) for cell, one in zip(inner, values, strict=True)]
+    with_value = mode != "none"
+    sizes = [_value_size(cell, one, name_size, options) for cell, one in zip(inner, values, strict=True)]
     size = float(given) if given else min(sizes)
     for cell, one in zip(cells, values, strict=True):
         _draw_one(area.part(cell), one, options, name_size=name_size, size=size if with_value else 0.0)
-
-
-def _with_name(mode: str, count: int) -> bool:
-    return mode in ("value_and_name", "name") or (mode == "auto" and count > 1)
 
 
 def tile(box: Box, count: int, orientation: str) -> list[Box]:
@@ -85,11 +89,16 @@ def _name_size(cell: Box, name: str) -> float:
     return max(min(wanted, fitting), min(11.0, cell.h * 0.3))
 
 
-def _value_size(cell: Box, one: Single, name_size: float) -> float:
-    height = cell.h - (name_size * 1.5 if name_size else 0)
+def has_course(one: Single, options: Json, height: float) -> bool:
+    """Return whether the course of the value is drawn behind it."""
+    return options.get("graphMode") == "area" and one.times is not None and len(one.field.values) > 1 and height > 60
+
+
+def _value_size(cell: Box, one: Single, name_size: float, options: Json) -> float:
+    height = cell.h * (1 - COURSE if has_course(one, options, cell.h) else 1) - (name_size * 1.5 if name_size else 0)
     unit = _unit_width(one)
     number = text_width(one.shown.text.text or " ", 1, BOLD)
-    return max(8.0, min(LARGEST, height * 0.62, cell.w * 0.94 / max(0.5, number + unit)))
+    return max(8.0, min(LARGEST, height * 0.66, cell.w * 0.94 / max(0.5, number + unit)))
 
 
 def _unit_width(one: Single) -> float:
@@ -101,7 +110,7 @@ def _draw_one(area: Area, one: Single, options: Json, *, name_size: float, size:
     canvas, box = area.canvas, area.box
     mode = str(options.get("colorMode") or "value")
     colour = one.shown.colour
-    missing = math.isnan(one.shown.number) and not one.shown.mapped
+    missing = math.isnan(one.shown.number) and not one.shown.mapped and one.field.kind is Kind.NUMBER
     background = mode.startswith("background") and not missing
     if background:
         canvas.box(box, colour, radius=3)
@@ -110,14 +119,18 @@ def _draw_one(area: Area, one: Single, options: Json, *, name_size: float, size:
     else:
         ink = area.theme.text
         value_ink = area.theme.muted if missing else colour if mode == "value" else area.theme.text
-    if options.get("graphMode") == "area" and one.times is not None and len(one.field.values) > 1 and box.h > 60:
+    lifted = has_course(one, options, box.h)
+    if lifted:
         spark = mix(ink, colour, 0.35) if background else colour
         _sparkline(area, one, spark, background=background)
     x, y = box.middle
+    if lifted:
+        # The number stands above its course, not in it.
+        y -= box.h * COURSE / 2
     has_change = bool(options.get("showPercentChange")) and box.h > 80
     offset = (name_size * 0.75 if name_size else 0.0) - (8 if has_change else 0)
     if name_size:
-        name_y = box.y + box.h / 2 - (size * 0.62 if size else 0) - (6 if has_change else 0)
+        name_y = y - (size * 0.62 if size else 0) - (6 if has_change else 0)
         canvas.text(x, name_y, one.name, size=name_size, colour=ink, align="center", fit=box.w - 12)
     if size:
         _write_value(area, one, (x, y + offset), size, value_ink)
@@ -156,7 +169,7 @@ def _sparkline(area: Area, one: Single, colour: str, *, background: bool) -> Non
     if one.times is None or len(finite) < 2:
         return
     box = area.box
-    place = Box(box.x, box.y + box.h * 0.55, box.w, box.h * 0.45 - 1)
+    place = Box(box.x, box.y + box.h * (1 - COURSE), box.w, box.h * COURSE - 1)
     axes = area.canvas.axes(place)
     low, high = float(finite.min()), float(finite.max())
     spread = high - low or abs(high) or 1.0
