@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from base64 import b64encode
 from collections.abc import Callable
 from html import escape
 from pathlib import Path
@@ -12,17 +13,20 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
+from dashboards.render import fonts
 from dashboards.render.colours import ink_on
 from dashboards.render.display import Style, show
 from dashboards.render.draw import is_known
 from dashboards.render.draw.lists import alert_rows
 from dashboards.render.draw.single import singles_of
-from dashboards.render.draw.table import cell_options
+from dashboards.render.draw.table import cell_options, row_order
 from dashboards.render.engine import DashboardData, PanelData
 from dashboards.render.frames import Field, Kind
 from dashboards.render.traces import chart_of
 
 Json = dict[str, Any]
+
+_WITH_LEGEND = frozenset({"timeseries", "state-timeline", "status-history", "barchart", "histogram"})
 
 
 def write_html(data: DashboardData, style: Style, path: Path) -> None:
@@ -40,10 +44,16 @@ def write_html(data: DashboardData, style: Style, path: Path) -> None:
         "charts": json.dumps(charts, ensure_ascii=False, allow_nan=False, default=str).replace("</", "<\\/"),
         "plotly": get_plotlyjs().replace("</script", "<\\/script"),
         **{name: getattr(theme, name) for name in ("canvas", "panel", "border", "text", "muted", "grid", "track")},
+        "regular": _typeface("Inter-Regular.ttf"),
+        "bold": _typeface("Inter-SemiBold.ttf"),
         "link": theme.colour("blue"),
         "scheme": theme.name,
     }
     path.write_text(re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], page), encoding="utf-8")
+
+
+def _typeface(name: str) -> str:
+    return b64encode((Path(fonts.__file__).parent / name).read_bytes()).decode()
 
 
 def _variable(variable: Json, data: DashboardData) -> str:
@@ -78,10 +88,33 @@ def _content(one: PanelData, data: DashboardData, style: Style, charts: list[Jso
     chart = chart_of(one, data, style)
     if chart is None:
         return "<div class='message'></div>"
-    charts.append(
-        {"traces": _clean(chart[0]), "layout": _clean(chart[1]), "time": "range" in chart[1].get("xaxis", {})}
-    )
-    return f"<div class='chart' data-chart='{len(charts) - 1}'></div>"
+    traces, layout = chart
+    charts.append({"traces": _clean(traces), "layout": _clean(layout), "time": "range" in layout.get("xaxis", {})})
+    legend = _legend(one, traces, style)
+    side = " beside" if (one.panel.options.get("legend") or {}).get("placement") == "right" else ""
+    return f"<div class='with-legend{side}'><div class='chart' data-chart='{len(charts) - 1}'></div>{legend}</div>"
+
+
+def _legend(one: PanelData, traces: list[Json], style: Style) -> str:
+    """Return the legend of a chart; a click on a series hides it."""
+    options = one.panel.options.get("legend") or {}
+    if not options.get("showLegend", True) or one.panel.type not in _WITH_LEGEND:
+        return ""
+    calculations = [str(name) for name in options.get("calcs") or []] if one.panel.type == "timeseries" else []
+    fields = {field.display: field for frame in one.frames for field in frame.value_fields}
+    head = "".join(f"<th>{escape(calculation_name(name))}</th>" for name in calculations)
+    rows = []
+    for place, trace in enumerate(traces):
+        look = trace.get("line") or trace.get("marker") or {}
+        field = fields.get(str(trace["name"]))
+        cells = "".join(
+            f"<td>{escape(str(show(reduce_field(field, name), field, style)))}</td>" for name in calculations if field
+        )
+        mark = f"<i style='background:{look.get('color')}'></i>"
+        rows.append(f"<tr data-trace='{place}'><td>{mark}{escape(str(trace['name']))}</td>{cells}</tr>")
+    kind = "legend" if calculations else "legend plain"
+    top = f"<thead><tr><th></th>{head}</tr></thead>" if calculations else ""
+    return f"<div class='{kind}'><table>{top}<tbody>{''.join(rows)}</tbody></table></div>"
 
 
 def _clean(value: Any) -> Any:
@@ -119,7 +152,7 @@ def _table(one: PanelData, style: Style) -> str:
     columns = [field for field in frames[0].fields if not (field.config.get("custom") or {}).get("hidden")]
     head = "".join(f"<th class='{field.kind}'>{escape(field.display)}</th>" for field in columns)
     rows = "".join(
-        "<tr>" + "".join(_cell(field, row, style) for field in columns) + "</tr>" for row in range(frames[0].length)
+        "<tr>" + "".join(_cell(field, row, style) for field in columns) + "</tr>" for row in row_order(one, frames[0])
     )
     return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
 

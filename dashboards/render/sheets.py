@@ -207,6 +207,7 @@ def _variables(reports: Sequence[DashboardData]) -> list[tuple[str, str]]:
     for data in reports:
         for variable in data.dashboard.variables:
             value = data.variables.values.get(str(variable.get("name")))
-            if value is not None and variable.get("hide") != 2 and variable.get("type") != "datasource":
+            chosen = value is not None and not value.is_all and variable.get("type") != "datasource"
+            if value is not None and chosen and variable.get("hide") != 2:
                 found.setdefault(str(variable.get("label") or variable.get("name")), value.text)
     return list(found.items())

@@ -9,14 +9,12 @@ from typing import Any
 
 from dashboards.render.colours import Theme, mix
 from dashboards.render.display import Style, ends, series_colour, show, threshold_steps
-from dashboards.render.draw.axes import axis_label, round_step
 from dashboards.render.draw.heatmap import rows_of
 from dashboards.render.draw.single import singles_of
 from dashboards.render.draw.states import state_bands
-from dashboards.render.draw.timeseries import Line, prepared_lines
+from dashboards.render.draw.timeseries import Line, prepared_lines, scale_of
 from dashboards.render.engine import DashboardData, PanelData
 from dashboards.render.frames import Field, Kind
-from dashboards.render.reduce import calculation_name, reduce_field
 from dashboards.render.transforms import transform
 from dashboards.render.units import format_value
 
@@ -27,6 +25,8 @@ _DASHES = {"dash": "dash", "dot": "dot"}
 _SHAPES = {"stepAfter": "hv", "stepBefore": "vh", "smooth": "spline"}
 # More points than this cannot be told apart on a screen, and their texts would fill the file.
 _MOST_TEXTS = 2000
+# For which the marks of the value axis are chosen; the page scales it.
+_HEIGHT = 190
 
 
 def chart_of(data: PanelData, whole: DashboardData, style: Style) -> Chart | None:
@@ -50,7 +50,8 @@ def _layout(style: Style, **more: Any) -> Json:
         "margin": {"l": 8, "r": 12, "t": 6, "b": 8},
         "hovermode": "x unified",
         "hoverlabel": {"bgcolor": theme.panel, "bordercolor": theme.border, "font": {"color": theme.text, "size": 12}},
-        "legend": {"orientation": "h", "font": {"color": theme.text, "size": 12}, "y": -0.12, "yanchor": "top"},
+        # The page has a legend of its own, which is never in the way of the chart.
+        "showlegend": False,
         "xaxis": {**axis, **more.pop("xaxis", {})},
         "yaxis": {**axis, **more.pop("yaxis", {})},
     }
@@ -58,41 +59,36 @@ def _layout(style: Style, **more: Any) -> Json:
 
 
 def _time_axis(data: PanelData) -> Json:
-    return {"type": "date", "range": [moment(data.span.start * 1000), moment(data.span.end * 1000)]}
+    form = "%H:%M:%S" if data.span.seconds < 300 else "%H:%M" if data.span.seconds < 90_000 else "%m/%d %H:%M"
+    ends = [moment(data.span.start * 1000), moment(data.span.end * 1000)]
+    return {"type": "date", "range": ends, "tickformat": form, "nticks": 8}
 
 
 def _lines(data: PanelData, whole: DashboardData, style: Style) -> Chart:
     lines = prepared_lines(data.frames, style.theme)
-    options = data.panel.options.get("legend") or {}
-    traces = [_line(line, style, [str(one) for one in options.get("calcs") or []]) for line in lines]
+    traces = [_line(line, style) for line in lines]
     layout = _layout(
         style,
         xaxis=_time_axis(data),
-        showlegend=bool(options.get("showLegend", True)),
         barmode="overlay",
         shapes=_marks(data, whole, lines, style.theme),
     )
-    first = next((line.field for line in lines), None)
-    if first is not None:
-        layout["yaxis"] |= value_axis(first, [value for line in lines for value in line.y.tolist()], style)
-    if any(line.right for line in lines):
-        layout["yaxis2"] = {"overlaying": "y", "side": "right", "showgrid": False, "automargin": True}
-    if options.get("placement") == "right":
-        layout["legend"] |= {"orientation": "v", "y": 1, "x": 1.02}
+    for right in (False, True):
+        group = [line for line in lines if line.right is right]
+        if group and right:
+            layout["yaxis2"] = {"overlaying": "y", "side": "right", "showgrid": False, "automargin": True}
+        if group:
+            layout["yaxis2" if right else "yaxis"] |= value_axis(group, style)
     return traces, layout
 
 
-def _line(line: Line, style: Style, calculations: Sequence[str]) -> Json:
+def _line(line: Line, style: Style) -> Json:
     custom, field = line.custom, line.field
     y = [None if math.isnan(value) else value for value in line.y.tolist()]
     own = y if not len(line.base) else (line.y - line.base).tolist()
     texts = [_shown(value, field, style) for value in own] if len(own) <= _MOST_TEXTS else None
-    summary = "  ".join(
-        f"{calculation_name(one)}: {show(reduce_field(field, one), field, style)}" for one in calculations
-    )
-    name = f"{field.display}  <span style='opacity:.65'>{summary}</span>" if summary else field.display
     trace: Json = {
-        "name": name,
+        "name": field.display,
         "x": [moment(value) for value in line.x.tolist()],
         "y": y,
         "hovertemplate": f"{field.display}: %{{text}}<extra></extra>"
@@ -104,7 +100,11 @@ def _line(line: Line, style: Style, calculations: Sequence[str]) -> Json:
     opacity = float(custom.get("fillOpacity", 0)) / 100
     if custom.get("drawStyle") == "bars":
         base = {"base": line.base.tolist(), "y": own} if len(line.base) else {}
-        return trace | {"type": "bar", "marker": {"color": line.colour}, "opacity": max(0.4, opacity)} | base
+        return (
+            trace
+            | {"type": "bar", "textposition": "none", "marker": {"color": line.colour}, "opacity": max(0.4, opacity)}
+            | base
+        )
     dash = (custom.get("lineStyle") or {}).get("fill")
     trace |= {
         "type": "scatter",
@@ -134,32 +134,15 @@ def _shown(value: float | None, field: Field, style: Style) -> str:
     return "" if value is None or math.isnan(value) else str(show(value, field, style))
 
 
-def value_axis(field: Field, values: Sequence[float], style: Style) -> Json:
-    """Return the settings of a value axis with labels in the field's unit."""
-    finite = [value for value in values if value is not None and math.isfinite(value)]
-    axis: Json = {}
-    low, high = field.config.get("min"), field.config.get("max")
-    if low is not None or high is not None:
-        top = max(finite, default=1.0)
-        axis["range"] = [
-            float(low) if low is not None else min(finite, default=0.0),
-            float(high) if high is not None else top * 1.08 or 1.0,
-        ]
-    unit = str(field.config.get("unit") or "")
-    bottom, top = axis.get("range") or (min([0.0, *finite]), max([0.0, *finite]))
-    if top > bottom:
-        # Plotly knows no units, so a few round places get their texts here.
-        step = round_step((top - bottom) / 5, unit)
-        first = math.ceil(bottom / step)
-        places = [
-            round((first + place) * step, 12)
-            for place in range(12)
-            if (first + place) * step <= top * 1.1 + step * 0.01
-        ]
-        axis |= {"tickvals": places, "ticktext": [axis_label(one, step, field, unit, style.clock) for one in places]}
-    if ((field.config.get("custom") or {}).get("scaleDistribution") or {}).get("type") == "log":
-        axis = {"type": "log"}
-    return axis
+def value_axis(lines: Sequence[Line], style: Style) -> Json:
+    """Return the settings of a value axis; Plotly knows no units, so it gets the places and texts of the drawn axis."""
+    scale = scale_of(lines, _HEIGHT, style)
+    return {
+        "type": "log" if scale.log else "linear",
+        "range": [math.log10(scale.low), math.log10(scale.high)] if scale.log else [scale.low, scale.high],
+        "tickvals": list(scale.marks),
+        "ticktext": list(scale.labels),
+    }
 
 
 def _marks(data: PanelData, whole: DashboardData, lines: Sequence[Line], theme: Theme) -> list[Json]:

@@ -41,7 +41,7 @@ def draw(data: PanelData, area: Area) -> None:
     if not columns or not frame.length:
         area.message("No data")
         return
-    order = _order(data, frame)
+    order = row_order(data, frame)
     line = HEIGHTS.get(str(data.panel.options.get("cellHeight") or "sm"), 26.0)
     footer = data.panel.options.get("footer") or {}
     has_footer = bool(footer.get("show"))
@@ -82,7 +82,8 @@ def cell_options(field: Field) -> Json:
     return dict(_OLD_MODES.get(str(custom.get("displayMode")), {}))
 
 
-def _order(data: PanelData, frame: Frame) -> list[int]:
+def row_order(data: PanelData, frame: Frame) -> list[int]:
+    """Return the rows in the order that the panel asks for."""
     rows = list(range(frame.length))
     wanted = (data.panel.options.get("sortBy") or [{}])[0]
     key = frame.named(str(wanted.get("displayName"))) if wanted else None

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
 from dashboards.render.colours import Theme
-from dashboards.render.display import series_colour, threshold_steps, value_colour
+from dashboards.render.display import Style, series_colour, threshold_steps, value_colour
 from dashboards.render.draw.axes import BOTTOM, Scale, draw_time_axis, draw_value_axis, value_scale
 from dashboards.render.draw.canvas import Area
 from dashboards.render.draw.legend import draw_legend, entries_of
@@ -66,7 +66,7 @@ def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None
     left = [line for line in lines if not line.right]
     right = [line for line in lines if line.right]
     height = box.h - BOTTOM - 6
-    scales = [(_scale(group, height, area), group) for group in (left, right) if group]
+    scales = [(scale_of(group, height, area.style), group) for group in (left, right) if group]
     margin_left = scales[0][0].width + 14 if left else 10.0
     margin_right = scales[-1][0].width + 14 if right else 10.0
     title = str((lines[0].custom.get("axisLabel")) or "")
@@ -182,7 +182,8 @@ def _choose_axes(lines: Sequence[Line]) -> None:
             line.right = False
 
 
-def _scale(group: Sequence[Line], height: float, area: Area) -> Scale:
+def scale_of(group: Sequence[Line], height: float, style: Style) -> Scale:
+    """Return the value axis of the series that share it."""
     values = np.concatenate([np.concatenate([line.y, line.base]) for line in group])
     bars = any(line.custom.get("drawStyle") == "bars" or len(line.base) for line in group)
     percent = any((line.custom.get("stacking") or {}).get("mode") == "percent" for line in group)
@@ -201,7 +202,7 @@ def _scale(group: Sequence[Line], height: float, area: Area) -> Scale:
             value for value in thresholds if low - abs(top - low) <= value <= top + max(abs(top - low), abs(top) * 0.5)
         ]
         values = np.concatenate([values, np.array(near)])
-    return value_scale(values.tolist(), shown, height, area.style, percent=percent, zero=bars)
+    return value_scale(values.tolist(), shown, height, style, percent=percent, zero=bars)
 
 
 def _draw_line(axes: Axes, line: Line, area: Area, number: int, count: int) -> None:
