@@ -22,6 +22,7 @@ from dashboards.render.draw.single import singles_of
 from dashboards.render.draw.table import cell_options, row_order
 from dashboards.render.engine import DashboardData, PanelData
 from dashboards.render.frames import Field, Kind
+from dashboards.render.reduce import calculation_name, reduce_field
 from dashboards.render.traces import chart_of
 
 Json = dict[str, Any]
