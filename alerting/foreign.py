@@ -33,6 +33,5 @@ UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType(
     {
         "fleet": "its page and alerts are not built yet",
         "service": "pages and alerts for instrumented services are not built yet",
-        "variants": "its page and alerts are not built yet",
     }
 )

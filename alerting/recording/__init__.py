@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from alerting.recording import exporter, mlflow
+from alerting.recording import exporter, mlflow, variants
 from alerting.recording.base import Record
 
 __all__ = ["RECORDS", "TOPICS", "Record"]
@@ -18,6 +18,7 @@ TOPICS: Mapping[str, tuple[Record, ...]] = MappingProxyType(
     {
         "exporter": exporter.RECORDS,
         "mlflow": mlflow.RECORDS,
+        "variants": variants.RECORDS,
     }
 )
 

@@ -100,6 +100,18 @@ VARIANT_METRICS = (
     ),
     # Inference over the active variants of a persona
     _gauge(
+        "variant_observed_views",
+        "Views that the statistics of an active variant rest on; like the table's, it may fall.",
+        Unit.COUNT,
+        *_VARIANT,
+    ),
+    _gauge(
+        "variant_observed_interactions",
+        "Interactions that the statistics of an active variant rest on; like the table's, it may fall.",
+        Unit.COUNT,
+        *_VARIANT,
+    ),
+    _gauge(
         "variant_engagement_ratio_lower",
         "Lower end of the 95 % credible interval of an active variant's engagement.",
         Unit.RATIO,
@@ -138,13 +150,13 @@ VARIANT_METRICS = (
     _gauge(
         "variant_sequential_p_value",
         "Always-valid p-value of the hypothesis that the variant is not the best active one of its persona.",
-        Unit.RATIO,
+        Unit.ANY,
         *_VARIANT,
     ),
     _gauge(
         "variant_sample_ratio_p_value",
         "Always-valid p-value of the hypothesis that variants posted together share the views as intended.",
-        Unit.RATIO,
+        Unit.ANY,
         *_PERSONA,
     ),
     # What could be done better

@@ -235,8 +235,10 @@ def _add_inference(
         return {}
     standings = _compare(tuple(counts for _variant, counts in sound), settings.prior_views)
     shares = thompson_shares([standing.probability_best for standing in standings], settings.exploration)
-    for (variant, _counts), standing, share in zip(sound, standings, shares, strict=True):
+    for (variant, counts), standing, share in zip(sound, standings, shares, strict=True):
         labels = (name, variant.name)
+        persona.add("variant_observed_views", counts.trials, *labels)
+        persona.add("variant_observed_interactions", counts.successes, *labels)
         persona.add_computed("variant_engagement_ratio_lower", standing.lower, *labels)
         persona.add_computed("variant_engagement_ratio_upper", standing.upper, *labels)
         persona.add_computed("variant_probability_best", standing.probability_best, *labels)

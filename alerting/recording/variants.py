@@ -1,0 +1,51 @@
+"""Recorded series about variants.
+
+`max without (instance)` makes one series out of those of several exporters on one database.
+"""
+
+from __future__ import annotations
+
+from alerting.recording.base import Record
+
+_VARIANT = ("persona", "variant")
+
+RECORDS: tuple[Record, ...] = (
+    Record(
+        name="persona_variant_pattern:variant_prediction_difference:ratio",
+        meaning="Reported engagement against the prediction: (engagement - predicted) / predicted.",
+        expr="""
+            max without (instance) (variant_engagement_ratio)
+            / (max without (instance) (variant_predicted_engagement_ratio) > 0)
+            - 1
+        """,
+        by=("persona", "variant", "pattern"),
+    ),
+    Record(
+        name="persona_variant:variant_prediction_shortfall:ratio",
+        meaning="How far the upper end of the 95 % interval is below the prediction; 0 when it is not.",
+        # With few views the interval is wide and reaches the prediction, so small samples cannot raise it.
+        expr="""
+            clamp_min(
+              1
+              - max without (instance) (variant_engagement_ratio_upper)
+              / (max without (instance, pattern) (variant_predicted_engagement_ratio) > 0),
+              0
+            )
+        """,
+        by=_VARIANT,
+    ),
+    Record(
+        name="persona_variant:variant_traffic:ratio",
+        meaning="Share of the persona's views in the window of VariantClearWinnerNotExploited; absent without views.",
+        expr="""
+            max without (instance, pattern) (increase(variant_views_total[<VariantClearWinnerNotExploited.window>]))
+            / ignoring (variant) group_left ()
+            (
+              sum without (variant) (
+                max without (instance, pattern) (increase(variant_views_total[<VariantClearWinnerNotExploited.window>]))
+              ) > 0
+            )
+        """,
+        by=_VARIANT,
+    ),
+)
