@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dashboards import exporter_health, mlflow
+from dashboards import exporter_health, mlflow, variant_detail, variant_performance
 from dashboards.lib.page import Page
 
 BUILDERS: tuple[Callable[[], Page], ...] = (
     mlflow.build,
+    variant_performance.build,
+    variant_detail.build,
     exporter_health.build,
 )
 

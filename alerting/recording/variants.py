@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from alerting.recording.base import Record
 
-_VARIANT = ("persona", "variant")
+_POST = ("persona", "variant", "pattern")
 
 RECORDS: tuple[Record, ...] = (
     Record(
@@ -18,34 +18,34 @@ RECORDS: tuple[Record, ...] = (
             / (max without (instance) (variant_predicted_engagement_ratio) > 0)
             - 1
         """,
-        by=("persona", "variant", "pattern"),
+        by=_POST,
     ),
     Record(
-        name="persona_variant:variant_prediction_shortfall:ratio",
+        name="persona_variant_pattern:variant_prediction_shortfall:ratio",
         meaning="How far the upper end of the 95 % interval is below the prediction; 0 when it is not.",
         # With few views the interval is wide and reaches the prediction, so small samples cannot raise it.
         expr="""
             clamp_min(
               1
               - max without (instance) (variant_engagement_ratio_upper)
-              / (max without (instance, pattern) (variant_predicted_engagement_ratio) > 0),
+              / (max without (instance) (variant_predicted_engagement_ratio) > 0),
               0
             )
         """,
-        by=_VARIANT,
+        by=_POST,
     ),
     Record(
-        name="persona_variant:variant_traffic:ratio",
+        name="persona_variant_pattern:variant_traffic:ratio",
         meaning="Share of the persona's views in the window of VariantClearWinnerNotExploited; absent without views.",
         expr="""
-            max without (instance, pattern) (increase(variant_views_total[<VariantClearWinnerNotExploited.window>]))
-            / ignoring (variant) group_left ()
+            max without (instance) (increase(variant_views_total[<VariantClearWinnerNotExploited.window>]))
+            / ignoring (variant, pattern) group_left ()
             (
-              sum without (variant) (
-                max without (instance, pattern) (increase(variant_views_total[<VariantClearWinnerNotExploited.window>]))
+              sum without (variant, pattern) (
+                max without (instance) (increase(variant_views_total[<VariantClearWinnerNotExploited.window>]))
               ) > 0
             )
         """,
-        by=_VARIANT,
+        by=_POST,
     ),
 )

@@ -1,29 +1,17 @@
-"""Signals of the pages `variant-performance` and `variant-detail`: what performs, and is the difference real?
+"""Signals of the page `variant-performance`: what performs, what was killed, and what could be done better?
 
 `max without (instance)` makes one series out of those of several exporters on one database.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from alerting.signals.base import Signal
+from alerting.signals.variant_each import PAGE, gauge
 from exporter.catalog import Unit
 
-PAGE: Final = "variant-performance"
-DETAIL_PAGE: Final = "variant-detail"
 _PERSONA = ("persona",)
 _PATTERN = ("persona", "pattern")
-_VARIANT = ("persona", "variant")
 _POST = ("persona", "variant", "pattern")
-
-
-def _gauge(
-    name: str, title: str, question: str, metric: str, *, unit: Unit, by: tuple[str, ...], page: str = PAGE
-) -> Signal:
-    """Return the signal of a gauge as it is; `by` begins with the labels of variables."""
-    expr = f"max without (instance) ({metric}{{<filter>}})"
-    return Signal(name, title, question, expr, unit, page, by=by, filters=by)
 
 
 VARIANT_SIGNALS: tuple[Signal, ...] = (
@@ -38,7 +26,7 @@ VARIANT_SIGNALS: tuple[Signal, ...] = (
         filters=_PERSONA,
         legend="active",
     ),
-    _gauge(
+    gauge(
         "variants_by_status",
         "Variants by status",
         "What became of the variants of each persona?",
@@ -100,165 +88,8 @@ VARIANT_SIGNALS: tuple[Signal, ...] = (
         dashboard=PAGE,
         legend="announced",
     ),
-    # Each active variant
-    _gauge(
-        "variant_engagement",
-        "Engagement",
-        "What engagement does the variant system report for each active variant?",
-        "variant_engagement_ratio",
-        unit=Unit.RATIO,
-        by=_POST,
-    ),
-    _gauge(
-        "variant_predicted_engagement",
-        "Predicted engagement",
-        "What engagement was predicted for each active variant?",
-        "variant_predicted_engagement_ratio",
-        unit=Unit.RATIO,
-        by=_POST,
-    ),
-    Signal(
-        name="variant_prediction_difference",
-        title="Difference to prediction",
-        question="By how much does each active variant do better (+) or worse (-) than predicted?",
-        expr="persona_variant_pattern:variant_prediction_difference:ratio{<filter>}",
-        unit=Unit.RATIO,
-        dashboard=PAGE,
-        by=_POST,
-        filters=_POST,
-    ),
-    Signal(
-        name="variant_prediction_shortfall",
-        title="Certain shortfall to prediction",
-        question="How far below the prediction is even the upper end of the 95 % interval? 0: maybe chance.",
-        expr="persona_variant:variant_prediction_shortfall:ratio{<filter>}",
-        unit=Unit.RATIO,
-        dashboard=DETAIL_PAGE,
-        by=_VARIANT,
-        filters=_VARIANT,
-    ),
-    _gauge(
-        "variant_observed_views",
-        "Views",
-        "How many views has each active variant had?",
-        "variant_observed_views",
-        unit=Unit.COUNT,
-        by=_VARIANT,
-    ),
-    _gauge(
-        "variant_observed_interactions",
-        "Interactions",
-        "How many interactions has each active variant had?",
-        "variant_observed_interactions",
-        unit=Unit.COUNT,
-        by=_VARIANT,
-    ),
-    Signal(
-        name="variant_age",
-        title="Time since post",
-        question="How long ago was each active variant posted? A clock that runs ahead shows as 0.",
-        expr="clamp_min(time() - max without (instance) (variant_posted_timestamp_seconds{<filter>}), 0)",
-        unit=Unit.SECONDS,
-        dashboard=PAGE,
-        by=_POST,
-        filters=_POST,
-    ),
-    _gauge(
-        "variant_probability_best",
-        "Probability of being best",
-        "How probable is it that each active variant has the highest engagement of its persona?",
-        "variant_probability_best",
-        unit=Unit.RATIO,
-        by=_VARIANT,
-    ),
-    _gauge(
-        "variant_engagement_lower",
-        "95 % interval, lower end",
-        "Below which engagement is the variant with a probability of only 2.5 %?",
-        "variant_engagement_ratio_lower",
-        unit=Unit.RATIO,
-        by=_VARIANT,
-        page=DETAIL_PAGE,
-    ),
-    _gauge(
-        "variant_engagement_upper",
-        "95 % interval, upper end",
-        "Above which engagement is the variant with a probability of only 2.5 %?",
-        "variant_engagement_ratio_upper",
-        unit=Unit.RATIO,
-        by=_VARIANT,
-        page=DETAIL_PAGE,
-    ),
-    _gauge(
-        "variant_expected_loss",
-        "Expected loss",
-        "How much engagement is given up if only this variant is used from now on?",
-        "variant_expected_loss_ratio",
-        unit=Unit.RATIO,
-        by=_VARIANT,
-        page=DETAIL_PAGE,
-    ),
-    _gauge(
-        "variant_lift",
-        "Lift over the best other",
-        "How much better is the variant than the best other active one?",
-        "variant_lift_ratio",
-        unit=Unit.RATIO,
-        by=_VARIANT,
-        page=DETAIL_PAGE,
-    ),
-    _gauge(
-        "variant_suggested_traffic",
-        "Suggested share of traffic",
-        "What share of the traffic would Thompson sampling give the variant?",
-        "variant_suggested_traffic_ratio",
-        unit=Unit.RATIO,
-        by=_VARIANT,
-        page=DETAIL_PAGE,
-    ),
-    Signal(
-        name="variant_traffic",
-        title="Share of traffic",
-        question="What share of its persona's views does each active variant get at present?",
-        expr="persona_variant:variant_traffic:ratio{<filter>}",
-        unit=Unit.RATIO,
-        dashboard=DETAIL_PAGE,
-        by=_VARIANT,
-        filters=_VARIANT,
-    ),
-    _gauge(
-        "variant_sequential_p_value",
-        "Best by chance? (always-valid p-value)",
-        "How surprising would it be if the variant were not the best? May be looked at at any time.",
-        "variant_sequential_p_value",
-        unit=Unit.ANY,
-        by=_VARIANT,
-        page=DETAIL_PAGE,
-    ),
-    Signal(
-        name="variant_new_view_engagement",
-        title="Engagement of new views",
-        question="What share of the variant's views in this window led to an interaction?",
-        expr=(
-            "max without (instance) (rate(variant_interactions_total{<filter>}[<window>]))"
-            " / (max without (instance) (rate(variant_views_total{<filter>}[<window>])) > 0)"
-        ),
-        unit=Unit.RATIO,
-        dashboard=DETAIL_PAGE,
-        by=_POST,
-        filters=_VARIANT,
-        legend="new views {{variant}}",
-    ),
-    _gauge(
-        "variant_split_p_value",
-        "Split as intended? (always-valid p-value)",
-        "How surprising would it be if variants posted together shared the views as intended?",
-        "variant_sample_ratio_p_value",
-        unit=Unit.ANY,
-        by=_PERSONA,
-    ),
     # Kills
-    _gauge(
+    gauge(
         "variant_recent_kills",
         "Recent kills",
         "How many variants were killed within the last day (or the window of the exporter's settings)?",
@@ -266,7 +97,7 @@ VARIANT_SIGNALS: tuple[Signal, ...] = (
         unit=Unit.COUNT,
         by=_PERSONA,
     ),
-    _gauge(
+    gauge(
         "variant_recent_posts",
         "Recent posts",
         "How many variants were posted within the same time?",
@@ -274,7 +105,7 @@ VARIANT_SIGNALS: tuple[Signal, ...] = (
         unit=Unit.COUNT,
         by=_PERSONA,
     ),
-    _gauge(
+    gauge(
         "variant_early_kill_ratio",
         "Early kills",
         "What share of the recently posted variants has been killed already?",
@@ -317,7 +148,7 @@ VARIANT_SIGNALS: tuple[Signal, ...] = (
         legend="p90 {{persona}}",
     ),
     # Patterns and opportunities
-    _gauge(
+    gauge(
         "variant_pattern_fatigue",
         "Pattern fatigue",
         "Which pattern is both overused and past its best? 0 is fresh, 1 is worn out.",
@@ -325,7 +156,7 @@ VARIANT_SIGNALS: tuple[Signal, ...] = (
         unit=Unit.RATIO,
         by=_PATTERN,
     ),
-    _gauge(
+    gauge(
         "variant_pattern_share",
         "Share of latest posts",
         "Which patterns do the latest posts use?",
@@ -365,5 +196,55 @@ VARIANT_SIGNALS: tuple[Signal, ...] = (
         unit=Unit.COUNT,
         dashboard=PAGE,
         by=("event",),
+    ),
+    # Sums over the chosen personas, and marks in time
+    Signal(
+        name="variant_recent_kills_sum",
+        title="Kills within a day",
+        question="How many variants were killed within the last day (or the window of the exporter's settings)?",
+        expr="sum without (persona) (max without (instance) (variant_recent_kills{<filter>}))",
+        unit=Unit.COUNT,
+        dashboard=PAGE,
+        filters=_PERSONA,
+        legend="kills",
+    ),
+    Signal(
+        name="variant_time_to_kill_overall",
+        title="Mean time to kill",
+        question="How long does a variant that is killed live, over all kills?",
+        expr=(
+            "sum without (persona) (max without (instance) (variant_time_to_kill_seconds_sum{<filter>})) / (sum without"
+            " (persona) (max without (instance) (variant_time_to_kill_seconds_count{<filter>})) > 0)"
+        ),
+        unit=Unit.SECONDS,
+        dashboard=PAGE,
+        filters=_PERSONA,
+        legend="mean",
+    ),
+    Signal(
+        name="variant_kill_marks",
+        title="Kill",
+        question="When were variants killed, and why?",
+        expr=(
+            "sum by (persona, reason) (max without (instance) (increase(variant_kills_total{<filter>}[<window>]))) > 0"
+        ),
+        unit=Unit.COUNT,
+        dashboard=PAGE,
+        by=("persona", "reason"),
+        filters=_PERSONA,
+    ),
+    Signal(
+        name="variant_winner_marks",
+        title="Winner",
+        question="When was a variant found to be the best one beyond chance?",
+        # A mark where the always-valid p-value falls below the usual level, not its whole duration.
+        expr=(
+            "max by (persona, variant, pattern) (variant_sequential_p_value{<filter>}) < 0.05 unless"
+            " max by (persona, variant, pattern) (variant_sequential_p_value{<filter>} offset 1m) < 0.05"
+        ),
+        unit=Unit.ANY,
+        dashboard=PAGE,
+        by=_POST,
+        filters=_POST,
     ),
 )

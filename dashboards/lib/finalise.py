@@ -62,6 +62,11 @@ def _field_config(config: Json) -> Json:
 
 def _target(target: Json) -> Json:
     clean = _without(target, DEAD_TARGET_KEYS)
+    if "rawSql" in target:
+        return {key: clean[key] for key in ("datasource", "refId", "format", "rawSql")} | {
+            "rawQuery": True,
+            "editorMode": "code",
+        }
     if target["format"] == "logs":
         # Loki's queries have a type where Prometheus' have a format.
         return {key: clean[key] for key in ("datasource", "expr", "refId")} | {

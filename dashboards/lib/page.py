@@ -11,7 +11,7 @@ from dashboards.lib.finalise import finalise
 from dashboards.lib.layout import COLUMNS, Position, flow
 from dashboards.lib.links import TAG, menu
 from dashboards.lib.panels import Panel
-from dashboards.lib.queries import Scope
+from dashboards.lib.queries import Query, Scope
 from dashboards.lib.style import Colour
 from dashboards.lib.thresholds import comparing
 from dashboards.lib.upstream import Json, as_json, grafana
@@ -40,6 +40,21 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """Moments that are marked on every panel with a time axis.
+
+    Attributes:
+        query: A signal that has a sample where something happened; its title names the marks.
+        text: What a mark says, in Grafana's legend syntax.
+        colour: Of the mark.
+    """
+
+    query: Query
+    text: str
+    colour: Colour
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One dashboard.
 
@@ -53,6 +68,7 @@ class Page:
         since: Start of the time range that is shown first.
         refresh: How often the page asks again; not oftener than Prometheus scrapes.
         tags: Beside the tag of all pages.
+        marks: What is marked beside the alerts.
     """
 
     uid: str
@@ -64,6 +80,7 @@ class Page:
     since: str = "now-6h"
     refresh: str = "30s"
     tags: tuple[str, ...] = field(default=())
+    marks: tuple[Mark, ...] = ()
 
     def to_json(self) -> Json:
         """Return the dashboard as Grafana loads it.
@@ -115,6 +132,24 @@ class Page:
         return placed
 
     def _annotations(self) -> list[Json]:
+        return [*self._alert_marks(), *map(self._mark, self.marks)]
+
+    def _mark(self, mark: Mark) -> Json:
+        scope = Scope(self.uid, frozenset(variable.name for variable in self.variables))
+        return {
+            "name": mark.query.signal.title,
+            "datasource": DATASOURCE,
+            "enable": True,
+            "hide": False,
+            "iconColor": str(mark.colour),
+            "expr": mark.query.expr(scope),
+            "titleFormat": mark.query.signal.title,
+            "textFormat": mark.text,
+            "tagKeys": ",".join(mark.query.signal.by),
+            "step": "60s",
+        }
+
+    def _alert_marks(self) -> list[Json]:
         # Not the watchdog, which compares nothing and always fires.
         names = sorted(alert.name for alert in load_alerts() if alert.signal.dashboard == self.uid and alert.comparison)
         if not names:

@@ -14,6 +14,9 @@ DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # The same for panels and variables of logs.
 LOGS_DATASOURCE = {"type": "loki", "uid": "${loki_datasource}"}
 
+# The same for panels that ask the variant tables themselves. Grafana before 10.3 calls the type `postgres`.
+VARIANTS_DATASOURCE = {"type": "grafana-postgresql-datasource", "uid": "${variants_datasource}"}
+
 # What Prometheus itself puts on every series.
 TARGET_LABELS = frozenset({"instance", "job"})
 
@@ -50,6 +53,21 @@ def loki_datasource() -> Variable:
     return Variable(
         "loki_datasource",
         grafana.Template(name="loki_datasource", label="Logs", type="datasource", query="loki", refresh=1, sort=0),
+    )
+
+
+def variants_datasource() -> Variable:
+    """Return the choice of the PostgreSQL that a page with rows of the variant tables reads."""
+    return Variable(
+        "variants_datasource",
+        grafana.Template(
+            name="variants_datasource",
+            label="Variant tables",
+            type="datasource",
+            query="grafana-postgresql-datasource",
+            refresh=1,
+            sort=0,
+        ),
     )
 
 

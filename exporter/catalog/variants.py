@@ -9,7 +9,6 @@ KILL_BUCKETS = (60.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 21600.0, 43200.0, 8
 
 _ORIGIN = "variants"
 _PERSONA = ("persona",)
-_VARIANT = ("persona", "variant")
 _POST = ("persona", "variant", "pattern")
 _PATTERN = ("persona", "pattern")
 
@@ -103,55 +102,55 @@ VARIANT_METRICS = (
         "variant_observed_views",
         "Views that the statistics of an active variant rest on; like the table's, it may fall.",
         Unit.COUNT,
-        *_VARIANT,
+        *_POST,
     ),
     _gauge(
         "variant_observed_interactions",
         "Interactions that the statistics of an active variant rest on; like the table's, it may fall.",
         Unit.COUNT,
-        *_VARIANT,
+        *_POST,
     ),
     _gauge(
         "variant_engagement_ratio_lower",
         "Lower end of the 95 % credible interval of an active variant's engagement.",
         Unit.RATIO,
-        *_VARIANT,
+        *_POST,
     ),
     _gauge(
         "variant_engagement_ratio_upper",
         "Upper end of the 95 % credible interval of an active variant's engagement.",
         Unit.RATIO,
-        *_VARIANT,
+        *_POST,
     ),
     _gauge(
         "variant_probability_best",
         "Posterior probability that the variant has the highest engagement of the persona's active ones.",
         Unit.RATIO,
-        *_VARIANT,
+        *_POST,
     ),
     _gauge(
         "variant_expected_loss_ratio",
         "Engagement expected to be given up by using only this variant instead of the best active one.",
         Unit.RATIO,
-        *_VARIANT,
+        *_POST,
     ),
     _gauge(
         "variant_lift_ratio",
         "Relative difference of the variant's expected engagement to the best other active one; 0.1 is 10 % better.",
         Unit.RATIO,
-        *_VARIANT,
+        *_POST,
     ),
     _gauge(
         "variant_suggested_traffic_ratio",
         "Share of traffic that Thompson sampling would give the variant.",
         Unit.RATIO,
-        *_VARIANT,
+        *_POST,
     ),
     _gauge(
         "variant_sequential_p_value",
         "Always-valid p-value of the hypothesis that the variant is not the best active one of its persona.",
         Unit.ANY,
-        *_VARIANT,
+        *_POST,
     ),
     _gauge(
         "variant_sample_ratio_p_value",

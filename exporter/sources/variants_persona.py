@@ -236,7 +236,7 @@ def _add_inference(
     standings = _compare(tuple(counts for _variant, counts in sound), settings.prior_views)
     shares = thompson_shares([standing.probability_best for standing in standings], settings.exploration)
     for (variant, counts), standing, share in zip(sound, standings, shares, strict=True):
-        labels = (name, variant.name)
+        labels = (name, variant.name, variant.pattern)
         persona.add("variant_observed_views", counts.trials, *labels)
         persona.add("variant_observed_interactions", counts.successes, *labels)
         persona.add_computed("variant_engagement_ratio_lower", standing.lower, *labels)
@@ -250,8 +250,8 @@ def _add_inference(
     p_values = best_p_values([item for _variant, item in tested])
     # There are none for a variant without a rival.
     best = {variant.name: p_value for (variant, _counts), p_value in zip(tested, p_values, strict=False)}
-    for variant_name, p_value in best.items():
-        persona.add("variant_sequential_p_value", p_value, name, variant_name)
+    for variant, _counts in tested:
+        persona.add("variant_sequential_p_value", best.get(variant.name), name, variant.name, variant.pattern)
     # The cap keeps those with the most views, which would look like a bad split.
     if not persona.untracked:
         persona.add("variant_sample_ratio_p_value", _split_p_value([variant for variant, _ in sound], settings), name)

@@ -221,6 +221,7 @@ def _fixed_source(source: object) -> bool:
     return source not in (
         {"type": "prometheus", "uid": "${datasource}"},
         {"type": "loki", "uid": "${loki_datasource}"},
+        {"type": "grafana-postgresql-datasource", "uid": "${variants_datasource}"},
     )
 
 

@@ -8,7 +8,7 @@ from dashboards.lib import panels
 from dashboards.lib.page import Page, Row
 from dashboards.lib.queries import Query
 from dashboards.lib.style import RUN_STATUS, Colour
-from dashboards.lib.variables import datasource, label_values, loki_datasource
+from dashboards.lib.variables import datasource, label_values, loki_datasource, variants_datasource
 from exporter.catalog import Unit
 
 BUCKETS = Signal(
@@ -33,6 +33,7 @@ def specimen() -> Page:
         variables=(
             datasource(),
             loki_datasource(),
+            variants_datasource(),
             label_values("source", "exporter_source_up", title="Source"),
         ),
         rows=(
@@ -65,6 +66,7 @@ def specimen() -> Page:
                     panels.text("Text", "**Text**", width=12),
                 ),
             ),
+            Row("Rows", (panels.rows("Rows", "What is in the table?", "select 1 as one"),)),
             Row("Folded", (panels.logs("Logs", "What does it say?", '{job="exporter"}'),), collapsed=True),
         ),
     )

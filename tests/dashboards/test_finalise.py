@@ -51,6 +51,6 @@ def test_a_query_is_either_of_a_range_or_of_an_instant() -> None:
         target
         for panel in lint.panels(specimen().to_json())
         for target in panel.get("targets", [])
-        if "format" in target
+        if "instant" in target
     ]
     assert {(target["instant"], target["range"]) for target in targets} == {(True, False), (False, True)}

@@ -40,6 +40,7 @@ def test_a_panel_changes_colour_at_the_number_of_its_alert(alert: BoundAlert, pa
 def test_every_signal_is_shown_on_its_page(signal: Signal) -> None:
     (page,) = (page for page in build_all() if page.uid == signal.dashboard)
     shown = {query.signal.name for row in page.rows for panel in row.panels for query in panel.queries}
+    shown |= {mark.query.signal.name for mark in page.marks}
     assert signal.name in shown
 
 

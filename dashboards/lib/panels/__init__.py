@@ -10,7 +10,7 @@ from dashboards.lib.panels.base import Panel
 from dashboards.lib.panels.graphs import barchart, heatmap, state_timeline, timeseries
 from dashboards.lib.panels.numbers import bargauge, gauge, stat
 from dashboards.lib.panels.tables import Column, table
-from dashboards.lib.panels.texts import alert_list, logs, text
+from dashboards.lib.panels.texts import alert_list, logs, rows, text
 
 __all__ = [
     "Column",
@@ -21,6 +21,7 @@ __all__ = [
     "gauge",
     "heatmap",
     "logs",
+    "rows",
     "stat",
     "state_timeline",
     "table",

@@ -1,4 +1,4 @@
-"""Panels without numbers: text, Grafana's list of alerts, and log lines."""
+"""Panels without numbers: text, Grafana's list of alerts, log lines, and rows of the variant tables."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Any
 from dashboards.lib.layout import Size
 from dashboards.lib.panels.base import Panel
 from dashboards.lib.queries import Scope
+from dashboards.lib.style import NO_VALUE
 from dashboards.lib.upstream import grafana, plugin_panel
-from dashboards.lib.variables import LOGS_DATASOURCE
+from dashboards.lib.variables import LOGS_DATASOURCE, VARIANTS_DATASOURCE
 
 
 def text(title: str, markdown: str, *, width: int = 24, height: int = 3) -> Panel:
@@ -64,3 +65,25 @@ def logs(title: str, description: str, logql: str, *, width: int = 24, height: i
         )
 
     return Panel("logs", title, Size(width, height), (), render)
+
+
+def rows(title: str, description: str, sql: str, *, width: int = 24, height: int = 10, empty: str = NO_VALUE) -> Panel:
+    """Return rows of the variant tables as they are; the page needs the variable `variants_datasource`."""
+
+    def render(_: Scope) -> Any:
+        return plugin_panel(
+            "table",
+            title=title,
+            description=description,
+            targets=[grafana.SqlTarget(rawSql=sql, datasource=VARIANTS_DATASOURCE, refId="A", format="table")],
+            defaults={
+                "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "inspect": True},
+                "noValue": empty,
+                "unit": "short",
+            },
+            overrides=[],
+            options={"showHeader": True, "cellHeight": "sm"},
+            transformations=[],
+        )
+
+    return Panel("table", title, Size(width, height), (), render)

@@ -107,27 +107,30 @@ def test_inference_equals_scipy(reference: str) -> None:
     families = collect(reference)
     # Of alice's active variants a3 has no figures; the prior is the pooled rate with the weight of 20 views.
     counts = {"a1": (96, 2000), "a2": (190, 1900), "a4": (0, 0)}
+    pattern = {"a1": "hook", "a2": "story", "a4": ""}
     rate = (286 + 0.5) / (3900 + 1)
     posteriors = {name: stats.beta(20 * rate + s, 20 * (1 - rate) + n - s) for name, (s, n) in counts.items()}
     lower = samples(families, "variant_engagement_ratio_lower")
     upper = samples(families, "variant_engagement_ratio_upper")
     for name, posterior in posteriors.items():
-        bounds = (lower["alice", name], upper["alice", name])
+        bounds = (lower["alice", name, pattern[name]], upper["alice", name, pattern[name]])
         assert bounds == pytest.approx(posterior.interval(0.95), rel=1e-4)
     best = samples(families, "variant_probability_best")
     draws = {name: posterior.rvs(200_000, random_state=11) for name, posterior in posteriors.items()}
     draws["a4"] = posteriors["a4"].rvs(200_000, random_state=12)
     draws["a2"] = posteriors["a2"].rvs(200_000, random_state=13)
     share = float(((draws["a2"] > draws["a4"]) & (draws["a2"] > draws["a1"])).mean())
-    assert best["alice", "a2"] == pytest.approx(share, abs=0.005)
-    assert best["alice", "a1"] == 0
-    assert best[ZOE, ZOE_VARIANT] == 1
+    assert best["alice", "a2", "story"] == pytest.approx(share, abs=0.005)
+    assert best["alice", "a1", "hook"] == 0
+    assert best[ZOE, ZOE_VARIANT, "list\\"] == 1
     lift = samples(families, "variant_lift_ratio")
-    assert lift["alice", "a1"] == pytest.approx(posteriors["a1"].mean() / posteriors["a2"].mean() - 1, rel=1e-5)
-    assert (ZOE, ZOE_VARIANT) not in lift
+    assert lift["alice", "a1", "hook"] == pytest.approx(posteriors["a1"].mean() / posteriors["a2"].mean() - 1, rel=1e-5)
+    assert {persona for persona, _, _ in lift} == {"alice"}
     suggested = samples(families, "variant_suggested_traffic_ratio")
-    assert sum(value for (persona, _), value in suggested.items() if persona == "alice") == pytest.approx(1, abs=1e-5)
-    assert suggested["alice", "a1"] == pytest.approx(0.05 / 3, rel=1e-5)
+    assert sum(value for (persona, _, _), value in suggested.items() if persona == "alice") == pytest.approx(
+        1, abs=1e-5
+    )
+    assert suggested["alice", "a1", "hook"] == pytest.approx(0.05 / 3, rel=1e-5)
 
 
 def test_fatigue_follows_its_definition(reference: str) -> None:

@@ -1,0 +1,181 @@
+"""Signals of each active variant, for the pages `variant-performance` and `variant-detail`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from alerting.signals.base import Signal
+from exporter.catalog import Unit
+
+PAGE: Final = "variant-performance"
+DETAIL_PAGE: Final = "variant-detail"
+_PERSONA = ("persona",)
+_POST = ("persona", "variant", "pattern")
+
+
+def gauge(
+    name: str, title: str, question: str, metric: str, *, unit: Unit, by: tuple[str, ...], page: str = PAGE
+) -> Signal:
+    """Return the signal of a gauge as it is; `by` begins with the labels of variables."""
+    expr = f"max without (instance) ({metric}{{<filter>}})"
+    return Signal(name, title, question, expr, unit, page, by=by, filters=by)
+
+
+EACH_VARIANT_SIGNALS: tuple[Signal, ...] = (
+    gauge(
+        "variant_engagement",
+        "Engagement",
+        "What engagement does the variant system report for each active variant?",
+        "variant_engagement_ratio",
+        unit=Unit.RATIO,
+        by=_POST,
+    ),
+    gauge(
+        "variant_predicted_engagement",
+        "Predicted engagement",
+        "What engagement was predicted for each active variant?",
+        "variant_predicted_engagement_ratio",
+        unit=Unit.RATIO,
+        by=_POST,
+    ),
+    Signal(
+        name="variant_prediction_difference",
+        title="Difference to prediction",
+        question="By how much does each active variant do better (+) or worse (-) than predicted?",
+        expr="persona_variant_pattern:variant_prediction_difference:ratio{<filter>}",
+        unit=Unit.RATIO,
+        dashboard=PAGE,
+        by=_POST,
+        filters=_POST,
+    ),
+    Signal(
+        name="variant_prediction_shortfall",
+        title="Certain shortfall to prediction",
+        question="How far below the prediction is even the upper end of the 95 % interval? 0: maybe chance.",
+        expr="persona_variant_pattern:variant_prediction_shortfall:ratio{<filter>}",
+        unit=Unit.RATIO,
+        dashboard=DETAIL_PAGE,
+        by=_POST,
+        filters=_POST,
+    ),
+    gauge(
+        "variant_observed_views",
+        "Views",
+        "How many views has each active variant had?",
+        "variant_observed_views",
+        unit=Unit.COUNT,
+        by=_POST,
+    ),
+    gauge(
+        "variant_observed_interactions",
+        "Interactions",
+        "How many interactions has each active variant had?",
+        "variant_observed_interactions",
+        unit=Unit.COUNT,
+        by=_POST,
+    ),
+    Signal(
+        name="variant_age",
+        title="Time since post",
+        question="How long ago was each active variant posted? A clock that runs ahead shows as 0.",
+        expr="clamp_min(time() - max without (instance) (variant_posted_timestamp_seconds{<filter>}), 0)",
+        unit=Unit.SECONDS,
+        dashboard=PAGE,
+        by=_POST,
+        filters=_POST,
+    ),
+    gauge(
+        "variant_probability_best",
+        "Probability of being best",
+        "How probable is it that each active variant has the highest engagement of its persona?",
+        "variant_probability_best",
+        unit=Unit.RATIO,
+        by=_POST,
+    ),
+    gauge(
+        "variant_engagement_lower",
+        "95 % interval, lower end",
+        "Below which engagement is the variant with a probability of only 2.5 %?",
+        "variant_engagement_ratio_lower",
+        unit=Unit.RATIO,
+        by=_POST,
+        page=DETAIL_PAGE,
+    ),
+    gauge(
+        "variant_engagement_upper",
+        "95 % interval, upper end",
+        "Above which engagement is the variant with a probability of only 2.5 %?",
+        "variant_engagement_ratio_upper",
+        unit=Unit.RATIO,
+        by=_POST,
+        page=DETAIL_PAGE,
+    ),
+    gauge(
+        "variant_expected_loss",
+        "Expected loss",
+        "How much engagement is given up if only this variant is used from now on?",
+        "variant_expected_loss_ratio",
+        unit=Unit.RATIO,
+        by=_POST,
+        page=DETAIL_PAGE,
+    ),
+    gauge(
+        "variant_lift",
+        "Lift over the best other",
+        "How much better is the variant than the best other active one?",
+        "variant_lift_ratio",
+        unit=Unit.RATIO,
+        by=_POST,
+        page=DETAIL_PAGE,
+    ),
+    gauge(
+        "variant_suggested_traffic",
+        "Suggested share of traffic",
+        "What share of the traffic would Thompson sampling give the variant?",
+        "variant_suggested_traffic_ratio",
+        unit=Unit.RATIO,
+        by=_POST,
+        page=DETAIL_PAGE,
+    ),
+    Signal(
+        name="variant_traffic",
+        title="Share of traffic",
+        question="What share of its persona's views does each active variant get at present?",
+        expr="persona_variant_pattern:variant_traffic:ratio{<filter>}",
+        unit=Unit.RATIO,
+        dashboard=DETAIL_PAGE,
+        by=_POST,
+        filters=_POST,
+    ),
+    gauge(
+        "variant_sequential_p_value",
+        "Best by chance? (always-valid p-value)",
+        "How surprising would it be if the variant were not the best? May be looked at at any time.",
+        "variant_sequential_p_value",
+        unit=Unit.ANY,
+        by=_POST,
+        page=DETAIL_PAGE,
+    ),
+    Signal(
+        name="variant_new_view_engagement",
+        title="Engagement of new views",
+        question="What share of the variant's views in this window led to an interaction?",
+        expr=(
+            "max without (instance) (rate(variant_interactions_total{<filter>}[<window>]))"
+            " / (max without (instance) (rate(variant_views_total{<filter>}[<window>])) > 0)"
+        ),
+        unit=Unit.RATIO,
+        dashboard=DETAIL_PAGE,
+        by=_POST,
+        filters=_POST,
+        legend="new views {{variant}}",
+    ),
+    gauge(
+        "variant_split_p_value",
+        "Split as intended? (always-valid p-value)",
+        "How surprising would it be if variants posted together shared the views as intended?",
+        "variant_sample_ratio_p_value",
+        unit=Unit.ANY,
+        by=_PERSONA,
+    ),
+)
