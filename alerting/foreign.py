@@ -31,7 +31,6 @@ UNUSED: Mapping[str, str] = MappingProxyType({})
 # Domains (`Metric.origin`) of which nothing is shown yet.
 UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType(
     {
-        "fleet": "its page and alerts are not built yet",
         "service": "pages and alerts for instrumented services are not built yet",
     }
 )

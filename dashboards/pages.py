@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dashboards import exporter_health, mlflow, variant_detail, variant_performance
+from dashboards import (
+    exporter_health,
+    fleet_incident,
+    fleet_server,
+    mlflow,
+    variant_detail,
+    variant_performance,
+)
 from dashboards.lib.page import Page
 
 BUILDERS: tuple[Callable[[], Page], ...] = (
     mlflow.build,
     variant_performance.build,
     variant_detail.build,
+    fleet_incident.build,
+    fleet_server.build,
     exporter_health.build,
 )
 

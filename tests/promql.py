@@ -69,6 +69,18 @@ def named_labels(expr: str) -> set[str]:
     return found
 
 
+def made_labels(expr: str) -> set[str]:
+    """Return the labels that the expression itself makes."""
+    found: set[str] = set()
+
+    def visit(node: Any) -> None:
+        if isinstance(node, promql.AggregateExpr) and str(node.op) == "count_values":
+            found.add(str(node.param.val))
+
+    promql.walk(promql.parse(expr), visit)
+    return found
+
+
 def surviving_labels(expr: str) -> frozenset[str]:
     """Return every label that the expression's result may have."""
     return _surviving(promql.parse(expr)) or frozenset()
@@ -100,10 +112,12 @@ def _aggregated(node: Any) -> frozenset[str]:
     inner = _surviving(node.expr) or frozenset()
     if str(node.op) in {"topk", "bottomk"}:
         return inner
+    # `count_values` turns values into those of a label that it names.
+    made = frozenset({str(node.param.val)}) if str(node.op) == "count_values" else frozenset()
     if node.modifier is None:
-        return frozenset()
+        return made
     named = frozenset(node.modifier.labels)
-    return inner & named if node.modifier.type == promql.AggModifierType.By else inner - named
+    return (inner & named if node.modifier.type == promql.AggModifierType.By else inner - named) | made
 
 
 def _called(node: Any) -> frozenset[str] | None:

@@ -10,13 +10,20 @@ from types import MappingProxyType
 
 from alerting.signals.base import Signal
 from alerting.signals.exporter import EXPORTER_SIGNALS
+from alerting.signals.fleet import FLEET_SIGNALS
 from alerting.signals.mlflow import MLFLOW_SIGNALS
 from alerting.signals.variant_each import EACH_VARIANT_SIGNALS
 from alerting.signals.variants import VARIANT_SIGNALS
 
 __all__ = ["BY_NAME", "SIGNALS", "Signal"]
 
-SIGNALS: tuple[Signal, ...] = (*EXPORTER_SIGNALS, *MLFLOW_SIGNALS, *VARIANT_SIGNALS, *EACH_VARIANT_SIGNALS)
+SIGNALS: tuple[Signal, ...] = (
+    *EXPORTER_SIGNALS,
+    *MLFLOW_SIGNALS,
+    *VARIANT_SIGNALS,
+    *EACH_VARIANT_SIGNALS,
+    *FLEET_SIGNALS,
+)
 
 BY_NAME: Mapping[str, Signal] = MappingProxyType({signal.name: signal for signal in SIGNALS})
 

@@ -41,6 +41,16 @@ RUN_STATUS: Mapping[str, Colour] = MappingProxyType(
     }
 )
 
+# What servers say of themselves.
+SERVER_STATE: Mapping[str, Colour] = MappingProxyType(
+    {
+        "online": Colour.GOOD,
+        "warning": Colour.WARNING,
+        "critical_issue": Colour.FAILURE,
+        "offline": Colour.MUTED,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Format:

@@ -37,4 +37,7 @@ def test_a_page_that_no_longer_exists_is_removed_and_other_files_stay(tmp_path: 
 
 def test_runbook_links_lead_where_the_environment_says(tmp_path: Path) -> None:
     pages = generated(tmp_path, RUNBOOKS_URL="https://runbooks.example/x")
-    assert all(b"https://runbooks.example/x/${__data.fields" in page for page in pages.values())
+    # Not every page lists alerts; those that do link them.
+    linking = [page for page in pages.values() if b"Open the runbook" in page]
+    assert linking
+    assert all(b"https://runbooks.example/x/${__data.fields" in page for page in linking)

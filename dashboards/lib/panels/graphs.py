@@ -89,13 +89,24 @@ def state_timeline(
     height: int = 6,
     states: tuple[str, str] = ("no", "yes"),
 ) -> Panel:
-    """Return a band for each series of a flag, in the colour of its state at that time."""
+    """Return a band for each series of a flag or a ratio, in the colour of its value at that time.
+
+    Args:
+        given: Signals of one unit. A flag has two colours; a ratio goes from good at 0 to failure at 1.
+        title: Instead of the first signal's.
+        width: Columns.
+        height: Grid units.
+        states: What a flag's 0 and 1 are called.
+    """
     queries = as_queries(given)
     first = queries[0]
     title = title or first.signal.title
-    if first.signal.unit is not Unit.FLAG:
-        raise ValueError(f"{first.signal.name}: a timeline shows states, so it needs a flag")
-    defaults = field_defaults(first, states=states)
+    if first.signal.unit is Unit.FLAG:
+        defaults = field_defaults(first, states=states)
+    elif first.signal.unit is Unit.RATIO:
+        defaults = field_defaults(first, colour_mode="continuous-GrYlRd") | {"min": 0, "max": 1}
+    else:
+        raise ValueError(f"{first.signal.name}: a timeline shows states, so it needs a flag or a ratio")
 
     def render(scope: Scope) -> Any:
         return grafana.StateTimeline(
