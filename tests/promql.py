@@ -74,7 +74,7 @@ def made_labels(expr: str) -> set[str]:
     found: set[str] = set()
 
     def visit(node: Any) -> None:
-        if isinstance(node, promql.AggregateExpr) and str(node.op) == "count_values":
+        if isinstance(node, promql.AggregateExpr) and str(node.op) == "count_values" and node.param is not None:
             found.add(str(node.param.val))
 
     promql.walk(promql.parse(expr), visit)
