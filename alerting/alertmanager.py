@@ -1,62 +1,35 @@
-"""The configuration of Alertmanager: which team is told of what, how often, and what mutes what.
+"""The configuration of Alertmanager: which team is told of what, how often, and when not.
 
-To add a channel, write a class with the method of `Channel` and give it to `build`. To add a team, add its name to
-`thresholds.yml`. To let critical alerts of a new domain mute its warnings, add what they have in common to `_SUBJECTS`.
+Channels are in `alerting/channels.py`, what mutes what in `alerting/inhibition.py`, texts in `alerting/templates/`.
+To add a team, add its name to `thresholds.yml`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from pathlib import Path
+from typing import Any, Final
 
 from alerting.alerts import load_thresholds
-from alerting.thresholds import SEVERITIES, Severity, Thresholds, Timing
-from alerting.yamltext import Commented
+from alerting.channels import Channel, Configs, Configured, Receiver, Webhook
+from alerting.inhibition import INHIBITIONS
+from alerting.notifications import Address, Notifications
+from alerting.thresholds import SEVERITIES, Thresholds, Timing
+
+__all__ = ["ESCALATION", "TEMPLATES", "UNROUTED", "WATCHDOG", "Channel", "Receiver", "Webhook", "build"]
 
 # Told of alerts that no route matches: with the generated rules that is none, so it means a foreign or broken rule.
 UNROUTED: Final = "unrouted"
 WATCHDOG: Final = "watchdog"
+ESCALATION: Final = "escalation"
+_ACTION: Final = "action"
 
-# Labels that together say what an alert is about; a critical alert about the same mutes warnings.
-_SUBJECTS: tuple[tuple[str, ...], ...] = (
-    ("job", "instance", "source"),
-    ("job", "experiment"),
-)
+TEMPLATES_DIRECTORY: Final = Path(__file__).with_name("templates")
+TEMPLATES: Final = tuple(sorted(path.name for path in TEMPLATES_DIRECTORY.glob("*.tmpl")))
 
-
-@dataclass(frozen=True, slots=True)
-class Receiver:
-    """Who is told.
-
-    Attributes:
-        name: Name in the configuration.
-        team: The team, or empty for the receivers outside of teams.
-        severity: The severity, or None for the receivers outside of teams.
-    """
-
-    name: str
-    team: str = ""
-    severity: Severity | None = None
-
-
-class Channel(Protocol):
-    """A way of telling somebody."""
-
-    def configs(self, receiver: Receiver) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """Return what the channel adds to the receiver, such as `{"webhook_configs": [...]}`; nothing to stay out."""
-
-
-@dataclass(frozen=True, slots=True)
-class Webhook:
-    """Posts every alert, and its end, as JSON."""
-
-    url: str
-
-    def configs(self, receiver: Receiver) -> Mapping[str, Sequence[Mapping[str, Any]]]:
-        """Return the webhook; it is the same for every receiver, whose name is in what is posted."""
-        del receiver
-        return {"webhook_configs": [{"url": self.url, "send_resolved": True}]}
+# Each alert on its own, instead of together with others of its name.
+_UNGROUPED = ["..."]
 
 
 def build(
@@ -65,42 +38,88 @@ def build(
     thresholds: Thresholds | None = None,
     timing: Timing | None = None,
     channels: Iterable[Channel] = (),
+    alert_log_url: str | None = None,
 ) -> dict[str, Any]:
     """Return the configuration.
 
     Args:
         webhook_url: Where every receiver posts to; by default what `thresholds.yml` says, which may be nowhere.
-        thresholds: Teams and times; by default the project's own.
-        timing: Times for every receiver in place of those, for tests that cannot wait.
+        thresholds: Teams, channels and times; by default the project's own.
+        timing: Times for every receiver but the escalation in place of those, for people and tests that look on.
         channels: Further channels.
+        alert_log_url: Where the alert log listens, instead of what `thresholds.yml` says; empty for nowhere.
     """
     chosen = thresholds or load_thresholds()
-    url = webhook_url or chosen.notifications.webhook
-    told_by = [*([Webhook(url)] if url else []), *channels]
+    settings = chosen.notifications
+    log_url = settings.alert_log if alert_log_url is None else alert_log_url
+    everywhere: list[Channel] = [Webhook(url) for url in (webhook_url or settings.webhook, log_url) if url]
+    told_by = [*everywhere, *map(Configured, settings.channels.values()), _Heartbeat(settings.heartbeat), *channels]
     teams = {team: [Receiver(f"{team}-{severity}", team, severity) for severity in SEVERITIES] for team in chosen.teams}
-    receivers = [
-        Receiver(UNROUTED),
-        Receiver(WATCHDOG),
-        *(receiver for of_team in teams.values() for receiver in of_team),
-    ]
+    outside = [Receiver(UNROUTED), Receiver(WATCHDOG), Receiver(ESCALATION, escalation=True)]
+    # What these two routes match goes on to its team's; without one it would be told to nobody else.
+    known_teams = f'team=~"{"|".join(chosen.teams)}"'
+    intervals = {
+        "time_intervals": [
+            {"name": name, "time_intervals": [interval.setting for interval in mute.intervals]}
+            for name, mute in settings.mute_times.items()
+        ]
+    }
     return {
+        # Beside this file; `python -m alerting generate` puts them there.
+        "templates": list(TEMPLATES),
+        **(intervals if settings.mute_times else {}),
         "route": {
             "receiver": UNROUTED,
             # One notification an alert name, however many experiments or sources it is about.
             "group_by": ["alertname"],
-            **_times(timing or chosen.notifications.warning),
+            **_times(timing or settings.warning),
             "routes": [
                 {
                     "matchers": ['alertname="Watchdog"'],
                     "receiver": WATCHDOG,
-                    **_times(timing or chosen.notifications.watchdog),
+                    **_times(timing or settings.watchdog),
                 },
+                {
+                    # Who silences an alert has taken it up, and what ends by itself needs nobody: neither is sent after
+                    # the wait. It is not begun anew by a restart: alerts older than it are sent at once.
+                    "matchers": [known_teams, 'severity="critical"'],
+                    "receiver": ESCALATION,
+                    "group_by": _UNGROUPED,
+                    "continue": True,
+                    **_times(settings.escalation),
+                },
+                *(
+                    {
+                        "matchers": [known_teams, f'severity=~"{"|".join(SEVERITIES)}"', f'action="{name}"'],
+                        "receiver": f"{_ACTION}-{name}",
+                        "group_by": _UNGROUPED,
+                        "continue": True,
+                        **_times(settings.action),
+                    }
+                    for name in settings.actions
+                ),
                 *(_team_route(team, of_team, chosen, timing) for team, of_team in teams.items()),
             ],
         },
-        "inhibit_rules": [*_source_inhibitions(), *map(_severity_inhibition, _SUBJECTS)],
-        "receivers": [_receiver(receiver, told_by) for receiver in receivers],
+        "inhibit_rules": [inhibition.rule for inhibition in INHIBITIONS],
+        "receivers": [
+            *(_receiver(receiver, told_by) for receiver in outside),
+            *(_action_receiver(name, settings, everywhere) for name in settings.actions),
+            *(_receiver(receiver, told_by) for of_team in teams.values() for receiver in of_team),
+        ],
     }
+
+
+@dataclass(frozen=True, slots=True)
+class _Heartbeat:
+    """Posts the Watchdog to whoever raises an alarm when it stops."""
+
+    address: Address | None
+
+    def configs(self, receiver: Receiver) -> Configs:
+        if self.address is None or receiver.name != WATCHDOG:
+            return {}
+        return {"webhook_configs": [self.address.setting | {"send_resolved": False}]}
 
 
 def _times(timing: Timing) -> dict[str, str]:
@@ -117,11 +136,21 @@ def _team_route(
                 "matchers": [f'severity="{receiver.severity}"'],
                 "receiver": receiver.name,
                 **_times(timing or thresholds.notifications.timing(receiver.severity)),
+                **_muted(receiver, thresholds.notifications),
             }
             for receiver in receivers
             if receiver.severity is not None
         ],
     }
+
+
+def _muted(receiver: Receiver, settings: Notifications) -> dict[str, list[str]]:
+    names = [
+        name
+        for name, mute in settings.mute_times.items()
+        if receiver.severity in mute.severities and (not mute.teams or receiver.team in mute.teams)
+    ]
+    return {"mute_time_intervals": names} if names else {}
 
 
 def _receiver(receiver: Receiver, channels: Iterable[Channel]) -> dict[str, Any]:
@@ -132,37 +161,8 @@ def _receiver(receiver: Receiver, channels: Iterable[Channel]) -> dict[str, Any]
     return config
 
 
-def _source_inhibitions() -> Iterable[Commented]:
-    return (
-        _inhibition(
-            "Without the exporter nothing that it says can be trusted, not even that a problem ended.",
-            source=('alertname="ExporterDown"',),
-            target=('alertname!="ExporterDown"',),
-            equal=("job",),
-        ),
-        _inhibition(
-            "What is derived from a source that cannot be read is old.",
-            source=('alertname="ExporterSourceDown"',),
-            target=('alertname!~"Exporter.+"',),
-            equal=("job", "source"),
-        ),
-    )
-
-
-def _severity_inhibition(subject: tuple[str, ...]) -> Commented:
-    return _inhibition(
-        f"A critical alert mutes warnings about the same {subject[-1]}.",
-        source=('severity="critical"',),
-        target=('severity=~"warning|info"',),
-        equal=subject,
-    )
-
-
-def _inhibition(comment: str, *, source: Sequence[str], target: Sequence[str], equal: Sequence[str]) -> Commented:
-    # Alertmanager takes a label that both alerts lack for equal, so alerts about nothing in common would mute each
-    # other. Hence both must have every one of them.
-    present = [f'{label}!=""' for label in equal]
-    return Commented(
-        comment,
-        {"source_matchers": [*source, *present], "target_matchers": [*target, *present], "equal": list(equal)},
-    )
+def _action_receiver(name: str, settings: Notifications, channels: Iterable[Channel]) -> dict[str, Any]:
+    config = _receiver(Receiver(f"{_ACTION}-{name}"), channels)
+    # The end of an alert is no reason to act again.
+    post = settings.actions[name].setting | {"send_resolved": False}
+    return config | {"webhook_configs": [post, *config.get("webhook_configs", [])]}

@@ -35,7 +35,12 @@ def files(thresholds: Thresholds) -> dict[str, str]:
         "alertmanager.yml": alertmanager.build(thresholds=thresholds),
         "prometheus.yml": prometheus.build(),
     }
-    return {name: render(name, config) for name, config in configs.items()}
+    return {name: render(name, config) for name, config in configs.items()} | templates()
+
+
+def templates() -> dict[str, str]:
+    """Return the texts of notifications by file name; Alertmanager reads them from beside its configuration."""
+    return {name: (alertmanager.TEMPLATES_DIRECTORY / name).read_text("utf-8") for name in alertmanager.TEMPLATES}
 
 
 def write(texts: Mapping[str, str], directory: Path) -> None:

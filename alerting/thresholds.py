@@ -7,34 +7,33 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainValidator, StrictBool, StrictStr
+from pydantic import Field, PlainValidator, StrictBool, StrictStr
 from pydantic import ValidationError as PydanticError
 
 from alerting.alerts.base import Alert, Kind
 from alerting.durations import to_seconds
+from alerting.notifications import (
+    SEVERITIES,
+    Duration,
+    Model,
+    Name,
+    Notifications,
+    Severity,
+    Timing,
+    Url,
+    base_url,
+)
 from exporter.catalog import Unit
 from exporter.errors import ConfigError
 
+__all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
+
 DEFAULT_PATH = Path(__file__).with_name("thresholds.yml")
 
-Severity = Literal["critical", "warning", "info"]
-SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-
 Location = tuple[str | int, ...]
-
-
-def _duration(text: str) -> str:
-    to_seconds(text)
-    return text
-
-
-def _base_url(text: str) -> str:
-    if not re.fullmatch(r"https?://[^\s/]+\S*", text):
-        raise ValueError(f"{text!r} is not an http:// or https:// address")
-    return text.rstrip("/")
 
 
 def _scalar(value: object) -> float | str:
@@ -43,47 +42,18 @@ def _scalar(value: object) -> float | str:
     return value
 
 
-Duration = Annotated[StrictStr, AfterValidator(_duration)]
-Url = Annotated[StrictStr, AfterValidator(_base_url)]
-Name = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
 # One validator instead of a union, whose errors name each member in turn.
 Scalar = Annotated[int | float | str, PlainValidator(_scalar)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Links(_Model):
+class Links(Model):
     """Where the links in notifications lead."""
 
     grafana: Url
     runbooks: Url
 
 
-class Timing(_Model):
-    """When a receiver is told, as Alertmanager names it."""
-
-    group_wait: Duration
-    group_interval: Duration
-    repeat_interval: Duration
-
-
-class Notifications(_Model):
-    """How alerts are delivered."""
-
-    webhook: Url | None
-    critical: Timing
-    warning: Timing
-    info: Timing
-    watchdog: Timing
-
-    def timing(self, severity: Severity) -> Timing:
-        """Return when alerts of a severity are told."""
-        return {"critical": self.critical, "warning": self.warning, "info": self.info}[severity]
-
-
-class Numbers(_Model):
+class Numbers(Model):
     """The numbers of one alert."""
 
     threshold: Scalar | None = None
@@ -92,10 +62,11 @@ class Numbers(_Model):
     severity: Severity
     team: StrictStr
     enabled: StrictBool = True
-    parameters: dict[str, Scalar] = {}
+    action: Name | None = None
+    parameters: dict[str, Scalar] = Field(default_factory=dict)
 
 
-class Thresholds(_Model):
+class Thresholds(Model):
     """Everything that `thresholds.yml` says."""
 
     links: Links
@@ -107,7 +78,7 @@ class Thresholds(_Model):
         """Return the same with addresses that belong to one deployment in their place.
 
         Args:
-            environ: GRAFANA_URL and RUNBOOKS_URL are taken from here.
+            environ: GRAFANA_URL, RUNBOOKS_URL and ALERT_LOG_URL are taken from here.
             webhook: Where receivers post to.
 
         Raises:
@@ -116,6 +87,7 @@ class Thresholds(_Model):
         places = {
             "GRAFANA_URL": ("links", "grafana", environ.get("GRAFANA_URL")),
             "RUNBOOKS_URL": ("links", "runbooks", environ.get("RUNBOOKS_URL")),
+            "ALERT_LOG_URL": ("notifications", "alert_log", environ.get("ALERT_LOG_URL")),
             "--webhook-url": ("notifications", "webhook", webhook),
         }
         data = self.model_dump(by_alias=True)
@@ -123,7 +95,7 @@ class Thresholds(_Model):
         for origin, (section, key, address) in places.items():
             if address:
                 try:
-                    data[section][key] = _base_url(address)
+                    data[section][key] = base_url(address)
                 except ValueError as error:
                     problems.append(f"{origin}: {error}")
         if problems:
@@ -207,12 +179,19 @@ def _walk(node: yaml.Node | None, location: Location) -> Iterator[tuple[Location
 
 def _written(error: Mapping[str, Any]) -> Location:
     location: Location = error["loc"]
+    # Which kind of channel it is stands in pydantic's location and not in the file.
+    if location[:2] == ("notifications", "channels") and len(location) > 3:
+        location = (*location[:3], *location[4:])
     # Of a mapping's key pydantic says so behind the key.
     return location[:-1] if location and location[-1] == "[key]" else location
 
 
 def _message(error: Mapping[str, Any]) -> str:
-    known = {"extra_forbidden": "is not a setting", "missing": "is missing"}
+    known = {
+        "extra_forbidden": "is not a setting",
+        "missing": "is missing",
+        "union_tag_not_found": "lacks its kind",
+    }
     message = known.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
     return message[:1].lower() + message[1:]
 
@@ -220,12 +199,16 @@ def _message(error: Mapping[str, Any]) -> str:
 def _check(alerts: Sequence[Alert], thresholds: Thresholds) -> Iterator[tuple[Location, str]]:
     """Compare what the file gives with what each alert takes."""
     by_name = {alert.name: alert for alert in alerts}
+    yield from _check_notifications(thresholds)
     for name, numbers in thresholds.alerts.items():
         if name not in by_name:
             yield ("alerts", name), "no alert has this name"
             continue
         if numbers.team not in thresholds.teams:
             yield ("alerts", name, "team"), f"{numbers.team!r} is not one of the teams: {', '.join(thresholds.teams)}"
+        if numbers.action is not None and numbers.action not in thresholds.notifications.actions:
+            known = ", ".join(thresholds.notifications.actions) or "none"
+            yield ("alerts", name, "action"), f"{numbers.action!r} is not in notifications.actions, which has: {known}"
         for location, message in (
             *_check_threshold(by_name[name], numbers),
             *_check_parameters(by_name[name], numbers),
@@ -233,6 +216,17 @@ def _check(alerts: Sequence[Alert], thresholds: Thresholds) -> Iterator[tuple[Lo
             yield ("alerts", name, *location), message
     for name in by_name.keys() - thresholds.alerts.keys():
         yield ("alerts", name), "is missing; the alert exists"
+
+
+def _check_notifications(thresholds: Thresholds) -> Iterator[tuple[Location, str]]:
+    """Find teams that do not exist."""
+    settings = thresholds.notifications
+    for section, entries in (("channels", settings.channels), ("mute_times", settings.mute_times)):
+        for name, entry in entries.items():
+            for team in entry.teams:
+                if team not in thresholds.teams:
+                    known = ", ".join(thresholds.teams)
+                    yield ("notifications", section, name, "teams"), f"{team!r} is not one of the teams: {known}"
 
 
 def _check_threshold(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:

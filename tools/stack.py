@@ -68,6 +68,7 @@ class LocalStack:
         thresholds: Thresholds | None = None,
         timing: Timing = IMMEDIATE,
         webhook_url: str | None = None,
+        alert_log_url: str = "",
         scrape_interval: str = "1s",
         extra_jobs: Sequence[Mapping[str, Any]] = (),
     ) -> None:
@@ -81,6 +82,7 @@ class LocalStack:
             thresholds: Numbers of the alerts; by default the project's own. Runbook links are led to this exporter.
             timing: How soon Alertmanager tells.
             webhook_url: Where Alertmanager posts every notification.
+            alert_log_url: Where the alert log takes notifications; empty without one.
             scrape_interval: How often Prometheus scrapes and evaluates.
             extra_jobs: Further entries of `scrape_configs`.
         """
@@ -94,6 +96,7 @@ class LocalStack:
         self._thresholds = thresholds or load_thresholds()
         self._timing = timing
         self._webhook_url = webhook_url
+        self._alert_log_url = alert_log_url
         self._scrape_interval = scrape_interval
         self._extra_jobs = extra_jobs
         self._stack = contextlib.ExitStack()
@@ -135,11 +138,14 @@ class LocalStack:
                 scrape_interval=self._scrape_interval,
                 extra_jobs=self._extra_jobs,
             ),
-            "alertmanager.yml": alertmanager.build(self._webhook_url, thresholds=numbers, timing=self._timing),
+            "alertmanager.yml": alertmanager.build(
+                self._webhook_url, thresholds=numbers, timing=self._timing, alert_log_url=self._alert_log_url
+            ),
             "rules.yml": build_recording_rules(numbers),
             "alerts.yml": build_alerts(numbers),
         }
         texts = {name: generate.render(name, config) for name, config in generated.items()}
+        texts |= generate.templates()
         texts["exporter.yml"] = yaml.safe_dump(settings, allow_unicode=True, sort_keys=False)
         generate.write(texts, self._config)
 

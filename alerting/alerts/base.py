@@ -131,6 +131,7 @@ class BoundAlert:
     def labels(self) -> dict[str, str]:
         """Return the labels that decide who is told and what mutes the alert."""
         labels = {"severity": self.severity, "team": self.team}
+        labels |= {"action": self.numbers.action} if self.numbers.action else {}
         return labels | ({"source": self.alert.source} if self.alert.source else {})
 
     @property

@@ -2,89 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import urllib.request
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from alerting import alertmanager
-from alerting.generate import render
-from alerting.thresholds import Timing
-from tools.processes import Process, free_port, http_ok, wait_until
+from tests.alerting.alertmanager_server import AT_ONCE, Alertmanager, running
+from tools.processes import wait_until
 from tools.webhook import WebhookReceiver
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-_AT_ONCE = Timing(group_wait="0s", group_interval="1s", repeat_interval="1h")
-
-
-class Alertmanager:
-    """Posts alerts as Prometheus does, and tells their state."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def fire(self, *alerts: dict[str, str]) -> None:
-        self._post(alerts, ends=None)
-
-    def resolve(self, *alerts: dict[str, str]) -> None:
-        self._post(alerts, ends=datetime.now(UTC))
-
-    def muted_by(self, **labels: str) -> list[str]:
-        """Return the name of the alert that mutes the one with these labels; Alertmanager names one of them."""
-        alerts = self._alerts()
-        (alert,) = [alert for alert in alerts if alert["labels"] == labels]
-        names = {one["fingerprint"]: one["labels"]["alertname"] for one in alerts}
-        return sorted(names[by] for by in alert["status"]["inhibitedBy"])
-
-    def _alerts(self) -> list[dict[str, Any]]:
-        with _OPENER.open(f"{self.url}/api/v2/alerts", timeout=5) as response:
-            alerts: list[dict[str, Any]] = json.load(response)
-            return alerts
-
-    def _post(self, alerts: tuple[dict[str, str], ...], ends: datetime | None) -> None:
-        started = datetime.now(UTC) - timedelta(minutes=1)
-        body = [
-            {"labels": labels, "startsAt": started.isoformat(), **({"endsAt": ends.isoformat()} if ends else {})}
-            for labels in alerts
-        ]
-        request = urllib.request.Request(
-            f"{self.url}/api/v2/alerts", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
-        _OPENER.open(request, timeout=5).close()
-        wanted = [alert["labels"] for alert in body]
-        # An alert has a state when its group was looked at, which is a moment after it was taken.
-        assert ends or wait_until(
-            lambda: all(
-                any(one["labels"] == labels and one["status"]["state"] != "unprocessed" for one in self._alerts())
-                for labels in wanted
-            ),
-            timeout=10,
-        )
 
 
 @pytest.fixture
 def server(programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path) -> Iterator[Alertmanager]:
-    config = tmp_path / "alertmanager.yml"
-    config.write_text(render("alertmanager.yml", alertmanager.build(webhook.url, timing=_AT_ONCE)))
-    url = f"http://127.0.0.1:{free_port()}"
-    process = Process(
-        "alertmanager",
-        [
-            programs["alertmanager"],
-            f"--config.file={config}",
-            f"--storage.path={tmp_path / 'data'}",
-            f"--web.listen-address={url.removeprefix('http://')}",
-            "--cluster.listen-address=",
-        ],
-        log=tmp_path / "alertmanager.log",
-        healthy=lambda: http_ok(f"{url}/-/ready"),
-    )
-    with process:
-        yield Alertmanager(url)
+    config = alertmanager.build(webhook.url, timing=AT_ONCE, alert_log_url="")
+    with running(programs["alertmanager"], config, tmp_path) as server:
+        yield server
 
 
 def alert(name: str, severity: str = "warning", team: str = "mlops", **labels: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ import yaml
 
 from alerting import alertmanager
 from alerting.alerts import load_alerts, load_thresholds
-from alerting.generate import files, render, write
+from alerting.generate import files, render, templates, write
 from alerting.thresholds import SEVERITIES
 
 GENERATED = Path(__file__).resolve().parents[2] / "alerting" / "generated"
@@ -52,6 +52,7 @@ def test_alertmanager_accepts_its_configuration(programs: dict[str, Path], tmp_p
     run(programs["amtool"], "check-config", GENERATED / "alertmanager.yml")
     with_webhook = tmp_path / "alertmanager.yml"
     config = alertmanager.build("http://127.0.0.1:9/")
+    write(templates(), tmp_path)
     with_webhook.write_text(render("alertmanager.yml", config))
     assert f"{len(config['receivers'])} receivers" in run(programs["amtool"], "check-config", with_webhook)
 
@@ -65,13 +66,17 @@ def route(amtool: Path, **labels: str) -> str:
 def test_an_alert_is_routed_to_its_team_and_severity(alert: object, programs: dict[str, Path]) -> None:
     bound = next(one for one in ALERTS if one is alert)
     expected = "watchdog" if bound.name == "Watchdog" else f"{bound.team}-{bound.severity}"
+    # Told to the escalation receiver too, but only after its wait.
+    expected = f"escalation,{expected}" if bound.severity == "critical" else expected
     assert route(programs["amtool"], alertname=bound.name, **bound.labels) == expected
 
 
 @pytest.mark.parametrize("team", TEAMS)
 @pytest.mark.parametrize("severity", SEVERITIES)
 def test_every_team_and_severity_has_a_receiver(team: str, severity: str, programs: dict[str, Path]) -> None:
-    assert route(programs["amtool"], alertname="X", team=team, severity=severity) == f"{team}-{severity}"
+    expected = f"{team}-{severity}"
+    expected = f"escalation,{expected}" if severity == "critical" else expected
+    assert route(programs["amtool"], alertname="X", team=team, severity=severity) == expected
 
 
 @pytest.mark.parametrize("labels", [{}, {"team": "nobody", "severity": "critical"}, {"team": "mlops"}])

@@ -168,7 +168,7 @@ def test_a_further_channel_adds_to_the_receivers_that_it_chooses() -> None:
             wanted = receiver.severity == "critical"
             return {"pagerduty_configs": [{"routing_key_file": "/run/secrets/pager"}]} if wanted else {}
 
-    receivers = alertmanager.build("http://127.0.0.1:9/", channels=[Pager()])["receivers"]
+    receivers = alertmanager.build("http://127.0.0.1:9/", channels=[Pager()], alert_log_url="")["receivers"]
     paged = {one["name"] for one in receivers if "pagerduty_configs" in one}
     assert paged == {"platform-critical", "mlops-critical", "growth-critical"}
     assert all(len(one["webhook_configs"]) == 1 for one in receivers)
