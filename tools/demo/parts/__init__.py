@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tools.demo.parts.base import Part
 from tools.demo.parts.mlflow import MlflowStore
+from tools.demo.parts.variants import VariantSystem
 
 # In the order in which they are prepared and shown.
-PARTS: tuple[Part, ...] = (MlflowStore(),)
+PARTS: tuple[Part, ...] = (MlflowStore(), VariantSystem())
