@@ -106,6 +106,11 @@ class PostgresServer:
         if self.directory != Path():
             shutil.rmtree(self.directory, ignore_errors=True)
 
+    @property
+    def running(self) -> bool:
+        """Tell whether the server runs."""
+        return self._process is not None and self._process.running
+
     def shutdown(self) -> None:
         """Stop the server and keep its data: `boot` brings it back."""
         if self._process is not None and self._process.running:

@@ -33,9 +33,9 @@ _PAGE = 500
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `python -m exporter demo variants`."""
-    parser.add_argument(
-        "--uri", required=True, metavar="URI", help="database, and a user that may write: postgresql://"
-    )
+    address = parser.add_mutually_exclusive_group(required=True)
+    address.add_argument("--uri", metavar="URI", help="database, and a user that may write: postgresql://")
+    address.add_argument("--uri-file", type=Path, metavar="FILE", help="read the URI from here, as it holds a password")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same content (default: 0)")
     parser.add_argument("--live", action="store_true", help="then go on posting, showing and killing")
     parser.add_argument(
@@ -50,10 +50,14 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: The database cannot be written, or its tables hold something else.
     """
+    try:
+        uri = options.uri or options.uri_file.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError([f"demo variants: {options.uri_file} cannot be read: {error.strerror}"]) from None
     system = System(options.seed, time.time())
     system.begin()
     try:
-        connection = open_tables(options.uri)
+        connection = open_tables(uri)
         write_all(connection, system)
     except psycopg2.Error as error:
         raise ConfigError([f"demo variants: the database cannot be written: {_message(error)}"]) from None
@@ -65,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda _number, _frame: stop.set())
         _say(f"live: one step every {options.every:g} s; stop with Ctrl-C")
-        live(options.uri, connection, system, every=options.every, stop=stop, say=_say)
+        live(uri, connection, system, every=options.every, stop=stop, say=_say)
     connection.close()
     return 0
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from exporter.demo.variants_content import KILL_REASON, WINNER
 from tools.demo.parts.base import Contribution, Look, Place, PortUse
@@ -18,19 +19,26 @@ class VariantSystem:
     """The part; see `exporter.demo.variants_content` for the truth behind it."""
 
     name = "variants"
-    ports: Sequence[PortUse] = (PortUse("postgres", "PostgreSQL with the variant tables", 9432),)
+    ports: Sequence[PortUse] = ()
 
     def prepare(self, place: Place) -> Contribution:
         """Start the database and the system that writes to it."""
         place.say("starting PostgreSQL and a variant system on it")
-        server = PostgresServer(port=place.ports["postgres"])
+        server = PostgresServer()
         place.run("PostgreSQL", "", server)
         uri = server.create_database(_DATABASE)
         ready = place.directory / "ready"
+        # The password goes by file: a command line is for everyone to read.
+        address = place.directory / "uri"
+        address.touch(mode=0o600)
+        address.write_text(uri, encoding="utf-8")
+        command: list[str | Path] = [
+            sys.executable, "-m", "exporter", "demo", "variants",
+            "--uri-file", address, "--live", "--ready-file", ready,
+        ]  # fmt: skip
         writer = Process(
             "the variant system",
-            # The address goes by file: a command line is for everyone to read.
-            [sys.executable, "-m", "exporter", "demo", "variants", "--uri", uri, "--live", "--ready-file", str(ready)],
+            command,
             log=place.logs / "variant-system.log",
             healthy=ready.exists,
             start_timeout=_START_TIMEOUT,
@@ -43,9 +51,13 @@ class VariantSystem:
                     f"{WINNER} is the best variant of ada; after about a minute that is beyond chance:",
                     expr="variant_sequential_p_value < 0.05",
                 ),
-                Look("ben's variants are all the same, and nothing is found; cleo's split of views is wrong:",
-                     expr="variant_sample_ratio_p_value"),
-                Look(f"Variants of dan are killed early for {KILL_REASON}, as they are predicted too high:",
-                     expr="variant_early_kill_ratio"),
+                Look(
+                    "ben's variants are all the same, and nothing is found; cleo's split of views is wrong:",
+                    expr="variant_sample_ratio_p_value",
+                ),
+                Look(
+                    f"Variants of dan are killed early for {KILL_REASON}, as they are predicted too high:",
+                    expr="variant_early_kill_ratio",
+                ),
             ),
-        )  # fmt: skip
+        )
