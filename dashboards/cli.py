@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dashboards import viewing
+from dashboards import publishing, viewing
 from dashboards.generate import OUTPUT_DIR, generate
 from exporter.errors import ConfigError
 
@@ -32,6 +32,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     generating.set_defaults(command=_generate)
     viewing.add_commands(commands)
+    publishing.add_commands(commands)
     return parser
 
 

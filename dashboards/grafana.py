@@ -1,0 +1,251 @@
+"""Grafana's HTTP API, as far as pushing dashboards needs it.
+
+These are the endpoints of Grafana 9.4 to 13 below `/api`. Grafana 13 calls them legacy and keeps them; what replaces
+them (`/apis`) exists only from 12 on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import requests
+from requests.auth import AuthBase
+
+from exporter.errors import MonitorError
+
+Json = dict[str, Any]
+# Grafana's own limit of one page, for everything that it lists.
+_PAGE = 1000
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class GrafanaError(MonitorError):
+    """Report that Grafana could not be asked, or refused; the message says what to do about it."""
+
+
+class ChangedMeanwhileError(GrafanaError):
+    """Report that somebody saved the dashboard between our look at it and our save."""
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """A dashboard as Grafana has it.
+
+    Attributes:
+        dashboard: Its JSON.
+        folder: Uid of its folder; empty at the top level.
+        provisioned: The file that Grafana reads it from; empty for one that can be saved.
+        version: Number of the last save.
+    """
+
+    dashboard: Json
+    folder: str
+    provisioned: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """One entry of a dashboard's version history."""
+
+    version: int
+    message: str
+    by: str
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Datasource:
+    """A data source of Grafana."""
+
+    uid: str
+    name: str
+    type: str
+    default: bool
+
+
+class _Bearer(AuthBase):
+    """The token as `Authorization`; as an auth object, because a header would give way to an entry of `~/.netrc`."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+class Grafana:
+    """One Grafana, and the organisation that the token belongs to."""
+
+    def __init__(self, url: str, token: str, *, ca_file: Path | None = None, timeout: float = 30.0) -> None:
+        """Prepare; nothing is asked yet.
+
+        Args:
+            url: Address of Grafana, with its path where it is served below one.
+            token: Token of a service account.
+            ca_file: Certificates that Grafana's is checked against; default those of the system.
+            timeout: Seconds until an answer must begin.
+
+        Raises:
+            GrafanaError: If the address is none.
+        """
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname:
+            raise GrafanaError(f"{url}: no address of Grafana; it begins with http:// or https://")
+        if parts.username or parts.password:
+            raise GrafanaError("the address of Grafana holds a user or password; give a token of a service account")
+        self.url = url.rstrip("/")
+        self.encrypted = parts.scheme == "https" or parts.hostname in _LOOPBACK
+        self._verify = str(ca_file) if ca_file else True
+        self._timeout = timeout
+        self._session = requests.Session()
+        self._session.auth = _Bearer(token)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._session.close()
+
+    def dashboard(self, uid: str) -> Live | None:
+        """Return a dashboard, or None where there is none with this uid."""
+        answer = self._ask("GET", f"/api/dashboards/uid/{quote(uid, safe='')}", may_be_missing=True)
+        if answer is None:
+            return None
+        meta = answer.get("meta", {})
+        external = str(meta.get("provisionedExternalId") or "a file") if meta.get("provisioned") else ""
+        dashboard = answer["dashboard"]
+        version = int(dashboard.get("version") or meta.get("version") or 0)
+        return Live(dashboard, str(meta.get("folderUid") or ""), external, version)
+
+    def history(self, uid: str) -> list[Save]:
+        """Return the saves of a dashboard, the newest first; none where Grafana keeps or shows no history."""
+        path = f"/api/dashboards/uid/{quote(uid, safe='')}/versions"
+        answer = self._ask("GET", path, {"limit": "100"}, may_be_missing=True)
+        # A bare list up to Grafana 10; from 11 on it is the part of an object that can be paged.
+        entries = answer.get("versions", []) if isinstance(answer, dict) else answer or []
+        saves = [
+            Save(
+                int(entry["version"]),
+                str(entry.get("message") or ""),
+                str(entry.get("createdBy") or ""),
+                str(entry.get("created") or ""),
+            )
+            for entry in entries
+        ]
+        return sorted(saves, key=lambda save: -save.version)
+
+    def saved(self, uid: str, version: int) -> Json | None:
+        """Return what was saved as this version, None where that is not kept."""
+        path = f"/api/dashboards/uid/{quote(uid, safe='')}/versions/{version}"
+        answer = self._ask("GET", path, may_be_missing=True)
+        data = answer.get("data") if answer else None
+        return data if isinstance(data, dict) else None
+
+    def save(self, dashboard: Json, *, folder: str, message: str, overwrite: bool) -> int:
+        """Save a dashboard and return its new version.
+
+        Args:
+            dashboard: Its JSON; `version` is the one that it replaces, and missing for a new one.
+            folder: Uid of the folder.
+            message: Entry in the version history.
+            overwrite: Save although somebody saved another version meanwhile.
+
+        Raises:
+            ChangedMeanwhileError: If the version is not the one that Grafana has.
+            GrafanaError: If Grafana does not take it.
+        """
+        body = {"dashboard": dashboard, "folderUid": folder, "message": message, "overwrite": overwrite}
+        answer: Json = self._ask("POST", "/api/dashboards/db", body=body)
+        return int(answer.get("version", 0))
+
+    def delete(self, uid: str) -> None:
+        """Delete a dashboard."""
+        self._ask("DELETE", f"/api/dashboards/uid/{quote(uid, safe='')}")
+
+    def tagged(self, tag: str) -> dict[str, str]:
+        """Return the titles of all dashboards with a tag, by uid."""
+        found: dict[str, str] = {}
+        page = 1
+        while True:
+            query = {"tag": tag, "type": "dash-db", "limit": str(_PAGE), "page": str(page)}
+            entries = self._ask("GET", "/api/search", query)
+            found |= {str(entry["uid"]): str(entry["title"]) for entry in entries}
+            if len(entries) < _PAGE:
+                return found
+            page += 1
+
+    def folders(self) -> dict[str, str]:
+        """Return the titles of the folders at the top level, by uid."""
+        entries = self._ask("GET", "/api/folders", {"limit": str(_PAGE)})
+        return {str(entry["uid"]): str(entry["title"]) for entry in entries}
+
+    def folder(self, uid: str) -> str | None:
+        """Return a folder's title, None where there is none with this uid."""
+        answer = self._ask("GET", f"/api/folders/{quote(uid, safe='')}", may_be_missing=True)
+        return str(answer["title"]) if answer else None
+
+    def create_folder(self, uid: str, title: str) -> None:
+        """Create a folder at the top level."""
+        self._ask("POST", "/api/folders", body={"uid": uid, "title": title})
+
+    def datasources(self) -> tuple[Datasource, ...]:
+        """Return all data sources."""
+        return tuple(
+            Datasource(str(entry["uid"]), str(entry["name"]), str(entry["type"]), bool(entry.get("isDefault")))
+            for entry in self._ask("GET", "/api/datasources")
+        )
+
+    def _ask(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Json | None = None,
+        may_be_missing: bool = False,
+    ) -> Any:
+        try:
+            answer = self._session.request(
+                method,
+                self.url + path,
+                params=query,
+                json=body,
+                headers={"Accept": "application/json"},
+                timeout=self._timeout,
+                verify=self._verify,
+                # A redirected POST would become a GET and seem to succeed.
+                allow_redirects=False,
+            )
+        except (requests.RequestException, OSError) as error:
+            # OSError: a file of certificates that is not there.
+            raise GrafanaError(f"{self.url} does not answer: {error}") from error
+        if answer.status_code == 404 and may_be_missing:
+            return None
+        if answer.status_code != 200:
+            raise self._refusal(method, path, answer)
+        try:
+            return answer.json()
+        except requests.JSONDecodeError as error:
+            raise GrafanaError(f"{method} {path}: the answer is no JSON; is {self.url} Grafana's address?") from error
+
+    def _refusal(self, method: str, path: str, answer: requests.Response) -> GrafanaError:
+        what = f"{method} {path}: {answer.status_code} {answer.reason}"
+        try:
+            said = answer.json()
+        except requests.JSONDecodeError:
+            said = {}
+        message = str(said.get("message") or "") if isinstance(said, dict) else ""
+        if answer.status_code == 412 and said.get("status") == "version-mismatch":
+            return ChangedMeanwhileError(f"{what}: {message}")
+        if answer.is_redirect:
+            return GrafanaError(f"{what}: Grafana's address is {answer.headers.get('Location', 'another one')}")
+        hints = {
+            401: "the token is wrong, or its service account is disabled",
+            403: "the token's service account needs the role Editor, or the permissions that the guide lists",
+            404: f"is {self.url} Grafana's address, with its path?",
+        }
+        return GrafanaError(": ".join(filter(None, [what, message, hints.get(answer.status_code)])))
