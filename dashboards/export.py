@@ -36,7 +36,12 @@ _PANELS: Final = {
     "timeseries": "Time series",
     "xychart": "XY Chart",
 }
-_DATASOURCES: Final = {"alertmanager": "Alertmanager", "loki": "Loki", "prometheus": "Prometheus"}
+_DATASOURCES: Final = {
+    "alertmanager": "Alertmanager",
+    "grafana-postgresql-datasource": "PostgreSQL",
+    "loki": "Loki",
+    "prometheus": "Prometheus",
+}
 
 
 def export(directory: Path, output_dir: Path) -> list[Path]:
@@ -61,13 +66,14 @@ def exportable(dashboard: Json) -> Json:
         KeyError: If it needs a plugin that this module has no name for.
     """
     result = deepcopy(dashboard)
-    kinds = []
+    found = []
     for variable in result["templating"]["list"]:
         if variable["type"] == "datasource":
             kind = variable["query"]
-            kinds.append(kind)
+            found.append(kind)
             reference = f"${{{_input(kind)}}}"
             variable["current"] = {"selected": True, "text": reference, "value": reference}
+    kinds = list(dict.fromkeys(found))
     panels = sorted({panel["type"] for panel in _panels(result["panels"])} - {"row"})
     # Grafana itself, then as its own export sorts: by the plugin's id.
     requires = [{"type": "grafana", "id": "grafana", "name": "Grafana", "version": OLDEST_GRAFANA}]
@@ -94,7 +100,8 @@ def exportable(dashboard: Json) -> Json:
 
 
 def _input(kind: str) -> str:
-    return f"DS_{kind.upper()}"
+    # A name of Grafana's own form, which is made from the data source's name.
+    return f"DS_{_DATASOURCES[kind].upper()}"
 
 
 def _panels(panels: list[Any]) -> Iterator[Json]:

@@ -34,24 +34,20 @@ def test_every_page_is_exported_to_a_file_of_its_own(tmp_path: Path, capsys: pyt
 
 def test_inputs_and_requirements_name_the_plugins_that_the_page_uses() -> None:
     export = exportable(specimen().to_json())
-    assert export["__inputs"] == [
-        {
-            "name": "DS_PROMETHEUS",
-            "label": "Prometheus",
-            "description": "",
-            "type": "datasource",
-            "pluginId": "prometheus",
-            "pluginName": "Prometheus",
-        },
-        {
-            "name": "DS_LOKI",
-            "label": "Loki",
-            "description": "",
-            "type": "datasource",
-            "pluginId": "loki",
-            "pluginName": "Loki",
-        },
-    ]
+    assert export["__inputs"][0] == {
+        "name": "DS_PROMETHEUS",
+        "label": "Prometheus",
+        "description": "",
+        "type": "datasource",
+        "pluginId": "prometheus",
+        "pluginName": "Prometheus",
+    }
+    inputs = {(each["name"], each["pluginId"]) for each in export["__inputs"]}
+    assert inputs == {
+        ("DS_PROMETHEUS", "prometheus"),
+        ("DS_LOKI", "loki"),
+        ("DS_POSTGRESQL", "grafana-postgresql-datasource"),
+    }
     requires = {(plugin["type"], plugin["id"]) for plugin in export["__requires"]}
     assert {("grafana", "grafana"), ("datasource", "prometheus"), ("datasource", "loki")} <= requires
     kinds = {plugin for kind, plugin in requires if kind == "panel"}
@@ -67,10 +63,12 @@ def test_every_generated_page_can_be_exported(pages: list[dict[str, Any]]) -> No
 
 def test_an_import_gives_the_page_back_with_the_chosen_data_source_first(pages: list[dict[str, Any]]) -> None:
     for page in pages:
-        result = imported(exportable(page), {"DS_PROMETHEUS": "abc", "DS_LOKI": "def"})
+        export = exportable(page)
+        inputs = {each["name"]: f"uid-of-{each['pluginId']}" for each in export["__inputs"]}
+        result = imported(export, inputs)
         for variable in result["templating"]["list"]:
             if variable["type"] == "datasource":
-                chosen = {"prometheus": "abc", "loki": "def"}[variable["query"]]
+                chosen = f"uid-of-{variable['query']}"
                 assert variable["current"] == {"selected": True, "text": chosen, "value": chosen}
                 variable["current"] = {"selected": True, "text": "default", "value": "default"}
         assert result == page | {"editable": True, "id": None}
