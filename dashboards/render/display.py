@@ -88,6 +88,8 @@ def _text(value: Any, value_number: float, unit: str, field: Field, style: Style
         return Text(value)
     if isinstance(value, list):
         return Text(", ".join(str(one) for one in value))
+    if math.isnan(value_number):
+        return Text("NaN")
     decimals = field.config.get("decimals")
     return format_value(value_number, unit, None if decimals is None else int(decimals), style.clock)
 

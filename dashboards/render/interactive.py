@@ -19,15 +19,16 @@ from dashboards.render.display import Style, show
 from dashboards.render.draw import is_known
 from dashboards.render.draw.lists import alert_rows
 from dashboards.render.draw.single import singles_of
+from dashboards.render.draw.stat import has_course
 from dashboards.render.draw.table import cell_options, row_order
 from dashboards.render.engine import DashboardData, PanelData
-from dashboards.render.frames import Field, Kind
+from dashboards.render.frames import Field, Kind, number
 from dashboards.render.reduce import calculation_name, reduce_field
 from dashboards.render.traces import chart_of
 
 Json = dict[str, Any]
 
-_WITH_LEGEND = frozenset({"timeseries", "state-timeline", "status-history", "barchart", "histogram"})
+_WITH_LEGEND = frozenset({"timeseries", "state-timeline", "status-history", "barchart"})
 
 
 def write_html(data: DashboardData, style: Style, path: Path) -> None:
@@ -141,9 +142,26 @@ def _stats(one: PanelData, style: Style) -> str:
             look = f"color:{value.shown.colour if mode == 'value' else style.theme.text}"
         name = f"<small>{escape(value.name)}</small>" if named else ""
         text = value.shown.text
-        number = f"<i>{escape(text.prefix)}</i>{escape(text.text)}<i>{escape(text.suffix)}</i>"
-        cells.append(f"<div style='{look}'>{name}<b>{number}</b></div>")
+        figure = f"<i>{escape(text.prefix)}</i>{escape(text.text)}<i>{escape(text.suffix)}</i>"
+        course = _spark(value.field.values) if has_course(value, one.panel.options, one.panel.grid.h * 30) else ""
+        cells.append(f"<div style='{look}'>{name}<b>{figure}</b>{course}</div>")
     return f"<div class='stat'>{''.join(cells)}</div>"
+
+
+def _spark(values: list[Any]) -> str:
+    """Return the course of values as a small drawing in the colour of its surroundings."""
+    numbers = [number(value) for value in values]
+    finite = [value for value in numbers if math.isfinite(value)]
+    if len(finite) < 2:
+        return ""
+    low, spread = min(finite), (max(finite) - min(finite)) or 1.0
+    last = len(numbers) - 1
+    points = " ".join(
+        f"{place / last * 100:.1f},{20 - 18 * (value - low) / spread:.1f}"
+        for place, value in enumerate(numbers)
+        if math.isfinite(value)
+    )
+    return f"<svg viewBox='0 0 100 22' preserveAspectRatio='none'><polyline points='{points}'/></svg>"
 
 
 def _table(one: PanelData, style: Style) -> str:
@@ -159,18 +177,18 @@ def _table(one: PanelData, style: Style) -> str:
 
 
 def _cell(field: Field, row: int, style: Style) -> str:
-    value = field.values[row]
+    value, course = field.values[row], ""
     if field.kind is Kind.FRAME and isinstance(value, list):
-        value = value[1]
+        course, value = _spark(value[0]), value[1]
     shown = show(value, field, style)
     kind = str(cell_options(field).get("type") or "")
     look = ""
     if kind.startswith("color-background") and str(shown):
         look = f" style='background:{shown.colour};color:{ink_on(shown.colour)}'"
-    elif kind in ("color-text", "gauge"):
+    elif kind in ("color-text", "gauge", "sparkline"):
         look = f" style='color:{shown.colour}'"
     order = "" if math.isnan(shown.number) else f" data-order='{shown.number!r}'"
-    return f"<td class='{field.kind}'{look}{order}>{escape(str(shown))}</td>"
+    return f"<td class='{field.kind}'{look}{order}>{course}{escape(str(shown))}</td>"
 
 
 def _alerts(one: PanelData, style: Style) -> str:
@@ -204,6 +222,9 @@ def markdown(one: PanelData) -> str:
         if heading := re.match(r"(#{1,6})\s+(.*)", text):
             level = len(heading[1]) + 2
             lines.append(f"<h{min(level, 6)}>{heading[2]}</h{min(level, 6)}>")
+        elif cells := re.fullmatch(r"\|(.*)\|", text):
+            if not re.fullmatch(r"[\s:|-]+", cells[1]):
+                lines.append(f"<p>{' &nbsp; '.join(cell.strip() for cell in cells[1].split('|'))}</p>")
         elif item := re.match(r"[-*+]\s+(.*)", text):
             lines.append(f"<li>{item[1]}</li>")
         else:

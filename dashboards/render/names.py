@@ -30,7 +30,7 @@ def display_name(field: Field, frame: Frame, frames: Sequence[Frame]) -> str:
     if field.given_name:
         return field.given_name
     if field.kind is Kind.TIME and not field.labels:
-        return field.name or "Time"
+        return _numbered(field, frame) if field.name else "Time"
     parts = []
     named = frame.name and any(one.name != frame.name for one in frames)
     if named:
@@ -49,7 +49,16 @@ def display_name(field: Field, frame: Frame, frames: Sequence[Frame]) -> str:
             labelled = True
     if not named and not labelled and field.name == "Value" and frame.name:
         parts.append(frame.name)
-    return " ".join(parts) or field.name or "Value"
+    name = " ".join(parts) or field.name or "Value"
+    return _numbered(field, frame) if name == field.name else name
+
+
+def _numbered(field: Field, frame: Frame) -> str:
+    """Return the field's own name, with a number where several fields of the frame have it."""
+    alike = [one for one in frame.fields if one.name == field.name]
+    if len(alike) < 2:
+        return field.name
+    return f"{field.name} {next(place for place, one in enumerate(alike, 1) if one is field)}"
 
 
 def name_fields(frames: Sequence[Frame]) -> None:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import urlsplit
 
 import requests
 
@@ -130,6 +131,8 @@ class Prometheus:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
+            # A proxy has no way to this machine's loopback.
+            session.trust_env = urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1")
             session.headers.update(self.headers)
             if token := os.environ.get("PROMETHEUS_TOKEN"):
                 session.headers["Authorization"] = f"Bearer {token}"

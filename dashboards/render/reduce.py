@@ -119,8 +119,10 @@ _RAW: dict[str, Callable[[list[Any]], Any]] = {
     "first": lambda values: values[0] if values else None,
     "count": lambda values: sum(value is not None for value in values),
     "countAll": len,
-    "distinctCount": lambda values: len({str(value) for value in values}),
-    "changeCount": lambda values: sum(before != after for before, after in pairwise(values)),
+    "distinctCount": lambda values: len({str(value) for value in values if value is not None}),
+    "changeCount": lambda values: sum(
+        before != after for before, after in pairwise([value for value in values if value is not None])
+    ),
     "allValues": list,
     "uniqueValues": lambda values: list(dict.fromkeys(values)),
 }

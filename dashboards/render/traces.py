@@ -312,7 +312,8 @@ def _bar_chart(data: PanelData, _: DashboardData, style: Style) -> Chart:
             }
         )
     stacked = str(data.panel.options.get("stacking") or "none") != "none"
-    return traces, _layout(style, barmode="stack" if stacked else "group", hovermode="closest")
+    names_axis = {"yaxis" if across else "xaxis": {"type": "category", **({"autorange": "reversed"} if across else {})}}
+    return traces, _layout(style, barmode="stack" if stacked else "group", hovermode="closest", **names_axis)
 
 
 def _pie(data: PanelData, _: DashboardData, style: Style) -> Chart:
@@ -331,18 +332,21 @@ def _pie(data: PanelData, _: DashboardData, style: Style) -> Chart:
 
 
 def _histogram(data: PanelData, _: DashboardData, style: Style) -> Chart:
-    traces = [
-        {
-            "type": "histogram",
-            "name": field.display,
-            "x": [value for value in field.numbers() if math.isfinite(value)],
-            "marker": {"color": series_colour(field, style.theme)},
-            "opacity": 0.8,
-        }
-        for frame in data.frames
-        for field in frame.value_fields
+    found = transform(data.frames, [{"id": "histogram", "options": data.panel.options}], data.variables)
+    source = next((field for frame in data.frames for field in frame.value_fields), None)
+    if not found or source is None:
+        return [], _layout(style)
+    starts, ends_, counts = (field.numbers() for field in found[0].fields)
+    texts = [
+        f"{show(low, source, style)} to {show(high, source, style)}" for low, high in zip(starts, ends_, strict=True)
     ]
-    return traces, _layout(style, barmode="overlay", hovermode="closest")
+    trace = {
+        "type": "bar", "name": "count", "x": [(low + high) / 2 for low, high in zip(starts, ends_, strict=True)],
+        "y": counts, "width": [(high - low) * 0.95 for low, high in zip(starts, ends_, strict=True)], "text": texts,
+        "textposition": "none", "marker": {"color": series_colour(source, style.theme)},
+        "hovertemplate": "%{text}: %{y}<extra></extra>",
+    }  # fmt: skip
+    return [trace], _layout(style, hovermode="closest")
 
 
 _CHARTS: dict[str, Callable[[PanelData, DashboardData, Style], Chart]] = {

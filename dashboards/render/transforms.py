@@ -189,21 +189,20 @@ def _labels_to_fields(frames: Frames, options: Json) -> Frames:
             for field in frame.value_fields
         ]
     value_label = options.get("valueLabel")
-    flat = []
+    result = []
     for frame in frames:
-        fields = []
+        fields, found = [], dict[str, dict[str, None]]()
         for field in frame.fields:
-            names = {name: text for name, text in field.labels.items() if not keep or name in keep}
-            value_name = names.pop(value_label, None) if value_label else None
-            fields += [Field(name, Kind.STRING, [text] * len(field.values)) for name, text in names.items()]
-            config = {} if not value_name else {"displayName": value_name}
-            new_name = value_name or field.name
-            fields.append(
-                field.copy(name=new_name, labels={}, given_name=value_name or "", config=field.config | config)
-            )
-        times = [one for one in fields if one.kind is Kind.TIME]
-        flat.append(Frame([*times, *(one for one in fields if one.kind is not Kind.TIME)], frame.ref_id))
-    return rows.merge(flat, {})
+            labels = {name: text for name, text in field.labels.items() if not keep or name in keep}
+            name = labels.pop(value_label, field.name) if value_label else field.name
+            for label, text in labels.items():
+                found.setdefault(label, {})[text] = None
+            # Names that are made of labels are no longer true.
+            given = "" if field.labels else field.given_name
+            fields.append(field.copy(name=name, labels={}, given_name=given))
+        fields += [Field(name, Kind.STRING, [text] * frame.length) for name, texts in found.items() for text in texts]
+        result.append(Frame(fields, frame.ref_id, frame.name))
+    return result
 
 
 def _time_series_table(frames: Frames, options: Json) -> Frames:

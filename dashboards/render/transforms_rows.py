@@ -308,6 +308,8 @@ def rows_to_fields(frames: Frames, options: Json) -> Frames:
 
 def grouping_to_matrix(frames: Frames, options: Json) -> Frames:
     """Make a matrix of three fields: columns, rows and cells."""
+    # What Grafana puts where the matrix has no cell.
+    blank = {"null": None, "zero": 0.0, "true": True, "false": False}.get(str(options.get("emptyValue")), "")
     column_name, row_name = str(options.get("columnField") or "Time"), str(options.get("rowField") or "Time")
     value_name = str(options.get("valueField") or "Value")
     result = []
@@ -321,7 +323,7 @@ def grouping_to_matrix(frames: Frames, options: Json) -> Frames:
         order = list(dict.fromkeys(row_keys.values))
         fields = [Field(rf"{row_name}\{column_name}", row_keys.kind, list(order))]
         fields += [
-            Field(str(name), values.kind, [cells.get((row, name)) for row in order])
+            Field(str(name), values.kind, [cells.get((row, name), blank) for row in order])
             for name in dict.fromkeys(columns.values)
         ]
         result.append(Frame(fields, frame.ref_id))

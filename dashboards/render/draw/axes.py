@@ -218,6 +218,14 @@ def draw_value_axis(canvas: Canvas, axes: Axes, box: Box, scale: Scale, *, right
         canvas.text(x, y, label, size=SIZE, colour=canvas.theme.muted, align=align)
 
 
+def draw_value_marks(canvas: Canvas, box: Box, scale: Scale) -> None:
+    """Draw lines and labels of a value axis on the page itself, where bars are drawn over them."""
+    for mark, label in zip(scale.marks, scale.labels, strict=True):
+        y = box.y + box.h * (1 - place_of(mark, scale))
+        canvas.line([(box.x, y), (box.x + box.w, y)], canvas.theme.grid)
+        canvas.text(box.x - 8, y, label, size=SIZE, colour=canvas.theme.muted, align="right")
+
+
 def place_of(value: float, scale: Scale) -> float:
     """Return where a value is on the axis, 0 at the bottom to 1."""
     if scale.log:

@@ -12,7 +12,16 @@ from numpy.typing import NDArray
 
 from dashboards.render.colours import ink_on
 from dashboards.render.display import series_colour, show, value_colour
-from dashboards.render.draw.axes import SIZE, axis_label, draw_value_axis, numeric, place_of, round_step, value_scale
+from dashboards.render.draw.axes import (
+    SIZE,
+    axis_label,
+    draw_value_axis,
+    draw_value_marks,
+    numeric,
+    place_of,
+    round_step,
+    value_scale,
+)
 from dashboards.render.draw.canvas import Area, fitted
 from dashboards.render.draw.legend import SIZE as LEGEND_SIZE
 from dashboards.render.draw.legend import Entry, draw_legend, entries_of
@@ -109,9 +118,7 @@ def _upright(area: Area, bars: _Bars) -> None:
     below = min(max(text_width(label, SIZE) for label in labels) + 10, box.h * 0.35) if turned else 24.0
     scale = value_scale(bars.tops, values[0], box.h - below, area.style, percent=bars.percent, zero=True)
     place = box.inset(scale.width + 14, 12, 6, below)
-    axes = area.canvas.axes(place)
-    axes.set_xlim(0, len(names))
-    draw_value_axis(area.canvas, axes, place, scale)
+    draw_value_marks(area.canvas, place, scale)
     group = float(options.get("groupWidth") or 0.7)
     width = group * float(options.get("barWidth") or 0.97) / (1 if stacked else len(values))
     slot = place.w / len(names)

@@ -63,12 +63,18 @@ class Canvas:
         self._page.set_xlim(0, width)
         self._page.set_ylim(height, 0)
         self._page.axis("off")
+        self._strokes = 0
         self._page.set_zorder(0)
 
     @property
     def theme(self) -> Theme:
         """Return the colours."""
         return self.style.theme
+
+    def _next(self) -> float:
+        """Return the place of the next stroke: what is drawn later lies on top, whatever it is."""
+        self._strokes += 1
+        return 1 + self._strokes / 1e6
 
     def points(self, pixels: float) -> float:
         """Return pixels as the printer's points that matplotlib counts sizes in."""
@@ -121,7 +127,7 @@ class Canvas:
             ha=align,
             va=baseline,
             rotation=90 if turned else 0,
-            zorder=5,
+            zorder=self._next(),
         )
         return text_width(text, size, weight)
 
@@ -147,12 +153,15 @@ class Canvas:
             )
         else:
             shape = Rectangle((box.x, box.y), box.w, box.h)
+        shape.set_zorder(self._next())
         shape.set(facecolor=colour, edgecolor=edge or "none", linewidth=self.points(line) if edge else 0, alpha=opacity)
         self._page.add_patch(shape)
 
     def polygon(self, corners: Sequence[tuple[float, float]], colour: str, *, opacity: float = 1.0) -> None:
         """Draw a filled polygon."""
-        self._page.add_patch(Polygon(list(corners), facecolor=colour, edgecolor="none", alpha=opacity))
+        self._page.add_patch(
+            Polygon(list(corners), facecolor=colour, edgecolor="none", alpha=opacity, zorder=self._next())
+        )
 
     def line(
         self, points: Sequence[tuple[float, float]], colour: str, *, width: float = 1.0, dashed: bool = False
@@ -166,6 +175,7 @@ class Canvas:
                 linewidth=self.points(width),
                 linestyle=(0, (4, 3)) if dashed else "-",
                 solid_capstyle="butt",
+                zorder=self._next(),
             )
         )
 
@@ -191,6 +201,7 @@ class Canvas:
                 facecolor=colour,
                 edgecolor=self.theme.panel if gap else "none",
                 linewidth=self.points(gap),
+                zorder=self._next(),
             )
         )
 

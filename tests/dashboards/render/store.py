@@ -1,0 +1,124 @@
+"""An hour of made-up measurements in a real Prometheus, always the same, so that tables can be compared."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.processes import Process, free_port, http_ok
+
+# The hour ends here: 2026-01-15 12:00 UTC.
+END = 1_768_478_400
+START = END - 3600
+STEP = 15
+
+_BUCKETS = (0.1, 0.25, 0.5, 1.0, math.inf)
+
+
+def lines() -> Iterator[str]:
+    """Yield the measurements as OpenMetrics text."""
+    moments = range(START, END + 1, STEP)
+    yield "# TYPE temperature_celsius gauge"
+    for place, room in enumerate(("kitchen", "office", "attic")):
+        for moment in moments:
+            # The attic's sensor falls silent for ten minutes, which must be seen as a hole.
+            if room == "attic" and START + 1200 <= moment < START + 1800:
+                continue
+            value = 18 + 3 * place + 4 * math.sin((moment - START) / 3600 * 2 * math.pi + place)
+            yield f'temperature_celsius{{room="{room}"}} {value:.3f} {moment}'
+    yield "# TYPE door_open gauge"
+    for door, period in (("front", 900), ("back", 1700)):
+        for moment in moments:
+            yield f'door_open{{door="{door}"}} {int((moment - START) % period < period / 3)} {moment}'
+    yield "# TYPE http_requests counter"
+    for instance, pace in (("a:80", 10), ("b:80", 4)):
+        for status, share in (("200", 0.95), ("500", 0.05)):
+            for moment in moments:
+                total = pace * share * (moment - START) * (1 + 0.2 * math.sin((moment - START) / 600))
+                yield f'http_requests_total{{instance="{instance}",status="{status}"}} {max(total, 0):.2f} {moment}'
+    yield "# TYPE http_latency_seconds histogram"
+    counts = dict.fromkeys(_BUCKETS, 0.0)
+    total = 0.0
+    for moment in moments:
+        slow = 0.5 + 0.4 * math.sin((moment - START) / 700)
+        for bound in _BUCKETS:
+            counts[bound] += STEP * (1.0 if math.isinf(bound) else min(1.0, bound / (1.2 * slow)))
+            le = "+Inf" if math.isinf(bound) else f"{bound:g}"
+            yield f'http_latency_seconds_bucket{{le="{le}"}} {counts[bound]:.2f} {moment}'
+        total += STEP * slow
+        yield f"http_latency_seconds_count {counts[math.inf]:.2f} {moment}"
+        yield f"http_latency_seconds_sum {total:.2f} {moment}"
+    yield "# TYPE odd gauge"
+    for moment in moments:
+        for kind in ("NaN", "+Inf", "-Inf"):
+            yield f'odd{{kind="{kind}"}} {kind} {moment}'
+    yield "# TYPE names gauge"
+    for name in ('with "quotes"', "back\\\\slash", "dot.and(brackets)", "ünïcode"):
+        escaped = name.replace('"', '\\"')
+        yield f'names{{name="{escaped}"}} 1 {END}'
+    yield "# EOF"
+
+
+class Store:
+    """A Prometheus that holds the measurements; a context manager."""
+
+    def __init__(self, programs: dict[str, Path], directory: Path) -> None:
+        self._programs, self._directory = programs, directory
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def __enter__(self) -> Store:
+        text = self._directory / "measurements.om"
+        # Samples of one series have to come together, in the order of time.
+        text.write_text("\n".join(_by_series(lines())) + "\n", encoding="utf-8")
+        data = self._directory / "data"
+        command: list[str | Path] = [
+            self._programs["promtool"],
+            "tsdb",
+            "create-blocks-from",
+            "openmetrics",
+            text,
+            data,
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+        rules = self._directory / "rules.yml"
+        rules.write_text(
+            "groups:\n- name: house\n  rules:\n"
+            "  - {alert: AlwaysOn, expr: vector(1), labels: {severity: critical}, annotations: {summary: Fires.}}\n",
+            encoding="utf-8",
+        )
+        config = self._directory / "prometheus.yml"
+        config.write_text("global: {evaluation_interval: 1s}\nrule_files: [rules.yml]\n", encoding="utf-8")
+        self._process = Process(
+            "prometheus",
+            [
+                str(self._programs["prometheus"]),
+                f"--config.file={config}",
+                f"--storage.tsdb.path={data}",
+                # The measurements are older than what Prometheus keeps by default.
+                "--storage.tsdb.retention.time=100y",
+                f"--web.listen-address=127.0.0.1:{self.port}",
+            ],
+            log=self._directory / "prometheus.log",
+            healthy=lambda: http_ok(f"{self.url}/-/ready"),
+        )
+        self._process.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.stop()
+
+
+def _by_series(text: Iterator[str]) -> Iterator[str]:
+    """Yield each metric's samples by series, as OpenMetrics wants them."""
+    block: dict[str, list[str]] = {}
+    for line in text:
+        if line.startswith("#"):
+            for series in block.values():
+                yield from series
+            block = {}
+            yield line
+        else:
+            block.setdefault(line.rsplit(" ", 2)[0], []).append(line)
