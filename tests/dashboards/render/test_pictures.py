@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.transforms import Bbox
 from PIL import Image
 
@@ -53,10 +52,9 @@ def range_of(store: Store) -> list[str]:
 def test_every_kind_of_panel_is_drawn_without_a_text_on_another(specimen_data: DashboardData, theme: str) -> None:
     canvas = draw_dashboard(specimen_data, Style(THEMES[theme], CLOCK))
     assert [one.error for one in specimen_data.panels if one.error] == []
-    renderer = FigureCanvasAgg(canvas.figure).get_renderer()
     boxes = [
         # A pixel of leading on each side may touch.
-        (text.get_text(), Bbox.from_extents(*text.get_window_extent(renderer).padded(-1.5).extents))
+        (text.get_text(), Bbox.from_extents(*text.get_window_extent().padded(-1.5).extents))
         for axes in canvas.figure.axes
         for text in axes.texts
     ]
