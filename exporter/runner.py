@@ -238,6 +238,11 @@ class Runner:
             runner.start()
         self.publish_self()
 
+    def reset(self, name: str) -> bool:
+        """Let a source begin again; False when there is no such source, or it has no beginning to go back to."""
+        runner = self._runners.get(name)
+        return runner is not None and runner.source.reset()
+
     def note_reload(self, *, successful: bool) -> None:
         """Expose whether the settings file was usable."""
         self._reload.successful = successful

@@ -28,6 +28,8 @@ _log = logging.getLogger(__name__)
 
 # Orchestrators probe without credentials, and these two answers tell nothing.
 _OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
+# What a browser says of a request that its user made, or a page of ours.
+_OWN_SITE = frozenset({"same-origin", "none"})
 _RUNBOOK = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _WEB_CONFIG_INTERVAL = 2.0
 # Prometheus's own default scrape timeout: a scrape that is under way at the end may take that long.
@@ -95,6 +97,7 @@ class Server:
         application.router.add_get("/metrics", self._metrics)
         application.router.add_get("/-/healthy", self._healthy)
         application.router.add_get("/-/ready", self._ready)
+        application.router.add_post("/-/reset/{source}", self._reset)
         if self._settings.runbooks_dir is not None:
             application.router.add_get("/runbooks/{name}", self._runbook)
         return application
@@ -125,6 +128,16 @@ class Server:
         if self._runner.ready:
             return web.Response(text="Ready.\n")
         return web.Response(status=503, text="Not ready: a source has not been tried yet.\n")
+
+    async def _reset(self, request: web.Request) -> web.Response:
+        # A page of another site must not be able to do this through somebody's browser.
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_SITE:
+            raise web.HTTPForbidden(text="Not from another site.\n")
+        name = request.match_info["source"]
+        if not self._runner.reset(name):
+            raise web.HTTPNotFound(text=f"There is no source {name} that can begin again.\n")
+        event(_log, logging.INFO, "source begins again", source=name)
+        return web.Response(text=f"{name} begins again.\n")
 
     async def _runbook(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]

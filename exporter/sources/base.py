@@ -70,6 +70,14 @@ class Source(ABC):
     def start(self, wake: Callable[[], None]) -> None:  # noqa: B027  # most sources have nothing to listen to
         """Begin to listen for changes; `wake` asks the runner for a refresh before the interval is over."""
 
+    def reset(self) -> bool:
+        """Begin again as if for the first time, soon; may be called from any thread.
+
+        Returns:
+            False when the source has no beginning to go back to.
+        """
+        return False
+
     def abort(self) -> None:  # noqa: B027  # a source that cannot block has nothing to break off
         """Break off a `collect` that takes too long."""
 

@@ -165,10 +165,11 @@ class FleetSource(Source):
         """Keep how to ask for a refresh."""
         self._wake = wake
 
-    def reset(self) -> None:
+    def reset(self) -> bool:
         """Begin again at the file's beginning, at once; may be called from any thread."""
         self._reset_wanted.set()
         self._wake()
+        return True
 
     def abort(self) -> None:
         """Break off reading at the next block."""

@@ -70,7 +70,7 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
         try:
             table = re.findall(r"^  (\S.*?)  +(http\S+|-)  (\S.*)$", output, re.MULTILINE)
             assert table[:3] == [
-                ("Exporter", f"http://127.0.0.1:{base}", "ready: mlflow up, variants up"),
+                ("Exporter", f"http://127.0.0.1:{base}", "ready: fleet up, mlflow up, variants up"),
                 ("Prometheus", f"http://127.0.0.1:{base + 1}", "ready: 3 of 3 targets up"),
                 ("Alertmanager", f"http://127.0.0.1:{base + 2}", "ready"),
             ], output
@@ -102,7 +102,9 @@ def test_without_prometheus_the_exporter_runs_and_the_rest_is_explained(
     monkeypatch.setattr(packages, "TOOLS_DIR", tmp_path / ".tools")
     assert cli.main(["--port-base", str(base), "--no-wait"]) == 0
     output = capfd.readouterr().out
-    assert re.search(rf"^  Exporter +http://127\.0\.0\.1:{base} +ready: mlflow up, variants up$", output, re.MULTILINE)
+    assert re.search(
+        rf"^  Exporter +http://127\.0\.0\.1:{base} +ready: fleet up, mlflow up, variants up$", output, re.MULTILINE
+    )
     assert re.search(r"^  Prometheus +- +missing, see below$", output, re.MULTILINE)
     assert re.search(r"^  Alertmanager +- +missing, see below$", output, re.MULTILINE)
     assert "apt-get install prometheus)" in output

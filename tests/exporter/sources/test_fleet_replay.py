@@ -6,12 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from exporter.errors import Reason, SourceError
 from exporter.exposition import render_text
 from exporter.runner import Runner
 from exporter.sources.fleet import FleetSettings, FleetSource
 from tests.exporter.fleet_files import START, Clock, line, messages, outcomes, replay, samples, write_csv, write_demo
+from tests.exporter.serving import serving
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 PHASE_BEGINS = {"stable": 0, "escalation": 90, "peak": 150, "recovery": 210}
@@ -210,6 +212,26 @@ def test_the_real_runner_replays_on_its_own_clock(tmp_path: Path) -> None:
             time.sleep(0.05)
     finally:
         runner.stop()
+
+
+def test_a_post_request_lets_the_story_begin_again(tmp_path: Path) -> None:
+    path = write_demo(tmp_path)
+    config = tmp_path / "exporter.yaml"
+    fleet = f"path: {path}, mode: replay, at_end: hold, speed: 3000, interval: 100ms"
+    config.write_text(f"web: {{port: 0}}\nsources: {{fleet: {{{fleet}}}}}\n")
+    with serving(config) as exporter:
+        exporter.wait_for(PROGRESS, 1)
+        url = f"{exporter.url}/-/reset/fleet"
+        assert requests.get(url, timeout=10).status_code == 405
+        refused = requests.post(url, headers={"Sec-Fetch-Site": "cross-site"}, timeout=10)
+        assert (refused.status_code, refused.text) == (403, "Not from another site.\n")
+        assert outcomes(exporter.samples()) == {"ok": 720}
+        answer = requests.post(url, timeout=10)
+        assert (answer.status_code, answer.text) == (200, "fleet begins again.\n")
+        # The second round is counted like the first.
+        exporter.wait_for('fleet_file_rows_total{file="fleet.csv",outcome="ok"}', 1440)
+        unknown = requests.post(f"{exporter.url}/-/reset/mlflow", timeout=10)
+        assert (unknown.status_code, unknown.text) == (404, "There is no source mlflow that can begin again.\n")
 
 
 def test_check_says_what_it_found_and_changes_nothing(tmp_path: Path) -> None:
