@@ -65,8 +65,10 @@ def build() -> Page:
                         Query(SIGNAL["variant_traffic"], name="{{variant}} gets"),
                         Query(SIGNAL["variant_suggested_traffic"], name="{{variant}} suggested", dashed=True),
                         title="Share of traffic: at present and suggested",
+                        width=8,
                     ),
-                    timeseries(SIGNAL["variant_sequential_p_value"], title="Always-valid p-value over time"),
+                    timeseries(SIGNAL["variant_sequential_p_value"], title="Always-valid p-value over time", width=8),
+                    timeseries(SIGNAL["variant_leader_traffic"], width=8, empty="no variant is ahead"),
                 ),
             ),
             Row(

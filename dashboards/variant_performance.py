@@ -133,7 +133,7 @@ def _opportunities() -> Panel:
             Column("title", "What"),
             Column("action", "What to do"),
         ),
-        Query(SIGNAL["variant_opportunities"], name="Seen"),
+        SIGNAL["variant_opportunities"],
         title="Optimization opportunities",
         empty="nothing to improve is known",
         sort_by="Priority",

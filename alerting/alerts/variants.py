@@ -72,7 +72,7 @@ ALERTS: tuple[Alert, ...] = (
             "A variant is the best of its persona (always-valid p-value below {significance}) "
             "and got less than {threshold} of the views within {window}."
         ),
-        signal=BY_NAME["variant_traffic"],
+        signal=BY_NAME["variant_leader_traffic"],
         comparison="<",
         guards=("max without (instance) (variant_sequential_p_value) < <significance>",),
         parameters={"significance": Kind.COUNT, "window": Kind.DURATION},

@@ -147,6 +147,20 @@ EACH_VARIANT_SIGNALS: tuple[Signal, ...] = (
         by=_POST,
         filters=_POST,
     ),
+    Signal(
+        name="variant_leader_traffic",
+        title="Leader's share of traffic",
+        question="Does the variant that is ahead of all others get the traffic? There is none while nothing is known.",
+        # The test says 1 of all that are not ahead.
+        expr=(
+            "persona_variant_pattern:variant_traffic:ratio{<filter>}"
+            " and max without (instance) (variant_sequential_p_value{<filter>}) < 1"
+        ),
+        unit=Unit.RATIO,
+        dashboard=DETAIL_PAGE,
+        by=_POST,
+        filters=_POST,
+    ),
     gauge(
         "variant_sequential_p_value",
         "Best by chance? (always-valid p-value)",

@@ -183,7 +183,7 @@ VARIANT_SIGNALS: tuple[Signal, ...] = (
             " * on (job, opportunity, priority) group_left (title, action)"
             " max without (instance) (variant_optimization_opportunity_info)"
         ),
-        unit=Unit.FLAG,
+        unit=Unit.INFO,
         dashboard=PAGE,
         by=("persona", "opportunity", "priority", "title", "action"),
         filters=_PERSONA,

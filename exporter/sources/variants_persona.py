@@ -99,7 +99,7 @@ class Persona:
             self.samples.setdefault(family, []).append((value, labels))
 
     def add_computed(self, family: str, value: float | None, *labels: str) -> None:
-        """Add the result of an integration, without the digits that are noise."""
+        """Add the result of an integration or a test, without the digits that are noise."""
         if value is not None:
             self.add(family, float(f"{value:.6g}") if abs(value) > _NOISE else 0.0, *labels)
 
@@ -251,10 +251,10 @@ def _add_inference(
     # There are none for a variant without a rival.
     best = {variant.name: p_value for (variant, _counts), p_value in zip(tested, p_values, strict=False)}
     for variant, _counts in tested:
-        persona.add("variant_sequential_p_value", best.get(variant.name), name, variant.name, variant.pattern)
+        persona.add_computed("variant_sequential_p_value", best.get(variant.name), name, variant.name, variant.pattern)
     # The cap keeps those with the most views, which would look like a bad split.
     if not persona.untracked:
-        persona.add("variant_sample_ratio_p_value", _split_p_value([variant for variant, _ in sound], settings), name)
+        persona.add_computed("variant_sample_ratio_p_value", _split_p_value([variant for variant, _ in sound], settings), name)
     return best
 
 

@@ -28,11 +28,12 @@ class SplitSettings(Model):
     """How views are meant to be shared among the variants of a persona that were posted together.
 
     Attributes:
-        together: Variants posted within this time of each other form one experiment.
+        together: Variants posted within this time of each other form one experiment. Keep it so short that the views
+            which the first one gains meanwhile do not matter.
         weights: Intended weight of a variant by its id; 1 unless given.
     """
 
-    together: Duration = 300.0
+    together: Duration = 1.0
     weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default={})
 
 
