@@ -254,7 +254,9 @@ def _add_inference(
         persona.add_computed("variant_sequential_p_value", best.get(variant.name), name, variant.name, variant.pattern)
     # The cap keeps those with the most views, which would look like a bad split.
     if not persona.untracked:
-        persona.add_computed("variant_sample_ratio_p_value", _split_p_value([variant for variant, _ in sound], settings), name)
+        persona.add_computed(
+            "variant_sample_ratio_p_value", _split_p_value([variant for variant, _ in sound], settings), name
+        )
     return best
 
 

@@ -38,6 +38,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "latest_posts": 6,
     "earlier_posts": 10,
     "rules": {"min_posts": 5},
+    "split": {"together": "5m"},
 }
 
 # id, persona, pattern, predicted, status, posted, (views, interactions, current)
