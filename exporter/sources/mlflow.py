@@ -20,6 +20,7 @@ from exporter.catalog import CATALOG
 from exporter.database import Row, Session, connect
 from exporter.errors import Reason
 from exporter.families import FamilySet
+from exporter.shard import Shard
 from exporter.sources import mlflow_sql
 from exporter.sources.base import Source, SourceSettings
 from exporter.sources.mlflow_sql import LabelSource
@@ -72,11 +73,13 @@ class MlflowSettings(SourceSettings):
         experiments: Names of the experiments to expose.
         metrics: Keys of the metrics to expose.
         labels: Labels of `mlflow_metric_latest` and the params or tags they are taken from, first found counts.
+        shard: Which experiments and models are this exporter's, where several share a store.
     """
 
     uri: Annotated[SecretStr, AfterValidator(_valid_uri)]
     experiments: Patterns = Patterns()
     metrics: MetricPatterns = MetricPatterns()
+    shard: Shard = Shard()
     labels: Annotated[dict[str, Names], BeforeValidator(_with_variant), AfterValidator(_valid_labels)] = Field(
         default=_DEFAULT_LABELS
     )
@@ -123,8 +126,9 @@ class MlflowSource(Source):
             for model, alias, run in versions:
                 for key, value in metrics[run]:
                     families["mlflow_model_metric"].add(value, model, alias, key)
-            for table, estimate in self._session.rows(queries.rows):
-                families["mlflow_store_rows"].add(estimate, table)
+            if self._settings.shard.first:
+                for table, estimate in self._session.rows(queries.rows):
+                    families["mlflow_store_rows"].add(estimate, table)
         return families
 
     def check(self) -> str:
@@ -149,6 +153,9 @@ class MlflowSource(Source):
         """Close the connection."""
         self._session.close()
 
+    def _exposes(self, experiment: str) -> bool:
+        return self._settings.experiments.matches(experiment) and self._settings.shard.owns(experiment)
+
     def _queries(self) -> mlflow_sql.Queries:
         # Looked up at each refresh: it costs a millisecond, and the store may be upgraded under a running exporter.
         columns = self._session.columns(mlflow_sql.TABLES)
@@ -163,7 +170,7 @@ class MlflowSource(Source):
         for experiment_id, name, stage, workspace in self._session.rows(queries.experiments):
             by_stage[stage] = by_stage.get(stage, 0) + 1
             label = _qualified(workspace, name)
-            if stage != "active" or not self._settings.experiments.matches(label):
+            if stage != "active" or not self._exposes(label):
                 continue
             if label in taken:
                 families.skip(
@@ -186,8 +193,9 @@ class MlflowSource(Source):
         ordered = dict(
             sorted(active.items(), key=lambda item: (-max(item[1].last.values(), default=0.0), item[1].name))
         )
-        for stage, count in sorted(by_stage.items()):
-            families["mlflow_experiments"].add(count, stage)
+        if self._settings.shard.first:
+            for stage, count in sorted(by_stage.items()):
+                families["mlflow_experiments"].add(count, stage)
         for experiment in ordered.values():
             for status, count in sorted(experiment.counts.items()):
                 families["mlflow_runs"].add(count, experiment.name, status)
@@ -231,6 +239,8 @@ class MlflowSource(Source):
         aliased = []
         for workspace, name, version, alias, run, status, stage in self._session.rows(queries.versions):
             model = _qualified(workspace, name)
+            if not self._settings.shard.owns(model):
+                continue
             run_status = "DELETED" if stage == "deleted" else status or ""
             families["mlflow_model_version_info"].add(1, model, str(version), alias, run_status)
             if alias and run:
