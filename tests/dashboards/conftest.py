@@ -1,12 +1,19 @@
-"""The pages as Grafana gets them."""
+"""The pages as Grafana gets them, and a Prometheus with measurements for a dashboard with a panel of every kind."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dashboards.pages import build_all
+from dashboards.render.asking import Asking
+from dashboards.render.engine import DashboardData
+from dashboards.render.model import Dashboard, load_dashboard
+from dashboards.render.prometheus import Prometheus
+from tests.dashboards.render.store import END, SPECIMEN, START, Store
 from tests.dashboards.specimen import specimen
 
 
@@ -18,3 +25,30 @@ def pages() -> list[dict[str, Any]]:
 @pytest.fixture(scope="session")
 def with_specimen(pages: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [*pages, specimen().to_json()]
+
+
+@pytest.fixture(scope="session")
+def store(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    with Store(programs, tmp_path_factory.mktemp("store")) as running:
+        yield running
+
+
+@pytest.fixture
+def prometheus(store: Store) -> Iterator[Prometheus]:
+    with Prometheus(store.url) as client:
+        yield client
+
+
+@pytest.fixture
+def asking(prometheus: Prometheus) -> Asking:
+    return Asking(prometheus, str(START), str(END), {}, 15.0, float(END))
+
+
+@pytest.fixture(scope="session")
+def every_panel() -> Dashboard:
+    return load_dashboard(SPECIMEN)
+
+
+@pytest.fixture
+def every_panel_data(asking: Asking, every_panel: Dashboard) -> DashboardData:
+    return asking.load(every_panel)

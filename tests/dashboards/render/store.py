@@ -14,6 +14,8 @@ END = 1_768_478_400
 START = END - 3600
 STEP = 15
 
+SPECIMEN = Path(__file__).with_name("specimen.json")
+
 _BUCKETS = (0.1, 0.25, 0.5, 1.0, math.inf)
 
 

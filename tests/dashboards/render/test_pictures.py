@@ -49,9 +49,9 @@ def range_of(store: Store) -> list[str]:
 
 
 @pytest.mark.parametrize("theme", THEMES)
-def test_every_kind_of_panel_is_drawn_without_a_text_on_another(specimen_data: DashboardData, theme: str) -> None:
-    canvas = draw_dashboard(specimen_data, Style(THEMES[theme], CLOCK))
-    assert [one.error for one in specimen_data.panels if one.error] == []
+def test_every_kind_of_panel_is_drawn_without_a_text_on_another(every_panel_data: DashboardData, theme: str) -> None:
+    canvas = draw_dashboard(every_panel_data, Style(THEMES[theme], CLOCK))
+    assert [one.error for one in every_panel_data.panels if one.error] == []
     boxes = [
         # A pixel of leading on each side may touch.
         (text.get_text(), Bbox.from_extents(*text.get_window_extent().padded(-1.5).extents))
@@ -65,8 +65,8 @@ def test_every_kind_of_panel_is_drawn_without_a_text_on_another(specimen_data: D
     assert outside == []
 
 
-def test_the_numbers_in_the_picture_are_those_of_the_queries(specimen_data: DashboardData) -> None:
-    said = words(draw_dashboard(specimen_data, Style(LIGHT, CLOCK)))
+def test_the_numbers_in_the_picture_are_those_of_the_queries(every_panel_data: DashboardData) -> None:
+    said = words(draw_dashboard(every_panel_data, Style(LIGHT, CLOCK)))
     # Title, variable, mapped states, a number with its unit, a legend's calculation, a table's sum, a repeated title.
     for expected in (
         "Specimen of every panel",
@@ -83,11 +83,11 @@ def test_the_numbers_in_the_picture_are_those_of_the_queries(specimen_data: Dash
     assert "2026-01-15 11:00:00 to 2026-01-15 12:00:00 UTC" in said
 
 
-def test_the_same_data_give_the_same_bytes(asking: Asking, specimen: Dashboard) -> None:
+def test_the_same_data_give_the_same_bytes(asking: Asking, every_panel: Dashboard) -> None:
     pictures = []
     for _ in range(2):
         file = io.BytesIO()
-        draw_dashboard(asking.load(specimen), Style(DARK, CLOCK), width=1200).save(file, "png", 48)
+        draw_dashboard(asking.load(every_panel), Style(DARK, CLOCK), width=1200).save(file, "png", 48)
         pictures.append(file.getvalue())
     assert pictures[0] == pictures[1]
 
