@@ -1,4 +1,4 @@
-"""The command line: `python -m alerting generate | document`."""
+"""The command line: `python -m alerting generate | document | log`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from pathlib import Path
 
 from alerting import document, generate, thresholds
 from alerting.alerts import ALERTS
+from alerting.durations import to_seconds
+from exporter import logs
 from exporter.errors import MonitorError
 
 
@@ -48,7 +50,36 @@ def _parser() -> argparse.ArgumentParser:
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="with <!-- generated:NAME --> markers")
     command.add_argument("--check", action="store_true", help="change nothing; fail when a table is old")
     command.set_defaults(run=_document)
+    command = commands.add_parser("log", help="run the alert log, which keeps what Alertmanager tells")
+    command.add_argument("--listen", default="127.0.0.1:9848", metavar="HOST:PORT", help="default: 127.0.0.1:9848")
+    command.add_argument("--directory", type=Path, default=Path("alert-log"), metavar="DIR", help="where it keeps them")
+    command.add_argument("--retention", default="90d", metavar="DURATION", help="how long it keeps them (default: 90d)")
+    command.add_argument(
+        "--duplicate-window",
+        default="2m",
+        metavar="DURATION",
+        help="the same notification within this time is one that was sent again for want of an answer (default: 2m); "
+        "keep it below the shortest repeat_interval",
+    )
+    command.add_argument("--log-format", choices=["logfmt", "json"], default="logfmt", help="default: logfmt")
+    command.set_defaults(run=_log)
     return parser
+
+
+def _log(arguments: argparse.Namespace) -> int:
+    # Here, as the other commands need no server.
+    from alerting.log.server import serve  # noqa: PLC0415
+
+    host, _, port = arguments.listen.rpartition(":")
+    try:
+        number = int(port)
+        retention, window = to_seconds(arguments.retention), to_seconds(arguments.duplicate_window)
+    except ValueError as error:
+        print(error, file=sys.stderr)
+        return 2
+    logs.setup("info", arguments.log_format)
+    serve(arguments.directory, host.strip("[]"), number, retention=retention, duplicate_window=window)
+    return 0
 
 
 def _generate(arguments: argparse.Namespace) -> int:

@@ -17,7 +17,11 @@ from exporter.errors import MonitorError
 _MARKER = re.compile(r"^<!-- (?P<end>/?)generated:(?P<name>\S+) -->$")
 
 # Headings of `Metric.origin`; others are called by their own name.
-_ORIGINS = {"exporter": "About the exporter itself", "service": "From instrumented services"}
+_ORIGINS = {
+    "exporter": "About the exporter itself",
+    "service": "From instrumented services",
+    "alertlog": "From the alert log",
+}
 
 
 class DocumentError(MonitorError):

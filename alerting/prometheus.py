@@ -16,6 +16,7 @@ def build(
     exporter: str = "exporter:9847",
     alertmanager: str = "alertmanager:9093",
     prometheus: str = "prometheus:9090",
+    alert_log: str = "alertlog:9848",
     *,
     rules_dir: str = "",
     scrape_interval: str = "15s",
@@ -27,12 +28,13 @@ def build(
         exporter: Address of the exporter, `host:port`.
         alertmanager: Address of Alertmanager.
         prometheus: Address of Prometheus itself, which watches itself.
+        alert_log: Address of the alert log; empty without one.
         rules_dir: Folder of the rule files; by default the one that this configuration lies in.
         scrape_interval: How often everything is scraped and evaluated.
         extra_jobs: Further entries of `scrape_configs`.
     """
     folder = f"{rules_dir.rstrip('/')}/" if rules_dir else ""
-    jobs = {"exporter": exporter, "prometheus": prometheus, "alertmanager": alertmanager}
+    jobs = {"exporter": exporter, "prometheus": prometheus, "alertmanager": alertmanager, "alertlog": alert_log}
     return {
         "global": {
             "scrape_interval": scrape_interval,
@@ -42,7 +44,11 @@ def build(
         "rule_files": [f"{folder}{name}" for name in RULE_FILES],
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
         "scrape_configs": [
-            *({"job_name": name, "static_configs": [{"targets": [address]}]} for name, address in jobs.items()),
+            *(
+                {"job_name": name, "static_configs": [{"targets": [address]}]}
+                for name, address in jobs.items()
+                if address
+            ),
             *(dict(job) for job in extra_jobs),
         ],
     }

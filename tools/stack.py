@@ -134,6 +134,7 @@ class LocalStack:
                 exporter=f"127.0.0.1:{self.ports.exporter}",
                 alertmanager=f"127.0.0.1:{self.ports.alertmanager}",
                 prometheus=f"127.0.0.1:{self.ports.prometheus}",
+                alert_log=urllib.parse.urlsplit(self._alert_log_url).netloc,
                 rules_dir=str(self._config),
                 scrape_interval=self._scrape_interval,
                 extra_jobs=self._extra_jobs,

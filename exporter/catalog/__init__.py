@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from exporter.catalog.alertlog import ALERTLOG_METRICS, RESOLVE_BUCKETS
 from exporter.catalog.base import Kind, Metric, Unit
 from exporter.catalog.exporter import EXPORTER_METRICS, REFRESH_BUCKETS
 from exporter.catalog.fleet import FLEET_METRICS
@@ -17,9 +18,26 @@ from exporter.catalog.mlflow import MLFLOW_METRICS, RUN_BUCKETS
 from exporter.catalog.services import SERVICE_METRICS
 from exporter.catalog.variants import KILL_BUCKETS, VARIANT_METRICS
 
-__all__ = ["CATALOG", "KILL_BUCKETS", "METRICS", "REFRESH_BUCKETS", "RUN_BUCKETS", "Kind", "Metric", "Unit"]
+__all__ = [
+    "CATALOG",
+    "KILL_BUCKETS",
+    "METRICS",
+    "REFRESH_BUCKETS",
+    "RESOLVE_BUCKETS",
+    "RUN_BUCKETS",
+    "Kind",
+    "Metric",
+    "Unit",
+]
 
-METRICS: tuple[Metric, ...] = (*EXPORTER_METRICS, *MLFLOW_METRICS, *VARIANT_METRICS, *FLEET_METRICS, *SERVICE_METRICS)
+METRICS: tuple[Metric, ...] = (
+    *EXPORTER_METRICS,
+    *MLFLOW_METRICS,
+    *VARIANT_METRICS,
+    *FLEET_METRICS,
+    *SERVICE_METRICS,
+    *ALERTLOG_METRICS,
+)
 
 CATALOG: Mapping[str, Metric] = MappingProxyType({metric.name: metric for metric in METRICS})
 

@@ -110,6 +110,7 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
         programs,
         thresholds=hurried(load_thresholds(), wait=_ALERT_WAIT),
         webhook_url=next((each.webhook_url for each in contributions if each.webhook_url), None),
+        alert_log_url=next((each.alert_log_url for each in contributions if each.alert_log_url), ""),
         scrape_interval=_SCRAPE_INTERVAL,
         extra_jobs=[job for each in contributions for job in each.jobs],
     )

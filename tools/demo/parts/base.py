@@ -83,12 +83,14 @@ class Contribution:
         jobs: Further entries of Prometheus's `scrape_configs`.
         looks: What to look at first.
         webhook_url: Where Alertmanager posts notifications; at most one part may say.
+        alert_log_url: Where the alert log takes notifications; at most one part may say.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
     jobs: Sequence[Mapping[str, Any]] = ()
     looks: Sequence[Look] = ()
     webhook_url: str | None = None
+    alert_log_url: str = ""
 
 
 class Part(Protocol):

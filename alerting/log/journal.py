@@ -1,0 +1,97 @@
+"""Lines in files, one file a day: what is in here survives a crash, and everything else can be made of it anew."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+_PATTERN = "notifications-*.jsonl"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Position:
+    """How far the journal has been read: the name of a file, and bytes into it."""
+
+    file: str = ""
+    offset: int = 0
+
+
+class Journal:
+    """Appends lines durably.
+
+    Args:
+        directory: Folder of the files; made if needed.
+
+    Raises:
+        OSError: The folder cannot be used.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(parents=True, exist_ok=True)
+        for path in self._files():
+            _cut_torn_line(path)
+
+    def append(self, lines: Sequence[str], now: float) -> Position:
+        """Write lines; when this returns they are on disk. Returns the position behind them.
+
+        Raises:
+            OSError: They could not be written; the file is as before.
+        """
+        path = self._directory / f"notifications-{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.jsonl"
+        is_new = not path.exists()
+        data = "".join(lines).encode()
+        with path.open("ab") as file:
+            before = file.tell()
+            try:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                # A full disk takes part of a line.
+                os.truncate(path, before)
+                raise
+        if is_new:
+            self._sync_directory()
+        return Position(path.name, before + len(data))
+
+    def since(self, position: Position) -> Iterator[tuple[str, Position]]:
+        """Yield the lines behind a position, each with the position behind it."""
+        for path in self._files():
+            if path.name < position.file:
+                continue
+            offset = position.offset if path.name == position.file else 0
+            with path.open("rb") as file:
+                file.seek(offset)
+                for line in file:
+                    offset += len(line)
+                    yield line.decode("utf-8", "replace"), Position(path.name, offset)
+
+    def drop_before(self, moment: float) -> None:
+        """Remove the files of days that ended before a moment."""
+        first = f"notifications-{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}.jsonl"
+        for path in self._files():
+            if path.name < first:
+                path.unlink()
+
+    def _files(self) -> list[Path]:
+        return sorted(self._directory.glob(_PATTERN))
+
+    def _sync_directory(self) -> None:
+        # Otherwise a new file's name may be lost with the power although its content is not.
+        descriptor = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _cut_torn_line(path: Path) -> None:
+    """Remove what follows the last complete line: its sender was never answered and sends it again."""
+    content = path.read_bytes()
+    complete = content.rfind(b"\n") + 1
+    if complete < len(content):
+        os.truncate(path, complete)

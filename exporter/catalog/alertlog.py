@@ -1,0 +1,55 @@
+"""Metrics of the alert log (`python -m alerting log`): what was told to whom, and how long it took to mend."""
+
+from __future__ import annotations
+
+from exporter.catalog.base import Unit, counter, gauge, histogram
+
+_ORIGIN = "alertlog"
+# From a glitch to a day; what takes longer is no incident any more.
+RESOLVE_BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0)
+
+ALERTLOG_METRICS = (
+    counter(
+        "alert_notifications_total",
+        "Notifications that Alertmanager sent to a receiver, those sent twice by mistake counted once.",
+        Unit.COUNT,
+        "receiver",
+        "status",
+        origin=_ORIGIN,
+    ),
+    counter(
+        "alert_starts_total",
+        "Alerts that began, each counted once however often it was told.",
+        Unit.COUNT,
+        "alertname",
+        "severity",
+        "team",
+        origin=_ORIGIN,
+    ),
+    gauge(
+        "alert_last_start_timestamp_seconds",
+        "When an alert of this name last began.",
+        Unit.TIMESTAMP,
+        "alertname",
+        "severity",
+        "team",
+        origin=_ORIGIN,
+    ),
+    histogram(
+        "alert_time_to_resolve_seconds",
+        "Time from an alert's beginning to its end.",
+        Unit.SECONDS,
+        "alertname",
+        "severity",
+        "team",
+        origin=_ORIGIN,
+        buckets=RESOLVE_BUCKETS,
+    ),
+    counter(
+        "alert_log_duplicates_total",
+        "Notifications that came a second time, because Alertmanager had no answer to the first.",
+        Unit.COUNT,
+        origin=_ORIGIN,
+    ),
+    gauge("alert_log_alerts", "Alerts in the history.", Unit.COUNT, origin=_ORIGIN),
+)
