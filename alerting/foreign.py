@@ -31,6 +31,7 @@ UNUSED: Mapping[str, str] = MappingProxyType({})
 # Domains (`Metric.origin`) of which nothing is shown yet.
 UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType(
     {
+        "alertlog": "the page Alerts is not built yet",
         "service": "pages and alerts for instrumented services are not built yet",
     }
 )

@@ -11,6 +11,8 @@ RUN /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-che
         --require-hashes --requirement /tmp/requirements.txt \
     && /opt/venv/bin/python -m pip uninstall --yes --quiet pip
 COPY exporter /opt/app/exporter
+# For the alert log, which runs from the same image.
+COPY alerting /opt/app/alerting
 # Compiled here, because the file system is read-only when it runs.
 RUN /opt/venv/bin/python -m compileall -q /opt/app
 
@@ -20,6 +22,8 @@ COPY --from=build /opt/app /opt/app
 ENV PYTHONPATH=/opt/app \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
+# A new volume takes its owner from the folder that it is put over.
+RUN install --directory --owner=10001 --group=10001 /var/lib/alertlog
 # By number, so that Kubernetes can tell that it is not root.
 USER 10001:10001
 WORKDIR /

@@ -67,6 +67,7 @@ def test_the_build_context_is_the_package_and_its_requirements_only() -> None:
         "*",
         "!requirements.txt",
         "!exporter",
+        "!alerting",
         "**/__pycache__",
     ]
 

@@ -46,6 +46,7 @@ def test_compose_accepts_the_file_and_pins_every_image(compose: list[str]) -> No
         "exporter": "ml-monitoring/exporter:local",
         "prometheus": VERSIONS["PROMETHEUS_IMAGE"],
         "alertmanager": VERSIONS["ALERTMANAGER_IMAGE"],
+        "alertlog": "ml-monitoring/exporter:local",
         "grafana": VERSIONS["GRAFANA_IMAGE"],
     }
 
@@ -61,6 +62,7 @@ def test_settings_move_what_is_published(compose: list[str]) -> None:
         "exporter": [("127.0.0.2", "9847", 9847)],
         "prometheus": [("127.0.0.2", "9090", 9090)],
         "alertmanager": [("127.0.0.2", "9093", 9093)],
+        "alertlog": [("127.0.0.2", "9848", 9848)],
         "grafana": [("127.0.0.2", "3333", 3000)],
     }
 

@@ -25,7 +25,7 @@ pytestmark = [
 ]
 
 PROJECT = f"ml-monitoring-test-whole-{os.getpid()}"
-SERVICES = ("postgres", "exporter", "prometheus", "alertmanager")
+SERVICES = ("postgres", "exporter", "prometheus", "alertmanager", "alertlog")
 
 
 class Stack:
@@ -56,9 +56,10 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     folder = tmp_path_factory.mktemp("whole")
     secrets = folder / "secrets"
     subprocess.run([DOCKER / "make-secrets.sh", secrets], check=True, capture_output=True)
+    # A stand-in has this machine's way to the package index, which starts on the machine itself.
+    built = {"build": {"network": "host"}, "image": f"{PROJECT}/exporter"}
     overlay = {
-        # A stand-in has this machine's way to the package index, which starts on the machine itself.
-        "services": {"exporter": {"build": {"network": "host"}, "image": f"{PROJECT}/exporter"}},
+        "services": {"exporter": built, "alertlog": built},
         "secrets": {path.name: {"file": str(path)} for path in secrets.iterdir()},
     }
     (folder / "overlay.yaml").write_text(json.dumps(overlay), encoding="utf-8")
@@ -98,8 +99,8 @@ def test_prometheus_scrapes_every_target_and_has_every_rule(stack: Stack) -> Non
     def up() -> dict[str, str]:
         return {sample["metric"]["job"]: sample["value"][1] for sample in stack.query("up")}
 
-    wait_for(lambda: len(up()) == 3 and set(up().values()) == {"1"})
-    assert set(up()) == {"exporter", "prometheus", "alertmanager"}
+    wait_for(lambda: len(up()) == 4 and set(up().values()) == {"1"})
+    assert set(up()) == {"exporter", "prometheus", "alertmanager", "alertlog"}
     groups = stack.api("prometheus", "/api/v1/rules")["data"]["groups"]
     files = [read_yaml(path) for path in (DOCKER.parent / "alerting" / "generated").glob("*.yml")]
     assert {group["name"] for group in groups} == {group["name"] for file in files for group in file.get("groups", [])}
@@ -116,6 +117,8 @@ def test_an_alert_reaches_alertmanager(stack: Stack) -> None:
         return {alert["labels"]["alertname"] for alert in stack.api("alertmanager", "/api/v2/alerts")}
 
     wait_for(lambda: "Watchdog" in names())
+    # And from there the alert log, since no other channel is set up.
+    wait_for(lambda: [one["labels"]["alertname"] for one in stack.api("alertlog", "/api/alerts")] == ["Watchdog"])
 
 
 def test_nothing_listens_beyond_loopback(stack: Stack) -> None:
@@ -136,6 +139,7 @@ def test_a_service_sees_its_own_secrets_only(stack: Stack) -> None:
         "exporter": {"mlflow_uri"},
         "prometheus": set(),
         "alertmanager": set(),
+        "alertlog": set(),
     }
     for name in SERVICES:
         environment = " ".join(stack.container(name)["Config"]["Env"])
