@@ -18,6 +18,9 @@ def build(
     prometheus: str = "prometheus:9090",
     alert_log: str = "alertlog:9848",
     *,
+    node: str = "node-exporter:9100",
+    postgres: str = "postgres-exporter:9187",
+    services: str = "/etc/targets/*.yml",
     rules_dir: str = "",
     scrape_interval: str = "15s",
     extra_jobs: Sequence[Mapping[str, Any]] = (),
@@ -29,12 +32,22 @@ def build(
         alertmanager: Address of Alertmanager.
         prometheus: Address of Prometheus itself, which watches itself.
         alert_log: Address of the alert log; empty without one.
+        node: Address of node-exporter; empty without one.
+        postgres: Address of postgres-exporter; the same.
+        services: Pattern of files that list further targets, such as services that are instrumented; empty for none.
         rules_dir: Folder of the rule files; by default the one that this configuration lies in.
         scrape_interval: How often everything is scraped and evaluated.
         extra_jobs: Further entries of `scrape_configs`.
     """
     folder = f"{rules_dir.rstrip('/')}/" if rules_dir else ""
-    jobs = {"exporter": exporter, "prometheus": prometheus, "alertmanager": alertmanager, "alertlog": alert_log}
+    jobs = {
+        "exporter": exporter,
+        "prometheus": prometheus,
+        "alertmanager": alertmanager,
+        "alertlog": alert_log,
+        "node": node,
+        "postgres": postgres,
+    }
     return {
         "global": {
             "scrape_interval": scrape_interval,
@@ -49,6 +62,7 @@ def build(
                 for name, address in jobs.items()
                 if address
             ),
+            *([{"job_name": "services", "file_sd_configs": [{"files": [services]}]}] if services else []),
             *(dict(job) for job in extra_jobs),
         ],
     }

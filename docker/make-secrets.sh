@@ -22,9 +22,12 @@ random() {
     LC_ALL=C tr -dc 'A-Za-z0-9' < /dev/urandom | head -c 32
 }
 
-for name in postgres_password mlflow_password exporter_password grafana_admin_password; do
+for name in postgres_password mlflow_password mlflow_writer_password variants_password variants_writer_password \
+    exporter_password grafana_reader_password monitor_password grafana_admin_password grafana_secret_key; do
     [ -e "$folder/$name" ] || write "$name" "$(random)"
 done
+# For the passwords of Alertmanager's channels, which only you know.
+mkdir -p "$folder/channels"
 # Where MLflow's store is somewhere else, write its URI here instead.
 [ -e "$folder/mlflow_uri" ] ||
     write mlflow_uri "postgresql://exporter:$(cat "$folder/exporter_password")@postgres:5432/mlflow"

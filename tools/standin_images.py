@@ -41,6 +41,8 @@ STAND_INS: Mapping[str, str] = {
     "POSTGRES_IMAGE": "postgres",
     "PROMETHEUS_IMAGE": "prometheus",
     "ALERTMANAGER_IMAGE": "alertmanager",
+    "NODE_EXPORTER_IMAGE": "node-exporter",
+    "POSTGRES_EXPORTER_IMAGE": "postgres-exporter",
 }
 BASE = "PYTHON_IMAGE"
 _BASE_PACKAGES = ("ca-certificates", "python3", "python3-venv")

@@ -14,7 +14,15 @@ import pytest
 from tests.docker.files import DOCKER
 from tools.postgres import PostgresServer
 
-PASSWORDS = {"mlflow": "owner's", "exporter": "reader\\ \"'$x"}
+PASSWORDS = {
+    "mlflow": "owner's",
+    "mlflow_writer": "writes 1",
+    "variants": "owns 2",
+    "variants_writer": "writes 2",
+    "exporter": "reader\\ \"'$x",
+    "grafana_reader": "looks 3",
+    "monitor": "watches 4",
+}
 
 
 def psql() -> str:
@@ -33,25 +41,39 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PostgresServer]
     for role, password in PASSWORDS.items():
         (secrets / f"{role}_password").write_text(password, encoding="ascii")
     with PostgresServer(settings={"log_statement": "all", "log_min_duration_statement": "0"}) as server:
-        # As the image's entrypoint does it.
-        subprocess.run(
-            [psql(), "--no-psqlrc", "--quiet", f"--file={DOCKER / 'postgres' / '10-roles.sql'}", server.uri()],
-            env={**os.environ, "SECRETS_DIR": str(secrets)},
-            check=True,
-            capture_output=True,
-        )
-        ask(server, "mlflow", "CREATE TABLE runs (run_uuid text); INSERT INTO runs VALUES ('a') RETURNING 1")
+        apply(server, secrets)
+        ask(server, "mlflow", "CREATE TABLE runs (run_uuid text, n serial); INSERT INTO runs VALUES ('a') RETURNING 1")
+        # As every deployment does it again.
+        apply(server, secrets)
         yield server
 
 
-def session(server: PostgresServer, role: str, options: str = "") -> psycopg2.extensions.connection:
-    connection = psycopg2.connect(server.uri(role, PASSWORDS[role], "mlflow"), options=options)
+def apply(server: PostgresServer, secrets: Path) -> subprocess.CompletedProcess[str]:
+    """Run the files as the image's entrypoint does it; return the last that ran."""
+    for path in sorted((DOCKER / "postgres").glob("*.sql")):
+        done = subprocess.run(
+            [psql(), "--no-psqlrc", "--quiet", f"--file={path}", server.uri()],
+            env={**os.environ, "SECRETS_DIR": str(secrets)},
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        if done.returncode != 0:
+            return done
+    assert done.stderr == ""
+    return done
+
+
+def session(
+    server: PostgresServer, role: str, options: str = "", database: str = "mlflow"
+) -> psycopg2.extensions.connection:
+    connection = psycopg2.connect(server.uri(role, PASSWORDS[role], database), options=options)
     connection.autocommit = True
     return connection
 
 
-def ask(server: PostgresServer, role: str, statement: str, options: str = "") -> object:
-    connection = session(server, role, options)
+def ask(server: PostgresServer, role: str, statement: str, options: str = "", database: str = "mlflow") -> object:
+    connection = session(server, role, options, database)
     try:
         with connection.cursor() as cursor:
             cursor.execute(statement)
@@ -91,9 +113,10 @@ def test_the_exporter_has_limits(server: PostgresServer) -> None:
     assert limit == 10
 
 
-def test_the_owner_is_no_superuser(server: PostgresServer) -> None:
+def test_none_of_the_roles_is_a_superuser(server: PostgresServer) -> None:
     powers = "rolsuper OR rolcreatedb OR rolcreaterole OR rolreplication OR rolbypassrls"
-    query = f"SELECT bool_or({powers}) FROM pg_roles WHERE rolname IN ('mlflow', 'exporter')"
+    names = ", ".join(f"'{name}'" for name in PASSWORDS)
+    query = f"SELECT bool_or({powers}) FROM pg_roles WHERE rolname IN ({names}) HAVING count(*) = 7"
     assert ask(server, "mlflow", query) is False
 
 
@@ -102,4 +125,57 @@ def test_no_password_reaches_the_log(server: PostgresServer) -> None:
     assert "CREATE TABLE runs" in log
     for password in PASSWORDS.values():
         assert password not in log.replace("''", "'")
-    assert "CREATE ROLE" not in log
+    assert "PASSWORD" not in log
+
+
+def test_the_server_of_mlflow_changes_rows_and_no_tables(server: PostgresServer) -> None:
+    assert ask(server, "mlflow_writer", "INSERT INTO runs VALUES ('b') RETURNING 1") == 1
+    assert ask(server, "mlflow_writer", "UPDATE runs SET run_uuid = 'c' WHERE run_uuid = 'b' RETURNING 1") == 1
+    assert ask(server, "mlflow_writer", "DELETE FROM runs WHERE run_uuid = 'c' RETURNING 1") == 1
+    for statement in ("CREATE TABLE mine (x int)", "DROP TABLE runs", "TRUNCATE runs", "ALTER TABLE runs ADD y int"):
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            ask(server, "mlflow_writer", statement)
+
+
+def test_variants_are_written_by_one_role_and_read_by_others(server: PostgresServer) -> None:
+    insert = "INSERT INTO variants (id, persona_id, content) VALUES (%s, 'p', 'c') RETURNING 1"
+    assert ask(server, "variants_writer", insert % "'a'", database="variants") == 1
+    event = "INSERT INTO dashboard_events (event_type) VALUES ('kill') RETURNING 1"
+    assert ask(server, "variants_writer", event, database="variants") == 1
+    for reader in ("exporter", "grafana_reader"):
+        assert ask(server, reader, "SELECT count(*) FROM variants", database="variants") == 1
+        with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+            ask(server, reader, insert % "'b'", "-c default_transaction_read_only=off", "variants")
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        ask(server, "variants_writer", "DROP TABLE variants", database="variants")
+
+
+@pytest.mark.parametrize(
+    ("role", "database"),
+    [
+        ("mlflow", "variants"),
+        ("mlflow_writer", "variants"),
+        ("variants", "mlflow"),
+        ("variants_writer", "mlflow"),
+        ("grafana_reader", "mlflow"),
+    ],
+)
+def test_nobody_reaches_the_other_database(server: PostgresServer, role: str, database: str) -> None:
+    with pytest.raises(psycopg2.OperationalError, match="permission denied for database"):
+        session(server, role, database=database)
+
+
+def test_the_monitor_sees_statistics_and_no_rows(server: PostgresServer) -> None:
+    assert ask(server, "monitor", "SELECT count(*) > 0 FROM pg_stat_replication_slots") is False
+    assert ask(server, "monitor", "SELECT pg_database_size('variants') > 0") is True
+    with pytest.raises(psycopg2.errors.InsufficientPrivilege):
+        ask(server, "monitor", "SELECT count(*) FROM runs")
+
+
+def test_a_missing_password_is_named_and_nothing_changes(server: PostgresServer, tmp_path: Path) -> None:
+    for role in PASSWORDS:
+        (tmp_path / f"{role}_password").write_text("" if role == "monitor" else "changed", encoding="ascii")
+    done = apply(server, tmp_path)
+    assert done.returncode == 3
+    assert "a file of a password is missing or empty" in done.stderr
+    assert ask(server, "exporter", "SELECT 1") == 1

@@ -48,6 +48,8 @@ def test_compose_accepts_the_file_and_pins_every_image(compose: list[str]) -> No
         "alertmanager": VERSIONS["ALERTMANAGER_IMAGE"],
         "alertlog": "ml-monitoring/exporter:local",
         "grafana": VERSIONS["GRAFANA_IMAGE"],
+        "node-exporter": VERSIONS["NODE_EXPORTER_IMAGE"],
+        "postgres-exporter": VERSIONS["POSTGRES_EXPORTER_IMAGE"],
     }
 
 
@@ -59,6 +61,8 @@ def test_settings_move_what_is_published(compose: list[str]) -> None:
     }
     assert published == {
         "postgres": [],
+        "node-exporter": [],
+        "postgres-exporter": [],
         "exporter": [("127.0.0.2", "9847", 9847)],
         "prometheus": [("127.0.0.2", "9090", 9090)],
         "alertmanager": [("127.0.0.2", "9093", 9093)],
