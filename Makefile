@@ -9,7 +9,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check bench deploy down test-stack requirements .venv
+.PHONY: help demo test generate check prove report pictures bench deploy down test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,16 @@ check: .venv ## Lint, check types, and check that the generated files are up to 
 	@echo ">> running the generators to compare with the committed files"
 	@$(VENV) -m tools.drift
 	@$(VENV) -m alerting document --check README.md
+
+prove: .venv ## Show that every panel has data (PROMETHEUS=http://127.0.0.1:9090 is a running stack, such as the demo)
+	@$(VENV) -m dashboards prove $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
+
+report: .venv ## Write the reports of dashboards/reports.yml as PDF (PROMETHEUS=URL, MAIL_TO=ADDRESS)
+	@$(VENV) -m dashboards report $(if $(PROMETHEUS),--prometheus $(PROMETHEUS)) $(if $(MAIL_TO),--mail-to $(MAIL_TO))
+
+pictures: .venv ## Draw the README's pictures from the demo (takes eight minutes; PROMETHEUS=URL takes a running one)
+	@echo ">> drawing the pictures of docs/pictures"
+	@$(VENV) -m tools.pictures $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
 
 bench: .venv ## Measure scrape latency against a bare server that sends the same bytes
 	@echo ">> running the benchmark"

@@ -116,14 +116,14 @@ def _proof(one: PanelData, data: DashboardData, allowed: Mapping[tuple[str, str]
     milliseconds = one.seconds * 1000
     state, detail = "ok", ""
     if one.unsupported or not is_known(one.panel.type):
-        state, detail = "unsupported", one.error or f"panels of type {one.panel.type} are not drawn"
+        state, detail = "unsupported", reason or one.error or f"panels of type {one.panel.type} are not drawn"
     elif one.error:
         state, detail = "error", one.error
     elif one.empty:
         state, detail = "empty", reason or next(iter(one.queries.values()), "no query")
     elif milliseconds >= slow:
         state = "slow"
-    may = bool(reason) and state == "empty"
+    may = bool(reason) and state in ("empty", "unsupported")
     return Proof(
         uid,
         one.panel.id,

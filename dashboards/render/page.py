@@ -23,6 +23,7 @@ def draw_dashboard(
     *,
     width: float = 1600,
     heading: bool = True,
+    until: int | None = None,
     on_panel: Callable[[PanelData], None] = lambda _: None,
 ) -> Canvas:
     """Return the whole dashboard as one page.
@@ -32,14 +33,19 @@ def draw_dashboard(
         style: Theme and clock.
         width: In pixels.
         heading: Whether title, variables and time range stand above.
+        until: Leave out what begins or ends below this line of the grid.
         on_panel: Called when a panel is drawn.
     """
     top = HEADING if heading else 0.0
-    bottom = max((one.panel.grid.y + one.panel.grid.h for one in data.panels), default=4)
+    panels = [one for one in data.panels if until is None or one.panel.grid.y + one.panel.grid.h <= until]
+    while panels and panels[-1].panel.type == "row" and until is not None:
+        # A heading with nothing under it.
+        panels.pop()
+    bottom = max((one.panel.grid.y + one.panel.grid.h for one in panels), default=4)
     canvas = Canvas(width, page_height(bottom, top), style)
     if heading:
         draw_heading(canvas, data)
-    draw_panels(canvas, data.panels, data.annotations, width=width, top=top, on_panel=on_panel)
+    draw_panels(canvas, panels, data.annotations, width=width, top=top, on_panel=on_panel)
     return canvas
 
 
