@@ -32,6 +32,5 @@ UNUSED: Mapping[str, str] = MappingProxyType({})
 UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType(
     {
         "alertlog": "the page Alerts is not built yet",
-        "service": "pages and alerts for instrumented services are not built yet",
     }
 )

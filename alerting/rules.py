@@ -14,7 +14,7 @@ from exporter.catalog import Unit
 
 def build_recording_rules(thresholds: Thresholds) -> dict[str, Any]:
     """Return the content of `rules.yml`."""
-    durations = _durations(thresholds)
+    durations = _durations(thresholds) | thresholds.section_placeholders()
     return {
         "groups": [
             {

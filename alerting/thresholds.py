@@ -26,6 +26,7 @@ from alerting.notifications import (
     Url,
     base_url,
 )
+from alerting.settings import BUSINESS_VARIABLES, Sections, business_overrides
 from exporter.catalog import Unit
 from exporter.errors import ConfigError
 
@@ -66,7 +67,7 @@ class Numbers(Model):
     parameters: dict[str, Scalar] = Field(default_factory=dict)
 
 
-class Thresholds(Model):
+class Thresholds(Sections):
     """Everything that `thresholds.yml` says."""
 
     links: Links
@@ -78,7 +79,8 @@ class Thresholds(Model):
         """Return the same with addresses that belong to one deployment in their place.
 
         Args:
-            environ: GRAFANA_URL, RUNBOOKS_URL and ALERT_LOG_URL are taken from here.
+            environ: GRAFANA_URL, RUNBOOKS_URL, ALERT_LOG_URL and the variables of `alerting.settings` are taken from
+                here.
             webhook: Where receivers post to.
 
         Raises:
@@ -98,9 +100,16 @@ class Thresholds(Model):
                     data[section][key] = base_url(address)
                 except ValueError as error:
                     problems.append(f"{origin}: {error}")
+        given = business_overrides(environ)
+        data["business"] |= given
+        try:
+            changed = type(self).model_validate(data)
+        except PydanticError as error:
+            names = {key: name for name, key in BUSINESS_VARIABLES.items()}
+            problems += [f"{names.get(str(item['loc'][-1]), item['loc'])}: {_message(item)}" for item in error.errors()]
         if problems:
             raise ConfigError(problems)
-        return type(self).model_validate(data)
+        return changed
 
 
 @dataclass(frozen=True, slots=True)

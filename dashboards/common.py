@@ -6,11 +6,21 @@ import os
 
 from alerting.alerts import load_thresholds
 from alerting.links import runbook_url
+from alerting.recording.business import MODES
 from alerting.signals import BY_NAME
 from dashboards.lib.links import cell
-from dashboards.lib.panels import Column, Panel, table
+from dashboards.lib.panels import Column, Panel, stat, table
 from dashboards.lib.queries import Query
-from dashboards.lib.style import SEVERITY
+from dashboards.lib.style import SEVERITY, Colour
+
+# What the figures of a page rest on; simulated ones must be seen as such from afar.
+_MODES = dict(zip(MODES, (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD), strict=True))
+
+
+def data_mode(*, width: int = 4, height: int = 4) -> Panel:
+    """Return the badge that says whether figures are real: LIVE, OPERATIONAL, MODEL or SIMULATED."""
+    values = {str(code): (mode, _MODES[mode]) for code, mode in enumerate(MODES)}
+    return stat(BY_NAME["data_mode"], values=values, width=width, height=height)
 
 
 def firing_alerts(*, width: int = 8, height: int = 8) -> Panel:

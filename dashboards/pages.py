@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dashboards import (
+    ab_testing,
+    business,
     exporter_health,
     fleet_incident,
     fleet_server,
+    ml_api,
     mlflow,
+    model_quality,
     variant_detail,
     variant_performance,
 )
@@ -20,6 +24,10 @@ BUILDERS: tuple[Callable[[], Page], ...] = (
     variant_detail.build,
     fleet_incident.build,
     fleet_server.build,
+    ab_testing.build,
+    business.build,
+    ml_api.build,
+    model_quality.build,
     exporter_health.build,
 )
 

@@ -12,7 +12,7 @@ from functools import cache
 from types import MappingProxyType
 
 from alerting import thresholds as _thresholds
-from alerting.alerts import exporter, fleet, mlflow, variants
+from alerting.alerts import exporter, fleet, mlflow, services, variants
 from alerting.alerts.base import Alert, BoundAlert
 from alerting.thresholds import Thresholds
 
@@ -24,6 +24,7 @@ TOPICS: Mapping[str, tuple[Alert, ...]] = MappingProxyType(
         "mlflow": mlflow.ALERTS,
         "variants": variants.ALERTS,
         "fleet": fleet.ALERTS,
+        "services": services.ALERTS,
     }
 )
 

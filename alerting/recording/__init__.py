@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from alerting.recording import exporter, mlflow, variants
+from alerting.recording import ab_test, business, exporter, mlflow, quality, slo, traffic, variants
 from alerting.recording.base import Record
 
 __all__ = ["RECORDS", "TOPICS", "Record"]
@@ -19,6 +19,11 @@ TOPICS: Mapping[str, tuple[Record, ...]] = MappingProxyType(
         "exporter": exporter.RECORDS,
         "mlflow": mlflow.RECORDS,
         "variants": variants.RECORDS,
+        "traffic": traffic.RECORDS,
+        "quality": quality.RECORDS,
+        "ab_test": ab_test.RECORDS,
+        "slo": slo.RECORDS,
+        "business": business.RECORDS,
     }
 )
 

@@ -15,7 +15,7 @@ class Record:
         name: `level:metric:operations`.
         meaning: What a sample says, in one sentence; a comment in the generated file.
         expr: PromQL. `<Alert.threshold>` and `<Alert.parameter>` stand for durations of `thresholds.yml`, so that an
-            alert and what it is computed from cannot disagree.
+            alert and what it is computed from cannot disagree; `<section.key>` for any number of its other sections.
         by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
     """
 
@@ -28,7 +28,7 @@ class Record:
         """Return the rule as Prometheus reads it.
 
         Args:
-            durations: Durations of `thresholds.yml` by `Alert.parameter`.
+            durations: Durations of `thresholds.yml` by `Alert.parameter`, and numbers by `section.key`.
         """
         expr = dedent(self.expr).strip()
         for name, duration in durations.items():

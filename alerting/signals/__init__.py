@@ -8,10 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from alerting.signals.ab_testing import AB_TESTING_SIGNALS
 from alerting.signals.base import Signal
+from alerting.signals.business import BUSINESS_SIGNALS
 from alerting.signals.exporter import EXPORTER_SIGNALS
 from alerting.signals.fleet import FLEET_SIGNALS
+from alerting.signals.ml_api import ML_API_SIGNALS
 from alerting.signals.mlflow import MLFLOW_SIGNALS
+from alerting.signals.model_quality import MODEL_QUALITY_SIGNALS
 from alerting.signals.variant_each import EACH_VARIANT_SIGNALS
 from alerting.signals.variants import VARIANT_SIGNALS
 
@@ -23,6 +27,10 @@ SIGNALS: tuple[Signal, ...] = (
     *VARIANT_SIGNALS,
     *EACH_VARIANT_SIGNALS,
     *FLEET_SIGNALS,
+    *AB_TESTING_SIGNALS,
+    *BUSINESS_SIGNALS,
+    *ML_API_SIGNALS,
+    *MODEL_QUALITY_SIGNALS,
 )
 
 BY_NAME: Mapping[str, Signal] = MappingProxyType({signal.name: signal for signal in SIGNALS})

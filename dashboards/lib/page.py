@@ -19,7 +19,7 @@ from dashboards.lib.variables import DATASOURCE, Variable
 
 # Newest shape that 9.4 reads and that every later version migrates; older ones are refused by some of Grafana 12.
 SCHEMA_VERSION = 39
-REFRESH_CHOICES = ("15s", "30s", "1m", "5m", "15m", "1h")
+REFRESH_CHOICES = ("5s", "15s", "30s", "1m", "5m", "15m", "1h")
 SHARED_CROSSHAIR = 1
 _ROW_HEIGHT = 1
 

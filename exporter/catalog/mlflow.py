@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from exporter.catalog.base import Unit, gauge, histogram
 
 # A run lasts seconds (a smoke test) to days (training from scratch).
@@ -46,15 +48,19 @@ MLFLOW_METRICS = (
         "experiment",
         origin="mlflow",
     ),
-    gauge(
-        "mlflow_metric_latest",
-        "Last logged value of the metric in the latest finished run of the experiment and variant.",
-        Unit.ANY,
-        "experiment",
-        "model_variant",
-        "metric",
-        origin="mlflow",
-        extensible=True,
+    replace(
+        gauge(
+            "mlflow_metric_latest",
+            "Last logged value of the metric in the latest finished run of the experiment and variant.",
+            Unit.ANY,
+            "experiment",
+            "model_variant",
+            "metric",
+            origin="mlflow",
+            extensible=True,
+        ),
+        # Given by settings where simulated runs lie in a store: `labels: {origin: ["tag:origin"]}`.
+        optional_labels=("origin",),
     ),
     gauge(
         "mlflow_metric_best",

@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.signals import Signal
 from dashboards.lib.layout import Size
-from dashboards.lib.panels.base import Panel, describe, field_defaults
+from dashboards.lib.panels.base import Panel, describe, field_defaults, names
 from dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
 from dashboards.lib.style import NO_VALUE, Colour
 from dashboards.lib.upstream import Json, grafana, plugin_panel
@@ -23,6 +23,7 @@ def stat(
     trend: bool = False,
     show: str = "",
     colours: Mapping[str, Colour] | None = None,
+    values: Mapping[str, tuple[str, Colour]] | None = None,
 ) -> Panel:
     """Return a big number.
 
@@ -35,6 +36,7 @@ def stat(
         trend: Draw a line behind the number. The number is then the last one of the time range, be it old.
         show: `value`, `name` (for an info metric) or `value_and_name`; by default names where there are several.
         colours: Fixed colours by a word in the series name, such as a run status.
+        values: Words and colours of the values of a code.
     """
     queries = as_queries(given)
     signal = queries[0].signal
@@ -43,13 +45,15 @@ def stat(
         # Of itself Grafana writes a series' name only where there are several.
         show = "name" if signal.unit is Unit.INFO else "auto"
     defaults = field_defaults(queries[0], states=states) | {"noValue": NO_VALUE}
+    if values:
+        defaults["mappings"] = [names(values)]
 
     def render(scope: Scope) -> Any:
         return grafana.Stat(
             title=title,
             description=describe(queries),
             targets=targets(queries, scope, instant=not trend),
-            colorMode="background" if signal.unit is Unit.FLAG else "value",
+            colorMode="background" if signal.unit is Unit.FLAG or values else "value",
             graphMode="area" if trend else "none",
             reduceCalc="lastNotNull",
             textMode=show,
