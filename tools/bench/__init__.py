@@ -1,0 +1,13 @@
+"""Benchmarks: `python -m tools.bench [TOPIC ...]`, one module a topic, each with `run(options) -> list[Result]`.
+
+To add a topic, write the module and enter it in `TOPICS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+# What each topic measures, for --help.
+TOPICS: Mapping[str, str] = {
+    "fleet": "fleet: a file of five million rows followed, beside pandas.read_csv",
+}

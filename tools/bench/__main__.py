@@ -1,0 +1,35 @@
+"""Run benchmarks and print their figures: `python -m tools.bench --help`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from importlib import import_module
+
+from tools.bench import TOPICS
+from tools.bench.results import as_table
+
+
+def main() -> int:
+    """Run the chosen topics; return 1 when a limit was missed."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tools.bench",
+        description="Measure what the project promises.",
+        epilog="topics:\n" + "\n".join(f"  {name:10} {purpose}" for name, purpose in TOPICS.items()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("topics", nargs="*", metavar="TOPIC", help="default: all")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size, to see that everything runs")
+    options = parser.parse_args()
+    if unknown := sorted(set(options.topics) - TOPICS.keys()):
+        parser.error(f"no such topic: {', '.join(unknown)}")
+    good = True
+    for name in options.topics or TOPICS:
+        results = import_module(f"tools.bench.{name}").run(options)
+        print(f"{TOPICS[name]}\n{as_table(results)}", flush=True)
+        good = good and all(result.good for result in results)
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
