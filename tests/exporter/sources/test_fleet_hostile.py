@@ -2,6 +2,7 @@
 
 import gzip
 import os
+import re
 import threading
 import time
 from pathlib import Path
@@ -11,7 +12,8 @@ import pytest
 
 from exporter.config import load
 from exporter.errors import ConfigError, Reason, SourceError
-from exporter.sources.fleet import FleetSettings, FleetSource
+from exporter.sources.fleet import FleetSettings, FleetSource, RiskSettings
+from exporter.sources.fleet_columns import FIELDS, STATES
 from tests.exporter.fleet_files import (
     HEADER,
     START,
@@ -349,3 +351,27 @@ def test_settings_that_cannot_be_meant_are_refused(setting: str, problem: str, t
         load(config, {})
     (line_,) = found.value.problems
     assert line_.startswith(problem)
+
+
+DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "fleet.md").read_text(encoding="utf-8")
+
+
+def test_the_documentation_names_every_setting_and_column() -> None:
+    names = {*FleetSettings.model_fields, *RiskSettings.model_fields, *FIELDS, *STATES} - {
+        "staleness",
+        "max_series",
+        "timeout",
+    }
+    assert sorted(name for name in names if name not in DOCUMENT) == []
+
+
+def test_the_settings_in_the_documentation_are_taken(tmp_path: Path) -> None:
+    first, *parts = re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
+    # The first is whole; of the two modes' own settings only those of the mode given can be there.
+    kept = re.sub(r" +(speed|at_end):.*\n", "", first)
+    config = tmp_path / "exporter.yaml"
+    config.write_text(kept + "".join(parts), encoding="utf-8")
+    settings = load(config, {}).enabled_sources()["fleet"]
+    assert isinstance(settings, FleetSettings)
+    assert settings.columns["gc_pause_ms"] is None
+    assert settings.risk.normals == {"web": {"cpu": 0.4, "latency": 0.05}}
