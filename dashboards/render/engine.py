@@ -67,6 +67,16 @@ class PanelData:
         return sum(len(frame.value_fields) for frame in self.frames if frame.length)
 
     @property
+    def no_value(self) -> str:
+        """Return what the panel says when it has no data."""
+        return str(self.panel.defaults.get("noValue") or "No data")
+
+    @property
+    def means_something_by_emptiness(self) -> bool:
+        """Return whether the panel says in words of its own what no data means, such as "no alert fires"."""
+        return len(self.no_value.split()) > 1 and self.no_value.lower() != "no data"
+
+    @property
     def empty(self) -> bool:
         """Return whether the panel asked and got nothing."""
         if self.error or self.panel.type in WITHOUT_QUERY or self.panel.type == ALERT_LIST:

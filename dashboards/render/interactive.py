@@ -84,7 +84,7 @@ def _content(one: PanelData, data: DashboardData, style: Style, charts: list[Jso
         word = "Not supported" if one.unsupported else "Failed"
         return f"<div class='message'><b>{word}: {escape(one.panel.type)}</b><br>{escape(one.error)}</div>"
     if one.empty and one.panel.type not in ("alertlist", "text"):
-        return f"<div class='message'>{escape(str(one.panel.defaults.get('noValue') or 'No data'))}</div>"
+        return f"<div class='message'>{escape(one.no_value)}</div>"
     if one.panel.type in _PLAIN:
         return _PLAIN[one.panel.type](one, style)
     chart = chart_of(one, data, style)

@@ -74,6 +74,20 @@ def test_a_panel_may_be_empty_with_a_reason_only(
     assert "page: Empty: give the reason why it may be empty" in capsys.readouterr().err
 
 
+def test_a_panel_that_says_what_no_data_means_may_be_empty(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = write(
+        tmp_path,
+        panel(1, "table", "Alerts", "nothing", fieldConfig={"defaults": {"noValue": "no alert fires"}}),
+        panel(2, "table", "Bare", "nothing", fieldConfig={"defaults": {"noValue": "no data"}}),
+    )
+    assert prove(store, page, "--json") == 1
+    proofs = json.loads(capsys.readouterr().out)
+    assert [(proof["state"], proof["allowed"]) for proof in proofs] == [("empty", True), ("empty", False)]
+    assert proofs[0]["detail"] == "it says: no alert fires"
+
+
 def test_waiting_for_data_ends(store: Store, tmp_path: Path) -> None:
     page = write(tmp_path, panel(1, "stat", "Empty", "nothing_of_that_name"))
     assert prove(store, page, "--wait", "100ms") == 1

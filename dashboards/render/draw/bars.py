@@ -75,7 +75,7 @@ def draw_barchart(data: PanelData, area: Area) -> None:
     frame = _one_frame(data)
     values = numeric(frame.fields) if frame else []
     if frame is None or not values or not frame.length:
-        area.message("No data")
+        area.message(data.no_value)
         return
     options = data.panel.options
     wanted = str(options.get("xField") or "")
@@ -209,12 +209,12 @@ def draw_histogram(data: PanelData, area: Area) -> None:
     if not any(field.name == "xMin" for frame in frames for field in frame.fields):
         frames = transform(frames, [{"id": "histogram", "options": data.panel.options}], data.variables)
     if not frames:
-        area.message("No data")
+        area.message(data.no_value)
         return
     source = next((field for frame in data.frames for field in frame.value_fields), None)
     starts, ends_, counts = (frames[0].named(name) for name in ("xMin", "xMax", "count"))
     if starts is None or ends_ is None or counts is None or source is None:
-        area.message("No data")
+        area.message(data.no_value)
         return
     plain = counts.copy(config={"unit": "short"})
     scale = value_scale(counts.numbers(), plain, area.box.h - 24, area.style, zero=True)
@@ -243,7 +243,7 @@ def draw_pie(data: PanelData, area: Area) -> None:
     """Draw a pie or a donut."""
     values = [one for one in singles(data, area) if one.shown.number > 0]
     if not values:
-        area.message(str(data.panel.defaults.get("noValue") or "No data"))
+        area.message(data.no_value)
         return
     options = data.panel.options
     if options.get("sort", "desc") in ("desc", "asc"):

@@ -25,7 +25,7 @@ def draw_gauge(data: PanelData, area: Area) -> None:
     """Draw a gauge panel."""
     values = singles(data, area)
     if not values:
-        area.message(str(data.panel.defaults.get("noValue") or "No data"))
+        area.message(data.no_value)
         return
     orientation = str(data.panel.options.get("orientation") or "auto")
     for cell, one in zip(tile(area.box, len(values), orientation), values, strict=True):
@@ -89,7 +89,7 @@ def draw_bargauge(data: PanelData, area: Area) -> None:
     """Draw a bar gauge panel."""
     values = singles(data, area)
     if not values:
-        area.message(str(data.panel.defaults.get("noValue") or "No data"))
+        area.message(data.no_value)
         return
     orientation = str(data.panel.options.get("orientation") or "auto")
     if orientation == "auto":

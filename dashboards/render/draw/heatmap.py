@@ -29,7 +29,7 @@ def draw(data: PanelData, area: Area) -> None:
     options = data.panel.options
     rows = rows_of(data)
     if rows is None:
-        area.message("No data")
+        area.message(data.no_value)
         return
     times, labels, cells = rows
     if (options.get("yAxis") or {}).get("reverse"):
@@ -44,7 +44,7 @@ def draw(data: PanelData, area: Area) -> None:
     box = area.box.inset(width + 14, 6, 10, BOTTOM + legend)
     finite = cells[np.isfinite(cells)]
     if not len(finite):
-        area.message("No data")
+        area.message(data.no_value)
         return
     low = number(colours.get("min")) if colours.get("min") is not None else float(finite.min())
     high = number(colours.get("max")) if colours.get("max") is not None else float(finite.max())

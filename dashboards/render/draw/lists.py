@@ -167,7 +167,7 @@ def draw_logs(data: PanelData, area: Area) -> None:
             continue
         lines += list(zip(frame.time.values, [str(value) for value in text.values], strict=True))
     if not lines:
-        area.message("No data")
+        area.message(data.no_value)
         return
     lines.sort(key=lambda line: line[0], reverse=data.panel.options.get("sortOrder") != "Ascending")
     for place, (moment, text_) in enumerate(lines[: max(1, int(area.box.h // LINE))]):

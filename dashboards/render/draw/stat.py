@@ -32,7 +32,7 @@ def draw(data: PanelData, area: Area) -> None:
     values = singles(data, area)
     options = data.panel.options
     if not values:
-        text = str(data.panel.defaults.get("noValue") or "No data")
+        text = data.no_value
         x, y = area.box.middle
         size = min(30.0, area.box.w * 0.9 / max(1.0, text_width(text, 1, MEDIUM)))
         area.canvas.text(x, y, text, size=size, colour=area.theme.muted, align="center", weight=MEDIUM)

@@ -26,7 +26,7 @@ def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None
     """Draw the panel."""
     rows = _rows(data)
     if not rows:
-        area.message("No data")
+        area.message(data.no_value)
         return
     options = data.panel.options
     history = data.panel.type == "status-history"

@@ -34,12 +34,12 @@ def draw(data: PanelData, area: Area) -> None:
     """Draw the panel."""
     frames = [frame for frame in data.frames if frame.fields]
     if not frames:
-        area.message("No data")
+        area.message(data.no_value)
         return
     frame = frames[min(int(data.panel.options.get("frameIndex") or 0), len(frames) - 1)]
     columns = [field for field in frame.fields if not _custom(field).get("hidden")]
     if not columns or not frame.length:
-        area.message("No data")
+        area.message(data.no_value)
         return
     order = row_order(data, frame)
     line = HEIGHTS.get(str(data.panel.options.get("cellHeight") or "sm"), 26.0)

@@ -55,7 +55,7 @@ def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None
     """Draw the panel."""
     lines = prepared_lines(data.frames, area.theme)
     if not lines:
-        area.message("No data")
+        area.message(data.no_value)
         return
     options = data.panel.options.get("legend") or {}
     entries = entries_of([(line.field, line.colour) for line in lines], options, area)
