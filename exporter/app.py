@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -19,6 +20,7 @@ _log = logging.getLogger(__name__)
 
 # A source may wait for its network during its timeout; `once` shall say so instead of waiting longer.
 _GRACE = 5.0
+_SWITCH_INTERVAL = 0.0005
 
 
 def serve(path: Path | None, settings: Settings) -> None:
@@ -27,6 +29,8 @@ def serve(path: Path | None, settings: Settings) -> None:
     Raises:
         ConfigError: The address cannot be bound, or `web.config_file` cannot be used.
     """
+    # A thread that renders or counts gives way to one that answers after this long; Python's default is ten times it.
+    sys.setswitchinterval(_SWITCH_INTERVAL)
     asyncio.run(_Application(path, settings).run())
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 
 from prometheus_client.utils import floatToGoString
 
@@ -24,40 +25,49 @@ _NEEDS_ESCAPE = re.compile(r'[\\\n"]')
 _UNITS = frozenset({"seconds", "bytes", "ratio"})
 # Above this Python and Go write floats differently, and prometheus_client follows Go.
 _PLAIN_FLOAT_LIMIT = 1e6
+_LINES_AT_ONCE = 2_000
 
 
 def render_text(families: Iterable[Family]) -> bytes:
     """Render families in the text format, version 0.0.4."""
-    return b"".join(_encode(_family_lines(family, _text_header)) for family in families)
+    return b"".join(part for family in families for part in (text_header(family), render_samples(family)))
 
 
 def render_openmetrics(families: Iterable[Family]) -> bytes:
     """Render families in OpenMetrics 1.0 without the closing `# EOF`."""
-    return b"".join(_encode(_family_lines(family, _openmetrics_header)) for family in families)
+    return b"".join(part for family in families for part in (openmetrics_header(family), render_samples(family)))
 
 
-def _encode(lines: Iterator[str]) -> bytes:
-    # A lone surrogate in a name must not take the whole scrape down.
-    return "".join(lines).encode("utf-8", "replace")
+def render_samples(family: Family) -> bytes:
+    """Render the lines that both formats have in common."""
+    lines = _sample_lines(family)
+    # In parts: joining and encoding millions of characters would hold the interpreter's lock for milliseconds.
+    return b"".join(iter(lambda: _encode("".join(islice(lines, _LINES_AT_ONCE))), b""))
 
 
-def _text_header(family: Family) -> str:
+def text_header(family: Family) -> bytes:
+    """Render what goes before the samples in the text format."""
     metric = family.metric
     text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
-    return f"# HELP {metric.name} {text}\n# TYPE {metric.name} {metric.kind}\n"
+    return _encode(f"# HELP {metric.name} {text}\n# TYPE {metric.name} {metric.kind}\n")
 
 
-def _openmetrics_header(family: Family) -> str:
+def openmetrics_header(family: Family) -> bytes:
+    """Render what goes before the samples in OpenMetrics."""
     metric = family.metric
     # OpenMetrics names a counter's family without the suffix of its samples.
     name = metric.name.removesuffix("_total") if metric.kind is Kind.COUNTER else metric.name
     suffix = name.rpartition("_")[2]
     unit = f"# UNIT {name} {suffix}\n" if suffix in _UNITS else ""
-    return f"# HELP {name} {_escape(metric.help)}\n# TYPE {name} {metric.kind}\n{unit}"
+    return _encode(f"# HELP {name} {_escape(metric.help)}\n# TYPE {name} {metric.kind}\n{unit}")
 
 
-def _family_lines(family: Family, header: Callable[[Family], str]) -> Iterator[str]:
-    yield header(family)
+def _encode(text: str) -> bytes:
+    # A lone surrogate in a name must not take the whole scrape down.
+    return text.encode("utf-8", "replace")
+
+
+def _sample_lines(family: Family) -> Iterator[str]:
     name = family.metric.name
     if family.metric.kind is Kind.HISTOGRAM:
         bounds = [floatToGoString(bound) for bound in (*family.metric.buckets, float("inf"))]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from exporter.errors import Reason, SourceError
 from exporter.families import FamilySet
 from exporter.logs import event
-from exporter.snapshot import Board, Snapshot
+from exporter.snapshot import Board, Renderer, Snapshot
 from exporter.sources import SOURCES
 from exporter.sources.base import Source, SourceSettings
 from exporter.status import ReloadStatus, SelfMetrics, SourceStatus
@@ -70,6 +70,7 @@ class SourceRunner:
         self._failures = 0
         self._failing_since: float | None = None
         self._shown_problems: frozenset[str] = frozenset()
+        self._renderer = Renderer()
         self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
 
     def start(self) -> None:
@@ -123,7 +124,7 @@ class SourceRunner:
         families: FamilySet | None = None
         try:
             families = self.source.collect()
-            snapshot = Snapshot.render(families)
+            snapshot = self._renderer.render(families)
         except SourceError as error:
             failure = error
         except Exception as error:  # noqa: BLE001  # a defect in one source must not end its thread

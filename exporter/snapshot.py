@@ -1,6 +1,7 @@
 """What a scrape is answered with: bytes, rendered and compressed before anyone asks.
 
-A `Snapshot` holds one source's families in every representation. A `Board` holds the newest snapshot of each source
+A `Snapshot` holds one source's families in every representation, in pieces; a `Renderer` makes it, and takes the pieces
+of families that did not change from the snapshot before. A `Board` holds the newest snapshot of each source
 and the four bodies made of them; it swaps whole objects, so that a reader never sees half a change and never waits.
 """
 
@@ -9,11 +10,11 @@ from __future__ import annotations
 import struct
 import threading
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
-from exporter.families import Family
+from exporter.exposition import OPENMETRICS_END, openmetrics_header, render_samples, text_header
+from exporter.families import Distribution, Family, LabelValues
 
 # A gzip member's header: deflate, no flags, no time (equal content gives equal bytes), any operating system.
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
@@ -40,23 +41,72 @@ class Piece:
 class Snapshot:
     """The families of one source, rendered."""
 
-    text: Piece
-    openmetrics: Piece
+    text: tuple[Piece, ...]
+    openmetrics: tuple[Piece, ...]
     series: int
-
-    @classmethod
-    def render(cls, families: Iterable[Family]) -> Snapshot:
-        """Render and compress families; the expensive step, done by the thread of their source."""
-        families = tuple(families)
-        series = sum(family.series for family in families)
-        return cls.of(render_text(families), render_openmetrics(families), series)
 
     @classmethod
     def of(cls, text: bytes, openmetrics: bytes, series: int) -> Snapshot:
         """Make a snapshot of bytes that were rendered elsewhere."""
-        text_piece = Piece.of(text)
-        # Gauges without a unit look the same in both formats: keep one copy.
-        return cls(text_piece, text_piece if text == openmetrics else Piece.of(openmetrics), series)
+        text_pieces = (Piece.of(text),)
+        return cls(text_pieces, text_pieces if text == openmetrics else (Piece.of(openmetrics),), series)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rendered:
+    """One family as it was rendered, and what it was rendered of."""
+
+    labels: LabelValues
+    samples: Mapping[LabelValues, float | Distribution]
+    text: tuple[Piece, ...]
+    openmetrics: tuple[Piece, ...]
+
+    @classmethod
+    def of(cls, family: Family) -> _Rendered:
+        """Render and compress a family; the expensive step."""
+        text, openmetrics, samples = text_header(family), openmetrics_header(family), render_samples(family)
+        if text == openmetrics:
+            pieces = (Piece.of(text + samples),)
+            return cls(family.labels, family.samples, pieces, pieces)
+        # The samples look the same in both formats: keep one copy.
+        body = Piece.of(samples)
+        return cls(family.labels, family.samples, (Piece.of(text), body), (Piece.of(openmetrics), body))
+
+    def fits(self, family: Family) -> bool:
+        """Tell whether a family would be rendered the same; an order that means nothing is not told apart."""
+        return self.labels == family.labels and self.samples == family.samples
+
+
+class Renderer:
+    """Renders the families of one source, refresh after refresh, and only those that changed.
+
+    A family that was rendered must not change afterwards: sources build fresh ones, or return the same set again.
+    """
+
+    def __init__(self) -> None:
+        self._rendered: dict[str, _Rendered] = {}
+        self._families: object = None
+        self._snapshot = Snapshot((), (), 0)
+
+    def render(self, families: Iterable[Family]) -> Snapshot:
+        """Return the families rendered and compressed; the same snapshot for the same set."""
+        if families is self._families:
+            return self._snapshot
+        rendered: dict[str, _Rendered] = {}
+        series = 0
+        for family in families:
+            known = self._rendered.get(family.metric.name)
+            fits = known is not None and known.fits(family)
+            rendered[family.metric.name] = known if known is not None and fits else _Rendered.of(family)
+            series += family.series
+        self._rendered = rendered
+        self._snapshot = Snapshot(
+            tuple(piece for each in rendered.values() for piece in each.text),
+            tuple(piece for each in rendered.values() for piece in each.openmetrics),
+            series,
+        )
+        self._families = families
+        return self._snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +157,6 @@ class Board:
     def _assemble(self) -> Bodies:
         ordered = [self._snapshots[name] for name in sorted(self._snapshots)]
         return Bodies(
-            text=Body.join(snapshot.text for snapshot in ordered),
-            openmetrics=Body.join((*(snapshot.openmetrics for snapshot in ordered), _END)),
+            text=Body.join(piece for snapshot in ordered for piece in snapshot.text),
+            openmetrics=Body.join((*(piece for snapshot in ordered for piece in snapshot.openmetrics), _END)),
         )

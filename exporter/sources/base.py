@@ -2,7 +2,7 @@
 
 A source reads one system and returns metric families. It raises `SourceError`; it never logs, retries or sleeps: the
 runner does that, the same way for all. Each refresh builds fresh families, so that what is gone from the system is
-gone from the output.
+gone from the output; a source that knows that nothing changed returns the very same set, which is not rendered again.
 """
 
 from __future__ import annotations

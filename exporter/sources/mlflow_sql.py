@@ -1,11 +1,12 @@
 """The queries of the `mlflow` source, fitted to the store at hand.
 
 MLflow's stores differ by version (no aliases before 2.3, workspaces since 3.x), so what exists is looked up and the
-SQL is put together once a connection. Three habits keep the queries fast on 100,000 runs:
+SQL is put together for it. Three habits keep the queries fast on 100,000 runs:
 
-* one pass over `runs` answers counts, last and oldest times together;
-* "the latest run a group" is a maximum over `end_time || start_time || run_uuid` packed into one text, not a sort;
-* metrics are fetched in a second step by run id, through MLflow's own index on `latest_metrics(run_uuid)`.
+* all runs are read once; afterwards PostgreSQL tells which rows were written since (`xmin`), in one scan of `runs`,
+  which has no index that could spare it;
+* params, tags and metrics are fetched in a second step by run id, through MLflow's own indexes;
+* the best values over all runs are read once, and again only where the run that held one is gone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.catalog import CATALOG
 from exporter.database import Dialect
 from exporter.errors import Reason, SourceError
 
@@ -31,9 +31,6 @@ COUNTED_TABLES = ("experiments", "latest_metrics", "metrics", "model_versions", 
 
 # MLflow stores +-Inf as the largest double; two of them in one sum() overflow and fail the whole query.
 STORED_INFINITY = 1.7976931348623157e308
-# Added to a time in ms, so that all packed keys have the same number of digits and compare as text.
-PACKED_TIME_BASE = 10**17
-PACKED_TIMES_DIGITS = 2 * 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +39,15 @@ class Queries:
 
     experiments: str
     runs: str
-    durations: str
-    latest_runs: str
+    runs_by_id: str
+    changed_runs: str
+    run_ids: str
+    label_rows: tuple[str, ...]
     run_metrics: str
+    late_metrics: str
     best: str
+    best_of_experiments: str
+    best_of_pairs: str
     versions: str
     rows: str
     bad_values: str | None
@@ -105,35 +107,48 @@ def build(dialect: Dialect, columns: Mapping[str, frozenset[str]], labels: Seque
     """
     workspaces = "workspace" in columns["experiments"]
     postgresql = dialect == "postgresql"
-    bytewise = ' collate "C"' if postgresql else ""
     # SQLite keeps text in a FLOAT column when it is given text.
     is_number = "true" if postgresql else "typeof(m.value) <> 'text'"
+    runs = _runs(labels)
+    # experiment_id, key, highest, lowest; finite values only
+    best = f"""
+        select r.experiment_id, m.key, max(m.value), min(m.value)
+        from latest_metrics m join runs r on r.run_uuid = m.run_uuid
+        where r.status = 'FINISHED' and r.lifecycle_stage = 'active' and not m.is_nan and {is_number}
+          and m.value < {STORED_INFINITY!r} and m.value > -{STORED_INFINITY!r} {{}}
+        group by r.experiment_id, m.key"""
     return Queries(
         # experiment_id, name, lifecycle_stage, workspace
         experiments=f"""
             select experiment_id, name, lifecycle_stage, {"workspace" if workspaces else "'default'"}
             from experiments""",
-        # experiment_id, status, runs, latest end or start (ms), earliest start (ms); active runs only
-        runs="""
-            select experiment_id, status, count(*), max(coalesce(end_time, start_time)), min(start_time)
-            from runs where lifecycle_stage = 'active' group by experiment_id, status""",
-        # experiment_id, bucket, runs, sum of durations (ms); deleted runs too
-        durations=f"""
-            select experiment_id, {_bucket_case("end_time - start_time")} as bucket, count(*),
-                   sum(end_time - start_time)
-            from runs where status = 'FINISHED' and end_time >= start_time group by experiment_id, bucket""",
-        latest_runs=_latest_runs(labels, bytewise),
+        # run_uuid, experiment_id, status, lifecycle_stage, start_time, end_time, one value for each label
+        runs=runs,
+        runs_by_id=f"{runs} where r.run_uuid = any(%(runs)s)",
+        # runs, ids of those that a transaction wrote which was not over when `since` was the oldest one at work;
+        # PostgreSQL only. The age of the ids of long-gone transactions can be negative.
+        changed_runs="""
+            select count(*), array_agg(run_uuid) filter (where age(xmin) between 0 and age(%(since)s::xid))
+            from runs""",
+        run_ids="select run_uuid from runs",
+        # run_uuid, key, value; by the primary key of params and tags
+        label_rows=tuple(
+            f"""
+            select '{table}', run_uuid, key, value from {table}
+            where key = any(%({table})s) and run_uuid >= %(first)s and run_uuid <= %(last)s"""
+            for table in sorted({source.table for sources in labels for source in sources})
+        ),
         # run_uuid, key, value, is_nan
         run_metrics=f"""
             select m.run_uuid, m.key, m.value, m.is_nan from latest_metrics m
-            where m.run_uuid = any(%(runs)s) and {is_number} order by m.key""",
-        # experiment_id, key, highest, lowest; finite values only
-        best=f"""
-            select r.experiment_id, m.key, max(m.value), min(m.value)
-            from latest_metrics m join runs r on r.run_uuid = m.run_uuid
-            where r.status = 'FINISHED' and r.lifecycle_stage = 'active' and not m.is_nan and {is_number}
-              and m.value < {STORED_INFINITY!r} and m.value > -{STORED_INFINITY!r}
-            group by r.experiment_id, m.key order by m.key""",
+            where m.run_uuid = any(%(runs)s) and {is_number}""",
+        # run_uuid, key, age of the row relative to `since`; PostgreSQL only
+        late_metrics="""
+            select run_uuid, key, age(%(since)s::xid) - age(xmin) from latest_metrics
+            where ctid >= %(first)s::tid and ctid < %(last)s::tid and age(xmin) between 0 and age(%(since)s::xid)""",
+        best=best.format(""),
+        best_of_experiments=best.format("and r.experiment_id = any(%(experiments)s)"),
+        best_of_pairs=best.format("and r.experiment_id = any(%(experiments)s) and m.key = any(%(keys)s)"),
         versions=_versions(columns, workspaces),
         rows=_rows(columns, postgresql),
         # run_uuid, key
@@ -144,14 +159,7 @@ def build(dialect: Dialect, columns: Mapping[str, frozenset[str]], labels: Seque
     )
 
 
-def _bucket_case(milliseconds: str) -> str:
-    bounds = CATALOG["mlflow_run_duration_seconds"].buckets
-    cases = " ".join(f"when {milliseconds} <= {int(bound * 1000)} then {index}" for index, bound in enumerate(bounds))
-    return f"case {cases} else {len(bounds)} end"
-
-
-def _latest_runs(labels: Sequence[Sequence[LabelSource]], bytewise: str) -> str:
-    """Return SQL for rows of experiment_id, one value for each label, packed end time, start time and run id."""
+def _runs(labels: Sequence[Sequence[LabelSource]]) -> str:
     joins: list[str] = []
     values: list[str] = []
     for sources in labels:
@@ -163,18 +171,13 @@ def _latest_runs(labels: Sequence[Sequence[LabelSource]], bytewise: str) -> str:
             )
             aliases.append(f"{alias}.value")
         values.append(f"coalesce({', '.join([*aliases, repr('')])})")
-    end, start = (f"({PACKED_TIME_BASE} + coalesce(r.{time}, 0))" for time in ("end_time", "start_time"))
-    packed = f"({end} || '' || {start} || r.run_uuid){bytewise}"
-    groups = ", ".join(str(index + 1) for index in range(len(values) + 1))
     return f"""
-        select {", ".join(["r.experiment_id", *values])}, max({packed})
-        from runs r {" ".join(joins)}
-        where r.status = 'FINISHED' and r.lifecycle_stage = 'active'
-        group by {groups}"""
+        select r.run_uuid, r.experiment_id, r.status, r.lifecycle_stage, r.start_time, r.end_time, {", ".join(values)}
+        from runs r {" ".join(joins)}"""
 
 
 def label_parameters(labels: Sequence[Sequence[LabelSource]]) -> dict[str, str]:
-    """Return the parameters of `Queries.latest_runs`."""
+    """Return the parameters of `Queries.runs` and of `Queries.runs_by_id`."""
     keys = [source.key for sources in labels for source in sources]
     return {f"l{index}": key for index, key in enumerate(keys)}
 

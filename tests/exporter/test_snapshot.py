@@ -4,8 +4,9 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition import OPENMETRICS_END
-from exporter.snapshot import Board, Body, Piece, Snapshot
+from exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
+from exporter.families import FamilySet
+from exporter.snapshot import Board, Body, Piece, Renderer, Snapshot
 
 
 @given(st.lists(st.binary(max_size=2000), max_size=5))
@@ -46,3 +47,43 @@ def test_bodies_that_were_handed_out_do_not_change() -> None:
 def test_equal_formats_share_memory() -> None:
     snapshot = Snapshot.of(b"a 1\n", b"a 1\n", 1)
     assert snapshot.text is snapshot.openmetrics
+
+
+_VALUES = st.dictionaries(st.sampled_from("abc"), st.floats(allow_nan=False).filter(bool), max_size=3)
+
+
+def _families(gauges: dict[str, float], seconds: dict[str, float], durations: dict[str, float]) -> FamilySet:
+    families = FamilySet("mlflow")
+    for name, value in gauges.items():
+        families["mlflow_store_rows"].add(value, name)
+    for name, value in seconds.items():
+        families["mlflow_running_run_start_timestamp_seconds"].add(value, name)
+    for name, value in durations.items():
+        families["mlflow_run_duration_seconds"].add_distribution([1] * 13, value, name)
+    return families
+
+
+@given(st.lists(st.tuples(_VALUES, _VALUES, _VALUES), min_size=1, max_size=5))
+def test_rendering_what_changed_gives_the_same_bytes_as_rendering_all(
+    refreshes: list[tuple[dict[str, float], dict[str, float], dict[str, float]]],
+) -> None:
+    renderer = Renderer()
+    for refresh in refreshes:
+        families = _families(*(dict(sorted(values.items())) for values in refresh))
+        snapshot = renderer.render(families)
+        assert Body.join(snapshot.text).plain == render_text(families)
+        assert Body.join(snapshot.openmetrics).plain == render_openmetrics(families)
+        assert snapshot.series == families.series
+
+
+def test_what_did_not_change_is_not_rendered_again() -> None:
+    renderer = Renderer()
+    first = renderer.render(_families({"a": 1}, {"a": 1}, {}))
+    second = renderer.render(_families({"a": 1}, {"a": 2}, {}))
+    assert second.text[0] is first.text[0]
+    assert second.text[-1] is not first.text[-1]
+    # Both formats share the samples, and gauges without a unit their headers, too.
+    assert second.text[-1] is second.openmetrics[-1]
+    assert second.text[0] is second.openmetrics[0]
+    families = _families({"a": 1}, {}, {})
+    assert renderer.render(families) is renderer.render(families)

@@ -1,0 +1,71 @@
+"""What a session is."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
+
+Dialect = Literal["postgresql", "sqlite"]
+Row = tuple[Any, ...]
+
+_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/?#\s]*):(?P<password>[^\s]*)@")
+_PASSWORD_PARAMETER = re.compile(r"(?i)\b(password|sslpassword)=[^&\s]*")
+
+
+class Session(ABC):
+    """One read-only connection; any error closes it, and the next use opens a new one."""
+
+    dialect: Dialect
+
+    @abstractmethod
+    def rows(self, sql: str, **parameters: object) -> list[Row]:
+        """Run a query and return all rows.
+
+        Raises:
+            SourceError: The query failed or took longer than the timeout.
+        """
+
+    @abstractmethod
+    def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
+        """Run a query whose rows shall not all be in memory at once; to be read to its end inside the transaction.
+
+        Raises:
+            SourceError: The query failed or took longer than the timeout.
+        """
+
+    @property
+    @abstractmethod
+    def opened(self) -> int:
+        """Return how many connections were opened so far; another number means another connection."""
+
+    @abstractmethod
+    def columns(self, tables: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Return the columns of those of the tables that exist.
+
+        Raises:
+            SourceError: The database could not be read.
+        """
+
+    @abstractmethod
+    def transaction(self) -> contextlib.AbstractContextManager[None]:
+        """Read everything inside from one consistent state of the database.
+
+        Raises:
+            SourceError: No connection could be made.
+        """
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Break off a running query; to be called from another thread."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connection."""
+
+
+def redact(text: str) -> str:
+    """Replace the passwords of all URIs and DSNs in a text."""
+    return _PASSWORD_PARAMETER.sub(r"\1=***", _PASSWORD.sub(r"\g<user>:***@", text))

@@ -1,0 +1,180 @@
+"""Sessions on PostgreSQL."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator, Sequence
+from urllib.parse import unquote, urlsplit
+
+import psycopg2
+import psycopg2.errors
+import psycopg2.extensions
+
+from exporter.database.base import Dialect, Row, Session, redact
+from exporter.errors import Reason, SourceError
+
+APPLICATION_NAME = "ml-monitoring-exporter"
+_STREAM_ROWS = 5_000
+
+
+class PostgresSession(Session):
+    """A read-only PostgreSQL connection."""
+
+    dialect: Dialect = "postgresql"
+
+    def __init__(self, uri: str, *, timeout: float) -> None:
+        self._uri = uri
+        self._timeout = timeout
+        self._connection: psycopg2.extensions.connection | None = None
+        self._opened = 0
+        password = urlsplit(uri).password if "@" in uri else None
+        self._secrets = {password, unquote(password)} if password else set()
+
+    @property
+    def connection(self) -> psycopg2.extensions.connection:
+        """Return the open connection, opened now when there is none.
+
+        Raises:
+            SourceError: The server cannot be reached or refuses.
+        """
+        if self._connection is None or self._connection.closed:
+            self._connection = self._open()
+            self._opened += 1
+        return self._connection
+
+    def _open(self) -> psycopg2.extensions.connection:
+        try:
+            connection = psycopg2.connect(
+                self._uri,
+                # libpq counts whole seconds and takes less than two as two.
+                connect_timeout=max(2, round(self._timeout)),
+                application_name=APPLICATION_NAME,
+                keepalives=1,
+                keepalives_idle=30,
+                keepalives_interval=5,
+                keepalives_count=3,
+            )
+        except psycopg2.Error as error:
+            raise self._connect_error(error) from None
+        try:
+            connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
+            with connection.cursor() as cursor:
+                # SET instead of start-up options, which connection poolers refuse. Compiling (jit) costs more than
+                # these queries take.
+                cursor.execute("SET SESSION statement_timeout = %s", (int(self._timeout * 1000),))
+                cursor.execute("SET SESSION jit = off")
+                # A streamed query is read to its end, so its plan shall not be chosen for the first rows.
+                cursor.execute("SET SESSION cursor_tuple_fraction = 1")
+            connection.commit()
+        except psycopg2.Error as error:
+            connection.close()
+            raise self._query_error(error) from None
+        return connection
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Read from one snapshot of the database; any error closes the connection."""
+        connection = self.connection
+        try:
+            yield
+            # Nothing was written; this only ends the snapshot, so that vacuum is not held up.
+            connection.rollback()
+        except psycopg2.Error as error:
+            self.close()
+            raise self._query_error(error) from None
+        except BaseException:
+            self.close()
+            raise
+
+    def rows(self, sql: str, **parameters: object) -> list[Row]:
+        """Run a query and return all rows."""
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute(sql, parameters)
+                return cursor.fetchall()
+        except psycopg2.Error as error:
+            self.close()
+            raise self._query_error(error) from None
+
+    def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
+        """Run a query whose rows shall not all be in memory at once."""
+        try:
+            with self.connection.cursor(name="stream") as cursor:
+                cursor.itersize = _STREAM_ROWS
+                cursor.execute(sql, parameters)
+                yield from cursor
+        except psycopg2.Error as error:
+            self.close()
+            raise self._query_error(error) from None
+
+    @property
+    def opened(self) -> int:
+        """Return how many connections were opened so far."""
+        return self._opened
+
+    def columns(self, tables: Sequence[str]) -> dict[str, frozenset[str]]:
+        """Return the columns of those of the tables that are on the search path."""
+        found: dict[str, set[str]] = {}
+        sql = """
+            select c.relname, a.attname
+            from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
+            where c.relname = any(%(tables)s) and c.relkind in ('r', 'p', 'v', 'm', 'f')
+              and pg_catalog.pg_table_is_visible(c.oid) and a.attnum > 0 and not a.attisdropped"""
+        for table, column in self.rows(sql, tables=list(tables)):
+            found.setdefault(table, set()).add(column)
+        return {table: frozenset(columns) for table, columns in found.items()}
+
+    def abort(self) -> None:
+        """Break off whatever the connection waits for, also when the server does not answer at all."""
+        connection = self._connection
+        if connection is None or connection.closed:
+            return
+        # A cancel request needs a server that answers. Shutting the socket down does not: libpq sees the end of the
+        # stream and raises in the thread that waits.
+        with contextlib.suppress(OSError, psycopg2.Error):
+            duplicate = socket.socket(fileno=os.dup(connection.fileno()))
+            try:
+                duplicate.shutdown(socket.SHUT_RDWR)
+            finally:
+                duplicate.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            with contextlib.suppress(psycopg2.Error):
+                self._connection.close()
+            self._connection = None
+
+    def _message(self, error: psycopg2.Error) -> str:
+        text = " ".join(str(error).split())
+        for secret in self._secrets:
+            text = text.replace(secret, "***")
+        return redact(text) or type(error).__name__
+
+    def _connect_error(self, error: psycopg2.Error) -> SourceError:
+        text = self._message(error)
+        lowered = text.lower()
+        if "timeout expired" in lowered:
+            hint = "check host and port, and that a firewall lets the connection through"
+            return SourceError(Reason.TIMEOUT, f"cannot connect within {self._timeout:g} s: {text}", hint=hint)
+        if any(sign in lowered for sign in ("password", "authentication", "pg_hba.conf", "role ", "permission denied")):
+            return SourceError(Reason.AUTH, f"access refused: {text}", hint="check user and password of the URI")
+        if "database" in lowered and "does not exist" in lowered:
+            return SourceError(Reason.CONNECT, text, hint="check the database name of the URI")
+        return SourceError(Reason.CONNECT, f"cannot connect: {text}", hint="check host and port of the URI")
+
+    def _query_error(self, error: psycopg2.Error) -> SourceError:
+        text = self._message(error)
+        if isinstance(error, psycopg2.errors.QueryCanceled):
+            hint = "raise the source's timeout, or look for locks and load on the server"
+            return SourceError(Reason.TIMEOUT, f"query took longer than {self._timeout:g} s: {text}", hint=hint)
+        if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn):
+            return SourceError(Reason.SCHEMA, text)
+        if isinstance(error, psycopg2.errors.InsufficientPrivilege):
+            hint = "grant the user USAGE on the schema and SELECT on its tables"
+            return SourceError(Reason.AUTH, text, hint=hint)
+        if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
+            return SourceError(Reason.CONNECT, f"connection lost: {text}")
+        return SourceError(Reason.QUERY, text)

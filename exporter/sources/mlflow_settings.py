@@ -1,0 +1,73 @@
+"""Settings of the `mlflow` source."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+
+from exporter.database import connect
+from exporter.shard import Shard
+from exporter.sources.base import SourceSettings
+from exporter.sources.mlflow_sql import LabelSource
+from exporter.values import Duration, Names, Patterns, matches_any
+
+VARIANT_LABEL = "model_variant"
+_DEFAULT_LABELS: dict[str, Names] = {VARIANT_LABEL: (f"param:{VARIANT_LABEL}", f"tag:{VARIANT_LABEL}")}
+_LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_TAKEN_LABELS = frozenset({"experiment", "metric", "job", "instance", "le", "quantile"})
+
+
+def _valid_uri(value: SecretStr) -> SecretStr:
+    connect(value.get_secret_value(), timeout=1.0)
+    return value
+
+
+def _valid_labels(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    for name, sources in value.items():
+        if not _LABEL_NAME.fullmatch(name) or name.startswith("__") or name in _TAKEN_LABELS:
+            raise ValueError(f"{name!r} cannot be a label name here")
+        for source in sources:
+            LabelSource.parse(source)
+    return value
+
+
+def _with_variant(value: object) -> object:
+    return {**_DEFAULT_LABELS, **value} if isinstance(value, dict) else value
+
+
+class MetricPatterns(Patterns):
+    """Which metric keys are exposed, and for which of them lower is better (lower-case patterns)."""
+
+    lower_is_better: Names = (
+        *("*loss*", "*error*", "*mae", "*mape", "*mse", "*rmse", "*perplexity*"),
+        *("*latency*", "*duration*", "*_seconds", "*_ms"),
+    )
+
+    def lower_wins(self, key: str) -> bool:
+        """Tell whether the lowest value of this metric is the best one."""
+        return matches_any(self.lower_is_better, key.lower())
+
+
+class MlflowSettings(SourceSettings):
+    """Settings of the `mlflow` source.
+
+    Attributes:
+        uri: Backend store, as given to `mlflow server --backend-store-uri`.
+        experiments: Names of the experiments to expose.
+        metrics: Keys of the metrics to expose.
+        labels: Labels of `mlflow_metric_latest` and the params or tags they are taken from, first found counts.
+        shard: Which experiments and models are this exporter's, where several share a store.
+        reconcile: Changes that do not show in the row of their run (a metric or label written to a run that ended
+            before) are found within this time; those of runs on display are found sooner.
+    """
+
+    uri: Annotated[SecretStr, AfterValidator(_valid_uri)]
+    experiments: Patterns = Patterns()
+    metrics: MetricPatterns = MetricPatterns()
+    shard: Shard = Shard()
+    labels: Annotated[dict[str, Names], BeforeValidator(_with_variant), AfterValidator(_valid_labels)] = Field(
+        default=_DEFAULT_LABELS
+    )
+    reconcile: Duration = 300.0

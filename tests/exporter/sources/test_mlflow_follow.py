@@ -1,0 +1,292 @@
+"""Following a store: what is kept up to date by what changed equals what a fresh full read finds."""
+
+from __future__ import annotations
+
+import contextlib
+import random
+import sqlite3
+from collections.abc import Callable, Iterator
+from math import inf, nan
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from exporter.exposition import render_text
+from exporter.sources.mlflow import MlflowSettings, MlflowSource
+from tests.exporter.mlflow_store import CHURN, EPOCH, reference_client, write_reference_store
+from tools.postgres import PostgresServer
+
+_Item = TypeVar("_Item")
+_STATUSES = ("FINISHED", "FAILED", "KILLED")
+_KEYS = ("accuracy", "val_loss", "rmse", "f1")
+_VARIANTS = ("model_a", "model_b", "modèle 検")
+
+
+class _People:
+    """Does at random what people do with MLflow."""
+
+    def __init__(self, uri: str, seed: int) -> None:
+        self._client = reference_client(uri)
+        self._random = random.Random(seed)
+        self._clock = EPOCH * 1000
+        self._names = 0
+        self.actions: tuple[Callable[[], None], ...] = (
+            *(self.start, self.start, self.log, self.log, self.end, self.end, self.end, self.delete, self.restore),
+            *(self.late_metric, self.late_label, self.remove_label, self.rename_run, self.delete_experiment),
+            *(self.restore_experiment, self.rename_experiment, self.register, self.alias, self.delete_alias),
+        )
+
+    def act(self) -> str:
+        action = self._random.choice(self.actions)
+        action()
+        return action.__name__
+
+    def start(self) -> None:
+        experiment = self._pick(self._experiments(ViewType.ACTIVE_ONLY))
+        if experiment is None or self._random.random() < 0.1:
+            self._names += 1
+            experiment = self._client.create_experiment(f"new-{self._names}")
+        # Now and then with a time of long ago.
+        back = self._random.choice((0, 0, 0, 10_000_000))
+        tags = {"model_variant": self._variant()} if self._random.random() < 0.3 else None
+        run = self._client.create_run(experiment, start_time=self._now() - back, tags=tags).info.run_id
+        if self._random.random() < 0.5:
+            self._client.log_param(run, "model_variant", self._variant())
+
+    def log(self) -> None:
+        if run := self._pick(self._runs("RUNNING")):
+            self._log(run)
+
+    def late_metric(self) -> None:
+        if run := self._pick(self._runs(*_STATUSES)):
+            self._log(run)
+
+    def late_label(self) -> None:
+        if run := self._pick(self._runs("FINISHED")):
+            self._client.set_tag(run, "model_variant", self._variant())
+
+    def remove_label(self) -> None:
+        for run in self._runs("FINISHED"):
+            if "model_variant" in self._client.get_run(run).data.tags:
+                self._client.delete_tag(run, "model_variant")
+                return
+
+    def end(self) -> None:
+        if run := self._pick(self._runs("RUNNING", "SCHEDULED")):
+            status = self._random.choice(("FINISHED", "FINISHED", *_STATUSES))
+            self._client.set_terminated(run, status=status, end_time=self._now())
+
+    def delete(self) -> None:
+        if run := self._pick(self._runs("RUNNING", *_STATUSES)):
+            self._client.delete_run(run)
+
+    def restore(self) -> None:
+        if run := self._pick(self._runs("RUNNING", *_STATUSES, view=ViewType.DELETED_ONLY)):
+            self._client.restore_run(run)
+
+    def rename_run(self) -> None:
+        if run := self._pick(self._runs("RUNNING", *_STATUSES)):
+            self._client.update_run(run, name=f"renamed-{self._random.random()}")
+
+    def delete_experiment(self) -> None:
+        if self._random.random() < 0.3 and (experiment := self._pick(self._experiments(ViewType.ACTIVE_ONLY))):
+            self._client.delete_experiment(experiment)
+
+    def restore_experiment(self) -> None:
+        if experiment := self._pick(self._experiments(ViewType.DELETED_ONLY)):
+            self._client.restore_experiment(experiment)
+
+    def rename_experiment(self) -> None:
+        if experiment := self._pick(self._experiments(ViewType.ACTIVE_ONLY)):
+            self._names += 1
+            self._client.rename_experiment(experiment, f"renamed-{self._names}")
+
+    def register(self) -> None:
+        model = self._pick([model.name for model in self._client.search_registered_models()])
+        if model is None or self._random.random() < 0.1:
+            self._names += 1
+            model = self._client.create_registered_model(f"model-{self._names}").name
+        self._client.create_model_version(model, "/nonexistent/artifacts/model", self._pick(self._runs("FINISHED")))
+
+    def alias(self) -> None:
+        if version := self._pick([(v.name, v.version) for v in self._client.search_model_versions()]):
+            name = self._random.choice(("champion", "candidate"))
+            self._client.set_registered_model_alias(version[0], name, version[1])
+
+    def delete_alias(self) -> None:
+        models = [model for model in self._client.search_registered_models() if model.aliases]
+        if models:
+            model = self._random.choice(models)
+            self._client.delete_registered_model_alias(model.name, self._random.choice(sorted(model.aliases)))
+
+    def _log(self, run: str) -> None:
+        value = self._random.choice((round(self._random.random(), 3), 2.0, -1.0, nan, inf, -inf))
+        self._client.log_metric(run, self._random.choice(_KEYS), value, timestamp=self._now(), step=self._clock)
+
+    def _variant(self) -> str:
+        return self._random.choice(_VARIANTS)
+
+    def _now(self) -> int:
+        self._clock += self._random.randrange(1, 5000)
+        return self._clock
+
+    def _experiments(self, view: int) -> list[str]:
+        return [found.experiment_id for found in self._client.search_experiments(view_type=view)]
+
+    def _runs(self, *statuses: str, view: int = ViewType.ACTIVE_ONLY) -> list[str]:
+        found = self._client.search_runs(self._experiments(ViewType.ALL), run_view_type=view)
+        return sorted(run.info.run_id for run in found if run.info.status in statuses)
+
+    def _pick(self, items: list[_Item]) -> _Item | None:
+        return self._random.choice(items) if items else None
+
+
+@pytest.fixture
+def people(store_uri: str) -> Callable[[int], _People]:
+    return lambda seed: _People(store_uri, seed)
+
+
+@contextlib.contextmanager
+def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
+    source = MlflowSource(MlflowSettings.model_validate({"uri": uri, **settings}))
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def _fresh(uri: str) -> str:
+    with _source(uri) as source:
+        return render_text(source.collect()).decode()
+
+
+def _text(source: MlflowSource) -> str:
+    return render_text(source.collect()).decode()
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_after_any_sequence_of_operations_it_equals_a_full_read(
+    store_uri: str, people: Callable[[int], _People], seed: int
+) -> None:
+    someone = people(seed)
+    # A round of reconciliation at each refresh.
+    with _source(store_uri, reconcile="1ms") as source:
+        source.collect()
+        done = []
+        for step in range(45):
+            done.append(someone.act())
+            if step % 5 == 4:
+                assert _text(source) == _fresh(store_uri), done
+        assert source._follower.readings == 1
+
+
+def test_what_shows_in_no_run_is_found_by_the_end_of_a_round(store_uri: str, people: Callable[[int], _People]) -> None:
+    someone = people(11)
+    with _source(store_uri, interval="1s", reconcile="6s") as source:
+        source.collect()
+        for _operation in range(25):
+            someone.act()
+            source.collect()
+        for _refresh in range(6):
+            source.collect()
+        assert _text(source) == _fresh(store_uri)
+        assert source._follower.slices == 3
+
+
+def test_while_nothing_changes_the_same_families_are_returned(store_uri: str) -> None:
+    with _source(store_uri) as source:
+        first = source.collect()
+        assert all(source.collect() is first for _refresh in range(3))
+
+
+def test_a_transaction_that_was_open_over_a_refresh_is_not_missed(
+    postgres_server: PostgresServer, postgres_store: str
+) -> None:
+    uri = postgres_server.uri(database=postgres_store)
+    with _source(uri) as source, contextlib.closing(postgres_server.connect(postgres_store)) as early:
+        source.collect()
+        early.autocommit = False
+        with early.cursor() as cursor:
+            cursor.execute("update runs set status = 'FAILED' where status = 'RUNNING'")
+        # Later transactions end first.
+        postgres_server.execute("update runs set name = name || '!' where status = 'KILLED'", postgres_store)
+        source.collect()
+        postgres_server.execute("update runs set name = name || '!' where status = 'KILLED'", postgres_store)
+        source.collect()
+        early.commit()
+        assert _text(source) == _fresh(uri)
+        assert source._follower.readings == 1
+        assert source.collect()["mlflow_runs"].samples[(CHURN, "FAILED")] == 3
+
+
+def test_runs_that_are_removed_for_good_are_missed(store_uri: str, postgres_server: PostgresServer) -> None:
+    statements = [
+        f"delete from {table} where run_uuid in (select run_uuid from runs where end_time = {(EPOCH + 60) * 1000})"
+        for table in ("metrics", "latest_metrics", "params", "tags")
+    ]
+    statements += [f"delete from runs where end_time = {(EPOCH + 60) * 1000}"]
+    with _source(store_uri) as source:
+        before = source.collect()
+        assert before["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.95
+        if store_uri.startswith("sqlite"):
+            with contextlib.closing(sqlite3.connect(store_uri.removeprefix("sqlite:///"))) as file, file:
+                for statement in statements:
+                    file.execute(statement)
+        else:
+            postgres_server.execute(";".join(statements), store_uri.rsplit("/", 1)[1])
+        after = source.collect()
+        assert after["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.85
+        assert render_text(after).decode() == _fresh(store_uri)
+        assert source._follower.readings == 1
+
+
+def test_a_metric_of_a_run_on_display_is_seen_at_the_next_refresh(store_uri: str) -> None:
+    client: MlflowClient = reference_client(store_uri)
+    with _source(store_uri, reconcile="1h") as source:
+        source.collect()
+        run = client.get_model_version_by_alias("churn-model", "candidate").run_id
+        assert run
+        client.log_metric(run, "accuracy", 0.71, step=9)
+        families = source.collect()
+        assert families["mlflow_metric_latest"].samples[(CHURN, "model_a", "accuracy")] == 0.71
+        assert families["mlflow_model_metric"].samples[("churn-model", "candidate", "accuracy")] == 0.71
+
+
+def test_a_server_that_was_started_anew_is_read_anew() -> None:
+    with PostgresServer() as server:
+        uri = server.create_database("mlflow")
+        write_reference_store(uri)
+        with _source(uri) as source:
+            before = _text(source)
+            server.restart()
+            with pytest.raises(Exception, match="connection"):
+                source.collect()
+            assert _text(source) == before
+            assert source._follower.readings == 2
+
+
+def test_a_schema_that_changes_under_a_running_exporter_is_read_anew(sqlite_store: Path) -> None:
+    uri = f"sqlite:///{sqlite_store}"
+    with _source(uri) as source:
+        source.collect()
+        with contextlib.closing(sqlite3.connect(sqlite_store)) as file, file:
+            file.execute("drop table registered_model_aliases")
+        assert _text(source) == _fresh(uri)
+
+
+def test_rights_that_are_taken_and_given_back_lose_nothing(
+    postgres_server: PostgresServer, postgres_store: str
+) -> None:
+    role = f"shy_{postgres_store}"
+    grant = f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
+    postgres_server.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'; {grant}", postgres_store)
+    with _source(postgres_server.uri(role, "x", postgres_store)) as source:
+        before = _text(source)
+        postgres_server.execute(f"REVOKE SELECT ON runs FROM {role}", postgres_store)
+        with pytest.raises(Exception, match="permission denied for table runs"):
+            source.collect()
+        postgres_server.execute(grant, postgres_store)
+        assert _text(source) == before
