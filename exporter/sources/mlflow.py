@@ -159,12 +159,13 @@ class MlflowSource(Source):
     def _read_versions(self, families: FamilySet) -> list[tuple[str, str, str]]:
         """Expose the registry; return (model, alias, run id) of each aliased version that has a run."""
         aliased = []
-        for workspace, name, version, alias, run, status, stage in self._session.rows(self._follower.queries.versions):
+        rows = self._session.rows(self._follower.queries.versions)
+        runs = self._follower.mirror.get({run for *_version, run in rows if run})
+        for workspace, name, version, alias, run in rows:
             model = _qualified(workspace, name)
             if not self._settings.shard.owns(model):
                 continue
-            run_status = "DELETED" if stage == "deleted" else status or ""
-            families["mlflow_model_version_info"].add(1, model, str(version), alias, run_status)
+            families["mlflow_model_version_info"].add(1, model, str(version), alias, _run_status(runs.get(run)))
             if alias and run:
                 aliased.append((model, alias, run))
         return sorted(aliased)
@@ -180,6 +181,12 @@ class MlflowSource(Source):
         for experiment, name in experiments.items():
             for key, value in sorted(self._follower.best.values.get(experiment, {}).items()):
                 family.add(value, name, key)
+
+
+def _run_status(run: Run | None) -> str:
+    if run is None:
+        return ""
+    return run.status if run.active else "DELETED"
 
 
 def _qualified(workspace: str, name: str) -> str:

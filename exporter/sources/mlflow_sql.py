@@ -183,7 +183,7 @@ def label_parameters(labels: Sequence[Sequence[LabelSource]]) -> dict[str, str]:
 
 
 def _versions(columns: Mapping[str, frozenset[str]], workspaces: bool) -> str:
-    """Return SQL for rows of workspace, model, version, alias, run id, status and stage of the run, newest first."""
+    """Return SQL for rows of workspace, model, version, alias and run id, newest first."""
     has_aliases = "registered_model_aliases" in columns
     same_workspace = "and a.workspace = v.workspace" if workspaces else ""
     join = (
@@ -193,8 +193,8 @@ def _versions(columns: Mapping[str, frozenset[str]], workspaces: bool) -> str:
     )
     return f"""
         select {"v.workspace" if workspaces else "'default'"}, v.name, v.version,
-               {"coalesce(a.alias, '')" if has_aliases else "''"}, v.run_id, r.status, r.lifecycle_stage
-        from model_versions v {join} left join runs r on r.run_uuid = v.run_id
+               {"coalesce(a.alias, '')" if has_aliases else "''"}, v.run_id
+        from model_versions v {join}
         where coalesce(v.current_stage, '') <> 'Deleted_Internal'
         order by v.creation_time desc, v.name, v.version desc, 4"""
 
