@@ -17,7 +17,7 @@ from exporter.sources.base import Source, SourceSettings
 from exporter.sources.mlflow_follow import Follower
 from exporter.sources.mlflow_follow_postgres import PostgresFollower
 from exporter.sources.mlflow_follow_sqlite import SqliteFollower
-from exporter.sources.mlflow_mirror import RUNNING, Run, Tally
+from exporter.sources.mlflow_mirror import Run, Tally
 from exporter.sources.mlflow_settings import VARIANT_LABEL, MetricPatterns, MlflowSettings
 from exporter.sources.mlflow_shown import ShownMetrics
 
