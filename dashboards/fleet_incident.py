@@ -52,7 +52,9 @@ def build() -> Page:
                     ),
                     _servers(),
                     state_timeline(Query(SIGNAL["fleet_risk_strip"], window=SHOWN_RANGE), height=14),
-                    state_timeline(SIGNAL["fleet_server_in_trouble"], height=10, states=("no", "yes")),
+                    state_timeline(
+                        SIGNAL["fleet_server_in_trouble"], height=8, empty="no server is critical or offline"
+                    ),
                     timeseries(SIGNAL["fleet_degraded_share"], width=12),
                     timeseries(
                         SIGNAL["fleet_servers_by_state"],

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from alerting.signals import BY_NAME as SIGNAL
-from alerting.signals.fleet import SERVER_PAGE
+from alerting.signals.fleet import CONDITIONS, SERVER_PAGE
 from dashboards.lib.page import Mark, Page, Row
 from dashboards.lib.panels import stat, state_timeline, timeseries
 from dashboards.lib.queries import Query
-from dashboards.lib.style import Colour
+from dashboards.lib.style import SERVER_STATE, Colour
 from dashboards.lib.variables import datasource, label_values
+
+_CONDITIONS = {str(code): (state, SERVER_STATE[state]) for code, state in enumerate(CONDITIONS)}
 
 
 def build() -> Page:
@@ -33,7 +35,7 @@ def build() -> Page:
                 (
                     stat(SIGNAL["fleet_server_risk"], width=8, height=6),
                     timeseries(SIGNAL["fleet_server_risk"], title="Risk over time", width=16, height=6),
-                    state_timeline(SIGNAL["fleet_server_states"], height=8),
+                    state_timeline(SIGNAL["fleet_server_condition"], values=_CONDITIONS, height=8),
                 ),
             ),
             Row(

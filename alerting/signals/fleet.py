@@ -13,12 +13,18 @@ from exporter.catalog import Unit
 
 PAGE: Final = "fleet-incident"
 SERVER_PAGE: Final = "fleet-server"
+# What the numbers of the signal `fleet_server_condition` mean.
+CONDITIONS: Final = ("online", "warning", "critical_issue", "offline")
 _SERVER = ("profile", "server")
 _FILE = ("file",)
 _STATES = "max without (instance) (fleet_server_state{<filter>})"
 _ALL = f"sum without (profile, server, state) ({_STATES})"
 _BAD_ROWS = 'max without (instance) (increase(fleet_file_rows_total{outcome!="ok",<filter>}[<window>]))'
 _ROWS = "max without (instance) (increase(fleet_file_rows_total{<filter>}[<window>]))"
+
+
+def _in_state(state: str) -> str:
+    return f'max without (instance, state) (fleet_server_state{{state="{state}",<filter>}})'
 
 
 def _share(state: str) -> str:
@@ -64,9 +70,13 @@ FLEET_SIGNALS: tuple[Signal, ...] = (
     ),
     Signal(
         name="fleet_incident_probability_change",
-        title="Change in 5 minutes",
-        question="Does it get better or worse? Above 0 it gets worse.",
-        expr="max without (instance) (delta(fleet_incident_probability_ratio[5m]))",
+        title="Against 5-minute mean",
+        question="Does it get better or worse? Above 0 it is worse than its mean of the last five minutes.",
+        # Not delta(): it extrapolates, and would leave the range of a probability.
+        expr=(
+            "max without (instance) (fleet_incident_probability_ratio)"
+            " - max without (instance) (avg_over_time(fleet_incident_probability_ratio[5m]))"
+        ),
         unit=Unit.RATIO,
         dashboard=PAGE,
     ),
@@ -124,7 +134,8 @@ FLEET_SIGNALS: tuple[Signal, ...] = (
         name="fleet_server_in_trouble",
         title="Servers in trouble",
         question="Which servers are critical or offline?",
-        expr='max without (instance) (fleet_server_state{state=~"critical_issue|offline",<filter>})',
+        # Only those that are: the bands of a large fleet's healthy servers would hide them.
+        expr='max without (instance) (fleet_server_state{state=~"critical_issue|offline",<filter>}) == 1',
         unit=Unit.FLAG,
         dashboard=PAGE,
         by=(*_SERVER, "state"),
@@ -250,15 +261,16 @@ FLEET_SIGNALS: tuple[Signal, ...] = (
         ("fleet_server_risk_ratio", Unit.RATIO),
     ),
     Signal(
-        name="fleet_server_states",
+        name="fleet_server_condition",
         title="State",
         question="In which state does the server say that it is?",
-        expr="max without (instance) (fleet_server_state{<filter>})",
-        unit=Unit.FLAG,
+        # One number a server, so that each gets one band; see CONDITIONS.
+        expr=" + ".join(f"{code} * {_in_state(state)}" for code, state in enumerate(CONDITIONS) if code),
+        unit=Unit.ANY,
         dashboard=SERVER_PAGE,
-        by=(*_SERVER, "state"),
+        by=_SERVER,
         filters=_SERVER,
-        legend="{{server}} {{state}}",
+        legend="{{server}}",
     ),
     _of_server(
         "fleet_server_cpu",

@@ -7,7 +7,7 @@ from typing import Any
 
 from alerting.signals import Signal
 from dashboards.lib.layout import Size
-from dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields
+from dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
 from dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
 from dashboards.lib.style import NO_VALUE, Colour
 from dashboards.lib.thresholds import comparing
@@ -88,25 +88,36 @@ def state_timeline(
     width: int = 24,
     height: int = 6,
     states: tuple[str, str] = ("no", "yes"),
+    values: Mapping[str, tuple[str, Colour]] | None = None,
+    empty: str = NO_VALUE,
 ) -> Panel:
-    """Return a band for each series of a flag or a ratio, in the colour of its value at that time.
+    """Return a band for each series of a flag, a ratio or a code, in the colour of its value at that time.
 
     Args:
-        given: Signals of one unit. A flag has two colours; a ratio goes from good at 0 to failure at 1.
+        given: Signals of one unit. A flag has two colours; a ratio goes from good at 0 to failure at 1; a code has
+            those of its values.
         title: Instead of the first signal's.
         width: Columns.
         height: Grid units.
         states: What a flag's 0 and 1 are called.
+        values: Words and colours of the values of a code.
+        empty: What the panel says without series; give it where that is good news.
     """
     queries = as_queries(given)
     first = queries[0]
     title = title or first.signal.title
-    if first.signal.unit is Unit.FLAG:
+    if values:
+        defaults = field_defaults(first) | {"mappings": [names(values)]}
+    elif first.signal.unit is Unit.FLAG:
         defaults = field_defaults(first, states=states)
     elif first.signal.unit is Unit.RATIO:
         defaults = field_defaults(first, colour_mode="continuous-GrYlRd") | {"min": 0, "max": 1}
     else:
-        raise ValueError(f"{first.signal.name}: a timeline shows states, so it needs a flag or a ratio")
+        raise ValueError(
+            f"{first.signal.name}: a timeline shows states, so it needs a flag, a ratio or names of values"
+        )
+
+    defaults["noValue"] = empty
 
     def render(scope: Scope) -> Any:
         return grafana.StateTimeline(
