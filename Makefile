@@ -9,10 +9,10 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check prove report pictures bench deploy down test-stack requirements .venv
+.PHONY: help demo test generate check k8s prove report pictures bench deploy down test-stack requirements .venv
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv ## Run the whole stack on demo data, without Docker or root (PORT_BASE=19000 picks the ports)
 	@echo ">> running the demo"
@@ -29,6 +29,12 @@ generate: .venv ## Write the dashboards, rules, configurations and README's tabl
 	@$(VENV) -m alerting generate
 	@$(VENV) -m dashboards generate
 	@$(VENV) -m alerting document README.md
+	@$(VENV) -m tools.kubernetes generate
+
+# GRAFANA_URL and RUNBOOKS_URL in the environment say where the links in alerts lead.
+k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, OUTPUT=folder for others than the committed ones)
+	@echo ">> writing manifests"
+	@$(VENV) -m tools.kubernetes generate $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))
 
 check: .venv ## Lint, check types, and check that the generated files are up to date
 	@echo ">> running ruff"

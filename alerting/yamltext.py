@@ -33,7 +33,7 @@ def _mapping(values: Mapping[str, Any]) -> Iterator[str]:
             yield from (f"  {line}".rstrip() for line in value.split("\n"))
         elif isinstance(value, Mapping) and value:
             yield f"{name}:"
-            yield from (f"  {line}" for line in _mapping(value))
+            yield from (f"  {line}" if line else "" for line in _mapping(value))
         elif isinstance(value, Sequence) and any(isinstance(item, Mapping) for item in value):
             yield f"{name}:"
             yield from (f"  {line}" if line else "" for item in value for line in _item(item))

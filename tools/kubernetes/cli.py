@@ -1,0 +1,43 @@
+"""The command line: `python -m tools.kubernetes generate`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from alerting.alerts import ALERTS
+from alerting.thresholds import DEFAULT_PATH, read
+from exporter.errors import MonitorError
+from tools.kubernetes.write import BASE, NAMESPACE, files, write
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m tools.kubernetes", description="Manifests for Kubernetes.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    command = commands.add_parser(
+        "generate",
+        help="write the manifests",
+        description="Write manifests of the exporter, its rules, notifications and dashboards. GRAFANA_URL and "
+        "RUNBOOKS_URL say where the links in alerts lead.",
+    )
+    command.add_argument("--output-dir", type=Path, default=BASE, metavar="DIR", help="where to (default: k8s/base)")
+    command.add_argument("--namespace", default=NAMESPACE, help=f"where all of it lives (default: {NAMESPACE})")
+    command.add_argument(
+        "--thresholds",
+        type=Path,
+        default=DEFAULT_PATH,
+        metavar="FILE",
+        help="the numbers and channels (default: alerting/thresholds.yml)",
+    )
+    options = parser.parse_args(argv)
+    try:
+        numbers = read(ALERTS, options.thresholds).overridden(os.environ, webhook=None)
+        write(files(options.namespace, numbers), options.output_dir)
+    except (MonitorError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0

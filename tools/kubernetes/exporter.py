@@ -1,0 +1,168 @@
+"""The exporter in Kubernetes: Deployment, Service, settings, and who may talk to it."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from exporter import __version__
+from tools.kubernetes.objects import (
+    CONFIG_MAP,
+    EXPORTER,
+    NAME,
+    PORT,
+    RUNBOOKS,
+    SELECTOR,
+    SOURCES_SECRET,
+    Json,
+    labelled,
+)
+
+# The user of the image; by number, so that Kubernetes can tell that it is not root.
+_USER = 10001
+_SECRETS_DIR = "/run/secrets/exporter"
+_CONFIG_DIR = "/etc/exporter"
+_RUNBOOKS_DIR = "/usr/share/exporter/runbooks"
+_SETTINGS: Json = {
+    "web": {"host": "0.0.0.0", "port": PORT, "runbooks_dir": _RUNBOOKS_DIR},  # noqa: S104  # inside the pod
+    "log": {"format": "json"},
+    "sources": {"mlflow": {}},
+}
+_SETTINGS_HEADER = (
+    "# Sources' addresses hold passwords: they are the Secret's, in files named by the pod's environment.\n"
+)
+
+
+def objects(namespace: str, runbooks: Path) -> dict[str, Json]:
+    """Return the objects by file name."""
+    settings = _settings(namespace)
+    return {
+        "namespace.yaml": _namespace(namespace),
+        "exporter-serviceaccount.yaml": labelled("ServiceAccount", "v1", NAME, namespace, labels=EXPORTER)
+        | {"automountServiceAccountToken": False},
+        "exporter-settings.yaml": settings,
+        "exporter-runbooks.yaml": labelled("ConfigMap", "v1", RUNBOOKS, namespace, labels=EXPORTER)
+        | {"data": {path.name: path.read_text(encoding="utf-8") for path in sorted(runbooks.glob("*.md"))}},
+        "exporter-deployment.yaml": _deployment(namespace, settings),
+        "exporter-service.yaml": labelled("Service", "v1", NAME, namespace, labels=EXPORTER)
+        | {
+            "spec": {
+                "type": "ClusterIP",
+                "selector": dict(SELECTOR),
+                "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
+            }
+        },
+        "exporter-networkpolicy.yaml": _network_policy(namespace),
+    }
+
+
+def _namespace(namespace: str) -> Json:
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    whole = labelled("Namespace", "v1", namespace, "", labels=labels)
+    del whole["metadata"]["namespace"]
+    return whole
+
+
+def _settings(namespace: str) -> Json:
+    text = _SETTINGS_HEADER + yaml.safe_dump(_SETTINGS, sort_keys=False)
+    return labelled("ConfigMap", "v1", CONFIG_MAP, namespace, labels=EXPORTER) | {"data": {"exporter.yaml": text}}
+
+
+def _deployment(namespace: str, settings: Json) -> Json:
+    checksum = hashlib.sha256(settings["data"]["exporter.yaml"].encode()).hexdigest()[:16]
+    return labelled("Deployment", "apps/v1", NAME, namespace, labels=EXPORTER) | {
+        "spec": {
+            "replicas": 1,
+            # Two at once would expose every series twice under one name. For more exporters: see docs/scale.md.
+            "strategy": {"type": "Recreate"},
+            "revisionHistoryLimit": 3,
+            "selector": {"matchLabels": dict(SELECTOR)},
+            "template": {
+                # A change of the settings is a new pod: they are read once.
+                "metadata": {"labels": dict(EXPORTER), "annotations": {"ml-monitoring/settings": checksum}},
+                "spec": pod_spec(),
+            },
+        }
+    }
+
+
+def pod_spec() -> Json:
+    """Return the exporter's pod: not root, nothing to write to, no rights, no access to Kubernetes' own API."""
+    return {
+        "serviceAccountName": NAME,
+        "automountServiceAccountToken": False,
+        # Kubernetes' variables for a Service called `exporter` would be taken for settings.
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": _USER,
+            "runAsGroup": _USER,
+            "fsGroup": _USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+        "terminationGracePeriodSeconds": 30,
+        "containers": [
+            {
+                "name": "exporter",
+                "image": f"ml-monitoring/exporter:{__version__}",
+                "imagePullPolicy": "IfNotPresent",
+                "env": [
+                    {"name": "EXPORTER_CONFIG", "value": f"{_CONFIG_DIR}/exporter.yaml"},
+                    {"name": "EXPORTER_SOURCES__MLFLOW__URI_FILE", "value": f"{_SECRETS_DIR}/mlflow_uri"},
+                ],
+                "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
+                # Healthy means that the server answers. A source that cannot be read is no reason to restart it:
+                # the exporter says so in its metrics and goes on trying.
+                "startupProbe": _probe("/-/healthy", periodSeconds=2, failureThreshold=30),
+                "livenessProbe": _probe("/-/healthy", periodSeconds=10, failureThreshold=3),
+                "readinessProbe": _probe("/-/ready", periodSeconds=5, failureThreshold=3),
+                "resources": {
+                    "requests": {"cpu": "50m", "memory": "128Mi"},
+                    "limits": {"memory": "512Mi"},
+                },
+                "securityContext": {
+                    "allowPrivilegeEscalation": False,
+                    "readOnlyRootFilesystem": True,
+                    "capabilities": {"drop": ["ALL"]},
+                },
+                "volumeMounts": [
+                    {"name": "settings", "mountPath": _CONFIG_DIR, "readOnly": True},
+                    {"name": "secrets", "mountPath": _SECRETS_DIR, "readOnly": True},
+                    {"name": "runbooks", "mountPath": _RUNBOOKS_DIR, "readOnly": True},
+                ],
+            }
+        ],
+        "volumes": [
+            {"name": "settings", "configMap": {"name": CONFIG_MAP}},
+            # Readable by the group that the pod's fsGroup sets.
+            {"name": "secrets", "secret": {"secretName": SOURCES_SECRET, "defaultMode": 0o440}},
+            {"name": "runbooks", "configMap": {"name": RUNBOOKS}},
+        ],
+    }
+
+
+def _probe(path: str, **times: int) -> dict[str, Any]:
+    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 4, **times}
+
+
+def _network_policy(namespace: str) -> Json:
+    """Let Prometheus in, and the exporter out to name servers and PostgreSQL."""
+    return labelled("NetworkPolicy", "networking.k8s.io/v1", NAME, namespace, labels=EXPORTER) | {
+        "spec": {
+            "podSelector": {"matchLabels": dict(SELECTOR)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {
+                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+                    "ports": [{"protocol": "TCP", "port": "http"}],
+                }
+            ],
+            "egress": [
+                {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]},
+                {"ports": [{"protocol": "TCP", "port": 5432}]},
+            ],
+        }
+    }

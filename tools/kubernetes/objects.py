@@ -1,0 +1,47 @@
+"""What all manifests have in common: names, labels, and how an object is begun."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from exporter import __version__
+
+Json = dict[str, Any]
+
+NAME: Final = "ml-exporter"
+# The value of the label that becomes the job in Prometheus: rules and dashboards say job="exporter".
+JOB: Final = "exporter"
+JOB_LABEL: Final = "app.kubernetes.io/component"
+PORT: Final = 9847
+CONFIG_MAP: Final = NAME
+RUNBOOKS: Final = f"{NAME}-runbooks"
+TEMPLATES: Final = "ml-monitoring-templates"
+# Made by people, from k8s/secrets.example.yaml.
+SOURCES_SECRET: Final = f"{NAME}-sources"
+NOTIFICATIONS_SECRET: Final = "ml-monitoring-notifications"  # noqa: S105  # the name of a Secret, not a secret
+
+# What the exporter's pods are found by; never to be changed, since a Deployment's selector cannot be.
+SELECTOR: Final[Mapping[str, str]] = {"app.kubernetes.io/name": NAME}
+COMMON: Final[Mapping[str, str]] = {"app.kubernetes.io/part-of": "ml-monitoring"}
+EXPORTER: Final[Mapping[str, str]] = {
+    **SELECTOR,
+    JOB_LABEL: JOB,
+    "app.kubernetes.io/version": __version__,
+}
+
+
+def labelled(
+    kind: str,
+    api_version: str,
+    name: str,
+    namespace: str,
+    *,
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+) -> Json:
+    """Return the beginning of an object: its type and its metadata."""
+    metadata: Json = {"name": name, "namespace": namespace, "labels": {**(labels or {}), **COMMON}}
+    if annotations:
+        metadata["annotations"] = dict(annotations)
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
