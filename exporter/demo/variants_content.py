@@ -9,7 +9,7 @@
 | `eve` | a new one every 40 s | pattern `hook` 10 % once, 4 % now; others 7 % | evenly | `hook` is worn out |
 
 Whoever has 300 views and an engagement below half of its prediction is killed for `low_engagement`. Before the demo
-begins each persona has a past of 120 posts within six days, which follow the same truth.
+begins each persona has a past of 150 posts within six days, which follow the same truth.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 KILL_VIEWS = 300
 KILL_BELOW = 0.5
 KILL_REASON = "low_engagement"
-PAST_POSTS = 120
+PAST_POSTS = 150
 PAST_SECONDS = 6 * 86400
 PAST_VIEWS = 800
 WINNER = "ada-4"
@@ -50,7 +50,7 @@ class PersonaSpec:
 
     Attributes:
         name: Its id.
-        views: Views a second, over all its active variants.
+        views: Views a second while it has active variants, over all of them.
         together: Variants that are posted together when the demo begins and stay active.
         past: What its past posts were; they are gone through in turn.
         every: Seconds between new posts; 0 for none.
@@ -72,7 +72,7 @@ def _all(engagement: float, predicted: float, *patterns: str) -> tuple[Truth, ..
 
 
 _FRESH_HOOK = Truth(0.10, 0.09, "hook")
-_WORN_HOOK = Truth(0.04, 0.05, "hook")
+_WORN_HOOK = Truth(0.04, 0.04, "hook")
 _STORY = Truth(0.07, 0.07, "story")
 _QUESTION = Truth(0.07, 0.07, "question")
 
@@ -97,7 +97,7 @@ PERSONAS: tuple[PersonaSpec, ...] = (
     ),
     PersonaSpec(
         "dan",
-        views=100,
+        views=25,
         past=_all(0.04, 0.12, "story", "question", "list"),
         every=20,
         new=_all(0.04, 0.12, "story", "question", "list"),
@@ -107,8 +107,8 @@ PERSONAS: tuple[PersonaSpec, ...] = (
         views=60,
         # Long ago hooks were some of many and did well; of late they are nearly everything and do badly.
         past=(
-            *(_FRESH_HOOK, _STORY, _QUESTION) * 23,
-            *(_WORN_HOOK, _WORN_HOOK, _WORN_HOOK, _STORY) * 12,
+            *(_FRESH_HOOK, _STORY, _QUESTION) * 29,
+            *(_WORN_HOOK, _WORN_HOOK, _WORN_HOOK, _STORY) * 15,
             *(_WORN_HOOK, _WORN_HOOK, _QUESTION),
         ),
         every=40,

@@ -9,7 +9,7 @@ without triggers, and after each time that the connection was lost.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -25,8 +25,9 @@ from exporter.sources.variants_persona import Persona, Problems, Rows, add_event
 from exporter.sources.variants_rules import RULES
 from exporter.sources.variants_settings import VariantsSettings
 
-# Personas a query: what takes well under 50 ms with 100 variants each.
-_BATCH = 100
+# Variants a query, summed over its personas, and personas a query: what takes a few milliseconds.
+_BATCH_VARIANTS = 2000
+_BATCH_PERSONAS = 200
 # The runner's tick may come a little before the interval is over by this source's own clock.
 _ALMOST = 0.9
 # Counters remembered of what is no longer shown; about 20 MB at worst.
@@ -41,11 +42,13 @@ class _Schema:
         recent: The query of what happened lately.
         missing: What is missing of the tables that the source can do without.
         announced: Whether every table that exists announces its changes.
+        indexed: Whether variants can be found by their persona without reading all of them.
     """
 
     recent: str
     missing: dict[str, list[str]]
     announced: bool
+    indexed: bool
 
 
 @dataclass(slots=True)
@@ -122,6 +125,8 @@ class VariantsSource(Source):
             schema = self._look_up()
             ((variants, personas),) = self._session.rows("select count(*), count(distinct persona_id) from variants")
         how = "changes are announced" if schema.announced else "no triggers announce changes: they are found by polling"
+        if not schema.indexed:
+            how += "; no index finds variants by persona, see docker/postgres/variants/002_indexes.sql"
         lacking = "".join(f"; without {', '.join(missing)}" for missing in schema.missing.values())
         return f"PostgreSQL: {variants} variants of {personas} personas; {how}{lacking}"
 
@@ -148,8 +153,8 @@ class VariantsSource(Source):
             moment, clock = self._begin()
             if changed is None or self._schema is None:
                 self._schema = self._look_up()
-            read = self._read_statuses(changed, clock)
-            for batch in _batches(sorted(read.rows), _BATCH):
+            read = self._read_statuses(self._schema, changed, clock)
+            for batch in _batches({name: sum(rows.statuses.values()) for name, rows in sorted(read.rows.items())}):
                 self._read_personas(self._schema, batch, read)
             tallies = {table: tally.read(self._session, moment) for table, tally in self._tallies(self._schema).items()}
         read.kills = tallies.get("variant_kills")
@@ -172,19 +177,26 @@ class VariantsSource(Source):
         missing = variants_sql.missing_parts(columns, countable)
         ((announced,),) = self._session.rows(variants_sql.ANNOUNCED, tables=tables)
         recent = variants_sql.recent(columns, with_kills="variant_kills" not in missing)
-        return _Schema(recent, missing, announced == len(columns))
+        ((indexed,),) = self._session.rows(variants_sql.INDEXED)
+        return _Schema(recent, missing, announced == len(columns), indexed)
 
-    def _read_statuses(self, changed: set[str] | None, clock: float) -> _Read:
+    def _read_statuses(self, schema: _Schema, changed: set[str] | None, clock: float) -> _Read:
         """Read rows by status of the personas in question, or of all; choose those that are exposed."""
-        where = "" if changed is None else "where persona_id = any(%(personas)s)"
-        personas = sorted(changed or ())
         read = _Read({})
-        for persona, status, count in self._session.rows(variants_sql.STATUSES.format(where=where), personas=personas):
-            if persona is None or len(persona) > variants_sql.LONGEST_LABEL:
-                shown = "no persona" if persona is None else f"the persona {persona[:40]!r}..."
-                read.problems.add(f"variants: {count} rows of {shown}")
-            elif self._settings.personas.matches(persona):
-                read.rows.setdefault(persona, Rows(clock, {})).statuses[status or ""] = count
+        if changed is None:
+            ((nobodys,),) = self._session.rows(variants_sql.WITHOUT_PERSONA)
+            if nobodys:
+                read.problems.add(f"variants: {nobodys} rows without a persona")
+            query = variants_sql.PERSONAS if schema.indexed else variants_sql.PERSONAS_WITHOUT_INDEX
+            personas = [persona for (persona,) in self._session.rows(query)]
+        else:
+            personas = sorted(changed)
+        for batch in _batches(dict.fromkeys(personas, 0)):
+            for persona, status, count in self._session.rows(variants_sql.STATUSES, personas=batch):
+                if len(persona) > variants_sql.LONGEST_LABEL:
+                    read.problems.add(f"variants: {count} rows of the persona {persona[:40]!r}...")
+                elif self._settings.personas.matches(persona):
+                    read.rows.setdefault(persona, Rows(clock, {})).statuses[status or ""] = count
         if changed is None:
             by_size = sorted(read.rows, key=lambda name: (-self._active(read.rows[name]), name))
             for name in by_size[self._settings.max_personas :]:
@@ -273,6 +285,15 @@ class VariantsSource(Source):
             families.skip(Reason.CONNECT, f"not listening, changes are found by polling: {listener.error}")
 
 
-def _batches(names: Sequence[str], size: int) -> Iterator[list[str]]:
-    for start in range(0, len(names), size):
-        yield list(names[start : start + size])
+def _batches(sizes: Mapping[str, int]) -> Iterator[list[str]]:
+    """Yield the names in groups of bounded number and summed size."""
+    batch: list[str] = []
+    total = 0
+    for name, size in sizes.items():
+        if batch and (len(batch) >= _BATCH_PERSONAS or total + size > _BATCH_VARIANTS):
+            yield batch
+            batch, total = [], 0
+        batch.append(name)
+        total += size
+    if batch:
+        yield batch

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from exporter.database import Session
 from exporter.sources.variants_sql import NEWEST
 
-# Rows a query: what takes about 20 ms.
-BATCH = 100_000
+# Rows a query: what takes a few milliseconds.
+BATCH = 10_000
 # Different texts of one label; further ones are counted as OTHER. A text of free words must not become a series a row.
 MOST_NAMES = 50
 OTHER = "other"

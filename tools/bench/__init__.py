@@ -10,4 +10,5 @@ from collections.abc import Mapping
 # What each topic measures, for --help.
 TOPICS: Mapping[str, str] = {
     "fleet": "fleet: a file of five million rows followed, beside pandas.read_csv",
+    "variants": "variants: commit to /metrics, many scrapers under load, queries on a large database",
 }

@@ -308,6 +308,23 @@ def test_what_an_older_schema_lacks_is_left_out_and_the_rest_is_there(
     assert [(problem.reason, problem.message) for problem in found.problems] == [(Reason.SCHEMA, missing)]
 
 
+def test_without_indexes_the_same_is_read_and_check_says_what_is_missing(postgres_database: str) -> None:
+    create_tables(postgres_database)
+    write_reference_content(postgres_database)
+    before = render_text(collect(postgres_database))
+    with connected(postgres_database) as cursor:
+        cursor.execute("drop index variants_persona_status, variants_persona_posted")
+        cursor.execute("alter table variants alter column persona_id drop not null")
+        cursor.execute("insert into variants (id, content) values ('nobody''s', '')")
+    families = collect(postgres_database)
+    assert render_text(families) == before
+    assert [problem.message for problem in families.problems] == ["variants: 1 rows without a persona"]
+    with reading(postgres_database) as source:
+        assert source.check().endswith(
+            "no index finds variants by persona, see docker/postgres/variants/002_indexes.sql"
+        )
+
+
 def test_a_newer_schema_with_other_types_is_read_the_same(postgres_database: str) -> None:
     create_tables(postgres_database)
     write_reference_content(postgres_database)
