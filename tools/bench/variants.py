@@ -24,7 +24,7 @@ import yaml
 
 from exporter.database import PostgresSession, Row
 from exporter.demo import variants_tables
-from exporter.snapshot import Snapshot
+from exporter.snapshot import Renderer
 from exporter.sources.variants import VariantsSource
 from exporter.sources.variants_settings import VariantsSettings
 from tools.bench.results import Result, percentile
@@ -106,7 +106,7 @@ def _queries(server: PostgresServer, **sizes: int) -> list[Result]:
         _say("reading it")
         first, families = _timed(source.collect)
         second, families = _timed(source.collect)
-        rendering, _snapshot = _timed(lambda: Snapshot.render(families))
+        rendering, _snapshot = _timed(lambda: Renderer().render(families))
         changed = []
         for number in range(20):
             source._changes.add(f"persona {number}")  # what the listener does
