@@ -282,7 +282,15 @@ def _values(column: Any) -> list[Any]:
     # Arrow's own way to a datetime imports pandas, 50 MB, and cannot do nanoseconds without it.
     epoch = _EPOCH if kind.tz is not None else _EPOCH.replace(tzinfo=None)
     microseconds = column.cast(pa.timestamp("us", kind.tz), safe=False).cast(pa.int64()).to_pylist()
-    return [None if number is None else epoch + timedelta(microseconds=number) for number in microseconds]
+    return [None if number is None else _moment(epoch, number) for number in microseconds]
+
+
+def _moment(epoch: datetime, microseconds: int) -> Any:
+    try:
+        return epoch + timedelta(microseconds=microseconds)
+    except OverflowError:
+        # Beyond the year 9999; the row parser will not take the bare number for a time, and says so.
+        return microseconds
 
 
 def _phases(table: Any) -> set[str]:

@@ -344,7 +344,8 @@ class Parser:
 def _label(cell: Any, name: str) -> str | None:
     if cell is None:
         return None
-    text = cell.strip() if isinstance(cell, str) else str(cell)
+    # Parquet files of older writers hold texts as bytes.
+    text = (cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)).strip()
     if len(text) > _MAX_LABEL:
         raise RowError(Outcome.INVALID_VALUE, f"{name} is longer than {_MAX_LABEL} characters")
     if "\ufffd" in text:

@@ -101,6 +101,8 @@ class Follow:
         try:
             file = _File(self._path.name, self._path, identify(self._path))
         except SourceError:
+            # Whatever appears later was not there at the first look.
+            self._from_end = False
             # Moved away or deleted: what was written before that still counts.
             if self._reader is not None and self._drain(self._reader, go_on, final=True):
                 self._forget(parts)

@@ -140,6 +140,15 @@ def test_start_at_the_end_counts_only_what_comes(tmp_path: Path) -> None:
     assert messages(families) == ["fleet.csv, row 5: cpu_pct is '?', not a number"]
 
 
+def test_a_file_that_appears_after_the_first_look_counts_from_its_beginning(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    source = follow(path, start="end")
+    with pytest.raises(SourceError):
+        source.collect()
+    write_csv(path, line(0), line(5))
+    assert outcomes(shown(source)) == {"ok": 2}
+
+
 def test_a_gzip_file_grows_by_members(tmp_path: Path) -> None:
     path = tmp_path / "fleet.csv.gz"
     path.write_bytes(gzip.compress(f"{HEADER}\n{line(0)}\n".encode()))

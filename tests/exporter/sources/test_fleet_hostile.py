@@ -1,19 +1,20 @@
 """Files as they should not be: good rows always count, and what is wrong is named with file and row."""
 
 import gzip
+import math
 import os
-import re
 import threading
 import time
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
-from exporter.config import load
-from exporter.errors import ConfigError, Reason, SourceError
-from exporter.sources.fleet import FleetSettings, FleetSource, RiskSettings
-from exporter.sources.fleet_columns import FIELDS, STATES
+from exporter.errors import Reason, SourceError
+from exporter.sources.fleet import FleetSource
 from tests.exporter.fleet_files import (
     HEADER,
     START,
@@ -149,6 +150,39 @@ def test_a_server_without_any_measurement_has_no_risk(tmp_path: Path) -> None:
     assert metrics["fleet_incident_probability_ratio"] == 0
 
 
+PARQUET_CELLS = {
+    "far future": ("timestamp", pa.array([2**62], pa.timestamp("us", "UTC")), "invalid_value"),
+    "a bare number as time": ("timestamp", pa.array([5], pa.int64()), "invalid_value"),
+    "a date as time": ("timestamp", pa.array([1], pa.date32()), "invalid_value"),
+    "no time": ("timestamp", pa.array([None], pa.timestamp("us", "UTC")), "invalid_value"),
+    "a list as number": ("cpu_pct", pa.array([[1.0]]), "invalid_value"),
+    "a flag as number": ("cpu_pct", pa.array([True]), "invalid_value"),
+    "a decimal": ("cpu_pct", pa.array([Decimal("41.5")]), "ok"),
+    "NaN": ("cpu_pct", pa.array([math.nan]), "ok"),
+    "infinity": ("latency_ms", pa.array([math.inf]), "out_of_range"),
+    "an empty name": ("server_name", pa.array([""]), "invalid_value"),
+    "no name": ("server_name", pa.array([None], pa.string()), "invalid_value"),
+    "a number as name": ("server_name", pa.array([17]), "ok"),
+    "bytes as name": ("server_name", pa.array([b"web-001"]), "ok"),
+    "an empty table": ("server_name", pa.array([], pa.string()), ""),
+}
+
+
+@pytest.mark.parametrize("name", PARQUET_CELLS)
+def test_strange_parquet_columns_are_judged_row_by_row(name: str, tmp_path: Path) -> None:
+    column, values, outcome = PARQUET_CELLS[name]
+    row = dict(zip(HEADER.split(","), line(0).split(","), strict=True))
+    table = pa.table({key: values if key == column else [cell] * len(values) for key, cell in row.items()})
+    path = tmp_path / "fleet.parquet"
+    parquet.write_table(table, path)
+    shown = samples(follow(path).collect())
+    assert outcomes(shown) == ({outcome: 1} if outcome else {})
+    names = {
+        series.split('server="')[1].removesuffix('"}') for series in shown if series.startswith("fleet_server_risk")
+    }
+    assert names <= {"web-001", "17"}
+
+
 def test_many_bad_rows_are_counted_and_a_few_are_named(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(0), *(line(second, cpu_pct=999) for second in range(1, 1001)))
     found, told, _metrics = read("follow", path, tmp_path)
@@ -274,104 +308,3 @@ def test_reading_can_be_broken_off(tmp_path: Path) -> None:
     started = time.monotonic()
     opened.collect()
     assert time.monotonic() - started < 5
-
-
-MAPPED = "when;host;rolle;zustand;cpu;ram;lat;fehler;disk;rein;raus"
-
-
-def test_columns_units_words_and_marks_of_the_users_own(tmp_path: Path) -> None:
-    path = write_csv(
-        tmp_path / "fleet.csv",
-        "1767225600500;db 1;database;läuft;0,25;75;0,5;2,5;2;8;1",
-        header=MAPPED,
-    )
-    config = tmp_path / "exporter.yaml"
-    config.write_text(f"""
-sources:
-  fleet:
-    path: {path}
-    decimal: ","
-    states: {{läuft: online, steht: offline}}
-    columns:
-      timestamp: {{column: when, unit: ms}}
-      server_name: host
-      profile: rolle
-      state: zustand
-      cpu_pct: {{column: cpu, unit: ratio}}
-      mem_pct: ram
-      latency_ms: {{column: lat, unit: s}}
-      error_rate: {{column: fehler, unit: percent}}
-      disk_io_mb_s: {{column: disk, unit: MiB/s}}
-      net_in_mb_s: {{column: rein, unit: Mbit/s}}
-      net_out_mb_s: {{column: raus, unit: kB/s}}
-      gc_pause_ms: null
-""")
-    settings = load(config, {}).enabled_sources()["fleet"]
-    assert isinstance(settings, FleetSettings)
-    mapped = FleetSource(settings)
-    shown = samples(mapped.collect())
-    mapped.close()
-    labels = '{profile="database",server="db 1"}'
-    assert {series.removesuffix(labels): value for series, value in shown.items() if series.endswith(labels)} == {
-        "fleet_server_cpu_utilization_ratio": 0.25,
-        "fleet_server_memory_utilization_ratio": 0.75,
-        "fleet_server_latency_seconds": 0.5,
-        "fleet_server_error_ratio": 0.025,
-        "fleet_server_disk_io_bytes_per_second": 2 * 1024 * 1024,
-        "fleet_server_network_receive_bytes_per_second": 1e6,
-        "fleet_server_network_transmit_bytes_per_second": 1000,
-        "fleet_server_risk_ratio": 0,
-    }
-    assert shown['fleet_file_position_timestamp_seconds{file="fleet.csv"}'] == START + 0.5
-
-
-@pytest.mark.parametrize(
-    ("setting", "problem"),
-    [
-        ("columns: {cpu: x}", "sources.fleet.columns: cpu: no such column; there are timestamp, server_name, "),
-        ("columns: {timestamp: null}", "sources.fleet.columns: timestamp: cannot be absent"),
-        ("columns: {cpu_pct: {unit: ms}}", "sources.fleet.columns: cpu_pct: unit must be one of ratio, percent"),
-        ("columns: {state: {unit: ms}}", "sources.fleet.columns: state: unit must be left out, this column has none"),
-        ("columns: {cpu_pct: {colum: x}}", "sources.fleet.columns.cpu_pct.colum: unknown key"),
-        ("timezone: Mars/Olympus", "sources.fleet.timezone: not a time zone like UTC or Europe/Berlin"),
-        ("timezone: ../../etc/passwd", "sources.fleet.timezone: not a time zone like UTC or Europe/Berlin"),
-        ("states: {up: fine}", "sources.fleet.states: fine: not one of critical_issue, offline, online, warning"),
-        ("speed: 2", "sources.fleet: speed: has no meaning in mode follow"),
-        ("{mode: replay, start: end}", "sources.fleet: start: has no meaning in mode replay"),
-        ("{mode: replay, speed: 0}", "sources.fleet.speed: Input should be greater than 0"),
-        ("risk: {model: oracle}", "sources.fleet.risk.model: no such risk model is installed; there are builtin"),
-        ("risk: {normals: {web: {disk: 1}}}", "sources.fleet.risk.normals.web: disk: not one of cpu, memory, "),
-    ],
-)
-def test_settings_that_cannot_be_meant_are_refused(setting: str, problem: str, tmp_path: Path) -> None:
-    config = tmp_path / "exporter.yaml"
-    inner = setting.strip("{}") if setting.startswith("{") else setting
-    config.write_text(f"sources: {{fleet: {{path: x, {inner}}}}}\n")
-    with pytest.raises(ConfigError) as found:
-        load(config, {})
-    (line_,) = found.value.problems
-    assert line_.startswith(problem)
-
-
-DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "fleet.md").read_text(encoding="utf-8")
-
-
-def test_the_documentation_names_every_setting_and_column() -> None:
-    names = {*FleetSettings.model_fields, *RiskSettings.model_fields, *FIELDS, *STATES} - {
-        "staleness",
-        "max_series",
-        "timeout",
-    }
-    assert sorted(name for name in names if name not in DOCUMENT) == []
-
-
-def test_the_settings_in_the_documentation_are_taken(tmp_path: Path) -> None:
-    first, *parts = re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
-    # The first is whole; of the two modes' own settings only those of the mode given can be there.
-    kept = re.sub(r" +(speed|at_end):.*\n", "", first)
-    config = tmp_path / "exporter.yaml"
-    config.write_text(kept + "".join(parts), encoding="utf-8")
-    settings = load(config, {}).enabled_sources()["fleet"]
-    assert isinstance(settings, FleetSettings)
-    assert settings.columns["gc_pause_ms"] is None
-    assert settings.risk.normals == {"web": {"cpu": 0.4, "latency": 0.05}}
