@@ -180,7 +180,7 @@ class Terminal(io.StringIO):
             Terminal(),
             f"\r[{'#' * 15}{'-' * 15}]  50 %      2 s left\r[{'#' * 30}] 100 %      0 s left\n",
         ),
-        (io.StringIO(), "50 % after 2 s\n100 % after 4 s\n"),
+        (io.StringIO(), " 50 % after 2 s\n100 % after 4 s\n"),
     ],
 )
 def test_progress_is_shown_when_it_takes_longer_than_a_second(stream: TextIO, shown: str) -> None:
