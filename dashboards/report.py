@@ -30,7 +30,7 @@ from dashboards.render.units import Clock
 
 REPORTS = Path(__file__).with_name("reports.yml")
 ALERTMANAGER = Path(__file__).parent.parent / "alerting" / "generated" / "alertmanager.yml"
-_KEYS = {"title", "dashboards", "from", "to", "data_mode", "modes", "assumptions", "variables"}
+_KEYS = {"title", "dashboards", "from", "to", "data_mode", "modes", "assumptions", "assumptions_panel", "variables"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,10 @@ class Report:
     dashboards: tuple[str, ...]
     start: str
     end: str
-    data_mode: tuple[str, str]
-    modes: Mapping[str, str]
+    data_mode: str
+    modes: Mapping[str, tuple[str, str]]
     assumptions: tuple[str, ...]
+    assumptions_panel: str
     variables: Mapping[str, list[str]]
 
 
@@ -96,7 +97,6 @@ def read_reports(path: Path) -> list[Report]:
         if unknown or not entry.get("dashboards"):
             what = f"unknown: {', '.join(sorted(unknown))}" if unknown else "needs a list of dashboards"
             raise RenderError(f"{path}: {name}: {what}")
-        mode = entry.get("data_mode") or {}
         reports.append(
             Report(
                 name=str(name),
@@ -104,8 +104,12 @@ def read_reports(path: Path) -> list[Report]:
                 dashboards=tuple(str(one) for one in entry["dashboards"]),
                 start=str(entry.get("from") or "now-24h"),
                 end=str(entry.get("to") or "now"),
-                data_mode=(str(mode.get("expr") or ""), str(mode.get("label") or "")),
-                modes={str(key): str(text) for key, text in (entry.get("modes") or {}).items()},
+                data_mode=str(entry.get("data_mode") or ""),
+                modes={
+                    str(value): (str(mode.get("name")), str(mode.get("means") or ""))
+                    for value, mode in (entry.get("modes") or {}).items()
+                },
+                assumptions_panel=str(entry.get("assumptions_panel") or ""),
                 assumptions=tuple(str(one) for one in entry.get("assumptions") or []),
                 variables={
                     str(key): [str(one) for one in (value if isinstance(value, list) else [value])]
@@ -136,20 +140,46 @@ def _make(report: Report, options: argparse.Namespace) -> Path:
 def _cover(report: Report, asking: Asking, loaded: Sequence[DashboardData]) -> Cover:
     prometheus = asking.prometheus
     end = loaded[0].span.end if loaded else time.time()
-    expr, label = report.data_mode
-    mode = ""
-    if expr:
-        series = prometheus.instant(expr, end).result().series
-        mode = series[0].labels.get(label, "") if series else "UNKNOWN"
+    mode, means = "", ""
+    if report.data_mode:
+        series = prometheus.instant(report.data_mode, end).result().series
+        value = to_fixed(series[0].points[0][1]) if series else ""
+        mode, means = report.modes.get(value, ("UNKNOWN", "where the data come from cannot be told"))
+    assumptions = [filled(one, prometheus, end) for one in report.assumptions]
+    if report.assumptions_panel:
+        assumptions += panel_lines(report.assumptions_panel, loaded)
     return Cover(
         report.title,
         prometheus.address,
         prometheus.version(),
         asking.now,
         mode,
-        report.modes.get(mode, ""),
-        tuple(filled(one, prometheus, end) for one in report.assumptions),
+        means,
+        tuple(assumptions),
     )
+
+
+def panel_lines(title: str, loaded: Sequence[DashboardData]) -> list[str]:
+    """Return the lines of a text panel; a row of a table becomes `name: value`.
+
+    Raises:
+        RenderError: If no page has such a panel.
+    """
+    found = [one for data in loaded for one in data.panels if one.panel.type == "text" and one.title == title]
+    if not found:
+        raise RenderError(f"no page of the report has a text panel called {title!r}")
+    content = found[0].variables.title(str(found[0].panel.options.get("content") or ""))
+    lines: list[str] = []
+    paragraph = ""
+    for line in [*content.replace("*", "").splitlines(), ""]:
+        if line.startswith("|") or not line.strip():
+            lines += [paragraph] if paragraph else []
+            paragraph = ""
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            lines += [": ".join(cells)] if any(cell.strip("-: ") for cell in cells) else []
+        else:
+            paragraph = f"{paragraph} {line.strip()}".strip()
+    return lines
 
 
 def filled(text: str, prometheus: Prometheus, moment: float) -> str:

@@ -40,14 +40,21 @@ def steps(signal: Signal) -> list[Json]:
 
 
 def flag_colours(signal: Signal) -> tuple[Colour, Colour]:
-    """Return the colours of a flag's 0 and 1; without an alert a 0 is only muted."""
-    if not comparing([signal]):
+    """Return the colours of a flag's 0 and 1: of the loudest alert that holds then; without one a 0 is only muted."""
+    alerts = comparing([signal])
+    if not alerts:
         return Colour.MUTED, Colour.GOOD
-    found = steps(signal)
-    zero, one = (
-        [step["color"] for step in found if step["value"] is None or step["value"] <= value][-1] for value in (0, 1)
-    )
-    return Colour(zero), Colour(one)
+    return _flag_colour(alerts, 0), _flag_colour(alerts, 1)
+
+
+def _flag_colour(alerts: Sequence[BoundAlert], value: int) -> Colour:
+    # Unlike steps, two states can tell `> 0` from `>= 0`.
+    holding = [
+        alert.severity
+        for alert in alerts
+        if (value > alert.threshold if alert.comparison == ">" else value < alert.threshold)
+    ]
+    return SEVERITY[max(holding, key=_LOUDNESS.index)] if holding else Colour.GOOD
 
 
 def _by_value(alerts: Sequence[BoundAlert], comparison: str) -> list[tuple[float, Colour]]:

@@ -17,7 +17,7 @@ from dashboards.render.intervals import TimeRange
 from dashboards.render.model import load_dashboard
 from dashboards.render.prometheus import Prometheus
 from dashboards.render.sheets import BOTTOM, HEIGHT, TOP, paginate
-from dashboards.report import REPORTS, filled, read_mail, read_reports
+from dashboards.report import REPORTS, filled, panel_lines, read_mail, read_reports
 from tests.dashboards.mailbox import Mailbox
 from tests.dashboards.render.store import END, SPECIMEN, START, Store
 
@@ -30,8 +30,9 @@ def reports(tmp_path: Path) -> Path:
         "dashboards": [str(SPECIMEN)],
         "from": str(START),
         "to": str(END),
-        "data_mode": {"expr": 'label_replace(vector(1), "mode", "SIMULATED", "", "")', "label": "mode"},
-        "modes": {"SIMULATED": "made up"},
+        "data_mode": "vector(2)",
+        "modes": {2: {"name": "SIMULATED", "means": "made up"}},
+        "assumptions_panel": "About",
         "assumptions": ['The kitchen has {{ max(temperature_celsius{room="kitchen"}) }} degrees.', "$5 is no formula."],
         "variables": {"room": ["kitchen", "attic"]},
     }
@@ -116,6 +117,18 @@ def test_assumptions_say_values_or_that_there_are_none(prometheus: Prometheus) -
     assert filled("{{ count(door_open) }} doors, {{ nothing }}", prometheus, END) == "2 doors, no data"
     with pytest.raises(RenderError, match=r"assumption '{{ sum"):
         filled("{{ sum( }}", prometheus, END)
+
+
+def test_the_lines_of_a_text_panel_are_assumptions(every_panel_data: DashboardData) -> None:
+    assert panel_lines("About", [every_panel_data]) == [
+        "# House",
+        "The rooms of All and their doors.",
+        "- warm: see [limits](https://example.org) - cold: `0` and below",
+        "a: b",
+        "1: 2",
+    ]
+    with pytest.raises(RenderError, match="no page of the report has a text panel called 'Nothing'"):
+        panel_lines("Nothing", [every_panel_data])
 
 
 @pytest.mark.parametrize(

@@ -26,6 +26,10 @@ def test_a_value_below_the_threshold_of_a_falling_alert_has_the_colour_of_the_se
     assert thresholds.flag_colours(SIGNAL["source_up"]) == (Colour.FAILURE, Colour.GOOD)
 
 
+def test_a_flag_that_alerts_above_nought_is_good_at_nought() -> None:
+    assert thresholds.flag_colours(SIGNAL["fleet_server_in_trouble"]) == (Colour.GOOD, Colour.WARNING)
+
+
 @pytest.mark.parametrize("name", ["source_up", "failed_run_ratio"])
 def test_the_louder_of_two_alerts_on_one_number_colours(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (loud,) = (alert for alert in load_alerts() if alert.signal.name == name)
