@@ -69,6 +69,9 @@ def test_a_panel_may_be_empty_with_a_reason_only(
     allowed.write_text("page:\n  Empty: No such thing happens here.\n", encoding="utf-8")
     assert prove(store, page, "--allow", str(allowed)) == 0
     assert "empty (allowed)" in capsys.readouterr().out
+    allowed.write_text("page:\n  '*': Nothing happens here at all.\n", encoding="utf-8")
+    assert prove(store, page, "--allow", str(allowed)) == 0
+    assert "Nothing happens here at all." in capsys.readouterr().out
     allowed.write_text("page:\n  Empty:\n", encoding="utf-8")
     assert prove(store, page, "--allow", str(allowed)) == 1
     assert "page: Empty: give the reason why it may be empty" in capsys.readouterr().err
