@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 # A source may wait for its network during its timeout; `once` shall say so instead of waiting longer.
 _GRACE = 5.0
-_SWITCH_INTERVAL = 0.0005
+SWITCH_INTERVAL = 0.0005
 
 
 def serve(path: Path | None, settings: Settings) -> None:
@@ -30,7 +30,7 @@ def serve(path: Path | None, settings: Settings) -> None:
         ConfigError: The address cannot be bound, or `web.config_file` cannot be used.
     """
     # A thread that renders or counts gives way to one that answers after this long; Python's default is ten times it.
-    sys.setswitchinterval(_SWITCH_INTERVAL)
+    sys.setswitchinterval(SWITCH_INTERVAL)
     asyncio.run(_Application(path, settings).run())
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from importlib import import_module
+from pathlib import Path
 
 from tools.bench import TOPICS
 from tools.bench.results import as_table
@@ -20,6 +21,11 @@ def main() -> int:
     )
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="default: all")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size, to see that everything runs")
+    mlflow = parser.add_argument_group("mlflow")
+    mlflow.add_argument("--runs", type=int, help="size of the store (default: 100000)")
+    mlflow.add_argument("--metric-rows", type=int, help="rows of its metrics' history (default: 5000000)")
+    mlflow.add_argument("--grow", type=int, metavar="RUNS", help="measure refreshes once more on a store of this size")
+    mlflow.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
     options = parser.parse_args()
     if unknown := sorted(set(options.topics) - TOPICS.keys()):
         parser.error(f"no such topic: {', '.join(unknown)}")

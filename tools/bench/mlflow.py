@@ -1,0 +1,227 @@
+"""The exporter on a big MLflow store, beside two other exporters of SQL and the floor.
+
+The floor is a bare server that sends the same bytes. All four answer in turns, round by round, so that what else the
+machine does strikes all of them; what is printed are medians over the rounds, and ratios within a round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+
+from tools.bench import mlflow_store
+from tools.bench.mlflow_answers import Target, measure, ratio, summary
+from tools.bench.mlflow_peers import PeerError, query_exporter, sql_exporter
+from tools.bench.mlflow_refreshes import Refreshes
+from tools.bench.mlflow_store import Size
+from tools.bench.progress import Progress
+from tools.bench.results import Result
+from tools.bench.usage import answers
+from tools.postgres import PostgresServer
+from tools.processes import Process, free_port
+
+_UP = 'exporter_source_up{source="mlflow"} 1.0'
+# Parallel workers are processes of their own; without them all work of a query is where it is measured.
+_SERVER = {"shared_buffers": "512MB", "max_wal_size": "4GB", "max_parallel_workers_per_gather": "0"}
+_INTERVAL = 15
+_COMMITS = 10
+_CHANGED = 100
+
+
+def run(options: argparse.Namespace) -> list[Result]:
+    """Measure on a store of its own."""
+    quick = options.quick
+    size = Size(options.runs or (2_000 if quick else 100_000), options.metric_rows or (10_000 if quick else 5_000_000))
+    small = Size(size.runs // 10, size.metric_rows // 10)
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-") as name,
+        PostgresServer(settings=_SERVER) as server,
+        Progress() as progress,
+    ):
+        folder = Path(name)
+        bench = _Bench(server, folder, progress, quick=quick)
+        bench.grow(small)
+        refreshes = {small.runs: bench.refresh(small)}
+        bench.grow(size)
+        refreshes[size.runs] = bench.refresh(size)
+        answers_, outcome = bench.answer(rounds=2 if quick else 5)
+        outcome += bench.start_and_commit()
+        outcome += bench.many(clients=50 if quick else 500)
+        outcome += bench.while_rendering(series=10_000 if quick else 100_000)
+        if options.grow:
+            bench.grow(Size(options.grow, size.metric_rows))
+            refreshes[options.grow] = bench.refresh(Size(options.grow, 0))
+    results = [*_refresh_results(refreshes, size.runs), *outcome]
+    print(summary(answers_))
+    if options.json:
+        content = {
+            "runs": size.runs,
+            "metric_rows": size.metric_rows,
+            "answers": {answer.name: answer.figures() for answer in answers_},
+            "refreshes": {str(runs): asdict(found) for runs, found in refreshes.items()},
+            "results": [asdict(result) for result in results],
+        }
+        options.json.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    return results
+
+
+class _Bench:
+    """One store, and what is measured on it."""
+
+    def __init__(self, server: PostgresServer, folder: Path, progress: Progress, *, quick: bool) -> None:
+        self._server = server
+        self._folder = folder
+        self._progress = progress
+        self._quick = quick
+        self._size = Size(0, 0)
+        progress.step("making an empty store")
+        self._reader = mlflow_store.create(server)
+
+    def grow(self, size: Size) -> None:
+        mlflow_store.grow(
+            self._server, self._size, size, lambda what: self._progress.step(f"{size.runs:,} runs: {what}")
+        )
+        self._size = size
+
+    def refresh(self, size: Size) -> Refreshes:
+        """Measure refreshes: the first, idle ones, and after some runs changed."""
+        self._progress.step(f"{size.runs:,} runs: refreshes")
+        command = [sys.executable, "-m", "tools.bench.mlflow_refresh", self._reader]
+        return Refreshes.measure(
+            command, lambda number: mlflow_store.change_runs(self._server, size, _CHANGED, number), self._quick
+        )
+
+    def answer(self, rounds: int) -> tuple[list[Target], list[Result]]:
+        """Measure scrapes of all, in turns."""
+        targets = []
+        ours = self._exporter("exporter", interval=_INTERVAL)
+        processes = [ours[1]]
+        try:
+            ours[1].start()
+            targets.append(Target("this exporter", *ours))
+            self._progress.step("starting the neighbours")
+            for kind in (query_exporter, sql_exporter):
+                try:
+                    url, process = kind(self._reader, self._folder, _INTERVAL)
+                except PeerError as error:
+                    print(f"left out: {error}", file=sys.stderr)
+                    continue
+                processes.append(process.start())
+                targets.append(Target(process.name, url, process))
+            body = self._folder / "body.txt"
+            body.write_text(answers(ours[0]), encoding="utf-8")
+            port = free_port()
+            command: list[str | Path] = [sys.executable, "-m", "tools.bench.floor", str(port), body]
+            url = f"http://127.0.0.1:{port}/metrics"
+            floor = Process("floor", command, log=self._folder / "floor.log", healthy=lambda: bool(answers(url)))
+            processes.append(floor.start())
+            targets.insert(0, Target("floor", url, floor))
+            measure(targets, rounds, self._progress, quick=self._quick)
+        finally:
+            for process in processes:
+                process.stop()
+        return targets, _answer_results(targets)
+
+    def start_and_commit(self) -> list[Result]:
+        """Measure the time until all is shown, and from a commit until it is."""
+        self._progress.step("start, and commits")
+        url, process = self._exporter("commits", interval=1)
+        started = time.perf_counter()
+        with process:
+            while _UP not in answers(url):
+                time.sleep(0.02)
+            start = time.perf_counter() - started
+            delays = [self._commit(url, number) for number in range(2 if self._quick else _COMMITS)]
+        return [
+            Result("start to the first complete snapshot", start, "s", limit=3),
+            Result("commit to /metrics, worst, interval of 1 s", 1000 * max(delays), "ms", limit=1100),
+        ]
+
+    def _commit(self, url: str, number: int) -> float:
+        name = f"commit-{number}"
+        self._server.execute(
+            f"""insert into experiments (name, lifecycle_stage, creation_time, last_update_time, workspace)
+                values ('{name}', 'active', 1, 1, 'default')""",  # noqa: S608  # a name of our own
+            mlflow_store.DATABASE,
+        )
+        committed = time.perf_counter()
+        while f'experiment="{name}"' not in answers(url):
+            time.sleep(0.01)
+        return time.perf_counter() - committed
+
+    def many(self, clients: int) -> list[Result]:
+        """Measure many scrapers at once."""
+        self._progress.step(f"{clients} scrapers at once")
+        url, process = self._exporter("many", interval=_INTERVAL)
+        with process:
+            while _UP not in answers(url):
+                time.sleep(0.02)
+            target = Target("many", url, process)
+            target.load(clients, "gzip", requests=clients * 3, seconds=10)
+            cell = target.cells[f"gzip {clients}"]
+        return [Result(f"errors of {clients} scrapers at once", sum(cell.errors), "errors", limit=0)]
+
+    def while_rendering(self, series: int) -> list[Result]:
+        """Measure scrapes of an exporter that renders that many changed series all the time."""
+        self._progress.step(f"scrapes while {series:,} series are rendered")
+        found = {}
+        for kind in ("still", "changing"):
+            port = free_port()
+            url = f"http://127.0.0.1:{port}/metrics"
+            command = [sys.executable, "-m", "tools.bench.mlflow_busy", str(port), str(series), kind]
+            with Process(kind, command, log=self._folder / f"{kind}.log") as process:
+                while f'{{table="t{series - 1}"}}' not in answers(url):
+                    time.sleep(0.1)
+                target = Target(kind, url, process)
+                target.load(1, "gzip", requests=100 if self._quick else 600, seconds=15)
+                found[kind] = target.cells["gzip 1"]
+        return [
+            Result(f"scrape p99, {series:,} series at rest, gzip", 1000 * found["still"].p99, "ms"),
+            Result(f"scrape p99, {series:,} series always rendered, gzip", 1000 * found["changing"].p99, "ms"),
+        ]
+
+    def _exporter(self, name: str, interval: int) -> tuple[str, Process]:
+        port = free_port()
+        config = self._folder / f"{name}.yaml"
+        section = {"uri": self._reader, "interval": f"{interval}s", "timeout": "5m", "max_series": 1_000_000}
+        config.write_text(json.dumps({"web": {"port": port}, "sources": {"mlflow": section}}), encoding="utf-8")
+        url = f"http://127.0.0.1:{port}/metrics"
+        command: list[str | Path] = [sys.executable, "-m", "exporter", "serve", "--config", config]
+        log = self._folder / f"{name}.log"
+        return url, Process(name, command, log=log, healthy=lambda: _UP in answers(url), start_timeout=300)
+
+
+def _answer_results(targets: list[Target]) -> list[Result]:
+    floor, ours, *peers = targets
+    results = [
+        Result(f"scrape p95 against the floor, {cell}", ratio(ours, floor, cell), "times", limit=2)
+        for cell in ("plain 1", "gzip 1")
+    ]
+    results += [
+        Result(f"scrape p95 of {peer.name} against ours, {cell}", ratio(peer, ours, cell), "times")
+        for peer in peers
+        for cell in ("plain 1", "gzip 1")
+    ]
+    return [*results, Result("memory of the exporter", median(ours.memory), "MB", limit=100)]
+
+
+def _refresh_results(refreshes: dict[int, Refreshes], runs: int) -> list[Result]:
+    results = []
+    for count, found in refreshes.items():
+        at = f"{count:,} runs"
+        limit = 50 if count == runs else None
+        results += [
+            Result(f"database time of the first refresh, {at}", 1000 * found.full, "ms"),
+            Result(f"database time of an idle refresh, {at}", 1000 * found.idle, "ms", limit=5),
+            Result(f"database time when {_CHANGED} runs changed, {at}", 1000 * found.changed, "ms", limit=limit),
+            Result(f"  and the scan of `runs` that tells which, {at}", 1000 * found.scan, "ms"),
+            Result(f"memory of the source, {at}", found.memory / 1e6, "MB"),
+            Result(f"  a run, {at}", found.memory / count, "bytes"),
+        ]
+    return results

@@ -1,0 +1,119 @@
+"""Scrapes of several servers in turns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from statistics import median
+from typing import Any
+
+from tools.bench.progress import Progress
+from tools.bench.results import percentile
+from tools.bench.usage import cpu_seconds, memory_mb
+from tools.processes import Process
+
+_CLIENTS = (1, 64)
+_FEW_CLIENTS = (1, 4)
+_ENCODINGS = ("plain", "gzip")
+
+
+@dataclass(slots=True)
+class Cell:
+    """What was measured of one server in one way, a figure a round; seconds."""
+
+    p50s: list[float] = field(default_factory=list)
+    p95s: list[float] = field(default_factory=list)
+    p99s: list[float] = field(default_factory=list)
+    cpu: list[float] = field(default_factory=list)
+    rate: list[float] = field(default_factory=list)
+    errors: list[int] = field(default_factory=list)
+    size: int = 0
+
+    @property
+    def p99(self) -> float:
+        """Return the median over the rounds."""
+        return median(self.p99s)
+
+
+@dataclass(slots=True)
+class Target:
+    """A server that is measured.
+
+    Attributes:
+        name: What the table calls it.
+        url: Where it is scraped.
+        process: The server.
+        cells: What was measured, by encoding and number of clients.
+        memory: Resident memory after each round, in MB.
+    """
+
+    name: str
+    url: str
+    process: Process
+    cells: dict[str, Cell] = field(default_factory=dict)
+    memory: list[float] = field(default_factory=list)
+
+    def figures(self) -> dict[str, Any]:
+        """Return all that was measured, for JSON."""
+        return {"memory_mb": self.memory, **{name: asdict(cell) for name, cell in self.cells.items()}}
+
+    def load(self, clients: int, encoding: str, *, requests: int, seconds: float) -> None:
+        """Scrape it and note what was seen."""
+        pid = self.process.pid
+        assert pid is not None  # noqa: S101  # it was started, and its end would have raised
+        command = [sys.executable, "-m", "tools.bench.load", self.url, str(clients), str(requests), str(seconds)]
+        before = cpu_seconds(pid)
+        done = subprocess.run([*command, encoding], check=True, capture_output=True, text=True)
+        worked = cpu_seconds(pid) - before
+        found = json.loads(done.stdout)
+        cell = self.cells.setdefault(f"{encoding} {clients}", Cell())
+        times = found["seconds"]
+        cell.p50s.append(percentile(times, 0.5))
+        cell.p95s.append(percentile(times, 0.95))
+        cell.p99s.append(percentile(times, 0.99))
+        cell.cpu.append(worked / len(times))
+        cell.rate.append(len(times) / found["took"])
+        cell.errors.append(found["errors"])
+        cell.size = found["size"]
+        self.memory.append(memory_mb(pid))
+
+
+def measure(targets: Sequence[Target], rounds: int, progress: Progress, *, quick: bool) -> None:
+    """Scrape all of them in turns."""
+    for number in range(rounds):
+        for clients in _FEW_CLIENTS if quick else _CLIENTS:
+            for encoding in _ENCODINGS:
+                progress.step(f"round {number + 1} of {rounds}: {clients} clients, {encoding}")
+                for target in targets:
+                    target.load(clients, encoding, requests=50 if quick else 400, seconds=1 if quick else 3)
+
+
+def ratio(one: Target, other: Target, cell: str) -> float:
+    """Return the median over the rounds of how many times longer one's p95 is."""
+    pairs = zip(one.cells[cell].p95s, other.cells[cell].p95s, strict=True)
+    return median(mine / others for mine, others in pairs)
+
+
+def summary(targets: Sequence[Target]) -> str:
+    """Return all figures as a table."""
+    heads = ("", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "scrapes/s", "kB", "errors", "RSS MB")
+    lines = []
+    for cell in targets[0].cells:
+        encoding, clients = cell.split()
+        lines.append((f"{encoding}, {clients} clients" if clients != "1" else f"{encoding}, 1 client", *[""] * 8))
+        for target in targets:
+            found = target.cells[cell]
+            times = (f"{1000 * median(values):.2f}" for values in (found.p50s, found.p95s, found.p99s, found.cpu))
+            rest = (f"{median(found.rate):.0f}", f"{found.size / 1000:.0f}", str(sum(found.errors)))
+            lines.append((f"  {target.name}", *times, *rest, f"{median(target.memory):.0f}"))
+    widths = [max(len(line[column]) for line in (heads, *lines)) for column in range(len(heads))]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if not column else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in (heads, *lines)
+    )
