@@ -2,13 +2,15 @@
 
 Reads `variants` and `variant_monitoring`, and `variant_kills` and `dashboard_events` where they exist, read-only; never
 the content of a variant or of an event. With the triggers of docker/postgres/variants a change is read at once, and
-only the personas that it touches. Everything is read again at each interval, which is also how changes are found
-without triggers, and after each time that the connection was lost.
+only the personas that it touches. Without them everything is read again at each interval. With them an interval reads
+a part of the personas again, one part after the other: for what depends on the clock, and in case that something was
+missed. After each time that the connection was lost everything is read again.
 """
 
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -30,6 +32,9 @@ _BATCH_VARIANTS = 2000
 _BATCH_PERSONAS = 200
 # The runner's tick may come a little before the interval is over by this source's own clock.
 _ALMOST = 0.9
+# While changes are announced, an interval reads this many personas again, or as many as are read within 20 intervals.
+_LEAST_AGAIN = 50
+_ROUND = 20
 # Counters remembered of what is no longer shown; about 20 MB at worst.
 _REMEMBERED = 100_000
 
@@ -80,7 +85,8 @@ class VariantsSource(Source):
         self._session: Session = PostgresSession(settings.uri.get_secret_value(), timeout=settings.timeout)
         self._changes = Changes()
         self._listener: Listener | None = None
-        self._next_full = 0.0
+        self._next_tick = 0.0
+        self._last_again = ""
         self._schema: _Schema | None = None
         self._personas: dict[str, Persona] = {}
         self._known_statuses: set[str] = set()
@@ -102,16 +108,18 @@ class VariantsSource(Source):
         """Read what changed, or everything when the interval is over."""
         changed = self._changes.take()
         now = time.monotonic()
-        if now >= self._next_full:
-            changed = None
+        tick = now >= self._next_tick
+        if tick and changed is not None:
+            changed = changed.union(self._next_part()) if self._listening else None
         try:
-            read = self._read(changed)
+            read = self._read(changed, look_up=tick or changed is None)
         except BaseException:
             # What was announced must not be forgotten.
             self._changes.add(None)
             raise
+        if tick:
+            self._next_tick = now + _ALMOST * self._settings.interval
         if changed is None:
-            self._next_full = now + _ALMOST * self._settings.interval
             self._personas = {}
             self._left_out = read.left_out
             self._problems = read.problems
@@ -140,7 +148,22 @@ class VariantsSource(Source):
             self._listener.stop()
         self._session.close()
 
-    def _read(self, changed: set[str] | None) -> _Read:
+    @property
+    def _listening(self) -> bool:
+        """Tell whether every change is announced and heard."""
+        connected = self._listener is not None and self._listener.connected
+        return connected and self._schema is not None and self._schema.announced
+
+    def _next_part(self) -> list[str]:
+        """Return the personas whose turn it is to be read again."""
+        names = sorted(self._personas)
+        size = max(_LEAST_AGAIN, -(-len(names) // _ROUND))
+        start = bisect_right(names, self._last_again)
+        part = names[start : start + size] or names[:size]
+        self._last_again = part[-1] if part else ""
+        return part
+
+    def _read(self, changed: set[str] | None, *, look_up: bool) -> _Read:
         if not self._tallies_noted:
             # A transaction of its own, so that most rows are settled before they are first counted.
             with self._session.transaction():
@@ -151,7 +174,7 @@ class VariantsSource(Source):
             self._tallies_noted = True
         with self._session.transaction():
             moment, clock = self._begin()
-            if changed is None or self._schema is None:
+            if look_up or self._schema is None:
                 self._schema = self._look_up()
             read = self._read_statuses(self._schema, changed, clock)
             for batch in _batches({name: sum(rows.statuses.values()) for name, rows in sorted(read.rows.items())}):
@@ -279,9 +302,8 @@ class VariantsSource(Source):
             return
         for table, missing in schema.missing.items():
             families.skip(Reason.SCHEMA, f"{table} is not read: it lacks {', '.join(missing)}")
-        listening = listener is not None and listener.connected
-        families["variant_notifications_active"].add(schema.announced and listening)
-        if listener is not None and not listening and listener.error:
+        families["variant_notifications_active"].add(self._listening)
+        if listener is not None and not listener.connected and listener.error:
             families.skip(Reason.CONNECT, f"not listening, changes are found by polling: {listener.error}")
 
 

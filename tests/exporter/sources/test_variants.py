@@ -251,6 +251,24 @@ def test_without_triggers_changes_are_found_by_polling(postgres_database: str, t
         exporter.wait_for(views, 2001)
 
 
+def test_what_was_not_announced_is_found_in_a_round_over_all_personas(uri: str) -> None:
+    with connected(uri) as cursor, reading(uri, interval="1ms") as source:
+        for number in range(120):
+            add_active(cursor, f"v{number}", f"p{number}", 100, 5)
+        source.start(lambda: None)
+        _wait(lambda: samples(source.collect(), "variant_notifications_active") == {(): 1})
+        source.collect()
+        # No trigger fires in a session like that of replication.
+        cursor.execute("set session_replication_role = replica; update variant_monitoring set view_count = 150")
+        # 50 personas a time.
+        found = []
+        for _ in range(3):
+            time.sleep(0.01)
+            found.append(sum(samples(source.collect(), "variant_views_total").values()))
+        assert sorted(found) == found
+        assert found[0] < found[-1] == 120 * 150
+
+
 def test_check_says_how_changes_are_found(reference: str, postgres_database: str) -> None:
     with reading(reference) as source:
         assert source.check() == "PostgreSQL: 14 variants of 3 personas; changes are announced"
