@@ -61,6 +61,12 @@ def ensure(venv: Path, requirements: Path, tools_dir: Path) -> bool:
     wanted = fingerprint(requirements)
     if is_current(venv, wanted):
         return False
+    if venv.is_symlink():
+        # Making it anew would empty the folder behind the link, under the feet of whoever else uses it.
+        raise BootstrapError(
+            f"{venv} is a link to {venv.resolve()}, which does not hold these requirements; "
+            "run make where that folder belongs, or remove the link to get an environment of your own."
+        )
     tools_dir.mkdir(parents=True, exist_ok=True)
     with (tools_dir / "bootstrap.lock").open("w") as lock:
         # Two makes at once would otherwise install into the same folder.

@@ -75,3 +75,13 @@ def test_needs_nothing_that_is_not_in_the_standard_library() -> None:
         f"import sys; sys.path.insert(0, {str(ROOT)!r}); import tools.bootstrap",
     ]
     subprocess.run(command, check=True, cwd="/", capture_output=True)
+
+
+def test_the_folder_behind_a_link_is_never_emptied(requirements: Path, tmp_path: Path) -> None:
+    shared, link = tmp_path / "shared", tmp_path / "link"
+    shared.mkdir()
+    (shared / "used by others").touch()
+    link.symlink_to(shared)
+    with pytest.raises(bootstrap.BootstrapError, match="is a link to"):
+        bootstrap.ensure(link, requirements, tmp_path / "tools")
+    assert [path.name for path in shared.iterdir()] == ["used by others"]
