@@ -29,6 +29,7 @@ from alerting.notifications import (
 from alerting.settings import BUSINESS_VARIABLES, Sections, business_overrides
 from exporter.catalog import Unit
 from exporter.errors import ConfigError
+from exporter.values import merge
 
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
 
@@ -74,6 +75,14 @@ class Thresholds(Sections):
     teams: tuple[Name, ...] = Field(min_length=1)
     notifications: Notifications
     alerts: dict[str, Numbers]
+
+    def changed(self, changes: dict[str, Any]) -> Self:
+        """Return the same with some settings changed, given as they stand in the file.
+
+        Raises:
+            pydantic.ValidationError: A setting is unknown or cannot be used.
+        """
+        return type(self).model_validate(merge(self.model_dump(by_alias=True), changes))
 
     def overridden(self, environ: Mapping[str, str], *, webhook: str | None = None) -> Self:
         """Return the same with addresses that belong to one deployment in their place.

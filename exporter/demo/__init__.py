@@ -30,6 +30,7 @@ class Demo:
 
 DEMOS: Mapping[str, Demo] = {
     "fleet": Demo("exporter.demo.fleet", "write the files of a reproducible fleet incident"),
+    "inference": Demo("exporter.demo.inference", "serve two model variants, with traffic and switches for faults"),
     "mlflow": Demo("exporter.demo.mlflow", "write an MLflow store by the real MLflow client"),
     "variants": Demo("exporter.demo.variants", "run a variant system with a known truth on PostgreSQL"),
 }

@@ -16,14 +16,6 @@ from alerting.rules import build_recording_rules
 from alerting.thresholds import Thresholds
 
 
-def changed(**sections: Mapping[str, Any]) -> Thresholds:
-    """Return the project's thresholds with some settings changed."""
-    data = load_thresholds().model_dump(by_alias=True)
-    for section, settings in sections.items():
-        data[section] |= settings
-    return Thresholds.model_validate(data)
-
-
 def check_rules(
     promtool: Path,
     directory: Path,

@@ -9,7 +9,7 @@ import pytest
 from alerting.alerts import load_thresholds
 from alerting.recording.business import MODES, RECOMMENDATIONS
 from exporter.errors import ConfigError
-from tests.alerting.rules import changed, check_rules
+from tests.alerting.rules import check_rules
 
 LIVE = {
     'mlflow_metric_latest{metric="accuracy",model_variant="A",experiment="fraud"}': "0.70x75",
@@ -39,7 +39,7 @@ def service(origin: str = "") -> dict[str, str]:
     }
 
 
-HOUR = changed(business={"window": "1h"})
+HOUR = load_thresholds().changed({"business": {"window": "1h"}})
 
 
 def test_the_figures_of_the_requirement(programs: dict[str, Path], tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
         directory,
         Ports(ports["exporter"], ports["prometheus"], ports["alertmanager"]),
         programs,
-        thresholds=hurried(load_thresholds(), wait=_ALERT_WAIT),
+        thresholds=hurried(load_thresholds().changed(_thresholds(contributions)), wait=_ALERT_WAIT),
         webhook_url=next((each.webhook_url for each in contributions if each.webhook_url), None),
         alert_log_url=next((each.alert_log_url for each in contributions if each.alert_log_url), ""),
         scrape_interval=_SCRAPE_INTERVAL,
@@ -121,6 +121,14 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
     if wait:
         print("\nCtrl-C stops everything.", flush=True)
         _watch(directory, [*((p.name, p) for p in stack.processes), *((what, s) for what, _url, s in started)])
+
+
+def _thresholds(contributions: Sequence[Contribution]) -> dict[str, Any]:
+    """Return what the parts change of `thresholds.yml`."""
+    changes: dict[str, Any] = {}
+    for each in contributions:
+        changes = merge(changes, dict(each.thresholds))
+    return changes
 
 
 def _find_programs() -> tuple[dict[str, Path], str]:

@@ -83,6 +83,7 @@ class Contribution:
         jobs: Further entries of Prometheus's `scrape_configs`.
         looks: What to look at first.
         webhook_url: Where Alertmanager posts notifications; at most one part may say.
+        thresholds: Fragment of `alerting/thresholds.yml` that makes rules look back over minutes instead of days.
         alert_log_url: Where the alert log takes notifications; at most one part may say.
     """
 
@@ -90,6 +91,7 @@ class Contribution:
     jobs: Sequence[Mapping[str, Any]] = ()
     looks: Sequence[Look] = ()
     webhook_url: str | None = None
+    thresholds: Mapping[str, Any] = field(default_factory=dict)
     alert_log_url: str = ""
 
 

@@ -1,0 +1,63 @@
+"""An inference service with two model variants under traffic, and switches for what can go wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.demo.parts.base import Contribution, Look, Place, PortUse
+from tools.processes import Process, http_ok
+
+_PORT = "inference"
+_START_TIMEOUT = 120.0
+JOB = "demo-inference"
+# Days become minutes: whoever tries the demo looks on. One error in a hundred is this service's usual state.
+THRESHOLDS = {
+    "traffic": {"window": "1m", "quality_window": "5m"},
+    "business": {"window": "5m"},
+    "ab_test": {"window": "30m"},
+    "drift": {"window": "2m", "reference_window": "10m", "reference_offset": "5m", "minimum_predictions": 200},
+    "slos": {"availability": 0.95},
+}
+
+
+class InferenceService:
+    """The part; see `exporter.demo.inference_content` for the truth behind it."""
+
+    name = "inference"
+    ports: Sequence[PortUse] = (PortUse(_PORT, "demo inference service", 9860),)
+
+    def prepare(self, place: Place) -> Contribution:
+        """Start the service on the store of the part `mlflow`, which comes before."""
+        place.say("training two models and serving them to simulated users")
+        port = place.ports[_PORT]
+        url = f"http://127.0.0.1:{port}"
+        store = place.directory.resolve().parent / "mlflow" / "mlflow.db"
+        command: list[str | Path] = [
+            sys.executable, "-m", "exporter", "demo", "inference",
+            "--port", str(port), "--mlflow-uri", f"sqlite:///{store}",
+        ]  # fmt: skip
+        service = Process(
+            "the inference service",
+            command,
+            log=place.logs / "inference-service.log",
+            healthy=lambda: http_ok(f"{url}/metrics"),
+            start_timeout=_START_TIMEOUT,
+        )
+        place.run("Inference service", url, service)
+        return Contribution(
+            # Simulated runs are told apart from real ones by their tag.
+            settings={"sources": {"mlflow": {"labels": {"origin": ["tag:origin"]}}}},
+            jobs=({"job_name": JOB, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]},),
+            looks=(
+                Look(
+                    "Two model variants answer requests; A is right in 78.2 % of them, B in 81.8 %:",
+                    expr="variant_origin:ab_test_accuracy:ratio",
+                ),
+                Look("What variant B is worth a day, from simulated data (mode 0):", expr=":business_net:daily"),
+                Look("Break it, and see which alerts fire:", command=f"curl -X PUT {url}/scenarios/latency"),
+                Look("The other scenarios, and how to end one:", command=f"curl {url}/scenarios  # then -X DELETE"),
+            ),
+            thresholds=THRESHOLDS,
+        )
