@@ -9,7 +9,7 @@ from collections.abc import Collection, Coroutine
 from datetime import UTC, datetime
 from time import monotonic
 
-import httpx
+import aiohttp
 
 from exporter.demo.inference_content import Digits, Progress, daily_curve
 
@@ -64,8 +64,8 @@ class Traffic:
         self._thread.join(5)
 
     async def _run(self) -> None:
-        limits = httpx.Limits(max_connections=200, max_keepalive_connections=50)
-        async with httpx.AsyncClient(base_url=self._url, timeout=10, limits=limits, trust_env=False) as client:
+        timeout = aiohttp.ClientTimeout(total=10)
+        async with aiohttp.ClientSession(self._url, timeout=timeout) as client:
             tasks: set[asyncio.Task[None]] = set()
             next_truths = monotonic()
             next_request = monotonic()
@@ -94,7 +94,7 @@ class Traffic:
         now = datetime.now(UTC)
         return self._rate * daily_curve(now.hour + now.minute / 60)
 
-    async def _ask(self, client: httpx.AsyncClient) -> None:
+    async def _ask(self, client: aiohttp.ClientSession) -> None:
         user = f"user-{self._chance.randrange(_USERS)}"
         if self._chance.randrange(_ESTIMATE_EVERY) == 0:
             number = self._chance.randrange(len(self._progress.samples))
@@ -103,19 +103,20 @@ class Traffic:
         number = self._digits.draw(self._chance, only_small="drift" in self._scenarios)
         await self._post(client, "/predict", user, self._digits.samples[number], self._digits.digits[number])
 
-    async def _post(self, client: httpx.AsyncClient, path: str, user: str, features: object, truth: float) -> None:
+    async def _post(self, client: aiohttp.ClientSession, path: str, user: str, features: object, truth: float) -> None:
         rows = [float(value) for value in features]  # type: ignore[attr-defined]  # a row of a numpy array
         try:
-            response = await client.post(path, json={"user": user, "features": rows})
-        except httpx.TransportError:
-            return  # the service is starting or stopping
-        if response.status_code == 200:
-            self._truths.append({"id": response.json()["id"], "value": float(truth)})
+            async with client.post(path, json={"user": user, "features": rows}) as response:
+                if response.status == 200:
+                    self._truths.append({"id": (await response.json())["id"], "value": float(truth)})
+        except (aiohttp.ClientError, TimeoutError):
+            return  # the service is starting, stopping, or overloaded
 
-    async def _tell_truths(self, client: httpx.AsyncClient) -> None:
+    async def _tell_truths(self, client: aiohttp.ClientSession) -> None:
         known, self._truths = self._truths, []
         if known:
             try:
-                await client.post("/truths", json=known)
-            except httpx.TransportError:
+                async with client.post("/truths", json=known):
+                    pass
+            except (aiohttp.ClientError, TimeoutError):
                 return  # as above

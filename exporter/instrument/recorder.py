@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 import threading
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import perf_counter, time
 from types import TracebackType
 from typing import Final
 
-from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client import REGISTRY, CollectorRegistry, Counter
 
 from exporter.catalog.services import SCORE_BINS
 from exporter.instrument.labels import clean
 from exporter.instrument.resources import Resources
 from exporter.instrument.scrape import Exposition, render
-from exporter.instrument.store import Store, guarded
+from exporter.instrument.store import Family, Store, guarded
 from exporter.instrument.traffic import Exchange, HttpMetrics, VariantMetrics
 from exporter.instrument.truth import Accuracy, Determination
 
@@ -126,7 +126,7 @@ class ModelRecorder:
         self._key = (name, version, variant)
         self._determination = Determination()
         self._next_r2 = 0.0
-        self._started = False
+        self._prepared: set[str] = set()
 
     def predict(self) -> Prediction:
         """Time and count one prediction, as a context manager; set its `confidence` and `score` inside.
@@ -151,22 +151,21 @@ class ModelRecorder:
         if failed:
             metrics.errors.child(*key).inc()
             return
-        if not self._started:
-            self._start()
+        metrics.errors.child(*key)
         metrics.made.child(*key).inc()
         metrics.duration.child(*key).observe(seconds)
         metrics.last.child(*key).set(time())
         if confidence is not None and not math.isnan(confidence):
             metrics.confidence.child(*key).observe(confidence)
         if score is not None and not math.isnan(score):
+            self._prepare(metrics.scores, SCORE_BINS)
             bin_label = SCORE_BINS[min(bisect_left(_BIN_BOUNDS, score), len(SCORE_BINS) - 1)]
             metrics.scores.child(*key, bin_label).inc()
 
     @guarded
     def correct(self, correct: bool) -> None:
         """Book a classification whose truth became known."""
-        if not self._started:
-            self._start()
+        self._prepare(self._metrics.truths, ("correct", "incorrect"))
         self._metrics.truths.child(*self._key, "correct" if correct else "incorrect").inc()
         if self.variant:
             # A comparison of arrays gives an array's own kind of truth.
@@ -201,14 +200,12 @@ class ModelRecorder:
         yield
         self.loaded(perf_counter() - started)
 
-    def _start(self) -> None:
+    def _prepare(self, family: Family[Counter], last_labels: Sequence[str]) -> None:
         # A counter that first shows as 1 has lost that 1 for `increase`; a bin that nobody hit is empty, not unknown.
-        self._started = True
-        self._metrics.errors.child(*self._key)
-        for bin_label in SCORE_BINS:
-            self._metrics.scores.child(*self._key, bin_label)
-        for outcome in ("correct", "incorrect"):
-            self._metrics.truths.child(*self._key, outcome)
+        if last_labels[0] not in self._prepared:
+            self._prepared.add(last_labels[0])
+            for label in last_labels:
+                family.child(*self._key, label)
 
 
 class Prediction:

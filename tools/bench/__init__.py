@@ -10,6 +10,7 @@ from collections.abc import Mapping
 # What each topic measures, for --help.
 TOPICS: Mapping[str, str] = {
     "mlflow": "mlflow: 100,000 runs; answers beside two other exporters and the floor, and what a refresh costs",
+    "instrument": "instrument: processor time that instrumentation adds to a request, beside two other libraries",
     "fleet": "fleet: a file of five million rows followed, beside pandas.read_csv",
     "variants": "variants: commit to /metrics, many scrapers under load, queries on a large database",
 }

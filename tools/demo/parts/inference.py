@@ -17,7 +17,7 @@ THRESHOLDS = {
     "traffic": {"window": "1m", "quality_window": "5m"},
     "business": {"window": "5m"},
     "ab_test": {"window": "30m"},
-    "drift": {"window": "2m", "reference_window": "10m", "reference_offset": "5m", "minimum_predictions": 200},
+    "drift": {"window": "2m", "reference_window": "10m", "reference_offset": "5m", "minimum_predictions": 400},
     "slos": {"availability": 0.95},
 }
 
