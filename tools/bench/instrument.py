@@ -80,7 +80,7 @@ def _variables() -> dict[str, str]:
 def _served(python: Path, requests: int) -> dict[str, float]:
     """Return the servers' processor seconds a request over real connections."""
     servers: dict[str, tuple[Process, int]] = {}
-    used = dict.fromkeys(instrument_load.CANDIDATES, 0.0)
+    used: dict[str, list[float]] = {name: [] for name in instrument_load.CANDIDATES}
     with contextlib.ExitStack() as stack:
         for name in instrument_load.CANDIDATES:
             port = free_port()
@@ -97,8 +97,8 @@ def _served(python: Path, requests: int) -> dict[str, float]:
             for name, (server, port) in servers.items():
                 before = _processor_seconds(server)
                 _load(port, requests // _TURNS)
-                used[name] += _processor_seconds(server) - before
-    return {name: seconds / requests for name, seconds in used.items()}
+                used[name].append(_processor_seconds(server) - before)
+    return {name: median(seconds) * _TURNS / requests for name, seconds in used.items()}
 
 
 def _load(port: int, requests: int) -> None:

@@ -1,0 +1,69 @@
+"""Objectives: factors and windows recomputed, and burn rates from plain arithmetic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from alerting.alerts import load_thresholds
+from alerting.durations import to_seconds
+from alerting.settings import in_promql
+from tests.alerting.rules import check_rules
+
+SLOS = load_thresholds().slos
+PLACES = load_thresholds().section_placeholders()
+
+
+@pytest.mark.parametrize(
+    ("tier", "factor", "long", "short"),
+    [
+        ("page_fast", 14.4, "1h", "5m"),
+        ("page_slow", 6, "6h", "30m"),
+        ("ticket_fast", 3, "1d", "2h"),
+        ("ticket_slow", 1, "3d", "6h"),
+    ],
+)
+def test_factors_follow_from_budget_period_and_window(tier: str, factor: float, long: str, short: str) -> None:
+    rate = getattr(SLOS, tier)
+    assert rate.factor == factor
+    assert rate.budget * to_seconds(SLOS.period) / to_seconds(long) == pytest.approx(factor)
+    assert PLACES[f"slos.{tier}.long"] == long
+    assert PLACES[f"slos.{tier}.short"] == short
+
+
+def test_windows_follow_the_period() -> None:
+    week = load_thresholds().changed({"slos": {"period": "7d"}}).section_placeholders()
+    assert week["slos.page_fast.long"] == "14m"
+    assert week["slos.page_fast.short"] == "70s"
+
+
+def test_a_latency_between_two_buckets_is_refused() -> None:
+    with pytest.raises(ValidationError, match="is not a bucket"):
+        load_thresholds().changed({"slos": {"latency_threshold": 0.3}})
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(3600, "1h"), (90, "90s"), (0.25, "250ms"), (259_200, "3d")])
+def test_lengths_are_written_as_prometheus_reads_them(seconds: float, text: str) -> None:
+    assert in_promql(seconds) == text
+    assert to_seconds(text) == seconds
+
+
+def test_burn_rates_and_the_budget_left(programs: dict[str, Path], tmp_path: Path) -> None:
+    series = {
+        'ml_http_requests_total{job="ml",method="POST",route="/p",status="200"}': "0+985x130",
+        'ml_http_requests_total{job="ml",method="POST",route="/p",status="500"}': "0+15x130",
+        'ml_http_request_duration_seconds_bucket{job="ml",method="POST",route="/p",le="0.5"}': "0+960x130",
+        'ml_http_request_duration_seconds_count{job="ml",method="POST",route="/p"}': "0+1000x130",
+    }
+    expected: dict[str, float | None] = {
+        # 1.5 % fail where 0.1 % may; 4 % are slow where 1 % may be.
+        'slo_origin:ml_http_burn_rate:page_fast_long{slo="availability"}': 15,
+        'slo_origin:ml_http_burn_rate:page_fast_short{slo="latency"}': 4,
+        'slo_origin:ml_http_burn_rate:period{slo="availability"}': 15,
+        'slo_origin:ml_http_burning:page{slo="availability"}': 15 / 6,
+        'slo_origin:ml_http_burning:page{slo="latency"}': 4 / 6,
+        'slo_origin:ml_http_burning:ticket{slo="latency"}': 4,
+    }
+    check_rules(programs["promtool"], tmp_path, series, expected, at="2h", topics=["slo"], tolerance=1e-6)
