@@ -221,6 +221,23 @@ def test_commits_are_read_at_once_and_give_what_a_full_read_gives(reference: str
             assert {key: value for key, value in after.items() if value or key in fresh} == fresh, statement
 
 
+def test_many_commits_cost_at_most_ten_refreshes_a_second(reference: str, tmp_path: Path) -> None:
+    count = 'exporter_source_refresh_duration_seconds_count{source="variants"}'
+    views = 'variant_views_total{pattern="hook",persona="alice",variant="a1"}'
+    with serving(write_config(tmp_path, reference, interval="1h")) as exporter, connected(reference) as cursor:
+        exporter.wait_for("variant_notifications_active", 1)
+        before, began, commits = exporter.samples()[count], time.monotonic(), 0
+        while time.monotonic() < began + 3:
+            cursor.execute("update variant_monitoring set view_count = view_count + 1 where variant_id = 'a1'")
+            commits += 1
+        exporter.wait_for(views, 2000 + commits)
+        refreshes = exporter.samples()[count] - before
+        seconds = time.monotonic() - began
+    assert commits > 20 * seconds
+    # One more at the beginning and at the end.
+    assert 1 <= refreshes <= 10 * seconds + 2
+
+
 def test_clearing_events_away_does_not_make_a_counter_fall(reference: str, tmp_path: Path) -> None:
     with serving(write_config(tmp_path, reference, interval="1h")) as exporter:
         exporter.wait_for("variant_notifications_active", 1)
