@@ -14,6 +14,7 @@ from dashboards.render.fonts import BOLD, MEDIUM, text_width
 from dashboards.render.layout import GAP, Box, box_of, page_height
 
 HEADING = 62.0
+SHORT_HEADING = 36.0
 TITLE = 34.0
 
 
@@ -36,7 +37,7 @@ def draw_dashboard(
         until: Leave out what begins or ends below this line of the grid.
         on_panel: Called when a panel is drawn.
     """
-    top = HEADING if heading else 0.0
+    top = (HEADING if shown_variables(data) else SHORT_HEADING) if heading else 0.0
     panels = [one for one in data.panels if until is None or one.panel.grid.y + one.panel.grid.h <= until]
     while panels and panels[-1].panel.type == "row" and until is not None:
         # A heading with nothing under it.
@@ -78,12 +79,7 @@ def draw_heading(canvas: Canvas, data: DashboardData, *, left: float = GAP + 4.0
     span = data.span.describe(canvas.style.clock.zone)
     canvas.text(canvas.width - left, top + 20, span, size=13, colour=theme.muted, align="right")
     x = left
-    for variable in data.dashboard.variables:
-        value = data.variables.values.get(str(variable.get("name")))
-        if value is None or variable.get("hide") == 2 or variable.get("type") == "datasource":
-            continue
-        label = str(variable.get("label") or variable.get("name"))
-        text = value.text or "none"
+    for label, text in shown_variables(data):
         wide = min(text_width(label, 12) + text_width(text, 12, MEDIUM) + 26, 420.0)
         if x + wide > canvas.width - left:
             break
@@ -91,6 +87,16 @@ def draw_heading(canvas: Canvas, data: DashboardData, *, left: float = GAP + 4.0
         used = canvas.text(x + 8, top + 48.5, label, size=12, colour=theme.muted)
         canvas.text(x + used + 16, top + 48.5, text, size=12, weight=MEDIUM, fit=wide - used - 22)
         x += wide + 8
+
+
+def shown_variables(data: DashboardData) -> list[tuple[str, str]]:
+    """Return label and value of the variables that a reader of the page sees."""
+    found = []
+    for variable in data.dashboard.variables:
+        value = data.variables.values.get(str(variable.get("name")))
+        if value is not None and variable.get("hide") != 2 and variable.get("type") != "datasource":
+            found.append((str(variable.get("label") or variable.get("name")), value.text or "none"))
+    return found
 
 
 def draw_panel(area: Area, data: PanelData, events: Sequence[Annotation] = ()) -> None:

@@ -28,7 +28,7 @@ def draw_gauge(data: PanelData, area: Area) -> None:
         area.message(data.no_value)
         return
     orientation = str(data.panel.options.get("orientation") or "auto")
-    for cell, one in zip(tile(area.box, len(values), orientation), values, strict=True):
+    for cell, one in zip(tile(area.box, len(values), orientation, 1.2), values, strict=True):
         _dial(area.part(cell), one, data.panel.options, named=len(values) > 1)
 
 
@@ -112,7 +112,7 @@ def _rows(area: Area, values: list[Single], options: Json) -> None:
     above = str(options.get("namePlacement") or "auto") == "top" and height > 34
     texts = [str(one.shown) for one in values]
     value_size = max(11.5, min(22.0, (height - gap) * 0.55))
-    value_width = max(text_width(text, value_size, MEDIUM) for text in texts) + 8
+    value_width = max(text_width(text, value_size, MEDIUM) for text in texts) + 16
     name_width = 0.0 if above else min(max(text_width(one.name, size) for one in values) + 12, box.w * 0.42)
     for place, one in enumerate(shown):
         y = top + place * height

@@ -42,7 +42,8 @@ def draw(data: PanelData, area: Area) -> None:
         # The name takes the place of the number, as large.
         values = [replace(one, shown=replace(one.shown, text=Text(one.name), mapped=True)) for one in values]
     with_name = mode == "value_and_name" or (mode == "auto" and len(values) > 1)
-    cells = tile(area.box, len(values), str(options.get("orientation") or "auto"))
+    widest = max(max(_width(one), 0.45 * text_width(one.name, 1) if with_name else 0.0) for one in values)
+    cells = tile(area.box, len(values), str(options.get("orientation") or "auto"), widest)
     # All numbers of one panel have one size, so that they line up.
     inner = [cell.inset(8, 4, 8, 4) for cell in cells]
     name_size = min(_name_size(cell, one.name) for cell, one in zip(inner, values, strict=True)) if with_name else 0.0
@@ -54,20 +55,26 @@ def draw(data: PanelData, area: Area) -> None:
         _draw_one(area.part(cell), one, options, name_size=name_size, size=size if with_value else 0.0)
 
 
-def tile(box: Box, count: int, orientation: str) -> list[Box]:
-    """Return a place for each of several values: in a row, in a column, or in a grid of good proportions."""
+def tile(box: Box, count: int, orientation: str, widest: float = 2.0) -> list[Box]:
+    """Return a place for each of several values.
+
+    Args:
+        box: Where all of them go.
+        count: How many.
+        orientation: `vertical` is side by side, `horizontal` one below the other; else the grid with the largest text.
+        widest: Width of the widest text in multiples of its height.
+    """
     gap = 6.0
     if orientation == "vertical":
         columns = count
     elif orientation == "horizontal":
         columns = 1
     else:
-        # The grid in which the cells are nearest to twice as wide as high.
-        def misfit(columns: int) -> float:
-            rows = math.ceil(count / columns)
-            return abs(math.log((box.w / columns) / (box.h / rows) / 2.2)) + 0.15 * (columns * rows - count)
 
-        columns = min(range(1, count + 1), key=misfit)
+        def size(columns: int) -> float:
+            return min((box.h / math.ceil(count / columns)) * 0.5, (box.w / columns - 22) * 0.94 / widest)
+
+        columns = max(range(1, count + 1), key=size)
     rows = math.ceil(count / columns)
     width, height = (box.w - gap * (columns - 1)) / columns, (box.h - gap * (rows - 1)) / rows
     places = []
@@ -96,14 +103,15 @@ def has_course(one: Single, options: Json, height: float) -> bool:
 
 def _value_size(cell: Box, one: Single, name_size: float, options: Json) -> float:
     height = cell.h * (1 - COURSE if has_course(one, options, cell.h) else 1) - (name_size * 1.5 if name_size else 0)
-    unit = _unit_width(one)
-    number = text_width(one.shown.text.text or " ", 1, BOLD)
-    return max(8.0, min(LARGEST, height * 0.66, cell.w * 0.94 / max(0.5, number + unit)))
+    width = _width(one)
+    return max(8.0, min(LARGEST, height * 0.66, cell.w * 0.94 / width))
 
 
-def _unit_width(one: Single) -> float:
+def _width(one: Single) -> float:
+    """Return the width of number and unit in multiples of the number's height."""
     text = one.shown.text
-    return UNIT_SHARE * (text_width(text.prefix, 1, MEDIUM) + text_width(text.suffix, 1, MEDIUM))
+    unit = UNIT_SHARE * (text_width(text.prefix, 1, MEDIUM) + text_width(text.suffix, 1, MEDIUM))
+    return max(0.5, text_width(text.text or " ", 1, BOLD) + unit)
 
 
 def _draw_one(area: Area, one: Single, options: Json, *, name_size: float, size: float) -> None:
