@@ -23,6 +23,7 @@ def render(name: str, config: Mapping[str, Any]) -> str:
         "alerts.yml": "alerting/alerts/ and alerting/thresholds.yml",
         "alertmanager.yml": "alerting/alertmanager.py and alerting/thresholds.yml",
         "prometheus.yml": "alerting/prometheus.py",
+        "prometheus-scale.yml": "alerting/prometheus.py",
     }
     return dump(config, header=_HEADER.format(origin=origins[name]))
 
@@ -34,6 +35,8 @@ def files(thresholds: Thresholds) -> dict[str, str]:
         "alerts.yml": build_alerts(thresholds),
         "alertmanager.yml": alertmanager.build(thresholds=thresholds),
         "prometheus.yml": prometheus.build(),
+        # For the overlay `scale`: a file of its own, since Prometheus takes addresses to write to from nowhere else.
+        "prometheus-scale.yml": prometheus.build(remote_write=[prometheus.VICTORIA_METRICS]),
     }
     return {name: render(name, config) for name, config in configs.items()} | templates()
 

@@ -8,6 +8,8 @@ from typing import Any, Final
 from alerting.durations import to_seconds
 
 RULE_FILES: Final = ("rules.yml", "alerts.yml")
+# Where the compose overlay `scale` keeps samples for longer.
+VICTORIA_METRICS: Final = "http://victoriametrics:8428/api/v1/write"
 # Prometheus's own default; it refuses one that is longer than the interval.
 _SCRAPE_TIMEOUT = "10s"
 
@@ -24,6 +26,7 @@ def build(
     rules_dir: str = "",
     scrape_interval: str = "15s",
     extra_jobs: Sequence[Mapping[str, Any]] = (),
+    remote_write: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the configuration; the defaults are the addresses inside the compose network.
 
@@ -38,6 +41,7 @@ def build(
         rules_dir: Folder of the rule files; by default the one that this configuration lies in.
         scrape_interval: How often everything is scraped and evaluated.
         extra_jobs: Further entries of `scrape_configs`.
+        remote_write: Addresses that every sample is sent to as well, recorded ones too.
     """
     folder = f"{rules_dir.rstrip('/')}/" if rules_dir else ""
     jobs = {
@@ -65,4 +69,5 @@ def build(
             *([{"job_name": "services", "file_sd_configs": [{"files": [services]}]}] if services else []),
             *(dict(job) for job in extra_jobs),
         ],
+        **({"remote_write": [{"url": url} for url in remote_write]} if remote_write else {}),
     }

@@ -35,6 +35,7 @@ class Program:
 
 
 _PROMETHEUS = "https://prometheus.io/download/#prometheus"
+_VICTORIA_METRICS = "https://docs.victoriametrics.com/victoriametrics/quick-start/"
 _ALERTMANAGER = "https://prometheus.io/download/#alertmanager"
 
 PROGRAMS = {
@@ -43,6 +44,7 @@ PROGRAMS = {
     # Debian renames the server, because `alertmanager` was thought too common a word for /usr/bin.
     "alertmanager": Program("prometheus-alertmanager", ("alertmanager", "prometheus-alertmanager"), _ALERTMANAGER),
     "amtool": Program("prometheus-alertmanager", ("amtool",), _ALERTMANAGER),
+    "victoria-metrics": Program("victoria-metrics", ("victoria-metrics", "victoria-metrics-prod"), _VICTORIA_METRICS),
 }
 
 # Daemons are often installed where the PATH of a plain user does not lead.

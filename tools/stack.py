@@ -71,6 +71,7 @@ class LocalStack:
         alert_log_url: str = "",
         scrape_interval: str = "1s",
         extra_jobs: Sequence[Mapping[str, Any]] = (),
+        remote_write: Sequence[str] = (),
     ) -> None:
         """Describe the stack; nothing is written or started yet.
 
@@ -85,6 +86,7 @@ class LocalStack:
             alert_log_url: Where the alert log takes notifications; empty without one.
             scrape_interval: How often Prometheus scrapes and evaluates.
             extra_jobs: Further entries of `scrape_configs`.
+            remote_write: Addresses that Prometheus sends every sample to as well.
         """
         self.ports = ports
         self.exporter_url, self.prometheus_url, self.alertmanager_url = (
@@ -99,6 +101,7 @@ class LocalStack:
         self._alert_log_url = alert_log_url
         self._scrape_interval = scrape_interval
         self._extra_jobs = extra_jobs
+        self._remote_write = remote_write
         self._stack = contextlib.ExitStack()
         self.exporter = self._process(
             "exporter",
@@ -141,6 +144,7 @@ class LocalStack:
                 rules_dir=str(self._config),
                 scrape_interval=self._scrape_interval,
                 extra_jobs=self._extra_jobs,
+                remote_write=self._remote_write,
             ),
             "alertmanager.yml": alertmanager.build(
                 self._webhook_url, thresholds=numbers, timing=self._timing, alert_log_url=self._alert_log_url

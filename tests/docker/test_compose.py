@@ -52,7 +52,8 @@ def test_images_come_from_the_versions_file_or_are_built_here(name: str) -> None
 
 
 def test_every_pinned_image_is_used() -> None:
-    assert set(VERSIONS) <= set(variables((DOCKER / "compose.yaml").read_text(encoding="utf-8")))
+    texts = [path.read_text(encoding="utf-8") for path in DOCKER.glob("compose*.yaml")]
+    assert set(VERSIONS) <= set(variables("".join(texts)))
 
 
 def test_the_image_is_built_on_the_pinned_base_also_without_compose() -> None:
