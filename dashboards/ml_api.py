@@ -34,9 +34,9 @@ def build() -> Page:
                 (
                     data_mode(width=3),
                     stat(SIGNAL["api_request_rate"], width=3),
-                    stat(SIGNAL["api_latency_mean"], width=3),
-                    stat(SIGNAL["api_latency_p95"], width=3),
-                    stat(SIGNAL["api_latency_p99"], width=3),
+                    stat(SIGNAL["api_latency_mean"], title="Mean time", width=3),
+                    stat(SIGNAL["api_latency_p95"], title="95th percentile", width=3),
+                    stat(SIGNAL["api_latency_p99"], title="99th percentile", width=3),
                     stat(SIGNAL["api_error_ratio"], width=3),
                     stat(SIGNAL["api_predictions_recent"], width=3),
                     stat(SIGNAL["api_uptime"], width=3),
