@@ -23,14 +23,50 @@ FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
         # Prometheus client libraries, of the process that they are in.
         "process_cpu_seconds_total": frozenset(),
         "process_resident_memory_bytes": frozenset(),
+        # Prometheus, of itself.
+        "prometheus_config_last_reload_successful": frozenset(),
+        "prometheus_notifications_alertmanagers_discovered": frozenset(),
+        "prometheus_notifications_errors_total": frozenset({"alertmanager"}),
+        "prometheus_notifications_sent_total": frozenset({"alertmanager"}),
+        "prometheus_rule_evaluation_failures_total": frozenset({"rule_group"}),
+        "prometheus_tsdb_compactions_failed_total": frozenset(),
+        "prometheus_tsdb_head_samples_appended_total": frozenset({"type"}),
+        "prometheus_tsdb_head_series": frozenset(),
+        "prometheus_tsdb_wal_truncations_failed_total": frozenset(),
+        "prometheus_tsdb_wal_writes_failed_total": frozenset(),
+        # Alertmanager, of itself.
+        "alertmanager_alerts": frozenset({"state"}),
+        "alertmanager_config_last_reload_successful": frozenset(),
+        "alertmanager_notifications_failed_total": frozenset({"integration", "reason"}),
+        "alertmanager_notifications_total": frozenset({"integration"}),
+        "alertmanager_silences": frozenset({"state"}),
+        # node exporter.
+        "node_boot_time_seconds": frozenset(),
+        "node_cpu_seconds_total": frozenset({"cpu", "mode"}),
+        "node_disk_read_bytes_total": frozenset({"device"}),
+        "node_disk_written_bytes_total": frozenset({"device"}),
+        "node_filesystem_avail_bytes": frozenset({"device", "fstype", "mountpoint"}),
+        "node_filesystem_size_bytes": frozenset({"device", "fstype", "mountpoint"}),
+        "node_load5": frozenset(),
+        "node_memory_MemAvailable_bytes": frozenset(),
+        "node_memory_MemTotal_bytes": frozenset(),
+        "node_network_receive_bytes_total": frozenset({"device"}),
+        "node_network_transmit_bytes_total": frozenset({"device"}),
+        "node_time_seconds": frozenset(),
+        # postgres exporter; newer versions have more labels on the activity.
+        "pg_database_size_bytes": frozenset({"datname"}),
+        "pg_settings_max_connections": frozenset(),
+        "pg_stat_activity_count": frozenset({"datname", "state"}),
+        "pg_stat_activity_max_tx_duration": frozenset({"datname", "state"}),
+        "pg_stat_database_blks_hit": frozenset({"datname"}),
+        "pg_stat_database_blks_read": frozenset({"datname"}),
+        "pg_stat_database_deadlocks": frozenset({"datname"}),
+        "pg_stat_database_xact_commit": frozenset({"datname"}),
+        "pg_up": frozenset(),
     }
 )
 
 UNUSED: Mapping[str, str] = MappingProxyType({})
 
 # Domains (`Metric.origin`) of which nothing is shown yet.
-UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType(
-    {
-        "alertlog": "the page Alerts is not built yet",
-    }
-)
+UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType({})

@@ -275,11 +275,13 @@ def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location
 
 # What a number in a unit must be, in words and as a range; other units take any number.
 _COUNT = (0, sys.float_info.max, "a count")
+_RATIO = (0, 1, "a ratio in 0..1 (20 % is 0.2)")
 _RANGES: Mapping[Unit | Kind, tuple[float, float, str]] = {
-    Unit.RATIO: (0, 1, "a ratio in 0..1 (20 % is 0.2)"),
+    Unit.RATIO: _RATIO,
     Unit.FLAG: (0, 1, "0 or 1"),
     Unit.COUNT: _COUNT,
     Kind.COUNT: _COUNT,
+    Kind.RATIO: _RATIO,
 }
 
 

@@ -27,11 +27,12 @@ def firing_alerts(*, width: int = 8, height: int = 8) -> Panel:
     """Return the alerts that fire, each with a link to its runbook."""
     # The same addresses as in the alerts themselves: a deployment gives its own when it generates.
     runbooks = load_thresholds().overridden(os.environ).links.runbooks
-    severities = {severity: (severity, colour) for severity, colour in SEVERITY.items()}
+    # By the label that gives their order.
+    severities = {str(rank): pair for rank, pair in enumerate(SEVERITY.items(), 1)}
     return table(
         (
             Column("alertname", "Alert", link=("Open the runbook", runbook_url(cell("Alert"), runbooks=runbooks))),
-            Column("severity", "Severity", width=90, values=severities),
+            Column("rank", "Severity", width=90, values=severities),
             Column("team", "Team", width=90),
         ),
         Query(BY_NAME["firing_alerts"], name="Series"),

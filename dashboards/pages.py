@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from dashboards import (
     ab_testing,
+    alerts,
     business,
     exporter_health,
     fleet_incident,
@@ -13,6 +14,8 @@ from dashboards import (
     ml_api,
     mlflow,
     model_quality,
+    operations_overview,
+    system_infrastructure,
     variant_detail,
     variant_performance,
 )
@@ -29,6 +32,9 @@ BUILDERS: tuple[Callable[[], Page], ...] = (
     ml_api.build,
     model_quality.build,
     exporter_health.build,
+    system_infrastructure.build,
+    alerts.build,
+    operations_overview.build,
 )
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from types import MappingProxyType
 
 from alerting import thresholds as _thresholds
-from alerting.alerts import exporter, fleet, mlflow, services, variants
+from alerting.alerts import database, exporter, fleet, host, mlflow, monitoring, services, variants
 from alerting.alerts.base import Alert, BoundAlert
 from alerting.thresholds import Thresholds
 
@@ -25,6 +25,9 @@ TOPICS: Mapping[str, tuple[Alert, ...]] = MappingProxyType(
         "variants": variants.ALERTS,
         "fleet": fleet.ALERTS,
         "services": services.ALERTS,
+        "host": host.ALERTS,
+        "database": database.ALERTS,
+        "monitoring": monitoring.ALERTS,
     }
 )
 

@@ -23,6 +23,7 @@ class Kind(StrEnum):
 
     DURATION = "duration"
     COUNT = "count"
+    RATIO = "ratio"
     PATTERN = "pattern"
 
 
@@ -125,7 +126,11 @@ class BoundAlert:
         threshold = self.numbers.threshold
         if self.signal.unit is Unit.RATIO and threshold is not None:
             threshold = f"{100 * self.threshold:g} %"
-        return self.alert.condition.format(threshold=threshold, **self.numbers.parameters)
+        parameters = {
+            name: f"{100 * float(value):g} %" if self.alert.parameters.get(name) is Kind.RATIO else value
+            for name, value in self.numbers.parameters.items()
+        }
+        return self.alert.condition.format(threshold=threshold, **parameters)
 
     @property
     def labels(self) -> dict[str, str]:

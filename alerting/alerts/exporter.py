@@ -62,4 +62,26 @@ ALERTS: tuple[Alert, ...] = (
             '{{ $value | printf "%.1f" }} refresh intervals ago. Panels show old numbers.'
         ),
     ),
+    Alert(
+        name="ExporterSeriesDropped",
+        condition="A family of metrics has more series than `max_series` allows.",
+        signal=BY_NAME["series_dropped"],
+        comparison=">",
+        summary="The exporter leaves out series because there are too many.",
+        description=(
+            "The source {{ $labels.source }} of {{ $labels.instance }} has more series of {{ $labels.family }} than "
+            "`max_series` allows. Part of it is shown nowhere, and alerts on that part cannot fire."
+        ),
+    ),
+    Alert(
+        name="ExporterConfigUnusable",
+        condition="The exporter could not use its settings when it was last told to read them.",
+        signal=BY_NAME["config_reload_ok"],
+        comparison="<",
+        summary="The exporter runs on old settings.",
+        description=(
+            "The exporter {{ $labels.instance }} could not read its settings: older ones are in force, "
+            "and it will not start again."
+        ),
+    ),
 )

@@ -62,4 +62,16 @@ ALERTS: tuple[Alert, ...] = (
             "is {{ $value | humanizePercentage }} worse than the best run's."
         ),
     ),
+    Alert(
+        name="MlflowRunHanging",
+        condition="A run of an experiment has been running for more than {threshold}.",
+        signal=BY_NAME["oldest_running_age"],
+        comparison=">",
+        source="mlflow",
+        summary="A run has been running for very long.",
+        description=(
+            "The oldest running run of {{ $labels.experiment }} began {{ $value | humanizeDuration }} ago: "
+            "it hangs, or it ended without telling MLflow."
+        ),
+    ),
 )

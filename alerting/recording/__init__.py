@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from alerting.recording import ab_test, business, exporter, mlflow, quality, slo, traffic, variants
+from alerting.recording import ab_test, business, exporter, host, mlflow, quality, slo, traffic, variants
 from alerting.recording.base import Record
 
 __all__ = ["RECORDS", "TOPICS", "Record"]
@@ -24,6 +24,7 @@ TOPICS: Mapping[str, tuple[Record, ...]] = MappingProxyType(
         "ab_test": ab_test.RECORDS,
         "slo": slo.RECORDS,
         "business": business.RECORDS,
+        "host": host.RECORDS,
     }
 )
 

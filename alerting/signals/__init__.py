@@ -11,11 +11,15 @@ from types import MappingProxyType
 from alerting.signals.ab_testing import AB_TESTING_SIGNALS
 from alerting.signals.base import Signal
 from alerting.signals.business import BUSINESS_SIGNALS
+from alerting.signals.database import DATABASE_SIGNALS
 from alerting.signals.exporter import EXPORTER_SIGNALS
 from alerting.signals.fleet import FLEET_SIGNALS
+from alerting.signals.host import HOST_SIGNALS
 from alerting.signals.ml_api import ML_API_SIGNALS
 from alerting.signals.mlflow import MLFLOW_SIGNALS
 from alerting.signals.model_quality import MODEL_QUALITY_SIGNALS
+from alerting.signals.monitoring import MONITORING_SIGNALS
+from alerting.signals.overview import OVERVIEW_SIGNALS
 from alerting.signals.variant_each import EACH_VARIANT_SIGNALS
 from alerting.signals.variants import VARIANT_SIGNALS
 
@@ -31,6 +35,10 @@ SIGNALS: tuple[Signal, ...] = (
     *BUSINESS_SIGNALS,
     *ML_API_SIGNALS,
     *MODEL_QUALITY_SIGNALS,
+    *HOST_SIGNALS,
+    *DATABASE_SIGNALS,
+    *MONITORING_SIGNALS,
+    *OVERVIEW_SIGNALS,
 )
 
 BY_NAME: Mapping[str, Signal] = MappingProxyType({signal.name: signal for signal in SIGNALS})

@@ -232,14 +232,4 @@ EXPORTER_SIGNALS: tuple[Signal, ...] = (
         dashboard=PAGE,
         legend="Watchdog",
     ),
-    Signal(
-        name="firing_alerts",
-        title="Firing alerts",
-        question="Which alerts fire at present, and whose are they?",
-        expr='count by (alertname, severity, team) (ALERTS{alertstate="firing",alertname!="Watchdog"})',
-        unit=Unit.COUNT,
-        dashboard=PAGE,
-        by=("alertname", "severity", "team"),
-        legend="{{alertname}}",
-    ),
 )

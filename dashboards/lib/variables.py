@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from alerting.foreign import FOREIGN, TARGET_LABELS
 from dashboards.lib.upstream import grafana
 from exporter.catalog import CATALOG
 
@@ -16,9 +17,6 @@ LOGS_DATASOURCE = {"type": "loki", "uid": "${loki_datasource}"}
 
 # The same for panels that ask the variant tables themselves. Grafana before 10.3 calls the type `postgres`.
 VARIANTS_DATASOURCE = {"type": "grafana-postgresql-datasource", "uid": "${variants_datasource}"}
-
-# What Prometheus itself puts on every series.
-TARGET_LABELS = frozenset({"instance", "job"})
 
 # Grafana's numbers: read the values again when the time range changes; sort by name without regard to case.
 ON_TIME_RANGE = 2
@@ -78,18 +76,22 @@ def label_values(
 
     Args:
         label: The label, and so the variable's name.
-        metric: The catalog metric whose series carry the label; one with few series.
+        metric: The metric whose series carry the label, of the catalog or of another program; one with few series.
         title: What the page calls it.
         within: Variables that narrow the choice, by label name.
         may_be_empty: Whether series may have the label empty, which "All" shall then include.
 
     Raises:
-        ValueError: If the metric or one of the labels is not in the catalog.
+        ValueError: If nothing gives the metric or one of the labels.
     """
-    if metric not in CATALOG:
-        raise ValueError(f"variable {label}: no metric {metric} in the catalog")
-    series = CATALOG[metric].sample_names[0]
-    unknown = {label, *within} - CATALOG[metric].sample_labels(series) - TARGET_LABELS
+    if metric in CATALOG:
+        series = CATALOG[metric].sample_names[0]
+        labels = CATALOG[metric].sample_labels(series)
+    elif metric in FOREIGN:
+        series, labels = metric, FOREIGN[metric]
+    else:
+        raise ValueError(f"variable {label}: no metric {metric} in the catalog or in alerting/foreign.py")
+    unknown = {label, *within} - labels - TARGET_LABELS
     if unknown:
         raise ValueError(f"variable {label}: {metric} has no label {', '.join(sorted(unknown))}")
     matchers = ",".join(f'{name}=~"${name}"' for name in within)

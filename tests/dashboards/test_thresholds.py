@@ -10,7 +10,7 @@ from dashboards.lib.style import Colour
 
 def test_a_signal_that_no_alert_judges_is_neither_good_nor_bad() -> None:
     assert thresholds.steps(SIGNAL["source_interval"]) == [{"color": "blue", "value": None}]
-    assert thresholds.flag_colours(SIGNAL["config_reload_ok"]) == (Colour.MUTED, Colour.GOOD)
+    assert thresholds.flag_colours(SIGNAL["alert_history"]) == (Colour.MUTED, Colour.GOOD)
 
 
 def test_a_value_above_the_threshold_has_the_colour_of_the_severity() -> None:

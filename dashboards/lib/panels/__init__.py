@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dashboards.lib.panels.base import Panel
 from dashboards.lib.panels.graphs import barchart, heatmap, state_timeline, timeseries
-from dashboards.lib.panels.numbers import bargauge, gauge, stat
+from dashboards.lib.panels.numbers import bargauge, gauge, light, stat
 from dashboards.lib.panels.tables import Column, table
 from dashboards.lib.panels.texts import alert_list, logs, rows, text
 
@@ -20,6 +20,7 @@ __all__ = [
     "bargauge",
     "gauge",
     "heatmap",
+    "light",
     "logs",
     "rows",
     "stat",

@@ -116,7 +116,6 @@ def state_timeline(
         raise ValueError(
             f"{first.signal.name}: a timeline shows states, so it needs a flag, a ratio or names of values"
         )
-
     defaults["noValue"] = empty
 
     def render(scope: Scope) -> Any:

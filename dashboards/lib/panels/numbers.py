@@ -7,11 +7,15 @@ from typing import Any
 
 from alerting.signals import Signal
 from dashboards.lib.layout import Size
+from dashboards.lib.links import data_link, page_url
 from dashboards.lib.panels.base import Panel, describe, field_defaults, names
 from dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
-from dashboards.lib.style import NO_VALUE, Colour
+from dashboards.lib.style import NO_VALUE, SEVERITY, Colour
 from dashboards.lib.upstream import Json, grafana, plugin_panel
 from exporter.catalog import Unit
+
+# What the values of a traffic light are called: nothing fires, or the loudest alert that does.
+_LIGHTS = (("good", Colour.GOOD), *((severity, SEVERITY[severity]) for severity in ("info", "warning", "critical")))
 
 
 def stat(
@@ -24,6 +28,7 @@ def stat(
     show: str = "",
     colours: Mapping[str, Colour] | None = None,
     values: Mapping[str, tuple[str, Colour]] | None = None,
+    empty: str = NO_VALUE,
 ) -> Panel:
     """Return a big number.
 
@@ -37,6 +42,7 @@ def stat(
         show: `value`, `name` (for an info metric) or `value_and_name`; by default names where there are several.
         colours: Fixed colours by a word in the series name, such as a run status.
         values: Words and colours of the values of a code.
+        empty: What the panel says without series; give it where that is no fault.
     """
     queries = as_queries(given)
     signal = queries[0].signal
@@ -44,7 +50,7 @@ def stat(
     if not show:
         # Of itself Grafana writes a series' name only where there are several.
         show = "name" if signal.unit is Unit.INFO else "auto"
-    defaults = field_defaults(queries[0], states=states) | {"noValue": NO_VALUE}
+    defaults = field_defaults(queries[0], states=states) | {"noValue": empty}
     if values:
         defaults["mappings"] = [names(values)]
 
@@ -60,6 +66,43 @@ def stat(
             # grafanalib's default is the string "", which Grafana cannot read.
             thresholds=[],
             overrides=colour_overrides(queries, colours),
+            extraJson={"fieldConfig": {"defaults": defaults}},
+        )
+
+    return Panel("stat", title, Size(width, height), queries, render)
+
+
+def light(given: Signal | Query, *, page: str, title: str, width: int = 3, height: int = 3) -> Panel:
+    """Return a traffic light: a field in the colour of the loudest alert, with a link to the page of its domain.
+
+    Args:
+        given: A signal of 0 (nothing fires) to 3 (a critical alert fires); without a series the domain is not in use.
+        page: uid of the page with the details.
+        title: Heading.
+        width: Columns.
+        height: Grid units.
+    """
+    queries = as_queries([given])
+    defaults: Json = {
+        "unit": "none",
+        "decimals": 0,
+        "color": {"mode": "thresholds"},
+        "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.MUTED), "value": None}]},
+        "mappings": [names({str(value): light for value, light in enumerate(_LIGHTS)})],
+        "noValue": "not in use",
+        "links": [data_link("Open the page", page_url(page, {}))],
+    }
+
+    def render(scope: Scope) -> Any:
+        return grafana.Stat(
+            title=title,
+            description=describe(queries),
+            targets=targets(queries, scope, instant=True),
+            colorMode="background",
+            graphMode="none",
+            reduceCalc="lastNotNull",
+            textMode="value",
+            thresholds=[],
             extraJson={"fieldConfig": {"defaults": defaults}},
         )
 
