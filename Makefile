@@ -2,14 +2,11 @@
 # PYTHON is the interpreter that makes .venv (3.11 or newer); everything else runs inside .venv.
 PYTHON ?= python3
 VENV := .venv/bin/python
-# Later files go before earlier ones, so a line of docker/.env overrides a pinned image.
-COMPOSE := docker compose --env-file docker/versions.env $(if $(wildcard docker/.env),--env-file docker/.env) \
-	--file docker/compose.yaml
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check k8s prove report pictures bench deploy down test-stack requirements .venv
+.PHONY: help demo test generate check k8s prove report pictures bench deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,14 +57,23 @@ bench: .venv ## Measure scrape latency against a bare server that sends the same
 	@echo ">> running the benchmark"
 	@$(VENV) -m tools.bench
 
-deploy: ## Build and start the stack in Docker (docker/compose.yaml)
-	@echo ">> running docker compose up"
-	@docker/make-secrets.sh
-	@$(COMPOSE) up --detach --build --wait
+# Needs no .venv, only Docker and Python. WITH="demo tls" chooses overlays, in place of WITH in docker/.env.
+DEPLOY := $(PYTHON) -m tools.deploy $(if $(WITH),--with "$(WITH)")
+deploy: ## Build, start and verify the stack in Docker (WITH=demo adds the demo; see docs/deploy.md)
+	@echo ">> deploying"
+	@$(DEPLOY) up
 
 down: ## Stop the stack in Docker; the data stays
-	@echo ">> running docker compose down"
-	@$(COMPOSE) down
+	@echo ">> stopping the stack"
+	@$(DEPLOY) down
+
+backup: ## Write all data of the stack in Docker into docker/backups/ (or TO=folder)
+	@echo ">> backing up"
+	@$(DEPLOY) backup $(if $(TO),--to "$(TO)")
+
+restore: ## Replace all data of the stack in Docker by a backup (FROM=folder)
+	@echo ">> restoring"
+	@$(DEPLOY) restore "$(FROM)"
 
 test-stack: .venv ## Run the tests that need a Docker engine
 	@echo ">> running the stack tests"
@@ -77,6 +83,7 @@ requirements: .venv ## Pin the requirements anew, keeping pins that still fit (U
 	@echo ">> running uv pip compile"
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements.in --output-file requirements.txt
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-dev.in --output-file requirements-dev.txt
+	@$(UV_COMPILE) docker/demo/requirements.in --output-file docker/demo/requirements.txt
 
 # Quick when nothing changed: the script compares a hash.
 .venv:

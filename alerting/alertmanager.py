@@ -22,6 +22,9 @@ __all__ = ["ESCALATION", "TEMPLATES", "UNROUTED", "WATCHDOG", "Channel", "Receiv
 # Told of alerts that no route matches: with the generated rules that is none, so it means a foreign or broken rule.
 UNROUTED: Final = "unrouted"
 WATCHDOG: Final = "watchdog"
+# Told of the alert that a deployment is tried with: the alert log alone, at once, so that nobody is called.
+DEPLOYMENT_TEST: Final = "deployment-test"
+DEPLOYMENT_TEST_ALERT: Final = "DeploymentTest"
 ESCALATION: Final = "escalation"
 _ACTION: Final = "action"
 
@@ -30,6 +33,7 @@ TEMPLATES: Final = tuple(sorted(path.name for path in TEMPLATES_DIRECTORY.glob("
 
 # Each alert on its own, instead of together with others of its name.
 _UNGROUPED = ["..."]
+_AT_ONCE = Timing(group_wait="0s", group_interval="10s", repeat_interval="1h")
 
 
 def build(
@@ -75,6 +79,12 @@ def build(
             **_times(timing or settings.warning),
             "routes": [
                 {
+                    "matchers": [f'alertname="{DEPLOYMENT_TEST_ALERT}"'],
+                    "receiver": DEPLOYMENT_TEST,
+                    "group_by": _UNGROUPED,
+                    **_times(_AT_ONCE),
+                },
+                {
                     "matchers": ['alertname="Watchdog"'],
                     "receiver": WATCHDOG,
                     **_times(timing or settings.watchdog),
@@ -103,6 +113,7 @@ def build(
         },
         "inhibit_rules": [inhibition.rule for inhibition in INHIBITIONS],
         "receivers": [
+            _receiver(Receiver(DEPLOYMENT_TEST), [Webhook(log_url)] if log_url else []),
             *(_receiver(receiver, told_by) for receiver in outside),
             *(_action_receiver(name, settings, everywhere) for name in settings.actions),
             *(_receiver(receiver, told_by) for of_team in teams.values() for receiver in of_team),

@@ -45,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
         help="where to write (default: alerting/generated)",
     )
     command.add_argument("--webhook-url", metavar="URL", help="post notifications here, whatever FILE says")
+    command.add_argument("--exporter-ca", default="", metavar="FILE", help="scrape the exporter by TLS, and trust this")
     command.set_defaults(run=_generate)
     command = commands.add_parser("document", help="write the tables of metrics and alerts into Markdown files")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="with <!-- generated:NAME --> markers")
@@ -84,7 +85,7 @@ def _log(arguments: argparse.Namespace) -> int:
 
 def _generate(arguments: argparse.Namespace) -> int:
     numbers = thresholds.read(ALERTS, arguments.thresholds).overridden(os.environ, webhook=arguments.webhook_url)
-    generate.write(generate.files(numbers), arguments.output_dir)
+    generate.write(generate.files(numbers, exporter_ca=arguments.exporter_ca), arguments.output_dir)
     return 0
 
 

@@ -28,15 +28,20 @@ def render(name: str, config: Mapping[str, Any]) -> str:
     return dump(config, header=_HEADER.format(origin=origins[name]))
 
 
-def files(thresholds: Thresholds) -> dict[str, str]:
-    """Return the text of every generated file by its name, with the addresses of the compose network."""
+def files(thresholds: Thresholds, *, exporter_ca: str = "") -> dict[str, str]:
+    """Return the text of every generated file by its name, with the addresses of the compose network.
+
+    Args:
+        thresholds: The numbers.
+        exporter_ca: See `prometheus.build`.
+    """
     configs = {
         "rules.yml": build_recording_rules(thresholds),
         "alerts.yml": build_alerts(thresholds),
         "alertmanager.yml": alertmanager.build(thresholds=thresholds),
-        "prometheus.yml": prometheus.build(),
         # For the overlay `scale`: a file of its own, since Prometheus takes addresses to write to from nowhere else.
-        "prometheus-scale.yml": prometheus.build(remote_write=[prometheus.VICTORIA_METRICS]),
+        "prometheus-scale.yml": prometheus.build(remote_write=[prometheus.VICTORIA_METRICS], exporter_ca=exporter_ca),
+        "prometheus.yml": prometheus.build(exporter_ca=exporter_ca),
     }
     return {name: render(name, config) for name, config in configs.items()} | templates()
 

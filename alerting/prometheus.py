@@ -23,6 +23,7 @@ def build(
     node: str = "node-exporter:9100",
     postgres: str = "postgres-exporter:9187",
     services: str = "/etc/targets/*.yml",
+    exporter_ca: str = "",
     rules_dir: str = "",
     scrape_interval: str = "15s",
     extra_jobs: Sequence[Mapping[str, Any]] = (),
@@ -38,6 +39,7 @@ def build(
         node: Address of node-exporter; empty without one.
         postgres: Address of postgres-exporter; the same.
         services: Pattern of files that list further targets, such as services that are instrumented; empty for none.
+        exporter_ca: File of the authority that signed the exporter's certificate; empty for an exporter without TLS.
         rules_dir: Folder of the rule files; by default the one that this configuration lies in.
         scrape_interval: How often everything is scraped and evaluated.
         extra_jobs: Further entries of `scrape_configs`.
@@ -52,6 +54,7 @@ def build(
         "node": node,
         "postgres": postgres,
     }
+    tls = {"exporter": {"scheme": "https", "tls_config": {"ca_file": exporter_ca}}} if exporter_ca else {}
     return {
         "global": {
             "scrape_interval": scrape_interval,
@@ -62,7 +65,7 @@ def build(
         "alerting": {"alertmanagers": [{"static_configs": [{"targets": [alertmanager]}]}]},
         "scrape_configs": [
             *(
-                {"job_name": name, "static_configs": [{"targets": [address]}]}
+                {"job_name": name, **tls.get(name, {}), "static_configs": [{"targets": [address]}]}
                 for name, address in jobs.items()
                 if address
             ),

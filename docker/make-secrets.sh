@@ -23,11 +23,23 @@ random() {
 }
 
 for name in postgres_password mlflow_password mlflow_writer_password variants_password variants_writer_password \
-    exporter_password grafana_reader_password monitor_password grafana_admin_password grafana_secret_key; do
+    exporter_password grafana_reader_password monitor_password grafana_admin_password grafana_secret_key renderer_token; do
     [ -e "$folder/$name" ] || write "$name" "$(random)"
 done
 # For the passwords of Alertmanager's channels, which only you know.
 mkdir -p "$folder/channels"
-# Where MLflow's store is somewhere else, write its URI here instead.
-[ -e "$folder/mlflow_uri" ] ||
-    write mlflow_uri "postgresql://exporter:$(cat "$folder/exporter_password")@postgres:5432/mlflow"
+# uri NAME ROLE DATABASE
+uri() {
+    [ -e "$folder/$1" ] || write "$1" "postgresql://$2:$(cat "$folder/$2_password")@postgres:5432/$3"
+}
+# What the exporter reads. Where MLflow's store or the variants are somewhere else, write their URI here instead.
+uri mlflow_uri exporter mlflow
+uri variants_uri exporter variants
+# For those who write.
+uri variants_writer_uri variants_writer variants
+# SQLAlchemy, which MLflow uses, wants the driver's name.
+[ -e "$folder/mlflow_owner_uri" ] ||
+    write mlflow_owner_uri "postgresql+psycopg2://mlflow:$(cat "$folder/mlflow_password")@postgres:5432/mlflow"
+[ -e "$folder/mlflow_writer_uri" ] ||
+    write mlflow_writer_uri \
+        "postgresql+psycopg2://mlflow_writer:$(cat "$folder/mlflow_writer_password")@postgres:5432/mlflow"

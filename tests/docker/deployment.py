@@ -1,0 +1,119 @@
+"""A deployment of the stack of its own for tests, made by the tool that `make deploy` calls."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.docker.engine import fetch, output
+from tests.docker.files import DOCKER, ROOT, VARIABLE, read_yaml
+from tools.deploy.engine import Stack
+from tools.processes import free_port
+from tools.standin_images import ensure_image
+
+# Grafana is left out: nothing but its own registry has an image of it.
+SERVICES = (
+    "postgres",
+    "exporter",
+    "prometheus",
+    "alertmanager",
+    "alertlog",
+    "node-exporter",
+    "postgres-exporter",
+)
+PUBLISHED = ("exporter", "prometheus", "alertmanager", "alertlog")
+
+
+class Deployment:
+    """A stack under a project name of its own.
+
+    Attributes:
+        folder: Its settings and secrets.
+        project: Its name.
+        ports: What is published where.
+        stack: The same, as the tool sees it.
+        first: What its first deployment printed.
+    """
+
+    first = ""
+
+    def __init__(self, folder: Path, project: str, overlays: str = "") -> None:
+        self.folder = folder
+        self.project = project
+        self.ports = {name: free_port() for name in PUBLISHED}
+        overlay = {
+            "services": {
+                # A stand-in has this machine's way to the package index, which starts on the machine itself.
+                "exporter": {"build": {"network": "host"}, "image": f"{project}/exporter"},
+                "alertlog": {"image": f"{project}/exporter"},
+                "grafana": {"profiles": ["left-out"]},
+            }
+        }
+        (folder / "tests.yaml").write_text(json.dumps(overlay), encoding="utf-8")
+        lines = [f"{name.upper()}_PORT={port}" for name, port in self.ports.items()]
+        lines.append(f"WITH={overlays} {folder / 'tests.yaml'}")
+        (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        self.stack = Stack(folder, project)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run the tool as `make` does."""
+        command = [sys.executable, "-m", "tools.deploy", f"--folder={self.folder}", f"--project={self.project}"]
+        return subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+    def do(self, *arguments: str) -> str:
+        """Run the tool, which must succeed."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def remove(self) -> None:
+        """Remove containers, volumes and the image."""
+        self.stack.compose("down", "--volumes", "--remove-orphans", "--timeout=20")
+        subprocess.run(["docker", "image", "rm", f"{self.project}/exporter"], capture_output=True, check=False)
+
+    def api(self, service: str, path: str) -> Any:
+        return json.loads(fetch(self.ports[service], path))
+
+    def query(self, expression: str, at: float | None = None) -> dict[str, float]:
+        """Return the value of each series, by its job where it has one."""
+        parameters = {"query": expression, **({} if at is None else {"time": str(at)})}
+        answer = self.api("prometheus", f"/api/v1/query?{urllib.parse.urlencode(parameters)}")
+        return {one["metric"].get("job", ""): float(one["value"][1]) for one in answer["data"]["result"]}
+
+    def container(self, service: str) -> dict[str, Any]:
+        (found,) = json.loads(output(["docker", "inspect", self.stack.compose("ps", "-q", service).strip()]))
+        return dict(found)
+
+    def inside(self, service: str, *command: str) -> str:
+        return self.stack.compose("exec", "--no-TTY", service, *command)
+
+    def secret(self, name: str) -> str:
+        return (self.folder / "secrets" / name).read_text(encoding="ascii")
+
+
+def ensure_images() -> None:
+    services = read_yaml(DOCKER / "compose.yaml")["services"]
+    images = [VARIABLE.fullmatch(services[name]["image"]) for name in SERVICES]
+    for variable in ("PYTHON_IMAGE", *(match["name"] for match in images if match is not None)):
+        ensure_image(variable)
+
+
+def wait_for(condition: Callable[[], object], *, seconds: float = 90) -> None:
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            if condition():
+                return
+        except OSError:
+            pass
+        assert time.monotonic() < deadline, "has not come true in time"
+        time.sleep(1)
+
+
+def project(name: str) -> str:
+    return f"ml-monitoring-test-{name}-{os.getpid()}"

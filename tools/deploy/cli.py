@@ -1,0 +1,220 @@
+"""The command line of deployments."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.deploy import backup, preflight, verify
+from tools.deploy.engine import DOCKER, PROJECT, DeployError, Stack, run
+from tools.deploy.result import show
+
+# What the containers' users must be able to read.
+_FOLDER_MODE = 0o755
+_SQL = ("10-roles.sql", "20-variants.sql")
+_PAGES = (
+    ("Grafana", "grafana", 3000, " (user admin, password in {secrets}/grafana_admin_password)"),
+    ("Prometheus", "prometheus", 9090, ""),
+    ("Alertmanager", "alertmanager", 9093, ""),
+    ("Exporter", "exporter", 9847, ""),
+    ("Alert log", "alertlog", 9848, ""),
+    ("MLflow", "mlflow", 5000, ""),
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return the exit status."""
+    options = _parser().parse_args(arguments)
+    stack = Stack(options.folder, options.project, None if options.overlays is None else options.overlays.split())
+    try:
+        return int(options.command(stack, options))
+    except DeployError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python3 -m tools.deploy", description="The stack in Docker.")
+    parser.add_argument(
+        "--folder", type=Path, default=DOCKER, metavar="DIR", help="holds .env, secrets/, run/ and backups/ (docker/)"
+    )
+    parser.add_argument("--project", default=PROJECT, metavar="NAME", help=f"name of the deployment ({PROJECT})")
+    parser.add_argument("--with", dest="overlays", metavar="NAMES", help="overlays, instead of WITH in .env")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for name, command, purpose in (
+        ("up", _up, "try what is needed, build, generate, start, verify"),
+        ("check", _check, "try what is needed, and change nothing"),
+        ("verify", _verify, "try whether the running stack works"),
+        ("down", _down, "stop; the data stays"),
+    ):
+        subparser = commands.add_parser(name, help=purpose, description=purpose)
+        subparser.set_defaults(command=command)
+        if command is _verify:
+            subparser.add_argument(
+                "--within", type=float, default=verify.PATIENCE, metavar="SECONDS", help="patience with each check"
+            )
+    subparser = commands.add_parser("backup", help="write all data into a new folder")
+    subparser.add_argument("--to", type=Path, metavar="DIR", help="default: backups/ and the time")
+    subparser.set_defaults(command=_backup)
+    subparser = commands.add_parser("restore", help="replace all data by that of a backup")
+    subparser.add_argument("source", type=Path, metavar="DIR", help="what `backup` wrote")
+    subparser.set_defaults(command=_restore)
+    return parser
+
+
+def _check(stack: Stack, _options: argparse.Namespace) -> int:
+    return 0 if show(preflight.check(stack)) else 1
+
+
+def _verify(stack: Stack, options: argparse.Namespace) -> int:
+    return 0 if show(verify.check(stack, options.within)) else 1
+
+
+def _down(stack: Stack, _options: argparse.Namespace) -> int:
+    stack.compose("down", "--remove-orphans", show=True)
+    return 0
+
+
+def _up(stack: Stack, options: argparse.Namespace) -> int:
+    if _check(stack, options) != 0:
+        print("Nothing was changed.", file=sys.stderr)
+        return 1
+    begun = time.monotonic()
+    prepare(stack)
+    start(stack)
+    if not show(verify.check(stack)):
+        print("The stack runs, but not as it should: see the lines marked FAIL.", file=sys.stderr)
+        return 1
+    _say(f"deployed and verified in {time.monotonic() - begun:.0f} s")
+    for line in pages(stack):
+        print(line)
+    return 0
+
+
+def _backup(stack: Stack, options: argparse.Namespace) -> int:
+    target = options.to or stack.folder / "backups" / time.strftime("%Y%m%dT%H%M%S")
+    backup.write(stack, target, say=_say)
+    return 0
+
+
+def _restore(stack: Stack, options: argparse.Namespace) -> int:
+    backup.restore(stack, options.source, say=_say, prepare=lambda: prepare(stack), start=lambda: start(stack))
+    return 0 if show(verify.check(stack)) else 1
+
+
+def prepare(stack: Stack) -> None:
+    """Make secrets and certificates that are missing, build the images, write what the servers read.
+
+    Raises:
+        DeployError: One of these failed.
+    """
+    run([str(DOCKER / "make-secrets.sh"), str(stack.secrets)])
+    if stack.has_overlay("tls"):
+        run([str(DOCKER / "make-certificates.sh"), str(stack.secrets)])
+    _say("building the images")
+    stack.compose("build", "--quiet")
+    _say("writing rules and configurations")
+    generate(stack)
+
+
+def generate(stack: Stack) -> None:
+    """Write what Prometheus and Alertmanager read, with this deployment's addresses in its links.
+
+    The generator runs in the exporter's image, which holds it: the machine itself needs no packages for it.
+
+    Raises:
+        DeployError: The thresholds are not valid.
+    """
+    stack.generated.mkdir(parents=True, exist_ok=True)
+    stack.generated.chmod(_FOLDER_MODE)
+    address, ports = stack.settings["BIND_ADDRESS"], stack.settings
+    scheme = "https" if stack.has_overlay("tls") else "http"
+    links = {
+        "GRAFANA_URL": os.environ.get("GRAFANA_URL") or f"http://{address}:{ports['GRAFANA_PORT']}",
+        "RUNBOOKS_URL": os.environ.get("RUNBOOKS_URL") or f"{scheme}://{address}:{ports['EXPORTER_PORT']}/runbooks",
+    }
+    run(
+        [
+            "docker",
+            "run",
+            "--rm",
+            "--network=none",
+            "--read-only",
+            f"--user={os.getuid()}:{os.getgid()}",
+            f"--volume={stack.generated}:/out",
+            *(f"--env={name}={value}" for name, value in links.items()),
+            "--entrypoint=/opt/venv/bin/python",
+            stack.image("exporter"),
+            *("-m", "alerting", "generate", "--output-dir=/out"),
+            *(["--exporter-ca=/run/secrets/ca_certificate"] if stack.has_overlay("tls") else []),
+        ]
+    )
+
+
+def start(stack: Stack) -> None:
+    """Start what is not up to date, wait until all is healthy, and let running servers read what has changed.
+
+    Raises:
+        DeployError: A service did not become healthy; its last lines of log are in the message.
+    """
+    _say("starting the containers")
+    try:
+        stack.compose("up", "--detach", "--wait", "--remove-orphans", "--quiet-pull")
+    except DeployError as error:
+        raise DeployError(f"{error}\n{_logs(stack)}") from None
+    for name in _SQL:
+        # Passwords and roles of a volume that is older than they are.
+        stack.compose(
+            *("exec", "--no-TTY", "--user=postgres", "postgres"),
+            *("psql", "--quiet", "--no-psqlrc", "--username=postgres", "--output=/dev/null"),
+            f"--file=/docker-entrypoint-initdb.d/{name}",
+        )
+    for service in ("prometheus", "alertmanager", "exporter"):
+        # They notice neither new rules nor new settings by themselves. From within: after a `docker kill`, whatever the
+        # signal, the engine would not start the container again when it crashes.
+        stack.compose("exec", "--no-TTY", service, "sh", "-c", "kill -HUP 1")
+
+
+def _logs(stack: Stack) -> str:
+    """Return the last lines of log of each container that is not well."""
+    parts = []
+    for row in stack.containers():
+        if row["State"] == "running" and row.get("Health", "") in ("", "healthy"):
+            continue
+        if row["State"] in ("created", "exited") and row.get("ExitCode") == 0:
+            continue
+        done = subprocess.run(
+            ["docker", "logs", "--tail=15", row["Name"]],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        parts.append(f"-- {row['Service']} is {row['State']} {row.get('Health', '')}; its log ends:\n{done.stdout}")
+    return "\n".join(parts)
+
+
+def pages(stack: Stack) -> list[str]:
+    """Return the addresses of what is published, one a line."""
+    published = {
+        (row["Service"], publisher["TargetPort"]): f"http://{publisher['URL']}:{publisher['PublishedPort']}"
+        for row in stack.containers()
+        for publisher in row.get("Publishers") or []
+        if publisher.get("PublishedPort")
+    }
+    return [
+        f"  {title:<13} {published[service, port]}{note.format(secrets=stack.secrets)}"
+        for title, service, port, note in _PAGES
+        if (service, port) in published
+    ]
+
+
+def _say(line: str) -> None:
+    print(f">> {line}", flush=True)

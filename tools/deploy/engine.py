@@ -1,0 +1,246 @@
+"""One deployment: its settings, the Compose command that they make, and calls from inside its networks."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCKER = ROOT / "docker"
+VERSIONS = DOCKER / "versions.env"
+PROJECT = "ml-monitoring"
+# Where tools.standin_images unpacks Compose for machines whose Docker lacks it.
+_UNPACKED_COMPOSE = ROOT / ".tools" / "docker" / "docker-compose"
+_TIMEOUT = 1800.0
+# Runs in the exporter's container, which is on the network of every service that answers over HTTP: so a deployment
+# can be verified whatever it publishes. What it is asked comes by standard input, as it may hold a password.
+_CALL = """
+import json, sys, urllib.error, urllib.request
+asked = json.load(sys.stdin)
+request = urllib.request.Request(asked["url"], asked["body"] and asked["body"].encode(), asked["headers"])
+try:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=15) as answer:
+        status, body = answer.status, answer.read()
+except urllib.error.HTTPError as error:
+    status, body = error.code, error.read()
+except OSError as error:
+    status, body = 0, str(error).encode()
+json.dump({"status": status, "body": body.decode(errors="replace")}, sys.stdout)
+"""
+
+
+class DeployError(Exception):
+    """Report what is wrong with a deployment, in words for whoever runs it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a service of the stack answered.
+
+    Attributes:
+        status: HTTP status; 0 when there was no answer.
+        body: Text, or the reason why there was none.
+    """
+
+    status: int
+    body: str
+
+    def json(self) -> Any:
+        """Return the parsed body.
+
+        Raises:
+            DeployError: It is not JSON, or the status is no success.
+        """
+        if not 200 <= self.status < 300:
+            raise DeployError(f"answers {self.status or 'nothing'}: {self.body.strip()[:300]}")
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            raise DeployError(f"answers no JSON: {self.body[:100]!r}") from None
+
+
+class Stack:
+    """A deployment.
+
+    Attributes:
+        folder: What belongs to it and is not committed: `.env`, `secrets/`, `run/`, `backups/`.
+        project: Name in front of its containers, volumes and networks.
+    """
+
+    def __init__(self, folder: Path = DOCKER, project: str = PROJECT, overlays: Iterable[str] | None = None) -> None:
+        """Describe the deployment; nothing is run yet.
+
+        Args:
+            folder: See above.
+            project: See above.
+            overlays: Overlays instead of those that the settings name.
+        """
+        self.folder = folder.resolve()
+        self.project = project
+        self._overlays = None if overlays is None else list(overlays)
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """Return the settings: the environment before `.env` before the pinned versions and the example's values."""
+        merged = read_env(DOCKER / ".env.example") | read_env(VERSIONS)
+        merged |= read_env(self.folder / ".env")
+        return merged | {name: value for name, value in os.environ.items() if name in merged}
+
+    @property
+    def secrets(self) -> Path:
+        """Return the folder of secrets."""
+        return self.folder / "secrets"
+
+    @property
+    def generated(self) -> Path:
+        """Return the folder of what Prometheus and Alertmanager read."""
+        return self.folder / "run" / "alerting"
+
+    @property
+    def overlays(self) -> list[Path]:
+        """Return the files of the chosen overlays.
+
+        Raises:
+            DeployError: There is no such overlay.
+        """
+        names = self.settings.get("WITH", "").replace(",", " ").split() if self._overlays is None else self._overlays
+        paths = [Path(name) if name.endswith((".yaml", ".yml")) else DOCKER / f"compose.{name}.yaml" for name in names]
+        for name, path in zip(names, paths, strict=True):
+            if not path.is_file():
+                there = sorted(each.name.split(".")[1] for each in DOCKER.glob("compose.*.yaml"))
+                raise DeployError(f"WITH={name}: there is no overlay of that name, only {', '.join(there)}")
+        return [path.resolve() for path in paths]
+
+    def has_overlay(self, name: str) -> bool:
+        """Tell whether an overlay is chosen."""
+        return DOCKER / f"compose.{name}.yaml" in self.overlays
+
+    @cached_property
+    def command(self) -> list[str]:
+        """Return the Compose command with the stack's files."""
+        files = [DOCKER / "compose.yaml", *self.overlays]
+        return [
+            *compose_program(),
+            f"--project-name={self.project}",
+            f"--project-directory={DOCKER}",
+            f"--env-file={VERSIONS}",
+            *([f"--env-file={self.folder / '.env'}"] if (self.folder / ".env").is_file() else []),
+            *(f"--file={path}" for path in files),
+        ]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Return the variables that Compose needs beside the settings."""
+        return {**os.environ, "GENERATED_DIR": str(self.generated), "SECRETS_DIR": str(self.secrets)}
+
+    def compose(self, *arguments: str, show: bool = False, stdin: str | None = None) -> str:
+        """Run Compose and return what it prints.
+
+        Args:
+            arguments: Command and options.
+            show: Let it print to the terminal instead, and return nothing.
+            stdin: What it reads.
+
+        Raises:
+            DeployError: It failed.
+        """
+        return run([*self.command, *arguments], env=self.environment, show=show, stdin=stdin)
+
+    @cached_property
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Return the services of the Compose files with their overlays."""
+        services: dict[str, dict[str, Any]] = json.loads(self.compose("config", "--format=json"))["services"]
+        return services
+
+    def containers(self) -> list[dict[str, Any]]:
+        """Return what Compose says of each container, those that ended included."""
+        text = self.compose("ps", "--all", "--format=json").strip()
+        # One list in older releases, one object a line in newer ones.
+        rows = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
+        return list(rows)
+
+    def call(
+        self, url: str, *, body: str | None = None, user: str = "", password: str = "", service: str = "exporter"
+    ) -> Answer:
+        """Call a service from inside the stack's networks; a body makes it a POST of JSON."""
+        headers = {"Content-Type": "application/json"} if body is not None else {}
+        if user:
+            headers["Authorization"] = "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()
+        asked = json.dumps({"url": url, "body": body, "headers": headers})
+        try:
+            text = self.compose("exec", "--no-TTY", service, "/opt/venv/bin/python", "-c", _CALL, stdin=asked)
+        except DeployError as error:
+            return Answer(0, str(error))
+        answer = json.loads(text)
+        return Answer(answer["status"], answer["body"])
+
+    def image(self, service: str) -> str:
+        """Return the name of a service's image."""
+        return str(self.services[service]["image"])
+
+    def volume(self, name: str) -> str:
+        """Return the engine's name of a volume of the stack."""
+        return f"{self.project}_{name}"
+
+
+def read_env(path: Path) -> dict[str, str]:
+    """Return the variables of an env file; nothing when there is none.
+
+    Raises:
+        DeployError: A line is not one.
+    """
+    if not path.is_file():
+        return {}
+    found = {}
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip() or line.lstrip().startswith("#"):
+            continue
+        name, equals, value = line.partition("=")
+        if not equals or not name.strip().isidentifier():
+            raise DeployError(f"{path}:{number}: neither NAME=value nor a comment: {line.strip()}")
+        found[name.strip()] = value.strip().strip("\"'")
+    return found
+
+
+def compose_program() -> list[str]:
+    """Return the command that runs Docker Compose 2."""
+    if shutil.which("docker") is not None:
+        done = subprocess.run(["docker", "compose", "version"], capture_output=True, check=False)
+        if done.returncode == 0:
+            return ["docker", "compose"]
+    return [str(_UNPACKED_COMPOSE)] if _UNPACKED_COMPOSE.exists() else ["docker", "compose"]
+
+
+def run(
+    command: Sequence[str],
+    *,
+    env: Mapping[str, str] | None = None,
+    show: bool = False,
+    stdin: str | None = None,
+    timeout: float = _TIMEOUT,
+) -> str:
+    """Run a command and return its output.
+
+    Raises:
+        DeployError: It is not there, failed, or took too long.
+    """
+    try:
+        done = subprocess.run(
+            command, env=env, input=stdin or "", capture_output=not show, text=True, check=False, timeout=timeout
+        )
+    except FileNotFoundError:
+        raise DeployError(f"{command[0]} is not installed") from None
+    except subprocess.TimeoutExpired:
+        raise DeployError(f"{' '.join(command[:2])} took longer than {timeout:.0f} s") from None
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout or "").strip().splitlines()
+        raise DeployError("\n".join(said[-12:]) or f"{command[0]} ended with status {done.returncode}")
+    return done.stdout or ""

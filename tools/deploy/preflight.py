@@ -1,0 +1,145 @@
+"""What a deployment needs, tried before anything is changed."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import re
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+from tools.deploy.engine import DOCKER, VERSIONS, DeployError, Stack, compose_program, read_env, run
+from tools.deploy.result import Result
+
+_COMPOSE = (2, 24)
+_DISK = 5 * 1024**3
+_MEMORY = 4 * 1024**3
+# Settings that are no variables of the Compose files.
+_OWN = frozenset({"WITH"})
+
+
+def check(stack: Stack) -> Iterator[Result]:
+    """Try everything; what cannot be tried because of an earlier failure is left out."""
+    engine = _engine()
+    yield engine
+    if not engine.ok:
+        return
+    compose = _compose()
+    yield compose
+    settings = _settings(stack)
+    yield settings
+    if compose.ok and settings.ok:
+        yield _ports(stack)
+    yield from _room()
+
+
+def _engine() -> Result:
+    try:
+        version = run(["docker", "version", "--format", "{{.Server.Version}}"], timeout=60).strip()
+    except DeployError as error:
+        hint = "start the engine, or set DOCKER_HOST; your user must be allowed to use it (group docker)"
+        return Result("docker", False, f"{_last(error)}: {hint}")
+    return Result("docker", True, f"engine {version}")
+
+
+def _compose() -> Result:
+    try:
+        version = run([*compose_program(), "version", "--short"], timeout=60).strip()
+    except DeployError:
+        return Result("compose", False, "Docker Compose 2 is not installed (package docker-compose-plugin)")
+    if compose_version(version) < _COMPOSE:
+        return Result("compose", False, f"{version} is too old: {'.'.join(map(str, _COMPOSE))} or newer is needed")
+    return Result("compose", True, version)
+
+
+def compose_version(text: str) -> tuple[int, int]:
+    """Return major and minor number of what `compose version --short` prints; (0, 0) when it is no version."""
+    match = re.match(r"v?(\d+)\.(\d+)", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
+
+
+def _settings(stack: Stack) -> Result:
+    try:
+        given = read_env(stack.folder / ".env")
+        overlays = [path.name for path in stack.overlays]
+    except DeployError as error:
+        return Result("settings", False, str(error))
+    known = {*read_env(DOCKER / ".env.example"), *read_env(VERSIONS), *_OWN}
+    known |= {name for path in stack.overlays for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
+    problems = [f"{name}: unknown setting" for name in given if name not in known]
+    address = stack.settings["BIND_ADDRESS"]
+    try:
+        loopback = ipaddress.ip_address(address).is_loopback
+    except ValueError:
+        problems.append(f"BIND_ADDRESS={address}: not an IP address")
+        loopback = True
+    for name, value in stack.settings.items():
+        if name.endswith("_PORT") and not (value.isdigit() and 0 < int(value) < 65536):
+            problems.append(f"{name}={value}: not a port")
+        if name.endswith("_MEMORY") and not re.fullmatch(r"\d+[kmg]b?", value):
+            problems.append(f"{name}={value}: not a size such as 512m or 2g")
+    if problems:
+        return Result("settings", False, "; ".join(problems))
+    found = f"{stack.folder / '.env'}" if given else "defaults"
+    text = f"{found}{', with ' + ', '.join(overlays) if overlays else ''}"
+    if not loopback:
+        text += f"; WARNING: published on {address}, where Prometheus and Alertmanager let everybody in"
+    return Result("settings", True, text)
+
+
+def _ports(stack: Stack) -> Result:
+    """Tell whether what is to be published can be; ports of a stack that runs already count as free."""
+    address = stack.settings["BIND_ADDRESS"]
+    wanted = [
+        (name, int(port["published"]))
+        for name, service in stack.services.items()
+        for port in service.get("ports", [])
+        if port.get("published")
+    ]
+    own = {
+        int(publisher["PublishedPort"])
+        for container in stack.containers()
+        for publisher in container.get("Publishers") or []
+        if publisher.get("PublishedPort")
+    }
+    taken = [(name, port) for name, port in wanted if port not in own and not _is_free(address, port)]
+    if taken:
+        each = "; ".join(f"{port} ({name}) is taken: set {_setting(name)} in .env" for name, port in taken)
+        return Result("ports", False, f"{each}; `ss -ltnp` tells by whom")
+    return Result("ports", True, ", ".join(f"{name} {address}:{port}" for name, port in wanted) or "none published")
+
+
+def _setting(service: str) -> str:
+    return f"{service.upper().replace('-', '_')}_PORT"
+
+
+def _is_free(address: str, port: int) -> bool:
+    with socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address, port))
+        except OSError:
+            return False
+        return True
+
+
+def _room() -> Iterator[Result]:
+    info = json.loads(run(["docker", "info", "--format", "{{json .}}"], timeout=60))
+    memory = int(info["MemTotal"])
+    if memory < _MEMORY:
+        yield Result("memory", False, f"{memory / 1024**3:.1f} GiB; at least {_MEMORY // 1024**3} GiB are needed")
+    else:
+        yield Result("memory", True, f"{memory / 1024**3:.1f} GiB")
+    folder = Path(info["DockerRootDir"])
+    # An engine on another machine: its disk cannot be looked at from here.
+    if folder.is_dir():
+        free = shutil.disk_usage(folder).free
+        enough = free >= _DISK
+        hint = "" if enough else f"; at least {_DISK // 1024**3} GiB are needed, and PROMETHEUS_RETENTION_SIZE on top"
+        yield Result("disk", enough, f"{free / 1024**3:.1f} GiB free in {folder}{hint}")
+
+
+def _last(error: Exception) -> str:
+    return str(error).splitlines()[-1]
