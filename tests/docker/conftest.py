@@ -1,3 +1,5 @@
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,10 +10,13 @@ from tests.docker.deployment import Deployment, ensure_images, project
 
 
 @pytest.fixture(scope="session")
-def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+def deployed() -> Iterator[Deployment]:
     """Deploy the stack with new secrets and volumes, and write the demo into its PostgreSQL as MLflow's role."""
     ensure_images()
-    deployment = Deployment(readable(tmp_path_factory.mktemp("deployment")), project("stack"))
+    # Not below pytest's own folder, which pytest closes to others: it is the folder of secrets that has to.
+    folder = Path(tempfile.mkdtemp(prefix="ml-monitoring-test-"))
+    folder.chmod(0o755)
+    deployment = Deployment(folder, project("stack"))
     try:
         deployment.first = deployment.do("up")
         address = deployment.container("postgres")["NetworkSettings"]["Networks"][f"{deployment.project}_data"]
@@ -20,10 +25,4 @@ def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         yield deployment
     finally:
         deployment.remove()
-
-
-def readable(folder: Path) -> Path:
-    """Let the containers' users in, who are others than the one here; pytest keeps its folders to itself."""
-    for parent in (folder, *folder.parents[:2]):
-        parent.chmod(0o755)
-    return folder
+        shutil.rmtree(folder)

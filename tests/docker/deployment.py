@@ -86,7 +86,9 @@ class Deployment:
         return {one["metric"].get("job", ""): float(one["value"][1]) for one in answer["data"]["result"]}
 
     def container(self, service: str) -> dict[str, Any]:
-        (found,) = json.loads(output(["docker", "inspect", self.stack.compose("ps", "-q", service).strip()]))
+        (found,) = json.loads(
+            output(["docker", "inspect", self.stack.compose("ps", "--all", "--quiet", service).strip()])
+        )
         return dict(found)
 
     def inside(self, service: str, *command: str) -> str:

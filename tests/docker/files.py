@@ -12,8 +12,16 @@ DOCKER = ROOT / "docker"
 VARIABLE = re.compile(r"\$\{(?P<name>\w+)(?::(?P<kind>[-?])(?P<rest>[^}]*))?\}")
 
 
+class _Loader(yaml.SafeLoader):
+    """Knows Compose's own tag."""
+
+
+# `!reset []` takes away what the file below says.
+_Loader.add_constructor("!reset", lambda _loader, _node: None)
+
+
 def read_yaml(path: Path) -> Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.load(path.read_text(encoding="utf-8"), _Loader)
 
 
 def read_env(path: Path) -> dict[str, str]:

@@ -1,4 +1,6 @@
+import json
 import re
+import ssl
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -10,8 +12,21 @@ from tests.docker.files import DOCKER, ROOT, VARIABLE, read_env, read_yaml, with
 
 COMPOSE: dict[str, Any] = read_yaml(DOCKER / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+OVERLAYS: dict[str, dict[str, Any]] = {
+    path.name.split(".")[1]: read_yaml(path) for path in sorted(DOCKER.glob("compose.*.yaml"))
+}
+FILES = [DOCKER / "compose.yaml", *sorted(DOCKER.glob("compose.*.yaml"))]
+# Every service with where it is first described.
+ADDED = {
+    name: service
+    for overlay in OVERLAYS.values()
+    for name, service in overlay["services"].items()
+    if name not in SERVICES
+}
 VERSIONS = read_env(DOCKER / "versions.env")
 GENERATED = ROOT / "alerting" / "generated"
+
+CERTIFICATES = {"ca_certificate", "exporter_certificate", "exporter_key"}
 
 every_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -55,8 +70,7 @@ def test_images_come_from_the_versions_file_or_are_built_here(name: str) -> None
 
 
 def test_every_pinned_image_is_used() -> None:
-    texts = [path.read_text(encoding="utf-8") for path in DOCKER.glob("compose*.yaml")]
-    assert set(VERSIONS) <= set(variables("".join(texts)))
+    assert set(VERSIONS) <= {name for path in FILES for name in variables(path.read_text(encoding="utf-8"))}
 
 
 def test_the_image_is_built_on_the_pinned_base_also_without_compose() -> None:
@@ -72,6 +86,7 @@ def test_the_build_context_is_the_package_and_its_requirements_only() -> None:
         "!requirements.txt",
         "!exporter",
         "!alerting",
+        "!docker/demo",
         "**/__pycache__",
     ]
 
@@ -135,12 +150,21 @@ def test_every_secret_is_granted_and_made(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     subprocess.run([DOCKER / "make-secrets.sh", folder], check=True, capture_output=True)
     made = {path.name: path.read_text(encoding="ascii") for path in folder.iterdir() if path.is_file()}
-    assert {Path(secret["file"]).name for secret in COMPOSE["secrets"].values()} == set(made)
-    assert set(COMPOSE["secrets"]) == {secret for service in SERVICES.values() for secret in service.get("secrets", [])}
-    passwords = [value for name, value in made.items() if name != "mlflow_uri"]
-    assert len(set(passwords)) == len(made) - 1
+    declared: dict[str, Any] = {}
+    granted: set[str] = set()
+    for file in (COMPOSE, *OVERLAYS.values()):
+        declared |= file.get("secrets", {})
+        granted |= {secret for service in file["services"].values() for secret in service.get("secrets", [])}
+    assert granted == set(declared)
+    assert all(with_defaults(secret["file"]) == f"./secrets/{name}" for name, secret in declared.items())
+    # Certificates are made by a script of their own.
+    assert granted - CERTIFICATES == set(made)
+    passwords = [value for name, value in made.items() if not name.endswith("_uri")]
+    assert len(set(passwords)) == len(passwords) == 11
     assert all(re.fullmatch(r"[A-Za-z0-9]{32}", password) for password in passwords)
     assert made["mlflow_uri"] == f"postgresql://exporter:{made['exporter_password']}@postgres:5432/mlflow"
+    assert made["variants_uri"] == f"postgresql://exporter:{made['exporter_password']}@postgres:5432/variants"
+    assert made["mlflow_writer_uri"].endswith(f"//mlflow_writer:{made['mlflow_writer_password']}@postgres:5432/mlflow")
     # Containers run as users of their own; other users of this machine must not get that far.
     assert folder.stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o777 for path in folder.iterdir() if path.is_file()} == {0o444}
@@ -254,3 +278,58 @@ def test_the_exporter_accepts_its_settings(tmp_path: Path) -> None:
         assert neighbour is not None
         server, port = neighbour.url.removeprefix("http://").split(":")
         assert port in ports(server)
+
+
+@pytest.mark.parametrize("name", ADDED)
+def test_what_overlays_add_is_no_more_than_it_must_be(name: str) -> None:
+    service = ADDED[name]
+    assert service["read_only"] is True
+    assert service["pids_limit"] <= 512
+    assert re.fullmatch(r"\d+[mg]", with_defaults(service["mem_limit"]))
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
+    assert not {"privileged", "pid", "cap_add", "container_name"} & set(service)
+    assert set(service.get("networks", [])) <= set(COMPOSE["networks"])
+    for port in service.get("ports", []):
+        assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", with_defaults(port))
+    written = json.dumps([service.get("environment"), service.get("command"), service.get("entrypoint")])
+    for secret in re.findall(r"\w+(?:_password|_token|_uri|_key)\b", written):
+        assert f"/run/secrets/{secret}" in written
+
+
+def test_overlays_say_what_they_are_for() -> None:
+    for path in FILES[1:]:
+        name = path.name.split(".")[1]
+        assert path.read_text(encoding="utf-8").startswith(f"# Overlay `{name}`: ")
+        assert f"`{name}`" in (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+
+
+def test_certificates_are_made_once_and_lead_to_the_authority(tmp_path: Path) -> None:
+    def make() -> str:
+        command = [DOCKER / "make-certificates.sh", tmp_path]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    assert make().count("made ") == 4
+    assert {path.name for path in tmp_path.iterdir()} >= CERTIFICATES
+    assert (tmp_path / "ca_key").stat().st_mode & 0o777 == 0o400
+    before = (tmp_path / "exporter_certificate").read_text()
+    assert make() == ""
+    assert (tmp_path / "exporter_certificate").read_text() == before
+    trust = ssl.create_default_context(cafile=str(tmp_path / "ca_certificate"))
+    assert len(trust.get_ca_certs()) == 1
+    show = ["openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", f"{tmp_path}/exporter_certificate"]
+    names = subprocess.run(show, check=True, capture_output=True, text=True).stdout
+    assert "DNS:exporter, DNS:localhost, IP Address:127.0.0.1" in names
+    command = ["openssl", "verify", "-CAfile", f"{tmp_path}/ca_certificate", f"{tmp_path}/exporter_certificate"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_the_demo_image_is_built_on_the_pinned_base_and_on_tested_versions() -> None:
+    dockerfile = (DOCKER / "demo.Dockerfile").read_text(encoding="utf-8")
+    assert f"\nARG PYTHON_IMAGE={VERSIONS['PYTHON_IMAGE']}\n" in dockerfile
+    pin = re.compile(r"^([\w.-]+==\S+)", re.MULTILINE)
+    demo = set(pin.findall((DOCKER / "demo" / "requirements.txt").read_text(encoding="utf-8")))
+    tested = set(pin.findall((ROOT / "requirements-dev.txt").read_text(encoding="utf-8")))
+    assert demo
+    assert demo <= tested

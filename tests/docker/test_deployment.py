@@ -101,7 +101,7 @@ def test_no_secret_is_on_show(deployed: Deployment) -> None:
 
 def test_who_sees_the_machine_cannot_read_its_secrets(deployed: Deployment) -> None:
     folder = f"/host{deployed.folder / 'secrets'}"
-    assert deployed.inside("node-exporter", "ls", f"/host{deployed.folder.parent}") != ""
+    assert "secrets" in deployed.inside("node-exporter", "ls", f"/host{deployed.folder}")
     with pytest.raises(DeployError, match="Permission denied"):
         deployed.inside("node-exporter", "ls", folder)
     with pytest.raises(DeployError, match="Permission denied"):
@@ -166,7 +166,7 @@ def test_a_restart_of_the_whole_stack_loses_no_history(deployed: Deployment) -> 
     before, alerts = deployed.query("count_over_time(up[2m])", now), history(deployed)
     deployed.do("down")
     assert deployed.stack.containers() == []
-    deployed.do("up")
+    deployed.stack.compose("up", "--detach", "--wait")
     after = deployed.query("count_over_time(up[2m])", now)
     assert {job: before[job] - count for job, count in after.items() if before[job] - count > 1} == {}
     assert set(after) == JOBS
@@ -209,4 +209,6 @@ def test_the_exporter_shows_the_runbooks_and_ends_cleanly(deployed: Deployment) 
     answer = deployed.stack.call(f"http://exporter:9847/runbooks/{runbooks[0]}")
     assert runbooks[0] in answer.body
     deployed.stack.compose("stop", "exporter")
-    assert deployed.container("exporter")["State"]["ExitCode"] == 0
+    code = deployed.container("exporter")["State"]["ExitCode"]
+    deployed.stack.compose("start", "exporter")
+    assert code == 0
