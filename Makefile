@@ -6,10 +6,10 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check k8s prove report pictures bench deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check k8s prove report pictures bench maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: .venv ## Run the whole stack on demo data, without Docker or root (PORT_BASE=19000 picks the ports)
 	@echo ">> running the demo"
@@ -56,6 +56,12 @@ pictures: .venv ## Draw the README's pictures from the demo (takes eight minutes
 bench: .venv ## Measure scrape latency against a bare server that sends the same bytes
 	@echo ">> running the benchmark"
 	@$(VENV) -m tools.bench
+
+maintenance: .venv ## Silence all alerts but the Watchdog (DURATION=2h REASON="new disks")
+	@$(VENV) -m alerting maintenance --duration "$(DURATION)" --reason "$(REASON)"
+
+maintenance-end: .venv ## End the silence of maintenance
+	@$(VENV) -m alerting maintenance-end
 
 # Needs no .venv, only Docker and Python. WITH="demo tls" chooses overlays, in place of WITH in docker/.env.
 DEPLOY := $(PYTHON) -m tools.deploy $(if $(WITH),--with "$(WITH)")

@@ -1,4 +1,4 @@
-"""The command line: `python -m alerting generate | document | log`."""
+"""The command line: generate, document, log, and the tools of whoever is on call."""
 
 from __future__ import annotations
 
@@ -6,11 +6,17 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from alerting import document, generate, thresholds
-from alerting.alerts import ALERTS
+from alerting import alertmanager, document, generate, operate, thresholds
+from alerting.alerts import ALERTS, load_alerts
+from alerting.backtest import backtest
 from alerting.durations import to_seconds
+from alerting.explain import UnknownAlertError, explain
+from alerting.notifications import base_url
+from alerting.routing import stops
 from exporter import logs
 from exporter.errors import MonitorError
 
@@ -64,7 +70,154 @@ def _parser() -> argparse.ArgumentParser:
     )
     command.add_argument("--log-format", choices=["logfmt", "json"], default="logfmt", help="default: logfmt")
     command.set_defaults(run=_log)
+    _add_tools(commands)
     return parser
+
+
+def _add_tools(commands: Any) -> None:
+    """Add the commands of whoever is on call."""
+    numbers = argparse.ArgumentParser(add_help=False)
+    numbers.add_argument("--thresholds", type=Path, default=thresholds.DEFAULT_PATH, metavar="FILE", help="the numbers")
+    server = argparse.ArgumentParser(add_help=False)
+    server.add_argument(
+        "--alertmanager",
+        type=_url,
+        default=os.environ.get("ALERTMANAGER_URL", "http://127.0.0.1:9093"),
+        metavar="URL",
+        help="default: $ALERTMANAGER_URL or http://127.0.0.1:9093",
+    )
+
+    command = commands.add_parser("explain", parents=[numbers], help="say everything about an alert")
+    command.add_argument("name", metavar="ALERT")
+    command.set_defaults(run=_explain)
+
+    command = commands.add_parser("route", parents=[numbers], help="say who is told of an alert with these labels")
+    command.add_argument("--label", action="append", type=_label, required=True, metavar="NAME=VALUE", dest="labels")
+    command.set_defaults(run=_route)
+
+    command = commands.add_parser(
+        "test-fire", parents=[numbers, server], help="send a test alert through Alertmanager and say what came of it"
+    )
+    command.add_argument("--team", default="platform")
+    command.add_argument("--severity", choices=thresholds.SEVERITIES, default="warning")
+    command.add_argument("--channel", metavar="NAME", help="a channel of the thresholds file; picks whom it reaches")
+    command.add_argument("--wait", type=float, default=90, metavar="SECONDS", help="for the delivery (default: 90)")
+    command.set_defaults(run=_test_fire)
+
+    command = commands.add_parser("maintenance", parents=[server], help="silence all alerts for a while")
+    command.add_argument("--duration", type=_duration, required=True, metavar="DURATION", help="such as 2h")
+    command.add_argument("--reason", required=True)
+    command.add_argument("--label", action="append", type=_label, default=[], metavar="NAME=VALUE", dest="labels")
+    command.set_defaults(run=_maintenance)
+
+    command = commands.add_parser("maintenance-end", parents=[server], help="end every maintenance now")
+    command.set_defaults(run=_maintenance_end)
+
+    command = commands.add_parser("backtest", parents=[numbers], help="say when alerts would have fired in the past")
+    command.add_argument("names", nargs="*", metavar="ALERT", help="default: all")
+    command.add_argument("--days", type=float, default=7)
+    command.add_argument("--step", type=_duration, default=60.0, metavar="DURATION", help="default: 1m")
+    command.add_argument(
+        "--prometheus",
+        type=_url,
+        default=os.environ.get("PROMETHEUS_URL", "http://127.0.0.1:9090"),
+        metavar="URL",
+        help="default: $PROMETHEUS_URL or http://127.0.0.1:9090",
+    )
+    command.set_defaults(run=_backtest)
+
+
+def _label(text: str) -> tuple[str, str]:
+    name, equal, value = text.partition("=")
+    if not equal or not name:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _duration(text: str) -> float:
+    try:
+        seconds = to_seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if seconds <= 0:
+        raise argparse.ArgumentTypeError("must be longer than 0")
+    return seconds
+
+
+def _url(text: str) -> str:
+    try:
+        return base_url(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _explain(arguments: argparse.Namespace) -> int:
+    numbers = thresholds.read(ALERTS, arguments.thresholds).overridden(os.environ)
+    print(explain(arguments.name, numbers, arguments.thresholds, alertmanager.build(thresholds=numbers)), end="")
+    return 0
+
+
+def _route(arguments: argparse.Namespace) -> int:
+    config = alertmanager.build(thresholds=thresholds.read(ALERTS, arguments.thresholds))
+    for stop in stops(config, dict(arguments.labels)):
+        through = ", ".join(stop.kinds) or "nothing"
+        print(f"{stop.receiver}: after {stop.group_wait}, again every {stop.repeat_interval}; through {through}")
+    return 0
+
+
+def _test_fire(arguments: argparse.Namespace) -> int:
+    numbers = thresholds.read(ALERTS, arguments.thresholds)
+    team, severity = arguments.team, arguments.severity
+    if arguments.channel:
+        channel = numbers.notifications.channels.get(arguments.channel)
+        if channel is None:
+            known = ", ".join(numbers.notifications.channels) or "none"
+            raise operate.OperateError(f"no channel {arguments.channel} in {arguments.thresholds}; there are: {known}")
+        team = next(iter(channel.teams), team)
+        severity = next(iter(channel.severities), "critical")
+    outcome = operate.test_fire(
+        operate.AlertmanagerClient(arguments.alertmanager), team=team, severity=severity, wait=arguments.wait
+    )
+    print(f"{operate.TEST_ALERT} of team {team}, severity {severity}: routed to {', '.join(outcome.receivers)}")
+    for kind in sorted(outcome.sent):
+        print(f"  {kind}: {outcome.sent[kind]:.0f} sent, {outcome.failed.get(kind, 0):.0f} failed")
+    if not outcome.sent:
+        print(f"  nothing was sent within {arguments.wait:g} s: no channel is set up, or it waits longer (group_wait)")
+    return 0 if outcome.sent and not any(outcome.failed.values()) else 1
+
+
+def _maintenance(arguments: argparse.Namespace) -> int:
+    client = operate.AlertmanagerClient(arguments.alertmanager)
+    silence = client.begin_maintenance(arguments.duration, arguments.reason, arguments.labels)
+    print(f"Silenced until {silence.ends.astimezone():%Y-%m-%d %H:%M %Z}: {arguments.reason} ({silence.id})")
+    print("The Watchdog is told on. End it early with: make maintenance-end")
+    return 0
+
+
+def _maintenance_end(arguments: argparse.Namespace) -> int:
+    client = operate.AlertmanagerClient(arguments.alertmanager)
+    silences = client.maintenance()
+    for silence in silences:
+        client.end(silence)
+        print(f"Ended: {silence.comment} ({silence.id})")
+    if not silences:
+        print("There is no maintenance to end.")
+    return 0
+
+
+def _backtest(arguments: argparse.Namespace) -> int:
+    numbers = thresholds.read(ALERTS, arguments.thresholds)
+    alerts = [alert for alert in load_alerts(numbers) if not arguments.names or alert.name in arguments.names]
+    if unknown := sorted(set(arguments.names) - {alert.name for alert in alerts}):
+        raise UnknownAlertError(f"no enabled alert is called {', '.join(unknown)}")
+    print(f"{'Alert':34} {'Fired':>6} {'For':>10}  Last began")
+    for result in backtest(arguments.prometheus, alerts, days=arguments.days, step=arguments.step):
+        last = datetime.fromtimestamp(result.firings[-1].begins).astimezone() if result.firings else None
+        began = f"{last:%Y-%m-%d %H:%M %Z}" if last else ""
+        print(
+            f"{result.alert.name:34} {len(result.firings):6} {timedelta(seconds=round(result.seconds))!s:>10}  {began}"
+        )
+    return 0
 
 
 def _log(arguments: argparse.Namespace) -> int:

@@ -314,3 +314,13 @@ def _pattern_misfit(value: float | str) -> str:
     except re.error as error:
         return f"{value!r} is not a regular expression: {error}"
     return ""
+
+
+def line_of(path: Path, location: Location) -> int:
+    """Return the line on which a setting stands; 1 where it does not.
+
+    Raises:
+        ConfigError: The file is not YAML.
+        OSError: The file cannot be read.
+    """
+    return _compose(path.name, path.read_text(encoding="utf-8")).lines.get(location, 1)

@@ -1,0 +1,89 @@
+"""The queries of the runbooks, asked of a real Prometheus that has every series they name."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import promql_parser as promql
+import pytest
+
+from tests.test_contract import runbook_queries
+from tools.processes import Process, free_port, http_ok
+
+QUERIES = runbook_queries()
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_SPAN, _STEP = 3 * 3600, 60
+# These find trouble: without any they rightly give nothing.
+_MAY_BE_EMPTY = ("==", "< bool", " > ", " < ", "absent(")
+
+
+def series() -> set[str]:
+    """Return a series for each selector of the queries, such that it matches."""
+    found: set[str] = set()
+
+    def visit(node: object) -> None:
+        if isinstance(node, promql.VectorSelector):
+            labels = {"job": "x", "instance": "x"}
+            for matcher in node.matchers.matchers:
+                operator = str(matcher.op)
+                if "Not" not in operator:
+                    labels[matcher.name] = str(matcher.value).split("|")[0].replace(".*", "x").replace(".+", "x")
+            if str(node.name).endswith("_bucket"):
+                labels |= {"le": "+Inf"}
+            text = ",".join(f'{name}="{value}"' for name, value in sorted(labels.items()))
+            found.add(f"{node.name}{{{text}}}")
+
+    for _, query in QUERIES:
+        promql.walk(promql.parse(query), visit)
+    return found
+
+
+@pytest.fixture(scope="module")
+def prometheus(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("runbooks")
+    lines = []
+    for one in sorted(series()):
+        # Growing, so that rates are not 0.
+        lines += [f"{one} {1 + moment / 1000} {moment}" for moment in range(0, _SPAN, _STEP)]
+    (folder / "series.om").write_text("\n".join([*lines, "# EOF", ""]))
+    create = [str(programs["promtool"]), *("tsdb", "create-blocks-from", "openmetrics")]
+    subprocess.run([*create, str(folder / "series.om"), str(folder / "data")], check=True, capture_output=True)
+    (folder / "prometheus.yml").write_text("{}")
+    url = f"http://127.0.0.1:{free_port()}"
+    process = Process(
+        "prometheus",
+        [
+            programs["prometheus"],
+            f"--config.file={folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={folder / 'data'}",
+            "--storage.tsdb.retention.time=100y",
+            f"--web.listen-address={url.removeprefix('http://')}",
+        ],
+        log=folder / "prometheus.log",
+        healthy=lambda: http_ok(f"{url}/-/ready"),
+    )
+    with process:
+        yield url
+
+
+def test_there_are_queries() -> None:
+    assert len(QUERIES) > 60
+
+
+@pytest.mark.parametrize(("runbook", "query"), QUERIES)
+def test_prometheus_answers_the_query(runbook: str, query: str, prometheus: str) -> None:
+    parameters = urllib.parse.urlencode({"query": query, "time": _SPAN - _STEP})
+    try:
+        with _OPENER.open(f"{prometheus}/api/v1/query?{parameters}", timeout=10) as response:
+            answer = json.load(response)
+    except urllib.error.HTTPError as error:
+        pytest.fail(f"{runbook}: {error.read().decode()}")
+    assert answer["status"] == "success"
+    if not any(operator in query for operator in _MAY_BE_EMPTY):
+        assert answer["data"]["result"], f"{runbook}: gives nothing although every series is there"
