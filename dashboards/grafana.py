@@ -235,10 +235,12 @@ class Grafana:
     def _refusal(self, method: str, path: str, answer: requests.Response) -> GrafanaError:
         what = f"{method} {path}: {answer.status_code} {answer.reason}"
         try:
-            said = answer.json()
+            content = answer.json()
         except requests.JSONDecodeError:
-            said = {}
-        message = str(said.get("message") or "") if isinstance(said, dict) else ""
+            content = None
+        # A proxy in front of Grafana answers with pages of its own.
+        said = content if isinstance(content, dict) else {}
+        message = str(said.get("message") or "")
         if answer.status_code == 412 and said.get("status") == "version-mismatch":
             return ChangedMeanwhileError(f"{what}: {message}")
         if answer.is_redirect:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -325,6 +327,34 @@ def test_problems_are_told_with_the_way_out(
         "the token's service account needs the role Editor, or the permissions that the guide lists\n"
     )
     assert grafana.dashboards == {}
+
+
+def test_what_is_no_grafana_is_told_in_a_sentence(push: Push, capsys: pytest.CaptureFixture[str]) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response({"/gone": 502, "/moved": 302}.get(self.path.partition("/api")[0], 200))
+            self.send_header("Location", "https://grafana.example.org/login")
+            self.end_headers()
+            self.wfile.write(b"<html>not Grafana</html>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        assert [push("--url", url + path) for path in ("", "/gone", "/moved")] == [1, 1, 1]
+        server.shutdown()
+        thread.join()
+    assert push("--url", url) == 1
+    assert push("--url", "grafana.example.org") == 1
+    page, gone, moved, refused, no_address = capsys.readouterr().err.splitlines()
+    assert page == f"error: GET /api/folders: the answer is no JSON; is {url} Grafana's address?"
+    assert gone == "error: GET /api/folders: 502 Bad Gateway"
+    assert moved == "error: GET /api/folders: 302 Found: Grafana's address is https://grafana.example.org/login"
+    assert refused.startswith(f"error: {url} does not answer: ")
+    assert no_address == "error: grafana.example.org: no address of Grafana; it begins with http:// or https://"
 
 
 def test_several_data_sources_without_a_default_must_be_chosen_from(
