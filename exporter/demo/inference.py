@@ -26,7 +26,7 @@ from exporter.demo.inference_traffic import Traffic
 from exporter.errors import ConfigError
 
 EXPERIMENT = "demo-inference"
-_ARTIFACTS = "/nonexistent/demo-artifacts"
+_ARTIFACTS = "mlflow-artifacts:/demo"
 _ALIASES = {"A": "champion", "B": "candidate"}
 
 
@@ -103,7 +103,9 @@ def log_runs(uri: str, digits: Digits) -> None:
             params = {"model_variant": variant, "test_size": str(TEST_SIZE), "model": _kind(digits.models[variant])}
             client.log_batch(run_id, metrics=metrics, params=[Param(*pair) for pair in params.items()])
             client.set_terminated(run_id, "FINISHED", end_time=now)
-            version = client.create_model_version(DIGITS_MODEL, f"{_ARTIFACTS}/model", run_id).version
+            # A server takes a version's source only from what belongs to the run.
+            source = f"{client.get_run(run_id).info.artifact_uri}/model"
+            version = client.create_model_version(DIGITS_MODEL, source, run_id).version
             client.set_registered_model_alias(DIGITS_MODEL, _ALIASES[variant], version)
     except (MlflowException, OSError) as error:
         raise ConfigError([f"demo inference: {uri} cannot be written: {error}"]) from error

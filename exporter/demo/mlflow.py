@@ -39,7 +39,7 @@ _ENDED = frozenset({"FINISHED", "FAILED", "KILLED"})
 # Versions of a model are made of this many of its newest finished runs.
 _VERSIONS = 5
 # Nothing here writes artifacts; without a location of its own, MLflow would take a folder below the working directory.
-_ARTIFACTS = "/nonexistent/demo-artifacts"
+_ARTIFACTS = "mlflow-artifacts:/demo"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -215,7 +215,8 @@ def _write_experiment(client: MlflowClient, spec: ExperimentSpec, *, seed: int, 
         client.create_registered_model(spec.model, description=f"Demo model of the team {spec.team}")
         finished = [run_id for run, run_id in written if run.status == "FINISHED" and not run.deleted]
         for run_id in finished[-_VERSIONS:]:
-            client.create_model_version(spec.model, f"{_ARTIFACTS}/model", run_id)
+            # A server takes a version's source only from what belongs to the run.
+            client.create_model_version(spec.model, f"{client.get_run(run_id).info.artifact_uri}/model", run_id)
         for alias, version in spec.aliases.items():
             client.set_registered_model_alias(spec.model, alias, str(version))
     if spec.deleted:

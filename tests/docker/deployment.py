@@ -27,6 +27,7 @@ SERVICES = (
     "postgres-exporter",
 )
 PUBLISHED = ("exporter", "prometheus", "alertmanager", "alertlog")
+DEMO_PORTS = ("mlflow", "inference")
 
 
 class Deployment:
@@ -45,7 +46,7 @@ class Deployment:
     def __init__(self, folder: Path, project: str, overlays: str = "") -> None:
         self.folder = folder
         self.project = project
-        self.ports = {name: free_port() for name in PUBLISHED}
+        self.ports = {name: free_port() for name in (*PUBLISHED, *DEMO_PORTS)}
         overlay = {
             "services": {
                 # A stand-in has this machine's way to the package index, which starts on the machine itself.
@@ -55,6 +56,9 @@ class Deployment:
             }
         }
         (folder / "tests.yaml").write_text(json.dumps(overlay), encoding="utf-8")
+        # On top of the overlay `demo`: its build needs the same.
+        demo = {"services": {"mlflow-tables": {"build": {"network": "host"}}}}
+        (folder / "tests-demo.yaml").write_text(json.dumps(demo), encoding="utf-8")
         lines = [f"{name.upper()}_PORT={port}" for name, port in self.ports.items()]
         lines.append(f"WITH={overlays} {folder / 'tests.yaml'}")
         (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -73,7 +77,8 @@ class Deployment:
 
     def remove(self) -> None:
         """Remove containers, volumes and the image."""
-        self.stack.compose("down", "--volumes", "--remove-orphans", "--timeout=20")
+        everything = Stack(self.folder, self.project, ["demo", str(self.folder / "tests.yaml")])
+        everything.compose("down", "--volumes", "--remove-orphans", "--timeout=20")
         subprocess.run(["docker", "image", "rm", f"{self.project}/exporter"], capture_output=True, check=False)
 
     def api(self, service: str, path: str) -> Any:

@@ -321,7 +321,14 @@ def test_certificates_are_made_once_and_lead_to_the_authority(tmp_path: Path) ->
     show = ["openssl", "x509", "-noout", "-ext", "subjectAltName", "-in", f"{tmp_path}/exporter_certificate"]
     names = subprocess.run(show, check=True, capture_output=True, text=True).stdout
     assert "DNS:exporter, DNS:localhost, IP Address:127.0.0.1" in names
-    command = ["openssl", "verify", "-CAfile", f"{tmp_path}/ca_certificate", f"{tmp_path}/exporter_certificate"]
+    command = [
+        "openssl",
+        "verify",
+        "-x509_strict",
+        "-CAfile",
+        f"{tmp_path}/ca_certificate",
+        f"{tmp_path}/exporter_certificate",
+    ]
     subprocess.run(command, check=True, capture_output=True)
 
 
