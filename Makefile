@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check k8s prove report pictures bench maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check k8s prove report pictures bench mutants maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,10 @@ pictures: .venv ## Draw the README's pictures from the demo (takes eight minutes
 bench: .venv ## Measure scrape latency against a bare server that sends the same bytes
 	@echo ">> running the benchmark"
 	@$(VENV) -m tools.bench
+
+mutants: .venv ## Change each rule in small ways and see whether its unit tests notice (minutes)
+	@echo ">> changing rules"
+	@$(VENV) -m tools.mutants
 
 maintenance: .venv ## Silence all alerts but the Watchdog (DURATION=2h REASON="new disks")
 	@$(VENV) -m alerting maintenance --duration "$(DURATION)" --reason "$(REASON)"
