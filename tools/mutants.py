@@ -75,7 +75,7 @@ def changes(expr: str) -> Iterator[tuple[str, str]]:
     for match in _THRESHOLD.finditer(bare):
         number = float(match[1])
         # Ten times stricter and looser. Nothing times ten is nothing, and a flag below a tenth is one below 1.
-        for changed in {0: (1e9,), 1: (10.0,)}.get(number, (number * 10, number / 10)):
+        for changed in (1e9,) if number == 0 else (10.0,) if number == 1 else (number * 10, number / 10):
             text = f"{changed:g}"
             yield (
                 f"{match[1]} at {match.start(1)} becomes {text}",

@@ -189,7 +189,7 @@ def test_microsoft_teams_and_addresses_in_files_are_taken_by_versions_that_know_
         channels={"teams": {"kind": "msteams", "webhook_url_file": "/run/secrets/teams"}},
         heartbeat={"url_file": "/run/secrets/heartbeat"},
     )
-    config = alertmanager.build(thresholds=settings)
+    config = alertmanager.build(thresholds=settings, alert_log_url="")
     receivers = {one["name"]: one for one in config["receivers"]}
     assert receivers["growth-warning"]["msteamsv2_configs"][0]["webhook_url_file"] == "/run/secrets/teams"
     assert receivers["watchdog"]["webhook_configs"][0] == {"url_file": "/run/secrets/heartbeat", "send_resolved": False}
