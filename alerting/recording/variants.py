@@ -36,7 +36,11 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="persona_variant_pattern:variant_traffic:ratio",
-        meaning="Share of the persona's views in the window of VariantClearWinnerNotExploited; absent without views.",
+        meaning=(
+            "Share of the persona's views in the window of VariantClearWinnerNotExploited, of variants that are active;"
+            " absent without views."
+        ),
+        # Without the last line, a variant that was killed would keep its share until it has left the window.
         expr="""
             max without (instance) (increase(variant_views_total[<VariantClearWinnerNotExploited.window>]))
             / ignoring (variant, pattern) group_left ()
@@ -45,6 +49,7 @@ RECORDS: tuple[Record, ...] = (
                 max without (instance) (increase(variant_views_total[<VariantClearWinnerNotExploited.window>]))
               ) > 0
             )
+            and max without (instance) (variant_observed_views)
         """,
         by=_POST,
     ),

@@ -46,12 +46,17 @@ def flask_app() -> tuple[Flask, Recorder]:
     return app, recorder
 
 
+_REFUSED_METHOD = (("method", "PUT"), ("route", "unmatched"), ("status", "405"))
+
+
 def test_routes_statuses_and_variants_are_booked() -> None:
     app, _recorder = flask_app()
     with wsgi_server(app) as client:
         for path in ("/users/1", "/users/2", "/refused", "/broken", "/nowhere", "/users/none"):
             client.get(path)
         client.put("/users/1")
+        # A request is booked just after its client has the last byte.
+        wait_for(lambda: scrape(client).get(("ml_http_requests_total", _REFUSED_METHOD)) == 1)
         assert lines(client, "ml_http_requests_total", "ml_http_requests_in", "ab_test_requests_total") == [
             'ab_test_requests_total{outcome="error",variant="B"} 1.0',
             'ab_test_requests_total{outcome="success",variant="B"} 2.0',
@@ -68,6 +73,7 @@ def test_a_stream_counts_once_and_lasts_until_its_last_part() -> None:
     app, _recorder = flask_app()
     with wsgi_server(app) as client:
         assert len(client.get("/stream").content) == 800_000
+        wait_for(lambda: any(name == "ml_http_requests_total" for name, _labels in scrape(client)))
         samples = scrape(client)
     labels = (("method", "GET"), ("route", "/stream"))
     assert samples["ml_http_requests_total", (*labels, ("status", "200"))] == 1
