@@ -15,6 +15,8 @@ from exporter.catalog.base import Kind, Metric, Unit
 from exporter.catalog.exporter import EXPORTER_METRICS, REFRESH_BUCKETS
 from exporter.catalog.fleet import FLEET_METRICS
 from exporter.catalog.mlflow import MLFLOW_METRICS, RUN_BUCKETS
+from exporter.catalog.mlflow_models import MLFLOW_MODEL_METRICS
+from exporter.catalog.mlflow_traces import MLFLOW_TRACE_METRICS
 from exporter.catalog.services import SERVICE_METRICS
 from exporter.catalog.variants import KILL_BUCKETS, VARIANT_METRICS
 
@@ -33,6 +35,8 @@ __all__ = [
 METRICS: tuple[Metric, ...] = (
     *EXPORTER_METRICS,
     *MLFLOW_METRICS,
+    *MLFLOW_MODEL_METRICS,
+    *MLFLOW_TRACE_METRICS,
     *VARIANT_METRICS,
     *FLEET_METRICS,
     *SERVICE_METRICS,

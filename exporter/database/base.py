@@ -50,6 +50,14 @@ class Session(ABC):
         """
 
     @abstractmethod
+    def readable(self, tables: Sequence[str]) -> frozenset[str]:
+        """Return those of the tables that exist and may be read.
+
+        Raises:
+            SourceError: The database could not be read.
+        """
+
+    @abstractmethod
     def transaction(self) -> contextlib.AbstractContextManager[None]:
         """Read everything inside from one consistent state of the database.
 

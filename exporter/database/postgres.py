@@ -126,6 +126,14 @@ class PostgresSession(Session):
             found.setdefault(table, set()).add(column)
         return {table: frozenset(columns) for table, columns in found.items()}
 
+    def readable(self, tables: Sequence[str]) -> frozenset[str]:
+        """Return those of the tables that are on the search path and may be read."""
+        sql = """
+            select relname from pg_catalog.pg_class
+            where relname = any(%(tables)s) and relkind in ('r', 'p', 'v', 'm', 'f')
+              and pg_catalog.pg_table_is_visible(oid) and has_table_privilege(oid, 'SELECT')"""
+        return frozenset(table for (table,) in self.rows(sql, tables=list(tables)))
+
     def abort(self) -> None:
         """Break off whatever the connection waits for, also when the server does not answer at all."""
         connection = self._connection

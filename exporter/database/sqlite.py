@@ -116,6 +116,10 @@ class SqliteSession(Session):
         }
         return {table: columns for table, columns in found.items() if columns}
 
+    def readable(self, tables: Sequence[str]) -> frozenset[str]:
+        """Return those of the tables that exist; a file has no rights of its own."""
+        return frozenset(self.columns(tables))
+
     def abort(self) -> None:
         """Break off a running query."""
         connection = self._connection

@@ -3,6 +3,7 @@
 Reads `experiments`, `runs`, `latest_metrics`, `params`, `tags`, `model_versions` and `registered_model_aliases`,
 read-only. Runs count when they and their experiment are active (not deleted). In stores with workspaces, names outside
 the workspace `default` are exposed as `workspace/name`. All is read once, and then what changed: see `mlflow_follow`.
+What else MLflow keeps is read by `mlflow_more`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from exporter.sources.mlflow_follow import Follower
 from exporter.sources.mlflow_follow_postgres import PostgresFollower
 from exporter.sources.mlflow_follow_sqlite import SqliteFollower
 from exporter.sources.mlflow_mirror import Run, Tally
+from exporter.sources.mlflow_more import More, add_leads, add_registry
 from exporter.sources.mlflow_settings import VARIANT_LABEL, MetricPatterns, MlflowSettings
 from exporter.sources.mlflow_shown import ShownMetrics
 
@@ -43,13 +45,16 @@ class MlflowSource(Source):
         follower = PostgresFollower if self._session.dialect == "postgresql" else SqliteFollower
         self._follower: Follower = follower(self._session, settings)
         self._shown = ShownMetrics(self._follower)
+        self._more = More(self._session, settings)
         self._families: FamilySet | None = None
 
     def collect(self) -> FamilySet:
         """Read what changed since the last time, from one state of the database; the same object when nothing did."""
         try:
             with self._session.transaction():
-                if self._follower.refresh() or self._families is None:
+                changed = self._follower.refresh()
+                if changed or self._families is None or self._more.due:
+                    self._more.refresh(self._follower.columns, changed=changed)
                     self._families = self._build()
         except BaseException:
             # It is not known how far it came.
@@ -90,9 +95,13 @@ class MlflowSource(Source):
         metrics = self._shown.read([run for _labels, run in latest], [run for _model, _alias, run in versions])
         self._add_latest(latest, metrics, families)
         self._add_best(experiments, families)
-        for model, alias, run in versions:
-            for key, value in metrics.get(run, {}).items():
+        of_models = {(model, alias): metrics.get(run, {}) for model, alias, run in versions}
+        for (model, alias), values in of_models.items():
+            for key, value in values.items():
                 families["mlflow_model_metric"].add(value, model, alias, key)
+        if self._settings.registry:
+            add_leads(of_models, self._settings.champion, self._follower.best, families)
+        self._more.add(families, experiments)
         if self._settings.shard.first:
             for table, estimate in self._session.rows(self._follower.queries.rows):
                 families["mlflow_store_rows"].add(estimate, table)
@@ -143,6 +152,9 @@ class MlflowSource(Source):
                 last_run.add(last / 1000, name, status)
             if tally.oldest_running is not None:
                 oldest.add(tally.oldest_running / 1000, name)
+            if self._settings.children and any(tally.children.values()):
+                for status in sorted(counts):
+                    families["mlflow_child_runs"].add(tally.children.get(status, 0), name, status)
             if any(tally.buckets):
                 durations.add_distribution(tally.buckets, tally.duration / 1000, name)
 
@@ -159,15 +171,19 @@ class MlflowSource(Source):
     def _read_versions(self, families: FamilySet) -> list[tuple[str, str, str]]:
         """Expose the registry; return (model, alias, run id) of each aliased version that has a run."""
         aliased = []
+        registered = []
         rows = self._session.rows(self._follower.queries.versions)
-        runs = self._follower.mirror.get({run for *_version, run in rows if run})
-        for workspace, name, version, alias, run in rows:
+        runs = self._follower.mirror.get({row[4] for row in rows if row[4]})
+        for workspace, name, version, alias, run, stage, created in rows:
             model = _qualified(workspace, name)
             if not self._settings.shard.owns(model):
                 continue
             families["mlflow_model_version_info"].add(1, model, str(version), alias, _run_status(runs.get(run)))
+            registered.append((model, str(version), stage, alias, created))
             if alias and run:
                 aliased.append((model, alias, run))
+        if self._settings.registry:
+            add_registry(registered, families)
         return sorted(aliased)
 
     def _add_latest(self, latest: list[_Latest], metrics: dict[str, dict[str, float]], families: FamilySet) -> None:

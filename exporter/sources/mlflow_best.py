@@ -21,7 +21,7 @@ class Best:
 
     def __init__(self, metrics: MetricPatterns) -> None:
         self.wanted = lru_cache(maxsize=10_000)(metrics.matches)
-        self._lower_wins = lru_cache(maxsize=10_000)(metrics.lower_wins)
+        self.lower_wins = lru_cache(maxsize=10_000)(metrics.lower_wins)
         self.values: dict[int, dict[str, float]] = {}
 
     def load(self, rows: Iterable[Row]) -> None:
@@ -53,7 +53,7 @@ class Best:
             if not abs(value) < STORED_INFINITY:
                 continue
             known = values.get(key)
-            if known is None or (value < known if self._lower_wins(key) else value > known):
+            if known is None or (value < known if self.lower_wins(key) else value > known):
                 values[key] = value
 
     def held(self, experiment: int, metrics: Mapping[str, float]) -> list[Pair]:
@@ -65,5 +65,5 @@ class Best:
         found: dict[int, dict[str, float]] = {}
         for experiment, key, highest, lowest in rows:
             if self.wanted(key):
-                found.setdefault(experiment, {})[key] = lowest if self._lower_wins(key) else highest
+                found.setdefault(experiment, {})[key] = lowest if self.lower_wins(key) else highest
         return found

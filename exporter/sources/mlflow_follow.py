@@ -55,6 +55,7 @@ class Follower(ABC):
     Attributes:
         mirror: All runs and the sums over them.
         best: The best values.
+        columns: Columns of the store's tables.
         queries: The SQL for the store as it is now.
         touched: Runs whose metrics may have changed since the caller last emptied this.
         readings: How many times everything was read.
@@ -70,7 +71,8 @@ class Follower(ABC):
         self._labels = [[LabelSource.parse(text) for text in sources] for sources in settings.labels.values()]
         self.slices = max(1, math.ceil(settings.reconcile / 2 / settings.interval))
         self.queries: Queries
-        self._columns: Mapping[str, frozenset[str]] = {}
+        self._children = settings.children
+        self.columns: Mapping[str, frozenset[str]] = {}
         self._complete = False
         self._renew_at = 0.0
 
@@ -90,8 +92,8 @@ class Follower(ABC):
         """
         moved = self._moved()
         if moved or not self._complete:
-            columns = self._session.columns(mlflow_sql.TABLES)
-            if not self._complete or columns != self._columns or self._must_renew():
+            columns = self._readable()
+            if not self._complete or columns != self.columns or self._must_renew():
                 self._read_everything(columns)
                 return True
         findings = Findings()
@@ -131,14 +133,20 @@ class Follower(ABC):
     def _read_everything(self, columns: Mapping[str, frozenset[str]]) -> None:
         self._complete = False
         mlflow_sql.require_schema(columns)
-        self.queries = mlflow_sql.build(self._session.dialect, columns, self._labels)
-        self._columns = columns
+        self.queries = mlflow_sql.build(self._session.dialect, columns, self._labels, children=self._children)
+        self.columns = columns
         self.mirror.load(self._all_runs())
         self.best.load(self._session.rows(self.queries.best))
         self.readings += 1
         self._restart_rounds()
         self._renew_at = time.monotonic() + _RENEW_SECONDS
         self._complete = True
+
+    def _readable(self) -> dict[str, frozenset[str]]:
+        columns = self._session.columns(mlflow_sql.TABLES)
+        # Who was given rights on the tables of an older version does without those that are new.
+        hidden = set(mlflow_sql.EXTRA_TABLES) - self._session.readable(mlflow_sql.EXTRA_TABLES)
+        return {table: names for table, names in columns.items() if table not in hidden}
 
     def _all_runs(self) -> Iterator[Run]:
         parameters = mlflow_sql.label_parameters(self._labels)

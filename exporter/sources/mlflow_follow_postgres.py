@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from exporter.database import Session
 from exporter.sources.mlflow_follow import Findings, Follower
 from exporter.sources.mlflow_settings import MlflowSettings
+from exporter.sources.mlflow_sql import PARENT_TAG
 
 _POSITION = """
     select pg_current_snapshot()::text, pg_is_in_recovery(), pg_postmaster_start_time()::text,
@@ -179,17 +180,18 @@ class PostgresFollower(Follower):
         for sql in self.queries.label_rows:
             for table, run, key, value in self._session.rows(sql, first=first, last=last, **self._label_keys()):
                 values.setdefault(run, {})[(table, key)] = value
-        for run, remembered in self.mirror.labels_between(first, last):
-            given = values.get(run, {})
+        for run in self.mirror.between(first, last):
+            given = values.get(run.id, {})
             labels = tuple(
                 next((found for source in sources if (found := given.get((source.table, source.key))) is not None), "")
                 for sources in self._labels
             )
-            if labels != remembered:
-                findings.runs.add(run)
+            child = self._children and ("tags", PARENT_TAG) in given
+            if labels != run.labels or child != run.child:
+                findings.runs.add(run.id)
 
     def _label_keys(self) -> dict[str, list[str]]:
-        keys: dict[str, list[str]] = {"params": [], "tags": []}
+        keys: dict[str, list[str]] = {"params": [], "tags": [PARENT_TAG] if self._children else []}
         for sources in self._labels:
             for source in sources:
                 keys[source.table].append(source.key)

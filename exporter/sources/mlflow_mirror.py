@@ -35,7 +35,7 @@ _SCHEMA = """
 
 
 class Run(NamedTuple):
-    """One run as the sums see it; times in ms, labels in the order of the settings."""
+    """One run as the sums see it; times in ms, labels in the order of the settings; a child has a parent run."""
 
     id: str
     experiment: int
@@ -43,13 +43,15 @@ class Run(NamedTuple):
     active: bool
     started: int | None
     ended: int | None
+    child: bool
     labels: tuple[str, ...]
 
     @classmethod
     def of_row(cls, row: Row) -> Run:
         """Make a run of a row of `Queries.runs`; SQLite hands out whatever was written into a time."""
-        run_id, experiment, status, stage, started, ended, *labels = row
-        return cls(run_id, experiment, status or "", stage == "active", _time(started), _time(ended), tuple(labels))
+        run_id, experiment, status, stage, started, ended, child, *labels = row
+        active = stage == "active"
+        return cls(run_id, experiment, status or "", active, _time(started), _time(ended), bool(child), tuple(labels))
 
     @property
     def counts_as_result(self) -> bool:
@@ -68,6 +70,7 @@ class Tally:
 
     Attributes:
         counts: Active runs by status.
+        children: Those of them that have a parent.
         last: Latest end, or start without an end, of active runs by status.
         oldest_running: Earliest start of a run that is running.
         buckets: Durations of finished runs, deleted ones too, by bucket.
@@ -76,6 +79,7 @@ class Tally:
     """
 
     counts: dict[str, int] = field(default_factory=dict)
+    children: dict[str, int] = field(default_factory=dict)
     last: dict[str, int] = field(default_factory=dict)
     oldest_running: int | None = None
     buckets: list[int] = field(default_factory=lambda: [0] * (len(_BUCKETS_MS) + 1))
@@ -116,7 +120,7 @@ class Mirror:
         # The thread that refreshes is not the one that closes.
         self._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         self._database.executescript(_SCHEMA)
-        self._states = _Interned[tuple[str, bool]]()
+        self._states = _Interned[tuple[str, bool, bool]]()
         self._labels = _Interned[tuple[str, ...]]()
         self.tallies: dict[int, Tally] = {}
 
@@ -150,11 +154,10 @@ class Mirror:
             self._database.execute("delete from incoming")
         return [_text(key) for (key,) in gone]
 
-    def labels_between(self, first: str, last: str) -> Iterator[tuple[str, tuple[str, ...]]]:
-        """Return id and labels of the runs whose hexadecimal id begins with `first` up to `last`, or between."""
+    def between(self, first: str, last: str) -> Iterator[Run]:
+        """Return the runs whose hexadecimal id begins with `first` up to `last`, or between."""
         low, high = bytes.fromhex(first.ljust(_ID_DIGITS, "0")), bytes.fromhex(last.ljust(_ID_DIGITS, "f"))
-        sql = "select id, labels from run where id between ? and ?"
-        return ((_text(key), self._labels[labels]) for key, labels in self._database.execute(sql, [low, high]))
+        return map(self._run, self._database.execute("select * from run where id between ? and ?", [low, high]))
 
     def differences(self, runs: Iterable[Run]) -> dict[str, Run | None]:
         """Compare with the runs that there are; return those that changed, None for those that are gone."""
@@ -204,7 +207,7 @@ class Mirror:
             (
                 _key(run.id),
                 run.experiment,
-                self._states.number((run.status, run.active)),
+                self._states.number((run.status, run.active, run.child)),
                 run.started,
                 run.ended,
                 self._labels.number(run.labels),
@@ -215,8 +218,11 @@ class Mirror:
 
     def _run(self, row: Row) -> Run:
         key, experiment, state, started, ended, labels = row
-        status, active = self._states[state]
-        return Run(_text(key), experiment, status, active, started, ended, self._labels[labels])
+        status, active, child = self._states[state]
+        return Run(_text(key), experiment, status, active, started, ended, child, self._labels[labels])
+
+    def _numbers(self, status: str, *, active: bool) -> list[int]:
+        return [self._states.number((status, active, child)) for child in (False, True)]
 
     def _tally(self, experiment: int) -> Tally:
         if experiment not in self.tallies:
@@ -229,6 +235,8 @@ class Mirror:
         if not run.active:
             return
         tally.counts[run.status] = tally.counts.get(run.status, 0) + 1
+        if run.child:
+            tally.children[run.status] = tally.children.get(run.status, 0) + 1
         time = run.started if run.ended is None else run.ended
         if time is not None:
             tally.last[run.status] = max(time, tally.last.get(run.status, time))
@@ -244,6 +252,8 @@ class Mirror:
         if not run.active:
             return
         tally.counts[run.status] -= 1
+        if run.child:
+            tally.children[run.status] -= 1
         time = run.started if run.ended is None else run.ended
         if time is not None and time == tally.last.get(run.status):
             lost.last.add((run.experiment, run.status))
@@ -267,19 +277,22 @@ class Mirror:
                from run group by experiment, state"""
         )
         for experiment, state, count, last, earliest in rows:
-            status, active = self._states[state]
+            status, active, child = self._states[state]
             tally = self._tally(experiment)
             if not active:
                 continue
-            tally.counts[status] = count
+            tally.counts[status] = tally.counts.get(status, 0) + count
+            if child:
+                tally.children[status] = count
             if last is not None:
-                tally.last[status] = last
-            if status == RUNNING:
-                tally.oldest_running = earliest
-        finished = [self._states.number((FINISHED, active)) for active in (True, False)]
+                tally.last[status] = max(last, tally.last.get(status, last))
+            if status == RUNNING and earliest is not None:
+                oldest = tally.oldest_running
+                tally.oldest_running = earliest if oldest is None else min(earliest, oldest)
+        finished = [*self._numbers(FINISHED, active=True), *self._numbers(FINISHED, active=False)]
         rows = self._database.execute(
             f"""select experiment, {_bucket_case("ended - started")}, count(*), sum(ended - started)
-                from run where state in (?, ?) and ended >= started group by 1, 2""",  # noqa: S608  # constants
+                from run where state in (?, ?, ?, ?) and ended >= started group by 1, 2""",  # noqa: S608  # constants
             finished,
         )
         for experiment, bucket, count, duration in rows:
@@ -291,31 +304,31 @@ class Mirror:
     def _look_up(self, lost: _Lost) -> None:
         for experiment, status in lost.last:
             tally = self.tallies[experiment]
-            sql = "select max(coalesce(ended, started)) from run where experiment = ? and state = ?"
-            (last,) = self._database.execute(sql, [experiment, self._states.number((status, True))]).fetchone()
+            sql = "select max(coalesce(ended, started)) from run where experiment = ? and state in (?, ?)"
+            (last,) = self._database.execute(sql, [experiment, *self._numbers(status, active=True)]).fetchone()
             tally.last.pop(status, None)
             if last is not None:
                 tally.last[status] = last
         for experiment in lost.running:
-            sql = "select min(started) from run where experiment = ? and state = ?"
-            (started,) = self._database.execute(sql, [experiment, self._states.number((RUNNING, True))]).fetchone()
+            sql = "select min(started) from run where experiment = ? and state in (?, ?)"
+            (started,) = self._database.execute(sql, [experiment, *self._numbers(RUNNING, active=True)]).fetchone()
             self.tallies[experiment].oldest_running = started
         if lost.latest:
             self._find_latest(lost.latest)
 
     def _find_latest(self, experiments: Collection[int] | None) -> None:
         """Find the latest run by labels of some experiments, or of all."""
-        state = self._states.number((FINISHED, True))
+        states = self._numbers(FINISHED, active=True)
         packed = f"printf('%018d%018d', {_TIME_BASE} + coalesce(ended, 0), {_TIME_BASE} + coalesce(started, 0))"
         text = "case typeof(id) when 'blob' then lower(hex(id)) else id end"
         # SQLite takes the other columns from the row of the maximum.
         sql = f"""select experiment, labels, ended, started, id, max({packed} || {text})
-                  from run where {{}} state = ? group by experiment, labels"""  # noqa: S608  # constants
+                  from run where {{}} state in (?, ?) group by experiment, labels"""  # noqa: S608  # constants
         if experiments is None:
-            self._take_latest(self._database.execute(sql.format(""), [state]))
+            self._take_latest(self._database.execute(sql.format(""), states))
         for experiment in experiments or ():
             self.tallies[experiment].latest = {}
-            self._take_latest(self._database.execute(sql.format("experiment = ? and"), [experiment, state]))
+            self._take_latest(self._database.execute(sql.format("experiment = ? and"), [experiment, *states]))
 
     def _take_latest(self, rows: Iterable[Row]) -> None:
         for experiment, labels, ended, started, key, _packed in rows:

@@ -61,6 +61,14 @@ class MlflowSettings(SourceSettings):
         shard: Which experiments and models are this exporter's, where several share a store.
         reconcile: Changes that do not show in the row of their run (a metric or label written to a run that ended
             before) are found within this time; those of runs on display are found sooner.
+        champion: Alias of the version that other aliased ones are compared with.
+        registry: Whether to count registered versions by stage and compare with the champion.
+        children: Whether to count runs that have a parent run.
+        datasets: Whether to count datasets.
+        count_tags: Tags whose values runs are counted by.
+        logged_models: Whether to count the logged models of MLflow 3.
+        traces: Whether to count the traces of LLM applications.
+        trace_window: Traces that take longer than this may be missed; the longer, the more is read.
     """
 
     uri: Annotated[SecretStr, AfterValidator(_valid_uri)]
@@ -71,3 +79,11 @@ class MlflowSettings(SourceSettings):
         default=_DEFAULT_LABELS
     )
     reconcile: Duration = 300.0
+    champion: str = "champion"
+    registry: bool = True
+    children: bool = True
+    datasets: bool = True
+    count_tags: Names = ()
+    logged_models: bool = True
+    traces: bool = True
+    trace_window: Duration = 600.0

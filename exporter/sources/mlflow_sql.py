@@ -26,8 +26,14 @@ _REQUIRED = {
     "model_versions": ("name", "version", "run_id", "current_stage", "creation_time"),
 }
 _OPTIONAL = ("registered_model_aliases", "metrics", "alembic_version")
-TABLES = (*_REQUIRED, *_OPTIONAL)
-COUNTED_TABLES = ("experiments", "latest_metrics", "metrics", "model_versions", "params", "runs", "tags")
+# Tables of newer versions; who may not read them does without.
+EXTRA_TABLES = ("datasets", "logged_models", "trace_info")
+PARENT_TAG = "mlflow.parentRunId"
+TABLES = (*_REQUIRED, *_OPTIONAL, *EXTRA_TABLES)
+COUNTED_TABLES = (
+    *("datasets", "experiments", "latest_metrics", "logged_models", "metrics", "model_versions", "params", "runs"),
+    *("tags", "trace_info"),
+)
 
 # MLflow stores +-Inf as the largest double; two of them in one sum() overflow and fail the whole query.
 STORED_INFINITY = 1.7976931348623157e308
@@ -97,19 +103,27 @@ def require_schema(columns: Mapping[str, frozenset[str]]) -> None:
         )
 
 
-def build(dialect: Dialect, columns: Mapping[str, frozenset[str]], labels: Sequence[Sequence[LabelSource]]) -> Queries:
+def build(
+    dialect: Dialect,
+    columns: Mapping[str, frozenset[str]],
+    labels: Sequence[Sequence[LabelSource]],
+    *,
+    children: bool,
+) -> Queries:
     """Put the queries together for a store.
 
     Args:
         dialect: Kind of database.
         columns: Columns of the tables that exist.
         labels: For each label the places to look at, first found counts.
+        children: Whether to look which runs have a parent.
     """
     workspaces = "workspace" in columns["experiments"]
     postgresql = dialect == "postgresql"
     # SQLite keeps text in a FLOAT column when it is given text.
     is_number = "true" if postgresql else "typeof(m.value) <> 'text'"
-    runs = _runs(labels)
+    runs = _runs(labels, children=children)
+    tables = {source.table for sources in labels for source in sources} | ({"tags"} if children else set())
     # experiment_id, key, highest, lowest; finite values only
     best = f"""
         select r.experiment_id, m.key, max(m.value), min(m.value)
@@ -122,7 +136,8 @@ def build(dialect: Dialect, columns: Mapping[str, frozenset[str]], labels: Seque
         experiments=f"""
             select experiment_id, name, lifecycle_stage, {"workspace" if workspaces else "'default'"}
             from experiments""",
-        # run_uuid, experiment_id, status, lifecycle_stage, start_time, end_time, one value for each label
+        # run_uuid, experiment_id, status, lifecycle_stage, start_time, end_time, whether it has a parent, one value
+        # for each label
         runs=runs,
         runs_by_id=f"{runs} where r.run_uuid = any(%(runs)s)",
         # runs, ids of those that a transaction wrote which was not over when `since` was the oldest one at work;
@@ -136,7 +151,7 @@ def build(dialect: Dialect, columns: Mapping[str, frozenset[str]], labels: Seque
             f"""
             select '{table}', run_uuid, key, value from {table}
             where key = any(%({table})s) and run_uuid >= %(first)s and run_uuid <= %(last)s"""
-            for table in sorted({source.table for sources in labels for source in sources})
+            for table in sorted(tables)
         ),
         # run_uuid, key, value, is_nan
         run_metrics=f"""
@@ -159,31 +174,38 @@ def build(dialect: Dialect, columns: Mapping[str, frozenset[str]], labels: Seque
     )
 
 
-def _runs(labels: Sequence[Sequence[LabelSource]]) -> str:
+def _runs(labels: Sequence[Sequence[LabelSource]], *, children: bool) -> str:
     joins: list[str] = []
+    child = "false"
+    if children:
+        joins.append(f"left join tags c on c.run_uuid = r.run_uuid and c.key = '{PARENT_TAG}'")
+        child = "c.run_uuid is not null"
     values: list[str] = []
+    number = 0
     for sources in labels:
         aliases = []
         for source in sources:
-            alias = f"l{len(joins)}"
+            number += 1
+            alias = f"l{number}"
             joins.append(
                 f"left join {source.table} {alias} on {alias}.run_uuid = r.run_uuid and {alias}.key = %({alias})s"
             )
             aliases.append(f"{alias}.value")
         values.append(f"coalesce({', '.join([*aliases, repr('')])})")
     return f"""
-        select r.run_uuid, r.experiment_id, r.status, r.lifecycle_stage, r.start_time, r.end_time, {", ".join(values)}
+        select r.run_uuid, r.experiment_id, r.status, r.lifecycle_stage, r.start_time, r.end_time, {child},
+               {", ".join(values)}
         from runs r {" ".join(joins)}"""
 
 
 def label_parameters(labels: Sequence[Sequence[LabelSource]]) -> dict[str, str]:
     """Return the parameters of `Queries.runs` and of `Queries.runs_by_id`."""
     keys = [source.key for sources in labels for source in sources]
-    return {f"l{index}": key for index, key in enumerate(keys)}
+    return {f"l{number}": key for number, key in enumerate(keys, start=1)}
 
 
 def _versions(columns: Mapping[str, frozenset[str]], workspaces: bool) -> str:
-    """Return SQL for rows of workspace, model, version, alias and run id, newest first."""
+    """Return SQL for rows of workspace, model, version, alias, run id, stage and time of creation, newest first."""
     has_aliases = "registered_model_aliases" in columns
     same_workspace = "and a.workspace = v.workspace" if workspaces else ""
     join = (
@@ -193,7 +215,7 @@ def _versions(columns: Mapping[str, frozenset[str]], workspaces: bool) -> str:
     )
     return f"""
         select {"v.workspace" if workspaces else "'default'"}, v.name, v.version,
-               {"coalesce(a.alias, '')" if has_aliases else "''"}, v.run_id
+               {"coalesce(a.alias, '')" if has_aliases else "''"}, v.run_id, v.current_stage, v.creation_time
         from model_versions v {join}
         where coalesce(v.current_stage, '') <> 'Deleted_Internal'
         order by v.creation_time desc, v.name, v.version desc, 4"""

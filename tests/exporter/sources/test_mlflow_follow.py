@@ -52,6 +52,8 @@ class _People:
         # Now and then with a time of long ago.
         back = self._random.choice((0, 0, 0, 10_000_000))
         tags = {"model_variant": self._variant()} if self._random.random() < 0.3 else None
+        if (parent := self._pick(self._runs("RUNNING"))) and self._random.random() < 0.3:
+            tags = {**(tags or {}), "mlflow.parentRunId": parent}
         run = self._client.create_run(experiment, start_time=self._now() - back, tags=tags).info.run_id
         if self._random.random() < 0.5:
             self._client.log_param(run, "model_variant", self._variant())

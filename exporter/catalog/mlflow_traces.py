@@ -1,0 +1,42 @@
+"""Metrics of the source `mlflow` about traces of LLM applications; they count from the start of the exporter."""
+
+from __future__ import annotations
+
+from exporter.catalog.base import Unit, counter, gauge, histogram
+
+# A cached answer takes milliseconds, an agent minutes.
+TRACE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+MLFLOW_TRACE_METRICS = (
+    counter(
+        "mlflow_traces_total",
+        "Traces that ended while the exporter ran, by how.",
+        Unit.COUNT,
+        "experiment",
+        "status",
+        origin="mlflow",
+    ),
+    gauge(
+        "mlflow_traces_in_progress",
+        "Traces begun within the setting trace_window that have not ended.",
+        Unit.COUNT,
+        "experiment",
+        origin="mlflow",
+    ),
+    histogram(
+        "mlflow_trace_duration_seconds",
+        "Duration of the traces that ended while the exporter ran.",
+        Unit.SECONDS,
+        "experiment",
+        origin="mlflow",
+        buckets=TRACE_BUCKETS,
+    ),
+    counter(
+        "mlflow_trace_tokens_total",
+        "Tokens of the traces that ended while the exporter ran, by kind: input or output.",
+        Unit.COUNT,
+        "experiment",
+        "kind",
+        origin="mlflow",
+    ),
+)

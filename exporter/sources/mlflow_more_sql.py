@@ -1,0 +1,26 @@
+"""The queries for what MLflow keeps besides runs and their metrics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+# experiment_id, datasets; by the primary key
+DATASETS = "select experiment_id, count(*) from datasets group by experiment_id"
+# experiment_id, status, models, latest creation (ms)
+LOGGED_MODELS = """
+    select experiment_id, status, count(*), max(creation_timestamp_ms) from logged_models
+    where lifecycle_stage = 'active' group by experiment_id, status"""
+# key, value, runs; by the primary key, as far as the keys go
+TAGGED_RUNS = """
+    select t.key, t.value, count(*) from tags t join runs r on r.run_uuid = t.run_uuid
+    where t.key = any(%(keys)s) and r.lifecycle_stage = 'active' group by t.key, t.value"""
+
+
+def traces(bounds_ms: Sequence[int], *, tokens: bool) -> str:
+    """Return SQL for rows of experiment, status, bucket, whether begun since `begin`, traces, ms, tokens in and out."""
+    cases = " ".join(f"when execution_time_ms <= {bound} then {index}" for index, bound in enumerate(bounds_ms))
+    sums = "sum(input_tokens), sum(output_tokens)" if tokens else "0, 0"
+    return f"""
+        select experiment_id, status, case {cases} else {len(bounds_ms)} end, timestamp_ms >= %(begin)s,
+               count(*), sum(execution_time_ms), {sums}
+        from trace_info where timestamp_ms >= %(since)s group by 1, 2, 3, 4"""

@@ -1,0 +1,197 @@
+"""What MLflow keeps besides runs and metrics, written by the real client."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from mlflow.entities import Dataset, DatasetInput
+from mlflow.entities.trace_info import TraceInfo
+from mlflow.entities.trace_location import TraceLocation
+from mlflow.entities.trace_state import TraceState
+from mlflow.tracing.client import TracingClient
+
+from exporter.families import Distribution, FamilySet
+from exporter.sources.mlflow import MlflowSettings, MlflowSource
+from tests.exporter.mlflow_store import CHURN, EMPTY, reference_client
+from tools.postgres import PostgresServer
+
+
+class _Llm:
+    """An application that leaves traces in an experiment."""
+
+    def __init__(self, uri: str, experiment: str) -> None:
+        client = reference_client(uri)
+        found = client.get_experiment_by_name(experiment)
+        assert found is not None
+        self._experiment = found.experiment_id
+        if uri.startswith("postgresql://"):
+            uri = uri.replace("postgresql://", "postgresql+psycopg2://", 1)
+        self._client = TracingClient(uri)
+
+    def trace(
+        self,
+        number: int,
+        state: TraceState,
+        milliseconds: int | None,
+        tokens: tuple[int, int] = (100, 20),
+        ago: float = 0,
+    ) -> None:
+        """Write a trace; the same number again writes over it."""
+        usage = {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens)}
+        self._client.start_trace(
+            TraceInfo(
+                trace_id=f"tr-{number}",
+                trace_location=TraceLocation.from_experiment_id(self._experiment),
+                request_time=round((time.time() - ago) * 1000),
+                execution_duration=milliseconds,
+                state=state,
+                trace_metadata={"mlflow.trace.tokenUsage": json.dumps(usage)},
+            )
+        )
+
+    def delete(self, number: int) -> None:
+        self._client.delete_traces(self._experiment, trace_ids=[f"tr-{number}"])
+
+
+@contextlib.contextmanager
+def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
+    source = MlflowSource(MlflowSettings.model_validate({"uri": uri, **settings}))
+    try:
+        yield source
+    finally:
+        source.close()
+
+
+def _collect(uri: str, **settings: object) -> FamilySet:
+    with _source(uri, **settings) as source:
+        return source.collect()
+
+
+def _samples(families: FamilySet, name: str) -> dict[tuple[str, ...], Any]:
+    return dict(families[name].samples)
+
+
+def test_traces_are_counted_as_they_end(store_uri: str) -> None:
+    llm = _Llm(store_uri, EMPTY)
+    llm.trace(1, TraceState.OK, 70)
+    llm.trace(2, TraceState.IN_PROGRESS, None)
+    with _source(store_uri) as source:
+        first = source.collect()
+        # What had ended before the exporter began is not its to count, but rate() needs the zero.
+        assert _samples(first, "mlflow_traces_total") == {(EMPTY, "ERROR"): 0, (EMPTY, "OK"): 0}
+        assert _samples(first, "mlflow_traces_in_progress") == {(EMPTY,): 1}
+        llm.trace(2, TraceState.OK, 700, tokens=(5, 6))
+        llm.trace(3, TraceState.ERROR, 20_000, tokens=(1, 2))
+        llm.trace(4, TraceState.OK, 3)
+        second = source.collect()
+        assert _samples(second, "mlflow_traces_total") == {(EMPTY, "ERROR"): 1, (EMPTY, "OK"): 2}
+        assert _samples(second, "mlflow_traces_in_progress") == {(EMPTY,): 0}
+        assert _samples(second, "mlflow_trace_tokens_total") == {(EMPTY, "input"): 106, (EMPTY, "output"): 28}
+        counts = (1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
+        assert _samples(second, "mlflow_trace_duration_seconds") == {(EMPTY,): Distribution(counts, 20.703)}
+        # What is deleted was counted all the same, and what is new is counted once.
+        llm.delete(4)
+        llm.trace(5, TraceState.OK, 3)
+        llm.trace(6, TraceState.OK, 3)
+        third = source.collect()
+        assert _samples(third, "mlflow_traces_total")[(EMPTY, "OK")] >= 3
+        llm.trace(7, TraceState.OK, 3)
+        fourth = source.collect()
+        grown = _samples(fourth, "mlflow_traces_total")[(EMPTY, "OK")]
+        assert grown == _samples(third, "mlflow_traces_total")[(EMPTY, "OK")] + 1
+
+
+def test_traces_that_leave_the_window_stay_counted(store_uri: str) -> None:
+    llm = _Llm(store_uri, EMPTY)
+    llm.trace(1, TraceState.OK, 70, ago=3600)
+    with _source(store_uri, trace_window="1s") as source:
+        assert _samples(source.collect(), "mlflow_traces_total") == {}
+        llm.trace(2, TraceState.OK, 70)
+        assert _samples(source.collect(), "mlflow_traces_total")[(EMPTY, "OK")] == 1
+        time.sleep(1.1)
+        llm.trace(3, TraceState.OK, 70)
+        assert _samples(source.collect(), "mlflow_traces_total")[(EMPTY, "OK")] == 2
+
+
+def test_child_runs_are_counted_by_status(store_uri: str) -> None:
+    client = reference_client(store_uri)
+    experiment = client.get_experiment_by_name(CHURN)
+    assert experiment is not None
+    with _source(store_uri) as source:
+        assert _samples(source.collect(), "mlflow_child_runs") == {}
+        parent = client.create_run(experiment.experiment_id).info.run_id
+        children = [
+            client.create_run(experiment.experiment_id, tags={"mlflow.parentRunId": parent}).info.run_id
+            for _run in "ab"
+        ]
+        client.set_terminated(children[0], "FAILED")
+        counts = _samples(source.collect(), "mlflow_child_runs")
+        assert {key: count for key, count in counts.items() if count} == {(CHURN, "FAILED"): 1, (CHURN, "RUNNING"): 1}
+        client.delete_run(children[1])
+        assert _samples(source.collect(), "mlflow_child_runs")[(CHURN, "RUNNING")] == 0
+
+
+def test_datasets_tags_and_logged_models_are_counted(store_uri: str) -> None:
+    client = reference_client(store_uri)
+    experiment = client.get_experiment_by_name(EMPTY)
+    assert experiment is not None
+    run = client.create_run(experiment.experiment_id, tags={"team": "search"}).info.run_id
+    client.log_inputs(run, [DatasetInput(Dataset(name, "abc", "local", "{}")) for name in ("train", "test")])
+    ready, _pending = (client.create_logged_model(experiment.experiment_id, name=name) for name in ("a", "b"))
+    client.finalize_logged_model(ready.model_id, "READY")
+    families = _collect(store_uri, count_tags="team,nothing")
+    assert _samples(families, "mlflow_datasets") == {(EMPTY,): 2}
+    assert _samples(families, "mlflow_tagged_runs") == {("team", "mlops"): 15, ("team", "search"): 1}
+    assert _samples(families, "mlflow_logged_models") == {(EMPTY, "PENDING"): 1, (EMPTY, "READY"): 1}
+    (last,) = _samples(families, "mlflow_last_logged_model_timestamp_seconds").values()
+    assert abs(last - time.time()) < 600
+
+
+def test_versions_are_compared_with_the_champion(store_uri: str) -> None:
+    families = _collect(store_uri)
+    leads = _samples(families, "mlflow_model_metric_lead_ratio")
+    # 0.7 against 0.95, and a loss twice the champion's.
+    assert leads[("churn-model", "candidate", "accuracy")] == pytest.approx(-0.25 / 0.95)
+    assert leads[("churn-model", "candidate", "val_loss")] == -1
+    assert not [labels for labels in leads if labels[1] == "champion"]
+    leads = _samples(_collect(store_uri, champion="candidate"), "mlflow_model_metric_lead_ratio")
+    assert leads[("churn-model", "champion", "val_loss")] == 0.5
+    assert _samples(families, "mlflow_model_versions")[("churn-model", "None")] == 5
+    registered = _samples(families, "mlflow_model_aliased_version_timestamp_seconds")
+    assert all(abs(when - time.time()) < 3600 for when in registered.values())
+
+
+@pytest.mark.parametrize(
+    ("setting", "prefixes"),
+    [
+        ("registry", ("mlflow_model_versions", "mlflow_model_aliased", "mlflow_model_metric_lead")),
+        ("datasets", ("mlflow_datasets",)),
+        ("logged_models", ("mlflow_logged_models", "mlflow_last_logged_model")),
+        ("traces", ("mlflow_trace",)),
+    ],
+)
+def test_each_part_can_be_switched_off(store_uri: str, setting: str, prefixes: tuple[str, ...]) -> None:
+    def shown(**settings: object) -> set[str]:
+        return {family.metric.name for family in _collect(store_uri, **settings)}
+
+    gone = shown() - shown(**{setting: False})
+    assert gone == {name for name in shown() if name.startswith(prefixes)}
+    assert len(gone) >= len(prefixes)
+
+
+def test_tables_that_may_not_be_read_are_done_without(postgres_server: PostgresServer, postgres_store: str) -> None:
+    role = f"old_{postgres_store}"
+    postgres_server.execute(
+        f"""CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
+            REVOKE SELECT ON datasets, logged_models, trace_info FROM {role}""",
+        postgres_store,
+    )
+    with _source(postgres_server.uri(role, "x", postgres_store)) as source:
+        assert "mlflow_datasets" not in {family.metric.name for family in source.collect()}
+        postgres_server.execute(f"GRANT SELECT ON datasets TO {role}", postgres_store)
+        assert "mlflow_datasets" in {family.metric.name for family in source.collect()}
