@@ -13,6 +13,8 @@ from dashboards import (
     fleet_server,
     ml_api,
     mlflow,
+    mlflow_models,
+    mlflow_traces,
     model_quality,
     operations_overview,
     system_infrastructure,
@@ -23,6 +25,8 @@ from dashboards.lib.page import Page
 
 BUILDERS: tuple[Callable[[], Page], ...] = (
     mlflow.build,
+    mlflow_models.build,
+    mlflow_traces.build,
     variant_performance.build,
     variant_detail.build,
     fleet_incident.build,

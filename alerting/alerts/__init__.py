@@ -12,7 +12,18 @@ from functools import cache
 from types import MappingProxyType
 
 from alerting import thresholds as _thresholds
-from alerting.alerts import database, exporter, fleet, host, mlflow, monitoring, services, variants
+from alerting.alerts import (
+    database,
+    exporter,
+    fleet,
+    host,
+    mlflow,
+    mlflow_models,
+    mlflow_traces,
+    monitoring,
+    services,
+    variants,
+)
 from alerting.alerts.base import Alert, BoundAlert
 from alerting.thresholds import Thresholds
 
@@ -22,6 +33,8 @@ TOPICS: Mapping[str, tuple[Alert, ...]] = MappingProxyType(
     {
         "exporter": exporter.ALERTS,
         "mlflow": mlflow.ALERTS,
+        "mlflow_models": mlflow_models.ALERTS,
+        "mlflow_traces": mlflow_traces.ALERTS,
         "variants": variants.ALERTS,
         "fleet": fleet.ALERTS,
         "services": services.ALERTS,

@@ -9,7 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from alerting.recording import ab_test, business, exporter, host, mlflow, quality, slo, traffic, variants
+from alerting.recording import (
+    ab_test,
+    business,
+    exporter,
+    host,
+    mlflow,
+    mlflow_traces,
+    quality,
+    slo,
+    traffic,
+    variants,
+)
 from alerting.recording.base import Record
 
 __all__ = ["RECORDS", "TOPICS", "Record"]
@@ -18,6 +29,7 @@ TOPICS: Mapping[str, tuple[Record, ...]] = MappingProxyType(
     {
         "exporter": exporter.RECORDS,
         "mlflow": mlflow.RECORDS,
+        "mlflow_traces": mlflow_traces.RECORDS,
         "variants": variants.RECORDS,
         "traffic": traffic.RECORDS,
         "quality": quality.RECORDS,

@@ -17,6 +17,8 @@ from alerting.signals.fleet import FLEET_SIGNALS
 from alerting.signals.host import HOST_SIGNALS
 from alerting.signals.ml_api import ML_API_SIGNALS
 from alerting.signals.mlflow import MLFLOW_SIGNALS
+from alerting.signals.mlflow_models import MLFLOW_MODEL_SIGNALS
+from alerting.signals.mlflow_traces import MLFLOW_TRACE_SIGNALS
 from alerting.signals.model_quality import MODEL_QUALITY_SIGNALS
 from alerting.signals.monitoring import MONITORING_SIGNALS
 from alerting.signals.overview import OVERVIEW_SIGNALS
@@ -28,6 +30,8 @@ __all__ = ["BY_NAME", "SIGNALS", "Signal"]
 SIGNALS: tuple[Signal, ...] = (
     *EXPORTER_SIGNALS,
     *MLFLOW_SIGNALS,
+    *MLFLOW_MODEL_SIGNALS,
+    *MLFLOW_TRACE_SIGNALS,
     *VARIANT_SIGNALS,
     *EACH_VARIANT_SIGNALS,
     *FLEET_SIGNALS,

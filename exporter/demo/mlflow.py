@@ -4,7 +4,7 @@ The same seed gives the same experiments, runs, params, tags and metric values. 
 MLflow draws, and all times: they are counted back from the moment of writing, so that "the last 24 hours" are never
 empty. What `--live` adds follows the seed run by run, while its times are those of the clock.
 
-The content is declared in `exporter.demo.mlflow_content`.
+The content is declared in `exporter.demo.mlflow_content`; what is no run is written by `exporter.demo.mlflow_more`.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
+from exporter.demo import mlflow_more
 from exporter.demo.mlflow_content import EXPERIMENTS, STEPS, ExperimentSpec, RunSpec, Sample, live_run, past_runs
 from exporter.errors import ConfigError
 from exporter.values import parse_duration
@@ -67,6 +68,8 @@ def run(options: argparse.Namespace) -> int:
         else:
             client = open_store(options.store_uri)
             write_store(client, seed=options.seed, say=_say)
+        if mlflow_more.write_more(client, seed=options.seed, now=datetime.now(UTC)):
+            _say("a search, datasets, logged models and traces")
         live = Live(client, seed=options.seed, every=options.every) if options.live else None
     except _STORE_ERRORS as error:
         raise ConfigError([f"demo mlflow: the store cannot be written: {_first_line(error)}"]) from error
@@ -145,11 +148,13 @@ class Live:
     ) -> None:
         self._every = every
         self._trainers = [_Trainer(client, spec, seed=seed, every=every) for spec in experiments if spec.live_runs]
+        self._assistant = mlflow_more.Assistant(client, seed=seed)
 
     def step(self, now: datetime) -> None:
         """Move every experiment on by one step."""
         for trainer in self._trainers:
             trainer.step(now)
+        self._assistant.step(now)
 
     def stop(self, now: datetime) -> None:
         """Kill the runs under way, as an interrupted training does."""

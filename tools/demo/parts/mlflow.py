@@ -44,7 +44,7 @@ class MlflowStore:
         worse = next(spec.name for spec in EXPERIMENTS if spec.drift < 1)
         failing = next(spec.name for spec in EXPERIMENTS if spec.failing_for is not None)
         return Contribution(
-            settings={"sources": {"mlflow": {"uri": uri, "interval": "5s"}}},
+            settings={"sources": {"mlflow": {"uri": uri, "interval": "5s", "count_tags": ["team"]}}},
             looks=(
                 Look(f"Two experiments are in trouble: {worse} got much worse than its best, {failing} only fails."),
                 Look(
