@@ -54,7 +54,7 @@ def build() -> Page:
                 "Is everything well?",
                 (
                     *(light(SIGNAL[name], page=page, title=SIGNAL[name].title) for name, page in _LIGHTS.items()),
-                    stat(SIGNAL["alert_rules_evaluated"], title="Alerting works", width=6, height=3),
+                    stat(SIGNAL["alert_rules_evaluated"], title="Alerting works", width=12, height=3),
                 ),
             ),
             Row(

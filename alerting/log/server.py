@@ -40,6 +40,7 @@ class LogServer:
 
     def __init__(self, log: AlertLog) -> None:
         self._alert_log = log
+        self._expected = metrics.expected()
         self._waiting: list[tuple[Notification, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
 
@@ -109,7 +110,7 @@ class LogServer:
 
     async def _metrics(self, _: web.Request) -> web.Response:
         totals = await asyncio.to_thread(self._alert_log.totals)
-        return web.Response(body=metrics.render(totals), headers={"Content-Type": TEXT_CONTENT_TYPE})
+        return web.Response(body=metrics.render(totals, self._expected), headers={"Content-Type": TEXT_CONTENT_TYPE})
 
     async def _history(self, request: web.Request) -> web.Response:
         query = dict(request.query)

@@ -47,7 +47,7 @@ MONITORING_SIGNALS: tuple[Signal, ...] = (
     ),
     Signal(
         name="prometheus_config_ok",
-        title="Prometheus's configuration usable",
+        title="Prometheus settings",
         question="Was Prometheus's configuration usable when it was last read, or is an older one in force?",
         expr="prometheus_config_last_reload_successful",
         unit=Unit.FLAG,
@@ -119,7 +119,7 @@ MONITORING_SIGNALS: tuple[Signal, ...] = (
     ),
     Signal(
         name="alertmanager_config_ok",
-        title="Alertmanager's configuration usable",
+        title="Alertmanager settings",
         question="Was Alertmanager's configuration usable when it was last read, or is an older one in force?",
         expr="alertmanager_config_last_reload_successful",
         unit=Unit.FLAG,

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from alerting import alertmanager
+from alerting.alerts import load_alerts
 from alerting.log.notification import NotificationError, parse
 from alerting.log.store import AlertLog
 from exporter.errors import MonitorError
@@ -182,7 +183,7 @@ def test_metrics_history_and_page_tell_the_same(server: Server) -> None:
 )
 def test_what_is_no_notification_is_refused_for_good(content: bytes, server: Server) -> None:
     assert server.post(content) == 400
-    assert "alert_starts_total" not in server.get("/metrics")
+    assert "Broken" not in server.get("/metrics")
 
 
 def test_a_query_that_cannot_be_meant_is_refused(server: Server) -> None:
@@ -280,3 +281,12 @@ def test_an_error_of_a_notification_is_one_of_the_project() -> None:
     with pytest.raises(MonitorError):
         parse(b"{", 0)
     assert issubclass(NotificationError, MonitorError)
+
+
+def test_every_alert_and_receiver_begins_at_0_so_that_its_first_event_is_an_increase(server: Server) -> None:
+    for alert in load_alerts():
+        labels = f'{{alertname="{alert.name}",severity="{alert.severity}",team="{alert.team}"}}'
+        assert server.metric(f"alert_starts_total{labels}") == 0
+        assert server.metric(f"alert_time_to_resolve_seconds_count{labels}") == 0
+    assert server.metric('alert_notifications_total{receiver="escalation",status="firing"}') == 0
+    assert server.metric("alert_log_duplicates_total") == 0

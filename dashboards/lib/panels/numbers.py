@@ -72,7 +72,7 @@ def stat(
     return Panel("stat", title, Size(width, height), queries, render)
 
 
-def light(given: Signal | Query, *, page: str, title: str, width: int = 3, height: int = 3) -> Panel:
+def light(given: Signal | Query, *, page: str, title: str, width: int = 4, height: int = 3) -> Panel:
     """Return a traffic light: a field in the colour of the loudest alert, with a link to the page of its domain.
 
     Args:
