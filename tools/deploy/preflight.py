@@ -67,7 +67,9 @@ def _settings(stack: Stack) -> Result:
     except DeployError as error:
         return Result("settings", False, str(error))
     known = {*read_env(DOCKER / ".env.example"), *read_env(VERSIONS), *_OWN}
-    known |= {name for path in stack.overlays for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
+    # Those of overlays that are not chosen may stay where they are.
+    files = {*DOCKER.glob("compose.*.yaml"), *stack.overlays}
+    known |= {name for path in files for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
     problems = [f"{name}: unknown setting" for name in given if name not in known]
     address = stack.settings["BIND_ADDRESS"]
     try:
