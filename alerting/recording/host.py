@@ -13,7 +13,7 @@ RECORDS: tuple[Record, ...] = (
         meaning="Free share of a file system, as a program without privileges may fill it.",
         expr=f"""
             min by (job, instance, mountpoint) (
-              node_filesystem_avail_bytes{{{_REAL}}} / (node_filesystem_size_bytes{{{_REAL}}} > 0)
+              node_filesystem_avail_bytes{{{_REAL}}} / (node_filesystem_size_bytes > 0)
             )
         """,
         by=("instance", "mountpoint"),
@@ -24,7 +24,7 @@ RECORDS: tuple[Record, ...] = (
         expr=f"""
             min by (job, instance, mountpoint) (
               node_filesystem_avail_bytes{{{_REAL}}}
-              / -(deriv(node_filesystem_avail_bytes{{{_REAL}}}[<HostDiskFilling.window>]) < 0)
+              / -(deriv(node_filesystem_avail_bytes[<HostDiskFilling.window>]) < 0)
             )
         """,
         by=("instance", "mountpoint"),
