@@ -195,6 +195,8 @@ def test_a_backup_brings_everything_back(deployed: Deployment) -> None:
 def test_a_broken_stack_is_told_from_a_good_one(deployed: Deployment) -> None:
     deployed.stack.compose("stop", "postgres-exporter")
     try:
+        # Prometheus knows with its next scrape.
+        wait_for(lambda: deployed.query("up")["postgres"] == 0)
         done = deployed.run("verify", "--within=5")
     finally:
         deployed.stack.compose("start", "postgres-exporter")
