@@ -32,6 +32,9 @@ def build() -> Page:
             Row(
                 "Champions and candidates",
                 (
+                    # Before the table of the same signal: the alert links to the first panel, and its colours show here.
+                    timeseries(SIGNAL["model_lead"], width=12, empty=_NO_MODELS),
+                    timeseries(SIGNAL["registered_versions"], stepped=True, width=12, empty="no model is registered"),
                     table(
                         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
                         Query(SIGNAL["model_lead"], name="Better than the champion by"),
@@ -44,8 +47,6 @@ def build() -> Page:
                     ),
                     timeseries(SIGNAL["aliased_version_age"], width=8, height=9, empty=_NO_MODELS),
                     firing_alerts(width=7, height=9),
-                    timeseries(SIGNAL["registered_versions"], stepped=True, width=12, empty="no model is registered"),
-                    timeseries(SIGNAL["model_lead"], width=12, empty=_NO_MODELS),
                 ),
             ),
             Row(

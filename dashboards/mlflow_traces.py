@@ -33,8 +33,8 @@ def build() -> Page:
                     timeseries(SIGNAL["trace_error_ratio"], width=7, empty=_NONE),
                     firing_alerts(width=7, height=8),
                     timeseries(
-                        SIGNAL["trace_duration_p50"],
-                        Query(SIGNAL["trace_duration_p95"], dashed=True),
+                        SIGNAL["trace_duration_p95"],
+                        Query(SIGNAL["trace_duration_p50"], dashed=True),
                         title="Trace duration",
                         width=16,
                         empty=_NONE,
