@@ -20,7 +20,8 @@ from tools.stack import ROOT
 @pytest.fixture
 def demo(programs: dict[str, Path]) -> Iterator[str]:
     """Give the address of a running demo's Prometheus."""
-    base = ports.propose([*ports.STACK_PORTS, *(use for part in PARTS for use in part.ports)])
+    # Away from where the demo's own tests, which may run at the same time, look for theirs.
+    base = ports.propose([*ports.STACK_PORTS, *(use for part in PARTS for use in part.ports)], first=29000)
     assert base is not None
     command = [sys.executable, "-m", "tools.demo", "--port-base", str(base)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:

@@ -18,7 +18,8 @@ STACK_PORTS = (
 _HIGHEST = 65535
 _LISTEN = "0A"
 # Where to look for ports to propose.
-_PROPOSED = range(19000, 60000, 100)
+_FIRST_PROPOSED = 19000
+_LAST_PROPOSED = 60000
 
 
 def assign(uses: Sequence[PortUse], base: int | None) -> dict[str, int]:
@@ -44,9 +45,10 @@ def problems(uses: Sequence[PortUse], ports: dict[str, int]) -> list[str]:
     return found
 
 
-def propose(uses: Sequence[PortUse]) -> int | None:
-    """Return a base from which on all ports are free now."""
-    return next((base for base in _PROPOSED if all(port_is_free(base + n) for n in range(len(uses)))), None)
+def propose(uses: Sequence[PortUse], *, first: int = _FIRST_PROPOSED) -> int | None:
+    """Return a base, not below the first, from which on all ports are free now."""
+    bases = range(first, _LAST_PROPOSED, 100)
+    return next((base for base in bases if all(port_is_free(base + n) for n in range(len(uses)))), None)
 
 
 def _owner(port: int) -> Iterator[str]:
