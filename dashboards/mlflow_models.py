@@ -32,7 +32,7 @@ def build() -> Page:
             Row(
                 "Champions and candidates",
                 (
-                    # Before the table of the same signal: the alert links to the first panel, and its colours show here.
+                    # Before the table of the same signal: the alert links to the first panel that leads with it.
                     timeseries(SIGNAL["model_lead"], width=12, empty=_NO_MODELS),
                     timeseries(SIGNAL["registered_versions"], stepped=True, width=12, empty="no model is registered"),
                     table(
