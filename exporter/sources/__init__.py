@@ -1,4 +1,4 @@
-"""The sources: one module each, and this one list of them."""
+"""The sources: one package each, and this one list of them."""
 
 from __future__ import annotations
 

@@ -25,8 +25,7 @@ import yaml
 from exporter.database import PostgresSession, Row
 from exporter.demo import variants_tables
 from exporter.snapshot import Renderer
-from exporter.sources.variants import VariantsSource
-from exporter.sources.variants_settings import VariantsSettings
+from exporter.sources.variants import VariantsSettings, VariantsSource
 from tools.bench.results import Result, percentile
 from tools.postgres import PostgresServer
 from tools.processes import Process, free_port, http_ok

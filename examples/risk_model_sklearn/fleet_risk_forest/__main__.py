@@ -8,7 +8,7 @@ import pickle
 from pathlib import Path
 
 from exporter.risk import Sample
-from exporter.sources.fleet_columns import FIELDS, Layout, Parser
+from exporter.sources.fleet.columns import FIELDS, Layout, Parser
 from fleet_risk_forest import train
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.variants_content import KILL_BELOW, KILL_VIEWS, PERSONAS, WINNER, System
-from exporter.sources.variants_rules import RULES
+from exporter.sources.variants.rules import RULES
 from exporter.statistics import Counts, best_p_values, split_p_value
 from tests.exporter.sources import variants_fixtures
 from tests.exporter.sources.variants_fixtures import samples

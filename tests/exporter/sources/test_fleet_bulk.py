@@ -12,7 +12,7 @@ import pytest
 from pyarrow import compute as pc
 from pyarrow import parquet
 
-from exporter.sources import fleet_bulk, fleet_csv
+from exporter.sources.fleet import bulk, csv
 from tests.exporter.fleet_files import HEADER, follow, messages, samples, write_demo
 
 
@@ -24,18 +24,18 @@ def collect(path: Path, **settings: Any) -> tuple[dict[str, float], list[str]]:
 def compare(path: Path, monkeypatch: pytest.MonkeyPatch, *, fast: bool = True, **settings: Any) -> dict[str, float]:
     """Read a file both ways and return what both show."""
     digests: list[bool] = []
-    digest = fleet_bulk.digest
+    digest = bulk.digest
 
     def counting(*arguments: Any) -> Any:
         found = digest(*arguments)
         digests.append(found is not None)
         return found
 
-    monkeypatch.setattr("exporter.sources.fleet_state.digest", counting)
-    monkeypatch.setattr(fleet_csv, "BULK_FROM", 1)
+    monkeypatch.setattr("exporter.sources.fleet.state.digest", counting)
+    monkeypatch.setattr(csv, "BULK_FROM", 1)
     quick = collect(path, **settings)
     assert any(digests) is fast
-    monkeypatch.setattr("exporter.sources.fleet_state.digest", lambda *_arguments: None)
+    monkeypatch.setattr("exporter.sources.fleet.state.digest", lambda *_arguments: None)
     slow = collect(path, **settings)
     assert quick == slow
     return quick[0]
@@ -169,11 +169,11 @@ def test_both_ways_agree_on_files_with_anything_in_them(
                 lines[number] = ",".join(cells)
     path.write_text("\n".join(lines) + draw.choice(["", "\n"]))
     fast: list[bool] = []
-    monkeypatch.setattr(fleet_csv, "BULK_FROM", 1)
+    monkeypatch.setattr(csv, "BULK_FROM", 1)
     quick = collect(path)
-    digest = fleet_bulk.digest
+    digest = bulk.digest
     monkeypatch.setattr(
-        "exporter.sources.fleet_state.digest", lambda *arguments: fast.append(digest(*arguments) is not None)
+        "exporter.sources.fleet.state.digest", lambda *arguments: fast.append(digest(*arguments) is not None)
     )
     assert quick == collect(path)
 

@@ -8,7 +8,7 @@ import pytest
 from exporter.config import load
 from exporter.errors import ConfigError
 from exporter.sources.fleet import FleetSettings, FleetSource, RiskSettings
-from exporter.sources.fleet_columns import FIELDS, STATES
+from exporter.sources.fleet.columns import FIELDS, STATES
 from tests.exporter.fleet_files import START, samples, write_csv
 
 MAPPED = "when;host;rolle;zustand;cpu;ram;lat;fehler;disk;rein;raus"

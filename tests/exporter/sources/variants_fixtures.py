@@ -10,8 +10,7 @@ from typing import Any
 import yaml
 
 from exporter.families import FamilySet
-from exporter.sources.variants import VariantsSource
-from exporter.sources.variants_settings import VariantsSettings
+from exporter.sources.variants import VariantsSettings, VariantsSource
 from tests.exporter import variants_store
 
 

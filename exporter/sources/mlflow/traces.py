@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from exporter.catalog.mlflow_traces import TRACE_BUCKETS
 from exporter.database import Session
 from exporter.families import FamilySet
-from exporter.sources.mlflow_more_sql import traces
+from exporter.sources.mlflow.more_sql import traces
 
 _IN_PROGRESS = "IN_PROGRESS"
 # Experiment, status and bucket.

@@ -12,7 +12,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from exporter.database import Session
-from exporter.sources.variants_sql import NEWEST
+from exporter.sources.variants.sql import NEWEST
 
 # Rows a query: what takes a few milliseconds.
 BATCH = 10_000

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from exporter.database import Session
-from exporter.sources.mlflow_follow import Findings, Follower
-from exporter.sources.mlflow_settings import MlflowSettings
+from exporter.sources.mlflow.follow import Findings, Follower
+from exporter.sources.mlflow.settings import MlflowSettings
 
 _SHOWN_PROBLEMS = 5
 

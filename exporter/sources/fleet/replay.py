@@ -9,12 +9,12 @@ from typing import Literal, NamedTuple
 
 from exporter.errors import Reason, SourceError
 from exporter.risk import Sample
-from exporter.sources.fleet_blocks import Block, Reader
-from exporter.sources.fleet_columns import Layout, RowError
-from exporter.sources.fleet_csv import CsvReader
-from exporter.sources.fleet_files import Format, Identity, identify, open_regular, sniff
-from exporter.sources.fleet_parquet import ParquetReader
-from exporter.sources.fleet_state import FleetState
+from exporter.sources.fleet.blocks import Block, Reader
+from exporter.sources.fleet.columns import Layout, RowError
+from exporter.sources.fleet.csv import CsvReader
+from exporter.sources.fleet.files import Format, Identity, identify, open_regular, sniff
+from exporter.sources.fleet.parquet import ParquetReader
+from exporter.sources.fleet.state import FleetState
 
 AtEnd = Literal["loop", "hold", "stop"]
 

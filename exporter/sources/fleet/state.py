@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from exporter.errors import Reason
 from exporter.risk import Sample
-from exporter.sources.fleet_blocks import Block
-from exporter.sources.fleet_bulk import Newest, digest
-from exporter.sources.fleet_columns import Outcome, RowError
+from exporter.sources.fleet.blocks import Block
+from exporter.sources.fleet.bulk import Newest, digest
+from exporter.sources.fleet.columns import Outcome, RowError
 
 _SHOWN_PROBLEMS = 5
 

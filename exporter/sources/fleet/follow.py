@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
 from exporter.errors import Reason, SourceError
-from exporter.sources.fleet_columns import Layout
-from exporter.sources.fleet_csv import CsvReader
-from exporter.sources.fleet_files import Format, Identity, identify, open_regular, sniff
-from exporter.sources.fleet_parquet import ParquetReader
-from exporter.sources.fleet_positions import BEGINNING, Part, load, save
-from exporter.sources.fleet_state import FleetState
+from exporter.sources.fleet.columns import Layout
+from exporter.sources.fleet.csv import CsvReader
+from exporter.sources.fleet.files import Format, Identity, identify, open_regular, sniff
+from exporter.sources.fleet.parquet import ParquetReader
+from exporter.sources.fleet.positions import BEGINNING, Part, load, save
+from exporter.sources.fleet.state import FleetState
 
 Start = Literal["beginning", "end"]
 PART_SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")

@@ -15,7 +15,7 @@ import psycopg2.extensions
 
 from exporter.database import PostgresSession
 from exporter.errors import SourceError
-from exporter.sources.variants_sql import CHANNEL
+from exporter.sources.variants.sql import CHANNEL
 
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 30.0

@@ -3,7 +3,7 @@
 A line is a row: fields may be quoted but hold no line breaks, so that a broken line costs itself and no other. A small
 block is parsed with plain Python, because that is what a refresh usually brings: a few rows, for which importing
 Arrow costs 50 MB and a tenth of a second. A large one, when there is much to catch up with, goes through Arrow's
-reader; see `fleet_bulk`.
+reader; see `bulk`.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from exporter.errors import Reason, SourceError
-from exporter.sources.fleet_blocks import Cells
-from exporter.sources.fleet_bulk import read_csv_table
-from exporter.sources.fleet_columns import FIELDS, Layout, Outcome, Parser, RowError
-from exporter.sources.fleet_files import Bytes, Identity, open_regular
+from exporter.sources.fleet.blocks import Cells
+from exporter.sources.fleet.bulk import read_csv_table
+from exporter.sources.fleet.columns import FIELDS, Layout, Outcome, Parser, RowError
+from exporter.sources.fleet.files import Bytes, Identity, open_regular
 
 BLOCK = 1 << 20
 # Below this, Arrow's start-up costs more than it saves.

@@ -19,13 +19,13 @@ from exporter.catalog.variants import VARIANT_METRICS
 from exporter.database import PostgresSession, Session
 from exporter.errors import Reason
 from exporter.families import FamilySet
-from exporter.sources import variants_sql
 from exporter.sources.base import Source, SourceSettings
-from exporter.sources.variants_counters import Key, Moment, Ratchet, Sum, Tally
-from exporter.sources.variants_listener import Changes, Listener
-from exporter.sources.variants_persona import Persona, Problems, Rows, add_events, add_kills, build
-from exporter.sources.variants_rules import RULES
-from exporter.sources.variants_settings import VariantsSettings
+from exporter.sources.variants import sql
+from exporter.sources.variants.counters import Key, Moment, Ratchet, Sum, Tally
+from exporter.sources.variants.listener import Changes, Listener
+from exporter.sources.variants.persona import Persona, Problems, Rows, add_events, add_kills, build
+from exporter.sources.variants.rules import RULES
+from exporter.sources.variants.settings import VariantsSettings
 
 # Variants a query, summed over its personas, and personas a query: what takes a few milliseconds.
 _BATCH_VARIANTS = 2000
@@ -93,8 +93,8 @@ class VariantsSource(Source):
         self._left_out = 0
         self._problems = Problems()
         self._ratchet = Ratchet(_REMEMBERED)
-        self._kills = Tally("variant_kills", variants_sql.KILLS)
-        self._events = Tally("dashboard_events", variants_sql.EVENTS)
+        self._kills = Tally("variant_kills", sql.KILLS)
+        self._events = Tally("dashboard_events", sql.EVENTS)
         self._tallies_noted = False
 
     def start(self, wake: Callable[[], None]) -> None:
@@ -189,34 +189,34 @@ class VariantsSource(Source):
         return {table: tally for table, tally in tallies.items() if table not in schema.missing}
 
     def _begin(self) -> tuple[Moment, float]:
-        ((_zone, xmin, xmax, clock),) = self._session.rows(variants_sql.BEGIN)
+        ((_zone, xmin, xmax, clock),) = self._session.rows(sql.BEGIN)
         return Moment(int(xmin), int(xmax)), clock
 
     def _look_up(self) -> _Schema:
-        tables = list(variants_sql.TABLES)
+        tables = list(sql.TABLES)
         columns = self._session.columns(tables)
-        variants_sql.require_schema(columns)
-        countable = {table for (table,) in self._session.rows(variants_sql.COUNTABLE, tables=tables)}
-        missing = variants_sql.missing_parts(columns, countable)
-        ((announced,),) = self._session.rows(variants_sql.ANNOUNCED, tables=tables)
-        recent = variants_sql.recent(columns, with_kills="variant_kills" not in missing)
-        ((indexed,),) = self._session.rows(variants_sql.INDEXED)
+        sql.require_schema(columns)
+        countable = {table for (table,) in self._session.rows(sql.COUNTABLE, tables=tables)}
+        missing = sql.missing_parts(columns, countable)
+        ((announced,),) = self._session.rows(sql.ANNOUNCED, tables=tables)
+        recent = sql.recent(columns, with_kills="variant_kills" not in missing)
+        ((indexed,),) = self._session.rows(sql.INDEXED)
         return _Schema(recent, missing, announced == len(columns), indexed)
 
     def _read_statuses(self, schema: _Schema, changed: set[str] | None, clock: float) -> _Read:
         """Read rows by status of the personas in question, or of all; choose those that are exposed."""
         read = _Read({})
         if changed is None:
-            ((nobodys,),) = self._session.rows(variants_sql.WITHOUT_PERSONA)
+            ((nobodys,),) = self._session.rows(sql.WITHOUT_PERSONA)
             if nobodys:
                 read.problems.add(f"variants: {nobodys} rows without a persona")
-            query = variants_sql.PERSONAS if schema.indexed else variants_sql.PERSONAS_WITHOUT_INDEX
+            query = sql.PERSONAS if schema.indexed else sql.PERSONAS_WITHOUT_INDEX
             personas = [persona for (persona,) in self._session.rows(query)]
         else:
             personas = sorted(changed)
         for batch in _batches(dict.fromkeys(personas, 0)):
-            for persona, status, count in self._session.rows(variants_sql.STATUSES, personas=batch):
-                if len(persona) > variants_sql.LONGEST_LABEL:
+            for persona, status, count in self._session.rows(sql.STATUSES, personas=batch):
+                if len(persona) > sql.LONGEST_LABEL:
                     read.problems.add(f"variants: {count} rows of the persona {persona[:40]!r}...")
                 elif self._settings.personas.matches(persona):
                     read.rows.setdefault(persona, Rows(clock, {})).statuses[status or ""] = count
@@ -245,9 +245,9 @@ class VariantsSource(Source):
             "min_views": settings.rules.min_views,
             "window": settings.window,
         }
-        for persona, *row in self._session.rows(variants_sql.ACTIVE, **parameters):
+        for persona, *row in self._session.rows(sql.ACTIVE, **parameters):
             read.rows[persona].active.append(tuple(row))
-        for persona, *row in self._session.rows(variants_sql.POSTS, **parameters):
+        for persona, *row in self._session.rows(sql.POSTS, **parameters):
             read.rows[persona].posts.append(tuple(row))
         for persona, *row in self._session.rows(schema.recent, **parameters):
             read.rows[persona].recent = tuple(row)

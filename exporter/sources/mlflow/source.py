@@ -2,8 +2,8 @@
 
 Reads `experiments`, `runs`, `latest_metrics`, `params`, `tags`, `model_versions` and `registered_model_aliases`,
 read-only. Runs count when they and their experiment are active (not deleted). In stores with workspaces, names outside
-the workspace `default` are exposed as `workspace/name`. All is read once, and then what changed: see `mlflow_follow`.
-What else MLflow keeps is read by `mlflow_more`.
+the workspace `default` are exposed as `workspace/name`. All is read once, and then what changed: see `follow`.
+What else MLflow keeps is read by `more`.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from typing import ClassVar
 from exporter.database import Session, connect
 from exporter.errors import Reason
 from exporter.families import FamilySet
-from exporter.sources import mlflow_sql
 from exporter.sources.base import Source, SourceSettings
-from exporter.sources.mlflow_follow import Follower
-from exporter.sources.mlflow_follow_postgres import PostgresFollower
-from exporter.sources.mlflow_follow_sqlite import SqliteFollower
-from exporter.sources.mlflow_mirror import Run, Tally
-from exporter.sources.mlflow_more import More, add_leads, add_registry
-from exporter.sources.mlflow_settings import VARIANT_LABEL, MetricPatterns, MlflowSettings
-from exporter.sources.mlflow_shown import ShownMetrics
+from exporter.sources.mlflow import sql
+from exporter.sources.mlflow.follow import Follower
+from exporter.sources.mlflow.follow_postgres import PostgresFollower
+from exporter.sources.mlflow.follow_sqlite import SqliteFollower
+from exporter.sources.mlflow.mirror import Run, Tally
+from exporter.sources.mlflow.more import More, add_leads, add_registry
+from exporter.sources.mlflow.settings import VARIANT_LABEL, MetricPatterns, MlflowSettings
+from exporter.sources.mlflow.shown import ShownMetrics
 
 __all__ = ["RUN_STATUSES", "VARIANT_LABEL", "MetricPatterns", "MlflowSettings", "MlflowSource"]
 
@@ -66,8 +66,8 @@ class MlflowSource(Source):
     def check(self) -> str:
         """Count what the store holds."""
         with self._session.transaction():
-            columns = self._session.columns(mlflow_sql.TABLES)
-            mlflow_sql.require_schema(columns)
+            columns = self._session.columns(sql.TABLES)
+            sql.require_schema(columns)
             (experiments,) = self._session.rows("select count(*) from experiments")[0]
             (runs,) = self._session.rows("select count(*) from runs")[0]
             revision = "unknown"

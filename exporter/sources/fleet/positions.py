@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from exporter.errors import Reason, SourceError
-from exporter.sources.fleet_csv import Mark
-from exporter.sources.fleet_files import Identity
+from exporter.sources.fleet.csv import Mark
+from exporter.sources.fleet.files import Identity
 
 BEGINNING: Final = -math.inf
 _VERSION = 1

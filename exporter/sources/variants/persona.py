@@ -15,10 +15,10 @@ from typing import Any
 from exporter.catalog import KILL_BUCKETS
 from exporter.errors import Reason
 from exporter.families import FamilySet
-from exporter.sources.variants_counters import Key, Ratchet, Sum
-from exporter.sources.variants_rules import RULES, ActiveFacts, Facts
-from exporter.sources.variants_settings import VariantsSettings
-from exporter.sources.variants_sql import LONGEST_LABEL, NO_BUCKET
+from exporter.sources.variants.counters import Key, Ratchet, Sum
+from exporter.sources.variants.rules import RULES, ActiveFacts, Facts
+from exporter.sources.variants.settings import VariantsSettings
+from exporter.sources.variants.sql import LONGEST_LABEL, NO_BUCKET
 from exporter.statistics import (
     Counts,
     Standing,
@@ -38,7 +38,7 @@ _MOST_TRIALS = 10**9
 
 @dataclass(slots=True)
 class Rows:
-    """What the queries give for one persona; the columns are those of variants_sql without the persona.
+    """What the queries give for one persona; the columns are those of `sql` without the persona.
 
     Attributes:
         now: The database's clock, seconds since the epoch.

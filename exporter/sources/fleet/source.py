@@ -1,8 +1,7 @@
 """Metrics of a fleet of servers from a CSV or Parquet file: an incident replayed, or a production file followed.
 
-`fleet_columns` says what a row is, `fleet_csv` and `fleet_parquet` read files in blocks, `fleet_bulk` is the fast way
-for large blocks, `fleet_state` keeps the newest row of each server, `fleet_replay` and `fleet_follow` decide which rows
-count now, `exporter.risk` scores them.
+`columns` says what a row is, `csv` and `parquet` read files in blocks, `bulk` is the fast way for large blocks, `state`
+keeps the newest row of each server, `replay` and `follow` decide which rows count now, `exporter.risk` scores them.
 """
 
 from __future__ import annotations
@@ -20,10 +19,10 @@ from exporter.errors import Reason
 from exporter.families import FamilySet
 from exporter.risk import BUILTIN, MEASURES, Failure, Sample, Scorer, incident_probability, installed_models
 from exporter.sources.base import Source, SourceSettings
-from exporter.sources.fleet_columns import STATES, Columns, Layout, Outcome, Zone
-from exporter.sources.fleet_follow import Follow, Start
-from exporter.sources.fleet_replay import AtEnd, Replay
-from exporter.sources.fleet_state import FleetState
+from exporter.sources.fleet.columns import STATES, Columns, Layout, Outcome, Zone
+from exporter.sources.fleet.follow import Follow, Start
+from exporter.sources.fleet.replay import AtEnd, Replay
+from exporter.sources.fleet.state import FleetState
 from exporter.values import Duration, Model
 
 # The phases of the requirements; others are exposed once they were seen.

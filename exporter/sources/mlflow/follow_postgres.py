@@ -15,9 +15,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from exporter.database import Session
-from exporter.sources.mlflow_follow import Findings, Follower
-from exporter.sources.mlflow_settings import MlflowSettings
-from exporter.sources.mlflow_sql import PARENT_TAG
+from exporter.sources.mlflow.follow import Findings, Follower
+from exporter.sources.mlflow.settings import MlflowSettings
+from exporter.sources.mlflow.sql import PARENT_TAG
 
 _POSITION = """
     select pg_current_snapshot()::text, pg_is_in_recovery(), pg_postmaster_start_time()::text,

@@ -4,7 +4,7 @@ Habits that keep each of them under 50 ms at a million events, 100,000 variants 
 
 * what is asked of a persona is a lateral probe of an index;
 * personas are found by jumping through an index, and read in batches of a bounded number of variants;
-* kills and events only grow, so they are counted once and then from the last counted id on (see variants_counters).
+* kills and events only grow, so they are counted once and then from the last counted id on (see `counters`).
 
 Ids are cast to text only where they are given out, so that indexes apply whatever the type of the column.
 """

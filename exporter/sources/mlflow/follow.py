@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from exporter.database import Session
-from exporter.sources import mlflow_sql
-from exporter.sources.mlflow_best import Best, Pair
-from exporter.sources.mlflow_mirror import Mirror, Run
-from exporter.sources.mlflow_settings import MlflowSettings
-from exporter.sources.mlflow_sql import LabelSource, Queries
+from exporter.sources.mlflow import sql
+from exporter.sources.mlflow.best import Best, Pair
+from exporter.sources.mlflow.mirror import Mirror, Run
+from exporter.sources.mlflow.settings import MlflowSettings
+from exporter.sources.mlflow.sql import LabelSource, Queries
 
 # Whatever else goes wrong: what is remembered is thrown away and read anew this often, if anything was written.
 _RENEW_SECONDS = 24 * 3600.0
@@ -132,8 +132,8 @@ class Follower(ABC):
 
     def _read_everything(self, columns: Mapping[str, frozenset[str]]) -> None:
         self._complete = False
-        mlflow_sql.require_schema(columns)
-        self.queries = mlflow_sql.build(self._session.dialect, columns, self._labels, children=self._children)
+        sql.require_schema(columns)
+        self.queries = sql.build(self._session.dialect, columns, self._labels, children=self._children)
         self.columns = columns
         self.mirror.load(self._all_runs())
         self.best.load(self._session.rows(self.queries.best))
@@ -143,20 +143,20 @@ class Follower(ABC):
         self._complete = True
 
     def _readable(self) -> dict[str, frozenset[str]]:
-        columns = self._session.columns(mlflow_sql.TABLES)
+        columns = self._session.columns(sql.TABLES)
         # Who was given rights on the tables of an older version does without those that are new.
-        hidden = set(mlflow_sql.EXTRA_TABLES) - self._session.readable(mlflow_sql.EXTRA_TABLES)
+        hidden = set(sql.EXTRA_TABLES) - self._session.readable(sql.EXTRA_TABLES)
         return {table: names for table, names in columns.items() if table not in hidden}
 
     def _all_runs(self) -> Iterator[Run]:
-        parameters = mlflow_sql.label_parameters(self._labels)
+        parameters = sql.label_parameters(self._labels)
         return map(Run.of_row, self._session.stream(self.queries.runs, **parameters))
 
     def _take(self, findings: Findings) -> None:
         """Bring sums and best values up to date."""
         changes = findings.changes
         for ids in batches(sorted(findings.runs)):
-            parameters = mlflow_sql.label_parameters(self._labels)
+            parameters = sql.label_parameters(self._labels)
             read = map(Run.of_row, self._session.rows(self.queries.runs_by_id, runs=ids, **parameters))
             changes.update({**dict.fromkeys(ids), **{run.id: run for run in read}})
         self.touched |= findings.touched

@@ -12,11 +12,11 @@ from typing import Any
 
 from exporter.database import Row, Session
 from exporter.families import FamilySet
-from exporter.sources import mlflow_more_sql as sql
-from exporter.sources.mlflow_best import Best
-from exporter.sources.mlflow_settings import MlflowSettings
-from exporter.sources.mlflow_sql import STORED_INFINITY
-from exporter.sources.mlflow_traces import Traces
+from exporter.sources.mlflow import more_sql as sql
+from exporter.sources.mlflow.best import Best
+from exporter.sources.mlflow.settings import MlflowSettings
+from exporter.sources.mlflow.sql import STORED_INFINITY
+from exporter.sources.mlflow.traces import Traces
 
 # A part that takes longer than this is read so rarely that it keeps the database busy for this share of the time.
 _CHEAP_SECONDS = 0.1

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from exporter.errors import Reason, SourceError
-from exporter.sources.fleet_blocks import Cells
-from exporter.sources.fleet_bulk import cast_table, import_arrow, table_cells
-from exporter.sources.fleet_columns import FIELDS, Layout, Parser, RowError
-from exporter.sources.fleet_files import Identity, open_regular
+from exporter.sources.fleet.blocks import Cells
+from exporter.sources.fleet.bulk import cast_table, import_arrow, table_cells
+from exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError
+from exporter.sources.fleet.files import Identity, open_regular
 
 _BATCH = 16_384
 # Pages are read through a small buffer instead of whole column chunks at once.

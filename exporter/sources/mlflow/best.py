@@ -6,8 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
 from exporter.database import Row
-from exporter.sources.mlflow_settings import MetricPatterns
-from exporter.sources.mlflow_sql import STORED_INFINITY
+from exporter.sources.mlflow.settings import MetricPatterns
+from exporter.sources.mlflow.sql import STORED_INFINITY
 
 Pair = tuple[int, str]
 

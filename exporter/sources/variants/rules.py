@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from exporter.sources.variants_settings import RuleSettings
+from exporter.sources.variants.settings import RuleSettings
 from exporter.statistics import bias_p_value
 
 

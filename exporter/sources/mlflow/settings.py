@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from exporter.database import connect
 from exporter.shard import Shard
 from exporter.sources.base import SourceSettings
-from exporter.sources.mlflow_sql import LabelSource
+from exporter.sources.mlflow.sql import LabelSource
 from exporter.values import Duration, Names, Patterns, matches_any
 
 VARIANT_LABEL = "model_variant"
