@@ -15,8 +15,6 @@ from alerting.durations import to_seconds
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
-Weekday = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
-
 
 def duration(text: str) -> str:
     """Return the text when it is a duration of Prometheus."""

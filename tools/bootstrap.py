@@ -30,7 +30,8 @@ from tools import debian
 ROOT = Path(__file__).resolve().parent.parent
 STAMP = ".requirements.sha256"
 _PIP_PACKAGE = "python3-pip-whl"
-_FOREIGN_SETTINGS = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_PREFIX", "PIP_ROOT")
+# Settings for another environment must not lead pip astray; PIP_* settings for indexes and certificates must stay.
+_FOREIGN_SETTINGS = {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_PREFIX", "PIP_ROOT"}
 
 
 class BootstrapError(Exception):
@@ -132,10 +133,7 @@ def _pip_wheel(tools_dir: Path) -> Path:
 
 
 def _call(command: list[str], what: str) -> None:
-    # Settings for another environment must not lead pip astray; PIP_* settings for indexes and certificates must stay.
-    environment = {
-        k: v for k, v in os.environ.items() if k not in {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER"}
-    }
+    environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN_SETTINGS}
     environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
     done = subprocess.run(command, env=environment, check=False)
     if done.returncode != 0:

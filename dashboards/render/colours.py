@@ -10,8 +10,6 @@ from types import MappingProxyType
 from matplotlib import colormaps
 from matplotlib.colors import to_hex, to_rgba
 
-RGBA = tuple[float, float, float, float]
-
 _SHADES = ("super-light-", "light-", "", "semi-dark-", "dark-")
 _DARK = {
     "red": "#FFA6B0 #FF7383 #F2495C #E02F44 #C4162A",

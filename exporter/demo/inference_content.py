@@ -150,7 +150,3 @@ class Progress:
     def predict(self, features: Sequence[float]) -> float:
         """Return the predicted progress."""
         return float(self._model.predict(np.asarray(features, dtype=float).reshape(1, -1))[0])
-
-    def mean_absolute_error(self) -> float:
-        """Return the true mean absolute error on the samples that are asked for."""
-        return float(np.abs(self._model.predict(self.samples) - self.progress).mean())
