@@ -19,6 +19,8 @@ from types import TracebackType
 from typing import Self
 
 _START_TIMEOUT = 10.0
+# Bytes; reports come as attachments.
+_LARGEST_MAIL = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class SmtpSink:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        async with await asyncio.start_server(self._serve, "127.0.0.1", 0) as server:
+        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_LARGEST_MAIL) as server:
             self.port = server.sockets[0].getsockname()[1]
             self._ready.set()
             await self._stop.wait()

@@ -18,8 +18,8 @@ from dashboards.render.model import load_dashboard
 from dashboards.render.prometheus import Prometheus
 from dashboards.render.sheets import BOTTOM, HEIGHT, TOP, paginate
 from dashboards.report import REPORTS, filled, panel_lines, read_mail, read_reports
-from tests.dashboards.mailbox import Mailbox
 from tests.dashboards.render.store import END, SPECIMEN, START, Store
+from tools.sinks import SmtpSink
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def test_no_panel_is_cut_and_no_heading_is_left_behind(every_panel_data: Dashboa
 
 
 def test_a_report_goes_to_its_readers(store: Store, reports: Path, tmp_path: Path) -> None:
-    with Mailbox() as mailbox:
+    with SmtpSink() as sink:
         alertmanager = tmp_path / "alertmanager.yml"
         settings = {
-            "smtp_smarthost": f"127.0.0.1:{mailbox.port}",
+            "smtp_smarthost": f"127.0.0.1:{sink.port}",
             "smtp_from": "stack@example.org",
             "smtp_require_tls": False,
         }
@@ -75,10 +75,10 @@ def test_a_report_goes_to_its_readers(store: Store, reports: Path, tmp_path: Pat
         arguments = ["report", "--reports", str(reports), "--prometheus", store.url, "--out", str(tmp_path / "out")]
         readers = ["--mail-to", "a@example.org", "--mail-to", "b@example.org"]
         assert main([*arguments, *readers, "--smtp-from", str(alertmanager)]) == 0
-    (message,) = mailbox.messages
-    assert mailbox.recipients == [["a@example.org", "b@example.org"]]
-    assert (message["Subject"], message["From"]) == ("The house", "stack@example.org")
-    (attached,) = message.iter_attachments()
+    (mail,) = sink.mails
+    assert mail.recipients == ("a@example.org", "b@example.org")
+    assert (mail.message["Subject"], mail.message["From"]) == ("The house", "stack@example.org")
+    (attached,) = mail.message.iter_attachments()
     assert attached.get_content_type() == "application/pdf"
     (written,) = (tmp_path / "out").iterdir()
     assert attached.get_content() == written.read_bytes()
