@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from alerting.alerts import BoundAlert
 from alerting.durations import to_seconds
-from exporter.errors import MonitorError
+from alerting.remote import fetch_json
 
 _TIMEOUT = 60.0
 # Prometheus refuses more points than this for one series.
 _MAX_POINTS = 10_000
-
-
-class BacktestError(MonitorError):
-    """Report that Prometheus cannot be asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +63,7 @@ def backtest(
         now: End of the span; by default now.
 
     Raises:
-        BacktestError: Prometheus cannot be reached, or refuses.
+        RemoteError: Prometheus cannot be reached, or refuses.
     """
     end = time.time() if now is None else now
     span = days * 86400
@@ -96,14 +89,7 @@ def _firings(series: dict[str, Any], wait: float, step: float) -> Iterator[Firin
 
 
 def _query_range(url: str, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
-    body = urllib.parse.urlencode({"query": expr, "start": start, "end": end, "step": step}).encode()
-    # The address is the user's own setting.
-    request = urllib.request.Request(f"{url}/api/v1/query_range", body)  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310
-            result: list[dict[str, Any]] = json.load(response)["data"]["result"]
-            return result
-    except urllib.error.HTTPError as error:
-        raise BacktestError(f"{url}: {error.code}: {error.read().decode(errors='replace').strip()}") from None
-    except (urllib.error.URLError, OSError, ValueError) as error:
-        raise BacktestError(f"{url} cannot be reached: {error}") from None
+    asked = urllib.parse.urlencode({"query": expr, "start": start, "end": end, "step": step})
+    answer = fetch_json(url, f"api/v1/query_range?{asked}", timeout=_TIMEOUT)
+    result: list[dict[str, Any]] = answer["data"]["result"]
+    return result

@@ -13,12 +13,12 @@ from typing import Any
 from alerting import alertmanager, document, generate, operate, thresholds
 from alerting.alerts import ALERTS, load_alerts
 from alerting.backtest import backtest
-from alerting.durations import to_seconds
+from alerting.durations import to_positive_seconds, to_seconds
 from alerting.explain import UnknownAlertError, explain
 from alerting.notifications import base_url
 from alerting.routing import stops
 from exporter import logs
-from exporter.errors import MonitorError
+from exporter.errors import ConfigError, MonitorError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -136,12 +136,9 @@ def _label(text: str) -> tuple[str, str]:
 
 def _duration(text: str) -> float:
     try:
-        seconds = to_seconds(text)
+        return to_positive_seconds(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-    if seconds <= 0:
-        raise argparse.ArgumentTypeError("must be longer than 0")
-    return seconds
 
 
 def _url(text: str) -> str:
@@ -172,7 +169,7 @@ def _test_fire(arguments: argparse.Namespace) -> int:
         channel = numbers.notifications.channels.get(arguments.channel)
         if channel is None:
             known = ", ".join(numbers.notifications.channels) or "none"
-            raise operate.OperateError(f"no channel {arguments.channel} in {arguments.thresholds}; there are: {known}")
+            raise ConfigError([f"no channel {arguments.channel} in {arguments.thresholds}; there are: {known}"])
         team = next(iter(channel.teams), team)
         severity = next(iter(channel.severities), "critical")
     outcome = operate.test_fire(

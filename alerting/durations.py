@@ -10,6 +10,18 @@ _DURATION = re.compile(
 _SECONDS = {"y": 31_536_000.0, "w": 604_800.0, "d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
 
 
+def to_positive_seconds(duration: str) -> float:
+    """Return the length of a Prometheus duration that is longer than nothing.
+
+    Raises:
+        ValueError: The text is not a duration as Prometheus writes it, or is one of no length.
+    """
+    seconds = to_seconds(duration)
+    if seconds <= 0:
+        raise ValueError("must be longer than 0")
+    return seconds
+
+
 def to_seconds(duration: str) -> float:
     """Return the length of a Prometheus duration.
 

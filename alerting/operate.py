@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import getpass
-import json
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from exporter.errors import MonitorError
+from alerting.remote import RemoteError, fetch, fetch_json
 
 # How silences of `maintenance` are found again.
 MAINTENANCE: Final = "maintenance: "
@@ -21,10 +17,6 @@ TEST_ALERT: Final = "TestAlert"
 _TIMEOUT = 10.0
 _POLL = 0.5
 _SETTLE = 2.0
-
-
-class OperateError(MonitorError):
-    """Report that Alertmanager cannot be reached, or refuses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +48,7 @@ class AlertmanagerClient:
         """Silence everything but the Watchdog, or what the matchers say, for a while.
 
         Raises:
-            OperateError: Alertmanager cannot be reached, or refuses.
+            RemoteError: Alertmanager cannot be reached, or refuses.
         """
         now = datetime.now(UTC)
         ends = now + timedelta(seconds=seconds)
@@ -80,7 +72,7 @@ class AlertmanagerClient:
         """Return the silences of maintenance that are in force.
 
         Raises:
-            OperateError: Alertmanager cannot be reached.
+            RemoteError: Alertmanager cannot be reached.
         """
         return [
             Silence(one["id"], datetime.fromisoformat(one["endsAt"]), str(one["comment"]).removeprefix(MAINTENANCE))
@@ -92,7 +84,7 @@ class AlertmanagerClient:
         """End a silence now.
 
         Raises:
-            OperateError: Alertmanager cannot be reached, or refuses.
+            RemoteError: Alertmanager cannot be reached, or refuses.
         """
         self._call("DELETE", f"silence/{silence.id}")
 
@@ -100,7 +92,7 @@ class AlertmanagerClient:
         """Let an alert fire that ends by itself.
 
         Raises:
-            OperateError: Alertmanager cannot be reached, or refuses.
+            RemoteError: Alertmanager cannot be reached, or refuses.
         """
         now = datetime.now(UTC)
         ends = now + timedelta(seconds=seconds)
@@ -111,7 +103,7 @@ class AlertmanagerClient:
         """Return the receivers that Alertmanager itself routes an alert to; waits until it has looked at it.
 
         Raises:
-            OperateError: Alertmanager cannot be reached, or does not know the alert in time.
+            RemoteError: Alertmanager cannot be reached, or does not know the alert in time.
         """
         deadline = time.monotonic() + timeout
         while True:
@@ -119,17 +111,17 @@ class AlertmanagerClient:
                 if alert["labels"] == dict(labels):
                     return [receiver["name"] for receiver in alert["receivers"]]
             if time.monotonic() > deadline:
-                raise OperateError(f"{self._url} took the alert and does not list it")
+                raise RemoteError("Alertmanager took the alert and does not list it")
             time.sleep(_POLL)
 
     def deliveries(self) -> dict[tuple[str, bool], float]:
         """Return how many notifications were sent through each kind of channel, and how many failed (True).
 
         Raises:
-            OperateError: Alertmanager cannot be reached.
+            RemoteError: Alertmanager cannot be reached.
         """
         found: dict[tuple[str, bool], float] = {}
-        for line in self._text("metrics").splitlines():
+        for line in fetch(self._url, "metrics", timeout=_TIMEOUT).decode().splitlines():
             name, _, rest = line.partition("{")
             if name in ("alertmanager_notifications_total", "alertmanager_notifications_failed_total"):
                 kind = rest.split('integration="', 1)[1].split('"', 1)[0]
@@ -138,22 +130,7 @@ class AlertmanagerClient:
         return found
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
-        text = self._text(f"api/v2/{path}", method, body)
-        return json.loads(text) if text.strip() else None
-
-    def _text(self, path: str, method: str = "GET", body: object = None) -> str:
-        data = None if body is None else json.dumps(body).encode()
-        # The address is the user's own setting, and its scheme was checked.
-        request = urllib.request.Request(  # noqa: S310
-            f"{self._url}/{path}", data, {"Content-Type": "application/json"}, method=method
-        )
-        try:
-            with urllib.request.urlopen(request, timeout=_TIMEOUT) as response:  # noqa: S310
-                return str(response.read().decode())
-        except urllib.error.HTTPError as error:
-            raise OperateError(f"{self._url}: {error.code}: {error.read().decode(errors='replace').strip()}") from None
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            raise OperateError(f"{self._url} cannot be reached: {error}") from None
+        return fetch_json(self._url, f"api/v2/{path}", timeout=_TIMEOUT, method=method, json_body=body)
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +158,7 @@ def test_fire(client: AlertmanagerClient, *, team: str, severity: str, wait: flo
         wait: Seconds to wait for the first delivery.
 
     Raises:
-        OperateError: Alertmanager cannot be reached, or refuses.
+        RemoteError: Alertmanager cannot be reached, or refuses.
     """
     labels = {"alertname": TEST_ALERT, "team": team, "severity": severity, "test": f"{time.time():.0f}"}
     annotations = {

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
-from alerting.durations import to_seconds
+from alerting.durations import to_positive_seconds, to_seconds
 from exporter.catalog.services import RESPONSE_BUCKETS
 
 # Environment variables that go first when rules are generated.
@@ -28,8 +28,7 @@ BUSINESS_VARIABLES: Final[Mapping[str, str]] = {
 
 
 def _duration(text: str) -> str:
-    if to_seconds(text) <= 0:
-        raise ValueError("must be longer than 0")
+    to_positive_seconds(text)
     return text
 
 

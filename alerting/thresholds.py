@@ -14,7 +14,7 @@ from pydantic import Field, PlainValidator, StrictBool, StrictStr
 from pydantic import ValidationError as PydanticError
 
 from alerting.alerts.base import Alert, Kind
-from alerting.durations import to_seconds
+from alerting.durations import to_positive_seconds
 from alerting.notifications import (
     SEVERITIES,
     Duration,
@@ -301,9 +301,10 @@ def _duration_misfit(value: float | str) -> str:
     if not isinstance(value, str):
         return f"{value!r} has no unit: write a duration such as 5m, 6h or 1d"
     try:
-        return "" if to_seconds(value) > 0 else "must be longer than 0"
+        to_positive_seconds(value)
     except ValueError as error:
         return str(error)
+    return ""
 
 
 def _pattern_misfit(value: float | str) -> str:
