@@ -9,9 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import yaml
-
-from dashboards.render.asking import GENERATED, Asking, Progress, complain, say
+from dashboards.render.asking import GENERATED, Asking, Progress, complain, read_settings, say
 from dashboards.render.draw import is_known
 from dashboards.render.engine import WITHOUT_QUERY, DashboardData, PanelData
 from dashboards.render.errors import RenderError
@@ -149,16 +147,12 @@ def read_allowed(path: Path, *, required: bool) -> dict[tuple[str, str], str]:
     Raises:
         RenderError: If the file is missing though it was named, or a reason is missing.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        if required:
-            raise RenderError(f"{path}: no such file") from None
+    if not required and not path.exists():
         return {}
-    except (OSError, yaml.YAMLError) as error:
-        raise RenderError(f"{path}: {error}") from error
     allowed = {}
-    for uid, panels in content.items():
+    for uid, panels in read_settings(path).items():
+        if panels is not None and not isinstance(panels, dict):
+            raise RenderError(f"{path}: {uid}: must hold `title of a panel: reason`")
         for title, reason in (panels or {}).items():
             if not reason:
                 raise RenderError(f"{path}: {uid}: {title}: give the reason why it may be empty")

@@ -13,9 +13,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from dashboards.render.asking import GENERATED, Asking, Progress, complain, say
+from dashboards.render.asking import GENERATED, Asking, Progress, complain, read_settings, say
 from dashboards.render.colours import THEMES
 from dashboards.render.command import summary
 from dashboards.render.dates import format_date
@@ -87,12 +85,10 @@ def read_reports(path: Path) -> list[Report]:
     Raises:
         RenderError: If it cannot be read, or an entry says something that is not known.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise RenderError(f"{path}: {error}") from error
     reports = []
-    for name, entry in content.items():
+    for name, entry in read_settings(path).items():
+        if not isinstance(entry, dict):
+            raise RenderError(f"{path}: {name}: must hold settings like `title: text`")
         unknown = set(entry) - _KEYS
         if unknown or not entry.get("dashboards"):
             what = f"unknown: {', '.join(sorted(unknown))}" if unknown else "needs a list of dashboards"
@@ -201,10 +197,7 @@ def read_mail(path: Path) -> Mail:
     Raises:
         RenderError: If it has none.
     """
-    try:
-        settings: dict[str, Any] = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("global") or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise RenderError(f"{path}: {error}") from error
+    settings: dict[str, Any] = read_settings(path).get("global") or {}
     if not settings.get("smtp_smarthost") or not settings.get("smtp_from"):
         raise RenderError(f"{path}: has no smtp_smarthost and smtp_from under global, so mail cannot be sent")
     host, _, port = str(settings["smtp_smarthost"]).rpartition(":")

@@ -9,13 +9,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import Any, Self, TextIO
 
 from dashboards.render.engine import DashboardData, PanelData, load
+from dashboards.render.errors import RenderError
 from dashboards.render.intervals import TimeRange, parse_duration, parse_range
 from dashboards.render.model import Dashboard, Panel
 from dashboards.render.prometheus import Prometheus
 from dashboards.render.variables import parse_choices
+from exporter.errors import ConfigError
+from exporter.settings_file import read_yaml
 
 GENERATED = Path(__file__).parent.parent / "generated"
 
@@ -93,6 +96,18 @@ class Asking:
 def say(text: str) -> None:
     """Write a result to standard output."""
     sys.stdout.write(text + "\n")
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Return the mapping of a YAML file.
+
+    Raises:
+        RenderError: It cannot be read, is no YAML, or holds something else.
+    """
+    try:
+        return read_yaml(path)
+    except ConfigError as error:
+        raise RenderError(str(error)) from None
 
 
 def complain(text: str) -> None:

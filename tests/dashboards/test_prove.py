@@ -100,4 +100,4 @@ def test_a_list_of_reasons_that_was_named_must_exist(
     store: Store, page: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert prove(store, page, "--allow", "missing.yml") == 1
-    assert "missing.yml: no such file" in capsys.readouterr().err
+    assert "missing.yml: cannot be read: No such file" in capsys.readouterr().err
