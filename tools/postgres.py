@@ -17,14 +17,13 @@ import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 from urllib.parse import quote
 
 import psycopg2
 import psycopg2.extensions
 
-from tools.processes import Process, ProcessError, free_port
+from tools.processes import Process, ProcessError, Server, free_port
 
 SUPERUSER = "postgres"
 _PROGRAMS = ("initdb", "postgres")
@@ -50,7 +49,7 @@ class PostgresError(Exception):
     """Report that there is no PostgreSQL to start, or that it does not work; the message says what to do."""
 
 
-class PostgresServer:
+class PostgresServer(Server):
     """A temporary PostgreSQL server; a context manager that starts it and removes it with its data.
 
     Attributes:
@@ -172,14 +171,6 @@ class PostgresServer:
         """
         self.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return self.uri(database=name)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _make_cluster(self) -> None:
         password_file = self.directory / "password"

@@ -12,6 +12,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -66,7 +67,27 @@ def wait_until(condition: Callable[[], bool], *, timeout: float, poll: float = _
         time.sleep(poll)
 
 
-class Process:
+class Server(ABC):
+    """What is started and stopped; `with` does both."""
+
+    @abstractmethod
+    def start(self) -> Self:
+        """Start, and wait until it works."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Stop, and wait until it is gone; nothing happens where it is not running."""
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class Process(Server):
     """One server as a child process.
 
     The child has a session of its own, so that Ctrl-C in a terminal reaches only the parent, which then stops its
@@ -212,14 +233,6 @@ class Process:
         except OSError:
             return ""
         return "\n".join(text.splitlines()[-lines:])
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _is_healthy(self) -> bool:
         return self.running and (self._healthy is None or self._healthy())

@@ -13,7 +13,6 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import yaml
@@ -22,7 +21,7 @@ from alerting import alertmanager, generate, prometheus
 from alerting.alerts import load_thresholds
 from alerting.rules import build_alerts, build_recording_rules
 from alerting.thresholds import Thresholds, Timing
-from tools.processes import Process, free_port, http_ok
+from tools.processes import Process, Server, free_port, http_ok
 
 ROOT = Path(__file__).resolve().parent.parent
 # Told at once: people and tests look on.
@@ -44,7 +43,7 @@ class Ports:
         return cls(free_port(), free_port(), free_port())
 
 
-class LocalStack:
+class LocalStack(Server):
     """The three servers as child processes; a context manager that starts and stops them.
 
     Prometheus and Alertmanager are left out where `programs` does not have them.
@@ -195,14 +194,6 @@ class LocalStack:
         full = f"{url}?{urllib.parse.urlencode(parameters)}" if parameters else url
         with opener.open(full, timeout=_HTTP_TIMEOUT) as response:
             return json.load(response)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _prometheus(self, program: Path) -> Process:
         arguments = [

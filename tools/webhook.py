@@ -6,11 +6,12 @@ import json
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
 from typing import Any, Self
 
+from tools.processes import Server
 
-class WebhookReceiver:
+
+class WebhookReceiver(Server):
     """An HTTP server on 127.0.0.1 that records each notification; a context manager.
 
     Attributes:
@@ -90,14 +91,6 @@ class WebhookReceiver:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         receiver = self

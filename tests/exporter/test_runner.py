@@ -13,6 +13,7 @@ from exporter.families import FamilySet
 from exporter.runner import MAX_BACKOFF, Runner, backoff
 from exporter.sources.base import SourceSettings
 from tests.exporter.scripted_source import ScriptedSource, failing, scripted
+from tools.processes import wait_until
 
 _FAST = SourceSettings(interval=0.02, timeout=5, staleness=60)
 
@@ -50,10 +51,7 @@ def harness() -> Iterator[Harness]:
 
 
 def _wait(condition: Callable[[], bool], what: str, timeout: float = 10) -> None:
-    deadline = time.monotonic() + timeout
-    while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
-        time.sleep(0.005)
+    assert wait_until(condition, timeout=timeout, poll=0.005), f"waited in vain: {what}"
 
 
 def _shown(runner: Runner) -> dict[str, str]:
