@@ -26,7 +26,7 @@ def build() -> Page:
         variables=(
             datasource(),
             label_values("profile", "fleet_server_risk_ratio", title="Profile"),
-            label_values("server", "fleet_server_risk_ratio", title="Server", within=("profile",)),
+            label_values("server", "fleet_server_risk_ratio", title="Server", within=("profile",), first_only=True),
         ),
         marks=(Mark(Query(SIGNAL["fleet_phase_begins"]), "{{phase}}", Colour.NEUTRAL),),
         rows=(

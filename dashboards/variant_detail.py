@@ -26,7 +26,9 @@ def build() -> Page:
         variables=(
             datasource(),
             label_values("persona", "variants", title="Persona"),
-            label_values("variant", "variant_predicted_engagement_ratio", title="Variant", within=("persona",)),
+            label_values(
+                "variant", "variant_predicted_engagement_ratio", title="Variant", within=("persona",), first_only=True
+            ),
             label_values(
                 "pattern", "variant_predicted_engagement_ratio", title="Pattern", within=("persona",), may_be_empty=True
             ),

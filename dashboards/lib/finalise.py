@@ -83,7 +83,9 @@ def _variable(variable: Json) -> Json:
         clean["current"] = {"selected": True, "text": "default", "value": "default"}
         return clean
     clean["query"] = {"query": variable["query"], "refId": "StandardVariableQuery"}
-    clean["current"] = {"selected": True, "text": ["All"], "value": ["$__all"]}
+    # Grafana takes the first value where none is chosen.
+    chosen = (["All"], ["$__all"]) if variable["includeAll"] else ([], [])
+    clean["current"] = {"selected": variable["includeAll"], "text": chosen[0], "value": chosen[1]}
     return clean
 
 

@@ -70,7 +70,13 @@ def variants_datasource() -> Variable:
 
 
 def label_values(
-    label: str, metric: str, *, title: str, within: tuple[str, ...] = (), may_be_empty: bool = False
+    label: str,
+    metric: str,
+    *,
+    title: str,
+    within: tuple[str, ...] = (),
+    may_be_empty: bool = False,
+    first_only: bool = False,
 ) -> Variable:
     """Return a choice of one, several or all values of a label.
 
@@ -80,6 +86,7 @@ def label_values(
         title: What the page calls it.
         within: Variables that narrow the choice, by label name.
         may_be_empty: Whether series may have the label empty, which "All" shall then include.
+        first_only: Open on the first value, not on all, and do not offer all: for pages about one of very many.
 
     Raises:
         ValueError: If nothing gives the metric or one of the labels.
@@ -105,9 +112,9 @@ def label_values(
         refresh=ON_TIME_RANGE,
         sort=SORT_BY_NAME,
         multi=True,
-        includeAll=True,
+        includeAll=not first_only,
         # `.+` demands the label: a series without it is no series of this choice. `.*` where it may be empty.
-        allValue=".*" if may_be_empty else ".+",
-        default="All",
+        allValue=None if first_only else ".*" if may_be_empty else ".+",
+        default=None if first_only else "All",
     )
     return Variable(label, template)

@@ -171,8 +171,10 @@ def d7_variables_and_links(pages: list[Json]) -> Iterator[str]:
                 yield f"{name} has no label"
             if variable["type"] == "query" and variable.get("refresh") != 2:
                 yield f"{name} is not read again when the time range changes"
-            if variable["type"] == "query" and not (variable.get("includeAll") and variable.get("allValue")):
-                yield f"{name} has no `All` with a value"
+            offers_all = variable.get("includeAll") and variable.get("allValue")
+            opens_on_first = not variable.get("includeAll") and not variable["current"]["value"]
+            if variable["type"] == "query" and not (offers_all or opens_on_first):
+                yield f"{name} has no `All` with a value, and does not open on the first value"
         for panel in panels(page):
             for url in _urls(panel):
                 uid, _, query = url.removeprefix("/d/").partition("?")
