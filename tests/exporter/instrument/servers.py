@@ -21,7 +21,8 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 @contextmanager
 def asgi_server(app: Any, **options: Any) -> Iterator[httpx.Client]:
     """Run the application under uvicorn and yield a client of it."""
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", ws="none", **options))
+    config = {"ws": "none", **options}
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", **config))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = monotonic() + 10
