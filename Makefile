@@ -93,6 +93,7 @@ requirements: .venv ## Pin the requirements anew, keeping pins that still fit (U
 	@echo ">> running uv pip compile"
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements.in --output-file requirements.txt
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-dev.in --output-file requirements-dev.txt
+	@$(UV_COMPILE) docker/exporter/requirements.in --output-file docker/exporter/requirements.txt
 	@$(UV_COMPILE) docker/demo/requirements.in --output-file docker/demo/requirements.txt
 
 # Quick when nothing changed: the script compares a hash.

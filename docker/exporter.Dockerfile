@@ -5,7 +5,7 @@ ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
 FROM ${PYTHON_IMAGE} AS build
 RUN python3 -m venv /opt/venv
-COPY requirements.txt /tmp/requirements.txt
+COPY docker/exporter/requirements.txt /tmp/requirements.txt
 # Hashes are in the file: what is installed is what was tested. Wheels only: nothing is compiled or run here.
 RUN /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --only-binary=:all: \
         --require-hashes --requirement /tmp/requirements.txt \

@@ -29,6 +29,10 @@ def read_env(path: Path) -> dict[str, str]:
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
 
 
+def pins(path: Path) -> set[str]:
+    return set(re.findall(r"^([\w.-]+==[^ ;\\]+)", path.read_text(encoding="utf-8"), re.MULTILINE))
+
+
 def with_defaults(text: str) -> str:
     """Return a value of the compose file as it is when nothing is set."""
     return VARIABLE.sub(lambda match: match["rest"] if match["kind"] == "-" else match[0], text)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.config import load
-from tests.docker.files import DOCKER, ROOT, VARIABLE, read_env, read_yaml, with_defaults
+from tests.docker.files import DOCKER, ROOT, VARIABLE, pins, read_env, read_yaml, with_defaults
 
 COMPOSE: dict[str, Any] = read_yaml(DOCKER / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -83,7 +83,7 @@ def test_the_build_context_is_the_package_and_its_requirements_only() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
         "*",
-        "!requirements.txt",
+        "!docker/exporter/requirements.txt",
         "!exporter",
         "!alerting",
         "!docker/demo",
@@ -332,11 +332,11 @@ def test_certificates_are_made_once_and_lead_to_the_authority(tmp_path: Path) ->
     subprocess.run(command, check=True, capture_output=True)
 
 
-def test_the_demo_image_is_built_on_the_pinned_base_and_on_tested_versions() -> None:
-    dockerfile = (DOCKER / "demo.Dockerfile").read_text(encoding="utf-8")
+@pytest.mark.parametrize("image", ["exporter", "demo"])
+def test_images_are_built_on_the_pinned_base_and_on_tested_versions(image: str) -> None:
+    dockerfile = (DOCKER / f"{image}.Dockerfile").read_text(encoding="utf-8")
     assert f"\nARG PYTHON_IMAGE={VERSIONS['PYTHON_IMAGE']}\n" in dockerfile
-    pin = re.compile(r"^([\w.-]+==\S+)", re.MULTILINE)
-    demo = set(pin.findall((DOCKER / "demo" / "requirements.txt").read_text(encoding="utf-8")))
-    tested = set(pin.findall((ROOT / "requirements-dev.txt").read_text(encoding="utf-8")))
-    assert demo
-    assert demo <= tested
+    installed, tested = pins(DOCKER / image / "requirements.txt"), pins(ROOT / "requirements-dev.txt")
+    assert pins(ROOT / "requirements.txt") <= installed <= tested
+    # CSV and Parquet files are read alike.
+    assert any(pin.startswith("pyarrow==") for pin in installed)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 
 from tests.docker.deployment import Deployment
 from tests.docker.engine import compose_for, output
-from tests.docker.files import DOCKER, ROOT, read_env
+from tests.docker.files import DOCKER, pins, read_env
 
 pytestmark = pytest.mark.stack
 
@@ -75,8 +74,7 @@ def test_the_image_holds_the_packages_and_what_is_pinned_for_them(deployed: Depl
     code = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
     listed = deployed.inside("exporter", "/opt/venv/bin/python", "-c", code).split()
     installed = {line.lower().replace("_", "-") for line in listed}
-    pins = re.findall(r"^([\w.-]+==[^ ;\\]+)", (ROOT / "requirements.txt").read_text(encoding="utf-8"), re.MULTILINE)
-    assert installed <= {pin.lower() for pin in pins}
+    assert installed <= {pin.lower() for pin in pins(DOCKER / "exporter" / "requirements.txt")}
     assert any(pin.startswith("psycopg2-binary==") for pin in installed)
 
 
