@@ -22,7 +22,7 @@ def build(
     *,
     node: str = "node-exporter:9100",
     postgres: str = "postgres-exporter:9187",
-    services: str = "/etc/targets/*.yml",
+    services: Sequence[str] = ("/etc/targets/*.yml", "/etc/overlays/*.yml"),
     exporter_ca: str = "",
     rules_dir: str = "",
     scrape_interval: str = "15s",
@@ -38,7 +38,7 @@ def build(
         alert_log: Address of the alert log; empty without one.
         node: Address of node-exporter; empty without one.
         postgres: Address of postgres-exporter; the same.
-        services: Pattern of files that list further targets, such as services that are instrumented; empty for none.
+        services: Patterns of files that list further targets, such as services that are instrumented; empty for none.
         exporter_ca: File of the authority that signed the exporter's certificate; empty for an exporter without TLS.
         rules_dir: Folder of the rule files; by default the one that this configuration lies in.
         scrape_interval: How often everything is scraped and evaluated.
@@ -69,7 +69,7 @@ def build(
                 for name, address in jobs.items()
                 if address
             ),
-            *([{"job_name": "services", "file_sd_configs": [{"files": [services]}]}] if services else []),
+            *([{"job_name": "services", "file_sd_configs": [{"files": list(services)}]}] if services else []),
             *(dict(job) for job in extra_jobs),
         ],
         **({"remote_write": [{"url": url} for url in remote_write]} if remote_write else {}),

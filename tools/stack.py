@@ -139,7 +139,7 @@ class LocalStack(Server):
                 alert_log=urllib.parse.urlsplit(self._alert_log_url).netloc,
                 node="",
                 postgres="",
-                services="",
+                services=(),
                 rules_dir=str(self._config),
                 scrape_interval=self._scrape_interval,
                 extra_jobs=self._extra_jobs,

@@ -5,8 +5,9 @@
 call `ensure_image` and `compose_command`.
 
 A stand-in has the paths, user and entrypoint of the real image as far as the stack uses them, and the distribution's
-version. Grafana has none: the distribution does not package it. To add an image, add a folder to `tools/standins/` and
-enter it in `STAND_INS`. To get rid of them: `docker image rm $(docker image ls --quiet --filter label=stand-in)`.
+version. Grafana, Loki and Alloy have none: the distribution does not package them. To add an image, add a folder to
+`tools/standins/` and enter it in `STAND_INS`. To get rid of them:
+`docker image rm $(docker image ls --quiet --filter label=stand-in)`.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ STAND_INS: Mapping[str, str] = {
     "ALERTMANAGER_IMAGE": "alertmanager",
     "NODE_EXPORTER_IMAGE": "node-exporter",
     "POSTGRES_EXPORTER_IMAGE": "postgres-exporter",
+    "HAPROXY_IMAGE": "haproxy",
 }
 BASE = "PYTHON_IMAGE"
 _BASE_PACKAGES = ("ca-certificates", "python3", "python3-venv")

@@ -21,9 +21,10 @@ def compose_for(project: str) -> list[str]:
     ]
 
 
-def output(command: list[str], environment: Mapping[str, str] | None = None) -> str:
+def output(command: list[str], environment: Mapping[str, str] | None = None, *, stdin: str = "") -> str:
     done = subprocess.run(
         command,
+        input=stdin,
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,

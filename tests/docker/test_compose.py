@@ -23,6 +23,7 @@ ADDED = {
     for name, service in overlay["services"].items()
     if name not in SERVICES
 }
+NETWORKS = set(COMPOSE["networks"]).union(*(overlay.get("networks", {}) for overlay in OVERLAYS.values()))
 VERSIONS = read_env(DOCKER / "versions.env")
 GENERATED = ROOT / "alerting" / "generated"
 
@@ -290,7 +291,7 @@ def test_what_overlays_add_is_no_more_than_it_must_be(name: str) -> None:
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
     assert not {"privileged", "pid", "cap_add", "container_name"} & set(service)
-    assert set(service.get("networks", [])) <= set(COMPOSE["networks"])
+    assert set(service.get("networks", [])) <= NETWORKS
     for port in service.get("ports", []):
         assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", with_defaults(port))
     written = json.dumps([service.get("environment"), service.get("command"), service.get("entrypoint")])

@@ -139,7 +139,11 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables that Compose needs beside the settings."""
-        return {**os.environ, "GENERATED_DIR": str(self.generated), "SECRETS_DIR": str(self.secrets)}
+        own = {"GENERATED_DIR": str(self.generated), "SECRETS_DIR": str(self.secrets)}
+        given = read_env(self.folder / ".env") | os.environ
+        if "DOCKER_SOCKET_GROUP" not in given:
+            own["DOCKER_SOCKET_GROUP"] = socket_group(Path(given.get("DOCKER_SOCKET", "/var/run/docker.sock")))
+        return {**os.environ, **own}
 
     def compose(self, *arguments: str, show: bool = False, stdin: str | None = None) -> str:
         """Run Compose and return what it prints.
@@ -189,6 +193,17 @@ class Stack:
     def volume(self, name: str) -> str:
         """Return the engine's name of a volume of the stack."""
         return f"{self.project}_{name}"
+
+
+def socket_group(socket: Path) -> str:
+    """Return the group that may use the Docker socket, as a container sees it."""
+    try:
+        owner = socket.stat()
+    except OSError:
+        # An engine on another machine; the settings have to say.
+        return "0"
+    # An engine without root runs containers whose root is the owner of the socket.
+    return str(owner.st_gid) if owner.st_uid == 0 else "0"
 
 
 def read_env(path: Path) -> dict[str, str]:
