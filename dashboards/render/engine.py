@@ -11,7 +11,7 @@ from dashboards.render import events, fields
 from dashboards.render.choices import choose_variables
 from dashboards.render.errors import QueryError, RenderError, UnsupportedPanelError
 from dashboards.render.events import Annotation
-from dashboards.render.frames import Frame, frames_of
+from dashboards.render.frames import Field, Frame, Kind, frames_of
 from dashboards.render.intervals import DEFAULT_SCRAPE, TimeRange, format_duration, parse_duration, query_steps
 from dashboards.render.layout import panel_width
 from dashboards.render.model import Dashboard, Panel
@@ -267,7 +267,7 @@ def _finish(data: PanelData, asked: list[_Asked], prometheus: Prometheus, others
         if data.panel.type == ALERT_LIST:
             data.alerts = prometheus.alerts()
         _reuse(data, others)
-        _tell_apart(data.frames, data.panel)
+        data.frames = _tell_apart(data.frames, data.panel)
         data.frames = transform(data.frames, data.panel.raw.get("transformations") or [], data.variables)
         fields.apply(data.frames, data.panel.raw.get("fieldConfig") or {}, data.variables)
     except RenderError as error:
@@ -286,13 +286,23 @@ def _reuse(data: PanelData, others: Mapping[int, PanelData]) -> None:
             ]
 
 
-def _tell_apart(frames: list[Frame], panel: Panel) -> None:
-    """Call the values of several table queries by the query's letter, as Grafana does."""
-    tables = [target for target in panel.targets if target.get("format") == "table"]
-    if len(tables) < 2:
-        return
-    letters = {str(target.get("refId")) for target in tables}
-    for frame in frames:
+def _tell_apart(frames: list[Frame], panel: Panel) -> list[Frame]:
+    """Return the frames with the values of several table queries called by the query's letter, as Grafana does.
+
+    A query without a result has a time and a value column all the same, and no labels, which counts for what merges.
+    """
+    letters = [str(target.get("refId")) for target in panel.targets if target.get("format") == "table"]
+    if len(letters) < 2 or not frames:
+        return frames
+    answered = {frame.ref_id for frame in frames}
+    empty = [
+        Frame([Field("Time", Kind.TIME, []), Field("Value", Kind.NUMBER, [])], letter)
+        for letter in letters
+        if letter not in answered
+    ]
+    for frame in (*frames, *empty):
         for column in frame.fields:
             if column.name == "Value" and frame.ref_id in letters:
                 column.name = f"Value #{frame.ref_id}"
+    order = [str(target.get("refId")) for target in panel.targets]
+    return sorted((*frames, *empty), key=lambda frame: order.index(frame.ref_id) if frame.ref_id in order else -1)

@@ -35,11 +35,10 @@ def merge(frames: Frames, _: Json) -> Frames:
         for cells in zip(*(field.values for field in frame.fields), strict=True):
             row = dict(zip(names, cells, strict=True))
             known = by_key.setdefault(tuple(row[name] for name in shared), [])
-            for existing in known:
-                if all(existing.get(name) in (None, value) for name, value in row.items()):
-                    existing.update(row)
-                    break
-            else:
+            agreeing = [one for one in known if all(one.get(name) in (None, value) for name, value in row.items())]
+            for existing in agreeing:
+                existing.update(row)
+            if not agreeing:
                 known.append(row)
                 merged.append(row)
     for name, field in columns.items():

@@ -149,6 +149,8 @@ def d5_panels(pages: list[Json]) -> Iterator[str]:
             "has series without a legend": any(
                 target.get("format") in WITH_LEGEND and not target.get("legendFormat") for target in targets
             ),
+            # A query without a result has the time only; without it Grafana merges nothing.
+            "merges without the time": _merges_without_time(panel.get("transformations", [])),
         }
         if panel["type"] != "logs":
             wrong[f"unit is {defaults.get('unit')!r}"] = defaults.get("unit") not in UNITS
@@ -191,6 +193,12 @@ def d7_variables_and_links(pages: list[Json]) -> Iterator[str]:
 def seconds(duration: str) -> int:
     """Return the seconds of a refresh interval such as `30s`."""
     return int(duration[:-1]) * SECONDS[duration[-1]]
+
+
+def _merges_without_time(transformations: list[Json]) -> bool:
+    kept = [one["options"]["include"]["names"] for one in transformations if one["id"] == "filterFieldsByName"]
+    merges = any(one["id"] == "merge" for one in transformations)
+    return merges and any("Time" not in names for names in kept)
 
 
 def _legacy_keys(place: str, value: Json) -> list[str]:

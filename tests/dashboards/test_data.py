@@ -27,6 +27,25 @@ def test_a_table_is_written_as_the_panel_shows_it(store: Store, capsysbinary: py
     assert float(rows[1][2]) == pytest.approx(32_300, rel=0.02)
 
 
+def test_a_query_without_a_result_costs_a_table_its_column_only(
+    store: Store, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    exprs = ("sum by (instance) (http_requests_total)", "nothing", "count by (instance) (http_requests_total)")
+    names = ["instance", "Value #A", "Value #B", "Value #C"]
+    transformations = [
+        {"id": "filterFieldsByName", "options": {"include": {"names": ["Time", *names]}}},
+        {"id": "merge", "options": {}},
+        {"id": "organize", "options": {"excludeByName": {"Time": True}}},
+    ]
+    instances = panel(1, "table", "Instances", *exprs, transformations=transformations)
+    for target in instances["targets"]:
+        target |= {"format": "table", "instant": True, "range": False}
+    assert export(store, f"{write(tmp_path, instances)}/1") == 0
+    rows = list(csv.reader(io.StringIO(capsysbinary.readouterr().out.decode())))
+    assert rows[0] == names
+    assert [(row[0], row[2], row[3]) for row in rows[1:]] == [("a:80", "", "2.0"), ("b:80", "", "2.0")]
+
+
 def test_series_stand_side_by_side_on_their_time(store: Store, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert export(store, f"{SPECIMEN}/Doors", "--format", "json") == 0
     rows = json.loads(capsysbinary.readouterr().out)

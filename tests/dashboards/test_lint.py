@@ -85,6 +85,12 @@ def with_target(**changes: Any) -> Callable[[Json], None]:
     return lambda page: first(page, "timeseries")["targets"][0].update(changes)
 
 
+WITHOUT_TIME = [
+    {"id": "filterFieldsByName", "options": {"include": {"names": ["source"]}}},
+    {"id": "merge", "options": {}},
+]
+
+
 def with_variable(**changes: Any) -> Callable[[Json], None]:
     return lambda page: page["templating"]["list"][1].update(changes)
 
@@ -140,6 +146,7 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (lint.d5_panels, with_target(datasource=None), "not the page's variable"),
     (lint.d5_panels, with_target(refId=""), "refIds are ['']"),
     (lint.d5_panels, with_target(legendFormat=""), "without a legend"),
+    (lint.d5_panels, with_panel("table", transformations=WITHOUT_TIME), "merges without the time"),
     (lint.d5_panels, with_unit("stat", None), "unit is None"),
     (lint.d5_panels, with_unit("stat", "apples"), "unit is 'apples'"),
     (lint.d5_panels, with_unit("bargauge", "percentunit"), "is a ratio without max"),

@@ -74,14 +74,17 @@ def table(
         if query in valued:
             # Grafana numbers the value columns of a table only when there are several.
             titles[f"Value #{ref_id}" if len(queries) > 1 else "Value"] = query.name or query.signal.title
-    transformations = [keep_fields([*titles])]
+    # Rows merge by the columns that all queries have. One without a result has its time only, so that must be among
+    # them, or nothing merges.
+    shared = ["Time"] if len(queries) > 1 else []
+    transformations = [keep_fields([*shared, *titles])]
     if len(queries) > 1:
         transformations.append({"id": "merge", "options": {}})
     transformations.append(
         {
             "id": "organize",
             "options": {
-                "excludeByName": {},
+                "excludeByName": dict.fromkeys(shared, True),
                 "indexByName": {name: index for index, name in enumerate(titles)},
                 "renameByName": titles,
             },

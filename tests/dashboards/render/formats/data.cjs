@@ -46,6 +46,15 @@ const frames = () => [
     { name: 'Value #B', type: 'number', values: [10, 20, 40] },
   ] }),
 ];
+// A query without a result has no labels.
+const oneEmpty = () => [
+  ...frames(),
+  data.toDataFrame({ refId: 'C', fields: [{ name: 'Time', type: 'time', values: [] }, { name: 'Value #C', type: 'number', values: [] }] }),
+];
+const now = () => oneEmpty().map((frame) => ({ ...frame, fields: frame.fields.map((field) => (
+  field.type === 'time' ? { ...field, values: field.values.map(() => 5000) } : field)) }));
+const named = (names) => ({ id: 'filterFieldsByName', options: { include: { names } } });
+const values = ['instance', 'Value #A', 'Value #B', 'Value #C'];
 const series = () => ['x', 'y'].map((name, place) => data.toDataFrame({ refId: 'A', name, fields: [
   { name: 'Time', type: 'time', values: [1000, 2000, 3000].slice(place) },
   { name: 'Value', type: 'number', values: [5, 6, 7].slice(place), labels: { host: name, zone: 'z' }, config: { displayNameFromDS: name } },
@@ -54,6 +63,9 @@ const cases = [
   ['merge', frames, [{ id: 'merge', options: {} }]],
   ['merge and organize', frames, [{ id: 'merge', options: {} }, { id: 'organize', options: {
     excludeByName: { Time: true }, indexByName: { 'Value #B': 0, instance: 1 }, renameByName: { 'Value #B': 'new' } } }]],
+  ['merge with an empty table', now, [named(['Time', ...values]), { id: 'merge', options: {} }, { id: 'organize', options: {
+    excludeByName: { Time: true }, indexByName: {}, renameByName: {} } }]],
+  ['merge without anything in common', now, [named(values), { id: 'merge', options: {} }]],
   ['outer join', frames, [{ id: 'joinByField', options: { byField: 'instance', mode: 'outer' } }]],
   ['join on time', series, [{ id: 'joinByField', options: {} }]],
   ['reduce to rows', series, [{ id: 'reduce', options: { reducers: ['max', 'lastNotNull'] } }]],
