@@ -15,13 +15,13 @@ from pathlib import Path
 
 from aiohttp import web
 
+from exporter.answers import Answers, Choice
 from exporter.config import WebSettings
 from exporter.errors import ConfigError
-from exporter.exposition import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE
 from exporter.landing import landing_page
 from exporter.logs import event
 from exporter.runner import Runner
-from exporter.snapshot import Body
+from exporter.scrapes import Scrapes
 from exporter.web_config import WebConfig
 
 _log = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ _RUNBOOK = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _WEB_CONFIG_INTERVAL = 2.0
 # Prometheus's own default scrape timeout: a scrape that is under way at the end may take that long.
 _SHUTDOWN_TIMEOUT = 10.0
+# Hundreds of scrapers may connect in the same moment.
+_BACKLOG = 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -54,6 +56,8 @@ class Server:
         self._settings = settings
         self._web_config = WebConfig(settings.config_file)
         self._app_runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
+        self._scrapes = Scrapes(Answers(runner.board, self._web_config), self._web_config, self._ordinary)
+        self._listener: asyncio.Server | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._port = settings.port
 
@@ -72,15 +76,17 @@ class Server:
         """
         await self._app_runner.setup()
         host, port = self._settings.host, self._settings.port
-        site = web.TCPSite(self._app_runner, host, port, ssl_context=self._web_config.tls, backlog=1024)
+        loop = asyncio.get_running_loop()
         try:
-            await site.start()
+            self._listener = await loop.create_server(
+                self._scrapes, host, port, ssl=self._web_config.tls, backlog=_BACKLOG
+            )
         except OSError as error:
             await self._app_runner.cleanup()
             # asyncio's own text names the address a second time.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise ConfigError([f"web.host, web.port: cannot listen on {host}:{port}: {reason}"]) from None
-        self._port = self._app_runner.addresses[0][1]
+        self._port = self._listener.sockets[0].getsockname()[1]
         self._watcher = asyncio.create_task(self._watch_web_config())
 
     async def stop(self) -> None:
@@ -89,7 +95,14 @@ class Server:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watcher
-        await self._app_runner.cleanup()
+        if self._listener is not None:
+            self._listener.close()
+        await asyncio.gather(self._scrapes.close(_SHUTDOWN_TIMEOUT), self._app_runner.cleanup())
+
+    def _ordinary(self) -> asyncio.Protocol:
+        server = self._app_runner.server
+        assert server is not None  # noqa: S101  # it is there from `setup` to `cleanup`
+        return server()
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard])
@@ -112,10 +125,9 @@ class Server:
         return response
 
     async def _metrics(self, request: web.Request) -> web.Response:
-        bodies = self._runner.board.bodies
-        openmetrics = _prefers_openmetrics(request.headers.getall("Accept", []))
-        body = bodies.openmetrics if openmetrics else bodies.text
-        return _answer(body, OPENMETRICS_CONTENT_TYPE if openmetrics else TEXT_CONTENT_TYPE, request)
+        headers = request.headers
+        choice = Choice.of(headers.getall("Accept", []), headers.getall("Accept-Encoding", []))
+        return web.Response(body=choice.body(self._runner.board.bodies), headers=choice.headers)
 
     async def _landing(self, _request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -164,47 +176,6 @@ class Server:
             shown = ""
             if changed:
                 event(_log, logging.INFO, "web.config_file read again")
-
-
-def _answer(body: Body, content_type: str, request: web.Request) -> web.Response:
-    headers = {"Content-Type": content_type, "Vary": "Accept, Accept-Encoding"}
-    if _accepts_gzip(request.headers.getall("Accept-Encoding", [])):
-        return web.Response(body=body.gzip, headers={**headers, "Content-Encoding": "gzip"})
-    return web.Response(body=body.plain, headers=headers)
-
-
-def _prefers_openmetrics(accept: list[str]) -> bool:
-    """Tell whether a client wants OpenMetrics more than, or as much as, the text format."""
-    openmetrics = text = 0.0
-    for name, quality in _weights(accept):
-        if name == "application/openmetrics-text":
-            openmetrics = max(openmetrics, quality)
-        elif name == "text/plain":
-            text = max(text, quality)
-    return openmetrics > 0 and openmetrics >= text
-
-
-def _accepts_gzip(accept_encoding: list[str]) -> bool:
-    weights = dict(_weights(accept_encoding))
-    return weights.get("gzip", weights.get("*", 0.0)) > 0
-
-
-def _weights(headers: list[str]) -> list[tuple[str, float]]:
-    """Return each choice of an `Accept` or `Accept-Encoding` header with its quality."""
-    weights = []
-    for part in ",".join(headers).split(","):
-        name, *parameters = (piece.strip() for piece in part.split(";"))
-        quality = 1.0
-        for parameter in parameters:
-            key, _, value = parameter.partition("=")
-            if key.strip().lower() == "q":
-                try:
-                    quality = float(value)
-                except ValueError:
-                    quality = 0.0
-        if name:
-            weights.append((name.lower(), quality))
-    return weights
 
 
 def _read_runbook(path: Path) -> str | None:

@@ -127,8 +127,9 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """The answer in each format."""
+    """The answer in each format; each that is published has another number."""
 
+    number: int
     text: Body
     openmetrics: Body
 
@@ -142,6 +143,7 @@ class Board:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._snapshots: dict[str, Snapshot] = {}
+        self._published = 0
         self.bodies = self._assemble()
 
     def publish(self, **snapshots: Snapshot | None) -> None:
@@ -156,7 +158,9 @@ class Board:
 
     def _assemble(self) -> Bodies:
         ordered = [self._snapshots[name] for name in sorted(self._snapshots)]
+        self._published += 1
         return Bodies(
+            number=self._published,
             text=Body.join(piece for snapshot in ordered for piece in snapshot.text),
             openmetrics=Body.join((*(piece for snapshot in ordered for piece in snapshot.openmetrics), _END)),
         )
