@@ -53,9 +53,11 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="ExporterSourceStale",
-        condition="A source was last read more than {threshold} of its refresh intervals ago.",
+        condition="A source was last read more than {threshold} of its refresh intervals ago, without having failed.",
         signal=BY_NAME["source_age_intervals"],
         comparison=">",
+        # A source that fails is old earlier than ExporterSourceDown, which waits, can mute this.
+        guards=("exporter_source_up == 1",),
         summary="The exporter reads one of its sources too rarely.",
         description=(
             "The exporter {{ $labels.instance }} last read its source {{ $labels.source }} "
