@@ -45,7 +45,9 @@ def check_rules(
     groups = [f"{topic}.rules" for topic in topics]
     rules = build_recording_rules(numbers)
     rules["groups"] = [group for group in rules["groups"] if group["name"] in groups]
-    (directory / "rules.yml").write_text(render("rules.yml", rules))
+    # `python -m tools.mutants` finds them by these names.
+    number = len([*directory.glob("case*.yml")])
+    (directory / f"rules{number}.yml").write_text(render("rules.yml", rules))
     cases: list[dict[str, Any]] = []
     for expr, value in expected.items():
         if value is None:
@@ -57,7 +59,7 @@ def check_rules(
         # Printed when the comparison fails: what it is instead.
         cases.append({"expr": f"sum({expr}) unless on () {within}", "eval_time": at, "exp_samples": []})
     test = {
-        "rule_files": ["rules.yml"],
+        "rule_files": [f"rules{number}.yml"],
         "group_eval_order": groups,
         "evaluation_interval": interval,
         "tests": [
@@ -68,7 +70,7 @@ def check_rules(
             }
         ],
     }
-    path = directory / "case.yml"
+    path = directory / f"case{number}.yml"
     path.write_text(yaml.safe_dump(test))
     done = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,0 +1,26 @@
+"""The changes that no unit test can notice, and why: what they let in is left out by the other half of the rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+_OTHER_SIDE = "the other side of the operation has the same matcher, and only what both sides have is left"
+_DIVISOR = "it is divided by the trials, which know no other variant"
+_PANEL = "it is for the panel; the alert's guard asks for p < 0.05, which is less"
+
+# Rule and change, by how they are printed.
+EXPLAINED: Mapping[str, str] = MappingProxyType(
+    {
+        'experiment_status:mlflow_runs:recent: mlflow_runs at 24 loses status=~"FAILED|FINISHED|KILLED"': _OTHER_SIDE,
+        'experiment_status:mlflow_runs:recent: mlflow_runs at 114 loses status=~"FAILED|FINISHED|KILLED"': _OTHER_SIDE,
+        'variant_origin:ab_test_accuracy:ratio: ml_prediction_truths_total at 73 loses variant!=""': _OTHER_SIDE,
+        'variant_origin:ab_test_accuracy:ratio: ml_prediction_truths_total at 217 loses variant!=""': _OTHER_SIDE,
+        'variant_metric_origin:ab_test_success:ratio: ab_test_requests_total at 73 loses variant=~"A|B"': _DIVISOR,
+        'variant_metric_origin:ab_test_success:ratio: ab_test_errors_total at 159 loses variant=~"A|B"': _DIVISOR,
+        'variant_metric_origin:ab_test_success:ratio: ml_prediction_truths_total at 347 loses variant=~"A|B"': _DIVISOR,
+        'origin:ab_test_verdict:code: ratio at 333 loses metric="accuracy"': _OTHER_SIDE,
+        'origin:ab_test_verdict:code: p_value at 402 loses metric="accuracy"': _OTHER_SIDE,
+        "VariantClearWinnerNotExploited: 1 at 105 becomes 10": _PANEL,
+    }
+)
