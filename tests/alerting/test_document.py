@@ -26,7 +26,7 @@ def test_rows_tell_what_a_reader_needs() -> None:
     )
     assert (
         "| [ExporterSourceStale](alerting/runbooks/ExporterSourceStale.md) | A source was last read more than 3 of its "
-        "refresh intervals ago. | 1m | warning | platform |"
+        "refresh intervals ago, without having failed. | 1m | warning | platform |"
     ) in alerts_table().splitlines()
 
 
