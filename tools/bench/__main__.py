@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from tools.bench import TOPICS
+from tools.bench.mlflow_answers import PARTS
 from tools.bench.results import as_table
 
 
@@ -25,7 +26,8 @@ def main() -> int:
     mlflow.add_argument("--runs", type=int, help="size of the store (default: 100000)")
     mlflow.add_argument("--metric-rows", type=int, help="rows of its metrics' history (default: 5000000)")
     mlflow.add_argument("--grow", type=int, metavar="RUNS", help="measure refreshes once more on a store of this size")
-    mlflow.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file")
+    mlflow.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file, or add to it")
+    mlflow.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="measure only this (default: all)")
     options = parser.parse_args()
     if unknown := sorted(set(options.topics) - TOPICS.keys()):
         parser.error(f"no such topic: {', '.join(unknown)}")

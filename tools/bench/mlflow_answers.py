@@ -11,12 +11,14 @@ from statistics import median
 from typing import Any
 
 from tools.bench.progress import Progress
-from tools.bench.results import percentile
+from tools.bench.results import Result, percentile
 from tools.bench.usage import cpu_seconds, memory_mb
 from tools.processes import Process
 
-_CLIENTS = (1, 64)
-_FEW_CLIENTS = (1, 4)
+# What of the topic `mlflow` can be measured by itself.
+PARTS = ("refreshes", "scrapes", "start", "rendering")
+_CLIENTS = (1, 64, 500)
+_FEW_CLIENTS = (1, 4, 50)
 _ENCODINGS = ("plain", "gzip")
 
 
@@ -82,13 +84,42 @@ class Target:
 
 
 def measure(targets: Sequence[Target], rounds: int, progress: Progress, *, quick: bool) -> None:
-    """Scrape all of them in turns."""
+    """Scrape all of them in turns; the largest crowd only the first two, as the others would take minutes."""
+    steps = _FEW_CLIENTS if quick else _CLIENTS
     for number in range(rounds):
-        for clients in _FEW_CLIENTS if quick else _CLIENTS:
+        for clients in steps:
             for encoding in _ENCODINGS:
                 progress.step(f"round {number + 1} of {rounds}: {clients} clients, {encoding}")
-                for target in targets:
-                    target.load(clients, encoding, requests=50 if quick else 400, seconds=1 if quick else 3)
+                for target in targets[:2] if clients == steps[-1] else targets:
+                    target.load(clients, encoding, requests=50 if quick else 20_000, seconds=1 if quick else 2)
+
+
+def results(floor: Target, ours: Target, peers: Sequence[Target]) -> list[Result]:
+    """Compare."""
+    found = [
+        Result(f"scrape p95 against the floor, {clients(cell)}", ratio(ours, floor, cell), "times", limit=2)
+        for cell in ours.cells
+    ]
+    for cell in ours.cells:
+        ratios = {peer.name: ratio(peer, ours, cell) for peer in peers if cell in peer.cells}
+        if ratios:
+            fastest = min(ratios, key=ratios.__getitem__)
+            what = f"scrape p95 of the fastest neighbour ({fastest}) against ours, {clients(cell)}"
+            found.append(Result(what, ratios[fastest], "times", least=20))
+    crowd = list(ours.cells)[-1]
+    errors = sum(sum(cell.errors) for cell in ours.cells.values())
+    return [
+        *found,
+        Result("errors of all scrapes", errors, "errors", limit=0),
+        Result("memory of the exporter", median(ours.memory), "MB", limit=100),
+        Result(f"  at most, {clients(crowd)} among it", max(ours.memory), "MB"),
+    ]
+
+
+def clients(cell: str) -> str:
+    """Return the name of a cell in words."""
+    encoding, number = cell.split()
+    return f"{encoding}, {number} client" + ("s" if number != "1" else "")
 
 
 def ratio(one: Target, other: Target, cell: str) -> float:
@@ -102,10 +133,11 @@ def summary(targets: Sequence[Target]) -> str:
     heads = ("", "p50 ms", "p95 ms", "p99 ms", "CPU ms", "scrapes/s", "kB", "errors", "RSS MB")
     lines = []
     for cell in targets[0].cells:
-        encoding, clients = cell.split()
-        lines.append((f"{encoding}, {clients} clients" if clients != "1" else f"{encoding}, 1 client", *[""] * 8))
+        lines.append((clients(cell), *[""] * 8))
         for target in targets:
-            found = target.cells[cell]
+            found = target.cells.get(cell)
+            if found is None:
+                continue
             times = (f"{1000 * median(values):.2f}" for values in (found.p50s, found.p95s, found.p99s, found.cpu))
             rest = (f"{median(found.rate):.0f}", f"{found.size / 1000:.0f}", str(sum(found.errors)))
             lines.append((f"  {target.name}", *times, *rest, f"{median(target.memory):.0f}"))

@@ -94,6 +94,8 @@ def query_exporter(uri: str, folder: Path, interval: int) -> tuple[str, Process]
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
     command: list[str | Path] = [
+        # By its interpreter: the script names that by the path at which it was installed.
+        place / "bin" / "python",
         program,
         "--host",
         "127.0.0.1",

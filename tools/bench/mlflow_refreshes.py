@@ -18,6 +18,7 @@ class Refreshes:
 
     Attributes:
         full: Of the first one.
+        first: How long the first one took, on the clock, rendering included.
         idle: When nothing was written.
         changed: When some runs changed, without the scan that finds out which.
         scan: That scan.
@@ -26,6 +27,7 @@ class Refreshes:
     """
 
     full: float
+    first: float
     idle: float
     changed: float
     scan: float
@@ -47,6 +49,7 @@ class Refreshes:
             process.stdin.close()
         return cls(
             full=first["database"],
+            first=first["collect"] + first["render"],
             idle=median(each["database"] for each in idle),
             changed=median(each["database"] - each["scan"] for each in changed),
             scan=median(each["scan"] for each in changed),

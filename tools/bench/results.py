@@ -15,17 +15,26 @@ class Result:
         value: The figure.
         unit: Its unit.
         limit: What it must not exceed; None when it only informs.
+        least: What it must reach.
     """
 
     what: str
     value: float
     unit: str
     limit: float | None = None
+    least: float | None = None
 
     @property
     def good(self) -> bool:
-        """Tell whether the figure is within its limit."""
-        return self.limit is None or self.value <= self.limit
+        """Tell whether the figure is within its limits."""
+        return (self.limit is None or self.value <= self.limit) and (self.least is None or self.value >= self.least)
+
+    @property
+    def goal(self) -> str:
+        """Return its limit in words, empty when it only informs."""
+        if self.limit is not None:
+            return f"at most {self.limit:g}"
+        return "" if self.least is None else f"at least {self.least:g}"
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -39,6 +48,6 @@ def as_table(results: Sequence[Result]) -> str:
     width = max(len(result.what) for result in results)
     lines = []
     for result in results:
-        limit = "" if result.limit is None else f"   limit {result.limit:g}: {'ok' if result.good else 'MISSED'}"
-        lines.append(f"  {result.what:{width}}  {result.value:10.1f} {result.unit}{limit}")
+        goal = f"   {result.goal}: {'ok' if result.good else 'MISSED'}" if result.goal else ""
+        lines.append(f"  {result.what:{width}}  {result.value:10.1f} {result.unit}{goal}")
     return "\n".join(lines)
