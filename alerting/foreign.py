@@ -40,6 +40,10 @@ FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
         "alertmanager_notifications_failed_total": frozenset({"integration", "reason"}),
         "alertmanager_notifications_total": frozenset({"integration"}),
         "alertmanager_silences": frozenset({"state"}),
+        # Loki and Alloy, of themselves.
+        "alloy_component_controller_running_components": frozenset({"controller_id", "controller_path", "health_type"}),
+        "loki_distributor_lines_received_total": frozenset({"format", "is_internal_stream", "policy", "tenant"}),
+        "loki_write_dropped_entries_total": frozenset({"host", "reason", "tenant"}),
         # node exporter.
         "node_boot_time_seconds": frozenset(),
         "node_cpu_seconds_total": frozenset({"cpu", "mode"}),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from alerting.signals import BY_NAME as SIGNAL
 from alerting.signals import ab_testing, business, exporter, fleet, ml_api, mlflow, model_quality, monitoring, overview
 from alerting.signals.host import PAGE as SYSTEM
+from alerting.signals.logs import PAGE as LOGS
 from alerting.signals.variant_each import PAGE as VARIANTS
 from dashboards.common import firing_alerts
 from dashboards.lib.links import page_url
@@ -28,6 +29,7 @@ _LIGHTS = {
 _PAGES = (
     ("Alerts", monitoring.ALERTS_PAGE, "what fires, what fired, who was told"),
     ("System infrastructure", SYSTEM, "machines, PostgreSQL, Prometheus"),
+    ("Logs", LOGS, "what the services say, where they are collected"),
     ("Exporter health", exporter.PAGE, "can the numbers be trusted?"),
     ("MLflow experiments", mlflow.PAGE, "runs and results"),
     ("Variant performance", VARIANTS, "engagement, kills, winners"),

@@ -11,6 +11,7 @@ from dashboards import (
     exporter_health,
     fleet_incident,
     fleet_server,
+    logs,
     ml_api,
     mlflow,
     mlflow_models,
@@ -38,6 +39,7 @@ BUILDERS: tuple[Callable[[], Page], ...] = (
     exporter_health.build,
     system_infrastructure.build,
     alerts.build,
+    logs.build,
     operations_overview.build,
 )
 

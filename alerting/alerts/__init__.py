@@ -17,6 +17,7 @@ from alerting.alerts import (
     exporter,
     fleet,
     host,
+    logs,
     mlflow,
     mlflow_models,
     mlflow_traces,
@@ -41,6 +42,7 @@ TOPICS: Mapping[str, tuple[Alert, ...]] = MappingProxyType(
         "host": host.ALERTS,
         "database": database.ALERTS,
         "monitoring": monitoring.ALERTS,
+        "logs": logs.ALERTS,
     }
 )
 

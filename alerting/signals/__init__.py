@@ -15,6 +15,7 @@ from alerting.signals.database import DATABASE_SIGNALS
 from alerting.signals.exporter import EXPORTER_SIGNALS
 from alerting.signals.fleet import FLEET_SIGNALS
 from alerting.signals.host import HOST_SIGNALS
+from alerting.signals.logs import LOG_SIGNALS
 from alerting.signals.ml_api import ML_API_SIGNALS
 from alerting.signals.mlflow import MLFLOW_SIGNALS
 from alerting.signals.mlflow_models import MLFLOW_MODEL_SIGNALS
@@ -42,6 +43,7 @@ SIGNALS: tuple[Signal, ...] = (
     *HOST_SIGNALS,
     *DATABASE_SIGNALS,
     *MONITORING_SIGNALS,
+    *LOG_SIGNALS,
     *OVERVIEW_SIGNALS,
 )
 

@@ -67,11 +67,13 @@ def _target(target: Json) -> Json:
             "rawQuery": True,
             "editorMode": "code",
         }
-    if target["format"] == "logs":
+    if target["datasource"]["type"] == "loki":
         # Loki's queries have a type where Prometheus' have a format.
+        legend = {"legendFormat": clean["legendFormat"]} if clean["legendFormat"] else {}
         return {key: clean[key] for key in ("datasource", "expr", "refId")} | {
-            "queryType": "range",
+            "queryType": "instant" if target["format"] == "logs-instant" else "range",
             "editorMode": "code",
+            **legend,
         }
     # Without `range` a query that is not instant is none at all to some versions.
     return clean | {"editorMode": "code", "range": not target["instant"]}
@@ -82,7 +84,14 @@ def _variable(variable: Json) -> Json:
     if variable["type"] == "datasource":
         clean["current"] = {"selected": True, "text": "default", "value": "default"}
         return clean
-    clean["query"] = {"query": variable["query"], "refId": "StandardVariableQuery"}
+    if variable["type"] == "textbox":
+        return clean | {"current": {"selected": True, "text": "", "value": ""}}
+    if variable["datasource"]["type"] == "loki":
+        # Loki's own form; 1 means values of a label.
+        label = variable["query"]
+        clean["query"] = {"label": label, "stream": "", "type": 1, "refId": "LokiVariableQueryEditor-VariableQuery"}
+    else:
+        clean["query"] = {"query": variable["query"], "refId": "StandardVariableQuery"}
     # Grafana takes the first value where none is chosen.
     chosen = (["All"], ["$__all"]) if variable["includeAll"] else ([], [])
     clean["current"] = {"selected": variable["includeAll"], "text": chosen[0], "value": chosen[1]}

@@ -52,6 +52,19 @@ SERVER_STATE: Mapping[str, Colour] = MappingProxyType(
 )
 
 
+# Levels of lines in logs, as docker/logs/config.alloy gives them.
+LOG_LEVEL: Mapping[str, Colour] = MappingProxyType(
+    {
+        "critical": Colour.SECOND,
+        "error": Colour.FAILURE,
+        "warning": Colour.WARNING,
+        "info": Colour.GOOD,
+        "debug": Colour.NEUTRAL,
+        "unknown": Colour.MUTED,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Format:
     """How values of a unit are shown.

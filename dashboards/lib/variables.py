@@ -54,6 +54,30 @@ def loki_datasource() -> Variable:
     )
 
 
+def log_label(label: str, *, title: str) -> Variable:
+    """Return a choice of one, several or all values of a label of logs; the page needs `loki_datasource`."""
+    template = grafana.Template(
+        name=label,
+        label=title,
+        type="query",
+        dataSource=LOGS_DATASOURCE,
+        query=label,
+        refresh=ON_TIME_RANGE,
+        sort=SORT_BY_NAME,
+        multi=True,
+        includeAll=True,
+        # LogQL wants one matcher at least that an empty value does not meet.
+        allValue=".+",
+        default="All",
+    )
+    return Variable(label, template)
+
+
+def typed(name: str, *, title: str) -> Variable:
+    """Return a field that the reader types into; it is empty at first."""
+    return Variable(name, grafana.Template(name=name, label=title, type="textbox", query="", sort=0))
+
+
 def variants_datasource() -> Variable:
     """Return the choice of the PostgreSQL that a page with rows of the variant tables reads."""
     return Variable(

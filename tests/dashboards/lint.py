@@ -148,7 +148,8 @@ def d5_panels(pages: list[Json]) -> Iterator[str]:
             ),
             "has series without a legend": any(
                 target.get("format") in WITH_LEGEND and not target.get("legendFormat") for target in targets
-            ),
+            )
+            or (panel["type"] != "logs" and any(_is_loki(one) and not one.get("legendFormat") for one in targets)),
             # A query without a result has the time only; without it Grafana merges nothing.
             "merges without the time": _merges_without_time(panel.get("transformations", [])),
         }
@@ -236,6 +237,11 @@ def _fixed_source(source: object) -> bool:
         {"type": "loki", "uid": "${loki_datasource}"},
         {"type": "grafana-postgresql-datasource", "uid": "${variants_datasource}"},
     )
+
+
+def _is_loki(target: Json) -> bool:
+    source = target.get("datasource")
+    return isinstance(source, dict) and source.get("type") == "loki"
 
 
 def _urls(value: object) -> Iterator[str]:

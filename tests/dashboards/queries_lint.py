@@ -12,6 +12,7 @@ import promql_parser
 import yaml
 
 from alerting.foreign import TARGET_LABELS
+from tests.dashboards import logql
 from tests.dashboards.lint import data_panels, panels
 from tests.promql import LABELS
 from tools.packages import ensure_programs
@@ -104,9 +105,10 @@ def d6_variables(pages: list[Json]) -> Iterator[str]:
             found = _variables(expr)
             used |= found
             yield from (f"{name}: variable {one} is not declared" for one in sorted(found - declared - BUILT_IN))
+        used |= {one for _, expr in logql.expressions([page]) for one in logql.variables(expr)}
         for variable in page["templating"]["list"]:
             if isinstance(variable["query"], dict):
-                used |= _variables(variable["query"]["query"]) - {variable["name"]}
+                used |= _variables(variable["query"].get("query", "")) - {variable["name"]}
         used |= {match for panel in panels(page) for match in _variables(str(panel.get("datasource")))}
         yield from (f"{page['uid']}: variable {one} is never used" for one in sorted(declared - used))
 

@@ -8,8 +8,10 @@ from dashboards.lib import panels
 from dashboards.lib.page import Page, Row
 from dashboards.lib.queries import Query
 from dashboards.lib.style import RUN_STATUS, Colour
-from dashboards.lib.variables import datasource, label_values, loki_datasource, variants_datasource
+from dashboards.lib.variables import datasource, label_values, log_label, loki_datasource, typed, variants_datasource
 from exporter.catalog import Unit
+
+LINES = 'count_over_time({service=~"$service"} [$__interval])'
 
 BUCKETS = Signal(
     name="specimen_buckets",
@@ -35,6 +37,8 @@ def specimen() -> Page:
             loki_datasource(),
             variants_datasource(),
             label_values("source", "exporter_source_up", title="Source"),
+            log_label("service", title="Service"),
+            typed("text", title="Text"),
         ),
         rows=(
             Row(
@@ -67,6 +71,14 @@ def specimen() -> Page:
                 ),
             ),
             Row("Rows", (panels.rows("Rows", "What is in the table?", "select 1 as one"),)),
-            Row("Folded", (panels.logs("Logs", "What does it say?", '{job="exporter"}'),), collapsed=True),
+            Row(
+                "Folded",
+                (
+                    panels.logs("Logs", "What does it say?", '{service="$service"} |= "$text"'),
+                    panels.log_graph("Graph", "How much?", f"sum({LINES})", legend="lines", bars=True, width=16),
+                    panels.log_ranking("Ranking", "Who?", f"sum by (service) ({LINES})", legend="{{service}}"),
+                ),
+                collapsed=True,
+            ),
         ),
     )

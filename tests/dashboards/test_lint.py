@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.dashboards import lint, queries_lint
+from tests.dashboards import lint, logql, queries_lint
 
 Json = dict[str, Any]
 Rule = Callable[[list[Json]], Iterator[str]]
@@ -20,6 +20,8 @@ RULES: tuple[Rule, ...] = (
     queries_lint.d6_parses,
     queries_lint.d6_names,
     queries_lint.d6_variables,
+    logql.d6_logql,
+    logql.d6_logql_variables,
     lint.d7_variables_and_links,
 )
 
@@ -95,6 +97,14 @@ def with_variable(**changes: Any) -> Callable[[Json], None]:
     return lambda page: page["templating"]["list"][1].update(changes)
 
 
+def with_logql(expr: str) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        source = {"type": "loki", "uid": "${loki_datasource}"}
+        first(page, "timeseries")["targets"][0] = {"datasource": source, "expr": expr, "refId": "A"}
+
+    return spoil
+
+
 def with_link(url: str) -> Callable[[Json], None]:
     link = {"title": "there", "url": url}
     return lambda page: first(page, "table")["fieldConfig"]["defaults"].update({"links": [link]})
@@ -157,6 +167,11 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (queries_lint.d6_names, with_expr("rate(exporter_source_errors_total[1m])"), "looks back 1m"),
     (queries_lint.d6_variables, with_expr('up{job="$job"}'), "variable job is not declared"),
     (queries_lint.d6_variables, with_variable(name="trial"), "variable trial is never used"),
+    (lint.d5_panels, with_logql("{}"), "without a legend"),
+    (logql.d6_logql, with_logql('sum by (service) (rate({service="a"} [5m])'), "no LogQL at"),
+    (logql.d6_logql, with_logql('{service="a"} | json | '), "no LogQL at"),
+    (logql.d6_logql, with_logql('{app="a"}'), "lines have no label app"),
+    (logql.d6_logql_variables, with_logql('{service="$app"}'), "variable app is not declared"),
     (lint.d7_variables_and_links, with_variable(label=""), "variable experiment has no label"),
     (lint.d7_variables_and_links, with_variable(refresh=1), "is not read again"),
     (lint.d7_variables_and_links, with_variable(includeAll=False), "has no `All`"),

@@ -62,7 +62,7 @@ def type_errors(version: str, dashboards: Sequence[dict[str, Any]]) -> list[str]
     try:
         (build / "dashboards.ts").write_text("\n".join(_source(version, dashboards)), encoding="utf-8")
         (build / "tsconfig.json").write_text(json.dumps(_settings(version)), encoding="utf-8")
-        command = [_node(), str(modules / "typescript" / "bin" / "tsc"), "--project", str(build), "--pretty", "false"]
+        command = [node(), str(modules / "typescript" / "bin" / "tsc"), "--project", str(build), "--pretty", "false"]
         done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
         found = [line for line in done.stdout.splitlines() if line.strip()]
         if done.returncode != 0 and not found:
@@ -138,7 +138,8 @@ def _environment() -> dict[str, str]:
     return os.environ | {"PATH": f"{os.environ.get('PATH', os.defpath)}{os.pathsep}{Path(sys.executable).parent}"}
 
 
-def _node() -> str:
+def node() -> str:
+    """Return the program `node`."""
     return _program("node")
 
 

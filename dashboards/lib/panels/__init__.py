@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dashboards.lib.panels.base import Panel
 from dashboards.lib.panels.graphs import barchart, heatmap, state_timeline, timeseries
+from dashboards.lib.panels.logs import log_graph, log_ranking, logs
 from dashboards.lib.panels.numbers import bargauge, gauge, light, stat
 from dashboards.lib.panels.tables import Column, table
-from dashboards.lib.panels.texts import alert_list, logs, rows, text
+from dashboards.lib.panels.texts import alert_list, rows, text
 
 __all__ = [
     "Column",
@@ -21,6 +22,8 @@ __all__ = [
     "gauge",
     "heatmap",
     "light",
+    "log_graph",
+    "log_ranking",
     "logs",
     "rows",
     "stat",

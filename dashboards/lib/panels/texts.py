@@ -1,4 +1,4 @@
-"""Panels without numbers: text, Grafana's list of alerts, log lines, and rows of the variant tables."""
+"""Panels without numbers: text, Grafana's list of alerts, and rows of the variant tables."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dashboards.lib.panels.base import Panel
 from dashboards.lib.queries import Scope
 from dashboards.lib.style import NO_VALUE
 from dashboards.lib.upstream import grafana, plugin_panel
-from dashboards.lib.variables import LOGS_DATASOURCE, VARIANTS_DATASOURCE
+from dashboards.lib.variables import VARIANTS_DATASOURCE
 
 
 def text(title: str, markdown: str, *, width: int = 24, height: int = 3) -> Panel:
@@ -48,23 +48,6 @@ def alert_list(title: str, description: str, *, labels: str = "", width: int = 8
         return plugin_panel("alertlist", title=title, description=description, options=options)
 
     return Panel("alertlist", title, Size(width, height), (), render)
-
-
-def logs(title: str, description: str, logql: str, *, width: int = 24, height: int = 10) -> Panel:
-    """Return log lines of Loki; the page needs the variable `loki_datasource`."""
-
-    def render(_: Scope) -> Any:
-        return grafana.Logs(
-            title=title,
-            description=description,
-            dataSource=LOGS_DATASOURCE,
-            targets=[grafana.Target(expr=logql, datasource=LOGS_DATASOURCE, refId="A", format="logs")],
-            showTime=True,
-            wrapLogMessages=True,
-            enableLogDetails=True,
-        )
-
-    return Panel("logs", title, Size(width, height), (), render)
 
 
 def rows(title: str, description: str, sql: str, *, width: int = 24, height: int = 10, empty: str = NO_VALUE) -> Panel:

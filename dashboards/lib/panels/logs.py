@@ -1,0 +1,140 @@
+"""Panels that ask Loki: lines of logs, and how many there are. The page needs the variable `loki_datasource`.
+
+What they ask is LogQL, which no signal holds: signals are PromQL, of which alerts are made. Units and colours are those
+of the other panels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dashboards.lib.layout import Size
+from dashboards.lib.panels.base import Panel
+from dashboards.lib.queries import Scope, colour_overrides
+from dashboards.lib.style import FORMATS, NO_VALUE, Colour
+from dashboards.lib.upstream import Json, grafana, plugin_panel
+from dashboards.lib.variables import LOGS_DATASOURCE
+from exporter.catalog import Unit
+
+# What finalise knows such queries by.
+RANGE = "logs"
+INSTANT = "logs-instant"
+
+
+def logs(
+    title: str, description: str, logql: str, *, width: int = 24, height: int = 10, empty: str = NO_VALUE
+) -> Panel:
+    """Return lines of logs, the newest first."""
+
+    def render(_: Scope) -> Any:
+        return grafana.Logs(
+            title=title,
+            description=description,
+            dataSource=LOGS_DATASOURCE,
+            targets=[_target(logql, "", RANGE)],
+            showTime=True,
+            wrapLogMessages=True,
+            enableLogDetails=True,
+            extraJson={"fieldConfig": {"defaults": {"noValue": empty}}},
+        )
+
+    return Panel("logs", title, Size(width, height), (), render)
+
+
+def log_graph(
+    title: str,
+    description: str,
+    logql: str,
+    *,
+    legend: str,
+    unit: Unit = Unit.COUNT,
+    bars: bool = False,
+    colours: Mapping[str, Colour] | None = None,
+    width: int = 12,
+    height: int = 8,
+    empty: str = NO_VALUE,
+) -> Panel:
+    """Return counts of lines over time: lines, or stacked bars.
+
+    Args:
+        title: Heading.
+        description: The operator's question.
+        logql: A metric query.
+        legend: Name of a series, in Grafana's legend syntax.
+        unit: What is counted.
+        bars: Draw stacked bars, for parts of one whole.
+        colours: Fixed colours by a word in the series name, such as a level.
+        width: Columns.
+        height: Grid units.
+        empty: What the panel says without series.
+    """
+    form = FORMATS[unit]
+
+    def render(_: Scope) -> Any:
+        return grafana.TimeSeries(
+            title=title,
+            description=description,
+            dataSource=LOGS_DATASOURCE,
+            targets=[_target(logql, legend, RANGE)],
+            drawStyle="bars" if bars else "line",
+            lineWidth=1 if bars else 2,
+            fillOpacity=70 if bars else 0,
+            lineInterpolation="linear",
+            showPoints="never" if bars else "auto",
+            stacking={"mode": "normal" if bars else "none", "group": "A"},
+            spanNulls=False,
+            legendDisplayMode="list",
+            legendPlacement="bottom",
+            tooltipMode="multi",
+            tooltipSort="desc",
+            overrides=colour_overrides((), colours),
+            extraJson={
+                "fieldConfig": {"defaults": _defaults(unit, empty) | {"color": {"mode": "palette-classic"}}},
+                "options": {"legend": {"showLegend": True}},
+            },
+        )
+
+    if form.factor != 1:
+        raise ValueError(f"{title}: Loki's counts are not converted to {form.unit}")
+    return Panel("timeseries", title, Size(width, height), (), render)
+
+
+def log_ranking(
+    title: str, description: str, logql: str, *, legend: str, width: int = 8, height: int = 8, empty: str = NO_VALUE
+) -> Panel:
+    """Return a bar for each series of a metric query at the end of the time range."""
+    options = {
+        "displayMode": "basic",
+        "orientation": "horizontal",
+        "valueMode": "color",
+        "showUnfilled": True,
+        "minVizWidth": 8,
+        "minVizHeight": 16,
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
+    }
+    defaults = _defaults(Unit.COUNT, empty) | {"color": {"mode": "fixed", "fixedColor": str(Colour.WARNING)}}
+
+    def render(_: Scope) -> Any:
+        return plugin_panel(
+            "bargauge",
+            title=title,
+            description=description,
+            targets=[_target(logql, legend, INSTANT)],
+            defaults=defaults,
+            options=options,
+        )
+
+    return Panel("bargauge", title, Size(width, height), (), render)
+
+
+def _target(logql: str, legend: str, form: str) -> Any:
+    return grafana.Target(expr=logql, datasource=LOGS_DATASOURCE, legendFormat=legend, refId="A", format=form)
+
+
+def _defaults(unit: Unit, empty: str) -> Json:
+    form = FORMATS[unit]
+    defaults: Json = {"unit": form.unit, "noValue": empty, "min": form.low}
+    if form.decimals is not None and unit is Unit.RATIO:
+        defaults["decimals"] = form.decimals
+    return defaults
