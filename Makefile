@@ -28,7 +28,7 @@ generate: .venv ## Write the dashboards, rules, configurations and README's tabl
 	@$(VENV) -m alerting document README.md
 	@$(VENV) -m tools.kubernetes generate
 
-# GRAFANA_URL and RUNBOOKS_URL in the environment say where the links in alerts lead.
+# GRAFANA_URL, RUNBOOKS_URL and LOGS_URL in the environment say where the links in alerts lead.
 k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, OUTPUT=folder for others than the committed ones)
 	@echo ">> writing manifests"
 	@$(VENV) -m tools.kubernetes generate $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))

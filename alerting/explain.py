@@ -49,6 +49,8 @@ def _lines(alert: BoundAlert, path: Path, config: Mapping[str, Any]) -> Iterator
     yield indent(alert.expr, "    ")
     yield f"  Panel        {alert.annotations['dashboard_url']}"
     yield f"  Runbook      {alert.annotations['runbook_url']}"
+    if "logs_url" in alert.annotations:
+        yield f"  Logs         {alert.annotations['logs_url']}"
     labels = {"alertname": alert.name, **alert.labels}
     yield "  Told"
     for stop in stops(config, labels):

@@ -1,10 +1,11 @@
-"""Links in alerts: to the runbook, and to the panel that shows the alert's signal.
+"""Links in alerts: to the runbook, to the panel that shows the alert's signal, and to the logs of its service.
 
 Panels take their id from here too, so that an alert finds its panel without either knowing the other.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from zlib import crc32
 
 from alerting.signals.base import Signal
@@ -29,6 +30,21 @@ def dashboard_url(signal: Signal, *, grafana: str) -> str:
         if label in signal.filters
     ]
     return f"{grafana}/d/{signal.dashboard}?viewPanel={panel_id(signal.name)}{''.join(variables)}"
+
+
+# The service of an alert that says by its label `job` whose it is: jobs are called after the Compose service, but for
+# the two exporters that Prometheus knows by what they watch.
+SERVICE_OF_JOB = '{{ $labels.job | reReplaceAll "^(node|postgres)$" "${1}-exporter" | urlquery }}'
+
+
+def logs_url(services: Sequence[str], *, logs: str) -> str:
+    """Return the address of the logs of services.
+
+    Args:
+        services: Compose services, or `SERVICE_OF_JOB`.
+        logs: Where the page `Logs` is.
+    """
+    return f"{logs}?{'&'.join(f'var-service={service}' for service in services)}"
 
 
 def runbook_url(alert_name: str, *, runbooks: str) -> str:

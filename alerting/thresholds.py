@@ -53,6 +53,7 @@ class Links(Model):
 
     grafana: Url
     runbooks: Url
+    logs: Url | None = None
 
 
 class Numbers(Model):
@@ -88,8 +89,8 @@ class Thresholds(Sections):
         """Return the same with addresses that belong to one deployment in their place.
 
         Args:
-            environ: GRAFANA_URL, RUNBOOKS_URL, ALERT_LOG_URL and the variables of `alerting.settings` are taken from
-                here.
+            environ: GRAFANA_URL, RUNBOOKS_URL, LOGS_URL, ALERT_LOG_URL and the variables of `alerting.settings` are
+                taken from here.
             webhook: Where receivers post to.
 
         Raises:
@@ -98,6 +99,7 @@ class Thresholds(Sections):
         places = {
             "GRAFANA_URL": ("links", "grafana", environ.get("GRAFANA_URL")),
             "RUNBOOKS_URL": ("links", "runbooks", environ.get("RUNBOOKS_URL")),
+            "LOGS_URL": ("links", "logs", environ.get("LOGS_URL")),
             "ALERT_LOG_URL": ("notifications", "alert_log", environ.get("ALERT_LOG_URL")),
             "--webhook-url": ("notifications", "webhook", webhook),
         }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from alerting.signals import BY_NAME as SIGNAL
+from alerting.signals.logs import PAGE as LOGS
 from alerting.signals.monitoring import ALERTS_PAGE
 from dashboards.common import firing_alerts
+from dashboards.lib.links import cell, page_url
 from dashboards.lib.page import Page, Row
 from dashboards.lib.panels import Column, stat, state_timeline, table, timeseries
 from dashboards.lib.queries import SHOWN_RANGE, Query
@@ -42,7 +44,7 @@ def build() -> Page:
                     firing_alerts(width=12, height=8),
                     table(
                         (
-                            Column("job", "Service"),
+                            Column("job", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
                             Column("alertname", "Alert"),
                             Column("severity", "Severity", width=90, values=_SEVERITIES),
                         ),

@@ -46,6 +46,22 @@ TOPICS: Mapping[str, tuple[Alert, ...]] = MappingProxyType(
     }
 )
 
+# The Compose services whose logs tell more of a topic's alerts, unless the label `job` says it; none for machines,
+# whose logs are not collected.
+LOGS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "exporter": ("exporter",),
+        "mlflow": ("exporter", "mlflow"),
+        "mlflow_models": ("exporter", "mlflow"),
+        "mlflow_traces": ("exporter", "mlflow"),
+        "variants": ("exporter",),
+        "fleet": ("exporter",),
+        "database": ("postgres",),
+        "monitoring": ("prometheus", "alertmanager"),
+        "logs": ("alloy", "loki"),
+    }
+)
+
 ALERTS: tuple[Alert, ...] = tuple(alert for alerts in TOPICS.values() for alert in alerts)
 
 
@@ -73,7 +89,11 @@ def load_alerts(thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:
         ConfigError: The project's own `thresholds.yml` cannot be used.
     """
     chosen = thresholds or load_thresholds()
-    bound = (BoundAlert(alert, chosen.alerts[alert.name], chosen.links) for alert in ALERTS)
+    bound = (
+        BoundAlert(alert, chosen.alerts[alert.name], chosen.links, LOGS_OF.get(topic, ()))
+        for topic, alerts in TOPICS.items()
+        for alert in alerts
+    )
     return tuple(alert for alert in bound if alert.numbers.enabled)
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from alerting.durations import to_seconds
-from alerting.links import dashboard_url, runbook_url
+from alerting.links import SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
 from alerting.signals import Signal
 from exporter.catalog import Unit
 
@@ -61,11 +61,19 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class BoundAlert:
-    """An alert with its numbers: all that a Prometheus rule or a panel's colour needs."""
+    """An alert with its numbers: all that a Prometheus rule or a panel's colour needs.
+
+    Attributes:
+        alert: The alert.
+        numbers: Its numbers.
+        links: Where links lead.
+        logs_of: Services whose logs tell more, where the series do not say whose they are.
+    """
 
     alert: Alert
     numbers: Numbers
     links: Links
+    logs_of: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -147,7 +155,16 @@ class BoundAlert:
             "description": self.alert.description,
             "runbook_url": runbook_url(self.name, runbooks=self.links.runbooks),
             "dashboard_url": dashboard_url(self.signal, grafana=self.links.grafana),
+            **self._logs,
         }
+
+    @property
+    def _logs(self) -> dict[str, str]:
+        services = (SERVICE_OF_JOB,) if "job" in self.signal.by else self.logs_of
+        # Without logs that are collected a link would lead to an empty page.
+        if self.links.logs is None or not services:
+            return {}
+        return {"logs_url": logs_url(services, logs=self.links.logs)}
 
     @property
     def rule(self) -> dict[str, object]:

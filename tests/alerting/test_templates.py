@@ -144,6 +144,17 @@ def test_slack_and_teams_get_links_in_their_own_markup(programs: dict[str, Path]
     )
 
 
+def test_logs_are_linked_where_they_are_collected(programs: dict[str, Path], tmp_path: Path) -> None:
+    with_logs = alert("firing")
+    with_logs["annotations"]["logs_url"] = "http://grafana/d/logs?var-service=exporter"
+    texts = {name: rendered(programs["amtool"], name, data(with_logs), tmp_path) for name in NAMES}
+    logs = "http://grafana/d/logs?var-service=exporter"
+    assert f"\n  Logs: {logs}\n" in texts["ml.text"]
+    assert f"|Runbook> <{logs}|Logs>" in texts["ml.slack"]
+    assert f") [Logs]({logs})" in texts["ml.markdown"]
+    assert f'<a href="{logs}">Logs</a>' in texts["ml.html"]
+
+
 def test_labels_of_any_kind_are_harmless_in_links_and_html(programs: dict[str, Path], tmp_path: Path) -> None:
     value = "a%20%5C%22b%5C%22%20%26%20%3Cc%3E%5C%5C%201%2F2"
     assert f"experiment%3D%22{value}%22" in rendered(programs["amtool"], "ml.silence_url", AWKWARD, tmp_path)

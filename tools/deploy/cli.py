@@ -136,8 +136,10 @@ def generate(stack: Stack) -> None:
     stack.generated.chmod(_FOLDER_MODE)
     address, ports = stack.settings["BIND_ADDRESS"], stack.settings
     scheme = "https" if stack.has_overlay("tls") else "http"
+    grafana = os.environ.get("GRAFANA_URL") or f"http://{address}:{ports['GRAFANA_PORT']}"
     links = {
-        "GRAFANA_URL": os.environ.get("GRAFANA_URL") or f"http://{address}:{ports['GRAFANA_PORT']}",
+        "GRAFANA_URL": grafana,
+        "LOGS_URL": os.environ.get("LOGS_URL") or (f"{grafana}/d/logs" if stack.has_overlay("logs") else ""),
         "RUNBOOKS_URL": os.environ.get("RUNBOOKS_URL") or f"{scheme}://{address}:{ports['EXPORTER_PORT']}/runbooks",
     }
     run(
