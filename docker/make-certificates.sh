@@ -22,6 +22,10 @@ ends_soon() {
     ! openssl x509 -checkend 2592000 -noout -in "$folder/$1" > /dev/null 2>&1
 }
 
+signed() {
+    openssl verify -CAfile "$folder/ca_certificate" "$folder/exporter_certificate" > /dev/null 2>&1
+}
+
 if ends_soon ca_certificate; then
     openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -days 3650 \
         -subj "/CN=ml-monitoring authority" -addext "keyUsage=critical,keyCertSign,cRLSign" -keyout "$work/ca.key" -out "$work/ca.crt" 2> "$work/log" ||
@@ -29,9 +33,9 @@ if ends_soon ca_certificate; then
     # Needed for renewals only; no container gets it.
     keep "$work/ca.key" ca_key 400
     keep "$work/ca.crt" ca_certificate 444
-    rm -f "$folder/exporter_certificate"
 fi
-if ends_soon exporter_certificate; then
+# What an earlier authority has signed is nothing any more.
+if ! signed || ends_soon exporter_certificate; then
     openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -noenc -subj "/CN=exporter" \
         -keyout "$work/exporter.key" -out "$work/exporter.csr" 2> "$work/log" || { cat "$work/log" >&2; exit 1; }
     # All of what strict verifiers, such as Python's since 3.13, ask for.

@@ -24,6 +24,7 @@ from tools.debian import TOOLS_DIR
 ROOT = Path(__file__).resolve().parent.parent
 VERSIONS_FILE = ROOT / "docker" / "versions.env"
 _SUITE = "trixie"
+_OLDER_SUITE = "bookworm"
 _COMPOSE = TOOLS_DIR / "docker" / "docker-compose"
 _LABEL = "stand-in=true"
 _TIMEOUT = 900
@@ -45,6 +46,7 @@ STAND_INS: Mapping[str, str] = {
     "NODE_EXPORTER_IMAGE": "node-exporter",
     "POSTGRES_EXPORTER_IMAGE": "postgres-exporter",
     "HAPROXY_IMAGE": "haproxy",
+    "VICTORIAMETRICS_IMAGE": "victoriametrics",
 }
 BASE = "PYTHON_IMAGE"
 _BASE_PACKAGES = ("ca-certificates", "python3", "python3-venv")
@@ -86,23 +88,25 @@ def ensure_image(variable: str, *, say: Callable[[str], None] = lambda _line: No
         return name
     say(f"{name}: making a stand-in from {_SUITE}'s packages")
     if variable == BASE:
-        _make_base(name)
+        _make_base(name, _SUITE)
     else:
-        base = ensure_image(BASE, say=say)
-        folder = ROOT / "tools" / "standins" / STAND_INS[variable]
-        # The network of this machine, whose way to the packages may start on the machine itself.
-        _run(
-            [
-                "docker",
-                "build",
-                "--network=host",
-                f"--label={_LABEL}",
-                f"--build-arg=BASE={base}",
-                f"--tag={name}",
-                str(folder),
-            ]
-        )
+        _build(name, STAND_INS[variable], ensure_image(BASE, say=say))
     say(f"{name}: made")
+    return name
+
+
+def ensure_older_image(variable: str) -> str:
+    """Return the name of a stand-in of the distribution's release before, for tests of upgrades.
+
+    Raises:
+        StandInError: No Docker engine answers, or it could not be made.
+    """
+    base = f"ml-monitoring-older/base:{_OLDER_SUITE}"
+    name = f"ml-monitoring-older/{STAND_INS[variable]}:{_OLDER_SUITE}"
+    if not has_image(name):
+        if not has_image(base):
+            _make_base(base, _OLDER_SUITE)
+        _build(name, STAND_INS[variable], base)
     return name
 
 
@@ -128,11 +132,17 @@ def compose_command(*, say: Callable[[str], None] = lambda _line: None) -> list[
     return [str(_COMPOSE)]
 
 
-def _make_base(name: str) -> None:
+def _build(name: str, folder: str, base: str) -> None:
+    # The network of this machine, whose way to the packages may start on the machine itself.
+    options = ("--network=host", f"--label={_LABEL}", f"--build-arg=BASE={base}", f"--tag={name}")
+    _run(["docker", "build", *options, str(ROOT / "tools" / "standins" / folder)])
+
+
+def _make_base(name: str, suite: str) -> None:
     """Make a minimal Debian with Python where the real image has it."""
     with tempfile.TemporaryDirectory(prefix="standin-") as scratch:
         tree = Path(scratch, "tree")
-        _run(["debootstrap", "--variant=minbase", f"--include={','.join(_BASE_PACKAGES)}", _SUITE, str(tree)])
+        _run(["debootstrap", "--variant=minbase", f"--include={','.join(_BASE_PACKAGES)}", suite, str(tree)])
         for link in ("python3", "python"):
             Path(tree, "usr/local/bin", link).symlink_to("/usr/bin/python3")
         if _CERTIFICATES.exists():

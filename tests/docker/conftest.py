@@ -19,9 +19,9 @@ def deployed() -> Iterator[Deployment]:
     deployment = Deployment(folder, project("stack"))
     try:
         deployment.first = deployment.do("up")
-        address = deployment.container("postgres")["NetworkSettings"]["Networks"][f"{deployment.project}_data"]
+        address = deployment.address("postgres", "data")
         password = deployment.secret("mlflow_password")
-        write_store(open_store(f"postgresql://mlflow:{password}@{address['IPAddress']}:5432/mlflow"), seed=1)
+        write_store(open_store(f"postgresql://mlflow:{password}@{address}:5432/mlflow"), seed=1)
         yield deployment
     finally:
         deployment.remove()

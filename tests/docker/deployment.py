@@ -28,6 +28,8 @@ SERVICES = (
 )
 PUBLISHED = ("exporter", "prometheus", "alertmanager", "alertlog")
 DEMO_PORTS = ("mlflow", "inference")
+# Of overlays: the demo's own image is built.
+MORE_IMAGES = ("VICTORIAMETRICS_IMAGE",)
 
 
 class Deployment:
@@ -77,17 +79,32 @@ class Deployment:
 
     def remove(self) -> None:
         """Remove containers, volumes and the image."""
-        everything = Stack(self.folder, self.project, ["demo", str(self.folder / "tests.yaml")])
+        everything = Stack(self.folder, self.project, ["demo", "scale", str(self.folder / "tests.yaml")])
         everything.compose("down", "--volumes", "--remove-orphans", "--timeout=20")
         subprocess.run(["docker", "image", "rm", f"{self.project}/exporter"], capture_output=True, check=False)
 
     def api(self, service: str, path: str) -> Any:
-        return json.loads(fetch(self.ports[service], path))
+        return json.loads(fetch(self.published(service), path))
 
-    def query(self, expression: str, at: float | None = None) -> dict[str, float]:
-        """Return the value of each series, by its job where it has one."""
+    def published(self, service: str) -> str:
+        return f"http://127.0.0.1:{self.ports[service]}"
+
+    def address(self, service: str, network: str = "monitoring") -> str:
+        """Return a container's own address, which this machine reaches whatever is published."""
+        networks = self.container(service)["NetworkSettings"]["Networks"]
+        return str(networks[f"{self.project}_{network}"]["IPAddress"])
+
+    def query(self, expression: str, at: float | None = None, server: str = "") -> dict[str, float]:
+        """Return the value of each series, by its job where it has one.
+
+        Args:
+            expression: In PromQL.
+            at: Moment; now when it is None.
+            server: Address of what answers, if not of the published Prometheus.
+        """
         parameters = {"query": expression, **({} if at is None else {"time": str(at)})}
-        answer = self.api("prometheus", f"/api/v1/query?{urllib.parse.urlencode(parameters)}")
+        path = f"/api/v1/query?{urllib.parse.urlencode(parameters)}"
+        answer = json.loads(fetch(server or self.published("prometheus"), path))
         return {one["metric"].get("job", ""): float(one["value"][1]) for one in answer["data"]["result"]}
 
     def container(self, service: str) -> dict[str, Any]:
@@ -106,7 +123,7 @@ class Deployment:
 def ensure_images() -> None:
     services = read_yaml(DOCKER / "compose.yaml")["services"]
     images = [VARIABLE.fullmatch(services[name]["image"]) for name in SERVICES]
-    for variable in ("PYTHON_IMAGE", *(match["name"] for match in images if match is not None)):
+    for variable in ("PYTHON_IMAGE", *MORE_IMAGES, *(match["name"] for match in images if match is not None)):
         ensure_image(variable)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.config import load
+from tests.docker.certificates import make_certificates
 from tests.docker.files import DOCKER, ROOT, VARIABLE, pins, read_env, read_yaml, with_defaults
 
 COMPOSE: dict[str, Any] = read_yaml(DOCKER / "compose.yaml")
@@ -307,15 +308,11 @@ def test_overlays_say_what_they_are_for() -> None:
 
 
 def test_certificates_are_made_once_and_lead_to_the_authority(tmp_path: Path) -> None:
-    def make() -> str:
-        command = [DOCKER / "make-certificates.sh", tmp_path]
-        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
-
-    assert make().count("made ") == 4
+    assert make_certificates(tmp_path).count("made ") == 4
     assert {path.name for path in tmp_path.iterdir()} >= CERTIFICATES
     assert (tmp_path / "ca_key").stat().st_mode & 0o777 == 0o400
     before = (tmp_path / "exporter_certificate").read_text()
-    assert make() == ""
+    assert make_certificates(tmp_path) == ""
     assert (tmp_path / "exporter_certificate").read_text() == before
     trust = ssl.create_default_context(cafile=str(tmp_path / "ca_certificate"))
     assert len(trust.get_ca_certs()) == 1
@@ -330,6 +327,18 @@ def test_certificates_are_made_once_and_lead_to_the_authority(tmp_path: Path) ->
         f"{tmp_path}/ca_certificate",
         f"{tmp_path}/exporter_certificate",
     ]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_certificates_of_a_new_authority_take_the_place_of_the_old_ones_in_the_same_files(tmp_path: Path) -> None:
+    make_certificates(tmp_path)
+    before = {name: (tmp_path / name).stat().st_ino for name in CERTIFICATES}
+    (tmp_path / "ca_certificate").chmod(0o644)
+    (tmp_path / "ca_certificate").write_text("")
+    assert make_certificates(tmp_path).count("made ") == 4
+    # Containers have these files mounted: what is put beside them they would not see.
+    assert {name: (tmp_path / name).stat().st_ino for name in CERTIFICATES} == before
+    command = ["openssl", "verify", "-CAfile", f"{tmp_path}/ca_certificate", f"{tmp_path}/exporter_certificate"]
     subprocess.run(command, check=True, capture_output=True)
 
 

@@ -1,11 +1,14 @@
 """Judgements of the deployment tool; what it does is shown by the tests that need a Docker engine."""
 
+import json
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tools.deploy import preflight, verify
+from tests.docker.certificates import replace_certificate
+from tools.deploy import certificates, database, preflight, verify
 from tools.deploy.cli import main
 from tools.deploy.engine import DeployError, Stack, read_env
 
@@ -33,6 +36,17 @@ def test_rules_that_are_missing_fail_or_were_not_evaluated_are_named() -> None:
         verify.judge_rules({"data": {"groups": [unknown]}}, {"g"})
     fine = {"name": "g", "rules": [good, good]}
     assert verify.judge_rules({"data": {"groups": [fine]}}, {"g"}) == "2 in 1 groups, all evaluated"
+
+
+def test_samples_elsewhere_must_be_there_and_new() -> None:
+    def answer(*values: str) -> dict[str, Any]:
+        return {"data": {"result": [{"value": [0, value]} for value in values]}}
+
+    assert verify.judge_remote(answer("31.5")) == "VictoriaMetrics has Prometheus's samples"
+    with pytest.raises(DeployError, match="the newest sample in VictoriaMetrics is 200 s old"):
+        verify.judge_remote(answer("200"))
+    with pytest.raises(DeployError, match="has no samples"):
+        verify.judge_remote(answer())
 
 
 def test_containers_may_have_ended_well_and_must_otherwise_be_healthy() -> None:
@@ -103,3 +117,87 @@ def test_without_an_engine_nothing_is_changed(
 def test_what_is_no_backup_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["restore", str(tmp_path)]) == 1
     assert capsys.readouterr().err == f"error: {tmp_path} is no complete backup: it has no backup.json\n"
+
+
+def test_a_backup_without_one_of_its_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "backup.json").write_text(json.dumps({"format": 1, "stores": ["prometheus-data"]}))
+    for name in ("mlflow.dump", "variants.dump", "secrets"):
+        (tmp_path / name).touch()
+    assert main(["restore", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path} is no complete backup: prometheus-data.tar is missing\n"
+
+
+def test_a_backup_of_a_later_format_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "backup.json").write_text(json.dumps({"format": 2, "stores": []}))
+    assert main(["restore", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == f"error: {tmp_path} has the format 2, which this release does not know\n"
+
+
+@pytest.mark.parametrize(
+    ("image", "version"),
+    [
+        ("postgres:17.11-bookworm", 17),
+        ("postgres:15", 15),
+        ("registry.example:5000/postgres:16-alpine", 16),
+        ("postgres:17@sha256:0123", 17),
+        ("registry.example:5000/postgres", None),
+        ("postgres:latest", None),
+    ],
+)
+def test_the_major_version_of_an_image_is_told_by_its_tag(image: str, version: int | None) -> None:
+    assert database.version_of_tag(image) == version
+
+
+def test_data_of_another_major_version_is_refused_with_the_way_to_upgrade() -> None:
+    image, volume = "postgres:17.11-bookworm", "ml-monitoring_postgres-data"
+    refused = database.judge(15, 17, image, volume)
+    assert not refused.ok
+    assert refused.message.splitlines() == [
+        "the data is of PostgreSQL 15, and postgres:17.11-bookworm is 17, which cannot read it. To upgrade:",
+        "1. POSTGRES_IMAGE=postgres:15 in docker/.env, make deploy, make backup, make down",
+        "2. docker volume rm ml-monitoring_postgres-data",
+        "3. take that line out of docker/.env again, make restore FROM=docker/backups/<time>",
+    ]
+    assert not database.judge(None, 18, "postgres:18", volume).ok
+    for old, new in ((17, 17), (None, 17), (17, None)):
+        assert database.judge(old, new, image, volume).ok
+
+
+GIB = 1024**3
+
+
+def test_memory_that_overlays_want_is_warned_of() -> None:
+    assert not preflight.judge_memory(3 * GIB, {}).ok
+    assert preflight.judge_memory(4 * GIB, {}).verdict == "ok"
+    tight = preflight.judge_memory(6 * GIB, {"demo": 4 * GIB})
+    assert (tight.verdict, tight.message) == (
+        "warn",
+        "6.0 GiB; with demo, 8 GiB are wanted: the engine may end busy containers",
+    )
+    assert preflight.judge_memory(8 * GIB, {"demo": 4 * GIB}).verdict == "ok"
+
+
+def test_a_disk_that_prometheus_may_fill_is_warned_of() -> None:
+    root = Path("/var/lib/docker")
+    assert not preflight.judge_disk(4 * GIB, 0, root).ok
+    assert preflight.judge_disk(14 * GIB, preflight.size("10GB"), root).verdict == "warn"
+    assert preflight.judge_disk(15 * GIB, preflight.size("10GB"), root).verdict == "ok"
+    assert [preflight.size(text) for text in ("512MB", "1TB", "0B", "10")] == [512 * 1024**2, 1024**4, 0, 0]
+
+
+def test_certificates_are_judged_by_what_is_left_of_them(tmp_path: Path) -> None:
+    assert certificates.check_files(tmp_path).message == "to be made: there is no ca_certificate yet"
+    replace_certificate(tmp_path, days=12)
+    found = certificates.check_files(tmp_path)
+    assert found.message == "authority good for 3650 days, certificate good for 12 days; renewed now: certificate"
+    now = time.time()
+    ends = {"authority": now + 3000 * 86400, "certificate": now + 29.6 * 86400}
+    seen = json.dumps(
+        {"ends": {name: time.strftime("%b %d %H:%M:%S %Y GMT", time.gmtime(end)) for name, end in ends.items()}}
+    )
+    soon = certificates.judge(seen, now)
+    assert soon.verdict == "warn"
+    assert soon.message.endswith(
+        "certificate good for 30 days; renew with make deploy, or docker/make-certificates.sh from cron"
+    )
+    assert certificates.judge(seen, now - 86400).verdict == "ok"

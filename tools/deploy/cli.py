@@ -74,7 +74,8 @@ def _check(stack: Stack, _options: argparse.Namespace) -> int:
 
 
 def _verify(stack: Stack, options: argparse.Namespace) -> int:
-    return 0 if show(verify.check(stack, options.within)) else 1
+    # Whatever WITH was when it was deployed.
+    return 0 if show(verify.check(stack.as_deployed(), options.within)) else 1
 
 
 def _down(stack: Stack, _options: argparse.Namespace) -> int:
@@ -100,11 +101,15 @@ def _up(stack: Stack, options: argparse.Namespace) -> int:
 
 def _backup(stack: Stack, options: argparse.Namespace) -> int:
     target = options.to or stack.folder / "backups" / time.strftime("%Y%m%dT%H%M%S")
-    backup.write(stack, target, say=_say)
+    backup.write(stack.as_deployed(), target, say=_say)
     return 0
 
 
 def _restore(stack: Stack, options: argparse.Namespace) -> int:
+    backup.read(options.source)
+    if _check(stack, options) != 0:
+        print("Nothing was changed.", file=sys.stderr)
+        return 1
     backup.restore(stack, options.source, say=_say, prepare=lambda: prepare(stack), start=lambda: start(stack))
     return 0 if show(verify.check(stack)) else 1
 

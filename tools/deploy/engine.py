@@ -123,6 +123,17 @@ class Stack:
         """Tell whether an overlay is chosen."""
         return DOCKER / f"compose.{name}.yaml" in self.overlays
 
+    def as_deployed(self) -> Stack:
+        """Return the deployment with the overlays that its containers were made with; itself when there are none."""
+        label = '{{.Label "com.docker.compose.project.config_files"}}'
+        project = f"label=com.docker.compose.project={self.project}"
+        service = "label=com.docker.compose.service=exporter"
+        printed = run(["docker", "ps", "--all", f"--filter={project}", f"--filter={service}", f"--format={label}"])
+        files = printed.strip().partition("\n")[0].split(",")
+        if files[0] != str(DOCKER / "compose.yaml") or not all(Path(file).is_file() for file in files):
+            return self
+        return Stack(self.folder, self.project, files[1:])
+
     @cached_property
     def command(self) -> list[str]:
         """Return the Compose command with the stack's files."""
@@ -190,6 +201,12 @@ class Stack:
         """Return the name of a service's image."""
         return str(self.services[service]["image"])
 
+    def volumes(self) -> set[str]:
+        """Return the names of the stack's volumes that there are, without the project's."""
+        label = f"label=com.docker.compose.project={self.project}"
+        printed = run(["docker", "volume", "ls", f"--filter={label}", "--format={{.Name}}"])
+        return {name.removeprefix(f"{self.project}_") for name in printed.split()}
+
     def volume(self, name: str) -> str:
         """Return the engine's name of a volume of the stack."""
         return f"{self.project}_{name}"
@@ -223,6 +240,33 @@ def read_env(path: Path) -> dict[str, str]:
             raise DeployError(f"{path}:{number}: neither NAME=value nor a comment: {line.strip()}")
         found[name.strip()] = value.strip().strip("\"'")
     return found
+
+
+def has_image(name: str) -> bool:
+    """Tell whether the engine has an image of that name."""
+    try:
+        run(["docker", "image", "inspect", "--format={{.Id}}", name], timeout=60)
+    except DeployError:
+        return False
+    return True
+
+
+def run_in_image(image: str, script: str, *, volume: str, powers: Sequence[str] = (), write: bool = False) -> list[str]:
+    """Return the command that runs a shell script in an image, as root with a volume as /data and nothing else at hand.
+
+    Args:
+        image: Its name; the engine must have it.
+        script: What the shell runs.
+        volume: The engine's name of the volume.
+        powers: Capabilities, which root of this container has none of otherwise.
+        write: Whether the script changes the volume.
+    """
+    return [
+        *("docker", "run", "--rm", "--interactive", "--network=none", "--read-only", "--user=0:0", "--cap-drop=ALL"),
+        *(f"--cap-add={power}" for power in powers),
+        f"--volume={volume}:/data{'' if write else ':ro'}",
+        *("--entrypoint=/bin/sh", image, "-c", script),
+    ]
 
 
 def compose_program() -> list[str]:

@@ -7,15 +7,20 @@ import json
 import re
 import shutil
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+from tools.deploy import certificates, database
 from tools.deploy.engine import DOCKER, VERSIONS, DeployError, Stack, compose_program, read_env, run
 from tools.deploy.result import Result
 
 _COMPOSE = (2, 24)
 _DISK = 5 * 1024**3
 _MEMORY = 4 * 1024**3
+# What overlays want besides; without it the engine ends containers when they are busy.
+_MORE_MEMORY = {"demo": 4 * 1024**3, "render": 1024**3, "scale": 1024**3}
+_SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4, "PB": 1024**5, "EB": 1024**6}
 # Settings that are no variables of the Compose files.
 _OWN = frozenset({"WITH"})
 
@@ -32,7 +37,11 @@ def check(stack: Stack) -> Iterator[Result]:
     yield settings
     if compose.ok and settings.ok:
         yield _ports(stack)
-    yield from _room()
+        yield database.check(stack)
+        if stack.has_overlay("tls"):
+            yield certificates.check_files(stack.secrets)
+        yield _memory(stack)
+        yield from _disk(stack)
 
 
 def _engine() -> Result:
@@ -80,6 +89,8 @@ def _settings(stack: Stack) -> Result:
     for name, value in stack.settings.items():
         if name.endswith("_PORT") and not (value.isdigit() and 0 < int(value) < 65536):
             problems.append(f"{name}={value}: not a port")
+        if name == "PROMETHEUS_RETENTION_SIZE" and not re.fullmatch(r"\d+[KMGTPE]?B", value):
+            problems.append(f"{name}={value}: not a size such as 512MB or 10GB")
         if name.endswith("_MEMORY") and not re.fullmatch(r"\d+[kmg]b?", value):
             problems.append(f"{name}={value}: not a size such as 512m or 2g")
     if problems:
@@ -87,8 +98,8 @@ def _settings(stack: Stack) -> Result:
     found = f"{stack.folder / '.env'}" if given else "defaults"
     text = f"{found}{', with ' + ', '.join(overlays) if overlays else ''}"
     if not loopback:
-        text += f"; WARNING: published on {address}, where Prometheus and Alertmanager let everybody in"
-    return Result("settings", True, text)
+        text += f"; published on {address}, where Prometheus and Alertmanager let everybody in"
+    return Result("settings", True, text, warning=not loopback)
 
 
 def _ports(stack: Stack) -> Result:
@@ -127,20 +138,55 @@ def _is_free(address: str, port: int) -> bool:
         return True
 
 
-def _room() -> Iterator[Result]:
-    info = json.loads(run(["docker", "info", "--format", "{{json .}}"], timeout=60))
-    memory = int(info["MemTotal"])
+def _memory(stack: Stack) -> Result:
+    memory = int(_info()["MemTotal"])
+    more = {name: size for name, size in _MORE_MEMORY.items() if stack.has_overlay(name)}
+    return judge_memory(memory, more)
+
+
+def judge_memory(memory: int, more: Mapping[str, int]) -> Result:
+    """Return the verdict on the machine's memory, given what overlays want besides, all in bytes."""
+    found = f"{memory / 1024**3:.1f} GiB"
     if memory < _MEMORY:
-        yield Result("memory", False, f"{memory / 1024**3:.1f} GiB; at least {_MEMORY // 1024**3} GiB are needed")
-    else:
-        yield Result("memory", True, f"{memory / 1024**3:.1f} GiB")
-    folder = Path(info["DockerRootDir"])
+        return Result("memory", False, f"{found}; at least {_MEMORY // 1024**3} GiB are needed")
+    wanted = _MEMORY + sum(more.values())
+    if memory < wanted:
+        text = f"with {' and '.join(more)}, {wanted // 1024**3} GiB are wanted: the engine may end busy containers"
+        return Result("memory", True, f"{found}; {text}", warning=True)
+    return Result("memory", True, found)
+
+
+def _disk(stack: Stack) -> Iterator[Result]:
+    folder = Path(_info()["DockerRootDir"])
     # An engine on another machine: its disk cannot be looked at from here.
-    if folder.is_dir():
-        free = shutil.disk_usage(folder).free
-        enough = free >= _DISK
-        hint = "" if enough else f"; at least {_DISK // 1024**3} GiB are needed, and PROMETHEUS_RETENTION_SIZE on top"
-        yield Result("disk", enough, f"{free / 1024**3:.1f} GiB free in {folder}{hint}")
+    if not folder.is_dir():
+        return
+    # What Prometheus has taken already counts as used.
+    later = 0 if "prometheus-data" in stack.volumes() else size(stack.settings["PROMETHEUS_RETENTION_SIZE"])
+    yield judge_disk(shutil.disk_usage(folder).free, later, folder)
+
+
+def judge_disk(free: int, later: int, folder: Path) -> Result:
+    """Return the verdict on a disk, given what Prometheus may still take of it, in bytes."""
+    found = f"{free / 1024**3:.1f} GiB free in {folder}"
+    if free < _DISK:
+        needed = f"at least {_DISK // 1024**3} GiB are needed, and PROMETHEUS_RETENTION_SIZE on top"
+        return Result("disk", False, f"{found}; {needed}")
+    if free < _DISK + later:
+        text = f"{found}; Prometheus may take {later / 1024**3:.0f} GiB: set PROMETHEUS_RETENTION_SIZE in docker/.env"
+        return Result("disk", True, text, warning=True)
+    return Result("disk", True, found)
+
+
+def size(text: str) -> int:
+    """Return the bytes of a size as Prometheus writes it; 0 when it sets no limit or is none."""
+    match = re.fullmatch(r"(\d+)([KMGTPE]?B)", text)
+    return int(match[1]) * _SIZES[match[2]] if match else 0
+
+
+def _info() -> dict[str, Any]:
+    info: dict[str, Any] = json.loads(run(["docker", "info", "--format", "{{json .}}"], timeout=60))
+    return info
 
 
 def _last(error: Exception) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tools.deploy import certificates
 from tools.deploy.engine import ROOT, DeployError, Stack
 from tools.deploy.result import Result
 
@@ -17,6 +18,9 @@ _PROMETHEUS = "http://prometheus:9090"
 _ALERTMANAGER = "http://alertmanager:9093"
 _ALERT_LOG = "http://alertlog:9848"
 _GRAFANA = "http://grafana:3000"
+_VICTORIA = "http://victoriametrics:8428"
+# Scrapes that may be on their way to VictoriaMetrics, which besides shows nothing of the last half minute.
+_BEHIND = 90.0
 # Seconds for one check; most time goes into the first scrapes and evaluations.
 PATIENCE = 120.0
 _POLL = 2.0
@@ -37,7 +41,12 @@ def check(stack: Stack, patience: float = PATIENCE) -> Iterator[Result]:
     yield wait("targets", lambda: _targets(stack))
     yield wait("rules", lambda: _rules(stack))
     yield wait("configuration", lambda: _reloaded(stack))
+    if stack.has_overlay("tls"):
+        shown = wait("certificates", lambda: certificates.check_shown(stack))
+        yield certificates.judge(shown.message, time.time()) if shown.ok else shown
     yield wait("alerts", lambda: _watchdog(stack))
+    if "victoriametrics" in running:
+        yield wait("remote write", lambda: _remote(stack))
     if "alertlog" in running:
         yield posted if not posted.ok else wait("test alert", lambda: _delivered(stack, marker, sent))
     if "grafana" in running:
@@ -133,6 +142,26 @@ def _reloaded(stack: Stack) -> str:
         if match is None or float(match[1]) != 1:
             raise DeployError(f"{name} refused its new configuration; see: docker logs {stack.project}-{name}-1")
     return "taken by Prometheus and Alertmanager"
+
+
+def _remote(stack: Stack) -> str:
+    answer = stack.call(f"{_VICTORIA}/api/v1/query?query=time()-max(timestamp(up))").json()
+    return judge_remote(answer)
+
+
+def judge_remote(answer: Any) -> str:
+    """Return a sentence on how far VictoriaMetrics is behind.
+
+    Raises:
+        DeployError: It has no samples, or none of late.
+    """
+    found = answer["data"]["result"]
+    if not found:
+        raise DeployError("VictoriaMetrics has no samples of Prometheus")
+    behind = float(found[0]["value"][1])
+    if behind > _BEHIND:
+        raise DeployError(f"the newest sample in VictoriaMetrics is {behind:.0f} s old")
+    return "VictoriaMetrics has Prometheus's samples"
 
 
 def _watchdog(stack: Stack) -> str:
