@@ -12,7 +12,7 @@ from typing import Any
 
 from tests.docker.engine import fetch, output
 from tests.docker.files import DOCKER, ROOT, VARIABLE, read_yaml
-from tools.deploy.engine import Stack
+from tools.deploy.engine import Stack, run
 from tools.processes import free_port
 from tools.standin_images import ensure_image
 
@@ -26,6 +26,7 @@ SERVICES = (
     "node-exporter",
     "postgres-exporter",
 )
+JOBS = {"exporter", "prometheus", "alertmanager", "alertlog", "node", "postgres"}
 PUBLISHED = ("exporter", "prometheus", "alertmanager", "alertlog")
 DEMO_PORTS = ("mlflow", "inference")
 # Of overlays: the demo's own image is built.
@@ -66,14 +67,14 @@ class Deployment:
         (folder / ".env").write_text("\n".join(lines) + "\n", encoding="utf-8")
         self.stack = Stack(folder, project)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+    def call(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run the tool as `make` does."""
         command = [sys.executable, "-m", "tools.deploy", f"--folder={self.folder}", f"--project={self.project}"]
         return subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
 
     def do(self, *arguments: str) -> str:
         """Run the tool, which must succeed."""
-        done = self.run(*arguments)
+        done = self.call(*arguments)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -107,14 +108,14 @@ class Deployment:
         answer = json.loads(fetch(server or self.published("prometheus"), path))
         return {one["metric"].get("job", ""): float(one["value"][1]) for one in answer["data"]["result"]}
 
+    # By name, since the service may be of an overlay that this command does not know.
+
     def container(self, service: str) -> dict[str, Any]:
-        (found,) = json.loads(
-            output(["docker", "inspect", self.stack.compose("ps", "--all", "--quiet", service).strip()])
-        )
+        (found,) = json.loads(output(["docker", "inspect", f"{self.project}-{service}-1"]))
         return dict(found)
 
     def inside(self, service: str, *command: str) -> str:
-        return self.stack.compose("exec", "--no-TTY", service, *command)
+        return run(["docker", "exec", f"{self.project}-{service}-1", *command])
 
     def secret(self, name: str) -> str:
         return (self.folder / "secrets" / name).read_text(encoding="ascii")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.deployment import PUBLISHED, SERVICES, Deployment, wait_for
+from tests.docker.deployment import JOBS, PUBLISHED, SERVICES, Deployment, wait_for
 from tests.docker.files import ROOT
 from tools.deploy.engine import DeployError
 
@@ -21,7 +21,6 @@ pytestmark = [
 
 CHECKS = ("docker", "compose", "settings", "ports", "postgres", "memory", "disk")
 VERIFIED = ("containers", "targets", "rules", "configuration", "alerts", "test alert")
-JOBS = {"exporter", "prometheus", "alertmanager", "alertlog", "node", "postgres"}
 
 
 def test_a_deployment_is_tried_started_and_verified(deployed: Deployment) -> None:
@@ -39,6 +38,25 @@ def test_the_same_deployment_again_changes_nothing(deployed: Deployment) -> None
     deployed.do("up")
     assert {name: deployed.container(name)["Id"] for name in SERVICES} == before
     assert {name: deployed.container(name)["State"]["StartedAt"] for name in SERVICES} == started
+
+
+def test_a_password_that_was_changed_by_an_editor_is_taken(deployed: Deployment) -> None:
+    folder, old = deployed.folder / "secrets", deployed.secret("exporter_password")
+    for name in ("exporter_password", "mlflow_uri"):
+        new = folder / ".written-anew"
+        new.write_text(deployed.secret(name).replace(old, "changed-by-hand-to-this-password"))
+        new.chmod(0o444)
+        # As editors do it: the file that is mounted is another one now.
+        new.replace(folder / name)
+    started = {name: deployed.container(name)["State"]["StartedAt"] for name in SERVICES}
+    said = deployed.do("up")
+    assert ">> starting what has new secrets again: exporter, postgres\n" in said
+    changed = {name for name in SERVICES if deployed.container(name)["State"]["StartedAt"] != started[name]}
+    assert changed == {"exporter", "postgres"}
+    uri = f"postgresql://exporter:{old}@postgres:5432/mlflow"
+    with pytest.raises(DeployError, match="password authentication failed"):
+        deployed.inside("postgres", "psql", f"--dbname={uri}", "--command=select 1")
+    wait_for(lambda: deployed.query("exporter_source_up") == {"exporter": 1})
 
 
 def test_every_container_has_no_more_rights_than_it_needs(deployed: Deployment) -> None:
@@ -197,7 +215,7 @@ def test_a_broken_stack_is_told_from_a_good_one(deployed: Deployment) -> None:
     try:
         # Prometheus knows with its next scrape.
         wait_for(lambda: deployed.query("up")["postgres"] == 0)
-        done = deployed.run("verify", "--within=5")
+        done = deployed.call("verify", "--within=5")
     finally:
         deployed.stack.compose("start", "postgres-exporter")
     assert done.returncode == 1

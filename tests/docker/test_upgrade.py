@@ -139,7 +139,7 @@ def test_data_of_an_older_postgresql_is_refused_and_brought_over_by_a_backup(old
     with_older = settings.read_text()
     settings.write_text("\n".join(line for line in with_older.splitlines() if not line.startswith("POSTGRES_")) + "\n")
     started = deployment.container("postgres")["State"]["StartedAt"]
-    refused = deployment.run("up")
+    refused = deployment.call("up")
     assert refused.returncode == 1
     assert "FAIL  postgres        the data is of PostgreSQL 15, and postgres:17" in refused.stdout
     volume = deployment.stack.volume("postgres-data")

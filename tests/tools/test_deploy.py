@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.docker.certificates import replace_certificate
-from tools.deploy import certificates, database, preflight, verify
+from tools.deploy import certificates, database, preflight, secrets, verify
 from tools.deploy.cli import main
 from tools.deploy.engine import DeployError, Stack, read_env
 
@@ -201,3 +201,14 @@ def test_certificates_are_judged_by_what_is_left_of_them(tmp_path: Path) -> None
         "certificate good for 30 days; renew with make deploy, or docker/make-certificates.sh from cron"
     )
     assert certificates.judge(seen, now - 86400).verdict == "ok"
+
+
+def test_an_old_secret_is_told_by_its_checksum(tmp_path: Path) -> None:
+    (tmp_path / "a_password").write_text("new")
+    (tmp_path / "b_uri").write_text("same")
+    service = {"secrets": [{"source": "a_password", "target": "/run/secrets/a_password"}, {"source": "b_uri"}]}
+    new = "11507a0e2f5e69d5dfa40a62a1bd7b6ee57e6bcd85c67c9b8431b36fff21c437  a_password\n"
+    same = "0967115f2813a3541eaef77de9d9d5773f1c0c04314b0bbfe4ff3b3b1c55b5d5  b_uri\n"
+    assert not secrets.differ(new + same, service, tmp_path)
+    assert secrets.differ(new.replace("1", "2") + same, service, tmp_path)
+    assert secrets.differ(same, service, tmp_path)

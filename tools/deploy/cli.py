@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.deploy import backup, preflight, verify
+from tools.deploy import backup, preflight, secrets, verify
 from tools.deploy.engine import DOCKER, PROJECT, DeployError, Stack, run
 from tools.deploy.result import show
 
@@ -176,6 +176,10 @@ def start(stack: Stack) -> None:
         stack.compose("up", "--detach", "--wait", "--remove-orphans", "--quiet-pull")
     except DeployError as error:
         raise DeployError(f"{error}\n{_logs(stack)}") from None
+    if changed := secrets.outdated(stack):
+        _say(f"starting what has new secrets again: {', '.join(changed)}")
+        stack.compose("restart", *changed)
+        stack.compose("up", "--detach", "--wait", "--quiet-pull")
     for name in _SQL:
         # Passwords and roles of a volume that is older than they are.
         stack.compose(
