@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from exporter.demo.mlflow import open_store, write_store
-from tests.docker.deployment import JOBS, Deployment, ensure_images, project, wait_for
+from tests.docker.deployment import JOBS, PUBLISHED, Deployment, ensure_images, project, wait_for
 from tests.docker.files import ROOT
 from tools.standin_images import ensure_older_image
 
@@ -95,7 +95,10 @@ def old() -> Iterator[Old]:
     (tree / ".tools").symlink_to(ROOT / ".tools")
     deployment = Deployment(folder, project("upgrade"))
     settings = folder / ".env"
-    settings.write_text(settings.read_text() + "".join(f"{name}={image}\n" for name, image in images.items()))
+    # What the older release does not know it refuses, such as ports of later overlays.
+    ports = [f"{name.upper()}_PORT={deployment.ports[name]}" for name in PUBLISHED]
+    lines = [f"WITH={folder / 'tests.yaml'}", *ports, *(f"{name}={image}" for name, image in images.items())]
+    settings.write_text("\n".join(lines) + "\n")
     try:
         command = [sys.executable, "-m", "tools.deploy", f"--folder={folder}", f"--project={deployment.project}", "up"]
         done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)

@@ -51,6 +51,7 @@ _STORES = (
     _Store("mlflow", "mlflow-artifacts"),
     _Store("demo-fleet", "fleet-data"),
     _Store("victoriametrics", "victoriametrics-data", link=True, leave=("cache", "flock.lock")),
+    _Store("loki", "loki-data"),
 )
 _SNAPSHOT = ".backup"
 _POWERS = ("CHOWN", "DAC_OVERRIDE", "FOWNER")
