@@ -5,7 +5,8 @@
 call `ensure_image` and `compose_command`.
 
 A stand-in has the paths, user and entrypoint of the real image as far as the stack uses them, and the distribution's
-version. Grafana, Loki and Alloy have none: the distribution does not package them. To add an image, add a folder to
+version. Grafana, Loki and Alloy have none: the distribution does not package them; of Grafana's renderer it has all but
+the program itself, in whose place there is a small one. To add an image, add a folder to
 `tools/standins/` and enter it in `STAND_INS`. To get rid of them:
 `docker image rm $(docker image ls --quiet --filter label=stand-in)`.
 """
@@ -46,6 +47,7 @@ STAND_INS: Mapping[str, str] = {
     "NODE_EXPORTER_IMAGE": "node-exporter",
     "POSTGRES_EXPORTER_IMAGE": "postgres-exporter",
     "HAPROXY_IMAGE": "haproxy",
+    "RENDERER_IMAGE": "renderer",
     "VICTORIAMETRICS_IMAGE": "victoriametrics",
 }
 BASE = "PYTHON_IMAGE"

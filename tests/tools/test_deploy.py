@@ -172,7 +172,7 @@ def test_memory_that_overlays_want_is_warned_of() -> None:
     tight = preflight.judge_memory(6 * GIB, {"demo": 4 * GIB})
     assert (tight.verdict, tight.message) == (
         "warn",
-        "6.0 GiB; with demo, 8 GiB are wanted: the engine may end busy containers",
+        "6.0 GiB; with demo, 8.0 GiB are wanted: the engine may end busy containers",
     )
     assert preflight.judge_memory(8 * GIB, {"demo": 4 * GIB}).verdict == "ok"
 

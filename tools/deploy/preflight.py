@@ -19,7 +19,7 @@ _COMPOSE = (2, 24)
 _DISK = 5 * 1024**3
 _MEMORY = 4 * 1024**3
 # What overlays want besides; without it the engine ends containers when they are busy.
-_MORE_MEMORY = {"demo": 4 * 1024**3, "render": 1024**3, "scale": 1024**3}
+_MORE_MEMORY = {"demo": 4 * 1024**3, "logs": 3 * 1024**3 // 2, "render": 1024**3, "scale": 1024**3}
 _SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4, "PB": 1024**5, "EB": 1024**6}
 # Settings that are no variables of the Compose files.
 _OWN = frozenset({"WITH"})
@@ -151,7 +151,7 @@ def judge_memory(memory: int, more: Mapping[str, int]) -> Result:
         return Result("memory", False, f"{found}; at least {_MEMORY // 1024**3} GiB are needed")
     wanted = _MEMORY + sum(more.values())
     if memory < wanted:
-        text = f"with {' and '.join(more)}, {wanted // 1024**3} GiB are wanted: the engine may end busy containers"
+        text = f"with {' and '.join(more)}, {wanted / 1024**3:.1f} GiB are wanted: the engine may end busy containers"
         return Result("memory", True, f"{found}; {text}", warning=True)
     return Result("memory", True, found)
 
