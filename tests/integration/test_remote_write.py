@@ -34,6 +34,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         f"-httpListenAddr={victoria.removeprefix('http://')}",
         # By default the last half minute is not shown, since it may still be on its way.
         "-search.latencyOffset=0s",
+        "-search.maxLookback=5m",
     ]
     server = Process(
         "victoria-metrics",
