@@ -14,7 +14,7 @@ from tests.docker.engine import fetch, output
 from tests.docker.files import DOCKER, ROOT, VARIABLE, read_yaml
 from tools.deploy.engine import Stack, run
 from tools.processes import free_port
-from tools.standin_images import ensure_image
+from tools.standin_images import compose_command, ensure_image
 
 # Grafana is left out: nothing but its own registry has an image of it.
 SERVICES = (
@@ -122,6 +122,8 @@ class Deployment:
 
 
 def ensure_images() -> None:
+    """Make what no registry gives, Compose among it where Docker comes without."""
+    compose_command()
     services = read_yaml(DOCKER / "compose.yaml")["services"]
     images = [VARIABLE.fullmatch(services[name]["image"]) for name in SERVICES]
     for variable in ("PYTHON_IMAGE", *MORE_IMAGES, *(match["name"] for match in images if match is not None)):

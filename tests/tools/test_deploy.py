@@ -119,6 +119,19 @@ def test_what_is_no_backup_is_refused(tmp_path: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == f"error: {tmp_path} is no complete backup: it has no backup.json\n"
 
 
+def test_the_backups_that_there_are_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("20261121T120629", "20261120T120000", "interrupted"):
+        (tmp_path / "backups" / name).mkdir(parents=True)
+        if name != "interrupted":
+            (tmp_path / "backups" / name / "backup.json").touch()
+    assert main(["--folder", str(tmp_path), "restore", ""]) == 1
+    assert capsys.readouterr().err.splitlines() == [
+        "error: . is no complete backup: it has no backup.json",
+        f"  FROM={tmp_path}/backups/20261120T120000",
+        f"  FROM={tmp_path}/backups/20261121T120629",
+    ]
+
+
 def test_a_backup_without_one_of_its_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "backup.json").write_text(json.dumps({"format": 1, "stores": ["prometheus-data"]}))
     for name in ("mlflow.dump", "variants.dump", "secrets"):

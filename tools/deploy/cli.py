@@ -24,6 +24,7 @@ _PAGES = (
     ("Exporter", "exporter", 9847, ""),
     ("Alert log", "alertlog", 9848, ""),
     ("MLflow", "mlflow", 5000, ""),
+    ("Inference", "demo-inference", 9860, "/docs (what can go wrong: PUT /scenarios/latency)"),
 )
 
 
@@ -106,7 +107,11 @@ def _backup(stack: Stack, options: argparse.Namespace) -> int:
 
 
 def _restore(stack: Stack, options: argparse.Namespace) -> int:
-    backup.read(options.source)
+    try:
+        backup.read(options.source)
+    except DeployError as error:
+        there = sorted(str(path.parent) for path in (stack.folder / "backups").glob("*/backup.json"))
+        raise DeployError("\n  FROM=".join([str(error), *there])) from None
     if _check(stack, options) != 0:
         print("Nothing was changed.", file=sys.stderr)
         return 1

@@ -30,7 +30,7 @@ def judge(old: int | None, new: int | None, image: str, volume: str) -> Result:
             "postgres", False, f"{image} keeps its data elsewhere; this release works with 13 to {_FIRST_ELSEWHERE - 1}"
         )
     if old is None:
-        return Result("postgres", True, f"{image}, with no data yet that could be looked at")
+        return Result("postgres", True, f"{image}; no data of an earlier deployment was found")
     if new is None or old == new:
         return Result("postgres", True, f"{image}, with data of PostgreSQL {old}")
     return Result(
