@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,12 +11,12 @@ from pathlib import Path
 _PATTERN = "notifications-*.jsonl"
 
 
-@dataclass(frozen=True, slots=True, order=True)
+@dataclass(frozen=True, slots=True)
 class Position:
-    """How far the journal has been read: the name of a file, and bytes into it."""
+    """How far a file of the journal has been read: its name, and bytes into it."""
 
-    file: str = ""
-    offset: int = 0
+    file: str
+    offset: int
 
 
 class Journal:
@@ -44,11 +44,13 @@ class Journal:
         path = self._directory / f"notifications-{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.jsonl"
         is_new = not path.exists()
         data = "".join(lines).encode()
-        with path.open("ab") as file:
+        # Without a buffer: what it still held after an error would be written when the file is closed.
+        with path.open("ab", buffering=0) as file:
             before = file.tell()
             try:
-                file.write(data)
-                file.flush()
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
             except OSError:
                 # A full disk takes part of a line.
@@ -58,24 +60,31 @@ class Journal:
             self._sync_directory()
         return Position(path.name, before + len(data))
 
-    def since(self, position: Position) -> Iterator[tuple[str, Position]]:
-        """Yield the lines behind a position, each with the position behind it."""
+    def since(self, offsets: Mapping[str, int]) -> Iterator[tuple[str, Position]]:
+        """Yield the lines that were not read yet, each with the position behind it.
+
+        Args:
+            offsets: How far each file has been read. Of each: a clock that is set back writes to an earlier day's.
+        """
         for path in self._files():
-            if path.name < position.file:
-                continue
-            offset = position.offset if path.name == position.file else 0
+            offset = offsets.get(path.name, 0)
             with path.open("rb") as file:
                 file.seek(offset)
                 for line in file:
                     offset += len(line)
                     yield line.decode("utf-8", "replace"), Position(path.name, offset)
 
-    def drop_before(self, moment: float) -> None:
-        """Remove the files of days that ended before a moment."""
+    def drop_before(self, moment: float) -> list[str]:
+        """Remove the files of days that ended before a moment; return their names."""
         first = f"notifications-{datetime.fromtimestamp(moment, UTC):%Y-%m-%d}.jsonl"
-        for path in self._files():
-            if path.name < first:
-                path.unlink()
+        dropped = [path for path in self._files() if path.name < first]
+        for path in dropped:
+            path.unlink()
+        return [path.name for path in dropped]
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of each file."""
+        return {path.name: path.stat().st_size for path in self._files()}
 
     def _files(self) -> list[Path]:
         return sorted(self._directory.glob(_PATTERN))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS told (
 CREATE TABLE IF NOT EXISTS totals (
     metric TEXT NOT NULL, labels TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (metric, labels)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS position (only_row INTEGER PRIMARY KEY CHECK (only_row = 1), file TEXT, byte INTEGER);
+CREATE TABLE IF NOT EXISTS positions (file TEXT PRIMARY KEY, byte INTEGER NOT NULL) WITHOUT ROWID;
 """
 _ADD = """
 INSERT INTO totals VALUES (?, ?, ?) ON CONFLICT (metric, labels) DO UPDATE SET value = value + excluded.value
@@ -87,6 +87,7 @@ class AlertLog:
         self._database.executescript(_TABLES)
         self._behind = True
         with self._lock:
+            self._take_over()
             self._catch_up()
 
     def record(self, notifications: Sequence[Notification], now: float) -> int:
@@ -105,18 +106,18 @@ class AlertLog:
             position = self._journal.append([one.line for one in new], now) if new else None
             # From here on they count even if SQLite fails: the next call catches up.
             self._behind = True
-            self._apply(new, position, duplicates)
+            self._apply(new, [position] if position else [], duplicates)
             self._behind = False
             return len(new)
 
     def prune(self, now: float) -> None:
         """Forget what is older than the retention."""
         with self._lock:
-            self._journal.drop_before(now - self._retention)
-            self._database.execute("BEGIN IMMEDIATE")
-            for statement in _PRUNE:
-                self._database.execute(statement, (now - self._retention,) if "?1" in statement else ())
-            self._database.execute("COMMIT")
+            dropped = self._journal.drop_before(now - self._retention)
+            with self._transaction() as database:
+                database.executemany("DELETE FROM positions WHERE file = ?", [(name,) for name in dropped])
+                for statement in _PRUNE:
+                    database.execute(statement, (now - self._retention,) if "?1" in statement else ())
 
     def totals(self) -> list[Total]:
         """Return every total, and the number of alerts in the history."""
@@ -182,37 +183,51 @@ class AlertLog:
         )
         return found.fetchone() is not None
 
+    def _take_over(self) -> None:
+        """Turn the one position of earlier versions, before which everything was read, into one for each file."""
+        if not self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'position'").fetchone():
+            return
+        read = dict(self._database.execute("SELECT file, byte FROM position"))
+        read |= {name: size for name, size in self._journal.sizes().items() if name < max(read, default="")}
+        with self._transaction() as database:
+            database.executemany("REPLACE INTO positions VALUES (?, ?)", read.items())
+            database.execute("DROP TABLE position")
+
     def _catch_up(self) -> None:
         """Apply what is in the journal and not in SQLite."""
-        row = self._database.execute("SELECT file, byte FROM position").fetchone()
-        position = Position(*row) if row else Position()
+        offsets = dict(self._database.execute("SELECT file, byte FROM positions"))
         found: list[Notification] = []
-        last = None
-        for line, behind in self._journal.since(position):
-            last = behind
+        last: dict[str, Position] = {}
+        for line, behind in self._journal.since(offsets):
+            last[behind.file] = behind
             try:
                 found.append(parse_line(line))
             except NotificationError as error:
                 event(_log, logging.WARNING, "a line of the journal is left out", file=behind.file, reason=error)
-        if last is not None:
-            self._apply(found, last, 0)
+        if last:
+            self._apply(found, last.values(), 0)
             event(_log, logging.INFO, "the history was brought up to the journal", notifications=len(found))
         self._behind = False
 
-    def _apply(self, notifications: Iterable[Notification], position: Position | None, duplicates: int) -> None:
-        database = self._database
-        database.execute("BEGIN IMMEDIATE")
-        try:
+    def _apply(self, notifications: Iterable[Notification], positions: Iterable[Position], duplicates: int) -> None:
+        with self._transaction() as database:
             for notification in notifications:
                 self._insert(notification)
             if duplicates:
                 database.execute(_ADD, ("duplicates", "[]", duplicates))
-            if position is not None:
-                database.execute("REPLACE INTO position VALUES (1, ?, ?)", (position.file, position.offset))
-            database.execute("COMMIT")
+            for position in positions:
+                database.execute("REPLACE INTO positions VALUES (?, ?)", (position.file, position.offset))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        """Give the database, to be changed as a whole or not at all."""
+        self._database.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._database
+            self._database.execute("COMMIT")
         except BaseException:
-            if database.in_transaction:
-                database.execute("ROLLBACK")
+            if self._database.in_transaction:
+                self._database.execute("ROLLBACK")
             raise
 
     def _insert(self, notification: Notification) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import resource
 import sqlite3
 import sys
 import threading
@@ -20,6 +22,7 @@ import pytest
 
 from alerting import alertmanager
 from alerting.alerts import load_alerts
+from alerting.log.journal import Journal
 from alerting.log.notification import NotificationError, parse
 from alerting.log.store import AlertLog
 from exporter.errors import MonitorError
@@ -290,3 +293,71 @@ def test_every_alert_and_receiver_begins_at_0_so_that_its_first_event_is_an_incr
         assert server.metric(f"alert_time_to_resolve_seconds_count{labels}") == 0
     assert server.metric('alert_notifications_total{receiver="escalation",status="firing"}') == 0
     assert server.metric("alert_log_duplicates_total") == 0
+
+
+@contextlib.contextmanager
+def files_of_at_most(size: int) -> Iterator[None]:
+    """Let every write beyond that fail, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_a_full_disk_leaves_no_part_of_a_line(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.append(["first\n"], T0)
+    with files_of_at_most(3_000), pytest.raises(OSError, match="File too large"):
+        journal.append([f"{'x' * 2_000}\n", f"{'y' * 2_000}\n"], T0)
+    (path,) = tmp_path.iterdir()
+    assert path.read_bytes() == b"first\n"
+    journal.append(["second\n"], T0)
+    assert path.read_bytes() == b"first\nsecond\n"
+
+
+def test_a_clock_that_is_set_back_over_midnight_loses_nothing_and_counts_nothing_twice(
+    make_log: Callable[[], AlertLog], tmp_path: Path
+) -> None:
+    yesterday = T0 - 86400
+    log = make_log()
+    log.record([parse(body(1), T0)], T0)
+    log.record([parse(body(2), yesterday)], yesterday)
+    expected = totals(log)
+    log.close()
+    again = make_log()
+    assert totals(again) == expected
+    again.close()
+    # On disk, and then the power went before it was in SQLite.
+    Journal(tmp_path / "log").append([parse(body(3), yesterday).line], yesterday)
+    assert {alert["labels"]["number"] for alert in make_log().history(since=0, limit=9)} == {"1", "2", "3"}
+
+
+def test_a_history_of_an_earlier_version_is_taken_over(make_log: Callable[[], AlertLog], tmp_path: Path) -> None:
+    log = make_log()
+    log.record([parse(body(1), T0)], T0)
+    log.record([parse(body(2), T0 + 86400)], T0 + 86400)
+    expected = totals(log)
+    log.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "log" / "history.sqlite")) as database, database:
+        (newest,) = database.execute("SELECT max(file) FROM positions").fetchone()
+        (byte,) = database.execute("SELECT byte FROM positions WHERE file = ?", (newest,)).fetchone()
+        database.execute("DROP TABLE positions")
+        database.execute("CREATE TABLE position (only_row INTEGER PRIMARY KEY, file TEXT, byte INTEGER)")
+        database.execute("INSERT INTO position VALUES (1, ?, ?)", (newest, byte))
+    assert totals(make_log()) == expected
+    assert totals(make_log()) == expected
+
+
+def test_what_cannot_be_removed_on_a_full_disk_keeps_nothing_from_being_recorded_later(
+    make_log: Callable[[], AlertLog],
+) -> None:
+    log = make_log()
+    log.record([parse(body(1), T0)], T0)
+    later = T0 + 3 * 86400
+    with files_of_at_most(1), pytest.raises(sqlite3.Error):
+        log.prune(later)
+    assert log.record([parse(body(2), later)], later) == 1
+    log.prune(later)
+    assert [alert["labels"]["number"] for alert in log.history(since=0, limit=9)] == ["2"]
