@@ -39,7 +39,7 @@ def read_once(settings: Settings) -> tuple[bytes, bool]:
     sections = settings.enabled_sources()
     runner = Runner(sections)
     runner.start()
-    deadline = time.monotonic() + max(section.timeout for section in sections.values()) + _GRACE
+    deadline = time.monotonic() + max(section.first_limit for section in sections.values()) + _GRACE
     while not runner.ready and time.monotonic() < deadline:
         time.sleep(0.01)
     text = runner.board.bodies.text.plain

@@ -49,7 +49,7 @@ def backoff(interval: float, failures: int) -> float:
 class _Attempt:
     """A refresh under way."""
 
-    deadline: float
+    started: float
     timed_out: bool = False
 
 
@@ -88,12 +88,14 @@ class SourceRunner:
 
     def watch(self, now: float) -> None:
         """Break off a refresh that is over its time, and withdraw series that are too old; called by the watcher."""
+        setting, limit = self.source.time_limit or ("timeout", self.settings.timeout)
         with self._judging:
             attempt = self._attempt
-            too_long = attempt is not None and not attempt.timed_out and now > attempt.deadline
+            too_long = attempt is not None and not attempt.timed_out and now > attempt.started + limit
             if attempt is not None and too_long:
                 self._attempt = replace(attempt, timed_out=True)
-                self._fail(SourceError(Reason.TIMEOUT, f"refresh took longer than {self.settings.timeout:g} s"))
+                hint = f"if it needs more, raise sources.{self.source.name}.{setting}"
+                self._fail(SourceError(Reason.TIMEOUT, f"refresh took longer than {limit:g} s", hint=hint))
         if too_long:
             self.source.abort()
         since = self._failing_since
@@ -119,7 +121,7 @@ class SourceRunner:
             self._wake.clear()
 
     def _refresh(self, started: float) -> bool:
-        self._attempt = _Attempt(started + self.settings.timeout)
+        self._attempt = _Attempt(started)
         failure: SourceError | None = None
         families: FamilySet | None = None
         try:

@@ -268,6 +268,30 @@ class PostgresServer(Server):
             shutil.chown(path, self._user)
 
 
+class PostgresStandby(PostgresServer):
+    """A hot standby of another server: a copy that follows it and can be read."""
+
+    def __init__(self, primary: PostgresServer, *, settings: Mapping[str, str] | None = None) -> None:
+        """Describe the standby; the primary must run when it is started.
+
+        Args:
+            primary: What to copy and follow.
+            settings: Lines of postgresql.conf, as for the primary.
+        """
+        super().__init__(settings=settings)
+        self._primary = primary
+        self.password = primary.password
+
+    def _make_cluster(self) -> None:
+        command: list[str | Path] = [
+            self._bin / "pg_basebackup", "--pgdata", self.directory / "data", "--dbname", self._primary.uri(),
+            "--write-recovery-conf", "--wal-method", "stream", "--checkpoint", "fast", "--no-sync",
+        ]  # fmt: skip
+        done = self._run(command)
+        if done.returncode != 0:
+            raise PostgresError(f"pg_basebackup failed:\n{done.stdout}{done.stderr}")
+
+
 def _find_programs() -> Path:
     """Return the folder with initdb and postgres."""
     given = os.environ.get("PG_BIN")

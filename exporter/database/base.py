@@ -66,6 +66,14 @@ class Session(ABC):
         """
 
     @abstractmethod
+    def allow(self, seconds: float) -> None:
+        """Let each statement take this long, until the transaction ends.
+
+        Raises:
+            SourceError: The database could not be reached.
+        """
+
+    @abstractmethod
     def abort(self) -> None:
         """Break off a running query; to be called from another thread."""
 

@@ -27,6 +27,7 @@ class PostgresSession(Session):
     def __init__(self, uri: str, *, timeout: float) -> None:
         self._uri = uri
         self._timeout = timeout
+        self._allowed = timeout
         self._connection: psycopg2.extensions.connection | None = None
         self._opened = 0
         password = urlsplit(uri).password if "@" in uri else None
@@ -77,6 +78,7 @@ class PostgresSession(Session):
     def transaction(self) -> Iterator[None]:
         """Read from one snapshot of the database; any error closes the connection."""
         connection = self.connection
+        self._allowed = self._timeout
         try:
             yield
             # Nothing was written; this only ends the snapshot, so that vacuum is not held up.
@@ -105,6 +107,16 @@ class PostgresSession(Session):
                 cursor.itersize = _STREAM_ROWS
                 cursor.execute(sql, parameters)
                 yield from cursor
+        except psycopg2.Error as error:
+            self.close()
+            raise self._query_error(error) from None
+
+    def allow(self, seconds: float) -> None:
+        """Let each statement take this long, until the transaction ends."""
+        self._allowed = seconds
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute("SET LOCAL statement_timeout = %s", (int(seconds * 1000),))
         except psycopg2.Error as error:
             self.close()
             raise self._query_error(error) from None
@@ -176,8 +188,9 @@ class PostgresSession(Session):
     def _query_error(self, error: psycopg2.Error) -> SourceError:
         text = self._message(error)
         if isinstance(error, psycopg2.errors.QueryCanceled):
-            hint = "raise the source's timeout, or look for locks and load on the server"
-            return SourceError(Reason.TIMEOUT, f"query took longer than {self._timeout:g} s: {text}", hint=hint)
+            setting = "timeout" if self._allowed == self._timeout else "first_timeout"
+            hint = f"raise the source's {setting}, or look for locks and load on the server"
+            return SourceError(Reason.TIMEOUT, f"query took longer than {self._allowed:g} s: {text}", hint=hint)
         if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn):
             return SourceError(Reason.SCHEMA, text)
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):

@@ -24,7 +24,7 @@ class SqliteSession(Session):
 
     def __init__(self, path: Path, *, timeout: float) -> None:
         self._path = path
-        self._timeout = timeout
+        self._timeout = self._allowed = timeout
         self._deadline = float("inf")
         self._connection: sqlite3.Connection | None = None
         self._opened = 0
@@ -71,7 +71,7 @@ class SqliteSession(Session):
     @contextlib.contextmanager
     def transaction(self) -> Iterator[None]:
         """Read from one state of the file; any error closes the connection."""
-        self._deadline = time.monotonic() + self._timeout
+        self.allow(self._timeout)
         self._close_if_replaced()
         try:
             self.connection.execute("begin")
@@ -102,6 +102,11 @@ class SqliteSession(Session):
         except sqlite3.Error as error:
             self.close()
             raise self._error(error) from None
+
+    def allow(self, seconds: float) -> None:
+        """Let the rest of the transaction take this long."""
+        self._allowed = seconds
+        self._deadline = time.monotonic() + seconds
 
     @property
     def opened(self) -> int:
@@ -156,7 +161,7 @@ class SqliteSession(Session):
         text = f"{self._path}: {error}"
         lowered = str(error).lower()
         if "interrupted" in lowered:
-            return SourceError(Reason.TIMEOUT, f"{self._path}: query took longer than {self._timeout:g} s")
+            return SourceError(Reason.TIMEOUT, f"{self._path}: query took longer than {self._allowed:g} s")
         if "locked" in lowered or "busy" in lowered:
             hint = "another process holds a write lock for long; a PostgreSQL store does not have this limit"
             return SourceError(Reason.TIMEOUT, text, hint=hint)

@@ -37,6 +37,11 @@ class SourceSettings(Model):
         """Return the staleness limit in seconds."""
         return 5 * self.interval if self.staleness is None else self.staleness
 
+    @property
+    def first_limit(self) -> float:
+        """Return how many seconds the first refresh may take."""
+        return self.timeout
+
 
 class Source(ABC):
     """One system that is read.
@@ -77,6 +82,11 @@ class Source(ABC):
             False when the source has no beginning to go back to.
         """
         return False
+
+    @property
+    def time_limit(self) -> tuple[str, float] | None:
+        """Return the setting that limits the refresh under way, and its seconds; None means `timeout`."""
+        return None
 
     def abort(self) -> None:  # noqa: B027  # a source that cannot block has nothing to break off
         """Break off a `collect` that takes too long."""

@@ -18,6 +18,7 @@ class ScriptedSource(Source):
     name: ClassVar[str] = "mlflow"
     Settings: ClassVar[type[SourceSettings]] = SourceSettings
     collecting: ClassVar[Callable[[FamilySet], None]]
+    limit: ClassVar[tuple[str, float] | None] = None
     created: ClassVar[list[ScriptedSource]] = []
 
     def __init__(self, settings: SourceSettings) -> None:
@@ -36,6 +37,10 @@ class ScriptedSource(Source):
         families = FamilySet("mlflow", max_series=self.settings.max_series)
         type(self).collecting(families)
         return families
+
+    @property
+    def time_limit(self) -> tuple[str, float] | None:
+        return self.limit
 
     def check(self) -> str:
         return "fine"

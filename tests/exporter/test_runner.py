@@ -252,3 +252,24 @@ def test_stopping_closes_the_sources(harness: Harness) -> None:
     runner.stop()
     assert kind.created[0].closed
     assert not [thread for thread in threading.enumerate() if thread.name == "source-mlflow"]
+
+
+def test_a_refresh_may_take_what_its_source_allows_and_an_error_names_the_setting(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def collecting(families: FamilySet) -> None:
+        time.sleep(0.8)
+        _one_series(families)
+
+    kind = scripted("mlflow", collecting)
+    kind.limit = ("first_timeout", 5)
+    runner = harness.start(kind, settings=SourceSettings(interval=0.02, timeout=0.2))
+    _wait(lambda: _shown(runner).get('exporter_source_up{source="mlflow"}') == "1.0", "a long refresh")
+    kind.limit = ("first_timeout", 0.3)
+    _wait(lambda: _shown(runner).get('exporter_source_up{source="mlflow"}') == "0.0", "the limit")
+    kind.limit = None
+    assert runner.statuses[0].error == (
+        "refresh took longer than 0.3 s (if it needs more, raise sources.mlflow.first_timeout)"
+    )

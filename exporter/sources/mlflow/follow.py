@@ -59,6 +59,7 @@ class Follower(ABC):
         queries: The SQL for the store as it is now.
         touched: Runs whose metrics may have changed since the caller last emptied this.
         readings: How many times everything was read.
+        reads_all: Whether the last refresh read everything, or the one under way does.
         slices: How many slices, and refreshes, a round has.
     """
 
@@ -67,6 +68,8 @@ class Follower(ABC):
         self.best = Best(settings.metrics)
         self.touched: set[str] = set()
         self.readings = 0
+        self.reads_all = False
+        self._first_limit = settings.first_limit
         self._session = session
         self._labels = [[LabelSource.parse(text) for text in sources] for sources in settings.labels.values()]
         self.slices = max(1, math.ceil(settings.reconcile / 2 / settings.interval))
@@ -132,6 +135,8 @@ class Follower(ABC):
 
     def _read_everything(self, columns: Mapping[str, frozenset[str]]) -> None:
         self._complete = False
+        self.reads_all = True
+        self._session.allow(self._first_limit)
         sql.require_schema(columns)
         self.queries = sql.build(self._session.dialect, columns, self._labels, children=self._children)
         self.columns = columns

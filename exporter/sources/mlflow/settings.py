@@ -54,6 +54,7 @@ class MlflowSettings(SourceSettings):
     """Settings of the `mlflow` source.
 
     Attributes:
+        first_timeout: Like `timeout`, for a refresh that reads everything: at the start, after an error, once a day.
         uri: Backend store, as given to `mlflow server --backend-store-uri`.
         experiments: Names of the experiments to expose.
         metrics: Keys of the metrics to expose.
@@ -71,6 +72,7 @@ class MlflowSettings(SourceSettings):
         trace_window: Traces that take longer than this may be missed; the longer, the more is read.
     """
 
+    first_timeout: Duration = 300.0
     uri: Annotated[SecretStr, AfterValidator(_valid_uri)]
     experiments: Patterns = Patterns()
     metrics: MetricPatterns = MetricPatterns()
@@ -87,3 +89,8 @@ class MlflowSettings(SourceSettings):
     logged_models: bool = True
     traces: bool = True
     trace_window: Duration = 600.0
+
+    @property
+    def first_limit(self) -> float:
+        """Return how many seconds the first refresh may take: connecting, and then reading everything."""
+        return max(self.timeout, self.first_timeout)

@@ -50,6 +50,7 @@ class MlflowSource(Source):
 
     def collect(self) -> FamilySet:
         """Read what changed since the last time, from one state of the database; the same object when nothing did."""
+        self._follower.reads_all = False
         try:
             with self._session.transaction():
                 changed = self._follower.refresh()
@@ -76,6 +77,11 @@ class MlflowSource(Source):
                     str(row[0]) for row in self._session.rows("select version_num from alembic_version")
                 )
         return f"MLflow store on {self._session.dialect}, schema {revision}: {experiments} experiments, {runs} runs"
+
+    @property
+    def time_limit(self) -> tuple[str, float] | None:
+        """Return the longer limit when everything is read; it holds until that has been rendered, too."""
+        return ("first_timeout", self._settings.first_limit) if self._follower.reads_all else None
 
     def abort(self) -> None:
         """Break off a running query."""

@@ -10,6 +10,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import pytest
 
 from exporter.database import SqliteSession
 from exporter.errors import Reason, SourceError
+from exporter.sources.mlflow import MlflowSettings, MlflowSource
 from tests.exporter.mlflow_store import write_reference_store
 from tests.exporter.serving import ExporterProcess, serving
 from tools.postgres import PostgresServer
@@ -283,3 +285,38 @@ def test_once_prints_what_there_is_and_fails(sqlite_store: Path, write_config: W
     assert done.returncode == 1
     assert f"{_UP} 0.0\n" in done.stdout
     assert "/nowhere/mlflow.db: No such file or directory" in done.stderr
+
+
+def test_reading_everything_may_take_longer_than_a_refresh(
+    postgres_server: PostgresServer, postgres_store: str
+) -> None:
+    settings = MlflowSettings.model_validate(
+        {"uri": postgres_server.uri(database=postgres_store), "timeout": "500ms", "first_timeout": "20s"}
+    )
+    source = MlflowSource(settings)
+
+    @contextlib.contextmanager
+    def locked() -> Iterator[None]:
+        with contextlib.closing(postgres_server.connect(postgres_store)) as connection:
+            connection.autocommit = False
+            with connection.cursor() as cursor:
+                cursor.execute("update runs set name = name || '!' where status = 'KILLED'")
+                cursor.execute("lock table latest_metrics in access exclusive mode")
+            unlocking = threading.Timer(1.5, connection.commit)
+            unlocking.start()
+            yield
+            unlocking.join()
+
+    with contextlib.closing(source):
+        with locked():
+            assert source.time_limit is None
+            families = source.collect()
+        assert families["mlflow_runs"].samples[("churn", "FINISHED")] == 7
+        assert source.time_limit == ("first_timeout", 20)
+        assert source.collect() is not families
+        assert source.time_limit is None
+        postgres_server.execute("update runs set name = name || '!' where status = 'FAILED'", postgres_store)
+        with locked(), pytest.raises(SourceError, match=r"query took longer than 0.5 s") as error:
+            source.collect()
+        assert error.value.reason is Reason.TIMEOUT
+        assert "raise the source's timeout" in error.value.hint
