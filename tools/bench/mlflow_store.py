@@ -78,7 +78,8 @@ def grow(server: PostgresServer, before: Size, after: Size, step: Callable[[str]
         after: What it shall have.
         step: Told what comes next.
     """
-    runs = f"generate_series({before.runs + 1}, {after.runs}) i"
+    # Products of numbers of runs leave the range of an integer at a quarter of a million runs.
+    runs = f"generate_series({before.runs + 1}::bigint, {after.runs}) i"
     run_id = "md5('run' || i)"
     history = after.metric_rows - before.metric_rows
     keys = "array[" + ", ".join(f"'{key}'" for key in KEYS) + "]"
@@ -103,7 +104,7 @@ def grow(server: PostgresServer, before: Size, after: Size, step: Callable[[str]
         "params": f"""
             insert into params (run_uuid, key, value)
             select {run_id}, key, value from {runs}, lateral (values
-                ('model_variant', 'model_' || chr(97 + i % 2)), ('test_size', '0.2'), ('lr', (i % 13)::text)
+                ('model_variant', 'model_' || chr(97 + (i % 2)::int)), ('test_size', '0.2'), ('lr', (i % 13)::text)
             ) given (key, value)""",
         "tags": f"""
             insert into tags (run_uuid, key, value)
@@ -144,7 +145,7 @@ def change_runs(server: PostgresServer, size: Size, count: int, number: int) -> 
         f"""insert into runs (run_uuid, name, source_type, status, lifecycle_stage, start_time, end_time, experiment_id,
                               artifact_uri)
             select {run_id}, 'new', 'LOCAL', 'FINISHED', 'active', {_START} + i, {_START} + i * 2, 1 + {_EXPERIMENT},
-                   '/nonexistent' from generate_series({first + 1}, {first + count // 2}) i;
+                   '/nonexistent' from generate_series({first + 1}::bigint, {first + count // 2}) i;
             insert into latest_metrics (run_uuid, key, value, timestamp, step, is_nan)
             select {run_id}, key, i / 1e9, {_START}, 1, false
             from generate_series({first + 1}, {first + count // 2}) i, unnest(array['accuracy', 'val_loss']) key;

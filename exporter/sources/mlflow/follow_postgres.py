@@ -11,10 +11,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exporter.database import Session
+from exporter.database import Row, Session
 from exporter.sources.mlflow.follow import Findings, Follower
 from exporter.sources.mlflow.settings import MlflowSettings
 from exporter.sources.mlflow.sql import PARENT_TAG
@@ -176,19 +177,29 @@ class PostgresFollower(Follower):
         if low == high:
             return
         first, last = f"{low:04x}", f"{high - 1:04x}" + "f" * 28
-        values: dict[str, dict[tuple[str, str], str]] = {}
+        ignored = PARENT_TAG if all(each.key != PARENT_TAG for sources in self._labels for each in sources) else ""
+        rows: defaultdict[str, tuple[Row, ...]] = defaultdict(tuple)
         for sql in self.queries.label_rows:
             for table, run, key, value in self._session.rows(sql, first=first, last=last, **self._label_keys()):
-                values.setdefault(run, {})[(table, key)] = value
-        for run in self.mirror.between(first, last):
-            given = values.get(run.id, {})
-            labels = tuple(
-                next((found for source in sources if (found := given.get((source.table, source.key))) is not None), "")
-                for sources in self._labels
-            )
-            child = self._children and ("tags", PARENT_TAG) in given
-            if labels != run.labels or child != run.child:
-                findings.runs.add(run.id)
+                # Whose child a run is would make each set of rows another one.
+                rows[run] += ((table, key, "" if key == ignored else value),)
+        # Few sets of labels are shared by many runs: what they come to is found out once.
+        known: dict[tuple[Row, ...], tuple[tuple[str, ...], bool]] = {}
+        for run, labels, child in self.mirror.labels_between(first, last):
+            given = rows.get(run, ())
+            if given not in known:
+                known[given] = self._labels_of(given)
+            if known[given] != (labels, child):
+                findings.runs.add(run)
+
+    def _labels_of(self, rows: Iterable[Row]) -> tuple[tuple[str, ...], bool]:
+        """Return the labels that rows of params and tags come to, and whether they are those of a child run."""
+        given = {(table, key): value for table, key, value in rows}
+        labels = tuple(
+            next((found for source in sources if (found := given.get((source.table, source.key))) is not None), "")
+            for sources in self._labels
+        )
+        return labels, self._children and ("tags", PARENT_TAG) in given
 
     def _label_keys(self) -> dict[str, list[str]]:
         keys: dict[str, list[str]] = {"params": [], "tags": [PARENT_TAG] if self._children else []}

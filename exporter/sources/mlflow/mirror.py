@@ -19,6 +19,8 @@ from exporter.database import Row
 FINISHED = "FINISHED"
 RUNNING = "RUNNING"
 _BUCKETS_MS = [round(bound * 1000) for bound in CATALOG["mlflow_run_duration_seconds"].buckets]
+# Any SQLite takes as many values in a statement.
+_AT_ONCE = 500
 _ID_DIGITS = 32
 _BATCH = 10_000
 # Beyond what any clock says; makes times of equal length, so that they compare as text.
@@ -142,9 +144,13 @@ class Mirror:
 
     def get(self, ids: Iterable[str]) -> dict[str, Run]:
         """Return those of the runs that are known."""
-        sql = "select * from run where id = ?"
-        found = (self._database.execute(sql, [_key(run_id)]).fetchone() for run_id in ids)
-        return {run.id: run for run in map(self._run, filter(None, found))}
+        keys = list(map(_key, ids))
+        found: dict[str, Run] = {}
+        for start in range(0, len(keys), _AT_ONCE):
+            some = keys[start : start + _AT_ONCE]
+            sql = f"select * from run where id in ({','.join('?' * len(some))})"  # noqa: S608  # places for values
+            found.update((run.id, run) for run in map(self._run, self._database.execute(sql, some)))
+        return found
 
     def gone(self, ids: Iterable[str]) -> list[str]:
         """Return the runs that are remembered but not among those that there are."""
@@ -154,10 +160,11 @@ class Mirror:
             self._database.execute("delete from incoming")
         return [_text(key) for (key,) in gone]
 
-    def between(self, first: str, last: str) -> Iterator[Run]:
-        """Return the runs whose hexadecimal id begins with `first` up to `last`, or between."""
+    def labels_between(self, first: str, last: str) -> Iterator[tuple[str, tuple[str, ...], bool]]:
+        """Return id, labels and childhood of the runs whose hexadecimal id lies between beginnings."""
         low, high = bytes.fromhex(first.ljust(_ID_DIGITS, "0")), bytes.fromhex(last.ljust(_ID_DIGITS, "f"))
-        return map(self._run, self._database.execute("select * from run where id between ? and ?", [low, high]))
+        rows = self._database.execute("select id, labels, state from run where id between ? and ?", [low, high])
+        return ((_text(key), self._labels[labels], self._states[state][2]) for key, labels, state in rows)
 
     def differences(self, runs: Iterable[Run]) -> dict[str, Run | None]:
         """Compare with the runs that there are; return those that changed, None for those that are gone."""
