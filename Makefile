@@ -51,6 +51,7 @@ report: .venv ## Write the reports of dashboards/reports.yml as PDF (PROMETHEUS=
 
 pictures: .venv ## Draw the README's pictures from the demo (takes eight minutes; PROMETHEUS=URL takes a running one)
 	@echo ">> drawing the pictures of docs/pictures"
+	@$(VENV) -m tools.bench.chart
 	@$(VENV) -m tools.pictures $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
 
 bench: .venv ## Measure what the project promises (BENCH_ARGS="mlflow --quick" narrows)
