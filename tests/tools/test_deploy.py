@@ -11,6 +11,7 @@ from tests.docker.certificates import replace_certificate
 from tools.deploy import certificates, database, preflight, secrets, verify
 from tools.deploy.cli import main
 from tools.deploy.engine import DeployError, Stack, read_env
+from tools.deploy.result import Result
 
 
 def target(job: str, health: str, error: str = "") -> dict[str, Any]:
@@ -89,6 +90,28 @@ def test_a_line_that_is_no_setting_is_named(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("A=1\nGRAFANA_PORT 3001\n")
     with pytest.raises(DeployError, match=r"\.env:2: neither NAME=value nor a comment: GRAFANA_PORT 3001"):
         read_env(tmp_path / ".env")
+
+
+def test_settings_that_nothing_reads_or_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("GRAFANA_PROT=1\nEXPORTER_PORT=0\nPROMETHEUS_RETENTION_SIZE=10\nPOSTGRES_MEMORY=1\n")
+    assert preflight.judge_settings(Stack(tmp_path)) == Result(
+        "settings",
+        False,
+        "GRAFANA_PROT: unknown setting; EXPORTER_PORT=0: not a port; PROMETHEUS_RETENTION_SIZE=10: not a size such as"
+        " 512MB or 10GB; POSTGRES_MEMORY=1: not a size such as 512m or 2g",
+    )
+
+
+def test_versions_of_ones_own_and_pages_for_everybody_are_said(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_text("POSTGRES_IMAGE=postgres:15\nBIND_ADDRESS=0.0.0.0\n")
+    found = preflight.judge_settings(Stack(tmp_path))
+    assert found.verdict == "warn"
+    assert found.message == (
+        f"{tmp_path}/.env; in place of the pinned version: POSTGRES_IMAGE;"
+        " published on 0.0.0.0, where Prometheus and Alertmanager let everybody in"
+    )
+    (tmp_path / ".env").unlink()
+    assert preflight.judge_settings(Stack(tmp_path)) == Result("settings", True, "defaults")
 
 
 def test_overlays_are_found_by_name_or_path(tmp_path: Path) -> None:

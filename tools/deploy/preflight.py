@@ -33,7 +33,7 @@ def check(stack: Stack) -> Iterator[Result]:
         return
     compose = _compose()
     yield compose
-    settings = _settings(stack)
+    settings = judge_settings(stack)
     yield settings
     if compose.ok and settings.ok:
         yield _ports(stack)
@@ -69,7 +69,8 @@ def compose_version(text: str) -> tuple[int, int]:
     return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
-def _settings(stack: Stack) -> Result:
+def judge_settings(stack: Stack) -> Result:
+    """Return the verdict on the deployment's settings."""
     try:
         given = read_env(stack.folder / ".env")
         overlays = [path.name for path in stack.overlays]
@@ -97,6 +98,8 @@ def _settings(stack: Stack) -> Result:
         return Result("settings", False, "; ".join(problems))
     found = f"{stack.folder / '.env'}" if given else "defaults"
     text = f"{found}{', with ' + ', '.join(overlays) if overlays else ''}"
+    if own := [name for name, image in read_env(VERSIONS).items() if given.get(name, image) != image]:
+        text += f"; in place of the pinned version: {', '.join(own)}"
     if not loopback:
         text += f"; published on {address}, where Prometheus and Alertmanager let everybody in"
     return Result("settings", True, text, warning=not loopback)
