@@ -28,6 +28,9 @@ for name in postgres_password mlflow_password mlflow_writer_password variants_pa
 done
 # For the passwords of Alertmanager's channels, which only you know.
 mkdir -p "$folder/channels"
+chmod 755 "$folder/channels"
+# What was written by hand, whatever the umask was; the authority's key is nobody else's.
+find "$folder" -type f ! -name ca_key ! -perm -004 -exec chmod o+r {} +
 # uri NAME ROLE DATABASE
 uri() {
     [ -e "$folder/$1" ] || write "$1" "postgresql://$2:$(cat "$folder/$2_password")@postgres:5432/$3"

@@ -307,6 +307,19 @@ def test_overlays_say_what_they_are_for() -> None:
         assert f"`{name}`" in (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
 
 
+def test_secrets_that_were_written_by_hand_can_be_read_by_containers_and_by_nobody_else(tmp_path: Path) -> None:
+    folder = tmp_path / "secrets"
+    command = ["sh", "-c", f"umask 077; '{DOCKER}/make-secrets.sh' '{folder}'"]
+    subprocess.run(command, check=True, capture_output=True)
+    (folder / "channels" / "smtp_password").touch(mode=0o600)
+    (folder / "mlflow_uri").chmod(0o600)
+    (folder / "ca_key").touch(mode=0o400)
+    subprocess.run(command, check=True, capture_output=True)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}
+    assert (modes.pop("secrets"), modes.pop("channels"), modes.pop("ca_key")) == (0o700, 0o755, 0o400)
+    assert [name for name, mode in modes.items() if not mode & 0o004] == []
+
+
 def test_certificates_are_made_once_and_lead_to_the_authority(tmp_path: Path) -> None:
     assert make_certificates(tmp_path).count("made ") == 4
     assert {path.name for path in tmp_path.iterdir()} >= CERTIFICATES

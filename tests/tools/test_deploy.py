@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.docker.certificates import replace_certificate
-from tools.deploy import certificates, database, preflight, secrets, verify
+from tools.deploy import certificates, database, preflight, readable, secrets, verify
 from tools.deploy.cli import main
 from tools.deploy.engine import DeployError, Stack, read_env
 from tools.deploy.result import Result
@@ -248,3 +248,27 @@ def test_an_old_secret_is_told_by_its_checksum(tmp_path: Path) -> None:
     assert not secrets.differ(new + same, service, tmp_path)
     assert secrets.differ(new.replace("1", "2") + same, service, tmp_path)
     assert secrets.differ(same, service, tmp_path)
+
+
+def test_what_is_public_is_opened_and_what_is_private_is_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    docker = tmp_path / "docker"
+    for name in ("compose.yaml", "postgres/10-roles.sql", "secrets/password", ".env"):
+        (docker / name).parent.mkdir(parents=True, exist_ok=True)
+        (docker / name).touch(mode=0o600)
+    (docker / "make-secrets.sh").touch(mode=0o700)
+    for folder in (docker, docker / "postgres", docker / "secrets"):
+        folder.chmod(0o700)
+    monkeypatch.setattr(readable, "_FOLDERS", (docker,))
+    monkeypatch.setattr(readable, "DOCKER", docker)
+    assert readable.make_readable() == 5
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in (docker, *docker.rglob("*"))} == {
+        "docker": "0o705",
+        "compose.yaml": "0o604",
+        "make-secrets.sh": "0o705",
+        "postgres": "0o705",
+        "10-roles.sql": "0o604",
+        "secrets": "0o700",
+        "password": "0o600",
+        ".env": "0o600",
+    }
+    assert readable.make_readable() == 0

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from tools.deploy import backup, preflight, secrets, verify
+from tools.deploy import backup, preflight, readable, secrets, verify
 from tools.deploy.engine import DOCKER, PROJECT, DeployError, Stack, run
 from tools.deploy.result import show
 
@@ -125,6 +125,8 @@ def prepare(stack: Stack) -> None:
     Raises:
         DeployError: One of these failed.
     """
+    if closed := readable.make_readable():
+        _say(f"letting containers read {closed} files that only their owner could")
     run([str(DOCKER / "make-secrets.sh"), str(stack.secrets)])
     if stack.has_overlay("tls"):
         run([str(DOCKER / "make-certificates.sh"), str(stack.secrets)])
@@ -145,7 +147,7 @@ def generate(stack: Stack) -> None:
     stack.generated.mkdir(parents=True, exist_ok=True)
     stack.generated.chmod(_FOLDER_MODE)
     address, ports = stack.settings["BIND_ADDRESS"], stack.settings
-    scheme = "https" if stack.has_overlay("tls") else "http"
+    scheme = _scheme(stack, "exporter")
     grafana = os.environ.get("GRAFANA_URL") or f"http://{address}:{ports['GRAFANA_PORT']}"
     links = {
         "GRAFANA_URL": grafana,
@@ -220,16 +222,20 @@ def _logs(stack: Stack) -> str:
 def pages(stack: Stack) -> list[str]:
     """Return the addresses of what is published, one a line."""
     published = {
-        (row["Service"], publisher["TargetPort"]): f"http://{publisher['URL']}:{publisher['PublishedPort']}"
+        (row["Service"], publisher["TargetPort"]): f"{publisher['URL']}:{publisher['PublishedPort']}"
         for row in stack.containers()
         for publisher in row.get("Publishers") or []
         if publisher.get("PublishedPort")
     }
     return [
-        f"  {title:<13} {published[service, port]}{note.format(secrets=stack.secrets)}"
+        f"  {title:<13} {_scheme(stack, service)}://{published[service, port]}{note.format(secrets=stack.secrets)}"
         for title, service, port, note in _PAGES
         if (service, port) in published
     ]
+
+
+def _scheme(stack: Stack, service: str) -> str:
+    return "https" if service == "exporter" and stack.has_overlay("tls") else "http"
 
 
 def _say(line: str) -> None:
