@@ -42,7 +42,7 @@ def test_the_same_deployment_again_changes_nothing(deployed: Deployment) -> None
 
 def test_a_password_that_was_changed_by_an_editor_is_taken(deployed: Deployment) -> None:
     folder, old = deployed.folder / "secrets", deployed.secret("exporter_password")
-    for name in ("exporter_password", "mlflow_uri"):
+    for name in ("exporter_password", "mlflow_uri", "variants_uri"):
         new = folder / ".written-anew"
         new.write_text(deployed.secret(name).replace(old, "changed-by-hand-to-this-password"))
         new.chmod(0o444)
