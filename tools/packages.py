@@ -34,9 +34,11 @@ class Program:
     download: str
 
 
-_PROMETHEUS = "https://prometheus.io/download/#prometheus"
+_DOWNLOADS = "https://prometheus.io/download/"
+_PROMETHEUS = f"{_DOWNLOADS}#prometheus"
+_POSTGRES_EXPORTER = "https://github.com/prometheus-community/postgres_exporter/releases"
 _VICTORIA_METRICS = "https://docs.victoriametrics.com/victoriametrics/quick-start/"
-_ALERTMANAGER = "https://prometheus.io/download/#alertmanager"
+_ALERTMANAGER = f"{_DOWNLOADS}#alertmanager"
 
 PROGRAMS = {
     "prometheus": Program("prometheus", ("prometheus",), _PROMETHEUS),
@@ -44,6 +46,12 @@ PROGRAMS = {
     # Debian renames the server, because `alertmanager` was thought too common a word for /usr/bin.
     "alertmanager": Program("prometheus-alertmanager", ("alertmanager", "prometheus-alertmanager"), _ALERTMANAGER),
     "amtool": Program("prometheus-alertmanager", ("amtool",), _ALERTMANAGER),
+    "node-exporter": Program(
+        "prometheus-node-exporter", ("node_exporter", "prometheus-node-exporter"), f"{_DOWNLOADS}#node_exporter"
+    ),
+    "postgres-exporter": Program(
+        "prometheus-postgres-exporter", ("postgres_exporter", "prometheus-postgres-exporter"), _POSTGRES_EXPORTER
+    ),
     "victoria-metrics": Program("victoria-metrics", ("victoria-metrics", "victoria-metrics-prod"), _VICTORIA_METRICS),
 }
 

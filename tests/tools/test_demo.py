@@ -71,7 +71,7 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
             table = re.findall(r"^  (\S.*?)  +(http\S+|-)  (\S.*)$", output, re.MULTILINE)
             assert table[:3] == [
                 ("Exporter", f"http://127.0.0.1:{base}", "ready: fleet up, mlflow up, variants up"),
-                ("Prometheus", f"http://127.0.0.1:{base + 1}", "ready: 5 of 5 targets up"),
+                ("Prometheus", f"http://127.0.0.1:{base + 1}", "ready: 7 of 7 targets up"),
                 ("Alertmanager", f"http://127.0.0.1:{base + 2}", "ready"),
             ], output
             assert all(state == "running" for _what, _url, state in table[3:])

@@ -1,0 +1,54 @@
+"""The machine that the demo runs on, and the PostgreSQL server of its variant system."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from tools.demo.parts.base import Contribution, Look, Place, PortUse
+from tools.packages import MissingProgram, ensure_programs
+from tools.processes import Process, free_port, http_ok
+
+
+class Machine:
+    """The part; node exporter and postgres exporter, where the distribution has them."""
+
+    name = "machine"
+    ports: Sequence[PortUse] = ()
+
+    def prepare(self, place: Place) -> Contribution:
+        """Start the exporters; the part `variants`, which comes before, has the server."""
+        try:
+            programs = ensure_programs(["node-exporter", "postgres-exporter"])
+        except MissingProgram as error:
+            place.say(f"without figures of the machine: {error}")
+            return Contribution()
+        database = (place.directory.parent / "variants" / "uri").read_text(encoding="utf-8")
+        return Contribution(
+            jobs=(
+                _start(place, "node", programs["node-exporter"], {}),
+                # In the environment, not among the arguments: it holds the password.
+                _start(place, "postgres", programs["postgres-exporter"], {"DATA_SOURCE_NAME": database}),
+            ),
+            looks=(
+                Look(
+                    "How much of its disks this machine has left:",
+                    expr="instance_mountpoint:node_filesystem_free:ratio",
+                ),
+            ),
+        )
+
+
+def _start(place: Place, job: str, program: Path, environment: dict[str, str]) -> dict[str, object]:
+    """Start an exporter; return what Prometheus scrapes."""
+    address = f"127.0.0.1:{free_port()}"
+    url = f"http://{address}/metrics"
+    process = Process(
+        f"the {job} exporter",
+        [program, f"--web.listen-address={address}"],
+        log=place.logs / f"{job}-exporter.log",
+        env=environment,
+        healthy=lambda: http_ok(url),
+    )
+    place.run(f"{job.capitalize()} exporter", "", process)
+    return {"job_name": job, "static_configs": [{"targets": [address]}]}
