@@ -43,7 +43,8 @@ class Journal:
         """
         path = self._directory / f"notifications-{datetime.fromtimestamp(now, UTC):%Y-%m-%d}.jsonl"
         is_new = not path.exists()
-        data = "".join(lines).encode()
+        # JSON may hold half of a character, which is no text.
+        data = "".join(lines).encode("utf-8", "replace")
         # Without a buffer: what it still held after an error would be written when the file is closed.
         with path.open("ab", buffering=0) as file:
             before = file.tell()

@@ -78,7 +78,7 @@ class LogServer:
         self._wake.set()
         try:
             await written
-        except (OSError, sqlite3.Error) as error:
+        except Exception as error:  # noqa: BLE001  # what stopped the writer, told to who waits for it
             # Alertmanager tries again after a 5xx.
             return web.Response(status=503, text=f"cannot be written: {error}\n")
         return web.Response(text="kept\n")
@@ -93,7 +93,7 @@ class LogServer:
             problem: Exception | None = None
             try:
                 await asyncio.to_thread(self._alert_log.record, [one for one, _ in batch], time.time())
-            except (OSError, sqlite3.Error) as error:
+            except Exception as error:  # noqa: BLE001  # whatever it is, the next ones must be written
                 problem = error
                 event(_log, logging.ERROR, "notifications cannot be written", count=len(batch), reason=error)
             for _, written in batch:
@@ -117,6 +117,8 @@ class LogServer:
         try:
             span = to_seconds(query.pop("since", _PAGE_SPAN))
             limit = min(int(query.pop("limit", _MAX_ROWS)), _MAX_ROWS)
+            if limit < 1:
+                raise ValueError(f"limit is {limit}, which is less than 1")
         except ValueError as error:
             return web.Response(status=400, text=f"{error}\n")
         if unknown := query.keys() - {"alertname", "severity", "team"}:

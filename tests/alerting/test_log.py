@@ -189,8 +189,19 @@ def test_what_is_no_notification_is_refused_for_good(content: bytes, server: Ser
     assert "Broken" not in server.get("/metrics")
 
 
+def test_a_text_that_is_no_unicode_is_kept_without_it_and_holds_up_nothing(server: Server) -> None:
+    assert server.post(body(1).replace(b"It broke.", b"It \\ud800 broke.")) == 200
+    assert server.post(body(2)) == 200
+    assert {alert["summary"] for alert in json.loads(server.get("/api/alerts?since=10y"))} == {
+        "It ? broke.",
+        "It broke.",
+    }
+    (journal,) = server.directory.glob("*.jsonl")
+    assert journal.read_text(encoding="utf-8").count("It ? broke.") == 1
+
+
 def test_a_query_that_cannot_be_meant_is_refused(server: Server) -> None:
-    for query in ("since=yesterday", "limit=x", "colour=red"):
+    for query in ("since=yesterday", "limit=x", "limit=-1", "limit=0", "colour=red"):
         with pytest.raises(urllib.error.HTTPError, match="400"):
             server.get(f"/api/alerts?{query}")
 
