@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check k8s prove report pictures bench mutants maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check k8s prove report pictures bench mutants faults test-newest maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,6 +20,11 @@ WORKERS ?= logical
 test: .venv ## Run every test that needs no Docker engine (PYTEST_ARGS="-k name" narrows)
 	@echo ">> running the tests"
 	@$(VENV) -m pytest -m "not stack" --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+
+test-newest: .venv ## Run the tests of rules and routing with the newest Prometheus and Alertmanager that Debian has
+	@echo ">> fetching the newest Prometheus and Alertmanager, and running the tests of rules and routing with them"
+	@programs=$$($(VENV) -m tools.newest) && PATH="$$programs:$$PATH" $(VENV) -m pytest --numprocesses $(WORKERS) \
+		--dist loadscope $(or $(PYTEST_ARGS),tests/alerting tests/integration/test_end_to_end.py)
 
 generate: .venv ## Write the dashboards, rules, configurations and README's tables anew
 	@echo ">> running the generators"
@@ -61,6 +66,10 @@ bench: .venv ## Measure what the project promises (BENCH_ARGS="mlflow --quick" n
 mutants: .venv ## Change each rule in small ways and see whether its unit tests notice (six minutes at first)
 	@echo ">> changing rules"
 	@$(VENV) -m tools.mutants
+
+faults: .venv ## Break eight things, one after the other, and print who was told of each (seven minutes)
+	@echo ">> breaking things"
+	@$(VENV) -m tools.faults
 
 maintenance: .venv ## Silence all alerts but the Watchdog (DURATION=2h REASON="new disks")
 	@$(VENV) -m alerting maintenance --duration "$(DURATION)" --reason "$(REASON)"

@@ -35,6 +35,7 @@ def unpack(
     tools_dir: Path = TOOLS_DIR,
     companions: tuple[str, ...] = (),
     finish: Callable[[Path], None] | None = None,
+    suite: str = "",
 ) -> None:
     """Download packages and unpack them into a folder that appears only when it is complete.
 
@@ -44,6 +45,7 @@ def unpack(
         tools_dir: Where apt keeps its own lists and cache.
         companions: Dependencies whose names begin like this are unpacked too, as far as they can be had.
         finish: Called with the unpacked tree before it appears.
+        suite: Take the packages from this suite of Debian, such as `sid`, instead of the machine's own.
 
     Raises:
         AptError: apt is missing, knows no such package, or could not reach its mirror.
@@ -54,7 +56,10 @@ def unpack(
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=target.parent) as scratch:
         downloads = Path(scratch, "archives")
         downloads.mkdir()
-        _download(packages, downloads, tools_dir, companions)
+        options = _private_cache(tools_dir)
+        if suite:
+            options += _suite(suite, tools_dir)
+        _download(packages, downloads, options, tools_dir, companions)
         tree = Path(scratch, "tree")
         tree.mkdir()
         for archive in sorted(downloads.glob("*.deb")):
@@ -66,13 +71,15 @@ def unpack(
         tree.rename(target)
 
 
-def _download(packages: Sequence[str], into: Path, tools_dir: Path, companions: tuple[str, ...]) -> None:
-    """Try with the machine's package lists first; they may be absent, or older than the mirror."""
-    options = _private_cache(tools_dir)
+def _download(
+    packages: Sequence[str], into: Path, options: list[str], tools_dir: Path, companions: tuple[str, ...]
+) -> None:
+    """Try with the package lists that are there first; they may be absent, or older than the mirror."""
     try:
         _run(["apt-get", "download", "-qq", *options, *packages], cwd=into, timeout=_DOWNLOAD_TIMEOUT)
     except AptError:
-        options += _private_lists(tools_dir)
+        if not any(option.startswith("Dir::State::Lists=") for option in options):
+            options = [*options, *_private_lists(tools_dir)]
         # One dead third-party source makes `update` fail although the distribution's own lists arrived, so only the
         # download after it decides.
         update_error = ""
@@ -117,6 +124,32 @@ def _private_lists(tools_dir: Path) -> list[str]:
         "-o", "APT::Update::Post-Invoke::=",
         "-o", "APT::Update::Post-Invoke-Success::=",
     ]  # fmt: skip
+
+
+def _suite(name: str, tools_dir: Path) -> list[str]:
+    """Return options that make one suite the only source, with lists of its own."""
+    folder = tools_dir / "apt" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    source = folder / "sources.list"
+    source.write_text(f"deb {_mirror()} {name} main\n", encoding="ascii")
+    return [
+        *_private_lists(folder),
+        "-o", f"Dir::Etc::SourceList={source}",
+        "-o", "Dir::Etc::SourceParts=/dev/null",
+    ]  # fmt: skip
+
+
+def _mirror() -> str:
+    """Return the mirror of Debian that the machine uses.
+
+    Raises:
+        AptError: It uses none, as on another distribution.
+    """
+    listing = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"], timeout=60)
+    for line in listing.splitlines():
+        if line.rstrip("/").endswith("/debian"):
+            return line.rstrip("/")
+    raise AptError("apt has no mirror of Debian among its sources")
 
 
 def _run(command: Sequence[str], *, timeout: float, cwd: Path | None = None) -> str:

@@ -62,8 +62,8 @@ _SYSTEM_FOLDERS = ("/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin")
 _COMPILED_FOLDER = b"/usr/share/prometheus/"
 # The same length, and it means: the folder that the starting script has opened as descriptor 9.
 _OPENED_FOLDER = b"/proc/self/fd/9///////"
-# What Prometheus's pages are drawn with.
-_PAGE_PARTS = ("libjs-", "fonts-glyphicons")
+# What Prometheus's pages are drawn with, and promtool, which newer suites have in a package of its own.
+COMPANIONS = ("libjs-", "fonts-glyphicons", "promtool")
 
 
 class MissingProgram(Exception):  # noqa: N818  # reads as the sentence it is: `except MissingProgram`
@@ -143,7 +143,7 @@ def unpack_program(name: str, tools_dir: Path) -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         path = _unpacked(name, tools_dir)
         if path is None:
-            debian.unpack([package], target, tools_dir=tools_dir, companions=_PAGE_PARTS, finish=_finish)
+            debian.unpack([package], target, tools_dir=tools_dir, companions=COMPANIONS, finish=complete)
             path = _unpacked(name, tools_dir)
     if path is None:
         raise debian.AptError(f"the package {package} holds no {' or '.join(PROGRAMS[name].names)}")
@@ -155,7 +155,8 @@ def _unpacked(name: str, tools_dir: Path) -> Path | None:
     return next((path for each in PROGRAMS[name].names if os.access(path := folder / each, os.X_OK)), None)
 
 
-def _finish(tree: Path) -> None:
+def complete(tree: Path) -> None:
+    """Make an unpacked tree work where it lies, and leave out what nothing reads."""
     _make_relocatable(tree)
     # 200 MB of time zone data in a dozen forms, of which Prometheus's pages load one.
     for path in (tree / "usr" / "share" / "javascript" / "moment-timezone").rglob("*"):

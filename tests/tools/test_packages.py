@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import debian, packages
+from tools import debian, newest, packages
 from tools.packages import MissingProgram, ensure_programs, find_program, unpack_program
 
 needs_apt = pytest.mark.skipif(not debian.available(), reason="unpacks packages of Debian and Ubuntu")
@@ -82,3 +82,25 @@ def test_an_unpacked_program_reads_its_files_from_where_it_was_unpacked(name: st
     # What stands in for that path in the program leads into the unpacked tree.
     command = path.read_text().replace('exec "$here"/', f"exec test -e /proc/self/fd/9///////{file} #")
     subprocess.run(["sh", "-c", command, str(path)], check=True)
+
+
+@needs_apt
+def test_a_package_of_another_suite_is_unpacked_and_the_machines_own_stay_as_they_are(tmp_path: Path) -> None:
+    debian.unpack(["hello"], tmp_path / "newest", tools_dir=tmp_path / "tools", suite="sid")
+    debian.unpack(["hello"], tmp_path / "own", tools_dir=tmp_path / "tools")
+    versions = [
+        subprocess.run([tmp_path / tree / "usr/bin/hello", "--version"], capture_output=True, text=True, check=True)
+        for tree in ("newest", "own")
+    ]
+    assert all(done.stdout.startswith("hello (GNU Hello)") for done in versions)
+    assert (tmp_path / "tools/apt/sid/sources.list").read_text().endswith(" sid main\n")
+
+
+def test_the_newest_programs_are_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "suites" / "sid"
+    folder.mkdir(parents=True)
+    # Without apt nothing could be fetched.
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert newest.unpack(tools_dir=tmp_path) == folder / "usr" / "bin"
+    with pytest.raises(debian.AptError, match="no apt-get"):
+        newest.unpack(tools_dir=tmp_path, afresh=True)
