@@ -1,17 +1,20 @@
-"""The page `System infrastructure`: machines, services, PostgreSQL and Prometheus."""
+"""The page `System infrastructure`: machines, services, containers, PostgreSQL and Prometheus."""
 
 from __future__ import annotations
 
 from alerting.signals import BY_NAME as SIGNAL
 from alerting.signals.host import PAGE
+from alerting.signals.logs import PAGE as LOGS
+from dashboards.lib.links import cell, page_url
 from dashboards.lib.page import Page, Row
-from dashboards.lib.panels import Panel, stat, state_timeline, timeseries
+from dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from dashboards.lib.queries import Query
 from dashboards.lib.variables import datasource, label_values
 
 UP = ("down", "up")
 _NO_HOST = "no node exporter"
 _NO_DATABASE = "no postgres exporter"
+_NO_CONTAINERS = "containers are not watched"
 
 
 def build() -> Page:
@@ -34,6 +37,7 @@ def build() -> Page:
                     timeseries(SIGNAL["service_cpu"]),
                 ),
             ),
+            Row("Containers", _containers()),
             Row("PostgreSQL", _database()),
             Row(
                 "Prometheus",
@@ -75,6 +79,32 @@ def _machines() -> tuple[Panel, ...]:
         ),
         stat(SIGNAL["host_clock_offset"], width=6, height=8, empty=_NO_HOST),
         stat(SIGNAL["host_uptime"], width=6, height=8, empty=_NO_HOST),
+    )
+
+
+def _containers() -> tuple[Panel, ...]:
+    """Without the overlay `containers` nobody asks the Docker engine."""
+    return (
+        state_timeline(SIGNAL["container_state"], width=12, height=10, states=UP, empty=_NO_CONTAINERS),
+        table(
+            (
+                Column("service", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
+                Column("container", "Container"),
+            ),
+            Query(SIGNAL["container_age"], name="Since the start"),
+            Query(SIGNAL["container_memory_bytes"], name="Memory"),
+            Query(SIGNAL["container_memory"], name="Of its limit"),
+            Query(SIGNAL["container_processes"], name="Processes"),
+            title="Containers at present",
+            empty=_NO_CONTAINERS,
+            sort_by="Of its limit",
+            descending=True,
+            width=12,
+            height=10,
+        ),
+        timeseries(SIGNAL["container_cpu"], width=8, legend="list", empty=_NO_CONTAINERS),
+        timeseries(SIGNAL["container_memory"], width=8, legend="list", empty=_NO_CONTAINERS),
+        timeseries(SIGNAL["container_restarts"], width=8, bars=True, legend="list", empty=_NO_CONTAINERS),
     )
 
 

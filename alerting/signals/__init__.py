@@ -11,6 +11,7 @@ from types import MappingProxyType
 from alerting.signals.ab_testing import AB_TESTING_SIGNALS
 from alerting.signals.base import Signal
 from alerting.signals.business import BUSINESS_SIGNALS
+from alerting.signals.containers import CONTAINER_SIGNALS
 from alerting.signals.database import DATABASE_SIGNALS
 from alerting.signals.exporter import EXPORTER_SIGNALS
 from alerting.signals.fleet import FLEET_SIGNALS
@@ -41,6 +42,7 @@ SIGNALS: tuple[Signal, ...] = (
     *ML_API_SIGNALS,
     *MODEL_QUALITY_SIGNALS,
     *HOST_SIGNALS,
+    *CONTAINER_SIGNALS,
     *DATABASE_SIGNALS,
     *MONITORING_SIGNALS,
     *LOG_SIGNALS,

@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 from exporter.catalog.alertlog import ALERTLOG_METRICS, RESOLVE_BUCKETS
 from exporter.catalog.base import Kind, Metric, Unit
+from exporter.catalog.containers import CONTAINER_METRICS
 from exporter.catalog.exporter import EXPORTER_METRICS, REFRESH_BUCKETS
 from exporter.catalog.fleet import FLEET_METRICS
 from exporter.catalog.mlflow import MLFLOW_METRICS, RUN_BUCKETS
@@ -39,6 +40,7 @@ METRICS: tuple[Metric, ...] = (
     *MLFLOW_TRACE_METRICS,
     *VARIANT_METRICS,
     *FLEET_METRICS,
+    *CONTAINER_METRICS,
     *SERVICE_METRICS,
     *ALERTLOG_METRICS,
 )

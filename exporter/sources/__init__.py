@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from exporter.sources.base import Source
+from exporter.sources.containers import ContainersSource
 from exporter.sources.fleet import FleetSource
 from exporter.sources.mlflow import MlflowSource
 from exporter.sources.variants import VariantsSource
 
-SOURCES: tuple[type[Source], ...] = (MlflowSource, VariantsSource, FleetSource)
+SOURCES: tuple[type[Source], ...] = (MlflowSource, VariantsSource, FleetSource, ContainersSource)
