@@ -32,7 +32,7 @@ def test_every_object_fits_its_published_schema(
     kinds = {manifest["kind"] for manifest in (*base.values(), *secrets, *sharded)}
     assert kinds == {
         *("AlertmanagerConfig", "ConfigMap", "Deployment", "Namespace", "NetworkPolicy", "PrometheusRule", "Secret"),
-        *("Service", "ServiceAccount", "ServiceMonitor", "StatefulSet"),
+        *("PersistentVolumeClaim", "Service", "ServiceAccount", "ServiceMonitor", "StatefulSet"),
     }
 
 

@@ -21,8 +21,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     command = commands.add_parser(
         "generate",
         help="write the manifests",
-        description="Write manifests of the exporter, its rules, notifications and dashboards. GRAFANA_URL and "
-        "RUNBOOKS_URL say where the links in alerts lead.",
+        description="Write manifests of the exporter, the alert log, rules, notifications and dashboards. GRAFANA_URL, "
+        "RUNBOOKS_URL and LOGS_URL say where the links in alerts lead.",
     )
     command.add_argument("--output-dir", type=Path, default=BASE, metavar="DIR", help="where to (default: k8s/base)")
     command.add_argument("--namespace", default=NAMESPACE, help=f"where all of it lives (default: {NAMESPACE})")

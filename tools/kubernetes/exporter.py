@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
-from exporter import __version__
 from tools.kubernetes.objects import (
     CONFIG_MAP,
     EXPORTER,
+    IMAGE,
     NAME,
     PORT,
     RUNBOOKS,
@@ -22,7 +22,7 @@ from tools.kubernetes.objects import (
 )
 
 # The user of the image; by number, so that Kubernetes can tell that it is not root.
-_USER = 10001
+USER: Final = 10001
 _SECRETS_DIR = "/run/secrets/exporter"
 _CONFIG_DIR = "/etc/exporter"
 _RUNBOOKS_DIR = "/usr/share/exporter/runbooks"
@@ -90,24 +90,17 @@ def _deployment(namespace: str, settings: Json) -> Json:
 
 
 def pod_spec() -> Json:
-    """Return the exporter's pod: not root, nothing to write to, no rights, no access to Kubernetes' own API."""
+    """Return the exporter's pod: nothing to write to, and what `hardened` says."""
+    pod, container = hardened()
     return {
         "serviceAccountName": NAME,
-        "automountServiceAccountToken": False,
-        # Kubernetes' variables for a Service called `exporter` would be taken for settings.
-        "enableServiceLinks": False,
-        "securityContext": {
-            "runAsNonRoot": True,
-            "runAsUser": _USER,
-            "runAsGroup": _USER,
-            "fsGroup": _USER,
-            "seccompProfile": {"type": "RuntimeDefault"},
-        },
+        **pod,
+        "securityContext": {**pod["securityContext"], "fsGroup": USER},
         "terminationGracePeriodSeconds": 30,
         "containers": [
             {
                 "name": "exporter",
-                "image": f"ml-monitoring/exporter:{__version__}",
+                "image": IMAGE,
                 "imagePullPolicy": "IfNotPresent",
                 "env": [
                     {"name": "EXPORTER_CONFIG", "value": f"{_CONFIG_DIR}/exporter.yaml"},
@@ -116,18 +109,14 @@ def pod_spec() -> Json:
                 "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
                 # Healthy means that the server answers. A source that cannot be read is no reason to restart it:
                 # the exporter says so in its metrics and goes on trying.
-                "startupProbe": _probe("/-/healthy", periodSeconds=2, failureThreshold=30),
-                "livenessProbe": _probe("/-/healthy", periodSeconds=10, failureThreshold=3),
-                "readinessProbe": _probe("/-/ready", periodSeconds=5, failureThreshold=3),
+                "startupProbe": probe("/-/healthy", periodSeconds=2, failureThreshold=30),
+                "livenessProbe": probe("/-/healthy", periodSeconds=10, failureThreshold=3),
+                "readinessProbe": probe("/-/ready", periodSeconds=5, failureThreshold=3),
                 "resources": {
                     "requests": {"cpu": "50m", "memory": "128Mi"},
                     "limits": {"memory": "512Mi"},
                 },
-                "securityContext": {
-                    "allowPrivilegeEscalation": False,
-                    "readOnlyRootFilesystem": True,
-                    "capabilities": {"drop": ["ALL"]},
-                },
+                "securityContext": container,
                 "volumeMounts": [
                     {"name": "settings", "mountPath": _CONFIG_DIR, "readOnly": True},
                     {"name": "secrets", "mountPath": _SECRETS_DIR, "readOnly": True},
@@ -144,7 +133,29 @@ def pod_spec() -> Json:
     }
 
 
-def _probe(path: str, **times: int) -> dict[str, Any]:
+def hardened() -> tuple[Json, Json]:
+    """Return settings of a pod and of its container: not root, no rights, no access to Kubernetes' own API."""
+    pod = {
+        "automountServiceAccountToken": False,
+        # Kubernetes' variables for a Service called `exporter` would be taken for settings.
+        "enableServiceLinks": False,
+        "securityContext": {
+            "runAsNonRoot": True,
+            "runAsUser": USER,
+            "runAsGroup": USER,
+            "seccompProfile": {"type": "RuntimeDefault"},
+        },
+    }
+    container = {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
+    return pod, container
+
+
+def probe(path: str, **times: int) -> dict[str, Any]:
+    """Return a check of health over HTTP."""
     return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 4, **times}
 
 

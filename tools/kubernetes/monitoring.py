@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from alerting.rules import build_alerts, build_recording_rules
 from alerting.thresholds import Thresholds
 from alerting.yamltext import Commented
-from tools.kubernetes.objects import EXPORTER, JOB_LABEL, NAME, SELECTOR, Json, labelled
+from tools.kubernetes.objects import COMPONENT_LABEL, Json, labelled
 
 _MONITORING = "monitoring.coreos.com/v1"
 # Kubernetes' limit for an object is about 1 MiB; `kubectl apply` notes a copy in an annotation, which may have 256 KiB.
 MAX_OBJECT_BYTES = 256 * 1024
 
 
-def service_monitor(namespace: str, scrape_interval: str) -> Json:
-    """Return what makes Prometheus scrape the exporter, under the job and labels that the rules know."""
-    return labelled("ServiceMonitor", _MONITORING, NAME, namespace, labels=EXPORTER) | {
+def service_monitor(
+    namespace: str, scrape_interval: str, *, name: str, labels: Mapping[str, str], selector: Mapping[str, str]
+) -> Json:
+    """Return what makes Prometheus scrape a Service, under the job and labels that the rules know.
+
+    Args:
+        namespace: Its namespace.
+        scrape_interval: How often.
+        name: Name of the object.
+        labels: Its labels.
+        selector: Labels of the Service; its component becomes the job.
+    """
+    return labelled("ServiceMonitor", _MONITORING, name, namespace, labels=labels) | {
         "spec": {
-            "jobLabel": JOB_LABEL,
-            "selector": {"matchLabels": dict(SELECTOR)},
+            "jobLabel": COMPONENT_LABEL,
+            "selector": {"matchLabels": dict(selector)},
             "endpoints": [
                 {
                     "port": "http",

@@ -12,8 +12,13 @@ Json = dict[str, Any]
 NAME: Final = "ml-exporter"
 # The value of the label that becomes the job in Prometheus: rules and dashboards say job="exporter".
 JOB: Final = "exporter"
-JOB_LABEL: Final = "app.kubernetes.io/component"
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+NAME_LABEL: Final = "app.kubernetes.io/name"
 PORT: Final = 9847
+# One image for both: the alert log is a command of it.
+IMAGE: Final = f"ml-monitoring/exporter:{__version__}"
+ALERT_LOG: Final = "ml-alertlog"
+ALERT_LOG_PORT: Final = 9848
 CONFIG_MAP: Final = NAME
 RUNBOOKS: Final = f"{NAME}-runbooks"
 TEMPLATES: Final = "ml-monitoring-templates"
@@ -22,11 +27,11 @@ SOURCES_SECRET: Final = f"{NAME}-sources"
 NOTIFICATIONS_SECRET: Final = "ml-monitoring-notifications"  # noqa: S105  # the name of a Secret, not a secret
 
 # What the exporter's pods are found by; never to be changed, since a Deployment's selector cannot be.
-SELECTOR: Final[Mapping[str, str]] = {"app.kubernetes.io/name": NAME}
+SELECTOR: Final[Mapping[str, str]] = {NAME_LABEL: NAME}
 COMMON: Final[Mapping[str, str]] = {"app.kubernetes.io/part-of": "ml-monitoring"}
 EXPORTER: Final[Mapping[str, str]] = {
     **SELECTOR,
-    JOB_LABEL: JOB,
+    COMPONENT_LABEL: JOB,
     "app.kubernetes.io/version": __version__,
 }
 

@@ -11,9 +11,9 @@ import yaml
 from alerting import alertmanager, generate
 from alerting.thresholds import Thresholds
 from alerting.yamltext import dump
-from tools.kubernetes import exporter, monitoring
+from tools.kubernetes import alertlog, exporter, monitoring
 from tools.kubernetes.alertmanagerconfig import alertmanager_config
-from tools.kubernetes.objects import TEMPLATES, Json, labelled
+from tools.kubernetes.objects import ALERT_LOG, EXPORTER, NAME, SELECTOR, TEMPLATES, Json, labelled
 
 ROOT: Final = Path(__file__).resolve().parent.parent.parent
 BASE: Final = ROOT / "k8s" / "base"
@@ -42,16 +42,26 @@ def files(namespace: str, thresholds: Thresholds) -> dict[str, str]:
 def manifests(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
     """Return every object by the path of its file."""
     templates = generate.templates()
-    # The alert log is a service of the compose stack, and not part of these manifests.
-    notifications = alertmanager.build(thresholds=thresholds, alert_log_url="")
+    # Its address in the thresholds is that of the compose stack; null there means that there shall be none.
+    with_log = thresholds.notifications.alert_log is not None
+    notifications = alertmanager.build(thresholds=thresholds, alert_log_url=alertlog.url(namespace) if with_log else "")
     return {
         **exporter.objects(namespace, ROOT / "alerting" / "runbooks"),
-        "servicemonitor.yaml": monitoring.service_monitor(namespace, SCRAPE_INTERVAL),
+        "servicemonitor.yaml": monitoring.service_monitor(
+            namespace, SCRAPE_INTERVAL, name=NAME, labels=EXPORTER, selector=SELECTOR
+        ),
+        **(_alert_log(namespace) if with_log else {}),
         "alertmanagerconfig.yaml": alertmanager_config(namespace, notifications),
         "alertmanager-templates.yaml": labelled("ConfigMap", "v1", TEMPLATES, namespace) | {"data": templates},
         **monitoring.prometheus_rules(namespace, thresholds),
         **monitoring.dashboards(namespace, ROOT / "dashboards" / "generated"),
     }
+
+
+def _alert_log(namespace: str) -> dict[str, Json]:
+    labels, selector = alertlog.labels()
+    monitor = monitoring.service_monitor(namespace, SCRAPE_INTERVAL, name=ALERT_LOG, labels=labels, selector=selector)
+    return {**alertlog.objects(namespace), "alertlog-servicemonitor.yaml": monitor}
 
 
 def write(texts: Mapping[str, str], directory: Path) -> None:

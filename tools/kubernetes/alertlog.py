@@ -1,0 +1,105 @@
+"""The alert log in Kubernetes: Deployment, volume, Service, and who may talk to it."""
+
+from __future__ import annotations
+
+from exporter import __version__
+from tools.kubernetes.exporter import USER, hardened, probe
+from tools.kubernetes.objects import ALERT_LOG, ALERT_LOG_PORT, COMPONENT_LABEL, IMAGE, NAME_LABEL, Json, labelled
+
+_SELECTOR = {NAME_LABEL: ALERT_LOG}
+# The value of the component becomes the job in Prometheus: rules and dashboards say job="alertlog".
+_LABELS = {**_SELECTOR, COMPONENT_LABEL: "alertlog", "app.kubernetes.io/version": __version__}
+_DIRECTORY = "/var/lib/alertlog"
+
+
+def url(namespace: str) -> str:
+    """Return where Alertmanager posts to, from whatever namespace it is in."""
+    return f"http://{ALERT_LOG}.{namespace}.svc:{ALERT_LOG_PORT}/alerts"
+
+
+def objects(namespace: str) -> dict[str, Json]:
+    """Return the objects by file name."""
+    return {
+        "alertlog-serviceaccount.yaml": labelled("ServiceAccount", "v1", ALERT_LOG, namespace, labels=_LABELS)
+        | {"automountServiceAccountToken": False},
+        "alertlog-volume.yaml": labelled("PersistentVolumeClaim", "v1", ALERT_LOG, namespace, labels=_LABELS)
+        | {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
+        "alertlog-deployment.yaml": _deployment(namespace),
+        "alertlog-service.yaml": labelled("Service", "v1", ALERT_LOG, namespace, labels=_LABELS)
+        | {
+            "spec": {
+                "type": "ClusterIP",
+                "selector": _SELECTOR,
+                "ports": [{"name": "http", "port": ALERT_LOG_PORT, "targetPort": "http", "protocol": "TCP"}],
+            }
+        },
+        "alertlog-networkpolicy.yaml": _network_policy(namespace),
+    }
+
+
+def labels() -> tuple[dict[str, str], dict[str, str]]:
+    """Return the labels of its objects, and those that its pods are found by."""
+    return _LABELS, _SELECTOR
+
+
+def _deployment(namespace: str) -> Json:
+    return labelled("Deployment", "apps/v1", ALERT_LOG, namespace, labels=_LABELS) | {
+        "spec": {
+            "replicas": 1,
+            # It writes a volume that two pods cannot have at once; Alertmanager sends again what it did not take.
+            "strategy": {"type": "Recreate"},
+            "revisionHistoryLimit": 3,
+            "selector": {"matchLabels": _SELECTOR},
+            "template": {"metadata": {"labels": _LABELS}, "spec": _pod_spec()},
+        }
+    }
+
+
+def _pod_spec() -> Json:
+    pod, container = hardened()
+    return {
+        "serviceAccountName": ALERT_LOG,
+        **pod,
+        # The owner of a big volume is not set anew at each start.
+        "securityContext": {**pod["securityContext"], "fsGroup": USER, "fsGroupChangePolicy": "OnRootMismatch"},
+        "terminationGracePeriodSeconds": 30,
+        "containers": [
+            {
+                "name": "alertlog",
+                "image": IMAGE,
+                "imagePullPolicy": "IfNotPresent",
+                "command": ["/opt/venv/bin/python", "-m", "alerting", "log"],
+                "args": [
+                    f"--listen=0.0.0.0:{ALERT_LOG_PORT}",
+                    f"--directory={_DIRECTORY}",
+                    "--retention=90d",
+                    "--log-format=json",
+                ],
+                "ports": [{"name": "http", "containerPort": ALERT_LOG_PORT, "protocol": "TCP"}],
+                "startupProbe": probe("/-/healthy", periodSeconds=2, failureThreshold=60),
+                "livenessProbe": probe("/-/healthy", periodSeconds=10, failureThreshold=3),
+                "readinessProbe": probe("/-/ready", periodSeconds=5, failureThreshold=3),
+                "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
+                "securityContext": container,
+                "volumeMounts": [{"name": "log", "mountPath": _DIRECTORY}],
+            }
+        ],
+        "volumes": [{"name": "log", "persistentVolumeClaim": {"claimName": ALERT_LOG}}],
+    }
+
+
+def _network_policy(namespace: str) -> Json:
+    """Let Alertmanager and Prometheus in; the alert log itself asks nobody."""
+    return labelled("NetworkPolicy", "networking.k8s.io/v1", ALERT_LOG, namespace, labels=_LABELS) | {
+        "spec": {
+            "podSelector": {"matchLabels": _SELECTOR},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {
+                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+                    "ports": [{"protocol": "TCP", "port": "http"}],
+                }
+            ],
+            "egress": [],
+        }
+    }
