@@ -37,11 +37,14 @@ def dashboard_url(signal: Signal, *, grafana: str) -> str:
 SERVICE_OF_JOB = '{{ $labels.job | reReplaceAll "^(node|postgres)$" "${1}-exporter" | urlquery }}'
 
 
+SERVICE = "{{ $labels.service | urlquery }}"
+
+
 def logs_url(services: Sequence[str], *, logs: str) -> str:
     """Return the address of the logs of services.
 
     Args:
-        services: Compose services, or `SERVICE_OF_JOB`.
+        services: Compose services, or `SERVICE_OF_JOB` or `SERVICE`.
         logs: Where the page `Logs` is.
     """
     return f"{logs}?{'&'.join(f'var-service={service}' for service in services)}"

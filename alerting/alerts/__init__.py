@@ -13,6 +13,7 @@ from types import MappingProxyType
 
 from alerting import thresholds as _thresholds
 from alerting.alerts import (
+    containers,
     database,
     exporter,
     fleet,
@@ -40,6 +41,7 @@ TOPICS: Mapping[str, tuple[Alert, ...]] = MappingProxyType(
         "fleet": fleet.ALERTS,
         "services": services.ALERTS,
         "host": host.ALERTS,
+        "containers": containers.ALERTS,
         "database": database.ALERTS,
         "monitoring": monitoring.ALERTS,
         "logs": logs.ALERTS,

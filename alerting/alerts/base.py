@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
 from alerting.durations import to_seconds
-from alerting.links import SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
+from alerting.links import SERVICE, SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
 from alerting.signals import Signal
 from exporter.catalog import Unit
 
@@ -160,7 +160,8 @@ class BoundAlert:
 
     @property
     def _logs(self) -> dict[str, str]:
-        services = (SERVICE_OF_JOB,) if "job" in self.signal.by else self.logs_of
+        said = {"service": SERVICE, "job": SERVICE_OF_JOB}
+        services = next(((said[label],) for label in said if label in self.signal.by), self.logs_of)
         # Without logs that are collected a link would lead to an empty page.
         if self.links.logs is None or not services:
             return {}

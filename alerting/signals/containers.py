@@ -15,12 +15,13 @@ CONTAINER_SIGNALS: tuple[Signal, ...] = (
     Signal(
         name="container_state",
         title="Containers",
-        question="Which containers run, and which are well as far as they can tell?",
+        question="Which containers run and are well, as far as they can tell? Those that did their work are left out.",
         # Without a check of health a container is as well as it runs.
         expr=(
-            "min by (service, container) (docker_container_healthy) "
+            "(min by (service, container) (docker_container_healthy) "
             "* min by (service, container) (docker_container_running) "
-            "or min by (service, container) (docker_container_running)"
+            "or min by (service, container) (docker_container_running)) "
+            "unless max by (service, container) (docker_container_exit_code) == 0"
         ),
         unit=Unit.FLAG,
         dashboard=PAGE,

@@ -15,6 +15,11 @@ def _gauge(name: str, help: str, unit: Unit) -> Metric:
 CONTAINER_METRICS = (
     _gauge("docker_container_running", "Whether the container runs.", Unit.FLAG),
     _gauge(
+        "docker_container_exit_code",
+        "How a container ended that does not run: 0 where it had done its work, or was stopped.",
+        Unit.INFO,
+    ),
+    _gauge(
         "docker_container_healthy",
         "Whether its check of health succeeds; absent without a check, and until the first is done.",
         Unit.FLAG,

@@ -43,6 +43,11 @@ def test_the_link_fills_in_the_pages_variable_from_what_there_is(alert: BoundAle
     assert set(re.findall(r"var-service=([\w-]+)", url)) <= services
 
 
+def test_a_containers_alert_leads_to_the_logs_of_its_own_service() -> None:
+    (alert,) = (alert for alert in LINKED if alert.name == "ContainerRestarting")
+    assert alert.annotations["logs_url"] == f"{LOGS}?var-service={{{{ $labels.service | urlquery }}}}"
+
+
 def test_prometheus_fills_in_the_service_of_a_job(programs: dict[str, Path], tmp_path: Path) -> None:
     generate.write(generate.files(WITH_LOGS), tmp_path)
     jobs = {

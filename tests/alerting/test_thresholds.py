@@ -85,7 +85,8 @@ def test_what_cannot_be_meant_is_refused_with_its_line(
 
 def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
     path = tmp_path / "thresholds.yml"
-    path.write_text(TEXT.replace("threshold: 3\n", "threshold: many\n").replace("threshold: 0.3\n", "threshold: 3\n"))
+    broken = TEXT.replace("threshold: 3\n", "threshold: many\n", 1).replace("threshold: 0.3\n", "threshold: 3\n")
+    path.write_text(broken)
     with pytest.raises(ConfigError) as caught:
         read(ALERTS, path)
     assert len(caught.value.problems) == 2

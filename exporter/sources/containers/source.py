@@ -111,13 +111,17 @@ def _add(families: FamilySet, settings: Mapping[str, Any], stats: Mapping[str, A
     labels = (str((settings["Config"].get("Labels") or {}).get(_SERVICE) or name), name)
     state = settings["State"]
     try:
-        families["docker_container_running"].add(float(state["Running"]), *labels)
+        # Between an end and the next start the engine counts a container as running.
+        running = state["Running"] and not state["Restarting"]
+        families["docker_container_running"].add(float(running), *labels)
+        if not running and state["Status"] != "created":
+            families["docker_container_exit_code"].add(state["ExitCode"], *labels)
         # Without a check of its own nothing is known of its health, nor before the first is done.
         health = (state.get("Health") or {}).get("Status")
         if health in ("healthy", "unhealthy"):
             families["docker_container_healthy"].add(float(health == "healthy"), *labels)
         families["docker_container_restarts_total"].add(settings["RestartCount"], *labels)
-        if state["Running"]:
+        if running:
             families["docker_container_start_timestamp_seconds"].add(_seconds(state["StartedAt"]), *labels)
         families["docker_container_memory_limit_bytes"].add(settings["HostConfig"]["Memory"] or None, *labels)
         families["docker_container_cpu_seconds_total"].add(_cpu(stats), *labels)

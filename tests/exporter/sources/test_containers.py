@@ -188,3 +188,10 @@ def test_what_takes_too_long_is_broken_off_and_the_next_refresh_works(engine: En
 def test_an_address_that_is_no_engines_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="must be http://host:port or unix:///path"):
         ContainersSettings(url=url)
+
+
+def test_a_container_that_waits_for_its_next_start_does_not_run(engine: Engine) -> None:
+    engine.answers[f"{API}/json"]["State"] |= {"Restarting": True, "Status": "restarting", "ExitCode": 7}
+    shown = samples(source(engine).collect())
+    assert shown[RUNNING] == 0
+    assert shown['docker_container_exit_code{container="rec-api",service="api"}'] == 7
