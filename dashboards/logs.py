@@ -39,6 +39,15 @@ def build() -> Page:
             typed("text", title="Text"),
         ),
         rows=(
+            Row(
+                "Are logs collected?",
+                (
+                    text("Where logs come from", _HOW, width=8, height=4),
+                    stat(SIGNAL["log_services_up"], width=6, states=("down", "up"), empty=_OFF),
+                    stat(SIGNAL["log_lines_kept"], width=5, trend=True, empty=_OFF),
+                    stat(SIGNAL["log_collector_failures"], width=5, empty=_OFF),
+                ),
+            ),
             Row("How much is said?", _volume()),
             Row("Where are the errors?", _errors()),
             Row(
@@ -54,15 +63,8 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "Are logs collected?",
-                (
-                    text("Where logs come from", _HOW, width=8, height=4),
-                    stat(SIGNAL["log_services_up"], width=6, states=("down", "up"), empty=_OFF),
-                    stat(SIGNAL["log_lines_kept"], width=5, trend=True, empty=_OFF),
-                    stat(SIGNAL["log_collector_failures"], width=5, empty=_OFF),
-                    timeseries(SIGNAL["log_lines_lost"], width=16, legend="list", empty=_OFF),
-                    firing_alerts(width=8),
-                ),
+                "Is any lost?",
+                (timeseries(SIGNAL["log_lines_lost"], width=16, legend="list", empty=_OFF), firing_alerts(width=8)),
             ),
         ),
     )
