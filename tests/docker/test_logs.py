@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from tests.dashboards.logql import parsed
 from tests.docker.files import DOCKER, ROOT, read_yaml
 
 BASE: dict[str, Any] = read_yaml(DOCKER / "compose.yaml")["services"]
@@ -180,3 +181,10 @@ def test_overlays_put_their_files_in_place_of_empty_ones() -> None:
     (services,) = (job for job in config["scrape_configs"] if job["job_name"] == "services")
     assert services["file_sd_configs"] == [{"files": ["/etc/targets/*.yml", "/etc/overlays/*.yml"]}]
     assert "./prometheus/overlays:/etc/overlays:ro" in BASE["prometheus"]["volumes"]
+
+
+def test_what_levels_are_told_by_is_logql() -> None:
+    selectors = re.findall(r"selector = `(.*)`", ALLOY)
+    assert [(one["errors"], one["labels"]) for one in parsed(selectors)] == [([], ["level"])] * len(selectors)
+    # Alloy's own parser reads no other kind of string than this.
+    assert all(re.fullmatch(r'\{level="unknown"\} \|~ "(?:[^"\\]|\\.)*"', selector) for selector in selectors)
