@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tools import packages
@@ -79,6 +80,10 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
             alerts = f"http://127.0.0.1:{base + 1}/api/v1/alerts"
             assert wait_until(lambda: _firing(alerts) >= {"Watchdog", "MlflowMetricWorseThanBest"}, timeout=60, poll=1)
             assert len(of_the_demo(base)) >= 4
+            # What is no demo, the machine and the database, is well.
+            assert not {name for name in _firing(alerts) if name.startswith(("Host", "Database"))}
+            database_up = f"http://127.0.0.1:{base + 1}/api/v1/query?query=pg_up"
+            assert '"1"]' in httpx.get(database_up).text
         finally:
             began = time.monotonic()
             os.killpg(demo.pid, signal.SIGINT)

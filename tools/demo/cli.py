@@ -108,7 +108,7 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
         directory,
         Ports(ports["exporter"], ports["prometheus"], ports["alertmanager"]),
         programs,
-        thresholds=hurried(load_thresholds().changed(_thresholds(contributions)), wait=_ALERT_WAIT),
+        thresholds=hurried(load_thresholds(), wait=_ALERT_WAIT).changed(_thresholds(contributions)),
         webhook_url=next((each.webhook_url for each in contributions if each.webhook_url), None),
         alert_log_url=next((each.alert_log_url for each in contributions if each.alert_log_url), ""),
         scrape_interval=_SCRAPE_INTERVAL,

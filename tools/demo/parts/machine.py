@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from alerting.alerts import load_thresholds
 from tools.demo.parts.base import Contribution, Look, Place, PortUse
 from tools.packages import MissingProgram, ensure_programs
 from tools.processes import Process, free_port, http_ok
@@ -23,13 +24,22 @@ class Machine:
         except MissingProgram as error:
             place.say(f"without figures of the machine: {error}")
             return Contribution()
-        database = (place.directory.parent / "variants" / "uri").read_text(encoding="utf-8")
+        # The driver of the exporter asks for TLS unless told otherwise, and the server of the demo has none.
+        database = (place.directory.parent / "variants" / "uri").read_text(encoding="utf-8") + "?sslmode=disable"
         return Contribution(
             jobs=(
                 _start(place, "node", programs["node-exporter"], {}),
                 # In the environment, not among the arguments: it holds the password.
                 _start(place, "postgres", programs["postgres-exporter"], {"DATA_SOURCE_NAME": database}),
             ),
+            # The machine is no demo: what lasts for seconds, as while the demo starts, is no reason for an alert.
+            thresholds={
+                "alerts": {
+                    name: {"for": numbers.for_}
+                    for name, numbers in load_thresholds().alerts.items()
+                    if name.startswith("Host")
+                }
+            },
             looks=(
                 Look(
                     "How much of its disks this machine has left:",
