@@ -63,7 +63,7 @@ bench: .venv ## Measure what the project promises (BENCH_ARGS="mlflow --quick" n
 	@echo ">> running the benchmark"
 	@$(VENV) -m tools.bench $(BENCH_ARGS)
 
-mutants: .venv ## Change each rule in small ways and see whether its unit tests notice (six minutes at first)
+mutants: .venv ## Change each rule in small ways and see whether its unit tests notice (four minutes at first)
 	@echo ">> changing rules"
 	@$(VENV) -m tools.mutants
 

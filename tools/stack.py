@@ -65,7 +65,7 @@ class LocalStack(Server):
         programs: Mapping[str, Path],
         *,
         thresholds: Thresholds | None = None,
-        timing: Timing = IMMEDIATE,
+        timing: Timing | None = IMMEDIATE,
         webhook_url: str | None = None,
         alert_log_url: str = "",
         scrape_interval: str = "1s",
@@ -80,7 +80,7 @@ class LocalStack(Server):
             ports: Where the servers listen.
             programs: Paths of `prometheus` and `alertmanager`, see `tools.packages`.
             thresholds: Numbers of the alerts; by default the project's own. Runbook links are led to this exporter.
-            timing: How soon Alertmanager tells.
+            timing: How soon Alertmanager tells; None as the thresholds say.
             webhook_url: Where Alertmanager posts every notification.
             alert_log_url: Where the alert log takes notifications; empty without one.
             scrape_interval: How often Prometheus scrapes and evaluates.

@@ -18,7 +18,7 @@ from tools.faults.told import Listeners
 from tools.packages import ensure_programs
 from tools.postgres import PostgresServer
 from tools.processes import Process, Server, free_port, http_ok, wait_until
-from tools.stack import LocalStack, Ports
+from tools.stack import IMMEDIATE, LocalStack, Ports
 
 EXPERIMENT = "churn"
 PERSONA = "ada"
@@ -58,13 +58,15 @@ class World(Server):
         disk: The disk under `directory`.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, usual_waits: bool = False) -> None:
         """Describe it; nothing is started yet.
 
         Args:
             directory: Empty folder, on a disk that is not in memory.
+            usual_waits: Wait as long as `thresholds.yml` says before anybody is told.
         """
         self._directory = directory
+        self._usual_waits = usual_waits
         self._stack = contextlib.ExitStack()
         self.listeners = Listeners(mail="platform", webhooks=("mlops", "growth"))
         self.database = PostgresServer()
@@ -86,9 +88,8 @@ class World(Server):
             self.post(40)
             experiment = self.mlflow.create_experiment(EXPERIMENT)
             self._experiment = experiment
-            self.thresholds = hastened(
-                load_thresholds().changed({**_CHANGES, "notifications": {"channels": self.listeners.channels}})
-            )
+            usual = load_thresholds().changed({**_CHANGES, "notifications": {"channels": self.listeners.channels}})
+            self.thresholds = usual if self._usual_waits else hastened(usual)
             programs = ensure_programs(["prometheus", "alertmanager", "node-exporter", "postgres-exporter"])
             jobs = [
                 self._exporter(stack, "node", programs["node-exporter"], {}, "--collector.disable-defaults",
@@ -110,6 +111,7 @@ class World(Server):
                 Ports.free(),
                 programs,
                 thresholds=self.thresholds,
+                timing=None if self._usual_waits else IMMEDIATE,
                 webhook_url=self.listeners.everyone,
                 extra_jobs=jobs,
             )  # fmt: skip
@@ -122,6 +124,12 @@ class World(Server):
     def stop(self) -> None:
         """Stop everything."""
         self._stack.close()
+
+    def wait_of(self, name: str) -> float:
+        """Return the seconds between an alert's condition and the moment in which somebody is told."""
+        numbers = self.thresholds.alerts[name]
+        timing = self.thresholds.notifications.timing(numbers.severity) if self._usual_waits else IMMEDIATE
+        return to_seconds(numbers.for_) + to_seconds(timing.group_wait)
 
     def end_runs(self, status: str, number: int) -> None:
         """Begin and end runs of the experiment."""
