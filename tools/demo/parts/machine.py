@@ -10,6 +10,9 @@ from tools.demo.parts.base import Contribution, Look, Place, PortUse
 from tools.packages import MissingProgram, ensure_programs
 from tools.processes import Process, free_port, http_ok
 
+# Disks, and not what programs mount for themselves.
+_DISKS = ("--collector.filesystem.mount-points-exclude=^/(dev|proc|run|snap|sys|tmp|var/lib/(docker|containers))($|/)",)
+
 
 class Machine:
     """The part; node exporter and postgres exporter, where the distribution has them."""
@@ -28,9 +31,9 @@ class Machine:
         database = (place.directory.parent / "variants" / "uri").read_text(encoding="utf-8") + "?sslmode=disable"
         return Contribution(
             jobs=(
-                _start(place, "node", programs["node-exporter"], {}),
+                _start(place, "node", programs["node-exporter"], _DISKS, {}),
                 # In the environment, not among the arguments: it holds the password.
-                _start(place, "postgres", programs["postgres-exporter"], {"DATA_SOURCE_NAME": database}),
+                _start(place, "postgres", programs["postgres-exporter"], (), {"DATA_SOURCE_NAME": database}),
             ),
             # The machine is no demo: what lasts for seconds, as while the demo starts, is no reason for an alert.
             thresholds={
@@ -49,13 +52,15 @@ class Machine:
         )
 
 
-def _start(place: Place, job: str, program: Path, environment: dict[str, str]) -> dict[str, object]:
+def _start(
+    place: Place, job: str, program: Path, options: Sequence[str], environment: dict[str, str]
+) -> dict[str, object]:
     """Start an exporter; return what Prometheus scrapes."""
     address = f"127.0.0.1:{free_port()}"
     url = f"http://{address}/metrics"
     process = Process(
         f"the {job} exporter",
-        [program, f"--web.listen-address={address}"],
+        [program, f"--web.listen-address={address}", *options],
         log=place.logs / f"{job}-exporter.log",
         env=environment,
         healthy=lambda: http_ok(url),
