@@ -8,6 +8,7 @@ import string
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -110,8 +111,14 @@ def test_a_recording_that_raises_breaks_no_request(
         recorder.cache("c").size(size_bytes="much")  # type: ignore[arg-type]  # the same
         return "fine"
 
-    def no_space(*_: object) -> None:
-        raise OSError(28, "No space left on device")
+    tried: list[str] = []
+
+    def no_space(family: str) -> Callable[..., None]:
+        def child(*_: object) -> None:
+            tried.append(family)
+            raise OSError(28, "No space left on device")
+
+        return child
 
     instrument(app, recorder, variant_of=lambda scope: scope["no such key"])
     with asgi_server(app) as client:
@@ -126,9 +133,12 @@ def test_a_recording_that_raises_breaks_no_request(
         assert [record.message for record in caplog.records if record.name == "exporter.instrument"] == [
             "observed could not be recorded; the request goes on"
         ]
-        for family in (recorder.http._requests, recorder.http._in_progress, recorder.store._errors):
-            monkeypatch.setattr(family, "child", no_space)
+        monkeypatch.setattr(recorder.http._requests, "child", no_space("requests"))
+        monkeypatch.setattr(recorder.http._in_progress, "child", no_space("in progress"))
+        monkeypatch.setattr(recorder.store._errors, "child", no_space("errors"))
         assert client.get("/items/2").status_code == 200
+        # The response is there before it is recorded.
+        wait_for(lambda: "requests" in tried and tried[-1] == "errors")
         monkeypatch.undo()
         assert lines(client, "ml_http_requests_total") == [
             'ml_http_requests_total{method="GET",route="/items/{item}",status="200"} 1.0',
