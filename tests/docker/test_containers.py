@@ -18,7 +18,7 @@ from tests.docker.engine import output
 from tests.docker.files import DOCKER, read_env, read_yaml
 from tests.exporter.fleet_files import samples
 from tools.deploy.engine import Stack
-from tools.standin_images import BASE, ensure_image
+from tools.standin_images import BASE, compose_command, ensure_image
 
 OVERLAY: dict[str, Any] = read_yaml(DOCKER / "compose.containers.yaml")
 PROXY = (DOCKER / "containers" / "haproxy.cfg").read_text(encoding="utf-8")
@@ -60,6 +60,8 @@ def test_the_proxy_refuses_all_but_reads_of_settings_and_statistics() -> None:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Start the proxy and a container that crashes; give the proxy's address."""
+    # Unpacks it where Docker comes without.
+    compose_command()
     for variable in (BASE, "HAPROXY_IMAGE"):
         ensure_image(variable)
     with tempfile.TemporaryDirectory(prefix="ml-monitoring-test-") as folder:

@@ -134,7 +134,8 @@ def test_prometheus_has_what_mlflow_wrote(deployed: Deployment) -> None:
 
 
 def test_the_machine_and_the_database_are_watched(deployed: Deployment) -> None:
-    assert deployed.query("pg_up") == {"postgres": 1}
+    # Other tests start PostgreSQL again; the next scrape knows.
+    wait_for(lambda: deployed.query("pg_up") == {"postgres": 1})
     sizes = os.statvfs("/")
     disk = deployed.query("max by (job) (node_filesystem_size_bytes{mountpoint='/'})")["node"]
     assert disk == sizes.f_blocks * sizes.f_frsize

@@ -11,7 +11,7 @@ import pytest
 from tests.docker.engine import output
 from tests.docker.files import DOCKER, read_env
 from tools.deploy.engine import Stack
-from tools.standin_images import BASE, ensure_image
+from tools.standin_images import BASE, compose_command, ensure_image
 
 pytestmark = pytest.mark.stack
 
@@ -96,6 +96,8 @@ WRITES = [
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
+    # Unpacks it where Docker comes without.
+    compose_command()
     for variable in (BASE, "HAPROXY_IMAGE"):
         ensure_image(variable)
     with tempfile.TemporaryDirectory(prefix="ml-monitoring-test-") as folder:
