@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,8 +12,8 @@ from pathlib import Path
 import promql_parser as promql
 import pytest
 
+from tests.past import remembering
 from tests.test_contract import runbook_queries
-from tools.processes import Process, free_port, http_ok
 
 QUERIES = runbook_queries()
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -51,24 +50,7 @@ def prometheus(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     for one in sorted(series()):
         # Growing, so that rates are not 0.
         lines += [f"{one} {1 + moment / 1000} {moment}" for moment in range(0, _SPAN, _STEP)]
-    (folder / "series.om").write_text("\n".join([*lines, "# EOF", ""]))
-    create = [str(programs["promtool"]), *("tsdb", "create-blocks-from", "openmetrics")]
-    subprocess.run([*create, str(folder / "series.om"), str(folder / "data")], check=True, capture_output=True)
-    (folder / "prometheus.yml").write_text("{}")
-    url = f"http://127.0.0.1:{free_port()}"
-    process = Process(
-        "prometheus",
-        [
-            programs["prometheus"],
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            "--storage.tsdb.retention.time=100y",
-            f"--web.listen-address={url.removeprefix('http://')}",
-        ],
-        log=folder / "prometheus.log",
-        healthy=lambda: http_ok(f"{url}/-/ready"),
-    )
-    with process:
+    with remembering(programs, folder, lines) as url:
         yield url
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,7 +16,8 @@ from alerting.routing import stops
 from alerting.thresholds import DEFAULT_PATH, SEVERITIES
 from tests.alerting.alertmanager_server import AT_ONCE, Alertmanager, running
 from tests.alerting.test_promtool import TEAMS, route
-from tools.processes import Process, free_port, http_ok, wait_until
+from tests.past import remembering
+from tools.processes import wait_until
 from tools.webhook import WebhookReceiver
 
 ALERTS = load_alerts()
@@ -135,24 +135,7 @@ def past(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
     for minute in range(2880):
         down = 600 <= minute < 660 or minute == 1000 or 2000 <= minute < 2002
         lines.append(f'exporter_source_up{{job="exporter",instance="a",source="mlflow"}} {int(not down)} {minute * 60}')
-    (folder / "past.om").write_text("\n".join([*lines, "# EOF", ""]))
-    create = [str(programs["promtool"]), *("tsdb", "create-blocks-from", "openmetrics")]
-    subprocess.run([*create, str(folder / "past.om"), str(folder / "data")], check=True, capture_output=True)
-    (folder / "prometheus.yml").write_text("{}")
-    url = f"http://127.0.0.1:{free_port()}"
-    process = Process(
-        "prometheus",
-        [
-            programs["prometheus"],
-            f"--config.file={folder / 'prometheus.yml'}",
-            f"--storage.tsdb.path={folder / 'data'}",
-            "--storage.tsdb.retention.time=100y",
-            f"--web.listen-address={url.removeprefix('http://')}",
-        ],
-        log=folder / "prometheus.log",
-        healthy=lambda: http_ok(f"{url}/-/ready"),
-    )
-    with process:
+    with remembering(programs, folder, lines) as url:
         yield url
 
 

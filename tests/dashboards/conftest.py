@@ -13,7 +13,7 @@ from dashboards.render.asking import Asking
 from dashboards.render.engine import DashboardData
 from dashboards.render.model import Dashboard, load_dashboard
 from dashboards.render.prometheus import Prometheus
-from tests.dashboards.render.store import END, SPECIMEN, START, Store
+from tests.dashboards.render.store import END, SPECIMEN, START, Store, stored
 from tests.dashboards.specimen import specimen
 
 
@@ -29,7 +29,7 @@ def with_specimen(pages: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def store(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    with Store(programs, tmp_path_factory.mktemp("store")) as running:
+    with stored(programs, tmp_path_factory.mktemp("store")) as running:
         yield running
 
 

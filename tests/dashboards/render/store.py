@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
-from tools.processes import Process, free_port, http_ok
+from tests.past import remembering
 
 # The hour ends here: 2026-01-15 12:00 UTC.
 END = 1_768_478_400
@@ -60,57 +61,27 @@ def lines() -> Iterator[str]:
     for name in ('with "quotes"', "back\\\\slash", "dot.and(brackets)", "ünïcode"):
         escaped = name.replace('"', '\\"')
         yield f'names{{name="{escaped}"}} 1 {END}'
-    yield "# EOF"
 
 
+@dataclass(frozen=True, slots=True)
 class Store:
-    """A Prometheus that holds the measurements; a context manager."""
+    """A Prometheus that holds the measurements."""
 
-    def __init__(self, programs: dict[str, Path], directory: Path) -> None:
-        self._programs, self._directory = programs, directory
-        self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+    url: str
 
-    def __enter__(self) -> Store:
-        text = self._directory / "measurements.om"
-        # Samples of one series have to come together, in the order of time.
-        text.write_text("\n".join(_by_series(lines())) + "\n", encoding="utf-8")
-        data = self._directory / "data"
-        command: list[str | Path] = [
-            self._programs["promtool"],
-            "tsdb",
-            "create-blocks-from",
-            "openmetrics",
-            text,
-            data,
-        ]
-        subprocess.run(command, check=True, capture_output=True)
-        rules = self._directory / "rules.yml"
-        rules.write_text(
-            "groups:\n- name: house\n  rules:\n"
-            "  - {alert: AlwaysOn, expr: vector(1), labels: {severity: critical}, annotations: {summary: Fires.}}\n",
-            encoding="utf-8",
-        )
-        config = self._directory / "prometheus.yml"
-        config.write_text("global: {evaluation_interval: 1s}\nrule_files: [rules.yml]\n", encoding="utf-8")
-        self._process = Process(
-            "prometheus",
-            [
-                str(self._programs["prometheus"]),
-                f"--config.file={config}",
-                f"--storage.tsdb.path={data}",
-                # The measurements are older than what Prometheus keeps by default.
-                "--storage.tsdb.retention.time=100y",
-                f"--web.listen-address=127.0.0.1:{self.port}",
-            ],
-            log=self._directory / "prometheus.log",
-            healthy=lambda: http_ok(f"{self.url}/-/ready"),
-        )
-        self._process.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
-        self._process.stop()
+@contextmanager
+def stored(programs: dict[str, Path], directory: Path) -> Iterator[Store]:
+    """Run it."""
+    (directory / "rules.yml").write_text(
+        "groups:\n- name: house\n  rules:\n"
+        "  - {alert: AlwaysOn, expr: vector(1), labels: {severity: critical}, annotations: {summary: Fires.}}\n",
+        encoding="utf-8",
+    )
+    config = "global: {evaluation_interval: 1s}\nrule_files: [rules.yml]\n"
+    # Samples of one series have to come together, in the order of time.
+    with remembering(programs, directory, _by_series(lines()), config=config) as url:
+        yield Store(url)
 
 
 def _by_series(text: Iterator[str]) -> Iterator[str]:
@@ -124,3 +95,5 @@ def _by_series(text: Iterator[str]) -> Iterator[str]:
             yield line
         else:
             block.setdefault(line.rsplit(" ", 2)[0], []).append(line)
+    for series in block.values():
+        yield from series
