@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,7 @@ from tests.docker.engine import fetch, output
 from tests.docker.files import DOCKER, ROOT, VARIABLE, read_yaml
 from tools.deploy.engine import Stack, run
 from tools.processes import free_port
-from tools.standin_images import compose_command, ensure_image
+from tools.standin_images import BASE, compose_command, ensure_image
 
 # Grafana is left out: nothing but its own registry has an image of it.
 SERVICES = (
@@ -128,6 +130,22 @@ def ensure_images() -> None:
     images = [VARIABLE.fullmatch(services[name]["image"]) for name in SERVICES]
     for variable in ("PYTHON_IMAGE", *MORE_IMAGES, *(match["name"] for match in images if match is not None)):
         ensure_image(variable)
+
+
+@contextmanager
+def proxy_alone(project: str, *, overlay: str, service: str) -> Iterator[Stack]:
+    """Run nothing of an overlay but its proxy in front of the Docker socket."""
+    # Unpacks it where Docker comes without.
+    compose_command()
+    for variable in (BASE, "HAPROXY_IMAGE"):
+        ensure_image(variable)
+    with tempfile.TemporaryDirectory(prefix="ml-monitoring-test-") as folder:
+        stack = Stack(Path(folder), project, [overlay])
+        try:
+            stack.compose("up", "--detach", "--wait", service)
+            yield stack
+        finally:
+            stack.compose("down", "--volumes", "--timeout=5")
 
 
 def wait_for(condition: Callable[[], object], *, seconds: float = 90) -> None:

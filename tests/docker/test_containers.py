@@ -5,20 +5,18 @@ import http.client
 import json
 import os
 import re
-import tempfile
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from exporter.sources.containers import ContainersSettings, ContainersSource
+from tests.docker.deployment import proxy_alone
 from tests.docker.engine import output
 from tests.docker.files import DOCKER, read_env, read_yaml
 from tests.exporter.fleet_files import samples
-from tools.deploy.engine import Stack
-from tools.standin_images import BASE, compose_command, ensure_image
+from tools.standin_images import BASE
 
 OVERLAY: dict[str, Any] = read_yaml(DOCKER / "compose.containers.yaml")
 PROXY = (DOCKER / "containers" / "haproxy.cfg").read_text(encoding="utf-8")
@@ -60,14 +58,8 @@ def test_the_proxy_refuses_all_but_reads_of_settings_and_statistics() -> None:
 @pytest.fixture(scope="module")
 def address() -> Iterator[str]:
     """Start the proxy and a container that crashes; give the proxy's address."""
-    # Unpacks it where Docker comes without.
-    compose_command()
-    for variable in (BASE, "HAPROXY_IMAGE"):
-        ensure_image(variable)
-    with tempfile.TemporaryDirectory(prefix="ml-monitoring-test-") as folder:
-        stack = Stack(Path(folder), PROJECT, ["containers"])
+    with proxy_alone(PROJECT, overlay="containers", service="containers-proxy"):
         try:
-            stack.compose("up", "--detach", "--wait", "containers-proxy")
             output(
                 [
                     *("docker", "run", "--detach", f"--name={CRASHING}", "--memory=32m", "--restart=always"),
@@ -81,7 +73,6 @@ def address() -> Iterator[str]:
             yield networks[f"{PROJECT}_containers-api"]["IPAddress"]
         finally:
             output(["docker", "rm", "--force", CRASHING])
-            stack.compose("down", "--volumes", "--timeout=5")
 
 
 @pytest.mark.stack

@@ -2,16 +2,15 @@
 
 import json
 import os
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.docker.deployment import proxy_alone
 from tests.docker.engine import output
 from tests.docker.files import DOCKER, read_env
 from tools.deploy.engine import Stack
-from tools.standin_images import BASE, compose_command, ensure_image
+from tools.standin_images import BASE
 
 pytestmark = pytest.mark.stack
 
@@ -96,17 +95,8 @@ WRITES = [
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    # Unpacks it where Docker comes without.
-    compose_command()
-    for variable in (BASE, "HAPROXY_IMAGE"):
-        ensure_image(variable)
-    with tempfile.TemporaryDirectory(prefix="ml-monitoring-test-") as folder:
-        stack = Stack(Path(folder), PROJECT, ["logs"])
-        try:
-            stack.compose("up", "--detach", "--wait", "docker-proxy")
-            yield stack
-        finally:
-            stack.compose("down", "--volumes", "--timeout=5")
+    with proxy_alone(PROJECT, overlay="logs", service="docker-proxy") as stack:
+        yield stack
 
 
 def ask(requests: list[tuple[str, str]], *, host: str = "docker-proxy", network: str = NETWORK) -> dict[str, int]:
