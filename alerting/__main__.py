@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from alerting.cli import main
+from ml_monitoring.alerting.cli import main
 
 sys.exit(main())

@@ -10,15 +10,18 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from alerting import alertmanager, document, generate, operate, thresholds
-from alerting.alerts import ALERTS, load_alerts
-from alerting.backtest import backtest
-from alerting.durations import to_positive_seconds, to_seconds
-from alerting.explain import UnknownAlertError, explain
-from alerting.notifications import base_url
-from alerting.routing import stops
-from exporter import logs
-from exporter.errors import ConfigError, MonitorError
+from ml_monitoring.alerting.domains import ALERTS, load_alerts
+from ml_monitoring.alerting.generate import alertmanager, document
+from ml_monitoring.alerting.generate import files as generate
+from ml_monitoring.alerting.model import thresholds
+from ml_monitoring.alerting.model.durations import to_positive_seconds, to_seconds
+from ml_monitoring.alerting.model.notifications import base_url
+from ml_monitoring.alerting.operate import maintenance as operate
+from ml_monitoring.alerting.operate.backtest import backtest
+from ml_monitoring.alerting.operate.explain import UnknownAlertError, explain
+from ml_monitoring.alerting.operate.routing import stops
+from ml_monitoring.exporter import logs
+from ml_monitoring.exporter.errors import ConfigError, MonitorError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -219,7 +222,7 @@ def _backtest(arguments: argparse.Namespace) -> int:
 
 def _log(arguments: argparse.Namespace) -> int:
     # Here, as the other commands need no server.
-    from alerting.log.server import serve  # noqa: PLC0415
+    from ml_monitoring.alerting.log.server import serve  # noqa: PLC0415
 
     host, _, port = arguments.listen.rpartition(":")
     try:

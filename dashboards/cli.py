@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from dashboards import publishing, viewing
-from dashboards.generate import OUTPUT_DIR, generate
-from exporter.errors import ConfigError
+from ml_monitoring.dashboards.commands import publishing, viewing
+from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR, generate
+from ml_monitoring.exporter.errors import ConfigError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ from urllib.parse import quote, urlsplit
 import requests
 from requests.auth import AuthBase
 
-from exporter.errors import MonitorError
+from ml_monitoring.exporter.errors import MonitorError
 
 Json = dict[str, Any]
 # Grafana's own limit of one page, for everything that it lists.

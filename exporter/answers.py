@@ -11,9 +11,9 @@ from email.utils import formatdate
 
 from aiohttp.http import SERVER_SOFTWARE
 
-from exporter.exposition import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE
-from exporter.snapshot import Board, Bodies
-from exporter.web_config import WebConfig
+from ml_monitoring.exporter.exposition import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE
+from ml_monitoring.exporter.snapshot import Board, Bodies
+from ml_monitoring.exporter.web_config import WebConfig
 
 # As much of the body goes out with the head in one piece: two would wake the client twice.
 _FIRST = 64 * 1024

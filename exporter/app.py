@@ -9,12 +9,12 @@ import sys
 import time
 from pathlib import Path
 
-from exporter import __version__, logs
-from exporter.config import Settings, load
-from exporter.errors import ConfigError
-from exporter.logs import event
-from exporter.runner import Runner
-from exporter.server import Server
+from ml_monitoring.exporter import __version__, logs
+from ml_monitoring.exporter.config import Settings, load
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.logs import event
+from ml_monitoring.exporter.runner import Runner
+from ml_monitoring.exporter.server import Server
 
 _log = logging.getLogger(__name__)
 

@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.config import Settings
-from exporter.database import redact
-from exporter.errors import ConfigError, SourceError
-from exporter.sources import SOURCES
-from exporter.sources.base import Source
-from exporter.web_config import WebConfig
+from ml_monitoring.exporter.config import Settings
+from ml_monitoring.exporter.database import redact
+from ml_monitoring.exporter.errors import ConfigError, SourceError
+from ml_monitoring.exporter.sources import SOURCES
+from ml_monitoring.exporter.sources.base import Source
+from ml_monitoring.exporter.web_config import WebConfig
 
 _TIMEOUT = 5.0
 

@@ -1,4 +1,4 @@
-"""The command line: serve, once, check and demo."""
+"""The command line: serve, once and check."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter import __version__, checks, demo, logs
-from exporter.app import read_once, serve
-from exporter.config import CONFIG_PATH_VARIABLE, Settings, load
-from exporter.errors import ConfigError
+from ml_monitoring.exporter import __version__, checks, logs
+from ml_monitoring.exporter.app import read_once, serve
+from ml_monitoring.exporter.config import CONFIG_PATH_VARIABLE, Settings, load
+from ml_monitoring.exporter.errors import ConfigError
 
 _EPILOG = f"""\
 Settings come from the file given by --config or ${CONFIG_PATH_VARIABLE}, and from environment variables:
@@ -55,9 +55,6 @@ def _parser() -> argparse.ArgumentParser:
             "--config", type=Path, metavar="FILE", help=f"settings (default ${CONFIG_PATH_VARIABLE})"
         )
         subparser.set_defaults(command=command)
-    demos = commands.add_parser("demo", help="make demo data or run a demo service")
-    demo.add_arguments(demos)
-    demos.set_defaults(command=demo.run)
     return parser
 
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, create_model
 
-from exporter.errors import ConfigError
-from exporter.settings_file import describe, describe_read_error, read_yaml
-from exporter.sources import SOURCES
-from exporter.sources.base import SourceSettings
-from exporter.values import Model, merge
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import describe, describe_read_error, read_yaml
+from ml_monitoring.exporter.sources import SOURCES
+from ml_monitoring.exporter.sources.base import SourceSettings
+from ml_monitoring.exporter.values import Model, merge
 
 ENVIRONMENT_PREFIX = "EXPORTER_"
 # Variables with the prefix that are not settings.
@@ -33,7 +33,7 @@ class WebSettings(Model):
         host: Address to bind; loopback unless told otherwise.
         port: TCP port; 0 takes a free one.
         config_file: A `web.config.file` of Prometheus's exporter-toolkit (TLS, basic authentication).
-        runbooks_dir: Folder of `<AlertName>.md` files that `/runbooks/<AlertName>` shows.
+        runbooks_dir: Folder of `<AlertName>.md` files that `/runbooks/<AlertName>` shows before those of the stack.
     """
 
     host: str = "127.0.0.1"

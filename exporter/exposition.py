@@ -12,8 +12,8 @@ from itertools import islice
 
 from prometheus_client.utils import floatToGoString
 
-from exporter.catalog import Kind
-from exporter.families import Distribution, Family, LabelValues
+from ml_monitoring.exporter.catalog import Kind
+from ml_monitoring.exporter.families import Distribution, Family, LabelValues
 
 TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"

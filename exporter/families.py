@@ -11,8 +11,8 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from exporter.catalog import CATALOG, Kind, Metric
-from exporter.errors import CatalogError, Reason
+from ml_monitoring.exporter.catalog import CATALOG, Kind, Metric
+from ml_monitoring.exporter.errors import CatalogError, Reason
 
 LabelValues = tuple[str, ...]
 

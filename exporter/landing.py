@@ -6,8 +6,8 @@ import time
 from html import escape
 from string import Template
 
-from exporter import __version__
-from exporter.status import SourceStatus
+from ml_monitoring.exporter import __version__
+from ml_monitoring.exporter.status import SourceStatus
 
 _PAGE = Template("""<!doctype html>
 <html lang="en">

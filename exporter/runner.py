@@ -14,13 +14,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from exporter.errors import Reason, SourceError
-from exporter.families import FamilySet
-from exporter.logs import event
-from exporter.snapshot import Board, Renderer, Snapshot
-from exporter.sources import SOURCES
-from exporter.sources.base import Source, SourceSettings
-from exporter.status import ReloadStatus, SelfMetrics, SourceStatus
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.logs import event
+from ml_monitoring.exporter.snapshot import Board, Renderer, Snapshot
+from ml_monitoring.exporter.sources import SOURCES
+from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.status import ReloadStatus, SelfMetrics, SourceStatus
 
 _log = logging.getLogger(__name__)
 

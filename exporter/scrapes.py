@@ -13,8 +13,8 @@ import socket
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.answers import Answers, Choice
-from exporter.web_config import WebConfig
+from ml_monitoring.exporter.answers import Answers, Choice
+from ml_monitoring.exporter.web_config import WebConfig
 
 _REQUEST = b"GET /metrics HTTP/1.1\r\n"
 _END = b"\r\n\r\n"

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from exporter.answers import Answers, Choice
-from exporter.config import WebSettings
-from exporter.errors import ConfigError
-from exporter.landing import landing_page
-from exporter.logs import event
-from exporter.runner import Runner
-from exporter.scrapes import Scrapes
-from exporter.web_config import WebConfig
+from ml_monitoring.exporter.answers import Answers, Choice
+from ml_monitoring.exporter.config import WebSettings
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.landing import landing_page
+from ml_monitoring.exporter.logs import event
+from ml_monitoring.exporter.runner import Runner
+from ml_monitoring.exporter.scrapes import Scrapes
+from ml_monitoring.exporter.web_config import WebConfig
 
 _log = logging.getLogger(__name__)
 
@@ -30,6 +30,8 @@ _log = logging.getLogger(__name__)
 _OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 # What a browser says of a request that its user made, or a page of ours.
 _OWN_SITE = frozenset({"same-origin", "none"})
+# Beside this package, installed and in a checkout; an import would point the wrong way.
+_ALERTING = Path(__file__).parents[1] / "alerting"
 _RUNBOOK = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _WEB_CONFIG_INTERVAL = 2.0
 # Prometheus's own default scrape timeout: a scrape that is under way at the end may take that long.
@@ -111,8 +113,7 @@ class Server:
         application.router.add_get("/-/healthy", self._healthy)
         application.router.add_get("/-/ready", self._ready)
         application.router.add_post("/-/reset/{source}", self._reset)
-        if self._settings.runbooks_dir is not None:
-            application.router.add_get("/runbooks/{name}", self._runbook)
+        application.router.add_get("/runbooks/{name}", self._runbook)
         return application
 
     @web.middleware
@@ -153,11 +154,10 @@ class Server:
 
     async def _runbook(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
-        folder = self._settings.runbooks_dir
         # The pattern keeps the path inside the folder.
-        if folder is None or not _RUNBOOK.fullmatch(name):
+        if not _RUNBOOK.fullmatch(name):
             raise web.HTTPNotFound
-        text = await asyncio.to_thread(_read_runbook, folder / f"{name}.md")
+        text = await asyncio.to_thread(_read_runbook, self._settings.runbooks_dir, name)
         if text is None:
             raise web.HTTPNotFound(text=f"There is no runbook {name}.\n")
         return web.Response(text=text, content_type="text/plain", charset="utf-8")
@@ -178,8 +178,10 @@ class Server:
                 event(_log, logging.INFO, "web.config_file read again")
 
 
-def _read_runbook(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8")
-    except OSError:
-        return None
+def _read_runbook(folder: Path | None, name: str) -> str | None:
+    """Return a runbook of the user's folder, or else of those that are installed with the alerts."""
+    own = [folder / f"{name}.md"] if folder else []
+    for path in (*own, *_ALERTING.glob(f"*/runbooks/{name}.md")):
+        with contextlib.suppress(OSError):
+            return path.read_text(encoding="utf-8")
+    return None

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):

@@ -11,7 +11,7 @@ from zlib import crc32
 
 from pydantic import Field, model_validator
 
-from exporter.values import Model
+from ml_monitoring.exporter.values import Model
 
 
 class Shard(Model):

@@ -13,8 +13,8 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from exporter.exposition import OPENMETRICS_END, openmetrics_header, render_samples, text_header
-from exporter.families import Distribution, Family, LabelValues
+from ml_monitoring.exporter.exposition import OPENMETRICS_END, openmetrics_header, render_samples, text_header
+from ml_monitoring.exporter.families import Distribution, Family, LabelValues
 
 # A gzip member's header: deflate, no flags, no time (equal content gives equal bytes), any operating system.
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"

@@ -11,12 +11,12 @@ from prometheus_client import CollectorRegistry, GCCollector, ProcessCollector
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
-from exporter import __version__
-from exporter.catalog import REFRESH_BUCKETS
-from exporter.errors import Reason
-from exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
-from exporter.families import FamilySet
-from exporter.snapshot import Snapshot
+from ml_monitoring.exporter import __version__
+from ml_monitoring.exporter.catalog import REFRESH_BUCKETS
+from ml_monitoring.exporter.errors import Reason
+from ml_monitoring.exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.snapshot import Snapshot
 
 
 @dataclass(slots=True)

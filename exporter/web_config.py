@@ -18,9 +18,9 @@ from typing import Annotated, Literal
 import bcrypt
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
-from exporter.errors import ConfigError
-from exporter.settings_file import describe, read_yaml
-from exporter.values import Model
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import describe, read_yaml
+from ml_monitoring.exporter.values import Model
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _VERIFY = {

@@ -11,18 +11,21 @@ from typing import Any
 import pytest
 import yaml
 
-from alerting.alerts import ALERTS, BoundAlert, load_alerts
-from alerting.foreign import FOREIGN, TARGET_LABELS, UNUSED, UNUSED_ORIGINS
-from alerting.recording import RECORDS, Record
-from alerting.signals import SIGNALS, Signal
-from exporter.catalog import CATALOG, METRICS, Kind
-from tests.dashboards.queries_lint import filled
-from tests.promql import LABELS, made_labels, named_labels, selectors, surviving_labels
+from ml_monitoring.alerting.domains import ALERTS, RECORDS, SIGNALS, load_alerts
+from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.foreign import FOREIGN, TARGET_LABELS, UNUSED, UNUSED_ORIGINS
+from ml_monitoring.alerting.model.recording import Record
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import CATALOG, METRICS, Kind
+from tests.support.promql import LABELS, made_labels, named_labels, selectors, surviving_labels
+from tests.support.queries_lint import filled
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ROOT / "alerting" / "generated"
-RUNBOOKS = ROOT / "alerting" / "runbooks"
-PROMTOOL_TESTS = ROOT / "tests" / "alerting"
+RUNBOOKS = {path.stem: path for path in sorted((ROOT / "alerting").glob("*/runbooks/*.md"))}
+PROMTOOL_TESTS = {
+    path.name.removesuffix(".test.yml"): path for path in sorted((ROOT / "tests" / "alerting").glob("*/*.test.yml"))
+}
 
 BOUND = load_alerts()
 _LABEL_IN_TEMPLATE = re.compile(r"\$labels\.(\w+)")
@@ -54,7 +57,7 @@ def _queries(node: Any, title: str) -> Iterator[tuple[str, str]]:
     elif isinstance(node, dict):
         title = str(node.get("title") or node.get("name") or title)
         source = node.get("datasource")
-        # What Loki is asked is no PromQL: tests/dashboards/logql.py judges it.
+        # What Loki is asked is no PromQL: tests/support/logql.py judges it.
         if isinstance(node.get("expr"), str) and not (isinstance(source, dict) and source.get("type") == "loki"):
             yield title, filled(node["expr"])
         if isinstance(node.get("query"), str) and (asked := _LABEL_VALUES.fullmatch(node["query"])):
@@ -85,7 +88,7 @@ def test_no_list_that_is_checked_below_is_empty() -> None:
 def test_every_series_and_label_in_an_expression_exists(where: str, expr: str) -> None:
     used = selectors(expr)
     unknown = sorted({selector.name for selector in used} - LABELS.keys())
-    assert not unknown, f"{where}: no exporter, rule or entry of alerting/foreign.py gives {unknown}"
+    assert not unknown, f"{where}: no exporter, rule or entry of alerting/model/foreign.py gives {unknown}"
     for selector in used:
         wrong = selector.matched - LABELS[selector.name] - TARGET_LABELS
         assert not wrong, f"{where}: {selector.name} has no label {sorted(wrong)}"
@@ -99,7 +102,7 @@ def test_every_exported_metric_is_used_or_its_reason_is_given() -> None:
     unused = {metric.name for metric in METRICS if not used.intersection(metric.sample_names)}
     excused = UNUSED.keys() | {metric.name for metric in METRICS if metric.origin in UNUSED_ORIGINS}
     missing = sorted(unused - excused)
-    assert not missing, f"shown nowhere; use them, or say in alerting/foreign.py why they exist: {missing}"
+    assert not missing, f"shown nowhere; use them, or say in alerting/model/foreign.py why they exist: {missing}"
     assert not sorted(UNUSED.keys() - unused), "used after all, or no longer exported: take out of UNUSED"
     begun = sorted({CATALOG[name].origin for name in CATALOG.keys() - unused} & UNUSED_ORIGINS.keys())
     assert not begun, f"take out of UNUSED_ORIGINS, something is shown now: {begun}"
@@ -165,8 +168,8 @@ def test_an_alert_is_complete(alert: BoundAlert) -> None:
 
 @pytest.mark.parametrize("alert", **by_name(ALERTS))
 def test_an_alert_has_a_runbook_that_answers_everything(alert: Any) -> None:
-    path = RUNBOOKS / f"{alert.name}.md"
-    assert path.is_file(), f"write {path.relative_to(ROOT)}"
+    assert alert.name in RUNBOOKS, f"write alerting/<domain>/runbooks/{alert.name}.md"
+    path = RUNBOOKS[alert.name]
     text = path.read_text(encoding="utf-8")
     assert text.startswith(f"# {alert.name}\n")
     assert re.findall(r"^## (.+)$", text, re.MULTILINE) == RUNBOOK_HEADINGS
@@ -175,7 +178,7 @@ def test_an_alert_has_a_runbook_that_answers_everything(alert: Any) -> None:
 
 def runbook_queries() -> list[tuple[str, str]]:
     fenced = re.compile(r"^```promql\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-    return [(path.stem, query) for path in sorted(RUNBOOKS.glob("*.md")) for query in fenced.findall(path.read_text())]
+    return [(name, query) for name, path in RUNBOOKS.items() for query in fenced.findall(path.read_text())]
 
 
 @pytest.mark.parametrize(("runbook", "query"), runbook_queries())
@@ -184,13 +187,13 @@ def test_a_query_in_a_runbook_names_what_exists(runbook: str, query: str) -> Non
 
 
 def test_a_runbook_is_about_an_alert() -> None:
-    assert {path.stem for path in RUNBOOKS.iterdir()} == {alert.name for alert in ALERTS}
+    assert set(RUNBOOKS) == {alert.name for alert in ALERTS}
 
 
 @pytest.mark.parametrize("alert", **by_name(ALERTS))
 def test_an_alert_has_a_test_that_fires_and_one_that_stays_silent(alert: Any) -> None:
-    path = PROMTOOL_TESTS / f"{alert.name}.test.yml"
-    assert path.is_file(), f"write {path.relative_to(ROOT)}"
+    assert alert.name in PROMTOOL_TESTS, f"write tests/alerting/<domain>/{alert.name}.test.yml"
+    path = PROMTOOL_TESTS[alert.name]
     cases = [
         case
         for test in yaml.safe_load(path.read_text(encoding="utf-8"))["tests"]
@@ -205,6 +208,10 @@ def test_an_alert_has_a_test_that_fires_and_one_that_stays_silent(alert: Any) ->
 
 
 def test_a_promtool_test_is_about_an_alert() -> None:
-    assert {path.name.removesuffix(".test.yml") for path in PROMTOOL_TESTS.glob("*.test.yml")} == {
-        alert.name for alert in ALERTS
-    }
+    assert set(PROMTOOL_TESTS) == {alert.name for alert in ALERTS}
+
+
+@pytest.mark.parametrize("alert", **by_name(ALERTS))
+def test_runbook_and_test_of_an_alert_are_in_its_domain(alert: Any) -> None:
+    domains = {path.parts[-3] for path in RUNBOOKS.values() if path.stem == alert.name}
+    assert domains == {PROMTOOL_TESTS[alert.name].parent.name}

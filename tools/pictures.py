@@ -17,13 +17,13 @@ from pathlib import Path
 
 from PIL import Image
 
-from dashboards.render.asking import GENERATED, Asking
-from dashboards.render.colours import THEMES
-from dashboards.render.display import Style
-from dashboards.render.model import Dashboard, find_dashboards
-from dashboards.render.page import draw_dashboard
-from dashboards.render.prometheus import Prometheus
-from dashboards.render.units import Clock
+from ml_monitoring.dashboards.render.asking import GENERATED, Asking
+from ml_monitoring.dashboards.render.colours import THEMES
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.model import Dashboard, find_dashboards
+from ml_monitoring.dashboards.render.page import draw_dashboard
+from ml_monitoring.dashboards.render.prometheus import Prometheus
+from ml_monitoring.dashboards.render.units import Clock
 from tools.demo import ports as demo_ports
 from tools.demo.parts import PARTS
 from tools.stack import ROOT

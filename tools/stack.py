@@ -17,10 +17,11 @@ from typing import Any, Self
 
 import yaml
 
-from alerting import alertmanager, generate, prometheus
-from alerting.alerts import load_thresholds
-from alerting.rules import build_alerts, build_recording_rules
-from alerting.thresholds import Thresholds, Timing
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.generate import alertmanager, prometheus
+from ml_monitoring.alerting.generate import files as generate
+from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
+from ml_monitoring.alerting.model.thresholds import Thresholds, Timing
 from tools.processes import Process, Server, free_port, http_ok
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,7 +121,6 @@ class LocalStack(Server):
         """Write every configuration file."""
         self._config.mkdir(parents=True, exist_ok=True)
         web = {
-            "runbooks_dir": str(ROOT / "alerting" / "runbooks"),
             **self._exporter_config.get("web", {}),
             "port": self.ports.exporter,
         }

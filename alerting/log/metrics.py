@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from alerting import alertmanager
-from alerting.alerts import load_alerts
-from alerting.log.store import Total
-from exporter.catalog import RESOLVE_BUCKETS
-from exporter.exposition import render_text
-from exporter.families import FamilySet
+from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.generate import alertmanager
+from ml_monitoring.alerting.log.store import Total
+from ml_monitoring.exporter.catalog import RESOLVE_BUCKETS
+from ml_monitoring.exporter.exposition import render_text
+from ml_monitoring.exporter.families import FamilySet
 
 # Whoever can post could name any number of alerts.
 _MAX_SERIES = 5000

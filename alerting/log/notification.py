@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.errors import MonitorError
+from ml_monitoring.exporter.errors import MonitorError
 
 
 class NotificationError(MonitorError):

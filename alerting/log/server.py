@@ -14,14 +14,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from alerting.durations import to_seconds
-from alerting.log import metrics
-from alerting.log.notification import Notification, NotificationError, parse
-from alerting.log.page import page
-from alerting.log.store import AlertLog
-from exporter.errors import ConfigError
-from exporter.exposition import TEXT_CONTENT_TYPE
-from exporter.logs import event
+from ml_monitoring.alerting.log import metrics
+from ml_monitoring.alerting.log.notification import Notification, NotificationError, parse
+from ml_monitoring.alerting.log.page import page
+from ml_monitoring.alerting.log.store import AlertLog
+from ml_monitoring.alerting.model.durations import to_seconds
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.exposition import TEXT_CONTENT_TYPE
+from ml_monitoring.exporter.logs import event
 
 _log = logging.getLogger(__name__)
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from alerting.log.journal import Journal, Position
-from alerting.log.notification import Notification, NotificationError, ToldAlert, parse_line
-from exporter.catalog import RESOLVE_BUCKETS
-from exporter.logs import event
+from ml_monitoring.alerting.log.journal import Journal, Position
+from ml_monitoring.alerting.log.notification import Notification, NotificationError, ToldAlert, parse_line
+from ml_monitoring.exporter.catalog import RESOLVE_BUCKETS
+from ml_monitoring.exporter.logs import event
 
 _log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from dashboards.lib.upstream import Json
+from ml_monitoring.dashboards.lib.upstream import Json
 
 DEAD_DASHBOARD_KEYS: Final = frozenset({"__inputs", "gnetId", "hideControls", "rows", "sharedCrosshair", "style"})
 DEAD_PANEL_KEYS: Final = frozenset(

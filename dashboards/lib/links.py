@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dashboards.lib.upstream import grafana
+from ml_monitoring.dashboards.lib.upstream import grafana
 
 TAG = "ml-stack"
 

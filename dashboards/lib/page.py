@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from alerting.alerts import load_alerts
-from alerting.links import panel_id
-from dashboards.lib.finalise import finalise
-from dashboards.lib.layout import COLUMNS, Position, flow
-from dashboards.lib.links import TAG, menu
-from dashboards.lib.panels import Panel
-from dashboards.lib.queries import Query, Scope
-from dashboards.lib.style import Colour
-from dashboards.lib.thresholds import comparing
-from dashboards.lib.upstream import Json, as_json, grafana
-from dashboards.lib.variables import DATASOURCE, Variable
+from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.model.links import panel_id
+from ml_monitoring.dashboards.lib.finalise import finalise
+from ml_monitoring.dashboards.lib.layout import COLUMNS, Position, flow
+from ml_monitoring.dashboards.lib.links import TAG, menu
+from ml_monitoring.dashboards.lib.panels import Panel
+from ml_monitoring.dashboards.lib.queries import Query, Scope
+from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.thresholds import comparing
+from ml_monitoring.dashboards.lib.upstream import Json, as_json, grafana
+from ml_monitoring.dashboards.lib.variables import DATASOURCE, Variable
 
 # Newest shape that 9.4 reads and that every later version migrates; older ones are refused by some of Grafana 12.
 SCHEMA_VERSION = 39

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from alerting.signals import Signal
-from dashboards.lib.style import FORMATS, Colour, Format
-from dashboards.lib.upstream import Json, grafana
-from dashboards.lib.variables import DATASOURCE
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lib.style import FORMATS, Colour, Format
+from ml_monitoring.dashboards.lib.upstream import Json, grafana
+from ml_monitoring.dashboards.lib.variables import DATASOURCE
 
 # At least four scrapes wide, and never narrower than the step; right for rate() and its kin only.
 RATE_WINDOW = "$__rate_interval"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 
-from exporter.catalog import Unit
+from ml_monitoring.exporter.catalog import Unit
 
 
 class Colour(StrEnum):

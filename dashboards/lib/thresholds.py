@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from alerting.alerts import BoundAlert, for_signal
-from alerting.signals import Signal
-from dashboards.lib.style import SEVERITY, Colour
-from dashboards.lib.upstream import Json
+from ml_monitoring.alerting.domains import alerts_on
+from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+from ml_monitoring.dashboards.lib.upstream import Json
 
 # Of two alerts with one threshold, the louder one colours.
 _LOUDNESS = ("info", "warning", "critical")
@@ -15,7 +16,7 @@ _LOUDNESS = ("info", "warning", "critical")
 
 def comparing(signals: Iterable[Signal]) -> tuple[BoundAlert, ...]:
     """Return the enabled alerts that compare one of the signals with a number."""
-    return tuple(alert for signal in signals for alert in for_signal(signal.name))
+    return tuple(alert for signal in signals for alert in alerts_on(signal))
 
 
 def steps(signal: Signal) -> list[Json]:

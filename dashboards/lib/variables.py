@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from alerting.foreign import FOREIGN, TARGET_LABELS
-from dashboards.lib.upstream import grafana
-from exporter.catalog import CATALOG
+from ml_monitoring.alerting.model.foreign import FOREIGN, TARGET_LABELS
+from ml_monitoring.dashboards.lib.upstream import grafana
+from ml_monitoring.exporter.catalog import CATALOG
 
 # What every panel, annotation and variable names as its data source.
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
@@ -121,7 +121,7 @@ def label_values(
     elif metric in FOREIGN:
         series, labels = metric, FOREIGN[metric]
     else:
-        raise ValueError(f"variable {label}: no metric {metric} in the catalog or in alerting/foreign.py")
+        raise ValueError(f"variable {label}: no metric {metric} in the catalog or in alerting/model/foreign.py")
     unknown = {label, *within} - labels - TARGET_LABELS
     if unknown:
         raise ValueError(f"variable {label}: {metric} has no label {', '.join(sorted(unknown))}")

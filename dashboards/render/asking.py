@@ -11,14 +11,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
-from dashboards.render.engine import DashboardData, PanelData, load
-from dashboards.render.errors import RenderError
-from dashboards.render.intervals import TimeRange, parse_duration, parse_range
-from dashboards.render.model import Dashboard, Panel
-from dashboards.render.prometheus import Prometheus
-from dashboards.render.variables import parse_choices
-from exporter.errors import ConfigError
-from exporter.settings_file import read_yaml
+from ml_monitoring.dashboards.render.engine import DashboardData, PanelData, load
+from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.intervals import TimeRange, parse_duration, parse_range
+from ml_monitoring.dashboards.render.model import Dashboard, Panel
+from ml_monitoring.dashboards.render.prometheus import Prometheus
+from ml_monitoring.dashboards.render.variables import parse_choices
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import read_yaml
 
 GENERATED = Path(__file__).parent.parent / "generated"
 

@@ -6,11 +6,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dashboards.render.errors import QueryError, RenderError
-from dashboards.render.intervals import TimeRange, format_duration, parse_duration, round_interval
-from dashboards.render.model import Dashboard
-from dashboards.render.prometheus import Prometheus
-from dashboards.render.variables import ALL, Value, Variables, builtins
+from ml_monitoring.dashboards.render.errors import QueryError, RenderError
+from ml_monitoring.dashboards.render.intervals import TimeRange, format_duration, parse_duration, round_interval
+from ml_monitoring.dashboards.render.model import Dashboard
+from ml_monitoring.dashboards.render.prometheus import Prometheus
+from ml_monitoring.dashboards.render.variables import ALL, Value, Variables, builtins
 
 Json = dict[str, Any]
 Option = tuple[str, str]  # value, text

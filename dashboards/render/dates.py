@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from dashboards.render.intervals import at
-from dashboards.render.numbers import js_round
+from ml_monitoring.dashboards.render.intervals import at
+from ml_monitoring.dashboards.render.numbers import js_round
 
 ISO = "YYYY-MM-DD HH:mm:ss"
 

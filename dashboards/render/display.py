@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboards.render.choices import js_regex
-from dashboards.render.colours import Theme
-from dashboards.render.frames import Field, Kind, number
-from dashboards.render.reduce import reduce_field
-from dashboards.render.text import Text
-from dashboards.render.units import UTC_CLOCK, Clock, format_value, is_date
+from ml_monitoring.dashboards.render.choices import js_regex
+from ml_monitoring.dashboards.render.colours import Theme
+from ml_monitoring.dashboards.render.frames import Field, Kind, number
+from ml_monitoring.dashboards.render.reduce import reduce_field
+from ml_monitoring.dashboards.render.text import Text
+from ml_monitoring.dashboards.render.units import UTC_CLOCK, Clock, format_value, is_date
 
 Json = dict[str, Any]
 

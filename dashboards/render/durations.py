@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from dashboards.render.dates import format_date
-from dashboards.render.text import Text, to_fixed
+from ml_monitoring.dashboards.render.dates import format_date
+from ml_monitoring.dashboards.render.text import Text, to_fixed
 
 _PLURALS = frozenset({" min", " hour", " day", " week", " year"})
 _UNITS = (

@@ -7,18 +7,24 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from dashboards.render import events, fields
-from dashboards.render.choices import choose_variables
-from dashboards.render.errors import QueryError, RenderError, UnsupportedPanelError
-from dashboards.render.events import Annotation
-from dashboards.render.frames import Field, Frame, Kind, frames_of
-from dashboards.render.intervals import DEFAULT_SCRAPE, TimeRange, format_duration, parse_duration, query_steps
-from dashboards.render.layout import panel_width
-from dashboards.render.model import Dashboard, Panel
-from dashboards.render.prometheus import Answer, Prometheus
-from dashboards.render.repeats import expand
-from dashboards.render.transforms import transform
-from dashboards.render.variables import Variables
+from ml_monitoring.dashboards.render import events, fields
+from ml_monitoring.dashboards.render.choices import choose_variables
+from ml_monitoring.dashboards.render.errors import QueryError, RenderError, UnsupportedPanelError
+from ml_monitoring.dashboards.render.events import Annotation
+from ml_monitoring.dashboards.render.frames import Field, Frame, Kind, frames_of
+from ml_monitoring.dashboards.render.intervals import (
+    DEFAULT_SCRAPE,
+    TimeRange,
+    format_duration,
+    parse_duration,
+    query_steps,
+)
+from ml_monitoring.dashboards.render.layout import panel_width
+from ml_monitoring.dashboards.render.model import Dashboard, Panel
+from ml_monitoring.dashboards.render.prometheus import Answer, Prometheus
+from ml_monitoring.dashboards.render.repeats import expand
+from ml_monitoring.dashboards.render.transforms import transform
+from ml_monitoring.dashboards.render.variables import Variables
 
 Json = dict[str, Any]
 

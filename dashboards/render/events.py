@@ -7,11 +7,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from dashboards.render.errors import QueryError
-from dashboards.render.frames import legend
-from dashboards.render.intervals import TimeRange, parse_duration
-from dashboards.render.prometheus import Answer, Prometheus
-from dashboards.render.variables import Variables
+from ml_monitoring.dashboards.render.errors import QueryError
+from ml_monitoring.dashboards.render.frames import legend
+from ml_monitoring.dashboards.render.intervals import TimeRange, parse_duration
+from ml_monitoring.dashboards.render.prometheus import Answer, Prometheus
+from ml_monitoring.dashboards.render.variables import Variables
 
 Json = dict[str, Any]
 

@@ -6,9 +6,9 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
-from dashboards.render.frames import Field, Frame, Kind
-from dashboards.render.names import matcher, name_fields
-from dashboards.render.variables import Variables
+from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.names import matcher, name_fields
+from ml_monitoring.dashboards.render.variables import Variables
 
 Json = dict[str, Any]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from dashboards.render.prometheus import Answer, Series
+from ml_monitoring.dashboards.render.prometheus import Answer, Series
 
 Json = dict[str, Any]
 # None is "no value"; a time is milliseconds since the epoch.

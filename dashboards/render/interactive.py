@@ -13,18 +13,18 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from dashboards.render import fonts
-from dashboards.render.colours import ink_on
-from dashboards.render.display import Style, show
-from dashboards.render.draw import is_known
-from dashboards.render.draw.lists import alert_rows
-from dashboards.render.draw.single import singles_of
-from dashboards.render.draw.stat import has_course
-from dashboards.render.draw.table import cell_options, row_order
-from dashboards.render.engine import DashboardData, PanelData
-from dashboards.render.frames import Field, Kind, number
-from dashboards.render.reduce import calculation_name, reduce_field
-from dashboards.render.traces import chart_of
+from ml_monitoring.dashboards.render import fonts
+from ml_monitoring.dashboards.render.colours import ink_on
+from ml_monitoring.dashboards.render.display import Style, show
+from ml_monitoring.dashboards.render.draw import is_known
+from ml_monitoring.dashboards.render.draw.lists import alert_rows
+from ml_monitoring.dashboards.render.draw.single import singles_of
+from ml_monitoring.dashboards.render.draw.stat import has_course
+from ml_monitoring.dashboards.render.draw.table import cell_options, row_order
+from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
+from ml_monitoring.dashboards.render.frames import Field, Kind, number
+from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
+from ml_monitoring.dashboards.render.traces import chart_of
 
 Json = dict[str, Any]
 

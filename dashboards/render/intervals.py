@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.errors import RenderError
 
 # Grafana's own default where a data source says nothing of its scrape interval.
 DEFAULT_SCRAPE = 15.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from dashboards.render.model import COLUMNS, GridPos
+from ml_monitoring.dashboards.render.model import COLUMNS, GridPos
 
 CELL = 30
 GAP = 8

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dashboards.render.errors import RenderError
-from dashboards.render.migrate import migrate_panel
+from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.migrate import migrate_panel
 
 Json = dict[str, Any]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 
-from dashboards.render.display import Style
-from dashboards.render.draw import draw_content, is_known
-from dashboards.render.draw.canvas import Area, Canvas, wrapped
-from dashboards.render.engine import DashboardData, PanelData
-from dashboards.render.events import Annotation
-from dashboards.render.fonts import BOLD, MEDIUM, text_width
-from dashboards.render.layout import GAP, Box, box_of, page_height
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.draw import draw_content, is_known
+from ml_monitoring.dashboards.render.draw.canvas import Area, Canvas, wrapped
+from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
+from ml_monitoring.dashboards.render.events import Annotation
+from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
+from ml_monitoring.dashboards.render.layout import GAP, Box, box_of, page_height
 
 HEADING = 62.0
 SHORT_HEADING = 36.0

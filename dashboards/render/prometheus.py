@@ -14,8 +14,8 @@ from urllib.parse import urlsplit
 
 import requests
 
-from dashboards.render.errors import QueryError
-from dashboards.render.intervals import TimeRange, align
+from ml_monitoring.dashboards.render.errors import QueryError
+from ml_monitoring.dashboards.render.intervals import TimeRange, align
 
 Json = dict[str, Any]
 

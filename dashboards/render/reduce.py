@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
-from dashboards.render.frames import Field, Kind
+from ml_monitoring.dashboards.render.frames import Field, Kind
 
 _ALIASES = {"current": "lastNotNull", "avg": "mean", "total": "sum"}
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from dashboards.render.model import COLUMNS, GridPos, Panel
-from dashboards.render.variables import Variables
+from ml_monitoring.dashboards.render.model import COLUMNS, GridPos, Panel
+from ml_monitoring.dashboards.render.variables import Variables
 
 # As many copies side by side when the panel does not say.
 MAX_PER_ROW = 4

@@ -9,13 +9,13 @@ from pathlib import Path
 
 from matplotlib.backends.backend_pdf import PdfPages
 
-from dashboards.render.dates import format_date
-from dashboards.render.display import Style
-from dashboards.render.draw.canvas import Area, Canvas, settings, wrapped
-from dashboards.render.engine import DashboardData, PanelData
-from dashboards.render.fonts import BOLD, MEDIUM
-from dashboards.render.layout import CELL, GAP, Box, box_of
-from dashboards.render.page import draw_heading, draw_panel
+from ml_monitoring.dashboards.render.dates import format_date
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.draw.canvas import Area, Canvas, settings, wrapped
+from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
+from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM
+from ml_monitoring.dashboards.render.layout import CELL, GAP, Box, box_of
+from ml_monitoring.dashboards.render.page import draw_heading, draw_panel
 
 # A4 across. The sheet is so many pixels wide that panels look as on a screen of 1600.
 INCHES = 11.69

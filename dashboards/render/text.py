@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from dashboards.render.numbers import js_locale, js_round, js_string
+from ml_monitoring.dashboards.render.numbers import js_locale, js_round, js_string
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,16 +7,16 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from dashboards.render.colours import Theme, mix
-from dashboards.render.display import Style, ends, series_colour, show, threshold_steps
-from dashboards.render.draw.heatmap import rows_of
-from dashboards.render.draw.single import singles_of
-from dashboards.render.draw.states import state_bands
-from dashboards.render.draw.timeseries import Line, prepared_lines, scale_of
-from dashboards.render.engine import DashboardData, PanelData
-from dashboards.render.frames import Field, Kind
-from dashboards.render.transforms import transform
-from dashboards.render.units import format_value
+from ml_monitoring.dashboards.render.colours import Theme, mix
+from ml_monitoring.dashboards.render.display import Style, ends, series_colour, show, threshold_steps
+from ml_monitoring.dashboards.render.draw.heatmap import rows_of
+from ml_monitoring.dashboards.render.draw.single import singles_of
+from ml_monitoring.dashboards.render.draw.states import state_bands
+from ml_monitoring.dashboards.render.draw.timeseries import Line, prepared_lines, scale_of
+from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
+from ml_monitoring.dashboards.render.frames import Field, Kind
+from ml_monitoring.dashboards.render.transforms import transform
+from ml_monitoring.dashboards.render.units import format_value
 
 Json = dict[str, Any]
 Chart = tuple[list[Json], Json]

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from dashboards.render import durations
-from dashboards.render.dates import ISO, format_date, same_day, time_ago
-from dashboards.render.numbers import js_exponential, js_hex, js_locale, js_string
-from dashboards.render.text import Text, to_fixed
+from ml_monitoring.dashboards.render import durations
+from ml_monitoring.dashboards.render.dates import ISO, format_date, same_day, time_ago
+from ml_monitoring.dashboards.render.numbers import js_exponential, js_hex, js_locale, js_string
+from ml_monitoring.dashboards.render.text import Text, to_fixed
 
 _US = "MM/DD/YYYY h:mm:ss a"
 # Between time and AM/PM, English writes a narrow space that does not break.

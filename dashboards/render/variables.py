@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
-from dashboards.render.errors import RenderError
-from dashboards.render.intervals import TimeRange, at
+from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.intervals import TimeRange, at
 
 Json = dict[str, Any]
 

@@ -10,16 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from exporter.catalog.alertlog import ALERTLOG_METRICS, RESOLVE_BUCKETS
-from exporter.catalog.base import Kind, Metric, Unit
-from exporter.catalog.containers import CONTAINER_METRICS
-from exporter.catalog.exporter import EXPORTER_METRICS, REFRESH_BUCKETS
-from exporter.catalog.fleet import FLEET_METRICS
-from exporter.catalog.mlflow import MLFLOW_METRICS, RUN_BUCKETS
-from exporter.catalog.mlflow_models import MLFLOW_MODEL_METRICS
-from exporter.catalog.mlflow_traces import MLFLOW_TRACE_METRICS
-from exporter.catalog.services import SERVICE_METRICS
-from exporter.catalog.variants import KILL_BUCKETS, VARIANT_METRICS
+from ml_monitoring.exporter.catalog.alertlog import ALERTLOG_METRICS, RESOLVE_BUCKETS
+from ml_monitoring.exporter.catalog.base import Kind, Metric, Unit
+from ml_monitoring.exporter.catalog.containers import CONTAINER_METRICS
+from ml_monitoring.exporter.catalog.exporter import EXPORTER_METRICS, REFRESH_BUCKETS
+from ml_monitoring.exporter.catalog.fleet import FLEET_METRICS
+from ml_monitoring.exporter.catalog.mlflow import MLFLOW_METRICS, RUN_BUCKETS
+from ml_monitoring.exporter.catalog.mlflow_models import MLFLOW_MODEL_METRICS
+from ml_monitoring.exporter.catalog.mlflow_traces import MLFLOW_TRACE_METRICS
+from ml_monitoring.exporter.catalog.services import SERVICE_METRICS
+from ml_monitoring.exporter.catalog.variants import KILL_BUCKETS, VARIANT_METRICS
 
 __all__ = [
     "CATALOG",

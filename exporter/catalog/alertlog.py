@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.catalog.base import Unit, counter, gauge, histogram
+from ml_monitoring.exporter.catalog.base import Unit, counter, gauge, histogram
 
 _ORIGIN = "alertlog"
 # From a glitch to a day; what takes longer is no incident any more.

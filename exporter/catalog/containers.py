@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.catalog.base import Metric, Unit, counter, gauge
+from ml_monitoring.exporter.catalog.base import Metric, Unit, counter, gauge
 
 _ORIGIN = "containers"
 _LABELS = ("service", "container")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.catalog.base import Unit, counter, gauge, histogram
+from ml_monitoring.exporter.catalog.base import Unit, counter, gauge, histogram
 
 # A refresh takes milliseconds on a small store and seconds on a huge one.
 REFRESH_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.catalog.base import Unit, gauge, histogram
+from ml_monitoring.exporter.catalog.base import Unit, gauge, histogram
 
 # A run lasts seconds (a smoke test) to days (training from scratch).
 RUN_BUCKETS = (1.0, 10.0, 60.0, 300.0, 900.0, 3600.0, 10800.0, 21600.0, 43200.0, 86400.0, 259200.0, 604800.0)

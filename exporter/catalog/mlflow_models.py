@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.catalog.base import Unit, gauge
+from ml_monitoring.exporter.catalog.base import Unit, gauge
 
 MLFLOW_MODEL_METRICS = (
     gauge(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.catalog.base import Unit, counter, gauge, histogram
+from ml_monitoring.exporter.catalog.base import Unit, counter, gauge, histogram
 
 # A cached answer takes milliseconds, an agent minutes.
 TRACE_BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)

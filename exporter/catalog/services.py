@@ -1,11 +1,11 @@
-"""Metrics of instrumented services (`exporter.instrument`): traffic by variant, HTTP, predictions, cache, resources."""
+"""Metrics of services with `ml_monitoring.instrument`: traffic by variant, HTTP, predictions, cache, resources."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from typing import Final
 
-from exporter.catalog.base import Metric, Unit, counter, gauge, histogram
+from ml_monitoring.exporter.catalog.base import Metric, Unit, counter, gauge, histogram
 
 ORIGIN: Final = "service"
 # Says where the data comes from: left out for real traffic, `simulated` for a demo's.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.catalog.base import Metric, Unit, counter, gauge, histogram
+from ml_monitoring.exporter.catalog.base import Metric, Unit, counter, gauge, histogram
 
 # A kill follows minutes after the post when the first views decide, days when a slow decline does.
 KILL_BUCKETS = (60.0, 300.0, 600.0, 1800.0, 3600.0, 10800.0, 21600.0, 43200.0, 86400.0, 259200.0, 604800.0)

@@ -10,9 +10,9 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from exporter.database.base import Dialect, Row, Session, redact
-from exporter.database.postgres import APPLICATION_NAME, PostgresSession
-from exporter.database.sqlite import SqliteSession
+from ml_monitoring.exporter.database.base import Dialect, Row, Session, redact
+from ml_monitoring.exporter.database.postgres import APPLICATION_NAME, PostgresSession
+from ml_monitoring.exporter.database.sqlite import SqliteSession
 
 __all__ = ["APPLICATION_NAME", "Dialect", "PostgresSession", "Row", "Session", "SqliteSession", "connect", "redact"]
 

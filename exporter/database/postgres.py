@@ -12,8 +12,8 @@ import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 
-from exporter.database.base import Dialect, Row, Session, redact
-from exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.database.base import Dialect, Row, Session, redact
+from ml_monitoring.exporter.errors import Reason, SourceError
 
 APPLICATION_NAME = "ml-monitoring-exporter"
 _STREAM_ROWS = 5_000

@@ -11,8 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from exporter.database.base import Dialect, Row, Session
-from exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.database.base import Dialect, Row, Session
+from ml_monitoring.exporter.errors import Reason, SourceError
 
 _HEADER = 100
 

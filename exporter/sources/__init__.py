@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from exporter.sources.base import Source
-from exporter.sources.containers import ContainersSource
-from exporter.sources.fleet import FleetSource
-from exporter.sources.mlflow import MlflowSource
-from exporter.sources.variants import VariantsSource
+from ml_monitoring.exporter.sources.base import Source
+from ml_monitoring.exporter.sources.containers import ContainersSource
+from ml_monitoring.exporter.sources.fleet import FleetSource
+from ml_monitoring.exporter.sources.mlflow import MlflowSource
+from ml_monitoring.exporter.sources.variants import VariantsSource
 
 SOURCES: tuple[type[Source], ...] = (MlflowSource, VariantsSource, FleetSource, ContainersSource)

@@ -13,8 +13,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
-from exporter.families import FamilySet
-from exporter.values import Duration, Model
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.values import Duration, Model
 
 
 class SourceSettings(Model):

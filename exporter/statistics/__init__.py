@@ -7,8 +7,8 @@ databases or metrics; every formula names its source.
 
 from __future__ import annotations
 
-from exporter.statistics.posterior import Beta, Standing, compare, prior_of, thompson_shares
-from exporter.statistics.sequential import Counts, best_p_values, bias_p_value, split_p_value
+from ml_monitoring.exporter.statistics.posterior import Beta, Standing, compare, prior_of, thompson_shares
+from ml_monitoring.exporter.statistics.sequential import Counts, best_p_values, bias_p_value, split_p_value
 
 __all__ = [
     "Beta",

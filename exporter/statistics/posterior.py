@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from math import ceil, exp, log, log1p, sqrt
 
-from exporter.statistics.sequential import Counts, log_beta
+from ml_monitoring.exporter.statistics.sequential import Counts, log_beta
 
 # How far a grid reaches: in standard deviations, and into the tails, which fall as exp(a t) and exp(-b t) and are long
 # when a or b is small. Outside is less than 1e-8 of the mass.

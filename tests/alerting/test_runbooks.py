@@ -12,7 +12,7 @@ from pathlib import Path
 import promql_parser as promql
 import pytest
 
-from tests.past import remembering
+from tests.support.past import remembering
 from tests.test_contract import runbook_queries
 
 QUERIES = runbook_queries()

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from dashboards.pages import build_all
-from dashboards.render.asking import Asking
-from dashboards.render.engine import DashboardData
-from dashboards.render.model import Dashboard, load_dashboard
-from dashboards.render.prometheus import Prometheus
-from tests.dashboards.render.store import END, SPECIMEN, START, Store, stored
-from tests.dashboards.specimen import specimen
+from ml_monitoring.dashboards.pages import build_all
+from ml_monitoring.dashboards.render.asking import Asking
+from ml_monitoring.dashboards.render.engine import DashboardData
+from ml_monitoring.dashboards.render.model import Dashboard, load_dashboard
+from ml_monitoring.dashboards.render.prometheus import Prometheus
+from tests.support.panel_store import END, SPECIMEN, START, Store, stored
+from tests.support.specimen import specimen
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import json
 
 import pytest
 
-from dashboards.generate import OUTPUT_DIR
-from dashboards.lib.variables import VARIANTS_DATASOURCE
-from dashboards.render.variables import Value, Variables
-from tests.exporter.variants_store import EPOCH, ZOE, connected, create_tables, write_reference_content
+from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR
+from ml_monitoring.dashboards.lib.variables import VARIANTS_DATASOURCE
+from ml_monitoring.dashboards.render.variables import Value, Variables
+from tests.support.variants_store import EPOCH, ZOE, connected, create_tables, write_reference_content
 
 EVERYBODY = Value((), (), is_all=True, all_value=".+", listed=True)
 ODD = "a.b'c$names$"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.dashboards import lint, logql, queries_lint
+from tests.support import lint, logql, queries_lint
 
 Json = dict[str, Any]
 Rule = Callable[[list[Json]], Iterator[str]]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.generate import OUTPUT_DIR
-from dashboards.render.colours import THEMES
-from dashboards.render.model import Dashboard, load_dashboard
+from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR
+from ml_monitoring.dashboards.render.colours import THEMES
+from ml_monitoring.dashboards.render.model import Dashboard, load_dashboard
 from tools.stack import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

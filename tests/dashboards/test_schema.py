@@ -10,7 +10,7 @@ import pytest
 from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
-from tests.dashboards import typescript
+from tests.support import typescript
 
 with warnings.catch_warnings():
     # It recommends its class for schema v2, which Grafana 9 to 11 do not read.

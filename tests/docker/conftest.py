@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo.mlflow import open_store, write_store
-from tests.docker.deployment import Deployment, ensure_images, project
+from demo.mlflow import open_store, write_store
+from tests.support.deployment import Deployment, ensure_images, project
 
 
 @pytest.fixture(scope="session")

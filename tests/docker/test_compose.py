@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from exporter.config import load
-from tests.docker.certificates import make_certificates
-from tests.docker.files import DOCKER, ROOT, VARIABLE, pins, read_env, read_yaml, with_defaults
+from ml_monitoring.exporter.config import load
+from tests.support.certificates import make_certificates
+from tests.support.files import DOCKER, ROOT, VARIABLE, pins, read_env, read_yaml, with_defaults
 
 COMPOSE: dict[str, Any] = read_yaml(DOCKER / "compose.yaml")
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
@@ -274,7 +274,6 @@ def test_the_exporter_accepts_its_settings(tmp_path: Path) -> None:
     assert set(environment) == {"EXPORTER_SOURCES__MLFLOW__URI_FILE"}
     settings = load(config, dict.fromkeys(environment, str(uri)))
     assert (settings.web.host, str(settings.web.port)) == ("0.0.0.0", *ports("exporter"))
-    assert str(settings.web.runbooks_dir) in binds("exporter")
     assert list(settings.enabled_sources()) == ["mlflow"]
     for neighbour in (settings.prometheus, settings.alertmanager):
         assert neighbour is not None

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from exporter.sources.containers import ContainersSettings, ContainersSource
-from tests.docker.deployment import proxy_alone
-from tests.docker.engine import output
-from tests.docker.files import DOCKER, read_env, read_yaml
-from tests.exporter.fleet_files import samples
+from ml_monitoring.exporter.sources.containers import ContainersSettings, ContainersSource
+from tests.support.deployment import proxy_alone
+from tests.support.engine import output
+from tests.support.files import DOCKER, read_env, read_yaml
+from tests.support.fleet_files import samples
 from tools.standin_images import BASE
 
 OVERLAY: dict[str, Any] = read_yaml(DOCKER / "compose.containers.yaml")

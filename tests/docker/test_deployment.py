@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docker.deployment import JOBS, PUBLISHED, SERVICES, Deployment, wait_for
-from tests.docker.files import ROOT
+from tests.support.deployment import JOBS, PUBLISHED, SERVICES, Deployment, wait_for
+from tests.support.files import ROOT
 from tools.deploy.engine import DeployError
 
 pytestmark = [
@@ -226,7 +226,7 @@ def test_a_broken_stack_is_told_from_a_good_one(deployed: Deployment) -> None:
 
 
 def test_the_exporter_shows_the_runbooks_and_ends_cleanly(deployed: Deployment) -> None:
-    runbooks = sorted(path.stem for path in (ROOT / "alerting" / "runbooks").glob("*.md"))
+    runbooks = sorted(path.stem for path in (ROOT / "alerting").glob("*/runbooks/*.md"))
     answer = deployed.stack.call(f"http://exporter:9847/runbooks/{runbooks[0]}")
     assert runbooks[0] in answer.body
     deployed.stack.compose("stop", "exporter")

@@ -6,8 +6,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.dashboards.logql import parsed
-from tests.docker.files import DOCKER, ROOT, read_yaml
+from tests.support.files import DOCKER, ROOT, read_yaml
+from tests.support.logql import parsed
 
 BASE: dict[str, Any] = read_yaml(DOCKER / "compose.yaml")["services"]
 OVERLAY: dict[str, Any] = read_yaml(DOCKER / "compose.logs.yaml")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docker.deployment import SERVICES, Deployment, wait_for
+from tests.support.deployment import SERVICES, Deployment, wait_for
 from tools.standin_images import ensure_image
 
 pytestmark = pytest.mark.stack

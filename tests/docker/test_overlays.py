@@ -8,9 +8,9 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-from tests.comparison import OVER_COUNTERS, Both, differences, panel_queries
-from tests.docker.certificates import make_certificates, replace_certificate
-from tests.docker.deployment import SERVICES, Deployment, wait_for
+from tests.support.certificates import make_certificates, replace_certificate
+from tests.support.comparison import OVER_COUNTERS, Both, differences, panel_queries
+from tests.support.deployment import SERVICES, Deployment, wait_for
 
 pytestmark = pytest.mark.stack
 

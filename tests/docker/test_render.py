@@ -10,7 +10,7 @@ import urllib.request
 
 import pytest
 
-from tests.docker.deployment import Deployment, wait_for
+from tests.support.deployment import Deployment, wait_for
 from tools.standin_images import ensure_image
 
 pytestmark = pytest.mark.stack

@@ -11,7 +11,7 @@ import psycopg2
 import psycopg2.errors
 import pytest
 
-from tests.docker.files import DOCKER
+from tests.support.files import DOCKER
 from tools.postgres import PostgresServer
 
 PASSWORDS = {

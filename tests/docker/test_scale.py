@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.docker.files import DOCKER, ROOT, VARIABLE, read_env, read_yaml, with_defaults
+from tests.support.files import DOCKER, ROOT, VARIABLE, read_env, read_yaml, with_defaults
 
 BASE: dict[str, Any] = read_yaml(DOCKER / "compose.yaml")["services"]
 OVERLAY: dict[str, Any] = read_yaml(DOCKER / "compose.scale.yaml")["services"]

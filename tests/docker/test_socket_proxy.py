@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.docker.deployment import proxy_alone
-from tests.docker.engine import output
-from tests.docker.files import DOCKER, read_env
+from tests.support.deployment import proxy_alone
+from tests.support.engine import output
+from tests.support.files import DOCKER, read_env
 from tools.deploy.engine import Stack
 from tools.standin_images import BASE
 

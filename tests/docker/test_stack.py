@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.docker.deployment import Deployment
-from tests.docker.engine import compose_for, output
-from tests.docker.files import DOCKER, pins, read_env
+from tests.support.deployment import Deployment
+from tests.support.engine import compose_for, output
+from tests.support.files import DOCKER, pins, read_env
 
 pytestmark = pytest.mark.stack
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from exporter.demo.mlflow import open_store, write_store
-from tests.docker.deployment import JOBS, PUBLISHED, Deployment, ensure_images, project, wait_for
-from tests.docker.files import ROOT
+from demo.mlflow import open_store, write_store
+from tests.support.deployment import JOBS, PUBLISHED, Deployment, ensure_images, project, wait_for
+from tests.support.files import ROOT
 from tools.standin_images import ensure_older_image
 
 pytestmark = [

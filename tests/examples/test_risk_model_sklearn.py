@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.exporter.fleet_files import write_demo
-from tests.exporter.serving import parse_samples
+from tests.support.fleet_files import write_demo
+from tests.support.serving import parse_samples
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "risk_model_sklearn"
 ROOT = EXAMPLE.parents[1]

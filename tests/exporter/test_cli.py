@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter import __version__
-from exporter.demo.mlflow import STORE_FILE, write_file
+from demo.mlflow import STORE_FILE, write_file
+from ml_monitoring.exporter import __version__
 from tools.processes import Process, free_port, http_ok
 
 

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from exporter.config import load
-from exporter.errors import ConfigError
-from exporter.sources.mlflow import MlflowSettings
+from ml_monitoring.exporter.config import load
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 
 _URI = "postgresql://reader:s3cret@db/mlflow"
 

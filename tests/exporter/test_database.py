@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from exporter.database import PostgresSession, SqliteSession, connect, redact
-from exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.database import PostgresSession, SqliteSession, connect, redact
+from ml_monitoring.exporter.errors import Reason, SourceError
 from tools.postgres import PostgresServer
 
 

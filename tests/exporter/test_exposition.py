@@ -14,9 +14,9 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.utils import floatToGoString
 
-from exporter.catalog import METRICS, Kind
-from exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
-from exporter.families import Distribution, Family
+from ml_monitoring.exporter.catalog import METRICS, Kind
+from ml_monitoring.exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
+from ml_monitoring.exporter.families import Distribution, Family
 
 _LABEL = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.sampled_from(
     ['"', "\\", "\n", "µ 検", '\\"\n']

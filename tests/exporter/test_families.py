@@ -2,8 +2,8 @@ import math
 
 import pytest
 
-from exporter.errors import CatalogError, Reason
-from exporter.families import FamilySet
+from ml_monitoring.exporter.errors import CatalogError, Reason
+from ml_monitoring.exporter.families import FamilySet
 
 
 @pytest.fixture

@@ -3,10 +3,10 @@ import logging
 
 import pytest
 
-from exporter import logs
-from exporter.logs import event
+from ml_monitoring.exporter import logs
+from ml_monitoring.exporter.logs import event
 
-_log = logging.getLogger("exporter.test")
+_log = logging.getLogger("ml_monitoring.exporter.test")
 
 
 @pytest.fixture(autouse=True)

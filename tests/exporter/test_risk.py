@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from exporter import risk
-from exporter.risk import BuiltinRisk, Sample, Scorer, incident_probability
+from ml_monitoring.exporter import risk
+from ml_monitoring.exporter.risk import BuiltinRisk, Sample, Scorer, incident_probability
 
 
 def sample(server: str = "web-001", timestamp: float = 0.0, **values: Any) -> Sample:

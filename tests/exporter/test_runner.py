@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from exporter.errors import Reason, SourceError
-from exporter.families import FamilySet
-from exporter.runner import MAX_BACKOFF, Runner, backoff
-from exporter.sources.base import SourceSettings
-from tests.exporter.scripted_source import ScriptedSource, failing, scripted
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.runner import MAX_BACKOFF, Runner, backoff
+from ml_monitoring.exporter.sources.base import SourceSettings
+from tests.support.scripted_source import ScriptedSource, failing, scripted
 from tools.processes import wait_until
 
 _FAST = SourceSettings(interval=0.02, timeout=5, staleness=60)

@@ -15,14 +15,14 @@ from pathlib import Path
 import bcrypt
 import pytest
 
-from exporter.config import WebSettings
-from exporter.families import FamilySet
-from exporter.runner import Runner
-from exporter.scrapes import ScrapeProtocol, Scrapes
-from exporter.server import Server
-from exporter.sources.base import SourceSettings
-from tests.exporter.scripted_source import scripted
+from ml_monitoring.exporter.config import WebSettings
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.runner import Runner
+from ml_monitoring.exporter.scrapes import ScrapeProtocol, Scrapes
+from ml_monitoring.exporter.server import Server
+from ml_monitoring.exporter.sources.base import SourceSettings
 from tests.exporter.test_web_config import make_certificate
+from tests.support.scripted_source import scripted
 
 _SERIES = 20_000
 _PLAIN = b"GET /metrics HTTP/1.1\r\nHost: exporter:9847\r\n\r\n"

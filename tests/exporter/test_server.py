@@ -14,7 +14,7 @@ import requests
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from tests.exporter.serving import ExporterProcess, serving
+from tests.support.serving import ExporterProcess, serving
 
 _PROMETHEUS_3 = (
     "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,application/openmetrics-text;version=0.0.1;"
@@ -127,6 +127,12 @@ def test_the_landing_page_names_each_source_with_its_problem(exporter: ExporterP
     assert ">down</td>" in page.text
     assert "no MLflow tables found" in page.text
     assert 'href="/metrics"' in page.text
+
+
+def test_a_runbook_of_the_stack_is_shown_where_the_users_folder_has_none(exporter: ExporterProcess) -> None:
+    response = exporter.get("/runbooks/HostDiskFull")
+    assert response.status_code == 200
+    assert response.text == Path("alerting/host/runbooks/HostDiskFull.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,9 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
-from exporter.families import FamilySet
-from exporter.snapshot import Board, Body, Piece, Renderer, Snapshot
+from ml_monitoring.exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.snapshot import Board, Body, Piece, Renderer, Snapshot
 
 
 @given(st.lists(st.binary(max_size=2000), max_size=5))

@@ -1,7 +1,7 @@
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from exporter.values import Duration, Names, Patterns, merge
+from ml_monitoring.exporter.values import Duration, Names, Patterns, merge
 
 _DURATION: TypeAdapter[float] = TypeAdapter(Duration)
 _NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Names)

@@ -15,9 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from exporter.errors import ConfigError
-from exporter.web_config import WebConfig
-from tests.exporter.serving import ExporterProcess, serving
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.web_config import WebConfig
+from tests.support.serving import ExporterProcess, serving
 
 _HASH = bcrypt.hashpw(b"p:ss wort", bcrypt.gensalt(4)).decode()
 _OTHER_HASH = bcrypt.hashpw(b"other", bcrypt.gensalt(4)).decode()

@@ -12,10 +12,10 @@ import httpx
 import pytest
 from mlflow import MlflowClient
 
-from alerting.alerts import load_thresholds
-from alerting.links import panel_id
-from alerting.thresholds import Thresholds
-from exporter.demo.mlflow import open_store
+from demo.mlflow import open_store
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.model.links import panel_id
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from tools.processes import wait_until
 from tools.stack import LocalStack, Ports, hurried
 from tools.webhook import WebhookReceiver

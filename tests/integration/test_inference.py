@@ -13,8 +13,8 @@ from urllib.request import Request, urlopen
 
 import pytest
 
-from alerting.alerts import load_thresholds
-from exporter.demo.inference_content import CANDIDATE_SHARE, RIGHT_IS_WORTH, TRUTH
+from demo.inference_content import CANDIDATE_SHARE, RIGHT_IS_WORTH, TRUTH
+from ml_monitoring.alerting.domains import load_thresholds
 from tools.demo.parts.inference import JOB
 from tools.processes import Process, free_port, http_ok
 from tools.stack import LocalStack, Ports, hurried
@@ -88,7 +88,7 @@ def running(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory)
     service = Process(
         "the inference service",
         [
-            sys.executable, "-m", "exporter", "demo", "inference",
+            sys.executable, "-m", "demo", "inference",
             "--port", str(port), "--rate", str(RATE), "--flat", "--mlflow-uri", uri,
         ],
         log=folder / "service.log",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.cli import main
+from ml_monitoring.dashboards.cli import main
 from tools.demo import ports
 from tools.demo.parts import PARTS
 from tools.stack import ROOT

@@ -9,10 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from alerting.alerts import load_alerts
-from alerting.recording import RECORDS
-from exporter.cli import main as exporter_main
-from tests.comparison import OVER_COUNTERS, Both, differences, newest, panel_queries
+from ml_monitoring.alerting.domains import RECORDS, load_alerts
+from ml_monitoring.exporter.cli import main as exporter_main
+from tests.support.comparison import OVER_COUNTERS, Both, differences, newest, panel_queries
 from tools.packages import ensure_programs
 from tools.processes import Process, free_port, http_ok, wait_until
 from tools.stack import LocalStack, Ports

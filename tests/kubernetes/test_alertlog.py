@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from alerting.alerts import load_thresholds
-from alerting.thresholds import Thresholds
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from tests.kubernetes.conftest import one
 from tools.kubernetes.write import manifests
 from tools.processes import Process, free_port, http_ok

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from exporter.config import load
-from exporter.shard import Shard
-from exporter.sources.mlflow import MlflowSettings
+from ml_monitoring.exporter.config import load
+from ml_monitoring.exporter.shard import Shard
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from tests.kubernetes.conftest import K8S, one
-from tests.kubernetes.schemas import problems
+from tests.support.kubernetes_schemas import problems
 from tools.kubernetes.cli import main
 from tools.kubernetes.monitoring import MAX_OBJECT_BYTES
 
@@ -125,7 +125,6 @@ def settings_of(objects: list[Json], workload: Json, directory: Path, *, pod_ind
     environment["EXPORTER_SOURCES__MLFLOW__URI_FILE"] = str(uri)
     loaded = load(settings, environ=environment)
     assert loaded.web.port == container["ports"][0]["containerPort"]
-    assert str(loaded.web.runbooks_dir) == mounts["runbooks"]
     section = loaded.enabled_sources()["mlflow"]
     assert isinstance(section, MlflowSettings)
     return section
@@ -157,7 +156,7 @@ def test_the_example_overlay_changes_what_it_says(example: list[Json]) -> None:
     assert [rule["ports"][0]["port"] for rule in egress] == [53, 6432]
 
 
-def test_dashboards_and_runbooks_are_the_generated_and_written_ones(base: dict[str, Json]) -> None:
+def test_dashboards_are_the_generated_ones(base: dict[str, Json]) -> None:
     folders = {}
     for path in Path("dashboards/generated").glob("*/*.json"):
         config_map = base[f"dashboards/{path.stem}.yaml"]
@@ -165,10 +164,6 @@ def test_dashboards_and_runbooks_are_the_generated_and_written_ones(base: dict[s
         assert config_map["metadata"]["labels"]["grafana_dashboard"] == "1"
         folders[path.stem] = config_map["metadata"]["annotations"]["grafana_folder"]
     assert folders == {path.stem: path.parent.name for path in Path("dashboards/generated").glob("*/*.json")}
-    runbooks = base["exporter-runbooks.yaml"]["data"]
-    assert {name: text.rstrip() for name, text in runbooks.items()} == {
-        path.name: path.read_text(encoding="utf-8").rstrip() for path in Path("alerting/runbooks").glob("*.md")
-    }
 
 
 def test_rules_are_the_generated_ones_with_their_namespace(base: dict[str, Json], programs: dict[str, Path]) -> None:

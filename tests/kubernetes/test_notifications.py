@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from alerting import alertmanager
-from alerting.alerts import load_thresholds
-from alerting.thresholds import Thresholds
-from exporter.errors import ConfigError
-from tests.kubernetes.schemas import problems
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.generate import alertmanager
+from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.exporter.errors import ConfigError
+from tests.support.kubernetes_schemas import problems
 from tools.kubernetes.alertmanagerconfig import alertmanager_config
 
 Json = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.docker.certificates import replace_certificate
+from tests.support.certificates import replace_certificate
 from tools.deploy import certificates, database, preflight, readable, secrets, verify
 from tools.deploy.cli import main
 from tools.deploy.engine import DeployError, Stack, read_env

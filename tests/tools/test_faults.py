@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from alerting.alerts import load_alerts
+from ml_monitoring.alerting.domains import load_alerts
 from tools.faults.catalogue import FAULTS, Fault
 from tools.faults.cli import Row, main, run, table
 from tools.faults.world import World, hastened_wait

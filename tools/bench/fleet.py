@@ -19,8 +19,8 @@ from pathlib import Path
 
 import yaml
 
-from exporter.demo.fleet import DEFAULT_START, write
-from exporter.demo.fleet_incident import Incident
+from demo.fleet import DEFAULT_START, write
+from demo.fleet_incident import Incident
 from tools.bench.results import Result
 from tools.processes import Process, free_port, http_ok
 

@@ -39,7 +39,7 @@ def bare() -> FastAPI:
 
 def ours() -> FastAPI:
     """Return it with this project's middleware."""
-    from exporter.instrument import instrument  # noqa: PLC0415  # each candidate is imported where it is wanted
+    from ml_monitoring.instrument import instrument  # noqa: PLC0415  # each candidate is imported where it is wanted
 
     app = bare()
     instrument(app)

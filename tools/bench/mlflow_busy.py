@@ -6,12 +6,12 @@ import asyncio
 import sys
 from typing import ClassVar
 
-from exporter.app import SWITCH_INTERVAL
-from exporter.config import WebSettings
-from exporter.families import FamilySet
-from exporter.runner import Runner
-from exporter.server import Server
-from exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.app import SWITCH_INTERVAL
+from ml_monitoring.exporter.config import WebSettings
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.runner import Runner
+from ml_monitoring.exporter.server import Server
+from ml_monitoring.exporter.sources.base import Source, SourceSettings
 
 
 class BusySource(Source):

@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
-from exporter.database import Session
-from exporter.database.base import Row
-from exporter.snapshot import Renderer
-from exporter.sources.mlflow import MlflowSettings, MlflowSource
+from ml_monitoring.exporter.database import Session
+from ml_monitoring.exporter.database.base import Row
+from ml_monitoring.exporter.snapshot import Renderer
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
 
 
 class _Clock:

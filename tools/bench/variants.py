@@ -22,10 +22,10 @@ import psycopg2
 import psycopg2.extensions
 import yaml
 
-from exporter.database import PostgresSession, Row
-from exporter.demo import variants_tables
-from exporter.snapshot import Renderer
-from exporter.sources.variants import VariantsSettings, VariantsSource
+from demo import variants_tables
+from ml_monitoring.exporter.database import PostgresSession, Row
+from ml_monitoring.exporter.snapshot import Renderer
+from ml_monitoring.exporter.sources.variants import VariantsSettings, VariantsSource
 from tools.bench.results import Result, percentile
 from tools.postgres import PostgresServer
 from tools.processes import Process, free_port, http_ok

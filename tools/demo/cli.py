@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from alerting.alerts import load_thresholds
-from exporter.errors import ConfigError
-from exporter.values import merge
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.values import merge
 from tools.demo import ports as demo_ports
 from tools.demo import screen
 from tools.demo.parts import PARTS

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import tools.faults
-from alerting.alerts import load_alerts, load_thresholds
-from alerting.durations import to_seconds
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
+from ml_monitoring.alerting.model.durations import to_seconds
 from tools.faults.catalogue import FAULTS, Fault
 from tools.faults.told import Told
 from tools.faults.world import World

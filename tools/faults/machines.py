@@ -14,8 +14,8 @@ from wsgiref.simple_server import WSGIRequestHandler, make_server
 
 from prometheus_client import CollectorRegistry
 
-from exporter.instrument import Recorder
-from exporter.instrument.wsgi import WSGIMiddleware
+from ml_monitoring.instrument import Recorder
+from ml_monitoring.instrument.wsgi import WSGIMiddleware
 from tools.processes import Server
 
 if TYPE_CHECKING:

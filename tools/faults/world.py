@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from typing import Any, Self
 
-from alerting.alerts import load_thresholds
-from alerting.durations import to_seconds
-from alerting.thresholds import Thresholds
-from exporter.demo import variants_tables
-from exporter.demo.mlflow import open_store
+from demo import variants_tables
+from demo.mlflow import open_store
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.model.durations import to_seconds
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from tools.faults.machines import Disk, Fleet, Service
 from tools.faults.told import Listeners
 from tools.packages import ensure_programs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter import __version__
+from ml_monitoring.exporter import __version__
 from tools.kubernetes.exporter import USER, hardened, probe
 from tools.kubernetes.objects import ALERT_LOG, ALERT_LOG_PORT, COMPONENT_LABEL, IMAGE, NAME_LABEL, Json, labelled
 

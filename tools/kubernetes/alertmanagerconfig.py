@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError
 from tools.kubernetes.objects import NOTIFICATIONS_SECRET, Json, labelled
 
 _MATCHER = re.compile(r'(?P<name>[a-zA-Z_]\w*)(?P<type>=~|!~|!=|=)"(?P<value>(?:[^"\\]|\\.)*)"')

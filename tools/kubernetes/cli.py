@@ -8,9 +8,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from alerting.alerts import ALERTS
-from alerting.thresholds import DEFAULT_PATH, read
-from exporter.errors import MonitorError
+from ml_monitoring.alerting.domains import ALERTS
+from ml_monitoring.alerting.model.thresholds import DEFAULT_PATH, read
+from ml_monitoring.exporter.errors import MonitorError
 from tools.kubernetes.write import BASE, NAMESPACE, files, write
 
 

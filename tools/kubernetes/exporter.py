@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
 from typing import Any, Final
 
 import yaml
@@ -14,7 +13,6 @@ from tools.kubernetes.objects import (
     IMAGE,
     NAME,
     PORT,
-    RUNBOOKS,
     SELECTOR,
     SOURCES_SECRET,
     Json,
@@ -25,9 +23,8 @@ from tools.kubernetes.objects import (
 USER: Final = 10001
 _SECRETS_DIR = "/run/secrets/exporter"
 _CONFIG_DIR = "/etc/exporter"
-_RUNBOOKS_DIR = "/usr/share/exporter/runbooks"
 _SETTINGS: Json = {
-    "web": {"host": "0.0.0.0", "port": PORT, "runbooks_dir": _RUNBOOKS_DIR},  # noqa: S104  # inside the pod
+    "web": {"host": "0.0.0.0", "port": PORT},  # noqa: S104  # inside the pod
     "log": {"format": "json"},
     "sources": {"mlflow": {}},
 }
@@ -36,7 +33,7 @@ _SETTINGS_HEADER = (
 )
 
 
-def objects(namespace: str, runbooks: Path) -> dict[str, Json]:
+def objects(namespace: str) -> dict[str, Json]:
     """Return the objects by file name."""
     settings = _settings(namespace)
     return {
@@ -44,8 +41,6 @@ def objects(namespace: str, runbooks: Path) -> dict[str, Json]:
         "exporter-serviceaccount.yaml": labelled("ServiceAccount", "v1", NAME, namespace, labels=EXPORTER)
         | {"automountServiceAccountToken": False},
         "exporter-settings.yaml": settings,
-        "exporter-runbooks.yaml": labelled("ConfigMap", "v1", RUNBOOKS, namespace, labels=EXPORTER)
-        | {"data": {path.name: path.read_text(encoding="utf-8") for path in sorted(runbooks.glob("*.md"))}},
         "exporter-deployment.yaml": _deployment(namespace, settings),
         "exporter-service.yaml": labelled("Service", "v1", NAME, namespace, labels=EXPORTER)
         | {
@@ -120,7 +115,6 @@ def pod_spec() -> Json:
                 "volumeMounts": [
                     {"name": "settings", "mountPath": _CONFIG_DIR, "readOnly": True},
                     {"name": "secrets", "mountPath": _SECRETS_DIR, "readOnly": True},
-                    {"name": "runbooks", "mountPath": _RUNBOOKS_DIR, "readOnly": True},
                 ],
             }
         ],
@@ -128,7 +122,6 @@ def pod_spec() -> Json:
             {"name": "settings", "configMap": {"name": CONFIG_MAP}},
             # Readable by the group that the pod's fsGroup sets.
             {"name": "secrets", "secret": {"secretName": SOURCES_SECRET, "defaultMode": 0o440}},
-            {"name": "runbooks", "configMap": {"name": RUNBOOKS}},
         ],
     }
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from alerting.rules import build_alerts, build_recording_rules
-from alerting.thresholds import Thresholds
-from alerting.yamltext import Commented
+from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
+from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.model.yamltext import Commented
 from tools.kubernetes.objects import COMPONENT_LABEL, Json, labelled
 
 _MONITORING = "monitoring.coreos.com/v1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from exporter import __version__
+from ml_monitoring.exporter import __version__
 
 Json = dict[str, Any]
 
@@ -20,7 +20,6 @@ IMAGE: Final = f"ml-monitoring/exporter:{__version__}"
 ALERT_LOG: Final = "ml-alertlog"
 ALERT_LOG_PORT: Final = 9848
 CONFIG_MAP: Final = NAME
-RUNBOOKS: Final = f"{NAME}-runbooks"
 TEMPLATES: Final = "ml-monitoring-templates"
 # Made by people, from k8s/secrets.example.yaml.
 SOURCES_SECRET: Final = f"{NAME}-sources"

@@ -8,9 +8,10 @@ from typing import Final
 
 import yaml
 
-from alerting import alertmanager, generate
-from alerting.thresholds import Thresholds
-from alerting.yamltext import dump
+from ml_monitoring.alerting.generate import alertmanager
+from ml_monitoring.alerting.generate import files as generate
+from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.model.yamltext import dump
 from tools.kubernetes import alertlog, exporter, monitoring
 from tools.kubernetes.alertmanagerconfig import alertmanager_config
 from tools.kubernetes.objects import ALERT_LOG, EXPORTER, NAME, SELECTOR, TEMPLATES, Json, labelled
@@ -46,7 +47,7 @@ def manifests(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
     with_log = thresholds.notifications.alert_log is not None
     notifications = alertmanager.build(thresholds=thresholds, alert_log_url=alertlog.url(namespace) if with_log else "")
     return {
-        **exporter.objects(namespace, ROOT / "alerting" / "runbooks"),
+        **exporter.objects(namespace),
         "servicemonitor.yaml": monitoring.service_monitor(
             namespace, SCRAPE_INTERVAL, name=NAME, labels=EXPORTER, selector=SELECTOR
         ),

@@ -55,7 +55,7 @@ def of_alerts() -> list[Case]:
     """Return the unit tests that are written for promtool: one file an alert."""
     groups = generated_groups()
     found = []
-    for path in sorted(TESTS.glob("*.test.yml")):
+    for path in sorted(TESTS.glob("*/*.test.yml")):
         text = _RULE_FILES.sub(f"rule_files: [{RULE_FILE}]", path.read_text(encoding="utf-8"), count=1)
         found.append(Case(path.name.removesuffix(".test.yml"), text, _needed(groups, text)))
     return found

@@ -6,12 +6,12 @@ gives it its place, its id and the variables that narrow it.
 
 from __future__ import annotations
 
-from dashboards.lib.panels.base import Panel
-from dashboards.lib.panels.graphs import barchart, heatmap, state_timeline, timeseries
-from dashboards.lib.panels.logs import log_graph, log_ranking, logs
-from dashboards.lib.panels.numbers import bargauge, gauge, light, stat
-from dashboards.lib.panels.tables import Column, table
-from dashboards.lib.panels.texts import alert_list, rows, text
+from ml_monitoring.dashboards.lib.panels.base import Panel
+from ml_monitoring.dashboards.lib.panels.graphs import barchart, heatmap, state_timeline, timeseries
+from ml_monitoring.dashboards.lib.panels.logs import log_graph, log_ranking, logs
+from ml_monitoring.dashboards.lib.panels.numbers import bargauge, gauge, light, stat
+from ml_monitoring.dashboards.lib.panels.tables import Column, table
+from ml_monitoring.dashboards.lib.panels.texts import alert_list, rows, text
 
 __all__ = [
     "Column",

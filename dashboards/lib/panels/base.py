@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from alerting.signals import Signal
-from dashboards.lib.layout import Size
-from dashboards.lib.queries import Query, Scope
-from dashboards.lib.style import Colour
-from dashboards.lib.thresholds import flag_colours, steps
-from dashboards.lib.upstream import Json
-from exporter.catalog import Unit
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lib.layout import Size
+from ml_monitoring.dashboards.lib.queries import Query, Scope
+from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.thresholds import flag_colours, steps
+from ml_monitoring.dashboards.lib.upstream import Json
+from ml_monitoring.exporter.catalog import Unit
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from alerting.signals import Signal
-from dashboards.lib.layout import Size
-from dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
-from dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
-from dashboards.lib.style import NO_VALUE, Colour
-from dashboards.lib.thresholds import comparing
-from dashboards.lib.upstream import Json, grafana, plugin_panel
-from exporter.catalog import Unit
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lib.layout import Size
+from ml_monitoring.dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
+from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
+from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
+from ml_monitoring.dashboards.lib.thresholds import comparing
+from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
+from ml_monitoring.exporter.catalog import Unit
 
 
 def timeseries(

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dashboards.lib.layout import Size
-from dashboards.lib.panels.base import Panel
-from dashboards.lib.queries import Scope, colour_overrides
-from dashboards.lib.style import FORMATS, NO_VALUE, Colour
-from dashboards.lib.upstream import Json, grafana, plugin_panel
-from dashboards.lib.variables import LOGS_DATASOURCE
-from exporter.catalog import Unit
+from ml_monitoring.dashboards.lib.layout import Size
+from ml_monitoring.dashboards.lib.panels.base import Panel
+from ml_monitoring.dashboards.lib.queries import Scope, colour_overrides
+from ml_monitoring.dashboards.lib.style import FORMATS, NO_VALUE, Colour
+from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
+from ml_monitoring.dashboards.lib.variables import LOGS_DATASOURCE
+from ml_monitoring.exporter.catalog import Unit
 
 # What finalise knows such queries by.
 RANGE = "logs"

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from alerting.signals import Signal
-from dashboards.lib.layout import Size
-from dashboards.lib.links import data_link
-from dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
-from dashboards.lib.queries import REF_IDS, Query, Scope, as_query, targets
-from dashboards.lib.style import NO_VALUE, Colour
-from dashboards.lib.thresholds import comparing
-from dashboards.lib.upstream import Json, plugin_panel
-from exporter.catalog import Unit
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lib.layout import Size
+from ml_monitoring.dashboards.lib.links import data_link
+from ml_monitoring.dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
+from ml_monitoring.dashboards.lib.queries import REF_IDS, Query, Scope, as_query, targets
+from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
+from ml_monitoring.dashboards.lib.thresholds import comparing
+from ml_monitoring.dashboards.lib.upstream import Json, plugin_panel
+from ml_monitoring.exporter.catalog import Unit
 
 # The table's own `noValue` is what it says when it has no row at all; a cell without a value needs another.
 EMPTY_CELL = "-"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from dashboards.lib.layout import Size
-from dashboards.lib.panels.base import Panel
-from dashboards.lib.queries import Scope
-from dashboards.lib.style import NO_VALUE
-from dashboards.lib.upstream import grafana, plugin_panel
-from dashboards.lib.variables import VARIANTS_DATASOURCE
+from ml_monitoring.dashboards.lib.layout import Size
+from ml_monitoring.dashboards.lib.panels.base import Panel
+from ml_monitoring.dashboards.lib.queries import Scope
+from ml_monitoring.dashboards.lib.style import NO_VALUE
+from ml_monitoring.dashboards.lib.upstream import grafana, plugin_panel
+from ml_monitoring.dashboards.lib.variables import VARIANTS_DATASOURCE
 
 
 def text(title: str, markdown: str, *, width: int = 24, height: int = 3) -> Panel:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from dashboards.render.draw import bars, gauge, heatmap, lists, stat, states, table, timeseries
-from dashboards.render.draw.canvas import Area
-from dashboards.render.engine import PanelData
-from dashboards.render.events import Annotation
+from ml_monitoring.dashboards.render.draw import bars, gauge, heatmap, lists, stat, states, table, timeseries
+from ml_monitoring.dashboards.render.draw.canvas import Area
+from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.events import Annotation
 
 DRAWERS: dict[str, Callable[[PanelData, Area], None]] = {
     "stat": stat.draw,

@@ -10,13 +10,13 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from dashboards.render.display import Style
-from dashboards.render.draw.canvas import Canvas
-from dashboards.render.fonts import text_width
-from dashboards.render.frames import Field, Kind
-from dashboards.render.intervals import TimeRange, at
-from dashboards.render.layout import Box
-from dashboards.render.units import Clock, format_value, unit_table
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.draw.canvas import Canvas
+from ml_monitoring.dashboards.render.fonts import text_width
+from ml_monitoring.dashboards.render.frames import Field, Kind
+from ml_monitoring.dashboards.render.intervals import TimeRange, at
+from ml_monitoring.dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.units import Clock, format_value, unit_table
 
 Json = dict[str, Any]
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from dashboards.render.colours import ink_on
-from dashboards.render.display import series_colour, show, value_colour
-from dashboards.render.draw.axes import (
+from ml_monitoring.dashboards.render.colours import ink_on
+from ml_monitoring.dashboards.render.display import series_colour, show, value_colour
+from ml_monitoring.dashboards.render.draw.axes import (
     SIZE,
     axis_label,
     draw_value_axis,
@@ -22,15 +22,15 @@ from dashboards.render.draw.axes import (
     round_step,
     value_scale,
 )
-from dashboards.render.draw.canvas import Area, fitted
-from dashboards.render.draw.legend import SIZE as LEGEND_SIZE
-from dashboards.render.draw.legend import Entry, draw_legend, entries_of
-from dashboards.render.draw.single import singles
-from dashboards.render.engine import PanelData
-from dashboards.render.fonts import MEDIUM, text_width
-from dashboards.render.frames import Field, Frame, Kind
-from dashboards.render.layout import Box
-from dashboards.render.transforms import transform
+from ml_monitoring.dashboards.render.draw.canvas import Area, fitted
+from ml_monitoring.dashboards.render.draw.legend import SIZE as LEGEND_SIZE
+from ml_monitoring.dashboards.render.draw.legend import Entry, draw_legend, entries_of
+from ml_monitoring.dashboards.render.draw.single import singles
+from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.fonts import MEDIUM, text_width
+from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.transforms import transform
 
 Json = dict[str, Any]
 

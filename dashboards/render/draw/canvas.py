@@ -14,10 +14,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle, Wedge
 
-from dashboards.render.colours import Theme
-from dashboards.render.display import Style
-from dashboards.render.fonts import REGULAR, font, text_width
-from dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.colours import Theme
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.fonts import REGULAR, font, text_width
+from ml_monitoring.dashboards.render.layout import Box
 
 # Pixels an inch when nothing else is said: what a browser takes.
 PIXELS_PER_INCH = 96.0

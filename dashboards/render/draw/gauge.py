@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from dashboards.render.colours import mix
-from dashboards.render.display import ends, threshold_steps, value_colour
-from dashboards.render.draw.canvas import Area
-from dashboards.render.draw.single import Single, singles
-from dashboards.render.draw.stat import tile
-from dashboards.render.engine import PanelData
-from dashboards.render.fonts import BOLD, MEDIUM, text_width
-from dashboards.render.frames import Field
-from dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.colours import mix
+from ml_monitoring.dashboards.render.display import ends, threshold_steps, value_colour
+from ml_monitoring.dashboards.render.draw.canvas import Area
+from ml_monitoring.dashboards.render.draw.single import Single, singles
+from ml_monitoring.dashboards.render.draw.stat import tile
+from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
+from ml_monitoring.dashboards.render.frames import Field
+from ml_monitoring.dashboards.render.layout import Box
 
 Json = dict[str, Any]
 

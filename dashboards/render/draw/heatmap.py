@@ -10,15 +10,15 @@ from matplotlib import colormaps
 from matplotlib.colors import Colormap, LinearSegmentedColormap, PowerNorm, to_hex
 from numpy.typing import NDArray
 
-from dashboards.render.colours import HEATMAP_SCHEMES, Theme
-from dashboards.render.draw.axes import BOTTOM, SIZE, draw_time_axis
-from dashboards.render.draw.canvas import Area
-from dashboards.render.engine import PanelData
-from dashboards.render.fonts import text_width
-from dashboards.render.frames import Field, Frame, number
-from dashboards.render.layout import Box
-from dashboards.render.transforms_rows import bucket_width
-from dashboards.render.units import format_value
+from ml_monitoring.dashboards.render.colours import HEATMAP_SCHEMES, Theme
+from ml_monitoring.dashboards.render.draw.axes import BOTTOM, SIZE, draw_time_axis
+from ml_monitoring.dashboards.render.draw.canvas import Area
+from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.fonts import text_width
+from ml_monitoring.dashboards.render.frames import Field, Frame, number
+from ml_monitoring.dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.transforms_rows import bucket_width
+from ml_monitoring.dashboards.render.units import format_value
 
 Json = dict[str, Any]
 Array = NDArray[np.float64]

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dashboards.render.display import show
-from dashboards.render.draw.canvas import Area
-from dashboards.render.fonts import BOLD, text_width
-from dashboards.render.frames import Field, number
-from dashboards.render.layout import Box
-from dashboards.render.reduce import UNITLESS, calculation_name, reduce_field
+from ml_monitoring.dashboards.render.display import show
+from ml_monitoring.dashboards.render.draw.canvas import Area
+from ml_monitoring.dashboards.render.fonts import BOLD, text_width
+from ml_monitoring.dashboards.render.frames import Field, number
+from ml_monitoring.dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.reduce import UNITLESS, calculation_name, reduce_field
 
 Json = dict[str, Any]
 

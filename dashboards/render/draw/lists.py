@@ -8,12 +8,12 @@ import time
 from datetime import datetime
 from typing import Any
 
-from dashboards.render.dates import format_date, time_ago
-from dashboards.render.draw.canvas import Area, fitted, wrapped
-from dashboards.render.engine import PanelData
-from dashboards.render.fonts import BOLD, MEDIUM, REGULAR, text_width
-from dashboards.render.frames import Kind
-from dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.dates import format_date, time_ago
+from ml_monitoring.dashboards.render.draw.canvas import Area, fitted, wrapped
+from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, REGULAR, text_width
+from ml_monitoring.dashboards.render.frames import Kind
+from ml_monitoring.dashboards.render.layout import Box
 
 Json = dict[str, Any]
 

@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from dashboards.render.colours import ink_on, mix
-from dashboards.render.draw.canvas import Area
-from dashboards.render.draw.single import Single, singles
-from dashboards.render.engine import PanelData
-from dashboards.render.fonts import BOLD, MEDIUM, text_width
-from dashboards.render.frames import Kind, number
-from dashboards.render.layout import Box
-from dashboards.render.reduce import reduce_field
-from dashboards.render.text import Text
+from ml_monitoring.dashboards.render.colours import ink_on, mix
+from ml_monitoring.dashboards.render.draw.canvas import Area
+from ml_monitoring.dashboards.render.draw.single import Single, singles
+from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
+from ml_monitoring.dashboards.render.frames import Kind, number
+from ml_monitoring.dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.reduce import reduce_field
+from ml_monitoring.dashboards.render.text import Text
 
 Json = dict[str, Any]
 

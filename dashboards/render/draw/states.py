@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from dashboards.render.colours import ink_on
-from dashboards.render.display import Shown, show, threshold_steps
-from dashboards.render.draw.axes import BOTTOM, SIZE, draw_time_axis
-from dashboards.render.draw.canvas import Area
-from dashboards.render.draw.legend import Entry, draw_legend
-from dashboards.render.engine import PanelData
-from dashboards.render.events import Annotation
-from dashboards.render.fonts import text_width
-from dashboards.render.frames import Field, Frame, Kind
-from dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.colours import ink_on
+from ml_monitoring.dashboards.render.display import Shown, show, threshold_steps
+from ml_monitoring.dashboards.render.draw.axes import BOTTOM, SIZE, draw_time_axis
+from ml_monitoring.dashboards.render.draw.canvas import Area
+from ml_monitoring.dashboards.render.draw.legend import Entry, draw_legend
+from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.events import Annotation
+from ml_monitoring.dashboards.render.fonts import text_width
+from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.layout import Box
 
 Json = dict[str, Any]
 Band = tuple[float, float, Any]  # from, to (milliseconds), value

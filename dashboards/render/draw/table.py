@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from dashboards.render.colours import ink_on, mix
-from dashboards.render.display import ends, show
-from dashboards.render.draw.canvas import Area
-from dashboards.render.engine import PanelData
-from dashboards.render.fonts import BOLD, text_width
-from dashboards.render.frames import Field, Frame, Kind, number
-from dashboards.render.layout import Box
-from dashboards.render.reduce import calculation_name, reduce_field
+from ml_monitoring.dashboards.render.colours import ink_on, mix
+from ml_monitoring.dashboards.render.display import ends, show
+from ml_monitoring.dashboards.render.draw.canvas import Area
+from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.fonts import BOLD, text_width
+from ml_monitoring.dashboards.render.frames import Field, Frame, Kind, number
+from ml_monitoring.dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
 
 Json = dict[str, Any]
 

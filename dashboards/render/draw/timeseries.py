@@ -11,15 +11,15 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from dashboards.render.colours import Theme
-from dashboards.render.display import Style, series_colour, threshold_steps, value_colour
-from dashboards.render.draw.axes import BOTTOM, Scale, draw_time_axis, draw_value_axis, value_scale
-from dashboards.render.draw.canvas import Area
-from dashboards.render.draw.legend import draw_legend, entries_of
-from dashboards.render.engine import PanelData
-from dashboards.render.events import Annotation
-from dashboards.render.frames import Field, Frame
-from dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.colours import Theme
+from ml_monitoring.dashboards.render.display import Style, series_colour, threshold_steps, value_colour
+from ml_monitoring.dashboards.render.draw.axes import BOTTOM, Scale, draw_time_axis, draw_value_axis, value_scale
+from ml_monitoring.dashboards.render.draw.canvas import Area
+from ml_monitoring.dashboards.render.draw.legend import draw_legend, entries_of
+from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.events import Annotation
+from ml_monitoring.dashboards.render.frames import Field, Frame
+from ml_monitoring.dashboards.render.layout import Box
 
 Json = dict[str, Any]
 Array = NDArray[np.float64]

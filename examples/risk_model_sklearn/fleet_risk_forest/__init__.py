@@ -23,7 +23,7 @@ from statistics import median
 
 from sklearn.ensemble import RandomForestClassifier
 
-from exporter.risk import Sample
+from ml_monitoring.exporter.risk import Sample
 
 MEASURES = ("cpu", "memory", "latency", "error", "gc_pause")
 INCIDENT = ("escalation", "peak")

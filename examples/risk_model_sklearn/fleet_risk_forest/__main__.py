@@ -7,9 +7,9 @@ import csv
 import pickle
 from pathlib import Path
 
-from exporter.risk import Sample
-from exporter.sources.fleet.columns import FIELDS, Layout, Parser
 from fleet_risk_forest import train
+from ml_monitoring.exporter.risk import Sample
+from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser
 
 
 def read(path: Path) -> list[Sample]:

@@ -1,5 +1,5 @@
 """Containers of a Docker engine: what they use, what they may use, how often they were started again."""
 
-from exporter.sources.containers.source import ContainersSettings, ContainersSource
+from ml_monitoring.exporter.sources.containers.source import ContainersSettings, ContainersSource
 
 __all__ = ["ContainersSettings", "ContainersSource"]

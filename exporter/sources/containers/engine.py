@@ -10,7 +10,7 @@ import threading
 from typing import Any
 from urllib.parse import urlsplit
 
-from exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.errors import Reason, SourceError
 
 _REFUSED = {401: Reason.AUTH, 403: Reason.AUTH}
 

@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator
 
-from exporter.errors import Reason, SourceError
-from exporter.families import FamilySet, Problem
-from exporter.sources.base import Source, SourceSettings
-from exporter.sources.containers.engine import Engine
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.families import FamilySet, Problem
+from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.containers.engine import Engine
 
 _PROJECT = "com.docker.compose.project"
 _SERVICE = "com.docker.compose.service"

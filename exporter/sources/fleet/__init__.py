@@ -1,5 +1,5 @@
 """Files of server metrics: CSV or Parquet, replayed or followed."""
 
-from exporter.sources.fleet.source import FleetSettings, FleetSource, RiskSettings
+from ml_monitoring.exporter.sources.fleet.source import FleetSettings, FleetSource, RiskSettings
 
 __all__ = ["FleetSettings", "FleetSource", "RiskSettings"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
-from exporter.sources.fleet.columns import Parser, RowError
+from ml_monitoring.exporter.sources.fleet.columns import Parser, RowError
 
 # One row in the order of `FIELDS`: text or typed values, None for no value.
 Cells = Sequence[Any]

@@ -15,9 +15,9 @@ from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from exporter.risk import Sample
-from exporter.sources.fleet.blocks import Cells
-from exporter.sources.fleet.columns import FIELDS, NULL_WORDS, QUANTITIES, Parser, RowError
+from ml_monitoring.exporter.risk import Sample
+from ml_monitoring.exporter.sources.fleet.blocks import Cells
+from ml_monitoring.exporter.sources.fleet.columns import FIELDS, NULL_WORDS, QUANTITIES, Parser, RowError
 
 _TEXTS = ("server_name", "profile", "state", "incident_phase", "problem_child", "container_oom")
 _MICROSECONDS = 1e6

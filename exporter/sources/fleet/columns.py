@@ -16,9 +16,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BeforeValidator
 
-from exporter.errors import Reason, SourceError
-from exporter.risk import Sample
-from exporter.values import Model
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.risk import Sample
+from ml_monitoring.exporter.values import Model
 
 STATES = ("critical_issue", "offline", "online", "warning")
 # What cells say when there is no value.

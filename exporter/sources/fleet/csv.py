@@ -17,11 +17,11 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from exporter.errors import Reason, SourceError
-from exporter.sources.fleet.blocks import Cells
-from exporter.sources.fleet.bulk import read_csv_table
-from exporter.sources.fleet.columns import FIELDS, Layout, Outcome, Parser, RowError
-from exporter.sources.fleet.files import Bytes, Identity, open_regular
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.sources.fleet.blocks import Cells
+from ml_monitoring.exporter.sources.fleet.bulk import read_csv_table
+from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Outcome, Parser, RowError
+from ml_monitoring.exporter.sources.fleet.files import Bytes, Identity, open_regular
 
 BLOCK = 1 << 20
 # Below this, Arrow's start-up costs more than it saves.

@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
-from exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.errors import Reason, SourceError
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"

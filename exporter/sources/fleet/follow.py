@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
-from exporter.errors import Reason, SourceError
-from exporter.sources.fleet.columns import Layout
-from exporter.sources.fleet.csv import CsvReader
-from exporter.sources.fleet.files import Format, Identity, identify, open_regular, sniff
-from exporter.sources.fleet.parquet import ParquetReader
-from exporter.sources.fleet.positions import BEGINNING, Part, load, save
-from exporter.sources.fleet.state import FleetState
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.sources.fleet.columns import Layout
+from ml_monitoring.exporter.sources.fleet.csv import CsvReader
+from ml_monitoring.exporter.sources.fleet.files import Format, Identity, identify, open_regular, sniff
+from ml_monitoring.exporter.sources.fleet.parquet import ParquetReader
+from ml_monitoring.exporter.sources.fleet.positions import BEGINNING, Part, load, save
+from ml_monitoring.exporter.sources.fleet.state import FleetState
 
 Start = Literal["beginning", "end"]
 PART_SUFFIXES: Final = (".csv", ".csv.gz", ".parquet")

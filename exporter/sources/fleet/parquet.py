@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from exporter.errors import Reason, SourceError
-from exporter.sources.fleet.blocks import Cells
-from exporter.sources.fleet.bulk import cast_table, import_arrow, table_cells
-from exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError
-from exporter.sources.fleet.files import Identity, open_regular
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.sources.fleet.blocks import Cells
+from ml_monitoring.exporter.sources.fleet.bulk import cast_table, import_arrow, table_cells
+from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError
+from ml_monitoring.exporter.sources.fleet.files import Identity, open_regular
 
 _BATCH = 16_384
 # Pages are read through a small buffer instead of whole column chunks at once.

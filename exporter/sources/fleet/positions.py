@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from exporter.errors import Reason, SourceError
-from exporter.sources.fleet.csv import Mark
-from exporter.sources.fleet.files import Identity
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.sources.fleet.csv import Mark
+from ml_monitoring.exporter.sources.fleet.files import Identity
 
 BEGINNING: Final = -math.inf
 _VERSION = 1

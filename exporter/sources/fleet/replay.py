@@ -7,14 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from exporter.errors import Reason, SourceError
-from exporter.risk import Sample
-from exporter.sources.fleet.blocks import Block, Reader
-from exporter.sources.fleet.columns import Layout, RowError
-from exporter.sources.fleet.csv import CsvReader
-from exporter.sources.fleet.files import Format, Identity, identify, open_regular, sniff
-from exporter.sources.fleet.parquet import ParquetReader
-from exporter.sources.fleet.state import FleetState
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.risk import Sample
+from ml_monitoring.exporter.sources.fleet.blocks import Block, Reader
+from ml_monitoring.exporter.sources.fleet.columns import Layout, RowError
+from ml_monitoring.exporter.sources.fleet.csv import CsvReader
+from ml_monitoring.exporter.sources.fleet.files import Format, Identity, identify, open_regular, sniff
+from ml_monitoring.exporter.sources.fleet.parquet import ParquetReader
+from ml_monitoring.exporter.sources.fleet.state import FleetState
 
 AtEnd = Literal["loop", "hold", "stop"]
 

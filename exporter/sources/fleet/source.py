@@ -15,15 +15,23 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from exporter.errors import Reason
-from exporter.families import FamilySet
-from exporter.risk import BUILTIN, MEASURES, Failure, Sample, Scorer, incident_probability, installed_models
-from exporter.sources.base import Source, SourceSettings
-from exporter.sources.fleet.columns import STATES, Columns, Layout, Outcome, Zone
-from exporter.sources.fleet.follow import Follow, Start
-from exporter.sources.fleet.replay import AtEnd, Replay
-from exporter.sources.fleet.state import FleetState
-from exporter.values import Duration, Model
+from ml_monitoring.exporter.errors import Reason
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.risk import (
+    BUILTIN,
+    MEASURES,
+    Failure,
+    Sample,
+    Scorer,
+    incident_probability,
+    installed_models,
+)
+from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.fleet.columns import STATES, Columns, Layout, Outcome, Zone
+from ml_monitoring.exporter.sources.fleet.follow import Follow, Start
+from ml_monitoring.exporter.sources.fleet.replay import AtEnd, Replay
+from ml_monitoring.exporter.sources.fleet.state import FleetState
+from ml_monitoring.exporter.values import Duration, Model
 
 # The phases of the requirements; others are exposed once they were seen.
 PHASES = ("escalation", "peak", "recovery", "stable")

@@ -7,11 +7,11 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 
-from exporter.errors import Reason
-from exporter.risk import Sample
-from exporter.sources.fleet.blocks import Block
-from exporter.sources.fleet.bulk import Newest, digest
-from exporter.sources.fleet.columns import Outcome, RowError
+from ml_monitoring.exporter.errors import Reason
+from ml_monitoring.exporter.risk import Sample
+from ml_monitoring.exporter.sources.fleet.blocks import Block
+from ml_monitoring.exporter.sources.fleet.bulk import Newest, digest
+from ml_monitoring.exporter.sources.fleet.columns import Outcome, RowError
 
 _SHOWN_PROBLEMS = 5
 

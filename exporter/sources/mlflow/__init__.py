@@ -1,6 +1,6 @@
 """MLflow's backend store: PostgreSQL or SQLite."""
 
-from exporter.sources.mlflow.settings import MlflowSettings
-from exporter.sources.mlflow.source import MlflowSource
+from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
+from ml_monitoring.exporter.sources.mlflow.source import MlflowSource
 
 __all__ = ["MlflowSettings", "MlflowSource"]

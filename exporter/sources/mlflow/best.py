@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 
-from exporter.database import Row
-from exporter.sources.mlflow.settings import MetricPatterns
-from exporter.sources.mlflow.sql import STORED_INFINITY
+from ml_monitoring.exporter.database import Row
+from ml_monitoring.exporter.sources.mlflow.settings import MetricPatterns
+from ml_monitoring.exporter.sources.mlflow.sql import STORED_INFINITY
 
 Pair = tuple[int, str]
 

@@ -15,12 +15,12 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
-from exporter.database import Session
-from exporter.sources.mlflow import sql
-from exporter.sources.mlflow.best import Best, Pair
-from exporter.sources.mlflow.mirror import Mirror, Run
-from exporter.sources.mlflow.settings import MlflowSettings
-from exporter.sources.mlflow.sql import LabelSource, Queries
+from ml_monitoring.exporter.database import Session
+from ml_monitoring.exporter.sources.mlflow import sql
+from ml_monitoring.exporter.sources.mlflow.best import Best, Pair
+from ml_monitoring.exporter.sources.mlflow.mirror import Mirror, Run
+from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
+from ml_monitoring.exporter.sources.mlflow.sql import LabelSource, Queries
 
 # Whatever else goes wrong: what is remembered is thrown away and read anew this often, if anything was written.
 _RENEW_SECONDS = 24 * 3600.0

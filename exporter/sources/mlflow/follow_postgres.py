@@ -15,10 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exporter.database import Row, Session
-from exporter.sources.mlflow.follow import Findings, Follower
-from exporter.sources.mlflow.settings import MlflowSettings
-from exporter.sources.mlflow.sql import PARENT_TAG
+from ml_monitoring.exporter.database import Row, Session
+from ml_monitoring.exporter.sources.mlflow.follow import Findings, Follower
+from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
+from ml_monitoring.exporter.sources.mlflow.sql import PARENT_TAG
 
 _POSITION = """
     select pg_current_snapshot()::text, pg_is_in_recovery(), pg_postmaster_start_time()::text,

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from exporter.database import Session
-from exporter.sources.mlflow.follow import Findings, Follower
-from exporter.sources.mlflow.settings import MlflowSettings
+from ml_monitoring.exporter.database import Session
+from ml_monitoring.exporter.sources.mlflow.follow import Findings, Follower
+from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
 
 _SHOWN_PROBLEMS = 5
 

@@ -13,8 +13,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
-from exporter.catalog import CATALOG
-from exporter.database import Row
+from ml_monitoring.exporter.catalog import CATALOG
+from ml_monitoring.exporter.database import Row
 
 FINISHED = "FINISHED"
 RUNNING = "RUNNING"

@@ -10,13 +10,13 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from exporter.database import Row, Session
-from exporter.families import FamilySet
-from exporter.sources.mlflow import more_sql as sql
-from exporter.sources.mlflow.best import Best
-from exporter.sources.mlflow.settings import MlflowSettings
-from exporter.sources.mlflow.sql import STORED_INFINITY
-from exporter.sources.mlflow.traces import Traces
+from ml_monitoring.exporter.database import Row, Session
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.sources.mlflow import more_sql as sql
+from ml_monitoring.exporter.sources.mlflow.best import Best
+from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
+from ml_monitoring.exporter.sources.mlflow.sql import STORED_INFINITY
+from ml_monitoring.exporter.sources.mlflow.traces import Traces
 
 # A part that takes longer than this is read so rarely that it keeps the database busy for this share of the time.
 _CHEAP_SECONDS = 0.1

@@ -7,11 +7,11 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
-from exporter.database import connect
-from exporter.shard import Shard
-from exporter.sources.base import SourceSettings
-from exporter.sources.mlflow.sql import LabelSource
-from exporter.values import Duration, Names, Patterns, matches_any
+from ml_monitoring.exporter.database import connect
+from ml_monitoring.exporter.shard import Shard
+from ml_monitoring.exporter.sources.base import SourceSettings
+from ml_monitoring.exporter.sources.mlflow.sql import LabelSource
+from ml_monitoring.exporter.values import Duration, Names, Patterns, matches_any
 
 VARIANT_LABEL = "model_variant"
 _DEFAULT_LABELS: dict[str, Names] = {VARIANT_LABEL: (f"param:{VARIANT_LABEL}", f"tag:{VARIANT_LABEL}")}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from exporter.sources.mlflow.follow import Follower, batches
-from exporter.sources.mlflow.sql import STORED_INFINITY
+from ml_monitoring.exporter.sources.mlflow.follow import Follower, batches
+from ml_monitoring.exporter.sources.mlflow.sql import STORED_INFINITY
 
 # Metrics are added to a run that ended mostly soon after, or because it serves: these runs are always looked at.
 _NEWEST = 100

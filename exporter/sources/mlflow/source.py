@@ -10,18 +10,18 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from exporter.database import Session, connect
-from exporter.errors import Reason
-from exporter.families import FamilySet
-from exporter.sources.base import Source, SourceSettings
-from exporter.sources.mlflow import sql
-from exporter.sources.mlflow.follow import Follower
-from exporter.sources.mlflow.follow_postgres import PostgresFollower
-from exporter.sources.mlflow.follow_sqlite import SqliteFollower
-from exporter.sources.mlflow.mirror import Run, Tally
-from exporter.sources.mlflow.more import More, add_leads, add_registry
-from exporter.sources.mlflow.settings import VARIANT_LABEL, MetricPatterns, MlflowSettings
-from exporter.sources.mlflow.shown import ShownMetrics
+from ml_monitoring.exporter.database import Session, connect
+from ml_monitoring.exporter.errors import Reason
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.mlflow import sql
+from ml_monitoring.exporter.sources.mlflow.follow import Follower
+from ml_monitoring.exporter.sources.mlflow.follow_postgres import PostgresFollower
+from ml_monitoring.exporter.sources.mlflow.follow_sqlite import SqliteFollower
+from ml_monitoring.exporter.sources.mlflow.mirror import Run, Tally
+from ml_monitoring.exporter.sources.mlflow.more import More, add_leads, add_registry
+from ml_monitoring.exporter.sources.mlflow.settings import VARIANT_LABEL, MetricPatterns, MlflowSettings
+from ml_monitoring.exporter.sources.mlflow.shown import ShownMetrics
 
 __all__ = ["RUN_STATUSES", "VARIANT_LABEL", "MetricPatterns", "MlflowSettings", "MlflowSource"]
 

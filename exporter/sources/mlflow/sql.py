@@ -14,8 +14,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from exporter.database import Dialect
-from exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.database import Dialect
+from ml_monitoring.exporter.errors import Reason, SourceError
 
 _REQUIRED = {
     "experiments": ("experiment_id", "name", "lifecycle_stage"),

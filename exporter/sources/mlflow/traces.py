@@ -12,10 +12,10 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from exporter.catalog.mlflow_traces import TRACE_BUCKETS
-from exporter.database import Session
-from exporter.families import FamilySet
-from exporter.sources.mlflow.more_sql import traces
+from ml_monitoring.exporter.catalog.mlflow_traces import TRACE_BUCKETS
+from ml_monitoring.exporter.database import Session
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.sources.mlflow.more_sql import traces
 
 _IN_PROGRESS = "IN_PROGRESS"
 # Experiment, status and bucket.

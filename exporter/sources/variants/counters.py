@@ -11,8 +11,8 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from exporter.database import Session
-from exporter.sources.variants.sql import NEWEST
+from ml_monitoring.exporter.database import Session
+from ml_monitoring.exporter.sources.variants.sql import NEWEST
 
 # Rows a query: what takes a few milliseconds.
 BATCH = 10_000

@@ -13,9 +13,9 @@ from collections.abc import Callable
 import psycopg2
 import psycopg2.extensions
 
-from exporter.database import PostgresSession
-from exporter.errors import SourceError
-from exporter.sources.variants.sql import CHANNEL
+from ml_monitoring.exporter.database import PostgresSession
+from ml_monitoring.exporter.errors import SourceError
+from ml_monitoring.exporter.sources.variants.sql import CHANNEL
 
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 30.0

@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from exporter.catalog import KILL_BUCKETS
-from exporter.errors import Reason
-from exporter.families import FamilySet
-from exporter.sources.variants.counters import Key, Ratchet, Sum
-from exporter.sources.variants.rules import RULES, ActiveFacts, Facts
-from exporter.sources.variants.settings import VariantsSettings
-from exporter.sources.variants.sql import LONGEST_LABEL, NO_BUCKET
-from exporter.statistics import (
+from ml_monitoring.exporter.catalog import KILL_BUCKETS
+from ml_monitoring.exporter.errors import Reason
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.sources.variants.counters import Key, Ratchet, Sum
+from ml_monitoring.exporter.sources.variants.rules import RULES, ActiveFacts, Facts
+from ml_monitoring.exporter.sources.variants.settings import VariantsSettings
+from ml_monitoring.exporter.sources.variants.sql import LONGEST_LABEL, NO_BUCKET
+from ml_monitoring.exporter.statistics import (
     Counts,
     Standing,
     best_p_values,

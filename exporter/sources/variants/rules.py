@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from exporter.sources.variants.settings import RuleSettings
-from exporter.statistics import bias_p_value
+from ml_monitoring.exporter.sources.variants.settings import RuleSettings
+from ml_monitoring.exporter.statistics import bias_p_value
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from exporter.database import PostgresSession, connect
-from exporter.sources.base import SourceSettings
-from exporter.values import Duration, Model, Names, Patterns
+from ml_monitoring.exporter.database import PostgresSession, connect
+from ml_monitoring.exporter.sources.base import SourceSettings
+from ml_monitoring.exporter.values import Duration, Model, Names, Patterns
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]

@@ -15,17 +15,17 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-from exporter.catalog.variants import VARIANT_METRICS
-from exporter.database import PostgresSession, Session
-from exporter.errors import Reason
-from exporter.families import FamilySet
-from exporter.sources.base import Source, SourceSettings
-from exporter.sources.variants import sql
-from exporter.sources.variants.counters import Key, Moment, Ratchet, Sum, Tally
-from exporter.sources.variants.listener import Changes, Listener
-from exporter.sources.variants.persona import Persona, Problems, Rows, add_events, add_kills, build
-from exporter.sources.variants.rules import RULES
-from exporter.sources.variants.settings import VariantsSettings
+from ml_monitoring.exporter.catalog.variants import VARIANT_METRICS
+from ml_monitoring.exporter.database import PostgresSession, Session
+from ml_monitoring.exporter.errors import Reason
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.variants import sql
+from ml_monitoring.exporter.sources.variants.counters import Key, Moment, Ratchet, Sum, Tally
+from ml_monitoring.exporter.sources.variants.listener import Changes, Listener
+from ml_monitoring.exporter.sources.variants.persona import Persona, Problems, Rows, add_events, add_kills, build
+from ml_monitoring.exporter.sources.variants.rules import RULES
+from ml_monitoring.exporter.sources.variants.settings import VariantsSettings
 
 # Variants a query, summed over its personas, and personas a query: what takes a few milliseconds.
 _BATCH_VARIANTS = 2000

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from exporter.catalog import CATALOG
-from exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.catalog import CATALOG
+from ml_monitoring.exporter.errors import Reason, SourceError
 
 CHANNEL = "variant_changes"
 TRIGGER_FUNCTION = "variant_announce"

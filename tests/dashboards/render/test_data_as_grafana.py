@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from dashboards.render.colours import DARK
-from dashboards.render.display import Style, show
-from dashboards.render.errors import UnsupportedPanelError
-from dashboards.render.frames import Field, Frame, Kind
-from dashboards.render.names import name_fields
-from dashboards.render.reduce import reduce_field
-from dashboards.render.transforms import transform
-from dashboards.render.variables import Variables
+from ml_monitoring.dashboards.render.colours import DARK
+from ml_monitoring.dashboards.render.display import Style, show
+from ml_monitoring.dashboards.render.errors import UnsupportedPanelError
+from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.names import name_fields
+from ml_monitoring.dashboards.render.reduce import reduce_field
+from ml_monitoring.dashboards.render.transforms import transform
+from ml_monitoring.dashboards.render.variables import Variables
 
 TABLE = json.loads(Path(__file__).with_name("formats").joinpath("data.json").read_text(encoding="utf-8"))
 TRANSFORMATIONS = {case["name"]: case for case in TABLE["transformations"]}

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from dashboards.render.errors import RenderError
-from dashboards.render.intervals import (
+from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.intervals import (
     Steps,
     TimeRange,
     align,

@@ -14,16 +14,16 @@ import pytest
 from matplotlib.transforms import Bbox
 from PIL import Image
 
-from dashboards.cli import main
-from dashboards.render.asking import Asking
-from dashboards.render.colours import DARK, LIGHT, THEMES
-from dashboards.render.display import Style
-from dashboards.render.draw.canvas import Canvas
-from dashboards.render.engine import DashboardData
-from dashboards.render.model import Dashboard, load_dashboard
-from dashboards.render.page import draw_dashboard
-from dashboards.render.units import Clock
-from tests.dashboards.render.store import END, START, Store
+from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.render.asking import Asking
+from ml_monitoring.dashboards.render.colours import DARK, LIGHT, THEMES
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.draw.canvas import Canvas
+from ml_monitoring.dashboards.render.engine import DashboardData
+from ml_monitoring.dashboards.render.model import Dashboard, load_dashboard
+from ml_monitoring.dashboards.render.page import draw_dashboard
+from ml_monitoring.dashboards.render.units import Clock
+from tests.support.panel_store import END, START, Store
 
 CLOCK = Clock(now=END)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.render.units import Clock, format_value, is_date, unit_table
+from ml_monitoring.dashboards.render.units import Clock, format_value, is_date, unit_table
 
 # What "now" was when the table was made.
 NOW = 1_763_700_000

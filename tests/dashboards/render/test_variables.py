@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from dashboards.render.choices import choose_variables
-from dashboards.render.errors import RenderError
-from dashboards.render.intervals import TimeRange
-from dashboards.render.model import Dashboard
-from dashboards.render.prometheus import Prometheus
-from dashboards.render.variables import Value, Variables, parse_choices
-from tests.dashboards.render.store import END, START
+from ml_monitoring.dashboards.render.choices import choose_variables
+from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.intervals import TimeRange
+from ml_monitoring.dashboards.render.model import Dashboard
+from ml_monitoring.dashboards.render.prometheus import Prometheus
+from ml_monitoring.dashboards.render.variables import Value, Variables, parse_choices
+from tests.support.panel_store import END, START
 
 SPAN = TimeRange(START, END)
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.exporter.fleet_files import OPENED
-from tests.exporter.mlflow_store import write_reference_store
+from tests.support.fleet_files import OPENED
+from tests.support.mlflow_store import write_reference_store
 from tools.postgres import PostgresServer
 
 _numbers = itertools.count(1)

@@ -20,10 +20,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import pytest
 from pydantic import ValidationError
 
-from exporter.errors import Reason, SourceError
-from exporter.exposition import render_text
-from exporter.sources.containers import ContainersSettings, ContainersSource
-from tests.exporter.fleet_files import messages, samples
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.exposition import render_text
+from ml_monitoring.exporter.sources.containers import ContainersSettings, ContainersSource
+from tests.support.fleet_files import messages, samples
 
 HERE = Path(__file__).parent
 GOLDEN = HERE.parents[1] / "golden" / "containers.txt"

@@ -12,8 +12,8 @@ import pytest
 from pyarrow import compute as pc
 from pyarrow import parquet
 
-from exporter.sources.fleet import bulk, csv
-from tests.exporter.fleet_files import HEADER, follow, messages, samples, write_demo
+from ml_monitoring.exporter.sources.fleet import bulk, csv
+from tests.support.fleet_files import HEADER, follow, messages, samples, write_demo
 
 
 def collect(path: Path, **settings: Any) -> tuple[dict[str, float], list[str]]:
@@ -31,11 +31,11 @@ def compare(path: Path, monkeypatch: pytest.MonkeyPatch, *, fast: bool = True, *
         digests.append(found is not None)
         return found
 
-    monkeypatch.setattr("exporter.sources.fleet.state.digest", counting)
+    monkeypatch.setattr("ml_monitoring.exporter.sources.fleet.state.digest", counting)
     monkeypatch.setattr(csv, "BULK_FROM", 1)
     quick = collect(path, **settings)
     assert any(digests) is fast
-    monkeypatch.setattr("exporter.sources.fleet.state.digest", lambda *_arguments: None)
+    monkeypatch.setattr("ml_monitoring.exporter.sources.fleet.state.digest", lambda *_arguments: None)
     slow = collect(path, **settings)
     assert quick == slow
     return quick[0]
@@ -173,7 +173,8 @@ def test_both_ways_agree_on_files_with_anything_in_them(
     quick = collect(path)
     digest = bulk.digest
     monkeypatch.setattr(
-        "exporter.sources.fleet.state.digest", lambda *arguments: fast.append(digest(*arguments) is not None)
+        "ml_monitoring.exporter.sources.fleet.state.digest",
+        lambda *arguments: fast.append(digest(*arguments) is not None),
     )
     assert quick == collect(path)
 

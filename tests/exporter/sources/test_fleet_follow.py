@@ -9,10 +9,10 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from exporter.errors import Reason, SourceError
-from exporter.sources.fleet import FleetSource
-from tests.exporter.fleet_files import HEADER, START, follow, line, messages, outcomes, samples, write_csv, write_demo
-from tests.exporter.serving import serving
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.sources.fleet import FleetSource
+from tests.support.fleet_files import HEADER, START, follow, line, messages, outcomes, samples, write_csv, write_demo
+from tests.support.serving import serving
 
 CPU = 'fleet_server_cpu_utilization_ratio{profile="web",server="web-001"}'
 

@@ -13,20 +13,9 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from exporter.errors import Reason, SourceError
-from exporter.sources.fleet import FleetSource
-from tests.exporter.fleet_files import (
-    HEADER,
-    START,
-    Clock,
-    follow,
-    line,
-    messages,
-    outcomes,
-    replay,
-    samples,
-    write_csv,
-)
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.sources.fleet import FleetSource
+from tests.support.fleet_files import HEADER, START, Clock, follow, line, messages, outcomes, replay, samples, write_csv
 
 
 def source(mode: str, path: Path) -> FleetSource:

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 import requests
 
-from exporter.errors import Reason, SourceError
-from exporter.exposition import render_text
-from exporter.runner import Runner
-from exporter.sources.fleet import FleetSettings, FleetSource
-from tests.exporter.fleet_files import START, Clock, line, messages, outcomes, replay, samples, write_csv, write_demo
-from tests.exporter.serving import serving
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.exposition import render_text
+from ml_monitoring.exporter.runner import Runner
+from ml_monitoring.exporter.sources.fleet import FleetSettings, FleetSource
+from tests.support.fleet_files import START, Clock, line, messages, outcomes, replay, samples, write_csv, write_demo
+from tests.support.serving import serving
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 PHASE_BEGINS = {"stable": 0, "escalation": 90, "peak": 150, "recovery": 210}

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.config import load
-from exporter.errors import ConfigError
-from exporter.sources.fleet import FleetSettings, FleetSource, RiskSettings
-from exporter.sources.fleet.columns import FIELDS, STATES
-from tests.exporter.fleet_files import START, samples, write_csv
+from ml_monitoring.exporter.config import load
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.sources.fleet import FleetSettings, FleetSource, RiskSettings
+from ml_monitoring.exporter.sources.fleet.columns import FIELDS, STATES
+from tests.support.fleet_files import START, samples, write_csv
 
 MAPPED = "when;host;rolle;zustand;cpu;ram;lat;fehler;disk;rein;raus"
 

@@ -14,11 +14,11 @@ from typing import Any
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
-from exporter.exposition import render_text
-from exporter.families import FamilySet
-from exporter.sources.mlflow import MlflowSettings, MlflowSource
-from tests.exporter.mlflow_store import CHURN, EPOCH, VISION, reference_client
-from tests.exporter.serving import serving
+from ml_monitoring.exporter.exposition import render_text
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
+from tests.support.mlflow_store import CHURN, EPOCH, VISION, reference_client
+from tests.support.serving import serving
 from tools.postgres import PostgresServer
 
 _GOLDEN = Path("tests/golden/mlflow.txt")

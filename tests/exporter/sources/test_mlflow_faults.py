@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.database import SqliteSession
-from exporter.errors import Reason, SourceError
-from exporter.sources.mlflow import MlflowSettings, MlflowSource
-from tests.exporter.mlflow_store import write_reference_store
-from tests.exporter.serving import ExporterProcess, serving
+from ml_monitoring.exporter.database import SqliteSession
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
+from tests.support.mlflow_store import write_reference_store
+from tests.support.serving import ExporterProcess, serving
 from tools.postgres import PostgresServer
 
 _UP = 'exporter_source_up{source="mlflow"}'

@@ -15,9 +15,9 @@ from mlflow.entities.trace_location import TraceLocation
 from mlflow.entities.trace_state import TraceState
 from mlflow.tracing.client import TracingClient
 
-from exporter.families import Distribution, FamilySet
-from exporter.sources.mlflow import MlflowSettings, MlflowSource
-from tests.exporter.mlflow_store import CHURN, EMPTY, reference_client
+from ml_monitoring.exporter.families import Distribution, FamilySet
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
+from tests.support.mlflow_store import CHURN, EMPTY, reference_client
 from tools.postgres import PostgresServer
 
 

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from exporter.config import load
-from exporter.exposition import render_text
-from exporter.shard import Shard
-from exporter.sources.mlflow import MlflowSettings, MlflowSource
-from tests.exporter.mlflow_store import reference_client
+from ml_monitoring.exporter.config import load
+from ml_monitoring.exporter.exposition import render_text
+from ml_monitoring.exporter.shard import Shard
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
+from tests.support.mlflow_store import reference_client
 
 
 def _series(uri: str, *, rows: bool = False, **settings: Any) -> Counter[str]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from exporter.exposition import render_text
-from exporter.sources.mlflow import MlflowSettings, MlflowSource
-from tests.exporter.mlflow_people import People
-from tests.exporter.mlflow_store import CHURN, write_reference_store
+from ml_monitoring.exporter.exposition import render_text
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
+from tests.support.mlflow_people import People
+from tests.support.mlflow_store import CHURN, write_reference_store
 from tools.postgres import PostgresServer, PostgresStandby
 
 _STORE = "mlflow"

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from scipy import stats  # type: ignore[import-untyped]  # carries no types
 
-from exporter.demo import variants_tables
-from exporter.errors import Reason
-from exporter.exposition import render_text
-from tests.exporter.serving import ExporterProcess, parse_samples, serving
-from tests.exporter.sources.variants_fixtures import collect, reading, samples, write_config
-from tests.exporter.variants_store import (
+from demo import variants_tables
+from ml_monitoring.exporter.errors import Reason
+from ml_monitoring.exporter.exposition import render_text
+from tests.support.serving import ExporterProcess, parse_samples, serving
+from tests.support.variants_fixtures import collect, reading, samples, write_config
+from tests.support.variants_store import (
     EPOCH,
     ZOE,
     ZOE_VARIANT,

@@ -9,17 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from exporter.errors import Reason, SourceError
-from exporter.exposition import render_text
-from tests.exporter.serving import serving
-from tests.exporter.sources.variants_fixtures import collect, reading, samples, write_config
-from tests.exporter.variants_store import (
-    EPOCH,
-    add_active,
-    connected,
-    create_tables,
-    write_reference_content,
-)
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.exposition import render_text
+from tests.support.serving import serving
+from tests.support.variants_fixtures import collect, reading, samples, write_config
+from tests.support.variants_store import EPOCH, add_active, connected, create_tables, write_reference_content
 from tools.postgres import PostgresServer
 
 _UP = 'exporter_source_up{source="variants"}'

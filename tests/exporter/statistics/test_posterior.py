@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats  # type: ignore[import-untyped]  # carries no types
 
-from exporter.statistics import Beta, Counts, compare, prior_of, thompson_shares
+from ml_monitoring.exporter.statistics import Beta, Counts, compare, prior_of, thompson_shares
 
 
 def _log_beta(a: float, b: float) -> float:

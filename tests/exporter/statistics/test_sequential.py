@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy import integrate, stats  # type: ignore[import-untyped]  # carries no types
 
-from exporter.statistics import Counts, best_p_values, bias_p_value, split_p_value
+from ml_monitoring.exporter.statistics import Counts, best_p_values, bias_p_value, split_p_value
 
 EXPERIMENTS = 1000
 LOOKS = 200

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from exporter.demo.fleet import DEFAULT_START, write
-from exporter.demo.fleet_incident import PHASES, Incident
+from demo.fleet import DEFAULT_START, write
+from demo.fleet_incident import PHASES, Incident
 from tools.demo.parts.base import Contribution, Look, Place, PortUse
 
 _DURATION = 300
@@ -14,7 +14,7 @@ _FLEET_SIZE = 24
 
 
 class FleetIncident:
-    """The part; see `exporter.demo.fleet_incident` for the story."""
+    """The part; see `demo.fleet_incident` for the story."""
 
     name = "fleet"
     ports: Sequence[PortUse] = ()

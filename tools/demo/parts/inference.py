@@ -23,7 +23,7 @@ THRESHOLDS = {
 
 
 class InferenceService:
-    """The part; see `exporter.demo.inference_content` for the truth behind it."""
+    """The part; see `demo.inference_content` for the truth behind it."""
 
     name = "inference"
     ports: Sequence[PortUse] = (PortUse(_PORT, "demo inference service", 9860),)
@@ -35,7 +35,7 @@ class InferenceService:
         url = f"http://127.0.0.1:{port}"
         store = place.directory.resolve().parent / "mlflow" / "mlflow.db"
         command: list[str | Path] = [
-            sys.executable, "-m", "exporter", "demo", "inference",
+            sys.executable, "-m", "demo", "inference",
             "--port", str(port), "--mlflow-uri", f"sqlite:///{store}",
         ]  # fmt: skip
         service = Process(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from alerting.alerts import load_thresholds
+from ml_monitoring.alerting.domains import load_thresholds
 from tools.demo.parts.base import Contribution, Look, Place, PortUse
 from tools.packages import MissingProgram, ensure_programs
 from tools.processes import Process, free_port, http_ok

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.demo.mlflow_content import EXPERIMENTS
+from demo.mlflow_content import EXPERIMENTS
 from tools.demo.parts.base import Contribution, Look, Place, PortUse
 from tools.processes import Process
 
-# `exporter.demo.mlflow` has the name too; importing it here would import the MLflow client, which takes seconds.
+# `demo.mlflow` has the name too; importing it here would import the MLflow client, which takes seconds.
 _STORE_FILE = "mlflow.db"
 # Some hundred runs through the MLflow client, on a slow disk.
 _WRITE_TIMEOUT = 300.0
@@ -18,7 +18,7 @@ _LIVE_STEP = "3s"
 
 
 class MlflowStore:
-    """The part; see `exporter.demo.mlflow` for the data."""
+    """The part; see `demo.mlflow` for the data."""
 
     name = "mlflow"
     ports: Sequence[PortUse] = ()
@@ -28,7 +28,7 @@ class MlflowStore:
         place.say("writing an MLflow store by the real MLflow client (about ten seconds)")
         store = place.directory.resolve() / _STORE_FILE
         command: list[str | Path] = [
-            sys.executable, "-m", "exporter", "demo", "mlflow",
+            sys.executable, "-m", "demo", "mlflow",
             "--output-dir", store.parent, "--live", "--every", _LIVE_STEP,
         ]  # fmt: skip
         writer = Process(

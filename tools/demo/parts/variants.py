@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from exporter.demo.variants_content import KILL_REASON, WINNER
+from demo.variants_content import KILL_REASON, WINNER
 from tools.demo.parts.base import Contribution, Look, Place, PortUse
 from tools.postgres import PostgresServer
 from tools.processes import Process
@@ -16,7 +16,7 @@ _START_TIMEOUT = 60.0
 
 
 class VariantSystem:
-    """The part; see `exporter.demo.variants_content` for the truth behind it."""
+    """The part; see `demo.variants_content` for the truth behind it."""
 
     name = "variants"
     ports: Sequence[PortUse] = ()
@@ -33,7 +33,7 @@ class VariantSystem:
         address.touch(mode=0o600)
         address.write_text(uri, encoding="utf-8")
         command: list[str | Path] = [
-            sys.executable, "-m", "exporter", "demo", "variants",
+            sys.executable, "-m", "demo", "variants",
             "--uri-file", address, "--live", "--ready-file", ready,
         ]  # fmt: skip
         writer = Process(

@@ -14,12 +14,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-import dashboards.render
-from dashboards.render.units import DATE_PATTERNS
+from ml_monitoring.dashboards import render
+from ml_monitoring.dashboards.render.units import DATE_PATTERNS
 
 PACKAGE = "@grafana/data@13.2.3"
 HERE = Path(__file__).parent
-UNITS = Path(dashboards.render.__file__).parent / "units.json"
+UNITS = Path(render.__file__).parent / "units.json"
 
 _ENTRY = re.compile(r'\{ name: "(?:[^"\\]|\\.)*", id: ("(?:[^"\\]|\\.)*"), fn: (.*?) \}')
 _CALL = re.compile(r"(\w+)\((.*)\)$")

@@ -1,0 +1,33 @@
+"""Alerts on containers, from what the Docker engine knows; without the overlay `containers` nobody asks it."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.containers.signals import CONTAINER_MEMORY, CONTAINER_RESTARTS, CONTAINER_STATE
+from ml_monitoring.alerting.model.alert import Alert
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="ContainerRestarting",
+        condition="A container ended by itself and was started again more than {threshold} times within an hour.",
+        signal=CONTAINER_RESTARTS,
+        comparison=">",
+        summary="A container ends again and again.",
+        description='{{ $labels.container }} was started again {{ $value | printf "%.0f" }} times within an hour.',
+    ),
+    Alert(
+        name="ContainerUnhealthy",
+        condition="A container that should run does not, or its check of health fails.",
+        signal=CONTAINER_STATE,
+        comparison="<",
+        summary="A container is not well.",
+        description="{{ $labels.container }} does not run, or its check of health fails.",
+    ),
+    Alert(
+        name="ContainerMemoryNearLimit",
+        condition="A container uses more than {threshold} of the memory that it may have.",
+        signal=CONTAINER_MEMORY,
+        comparison=">",
+        summary="A container is about to be killed for its memory.",
+        description="{{ $labels.container }} uses {{ $value | humanizePercentage }} of the memory that it may have.",
+    ),
+)

@@ -1,0 +1,1 @@
+"""A/B experiments and their business impact."""

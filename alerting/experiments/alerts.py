@@ -1,0 +1,47 @@
+"""Alerts on A/B experiments: a variant is worse, or the traffic is not split as intended."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.experiments.signals import AB_IMPROVEMENT_P_VALUE, AB_SPLIT_P_VALUE
+from ml_monitoring.alerting.model.alert import Alert, Kind
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="AbTestVariantWorse",
+        condition=(
+            "The candidate is worse than the baseline in accuracy or errors, with a p-value below {threshold} and at "
+            "least {minimum_samples} samples of each."
+        ),
+        signal=AB_IMPROVEMENT_P_VALUE,
+        comparison="<",
+        guards=(
+            "metric_origin:ab_test_improvement:ratio < 0",
+            "metric_origin:ab_test_trials:min >= <minimum_samples>",
+        ),
+        parameters={"minimum_samples": Kind.COUNT},
+        summary="The candidate is worse than the baseline.",
+        description=(
+            "The candidate{{ with $labels.origin }} ({{ . }}){{ end }} is worse than the baseline in "
+            "{{ $labels.metric }}; the chance of that without a difference is {{ $value | humanizePercentage }}."
+        ),
+    ),
+    Alert(
+        name="AbTestSampleRatioMismatch",
+        condition=(
+            "The traffic is not split as `ab_test.candidate_share` of `thresholds.yml` says: p-value below {threshold} "
+            "with at least {minimum_samples} requests of each variant."
+        ),
+        signal=AB_SPLIT_P_VALUE,
+        comparison="<",
+        guards=(
+            "on (job, origin) "
+            'sum without (metric) (metric_origin:ab_test_trials:min{metric="errors"}) >= <minimum_samples>',
+        ),
+        parameters={"minimum_samples": Kind.COUNT},
+        summary="The traffic of the experiment is not split as meant.",
+        description=(
+            "The variants{{ with $labels.origin }} ({{ . }}){{ end }} do not get the share of the traffic that they "
+            "are meant to get; the chance of such a split is {{ $value | humanizePercentage }}."
+        ),
+    ),
+)

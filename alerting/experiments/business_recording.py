@@ -1,0 +1,235 @@
+"""Recorded series about money: what the candidate is worth against the baseline, and on which data that rests.
+
+The mode decides alone which data count, so that real and simulated data are never mixed: every input is taken
+from live services or live MLflow runs while they are there, and from simulated ones only in mode SIMULATED.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.recording import Record
+
+# The values of `:business_data_mode:code`.
+MODES: Final = ("SIMULATED", "MODEL", "OPERATIONAL", "LIVE")
+# The values of `:business_recommendation:code`.
+RECOMMENDATIONS: Final = (
+    "Keep the baseline",
+    "Wait: too few samples",
+    "Keep testing: the difference may be chance",
+    "Roll out the candidate",
+)
+
+_MODE = ":business_data_mode:code"
+_ROLES: Final = ("baseline", "candidate")
+_SERVICES_COUNT: Final = f"{_MODE} >= 2"
+_SIMULATED: Final = f"{_MODE} == 0"
+_PAIR = "<business.baseline>|<business.candidate>"
+
+
+def _by_role(chain: str) -> str:
+    """Return the chain for both roles; `<role>` is the role, `<variant>` its variant."""
+    parts = []
+    for role in _ROLES:
+        filled = chain.replace("<role>", role).replace("<variant>", f"<business.{role}>")
+        parts.append(f'label_replace({filled}, "role", "{role}", "", "")')
+    return "\n or \n".join(parts)
+
+
+def _measured(series: str, assumed: str) -> str:
+    """Return an input from services: live, else simulated, else assumed."""
+    return f"""
+        (
+          sum({series}{{variant="<variant>",origin!="simulated"}}) and on () ({_SERVICES_COUNT})
+          or
+          sum({series}{{variant="<variant>",origin="simulated"}}) and on () ({_SIMULATED})
+          or
+          vector(<business.assumed_<role>.{assumed}>) and on () ({_SIMULATED})
+        )
+    """
+
+
+def _mlflow(origin: str) -> str:
+    return (
+        'max(mlflow_metric_latest{metric="<business.accuracy_metric>",model_variant="<variant>",'
+        f'experiment=~"<business.experiments>",origin{origin}"simulated"}})'
+    )
+
+
+def _difference(series: str) -> str:
+    return f'({series}{{role="candidate"}} - ignoring (role) {series}{{role="baseline"}})'
+
+
+RECORDS: tuple[Record, ...] = (
+    Record(
+        name=":business_data_mode:code",
+        meaning="What the figures rest on: " + ", ".join(f"{code} {mode}" for code, mode in enumerate(MODES)) + ".",
+        # Both variants must be there: half of a comparison is none. Present now, not lately: what vanished counts no
+        # more as soon as Prometheus knows.
+        expr=f"""
+            2 * (
+              count(count by (variant) (ab_test_requests_total{{variant=~"{_PAIR}",origin!="simulated"}})) == bool 2
+              or vector(0)
+            )
+            +
+            (
+              count(
+                count by (model_variant) (
+                  mlflow_metric_latest{{
+                    metric="<business.accuracy_metric>",
+                    model_variant=~"{_PAIR}",
+                    experiment=~"<business.experiments>",
+                    origin!="simulated"
+                  }}
+                )
+              ) == bool 2
+              or vector(0)
+            )
+        """,
+        by=(),
+    ),
+    Record(
+        name="variant_origin:business_requests:daily",
+        meaning="Requests of a variant a day.",
+        expr="sum without (instance, outcome) (rate(ab_test_requests_total[<business.window>])) * 86400",
+        by=("variant", "origin"),
+    ),
+    Record(
+        name="variant_origin:business_latency_seconds:mean",
+        meaning="Mean response time of a variant over the business window.",
+        expr="""
+            sum without (instance) (rate(ab_test_response_time_seconds_sum[<business.window>]))
+            /
+            (sum without (instance) (rate(ab_test_response_time_seconds_count[<business.window>])) > 0)
+        """,
+        by=("variant", "origin"),
+    ),
+    Record(
+        name="variant_origin:business_errors:ratio",
+        meaning="Share of a variant's requests that failed over the business window.",
+        expr="""
+            (
+              sum without (instance) (rate(ab_test_errors_total[<business.window>])) * 86400
+              or 0 * variant_origin:business_requests:daily
+            )
+            /
+            (variant_origin:business_requests:daily > 0)
+        """,
+        by=("variant", "origin"),
+    ),
+    Record(
+        name="role:business_accuracy:ratio",
+        meaning="Accuracy of baseline and candidate: of their MLflow runs, else as measured on traffic.",
+        expr=_by_role(f"""
+            (
+              {_mlflow("!=")} and on () (({_MODE} == 1) or ({_MODE} == 3))
+              or
+              max(variant_origin:ab_test_accuracy:ratio{{variant="<variant>",origin!="simulated"}})
+              and on () ({_MODE} == 2)
+              or
+              max(variant_origin:ab_test_accuracy:ratio{{variant="<variant>",origin="simulated"}})
+              and on () ({_SIMULATED})
+              or
+              {_mlflow("=")} and on () ({_SIMULATED})
+              or
+              vector(<business.assumed_<role>.accuracy>) and on () ({_SIMULATED})
+            )
+        """),
+        by=("role",),
+    ),
+    Record(
+        name="role:business_requests:daily",
+        meaning="Requests a day of baseline and candidate.",
+        expr=_by_role(_measured("variant_origin:business_requests:daily", "requests_per_day")),
+        by=("role",),
+    ),
+    Record(
+        name="role:business_latency_seconds:mean",
+        meaning="Mean response time of baseline and candidate.",
+        expr=_by_role(_measured("variant_origin:business_latency_seconds:mean", "latency")),
+        by=("role",),
+    ),
+    Record(
+        name="role:business_errors:ratio",
+        meaning="Share of failed requests of baseline and candidate.",
+        expr=_by_role(_measured("variant_origin:business_errors:ratio", "error_ratio")),
+        by=("role",),
+    ),
+    Record(
+        name=":business_revenue:daily",
+        meaning="base_volume x accuracy improvement x revenue_multiplier.",
+        expr=f"""
+            <business.base_volume> * <business.accuracy_revenue_multiplier>
+            * <business.accuracy_factor> * {_difference("role:business_accuracy:ratio")}
+        """,
+        by=(),
+    ),
+    Record(
+        name=":business_cost:daily",
+        meaning="requests x latency increase in ms x cost_per_ms, if the candidate answered all requests.",
+        expr=f"""
+            sum(role:business_requests:daily)
+            * on () (1000 * {_difference("role:business_latency_seconds:mean")})
+            * <business.latency_cost_per_ms>
+        """,
+        by=(),
+    ),
+    Record(
+        name=":business_risk_reduction:daily",
+        meaning="requests x error rate improvement x error_cost, if the candidate answered all requests.",
+        expr=f"""
+            sum(role:business_requests:daily)
+            * on () (-1 * {_difference("role:business_errors:ratio")})
+            * <business.error_cost_multiplier>
+        """,
+        by=(),
+    ),
+    Record(
+        name=":business_net:daily",
+        meaning="revenue - cost + risk reduction; what is not known in the present mode counts as 0.",
+        expr="""
+            (:business_revenue:daily or vector(0))
+            - (:business_cost:daily or vector(0))
+            + (:business_risk_reduction:daily or vector(0))
+            and on ()
+            (:business_revenue:daily or :business_cost:daily or :business_risk_reduction:daily)
+        """,
+        by=(),
+    ),
+    Record(
+        name=":business_net:annual",
+        meaning="daily x 365.",
+        expr=":business_net:daily * 365",
+        by=(),
+    ),
+    Record(
+        name=":business_return_on_investment:ratio",
+        meaning="(net_annual - infrastructure_annual) / infrastructure_annual.",
+        expr="""
+            (:business_net:annual - <business.infrastructure_annual_cost>)
+            / <business.infrastructure_annual_cost>
+        """,
+        by=(),
+    ),
+    Record(
+        name=":business_payback:days",
+        meaning="infrastructure_annual / net_annual x 365; absent when it never pays back.",
+        expr="<business.infrastructure_annual_cost> / (:business_net:annual > 0) * 365",
+        by=(),
+    ),
+    Record(
+        name=":business_recommendation:code",
+        meaning=", ".join(f"{code} {text}" for code, text in enumerate(RECOMMENDATIONS)) + ".",
+        # Without a return there is nothing to wait for; else the experiment of the origin that counts decides.
+        expr=f"""
+            0 * (:business_return_on_investment:ratio <= 0)
+            or
+            max(origin:ab_test_verdict:code{{origin!="simulated"}}) and on () ({_SERVICES_COUNT})
+            or
+            max(origin:ab_test_verdict:code{{origin="simulated"}}) and on () ({_SIMULATED})
+            or
+            vector(1) and on () (:business_return_on_investment:ratio > 0)
+        """,
+        by=(),
+    ),
+)

@@ -1,0 +1,118 @@
+"""Signals of the page `business-impact`: what is the candidate worth, on which data, and what should be done?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "business-impact"
+_ROLE = ("role",)
+
+
+def _figure(name: str, title: str, question: str, expr: str, unit: Unit = Unit.CURRENCY) -> Signal:
+    return Signal(name=name, title=title, question=question, expr=expr, unit=unit, dashboard=PAGE, legend=title)
+
+
+def _input(name: str, title: str, question: str, expr: str, unit: Unit) -> Signal:
+    return Signal(
+        name=name, title=title, question=question, expr=expr, unit=unit, dashboard=PAGE, by=_ROLE, legend="{{role}}"
+    )
+
+
+DATA_MODE: Final = _figure(
+    "data_mode",
+    "Data",
+    "What do the figures rest on? LIVE: services and MLflow; OPERATIONAL: services; MODEL: MLflow; SIMULATED: a "
+    "demo, or assumptions.",
+    ":business_data_mode:code",
+    Unit.ANY,
+)
+
+RECOMMENDATION: Final = _figure(
+    "recommendation",
+    "Recommendation",
+    "Should the candidate replace the baseline? It must pay, and the experiment must say that it is better.",
+    ":business_recommendation:code",
+    Unit.ANY,
+)
+
+BUSINESS_REVENUE: Final = _figure(
+    "business_revenue", "Revenue a day", "What does the gain in accuracy earn?", ":business_revenue:daily"
+)
+
+BUSINESS_COST: Final = _figure(
+    "business_cost", "Latency cost a day", "What does the longer wait cost?", ":business_cost:daily"
+)
+
+BUSINESS_RISK: Final = _figure(
+    "business_risk", "Risk reduction a day", "What do fewer failures save?", ":business_risk_reduction:daily"
+)
+
+BUSINESS_NET: Final = _figure(
+    "business_net", "Net a day", "What is left: revenue - cost + risk reduction?", ":business_net:daily"
+)
+
+BUSINESS_NET_ANNUAL: Final = _figure(
+    "business_net_annual", "Net a year", "What is that in a year?", ":business_net:annual"
+)
+
+BUSINESS_ROI: Final = _figure(
+    "business_roi",
+    "Return on investment",
+    "What does a year bring, above the cost of running the candidate, as a share of that cost?",
+    ":business_return_on_investment:ratio",
+    Unit.RATIO,
+)
+
+BUSINESS_PAYBACK: Final = _figure(
+    "business_payback",
+    "Payback in days",
+    "After how many days is the candidate's yearly cost earned back?",
+    ":business_payback:days",
+    Unit.COUNT,
+)
+
+BUSINESS_ACCURACY: Final = _input(
+    "business_accuracy",
+    "Accuracy",
+    "How accurate are baseline and candidate?",
+    "role:business_accuracy:ratio",
+    Unit.RATIO,
+)
+
+BUSINESS_REQUESTS: Final = _input(
+    "business_requests",
+    "Requests a day",
+    "How many requests do baseline and candidate answer a day?",
+    "role:business_requests:daily",
+    Unit.COUNT,
+)
+
+BUSINESS_LATENCY: Final = _input(
+    "business_latency",
+    "Response time, mean",
+    "How long does a request take on average?",
+    "role:business_latency_seconds:mean",
+    Unit.SECONDS,
+)
+
+BUSINESS_ERRORS: Final = _input(
+    "business_errors",
+    "Failed requests",
+    "Which share of the requests fails?",
+    "role:business_errors:ratio",
+    Unit.RATIO,
+)
+
+BUSINESS_REPORTED: Final = Signal(
+    name="business_reported",
+    title="Reported by services",
+    question="What do the services themselves reckon each variant to be worth a day?",
+    expr="sum without (instance) (ab_test_business_impact)",
+    unit=Unit.CURRENCY,
+    dashboard=PAGE,
+    by=("variant", "origin"),
+    legend="{{variant}}",
+)

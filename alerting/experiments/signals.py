@@ -1,0 +1,174 @@
+"""Signals of the page `ab-testing`: how do the variants do on traffic, and is the comparison sound?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "ab-testing"
+_VARIANT = ("variant", "origin")
+_FILTERS = ("variant", "origin")
+_LEGEND = "{{variant}}"
+
+
+def _of_variant(name: str, title: str, question: str, recorded: str, *, unit: Unit, legend: str = _LEGEND) -> Signal:
+    return Signal(
+        name=name,
+        title=title,
+        question=question,
+        expr=f"{recorded}{{<filter>}}",
+        unit=unit,
+        dashboard=PAGE,
+        by=_VARIANT,
+        filters=_FILTERS,
+        legend=legend,
+    )
+
+
+_TIME = "variant_origin:ab_test_response_time_seconds"
+
+VARIANT_REQUEST_RATE: Final = Signal(
+    name="variant_request_rate",
+    title="Requests a minute",
+    question="How much traffic does each variant get?",
+    expr="60 * variant_origin:ab_test_requests:rate{<filter>}",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_VARIANT,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+VARIANT_TRAFFIC_SHARE: Final = _of_variant(
+    "variant_traffic_share",
+    "Traffic split",
+    "Which share of the traffic does each variant get?",
+    "variant_origin:ab_test_requests:share",
+    unit=Unit.RATIO,
+)
+
+VARIANT_ERROR_RATIO: Final = _of_variant(
+    "variant_error_ratio",
+    "Failed requests",
+    "Which share of its requests does each variant fail to answer?",
+    "variant_origin:ab_test_errors:ratio",
+    unit=Unit.RATIO,
+)
+
+VARIANT_LATENCY_P95: Final = _of_variant(
+    "variant_latency_p95",
+    "Response time, 95th percentile",
+    "How long do slow requests of each variant take?",
+    f"{_TIME}:p95",
+    unit=Unit.SECONDS,
+    legend="p95 {{variant}}",
+)
+
+VARIANT_LATENCY_P50: Final = _of_variant(
+    "variant_latency_p50",
+    "Response time, median",
+    "How long does a usual request of each variant take?",
+    f"{_TIME}:p50",
+    unit=Unit.SECONDS,
+    legend="p50 {{variant}}",
+)
+
+VARIANT_LATENCY_P99: Final = _of_variant(
+    "variant_latency_p99",
+    "Response time, 99th percentile",
+    "How long do the slowest requests of each variant take?",
+    f"{_TIME}:p99",
+    unit=Unit.SECONDS,
+    legend="p99 {{variant}}",
+)
+
+VARIANT_LATENCY_MEAN: Final = _of_variant(
+    "variant_latency_mean",
+    "Response time, mean",
+    "How long does a request of each variant take on average?",
+    f"{_TIME}:mean",
+    unit=Unit.SECONDS,
+    legend="mean {{variant}}",
+)
+
+VARIANT_ACCURACY: Final = _of_variant(
+    "variant_accuracy",
+    "Accuracy",
+    "Which share of each variant's predictions turned out right?",
+    "variant_origin:ab_test_accuracy:ratio",
+    unit=Unit.RATIO,
+)
+
+VARIANT_ACCURACY_SHORTFALL: Final = _of_variant(
+    "variant_accuracy_shortfall",
+    "Accuracy below baseline",
+    "By what share is a variant less accurate than the baseline variant, and that one than its run in MLflow?",
+    "variant_origin:ab_test_accuracy:shortfall",
+    unit=Unit.RATIO,
+)
+
+VARIANT_REQUESTS_DAY: Final = _of_variant(
+    "variant_requests_day",
+    "Requests in 24 hours",
+    "How many requests did each variant answer in 24 hours?",
+    "variant_origin:ab_test_requests:increase1d",
+    unit=Unit.COUNT,
+)
+
+VARIANT_ERRORS_DAY: Final = _of_variant(
+    "variant_errors_day",
+    "Failed requests in 24 hours",
+    "How many requests did each variant fail to answer in 24 hours?",
+    "variant_origin:ab_test_errors:increase1d",
+    unit=Unit.COUNT,
+)
+
+AB_IMPROVEMENT: Final = Signal(
+    name="ab_improvement",
+    title="Improvement by the candidate",
+    question="How much larger is the candidate's share of requests without error, and of right predictions?",
+    expr="metric_origin:ab_test_improvement:ratio{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("metric", "origin"),
+    filters=("origin",),
+    legend="{{metric}}",
+)
+
+AB_IMPROVEMENT_P_VALUE: Final = Signal(
+    name="ab_improvement_p_value",
+    title="Chance of such a difference (p-value)",
+    question="Could the difference be chance? The test may be looked at all the time.",
+    expr="metric_origin:ab_test_improvement:p_value{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("metric", "origin"),
+    filters=("origin",),
+    legend="{{metric}}",
+)
+
+AB_SPLIT_P_VALUE: Final = Signal(
+    name="ab_split_p_value",
+    title="Chance of such a split (p-value)",
+    question="Is the traffic split as meant? If not, the variants did not get the same kind of requests.",
+    expr="origin:ab_test_split:p_value{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("origin",),
+    filters=("origin",),
+    legend="split {{origin}}",
+)
+
+AB_TRIALS: Final = Signal(
+    name="ab_trials",
+    title="Samples",
+    question="How many requests, and predictions with known truth, is the verdict founded on?",
+    expr="variant_metric_origin:ab_test_trials:count{<filter>}",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("variant", "metric", "origin"),
+    filters=("variant", "origin"),
+    legend="{{variant}} {{metric}}",
+)

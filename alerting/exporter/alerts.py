@@ -1,0 +1,97 @@
+"""Alerts on the monitoring itself: while one of these fires, silence elsewhere means nothing."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.exporter.signals import (
+    ALERT_RULES_EVALUATED,
+    CONFIG_RELOAD_OK,
+    EXPORTER_TARGET_UP,
+    EXPORTER_UP,
+    SERIES_DROPPED,
+    SOURCE_AGE_INTERVALS,
+    SOURCE_UP,
+)
+from ml_monitoring.alerting.model.alert import Alert
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="Watchdog",
+        condition="Always; whoever receives it must raise an alarm when it stops.",
+        # Not a comparison of the signal: that one counts this very alert.
+        signal=ALERT_RULES_EVALUATED,
+        expr="vector(1)",
+        summary="The way from Prometheus to the receiver works.",
+        description=(
+            "This alert always fires. Its receiver expects it every few minutes: when it stops, Prometheus or "
+            "Alertmanager is down and no other alert can be delivered."
+        ),
+    ),
+    Alert(
+        name="ExporterDown",
+        condition="No exporter answers Prometheus, or Prometheus has none to scrape.",
+        signal=EXPORTER_UP,
+        comparison="<",
+        summary="No exporter answers Prometheus.",
+        description=(
+            "None of the targets of the job {{ $labels.job }} answered its last scrape, or none is configured. "
+            "All numbers from MLflow and the other sources are missing, and alerts on them cannot fire."
+        ),
+    ),
+    Alert(
+        # One of several, or one of several that read different things; ExporterDown mutes it.
+        name="ExporterTargetDown",
+        condition="An exporter does not answer Prometheus.",
+        signal=EXPORTER_TARGET_UP,
+        comparison="<",
+        summary="An exporter does not answer Prometheus.",
+        description=(
+            "The exporter {{ $labels.instance }} did not answer its last scrapes. What only it reads is missing."
+        ),
+    ),
+    Alert(
+        name="ExporterSourceDown",
+        condition="The last refresh of a source failed.",
+        signal=SOURCE_UP,
+        comparison="<",
+        summary="The exporter cannot read one of its sources.",
+        description=(
+            "The exporter {{ $labels.instance }} cannot read its source {{ $labels.source }}. It goes on trying; "
+            "the source's series are withdrawn at the staleness limit, and alerts on them cannot fire."
+        ),
+    ),
+    Alert(
+        name="ExporterSourceStale",
+        condition="A source was last read more than {threshold} of its refresh intervals ago, without having failed.",
+        signal=SOURCE_AGE_INTERVALS,
+        comparison=">",
+        # A source that fails is old earlier than ExporterSourceDown, which waits, can mute this.
+        guards=("exporter_source_up == 1",),
+        summary="The exporter reads one of its sources too rarely.",
+        description=(
+            "The exporter {{ $labels.instance }} last read its source {{ $labels.source }} "
+            '{{ $value | printf "%.1f" }} refresh intervals ago. Panels show old numbers.'
+        ),
+    ),
+    Alert(
+        name="ExporterSeriesDropped",
+        condition="A family of metrics has more series than `max_series` allows.",
+        signal=SERIES_DROPPED,
+        comparison=">",
+        summary="The exporter leaves out series because there are too many.",
+        description=(
+            "The source {{ $labels.source }} of {{ $labels.instance }} has more series of {{ $labels.family }} than "
+            "`max_series` allows. Part of it is shown nowhere, and alerts on that part cannot fire."
+        ),
+    ),
+    Alert(
+        name="ExporterConfigUnusable",
+        condition="The exporter could not use its settings when it was last told to read them.",
+        signal=CONFIG_RELOAD_OK,
+        comparison="<",
+        summary="The exporter runs on old settings.",
+        description=(
+            "The exporter {{ $labels.instance }} could not read its settings: older ones are in force, "
+            "and it will not start again."
+        ),
+    ),
+)

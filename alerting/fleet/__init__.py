@@ -1,0 +1,1 @@
+"""Fleets of servers, read from files."""

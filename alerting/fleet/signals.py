@@ -1,0 +1,354 @@
+"""Signals of the pages `fleet-incident` and `fleet-server`: is there an incident, and which servers are in it?
+
+`max without (instance)` makes one series out of those of several exporters on one file, and bridges a change of the
+exporter's address.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "fleet-incident"
+SERVER_PAGE: Final = "fleet-server"
+# What the numbers of the signal `fleet_server_condition` mean.
+CONDITIONS: Final = ("online", "warning", "critical_issue", "offline")
+_SERVER = ("profile", "server")
+_FILE = ("file",)
+_STATES = "max without (instance) (fleet_server_state{<filter>})"
+_ALL = f"sum without (profile, server, state) ({_STATES})"
+_BAD_ROWS = 'max without (instance) (increase(fleet_file_rows_total{outcome!="ok",<filter>}[<window>]))'
+_ROWS = "max without (instance) (increase(fleet_file_rows_total{<filter>}[<window>]))"
+
+
+def _in_state(state: str) -> str:
+    return f'max without (instance, state) (fleet_server_state{{state="{state}",<filter>}})'
+
+
+def _share(state: str) -> str:
+    counted = f"max without (instance) (fleet_server_state{{{state},<filter>}})"
+    return f"sum without (profile, server, state) ({counted}) / {_ALL}"
+
+
+def _worst(name: str, title: str, metric: str, unit: Unit) -> Signal:
+    return Signal(
+        name=name,
+        title=title,
+        question="How hard is the worst-hit server of each profile hit, over a minute?",
+        expr=f"max without (instance, server) (avg_over_time({metric}{{<filter>}}[1m]))",
+        unit=unit,
+        dashboard=PAGE,
+        by=("profile",),
+        filters=_SERVER,
+    )
+
+
+def _of_server(name: str, title: str, question: str, metric: tuple[str, Unit], legend: str = "{{server}}") -> Signal:
+    return Signal(
+        name=name,
+        title=title,
+        question=question,
+        expr=f"max without (instance) ({metric[0]}{{<filter>}})",
+        unit=metric[1],
+        dashboard=SERVER_PAGE,
+        by=_SERVER,
+        filters=_SERVER,
+        legend=legend,
+    )
+
+
+FLEET_INCIDENT_PROBABILITY: Final = Signal(
+    name="fleet_incident_probability",
+    title="Incident probability",
+    question="How likely does the fleet have an incident, from the risk of all its servers together?",
+    expr="max without (instance) (fleet_incident_probability_ratio)",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+)
+
+FLEET_INCIDENT_PROBABILITY_CHANGE: Final = Signal(
+    name="fleet_incident_probability_change",
+    title="Against 5-minute mean",
+    question="Does it get better or worse? Above 0 it is worse than its mean of the last five minutes.",
+    # Not delta(): it extrapolates, and would leave the range of a probability.
+    expr=(
+        "max without (instance) (fleet_incident_probability_ratio)"
+        " - max without (instance) (avg_over_time(fleet_incident_probability_ratio[5m]))"
+    ),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+)
+
+FLEET_PHASE: Final = Signal(
+    name="fleet_phase",
+    title="Phase",
+    question="Which phase of the incident does the file name at present? Only files with such a column do.",
+    expr="max without (instance) (fleet_incident_phase) == 1",
+    unit=Unit.INFO,
+    dashboard=PAGE,
+    by=("phase",),
+)
+
+FLEET_PHASE_BEGINS: Final = Signal(
+    name="fleet_phase_begins",
+    title="Phase begins",
+    question="When did each phase of the incident begin?",
+    # There for a minute only: its whole duration would colour every panel.
+    expr=(
+        "max without (instance) (fleet_incident_phase) == 1"
+        " unless max without (instance) (fleet_incident_phase offset 1m) == 1"
+    ),
+    unit=Unit.INFO,
+    dashboard=PAGE,
+    by=("phase",),
+)
+
+FLEET_HEALTH: Final = Signal(
+    name="fleet_health",
+    title="Healthy servers",
+    question="What share of the servers is online and says that it is well?",
+    expr=_share('state="online"'),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    filters=_SERVER,
+)
+
+FLEET_DEGRADED_SHARE: Final = Signal(
+    name="fleet_degraded_share",
+    title="Degraded servers",
+    question="What share of the servers is in any state but online? Many at once point to one common cause.",
+    expr=_share('state!="online"'),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    filters=_SERVER,
+)
+
+FLEET_SERVERS_BY_STATE: Final = Signal(
+    name="fleet_servers_by_state",
+    title="Servers by state",
+    question="How many servers are in each state?",
+    expr=f"sum without (profile, server) ({_STATES})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("state",),
+    filters=_SERVER,
+)
+
+FLEET_SERVER_IN_TROUBLE: Final = Signal(
+    name="fleet_server_in_trouble",
+    title="Servers in trouble",
+    question="Which servers are critical or offline?",
+    # Only those that are: the bands of a large fleet's healthy servers would hide them.
+    expr='max without (instance) (fleet_server_state{state=~"critical_issue|offline",<filter>}) == 1',
+    unit=Unit.FLAG,
+    dashboard=PAGE,
+    by=(*_SERVER, "state"),
+    filters=_SERVER,
+    legend="{{server}} {{state}}",
+)
+
+FLEET_TOP_RISK: Final = Signal(
+    name="fleet_top_risk",
+    title="Top 5 problem servers",
+    question="Which servers should be looked at first?",
+    expr="topk(5, max without (instance) (fleet_server_risk_ratio{<filter>}))",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_SERVER,
+    filters=_SERVER,
+    legend="{{server}}",
+)
+
+FLEET_RISK_STRIP: Final = Signal(
+    name="fleet_risk_strip",
+    title="Fleet risk strip: the 30 riskiest servers",
+    question="When did each server get into trouble? One band a server, the one with the highest risk on top.",
+    # Prometheus sorts series by their labels, so the risk becomes one: 100 for certain trouble, 200 for none. It is
+    # the highest of the shown range, so that a server keeps its place in it.
+    expr=(
+        "max without (instance) (fleet_server_risk_ratio{<filter>})"
+        " * on (job, profile, server) group_left (order)"
+        ' count_values by (job, profile, server) ("order", round(200 - 100 *'
+        " topk(30, max without (instance) (max_over_time(fleet_server_risk_ratio{<filter>}[<window>] @ end())))))"
+    ),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=("order", *_SERVER),
+    filters=_SERVER,
+    legend="{{server}}",
+    window="1h",
+)
+
+FLEET_CPU_WORST: Final = _worst("fleet_cpu_worst", "CPU", "fleet_server_cpu_utilization_ratio", Unit.RATIO)
+
+FLEET_LATENCY_WORST: Final = _worst("fleet_latency_worst", "Latency", "fleet_server_latency_seconds", Unit.SECONDS)
+
+FLEET_ERROR_WORST: Final = _worst("fleet_error_worst", "Errors", "fleet_server_error_ratio", Unit.RATIO)
+
+FLEET_OOM_EVENTS: Final = Signal(
+    name="fleet_oom_events",
+    title="Out of memory",
+    question="Which servers ran out of memory?",
+    expr="max without (instance) (increase(fleet_server_oom_events_total{<filter>}[<window>])) > 0",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_SERVER,
+    filters=_SERVER,
+    legend="{{server}}",
+)
+
+FLEET_FILE_ADVANCES: Final = Signal(
+    name="fleet_file_advances",
+    title="Steps forward in 5 minutes",
+    question="Does the followed file still bring new rows? A replayed one may be held at its end.",
+    expr=(
+        "max without (instance) (changes(fleet_file_position_timestamp_seconds{<filter>}[5m]))"
+        ' and on (job, file) fleet_file_info{mode="follow"}'
+    ),
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_FILE,
+    filters=_FILE,
+)
+
+FLEET_DATA_AGE: Final = Signal(
+    name="fleet_data_age",
+    title="Age of the newest row",
+    question="How old is the newest row of the followed file, by its own clock?",
+    expr=(
+        "time() - max without (instance) (fleet_file_position_timestamp_seconds{<filter>})"
+        ' and on (job, file) fleet_file_info{mode="follow"}'
+    ),
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_FILE,
+    filters=_FILE,
+)
+
+FLEET_REPLAY_PROGRESS: Final = Signal(
+    name="fleet_replay_progress",
+    title="Replayed",
+    question="How much of the replayed file's time has passed?",
+    expr="max without (instance) (fleet_replay_progress_ratio{<filter>})",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_FILE,
+    filters=_FILE,
+)
+
+FLEET_BAD_ROWS_SHARE: Final = Signal(
+    name="fleet_bad_rows_share",
+    title="Bad rows",
+    question="What share of the rows could not be used?",
+    expr=f"sum without (outcome) ({_BAD_ROWS}) / (sum without (outcome) ({_ROWS}) > 0)",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_FILE,
+    filters=_FILE,
+    window="10m",
+)
+
+FLEET_ROWS: Final = Signal(
+    name="fleet_rows",
+    title="Rows by outcome",
+    question="How many rows were read, and why were some left out? The exporter's log names file and row.",
+    expr="max without (instance) (increase(fleet_file_rows_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("file", "outcome"),
+    filters=_FILE,
+    legend="{{outcome}} ({{file}})",
+)
+
+FLEET_RISK_MODEL_FAILURES: Final = Signal(
+    name="fleet_risk_model_failures",
+    title="Risk model failures",
+    question="Did the chosen risk model fail, so that the built-in one scored instead?",
+    expr="max without (instance) (increase(fleet_risk_model_failures_total[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("model", "reason"),
+    legend="{{model}}: {{reason}}",
+)
+
+FLEET_SERVER_RISK: Final = _of_server(
+    "fleet_server_risk",
+    "Risk",
+    "How close is the server to failing? 0 is its profile's normal.",
+    ("fleet_server_risk_ratio", Unit.RATIO),
+)
+
+FLEET_SERVER_CONDITION: Final = Signal(
+    name="fleet_server_condition",
+    title="State",
+    question="In which state does the server say that it is?",
+    # One number a server, so that each gets one band; see CONDITIONS.
+    expr=" + ".join(f"{code} * {_in_state(state)}" for code, state in enumerate(CONDITIONS) if code),
+    unit=Unit.ANY,
+    dashboard=SERVER_PAGE,
+    by=_SERVER,
+    filters=_SERVER,
+    legend="{{server}}",
+)
+
+FLEET_SERVER_CPU: Final = _of_server(
+    "fleet_server_cpu",
+    "CPU and memory",
+    "Is the server short of CPU or memory?",
+    ("fleet_server_cpu_utilization_ratio", Unit.RATIO),
+    "{{server}} CPU",
+)
+
+FLEET_SERVER_MEMORY: Final = _of_server(
+    "fleet_server_memory",
+    "Memory",
+    "Is the server short of memory?",
+    ("fleet_server_memory_utilization_ratio", Unit.RATIO),
+    "{{server}} memory",
+)
+
+FLEET_SERVER_LATENCY: Final = _of_server(
+    "fleet_server_latency",
+    "Latency",
+    "How long does the server take to answer?",
+    ("fleet_server_latency_seconds", Unit.SECONDS),
+)
+
+FLEET_SERVER_ERRORS: Final = _of_server(
+    "fleet_server_errors",
+    "Errors",
+    "What share of its requests fails?",
+    ("fleet_server_error_ratio", Unit.RATIO),
+)
+
+FLEET_SERVER_GC_PAUSE: Final = _of_server(
+    "fleet_server_gc_pause",
+    "Garbage collector's pauses",
+    "Do pauses explain the latency?",
+    ("fleet_server_gc_pause_seconds", Unit.SECONDS),
+)
+
+FLEET_SERVER_DISK_IO: Final = _of_server(
+    "fleet_server_disk_io",
+    "Disk",
+    "Does the server read and write more than usual?",
+    ("fleet_server_disk_io_bytes_per_second", Unit.BYTES_PER_SECOND),
+)
+
+FLEET_SERVER_RECEIVED: Final = _of_server(
+    "fleet_server_received",
+    "Network",
+    "How much does the server receive and send?",
+    ("fleet_server_network_receive_bytes_per_second", Unit.BYTES_PER_SECOND),
+    "{{server}} received",
+)
+
+FLEET_SERVER_SENT: Final = _of_server(
+    "fleet_server_sent",
+    "Network, sent",
+    "How much does the server send?",
+    ("fleet_server_network_transmit_bytes_per_second", Unit.BYTES_PER_SECOND),
+    "{{server}} sent",
+)

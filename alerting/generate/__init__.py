@@ -1,0 +1,1 @@
+"""What Prometheus and Alertmanager read, made from the domains."""

@@ -1,0 +1,152 @@
+"""The ways of telling somebody, as Alertmanager's receivers take them.
+
+To add a kind of channel: its settings in `alerting/model/notifications.py`, a class with the method of `Channel`
+here, and an entry in `CHANNELS`. What the messages say is in `templates/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Protocol
+
+from ml_monitoring.alerting.model.notifications import (
+    ChannelModel,
+    Email,
+    MsTeams,
+    PagerDuty,
+    PostedWebhook,
+    Severity,
+    Slack,
+)
+
+Configs = Mapping[str, Sequence[Mapping[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """Who is told.
+
+    Attributes:
+        name: Name in the configuration.
+        team: The team, or empty for the receivers outside of teams.
+        severity: The severity, or None for the receivers outside of teams.
+        escalation: Whether it is told of critical alerts that nobody mended or silenced in time.
+    """
+
+    name: str
+    team: str = ""
+    severity: Severity | None = None
+    escalation: bool = False
+
+
+class Channel(Protocol):
+    """A way of telling somebody."""
+
+    def configs(self, receiver: Receiver) -> Configs:
+        """Return what the channel adds to the receiver, such as `{"webhook_configs": [...]}`; nothing to stay out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Webhook:
+    """Posts every alert of every receiver, and its end, as JSON: how the alert log is told."""
+
+    url: str
+
+    def configs(self, receiver: Receiver) -> Configs:
+        """Return the webhook; it is the same for every receiver, whose name is in what is posted."""
+        del receiver
+        return {"webhook_configs": [{"url": self.url, "send_resolved": True}]}
+
+
+@dataclass(frozen=True, slots=True)
+class Configured:
+    """A channel of `thresholds.yml`: it reaches the teams and severities that its settings name."""
+
+    settings: ChannelModel
+
+    def configs(self, receiver: Receiver) -> Configs:
+        """Return the channel's entry when its settings mean this receiver."""
+        settings = self.settings
+        meant = (
+            settings.escalations
+            if receiver.escalation
+            else receiver.severity in settings.severities and (not settings.teams or receiver.team in settings.teams)
+        )
+        if not meant:
+            return {}
+        kind, entry = CHANNELS[type(settings)](settings)
+        return {kind: [entry | {"send_resolved": True}]}
+
+
+def _email(settings: Any) -> tuple[str, dict[str, Any]]:
+    entry: dict[str, Any] = {
+        "to": settings.to,
+        "from": settings.from_,
+        "smarthost": settings.smarthost,
+        "require_tls": settings.require_tls,
+        "headers": {"Subject": _template("ml.subject")},
+        "text": _template("ml.text"),
+        "html": _template("ml.html"),
+    }
+    if settings.username is not None:
+        entry["auth_username"] = settings.username
+    if settings.password_file is not None:
+        entry["auth_password_file"] = settings.password_file
+    return "email_configs", entry
+
+
+def _slack(settings: Any) -> tuple[str, dict[str, Any]]:
+    return "slack_configs", {
+        "api_url_file": settings.api_url_file,
+        "channel": settings.channel,
+        "color": _template("ml.colour"),
+        "fallback": _template("ml.subject"),
+        "title": _template("ml.subject"),
+        "title_link": _template("ml.alertmanager_url"),
+        "text": _template("ml.slack"),
+    }
+
+
+def _pagerduty(settings: Any) -> tuple[str, dict[str, Any]]:
+    entry: dict[str, Any] = {
+        "routing_key_file": settings.routing_key_file,
+        "description": _template("ml.subject"),
+        # PagerDuty's own words for severity are ours, and one more.
+        "severity": "{{ if .CommonLabels.severity }}{{ .CommonLabels.severity }}{{ else }}error{{ end }}",
+        "client": "ML monitoring",
+        "client_url": _template("ml.alertmanager_url"),
+        "details": {"text": _template("ml.text")},
+    }
+    return "pagerduty_configs", entry | ({"url": settings.url} if settings.url else {})
+
+
+def _msteams(settings: Any) -> tuple[str, dict[str, Any]]:
+    return "msteamsv2_configs", {
+        "webhook_url_file": settings.webhook_url_file,
+        "title": _template("ml.subject"),
+        "text": _template("ml.markdown"),
+    }
+
+
+def _webhook(settings: Any) -> tuple[str, dict[str, Any]]:
+    entry: dict[str, Any] = {"url": settings.url} if settings.url else {"url_file": settings.url_file}
+    if settings.credentials_file is not None:
+        entry["http_config"] = {"authorization": {"credentials_file": settings.credentials_file}}
+    return "webhook_configs", entry
+
+
+CHANNELS: Mapping[type[ChannelModel], Callable[[Any], tuple[str, dict[str, Any]]]] = MappingProxyType(
+    {
+        Email: _email,
+        Slack: _slack,
+        PagerDuty: _pagerduty,
+        MsTeams: _msteams,
+        PostedWebhook: _webhook,
+    }
+)
+
+
+def _template(name: str) -> str:
+    return f'{{{{ template "{name}" . }}}}'

@@ -1,0 +1,109 @@
+"""Tables of metrics and alerts for the documentation, kept between markers in Markdown files.
+
+A block begins with `<!-- generated:metrics -->` and ends with `<!-- /generated:metrics -->`, each on its own line.
+To add a kind of block, add its function to `BLOCKS`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+
+from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.exporter.catalog import METRICS
+from ml_monitoring.exporter.errors import MonitorError
+
+_MARKER = re.compile(r"^<!-- (?P<end>/?)generated:(?P<name>\S+) -->$")
+
+# Headings of `Metric.origin`; others are called by their own name.
+_ORIGINS = {
+    "exporter": "About the exporter itself",
+    "service": "From instrumented services",
+    "alertlog": "From the alert log",
+}
+
+
+class DocumentError(MonitorError):
+    """Report a Markdown file whose markers cannot be understood."""
+
+
+def metrics_table() -> str:
+    """Return every metric of the catalog, a table for each origin."""
+    parts = []
+    for origin in dict.fromkeys(metric.origin for metric in METRICS):
+        rows = [
+            (
+                f"`{metric.name}`",
+                metric.kind.value,
+                ", ".join(f"`{label}`" for label in (*metric.labels, *metric.optional_labels)),
+                metric.help,
+            )
+            for metric in METRICS
+            if metric.origin == origin
+        ]
+        parts.append(f"**{_ORIGINS.get(origin, f'Source `{origin}`')}**\n")
+        parts.append(_table(("Metric", "Type", "Labels", "Meaning"), rows))
+    return "\n".join(parts)
+
+
+def alerts_table() -> str:
+    """Return every enabled alert with the numbers in force."""
+    rows = [
+        (
+            f"[{alert.name}]({_runbook(alert.name)})",
+            alert.condition,
+            alert.numbers.for_,
+            alert.severity,
+            alert.team,
+        )
+        for alert in load_alerts()
+    ]
+    return _table(("Alert", "Fires when", "For", "Severity", "Team"), rows)
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType({"metrics": metrics_table, "alerts": alerts_table})
+
+
+def filled(text: str) -> str:
+    """Return a Markdown text with every block between markers written anew.
+
+    Raises:
+        DocumentError: A marker names no block, or is without its other half; the message begins with the line.
+    """
+    lines: list[str] = []
+    open_block, opened_at = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        marker = _MARKER.match(line)
+        if marker is None:
+            # What stands in a block is old, and replaced.
+            lines += [] if open_block else [line]
+            continue
+        name = marker["name"]
+        if name not in BLOCKS:
+            raise DocumentError(f"{number}: nothing is generated under the name {name}; known: {', '.join(BLOCKS)}")
+        if marker["end"]:
+            if name != open_block:
+                raise DocumentError(f"{number}: a block {name} ends that did not begin")
+            lines += ["", *BLOCKS[name]().splitlines(), "", line]
+            open_block = ""
+        elif open_block:
+            raise DocumentError(f"{number}: the block {open_block} of line {opened_at} has not ended")
+        else:
+            lines.append(line)
+            open_block, opened_at = name, number
+    if open_block:
+        raise DocumentError(f"{opened_at}: the block {open_block} does not end; write <!-- /generated:{open_block} -->")
+    return "\n".join(lines) + "\n"
+
+
+def _runbook(name: str) -> str:
+    """Return the runbook's path from the top folder."""
+    top = Path(__file__).parents[2]
+    return next(path.relative_to(top).as_posix() for path in top.glob(f"alerting/*/runbooks/{name}.md"))
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)

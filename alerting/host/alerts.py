@@ -1,0 +1,68 @@
+"""Alerts on machines: what runs out, and a clock that lies."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.host.signals import (
+    HOST_CLOCK_OFFSET,
+    HOST_CPU,
+    HOST_DISK_FREE,
+    HOST_DISK_FULL_IN,
+    HOST_MEMORY_AVAILABLE,
+)
+from ml_monitoring.alerting.model.alert import Alert, Kind
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="HostCpuBusy",
+        condition="More than {threshold} of a machine's CPUs are busy.",
+        signal=HOST_CPU,
+        comparison=">",
+        summary="A machine's CPUs are busy.",
+        description="{{ $value | humanizePercentage }} of the CPUs of {{ $labels.instance }} are busy.",
+    ),
+    Alert(
+        name="HostMemoryLow",
+        condition="Less than {threshold} of a machine's memory is available.",
+        signal=HOST_MEMORY_AVAILABLE,
+        comparison="<",
+        summary="A machine is running out of memory.",
+        description="{{ $value | humanizePercentage }} of the memory of {{ $labels.instance }} is available.",
+    ),
+    Alert(
+        name="HostDiskFull",
+        condition="Less than {threshold} of a file system is free.",
+        signal=HOST_DISK_FREE,
+        comparison="<",
+        summary="A file system is nearly full.",
+        description=(
+            "{{ $value | humanizePercentage }} of {{ $labels.mountpoint }} on {{ $labels.instance }} is free."
+        ),
+    ),
+    Alert(
+        name="HostDiskFilling",
+        condition=(
+            "A file system is full within {threshold} at the pace of the last {window}, "
+            "and less than {free_below} of it is free."
+        ),
+        signal=HOST_DISK_FULL_IN,
+        comparison="<",
+        guards=("instance_mountpoint:node_filesystem_free:ratio < <free_below>",),
+        parameters={"window": Kind.DURATION, "free_below": Kind.RATIO},
+        summary="A file system fills up.",
+        description=(
+            "{{ $labels.mountpoint }} on {{ $labels.instance }} is full in {{ $value | humanizeDuration }} "
+            "at its present pace."
+        ),
+    ),
+    Alert(
+        name="HostClockOff",
+        condition="The clock of a machine is more than {threshold} away from that of Prometheus.",
+        signal=HOST_CLOCK_OFFSET,
+        comparison=">",
+        summary="The clock of a machine is wrong.",
+        description=(
+            "The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} away from that of Prometheus: "
+            "ages and time ranges are wrong by as much."
+        ),
+    ),
+)

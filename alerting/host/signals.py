@@ -1,0 +1,142 @@
+"""Signals of the page `system-infrastructure` about the machines, from the node exporter."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "system-infrastructure"
+_INSTANCE = ("instance",)
+_MOUNT = ("instance", "mountpoint")
+_MOUNT_LEGEND = "{{mountpoint}} ({{instance}})"
+# Loopback and what containers are given: their traffic is counted on the real devices too.
+_DEVICES = 'device!~"lo|veth.*|br-.*|docker.*"'
+
+HOST_CPU: Final = Signal(
+    name="host_cpu",
+    title="CPU in use",
+    question="What share of the machine's CPUs is busy?",
+    expr='1 - avg without (cpu, mode) (rate(node_cpu_seconds_total{mode="idle",<filter>}[<window>]))',
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    filters=_INSTANCE,
+)
+
+HOST_LOAD: Final = Signal(
+    name="host_load",
+    title="Load",
+    question="How many processes want a CPU? Above the number of CPUs they wait.",
+    expr="node_load5{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    filters=_INSTANCE,
+)
+
+HOST_MEMORY_AVAILABLE: Final = Signal(
+    name="host_memory_available",
+    title="Memory available",
+    question="What share of the memory could be given to a program without swapping?",
+    expr="node_memory_MemAvailable_bytes{<filter>} / node_memory_MemTotal_bytes{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    filters=_INSTANCE,
+)
+
+HOST_DISK_FREE: Final = Signal(
+    name="host_disk_free",
+    title="Disk space free",
+    question="What share of each file system is free?",
+    expr="instance_mountpoint:node_filesystem_free:ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_MOUNT,
+    filters=_INSTANCE,
+    legend=_MOUNT_LEGEND,
+)
+
+HOST_DISK_FULL_IN: Final = Signal(
+    name="host_disk_full_in",
+    title="Disk full in",
+    question="When is each file system full at the pace of the last hours? Absent where it does not fill.",
+    expr="instance_mountpoint:node_filesystem_full_in_seconds:min{<filter>}",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_MOUNT,
+    filters=_INSTANCE,
+    legend=_MOUNT_LEGEND,
+)
+
+HOST_DISK_READ: Final = Signal(
+    name="host_disk_read",
+    title="Disk reads",
+    question="How much is read from the disks?",
+    expr="sum by (job, instance) (rate(node_disk_read_bytes_total{<filter>}[<window>]))",
+    unit=Unit.BYTES_PER_SECOND,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    filters=_INSTANCE,
+    legend="read {{instance}}",
+)
+
+HOST_DISK_WRITTEN: Final = Signal(
+    name="host_disk_written",
+    title="Disk writes",
+    question="How much is written to the disks?",
+    expr="sum by (job, instance) (rate(node_disk_written_bytes_total{<filter>}[<window>]))",
+    unit=Unit.BYTES_PER_SECOND,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    filters=_INSTANCE,
+    legend="written {{instance}}",
+)
+
+HOST_NETWORK_RECEIVED: Final = Signal(
+    name="host_network_received",
+    title="Network received",
+    question="How much comes in over the network?",
+    expr=f"sum by (job, instance) (rate(node_network_receive_bytes_total{{{_DEVICES},<filter>}}[<window>]))",
+    unit=Unit.BYTES_PER_SECOND,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    filters=_INSTANCE,
+    legend="received {{instance}}",
+)
+
+HOST_NETWORK_SENT: Final = Signal(
+    name="host_network_sent",
+    title="Network sent",
+    question="How much goes out over the network?",
+    expr=f"sum by (job, instance) (rate(node_network_transmit_bytes_total{{{_DEVICES},<filter>}}[<window>]))",
+    unit=Unit.BYTES_PER_SECOND,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    filters=_INSTANCE,
+    legend="sent {{instance}}",
+)
+
+HOST_CLOCK_OFFSET: Final = Signal(
+    name="host_clock_offset",
+    title="Clock against Prometheus's",
+    question="How far is the machine's clock from Prometheus's? Every age is taken between two clocks.",
+    expr="abs(node_time_seconds{<filter>} - timestamp(node_time_seconds{<filter>}))",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    filters=_INSTANCE,
+)
+
+HOST_UPTIME: Final = Signal(
+    name="host_uptime",
+    title="Since the last start",
+    question="When was the machine last started?",
+    expr="time() - max by (job, instance) (node_boot_time_seconds{<filter>})",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    filters=_INSTANCE,
+)

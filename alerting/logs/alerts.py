@@ -1,0 +1,31 @@
+"""Alerts on the collection of logs; without the overlay `logs` there is nothing that they could fire on."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.logs.signals import LOG_COLLECTOR_FAILURES, LOG_LINES_LOST
+from ml_monitoring.alerting.model.alert import Alert
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="LogLinesLost",
+        condition="More than {threshold} lines of logs were given up within 15 minutes.",
+        signal=LOG_LINES_LOST,
+        comparison=">",
+        summary="Lines of logs are lost.",
+        description=(
+            'Alloy {{ $labels.instance }} gave up {{ $value | printf "%.0f" }} lines in the last 15 minutes, '
+            "since Loki refused them or was away for too long."
+        ),
+    ),
+    Alert(
+        name="LogCollectorFailing",
+        condition="A part of Alloy's pipeline is not well.",
+        signal=LOG_COLLECTOR_FAILURES,
+        comparison=">",
+        summary="Logs are not collected as they should be.",
+        description=(
+            '{{ $value | printf "%.0f" }} parts of Alloy {{ $labels.instance }} are not well: logs of some or of all '
+            "containers do not arrive."
+        ),
+    ),
+)

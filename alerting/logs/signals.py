@@ -1,0 +1,61 @@
+"""Signals of the page `logs`: are logs collected?
+
+What they say is asked of Loki itself, see `dashboards/pages/logs.py`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "logs"
+_INSTANCE = ("instance",)
+_TARGET = ("job", "instance")
+
+LOG_SERVICES_UP: Final = Signal(
+    name="log_services_up",
+    title="Loki and Alloy",
+    question="Do the two programs that collect and keep logs answer? Without the overlay `logs` there are none.",
+    expr='up{job=~"loki|alloy"}',
+    unit=Unit.FLAG,
+    dashboard=PAGE,
+    by=_TARGET,
+    legend="{{job}}",
+)
+
+LOG_LINES_KEPT: Final = Signal(
+    name="log_lines_kept",
+    title="Lines per second",
+    question="How many lines does Loki take in?",
+    expr="sum by (job, instance) (rate(loki_distributor_lines_received_total[<window>]))",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=_INSTANCE,
+)
+
+LOG_LINES_LOST: Final = Signal(
+    name="log_lines_lost",
+    title="Lines lost in 15 minutes",
+    question="How many lines did Alloy give up on, since Loki refused them or was away for too long?",
+    expr="sum by (job, instance) (increase(loki_write_dropped_entries_total[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_INSTANCE,
+    window="15m",
+)
+
+LOG_COLLECTOR_FAILURES: Final = Signal(
+    name="log_collector_failures",
+    title="Alloy's parts that fail",
+    question="Is every part of Alloy's pipeline well: discovery, reading, levels, sending?",
+    # Alloy counts only the states that there are.
+    expr=(
+        'sum by (job, instance) (alloy_component_controller_running_components{health_type!="healthy"}) '
+        "or 0 * sum by (job, instance) (alloy_component_controller_running_components)"
+    ),
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_INSTANCE,
+)

@@ -1,0 +1,82 @@
+"""Alerts on experiments: they stopped succeeding, fail too often, or got worse."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.mlflow.signals import (
+    FAILED_RUN_RATIO,
+    LAST_SUCCESS_AGE,
+    METRIC_SHORTFALL,
+    OLDEST_RUNNING_AGE,
+)
+from ml_monitoring.alerting.model.alert import Alert, Kind
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="MlflowNoSuccessfulRun",
+        condition=(
+            "No run of an experiment has finished for {threshold}, "
+            "although one failed or was killed since, within the last {failed_within}."
+        ),
+        signal=LAST_SUCCESS_AGE,
+        comparison=">",
+        guards=(
+            "experiment:mlflow_last_failure_age_seconds:min < <failed_within>",
+            # Whatever failed before the last success was mended by it.
+            "experiment:mlflow_last_failure_age_seconds:min <= experiment:mlflow_last_success_age_seconds:min",
+        ),
+        parameters={"failed_within": Kind.DURATION},
+        source="mlflow",
+        summary="An experiment has had no successful run for too long.",
+        description=(
+            "No run of the experiment {{ $labels.experiment }} has finished for {{ $value | humanizeDuration }}, "
+            "although at least one failed or was killed since."
+        ),
+    ),
+    Alert(
+        name="MlflowFailedRunRatioHigh",
+        condition=(
+            "More than {threshold} of the runs of an experiment that finished or failed within {window} failed, "
+            "and there were at least {minimum_runs} of them."
+        ),
+        signal=FAILED_RUN_RATIO,
+        comparison=">",
+        guards=("experiment:mlflow_runs_ended:recent >= <minimum_runs>",),
+        parameters={"window": Kind.DURATION, "minimum_runs": Kind.COUNT},
+        source="mlflow",
+        summary="Too many recent runs of an experiment failed.",
+        description="{{ $value | humanizePercentage }} of the recent runs of {{ $labels.experiment }} failed.",
+    ),
+    Alert(
+        name="MlflowMetricWorseThanBest",
+        condition=(
+            "The latest finished run of an experiment and variant is worse than the experiment's best run by more than "
+            "{threshold} of the best value; metrics `{ignored_metrics}` and experiments without a finished run within "
+            "{finished_within} do not count."
+        ),
+        signal=METRIC_SHORTFALL,
+        comparison=">",
+        matchers='metric!~"<ignored_metrics>"',
+        # `on (job, ...)`: the left side has labels that the experiment's age has not.
+        guards=("on (job, experiment) experiment:mlflow_last_success_age_seconds:min < <finished_within>",),
+        parameters={"ignored_metrics": Kind.PATTERN, "finished_within": Kind.DURATION},
+        source="mlflow",
+        summary="The latest run of an experiment is much worse than its best.",
+        description=(
+            "{{ $labels.metric }} of the latest finished run of {{ $labels.experiment }}"
+            "{{ with $labels.model_variant }}, variant {{ . }},{{ end }} "
+            "is {{ $value | humanizePercentage }} worse than the best run's."
+        ),
+    ),
+    Alert(
+        name="MlflowRunHanging",
+        condition="A run of an experiment has been running for more than {threshold}.",
+        signal=OLDEST_RUNNING_AGE,
+        comparison=">",
+        source="mlflow",
+        summary="A run has been running for very long.",
+        description=(
+            "The oldest running run of {{ $labels.experiment }} began {{ $value | humanizeDuration }} ago: "
+            "it hangs, or it ended without telling MLflow."
+        ),
+    ),
+)

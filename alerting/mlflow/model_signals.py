@@ -1,0 +1,98 @@
+"""Signals of the page `mlflow-models`: which models are there, how old is the champion, is a candidate better?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "mlflow-models"
+_EXPERIMENT = ("experiment",)
+
+REGISTERED_VERSIONS: Final = Signal(
+    name="registered_versions",
+    title="Registered versions by stage",
+    question="How many versions does each model have, and in which stage are they?",
+    expr="max without (instance) (mlflow_model_versions{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("model", "stage"),
+    filters=("model",),
+)
+
+ALIASED_VERSION_AGE: Final = Signal(
+    name="aliased_version_age",
+    title="Age of the aliased versions",
+    question="How long ago was the version registered that is the champion, or carries another alias?",
+    expr="time() - max without (instance) (mlflow_model_aliased_version_timestamp_seconds{<filter>})",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=("model", "alias"),
+    filters=("model", "alias"),
+)
+
+MODEL_LEAD: Final = Signal(
+    name="model_lead",
+    title="Lead over the champion",
+    question="By what share is the version with another alias better than the champion, or worse (below 0)?",
+    expr="max without (instance) (mlflow_model_metric_lead_ratio{<filter>})",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=("model", "alias", "metric"),
+    filters=("model", "alias", "metric"),
+)
+
+LOGGED_MODELS: Final = Signal(
+    name="logged_models",
+    title="Logged models by status",
+    question="How many models were logged by each experiment, and are they ready?",
+    expr="max without (instance) (mlflow_logged_models{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("experiment", "status"),
+    filters=_EXPERIMENT,
+)
+
+LAST_LOGGED_MODEL_AGE: Final = Signal(
+    name="last_logged_model_age",
+    title="Time since a model was logged",
+    question="When did each experiment last bring forth a model?",
+    expr="time() - max without (instance) (mlflow_last_logged_model_timestamp_seconds{<filter>})",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+CHILD_RUNS: Final = Signal(
+    name="child_runs",
+    title="Child runs by status",
+    question="How do the trials of searches end?",
+    expr="max without (instance) (mlflow_child_runs{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("experiment", "status"),
+    filters=_EXPERIMENT,
+)
+
+DATASETS: Final = Signal(
+    name="datasets",
+    title="Datasets",
+    question="How many different datasets did the runs of each experiment use?",
+    expr="max without (instance) (mlflow_datasets{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+TAGGED_RUNS: Final = Signal(
+    name="tagged_runs",
+    title="Runs by tag",
+    question="How many runs carry each value of the tags that the exporter is told to count?",
+    expr="max without (instance) (mlflow_tagged_runs)",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("tag", "value"),
+)

@@ -1,0 +1,234 @@
+"""Signals of the page `mlflow-experiments`: do experiments run, succeed, and get better?
+
+`max without (instance)` makes one series out of those of several exporters on one store, and bridges a change of
+the exporter's address; other target labels survive, so that two stores can be told apart by one.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "mlflow-experiments"
+_EXPERIMENT = ("experiment",)
+_METRIC = ("experiment", "metric")
+_VARIANT_METRIC = ("experiment", "model_variant", "metric")
+
+EXPERIMENTS: Final = Signal(
+    name="experiments",
+    title="Experiments",
+    question="How many experiments does the store hold, active and deleted?",
+    expr="max without (instance) (mlflow_experiments)",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("lifecycle_stage",),
+)
+
+RUNS: Final = Signal(
+    name="runs",
+    title="Runs by status",
+    question="How many runs are stored, and how did they end?",
+    expr="sum without (experiment) (max without (instance) (mlflow_runs{<filter>}))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("status",),
+    filters=_EXPERIMENT,
+)
+
+EXPERIMENT_RUNS: Final = Signal(
+    name="experiment_runs",
+    title="Runs by experiment and status",
+    question="How do the runs of each experiment end?",
+    expr="max without (instance) (mlflow_runs{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("experiment", "status"),
+    filters=("experiment", "status"),
+)
+
+RUNS_RUNNING: Final = Signal(
+    name="runs_running",
+    title="Running now",
+    question="How many runs does the store believe to be running?",
+    expr='sum without (experiment, status) (max without (instance) (mlflow_runs{status="RUNNING",<filter>}))',
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    legend="running",
+    filters=_EXPERIMENT,
+)
+
+OLDEST_RUNNING_AGE: Final = Signal(
+    name="oldest_running_age",
+    title="Age of the oldest running run",
+    question="Does a run hang, or did one die without telling MLflow?",
+    expr="time() - min without (instance) (mlflow_running_run_start_timestamp_seconds{<filter>})",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+RECENT_RUNS: Final = Signal(
+    name="recent_runs",
+    title="Runs ended recently",
+    question="How many runs ended in the window of the failed-run alert, and how?",
+    expr="sum without (experiment) (experiment_status:mlflow_runs:recent{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("status",),
+    filters=_EXPERIMENT,
+)
+
+FAILED_RUN_RATIO: Final = Signal(
+    name="failed_run_ratio",
+    title="Failed share of recent runs",
+    question="Do recent runs fail more often than they should?",
+    expr="experiment:mlflow_runs_failed_per_ended:recent_ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+RUNS_FINISHED: Final = Signal(
+    name="runs_finished",
+    title="Runs finished",
+    question="At what pace do runs finish?",
+    expr="max without (instance) (increase(mlflow_run_duration_seconds_count{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+LAST_SUCCESS_AGE: Final = Signal(
+    name="last_success_age",
+    title="Time since last successful run",
+    question="How long ago did a run last finish? If none ever did: how long it has been tried, at least.",
+    expr="experiment:mlflow_last_success_age_seconds:min{<filter>}",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+LAST_RUN_AGE: Final = Signal(
+    name="last_run_age",
+    title="Time since last run",
+    question="Is the experiment still in use? A dormant one does not alert.",
+    expr="experiment:mlflow_last_run_age_seconds:min{<filter>}",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+METRIC_LATEST: Final = Signal(
+    name="metric_latest",
+    title="Latest metric by variant",
+    question="What did the latest finished run of each variant reach?",
+    # `without`, not `by`: the exporter's settings may add labels of the user's own.
+    expr="max without (instance) (mlflow_metric_latest{<filter>})",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=_VARIANT_METRIC,
+    filters=_VARIANT_METRIC,
+)
+
+METRIC_BEST: Final = Signal(
+    name="metric_best",
+    title="Best metric",
+    question="What is the best that any finished run of the experiment reached?",
+    expr="max without (instance) (mlflow_metric_best{<filter>})",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=_METRIC,
+    filters=_METRIC,
+    legend="best {{experiment}} {{metric}}",
+)
+
+METRIC_SHORTFALL: Final = Signal(
+    name="metric_shortfall",
+    title="Shortfall of latest against best",
+    question="By what share of the best value is the latest run worse than the best one?",
+    expr="experiment_variant_metric:mlflow_metric_shortfall:ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_VARIANT_METRIC,
+    filters=_VARIANT_METRIC,
+)
+
+RUN_DURATION_P50: Final = Signal(
+    name="run_duration_p50",
+    title="Run duration, median",
+    question="How long does a usual run take, over all stored runs?",
+    # No rate(): runs are too few for a window, and the question is about all of them.
+    expr="histogram_quantile(0.5, max without (instance) (mlflow_run_duration_seconds_bucket{<filter>}))",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+    legend="p50 {{experiment}}",
+)
+
+RUN_DURATION_P95: Final = Signal(
+    name="run_duration_p95",
+    title="Run duration, 95th percentile",
+    question="How long does a long run take, over all stored runs?",
+    expr="histogram_quantile(0.95, max without (instance) (mlflow_run_duration_seconds_bucket{<filter>}))",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+    legend="p95 {{experiment}}",
+)
+
+RUN_DURATION_MEAN: Final = Signal(
+    name="run_duration_mean",
+    title="Run duration, mean",
+    question="What is the mean duration of all stored runs?",
+    # The mean is exact where the percentiles are only as fine as their buckets; 0 runs give no mean.
+    expr=(
+        "max without (instance) (mlflow_run_duration_seconds_sum{<filter>})"
+        " / (max without (instance) (mlflow_run_duration_seconds_count{<filter>}) > 0)"
+    ),
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+    legend="mean {{experiment}}",
+)
+
+MODEL_VERSIONS: Final = Signal(
+    name="model_versions",
+    title="Model versions",
+    question="Which versions are registered, which carry an alias, and did the run behind them succeed?",
+    expr="max without (instance) (mlflow_model_version_info{<filter>})",
+    unit=Unit.INFO,
+    dashboard=PAGE,
+    by=("model", "version", "alias", "run_status"),
+    filters=("model",),
+)
+
+MODEL_METRIC: Final = Signal(
+    name="model_metric",
+    title="Metrics of aliased models",
+    question="How good are the model versions that carry an alias, such as the one in production?",
+    expr="max without (instance) (mlflow_model_metric{<filter>})",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("model", "alias", "metric"),
+    filters=("model", "metric"),
+)
+
+STORE_ROWS: Final = Signal(
+    name="store_rows",
+    title="Rows in the store",
+    question="Which table of the store grows? Estimates of the database, not counts.",
+    expr="max without (instance) (mlflow_store_rows)",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("table",),
+)

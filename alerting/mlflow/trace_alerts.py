@@ -1,0 +1,33 @@
+"""Alerts on LLM applications: their traces fail, or take long."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.mlflow.trace_signals import TRACE_DURATION_P95, TRACE_ERROR_RATIO
+from ml_monitoring.alerting.model.alert import Alert, Kind
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="MlflowTraceErrorRatioHigh",
+        condition=(
+            "More than {threshold} of the traces of an experiment that ended within {window} failed, and there were "
+            "at least {minimum_traces} of them."
+        ),
+        signal=TRACE_ERROR_RATIO,
+        comparison=">",
+        guards=("experiment:mlflow_traces_ended:recent >= <minimum_traces>",),
+        parameters={"window": Kind.DURATION, "minimum_traces": Kind.COUNT},
+        source="mlflow",
+        summary="Too many traces of an LLM application fail.",
+        description="{{ $value | humanizePercentage }} of the recent traces of {{ $labels.experiment }} failed.",
+    ),
+    Alert(
+        name="MlflowTraceLatencyHigh",
+        condition="5 % of the traces of an experiment that ended within {window} took longer than {threshold}.",
+        signal=TRACE_DURATION_P95,
+        comparison=">",
+        parameters={"window": Kind.DURATION},
+        source="mlflow",
+        summary="Traces of an LLM application take too long.",
+        description="The slowest 5 % of the traces of {{ $labels.experiment }} take {{ $value | humanizeDuration }}.",
+    ),
+)

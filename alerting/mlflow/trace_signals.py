@@ -1,0 +1,88 @@
+"""Signals of the page `mlflow-traces`: how do LLM applications answer, how long does it take, what does it use?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "mlflow-traces"
+_EXPERIMENT = ("experiment",)
+
+
+def _duration(percent: str, title: str, question: str) -> Signal:
+    return Signal(
+        name=f"trace_duration_p{percent}",
+        title=title,
+        question=question,
+        expr=f"experiment:mlflow_trace_duration_seconds:p{percent}{{<filter>}}",
+        unit=Unit.SECONDS,
+        dashboard=PAGE,
+        by=_EXPERIMENT,
+        filters=_EXPERIMENT,
+        legend=f"p{percent} {{{{experiment}}}}",
+    )
+
+
+TRACES_ENDED: Final = Signal(
+    name="traces_ended",
+    title="Traces by outcome",
+    question="How much is each application used, and how do its traces end?",
+    expr="max without (instance) (increase(mlflow_traces_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("experiment", "status"),
+    filters=_EXPERIMENT,
+)
+
+TRACE_ERROR_RATIO: Final = Signal(
+    name="trace_error_ratio",
+    title="Failed share of recent traces",
+    question="Do traces fail more often than they should?",
+    expr="experiment:mlflow_trace_errors_per_ended:recent_ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+TRACE_DURATION_P50: Final = _duration("50", "Trace duration, median", "How long does a usual answer take?")
+
+TRACE_DURATION_P95: Final = _duration("95", "Trace duration, 95th percentile", "How long does a slow answer take?")
+
+TRACES_IN_PROGRESS: Final = Signal(
+    name="traces_in_progress",
+    title="Traces in progress",
+    question="How many answers are being worked on, or were left unfinished?",
+    expr="max without (instance) (mlflow_traces_in_progress{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+TRACE_TOKENS: Final = Signal(
+    name="trace_tokens",
+    title="Tokens",
+    question="How many tokens go in and out?",
+    expr="max without (instance) (increase(mlflow_trace_tokens_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("experiment", "kind"),
+    filters=_EXPERIMENT,
+)
+
+TOKENS_PER_TRACE: Final = Signal(
+    name="tokens_per_trace",
+    title="Tokens a trace",
+    question="Do answers become longer, and so slower and dearer?",
+    expr=(
+        "sum without (kind) (max without (instance) (increase(mlflow_trace_tokens_total{<filter>}[<window>])))"
+        " / (sum without (status) (max without (instance) (increase(mlflow_traces_total{<filter>}[<window>]))) > 0)"
+    ),
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)

@@ -1,0 +1,196 @@
+"""What an alert is before and after it has its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Literal
+
+from ml_monitoring.alerting.model.durations import to_seconds
+from ml_monitoring.alerting.model.links import SERVICE, SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
+from ml_monitoring.alerting.model.numbers import Links, Numbers
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+Comparison = Literal["<", ">"]
+
+
+class Kind(StrEnum):
+    """What a parameter in `thresholds.yml` is."""
+
+    DURATION = "duration"
+    COUNT = "count"
+    RATIO = "ratio"
+    PATTERN = "pattern"
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert without its numbers, which are in `thresholds.yml` under its name.
+
+    Attributes:
+        name: PascalCase, beginning with the domain; also the name of its runbook and of its test.
+        condition: When it fires, in one sentence; `{threshold}` and `{parameter}` are filled in.
+        signal: What is compared; the alert links to the panel that shows it.
+        summary: Static sentence; notifications of a group are titled with it.
+        description: Says which series and how bad, by labels that survive the signal's aggregation.
+        comparison: How the signal is compared with the threshold; None when `expr` is the whole condition.
+        matchers: Label matchers that narrow the signal, with `<parameter>` for a parameter.
+        guards: PromQL that must hold too, each with `<parameter>` for a parameter.
+        parameters: Further numbers that the alert takes from `thresholds.yml`.
+        source: The exporter source that the signal is derived from, so that its failure can mute the alert. Empty
+            when the alert's series carry the label `source` themselves, or none is behind it.
+        expr: The condition of an alert that is not a comparison of its signal.
+    """
+
+    name: str
+    condition: str
+    signal: Signal
+    summary: str
+    description: str
+    comparison: Comparison | None = None
+    matchers: str = ""
+    guards: tuple[str, ...] = ()
+    parameters: Mapping[str, Kind] = field(default_factory=dict)
+    source: str = ""
+    expr: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundAlert:
+    """An alert with its numbers: all that a Prometheus rule or a panel's colour needs.
+
+    Attributes:
+        alert: The alert.
+        numbers: Its numbers.
+        links: Where links lead.
+        logs_of: Services whose logs tell more, where the series do not say whose they are.
+    """
+
+    alert: Alert
+    numbers: Numbers
+    links: Links
+    logs_of: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Return the alert's name."""
+        return self.alert.name
+
+    @property
+    def signal(self) -> Signal:
+        """Return the signal that the alert watches."""
+        return self.alert.signal
+
+    @property
+    def comparison(self) -> Comparison | None:
+        """Return how the signal is compared with the threshold."""
+        return self.alert.comparison
+
+    @property
+    def severity(self) -> str:
+        """Return critical, warning or info."""
+        return self.numbers.severity
+
+    @property
+    def team(self) -> str:
+        """Return the team that is told."""
+        return self.numbers.team
+
+    @property
+    def threshold(self) -> float:
+        """Return the threshold in the signal's unit.
+
+        Raises:
+            ValueError: The alert compares nothing.
+        """
+        threshold = self.numbers.threshold
+        if threshold is None:
+            raise ValueError(f"{self.name} compares nothing")
+        return to_seconds(threshold) if isinstance(threshold, str) else float(threshold)
+
+    @property
+    def expr(self) -> str:
+        """Return the condition in PromQL, each part on its own line."""
+        if self.comparison is None:
+            return self.alert.expr
+        signal = self.signal.promql(matchers=fill(self.alert.matchers, self.parameters))
+        if any(character.isspace() for character in signal):
+            signal = f"({signal})"
+        guards = [fill(guard, self.parameters) for guard in self.alert.guards]
+        return "\nand ".join([f"{signal} {self.comparison} {number(self.threshold)}", *guards])
+
+    @property
+    def parameters(self) -> dict[str, str]:
+        """Return the parameters as PromQL reads them."""
+        return {name: promql_value(kind, self.numbers.parameters[name]) for name, kind in self.alert.parameters.items()}
+
+    @property
+    def condition(self) -> str:
+        """Return when the alert fires, in one sentence with the numbers in force."""
+        threshold = self.numbers.threshold
+        if self.signal.unit is Unit.RATIO and threshold is not None:
+            threshold = f"{100 * self.threshold:g} %"
+        parameters = {
+            name: f"{100 * float(value):g} %" if self.alert.parameters.get(name) is Kind.RATIO else value
+            for name, value in self.numbers.parameters.items()
+        }
+        return self.alert.condition.format(threshold=threshold, **parameters)
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """Return the labels that decide who is told and what mutes the alert."""
+        labels = {"severity": self.severity, "team": self.team}
+        labels |= {"action": self.numbers.action} if self.numbers.action else {}
+        return labels | ({"source": self.alert.source} if self.alert.source else {})
+
+    @property
+    def annotations(self) -> dict[str, str]:
+        """Return what the receiver reads."""
+        return {
+            "summary": self.alert.summary,
+            "description": self.alert.description,
+            "runbook_url": runbook_url(self.name, runbooks=self.links.runbooks),
+            "dashboard_url": dashboard_url(self.signal, grafana=self.links.grafana),
+            **self._logs,
+        }
+
+    @property
+    def _logs(self) -> dict[str, str]:
+        said = {"service": SERVICE, "job": SERVICE_OF_JOB}
+        services = next(((said[label],) for label in said if label in self.signal.by), self.logs_of)
+        # Without logs that are collected a link would lead to an empty page.
+        if self.links.logs is None or not services:
+            return {}
+        return {"logs_url": logs_url(services, logs=self.links.logs)}
+
+    @property
+    def rule(self) -> dict[str, object]:
+        """Return the alert as Prometheus reads it."""
+        return {
+            "alert": self.name,
+            "expr": self.expr,
+            "for": self.numbers.for_,
+            "labels": self.labels,
+            "annotations": self.annotations,
+        }
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Return the text with each `<name>` replaced by its value."""
+    for name, value in values.items():
+        text = text.replace(f"<{name}>", value)
+    return text
+
+
+def promql_value(kind: Kind, value: float | str) -> str:
+    """Return a parameter as PromQL reads it: seconds, a number, or the inside of a quoted string."""
+    if kind is Kind.PATTERN:
+        return str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return number(to_seconds(value) if isinstance(value, str) else float(value))
+
+
+def number(value: float) -> str:
+    """Return the number as PromQL reads it, without `.0`."""
+    return str(int(value)) if value.is_integer() else repr(value)

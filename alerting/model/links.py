@@ -1,0 +1,60 @@
+"""Links in alerts: to the runbook, to the panel that shows the alert's signal, and to the logs of its service.
+
+Panels take their id from here too, so that an alert finds its panel without either knowing the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from zlib import crc32
+
+from ml_monitoring.alerting.model.signal import Signal
+
+
+def panel_id(signal_name: str) -> int:
+    """Return the id of the panel that shows the signal: stable, positive, at most 31 bits as Grafana needs it."""
+    return crc32(signal_name.encode()) & 0x7FFFFFFF or 1
+
+
+def dashboard_url(signal: Signal, *, grafana: str) -> str:
+    """Return the address of the signal's panel, narrowed to the series that fires.
+
+    Args:
+        signal: The alert's signal. A label that survives and that the page can filter by becomes a variable.
+        grafana: Where Grafana is reached, without a slash at the end.
+    """
+    variables = [
+        # Prometheus fills this in when the alert fires; names hold spaces and ampersands, so they are escaped.
+        f"&var-{label}={{{{ $labels.{label} | urlquery }}}}"
+        for label in signal.by
+        if label in signal.filters
+    ]
+    return f"{grafana}/d/{signal.dashboard}?viewPanel={panel_id(signal.name)}{''.join(variables)}"
+
+
+# The service of an alert that says by its label `job` whose it is: jobs are called after the Compose service, but for
+# the two exporters that Prometheus knows by what they watch.
+SERVICE_OF_JOB = '{{ $labels.job | reReplaceAll "^(node|postgres)$" "${1}-exporter" | urlquery }}'
+
+
+SERVICE = "{{ $labels.service | urlquery }}"
+
+
+def logs_url(services: Sequence[str], *, logs: str) -> str:
+    """Return the address of the logs of services.
+
+    Args:
+        services: Compose services, or `SERVICE_OF_JOB` or `SERVICE`.
+        logs: Where the page `Logs` is.
+    """
+    return f"{logs}?{'&'.join(f'var-service={service}' for service in services)}"
+
+
+def runbook_url(alert_name: str, *, runbooks: str) -> str:
+    """Return the address of the alert's runbook.
+
+    Args:
+        alert_name: Name of the alert.
+        runbooks: Where runbooks are served, without a slash at the end.
+    """
+    return f"{runbooks}/{alert_name}"

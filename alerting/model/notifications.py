@@ -1,0 +1,195 @@
+"""What `thresholds.yml` says about notifications: channels, times, escalation, heartbeat and times of silence.
+
+To add a kind of channel, add its settings to `CHANNELS` in `alerting/generate/channels.py`.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal, Self, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+
+from ml_monitoring.alerting.model.durations import to_seconds
+
+Severity = Literal["critical", "warning", "info"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+
+def duration(text: str) -> str:
+    """Return the text when it is a duration of Prometheus."""
+    to_seconds(text)
+    return text
+
+
+def base_url(text: str) -> str:
+    """Return an http(s) address without a slash at its end."""
+    if not re.fullmatch(r"https?://[^\s/]+\S*", text):
+        raise ValueError(f"{text!r} is not an http:// or https:// address")
+    return text.rstrip("/")
+
+
+def _clock(text: str) -> str:
+    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", text):
+        raise ValueError(f"{text!r} is not a time of day such as 08:00")
+    return text
+
+
+def _absolute(text: str) -> str:
+    if not text.startswith("/"):
+        raise ValueError(f"{text!r} does not begin with a slash: name the file as Alertmanager sees it")
+    return text
+
+
+Duration = Annotated[StrictStr, AfterValidator(duration)]
+Url = Annotated[StrictStr, AfterValidator(base_url)]
+Name = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
+# May hold dashes: it is seen by people only.
+Title = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_-]*$")]
+SecretFile = Annotated[StrictStr, AfterValidator(_absolute)]
+Clock = Annotated[StrictStr, AfterValidator(_clock)]
+
+
+class Model(BaseModel):
+    """A part of the file: unknown keys are refused, and nothing changes it later."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Timing(Model):
+    """When a receiver is told, as Alertmanager names it."""
+
+    group_wait: Duration
+    group_interval: Duration
+    repeat_interval: Duration
+
+
+class Address(Model):
+    """An address, or the file that holds it because it is a secret (Alertmanager 0.26 or newer)."""
+
+    url: Url | None = None
+    url_file: SecretFile | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.url is None) is (self.url_file is None):
+            raise ValueError("give either url or url_file")
+        return self
+
+    @property
+    def setting(self) -> dict[str, str]:
+        """Return the address as Alertmanager's webhook takes it."""
+        return {"url": self.url} if self.url else {"url_file": str(self.url_file)}
+
+
+class ChannelModel(Model):
+    """What every kind of channel has: whom it reaches."""
+
+    teams: tuple[Name, ...] = ()
+    severities: tuple[Severity, ...] = ("critical", "warning")
+    escalations: StrictBool = False
+
+
+class Email(ChannelModel):
+    """Messages over SMTP."""
+
+    kind: Literal["email"]
+    to: StrictStr
+    from_: StrictStr = Field(alias="from")
+    smarthost: Annotated[StrictStr, Field(pattern=r"^\S+:\d+$")]
+    username: StrictStr | None = None
+    password_file: SecretFile | None = None
+    require_tls: StrictBool = True
+
+
+class Slack(ChannelModel):
+    """A Slack channel, over an incoming webhook whose address is the secret."""
+
+    kind: Literal["slack"]
+    api_url_file: SecretFile
+    channel: StrictStr
+
+
+class PagerDuty(ChannelModel):
+    """Incidents of PagerDuty, over an integration of the Events API v2."""
+
+    kind: Literal["pagerduty"]
+    routing_key_file: SecretFile
+    url: Url | None = None
+
+
+class MsTeams(ChannelModel):
+    """A channel of Microsoft Teams, over a workflow's address (Alertmanager 0.28 or newer)."""
+
+    kind: Literal["msteams"]
+    webhook_url_file: SecretFile
+
+
+class PostedWebhook(ChannelModel):
+    """Alertmanager's JSON, posted to an address."""
+
+    kind: Literal["webhook"]
+    url: Url | None = None
+    url_file: SecretFile | None = None
+    credentials_file: SecretFile | None = None
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.url is None) is (self.url_file is None):
+            raise ValueError("give either url or url_file")
+        return self
+
+
+ChannelSettings = Annotated[Email | Slack | PagerDuty | MsTeams | PostedWebhook, Field(discriminator="kind")]
+
+
+class ClockRange(Model):
+    """A part of a day."""
+
+    start_time: Clock
+    end_time: Clock
+
+
+class TimeInterval(Model):
+    """Times as Alertmanager describes them; what is left out does not narrow."""
+
+    times: tuple[ClockRange, ...] = ()
+    weekdays: tuple[StrictStr, ...] = ()
+    days_of_month: tuple[StrictStr, ...] = ()
+    months: tuple[StrictStr, ...] = ()
+    years: tuple[StrictStr, ...] = ()
+    location: StrictStr | None = None
+
+    @property
+    def setting(self) -> dict[str, object]:
+        """Return the interval as Alertmanager takes it."""
+        return self.model_dump(exclude_defaults=True, mode="json")
+
+
+class MuteTime(Model):
+    """Times in which receivers are not told. Critical alerts cannot be named: nothing mutes them by the clock."""
+
+    intervals: tuple[TimeInterval, ...] = Field(min_length=1)
+    severities: tuple[Literal["warning", "info"], ...] = Field(min_length=1)
+    teams: tuple[Name, ...] = ()
+
+
+class Notifications(Model):
+    """How alerts are delivered."""
+
+    webhook: Url | None
+    alert_log: Url | None
+    heartbeat: Address | None
+    critical: Timing
+    warning: Timing
+    info: Timing
+    watchdog: Timing
+    escalation: Timing
+    action: Timing
+    channels: dict[Title, ChannelSettings] = {}
+    actions: dict[Name, Address] = {}
+    mute_times: dict[Title, MuteTime] = {}
+
+    def timing(self, severity: Severity) -> Timing:
+        """Return when alerts of a severity are told."""
+        return {"critical": self.critical, "warning": self.warning, "info": self.info}[severity]

@@ -1,0 +1,41 @@
+"""The numbers of one alert and the links of all, as they stand in `thresholds.yml`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, PlainValidator, StrictBool, StrictStr
+
+from ml_monitoring.alerting.model.notifications import Duration, Model, Name, Severity, Url
+from ml_monitoring.exporter.catalog import Unit
+
+
+def _scalar(value: object) -> float | str:
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        raise ValueError(f"{value!r} is neither a number nor a text")  # noqa: TRY004  # pydantic reports only ValueError
+    return value
+
+
+# One validator instead of a union, whose errors name each member in turn.
+Scalar = Annotated[int | float | str, PlainValidator(_scalar)]
+
+
+class Links(Model):
+    """Where the links in notifications lead."""
+
+    grafana: Url
+    runbooks: Url
+    logs: Url | None = None
+
+
+class Numbers(Model):
+    """The numbers of one alert."""
+
+    threshold: Scalar | None = None
+    unit: Unit | None = None
+    for_: Duration = Field(alias="for")
+    severity: Severity
+    team: StrictStr
+    enabled: StrictBool = True
+    action: Name | None = None
+    parameters: dict[str, Scalar] = Field(default_factory=dict)

@@ -1,0 +1,199 @@
+"""Sections of `thresholds.yml` beside the alerts: what recording rules compute with.
+
+Each number has a placeholder, `<section.key>`, that recording rules use. To add a section, add a model, list it in
+`Sections`, and the placeholders follow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
+
+from ml_monitoring.alerting.model.durations import to_positive_seconds, to_seconds
+from ml_monitoring.exporter.catalog.services import RESPONSE_BUCKETS
+
+# Environment variables that go first when rules are generated.
+BUSINESS_VARIABLES: Final[Mapping[str, str]] = {
+    "BASELINE_VARIANT": "baseline",
+    "CANDIDATE_VARIANT": "candidate",
+    "BASE_TRADING_VOLUME": "base_volume",
+    "ACCURACY_REVENUE_MULTIPLIER": "accuracy_revenue_multiplier",
+    "ACCURACY_UNIT": "accuracy_unit",
+    "LATENCY_COST_PER_MS": "latency_cost_per_ms",
+    "ERROR_COST_MULTIPLIER": "error_cost_multiplier",
+    "INFRASTRUCTURE_ANNUAL_COST": "infrastructure_annual_cost",
+}
+
+
+def _duration(text: str) -> str:
+    to_positive_seconds(text)
+    return text
+
+
+def _bucket(seconds: float) -> float:
+    if seconds not in RESPONSE_BUCKETS:
+        raise ValueError(f"is not a bucket of the response times; take one of {', '.join(map(str, RESPONSE_BUCKETS))}")
+    return seconds
+
+
+Duration = Annotated[StrictStr, AfterValidator(_duration)]
+# Stands inside quotes in PromQL, once as a regular expression.
+VariantName = Annotated[str, Field(strict=True, pattern=r"^[\w. -]{1,60}$")]
+Share = Annotated[float, Field(gt=0, lt=1)]
+Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class Section(BaseModel):
+    """Base of the sections: strict and frozen."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    def placeholders(self) -> Iterator[tuple[str, str]]:
+        """Yield each setting as PromQL reads it."""
+        for name, value in self:
+            if not isinstance(value, BaseModel):
+                yield name, _promql(value)
+
+
+class Traffic(Section):
+    """How far back the rules on services look."""
+
+    window: Duration
+    quality_window: Duration
+    recent: Duration
+
+
+class Assumed(Section):
+    """What is assumed of a variant when neither a service nor MLflow tells."""
+
+    accuracy: Share
+    requests_per_day: Annotated[float, Field(gt=0)]
+    latency: Annotated[float, Field(gt=0)]
+    error_ratio: Annotated[float, Field(ge=0, lt=1)]
+
+
+class Business(Section):
+    """What the difference between two variants is worth."""
+
+    baseline: VariantName
+    candidate: VariantName
+    experiments: StrictStr
+    accuracy_metric: StrictStr
+    window: Duration
+    base_volume: Money
+    accuracy_revenue_multiplier: Money
+    accuracy_unit: Literal["percentage_point", "ratio"]
+    latency_cost_per_ms: Money
+    error_cost_multiplier: Money
+    infrastructure_annual_cost: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    assumed_baseline: Assumed
+    assumed_candidate: Assumed
+
+    def placeholders(self) -> Iterator[tuple[str, str]]:
+        """Yield the settings, those of the assumed variants, and the factor that the accuracy's unit means."""
+        yield from super().placeholders()
+        yield "accuracy_factor", "100" if self.accuracy_unit == "percentage_point" else "1"
+        for role, assumed in (("baseline", self.assumed_baseline), ("candidate", self.assumed_candidate)):
+            for name, value in assumed.placeholders():
+                yield f"assumed_{role}.{name}", value
+
+
+class AbTest(Section):
+    """How the experiment on traffic is judged."""
+
+    window: Duration
+    candidate_share: Share
+    spread: Share
+    significance: Share
+    minimum_samples: Annotated[int, Field(gt=0)]
+
+
+class Drift(Section):
+    """What prediction scores are compared with."""
+
+    window: Duration
+    reference_window: Duration
+    reference_offset: Duration
+    minimum_predictions: Annotated[int, Field(gt=0)]
+
+
+class BurnRate(Section):
+    """One speed at which an error budget may burn, and how much of it may be gone before anyone is told."""
+
+    factor: Annotated[float, Field(gt=0)]
+    budget: Share
+
+    def windows(self, period: str) -> tuple[float, float]:
+        """Return the long window, in which the share of the budget burns at this speed, and the short one in seconds.
+
+        The short window, a twelfth, ends the alert soon after the burning does.
+        """
+        long = self.budget * to_seconds(period) / self.factor
+        return long, long / 12
+
+
+class Slos(Section):
+    """Objectives of services, and when their burning is told."""
+
+    period: Duration
+    availability: Share
+    latency: Share
+    latency_threshold: Annotated[float, AfterValidator(_bucket)]
+    page_fast: BurnRate
+    page_slow: BurnRate
+    ticket_fast: BurnRate
+    ticket_slow: BurnRate
+
+    def placeholders(self) -> Iterator[tuple[str, str]]:
+        """Yield budgets, windows and factors."""
+        yield "period", self.period
+        yield "latency_threshold", _promql(self.latency_threshold)
+        yield "availability_budget", _promql(1 - self.availability)
+        yield "latency_budget", _promql(1 - self.latency)
+        for name, value in self:
+            if isinstance(value, BurnRate):
+                long, short = value.windows(self.period)
+                yield f"{name}.factor", _promql(value.factor)
+                yield f"{name}.long", in_promql(long)
+                yield f"{name}.short", in_promql(short)
+
+
+class Sections(Section):
+    """All sections; `Thresholds` inherits them."""
+
+    traffic: Traffic
+    business: Business
+    ab_test: AbTest
+    drift: Drift
+    slos: Slos
+
+    def section_placeholders(self) -> dict[str, str]:
+        """Return every number by its placeholder, without the angle brackets."""
+        return {
+            f"{name}.{key}": value
+            for name in Sections.model_fields
+            for key, value in getattr(self, name).placeholders()
+        }
+
+
+def business_overrides(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the business settings that the environment gives."""
+    return {key: environ[name] for name, key in BUSINESS_VARIABLES.items() if environ.get(name)}
+
+
+def in_promql(seconds: float) -> str:
+    """Return a length of time as a Prometheus duration."""
+    milliseconds = round(seconds * 1000)
+    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
+        if milliseconds and milliseconds % size == 0:
+            return f"{milliseconds // size}{unit}"
+    return f"{milliseconds}ms"
+
+
+def _promql(value: Any) -> str:
+    if isinstance(value, float):
+        # 1 - 0.999 is not quite 0.001 in binary; nobody wants to read that in a rule.
+        return f"{value:.12g}" if abs(value) < 1e15 else repr(value)
+    return str(value)

@@ -1,0 +1,61 @@
+"""What a signal is: one question of an operator, with the PromQL that answers it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ml_monitoring.exporter.catalog import Unit
+
+FILTER = "<filter>"
+WINDOW = "<window>"
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One named PromQL expression from which panels and alerts are made.
+
+    Attributes:
+        name: snake_case, unique.
+        title: Panel title.
+        question: The operator's question in one sentence; it becomes the panel's description.
+        expr: PromQL with `<filter>` where a dashboard's matchers go and `<window>` where a range goes.
+        unit: Unit of the result.
+        dashboard: uid of the page that shows the signal; alerts link there.
+        by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
+        filters: Labels that a dashboard variable of the same name may narrow.
+        legend: Legend format; by default the labels in `by`.
+        window: Range used outside Grafana; panels pass `$__rate_interval`.
+    """
+
+    name: str
+    title: str
+    question: str
+    expr: str
+    unit: Unit
+    dashboard: str
+    by: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    legend: str = ""
+    window: str = "5m"
+
+    @property
+    def legend_format(self) -> str:
+        """Return the legend, `{{a}} {{b}}` from the surviving labels unless one was given."""
+        return self.legend or " ".join(f"{{{{{label}}}}}" for label in self.by)
+
+    @property
+    def variable_matchers(self) -> str:
+        """Return matchers that bind every filter label to the dashboard variable of its name."""
+        return ",".join(f'{label}=~"${label}"' for label in self.filters)
+
+    def promql(self, *, matchers: str = "", window: str | None = None) -> str:
+        """Return the expression with its placeholders filled.
+
+        Args:
+            matchers: Label matchers for each `<filter>`, such as `experiment=~"$experiment"`; none by default.
+            window: Range for each `<window>`; the signal's own by default.
+        """
+        expr = self.expr.replace(WINDOW, window or self.window)
+        if matchers:
+            return expr.replace(FILTER, matchers)
+        return expr.replace(f",{FILTER}", "").replace(f"{{{FILTER}}}", "")

@@ -1,0 +1,104 @@
+"""Alerts on Prometheus and Alertmanager themselves: what keeps other alerts from firing or from being told."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.monitoring.signals import (
+    ALERTMANAGER_CONFIG_OK,
+    ALERTMANAGER_FAILED,
+    PROMETHEUS_ALERTMANAGERS,
+    PROMETHEUS_CONFIG_OK,
+    PROMETHEUS_RULE_FAILURES,
+    PROMETHEUS_STORAGE_FAILURES,
+    PROMETHEUS_UNDELIVERED,
+    TARGET_UP,
+)
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="PrometheusTargetDown",
+        condition="A program other than the exporter does not answer Prometheus.",
+        signal=TARGET_UP,
+        comparison="<",
+        summary="A monitored program does not answer Prometheus.",
+        description=(
+            "{{ $labels.job }} at {{ $labels.instance }} did not answer its last scrapes: it is down, "
+            "or Prometheus has a wrong address. Alerts on it cannot fire."
+        ),
+    ),
+    Alert(
+        name="PrometheusConfigUnusable",
+        condition="Prometheus could not use its configuration when it was last told to read it.",
+        signal=PROMETHEUS_CONFIG_OK,
+        comparison="<",
+        summary="Prometheus runs on an old configuration.",
+        description=(
+            "Prometheus {{ $labels.instance }} could not read its configuration or rules: an older version is in "
+            "force, and it will not start again."
+        ),
+    ),
+    Alert(
+        name="PrometheusRulesFailing",
+        condition="More than {threshold} evaluations of rules failed within 5 minutes.",
+        signal=PROMETHEUS_RULE_FAILURES,
+        comparison=">",
+        summary="Prometheus cannot evaluate its rules.",
+        description=(
+            '{{ $value | printf "%.0f" }} evaluations of rules failed on {{ $labels.instance }} '
+            "in the last 5 minutes: the alerts among them cannot fire."
+        ),
+    ),
+    Alert(
+        name="PrometheusNoAlertmanager",
+        condition="Prometheus knows no Alertmanager to send alerts to.",
+        signal=PROMETHEUS_ALERTMANAGERS,
+        comparison="<",
+        # It reaches nobody by itself; panels show it, and the Watchdog stops.
+        summary="Prometheus has no Alertmanager.",
+        description="Prometheus {{ $labels.instance }} knows no Alertmanager: nobody is told of any alert.",
+    ),
+    Alert(
+        name="PrometheusAlertsNotDelivered",
+        condition="Alertmanager did not take more than {threshold} of the alerts that Prometheus sent.",
+        signal=PROMETHEUS_UNDELIVERED,
+        comparison=">",
+        summary="Alerts do not reach Alertmanager.",
+        description=(
+            "{{ $value | humanizePercentage }} of the alerts that {{ $labels.instance }} sends "
+            "are not taken by Alertmanager."
+        ),
+    ),
+    Alert(
+        name="PrometheusStorageFailing",
+        condition="Prometheus failed more than {threshold} times to write or tidy its data within 3 hours.",
+        signal=PROMETHEUS_STORAGE_FAILURES,
+        comparison=">",
+        summary="Prometheus cannot write its data.",
+        description=(
+            'Prometheus {{ $labels.instance }} failed {{ $value | printf "%.0f" }} times to write or tidy its data '
+            "in the last 3 hours."
+        ),
+    ),
+    Alert(
+        name="AlertmanagerConfigUnusable",
+        condition="Alertmanager could not use its configuration when it was last told to read it.",
+        signal=ALERTMANAGER_CONFIG_OK,
+        comparison="<",
+        summary="Alertmanager runs on an old configuration.",
+        description=(
+            "Alertmanager {{ $labels.instance }} could not read its configuration: an older version is in force, "
+            "and it will not start again."
+        ),
+    ),
+    Alert(
+        name="AlertmanagerNotificationsFailing",
+        condition="More than {threshold} of the notifications through one kind of channel failed within 15 minutes.",
+        signal=ALERTMANAGER_FAILED,
+        comparison=">",
+        summary="Notifications are not delivered.",
+        description=(
+            "{{ $value | humanizePercentage }} of the notifications through {{ $labels.integration }} "
+            "from {{ $labels.instance }} failed in the last 15 minutes."
+        ),
+    ),
+)

@@ -1,0 +1,300 @@
+"""Signals about Prometheus, Alertmanager and the alert log themselves: does the monitoring work?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+ALERTS_PAGE: Final = "alerts"
+_INSTANCE = ("instance",)
+_TARGET = ("job", "instance")
+_TARGET_LEGEND = "{{job}} ({{instance}})"
+_WHOSE = ("alertname", "severity", "team")
+
+TARGET_UP: Final = Signal(
+    name="target_up",
+    title="Targets",
+    question="Which program did not answer Prometheus's last scrape? The exporters are on their own page.",
+    expr='up{job!="exporter"}',
+    unit=Unit.FLAG,
+    dashboard=SYSTEM,
+    by=_TARGET,
+    legend=_TARGET_LEGEND,
+)
+
+SERVICE_MEMORY: Final = Signal(
+    name="service_memory",
+    title="Memory by service",
+    question="How much memory does each program of the stack take?",
+    expr="process_resident_memory_bytes",
+    unit=Unit.BYTES,
+    dashboard=SYSTEM,
+    by=_TARGET,
+    legend=_TARGET_LEGEND,
+)
+
+SERVICE_CPU: Final = Signal(
+    name="service_cpu",
+    title="CPU by service",
+    question="What share of one core does each program of the stack use?",
+    expr="rate(process_cpu_seconds_total[<window>])",
+    unit=Unit.RATIO,
+    dashboard=SYSTEM,
+    by=_TARGET,
+    legend=_TARGET_LEGEND,
+)
+
+PROMETHEUS_CONFIG_OK: Final = Signal(
+    name="prometheus_config_ok",
+    title="Prometheus settings",
+    question="Was Prometheus's configuration usable when it was last read, or is an older one in force?",
+    expr="prometheus_config_last_reload_successful",
+    unit=Unit.FLAG,
+    dashboard=SYSTEM,
+    by=_INSTANCE,
+)
+
+PROMETHEUS_RULE_FAILURES: Final = Signal(
+    name="prometheus_rule_failures",
+    title="Rule failures",
+    question="How many evaluations of rules failed? An alert whose rule fails cannot fire.",
+    expr="sum by (job, instance) (increase(prometheus_rule_evaluation_failures_total[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=SYSTEM,
+    by=_INSTANCE,
+)
+
+PROMETHEUS_ALERTMANAGERS: Final = Signal(
+    name="prometheus_alertmanagers",
+    title="Alertmanagers known",
+    question="To how many Alertmanagers can Prometheus send alerts?",
+    expr="prometheus_notifications_alertmanagers_discovered",
+    unit=Unit.COUNT,
+    dashboard=SYSTEM,
+    by=_INSTANCE,
+)
+
+PROMETHEUS_UNDELIVERED: Final = Signal(
+    name="prometheus_undelivered",
+    title="Alerts not delivered",
+    question="What share of the alerts that Prometheus sent did Alertmanager not take?",
+    expr=(
+        "sum by (job, instance) (rate(prometheus_notifications_errors_total[<window>])) / "
+        "(sum by (job, instance) (rate(prometheus_notifications_sent_total[<window>])) > 0)"
+    ),
+    unit=Unit.RATIO,
+    dashboard=SYSTEM,
+    by=_INSTANCE,
+)
+
+PROMETHEUS_STORAGE_FAILURES: Final = Signal(
+    name="prometheus_storage_failures",
+    title="Storage failures",
+    question="How often did Prometheus fail to write or tidy its data?",
+    expr=(
+        "sum by (job, instance) (increase(prometheus_tsdb_compactions_failed_total[<window>])) + "
+        "sum by (job, instance) (increase(prometheus_tsdb_wal_writes_failed_total[<window>])) + "
+        "sum by (job, instance) (increase(prometheus_tsdb_wal_truncations_failed_total[<window>]))"
+    ),
+    unit=Unit.COUNT,
+    dashboard=SYSTEM,
+    by=_INSTANCE,
+    # Compactions come every two hours.
+    window="3h",
+)
+
+PROMETHEUS_SERIES: Final = Signal(
+    name="prometheus_series",
+    title="Series in memory",
+    question="How many series does Prometheus hold at present, and do they multiply?",
+    expr="prometheus_tsdb_head_series",
+    unit=Unit.COUNT,
+    dashboard=SYSTEM,
+    by=_INSTANCE,
+)
+
+PROMETHEUS_SAMPLES: Final = Signal(
+    name="prometheus_samples",
+    title="Samples per second",
+    question="How much does Prometheus take in?",
+    expr="sum by (job, instance) (rate(prometheus_tsdb_head_samples_appended_total[<window>]))",
+    unit=Unit.ANY,
+    dashboard=SYSTEM,
+    by=_INSTANCE,
+)
+
+ALERTMANAGER_CONFIG_OK: Final = Signal(
+    name="alertmanager_config_ok",
+    title="Alertmanager settings",
+    question="Was Alertmanager's configuration usable when it was last read, or is an older one in force?",
+    expr="alertmanager_config_last_reload_successful",
+    unit=Unit.FLAG,
+    dashboard=ALERTS_PAGE,
+    by=_INSTANCE,
+)
+
+ALERTMANAGER_FAILED: Final = Signal(
+    name="alertmanager_failed",
+    title="Notifications that failed",
+    question="What share of the notifications could not be delivered, by kind of channel?",
+    expr=(
+        "sum by (job, instance, integration) (rate(alertmanager_notifications_failed_total[<window>])) / "
+        "(sum by (job, instance, integration) (rate(alertmanager_notifications_total[<window>])) > 0)"
+    ),
+    unit=Unit.RATIO,
+    dashboard=ALERTS_PAGE,
+    by=("instance", "integration"),
+    legend="{{integration}} ({{instance}})",
+    window="15m",
+)
+
+ALERTMANAGER_SILENCES: Final = Signal(
+    name="alertmanager_silences",
+    title="Silences in force",
+    question="Is anything silenced, such as during maintenance?",
+    expr='sum by (job, instance) (alertmanager_silences{state="active"})',
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=_INSTANCE,
+)
+
+ALERTS_SUPPRESSED: Final = Signal(
+    name="alerts_suppressed",
+    title="Alerts muted",
+    question="How many alerts fire and are told to nobody, because they are silenced or follow from another?",
+    expr='sum by (job, instance) (alertmanager_alerts{state="suppressed"})',
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=_INSTANCE,
+)
+
+FIRING_ALERTS: Final = Signal(
+    name="firing_alerts",
+    title="Firing alerts",
+    question="Which alerts fire at present, and whose are they?",
+    # Tables sort by text, in which critical comes before info and warning: hence a label that says the order.
+    expr=(
+        "label_replace(label_replace(label_replace("
+        'count by (alertname, severity, team) (ALERTS{alertstate="firing",alertname!="Watchdog"}), '
+        '"rank", "1", "severity", "critical"), "rank", "2", "severity", "warning"), '
+        '"rank", "3", "severity", "info")'
+    ),
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=(*_WHOSE, "rank"),
+    legend="{{alertname}}",
+)
+
+FIRING_BY_SEVERITY: Final = Signal(
+    name="firing_by_severity",
+    title="Firing now",
+    question="How many alerts of each severity fire?",
+    expr='count by (severity) (ALERTS{alertstate="firing",alertname!="Watchdog"})',
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=("severity",),
+)
+
+ALERT_HISTORY: Final = Signal(
+    name="alert_history",
+    title="Alerts over time",
+    question="Which alerts fired when?",
+    expr='max by (alertname) (ALERTS{alertstate="firing",alertname!="Watchdog"})',
+    unit=Unit.FLAG,
+    dashboard=ALERTS_PAGE,
+    by=("alertname",),
+)
+
+ALERT_JOBS: Final = Signal(
+    name="alert_jobs",
+    title="Services with firing alerts",
+    question="Which services do firing alerts come from?",
+    expr='count by (job, alertname, severity) (ALERTS{alertstate="firing",alertname!="Watchdog",job!=""})',
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=("job", "alertname", "severity"),
+    legend="{{job}} {{alertname}}",
+)
+
+ALERT_STARTS: Final = Signal(
+    name="alert_starts",
+    title="Alerts that began",
+    question="Which alerts began how often in the time range?",
+    expr="sum by (alertname, severity, team) (increase(alert_starts_total[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=_WHOSE,
+    legend="{{alertname}}",
+    window="1d",
+)
+
+ALERT_LAST_START: Final = Signal(
+    name="alert_last_start",
+    title="Last began",
+    question="When did each alert last begin?",
+    expr="max by (alertname, severity, team) (alert_last_start_timestamp_seconds)",
+    unit=Unit.TIMESTAMP,
+    dashboard=ALERTS_PAGE,
+    by=_WHOSE,
+    legend="{{alertname}}",
+)
+
+ALERT_RESOLVE_TIME: Final = Signal(
+    name="alert_resolve_time",
+    title="Mean time to resolve",
+    question="How long did alerts last on average, of those that ended in the time range?",
+    expr=(
+        "sum by (alertname, severity, team) (increase(alert_time_to_resolve_seconds_sum[<window>])) / "
+        "(sum by (alertname, severity, team) (increase(alert_time_to_resolve_seconds_count[<window>])) > 0)"
+    ),
+    unit=Unit.SECONDS,
+    dashboard=ALERTS_PAGE,
+    by=_WHOSE,
+    legend="{{alertname}}",
+    window="1d",
+)
+
+ALERT_RESOLVE_P90: Final = Signal(
+    name="alert_resolve_p90",
+    title="Time to resolve, 90th percentile",
+    question="How long do slow cases last, by team?",
+    expr=("histogram_quantile(0.9, sum by (team, le) (increase(alert_time_to_resolve_seconds_bucket[<window>])))"),
+    unit=Unit.SECONDS,
+    dashboard=ALERTS_PAGE,
+    by=("team",),
+    window="1d",
+)
+
+ALERT_NOTIFICATIONS: Final = Signal(
+    name="alert_notifications",
+    title="Notifications",
+    question="Who was told how often?",
+    expr="sum by (receiver, status) (increase(alert_notifications_total[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=("receiver", "status"),
+    legend="{{receiver}} {{status}}",
+)
+
+ALERT_LOG_SIZE: Final = Signal(
+    name="alert_log_size",
+    title="Alerts in the log",
+    question="How many alerts does the alert log remember?",
+    expr="alert_log_alerts",
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=_INSTANCE,
+)
+
+ALERT_LOG_DUPLICATES: Final = Signal(
+    name="alert_log_duplicates",
+    title="Sent twice",
+    question="How many notifications came a second time, since Alertmanager had no answer to the first?",
+    expr="sum by (instance) (increase(alert_log_duplicates_total[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=_INSTANCE,
+)

@@ -1,0 +1,1 @@
+"""Tools for people on call: explain, route, test-fire, backtest, maintenance."""

@@ -1,0 +1,75 @@
+"""Explain an alert: when it fires, where its numbers are set, who is told and when, and what mutes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from textwrap import indent
+from typing import Any
+
+from ml_monitoring.alerting.domains import ALERTS, load_alerts
+from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.durations import to_seconds
+from ml_monitoring.alerting.model.thresholds import Thresholds, line_of
+from ml_monitoring.alerting.operate.routing import mutes_of, stops
+from ml_monitoring.exporter.errors import MonitorError
+
+
+class UnknownAlertError(MonitorError):
+    """Report a name that no enabled alert has."""
+
+
+def explain(name: str, thresholds: Thresholds, path: Path, config: Mapping[str, Any]) -> str:
+    """Return everything about an alert as text.
+
+    Args:
+        name: The alert.
+        thresholds: The numbers in force.
+        path: The file that they were read from.
+        config: What `alerting.alertmanager.build` gives.
+
+    Raises:
+        UnknownAlertError: No enabled alert has the name.
+    """
+    alert = next((one for one in load_alerts(thresholds) if one.name == name), None)
+    if alert is None:
+        known = [one.name for one in ALERTS]
+        why = "is disabled" if name in known else f"does not exist; there are: {', '.join(known)}"
+        raise UnknownAlertError(f"{name} {why}")
+    return "\n".join(_lines(alert, path, config)) + "\n"
+
+
+def _lines(alert: BoundAlert, path: Path, config: Mapping[str, Any]) -> Iterator[str]:
+    numbers = alert.numbers
+    yield f"{alert.name}: {alert.alert.summary}"
+    yield f"  Fires when   {alert.condition}"
+    yield f"  For          {numbers.for_}"
+    yield f"  Severity     {alert.severity}, team {alert.team}"
+    yield f"  Set in       {path}:{line_of(path, ('alerts', alert.name))}"
+    yield "  Expression"
+    yield indent(alert.expr, "    ")
+    yield f"  Panel        {alert.annotations['dashboard_url']}"
+    yield f"  Runbook      {alert.annotations['runbook_url']}"
+    if "logs_url" in alert.annotations:
+        yield f"  Logs         {alert.annotations['logs_url']}"
+    labels = {"alertname": alert.name, **alert.labels}
+    yield "  Told"
+    for stop in stops(config, labels):
+        after = to_seconds(numbers.for_) + to_seconds(stop.group_wait)
+        through = ", ".join(stop.kinds) or "nothing: it is seen in Alertmanager only"
+        yield (
+            f"    {stop.receiver}: {_span(after)} after the condition begins to hold, "
+            f"again every {stop.repeat_interval}; through {through}"
+        )
+        yield from (f"      not in the time {name}" for name in stop.muted_at)
+    yield "  Muted"
+    # Labels of the series are not known here, so any rule counts that could match with some.
+    possible = mutes_of(labels | dict.fromkeys(("job", "instance", *alert.signal.by), "any"))
+    yield from (f"    {rule.reason}" for rule in possible)
+    if not possible:
+        yield "    by nothing"
+
+
+def _span(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return " ".join([*([f"{minutes} min"] if minutes else []), *([f"{rest} s"] if rest or not minutes else [])])

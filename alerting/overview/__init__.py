@@ -1,0 +1,1 @@
+"""The overview of operations: signals across all domains."""

@@ -1,0 +1,66 @@
+"""Signals of the page `operations-overview`: a traffic light for each domain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "operations-overview"
+
+# Domain: how its alerts' names begin, and what shows that the domain is in use.
+_DOMAINS: tuple[tuple[str, str, str, str], ...] = (
+    ("exporter", "Exporter", "Exporter", 'up{job="exporter"}'),
+    ("mlflow", "MLflow", "Mlflow", 'exporter_source_up{source="mlflow"}'),
+    ("variants", "Variants", "Variant", 'exporter_source_up{source="variants"}'),
+    ("fleet", "Fleet", "Fleet", 'exporter_source_up{source="fleet"}'),
+    ("services", "Services", "Ml(Api|Service|Cache|Prediction|Model)", "ml_process_start_timestamp_seconds"),
+    ("experiments", "A/B tests", "AbTest", "ab_test_model_accuracy"),
+    ("hosts", "Machines", "Host", "node_memory_MemTotal_bytes"),
+    ("databases", "PostgreSQL", "Database", "pg_up"),
+    ("monitoring", "Monitoring", "(Prometheus|Alertmanager)", 'up{job="prometheus"}'),
+)
+
+
+def _light(names: str, in_use: str) -> str:
+    def firing(severity: str) -> str:
+        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}.+"}})'
+
+    # `or` keeps the first that there is, so that the loudest decides.
+    return f"3 * {firing('critical')} or 2 * {firing('warning')} or {firing('info')} or 0 * max({in_use})"
+
+
+HEALTH: Final[Mapping[str, Signal]] = {
+    key: Signal(
+        name=f"health_{key}",
+        title=title,
+        question=f"Does an alert of the domain {title} fire, and how bad is the worst?",
+        expr=_light(names, in_use),
+        unit=Unit.COUNT,
+        dashboard=PAGE,
+        legend=title,
+    )
+    for key, title, names, in_use in _DOMAINS
+}
+
+DATA_AGE: Final = Signal(
+    name="data_age",
+    title="Age of the data",
+    question="How old are the numbers of each source?",
+    expr="max by (source) (time() - exporter_source_last_success_timestamp_seconds)",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=("source",),
+)
+
+TARGETS_DOWN: Final = Signal(
+    name="targets_down",
+    title="Programs that do not answer",
+    question="How many of the programs that Prometheus asks do not answer?",
+    expr="count(up == 0) or 0 * count(up)",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    legend="down",
+)

@@ -1,0 +1,1 @@
+"""ML services: traffic, latency, errors, model quality, objectives."""

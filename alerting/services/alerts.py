@@ -1,0 +1,120 @@
+"""Alerts on instrumented services and their models."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.experiments.signals import VARIANT_ACCURACY_SHORTFALL
+from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.services.quality_signals import MODEL_DRIFT
+from ml_monitoring.alerting.services.signals import (
+    API_CACHE_HIT_RATIO,
+    API_ERROR_RATIO,
+    API_LATENCY_P95,
+    API_PREDICTIONS_RECENT,
+    API_UTILIZATION,
+    SLO_PAGE_BURNING,
+    SLO_TICKET_BURNING,
+)
+
+_SERVICE = "{{ $labels.job }}{{ with $labels.origin }} ({{ . }}){{ end }}"
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="MlApiErrorRatioHigh",
+        condition="A service fails to answer more than {threshold} of its requests.",
+        signal=API_ERROR_RATIO,
+        comparison=">",
+        summary="A service fails to answer too many requests.",
+        description=f"{{{{ $value | humanizePercentage }}}} of the requests of {_SERVICE} fail.",
+    ),
+    Alert(
+        name="MlApiLatencyHigh",
+        condition="More than 5 % of the requests of a service take longer than {threshold}.",
+        signal=API_LATENCY_P95,
+        comparison=">",
+        summary="A service answers too slowly.",
+        description=f"One request in twenty of {_SERVICE} takes longer than {{{{ $value | humanizeDuration }}}}.",
+    ),
+    Alert(
+        name="MlApiErrorBudgetBurnsFast",
+        condition=(
+            "The error budget of a service's objective burns faster than `slos.page_fast` or `slos.page_slow` of "
+            "`thresholds.yml` allow, in the long and in the short window."
+        ),
+        signal=SLO_PAGE_BURNING,
+        comparison=">",
+        summary="A service uses its error budget up within hours.",
+        description=(
+            f"The {{{{ $labels.slo }}}} budget of {_SERVICE} burns {{{{ $value | humanize }}}} times as fast as calls "
+            "for a page."
+        ),
+    ),
+    Alert(
+        name="MlApiErrorBudgetBurnsSlowly",
+        condition=(
+            "The error budget of a service's objective burns faster than `slos.ticket_fast` or `slos.ticket_slow` of "
+            "`thresholds.yml` allow, in the long and in the short window."
+        ),
+        signal=SLO_TICKET_BURNING,
+        comparison=">",
+        summary="A service uses its error budget up before the period ends.",
+        description=(
+            f"The {{{{ $labels.slo }}}} budget of {_SERVICE} burns {{{{ $value | humanize }}}} times as fast as calls "
+            "for a ticket."
+        ),
+    ),
+    Alert(
+        name="MlServiceResourceHigh",
+        condition="A service uses more than {threshold} of the processor, memory or disk that it may use.",
+        signal=API_UTILIZATION,
+        comparison=">",
+        summary="A service is about to run out of a resource.",
+        description=(
+            f"{_SERVICE} on {{{{ $labels.instance }}}} uses {{{{ $value | humanizePercentage }}}} of its "
+            "{{ $labels.resource }}."
+        ),
+    ),
+    Alert(
+        name="MlCacheHitRatioLow",
+        condition="A cache answers less than {threshold} of its look-ups.",
+        signal=API_CACHE_HIT_RATIO,
+        comparison="<",
+        summary="A cache hardly helps.",
+        description=(
+            f"The cache {{{{ $labels.cache }}}} of {_SERVICE} answers {{{{ $value | humanizePercentage }}}} of its "
+            "look-ups."
+        ),
+    ),
+    Alert(
+        name="MlPredictionsStopped",
+        condition="A service that made predictions within `traffic.recent` of `thresholds.yml` makes none now.",
+        signal=API_PREDICTIONS_RECENT,
+        comparison="<",
+        summary="A service makes no predictions any more.",
+        description=f"{_SERVICE} made predictions a while ago and makes none now.",
+    ),
+    Alert(
+        name="MlModelAccuracyLow",
+        condition=(
+            "A variant is right so much less often than its baseline (the baseline variant; for that one its run in "
+            "MLflow) that it lacks more than {threshold} of the baseline's accuracy."
+        ),
+        signal=VARIANT_ACCURACY_SHORTFALL,
+        comparison=">",
+        summary="A variant is much less accurate than its baseline.",
+        description=(
+            "The accuracy of variant {{ $labels.variant }}{{ with $labels.origin }} ({{ . }}){{ end }} is "
+            "{{ $value | humanizePercentage }} below its baseline."
+        ),
+    ),
+    Alert(
+        name="MlPredictionDrift",
+        condition="The scores of a model are further than {threshold} (PSI) from those of the reference window.",
+        signal=MODEL_DRIFT,
+        comparison=">",
+        summary="A model's scores have drifted.",
+        description=(
+            "The scores of {{ $labels.model }} {{ $labels.model_version }}, variant {{ $labels.variant }}, are "
+            '{{ printf "%.2f" $value }} (PSI) from those of the reference window.'
+        ),
+    ),
+)

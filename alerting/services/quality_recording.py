@@ -1,0 +1,98 @@
+"""Recorded series about models in services: how much they predict, how right they are, whether scores drift."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.model.recording import Record
+
+_MODEL = ("model", "model_version", "variant", "origin")
+_LEVEL = "model_version_variant_origin"
+_BIN = (*_MODEL, "bin")
+
+RECORDS: tuple[Record, ...] = (
+    Record(
+        name=f"{_LEVEL}:ml_predictions:rate",
+        meaning="Predictions a second.",
+        expr="sum without (instance) (rate(ml_predictions_total[<traffic.window>]))",
+        by=_MODEL,
+    ),
+    Record(
+        name=f"{_LEVEL}:ml_prediction_accuracy:ratio",
+        meaning="Share of right predictions among those whose truth became known.",
+        expr="""
+            sum without (instance, outcome) (
+              increase(ml_prediction_truths_total{outcome="correct"}[<traffic.quality_window>])
+            )
+            /
+            (sum without (instance, outcome) (increase(ml_prediction_truths_total[<traffic.quality_window>])) > 0)
+        """,
+        by=_MODEL,
+    ),
+    Record(
+        name=f"{_LEVEL}:ml_prediction_absolute_error:mean",
+        meaning="Mean absolute error (MAE) of the predictions whose truth became known.",
+        expr="""
+            sum without (instance) (increase(ml_prediction_absolute_error_sum[<traffic.quality_window>]))
+            /
+            (sum without (instance) (increase(ml_prediction_absolute_error_count[<traffic.quality_window>])) > 0)
+        """,
+        by=_MODEL,
+    ),
+    Record(
+        name=f"{_LEVEL}:ml_prediction_confidence:mean",
+        meaning="How sure the model is on average.",
+        expr="""
+            sum without (instance) (rate(ml_prediction_confidence_ratio_sum[<traffic.window>]))
+            /
+            (sum without (instance) (rate(ml_prediction_confidence_ratio_count[<traffic.window>])) > 0)
+        """,
+        by=_MODEL,
+    ),
+    Record(
+        name=f"{_LEVEL}_bin:ml_prediction_scores:share",
+        meaning="Share of the predictions that fell into a bin of scores; absent below `drift.minimum_predictions`.",
+        expr="""
+            sum without (instance) (increase(ml_prediction_scores_total[<drift.window>]))
+            / ignoring (bin) group_left ()
+            (
+              sum without (instance, bin) (increase(ml_prediction_scores_total[<drift.window>]))
+              >= <drift.minimum_predictions>
+            )
+        """,
+        by=_BIN,
+    ),
+    Record(
+        name=f"{_LEVEL}_bin:ml_prediction_scores:reference_share",
+        meaning="The same in the reference window.",
+        expr="""
+            sum without (instance) (
+              increase(ml_prediction_scores_total[<drift.reference_window>] offset <drift.reference_offset>)
+            )
+            / ignoring (bin) group_left ()
+            (
+              sum without (instance, bin) (
+                increase(ml_prediction_scores_total[<drift.reference_window>] offset <drift.reference_offset>)
+              )
+              >= <drift.minimum_predictions>
+            )
+        """,
+        by=_BIN,
+    ),
+    Record(
+        name=f"{_LEVEL}:ml_prediction_scores:psi",
+        meaning="Population stability index of the scores against the reference: 0.1 is a shift, 0.25 a large one.",
+        # An empty bin would be infinitely far away; it counts as one in ten thousand, as is usual.
+        expr=f"""
+            sum without (bin) (
+              (
+                clamp_min({_LEVEL}_bin:ml_prediction_scores:share, 0.0001)
+                - clamp_min({_LEVEL}_bin:ml_prediction_scores:reference_share, 0.0001)
+              )
+              * ln(
+                clamp_min({_LEVEL}_bin:ml_prediction_scores:share, 0.0001)
+                / clamp_min({_LEVEL}_bin:ml_prediction_scores:reference_share, 0.0001)
+              )
+            )
+        """,
+        by=_MODEL,
+    ),
+)

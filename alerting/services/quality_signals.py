@@ -1,0 +1,195 @@
+"""Signals of the page `model-quality`: are the models right, sure, unchanged, and in use?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "model-quality"
+_MODEL = ("model", "model_version", "variant", "origin")
+_FILTERS = ("model", "model_version", "variant")
+_LEGEND = "{{model}} {{model_version}} {{variant}}"
+_LEVEL = "model_version_variant_origin"
+
+MODEL_PREDICTION_RATE: Final = Signal(
+    name="model_prediction_rate",
+    title="Predictions a minute",
+    question="Which model versions are in use, and how much?",
+    expr=f"60 * {_LEVEL}:ml_predictions:rate{{<filter>}}",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_ACCURACY: Final = Signal(
+    name="model_accuracy",
+    title="Accuracy on traffic",
+    question="Which share of the predictions turned out right?",
+    expr=f"{_LEVEL}:ml_prediction_accuracy:ratio{{<filter>}}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_MAE: Final = Signal(
+    name="model_mae",
+    title="Mean absolute error",
+    question="By how much are the predictions of a number off, in the number's own unit?",
+    expr=f"{_LEVEL}:ml_prediction_absolute_error:mean{{<filter>}}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_R2: Final = Signal(
+    name="model_r2",
+    title="R2",
+    question="Which share of the target's variance do the predictions explain? Below 0 the mean would do better.",
+    expr="avg without (instance) (ml_model_r2_ratio{<filter>})",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_CONFIDENCE: Final = Signal(
+    name="model_confidence",
+    title="Mean confidence",
+    question="How sure are the models of their predictions?",
+    expr=f"{_LEVEL}:ml_prediction_confidence:mean{{<filter>}}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_CONFIDENCE_BUCKETS: Final = Signal(
+    name="model_confidence_buckets",
+    title="Confidence",
+    question="How is the confidence spread, and does it sink or split?",
+    expr="sum by (le) (increase(ml_prediction_confidence_ratio_bucket{<filter>}[<window>]))",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=("le",),
+    filters=_FILTERS,
+)
+
+MODEL_ERROR_BUCKETS: Final = Signal(
+    name="model_error_buckets",
+    title="Absolute errors",
+    question="How large are the errors, and are there outliers?",
+    expr="sum by (le) (increase(ml_prediction_absolute_error_bucket{<filter>}[<window>]))",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("le",),
+    filters=_FILTERS,
+)
+
+MODEL_PREDICTION_P95: Final = Signal(
+    name="model_prediction_p95",
+    title="Inference time, 95th percentile",
+    question="How long does a slow prediction take, without the request around it?",
+    expr=(
+        "histogram_quantile(0.95, sum without (instance) "
+        "(rate(ml_prediction_duration_seconds_bucket{<filter>}[<window>])))"
+    ),
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_PREDICTION_ERRORS: Final = Signal(
+    name="model_prediction_errors",
+    title="Predictions that failed",
+    question="Does a model raise exceptions?",
+    expr="sum without (instance) (increase(ml_prediction_errors_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_DRIFT: Final = Signal(
+    name="model_drift",
+    title="Drift of the scores (PSI)",
+    question="How far are the scores from those of the reference window? 0.1 is a shift, 0.25 a large one.",
+    expr=f"{_LEVEL}:ml_prediction_scores:psi{{<filter>}}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_SCORE_SHARE: Final = Signal(
+    name="model_score_share",
+    title="Scores by bin",
+    question="Which scores do the models give now?",
+    expr=f"{_LEVEL}_bin:ml_prediction_scores:share{{<filter>}}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=(*_MODEL, "bin"),
+    filters=_FILTERS,
+    legend="{{variant}} up to {{bin}}",
+)
+
+MODEL_REFERENCE_SHARE: Final = Signal(
+    name="model_reference_share",
+    title="Scores by bin in the reference window",
+    question="Which scores did the models give in the reference window?",
+    expr=f"{_LEVEL}_bin:ml_prediction_scores:reference_share{{<filter>}}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=(*_MODEL, "bin"),
+    filters=_FILTERS,
+    legend="{{variant}} up to {{bin}}",
+)
+
+MODEL_LAST_PREDICTION_AGE: Final = Signal(
+    name="model_last_prediction_age",
+    title="Last prediction",
+    question="How long ago did each model version last predict?",
+    expr="time() - max without (instance) (ml_last_prediction_timestamp_seconds{<filter>})",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_LOADED_AGE: Final = Signal(
+    name="model_loaded_age",
+    title="Loaded",
+    question="How long ago was each model version last loaded?",
+    expr="time() - max without (instance) (ml_model_loaded_timestamp_seconds{<filter>})",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_LOAD_DURATION: Final = Signal(
+    name="model_load_duration",
+    title="Load time",
+    question="How long did the last load of each model version take?",
+    expr="max without (instance) (ml_model_load_duration_seconds{<filter>})",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)

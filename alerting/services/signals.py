@@ -1,0 +1,287 @@
+"""Signals of the page `ml-api`: is the service up, quick, right in its answers, and within its objectives?"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "ml-api"
+_SERVICE = ("job", "origin")
+
+
+def _latency(name: str, title: str, question: str, of: str) -> Signal:
+    return Signal(
+        name=name,
+        title=title,
+        question=question,
+        expr=f"origin:ml_http_request_duration_seconds:{of}{{<filter>}}",
+        unit=Unit.SECONDS,
+        dashboard=PAGE,
+        by=_SERVICE,
+        filters=_SERVICE,
+        legend=f"{of} {{{{job}}}}",
+    )
+
+
+API_REQUEST_RATE: Final = Signal(
+    name="api_request_rate",
+    title="Requests a minute",
+    question="How much traffic does each service get?",
+    expr="60 * origin:ml_http_requests:rate{<filter>}",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_SERVICE,
+    filters=_SERVICE,
+    legend="{{job}}",
+)
+
+API_ERROR_RATIO: Final = Signal(
+    name="api_error_ratio",
+    title="Failed requests",
+    question="Which share of the requests does a service fail to answer (status 500 and above)?",
+    expr="origin:ml_http_errors:ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_SERVICE,
+    filters=_SERVICE,
+    legend="{{job}}",
+)
+
+API_LATENCY_P95: Final = _latency(
+    "api_latency_p95", "Response time, 95th percentile", "How long do slow requests take?", "p95"
+)
+
+API_LATENCY_P99: Final = _latency(
+    "api_latency_p99", "Response time, 99th percentile", "How long do the slowest requests take?", "p99"
+)
+
+API_LATENCY_P50: Final = _latency(
+    "api_latency_p50", "Response time, median", "How long does a usual request take?", "p50"
+)
+
+API_LATENCY_MEAN: Final = _latency(
+    "api_latency_mean", "Response time, mean", "How long does a request take on average?", "mean"
+)
+
+API_LATENCY_BUCKETS: Final = Signal(
+    name="api_latency_buckets",
+    title="Response times",
+    question="How are the response times spread, and did a second hump appear?",
+    expr="sum by (le) (increase(ml_http_request_duration_seconds_bucket{<filter>}[<window>]))",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=("le",),
+    filters=_SERVICE,
+)
+
+API_ROUTE_RATE: Final = Signal(
+    name="api_route_rate",
+    title="Requests a minute by route",
+    question="Which routes are used?",
+    expr="60 * sum by (method, route) (rate(ml_http_requests_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("method", "route"),
+    filters=_SERVICE,
+)
+
+API_ROUTE_P95: Final = Signal(
+    name="api_route_p95",
+    title="Response time by route, 95th percentile",
+    question="Which route is slow?",
+    expr=(
+        "histogram_quantile(0.95, sum by (method, route, le) "
+        "(rate(ml_http_request_duration_seconds_bucket{<filter>}[<window>])))"
+    ),
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=("method", "route"),
+    filters=_SERVICE,
+)
+
+API_STATUS_RATE: Final = Signal(
+    name="api_status_rate",
+    title="Requests a minute by status",
+    question="What do clients get: answers, refusals (4xx), failures (5xx), or did they leave (499)?",
+    expr="60 * sum by (status) (rate(ml_http_requests_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("status",),
+    filters=_SERVICE,
+)
+
+API_IN_PROGRESS: Final = Signal(
+    name="api_in_progress",
+    title="Requests in progress",
+    question="How many requests are being answered now? A rise without more traffic is a jam.",
+    expr="sum without (instance) (ml_http_requests_in_progress{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_SERVICE,
+    filters=_SERVICE,
+    legend="{{job}}",
+)
+
+API_UPTIME: Final = Signal(
+    name="api_uptime",
+    title="Up since",
+    question="How long has the service been running? Short times in a row are a crash loop.",
+    expr="time() - min without (instance) (ml_process_start_timestamp_seconds{<filter>})",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_SERVICE,
+    filters=_SERVICE,
+    legend="{{job}}",
+)
+
+API_WEBSOCKETS_OPEN: Final = Signal(
+    name="api_websockets_open",
+    title="Open WebSockets",
+    question="How many WebSocket connections are open?",
+    expr="sum without (instance) (ml_websocket_connections_open{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_SERVICE,
+    filters=_SERVICE,
+    legend="{{job}}",
+)
+
+API_WEBSOCKETS_ENDED: Final = Signal(
+    name="api_websockets_ended",
+    title="WebSockets that ended",
+    question="How do WebSocket connections end?",
+    expr="sum by (route, outcome) (increase(ml_websocket_connections_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("route", "outcome"),
+    filters=_SERVICE,
+)
+
+API_CACHE_HIT_RATIO: Final = Signal(
+    name="api_cache_hit_ratio",
+    title="Cache hits",
+    question="Which share of the look-ups does each cache answer?",
+    expr="cache_origin:ml_cache_hits:ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=("job", "cache", "origin"),
+    filters=("job", "origin"),
+    legend="{{cache}}",
+)
+
+API_CACHE_REQUESTS: Final = Signal(
+    name="api_cache_requests",
+    title="Cache look-ups a minute",
+    question="How often is each cache asked, and with what success?",
+    expr="60 * sum by (cache, outcome) (rate(ml_cache_requests_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("cache", "outcome"),
+    filters=_SERVICE,
+)
+
+API_CACHE_SIZE: Final = Signal(
+    name="api_cache_size",
+    title="Cache size",
+    question="How much memory does each cache hold?",
+    expr="sum without (instance) (ml_cache_size_bytes{<filter>})",
+    unit=Unit.BYTES,
+    dashboard=PAGE,
+    by=("cache",),
+    filters=_SERVICE,
+)
+
+API_CACHE_ENTRIES: Final = Signal(
+    name="api_cache_entries",
+    title="Cache entries",
+    question="How many entries does each cache hold?",
+    expr="sum without (instance) (ml_cache_entries{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("cache",),
+    filters=_SERVICE,
+)
+
+API_UTILIZATION: Final = Signal(
+    name="api_utilization",
+    title="Used resources",
+    question="Which share of its processor, memory and disk does each service use?",
+    expr="instance_resource_origin:ml_process_utilization:ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=("job", "instance", "resource", "origin"),
+    filters=_SERVICE,
+    legend="{{resource}} {{instance}}",
+)
+
+API_PREDICTIONS_RECENT: Final = Signal(
+    name="api_predictions_recent",
+    title="Predictions lately",
+    question="Does a service that made predictions still make some?",
+    expr="origin:ml_predictions:recent{<filter>}",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_SERVICE,
+    filters=_SERVICE,
+    legend="{{job}}",
+)
+
+API_RECORDING_ERRORS: Final = Signal(
+    name="api_recording_errors",
+    title="Recordings that failed",
+    question="Does the instrumentation itself fail? Requests go on, but numbers are missing.",
+    expr="sum by (operation) (increase(ml_instrument_errors_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("operation",),
+    filters=_SERVICE,
+)
+
+API_RECORDING_OVERFLOW: Final = Signal(
+    name="api_recording_overflow",
+    title="Recordings under `other`",
+    question="Which metric has more label sets than the service allows, so that some are lumped together?",
+    expr="sum by (family) (increase(ml_instrument_overflow_total{<filter>}[<window>]))",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("family",),
+    filters=_SERVICE,
+)
+
+SLO_PAGE_BURNING: Final = Signal(
+    name="slo_page_burning",
+    title="Budget burns fast",
+    question="Does an error budget burn so fast that it must be stopped now? Above 1 it does.",
+    expr="slo_origin:ml_http_burning:page{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("job", "slo", "origin"),
+    filters=_SERVICE,
+    legend="{{slo}} {{job}}",
+)
+
+SLO_TICKET_BURNING: Final = Signal(
+    name="slo_ticket_burning",
+    title="Budget burns slowly",
+    question="Does an error budget burn so fast that it will not last? Above 1 it does.",
+    expr="slo_origin:ml_http_burning:ticket{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("job", "slo", "origin"),
+    filters=_SERVICE,
+    legend="{{slo}} {{job}}",
+)
+
+SLO_BUDGET_LEFT: Final = Signal(
+    name="slo_budget_left",
+    title="Error budget left",
+    question="How much of the period's error budget is left? Below 0 the objective is missed.",
+    expr="1 - slo_origin:ml_http_burn_rate:period{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=("job", "slo", "origin"),
+    filters=_SERVICE,
+    legend="{{slo}} {{job}}",
+)

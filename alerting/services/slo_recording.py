@@ -1,0 +1,81 @@
+"""Recorded series about objectives: how fast services burn their error budgets, over the windows of `slos`.
+
+A burn rate of 1 uses the budget up exactly at the end of the period. Windows are named by what they are for, since
+their lengths follow from the settings.
+"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.model.recording import Record
+
+_SLO = ("slo", "origin")
+TIERS = ("page_fast", "page_slow", "ticket_fast", "ticket_slow")
+
+
+def _burn_rate(name: str, window: str, meaning: str) -> Record:
+    failed = 'rate(ml_http_requests_total{status=~"5.."}'
+    return Record(
+        name=f"slo_origin:ml_http_burn_rate:{name}",
+        meaning=meaning,
+        expr=f"""
+            label_replace(
+              (
+                sum without (instance, method, route, status) ({failed}[{window}]))
+                or 0 * sum without (instance, method, route, status) (rate(ml_http_requests_total[{window}]))
+              )
+              / (sum without (instance, method, route, status) (rate(ml_http_requests_total[{window}])) > 0)
+              / <slos.availability_budget>,
+              "slo", "availability", "", ""
+            )
+            or
+            label_replace(
+              (
+                1 -
+                sum without (instance, method, route, le) (
+                  rate(ml_http_request_duration_seconds_bucket{{le="<slos.latency_threshold>"}}[{window}])
+                )
+                / (sum without (instance, method, route) (rate(ml_http_request_duration_seconds_count[{window}])) > 0)
+              )
+              / <slos.latency_budget>,
+              "slo", "latency", "", ""
+            )
+        """,
+        by=_SLO,
+    )
+
+
+def _least(left: str, right: str) -> str:
+    return f"({left} < {right} or {right})"
+
+
+def _burning(name: str, *tiers: str) -> Record:
+    """Return how far the burning is above the factor of one of two tiers, in both of that tier's windows."""
+    over = [
+        _least(f"slo_origin:ml_http_burn_rate:{tier}_long", f"slo_origin:ml_http_burn_rate:{tier}_short")
+        + f" / <slos.{tier}.factor>"
+        for tier in tiers
+    ]
+    return Record(
+        name=f"slo_origin:ml_http_burning:{name}",
+        meaning=f"Burn rate in the windows of {' or '.join(tiers)}, as a multiple of its factor; told above 1.",
+        expr=f"""
+            ({over[0]} > {over[1]})
+            or
+            {over[1]}
+            or
+            {over[0]}
+        """,
+        by=_SLO,
+    )
+
+
+RECORDS: tuple[Record, ...] = (
+    *(
+        _burn_rate(f"{tier}_{length}", f"<slos.{tier}.{length}>", f"Burn rate in the {length} window of {tier}.")
+        for tier in TIERS
+        for length in ("short", "long")
+    ),
+    _burn_rate("period", "<slos.period>", "Burn rate over the whole period: the used share of the error budget."),
+    _burning("page", "page_fast", "page_slow"),
+    _burning("ticket", "ticket_fast", "ticket_slow"),
+)

@@ -1,0 +1,108 @@
+"""Alerts on variants: bad predictions, worn-out patterns, unsound experiments, and winners left unused."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.variants.signals import (
+    VARIANT_EARLY_KILL_RATIO,
+    VARIANT_PATTERN_FATIGUE,
+    VARIANT_UPDATE_AGE,
+)
+from ml_monitoring.alerting.variants.variant_signals import (
+    VARIANT_LEADER_TRAFFIC,
+    VARIANT_PREDICTION_SHORTFALL,
+    VARIANT_SPLIT_P_VALUE,
+)
+
+ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="VariantEarlyKillRateHigh",
+        condition=(
+            "More than {threshold} of the recently posted variants of a persona have been killed, "
+            "and at least {minimum_posts} were posted."
+        ),
+        signal=VARIANT_EARLY_KILL_RATIO,
+        comparison=">",
+        guards=("max without (instance) (variant_recent_posts) >= <minimum_posts>",),
+        parameters={"minimum_posts": Kind.COUNT},
+        source="variants",
+        summary="Too many variants of a persona are killed early.",
+        description=(
+            "{{ $value | humanizePercentage }} of the recently posted variants of {{ $labels.persona }} were killed."
+        ),
+    ),
+    Alert(
+        name="VariantSampleRatioMismatch",
+        condition=(
+            "The views of variants of a persona that were posted together are not shared as intended: "
+            "an always-valid p-value below {threshold}."
+        ),
+        signal=VARIANT_SPLIT_P_VALUE,
+        comparison="<",
+        source="variants",
+        summary="The views of competing variants are not split as intended.",
+        description=(
+            "The split of views among variants of {{ $labels.persona }} that were posted together is not the intended "
+            'one (p = {{ printf "%.2g" $value }}): comparisons between them are not to be trusted.'
+        ),
+    ),
+    Alert(
+        name="VariantPatternFatigued",
+        condition="A pattern of a persona has a fatigue above {threshold}: it is overused, and its engagement falls.",
+        signal=VARIANT_PATTERN_FATIGUE,
+        comparison=">",
+        source="variants",
+        summary="A content pattern is worn out.",
+        description=(
+            "The pattern {{ $labels.pattern }} of {{ $labels.persona }} has a fatigue of "
+            "{{ $value | humanizePercentage }}."
+        ),
+    ),
+    Alert(
+        name="VariantFarBelowPrediction",
+        condition=(
+            "Even the upper end of the 95 % interval of a variant's engagement is more than {threshold} below its "
+            "prediction, with at least {minimum_views} views."
+        ),
+        signal=VARIANT_PREDICTION_SHORTFALL,
+        comparison=">",
+        guards=("max without (instance) (variant_observed_views) >= <minimum_views>",),
+        parameters={"minimum_views": Kind.COUNT},
+        source="variants",
+        summary="A variant does far worse than predicted, and it is not chance.",
+        description=(
+            "The engagement of {{ $labels.variant }} of {{ $labels.persona }} is with 97.5 % probability more than "
+            "{{ $value | humanizePercentage }} below its prediction."
+        ),
+    ),
+    Alert(
+        name="VariantClearWinnerNotExploited",
+        condition=(
+            "A variant is the best of its persona (always-valid p-value below {significance}) "
+            "and got less than {threshold} of the views within {window}."
+        ),
+        signal=VARIANT_LEADER_TRAFFIC,
+        comparison="<",
+        guards=("max without (instance) (variant_sequential_p_value) < <significance>",),
+        parameters={"significance": Kind.COUNT, "window": Kind.DURATION},
+        source="variants",
+        summary="A clear winner gets too little traffic.",
+        description=(
+            "{{ $labels.variant }} of {{ $labels.persona }} is the best active variant, "
+            "but gets only {{ $value | humanizePercentage }} of the views."
+        ),
+    ),
+    Alert(
+        name="VariantUpdatesStopped",
+        condition="No figures of a persona with active variants have been updated for {threshold}.",
+        signal=VARIANT_UPDATE_AGE,
+        comparison=">",
+        guards=('max without (instance, status) (variants{status="active"}) > 0',),
+        source="variants",
+        summary="The figures of active variants are no longer updated.",
+        description=(
+            "The figures of the active variants of {{ $labels.persona }} were last updated "
+            "{{ $value | humanizeDuration }} ago."
+        ),
+    ),
+)

@@ -1,0 +1,210 @@
+"""Signals of each active variant, for the pages `variant-performance` and `variant-detail`."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter.catalog import Unit
+
+PAGE: Final = "variant-performance"
+DETAIL_PAGE: Final = "variant-detail"
+_PERSONA = ("persona",)
+_POST = ("persona", "variant", "pattern")
+
+
+def gauge(
+    name: str, title: str, question: str, metric: str, *, unit: Unit, by: tuple[str, ...], page: str = PAGE
+) -> Signal:
+    """Return the signal of a gauge as it is; `by` begins with the labels of variables."""
+    expr = f"max without (instance) ({metric}{{<filter>}})"
+    return Signal(name, title, question, expr, unit, page, by=by, filters=by)
+
+
+VARIANT_ENGAGEMENT: Final = gauge(
+    "variant_engagement",
+    "Engagement",
+    "What engagement does the variant system report for each active variant?",
+    "variant_engagement_ratio",
+    unit=Unit.RATIO,
+    by=_POST,
+)
+
+VARIANT_PREDICTED_ENGAGEMENT: Final = gauge(
+    "variant_predicted_engagement",
+    "Predicted engagement",
+    "What engagement was predicted for each active variant?",
+    "variant_predicted_engagement_ratio",
+    unit=Unit.RATIO,
+    by=_POST,
+)
+
+VARIANT_PREDICTION_DIFFERENCE: Final = Signal(
+    name="variant_prediction_difference",
+    title="Difference to prediction",
+    question="By how much does each active variant do better (+) or worse (-) than predicted?",
+    expr="persona_variant_pattern:variant_prediction_difference:ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_POST,
+    filters=_POST,
+)
+
+VARIANT_PREDICTION_SHORTFALL: Final = Signal(
+    name="variant_prediction_shortfall",
+    title="Certain shortfall to prediction",
+    question="How far below the prediction is even the upper end of the 95 % interval? 0: maybe chance.",
+    expr="persona_variant_pattern:variant_prediction_shortfall:ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=DETAIL_PAGE,
+    by=_POST,
+    filters=_POST,
+)
+
+VARIANT_OBSERVED_VIEWS: Final = gauge(
+    "variant_observed_views",
+    "Views",
+    "How many views has each active variant had?",
+    "variant_observed_views",
+    unit=Unit.COUNT,
+    by=_POST,
+)
+
+VARIANT_OBSERVED_INTERACTIONS: Final = gauge(
+    "variant_observed_interactions",
+    "Interactions",
+    "How many interactions has each active variant had?",
+    "variant_observed_interactions",
+    unit=Unit.COUNT,
+    by=_POST,
+)
+
+VARIANT_AGE: Final = Signal(
+    name="variant_age",
+    title="Time since post",
+    question="How long ago was each active variant posted? A clock that runs ahead shows as 0.",
+    expr="clamp_min(time() - max without (instance) (variant_posted_timestamp_seconds{<filter>}), 0)",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_POST,
+    filters=_POST,
+)
+
+VARIANT_PROBABILITY_BEST: Final = gauge(
+    "variant_probability_best",
+    "Probability of being best",
+    "How probable is it that each active variant has the highest engagement of its persona?",
+    "variant_probability_best",
+    unit=Unit.RATIO,
+    by=_POST,
+)
+
+VARIANT_ENGAGEMENT_LOWER: Final = gauge(
+    "variant_engagement_lower",
+    "95 % interval, lower end",
+    "Below which engagement is the variant with a probability of only 2.5 %?",
+    "variant_engagement_ratio_lower",
+    unit=Unit.RATIO,
+    by=_POST,
+    page=DETAIL_PAGE,
+)
+
+VARIANT_ENGAGEMENT_UPPER: Final = gauge(
+    "variant_engagement_upper",
+    "95 % interval, upper end",
+    "Above which engagement is the variant with a probability of only 2.5 %?",
+    "variant_engagement_ratio_upper",
+    unit=Unit.RATIO,
+    by=_POST,
+    page=DETAIL_PAGE,
+)
+
+VARIANT_EXPECTED_LOSS: Final = gauge(
+    "variant_expected_loss",
+    "Expected loss",
+    "How much engagement is given up if only this variant is used from now on?",
+    "variant_expected_loss_ratio",
+    unit=Unit.RATIO,
+    by=_POST,
+    page=DETAIL_PAGE,
+)
+
+VARIANT_LIFT: Final = gauge(
+    "variant_lift",
+    "Lift over the best other",
+    "How much better is the variant than the best other active one?",
+    "variant_lift_ratio",
+    unit=Unit.RATIO,
+    by=_POST,
+    page=DETAIL_PAGE,
+)
+
+VARIANT_SUGGESTED_TRAFFIC: Final = gauge(
+    "variant_suggested_traffic",
+    "Suggested share of traffic",
+    "What share of the traffic would Thompson sampling give the variant?",
+    "variant_suggested_traffic_ratio",
+    unit=Unit.RATIO,
+    by=_POST,
+    page=DETAIL_PAGE,
+)
+
+VARIANT_TRAFFIC: Final = Signal(
+    name="variant_traffic",
+    title="Share of traffic",
+    question="What share of its persona's views does each active variant get at present?",
+    expr="persona_variant_pattern:variant_traffic:ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=DETAIL_PAGE,
+    by=_POST,
+    filters=_POST,
+)
+
+VARIANT_LEADER_TRAFFIC: Final = Signal(
+    name="variant_leader_traffic",
+    title="Leader's share of traffic",
+    question="Does the variant that is ahead of all others get the traffic? There is none while nothing is known.",
+    # The test says 1 of all that are not ahead.
+    expr=(
+        "persona_variant_pattern:variant_traffic:ratio{<filter>}"
+        " and max without (instance) (variant_sequential_p_value{<filter>}) < 1"
+    ),
+    unit=Unit.RATIO,
+    dashboard=DETAIL_PAGE,
+    by=_POST,
+    filters=_POST,
+)
+
+VARIANT_SEQUENTIAL_P_VALUE: Final = gauge(
+    "variant_sequential_p_value",
+    "Best by chance? (always-valid p-value)",
+    "How surprising would it be if the variant were not the best? May be looked at at any time.",
+    "variant_sequential_p_value",
+    unit=Unit.ANY,
+    by=_POST,
+    page=DETAIL_PAGE,
+)
+
+VARIANT_NEW_VIEW_ENGAGEMENT: Final = Signal(
+    name="variant_new_view_engagement",
+    title="Engagement of new views",
+    question="What share of the variant's views in this window led to an interaction?",
+    expr=(
+        "max without (instance) (rate(variant_interactions_total{<filter>}[<window>]))"
+        " / (max without (instance) (rate(variant_views_total{<filter>}[<window>])) > 0)"
+    ),
+    unit=Unit.RATIO,
+    dashboard=DETAIL_PAGE,
+    by=_POST,
+    filters=_POST,
+    legend="new views {{variant}}",
+)
+
+VARIANT_SPLIT_P_VALUE: Final = gauge(
+    "variant_split_p_value",
+    "Split as intended? (always-valid p-value)",
+    "How surprising would it be if variants posted together shared the views as intended?",
+    "variant_sample_ratio_p_value",
+    unit=Unit.ANY,
+    by=_PERSONA,
+)

@@ -1,0 +1,1 @@
+"""Subcommands of `dashboards`, one module each."""

@@ -1,0 +1,57 @@
+"""The list of all pages. A new page is one module with a `build()`, and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ml_monitoring.dashboards.lib.page import Page
+from ml_monitoring.dashboards.pages import (
+    ab_testing,
+    alerts,
+    business,
+    exporter_health,
+    fleet_incident,
+    fleet_server,
+    logs,
+    ml_api,
+    mlflow,
+    mlflow_models,
+    mlflow_traces,
+    model_quality,
+    operations_overview,
+    system_infrastructure,
+    variant_detail,
+    variant_performance,
+)
+
+BUILDERS: tuple[Callable[[], Page], ...] = (
+    mlflow.build,
+    mlflow_models.build,
+    mlflow_traces.build,
+    variant_performance.build,
+    variant_detail.build,
+    fleet_incident.build,
+    fleet_server.build,
+    ab_testing.build,
+    business.build,
+    ml_api.build,
+    model_quality.build,
+    exporter_health.build,
+    system_infrastructure.build,
+    alerts.build,
+    logs.build,
+    operations_overview.build,
+)
+
+
+def build_all() -> tuple[Page, ...]:
+    """Return every page.
+
+    Raises:
+        ValueError: If two pages share a uid or a title.
+    """
+    pages = tuple(build() for build in BUILDERS)
+    for what, values in (("uid", [page.uid for page in pages]), ("title", [page.title for page in pages])):
+        if len(set(values)) < len(values):
+            raise ValueError(f"two pages share a {what}: {', '.join(sorted(values))}")
+    return pages

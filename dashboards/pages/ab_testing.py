@@ -1,0 +1,112 @@
+"""The page `A/B testing`: how do the variants do on traffic, and is the comparison sound?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.experiments.business_signals import PAGE as BUSINESS_PAGE
+from ml_monitoring.alerting.experiments.signals import (
+    AB_IMPROVEMENT,
+    AB_IMPROVEMENT_P_VALUE,
+    AB_SPLIT_P_VALUE,
+    AB_TRIALS,
+    PAGE,
+    VARIANT_ACCURACY,
+    VARIANT_ACCURACY_SHORTFALL,
+    VARIANT_ERROR_RATIO,
+    VARIANT_ERRORS_DAY,
+    VARIANT_LATENCY_MEAN,
+    VARIANT_LATENCY_P50,
+    VARIANT_LATENCY_P95,
+    VARIANT_LATENCY_P99,
+    VARIANT_REQUEST_RATE,
+    VARIANT_REQUESTS_DAY,
+    VARIANT_TRAFFIC_SHARE,
+)
+from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW_PAGE
+from ml_monitoring.alerting.mlflow.signals import RUNS
+from ml_monitoring.dashboards.lib.links import page_url
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import RUN_STATUS
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="A/B testing",
+        description="For those who run experiments: which variant does better on real traffic, and can that be chance?",
+        folder="ML",
+        tags=("ab-testing",),
+        variables=(
+            datasource(),
+            label_values("variant", "ab_test_requests_total", title="Variant"),
+            label_values("origin", "ab_test_requests_total", title="Origin", may_be_empty=True),
+        ),
+        rows=(
+            Row(
+                "Status",
+                (
+                    data_mode(width=3).linked("Business impact", page_url(BUSINESS_PAGE, {})),
+                    stat(VARIANT_REQUESTS_DAY, width=5),
+                    stat(VARIANT_ERRORS_DAY, width=4),
+                    stat(VARIANT_ACCURACY, width=4),
+                    stat(RUNS, title="MLflow runs", width=8, colours=RUN_STATUS).linked(
+                        "MLflow experiments", page_url(MLFLOW_PAGE, {})
+                    ),
+                    _variants(),
+                    firing_alerts(width=8, height=7),
+                ),
+            ),
+            Row(
+                "Is the comparison sound?",
+                (
+                    stat(AB_IMPROVEMENT, width=6),
+                    timeseries(AB_IMPROVEMENT_P_VALUE, width=9),
+                    timeseries(AB_SPLIT_P_VALUE, width=9),
+                    timeseries(VARIANT_ACCURACY_SHORTFALL, width=12),
+                    bargauge(AB_TRIALS, width=12),
+                ),
+            ),
+            Row(
+                "Traffic",
+                (
+                    timeseries(VARIANT_REQUEST_RATE),
+                    timeseries(VARIANT_TRAFFIC_SHARE, stacked=True),
+                ),
+            ),
+            Row(
+                "Service",
+                (
+                    timeseries(
+                        VARIANT_LATENCY_P95,
+                        VARIANT_LATENCY_P50,
+                        VARIANT_LATENCY_P99,
+                        VARIANT_LATENCY_MEAN,
+                        title="Response time",
+                    ),
+                    timeseries(VARIANT_ERROR_RATIO),
+                    timeseries(VARIANT_ACCURACY, title="Accuracy over time"),
+                    timeseries(AB_IMPROVEMENT, title="Improvement over time"),
+                ),
+            ),
+        ),
+    )
+
+
+def _variants() -> Panel:
+    return table(
+        (Column("variant", "Variant"), Column("origin", "Origin")),
+        Query(VARIANT_REQUEST_RATE, name="Requests a minute"),
+        Query(VARIANT_TRAFFIC_SHARE, name="Share"),
+        Query(VARIANT_LATENCY_P95, name="p95"),
+        Query(VARIANT_ERROR_RATIO, name="Failed"),
+        Query(VARIANT_ACCURACY, name="Accuracy"),
+        title="Variants now",
+        empty="no service reports variants",
+        sort_by="Variant",
+        width=16,
+        height=7,
+    )

@@ -1,0 +1,117 @@
+"""The page `Alerts`: what fires, what fired, who was told, and how long it took to mend."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.logs.signals import PAGE as LOGS
+from ml_monitoring.alerting.monitoring.signals import (
+    ALERT_HISTORY,
+    ALERT_JOBS,
+    ALERT_LAST_START,
+    ALERT_LOG_DUPLICATES,
+    ALERT_LOG_SIZE,
+    ALERT_NOTIFICATIONS,
+    ALERT_RESOLVE_P90,
+    ALERT_RESOLVE_TIME,
+    ALERT_STARTS,
+    ALERTMANAGER_CONFIG_OK,
+    ALERTMANAGER_FAILED,
+    ALERTMANAGER_SILENCES,
+    ALERTS_PAGE,
+    ALERTS_SUPPRESSED,
+    FIRING_BY_SEVERITY,
+)
+from ml_monitoring.dashboards.lib.links import cell, page_url
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
+from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+from ml_monitoring.dashboards.lib.variables import datasource
+from ml_monitoring.dashboards.pages.common import firing_alerts
+
+_SEVERITIES = {severity: (severity, colour) for severity, colour in SEVERITY.items()}
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=ALERTS_PAGE,
+        title="Alerts",
+        description="For whoever is on call, and for the review afterwards: what fires, what fired, who was told?",
+        folder="Platform",
+        tags=("operations",),
+        since="now-24h",
+        variables=(datasource(),),
+        rows=(
+            Row(
+                "What fires?",
+                (
+                    stat(
+                        FIRING_BY_SEVERITY,
+                        width=8,
+                        show="value_and_name",
+                        colours=SEVERITY,
+                        empty="no alert fires",
+                    ),
+                    stat(ALERTS_SUPPRESSED),
+                    stat(ALERTMANAGER_SILENCES),
+                    stat(ALERTMANAGER_CONFIG_OK),
+                    stat(ALERT_LOG_SIZE),
+                    firing_alerts(width=12, height=8),
+                    table(
+                        (
+                            Column("job", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
+                            Column("alertname", "Alert"),
+                            Column("severity", "Severity", width=90, values=_SEVERITIES),
+                        ),
+                        Query(ALERT_JOBS, name="Series"),
+                        title="Services with firing alerts",
+                        empty="no alert fires",
+                        width=12,
+                        height=8,
+                    ),
+                ),
+            ),
+            Row(
+                "What fired?",
+                (
+                    state_timeline(
+                        ALERT_HISTORY,
+                        height=10,
+                        values={"1": ("fires", Colour.WARNING)},
+                        empty="no alert fired",
+                    ),
+                    table(
+                        (
+                            Column("alertname", "Alert"),
+                            Column("severity", "Severity", width=90, values=_SEVERITIES),
+                            Column("team", "Team", width=90),
+                        ),
+                        Query(ALERT_STARTS, name="Began so often", window=SHOWN_RANGE),
+                        Query(ALERT_LAST_START, name="Last began"),
+                        Query(ALERT_RESOLVE_TIME, name="Mean time to resolve", window=SHOWN_RANGE),
+                        title="History by alert, in the time range",
+                        empty="no alert fired",
+                        sort_by="Began so often",
+                        descending=True,
+                        width=14,
+                        height=10,
+                    ),
+                    timeseries(
+                        Query(ALERT_RESOLVE_P90, window=SHOWN_RANGE),
+                        width=10,
+                        height=10,
+                        legend="list",
+                        empty="no alert ended",
+                    ),
+                ),
+            ),
+            Row(
+                "Who was told?",
+                (
+                    timeseries(ALERT_NOTIFICATIONS, bars=True, stacked=True, empty="nobody was told"),
+                    timeseries(ALERTMANAGER_FAILED, width=8, legend="list", empty="nothing was sent"),
+                    stat(Query(ALERT_LOG_DUPLICATES, window=SHOWN_RANGE)),
+                ),
+            ),
+        ),
+    )

@@ -1,0 +1,116 @@
+"""The page `Business impact`: what is the candidate worth, on which data, and what should be done?"""
+
+from __future__ import annotations
+
+import os
+
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.experiments.business_recording import RECOMMENDATIONS
+from ml_monitoring.alerting.experiments.business_signals import (
+    BUSINESS_ACCURACY,
+    BUSINESS_COST,
+    BUSINESS_ERRORS,
+    BUSINESS_LATENCY,
+    BUSINESS_NET,
+    BUSINESS_NET_ANNUAL,
+    BUSINESS_PAYBACK,
+    BUSINESS_REPORTED,
+    BUSINESS_REQUESTS,
+    BUSINESS_REVENUE,
+    BUSINESS_RISK,
+    BUSINESS_ROI,
+    PAGE,
+    RECOMMENDATION,
+)
+from ml_monitoring.alerting.experiments.signals import PAGE as AB_PAGE
+from ml_monitoring.dashboards.lib.links import page_url
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import Panel, bargauge, stat, text, timeseries
+from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.variables import datasource
+from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
+
+_RECOMMENDATION_COLOURS = (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD)
+
+
+def build() -> Page:
+    """Return the page."""
+    words = zip(RECOMMENDATIONS, _RECOMMENDATION_COLOURS, strict=True)
+    return Page(
+        uid=PAGE,
+        title="Business impact",
+        description="For those who decide: does the candidate pay, and how sure is that?",
+        folder="ML",
+        tags=("ab-testing", "business"),
+        variables=(datasource(),),
+        rows=(
+            Row(
+                "Decision",
+                (
+                    data_mode(width=4),
+                    stat(
+                        RECOMMENDATION,
+                        values={str(code): pair for code, pair in enumerate(words)},
+                        width=8,
+                    ).linked("A/B testing", page_url(AB_PAGE, {})),
+                    stat(BUSINESS_NET_ANNUAL, width=4),
+                    stat(BUSINESS_ROI, width=4),
+                    stat(BUSINESS_PAYBACK, width=4),
+                ),
+            ),
+            Row(
+                "A day",
+                (
+                    stat(BUSINESS_REVENUE, width=6),
+                    stat(BUSINESS_COST, width=6),
+                    stat(BUSINESS_RISK, width=6),
+                    stat(BUSINESS_NET, width=6),
+                    timeseries(
+                        BUSINESS_NET,
+                        BUSINESS_REVENUE,
+                        BUSINESS_COST,
+                        BUSINESS_RISK,
+                        title="Money a day",
+                        width=16,
+                    ),
+                    timeseries(BUSINESS_REPORTED, width=8),
+                ),
+            ),
+            Row(
+                "What it rests on",
+                (
+                    bargauge(BUSINESS_ACCURACY, width=6, height=7),
+                    bargauge(BUSINESS_REQUESTS, width=6, height=7),
+                    bargauge(BUSINESS_LATENCY, width=6, height=7),
+                    bargauge(BUSINESS_ERRORS, width=6, height=7),
+                    _assumptions(),
+                    firing_alerts(width=8, height=9),
+                ),
+            ),
+        ),
+    )
+
+
+def _assumptions() -> Panel:
+    # Those of the rules that are generated along with this page.
+    business = load_thresholds().overridden(os.environ).business
+    unit = "percentage point" if business.accuracy_unit == "percentage_point" else "1 (from 0 % to 100 %)"
+    return text(
+        "Assumptions",
+        f"""\
+| | |
+|---|---|
+| Compared | candidate **{business.candidate}** against baseline **{business.baseline}** |
+| Volume a day | {business.base_volume:,.0f} |
+| Accuracy earns | {business.accuracy_revenue_multiplier:.3%} of the volume for each {unit} |
+| A millisecond costs | {business.latency_cost_per_ms:g} for each request |
+| A failure costs | {business.error_cost_multiplier:g} |
+| Running the candidate costs | {business.infrastructure_annual_cost:,.0f} a year |
+
+Revenue = volume x accuracy gain x earning. Cost = requests x milliseconds longer x cost. Risk reduction = requests x
+fall of the error ratio x cost of a failure. Net = revenue - cost + risk reduction, as if the candidate answered all
+requests; what the present mode does not know counts as 0. A year is 365 such days.
+""",
+        width=16,
+        height=9,
+    )

@@ -1,0 +1,45 @@
+"""Panels that more than one page shows."""
+
+from __future__ import annotations
+
+import os
+
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.experiments.business_recording import MODES
+from ml_monitoring.alerting.experiments.business_signals import DATA_MODE
+from ml_monitoring.alerting.model.links import runbook_url
+from ml_monitoring.alerting.monitoring.signals import FIRING_ALERTS
+from ml_monitoring.dashboards.lib.links import cell
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+
+# What the figures of a page rest on; simulated ones must be seen as such from afar.
+_MODES = dict(zip(MODES, (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD), strict=True))
+
+
+def data_mode(*, width: int = 4, height: int = 4) -> Panel:
+    """Return the badge that says whether figures are real: LIVE, OPERATIONAL, MODEL or SIMULATED."""
+    values = {str(code): (mode, _MODES[mode]) for code, mode in enumerate(MODES)}
+    return stat(DATA_MODE, values=values, width=width, height=height)
+
+
+def firing_alerts(*, width: int = 8, height: int = 8) -> Panel:
+    """Return the alerts that fire, each with a link to its runbook."""
+    # The same addresses as in the alerts themselves: a deployment gives its own when it generates.
+    runbooks = load_thresholds().overridden(os.environ).links.runbooks
+    # By the label that gives their order.
+    severities = {str(rank): pair for rank, pair in enumerate(SEVERITY.items(), 1)}
+    return table(
+        (
+            Column("alertname", "Alert", link=("Open the runbook", runbook_url(cell("Alert"), runbooks=runbooks))),
+            Column("rank", "Severity", width=90, values=severities),
+            Column("team", "Team", width=90),
+        ),
+        Query(FIRING_ALERTS, name="Series"),
+        title="Firing alerts",
+        empty="no alert fires",
+        sort_by="Severity",
+        width=width,
+        height=height,
+    )

@@ -1,0 +1,114 @@
+"""The page `Exporter health`: can the numbers on all other pages be trusted?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.exporter.signals import (
+    ALERT_RULES_EVALUATED,
+    CONFIG_AGE,
+    CONFIG_RELOAD_OK,
+    EXPORTER_CPU,
+    EXPORTER_MEMORY,
+    EXPORTER_SCRAPE_DURATION,
+    EXPORTER_SCRAPE_SAMPLES,
+    EXPORTER_TARGET_UP,
+    EXPORTER_UP,
+    EXPORTER_VERSION,
+    PAGE,
+    SERIES_DROPPED,
+    SOURCE_AGE_INTERVALS,
+    SOURCE_ERRORS,
+    SOURCE_INTERVAL,
+    SOURCE_LAST_SUCCESS_AGE,
+    SOURCE_REFRESH_DURATION_P50,
+    SOURCE_REFRESH_DURATION_P95,
+    SOURCE_REFRESHES,
+    SOURCE_SERIES,
+    SOURCE_UP,
+)
+from ml_monitoring.dashboards.lib.links import cell, page_url
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import firing_alerts
+
+UP = ("down", "up")
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="Exporter health",
+        description="For those who run the monitoring: can the numbers on all other pages be trusted?",
+        folder="Platform",
+        tags=("exporter",),
+        since="now-1h",
+        variables=(
+            datasource(),
+            label_values("instance", "exporter_build_info", title="Exporter"),
+            label_values("source", "exporter_source_up", title="Source", within=("instance",)),
+        ),
+        rows=(
+            Row(
+                "Can the numbers be trusted?",
+                (
+                    stat(EXPORTER_UP),
+                    stat(ALERT_RULES_EVALUATED),
+                    stat(CONFIG_RELOAD_OK),
+                    stat(CONFIG_AGE),
+                    stat(EXPORTER_VERSION),
+                    stat(EXPORTER_MEMORY, title="Memory", trend=True),
+                    _sources(),
+                    firing_alerts(width=7, height=6),
+                ),
+            ),
+            Row(
+                "Sources",
+                (
+                    state_timeline(SOURCE_UP, states=UP, height=4),
+                    timeseries(SOURCE_AGE_INTERVALS, width=8, legend="list"),
+                    timeseries(SOURCE_ERRORS, width=8, bars=True, stacked=True),
+                    timeseries(SERIES_DROPPED, width=8, bars=True, stacked=True, empty="no series was dropped"),
+                    timeseries(
+                        SOURCE_REFRESH_DURATION_P50,
+                        SOURCE_REFRESH_DURATION_P95,
+                        title="Refresh duration",
+                        width=8,
+                        legend="list",
+                    ),
+                    timeseries(SOURCE_REFRESHES, width=8, legend="list"),
+                    timeseries(SOURCE_SERIES, width=8, legend="list"),
+                ),
+            ),
+            Row(
+                "Exporter process",
+                (
+                    state_timeline(EXPORTER_TARGET_UP, states=UP, height=4),
+                    timeseries(EXPORTER_SCRAPE_DURATION, width=6, legend="list"),
+                    timeseries(EXPORTER_SCRAPE_SAMPLES, width=6, legend="list"),
+                    timeseries(EXPORTER_MEMORY, title="Memory over time", width=6, legend="list"),
+                    timeseries(EXPORTER_CPU, width=6, legend="list"),
+                ),
+            ),
+        ),
+    )
+
+
+def _sources() -> Panel:
+    only_this = page_url(PAGE, {"source": cell("Source")})
+    return table(
+        (
+            Column("source", "Source", link=("Show only this source", only_this)),
+            Column("instance", "Exporter"),
+        ),
+        Query(SOURCE_UP, name="State"),
+        Query(SOURCE_LAST_SUCCESS_AGE, name="Since last success"),
+        Query(SOURCE_AGE_INTERVALS, name="Intervals since"),
+        Query(SOURCE_INTERVAL, name="Interval"),
+        Query(SOURCE_SERIES, name="Series"),
+        title="Sources",
+        states=UP,
+        width=17,
+        height=6,
+    )

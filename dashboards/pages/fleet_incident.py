@@ -1,0 +1,135 @@
+"""The page `Fleet incident`: is there an incident, how bad is it, and which servers are in it?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.exporter.signals import PAGE as EXPORTER_PAGE
+from ml_monitoring.alerting.exporter.signals import SOURCE_UP
+from ml_monitoring.alerting.fleet.signals import (
+    FLEET_BAD_ROWS_SHARE,
+    FLEET_CPU_WORST,
+    FLEET_DATA_AGE,
+    FLEET_DEGRADED_SHARE,
+    FLEET_ERROR_WORST,
+    FLEET_FILE_ADVANCES,
+    FLEET_HEALTH,
+    FLEET_INCIDENT_PROBABILITY,
+    FLEET_INCIDENT_PROBABILITY_CHANGE,
+    FLEET_LATENCY_WORST,
+    FLEET_OOM_EVENTS,
+    FLEET_PHASE,
+    FLEET_PHASE_BEGINS,
+    FLEET_REPLAY_PROGRESS,
+    FLEET_RISK_MODEL_FAILURES,
+    FLEET_RISK_STRIP,
+    FLEET_ROWS,
+    FLEET_SERVER_CPU,
+    FLEET_SERVER_ERRORS,
+    FLEET_SERVER_IN_TROUBLE,
+    FLEET_SERVER_LATENCY,
+    FLEET_SERVER_MEMORY,
+    FLEET_SERVER_RISK,
+    FLEET_SERVERS_BY_STATE,
+    FLEET_TOP_RISK,
+    PAGE,
+    SERVER_PAGE,
+)
+from ml_monitoring.dashboards.lib.links import cell, page_url
+from ml_monitoring.dashboards.lib.page import Mark, Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
+from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import firing_alerts
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="Fleet incident",
+        description="For those on call for a fleet of servers: is there an incident, and which servers are in it?",
+        folder="Platform",
+        tags=("fleet",),
+        since="now-15m",
+        refresh="15s",
+        variables=(
+            datasource(),
+            label_values("profile", "fleet_server_risk_ratio", title="Profile"),
+            label_values("server", "fleet_server_risk_ratio", title="Server", within=("profile",)),
+            label_values("file", "fleet_file_info", title="File"),
+        ),
+        marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
+        rows=(
+            Row(
+                "Is there an incident?",
+                (
+                    stat(FLEET_HEALTH, width=3),
+                    stat(FLEET_INCIDENT_PROBABILITY, width=4),
+                    stat(FLEET_INCIDENT_PROBABILITY_CHANGE, width=4),
+                    stat(FLEET_PHASE, width=3),
+                    stat(FLEET_SERVERS_BY_STATE, width=10, colours=SERVER_STATE),
+                    timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=17),
+                    firing_alerts(width=7),
+                ),
+            ),
+            Row(
+                "Which servers are in it?",
+                (
+                    bargauge(FLEET_TOP_RISK, width=8, height=10).linked(
+                        "Details of the servers", page_url(SERVER_PAGE, {})
+                    ),
+                    _servers(),
+                    state_timeline(Query(FLEET_RISK_STRIP, window=SHOWN_RANGE), height=14),
+                    state_timeline(FLEET_SERVER_IN_TROUBLE, height=8, empty="no server is critical or offline"),
+                    timeseries(FLEET_DEGRADED_SHARE, width=12),
+                    timeseries(
+                        FLEET_SERVERS_BY_STATE,
+                        title="Servers by state over time",
+                        width=12,
+                        stacked=True,
+                        colours=SERVER_STATE,
+                    ),
+                ),
+            ),
+            Row(
+                "How are they hit?",
+                (
+                    timeseries(FLEET_CPU_WORST, title="CPU, worst server of each profile", width=8),
+                    timeseries(FLEET_LATENCY_WORST, title="Latency, worst server of each profile", width=8),
+                    timeseries(FLEET_ERROR_WORST, title="Errors, worst server of each profile", width=8),
+                    timeseries(FLEET_OOM_EVENTS, width=24, height=6, bars=True, empty="no server ran out of memory"),
+                ),
+            ),
+            Row(
+                "Can the numbers be trusted?",
+                (
+                    stat(Query(SOURCE_UP, where={"source": "fleet"}), title="File readable", width=3).linked(
+                        "Exporter health", page_url(EXPORTER_PAGE, {"source": "fleet"})
+                    ),
+                    stat(FLEET_REPLAY_PROGRESS, width=3),
+                    stat(FLEET_DATA_AGE, width=3),
+                    stat(FLEET_FILE_ADVANCES, width=3),
+                    timeseries(FLEET_BAD_ROWS_SHARE, width=6),
+                    timeseries(FLEET_RISK_MODEL_FAILURES, width=6, bars=True, empty="the built-in model scores"),
+                    timeseries(FLEET_ROWS, width=24, bars=True, stacked=True),
+                ),
+            ),
+        ),
+    )
+
+
+def _servers() -> Panel:
+    details = page_url(SERVER_PAGE, {"profile": cell("Profile"), "server": cell("Server")})
+    return table(
+        (Column("server", "Server", link=("Show this server", details)), Column("profile", "Profile")),
+        Query(FLEET_SERVER_RISK, name="Risk"),
+        Query(FLEET_SERVER_CPU, name="CPU"),
+        Query(FLEET_SERVER_MEMORY, name="Memory"),
+        Query(FLEET_SERVER_LATENCY, name="Latency"),
+        Query(FLEET_SERVER_ERRORS, name="Errors"),
+        title="Servers, riskiest first",
+        sort_by="Risk",
+        descending=True,
+        width=16,
+        height=10,
+    )

@@ -1,0 +1,79 @@
+"""The page `Fleet server`: everything that is measured of one server, or of a few side by side."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.fleet.signals import (
+    CONDITIONS,
+    FLEET_PHASE_BEGINS,
+    FLEET_SERVER_CONDITION,
+    FLEET_SERVER_CPU,
+    FLEET_SERVER_DISK_IO,
+    FLEET_SERVER_ERRORS,
+    FLEET_SERVER_GC_PAUSE,
+    FLEET_SERVER_LATENCY,
+    FLEET_SERVER_MEMORY,
+    FLEET_SERVER_RECEIVED,
+    FLEET_SERVER_RISK,
+    FLEET_SERVER_SENT,
+    SERVER_PAGE,
+)
+from ml_monitoring.dashboards.lib.page import Mark, Page, Row
+from ml_monitoring.dashboards.lib.panels import stat, state_timeline, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+
+_CONDITIONS = {str(code): (state, SERVER_STATE[state]) for code, state in enumerate(CONDITIONS)}
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=SERVER_PAGE,
+        title="Fleet server",
+        description="For those who mend a server: what is wrong with it, and since when?",
+        folder="Platform",
+        tags=("fleet",),
+        since="now-15m",
+        refresh="15s",
+        variables=(
+            datasource(),
+            label_values("profile", "fleet_server_risk_ratio", title="Profile"),
+            label_values("server", "fleet_server_risk_ratio", title="Server", within=("profile",), first_only=True),
+        ),
+        marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
+        rows=(
+            Row(
+                "How close is it to failing?",
+                (
+                    stat(FLEET_SERVER_RISK, width=8, height=6),
+                    timeseries(FLEET_SERVER_RISK, title="Risk over time", width=16, height=6),
+                    state_timeline(FLEET_SERVER_CONDITION, values=_CONDITIONS, height=8),
+                ),
+            ),
+            Row(
+                "What is short?",
+                (
+                    timeseries(
+                        FLEET_SERVER_CPU,
+                        Query(FLEET_SERVER_MEMORY, dashed=True),
+                        title="CPU and memory",
+                    ),
+                    timeseries(FLEET_SERVER_LATENCY),
+                    timeseries(FLEET_SERVER_ERRORS),
+                    timeseries(FLEET_SERVER_GC_PAUSE),
+                ),
+            ),
+            Row(
+                "What does it move?",
+                (
+                    timeseries(FLEET_SERVER_DISK_IO),
+                    timeseries(
+                        FLEET_SERVER_RECEIVED,
+                        Query(FLEET_SERVER_SENT, dashed=True),
+                        title="Network",
+                    ),
+                ),
+            ),
+        ),
+    )

@@ -1,0 +1,146 @@
+"""The page `ML API`: is the service up, quick, right in its answers, and within its objectives?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.services.quality_signals import (
+    MODEL_ACCURACY,
+    MODEL_CONFIDENCE,
+    MODEL_LAST_PREDICTION_AGE,
+    MODEL_MAE,
+    MODEL_PREDICTION_RATE,
+    MODEL_R2,
+)
+from ml_monitoring.alerting.services.quality_signals import PAGE as QUALITY_PAGE
+from ml_monitoring.alerting.services.signals import (
+    API_CACHE_ENTRIES,
+    API_CACHE_HIT_RATIO,
+    API_CACHE_REQUESTS,
+    API_CACHE_SIZE,
+    API_ERROR_RATIO,
+    API_IN_PROGRESS,
+    API_LATENCY_BUCKETS,
+    API_LATENCY_MEAN,
+    API_LATENCY_P50,
+    API_LATENCY_P95,
+    API_LATENCY_P99,
+    API_PREDICTIONS_RECENT,
+    API_RECORDING_ERRORS,
+    API_RECORDING_OVERFLOW,
+    API_REQUEST_RATE,
+    API_ROUTE_P95,
+    API_ROUTE_RATE,
+    API_STATUS_RATE,
+    API_UPTIME,
+    API_UTILIZATION,
+    API_WEBSOCKETS_ENDED,
+    API_WEBSOCKETS_OPEN,
+    PAGE,
+    SLO_BUDGET_LEFT,
+    SLO_PAGE_BURNING,
+    SLO_TICKET_BURNING,
+)
+from ml_monitoring.dashboards.lib.links import page_url
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, Panel, alert_list, gauge, heatmap, stat, table, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="ML API",
+        description="For those on call for a model's service: is it up, quick, and right?",
+        folder="ML",
+        tags=("service",),
+        variables=(
+            datasource(),
+            label_values("job", "ml_http_requests_total", title="Service"),
+            label_values("origin", "ml_http_requests_total", title="Origin", may_be_empty=True),
+        ),
+        refresh="5s",
+        since="now-1h",
+        rows=(
+            Row(
+                "Overview",
+                (
+                    data_mode(width=3),
+                    stat(API_REQUEST_RATE, width=3),
+                    stat(API_LATENCY_MEAN, title="Mean time", width=3),
+                    stat(API_LATENCY_P95, title="95th percentile", width=3),
+                    stat(API_LATENCY_P99, title="99th percentile", width=3),
+                    stat(API_ERROR_RATIO, width=3),
+                    stat(API_PREDICTIONS_RECENT, width=3),
+                    stat(API_UPTIME, width=3),
+                ),
+            ),
+            Row("Model performance", (_models(), firing_alerts(width=8, height=7))),
+            Row(
+                "API performance",
+                (
+                    timeseries(API_ROUTE_RATE),
+                    timeseries(API_STATUS_RATE, stacked=True),
+                    heatmap(API_LATENCY_BUCKETS),
+                    timeseries(
+                        API_LATENCY_P95,
+                        API_LATENCY_P50,
+                        API_LATENCY_P99,
+                        title="Response time",
+                    ),
+                    timeseries(API_ERROR_RATIO, title="Failed requests over time", width=8),
+                    timeseries(API_ROUTE_P95, width=8),
+                    timeseries(API_IN_PROGRESS, width=8),
+                    timeseries(Query(MODEL_ACCURACY), title="Accuracy over time", width=24, height=7).linked(
+                        "Model quality", page_url(QUALITY_PAGE, {})
+                    ),
+                ),
+            ),
+            Row(
+                "Objectives",
+                (
+                    stat(SLO_BUDGET_LEFT, width=6, height=8),
+                    timeseries(SLO_PAGE_BURNING, width=9),
+                    timeseries(SLO_TICKET_BURNING, width=9),
+                ),
+            ),
+            Row(
+                "Cache and resources",
+                (
+                    gauge(API_CACHE_HIT_RATIO, width=5, height=7),
+                    timeseries(API_CACHE_REQUESTS, width=8, height=7),
+                    timeseries(API_UTILIZATION, width=11, height=7),
+                    stat(API_CACHE_SIZE, width=12, height=4),
+                    stat(API_CACHE_ENTRIES, width=12, height=4),
+                ),
+            ),
+            Row(
+                "WebSockets, instrumentation, recent alerts",
+                (
+                    timeseries(API_WEBSOCKETS_OPEN, width=6, empty="no WebSocket was opened"),
+                    timeseries(API_WEBSOCKETS_ENDED, width=6, bars=True, empty="no WebSocket ended"),
+                    timeseries(API_RECORDING_ERRORS, width=6, bars=True, empty="every recording worked"),
+                    timeseries(API_RECORDING_OVERFLOW, width=6, bars=True, empty="no metric is full"),
+                    alert_list("Recent alerts", "Which alerts fired lately?", width=24, height=7),
+                ),
+            ),
+        ),
+    )
+
+
+def _models() -> Panel:
+    return table(
+        (Column("model", "Model"), Column("model_version", "Version"), Column("variant", "Variant")),
+        Query(MODEL_PREDICTION_RATE, name="Predictions a minute"),
+        Query(MODEL_ACCURACY, name="Accuracy"),
+        Query(MODEL_MAE, name="MAE"),
+        Query(MODEL_R2, name="R2"),
+        Query(MODEL_CONFIDENCE, name="Confidence"),
+        Query(MODEL_LAST_PREDICTION_AGE, name="Last prediction"),
+        title="Models",
+        empty="no service reports predictions",
+        sort_by="Variant",
+        width=16,
+        height=7,
+    )

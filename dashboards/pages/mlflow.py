@@ -1,0 +1,185 @@
+"""The page `MLflow experiments`: do experiments run, succeed, and get better?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.exporter.signals import PAGE as EXPORTER_PAGE
+from ml_monitoring.alerting.exporter.signals import SOURCE_LAST_SUCCESS_AGE, SOURCE_UP
+from ml_monitoring.alerting.mlflow.signals import (
+    EXPERIMENT_RUNS,
+    EXPERIMENTS,
+    FAILED_RUN_RATIO,
+    LAST_RUN_AGE,
+    LAST_SUCCESS_AGE,
+    METRIC_BEST,
+    METRIC_LATEST,
+    METRIC_SHORTFALL,
+    MODEL_METRIC,
+    MODEL_VERSIONS,
+    OLDEST_RUNNING_AGE,
+    PAGE,
+    RECENT_RUNS,
+    RUN_DURATION_MEAN,
+    RUN_DURATION_P50,
+    RUN_DURATION_P95,
+    RUNS,
+    RUNS_FINISHED,
+    RUNS_RUNNING,
+    STORE_ROWS,
+)
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lib.links import cell, page_url
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import firing_alerts
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="MLflow experiments",
+        description="For those who train models: which experiments need attention, and which got better?",
+        folder="ML",
+        tags=("mlflow",),
+        variables=(
+            datasource(),
+            label_values("experiment", "mlflow_runs", title="Experiment"),
+            label_values(
+                "model_variant", "mlflow_metric_latest", title="Variant", within=("experiment",), may_be_empty=True
+            ),
+            label_values("metric", "mlflow_metric_best", title="Metric", within=("experiment",)),
+            label_values("model", "mlflow_model_version_info", title="Model"),
+        ),
+        rows=(
+            Row(
+                "What needs attention",
+                (
+                    stat(_of_store(SOURCE_UP), title="Store readable", width=3).linked(
+                        "Exporter health", page_url(EXPORTER_PAGE, {"source": "mlflow"})
+                    ),
+                    stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Age of the numbers", width=3),
+                    stat(EXPERIMENTS, width=4),
+                    stat(RUNS, width=10, colours=RUN_STATUS),
+                    stat(RUNS_RUNNING, width=4, trend=True),
+                    _experiments(),
+                    firing_alerts(width=7, height=9),
+                ),
+            ),
+            Row(
+                "Runs",
+                (
+                    timeseries(FAILED_RUN_RATIO),
+                    timeseries(LAST_SUCCESS_AGE),
+                    timeseries(RECENT_RUNS, width=8, height=9, stacked=True, stepped=True, colours=RUN_STATUS),
+                    timeseries(RUNS_FINISHED, width=8, height=9, bars=True, stacked=True),
+                    timeseries(OLDEST_RUNNING_AGE, width=8, empty="no run is running"),
+                ),
+            ),
+            Row(
+                "Quality",
+                (
+                    timeseries(METRIC_SHORTFALL),
+                    _latest_metrics(),
+                    # Metrics have scales of their own, so each gets its own axis.
+                    timeseries(
+                        Query(METRIC_LATEST, name="{{experiment}} {{model_variant}}"),
+                        Query(METRIC_BEST, name="best of {{experiment}}", colour=Colour.MUTED, dashed=True),
+                        title="$metric: latest and best",
+                        width=8,
+                        stepped=True,
+                    ).repeated("metric"),
+                ),
+            ),
+            Row(
+                "Run durations",
+                (
+                    timeseries(
+                        RUN_DURATION_P50,
+                        Query(RUN_DURATION_P95, dashed=True),
+                        title="Run duration",
+                        width=16,
+                    ),
+                    bargauge(Query(RUN_DURATION_MEAN, name="{{experiment}}"), width=8),
+                ),
+            ),
+            Row("Registered models", (_model_versions(), _model_metrics())),
+            Row(
+                "Store",
+                (timeseries(STORE_ROWS), timeseries(RUNS, title="Runs in the store", stepped=True)),
+                collapsed=True,
+            ),
+        ),
+    )
+
+
+def _of_store(signal: Signal) -> Query:
+    """Return a signal of the exporter's own about its MLflow source."""
+    return Query(signal, where={"source": "mlflow"})
+
+
+def _runs_with(status: str, name: str) -> Query:
+    return Query(EXPERIMENT_RUNS, where={"status": status}, name=name)
+
+
+def _experiments() -> Panel:
+    only_this = page_url(PAGE, {"experiment": cell("Experiment")})
+    return table(
+        (Column("experiment", "Experiment", link=("Show only this experiment", only_this)),),
+        Query(LAST_SUCCESS_AGE, name="Since last success"),
+        Query(FAILED_RUN_RATIO, name="Failed share"),
+        _runs_with("RUNNING", "Running"),
+        _runs_with("FINISHED", "Finished"),
+        _runs_with("FAILED", "Failed"),
+        _runs_with("KILLED", "Killed"),
+        Query(LAST_RUN_AGE, name="Since last run"),
+        title="Experiments, longest without success first",
+        sort_by="Since last success",
+        descending=True,
+        width=17,
+        height=9,
+    )
+
+
+def _latest_metrics() -> Panel:
+    return table(
+        (
+            Column("experiment", "Experiment"),
+            Column("model_variant", "Variant"),
+            Column("metric", "Metric"),
+        ),
+        Query(METRIC_LATEST, name="Latest"),
+        Query(METRIC_SHORTFALL, name="Worse than best by"),
+        title="Latest run of each variant, worst first",
+        sort_by="Worse than best by",
+        descending=True,
+        width=12,
+    )
+
+
+def _model_versions() -> Panel:
+    statuses = {status: (status, colour) for status, colour in RUN_STATUS.items()}
+    return table(
+        (
+            Column("model", "Model"),
+            Column("version", "Version"),
+            Column("alias", "Alias"),
+            Column("run_status", "Its run", values=statuses),
+        ),
+        MODEL_VERSIONS,
+        title="Model versions",
+        empty="no model is registered",
+        width=12,
+    )
+
+
+def _model_metrics() -> Panel:
+    return table(
+        (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
+        Query(MODEL_METRIC, name="Value"),
+        title="Metrics of aliased models",
+        empty="no version with an alias has metrics",
+        width=12,
+    )

@@ -1,0 +1,77 @@
+"""The page `MLflow models`: which models are there, how old is the champion, is a candidate better?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.mlflow.model_signals import (
+    ALIASED_VERSION_AGE,
+    CHILD_RUNS,
+    DATASETS,
+    LAST_LOGGED_MODEL_AGE,
+    LOGGED_MODELS,
+    MODEL_LEAD,
+    PAGE,
+    REGISTERED_VERSIONS,
+    TAGGED_RUNS,
+)
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, table, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import firing_alerts
+
+_NO_MODELS = "no version has an alias"
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="MLflow models",
+        description="For those who promote models: how old is the champion, and is a candidate better?",
+        folder="ML",
+        tags=("mlflow",),
+        variables=(
+            datasource(),
+            label_values("model", "mlflow_model_version_info", title="Model"),
+            label_values("alias", "mlflow_model_aliased_version_timestamp_seconds", title="Alias", within=("model",)),
+            label_values("metric", "mlflow_model_metric", title="Metric", within=("model",)),
+            label_values("experiment", "mlflow_runs", title="Experiment"),
+        ),
+        rows=(
+            Row(
+                "Champions and candidates",
+                (
+                    # Before the table of the same signal: the alert links to the first panel that leads with it.
+                    timeseries(MODEL_LEAD, width=12, empty=_NO_MODELS),
+                    timeseries(REGISTERED_VERSIONS, stepped=True, width=12, empty="no model is registered"),
+                    table(
+                        (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
+                        Query(MODEL_LEAD, name="Better than the champion by"),
+                        title="Candidates against the champion, best first",
+                        sort_by="Better than the champion by",
+                        descending=True,
+                        empty="no model has a champion and another alias",
+                        width=9,
+                        height=9,
+                    ),
+                    timeseries(ALIASED_VERSION_AGE, width=8, height=9, empty=_NO_MODELS),
+                    firing_alerts(width=7, height=9),
+                ),
+            ),
+            Row(
+                "Logged models, searches and data",
+                (
+                    timeseries(LOGGED_MODELS, stepped=True, empty="no model was logged"),
+                    timeseries(LAST_LOGGED_MODEL_AGE, empty="no model was logged"),
+                    timeseries(CHILD_RUNS, stepped=True, stacked=True, empty="no run has a parent"),
+                    timeseries(DATASETS, stepped=True, empty="no run names its data"),
+                    table(
+                        (Column("tag", "Tag"), Column("value", "Value")),
+                        Query(TAGGED_RUNS, name="Runs"),
+                        title="Runs by tag",
+                        empty="the exporter is told to count no tags (sources.mlflow.count_tags)",
+                    ),
+                ),
+            ),
+        ),
+    )

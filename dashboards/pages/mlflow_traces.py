@@ -1,0 +1,61 @@
+"""The page `MLflow traces`: how do LLM applications answer, how long does it take, what does it use?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.mlflow.trace_signals import (
+    PAGE,
+    TOKENS_PER_TRACE,
+    TRACE_DURATION_P50,
+    TRACE_DURATION_P95,
+    TRACE_ERROR_RATIO,
+    TRACE_TOKENS,
+    TRACES_ENDED,
+    TRACES_IN_PROGRESS,
+)
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import firing_alerts
+
+_NONE = "no trace ended"
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="MLflow traces",
+        description="For those who run LLM applications: do they answer, how fast, and with how many tokens?",
+        folder="ML",
+        tags=("mlflow",),
+        variables=(
+            datasource(),
+            label_values("experiment", "mlflow_traces_total", title="Experiment", may_be_empty=True),
+        ),
+        rows=(
+            Row(
+                "Answers",
+                (
+                    timeseries(TRACES_ENDED, bars=True, stacked=True, width=10, empty=_NONE),
+                    timeseries(TRACE_ERROR_RATIO, width=7, empty=_NONE),
+                    firing_alerts(width=7, height=8),
+                    timeseries(
+                        TRACE_DURATION_P95,
+                        Query(TRACE_DURATION_P50, dashed=True),
+                        title="Trace duration",
+                        width=16,
+                        empty=_NONE,
+                    ),
+                    timeseries(TRACES_IN_PROGRESS, width=8, empty=_NONE),
+                ),
+            ),
+            Row(
+                "Tokens",
+                (
+                    timeseries(TRACE_TOKENS, bars=True, stacked=True, width=12, empty=_NONE),
+                    timeseries(TOKENS_PER_TRACE, width=12, empty=_NONE),
+                ),
+            ),
+        ),
+    )

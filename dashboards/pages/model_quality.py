@@ -1,0 +1,119 @@
+"""The page `Model quality`: are the models right, sure, unchanged, and in use?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.mlflow.signals import MODEL_METRIC
+from ml_monitoring.alerting.services.quality_signals import (
+    MODEL_ACCURACY,
+    MODEL_CONFIDENCE,
+    MODEL_CONFIDENCE_BUCKETS,
+    MODEL_DRIFT,
+    MODEL_ERROR_BUCKETS,
+    MODEL_LAST_PREDICTION_AGE,
+    MODEL_LOAD_DURATION,
+    MODEL_LOADED_AGE,
+    MODEL_MAE,
+    MODEL_PREDICTION_ERRORS,
+    MODEL_PREDICTION_P95,
+    MODEL_PREDICTION_RATE,
+    MODEL_R2,
+    MODEL_REFERENCE_SHARE,
+    MODEL_SCORE_SHARE,
+    PAGE,
+)
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap, stat, table, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="Model quality",
+        description="For those who own models: are they still right, and still the models that were tested?",
+        folder="ML",
+        tags=("quality",),
+        variables=(
+            datasource(),
+            label_values("model", "ml_predictions_total", title="Model"),
+            label_values(
+                "model_version", "ml_predictions_total", title="Version", within=("model",), may_be_empty=True
+            ),
+            label_values("variant", "ml_predictions_total", title="Variant", within=("model",), may_be_empty=True),
+        ),
+        rows=(
+            Row(
+                "Now",
+                (
+                    data_mode(width=4),
+                    stat(MODEL_ACCURACY, width=7),
+                    stat(MODEL_DRIFT, width=6),
+                    stat(MODEL_PREDICTION_RATE, width=7),
+                    _models(),
+                    firing_alerts(width=8, height=7),
+                ),
+            ),
+            Row(
+                "Right?",
+                (
+                    timeseries(MODEL_ACCURACY, title="Accuracy over time"),
+                    timeseries(MODEL_MAE),
+                    heatmap(MODEL_ERROR_BUCKETS),
+                    timeseries(MODEL_R2),
+                ),
+            ),
+            Row(
+                "Sure?",
+                (
+                    heatmap(MODEL_CONFIDENCE_BUCKETS),
+                    timeseries(MODEL_CONFIDENCE),
+                ),
+            ),
+            Row(
+                "Unchanged?",
+                (
+                    timeseries(MODEL_DRIFT, title="Drift over time", width=8),
+                    barchart(MODEL_SCORE_SHARE, x="bin", width=8),
+                    barchart(MODEL_REFERENCE_SHARE, x="bin", width=8),
+                ),
+            ),
+            Row("Champion against candidate", (_registry(),)),
+            Row(
+                "In use?",
+                (
+                    timeseries(MODEL_PREDICTION_P95, width=8),
+                    timeseries(MODEL_PREDICTION_ERRORS, width=8, bars=True, empty="no prediction failed"),
+                    timeseries(MODEL_LAST_PREDICTION_AGE, width=8),
+                ),
+            ),
+        ),
+    )
+
+
+def _models() -> Panel:
+    return table(
+        (Column("model", "Model"), Column("model_version", "Version"), Column("variant", "Variant")),
+        Query(MODEL_LOADED_AGE, name="Loaded"),
+        Query(MODEL_LOAD_DURATION, name="Load time"),
+        Query(MODEL_LAST_PREDICTION_AGE, name="Last prediction"),
+        Query(MODEL_CONFIDENCE, name="Confidence"),
+        title="Versions in services",
+        empty="no service reports models",
+        sort_by="Variant",
+        width=16,
+        height=7,
+    )
+
+
+def _registry() -> Panel:
+    return table(
+        (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
+        Query(MODEL_METRIC, name="In MLflow"),
+        title="Registered versions by alias",
+        empty="no registered version with an alias has metrics",
+        sort_by="Metric",
+        width=24,
+    )

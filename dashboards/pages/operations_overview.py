@@ -1,0 +1,109 @@
+"""The page `Operations overview`: one look for the person on call, and the way to everything else."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.experiments import business_signals as business
+from ml_monitoring.alerting.experiments import signals as ab_testing
+from ml_monitoring.alerting.exporter import signals as exporter
+from ml_monitoring.alerting.exporter.signals import ALERT_RULES_EVALUATED
+from ml_monitoring.alerting.fleet import signals as fleet
+from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
+from ml_monitoring.alerting.logs.signals import PAGE as LOGS
+from ml_monitoring.alerting.mlflow import signals as mlflow
+from ml_monitoring.alerting.monitoring import signals as monitoring
+from ml_monitoring.alerting.monitoring.signals import ALERT_HISTORY, FIRING_BY_SEVERITY
+from ml_monitoring.alerting.overview import signals as overview
+from ml_monitoring.alerting.overview.signals import DATA_AGE, HEALTH, TARGETS_DOWN
+from ml_monitoring.alerting.services import quality_signals as model_quality
+from ml_monitoring.alerting.services import signals as ml_api
+from ml_monitoring.alerting.services.signals import SLO_BUDGET_LEFT
+from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
+from ml_monitoring.dashboards.lib.links import page_url
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import light, stat, state_timeline, text, timeseries
+from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+from ml_monitoring.dashboards.lib.variables import datasource
+from ml_monitoring.dashboards.pages.common import firing_alerts
+
+# Domain to the page with the details.
+_LIGHTS = {
+    "exporter": exporter.PAGE,
+    "mlflow": mlflow.PAGE,
+    "variants": VARIANTS,
+    "fleet": fleet.PAGE,
+    "services": ml_api.PAGE,
+    "experiments": ab_testing.PAGE,
+    "hosts": SYSTEM,
+    "databases": SYSTEM,
+    "monitoring": SYSTEM,
+}
+_PAGES = (
+    ("Alerts", monitoring.ALERTS_PAGE, "what fires, what fired, who was told"),
+    ("System infrastructure", SYSTEM, "machines, PostgreSQL, Prometheus"),
+    ("Logs", LOGS, "what the services say, where they are collected"),
+    ("Exporter health", exporter.PAGE, "can the numbers be trusted?"),
+    ("MLflow experiments", mlflow.PAGE, "runs and results"),
+    ("Variant performance", VARIANTS, "engagement, kills, winners"),
+    ("ML API", ml_api.PAGE, "traffic, errors, latency, error budgets"),
+    ("Model quality", model_quality.PAGE, "predictions, accuracy, drift"),
+    ("A/B testing", ab_testing.PAGE, "who is ahead, and is it certain?"),
+    ("Business impact", business.PAGE, "what it is worth"),
+    ("Fleet incident", fleet.PAGE, "servers and their risk"),
+)
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=overview.PAGE,
+        title="Operations overview",
+        description="For whoever is on call: is everything well, and if not, where does it begin?",
+        folder="Platform",
+        tags=("operations",),
+        since="now-6h",
+        variables=(datasource(),),
+        rows=(
+            Row(
+                "Is everything well?",
+                (
+                    *(light(HEALTH[domain], page=page, title=HEALTH[domain].title) for domain, page in _LIGHTS.items()),
+                    stat(ALERT_RULES_EVALUATED, title="Alerting works", width=12, height=3),
+                ),
+            ),
+            Row(
+                "What fires?",
+                (
+                    firing_alerts(width=12, height=9),
+                    state_timeline(
+                        ALERT_HISTORY,
+                        width=12,
+                        height=9,
+                        values={"1": ("fires", Colour.WARNING)},
+                        empty="no alert fired",
+                    ),
+                ),
+            ),
+            Row(
+                "Key figures",
+                (
+                    stat(
+                        FIRING_BY_SEVERITY,
+                        width=8,
+                        show="value_and_name",
+                        colours=SEVERITY,
+                        empty="no alert fires",
+                    ),
+                    stat(TARGETS_DOWN),
+                    stat(DATA_AGE, width=12, show="value_and_name"),
+                    stat(SLO_BUDGET_LEFT, width=24, show="value_and_name", empty="no service is watched"),
+                    timeseries(DATA_AGE, title="Age of the data over time", width=12, legend="list"),
+                    text(
+                        "Where to look",
+                        "\n".join(f"- [{title}]({page_url(uid, {})}): {what}" for title, uid, what in _PAGES),
+                        width=12,
+                        height=8,
+                    ),
+                ),
+            ),
+        ),
+    )

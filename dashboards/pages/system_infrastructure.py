@@ -1,0 +1,162 @@
+"""The page `System infrastructure`: machines, services, containers, PostgreSQL and Prometheus."""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.containers.signals import (
+    CONTAINER_AGE,
+    CONTAINER_CPU,
+    CONTAINER_MEMORY,
+    CONTAINER_MEMORY_BYTES,
+    CONTAINER_PROCESSES,
+    CONTAINER_RESTARTS,
+    CONTAINER_STATE,
+)
+from ml_monitoring.alerting.database.signals import (
+    DATABASE_CACHE_HITS,
+    DATABASE_COMMITS,
+    DATABASE_CONNECTIONS_USED,
+    DATABASE_DEADLOCKS,
+    DATABASE_SIZE,
+    DATABASE_TRANSACTION_AGE,
+    DATABASE_UP,
+)
+from ml_monitoring.alerting.host.signals import (
+    HOST_CLOCK_OFFSET,
+    HOST_CPU,
+    HOST_DISK_FREE,
+    HOST_DISK_FULL_IN,
+    HOST_DISK_READ,
+    HOST_DISK_WRITTEN,
+    HOST_LOAD,
+    HOST_MEMORY_AVAILABLE,
+    HOST_NETWORK_RECEIVED,
+    HOST_NETWORK_SENT,
+    HOST_UPTIME,
+    PAGE,
+)
+from ml_monitoring.alerting.logs.signals import PAGE as LOGS
+from ml_monitoring.alerting.monitoring.signals import (
+    PROMETHEUS_ALERTMANAGERS,
+    PROMETHEUS_CONFIG_OK,
+    PROMETHEUS_RULE_FAILURES,
+    PROMETHEUS_SAMPLES,
+    PROMETHEUS_SERIES,
+    PROMETHEUS_STORAGE_FAILURES,
+    PROMETHEUS_UNDELIVERED,
+    SERVICE_CPU,
+    SERVICE_MEMORY,
+    TARGET_UP,
+)
+from ml_monitoring.dashboards.lib.links import cell, page_url
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+
+UP = ("down", "up")
+_NO_HOST = "no node exporter"
+_NO_DATABASE = "no postgres exporter"
+_NO_CONTAINERS = "containers are not watched"
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="System infrastructure",
+        description="For those who run the machines: what runs out, what is down, and since when?",
+        folder="Platform",
+        tags=("operations",),
+        since="now-6h",
+        variables=(datasource(), label_values("instance", "node_memory_MemTotal_bytes", title="Machine")),
+        rows=(
+            Row("Machines", _machines()),
+            Row(
+                "Services",
+                (
+                    state_timeline(TARGET_UP, states=UP, height=7),
+                    timeseries(SERVICE_MEMORY),
+                    timeseries(SERVICE_CPU),
+                ),
+            ),
+            Row("Containers", _containers()),
+            Row("PostgreSQL", _database()),
+            Row(
+                "Prometheus",
+                (
+                    stat(PROMETHEUS_CONFIG_OK),
+                    stat(PROMETHEUS_ALERTMANAGERS),
+                    stat(PROMETHEUS_SERIES, trend=True),
+                    timeseries(PROMETHEUS_SAMPLES, width=12, height=4, legend="list"),
+                    timeseries(PROMETHEUS_RULE_FAILURES, width=8, bars=True, legend="list"),
+                    timeseries(PROMETHEUS_UNDELIVERED, width=8, legend="list", empty="no alert was sent"),
+                    timeseries(PROMETHEUS_STORAGE_FAILURES, width=8, bars=True, legend="list"),
+                ),
+            ),
+        ),
+    )
+
+
+def _machines() -> tuple[Panel, ...]:
+    return (
+        timeseries(HOST_CPU, width=8, legend="list", empty=_NO_HOST),
+        timeseries(HOST_LOAD, width=8, legend="list", empty=_NO_HOST),
+        timeseries(HOST_MEMORY_AVAILABLE, width=8, legend="list", empty=_NO_HOST),
+        timeseries(HOST_DISK_FREE, width=8, empty=_NO_HOST),
+        timeseries(HOST_DISK_FULL_IN, width=8, empty="no file system fills up"),
+        timeseries(
+            HOST_DISK_READ,
+            Query(HOST_DISK_WRITTEN, dashed=True),
+            title="Disk",
+            width=8,
+            legend="list",
+            empty=_NO_HOST,
+        ),
+        timeseries(
+            HOST_NETWORK_RECEIVED,
+            Query(HOST_NETWORK_SENT, dashed=True),
+            title="Network",
+            legend="list",
+            empty=_NO_HOST,
+        ),
+        stat(HOST_CLOCK_OFFSET, width=6, height=8, empty=_NO_HOST),
+        stat(HOST_UPTIME, width=6, height=8, empty=_NO_HOST),
+    )
+
+
+def _containers() -> tuple[Panel, ...]:
+    """Without the overlay `containers` nobody asks the Docker engine."""
+    return (
+        state_timeline(CONTAINER_STATE, width=12, height=10, states=UP, empty=_NO_CONTAINERS),
+        table(
+            (
+                Column("service", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
+                Column("container", "Container"),
+            ),
+            Query(CONTAINER_AGE, name="Since the start"),
+            Query(CONTAINER_MEMORY_BYTES, name="Memory"),
+            Query(CONTAINER_MEMORY, name="Of its limit"),
+            Query(CONTAINER_PROCESSES, name="Processes"),
+            title="Containers at present",
+            empty=_NO_CONTAINERS,
+            sort_by="Of its limit",
+            descending=True,
+            width=12,
+            height=10,
+        ),
+        timeseries(CONTAINER_CPU, width=8, legend="list", empty=_NO_CONTAINERS),
+        timeseries(CONTAINER_MEMORY, width=8, legend="list", empty=_NO_CONTAINERS),
+        timeseries(CONTAINER_RESTARTS, width=8, bars=True, legend="list", empty=_NO_CONTAINERS),
+    )
+
+
+def _database() -> tuple[Panel, ...]:
+    return (
+        state_timeline(DATABASE_UP, width=12, states=UP, empty=_NO_DATABASE),
+        timeseries(DATABASE_CONNECTIONS_USED, width=12, height=6, legend="list", empty=_NO_DATABASE),
+        timeseries(DATABASE_COMMITS, width=8, legend="list", empty=_NO_DATABASE),
+        timeseries(DATABASE_CACHE_HITS, width=8, legend="list", empty=_NO_DATABASE),
+        timeseries(DATABASE_TRANSACTION_AGE, width=8, legend="list", empty=_NO_DATABASE),
+        timeseries(DATABASE_DEADLOCKS, bars=True, legend="list", empty=_NO_DATABASE),
+        timeseries(DATABASE_SIZE, legend="list", empty=_NO_DATABASE),
+    )

@@ -1,0 +1,103 @@
+"""The page `Variant detail`: what is known of one variant, and how did that come about?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.variants.signals import VARIANT_WINNER_MARKS
+from ml_monitoring.alerting.variants.variant_signals import (
+    DETAIL_PAGE,
+    PAGE,
+    VARIANT_AGE,
+    VARIANT_ENGAGEMENT,
+    VARIANT_ENGAGEMENT_LOWER,
+    VARIANT_ENGAGEMENT_UPPER,
+    VARIANT_EXPECTED_LOSS,
+    VARIANT_LEADER_TRAFFIC,
+    VARIANT_LIFT,
+    VARIANT_NEW_VIEW_ENGAGEMENT,
+    VARIANT_OBSERVED_INTERACTIONS,
+    VARIANT_OBSERVED_VIEWS,
+    VARIANT_PREDICTED_ENGAGEMENT,
+    VARIANT_PREDICTION_DIFFERENCE,
+    VARIANT_PREDICTION_SHORTFALL,
+    VARIANT_PROBABILITY_BEST,
+    VARIANT_SEQUENTIAL_P_VALUE,
+    VARIANT_SUGGESTED_TRAFFIC,
+    VARIANT_TRAFFIC,
+)
+from ml_monitoring.dashboards.lib.links import page_url
+from ml_monitoring.dashboards.lib.page import Mark, Page, Row
+from ml_monitoring.dashboards.lib.panels import stat, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import firing_alerts
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=DETAIL_PAGE,
+        title="Variant detail",
+        description="For those who decide on a variant: how sure is it that this one is good, bad or the best?",
+        folder="Growth",
+        tags=("variants",),
+        since="now-1h",
+        refresh="15s",
+        variables=(
+            datasource(),
+            label_values("persona", "variants", title="Persona"),
+            label_values(
+                "variant", "variant_predicted_engagement_ratio", title="Variant", within=("persona",), first_only=True
+            ),
+            label_values(
+                "pattern", "variant_predicted_engagement_ratio", title="Pattern", within=("persona",), may_be_empty=True
+            ),
+        ),
+        marks=(Mark(Query(VARIANT_WINNER_MARKS), "{{persona}}: {{variant}}", Colour.GOOD),),
+        rows=(
+            Row(
+                "How good is it?",
+                (
+                    stat(VARIANT_OBSERVED_VIEWS, width=3),
+                    stat(VARIANT_OBSERVED_INTERACTIONS, width=3),
+                    stat(VARIANT_AGE, width=3),
+                    stat(Query(VARIANT_PREDICTION_DIFFERENCE), width=4).linked("All variants", page_url(PAGE, {})),
+                    stat(VARIANT_LIFT, width=4),
+                    stat(VARIANT_SEQUENTIAL_P_VALUE, title="Best by chance? (p)", width=4),
+                    stat(VARIANT_PROBABILITY_BEST, width=3),
+                    timeseries(
+                        Query(VARIANT_ENGAGEMENT_UPPER, name="{{variant}} 97.5 %", dashed=True),
+                        Query(VARIANT_ENGAGEMENT, name="{{variant}} reported"),
+                        Query(VARIANT_ENGAGEMENT_LOWER, name="{{variant}} 2.5 %", dashed=True),
+                        Query(VARIANT_PREDICTED_ENGAGEMENT, name="{{variant}} predicted"),
+                        title="Engagement: reported, predicted and 95 % interval of the posterior",
+                        width=24,
+                        height=10,
+                    ),
+                ),
+            ),
+            Row(
+                "Against the others",
+                (
+                    timeseries(VARIANT_PROBABILITY_BEST, title="Probability of being best over time"),
+                    timeseries(VARIANT_EXPECTED_LOSS),
+                    timeseries(
+                        Query(VARIANT_TRAFFIC, name="{{variant}} gets"),
+                        Query(VARIANT_SUGGESTED_TRAFFIC, name="{{variant}} suggested", dashed=True),
+                        title="Share of traffic: at present and suggested",
+                        width=8,
+                    ),
+                    timeseries(VARIANT_SEQUENTIAL_P_VALUE, title="Always-valid p-value over time", width=8),
+                    timeseries(VARIANT_LEADER_TRAFFIC, width=8, empty="no variant is ahead"),
+                ),
+            ),
+            Row(
+                "Against the prediction",
+                (
+                    timeseries(VARIANT_PREDICTION_SHORTFALL, width=8),
+                    timeseries(VARIANT_NEW_VIEW_ENGAGEMENT, width=8),
+                    firing_alerts(width=8),
+                ),
+            ),
+        ),
+    )

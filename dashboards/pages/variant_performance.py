@@ -1,0 +1,235 @@
+"""The page `Variant performance`: what performs, what was killed and why, and what could be done better?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.exporter.signals import PAGE as EXPORTER_PAGE
+from ml_monitoring.alerting.exporter.signals import SOURCE_LAST_SUCCESS_AGE
+from ml_monitoring.alerting.variants.signals import (
+    AVERAGE_ENGAGEMENT,
+    PERSONA_ENGAGEMENT,
+    VARIANT_EARLY_KILL_RATIO,
+    VARIANT_EVENTS,
+    VARIANT_KILL_MARKS,
+    VARIANT_KILLS,
+    VARIANT_NOTIFICATIONS,
+    VARIANT_OPPORTUNITIES,
+    VARIANT_PATTERN_ENGAGEMENT,
+    VARIANT_PATTERN_FATIGUE,
+    VARIANT_PATTERN_SHARE,
+    VARIANT_RECENT_KILLS,
+    VARIANT_RECENT_KILLS_SUM,
+    VARIANT_RECENT_POSTS,
+    VARIANT_TIME_TO_KILL_MEAN,
+    VARIANT_TIME_TO_KILL_OVERALL,
+    VARIANT_TIME_TO_KILL_P90,
+    VARIANT_UPDATE_AGE,
+    VARIANT_VIEWS_RATE,
+    VARIANT_WINNER_MARKS,
+    VARIANTS_ACTIVE,
+    VARIANTS_BY_STATUS,
+)
+from ml_monitoring.alerting.variants.variant_signals import (
+    DETAIL_PAGE,
+    PAGE,
+    VARIANT_AGE,
+    VARIANT_ENGAGEMENT,
+    VARIANT_ENGAGEMENT_LOWER,
+    VARIANT_ENGAGEMENT_UPPER,
+    VARIANT_OBSERVED_INTERACTIONS,
+    VARIANT_OBSERVED_VIEWS,
+    VARIANT_PREDICTED_ENGAGEMENT,
+    VARIANT_PREDICTION_DIFFERENCE,
+    VARIANT_PROBABILITY_BEST,
+    VARIANT_SEQUENTIAL_P_VALUE,
+    VARIANT_SPLIT_P_VALUE,
+    VARIANT_SUGGESTED_TRAFFIC,
+    VARIANT_TRAFFIC,
+)
+from ml_monitoring.dashboards.lib.links import cell, page_url
+from ml_monitoring.dashboards.lib.page import Mark, Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, stat, table, timeseries
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
+from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.variables import datasource, label_values, variants_datasource
+from ml_monitoring.dashboards.pages.common import firing_alerts
+
+_PRIORITY = {"high": Colour.WARNING, "medium": Colour.NOTICE, "low": Colour.NEUTRAL}
+# What is shown of the content is cut: it has any length and shape. Dollar quotes, since a name may hold a quote.
+_FEED = """\
+select created_at as "Time", event_type as "Event", persona_id as "Persona", variant_id as "Variant",
+       left(event_data::text, 200) as "Data"
+from dashboard_events
+where $__timeFilter(created_at) and (persona_id is null or persona_id ~ $names$^(${persona:regex})$$names$)
+order by created_at desc, id desc limit 100"""
+
+
+def build() -> Page:
+    """Return the page."""
+    return Page(
+        uid=PAGE,
+        title="Variant performance",
+        description="For those who run content variants: what performs, what was killed and why, and what to do next?",
+        folder="Growth",
+        tags=("variants",),
+        since="now-1h",
+        refresh="15s",
+        variables=(
+            datasource(),
+            variants_datasource(),
+            label_values("persona", "variants", title="Persona"),
+            label_values(
+                "pattern", "variant_predicted_engagement_ratio", title="Pattern", within=("persona",), may_be_empty=True
+            ),
+            label_values("status", "variants", title="Status", within=("persona",)),
+        ),
+        marks=(
+            Mark(Query(VARIANT_KILL_MARKS), "{{persona}}: {{reason}}", Colour.WARNING),
+            Mark(Query(VARIANT_WINNER_MARKS), "{{persona}}: {{variant}}", Colour.GOOD),
+        ),
+        rows=(
+            Row(
+                "How is it going?",
+                (
+                    stat(VARIANTS_ACTIVE, width=3),
+                    stat(AVERAGE_ENGAGEMENT, width=4, trend=True),
+                    stat(VARIANT_RECENT_KILLS_SUM, width=3),
+                    stat(VARIANT_TIME_TO_KILL_OVERALL, width=4),
+                    stat(VARIANT_NOTIFICATIONS, width=3, states=("polling", "announced")),
+                    stat(
+                        Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "variants"}),
+                        title="Age of the numbers",
+                        width=3,
+                    ).linked("Exporter health", page_url(EXPORTER_PAGE, {"source": "variants"})),
+                    stat(VARIANT_UPDATE_AGE, width=4),
+                    _opportunities(),
+                    firing_alerts(width=8, height=8),
+                ),
+            ),
+            Row(
+                "Active variants",
+                (
+                    _active(),
+                    bargauge(
+                        Query(VARIANT_PROBABILITY_BEST, name="{{persona}} {{variant}}"),
+                        title="Leaders: probability of being best",
+                        width=8,
+                        height=10,
+                    ),
+                    timeseries(VARIANT_ENGAGEMENT, width=8, height=10),
+                    timeseries(VARIANT_SPLIT_P_VALUE, width=8, height=10),
+                ),
+            ),
+            Row(
+                "Kills",
+                (
+                    timeseries(VARIANT_EARLY_KILL_RATIO, width=8),
+                    timeseries(VARIANT_KILLS, width=8, bars=True, stacked=True, empty="no variant was killed"),
+                    _kill_reasons(),
+                    timeseries(
+                        VARIANT_TIME_TO_KILL_MEAN,
+                        Query(VARIANT_TIME_TO_KILL_P90, dashed=True),
+                        title="Time to kill, mean and 90th percentile",
+                        width=12,
+                    ),
+                    _personas(),
+                ),
+            ),
+            Row(
+                "Patterns",
+                (
+                    timeseries(VARIANT_PATTERN_FATIGUE, width=8),
+                    timeseries(VARIANT_PATTERN_ENGAGEMENT, width=8),
+                    timeseries(VARIANT_PATTERN_SHARE, width=8),
+                ),
+            ),
+            Row(
+                "Activity",
+                (
+                    timeseries(PERSONA_ENGAGEMENT, width=8),
+                    timeseries(VARIANT_VIEWS_RATE, width=8),
+                    timeseries(VARIANTS_BY_STATUS, width=8, stepped=True),
+                    timeseries(VARIANT_EVENTS, width=8, bars=True, stacked=True),
+                    rows(
+                        "Events",
+                        "What does the variant system report, event by event?",
+                        _FEED,
+                        width=16,
+                        empty="no event in this time",
+                    ),
+                ),
+            ),
+        ),
+    )
+
+
+def _opportunities() -> Panel:
+    priorities = {priority: (priority, colour) for priority, colour in _PRIORITY.items()}
+    return table(
+        (
+            Column("priority", "Priority", width=80, values=priorities),
+            Column("persona", "Persona", width=140),
+            Column("title", "What"),
+            Column("action", "What to do"),
+        ),
+        VARIANT_OPPORTUNITIES,
+        title="Optimization opportunities",
+        empty="nothing to improve is known",
+        sort_by="Priority",
+        width=16,
+    )
+
+
+def _active() -> Panel:
+    detail = page_url(DETAIL_PAGE, {"persona": cell("Persona"), "variant": cell("Variant")})
+    return table(
+        (
+            Column("persona", "Persona"),
+            Column("variant", "Variant", link=("Posterior over time", detail)),
+            Column("pattern", "Pattern"),
+        ),
+        Query(VARIANT_ENGAGEMENT, name="Engagement"),
+        Query(VARIANT_PREDICTED_ENGAGEMENT, name="Predicted"),
+        Query(VARIANT_PREDICTION_DIFFERENCE, name="Difference"),
+        Query(VARIANT_OBSERVED_VIEWS, name="Views"),
+        Query(VARIANT_OBSERVED_INTERACTIONS, name="Interactions"),
+        Query(VARIANT_AGE, name="Since post"),
+        Query(VARIANT_PROBABILITY_BEST, name="Best with"),
+        Query(VARIANT_ENGAGEMENT_LOWER, name="95 % from"),
+        Query(VARIANT_ENGAGEMENT_UPPER, name="to"),
+        Query(VARIANT_TRAFFIC, name="Traffic"),
+        Query(VARIANT_SUGGESTED_TRAFFIC, name="Suggested"),
+        Query(VARIANT_SEQUENTIAL_P_VALUE, name="p"),
+        title="Active variants, likeliest best first",
+        sort_by="Best with",
+        descending=True,
+        height=11,
+    )
+
+
+def _kill_reasons() -> Panel:
+    return table(
+        (Column("persona", "Persona"), Column("reason", "Reason")),
+        Query(VARIANT_KILLS, name="Kills", window=SHOWN_RANGE),
+        title="Kills in this time range by reason",
+        empty="no variant was killed",
+        sort_by="Kills",
+        descending=True,
+        width=8,
+    )
+
+
+def _personas() -> Panel:
+    only_this = page_url(PAGE, {"persona": cell("Persona")})
+    return table(
+        (Column("persona", "Persona", link=("Show only this persona", only_this)),),
+        Query(VARIANT_RECENT_POSTS, name="Posts"),
+        Query(VARIANT_RECENT_KILLS, name="Kills"),
+        Query(VARIANT_EARLY_KILL_RATIO, name="Killed early"),
+        Query(VARIANT_TIME_TO_KILL_MEAN, name="Mean time to kill"),
+        Query(VARIANT_SPLIT_P_VALUE, name="Split p"),
+        Query(VARIANT_UPDATE_AGE, name="Since update"),
+        title="Personas, most killed first",
+        sort_by="Killed early",
+        descending=True,
+        width=12,
+    )

@@ -1,0 +1,273 @@
+"""Middleware for FastAPI, Starlette and any other ASGI application.
+
+It wraps `receive` and `send` and nothing else, so streaming, background tasks and exceptions pass through unchanged.
+All recording happens after the last byte of the response.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from time import perf_counter
+from typing import Any, Final
+
+from ml_monitoring.instrument.labels import UNMATCHED
+from ml_monitoring.instrument.recorder import CURRENT, Recorder
+from ml_monitoring.instrument.routes import asgi_route
+from ml_monitoring.instrument.traffic import CLIENT_LEFT, Exchange
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+# Servers do not say that a client hung up while a handler works. After this time it is worth 50 microseconds to ask.
+_WORTH_ASKING: Final = 0.1
+# Close codes after which nothing went wrong: normal, going away (a page was left), none given.
+_NORMAL_CLOSE: Final = frozenset({1000, 1001, 1005})
+_SERVER_ERROR_CLOSE: Final = 1011
+
+
+class ASGIMiddleware:
+    """Records HTTP requests and WebSocket connections, and answers scrapes.
+
+    Args:
+        app: The application.
+        recorder: Where to record.
+        metrics_path: Path of the scrape endpoint; None when it is served elsewhere.
+        route_of: Tells the route template from the scope, for frameworks other than Starlette and FastAPI.
+        variant_of: Tells the variant from the scope, for services that know it without asking the handler.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        recorder: Recorder,
+        *,
+        metrics_path: str | None = "/metrics",
+        route_of: Callable[[Scope], str | None] = asgi_route,
+        variant_of: Callable[[Scope], str | None] | None = None,
+    ) -> None:
+        self._app = app
+        self._recorder = recorder
+        self._metrics_path = metrics_path
+        self._metrics = MetricsApp(recorder)
+        self._route_of = route_of
+        self._variant_of = variant_of
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        kind = scope["type"]
+        if kind == "http":
+            if self._metrics_path is not None and _path(scope) == self._metrics_path:
+                await self._metrics(scope, receive, send)
+            else:
+                await self._http(scope, receive, send)
+        elif kind == "websocket":
+            await self._websocket(scope, receive, send)
+        else:
+            await self._app(scope, receive, send)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = self._recorder.http
+        exchange = _HttpExchange(receive, send)
+        token = CURRENT.set(exchange)
+        http.begun()
+        failure: BaseException | None = None
+        try:
+            await self._app(scope, exchange.receive, exchange.send)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            CURRENT.reset(token)
+            http.ended()
+            seconds = (exchange.ended or perf_counter()) - exchange.started
+            http.answered(
+                scope["method"], self._route(scope), exchange.outcome(failure), seconds, self._variant(scope, exchange)
+            )
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        http = self._recorder.http
+        connection = _Connection(receive, send, http.opened)
+        failure: BaseException | None = None
+        try:
+            await self._app(scope, connection.receive, connection.send)
+        except BaseException as error:
+            failure = error
+            raise
+        finally:
+            http.closed(self._route(scope), connection.outcome(failure), was_open=connection.accepted)
+
+    def _route(self, scope: Scope) -> str:
+        try:
+            return self._route_of(scope) or UNMATCHED
+        except Exception as error:  # noqa: BLE001  # the hook is the user's; the response must not depend on it
+            self._recorder.store.failed("route_of", error)
+            return UNMATCHED
+
+    def _variant(self, scope: Scope, exchange: Exchange) -> str:
+        if exchange.variant or self._variant_of is None:
+            return exchange.variant
+        try:
+            return self._variant_of(scope) or ""
+        except Exception as error:  # noqa: BLE001  # as above
+            self._recorder.store.failed("variant_of", error)
+            return ""
+
+
+class _HttpExchange(Exchange):
+    """One request and how far its response has come."""
+
+    __slots__ = ("_receive", "_receiving", "_send", "_unread", "ended", "left", "started", "status")
+
+    def __init__(self, receive: Receive, send: Send) -> None:
+        self.variant = ""
+        self._receive = receive
+        self._send = send
+        self._receiving = 0
+        self._unread: Message | None = None
+        self.status = 0
+        self.left = False
+        self.ended = 0.0
+        self.started = perf_counter()
+
+    async def receive(self) -> Message:
+        if self._unread is not None:
+            message, self._unread = self._unread, None
+            return message
+        self._receiving += 1
+        try:
+            message = await self._receive()
+        finally:
+            self._receiving -= 1
+        # After the end of the response every server says "disconnect", whether the client is there or not.
+        if message["type"] == "http.disconnect" and not self.ended:
+            self.left = True
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        # Not a coroutine itself: one frame less for each part of a streamed response.
+        kind = message["type"]
+        if kind == "http.response.start":
+            self.status = message["status"]
+            if perf_counter() - self.started > _WORTH_ASKING and not self.left and not self._receiving:
+                return self._ask_and_send(message)
+        elif (kind == "http.response.body" and not message.get("more_body", False)) or (
+            kind == "http.response.pathsend"
+        ):
+            self.ended = perf_counter()
+        return self._send(message)
+
+    async def _ask_and_send(self, message: Message) -> None:
+        """Look whether the client is still there before the response starts."""
+        try:
+            asking = asyncio.ensure_future(self._receive())
+        except RuntimeError:
+            # Not asyncio (trio): there the server cancels the handler of a client that left.
+            await self._send(message)
+            return
+        await asyncio.sleep(0)
+        if not asking.done():
+            asking.cancel()
+        try:
+            answer = await asking
+        except asyncio.CancelledError:
+            if (task := asyncio.current_task()) is not None and task.cancelling():
+                raise
+        else:
+            if answer["type"] == "http.disconnect":
+                self.left = True
+            # The application gets it as if nobody had looked: it may still read its body.
+            self._unread = answer
+        await self._send(message)
+
+    def outcome(self, failure: BaseException | None) -> int:
+        """Return the status to book."""
+        if self.left or type(failure).__name__ == "ClientDisconnect":
+            return CLIENT_LEFT
+        if self.ended:
+            # What fails after the last byte (a background task) is not the response's fault.
+            return self.status
+        if isinstance(failure, asyncio.CancelledError):
+            return CLIENT_LEFT
+        # An exception, or a handler that returned without an answer; in mid-stream, 200 has been sent and is a lie.
+        return 500
+
+
+class _Connection:
+    """One WebSocket connection and how far it has come."""
+
+    def __init__(self, receive: Receive, send: Send, opened: Callable[[], None]) -> None:
+        self._receive = receive
+        self._send = send
+        self._opened = opened
+        self.accepted = False
+        self._refused = False
+        self._client_code: int | None = None
+        self._own_code: int | None = None
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        if message["type"] == "websocket.disconnect" and self._own_code is None:
+            self._client_code = message.get("code") or 1005
+        return message
+
+    def send(self, message: Message) -> Awaitable[None]:
+        kind = message["type"]
+        if kind == "websocket.accept":
+            self.accepted = True
+            self._opened()
+        elif kind == "websocket.close":
+            self._own_code = message.get("code", 1000)
+        elif kind == "websocket.http.response.start":
+            self._refused = True
+        return self._send(message)
+
+    def outcome(self, failure: BaseException | None) -> str:
+        """Return how the connection ended."""
+        if self._client_code is not None and (failure is None or type(failure).__name__ == "WebSocketDisconnect"):
+            return "closed" if self.accepted and self._client_code in _NORMAL_CLOSE else "abandoned"
+        if isinstance(failure, asyncio.CancelledError):
+            return "abandoned"
+        if failure is not None or self._own_code == _SERVER_ERROR_CLOSE:
+            return "failed"
+        if not self.accepted or self._refused:
+            return "rejected"
+        return "closed"
+
+
+class MetricsApp:
+    """Answers scrapes; mount it where the middleware shall not do so itself."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
+        """Serve one scrape."""
+        if scope["type"] != "http":
+            return
+        if scope["method"] not in ("GET", "HEAD"):
+            await send({"type": "http.response.start", "status": 405, "headers": [(b"allow", b"GET, HEAD")]})
+            await send({"type": "http.response.body", "body": b""})
+            return
+        received = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
+        arguments = (received.get(b"accept", ""), received.get(b"accept-encoding", ""))
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # Not asyncio (trio).
+            exposition = self._recorder.exposition(*arguments)
+        else:
+            # Many series, or the files of many workers, take milliseconds that requests shall not wait for.
+            exposition = await loop.run_in_executor(None, self._recorder.exposition, *arguments)
+        headers = [(name.encode(), value.encode()) for name, value in exposition.headers]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": exposition.body if scope["method"] == "GET" else b""})
+
+
+def _path(scope: Scope) -> str:
+    root = scope.get("root_path", "")
+    path = str(scope["path"])
+    return path.removeprefix(root) if root else path

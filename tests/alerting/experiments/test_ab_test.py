@@ -1,0 +1,109 @@
+"""The sequential test: the rules compute the formula, and looking at it all the time does not break its promise."""
+
+from __future__ import annotations
+
+from math import exp, log
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.support.rules import check_rules
+
+SPREAD = 0.02
+MINUTES = 60
+EXPERIMENTS = 400
+LOOKS = 200
+
+
+def p_value(difference: Any, variance: Any) -> Any:
+    """Return the p-value of the mixture sequential probability ratio test, as docs/instrument.md gives it."""
+    total = variance + SPREAD**2
+    ratio = np.sqrt(variance / total) * np.exp(SPREAD**2 * difference**2 / (2 * variance * total))
+    return np.minimum(1, 1 / ratio)
+
+
+def series(variant: str, right: int, wrong: int, fine: int, failed: int) -> dict[str, str]:
+    truths = f'ml_prediction_truths_total{{job="ml",model="m",model_version="1",variant="{variant}",outcome='
+    requests = f'ab_test_requests_total{{job="ml",variant="{variant}",outcome='
+    return {
+        f'{truths}"correct"}}': f"0+{right}x{MINUTES}",
+        f'{truths}"incorrect"}}': f"0+{wrong}x{MINUTES}",
+        f'{requests}"success"}}': f"0+{fine}x{MINUTES}",
+        f'{requests}"error"}}': f"0+{failed}x{MINUTES}",
+        f'ab_test_errors_total{{job="ml",variant="{variant}"}}': f"0+{failed}x{MINUTES}",
+    }
+
+
+def test_the_rules_compute_the_formula(programs: dict[str, Path], tmp_path: Path) -> None:
+    # Of 60 minutes: (right, wrong, without error, failed) a minute.
+    counts = {"A": (40, 10, 48, 2), "B": (39, 11, 49, 1)}
+    shares, variances = {}, {}
+    for variant, (right, wrong, fine, failed) in counts.items():
+        for metric, good, bad in (("accuracy", right, wrong), ("errors", fine, failed)):
+            trials = MINUTES * (good + bad)
+            share = (MINUTES * good + 1) / (trials + 2)
+            shares[variant, metric], variances[variant, metric] = share, share * (1 - share) / trials
+    expected: dict[str, float | None] = {}
+    for metric in ("accuracy", "errors"):
+        difference = shares["B", metric] - shares["A", metric]
+        variance = variances["A", metric] + variances["B", metric]
+        expected[f'metric_origin:ab_test_improvement:ratio{{metric="{metric}"}}'] = difference
+        expected[f'metric_origin:ab_test_improvement:p_value{{metric="{metric}"}}'] = float(
+            p_value(difference, variance)
+        )
+    expected["origin:ab_test_split:p_value"] = 1.0 * min(1, float(p_value(0.0, 0.25 / (MINUTES * 100))))
+    expected["origin:ab_test_verdict:code"] = 2
+    given = series("A", *counts["A"]) | series("B", *counts["B"])
+    check_rules(programs["promtool"], tmp_path, given, expected, at="1h", topics=["ab_test"], tolerance=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("counts", "verdict"),
+    [
+        pytest.param({"A": (30, 20, 50, 0), "B": (40, 10, 50, 0)}, 3, id="more accurate"),
+        pytest.param({"A": (40, 10, 50, 0), "B": (30, 20, 50, 0)}, 0, id="less accurate"),
+        pytest.param({"A": (30, 20, 50, 0), "B": (40, 10, 40, 10)}, 0, id="more accurate, but fails"),
+        pytest.param({"A": (3, 2, 5, 0), "B": (4, 1, 5, 0)}, 1, id="too few"),
+    ],
+)
+def test_the_verdict_in_words(
+    counts: dict[str, tuple[int, int, int, int]], verdict: int, programs: dict[str, Path], tmp_path: Path
+) -> None:
+    given = series("A", *counts["A"]) | series("B", *counts["B"])
+    expected: dict[str, float | None] = {"origin:ab_test_verdict:code": verdict}
+    check_rules(programs["promtool"], tmp_path, given, expected, at="1h", topics=["ab_test"])
+
+
+def looked_at(share_a: float, share_b: float, *, each: int) -> tuple[Any, Any]:
+    """Return p-values and z-values of many experiments at many looks."""
+    chance = np.random.default_rng(42)
+    trials = each * np.arange(1, LOOKS + 1)
+    good = [chance.binomial(each, share, (EXPERIMENTS, LOOKS)).cumsum(axis=1) for share in (share_a, share_b)]
+    a, b = ((one + 1) / (trials + 2) for one in good)
+    variance = (a * (1 - a) + b * (1 - b)) / trials
+    return p_value(b - a, variance), np.abs(b - a) / np.sqrt(variance)
+
+
+def test_looking_all_the_time_raises_no_more_false_alarms_than_promised() -> None:
+    sequential, fixed = looked_at(0.8, 0.8, each=100)
+    # One percent was promised; four of 400 experiments, and chance on top.
+    assert (sequential.min(axis=1) < 0.01).mean() <= 0.02
+    assert (sequential.min(axis=1) < 0.05).mean() <= 0.05
+    # The usual test at the level of 5 %, looked at as often, alarms five times as often as it says.
+    assert (fixed.max(axis=1) > 1.96).mean() > 0.25
+
+
+def test_a_difference_of_the_expected_size_is_found() -> None:
+    sequential, _fixed = looked_at(0.782, 0.818, each=100)
+    assert (sequential.min(axis=1) < 0.01).mean() > 0.95
+
+
+def test_the_logarithmic_form_does_not_overflow() -> None:
+    # L would be e^2000 here.
+    variance, difference = 1e-5, 0.2
+    total = variance + SPREAD**2
+    logarithm = 0.5 * log(total / variance) - SPREAD**2 * difference**2 / (2 * variance * total)
+    assert logarithm < -1900
+    assert exp(min(logarithm, 0)) == 0

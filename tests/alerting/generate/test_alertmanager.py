@@ -1,0 +1,127 @@
+"""A real Alertmanager with the generated routes: who is told, and what is muted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_monitoring.alerting.generate import alertmanager
+from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
+from tools.processes import wait_until
+from tools.webhook import WebhookReceiver
+
+
+@pytest.fixture
+def server(programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path) -> Iterator[Alertmanager]:
+    config = alertmanager.build(webhook.url, timing=AT_ONCE, alert_log_url="")
+    with running(programs["alertmanager"], config, tmp_path) as server:
+        yield server
+
+
+def alert(name: str, severity: str = "warning", team: str = "mlops", **labels: str) -> dict[str, str]:
+    return {"alertname": name, "severity": severity, "team": team, **labels}
+
+
+EXPORTER_DOWN = alert("ExporterDown", "critical", "platform", job="exporter")
+SOURCE_DOWN = alert("ExporterSourceDown", "critical", "platform", job="exporter", instance="a:9847", source="mlflow")
+SOURCE_STALE = alert("ExporterSourceStale", "warning", "platform", job="exporter", instance="a:9847", source="mlflow")
+RUNS_FAIL = alert("MlflowFailedRunRatioHigh", job="exporter", experiment="churn", source="mlflow")
+
+
+def test_each_team_is_told_through_its_own_receiver_and_again_at_the_end(
+    server: Alertmanager, webhook: WebhookReceiver
+) -> None:
+    server.fire(
+        SOURCE_DOWN, RUNS_FAIL | {"job": "other"}, alert("Watchdog", "info", "platform"), {"alertname": "Alien"}
+    )
+
+    def receivers(status: str) -> dict[str, str]:
+        return {
+            one["labels"]["alertname"]: note["receiver"]
+            for note in webhook.notifications
+            for one in note["alerts"]
+            if one["status"] == status
+        }
+
+    expected = {
+        "ExporterSourceDown": "platform-critical",
+        "MlflowFailedRunRatioHigh": "mlops-warning",
+        "Watchdog": "watchdog",
+        "Alien": "unrouted",
+    }
+    assert wait_until(lambda: len(receivers("firing")) == len(expected), timeout=15)
+    assert receivers("firing") == expected
+    server.resolve(SOURCE_DOWN)
+    webhook.wait_for(lambda one: one["status"] == "resolved", timeout=15)
+    assert receivers("resolved") == {"ExporterSourceDown": "platform-critical"}
+
+
+def _is_about(name: str, one: dict[str, Any]) -> bool:
+    return bool(one["labels"]["alertname"] == name)
+
+
+def test_without_the_exporter_everything_derived_from_it_is_muted(
+    server: Alertmanager, webhook: WebhookReceiver
+) -> None:
+    target_down = alert("ExporterTargetDown", "warning", "platform", job="exporter", instance="a:9847")
+    watchdog = alert("Watchdog", "info", "platform")
+    elsewhere = alert("NodeDiskFull", "warning", "platform", job="node", instance="a:9100")
+    server.fire(EXPORTER_DOWN)
+    server.fire(SOURCE_DOWN, target_down, RUNS_FAIL, watchdog, elsewhere)
+    assert server.muted_by(**RUNS_FAIL)[0] in {"ExporterDown", "ExporterSourceDown"}
+    assert server.muted_by(**SOURCE_DOWN) == ["ExporterDown"]
+    assert server.muted_by(**target_down) == ["ExporterDown"]
+    assert server.muted_by(**EXPORTER_DOWN) == []
+    assert server.muted_by(**watchdog) == []
+    assert server.muted_by(**elsewhere) == []
+    # Each goes to a receiver of its own, in no order.
+    for name in ("ExporterDown", "Watchdog", "NodeDiskFull"):
+        webhook.wait_for(partial(_is_about, name), timeout=15)
+    told = {one["labels"]["alertname"] for one in webhook.alerts}
+    assert told == {"ExporterDown", "Watchdog", "NodeDiskFull"}
+
+
+def test_a_source_that_is_down_mutes_what_is_derived_from_it_and_nothing_else(server: Alertmanager) -> None:
+    of_other_source = alert("FleetIncident", "critical", "platform", job="exporter", source="fleet")
+    of_no_source = alert("BusinessLoss", "warning", "growth", job="exporter")
+    other_stale = SOURCE_STALE | {"source": "fleet"}
+    server.fire(SOURCE_DOWN)
+    server.fire(RUNS_FAIL, SOURCE_STALE, other_stale, of_other_source, of_no_source)
+    assert server.muted_by(**RUNS_FAIL) == ["ExporterSourceDown"]
+    assert server.muted_by(**SOURCE_STALE) == ["ExporterSourceDown"]
+    assert server.muted_by(**other_stale) == []
+    assert server.muted_by(**of_other_source) == []
+    assert server.muted_by(**of_no_source) == []
+
+
+def test_a_critical_alert_mutes_warnings_about_the_same_experiment_only(server: Alertmanager) -> None:
+    critical = alert("MlflowNoSuccessfulRun", "critical", job="exporter", experiment="churn", source="mlflow")
+    other_experiment = RUNS_FAIL | {"experiment": "fraud"}
+    same_severity = alert("MlflowMetricWorseThanBest", "critical", job="exporter", experiment="churn", metric="loss")
+    server.fire(critical)
+    server.fire(RUNS_FAIL, other_experiment, same_severity)
+    assert server.muted_by(**RUNS_FAIL)[0] in {"MlflowMetricWorseThanBest", "MlflowNoSuccessfulRun"}
+    assert server.muted_by(**other_experiment) == []
+    assert server.muted_by(**same_severity) == []
+
+
+@pytest.mark.parametrize(
+    "loud",
+    [
+        alert("SomethingElse", "critical", "platform"),
+        alert("ExporterDown", "critical", "platform"),
+        alert("ExporterSourceDown", "critical", "platform"),
+        alert("SomethingElse", "critical", "platform", job="exporter"),
+    ],
+    ids=lambda labels: f"{labels['alertname']}, job {labels.get('job')}",
+)
+def test_alerts_that_lack_the_same_labels_do_not_mute_each_other(loud: dict[str, str], server: Alertmanager) -> None:
+    bare = alert("BusinessLoss", "warning", "growth")
+    with_job = bare | {"job": "exporter"}
+    server.fire(loud)
+    server.fire(bare, with_job, RUNS_FAIL)
+    assert [server.muted_by(**one) for one in (bare, with_job, RUNS_FAIL)] == [[], [], []]

@@ -1,0 +1,148 @@
+"""The tools of whoever is on call, on real servers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml_monitoring.alerting.cli import main
+from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.generate import alertmanager
+from ml_monitoring.alerting.model.thresholds import DEFAULT_PATH, SEVERITIES
+from ml_monitoring.alerting.operate.backtest import backtest
+from ml_monitoring.alerting.operate.routing import stops
+from tests.alerting.generate.test_promtool import TEAMS, route
+from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
+from tests.support.past import remembering
+from tools.processes import wait_until
+from tools.webhook import WebhookReceiver
+
+ALERTS = load_alerts()
+LABELS = {"alertname": "Broken", "severity": "warning", "team": "mlops"}
+
+
+@pytest.fixture
+def server(programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path) -> Iterator[Alertmanager]:
+    config = alertmanager.build(webhook.url, timing=AT_ONCE, alert_log_url="")
+    with running(programs["alertmanager"], config, tmp_path) as server:
+        yield server
+
+
+def test_everything_about_an_alert_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "ExporterSourceDown"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    number = next(
+        index for index, line in enumerate(DEFAULT_PATH.read_text().splitlines(), 1) if line == "  ExporterSourceDown:"
+    )
+    assert lines[0] == "ExporterSourceDown: The exporter cannot read one of its sources."
+    assert f"  Set in       {DEFAULT_PATH}:{number}" in lines
+    assert "    exporter_source_up < 1" in lines
+    told = lines[lines.index("  Told") + 1 : lines.index("  Muted")]
+    assert told == [
+        "    escalation: 32 min after the condition begins to hold, again every 1h; through webhook",
+        "    platform-critical: 2 min 10 s after the condition begins to hold, again every 15m; through webhook",
+    ]
+    assert lines[lines.index("  Muted") + 1 :] == [
+        "    Without the exporter nothing that it says can be trusted, not even that a problem ended."
+    ]
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_every_alert_can_be_explained(alert: object, capsys: pytest.CaptureFixture[str]) -> None:
+    name = next(one.name for one in ALERTS if one is alert)
+    assert main(["explain", name]) == 0
+    assert capsys.readouterr().out.count("\n") > 8
+
+
+def test_an_alert_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "Nothing"]) == 1
+    assert capsys.readouterr().err.startswith("Nothing does not exist; there are: Watchdog, ExporterDown,")
+
+
+@pytest.mark.parametrize("team", [*TEAMS, "nobody"])
+@pytest.mark.parametrize("severity", [*SEVERITIES, "odd"])
+def test_a_route_is_followed_as_alertmanager_follows_it(team: str, severity: str, programs: dict[str, Path]) -> None:
+    labels = {"alertname": "X", "team": team, "severity": severity}
+    ours = ",".join(stop.receiver for stop in stops(alertmanager.build(), labels))
+    assert ours == route(programs["amtool"], **labels)
+
+
+def test_the_route_command_says_who_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["route", "--label", "team=growth", "--label", "severity=info", "--label", "alertname=X"]) == 0
+    assert capsys.readouterr().out == "growth-info: after 1m, again every 1d; through webhook\n"
+
+
+def test_maintenance_silences_all_but_the_watchdog_until_it_is_ended(
+    server: Alertmanager, webhook: WebhookReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"--alertmanager={server.url}"
+    assert main(["maintenance", address, "--duration=2h", "--reason=new disks"]) == 0
+    assert re.match(r"Silenced until .*: new disks \(", capsys.readouterr().out)
+    watchdog = {"alertname": "Watchdog", "severity": "info", "team": "platform"}
+    server.fire(LABELS, watchdog)
+    webhook.wait_for(lambda alert: alert["labels"] == watchdog, timeout=15)
+    assert LABELS not in [alert["labels"] for alert in webhook.alerts]
+    assert main(["maintenance-end", address]) == 0
+    assert "Ended: new disks (" in capsys.readouterr().out
+    assert main(["maintenance-end", address]) == 0
+    assert "There is no maintenance to end." in capsys.readouterr().out
+    webhook.wait_for(lambda alert: alert["labels"] == LABELS, timeout=20)
+
+
+def test_a_test_alert_goes_through_the_real_routes_and_ends(
+    server: Alertmanager, webhook: WebhookReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["test-fire", f"--alertmanager={server.url}", "--team=mlops", "--severity=warning", "--wait=20"]
+    assert main(arguments) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("TestAlert of team mlops, severity warning: routed to mlops-warning\n")
+    assert re.search(r"^  webhook: \d+ sent, 0 failed$", output, re.MULTILINE)
+    fired = webhook.wait_for(lambda alert: alert["labels"]["alertname"] == "TestAlert", timeout=5)
+    assert fired["annotations"]["summary"] == "This is a test; nothing is wrong."
+    assert wait_until(lambda: any(alert["status"] == "resolved" for alert in webhook.alerts), timeout=15)
+
+
+def test_a_test_alert_that_is_not_delivered_fails(
+    server: Alertmanager, webhook: WebhookReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    webhook.answer_with(400)
+    assert main(["test-fire", f"--alertmanager={server.url}", "--wait=10"]) == 1
+    assert re.search(r"webhook: \d+ sent, [1-9]\d* failed", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["maintenance-end", "--alertmanager=http://127.0.0.1:9"], "http://127.0.0.1:9 cannot be reached"),
+        (["test-fire", "--channel=pager"], "no channel pager in"),
+        (["backtest", "Nothing"], "no enabled alert is called Nothing"),
+        (["backtest", "Watchdog", "--prometheus=http://127.0.0.1:9"], "http://127.0.0.1:9 cannot be reached"),
+    ],
+)
+def test_what_cannot_be_done_is_said(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 1
+    assert message in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def past(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a real Prometheus with two days of the past in it: an hour in which a source was down, and two glitches."""
+    folder = tmp_path_factory.mktemp("past")
+    lines = ["# TYPE exporter_source_up gauge"]
+    for minute in range(2880):
+        down = 600 <= minute < 660 or minute == 1000 or 2000 <= minute < 2002
+        lines.append(f'exporter_source_up{{job="exporter",instance="a",source="mlflow"}} {int(not down)} {minute * 60}')
+    with remembering(programs, folder, lines) as url:
+        yield url
+
+
+def test_a_backtest_finds_when_an_alert_would_have_fired(past: str) -> None:
+    alerts = [alert for alert in ALERTS if alert.name == "ExporterSourceDown"]
+    (result,) = backtest(past, alerts, days=2, step=60, now=2880 * 60)
+    # Two minutes after the source went down; a glitch of a minute or two is none.
+    assert [(firing.begins, firing.ends) for firing in result.firings] == [(602 * 60, 660 * 60)]
+    assert result.firings[0].labels == {"job": "exporter", "instance": "a", "source": "mlflow"}
+    assert result.seconds == 58 * 60

@@ -1,0 +1,114 @@
+"""Differences between dashboards are told by meaning, in Markdown."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.commands.diff import compare
+
+
+def page() -> dict[str, Any]:
+    return {
+        "uid": "page",
+        "title": "Page",
+        "refresh": "30s",
+        "templating": {"list": [{"name": "room", "query": "label_values(room)", "current": {"value": "a"}}]},
+        "panels": [
+            {
+                "id": 1,
+                "type": "stat",
+                "title": "Heat",
+                "gridPos": {"x": 0, "y": 0, "w": 6, "h": 4},
+                "targets": [{"refId": "A", "expr": "heat"}],
+                "fieldConfig": {
+                    "defaults": {
+                        "unit": "celsius",
+                        "thresholds": {"steps": [{"color": "green", "value": None}, {"color": "red", "value": 20}]},
+                    }
+                },
+            },
+            {"id": 2, "type": "text", "title": "Words", "gridPos": {"x": 6, "y": 0, "w": 6, "h": 4}},
+        ],
+    }
+
+
+def changed(change: Any) -> str:
+    new = page()
+    change(new)
+    return compare({"page": page()}, {"page": new})
+
+
+def test_the_same_is_no_difference() -> None:
+    other = page()
+    other["version"] = 7
+    other["templating"]["list"][0]["current"] = {"value": "b"}
+    assert compare({"page": page()}, {"page": other}) == ""
+
+
+def test_every_kind_of_change_is_told() -> None:
+    def change(new: dict[str, Any]) -> None:
+        new["refresh"] = "1m"
+        new["templating"]["list"].append({"name": "door", "query": "label_values(door)"})
+        heat = new["panels"][0]
+        heat["gridPos"] = {"x": 0, "y": 4, "w": 12, "h": 4}
+        heat["targets"] = [{"refId": "A", "expr": "max(heat)"}, {"refId": "B", "expr": "limit`s"}]
+        heat["fieldConfig"]["defaults"] = {
+            "unit": "fahrenheit",
+            "thresholds": {"steps": [{"color": "green", "value": None}, {"color": "red", "value": 25}]},
+        }
+        new["panels"][1] = {"id": 3, "type": "gauge", "title": "New", "targets": [{"refId": "A", "expr": "up"}]}
+
+    assert changed(change).splitlines() == [
+        "### Page (`page`)",
+        "",
+        "- **dashboard** refresh changed: `30s` → `1m`",
+        "- **variable door** added: `label_values(door)`",
+        "- **Words** removed",
+        "- **Heat** moved and resized: `6x4 at 0,0` → `12x4 at 0,4`",
+        "- **Heat** query A changed: `heat` → `max(heat)`",
+        "- **Heat** query B added: `` limit`s ``",
+        "- **Heat** thresholds changed: `green from the start, red from 20` → `green from the start, red from 25`",
+        "- **Heat** unit changed: `celsius` → `fahrenheit`",
+        "- **New** added (gauge)",
+        "- **New** query A added: `up`",
+    ]
+
+
+def test_whole_dashboards_come_and_go() -> None:
+    other = copy.deepcopy(page()) | {"uid": "other", "title": "Other"}
+    assert compare({"page": page()}, {"other": other}).splitlines() == [
+        "### Other (`other`)",
+        "",
+        "- **dashboard** added, 2 panels",
+        "",
+        "### Page (`page`)",
+        "",
+        "- **dashboard** removed",
+    ]
+
+
+def test_files_folders_and_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = tmp_path / "old", tmp_path / "new.json"
+    old.mkdir()
+    (old / "page.json").write_text(json.dumps(page()), encoding="utf-8")
+    new.write_text(json.dumps(page()), encoding="utf-8")
+    assert main(["diff", str(old), str(new), "--exit-code"]) == 0
+    assert capsys.readouterr().out == "No differences.\n"
+    new.write_text(json.dumps(page() | {"title": "Side"}), encoding="utf-8")
+    assert main(["diff", str(old), str(new)]) == 0
+    assert main(["diff", str(old), str(new), "--exit-code"]) == 1
+    assert main(["diff", str(old), "missing"]) == 1
+    assert capsys.readouterr().err == "error: missing: no such file or folder\n"
+
+
+def test_a_revision_of_the_repository_is_compared_with_the_files(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "HEAD:dashboards/generated", "HEAD:dashboards/generated"]) == 0
+    assert capsys.readouterr().out == "No differences.\n"
+    assert main(["diff", "no-such-revision:dashboards/generated", "dashboards/generated"]) == 1
+    assert "error: git ls-tree" in capsys.readouterr().err

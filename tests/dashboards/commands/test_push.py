@@ -1,0 +1,440 @@
+"""Pushing to a Grafana that is there already. The Grafana is a double: see grafana_double.py for what that means."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_monitoring.dashboards.cli import main
+from tests.support.grafana_double import DOCUMENTED, TOKEN, GrafanaDouble
+
+Json = dict[str, Any]
+Push = Callable[..., int]
+
+
+def page(uid: str, *, expr: str = "up", title: str = "") -> Json:
+    """Return a dashboard as the generator writes it, with one panel."""
+    source = {"type": "prometheus", "uid": "${datasource}"}
+    return {
+        "uid": uid,
+        "title": title or uid.capitalize(),
+        "tags": ["ml-stack"],
+        "schemaVersion": 39,
+        "version": 1,
+        "editable": False,
+        "annotations": {"list": []},
+        "templating": {
+            "list": [
+                {
+                    "name": "datasource",
+                    "type": "datasource",
+                    "query": "prometheus",
+                    "current": {"selected": True, "text": "default", "value": "default"},
+                }
+            ]
+        },
+        "panels": [
+            {
+                "id": 1,
+                "type": "stat",
+                "title": "Targets",
+                "datasource": source,
+                "gridPos": {"h": 4, "w": 6, "x": 0, "y": 0},
+                "fieldConfig": {"defaults": {"unit": "locale"}, "overrides": []},
+                "targets": [{"datasource": source, "expr": expr, "refId": "A"}],
+            }
+        ],
+    }
+
+
+@pytest.fixture
+def grafana() -> Iterator[GrafanaDouble]:
+    with GrafanaDouble() as double:
+        double.add_datasource("abc", "Prometheus of the team", "prometheus", default=True)
+        yield double
+
+
+@pytest.fixture
+def generated(tmp_path: Path) -> Path:
+    write(tmp_path / "generated", "ML", page("runs"))
+    write(tmp_path / "generated", "Platform", page("health"))
+    return tmp_path / "generated"
+
+
+@pytest.fixture
+def push(grafana: GrafanaDouble, generated: Path, tmp_path: Path) -> Push:
+    token = tmp_path / "token"
+    token.write_text(f"{TOKEN}\n", encoding="utf-8")
+
+    def run(*arguments: str) -> int:
+        common = ["--url", grafana.url, "--token-file", str(token), "--dashboards", str(generated)]
+        return main(["push", *common, *arguments])
+
+    return run
+
+
+def write(generated: Path, folder: str, dashboard: Json) -> None:
+    (generated / folder).mkdir(parents=True, exist_ok=True)
+    (generated / folder / f"{dashboard['uid']}.json").write_text(json.dumps(dashboard), encoding="utf-8")
+
+
+def set_expr(expr: str) -> Callable[[Json], None]:
+    def change(dashboard: Json) -> None:
+        dashboard["panels"][0]["targets"][0]["expr"] = expr
+
+    return change
+
+
+def test_a_first_push_creates_folders_and_dashboards(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert push() == 0
+    assert capsys.readouterr().out == "create     Health (health) in Platform\ncreate     Runs (runs) in ML\n"
+    assert grafana.folders == {"ml-stack-platform": "Platform", "ml-stack-ml": "ML"}
+    stored = grafana.dashboards["runs"]
+    wanted = page("runs")
+    del wanted["version"]
+    wanted["templating"]["list"][0]["current"] = {"selected": True, "text": "Prometheus of the team", "value": "abc"}
+    assert stored.current == wanted
+    assert stored.folder == "ml-stack-ml"
+
+
+def test_a_second_push_of_the_same_writes_nothing(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push()
+    capsys.readouterr()
+    grafana.requests.clear()
+    assert push() == 0
+    assert capsys.readouterr().out == "unchanged  Health (health) in Platform\nunchanged  Runs (runs) in ML\n"
+    assert grafana.writes == []
+
+
+@pytest.mark.parametrize("paged", [False, True], ids=["Grafana 9.4 to 10", "Grafana 11 to 13"])
+def test_a_dry_run_shows_queries_thresholds_and_units_that_change_and_writes_nothing(
+    push: Push, grafana: GrafanaDouble, generated: Path, capsys: pytest.CaptureFixture[str], paged: bool
+) -> None:
+    grafana.paged_versions = paged
+    push()
+    capsys.readouterr()
+    grafana.requests.clear()
+    changed = page("runs", expr="sum(up)")
+    changed["panels"][0]["fieldConfig"]["defaults"] = {
+        "unit": "percentunit",
+        "thresholds": {"mode": "absolute", "steps": [{"color": "green", "value": None}, {"color": "red", "value": 1}]},
+    }
+    write(generated, "ML", changed)
+    assert push("--dry-run") == 0
+    assert capsys.readouterr().out == (
+        "unchanged  Health (health) in Platform\n"
+        "update     Runs (runs) in ML\n"
+        "  changed by the push:\n"
+        "    - **Targets** query A changed: `up` → `sum(up)`\n"
+        "    - **Targets** thresholds changed: `green from the start, red from 1`\n"
+        "    - **Targets** unit changed: `locale` → `percentunit`\n"
+    )
+    assert grafana.writes == []
+
+
+def test_an_update_is_saved_as_the_next_version(push: Push, grafana: GrafanaDouble, generated: Path) -> None:
+    push()
+    write(generated, "ML", page("runs", expr="sum(up)"))
+    assert push() == 0
+    assert grafana.dashboards["runs"].version == 2
+    assert grafana.dashboards["runs"].current["panels"][0]["targets"][0]["expr"] == "sum(up)"
+    assert push() == 0
+    assert grafana.dashboards["runs"].version == 2
+
+
+def test_an_edit_by_hand_is_reported_with_what_was_edited_and_left_alone(
+    push: Push, grafana: GrafanaDouble, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push()
+    grafana.edit("runs", set_expr("up == 0"), message="only what is down")
+    write(generated, "ML", page("runs", expr="sum(up)"))
+    write(generated, "Platform", page("health", expr="sum(up)"))
+    capsys.readouterr()
+    assert push() == 1
+    assert capsys.readouterr().out == (
+        "update     Health (health) in Platform\n"
+        "conflict   Runs (runs) in ML: jane saved version 2 of it on 2017-06-08T17:24:33-04:00: only what is down\n"
+        "  changed by hand:\n"
+        "    - **Targets** query A changed: `up` → `up == 0`\n"
+        "  changed by the push:\n"
+        "    - **Targets** query A changed: `up == 0` → `sum(up)`\n"
+    )
+    assert grafana.dashboards["runs"].current["panels"][0]["targets"][0]["expr"] == "up == 0"
+    assert grafana.dashboards["health"].version == 2
+
+
+def test_force_overwrites_an_edit_by_hand_and_the_next_push_is_quiet(push: Push, grafana: GrafanaDouble) -> None:
+    push()
+    grafana.edit("runs", set_expr("up == 0"))
+    assert push("--force") == 0
+    assert grafana.dashboards["runs"].current["panels"][0]["targets"][0]["expr"] == "up"
+    assert push() == 0
+    assert grafana.dashboards["runs"].version == 3
+
+
+def test_a_restored_version_counts_as_an_edit_by_hand(push: Push, grafana: GrafanaDouble, generated: Path) -> None:
+    push()
+    first = grafana.dashboards["runs"].current
+    write(generated, "ML", page("runs", expr="sum(up)"))
+    push()
+    grafana.save(first, by="jane", message="Restored from version 1")
+    assert push() == 1
+    assert grafana.dashboards["runs"].version == 3
+
+
+def test_a_save_between_the_look_and_the_push_is_a_conflict(
+    push: Push, grafana: GrafanaDouble, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push()
+    write(generated, "ML", page("runs", expr="sum(up)"))
+    capsys.readouterr()
+    grafana.before_save = lambda: grafana.edit("runs", set_expr("up == 0"))
+    assert push() == 1
+    assert "conflict   Runs (runs) in ML: somebody saved it just now; push again\n" in capsys.readouterr().out
+    assert grafana.dashboards["runs"].current["panels"][0]["targets"][0]["expr"] == "up == 0"
+
+
+def test_a_dashboard_that_was_moved_by_hand_stays_where_it_is(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push()
+    grafana.folders["mine"] = "Mine"
+    grafana.dashboards["runs"].folder = "mine"
+    capsys.readouterr()
+    assert push() == 1
+    assert "conflict   Runs (runs) in ML: it was moved to the folder with the uid mine\n" in capsys.readouterr().out
+    assert grafana.dashboards["runs"].folder == "mine"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--force"]], ids=["plain", "forced"])
+def test_a_dashboard_of_somebody_else_with_our_uid_is_never_touched(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    theirs = page("runs", expr="their_metric") | {"tags": ["theirs"]}
+    grafana.save(theirs, by="joe")
+    assert push(*arguments) == 1
+    assert grafana.dashboards["runs"].current == theirs
+    assert "refused    Runs (runs): a dashboard with this uid is there without the tag ml-stack" in (
+        capsys.readouterr().out
+    )
+
+
+def test_a_dashboard_that_grafana_reads_from_a_file_is_refused_before_grafana_refuses(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grafana.save(page("runs"), by="")
+    grafana.dashboards["runs"].provisioned = "ML/runs.json"
+    assert push("--force") == 1
+    assert "refused    Runs (runs): Grafana reads it from ML/runs.json" in capsys.readouterr().out
+    assert grafana.dashboards["runs"].version == 1
+
+
+def test_dashboards_without_the_tag_are_neither_read_nor_written(push: Push, grafana: GrafanaDouble) -> None:
+    grafana.save(page("foreign") | {"tags": []}, by="joe")
+    assert push("--force", "--prune") == 0
+    assert grafana.dashboards["foreign"].version == 1
+    assert not [request for request in grafana.requests if "foreign" in request]
+
+
+def test_a_dashboard_that_is_no_longer_generated_is_deleted_only_with_prune(
+    push: Push, grafana: GrafanaDouble, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push()
+    (generated / "ML" / "runs.json").unlink()
+    capsys.readouterr()
+    assert push() == 0
+    assert "left over  Runs (runs): it is no longer generated; --prune deletes it\n" in capsys.readouterr().out
+    assert push("--prune", "--dry-run") == 0
+    assert "runs" in grafana.dashboards
+    assert push("--prune") == 0
+    assert sorted(grafana.dashboards) == ["health"]
+
+
+def test_prune_keeps_what_was_edited_by_hand_or_never_pushed(
+    push: Push, grafana: GrafanaDouble, generated: Path
+) -> None:
+    push()
+    (generated / "ML" / "runs.json").unlink()
+    grafana.edit("runs", set_expr("up == 0"))
+    grafana.save(page("copy"), by="jane")
+    assert push("--prune") == 1
+    assert sorted(grafana.dashboards) == ["copy", "health", "runs"]
+
+
+def test_a_folder_of_the_same_title_is_used_and_another_can_be_chosen(push: Push, grafana: GrafanaDouble) -> None:
+    grafana.folders = {"f1": "ML", "f2": "Infrastructure"}
+    assert push("--folder", "Platform=Infrastructure") == 0
+    assert {uid: stored.folder for uid, stored in grafana.dashboards.items()} == {"runs": "f1", "health": "f2"}
+    assert grafana.folders == {"f1": "ML", "f2": "Infrastructure"}
+
+
+def test_a_folder_that_was_given_another_title_is_found_by_its_uid(push: Push, grafana: GrafanaDouble) -> None:
+    push()
+    grafana.folders["ml-stack-ml"] = "Data science"
+    assert push() == 0
+    assert sorted(grafana.folders) == ["ml-stack-ml", "ml-stack-platform"]
+
+
+@pytest.mark.parametrize("wanted", ["xyz", "datasource=xyz", "Second", "datasource=Second"])
+def test_a_data_source_is_chosen_by_name_or_uid(push: Push, grafana: GrafanaDouble, wanted: str) -> None:
+    grafana.add_datasource("xyz", "Second", "prometheus")
+    assert push("--datasource", wanted) == 0
+    (variable,) = grafana.dashboards["runs"].current["templating"]["list"]
+    assert variable["current"] == {"selected": True, "text": "Second", "value": "xyz"}
+
+
+def test_problems_are_told_with_the_way_out(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def problem(*arguments: str) -> str:
+        assert push(*arguments) == 1
+        return capsys.readouterr().err.replace(grafana.url, "URL")
+
+    assert problem("--datasource", "nope") == (
+        "error: --datasource datasource=nope: Grafana's data sources of type prometheus: Prometheus of the team\n"
+    )
+    assert problem("--datasource", "other=abc") == (
+        "error: --datasource other=...: the data source variables are datasource\n"
+    )
+    assert (
+        problem("--folder", "Other=x") == "error: --folder Other=...: the folders of the dashboards are ML, Platform\n"
+    )
+    assert problem("--folder", "ML=x") == "error: --folder: Grafana has no folder with the title or uid x\n"
+    assert problem("--folder", "ML") == "error: --folder ML: expected NAME=VALUE\n"
+    wrong = tmp_path / "wrong"
+    wrong.write_text("something-else", encoding="utf-8")
+    assert problem("--token-file", str(wrong)) == (
+        "error: GET /api/folders: 401 Unauthorized: Invalid API key: "
+        "the token is wrong, or its service account is disabled\n"
+    )
+    assert problem("--url", grafana.url.removesuffix("/grafana") + "/other") == (
+        f"error: GET /api/folders: 404 Not Found: Not found: "
+        f"is {grafana.url.removesuffix('/grafana')}/other Grafana's address, with its path?\n"
+    )
+    grafana.forbidden = "POST /api/dashboards/db"
+    assert problem() == (
+        "error: POST /api/dashboards/db: 403 Forbidden: You'll need additional permissions to perform this action.: "
+        "the token's service account needs the role Editor, or the permissions that the guide lists\n"
+    )
+    assert grafana.dashboards == {}
+
+
+def test_what_is_no_grafana_is_told_in_a_sentence(push: Push, capsys: pytest.CaptureFixture[str]) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response({"/gone": 502, "/moved": 302}.get(self.path.partition("/api")[0], 200))
+            self.send_header("Location", "https://grafana.example.org/login")
+            self.end_headers()
+            self.wfile.write(b"<html>not Grafana</html>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        assert [push("--url", url + path) for path in ("", "/gone", "/moved")] == [1, 1, 1]
+        server.shutdown()
+        thread.join()
+    assert push("--url", url) == 1
+    assert push("--url", "grafana.example.org") == 1
+    page, gone, moved, refused, no_address = capsys.readouterr().err.splitlines()
+    assert page == f"error: GET /api/folders: the answer is no JSON; is {url} Grafana's address?"
+    assert gone == "error: GET /api/folders: 502 Bad Gateway"
+    assert moved == "error: GET /api/folders: 302 Found: Grafana's address is https://grafana.example.org/login"
+    assert refused.startswith(f"error: {url} does not answer: ")
+    assert no_address == "error: grafana.example.org: no address of Grafana; it begins with http:// or https://"
+
+
+def test_several_data_sources_without_a_default_must_be_chosen_from(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grafana.datasources.clear()
+    assert push("--dry-run") == 0
+    assert capsys.readouterr().err == (
+        "note: Grafana has no data source of type prometheus; panels that read ${datasource} stay empty\n"
+    )
+    grafana.add_datasource("a", "A", "prometheus")
+    grafana.add_datasource("b", "B", "prometheus")
+    assert push() == 1
+    assert capsys.readouterr().err == (
+        "error: which data source of type prometheus? choose with --datasource datasource=: A, B\n"
+    )
+
+
+def test_the_token_is_needed_and_never_printed(
+    grafana: GrafanaDouble, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.delenv("GRAFANA_TOKEN_FILE", raising=False)
+    monkeypatch.delenv("GRAFANA_URL", raising=False)
+    assert main(["push"]) == 1
+    assert capsys.readouterr().err == (
+        "error: --url: not given, and GRAFANA_URL is not set\n"
+        "error: --token-file: not given, and GRAFANA_TOKEN_FILE is not set\n"
+    )
+    token = tmp_path / "token"
+    token.write_text("glsa_very_secret", encoding="utf-8")
+    monkeypatch.setenv("GRAFANA_TOKEN_FILE", str(token))
+    monkeypatch.setenv("GRAFANA_URL", grafana.url)
+    assert main(["push"]) == 1
+    out, err = capsys.readouterr()
+    assert "401" in err
+    assert "secret" not in out + err
+
+
+def test_a_password_of_the_home_directory_does_not_replace_the_token(
+    push: Push, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login other password other\n", encoding="utf-8")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    assert push() == 0
+
+
+def test_the_generated_dashboards_are_pushed_as_they_are(grafana: GrafanaDouble, push: Push) -> None:
+    directory = Path("dashboards/generated").resolve()
+    assert push("--dashboards", str(directory)) == 0
+    for path in directory.glob("*/*.json"):
+        pushed = grafana.dashboards[path.stem].current
+        file = json.loads(path.read_text(encoding="utf-8"))
+        assert pushed["panels"] == file["panels"]
+        assert pushed["annotations"] == file["annotations"]
+
+
+def test_the_double_answers_with_the_fields_of_grafanas_documentation(grafana: GrafanaDouble, push: Push) -> None:
+    push()
+
+    def ask(target: str) -> Any:
+        status, answer = grafana._dispatch("GET", target, f"Bearer {TOKEN}", {})
+        assert status == 200
+        return answer
+
+    documented = DOCUMENTED["GET /api/dashboards/uid/:uid 200"]
+    live = ask("/api/dashboards/uid/runs")
+    assert live.keys() == documented.keys()
+    assert live["meta"].keys() == documented["meta"].keys()
+    assert {"id", "uid", "title", "tags", "schemaVersion", "version"} <= live["dashboard"].keys()
+    for target, name in (
+        ("/api/dashboards/uid/runs/versions", "GET /api/dashboards/uid/:uid/versions 200"),
+        ("/api/dashboards/uid/runs/versions/1", "GET /api/dashboards/uid/:uid/versions/:version 200"),
+        ("/api/folders/ml-stack-ml", "GET /api/folders/:uid 200"),
+    ):
+        assert ask(target).keys() == DOCUMENTED[name].keys(), target
+    for target, name in (
+        ("/api/folders", "GET /api/folders 200"),
+        ("/api/search?tag=ml-stack&type=dash-db&limit=10&page=1", "GET /api/search 200"),
+        ("/api/datasources", "GET /api/datasources 200"),
+    ):
+        assert ask(target)[0].keys() == DOCUMENTED[name][0].keys(), target

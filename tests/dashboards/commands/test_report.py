@@ -1,0 +1,164 @@
+"""Reports are PDFs with a cover that says what they rest on; they leave by Alertmanager's mail settings."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR
+from ml_monitoring.dashboards.commands.report import REPORTS, filled, panel_lines, read_mail, read_reports
+from ml_monitoring.dashboards.render.asking import Asking
+from ml_monitoring.dashboards.render.engine import DashboardData
+from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.intervals import TimeRange
+from ml_monitoring.dashboards.render.model import load_dashboard
+from ml_monitoring.dashboards.render.prometheus import Prometheus
+from ml_monitoring.dashboards.render.sheets import BOTTOM, HEIGHT, TOP, paginate
+from tests.support.panel_store import END, SPECIMEN, START, Store
+from tools.sinks import SmtpSink
+
+
+@pytest.fixture
+def reports(tmp_path: Path) -> Path:
+    path = tmp_path / "reports.yml"
+    entry = {
+        "title": "The house",
+        "dashboards": [str(SPECIMEN)],
+        "from": str(START),
+        "to": str(END),
+        "data_mode": "vector(2)",
+        "modes": {2: {"name": "SIMULATED", "means": "made up"}},
+        "assumptions_panel": "About",
+        "assumptions": ['The kitchen has {{ max(temperature_celsius{room="kitchen"}) }} degrees.', "$5 is no formula."],
+        "variables": {"room": ["kitchen", "attic"]},
+    }
+    path.write_text(yaml.safe_dump({"house": entry}), encoding="utf-8")
+    return path
+
+
+def test_a_report_is_a_pdf_of_a_cover_and_sheets(
+    store: Store, reports: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = reports.parent / "out"
+    assert main(["report", "--reports", str(reports), "--prometheus", store.url, "--out", str(out)]) == 0
+    (path,) = out.iterdir()
+    assert re.fullmatch(r"house-\d{4}-\d\d-\d\d\.pdf", path.name)
+    content = path.read_bytes()
+    assert content.startswith(b"%PDF")
+    # The cover and two sheets or more, each A4 across.
+    assert len(re.findall(rb"/MediaBox \[ 0 0 841\.68 595\.1\d+ \]", content)) >= 3
+    assert b"The house" in content
+    assert capsys.readouterr().out == f"{path}  (19 panels)\n"
+
+
+def test_no_panel_is_cut_and_no_heading_is_left_behind(every_panel_data: DashboardData) -> None:
+    sheets = paginate(every_panel_data.panels)
+    assert sum(len(sheet) for sheet in sheets) == len(every_panel_data.panels)
+    for sheet in sheets:
+        assert all(box.y >= TOP - 1 and box.y + box.h <= HEIGHT - BOTTOM + 1 for box, _ in sheet)
+        assert sheet[-1][1].panel.type != "row"
+
+
+def test_a_report_goes_to_its_readers(store: Store, reports: Path, tmp_path: Path) -> None:
+    with SmtpSink() as sink:
+        alertmanager = tmp_path / "alertmanager.yml"
+        settings = {
+            "smtp_smarthost": f"127.0.0.1:{sink.port}",
+            "smtp_from": "stack@example.org",
+            "smtp_require_tls": False,
+        }
+        alertmanager.write_text(yaml.safe_dump({"global": settings}), encoding="utf-8")
+        arguments = ["report", "--reports", str(reports), "--prometheus", store.url, "--out", str(tmp_path / "out")]
+        readers = ["--mail-to", "a@example.org", "--mail-to", "b@example.org"]
+        assert main([*arguments, *readers, "--smtp-from", str(alertmanager)]) == 0
+    (mail,) = sink.mails
+    assert mail.recipients == ("a@example.org", "b@example.org")
+    assert (mail.message["Subject"], mail.message["From"]) == ("The house", "stack@example.org")
+    (attached,) = mail.message.iter_attachments()
+    assert attached.get_content_type() == "application/pdf"
+    (written,) = (tmp_path / "out").iterdir()
+    assert attached.get_content() == written.read_bytes()
+
+
+def test_the_password_is_read_from_its_file(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2\n", encoding="utf-8")
+    settings = {
+        "smtp_smarthost": "mail.example.org:587",
+        "smtp_from": "a@example.org",
+        "smtp_auth_username": "a",
+        "smtp_auth_password_file": str(tmp_path / "secret"),
+    }
+    path = tmp_path / "alertmanager.yml"
+    path.write_text(yaml.safe_dump({"global": settings}), encoding="utf-8")
+    mail = read_mail(path)
+    assert (mail.host, mail.port, mail.user, mail.password, mail.encrypted) == (
+        "mail.example.org",
+        587,
+        "a",
+        "hunter2",
+        True,
+    )
+
+
+def test_without_mail_settings_nothing_is_made(store: Store, reports: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = reports.parent / "empty.yml"
+    empty.write_text("route: {}\n", encoding="utf-8")
+    arguments = ["report", "--reports", str(reports), "--prometheus", store.url, "--out", str(reports.parent / "out")]
+    assert main([*arguments, "--mail-to", "a@example.org", "--smtp-from", str(empty)]) == 1
+    assert "has no smtp_smarthost and smtp_from under global" in capsys.readouterr().err
+    assert not (reports.parent / "out").exists()
+
+
+def test_assumptions_say_values_or_that_there_are_none(prometheus: Prometheus) -> None:
+    assert filled("{{ count(door_open) }} doors, {{ nothing }}", prometheus, END) == "2 doors, no data"
+    with pytest.raises(RenderError, match=r"assumption '{{ sum"):
+        filled("{{ sum( }}", prometheus, END)
+
+
+def test_the_lines_of_a_text_panel_are_assumptions(every_panel_data: DashboardData) -> None:
+    assert panel_lines("About", [every_panel_data]) == [
+        "# House",
+        "The rooms of All and their doors.",
+        "- warm: see [limits](https://example.org) - cold: `0` and below",
+        "a: b",
+        "1: 2",
+    ]
+    with pytest.raises(RenderError, match="no page of the report has a text panel called 'Nothing'"):
+        panel_lines("Nothing", [every_panel_data])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("house: {}", "house: needs a list of dashboards"),
+        ("house: {dashboards: [a], colour: red}", "house: unknown: colour"),
+        ("house: red", "house: must hold settings like `title: text`"),
+        ("[house]", "must hold settings like `key: value`, not a list"),
+        ("house: {dashboards: [a]}\nhouse: {dashboards: [b]}", "line 2, column 1: .*key 'house' is given twice"),
+    ],
+)
+def test_a_bad_list_of_reports_is_refused(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "reports.yml"
+    path.write_text(content, encoding="utf-8")
+    with pytest.raises(RenderError, match=message):
+        read_reports(path)
+
+
+def test_an_unknown_report_names_those_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", "nothing"]) == 1
+    known = ", ".join(report.name for report in read_reports(REPORTS))
+    assert f"no report nothing; there are {known}" in capsys.readouterr().err
+
+
+def test_the_projects_own_reports_name_generated_pages() -> None:
+    uids = {load_dashboard(path).uid for path in OUTPUT_DIR.rglob("*.json")}
+    assert {uid for report in read_reports(REPORTS) for uid in report.dashboards} <= uids
+
+
+def test_a_dashboards_own_range_is_taken_when_none_is_given(prometheus: Prometheus) -> None:
+    asking = Asking(prometheus, None, None, {}, 15.0, float(END))
+    assert asking.span(load_dashboard(SPECIMEN)) == TimeRange(START, END)

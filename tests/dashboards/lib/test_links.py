@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+
+from ml_monitoring.alerting.domains import SIGNALS, load_alerts
+from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.links import panel_id
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.pages import build_all
+
+Json = dict[str, Any]
+ALERTS = load_alerts()
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=[alert.name for alert in ALERTS])
+def test_an_alert_links_to_the_panel_that_shows_it(alert: BoundAlert, pages: list[Json]) -> None:
+    address = alert.annotations["dashboard_url"]
+    found = re.search(r"/d/([\w-]+)\?viewPanel=(\d+)(.*)", address)
+    assert found, address
+    uid, number, rest = found.groups()
+    (page,) = (page for page in pages if page["uid"] == uid)
+    # Not one of a folded row's: Grafana shows those only when the row was opened.
+    (panel,) = (panel for panel in page["panels"] if panel["id"] == int(number))
+    assert alert.signal.question in panel["description"]
+    declared = {variable["name"] for variable in page["templating"]["list"]}
+    assert set(re.findall(r"&var-(\w+)=", rest)) <= declared
+
+
+@pytest.mark.parametrize("alert", [alert for alert in ALERTS if alert.comparison], ids=lambda alert: alert.name)
+def test_a_panel_changes_colour_at_the_number_of_its_alert(alert: BoundAlert, pages: list[Json]) -> None:
+    number = panel_id(alert.signal.name)
+    (panel,) = (panel for page in pages for panel in page["panels"] if panel["id"] == number)
+    steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
+    assert alert.threshold in [step["value"] for step in steps]
+
+
+@pytest.mark.parametrize("signal", SIGNALS, ids=[signal.name for signal in SIGNALS])
+def test_every_signal_is_shown_on_its_page(signal: Signal) -> None:
+    (page,) = (page for page in build_all() if page.uid == signal.dashboard)
+    shown = {query.signal.name for row in page.rows for panel in row.panels for query in panel.queries}
+    shown |= {mark.query.signal.name for mark in page.marks}
+    assert signal.name in shown
+
+
+def test_the_pages_offer_a_menu_of_all_pages(pages: list[Json]) -> None:
+    for page in pages:
+        assert [link["tags"] for link in page["links"] if link["type"] == "dashboards"] == [["ml-stack"]]

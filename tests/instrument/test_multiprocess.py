@@ -1,0 +1,124 @@
+"""Several worker processes behind one address: every scrape sees the sum of all of them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+import httpx
+
+from tests.support.wsgi_servers import FRESH, Samples, scrape, wait_for
+from tools.processes import free_port
+
+FLASK = """
+import os
+from flask import Flask
+from ml_monitoring.instrument import instrument
+
+app = Flask(__name__)
+model = instrument(app).model("m", "1", variant="A")
+
+@app.get("/pid")
+def pid():
+    with model.predict() as prediction:
+        prediction.score = 0.5
+    model.correct(True)
+    return str(os.getpid())
+"""
+FASTAPI = FLASK.replace("from flask import Flask", "from fastapi import FastAPI").replace(
+    "Flask(__name__)", "FastAPI()"
+)
+START_UVICORN = """
+import sys
+import uvicorn
+from ml_monitoring.instrument import multiprocess
+
+if __name__ == "__main__":
+    multiprocess.clear()
+    uvicorn.run("service:app", host="127.0.0.1", port=int(sys.argv[1]), workers=2, log_level="critical")
+"""
+ROUTE = (("method", "GET"), ("route", "/pid"))
+MODEL = (("model", "m"), ("model_version", "1"), ("variant", "A"))
+
+
+@contextmanager
+def workers(tmp_path: Path, *arguments: str, app: str) -> Iterator[tuple[httpx.Client, int]]:
+    (tmp_path / "service.py").write_text(app)
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "counter_1.db").write_bytes(b"left over from an earlier start")
+    port = free_port()
+    environment = {
+        **os.environ,
+        "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "shared"),
+        "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(__file__).parents[2])]),
+    }
+    command = [sys.executable, *(part.format(port=port) for part in arguments)]
+    with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        try:
+            with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, limits=FRESH) as client:
+                deadline = monotonic() + 30
+                while True:
+                    assert monotonic() < deadline, "the service did not start"
+                    assert process.poll() is None, process.stderr and process.stderr.read().decode()
+                    try:
+                        client.get("/nowhere")
+                        break
+                    except httpx.TransportError:
+                        sleep(0.1)
+                yield client, process.pid
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def ask_until_two_workers_answered(client: httpx.Client) -> tuple[set[int], int]:
+    """Return the workers' process ids and how many requests it took."""
+    seen: set[int] = set()
+    for count in range(1, 400):
+        seen.add(int(client.get("/pid").text.strip('"')))
+        if len(seen) == 2 and count >= 20:
+            return seen, count
+    raise AssertionError(f"only these workers answered: {seen}")
+
+
+def check_sums(client: httpx.Client, count: int) -> None:
+    # The last request is booked after its client has the last byte, maybe after the scrape.
+    wait_for(lambda: scrape(client)["ml_http_requests_total", (*ROUTE, ("status", "200"))] == count)
+    wait_for(lambda: scrape(client)["ml_http_requests_in_progress", ()] == 0)
+    samples: Samples = scrape(client)
+    assert samples["ml_http_request_duration_seconds_count", ROUTE] == count
+    assert samples["ml_predictions_total", MODEL] == count
+    assert samples["ml_prediction_scores_total", (("bin", "0.5"), *MODEL)] == count
+    assert samples["ab_test_requests_total", (("outcome", "success"), ("variant", "A"))] == count
+    assert samples["ab_test_model_accuracy", (("variant", "A"),)] == 1
+    assert samples["ml_process_memory_bytes", ()] > 20e6
+
+
+def test_gunicorn_workers_add_up_and_a_dead_one_loses_nothing(tmp_path: Path) -> None:
+    arguments = (
+        *("-m", "gunicorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "--no-control-socket"),
+        *("--config", "python:ml_monitoring.instrument.multiprocess", "service:app"),
+    )
+    with workers(tmp_path, *arguments, app=FLASK) as (client, _pid):
+        pids, count = ask_until_two_workers_answered(client)
+        check_sums(client, count)
+        memory = scrape(client)["ml_process_memory_bytes", ()]
+        os.kill(pids.pop(), signal.SIGKILL)
+        wait_for(lambda: not (pids - {int(f.stem.rpartition("_")[2]) for f in tmp_path.glob("shared/gauge_live*")}))
+        client.get("/nowhere")
+        samples = scrape(client)
+        assert samples["ml_http_requests_total", (*ROUTE, ("status", "200"))] == count
+        assert samples["ml_process_memory_bytes", ()] < 1.5 * memory
+
+
+def test_uvicorn_workers_add_up(tmp_path: Path) -> None:
+    (tmp_path / "start.py").write_text(START_UVICORN)
+    with workers(tmp_path, str(tmp_path / "start.py"), "{port}", app=FASTAPI) as (client, _pid):
+        _pids, count = ask_until_two_workers_answered(client)
+        for _ in range(5):  # whichever worker answers
+            check_sums(client, count)

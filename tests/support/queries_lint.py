@@ -1,0 +1,134 @@
+"""Rules for the queries of finished dashboards: they parse, name what exists, and use the page's variables."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import promql_parser
+import yaml
+
+from ml_monitoring.alerting.model.foreign import TARGET_LABELS
+from tests.support import logql
+from tests.support.lint import data_panels, panels
+from tests.support.promql import LABELS
+from tools.packages import ensure_programs
+
+Json = dict[str, Any]
+
+# Grafana fills these in by itself.
+BUILT_IN = {"__rate_interval", "__range", "__interval"}
+# How rates may look back: at least four scrapes, or the whole time range that the page shows.
+RATE_WINDOWS = {"$__rate_interval", "$__range"}
+RATES = {"rate", "irate", "increase"}
+
+_VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?}?|\[\[(\w+)]]")
+_RATE = re.compile(r"\b(?:rate|irate|increase)\([^\[\]]*\[([^\]]+)]")
+
+
+def filled(expr: str) -> str:
+    """Return the query as Prometheus gets it: ranges and variables replaced."""
+    for name in BUILT_IN:
+        expr = expr.replace(f"${name}", "5m").replace(f"${{{name}}}", "5m")
+    return _VARIABLE.sub(".+", expr)
+
+
+def expressions(pages: list[Json]) -> Iterator[tuple[str, str]]:
+    """Yield every PromQL expression of panels and annotations, with its name."""
+    for name, panel in data_panels(pages):
+        for target in panel.get("targets", []):
+            if target["datasource"]["type"] == "prometheus":
+                yield f"{name} {target['refId']}", target["expr"]
+    for page in pages:
+        for annotation in page["annotations"]["list"]:
+            if "expr" in annotation:
+                yield f"{page['uid']}/annotation {annotation['name']}", annotation["expr"]
+
+
+def d6_parses(pages: list[Json]) -> Iterator[str]:
+    """Every expression is PromQL."""
+    for name, expr in expressions(pages):
+        try:
+            promql_parser.parse(filled(expr))
+        except ValueError as error:
+            yield f"{name}: {error}"
+
+
+def d6_promtool(pages: list[Json], directory: Path) -> Iterator[str]:
+    """Prometheus itself accepts every expression, types included, as a recording rule would be."""
+    rules = [
+        {"record": f"panel:number:{index}", "expr": filled(expr)} for index, (_, expr) in enumerate(expressions(pages))
+    ]
+    path = directory / "panels.yml"
+    path.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]}), encoding="utf-8")
+    promtool = ensure_programs(["promtool"])["promtool"]
+    # No lint: two panels may well ask the same.
+    done = subprocess.run(
+        [str(promtool), "check", "rules", "--lint=none", str(path)], capture_output=True, text=True, check=False
+    )
+    if done.returncode != 0:
+        yield done.stdout + done.stderr
+
+
+def d6_names(pages: list[Json]) -> Iterator[str]:
+    """Every metric is exported or recorded, with the labels that the query matches; counters are under a rate."""
+    for name, expr in expressions(pages):
+        try:
+            tree = promql_parser.parse(filled(expr))
+        except ValueError:
+            continue
+        under_rate = {id_ for call in _nodes(tree, promql_parser.Call) for id_ in _selected_by_rate(call)}
+        for selector in _nodes(tree, promql_parser.VectorSelector):
+            metric = str(selector.name)
+            if metric not in LABELS:
+                yield f"{name}: no exporter or rule gives {metric}"
+                continue
+            matched = {matcher.name for matcher in selector.matchers.matchers}
+            for label in sorted(matched - LABELS[metric] - TARGET_LABELS):
+                yield f"{name}: {metric} has no label {label}"
+            if metric.endswith("_total") and str(selector) not in under_rate:
+                yield f"{name}: {metric} only grows, show its rate or increase"
+        for window in _RATE.findall(expr):
+            if window not in RATE_WINDOWS:
+                yield f"{name}: a rate looks back {window}, which may hold fewer than two scrapes"
+
+
+def d6_variables(pages: list[Json]) -> Iterator[str]:
+    """Every variable in a query is declared, and every declared one is used."""
+    for page in pages:
+        declared = {variable["name"] for variable in page["templating"]["list"]}
+        used = set[str]()
+        for name, expr in expressions([page]):
+            found = _variables(expr)
+            used |= found
+            yield from (f"{name}: variable {one} is not declared" for one in sorted(found - declared - BUILT_IN))
+        used |= {one for _, expr in logql.expressions([page]) for one in logql.variables(expr)}
+        for variable in page["templating"]["list"]:
+            if isinstance(variable["query"], dict):
+                used |= _variables(variable["query"].get("query", "")) - {variable["name"]}
+        used |= {match for panel in panels(page) for match in _variables(str(panel.get("datasource")))}
+        yield from (f"{page['uid']}: variable {one} is never used" for one in sorted(declared - used))
+
+
+def _variables(text: str) -> set[str]:
+    return {one or other for one, other in _VARIABLE.findall(text)}
+
+
+def _nodes(tree: Any, kind: type) -> Iterator[Any]:
+    found: list[Any] = []
+
+    def visit(node: Any) -> None:
+        if isinstance(node, kind):
+            found.append(node)
+
+    promql_parser.walk(tree, visit)
+    yield from found
+
+
+def _selected_by_rate(call: Any) -> Iterator[str]:
+    if call.func.name in RATES:
+        for argument in call.args:
+            yield from (str(selector) for selector in _nodes(argument, promql_parser.VectorSelector))
