@@ -25,7 +25,7 @@ def test_there_are_pages() -> None:
 
 @pytest.mark.parametrize(("path", "page"), PAGES.items(), ids=[page.uid for page in PAGES.values()])
 def test_the_page_is_listed_and_shown(path: Path, page: Dashboard) -> None:
-    assert f"| [{page.title}]({path.relative_to(ROOT)}) | " in README
+    assert f"| [{page.title}]({path.resolve().relative_to(ROOT)}) | " in README
     if page.uid not in WITHOUT_PICTURE:
         pictures = [f"docs/pictures/{page.uid}-{theme}.png" for theme in THEMES]
         assert [picture for picture in pictures if picture not in README or not (ROOT / picture).exists()] == []

@@ -58,7 +58,7 @@ def test_version() -> None:
     assert _run("--version").stdout == f"python -m exporter {__version__}\n"
 
 
-@pytest.mark.parametrize("arguments", [(), ("dance",), ("serve", "--cofnig", "x"), ("demo",), ("demo", "dance")])
+@pytest.mark.parametrize("arguments", [(), ("dance",), ("serve", "--cofnig", "x")])
 def test_wrong_usage_is_said_with_status_2(arguments: tuple[str, ...]) -> None:
     done = _run(*arguments)
     assert done.returncode == 2

@@ -175,7 +175,7 @@ import sys
 class Only:
     def find_spec(self, name, path=None, target=None):
         top = name.partition(".")[0]
-        if top in sys.stdlib_module_names or top in ("exporter", "prometheus_client"):
+        if top in sys.stdlib_module_names or top in ("ml_monitoring", "prometheus_client"):
             return None
         raise ModuleNotFoundError(f"imports {name}")
 sys.meta_path.insert(0, Only())

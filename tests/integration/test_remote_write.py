@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from ml_monitoring.alerting.domains import RECORDS, load_alerts
-from ml_monitoring.exporter.cli import main as exporter_main
+from demo.cli import main as demo_main
 from tests.support.comparison import OVER_COUNTERS, Both, differences, newest, panel_queries
 from tools.packages import ensure_programs
 from tools.processes import Process, free_port, http_ok, wait_until
@@ -25,8 +25,8 @@ SHOWN_SECONDS = 15
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     directory = tmp_path_factory.mktemp("remote-write")
     programs = ensure_programs(["prometheus", "alertmanager", "victoria-metrics"])
-    assert exporter_main(["demo", "mlflow", "--output-dir", str(directory / "demo")]) == 0
-    assert exporter_main(["demo", "fleet", "--output-dir", str(directory / "demo"), "--fleet-size", "6"]) == 0
+    assert demo_main(["mlflow", "--output-dir", str(directory / "demo")]) == 0
+    assert demo_main(["fleet", "--output-dir", str(directory / "demo"), "--fleet-size", "6"]) == 0
     victoria = f"http://127.0.0.1:{free_port()}"
     arguments = [
         f"-storageDataPath={directory / 'victoria'}",

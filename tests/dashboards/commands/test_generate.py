@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def generated(directory: Path, **environment: str) -> dict[str, bytes]:
