@@ -15,7 +15,7 @@ from ml_monitoring.exporter.errors import ConfigError
 
 _EPILOG = f"""\
 Settings come from the file given by --config or ${CONFIG_PATH_VARIABLE}, and from environment variables:
-EXPORTER_SOURCES__MLFLOW__URI sets sources.mlflow.uri, and the same name with _FILE appended reads it from a file.
+ML_MONITORING_SOURCES__MLFLOW__URI sets sources.mlflow.uri, and the same name with _FILE appended reads it from a file.
 """
 
 

@@ -1,8 +1,8 @@
 """Settings: YAML, environment variables and files of secrets, checked once, frozen.
 
-Order of precedence: environment over file over defaults. Any setting can be given as `EXPORTER_` plus its path in
-upper case joined by `__` (`EXPORTER_SOURCES__MLFLOW__URI`), or by the same name plus `_FILE` and the path of a file
-that holds the value, as Docker and Kubernetes hand out secrets.
+Order of precedence: environment over file over defaults. Any setting can be given as `ML_MONITORING_` plus its path
+in upper case joined by `__` (`ML_MONITORING_SOURCES__MLFLOW__URI`), or by the same name plus `_FILE` and the path of a
+file that holds the value, as Docker and Kubernetes hand out secrets.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.values import Model, merge
 
-ENVIRONMENT_PREFIX = "EXPORTER_"
+ENVIRONMENT_PREFIX = "ML_MONITORING_"
 # Variables with the prefix that are not settings.
-CONFIG_PATH_VARIABLE = "EXPORTER_CONFIG"
+CONFIG_PATH_VARIABLE = "ML_MONITORING_CONFIG"
 _FILE_SUFFIX = "_FILE"
 
 

@@ -33,7 +33,7 @@ class CatalogError(MonitorError):
 
 
 class Reason(StrEnum):
-    """Why a source could not be read: the closed set behind `exporter_source_errors_total{reason}`."""
+    """Why a source could not be read: the closed set behind `ml_monitoring_source_errors_total{reason}`."""
 
     CONNECT = "connect"
     AUTH = "auth"
@@ -49,7 +49,7 @@ class SourceError(MonitorError):
     """Report that a source could not be read.
 
     Attributes:
-        reason: What is counted in `exporter_source_errors_total`.
+        reason: What is counted in `ml_monitoring_source_errors_total`.
         hint: What the operator can do about it; empty when nothing better than the message is known.
     """
 

@@ -70,22 +70,22 @@ class SelfMetrics:
     def render(self, statuses: list[SourceStatus], reload: ReloadStatus) -> Snapshot:
         """Render the state of all sources and of the process."""
         families = FamilySet("exporter")
-        families["exporter_build_info"].add(1, __version__, platform.python_version())
-        families["exporter_config_last_reload_successful"].add(reload.successful)
-        families["exporter_config_last_reload_success_timestamp_seconds"].add(reload.last_success)
+        families["ml_monitoring_build_info"].add(1, __version__, platform.python_version())
+        families["ml_monitoring_config_last_reload_successful"].add(reload.successful)
+        families["ml_monitoring_config_last_reload_success_timestamp_seconds"].add(reload.last_success)
         for status in statuses:
             name = status.name
-            families["exporter_source_up"].add(status.up, name)
-            families["exporter_source_last_success_timestamp_seconds"].add(status.last_success, name)
-            families["exporter_source_interval_seconds"].add(status.interval, name)
-            families["exporter_source_series"].add(status.series, name)
-            refresh = families["exporter_source_refresh_duration_seconds"]
+            families["ml_monitoring_source_up"].add(status.up, name)
+            families["ml_monitoring_source_last_success_timestamp_seconds"].add(status.last_success, name)
+            families["ml_monitoring_source_interval_seconds"].add(status.interval, name)
+            families["ml_monitoring_source_series"].add(status.series, name)
+            refresh = families["ml_monitoring_source_refresh_duration_seconds"]
             refresh.add_distribution(status.refresh_counts, status.refresh_seconds, name)
             # Counters that exist from the start let rate() see their first increase.
             for reason in Reason:
-                families["exporter_source_errors_total"].add(status.errors[reason], name, reason)
+                families["ml_monitoring_source_errors_total"].add(status.errors[reason], name, reason)
             for family, dropped in sorted(status.dropped.items()):
-                families["exporter_series_dropped_total"].add(dropped, name, family)
+                families["ml_monitoring_series_dropped_total"].add(dropped, name, family)
         process_text = generate_latest(self._registry)
         process_openmetrics = generate_openmetrics(self._registry).removesuffix(OPENMETRICS_END)
         return Snapshot.of(

@@ -279,7 +279,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _config(target: str, interval: int, victoria_url: str) -> dict[str, Any]:
     return {
         "global": {"scrape_interval": f"{interval}s", "scrape_timeout": f"{interval}s"},
-        "scrape_configs": [{"job_name": "exporter", "static_configs": [{"targets": [target]}]}],
+        "scrape_configs": [{"job_name": "ml-monitoring", "static_configs": [{"targets": [target]}]}],
         "remote_write": [{"url": f"{victoria_url}/api/v1/write"}],
     }
 

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from ml_monitoring.alerting.model.signal import UID_PREFIX
 from ml_monitoring.dashboards.render.asking import GENERATED, Asking
 from ml_monitoring.dashboards.render.colours import THEMES
 from ml_monitoring.dashboards.render.display import Style
@@ -101,7 +102,7 @@ def draw(dashboard: Dashboard, asking: Asking, folder: Path) -> Iterator[Path]:
         style = Style(theme, Clock(dashboard.timezone, asking.now))
         raw = io.BytesIO()
         draw_dashboard(data, style, width=WIDTH, until=LINES).save(raw, "png", DPI)
-        path = folder / f"{dashboard.uid}-{name}.png"
+        path = folder / f"{dashboard.uid.removeprefix(UID_PREFIX)}-{name}.png"
         with Image.open(raw) as picture:
             # Panels have few colours; a palette of 256 holds them and a third of the bytes.
             picture.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -7,7 +7,7 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "business-impact"
+PAGE: Final = "ml-monitoring-business-impact"
 _ROLE = ("role",)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "ab-testing"
+PAGE: Final = "ml-monitoring-ab-testing"
 _VARIANT = ("variant", "origin")
 _FILTERS = ("variant", "origin")
 _LEGEND = "{{variant}}"

@@ -15,7 +15,7 @@ from ml_monitoring.alerting.model.alert import Alert
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
-        name="Watchdog",
+        name="MlMonitoringWatchdog",
         condition="Always; whoever receives it must raise an alarm when it stops.",
         # Not a comparison of the signal: that one counts this very alert.
         signal=ALERT_RULES_EVALUATED,
@@ -27,7 +27,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
     ),
     Alert(
-        name="ExporterDown",
+        name="MlMonitoringDown",
         condition="No exporter answers Prometheus, or Prometheus has none to scrape.",
         signal=EXPORTER_UP,
         comparison="<",
@@ -38,8 +38,8 @@ ALERTS: tuple[Alert, ...] = (
         ),
     ),
     Alert(
-        # One of several, or one of several that read different things; ExporterDown mutes it.
-        name="ExporterTargetDown",
+        # One of several, or one of several that read different things; MlMonitoringDown mutes it.
+        name="MlMonitoringTargetDown",
         condition="An exporter does not answer Prometheus.",
         signal=EXPORTER_TARGET_UP,
         comparison="<",
@@ -49,7 +49,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
     ),
     Alert(
-        name="ExporterSourceDown",
+        name="MlMonitoringSourceDown",
         condition="The last refresh of a source failed.",
         signal=SOURCE_UP,
         comparison="<",
@@ -60,12 +60,12 @@ ALERTS: tuple[Alert, ...] = (
         ),
     ),
     Alert(
-        name="ExporterSourceStale",
+        name="MlMonitoringSourceStale",
         condition="A source was last read more than {threshold} of its refresh intervals ago, without having failed.",
         signal=SOURCE_AGE_INTERVALS,
         comparison=">",
-        # A source that fails is old earlier than ExporterSourceDown, which waits, can mute this.
-        guards=("exporter_source_up == 1",),
+        # A source that fails is old earlier than MlMonitoringSourceDown, which waits, can mute this.
+        guards=("ml_monitoring_source_up == 1",),
         summary="The exporter reads one of its sources too rarely.",
         description=(
             "The exporter {{ $labels.instance }} last read its source {{ $labels.source }} "
@@ -73,7 +73,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
     ),
     Alert(
-        name="ExporterSeriesDropped",
+        name="MlMonitoringSeriesDropped",
         condition="A family of metrics has more series than `max_series` allows.",
         signal=SERIES_DROPPED,
         comparison=">",
@@ -84,7 +84,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
     ),
     Alert(
-        name="ExporterConfigUnusable",
+        name="MlMonitoringConfigUnusable",
         condition="The exporter could not use its settings when it was last told to read them.",
         signal=CONFIG_RELOAD_OK,
         comparison="<",

@@ -6,16 +6,16 @@ from ml_monitoring.alerting.model.recording import Record
 
 RECORDS: tuple[Record, ...] = (
     Record(
-        name="instance_source:exporter_source_age_per_interval:ratio",
+        name="instance_source:ml_monitoring_source_age_per_interval:ratio",
         meaning="Age of a source's numbers in its own refresh intervals, so that one threshold fits every source.",
         # At the scrape, not now: between two scrapes, and when scrapes fail, the numbers that were scraped last do not
         # get older by themselves, and a source that is read more often than scraped would seem to be late.
         expr=(
             "(\n"
-            "  timestamp(exporter_source_last_success_timestamp_seconds)\n"
-            "  - exporter_source_last_success_timestamp_seconds\n"
+            "  timestamp(ml_monitoring_source_last_success_timestamp_seconds)\n"
+            "  - ml_monitoring_source_last_success_timestamp_seconds\n"
             ")\n"
-            "/ exporter_source_interval_seconds"
+            "/ ml_monitoring_source_interval_seconds"
         ),
         by=("instance", "source"),
     ),

@@ -7,7 +7,7 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "exporter-health"
+PAGE: Final = "ml-monitoring-exporter-health"
 _SOURCE = ("instance", "source")
 # The source comes first because one exporter is the usual case and its address is then noise.
 _SOURCE_LEGEND = "{{source}} ({{instance}})"
@@ -17,7 +17,7 @@ EXPORTER_UP: Final = Signal(
     title="Exporter answers",
     question="Does at least one exporter answer Prometheus? 0 also when Prometheus has no exporter to scrape.",
     # `absent() - 1` is 0: a target that was removed by mistake looks like one that is down, not like no data.
-    expr='max without (instance) (up{job="exporter"}) or absent(up{job="exporter"}) - 1',
+    expr='max without (instance) (up{job="ml-monitoring"}) or absent(up{job="ml-monitoring"}) - 1',
     unit=Unit.FLAG,
     dashboard=PAGE,
     by=("job",),
@@ -27,7 +27,7 @@ EXPORTER_TARGET_UP: Final = Signal(
     name="exporter_target_up",
     title="Exporter targets",
     question="Which exporter did not answer its last scrape?",
-    expr='up{job="exporter",<filter>}',
+    expr='up{job="ml-monitoring",<filter>}',
     unit=Unit.FLAG,
     dashboard=PAGE,
     by=("instance",),
@@ -38,7 +38,7 @@ SOURCE_UP: Final = Signal(
     name="source_up",
     title="Source up",
     question="Did the last refresh of each source succeed?",
-    expr="exporter_source_up{<filter>}",
+    expr="ml_monitoring_source_up{<filter>}",
     unit=Unit.FLAG,
     dashboard=PAGE,
     by=_SOURCE,
@@ -50,7 +50,7 @@ SOURCE_LAST_SUCCESS_AGE: Final = Signal(
     name="source_last_success_age",
     title="Time since last success",
     question="How old are the numbers of each source?",
-    expr="time() - exporter_source_last_success_timestamp_seconds{<filter>}",
+    expr="time() - ml_monitoring_source_last_success_timestamp_seconds{<filter>}",
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=_SOURCE,
@@ -62,7 +62,7 @@ SOURCE_AGE_INTERVALS: Final = Signal(
     name="source_age_intervals",
     title="Age in refresh intervals",
     question="How many refreshes has each source missed? Up to 1 is normal; its series go at the staleness limit.",
-    expr="instance_source:exporter_source_age_per_interval:ratio{<filter>}",
+    expr="instance_source:ml_monitoring_source_age_per_interval:ratio{<filter>}",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_SOURCE,
@@ -74,7 +74,7 @@ SOURCE_INTERVAL: Final = Signal(
     name="source_interval",
     title="Configured refresh interval",
     question="How often should each source be read?",
-    expr="exporter_source_interval_seconds{<filter>}",
+    expr="ml_monitoring_source_interval_seconds{<filter>}",
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=_SOURCE,
@@ -88,7 +88,7 @@ SOURCE_REFRESH_DURATION_P50: Final = Signal(
     question="How long does a usual refresh of each source take?",
     expr=(
         "histogram_quantile(0.5, sum by (instance, source, le) "
-        "(rate(exporter_source_refresh_duration_seconds_bucket{<filter>}[<window>])))"
+        "(rate(ml_monitoring_source_refresh_duration_seconds_bucket{<filter>}[<window>])))"
     ),
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -103,7 +103,7 @@ SOURCE_REFRESH_DURATION_P95: Final = Signal(
     question="How long does a slow refresh of each source take, compared with its interval and timeout?",
     expr=(
         "histogram_quantile(0.95, sum by (instance, source, le) "
-        "(rate(exporter_source_refresh_duration_seconds_bucket{<filter>}[<window>])))"
+        "(rate(ml_monitoring_source_refresh_duration_seconds_bucket{<filter>}[<window>])))"
     ),
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -116,7 +116,9 @@ SOURCE_REFRESHES: Final = Signal(
     name="source_refreshes",
     title="Refreshes",
     question="Is each source still being read at its pace, or does it back off?",
-    expr=("sum by (instance, source) (increase(exporter_source_refresh_duration_seconds_count{<filter>}[<window>]))"),
+    expr=(
+        "sum by (instance, source) (increase(ml_monitoring_source_refresh_duration_seconds_count{<filter>}[<window>]))"
+    ),
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_SOURCE,
@@ -128,7 +130,7 @@ SOURCE_ERRORS: Final = Signal(
     name="source_errors",
     title="Errors by reason",
     question="Why do refreshes fail, or rows get skipped?",
-    expr="sum by (instance, source, reason) (increase(exporter_source_errors_total{<filter>}[<window>]))",
+    expr="sum by (instance, source, reason) (increase(ml_monitoring_source_errors_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("instance", "source", "reason"),
@@ -140,7 +142,7 @@ SOURCE_SERIES: Final = Signal(
     name="source_series",
     title="Series per source",
     question="How many series does each source expose, and did they vanish?",
-    expr="exporter_source_series{<filter>}",
+    expr="ml_monitoring_source_series{<filter>}",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_SOURCE,
@@ -152,7 +154,7 @@ SERIES_DROPPED: Final = Signal(
     name="series_dropped",
     title="Series dropped at the cap",
     question="Which family holds more series than `max_series` allows, so that part of it is missing here?",
-    expr="sum by (instance, source, family) (increase(exporter_series_dropped_total{<filter>}[<window>]))",
+    expr="sum by (instance, source, family) (increase(ml_monitoring_series_dropped_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("instance", "source", "family"),
@@ -164,7 +166,7 @@ CONFIG_RELOAD_OK: Final = Signal(
     name="config_reload_ok",
     title="Settings usable",
     question="Was the settings file usable when it was last read, or are older settings in force?",
-    expr="exporter_config_last_reload_successful{<filter>}",
+    expr="ml_monitoring_config_last_reload_successful{<filter>}",
     unit=Unit.FLAG,
     dashboard=PAGE,
     by=("instance",),
@@ -175,7 +177,7 @@ CONFIG_AGE: Final = Signal(
     name="config_age",
     title="Age of the settings in force",
     question="When did the settings last change hands? A reload that did nothing shows here.",
-    expr="time() - exporter_config_last_reload_success_timestamp_seconds{<filter>}",
+    expr="time() - ml_monitoring_config_last_reload_success_timestamp_seconds{<filter>}",
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=("instance",),
@@ -186,7 +188,7 @@ EXPORTER_VERSION: Final = Signal(
     name="exporter_version",
     title="Exporter version",
     question="Which version of the exporter and of Python runs where?",
-    expr="exporter_build_info{<filter>}",
+    expr="ml_monitoring_build_info{<filter>}",
     unit=Unit.INFO,
     dashboard=PAGE,
     by=("instance", "version", "python_version"),
@@ -198,7 +200,7 @@ EXPORTER_SCRAPE_DURATION: Final = Signal(
     name="exporter_scrape_duration",
     title="Scrape duration",
     question="How long does Prometheus wait for the exporter? Milliseconds, since nothing is computed in a scrape.",
-    expr='scrape_duration_seconds{job="exporter",<filter>}',
+    expr='scrape_duration_seconds{job="ml-monitoring",<filter>}',
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=("instance",),
@@ -209,7 +211,7 @@ EXPORTER_SCRAPE_SAMPLES: Final = Signal(
     name="exporter_scrape_samples",
     title="Samples per scrape",
     question="How much does one scrape of the exporter bring?",
-    expr='scrape_samples_scraped{job="exporter",<filter>}',
+    expr='scrape_samples_scraped{job="ml-monitoring",<filter>}',
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("instance",),
@@ -220,7 +222,7 @@ EXPORTER_MEMORY: Final = Signal(
     name="exporter_memory",
     title="Exporter memory",
     question="Does the exporter's memory grow?",
-    expr='process_resident_memory_bytes{job="exporter",<filter>}',
+    expr='process_resident_memory_bytes{job="ml-monitoring",<filter>}',
     unit=Unit.BYTES,
     dashboard=PAGE,
     by=("instance",),
@@ -231,7 +233,7 @@ EXPORTER_CPU: Final = Signal(
     name="exporter_cpu",
     title="Exporter CPU",
     question="What share of one core does the exporter use?",
-    expr='rate(process_cpu_seconds_total{job="exporter",<filter>}[<window>])',
+    expr='rate(process_cpu_seconds_total{job="ml-monitoring",<filter>}[<window>])',
     unit=Unit.RATIO,
     dashboard=PAGE,
     by=("instance",),
@@ -243,8 +245,8 @@ ALERT_RULES_EVALUATED: Final = Signal(
     title="Alert rules evaluated",
     question="Are the alert rules loaded and evaluated? 0 means that no alert can fire.",
     # 0 is true when nothing matches: the Watchdog fires for as long as rules are evaluated.
-    expr='count(ALERTS{alertname="Watchdog",alertstate="firing"}) or vector(0)',
+    expr='count(ALERTS{alertname="MlMonitoringWatchdog",alertstate="firing"}) or vector(0)',
     unit=Unit.FLAG,
     dashboard=PAGE,
-    legend="Watchdog",
+    legend="MlMonitoringWatchdog",
 )

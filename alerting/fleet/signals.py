@@ -11,8 +11,8 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "fleet-incident"
-SERVER_PAGE: Final = "fleet-server"
+PAGE: Final = "ml-monitoring-fleet-incident"
+SERVER_PAGE: Final = "ml-monitoring-fleet-server"
 # What the numbers of the signal `fleet_server_condition` mean.
 CONDITIONS: Final = ("online", "warning", "critical_issue", "offline")
 _SERVER = ("profile", "server")

@@ -85,7 +85,7 @@ def build(
                     **_times(_AT_ONCE),
                 },
                 {
-                    "matchers": ['alertname="Watchdog"'],
+                    "matchers": ['alertname="MlMonitoringWatchdog"'],
                     "receiver": WATCHDOG,
                     **_times(timing or settings.watchdog),
                 },

@@ -85,14 +85,14 @@ def matches(matcher: str, labels: Mapping[str, str]) -> bool:
 INHIBITIONS: tuple[Inhibition, ...] = (
     Inhibition(
         "Without the exporter nothing that it says can be trusted, not even that a problem ended.",
-        source=('alertname="ExporterDown"',),
-        target=('alertname!="ExporterDown"',),
+        source=('alertname="MlMonitoringDown"',),
+        target=('alertname!="MlMonitoringDown"',),
         equal=("job",),
     ),
     Inhibition(
         "What is derived from a source that cannot be read is old.",
-        source=('alertname="ExporterSourceDown"',),
-        target=('alertname!~"Exporter.+"',),
+        source=('alertname="MlMonitoringSourceDown"',),
+        target=('alertname!~"MlMonitoring.+"',),
         equal=("job", "source"),
     ),
     *(

@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from ml_monitoring.alerting.model.durations import to_seconds
 
+# What rules and dashboards know the exporter by.
+JOB: Final = "ml-monitoring"
 RULE_FILES: Final = ("rules.yml", "alerts.yml")
 # Where the compose overlay `scale` keeps samples for longer.
 VICTORIA_METRICS: Final = "http://victoriametrics:8428/api/v1/write"
@@ -47,14 +49,14 @@ def build(
     """
     folder = f"{rules_dir.rstrip('/')}/" if rules_dir else ""
     jobs = {
-        "exporter": exporter,
+        JOB: exporter,
         "prometheus": prometheus,
         "alertmanager": alertmanager,
         "alertlog": alert_log,
         "node": node,
         "postgres": postgres,
     }
-    tls = {"exporter": {"scheme": "https", "tls_config": {"ca_file": exporter_ca}}} if exporter_ca else {}
+    tls = {JOB: {"scheme": "https", "tls_config": {"ca_file": exporter_ca}}} if exporter_ca else {}
     return {
         "global": {
             "scrape_interval": scrape_interval,

@@ -7,7 +7,7 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "system-infrastructure"
+PAGE: Final = "ml-monitoring-system-infrastructure"
 _INSTANCE = ("instance",)
 _MOUNT = ("instance", "mountpoint")
 _MOUNT_LEGEND = "{{mountpoint}} ({{instance}})"

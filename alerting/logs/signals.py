@@ -10,7 +10,7 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "logs"
+PAGE: Final = "ml-monitoring-logs"
 _INSTANCE = ("instance",)
 _TARGET = ("job", "instance")
 

@@ -11,7 +11,7 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "mlflow-experiments"
+PAGE: Final = "ml-monitoring-mlflow-experiments"
 _EXPERIMENT = ("experiment",)
 _METRIC = ("experiment", "metric")
 _VARIANT_METRIC = ("experiment", "model_variant", "metric")

@@ -7,7 +7,7 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "mlflow-traces"
+PAGE: Final = "ml-monitoring-mlflow-traces"
 _EXPERIMENT = ("experiment",)
 
 

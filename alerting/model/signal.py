@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ml_monitoring.exporter.catalog import Unit
 
+# Dashboards of others in the same Grafana must keep their uids.
+UID_PREFIX: Final = "ml-monitoring-"
 FILTER = "<filter>"
 WINDOW = "<window>"
 

@@ -8,7 +8,7 @@ from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-ALERTS_PAGE: Final = "alerts"
+ALERTS_PAGE: Final = "ml-monitoring-alerts"
 _INSTANCE = ("instance",)
 _TARGET = ("job", "instance")
 _TARGET_LEGEND = "{{job}} ({{instance}})"
@@ -18,7 +18,7 @@ TARGET_UP: Final = Signal(
     name="target_up",
     title="Targets",
     question="Which program did not answer Prometheus's last scrape? The exporters are on their own page.",
-    expr='up{job!="exporter"}',
+    expr='up{job!="ml-monitoring"}',
     unit=Unit.FLAG,
     dashboard=SYSTEM,
     by=_TARGET,
@@ -178,7 +178,7 @@ FIRING_ALERTS: Final = Signal(
     # Tables sort by text, in which critical comes before info and warning: hence a label that says the order.
     expr=(
         "label_replace(label_replace(label_replace("
-        'count by (alertname, severity, team) (ALERTS{alertstate="firing",alertname!="Watchdog"}), '
+        'count by (alertname, severity, team) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog"}), '
         '"rank", "1", "severity", "critical"), "rank", "2", "severity", "warning"), '
         '"rank", "3", "severity", "info")'
     ),
@@ -192,7 +192,7 @@ FIRING_BY_SEVERITY: Final = Signal(
     name="firing_by_severity",
     title="Firing now",
     question="How many alerts of each severity fire?",
-    expr='count by (severity) (ALERTS{alertstate="firing",alertname!="Watchdog"})',
+    expr='count by (severity) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog"})',
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=("severity",),
@@ -202,7 +202,7 @@ ALERT_HISTORY: Final = Signal(
     name="alert_history",
     title="Alerts over time",
     question="Which alerts fired when?",
-    expr='max by (alertname) (ALERTS{alertstate="firing",alertname!="Watchdog"})',
+    expr='max by (alertname) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog"})',
     unit=Unit.FLAG,
     dashboard=ALERTS_PAGE,
     by=("alertname",),
@@ -212,7 +212,7 @@ ALERT_JOBS: Final = Signal(
     name="alert_jobs",
     title="Services with firing alerts",
     question="Which services do firing alerts come from?",
-    expr='count by (job, alertname, severity) (ALERTS{alertstate="firing",alertname!="Watchdog",job!=""})',
+    expr='count by (job, alertname, severity) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",job!=""})',
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=("job", "alertname", "severity"),

@@ -54,7 +54,7 @@ class AlertmanagerClient:
         ends = now + timedelta(seconds=seconds)
         chosen = [{"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in matchers]
         # Whoever expects the Watchdog would raise an alarm.
-        chosen.append({"name": "alertname", "value": "Watchdog", "isRegex": False, "isEqual": False})
+        chosen.append({"name": "alertname", "value": "MlMonitoringWatchdog", "isRegex": False, "isEqual": False})
         if not matchers:
             # Alertmanager wants at least one matcher that does not match the empty text.
             chosen.append({"name": "alertname", "value": ".+", "isRegex": True, "isEqual": True})

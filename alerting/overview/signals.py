@@ -8,14 +8,14 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "operations-overview"
+PAGE: Final = "ml-monitoring-operations-overview"
 
 # Domain: how its alerts' names begin, and what shows that the domain is in use.
 _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
-    ("exporter", "Exporter", "Exporter", 'up{job="exporter"}'),
-    ("mlflow", "MLflow", "Mlflow", 'exporter_source_up{source="mlflow"}'),
-    ("variants", "Variants", "Variant", 'exporter_source_up{source="variants"}'),
-    ("fleet", "Fleet", "Fleet", 'exporter_source_up{source="fleet"}'),
+    ("exporter", "Exporter", "MlMonitoring", 'up{job="ml-monitoring"}'),
+    ("mlflow", "MLflow", "Mlflow", 'ml_monitoring_source_up{source="mlflow"}'),
+    ("variants", "Variants", "Variant", 'ml_monitoring_source_up{source="variants"}'),
+    ("fleet", "Fleet", "Fleet", 'ml_monitoring_source_up{source="fleet"}'),
     ("services", "Services", "Ml(Api|Service|Cache|Prediction|Model)", "ml_process_start_timestamp_seconds"),
     ("experiments", "A/B tests", "AbTest", "ab_test_model_accuracy"),
     ("hosts", "Machines", "Host", "node_memory_MemTotal_bytes"),
@@ -49,7 +49,7 @@ DATA_AGE: Final = Signal(
     name="data_age",
     title="Age of the data",
     question="How old are the numbers of each source?",
-    expr="max by (source) (time() - exporter_source_last_success_timestamp_seconds)",
+    expr="max by (source) (time() - ml_monitoring_source_last_success_timestamp_seconds)",
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=("source",),

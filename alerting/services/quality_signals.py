@@ -7,7 +7,7 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "model-quality"
+PAGE: Final = "ml-monitoring-model-quality"
 _MODEL = ("model", "model_version", "variant", "origin")
 _FILTERS = ("model", "model_version", "variant")
 _LEGEND = "{{model}} {{model_version}} {{variant}}"

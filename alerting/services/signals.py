@@ -7,7 +7,7 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "ml-api"
+PAGE: Final = "ml-monitoring-ml-api"
 _SERVICE = ("job", "origin")
 
 

@@ -7,8 +7,8 @@ from typing import Final
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
-PAGE: Final = "variant-performance"
-DETAIL_PAGE: Final = "variant-detail"
+PAGE: Final = "ml-monitoring-variant-performance"
+DETAIL_PAGE: Final = "ml-monitoring-variant-detail"
 _PERSONA = ("persona",)
 _POST = ("persona", "variant", "pattern")
 

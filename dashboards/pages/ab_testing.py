@@ -39,7 +39,7 @@ def build() -> Page:
         title="A/B testing",
         description="For those who run experiments: which variant does better on real traffic, and can that be chance?",
         folder="ML",
-        tags=("ab-testing",),
+        tags=("ml-monitoring-ab-testing",),
         variables=(
             datasource(),
             label_values("variant", "ab_test_requests_total", title="Variant"),

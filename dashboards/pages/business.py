@@ -41,7 +41,7 @@ def build() -> Page:
         title="Business impact",
         description="For those who decide: does the candidate pay, and how sure is that?",
         folder="ML",
-        tags=("ab-testing", "business"),
+        tags=("ml-monitoring-ab-testing", "business"),
         variables=(datasource(),),
         rows=(
             Row(

@@ -46,8 +46,8 @@ def build() -> Page:
         since="now-1h",
         variables=(
             datasource(),
-            label_values("instance", "exporter_build_info", title="Exporter"),
-            label_values("source", "exporter_source_up", title="Source", within=("instance",)),
+            label_values("instance", "ml_monitoring_build_info", title="Exporter"),
+            label_values("source", "ml_monitoring_source_up", title="Source", within=("instance",)),
         ),
         rows=(
             Row(

@@ -9,7 +9,7 @@ REFRESH_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 
 EXPORTER_METRICS = (
     gauge(
-        "exporter_build_info",
+        "ml_monitoring_build_info",
         "Always 1; the labels carry the version of the exporter and of Python.",
         Unit.INFO,
         "version",
@@ -17,40 +17,40 @@ EXPORTER_METRICS = (
         origin="exporter",
     ),
     gauge(
-        "exporter_config_last_reload_successful",
+        "ml_monitoring_config_last_reload_successful",
         "Whether the settings file was usable when it was last read; 0 means that older settings are in force.",
         Unit.FLAG,
         origin="exporter",
     ),
     gauge(
-        "exporter_config_last_reload_success_timestamp_seconds",
+        "ml_monitoring_config_last_reload_success_timestamp_seconds",
         "When settings were last taken into force.",
         Unit.TIMESTAMP,
         origin="exporter",
     ),
     gauge(
-        "exporter_source_up",
+        "ml_monitoring_source_up",
         "Whether the last refresh of the source succeeded.",
         Unit.FLAG,
         "source",
         origin="exporter",
     ),
     gauge(
-        "exporter_source_last_success_timestamp_seconds",
+        "ml_monitoring_source_last_success_timestamp_seconds",
         "When the source was last read successfully.",
         Unit.TIMESTAMP,
         "source",
         origin="exporter",
     ),
     gauge(
-        "exporter_source_interval_seconds",
+        "ml_monitoring_source_interval_seconds",
         "Configured time between two refreshes of the source.",
         Unit.SECONDS,
         "source",
         origin="exporter",
     ),
     histogram(
-        "exporter_source_refresh_duration_seconds",
+        "ml_monitoring_source_refresh_duration_seconds",
         "Time that a refresh of the source took, failed ones included.",
         Unit.SECONDS,
         "source",
@@ -58,7 +58,7 @@ EXPORTER_METRICS = (
         buckets=REFRESH_BUCKETS,
     ),
     counter(
-        "exporter_source_errors_total",
+        "ml_monitoring_source_errors_total",
         "Failed refreshes and skipped rows of the source by reason.",
         Unit.COUNT,
         "source",
@@ -66,14 +66,14 @@ EXPORTER_METRICS = (
         origin="exporter",
     ),
     gauge(
-        "exporter_source_series",
+        "ml_monitoring_source_series",
         "Series that the source exposes at present; 0 when they are withdrawn.",
         Unit.COUNT,
         "source",
         origin="exporter",
     ),
     counter(
-        "exporter_series_dropped_total",
+        "ml_monitoring_series_dropped_total",
         "Series left out because their family reached the cap, summed over refreshes.",
         Unit.COUNT,
         "source",

@@ -29,7 +29,7 @@ def database(postgres_database: str) -> str:
 
 
 def statement() -> str:
-    page = json.loads((OUTPUT_DIR / "Growth" / "variant-performance.json").read_text(encoding="utf-8"))
+    page = json.loads((OUTPUT_DIR / "Growth" / "ml-monitoring-variant-performance.json").read_text(encoding="utf-8"))
     (panel,) = [panel for panel in page["panels"] if panel.get("datasource") == VARIANTS_DATASOURCE]
     return str(panel["targets"][0]["rawSql"])
 

@@ -123,7 +123,11 @@ GREEN, RED = {"color": "green", "value": None}, {"color": "red", "value": 5}
 # One broken page for each thing that a rule looks at, and what the rule shall say about it.
 BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (lint.d1_identity, with_page(title="Exporter health"), "title 'Exporter health' is used 2 times"),
-    (lint.d1_identity, with_page(uid="exporter-health"), "uid 'exporter-health' is used 2 times"),
+    (
+        lint.d1_identity,
+        with_page(uid="ml-monitoring-exporter-health"),
+        "uid 'ml-monitoring-exporter-health' is used 2 times",
+    ),
     (lint.d1_identity, with_page(uid="x" * 41), "longer than 40"),
     (lint.d1_identity, with_page(schemaVersion=12), "schemaVersion is below 38"),
     (lint.d1_identity, with_page(id=7), "has an id"),
@@ -163,8 +167,8 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (queries_lint.d6_parses, with_expr("sum(up"), "unclosed left parenthesis"),
     (queries_lint.d6_names, with_expr("mlflow_runz"), "no exporter or rule gives mlflow_runz"),
     (queries_lint.d6_names, with_expr('mlflow_runs{state="x"}'), "mlflow_runs has no label state"),
-    (queries_lint.d6_names, with_expr("exporter_source_errors_total"), "only grows"),
-    (queries_lint.d6_names, with_expr("rate(exporter_source_errors_total[1m])"), "looks back 1m"),
+    (queries_lint.d6_names, with_expr("ml_monitoring_source_errors_total"), "only grows"),
+    (queries_lint.d6_names, with_expr("rate(ml_monitoring_source_errors_total[1m])"), "looks back 1m"),
     (queries_lint.d6_variables, with_expr('up{job="$job"}'), "variable job is not declared"),
     (queries_lint.d6_variables, with_variable(name="trial"), "variable trial is never used"),
     (lint.d5_panels, with_logql("{}"), "without a legend"),
@@ -177,7 +181,11 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (lint.d7_variables_and_links, with_variable(includeAll=False), "has no `All`"),
     (lint.d7_variables_and_links, with_variable(allValue=""), "has no `All`"),
     (lint.d7_variables_and_links, with_link("/d/nowhere?x=1"), "link to nowhere, which is no page"),
-    (lint.d7_variables_and_links, with_link("/d/exporter-health?var-model=1"), "exporter-health passes model"),
+    (
+        lint.d7_variables_and_links,
+        with_link("/d/ml-monitoring-exporter-health?var-model=1"),
+        "ml-monitoring-exporter-health passes model",
+    ),
 )
 
 

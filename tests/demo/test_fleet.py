@@ -11,9 +11,9 @@ from typing import TextIO
 import pytest
 from pyarrow import parquet
 
+from demo.cli import main
 from demo.fleet import Progress
 from demo.fleet_incident import COLUMNS, PHASES, PROFILES
-from demo.cli import main
 from tests.support.fleet_files import incident, write_demo
 
 # What seed 42 gives, on any machine and any version of Python. A change of the story changes it on purpose.

@@ -12,9 +12,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run, ViewType
 
+from demo.cli import main
 from demo.mlflow import STORE_FILE, Live, open_store, write_file, write_store
 from demo.mlflow_content import EXPERIMENTS, STEPS, ExperimentSpec, RunSpec, live_run, past_runs
-from demo.cli import main
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 SEED = 7

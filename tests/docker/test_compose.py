@@ -268,10 +268,10 @@ def test_grafana_finds_the_generated_dashboards_in_folders() -> None:
 def test_the_exporter_accepts_its_settings(tmp_path: Path) -> None:
     environment = dict(SERVICES["exporter"]["environment"])
     source, _mode = binds("exporter")["/etc/exporter"]
-    config = source / Path(environment.pop("EXPORTER_CONFIG")).name
+    config = source / Path(environment.pop("ML_MONITORING_CONFIG")).name
     uri = tmp_path / "mlflow_uri"
     uri.write_text("postgresql://exporter:secret@postgres:5432/mlflow", encoding="ascii")
-    assert set(environment) == {"EXPORTER_SOURCES__MLFLOW__URI_FILE"}
+    assert set(environment) == {"ML_MONITORING_SOURCES__MLFLOW__URI_FILE"}
     settings = load(config, dict.fromkeys(environment, str(uri)))
     assert (settings.web.host, str(settings.web.port)) == ("0.0.0.0", *ports("exporter"))
     assert list(settings.enabled_sources()) == ["mlflow"]

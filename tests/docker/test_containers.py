@@ -34,7 +34,9 @@ def test_only_the_exporter_reaches_the_proxy_which_alone_has_the_socket() -> Non
     with_socket = [name for name, service in services.items() if "docker.sock" in str(service.get("volumes"))]
     assert with_socket == ["containers-proxy"]
     assert re.match(r"[1-9]\d*:", services["containers-proxy"]["user"])
-    assert services["exporter"]["environment"]["EXPORTER_SOURCES__CONTAINERS__URL"] == "http://containers-proxy:2375"
+    assert (
+        services["exporter"]["environment"]["ML_MONITORING_SOURCES__CONTAINERS__URL"] == "http://containers-proxy:2375"
+    )
 
 
 def test_the_proxy_refuses_all_but_reads_of_settings_and_statistics() -> None:

@@ -56,7 +56,7 @@ def test_a_password_that_was_changed_by_an_editor_is_taken(deployed: Deployment)
     uri = f"postgresql://exporter:{old}@postgres:5432/mlflow"
     with pytest.raises(DeployError, match="password authentication failed"):
         deployed.inside("postgres", "psql", f"--dbname={uri}", "--command=select 1")
-    wait_for(lambda: deployed.query("exporter_source_up") == {"exporter": 1})
+    wait_for(lambda: deployed.query("ml_monitoring_source_up") == {"ml-monitoring": 1})
 
 
 def test_every_container_has_no_more_rights_than_it_needs(deployed: Deployment) -> None:

@@ -29,7 +29,7 @@ def test_prometheus_has_what_the_engine_knows_of_every_container(watched: Deploy
     # Each has a limit of memory, and is below it.
     ratio = "docker_container_memory_bytes / docker_container_memory_limit_bytes"
     assert watched.query(f"count({ratio} > 0 < 1)") == {"": everything}
-    assert watched.query("exporter_source_up{source='containers'}") == {"exporter": 1}
+    assert watched.query("ml_monitoring_source_up{source='containers'}") == {"ml-monitoring": 1}
 
 
 def test_a_crash_is_counted(watched: Deployment) -> None:

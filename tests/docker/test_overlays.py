@@ -89,7 +89,12 @@ def test_every_panel_shows_the_same_from_prometheus_and_from_victoriametrics(pri
     compared = {place: query for place, query in queries.items() if not OVER_COUNTERS.search(query)}
     assert {place: found for place, query in compared.items() if (found := differences(both, query))} == {}
     shown = {place.partition("/")[0] for place, query in compared.items() if both.series(both.victoria, query)}
-    assert {"mlflow-experiments", "exporter-health", "system-infrastructure", "variant-performance"} <= shown
+    assert {
+        "ml-monitoring-mlflow-experiments",
+        "ml-monitoring-exporter-health",
+        "ml-monitoring-system-infrastructure",
+        "ml-monitoring-variant-performance",
+    } <= shown
 
 
 def test_victoriametrics_gets_what_was_scraped_while_it_was_away(private: Private) -> None:
@@ -112,7 +117,7 @@ def test_victoriametrics_gets_what_was_scraped_while_it_was_away(private: Privat
 def test_prometheus_scrapes_the_exporter_by_tls(demo: Deployment) -> None:
     targets = demo.api("prometheus", "/api/v1/targets?state=active")["data"]["activeTargets"]
     urls = {target["labels"]["job"]: (target["scrapeUrl"], target["health"]) for target in targets}
-    assert urls["exporter"] == ("https://exporter:9847/metrics", "up")
+    assert urls["ml-monitoring"] == ("https://exporter:9847/metrics", "up")
     assert urls["demo-inference"][1] == "up"
     # Without TLS nothing is answered any more.
     assert demo.stack.call("http://exporter:9847/metrics", service="alertlog").status in (0, 400)
@@ -125,7 +130,7 @@ def test_runs_reach_mlflow_through_its_server(demo: Deployment) -> None:
 
 
 def test_every_source_of_the_demo_has_something_to_show(demo: Deployment) -> None:
-    wait_for(lambda: demo.query("sum(exporter_source_up)") == {"": 3})
+    wait_for(lambda: demo.query("sum(ml_monitoring_source_up)") == {"": 3})
     for metric in ("variant_engagement_ratio", "fleet_server_cpu_utilization_ratio", "ab_test_requests_total"):
         assert demo.query(f"count({metric})").get("", 0) > 1, metric
 
@@ -148,9 +153,9 @@ def test_a_certificate_that_ends_soon_is_warned_of_and_renewed_without_losing_sc
     assert {name: demo.container(name)["State"]["StartedAt"] for name in SERVICES} == started
     time.sleep(2 * SCRAPE)
     elapsed = time.time() - since
-    scraped = demo.query(f"count_over_time(up{{job='exporter'}}[{elapsed:.0f}s])")["exporter"]
+    scraped = demo.query(f"count_over_time(up{{job='ml-monitoring'}}[{elapsed:.0f}s])")["ml-monitoring"]
     assert scraped >= elapsed // SCRAPE - 1
-    assert demo.query(f"sum_over_time(up{{job='exporter'}}[{elapsed:.0f}s])")["exporter"] >= scraped - 1
+    assert demo.query(f"sum_over_time(up{{job='ml-monitoring'}}[{elapsed:.0f}s])")["ml-monitoring"] >= scraped - 1
 
 
 def test_a_new_authority_reaches_prometheus_without_a_restart(demo: Deployment) -> None:
@@ -162,7 +167,7 @@ def test_a_new_authority_reaches_prometheus_without_a_restart(demo: Deployment) 
     make_certificates(folder)
     demo.do("verify")
     assert demo.container("prometheus")["State"]["StartedAt"] == started
-    assert demo.query("up{job='exporter'}") == {"exporter": 1}
+    assert demo.query("up{job='ml-monitoring'}") == {"ml-monitoring": 1}
 
 
 def test_a_backup_has_the_data_of_every_overlay_that_left_some(demo: Deployment) -> None:

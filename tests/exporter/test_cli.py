@@ -80,7 +80,7 @@ def test_settings_that_cannot_be_used_are_listed(command: str, folder: Path) -> 
 
 def test_the_environment_names_the_settings_file(folder: Path) -> None:
     config = folder / "missing.yaml"
-    done = _run("once", EXPORTER_CONFIG=str(config))
+    done = _run("once", ML_MONITORING_CONFIG=str(config))
     assert done.stderr == f"error: {config}: cannot be read: No such file or directory\n"
 
 
@@ -107,7 +107,7 @@ def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> No
 
 
 def test_check_names_each_bad_setting(folder: Path) -> None:
-    done = _run("check", EXPORTER_SOURCES__MLFLOW__URI="mysql://u:s3cret@h/d", EXPORTER_WEB__PORT="-1")
+    done = _run("check", ML_MONITORING_SOURCES__MLFLOW__URI="mysql://u:s3cret@h/d", ML_MONITORING_WEB__PORT="-1")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "FAIL  settings  web.port: Input should be greater than or equal to 0",
@@ -161,8 +161,8 @@ def test_a_closed_pipe_is_no_defect(folder: Path) -> None:
         text=True,
         timeout=60,
         check=False,
-        env={**os.environ, "EXPORTER_SOURCES__MLFLOW__URI": f"sqlite:///{folder}/empty.db"},
+        env={**os.environ, "ML_MONITORING_SOURCES__MLFLOW__URI": f"sqlite:///{folder}/empty.db"},
     )
-    assert done.stdout.startswith("# HELP exporter_build_info")
+    assert done.stdout.startswith("# HELP ml_monitoring_build_info")
     assert "Traceback" not in done.stderr
     assert "BrokenPipe" not in done.stderr

@@ -38,9 +38,9 @@ def test_settings_cannot_be_changed(file: Path) -> None:
 def test_the_environment_wins_over_the_file_key_by_key(file: Path) -> None:
     file.write_text("sources: {mlflow: {uri: 'sqlite:///m.db', interval: 30s, timeout: 5s}}")
     environ = {
-        "EXPORTER_SOURCES__MLFLOW__INTERVAL": "1m",
-        "EXPORTER_WEB__PORT": "19",
-        "EXPORTER_CONFIG": "x",
+        "ML_MONITORING_SOURCES__MLFLOW__INTERVAL": "1m",
+        "ML_MONITORING_WEB__PORT": "19",
+        "ML_MONITORING_CONFIG": "x",
         "HOME": "/",
     }
     settings = load(file, environ)
@@ -51,8 +51,8 @@ def test_the_environment_wins_over_the_file_key_by_key(file: Path) -> None:
 
 def test_lists_can_be_given_by_the_environment() -> None:
     environ = {
-        "EXPORTER_SOURCES__MLFLOW__URI": _URI,
-        "EXPORTER_SOURCES__MLFLOW__EXPERIMENTS__EXCLUDE": "a, b*",
+        "ML_MONITORING_SOURCES__MLFLOW__URI": _URI,
+        "ML_MONITORING_SOURCES__MLFLOW__EXPERIMENTS__EXCLUDE": "a, b*",
     }
     section = load(None, environ).enabled_sources()["mlflow"]
     assert isinstance(section, MlflowSettings)
@@ -62,23 +62,24 @@ def test_lists_can_be_given_by_the_environment() -> None:
 def test_a_secret_is_read_from_the_file_that_the_environment_names(tmp_path: Path) -> None:
     secret = tmp_path / "uri"
     secret.write_text(f"{_URI}\n")
-    section = load(None, {"EXPORTER_SOURCES__MLFLOW__URI_FILE": str(secret)}).enabled_sources()["mlflow"]
+    section = load(None, {"ML_MONITORING_SOURCES__MLFLOW__URI_FILE": str(secret)}).enabled_sources()["mlflow"]
     assert isinstance(section, MlflowSettings)
     assert section.uri.get_secret_value() == _URI
 
 
 def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     missing = tmp_path / "missing"
-    (first, second) = _problems(None, {"EXPORTER_SOURCES__MLFLOW__URI_FILE": str(missing), "EXPORTER_WEB__PORT": "x"})
-    assert first == f"EXPORTER_SOURCES__MLFLOW__URI_FILE: {missing} cannot be read: No such file or directory"
+    (first, second) = _problems(
+        None, {"ML_MONITORING_SOURCES__MLFLOW__URI_FILE": str(missing), "ML_MONITORING_WEB__PORT": "x"}
+    )
+    assert first == f"ML_MONITORING_SOURCES__MLFLOW__URI_FILE: {missing} cannot be read: No such file or directory"
     assert second.startswith("web.port: Input should be a valid integer")
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
-    environ = {"EXPORTER_SOURCES__MLFLOW__URI_FILE": "/x", "EXPORTER_SOURCES__MLFLOW__URI": _URI}
-    assert _problems(None, environ) == (
-        "EXPORTER_SOURCES__MLFLOW__URI_FILE: given together with EXPORTER_SOURCES__MLFLOW__URI; keep one of them",
-    )
+    environ = {"ML_MONITORING_SOURCES__MLFLOW__URI_FILE": "/x", "ML_MONITORING_SOURCES__MLFLOW__URI": _URI}
+    name = "ML_MONITORING_SOURCES__MLFLOW__URI"
+    assert _problems(None, environ) == (f"{name}_FILE: given together with {name}; keep one of them",)
 
 
 def test_every_problem_is_listed_with_its_place(file: Path) -> None:
@@ -115,11 +116,13 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
 
 
 def test_an_unknown_environment_variable_is_refused() -> None:
-    assert "EXPORTER_SUORCES__MLFLOW__URI: unknown setting" in _problems(None, {"EXPORTER_SUORCES__MLFLOW__URI": _URI})
+    assert "ML_MONITORING_SUORCES__MLFLOW__URI: unknown setting" in _problems(
+        None, {"ML_MONITORING_SUORCES__MLFLOW__URI": _URI}
+    )
 
 
 def test_an_empty_environment_variable_counts_as_not_set() -> None:
-    environ = {"EXPORTER_SOURCES__MLFLOW__URI": _URI, "EXPORTER_WEB__PORT": ""}
+    environ = {"ML_MONITORING_SOURCES__MLFLOW__URI": _URI, "ML_MONITORING_WEB__PORT": ""}
     assert load(None, environ).web.port == 9847
 
 

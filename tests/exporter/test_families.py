@@ -45,8 +45,8 @@ def test_an_undeclared_name_is_refused(families: FamilySet) -> None:
 
 
 def test_a_metric_of_another_origin_is_refused(families: FamilySet) -> None:
-    with pytest.raises(CatalogError, match="exporter_source_up"):
-        families["exporter_source_up"]
+    with pytest.raises(CatalogError, match="ml_monitoring_source_up"):
+        families["ml_monitoring_source_up"]
 
 
 def test_a_gauge_takes_no_distribution_and_a_histogram_no_number(families: FamilySet) -> None:

@@ -73,11 +73,11 @@ def test_what_a_source_gave_is_exposed_with_its_own_metrics(harness: Harness) ->
     _wait(lambda: 'mlflow_experiments{lifecycle_stage="active"}' in _shown(runner), "the source's series")
     shown = _shown(runner)
     assert shown['mlflow_experiments{lifecycle_stage="active"}'] == "3.0"
-    assert shown['exporter_source_up{source="mlflow"}'] == "1.0"
-    assert shown['exporter_source_series{source="mlflow"}'] == "1.0"
-    assert shown['exporter_source_interval_seconds{source="mlflow"}'] == "0.02"
-    assert abs(float(shown['exporter_source_last_success_timestamp_seconds{source="mlflow"}']) - time.time()) < 60
-    assert shown['exporter_source_errors_total{reason="timeout",source="mlflow"}'] == "0.0"
+    assert shown['ml_monitoring_source_up{source="mlflow"}'] == "1.0"
+    assert shown['ml_monitoring_source_series{source="mlflow"}'] == "1.0"
+    assert shown['ml_monitoring_source_interval_seconds{source="mlflow"}'] == "0.02"
+    assert abs(float(shown['ml_monitoring_source_last_success_timestamp_seconds{source="mlflow"}']) - time.time()) < 60
+    assert shown['ml_monitoring_source_errors_total{reason="timeout",source="mlflow"}'] == "0.0"
 
 
 def test_one_broken_source_does_not_touch_another(harness: Harness) -> None:
@@ -87,9 +87,9 @@ def test_one_broken_source_does_not_touch_another(harness: Harness) -> None:
     _wait(lambda: runner.ready, "both tried")
     _wait(lambda: len(good.created[0].refreshes) > 3, "the good one going on")
     shown = _shown(runner)
-    assert shown['exporter_source_up{source="mlflow"}'] == "0.0"
-    assert shown['exporter_source_up{source="other"}'] == "1.0"
-    assert float(shown['exporter_source_errors_total{reason="connect",source="mlflow"}']) >= 1
+    assert shown['ml_monitoring_source_up{source="mlflow"}'] == "0.0"
+    assert shown['ml_monitoring_source_up{source="other"}'] == "1.0"
+    assert float(shown['ml_monitoring_source_errors_total{reason="connect",source="mlflow"}']) >= 1
     assert shown['mlflow_store_rows{table="runs"}'] == "7.0"
 
 
@@ -99,7 +99,7 @@ def test_a_defect_in_a_source_is_counted_and_its_thread_lives_on(
     kind = scripted("mlflow", failing(ZeroDivisionError("division by zero")))
     runner = harness.start(kind)
     _wait(lambda: len(kind.created[0].refreshes) >= 3, "further refreshes")
-    assert float(_shown(runner)['exporter_source_errors_total{reason="internal",source="mlflow"}']) >= 1
+    assert float(_shown(runner)['ml_monitoring_source_errors_total{reason="internal",source="mlflow"}']) >= 1
     assert "ZeroDivisionError: division by zero (this is a defect)" in runner.statuses[0].error
 
 
@@ -132,7 +132,7 @@ def test_a_failing_source_backs_off_and_recovers(harness: Harness) -> None:
     gaps = [later - earlier for earlier, later in itertools.pairwise(kind.created[0].refreshes[:5])]
     assert gaps[3] > gaps[0]
     broken.clear()
-    _wait(lambda: _shown(runner)['exporter_source_up{source="mlflow"}'] == "1.0", "recovery")
+    _wait(lambda: _shown(runner)['ml_monitoring_source_up{source="mlflow"}'] == "1.0", "recovery")
     assert runner.statuses[0].error == ""
 
 
@@ -158,11 +158,11 @@ def test_series_are_withdrawn_after_the_staleness_limit(harness: Harness, caplog
     series = 'mlflow_experiments{lifecycle_stage="active"}'
     _wait(lambda: series in _shown(runner), "the series")
     broken.set()
-    _wait(lambda: _shown(runner)['exporter_source_up{source="mlflow"}'] == "0.0", "the failure")
-    # It stays for as long as a hiccup may last, and exporter_source_up tells the truth from the first failure.
+    _wait(lambda: _shown(runner)['ml_monitoring_source_up{source="mlflow"}'] == "0.0", "the failure")
+    # It stays for as long as a hiccup may last, and ml_monitoring_source_up tells the truth from the first failure.
     assert series in _shown(runner)
     _wait(lambda: series not in _shown(runner), "withdrawal")
-    assert _shown(runner)['exporter_source_series{source="mlflow"}'] == "0.0"
+    assert _shown(runner)['ml_monitoring_source_series{source="mlflow"}'] == "0.0"
     broken.clear()
     _wait(lambda: series in _shown(runner), "the return", timeout=70)
 
@@ -176,14 +176,14 @@ def test_a_refresh_that_takes_too_long_is_broken_off_and_counted(harness: Harnes
 
     kind = scripted("mlflow", collecting)
     runner = harness.start(kind, settings=SourceSettings(interval=0.02, timeout=0.2))
-    _wait(lambda: _shown(runner).get('exporter_source_up{source="mlflow"}') == "0.0", "the timeout")
+    _wait(lambda: _shown(runner).get('ml_monitoring_source_up{source="mlflow"}') == "0.0", "the timeout")
     assert kind.created[0].aborted.is_set()
-    assert _shown(runner)['exporter_source_errors_total{reason="timeout",source="mlflow"}'] == "1.0"
+    assert _shown(runner)['ml_monitoring_source_errors_total{reason="timeout",source="mlflow"}'] == "1.0"
     assert runner.ready
     release.set()
     # What comes after its time is not published; the next refresh is.
     _wait(lambda: len(kind.created[0].refreshes) >= 2, "the next refresh")
-    _wait(lambda: _shown(runner)['exporter_source_up{source="mlflow"}'] == "1.0", "recovery")
+    _wait(lambda: _shown(runner)['ml_monitoring_source_up{source="mlflow"}'] == "1.0", "recovery")
 
 
 def test_a_source_can_wake_its_refresh(harness: Harness) -> None:
@@ -208,8 +208,8 @@ def test_left_out_rows_are_counted_and_the_source_stays_up(harness: Harness, cap
         left_out = [record.__dict__["fields"]["problem"] for record in caplog.records if record.message == "left out"]
     assert left_out == ["row 7 holds text"]
     shown = _shown(runner)
-    assert shown['exporter_source_up{source="mlflow"}'] == "1.0"
-    assert float(shown['exporter_source_errors_total{reason="invalid_value",source="mlflow"}']) >= 1
+    assert shown['ml_monitoring_source_up{source="mlflow"}'] == "1.0"
+    assert float(shown['ml_monitoring_source_errors_total{reason="invalid_value",source="mlflow"}']) >= 1
 
 
 def test_series_over_the_cap_are_counted_and_logged_once(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
@@ -223,9 +223,9 @@ def test_series_over_the_cap_are_counted_and_logged_once(harness: Harness, caplo
         _wait(lambda: len(kind.created[0].refreshes) >= 3, "three refreshes")
         left_out = [record.__dict__["fields"]["problem"] for record in caplog.records if record.message == "left out"]
     assert left_out == ["mlflow_store_rows is over max_series (2) or a narrower cap"]
-    dropped = _shown(runner)['exporter_series_dropped_total{family="mlflow_store_rows",source="mlflow"}']
+    dropped = _shown(runner)['ml_monitoring_series_dropped_total{family="mlflow_store_rows",source="mlflow"}']
     assert float(dropped) >= 3
-    assert _shown(runner)['exporter_source_up{source="mlflow"}'] == "1.0"
+    assert _shown(runner)['ml_monitoring_source_up{source="mlflow"}'] == "1.0"
 
 
 def test_only_sources_whose_settings_changed_are_replaced(harness: Harness) -> None:
@@ -241,7 +241,7 @@ def test_only_sources_whose_settings_changed_are_replaced(harness: Harness) -> N
     runner.reconfigure({"other": _FAST})
     shown = _shown(runner)
     assert 'mlflow_experiments{lifecycle_stage="active"}' not in shown
-    assert 'exporter_source_up{source="mlflow"}' not in shown
+    assert 'ml_monitoring_source_up{source="mlflow"}' not in shown
     assert shown['mlflow_store_rows{table="runs"}'] == "7.0"
 
 
@@ -266,9 +266,9 @@ def test_a_refresh_may_take_what_its_source_allows_and_an_error_names_the_settin
     kind = scripted("mlflow", collecting)
     kind.limit = ("first_timeout", 5)
     runner = harness.start(kind, settings=SourceSettings(interval=0.02, timeout=0.2))
-    _wait(lambda: _shown(runner).get('exporter_source_up{source="mlflow"}') == "1.0", "a long refresh")
+    _wait(lambda: _shown(runner).get('ml_monitoring_source_up{source="mlflow"}') == "1.0", "a long refresh")
     kind.limit = ("first_timeout", 0.3)
-    _wait(lambda: _shown(runner).get('exporter_source_up{source="mlflow"}') == "0.0", "the limit")
+    _wait(lambda: _shown(runner).get('ml_monitoring_source_up{source="mlflow"}') == "0.0", "the limit")
     kind.limit = None
     assert runner.statuses[0].error == (
         "refresh took longer than 0.3 s (if it needs more, raise sources.mlflow.first_timeout)"

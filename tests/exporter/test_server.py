@@ -33,7 +33,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty.db").touch()
     runbooks = folder / "runbooks"
     runbooks.mkdir()
-    (runbooks / "ExporterDown.md").write_text("# ExporterDown\n\nµ\n")
+    (runbooks / "MlMonitoringDown.md").write_text("# MlMonitoringDown\n\nµ\n")
     (folder / "secret.md").write_text("not for everyone")
     config = folder / "exporter.yaml"
     config.write_text(
@@ -48,7 +48,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def exporter(config: Path) -> Iterator[ExporterProcess]:
     with serving(config) as process:
-        process.wait_for('exporter_source_up{source="mlflow"}', 0)
+        process.wait_for('ml_monitoring_source_up{source="mlflow"}', 0)
         yield process
 
 
@@ -76,7 +76,7 @@ def test_the_format_is_the_one_that_is_asked_for(
         names = {family.name for family in parse_openmetrics(response.text)}
     else:
         names = {family.name for family in parse_text(response.text)}
-    assert {"exporter_source_up", "process_resident_memory_bytes"} <= names
+    assert {"ml_monitoring_source_up", "process_resident_memory_bytes"} <= names
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_compression_is_the_one_that_is_asked_for(
     assert response.headers.get("Content-Encoding") == encoding
     raw = response.raw.read(decode_content=False)
     assert int(response.headers["Content-Length"]) == len(raw)
-    assert b"exporter_build_info" in (gzip.decompress(raw) if encoding else raw)
+    assert b"ml_monitoring_build_info" in (gzip.decompress(raw) if encoding else raw)
 
 
 def test_health_and_readiness(exporter: ExporterProcess) -> None:
@@ -114,7 +114,7 @@ def test_ready_comes_after_each_source_was_tried(tmp_path: Path) -> None:
         with serving(config) as exporter:
             assert exporter.get("/-/ready").status_code == 503
             assert exporter.get("/-/healthy").status_code == 200
-            exporter.wait_for('exporter_source_errors_total{reason="timeout",source="mlflow"}', 1)
+            exporter.wait_for('ml_monitoring_source_errors_total{reason="timeout",source="mlflow"}', 1)
             assert exporter.get("/-/ready").status_code == 200
             assert "s3cret" not in exporter.get("/").text
         assert "s3cret" not in exporter.log.read_text()
@@ -138,7 +138,7 @@ def test_a_runbook_of_the_stack_is_shown_where_the_users_folder_has_none(exporte
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        ("/runbooks/ExporterDown", 200),
+        ("/runbooks/MlMonitoringDown", 200),
         ("/runbooks/NoSuchAlert", 404),
         ("/runbooks/..%2Fsecret", 404),
         ("/runbooks/../secret", 404),
@@ -148,7 +148,7 @@ def test_a_runbook_of_the_stack_is_shown_where_the_users_folder_has_none(exporte
 def test_runbooks_are_shown_and_nothing_else(exporter: ExporterProcess, path: str, status: int) -> None:
     response = exporter.get(path)
     assert response.status_code == status
-    assert (response.text == "# ExporterDown\n\nµ\n") is (status == 200)
+    assert (response.text == "# MlMonitoringDown\n\nµ\n") is (status == 200)
 
 
 def test_other_methods_are_refused(exporter: ExporterProcess) -> None:
@@ -174,20 +174,20 @@ def test_sighup_takes_new_settings_and_keeps_the_old_ones_when_they_are_bad(conf
     other = tmp_path / "exporter.yaml"
     other.write_text(config.read_text())
     with serving(other) as exporter:
-        exporter.wait_for('exporter_source_interval_seconds{source="mlflow"}', 1)
+        exporter.wait_for('ml_monitoring_source_interval_seconds{source="mlflow"}', 1)
 
         other.write_text("sources: {mlflow: {uri: 'mysql://u:s3cret@h/d'}}")
         exporter.process.send_signal(signal.SIGHUP)
-        samples = exporter.wait_for("exporter_config_last_reload_successful", 0)
-        assert samples['exporter_source_interval_seconds{source="mlflow"}'] == 1
+        samples = exporter.wait_for("ml_monitoring_config_last_reload_successful", 0)
+        assert samples['ml_monitoring_source_interval_seconds{source="mlflow"}'] == 1
         line = exporter.wait_for_log("old ones stay")
         assert "sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mysql" in line
         assert "s3cret" not in exporter.log.read_text()
 
         other.write_text(config.read_text().replace("interval: 1s", "interval: 7s"))
         exporter.process.send_signal(signal.SIGHUP)
-        samples = exporter.wait_for("exporter_config_last_reload_successful", 1)
-        assert samples['exporter_source_interval_seconds{source="mlflow"}'] == 7
+        samples = exporter.wait_for("ml_monitoring_config_last_reload_successful", 1)
+        assert samples['ml_monitoring_source_interval_seconds{source="mlflow"}'] == 7
 
 
 def test_a_port_in_use_is_named(exporter: ExporterProcess, config: Path, tmp_path: Path) -> None:

@@ -107,7 +107,7 @@ def test_a_failed_run_is_told_to_its_team_and_so_is_the_recovery(
     assert alert["labels"] == {
         "alertname": ALERT,
         "experiment": EXPERIMENT,
-        "job": "exporter",
+        "job": "ml-monitoring",
         "severity": "warning",
         "source": "mlflow",
         "team": "mlops",
@@ -119,7 +119,7 @@ def test_a_failed_run_is_told_to_its_team_and_so_is_the_recovery(
     annotations = alert["annotations"]
     assert annotations["description"] == f"100% of the recent runs of {EXPERIMENT} failed."
     dashboard = urlsplit(annotations["dashboard_url"])
-    assert dashboard.path == "/d/mlflow-experiments"
+    assert dashboard.path == "/d/ml-monitoring-mlflow-experiments"
     assert parse_qs(dashboard.query) == {
         "viewPanel": [str(panel_id("failed_run_ratio"))],
         "var-experiment": [EXPERIMENT],
@@ -138,7 +138,7 @@ def test_a_failed_run_is_told_to_its_team_and_so_is_the_recovery(
 
 
 def test_the_watchdog_and_the_recording_rules_work(stack: LocalStack, receiver: WebhookReceiver) -> None:
-    assert receiver.wait_for(lambda alert: alert["labels"]["alertname"] == "Watchdog", timeout=30)
+    assert receiver.wait_for(lambda alert: alert["labels"]["alertname"] == "MlMonitoringWatchdog", timeout=30)
     rules = stack.get_json(f"{stack.prometheus_url}/api/v1/rules")["data"]["groups"]
     broken = [rule for group in rules for rule in group["rules"] if rule["health"] == "err" or rule.get("lastError")]
     assert rules
@@ -149,7 +149,7 @@ def test_an_exporter_that_dies_and_comes_back_is_told_to_the_platform_team(
     stack: LocalStack, receiver: WebhookReceiver
 ) -> None:
     def told(status: str) -> Callable[[dict[str, Any]], bool]:
-        return lambda alert: alert["labels"]["alertname"] == "ExporterDown" and alert["status"] == status
+        return lambda alert: alert["labels"]["alertname"] == "MlMonitoringDown" and alert["status"] == status
 
     stack.exporter.kill()
     alert = receiver.wait_for(told("firing"), timeout=30)
@@ -163,4 +163,4 @@ def test_every_scrape_target_is_up(stack: LocalStack) -> None:
     began = time.monotonic()
     assert wait_until(lambda: set(stack.query("up").values()) == {1.0}, timeout=20), stack.query("up")
     jobs = {dict(labels)["job"] for labels in stack.query("up")}
-    assert jobs == {"exporter", "prometheus", "alertmanager"}, f"after {time.monotonic() - began:.1f} s"
+    assert jobs == {"ml-monitoring", "prometheus", "alertmanager"}, f"after {time.monotonic() - began:.1f} s"

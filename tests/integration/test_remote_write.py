@@ -9,8 +9,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from ml_monitoring.alerting.domains import RECORDS, load_alerts
 from demo.cli import main as demo_main
+from ml_monitoring.alerting.domains import RECORDS, load_alerts
 from tests.support.comparison import OVER_COUNTERS, Both, differences, newest, panel_queries
 from tools.packages import ensure_programs
 from tools.processes import Process, free_port, http_ok, wait_until
@@ -70,7 +70,12 @@ def test_panels_show_the_same_from_both(both: Both, queries: dict[str, str]) -> 
     # Of pages whose sources run here, and not by having nothing on both sides.
     shown = {place for place, query in compared.items() if both.series(both.victoria, query)}
     pages = {place.partition("/")[0] for place in shown}
-    assert {"mlflow-experiments", "exporter-health", "fleet-incident", "fleet-server"} <= pages
+    assert {
+        "ml-monitoring-mlflow-experiments",
+        "ml-monitoring-exporter-health",
+        "ml-monitoring-fleet-incident",
+        "ml-monitoring-fleet-server",
+    } <= pages
     assert len(shown) > 60
 
 
@@ -98,7 +103,7 @@ def test_recorded_series_and_alerts_are_exactly_those_of_prometheus(both: Both) 
     assert {name: difference for name, difference in found.items() if difference} == {}
     recorded = [record.name for record in RECORDS if both.series(both.victoria, record.name)]
     assert len(recorded) > 10
-    assert both.series(both.victoria, 'ALERTS{alertname="Watchdog"}')
+    assert both.series(both.victoria, 'ALERTS{alertname="MlMonitoringWatchdog"}')
 
 
 def test_conditions_of_alerts_give_the_same_in_both(both: Both) -> None:

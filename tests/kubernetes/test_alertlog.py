@@ -107,7 +107,7 @@ def test_it_runs_as_the_deployment_says_and_keeps_what_alertmanager_posts(
     path = urlsplit(receiver["webhookConfigs"][0]["url"]).path
     alert = {
         "status": "firing",
-        "labels": {"alertname": "ExporterDown", "severity": "critical", "team": "platform"},
+        "labels": {"alertname": "MlMonitoringDown", "severity": "critical", "team": "platform"},
         "annotations": {"summary": "The exporter is down."},
         "startsAt": "2026-11-21T08:00:00Z",
         "endsAt": "0001-01-01T00:00:00Z",
@@ -127,7 +127,7 @@ def test_it_runs_as_the_deployment_says_and_keeps_what_alertmanager_posts(
             assert answer.status == 200
         with urllib.request.urlopen(f"{url}/api/alerts?since=3650d", timeout=10) as answer:
             (kept,) = json.load(answer)
-    assert kept["labels"]["alertname"] == "ExporterDown"
+    assert kept["labels"]["alertname"] == "MlMonitoringDown"
 
 
 def test_without_an_alert_log_there_is_none_of_it() -> None:

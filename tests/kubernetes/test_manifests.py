@@ -120,9 +120,9 @@ def settings_of(objects: list[Json], workload: Json, directory: Path, *, pod_ind
         index = {"metadata.labels['apps.kubernetes.io/pod-index']": str(pod_index)}
         environment[variable["name"]] = index[field] if field else variable["value"]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    assert environment.pop("EXPORTER_CONFIG") == f"{mounts['settings']}/exporter.yaml"
-    assert environment["EXPORTER_SOURCES__MLFLOW__URI_FILE"] == f"{mounts['secrets']}/mlflow_uri"
-    environment["EXPORTER_SOURCES__MLFLOW__URI_FILE"] = str(uri)
+    assert environment.pop("ML_MONITORING_CONFIG") == f"{mounts['settings']}/exporter.yaml"
+    assert environment["ML_MONITORING_SOURCES__MLFLOW__URI_FILE"] == f"{mounts['secrets']}/mlflow_uri"
+    environment["ML_MONITORING_SOURCES__MLFLOW__URI_FILE"] = str(uri)
     loaded = load(settings, environ=environment)
     assert loaded.web.port == container["ports"][0]["containerPort"]
     section = loaded.enabled_sources()["mlflow"]
@@ -202,7 +202,7 @@ def test_another_namespace_and_other_addresses_reach_every_object(
     text = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.yaml"))
     assert "namespace: ml-monitoring" not in text
     assert "namespace: elsewhere" in text
-    assert "runbook_url: https://runbooks.example.org/ExporterDown" in text
+    assert "runbook_url: https://runbooks.example.org/MlMonitoringDown" in text
     assert "dashboard_url: https://grafana.example.org/d/" in text
     assert not (tmp_path / "gone.yaml").exists()
 

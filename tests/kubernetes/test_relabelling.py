@@ -97,6 +97,6 @@ def test_series_carry_job_namespace_and_a_lasting_instance(
     with server:
         assert wait_until(lambda: len(labels()) == 2, timeout=15)
         assert labels() == [
-            {"job": "exporter", "namespace": "ml-monitoring", "instance": instance}
+            {"job": "ml-monitoring", "namespace": "ml-monitoring", "instance": instance}
             for instance in ("ml-exporter", "ml-exporter-1")
         ]

@@ -28,7 +28,7 @@ SERVICES = (
     "node-exporter",
     "postgres-exporter",
 )
-JOBS = {"exporter", "prometheus", "alertmanager", "alertlog", "node", "postgres"}
+JOBS = {"ml-monitoring", "prometheus", "alertmanager", "alertlog", "node", "postgres"}
 PUBLISHED = ("exporter", "prometheus", "alertmanager", "alertlog")
 DEMO_PORTS = ("mlflow", "inference")
 # Of overlays: the demo's own image is built.

@@ -13,7 +13,7 @@ from grafana_foundation_sdk.models import units
 Json = dict[str, Any]
 
 # Watched during an incident: a scrape shall be seen as soon as it is there, not up to a refresh later.
-LIVE_PAGES = {"ml-api"}
+LIVE_PAGES = {"ml-monitoring-ml-api"}
 SCRAPE_SECONDS = 15
 SECONDS = {"s": 1, "m": 60, "h": 3600}
 # Types that Grafana 12 no longer has.

@@ -38,7 +38,7 @@ BUCKETS = Signal(
     name="specimen_buckets",
     title="Refresh durations",
     question="How are refresh durations distributed?",
-    expr="sum by (le) (rate(exporter_source_refresh_duration_seconds_bucket{<filter>}[<window>]))",
+    expr="sum by (le) (rate(ml_monitoring_source_refresh_duration_seconds_bucket{<filter>}[<window>]))",
     unit=Unit.SECONDS,
     dashboard="specimen",
     by=("le",),
@@ -57,7 +57,7 @@ def specimen() -> Page:
             datasource(),
             loki_datasource(),
             variants_datasource(),
-            label_values("source", "exporter_source_up", title="Source"),
+            label_values("source", "ml_monitoring_source_up", title="Source"),
             log_label("service", title="Service"),
             typed("text", title="Text"),
         ),
@@ -81,7 +81,7 @@ def specimen() -> Page:
                     panels.table(
                         (
                             panels.Column("instance", "Exporter", width=90, values={"a:1": ("first", Colour.GOOD)}),
-                            panels.Column("source", "Source", link=("Open", "/d/exporter-health")),
+                            panels.Column("source", "Source", link=("Open", "/d/ml-monitoring-exporter-health")),
                         ),
                         Query(SOURCE_INTERVAL, name="Interval"),
                         Query(SOURCE_LAST_SUCCESS_AGE, name="Age"),

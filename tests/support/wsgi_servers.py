@@ -21,10 +21,9 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 @contextmanager
 def asgi_server(app: Any, **options: Any) -> Iterator[httpx.Client]:
     """Run the application under uvicorn and yield a client of it."""
-    config = {"ws": "none", **options}
     # h11 passes on methods of any name; httptools, where installed, refuses them before the application sees them.
-    options = {"host": "127.0.0.1", "port": 0, "log_level": "critical", "http": "h11"} | config
-    server = uvicorn.Server(uvicorn.Config(app, **options))
+    config = {"ws": "none", "http": "h11", **options}
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", **config))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     deadline = monotonic() + 10

@@ -78,7 +78,9 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
             assert all(state == "running" for _what, _url, state in table[3:])
             assert "What to look at first:" in output
             alerts = f"http://127.0.0.1:{base + 1}/api/v1/alerts"
-            assert wait_until(lambda: _firing(alerts) >= {"Watchdog", "MlflowMetricWorseThanBest"}, timeout=60, poll=1)
+            assert wait_until(
+                lambda: _firing(alerts) >= {"MlMonitoringWatchdog", "MlflowMetricWorseThanBest"}, timeout=60, poll=1
+            )
             assert len(of_the_demo(base)) >= 4
             # What is no demo, the machine and the database, is well.
             assert not {name for name in _firing(alerts) if name.startswith(("Host", "Database"))}

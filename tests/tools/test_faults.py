@@ -29,7 +29,7 @@ def test_who_must_be_told_is_told_and_nobody_else(world: World) -> None:
     killed = fault("exporter-killed")
     (row,), problems = run(world, killed)
     assert problems == []
-    assert (row.fault, row.alert, row.who) == (killed.title, "ExporterDown", "platform-critical, mail to platform")
+    assert (row.fault, row.alert, row.who) == (killed.title, "MlMonitoringDown", "platform-critical, mail to platform")
     assert 0 < row.seconds < 60 < row.usual
 
 
@@ -38,8 +38,8 @@ def test_an_alert_that_is_told_beside_is_reported(world: World) -> None:
     assert run(world, unexpected, settle=12) == (
         [],
         [
-            "exporter-killed: told beside: [('platform-critical', 'ExporterDown')]",
-            "exporter-killed: told beside: [('mail to platform', 'ExporterDown')]",
+            "exporter-killed: told beside: [('platform-critical', 'MlMonitoringDown')]",
+            "exporter-killed: told beside: [('mail to platform', 'MlMonitoringDown')]",
         ],
     )
 
@@ -60,9 +60,9 @@ def test_waits_are_a_twentieth_and_at_most_fifteen_seconds() -> None:
 
 
 def test_the_table_gives_seconds_and_minutes() -> None:
-    rows = [Row("it breaks", "ExporterDown", "platform-critical, mail to platform", 7.6, 131.0)]
+    rows = [Row("it breaks", "MlMonitoringDown", "platform-critical, mail to platform", 7.6, 131.0)]
     assert table(rows).splitlines()[2:] == [
-        "| it breaks | ExporterDown | platform-critical, mail to platform | 8 s | 2.2 min |"
+        "| it breaks | MlMonitoringDown | platform-critical, mail to platform | 8 s | 2.2 min |"
     ]
 
 

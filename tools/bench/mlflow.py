@@ -29,7 +29,7 @@ from tools.bench.usage import answers
 from tools.postgres import PostgresServer
 from tools.processes import Process, free_port
 
-_UP = 'exporter_source_up{source="mlflow"} 1.0'
+_UP = 'ml_monitoring_source_up{source="mlflow"} 1.0'
 # Parallel workers are processes of their own; without them all work of a query is where it is measured.
 _SERVER = {"shared_buffers": "512MB", "max_wal_size": "4GB", "max_parallel_workers_per_gather": "0"}
 _INTERVAL = 15

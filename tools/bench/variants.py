@@ -37,7 +37,7 @@ _SCRAPE_INTERVAL = 5.0
 _UPDATES_A_SECOND = 200
 _COMMITS = 200
 _CONTENT = "a post of some length " * 20
-_REFRESHES = b'exporter_source_refresh_duration_seconds_count{source="variants"}'
+_REFRESHES = b'ml_monitoring_source_refresh_duration_seconds_count{source="variants"}'
 _VIEWS = re.compile(rb'variant_views_total\{[^}]*variant="v1"\} (\S+)')
 
 # Personas, and variants of each: a tenth is active, four tenths were killed.

@@ -16,7 +16,7 @@ from tools.processes import http_ok
 from tools.stack import ROOT, LocalStack
 
 Row = tuple[str, str, str]
-_SOURCE_UP = re.compile(r'^exporter_source_up\{source="([^"]+)"\} (\d)', re.MULTILINE)
+_SOURCE_UP = re.compile(r'^ml_monitoring_source_up\{source="([^"]+)"\} (\d)', re.MULTILINE)
 
 
 def rows(stack: LocalStack, started: Sequence[tuple[str, str, Server]]) -> list[Row]:

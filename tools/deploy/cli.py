@@ -151,7 +151,8 @@ def generate(stack: Stack) -> None:
     grafana = os.environ.get("GRAFANA_URL") or f"http://{address}:{ports['GRAFANA_PORT']}"
     links = {
         "GRAFANA_URL": grafana,
-        "LOGS_URL": os.environ.get("LOGS_URL") or (f"{grafana}/d/logs" if stack.has_overlay("logs") else ""),
+        "LOGS_URL": os.environ.get("LOGS_URL")
+        or (f"{grafana}/d/ml-monitoring-logs" if stack.has_overlay("logs") else ""),
         "RUNBOOKS_URL": os.environ.get("RUNBOOKS_URL") or f"{scheme}://{address}:{ports['EXPORTER_PORT']}/runbooks",
     }
     run(

@@ -57,14 +57,14 @@ FAULTS: tuple[Fault, ...] = (
     Fault(
         "exporter-killed",
         "the exporter is killed",
-        ("ExporterDown",),
+        ("MlMonitoringDown",),
         lambda world: world.stack.exporter.kill(),
         _start_exporter,
     ),
     Fault(
         "database-stopped",
         "the variants' PostgreSQL is stopped",
-        ("DatabaseDown", "ExporterSourceDown"),
+        ("DatabaseDown", "MlMonitoringSourceDown"),
         lambda world: world.database.shutdown(),
         lambda world: world.database.boot(),
     ),
@@ -83,7 +83,7 @@ FAULTS: tuple[Fault, ...] = (
         lambda world: world.post(60),
     ),
     Fault(
-        "fleet-incident",
+        "ml-monitoring-fleet-incident",
         "three of eight servers are in trouble",
         ("FleetIncidentProbabilityHigh", "FleetManyServersDegraded", "FleetServerCritical"),
         _set("fleet", "troubled", 3),

@@ -19,7 +19,7 @@ _SUBJECT = re.compile(r"\[(\w+)[^\]]*\] (\w+)")
 _EVERYONE = "/everyone"
 _MAIL_DOMAIN = "example.org"
 # Fires always and is told again and again; it is no answer to a fault.
-_ALWAYS = "Watchdog"
+_ALWAYS = "MlMonitoringWatchdog"
 
 
 @dataclass(frozen=True, slots=True)

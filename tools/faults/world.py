@@ -181,7 +181,7 @@ class World(Server):
             return {"a target is not up"}
         alerts = self.stack.get_json(f"{self.stack.prometheus_url}/api/v1/alerts")["data"]["alerts"]
         told = self.stack.get_json(f"{self.stack.alertmanager_url}/api/v2/alerts")
-        return ({one["labels"]["alertname"] for one in [*alerts, *told]}) - {"Watchdog"}
+        return ({one["labels"]["alertname"] for one in [*alerts, *told]}) - {"MlMonitoringWatchdog"}
 
     def _exporter(
         self, stack: contextlib.ExitStack, job: str, program: Path, env: dict[str, str], *arguments: str

@@ -98,8 +98,8 @@ def pod_spec() -> Json:
                 "image": IMAGE,
                 "imagePullPolicy": "IfNotPresent",
                 "env": [
-                    {"name": "EXPORTER_CONFIG", "value": f"{_CONFIG_DIR}/exporter.yaml"},
-                    {"name": "EXPORTER_SOURCES__MLFLOW__URI_FILE", "value": f"{_SECRETS_DIR}/mlflow_uri"},
+                    {"name": "ML_MONITORING_CONFIG", "value": f"{_CONFIG_DIR}/exporter.yaml"},
+                    {"name": "ML_MONITORING_SOURCES__MLFLOW__URI_FILE", "value": f"{_SECRETS_DIR}/mlflow_uri"},
                 ],
                 "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
                 # Healthy means that the server answers. A source that cannot be read is no reason to restart it:

@@ -10,8 +10,8 @@ from ml_monitoring.exporter import __version__
 Json = dict[str, Any]
 
 NAME: Final = "ml-exporter"
-# The value of the label that becomes the job in Prometheus: rules and dashboards say job="exporter".
-JOB: Final = "exporter"
+# The value of the label that becomes the job in Prometheus: rules and dashboards say job="ml-monitoring".
+JOB: Final = "ml-monitoring"
 COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 NAME_LABEL: Final = "app.kubernetes.io/name"
 PORT: Final = 9847

@@ -24,7 +24,7 @@ def runs(
     variant: str, value: float, *, metric: str = "accuracy", experiment: str = "fraud", origin: str = ""
 ) -> Series:
     labels = f'metric="{metric}",model_variant="{variant}",experiment="{experiment}",origin="{origin}"'
-    return {f'mlflow_metric_latest{{job="exporter",instance="a",{labels}}}': f"{value}x{MINUTES}"}
+    return {f'mlflow_metric_latest{{job="ml-monitoring",instance="a",{labels}}}': f"{value}x{MINUTES}"}
 
 
 def requests(variant: str, *, each_minute: int = 10, errors: int = 1, seconds: float = 0.1, origin: str = "") -> Series:

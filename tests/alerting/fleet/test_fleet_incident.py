@@ -74,7 +74,7 @@ def scrapes(folder: Path, head_start: int) -> dict[str, list[float | None]]:
 
 
 def with_target(series: str) -> str:
-    target = 'job="exporter",instance="127.0.0.1:9847"'
+    target = 'job="ml-monitoring",instance="127.0.0.1:9847"'
     name, brace, labels = series.partition("{")
     return f"{name}{{{target},{labels}" if brace else f"{name}{{{target}}}"
 

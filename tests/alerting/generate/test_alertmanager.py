@@ -26,17 +26,24 @@ def alert(name: str, severity: str = "warning", team: str = "mlops", **labels: s
     return {"alertname": name, "severity": severity, "team": team, **labels}
 
 
-EXPORTER_DOWN = alert("ExporterDown", "critical", "platform", job="exporter")
-SOURCE_DOWN = alert("ExporterSourceDown", "critical", "platform", job="exporter", instance="a:9847", source="mlflow")
-SOURCE_STALE = alert("ExporterSourceStale", "warning", "platform", job="exporter", instance="a:9847", source="mlflow")
-RUNS_FAIL = alert("MlflowFailedRunRatioHigh", job="exporter", experiment="churn", source="mlflow")
+EXPORTER_DOWN = alert("MlMonitoringDown", "critical", "platform", job="ml-monitoring")
+SOURCE_DOWN = alert(
+    "MlMonitoringSourceDown", "critical", "platform", job="ml-monitoring", instance="a:9847", source="mlflow"
+)
+SOURCE_STALE = alert(
+    "MlMonitoringSourceStale", "warning", "platform", job="ml-monitoring", instance="a:9847", source="mlflow"
+)
+RUNS_FAIL = alert("MlflowFailedRunRatioHigh", job="ml-monitoring", experiment="churn", source="mlflow")
 
 
 def test_each_team_is_told_through_its_own_receiver_and_again_at_the_end(
     server: Alertmanager, webhook: WebhookReceiver
 ) -> None:
     server.fire(
-        SOURCE_DOWN, RUNS_FAIL | {"job": "other"}, alert("Watchdog", "info", "platform"), {"alertname": "Alien"}
+        SOURCE_DOWN,
+        RUNS_FAIL | {"job": "other"},
+        alert("MlMonitoringWatchdog", "info", "platform"),
+        {"alertname": "Alien"},
     )
 
     def receivers(status: str) -> dict[str, str]:
@@ -48,16 +55,16 @@ def test_each_team_is_told_through_its_own_receiver_and_again_at_the_end(
         }
 
     expected = {
-        "ExporterSourceDown": "platform-critical",
+        "MlMonitoringSourceDown": "platform-critical",
         "MlflowFailedRunRatioHigh": "mlops-warning",
-        "Watchdog": "watchdog",
+        "MlMonitoringWatchdog": "watchdog",
         "Alien": "unrouted",
     }
     assert wait_until(lambda: len(receivers("firing")) == len(expected), timeout=15)
     assert receivers("firing") == expected
     server.resolve(SOURCE_DOWN)
     webhook.wait_for(lambda one: one["status"] == "resolved", timeout=15)
-    assert receivers("resolved") == {"ExporterSourceDown": "platform-critical"}
+    assert receivers("resolved") == {"MlMonitoringSourceDown": "platform-critical"}
 
 
 def _is_about(name: str, one: dict[str, Any]) -> bool:
@@ -67,41 +74,43 @@ def _is_about(name: str, one: dict[str, Any]) -> bool:
 def test_without_the_exporter_everything_derived_from_it_is_muted(
     server: Alertmanager, webhook: WebhookReceiver
 ) -> None:
-    target_down = alert("ExporterTargetDown", "warning", "platform", job="exporter", instance="a:9847")
-    watchdog = alert("Watchdog", "info", "platform")
+    target_down = alert("MlMonitoringTargetDown", "warning", "platform", job="ml-monitoring", instance="a:9847")
+    watchdog = alert("MlMonitoringWatchdog", "info", "platform")
     elsewhere = alert("NodeDiskFull", "warning", "platform", job="node", instance="a:9100")
     server.fire(EXPORTER_DOWN)
     server.fire(SOURCE_DOWN, target_down, RUNS_FAIL, watchdog, elsewhere)
-    assert server.muted_by(**RUNS_FAIL)[0] in {"ExporterDown", "ExporterSourceDown"}
-    assert server.muted_by(**SOURCE_DOWN) == ["ExporterDown"]
-    assert server.muted_by(**target_down) == ["ExporterDown"]
+    assert server.muted_by(**RUNS_FAIL)[0] in {"MlMonitoringDown", "MlMonitoringSourceDown"}
+    assert server.muted_by(**SOURCE_DOWN) == ["MlMonitoringDown"]
+    assert server.muted_by(**target_down) == ["MlMonitoringDown"]
     assert server.muted_by(**EXPORTER_DOWN) == []
     assert server.muted_by(**watchdog) == []
     assert server.muted_by(**elsewhere) == []
     # Each goes to a receiver of its own, in no order.
-    for name in ("ExporterDown", "Watchdog", "NodeDiskFull"):
+    for name in ("MlMonitoringDown", "MlMonitoringWatchdog", "NodeDiskFull"):
         webhook.wait_for(partial(_is_about, name), timeout=15)
     told = {one["labels"]["alertname"] for one in webhook.alerts}
-    assert told == {"ExporterDown", "Watchdog", "NodeDiskFull"}
+    assert told == {"MlMonitoringDown", "MlMonitoringWatchdog", "NodeDiskFull"}
 
 
 def test_a_source_that_is_down_mutes_what_is_derived_from_it_and_nothing_else(server: Alertmanager) -> None:
-    of_other_source = alert("FleetIncident", "critical", "platform", job="exporter", source="fleet")
-    of_no_source = alert("BusinessLoss", "warning", "growth", job="exporter")
+    of_other_source = alert("FleetIncident", "critical", "platform", job="ml-monitoring", source="fleet")
+    of_no_source = alert("BusinessLoss", "warning", "growth", job="ml-monitoring")
     other_stale = SOURCE_STALE | {"source": "fleet"}
     server.fire(SOURCE_DOWN)
     server.fire(RUNS_FAIL, SOURCE_STALE, other_stale, of_other_source, of_no_source)
-    assert server.muted_by(**RUNS_FAIL) == ["ExporterSourceDown"]
-    assert server.muted_by(**SOURCE_STALE) == ["ExporterSourceDown"]
+    assert server.muted_by(**RUNS_FAIL) == ["MlMonitoringSourceDown"]
+    assert server.muted_by(**SOURCE_STALE) == ["MlMonitoringSourceDown"]
     assert server.muted_by(**other_stale) == []
     assert server.muted_by(**of_other_source) == []
     assert server.muted_by(**of_no_source) == []
 
 
 def test_a_critical_alert_mutes_warnings_about_the_same_experiment_only(server: Alertmanager) -> None:
-    critical = alert("MlflowNoSuccessfulRun", "critical", job="exporter", experiment="churn", source="mlflow")
+    critical = alert("MlflowNoSuccessfulRun", "critical", job="ml-monitoring", experiment="churn", source="mlflow")
     other_experiment = RUNS_FAIL | {"experiment": "fraud"}
-    same_severity = alert("MlflowMetricWorseThanBest", "critical", job="exporter", experiment="churn", metric="loss")
+    same_severity = alert(
+        "MlflowMetricWorseThanBest", "critical", job="ml-monitoring", experiment="churn", metric="loss"
+    )
     server.fire(critical)
     server.fire(RUNS_FAIL, other_experiment, same_severity)
     assert server.muted_by(**RUNS_FAIL)[0] in {"MlflowMetricWorseThanBest", "MlflowNoSuccessfulRun"}
@@ -113,9 +122,9 @@ def test_a_critical_alert_mutes_warnings_about_the_same_experiment_only(server: 
     "loud",
     [
         alert("SomethingElse", "critical", "platform"),
-        alert("ExporterDown", "critical", "platform"),
-        alert("ExporterSourceDown", "critical", "platform"),
-        alert("SomethingElse", "critical", "platform", job="exporter"),
+        alert("MlMonitoringDown", "critical", "platform"),
+        alert("MlMonitoringSourceDown", "critical", "platform"),
+        alert("SomethingElse", "critical", "platform", job="ml-monitoring"),
     ],
     ids=lambda labels: f"{labels['alertname']}, job {labels.get('job')}",
 )

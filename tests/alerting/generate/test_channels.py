@@ -21,11 +21,11 @@ from tools.processes import wait_until
 from tools.sinks import HttpSink, SmtpSink
 from tools.webhook import WebhookReceiver
 
-ALERT = {"alertname": "ExporterSourceDown", "severity": "critical", "team": "platform", "job": "exporter"}
+ALERT = {"alertname": "MlMonitoringSourceDown", "severity": "critical", "team": "platform", "job": "exporter"}
 ANNOTATIONS = {
     "summary": "The exporter cannot read one of its sources.",
     "description": "The exporter a:9847 cannot read its source mlflow.",
-    "runbook_url": "http://127.0.0.1:9847/runbooks/ExporterSourceDown",
+    "runbook_url": "http://127.0.0.1:9847/runbooks/MlMonitoringSourceDown",
 }
 
 
@@ -98,7 +98,7 @@ def test_mail_slack_pagerduty_and_webhook_get_an_alert_with_secrets_from_files(
             over = smtp.wait_for(lambda mail: "RESOLVED" in mail.message["Subject"])
         assert "/others" not in [post.path for post in http.posts]
 
-    subject = "[CRITICAL] ExporterSourceDown: The exporter cannot read one of its sources."
+    subject = "[CRITICAL] MlMonitoringSourceDown: The exporter cannot read one of its sources."
     assert (mail.sender, mail.recipients) == ("alerts@example.org", ("oncall@example.org",))
     assert mail.login == ("alerts", "mail-secret")
     assert mail.message["Subject"] == subject
@@ -141,7 +141,7 @@ def test_the_heartbeat_gets_the_watchdog_only_and_an_action_its_alert(
         "actions": {"retrain": {"url": f"{webhook.url}retrain"}},
         "action": timing("0s"),
     }
-    watchdog = {"alertname": "Watchdog", "severity": "info", "team": "platform"}
+    watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "info", "team": "platform"}
     worse = {"alertname": "Worse", "severity": "warning", "team": "mlops", "action": "retrain"}
     with server(programs, tmp_path, webhook=f"{webhook.url}log", **settings) as running_server:
         running_server.fire(watchdog, worse, ALERT)
@@ -154,12 +154,12 @@ def test_the_heartbeat_gets_the_watchdog_only_and_an_action_its_alert(
             }
 
         expected = {
-            ("/heartbeat", "watchdog", "Watchdog"),
-            ("/log", "watchdog", "Watchdog"),
+            ("/heartbeat", "watchdog", "MlMonitoringWatchdog"),
+            ("/log", "watchdog", "MlMonitoringWatchdog"),
             ("/retrain", "action-retrain", "Worse"),
             ("/log", "action-retrain", "Worse"),
             ("/log", "mlops-warning", "Worse"),
-            ("/log", "platform-critical", "ExporterSourceDown"),
+            ("/log", "platform-critical", "MlMonitoringSourceDown"),
         }
         assert wait_until(lambda: told() >= expected, timeout=15)
         assert told() == expected

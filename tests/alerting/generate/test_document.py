@@ -25,8 +25,8 @@ def test_rows_tell_what_a_reader_needs() -> None:
         in metrics_table().splitlines()
     )
     assert (
-        "| [ExporterSourceStale](alerting/exporter/runbooks/ExporterSourceStale.md) | A source was last read more than "
-        "3 of its refresh intervals ago, without having failed. | 1m | warning | platform |"
+        "| [MlMonitoringSourceStale](alerting/exporter/runbooks/MlMonitoringSourceStale.md) | A source was last read "
+        "more than 3 of its refresh intervals ago, without having failed. | 1m | warning | platform |"
     ) in alerts_table().splitlines()
 
 

@@ -35,7 +35,7 @@ PAIRS = [(loud, quiet) for loud, quiet in itertools.permutations(ALERTS, 2) if m
 
 
 def test_some_alerts_mute_others() -> None:
-    assert {loud.name for loud, _ in PAIRS} >= {"ExporterDown", "ExporterSourceDown"}
+    assert {loud.name for loud, _ in PAIRS} >= {"MlMonitoringDown", "MlMonitoringSourceDown"}
 
 
 @pytest.mark.parametrize(("loud", "quiet"), PAIRS, ids=lambda alert: alert.name)
@@ -54,7 +54,7 @@ def test_whatever_fires_at_least_one_of_the_loudest_is_told() -> None:
 
 
 def test_the_watchdog_is_never_muted() -> None:
-    assert "Watchdog" not in {quiet.name for _, quiet in PAIRS}
+    assert "MlMonitoringWatchdog" not in {quiet.name for _, quiet in PAIRS}
 
 
 def test_alertmanager_mutes_exactly_those_pairs(programs: dict[str, Path], tmp_path: Path) -> None:

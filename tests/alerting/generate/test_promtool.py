@@ -65,7 +65,7 @@ def route(amtool: Path, **labels: str) -> str:
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
 def test_an_alert_is_routed_to_its_team_and_severity(alert: object, programs: dict[str, Path]) -> None:
     bound = next(one for one in ALERTS if one is alert)
-    expected = "watchdog" if bound.name == "Watchdog" else f"{bound.team}-{bound.severity}"
+    expected = "watchdog" if bound.name == "MlMonitoringWatchdog" else f"{bound.team}-{bound.severity}"
     # Told to the escalation receiver too, but only after its wait.
     expected = f"escalation,{expected}" if bound.severity == "critical" else expected
     assert route(programs["amtool"], alertname=bound.name, **bound.labels) == expected

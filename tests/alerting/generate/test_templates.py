@@ -146,9 +146,9 @@ def test_slack_and_teams_get_links_in_their_own_markup(programs: dict[str, Path]
 
 def test_logs_are_linked_where_they_are_collected(programs: dict[str, Path], tmp_path: Path) -> None:
     with_logs = alert("firing")
-    with_logs["annotations"]["logs_url"] = "http://grafana/d/logs?var-service=exporter"
+    with_logs["annotations"]["logs_url"] = "http://grafana/d/ml-monitoring-logs?var-service=exporter"
     texts = {name: rendered(programs["amtool"], name, data(with_logs), tmp_path) for name in NAMES}
-    logs = "http://grafana/d/logs?var-service=exporter"
+    logs = "http://grafana/d/ml-monitoring-logs?var-service=exporter"
     assert f"\n  Logs: {logs}\n" in texts["ml.text"]
     assert f"|Runbook> <{logs}|Logs>" in texts["ml.slack"]
     assert f") [Logs]({logs})" in texts["ml.markdown"]

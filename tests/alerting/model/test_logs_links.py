@@ -16,7 +16,7 @@ from ml_monitoring.dashboards.pages.logs import build
 from tests.support.files import DOCKER, read_yaml
 from tests.support.promql import surviving_labels
 
-LOGS = "http://grafana.example/d/logs"
+LOGS = "http://grafana.example/d/ml-monitoring-logs"
 WITH_LOGS = load_thresholds().overridden({"LOGS_URL": LOGS})
 LINKED = [alert for alert in load_alerts(WITH_LOGS) if "logs_url" in alert.annotations]
 

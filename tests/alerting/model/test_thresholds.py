@@ -63,12 +63,12 @@ RATIO = "    threshold: 0.3\n"
             "parameters.windows: is not a parameter of this alert; it takes: window, minimum_runs",
         ),
         ("system/.*", "'system/('", "system/(", "is not a regular expression: missing ), unterminated subpattern"),
-        ("  ExporterSourceStale:", "  ExporterSourceOld:", "ExporterSourceOld", "no alert has this name"),
+        ("  MlMonitoringSourceStale:", "  ExporterSourceOld:", "ExporterSourceOld", "no alert has this name"),
         (
-            "  ExporterSourceStale:",
+            "  MlMonitoringSourceStale:",
             "  ExporterSourceOld:",
             "alerts:",
-            "ExporterSourceStale: is missing; the alert exists",
+            "MlMonitoringSourceStale: is missing; the alert exists",
         ),
         ("grafana: http", "grafana: ftp", "ftp", "links.grafana: 'ftp://127.0.0.1:3000' is not an http:// or https://"),
         ("[platform, mlops, growth]", "[]", "teams: []", "teams: tuple should have at least 1 item"),
@@ -183,8 +183,8 @@ def test_addresses_of_a_deployment_go_before_those_of_the_file(tmp_path: Path, m
     monkeypatch.setenv("RUNBOOKS_URL", "https://wiki.example")
     assert main(["generate", "--output-dir", str(tmp_path), "--webhook-url", "http://hook.example/a?b=c"]) == 0
     alerts = yaml.safe_load((tmp_path / "alerts.yml").read_text())["groups"][0]["rules"][0]["annotations"]
-    assert alerts["runbook_url"] == "https://wiki.example/Watchdog"
-    assert alerts["dashboard_url"].startswith("https://grafana.example/monitoring/d/exporter-health?")
+    assert alerts["runbook_url"] == "https://wiki.example/MlMonitoringWatchdog"
+    assert alerts["dashboard_url"].startswith("https://grafana.example/monitoring/d/ml-monitoring-exporter-health?")
     receivers = yaml.safe_load((tmp_path / "alertmanager.yml").read_text())["receivers"]
     others = [one for one in receivers if one["name"] != alertmanager.DEPLOYMENT_TEST]
     assert {one["webhook_configs"][0]["url"] for one in others} == {"http://hook.example/a?b=c"}

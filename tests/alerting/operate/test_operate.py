@@ -32,14 +32,16 @@ def server(programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path) 
 
 
 def test_everything_about_an_alert_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "ExporterSourceDown"]) == 0
+    assert main(["explain", "MlMonitoringSourceDown"]) == 0
     lines = capsys.readouterr().out.splitlines()
     number = next(
-        index for index, line in enumerate(DEFAULT_PATH.read_text().splitlines(), 1) if line == "  ExporterSourceDown:"
+        index
+        for index, line in enumerate(DEFAULT_PATH.read_text().splitlines(), 1)
+        if line == "  MlMonitoringSourceDown:"
     )
-    assert lines[0] == "ExporterSourceDown: The exporter cannot read one of its sources."
+    assert lines[0] == "MlMonitoringSourceDown: The exporter cannot read one of its sources."
     assert f"  Set in       {DEFAULT_PATH}:{number}" in lines
-    assert "    exporter_source_up < 1" in lines
+    assert "    ml_monitoring_source_up < 1" in lines
     told = lines[lines.index("  Told") + 1 : lines.index("  Muted")]
     assert told == [
         "    escalation: 32 min after the condition begins to hold, again every 1h; through webhook",
@@ -59,7 +61,9 @@ def test_every_alert_can_be_explained(alert: object, capsys: pytest.CaptureFixtu
 
 def test_an_alert_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "Nothing"]) == 1
-    assert capsys.readouterr().err.startswith("Nothing does not exist; there are: Watchdog, ExporterDown,")
+    assert capsys.readouterr().err.startswith(
+        "Nothing does not exist; there are: MlMonitoringWatchdog, MlMonitoringDown,"
+    )
 
 
 @pytest.mark.parametrize("team", [*TEAMS, "nobody"])
@@ -81,7 +85,7 @@ def test_maintenance_silences_all_but_the_watchdog_until_it_is_ended(
     address = f"--alertmanager={server.url}"
     assert main(["maintenance", address, "--duration=2h", "--reason=new disks"]) == 0
     assert re.match(r"Silenced until .*: new disks \(", capsys.readouterr().out)
-    watchdog = {"alertname": "Watchdog", "severity": "info", "team": "platform"}
+    watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "info", "team": "platform"}
     server.fire(LABELS, watchdog)
     webhook.wait_for(lambda alert: alert["labels"] == watchdog, timeout=15)
     assert LABELS not in [alert["labels"] for alert in webhook.alerts]
@@ -119,7 +123,10 @@ def test_a_test_alert_that_is_not_delivered_fails(
         (["maintenance-end", "--alertmanager=http://127.0.0.1:9"], "http://127.0.0.1:9 cannot be reached"),
         (["test-fire", "--channel=pager"], "no channel pager in"),
         (["backtest", "Nothing"], "no enabled alert is called Nothing"),
-        (["backtest", "Watchdog", "--prometheus=http://127.0.0.1:9"], "http://127.0.0.1:9 cannot be reached"),
+        (
+            ["backtest", "MlMonitoringWatchdog", "--prometheus=http://127.0.0.1:9"],
+            "http://127.0.0.1:9 cannot be reached",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_said(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,16 +138,18 @@ def test_what_cannot_be_done_is_said(arguments: list[str], message: str, capsys:
 def past(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give a real Prometheus with two days of the past in it: an hour in which a source was down, and two glitches."""
     folder = tmp_path_factory.mktemp("past")
-    lines = ["# TYPE exporter_source_up gauge"]
+    lines = ["# TYPE ml_monitoring_source_up gauge"]
     for minute in range(2880):
         down = 600 <= minute < 660 or minute == 1000 or 2000 <= minute < 2002
-        lines.append(f'exporter_source_up{{job="exporter",instance="a",source="mlflow"}} {int(not down)} {minute * 60}')
+        lines.append(
+            f'ml_monitoring_source_up{{job="ml-monitoring",instance="a",source="mlflow"}} {int(not down)} {minute * 60}'
+        )
     with remembering(programs, folder, lines) as url:
         yield url
 
 
 def test_a_backtest_finds_when_an_alert_would_have_fired(past: str) -> None:
-    alerts = [alert for alert in ALERTS if alert.name == "ExporterSourceDown"]
+    alerts = [alert for alert in ALERTS if alert.name == "MlMonitoringSourceDown"]
     (result,) = backtest(past, alerts, days=2, step=60, now=2880 * 60)
     # Two minutes after the source went down; a glitch of a minute or two is none.
     assert [(firing.begins, firing.ends) for firing in result.firings] == [(602 * 60, 660 * 60)]

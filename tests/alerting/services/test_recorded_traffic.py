@@ -87,7 +87,7 @@ def test_the_baselines_accuracy_is_compared_with_its_runs_of_the_chosen_experime
 
     def latest(experiment: str, variant: str, metric: str, value: float) -> dict[str, str]:
         labels = f'experiment="{experiment}",model_variant="{variant}",metric="{metric}"'
-        return {f'mlflow_metric_latest{{job="exporter",instance="a",{labels}}}': f"{value}x{MINUTES}"}
+        return {f'mlflow_metric_latest{{job="ml-monitoring",instance="a",{labels}}}': f"{value}x{MINUTES}"}
 
     def says(job: str, variant: str, value: float) -> dict[str, str]:
         return {f'ab_test_model_accuracy{{job="{job}",instance="a",variant="{variant}"}}': f"{value}x{MINUTES}"}
@@ -172,7 +172,7 @@ def test_a_verdict_needs_a_p_value_below_one_percent(
 def test_how_long_an_experiment_fails_is_counted_from_its_first_failure_not_from_other_runs(
     programs: dict[str, Path], tmp_path: Path
 ) -> None:
-    run = 'mlflow_last_run_timestamp_seconds{job="exporter",instance="a",experiment="new",status="%s"}'
+    run = 'mlflow_last_run_timestamp_seconds{job="ml-monitoring",instance="a",experiment="new",status="%s"}'
     series = {run % "RUNNING": "-300000x60", run % "FAILED": "-100000x60"}
     age = "experiment:mlflow_last_success_age_seconds:min"
     for at, expected in (("1h", 3_600 + 100_000), ("26h", 93_600 + 100_000)):

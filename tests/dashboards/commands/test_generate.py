@@ -22,7 +22,7 @@ def files(directory: Path) -> dict[str, bytes]:
 
 def test_the_committed_files_are_the_generated_ones_whatever_the_hash_seed(tmp_path: Path) -> None:
     committed = files(OUTPUT_DIR)
-    assert set(committed) >= {"ML/mlflow-experiments.json", "Platform/exporter-health.json"}
+    assert set(committed) >= {"ML/ml-monitoring-mlflow-experiments.json", "Platform/ml-monitoring-exporter-health.json"}
     assert generated(tmp_path / "one", PYTHONHASHSEED="1") == committed
     assert generated(tmp_path / "two", PYTHONHASHSEED="2") == committed
 

@@ -15,7 +15,7 @@ from tests.support.lint import panels
 Json = dict[str, Any]
 
 
-def page(*rows: Row, uid: str = "exporter-health") -> Page:
+def page(*rows: Row, uid: str = "ml-monitoring-exporter-health") -> Page:
     return Page(uid=uid, title="T", description="D", folder="F", variables=(datasource(),), rows=rows)
 
 
@@ -58,7 +58,7 @@ def test_a_folded_row_cannot_hold_what_an_alert_links_to() -> None:
         page(Row("Folded", (stat(SOURCE_UP),), collapsed=True)).to_json()
 
 
-def ids(*given: Panel, uid: str = "exporter-health") -> list[int]:
+def ids(*given: Panel, uid: str = "ml-monitoring-exporter-health") -> list[int]:
     return [panel["id"] for panel in panels(page(Row("R", given), uid=uid).to_json())][1:]
 
 
@@ -71,11 +71,13 @@ def test_the_first_panel_of_a_signal_has_its_id_wherever_it_stands() -> None:
 
 
 def test_a_signal_of_another_page_does_not_take_its_id_away_from_there() -> None:
-    assert ids(stat(SOURCE_UP), uid="mlflow-experiments") != [panel_id("source_up")]
+    assert ids(stat(SOURCE_UP), uid="ml-monitoring-mlflow-experiments") != [panel_id("source_up")]
 
 
 def test_two_panels_without_a_way_to_tell_them_apart_are_refused() -> None:
-    with pytest.raises(ValueError, match="two panels get one id: exporter-health/A and exporter-health/A"):
+    with pytest.raises(
+        ValueError, match="two panels get one id: ml-monitoring-exporter-health/A and ml-monitoring-exporter-health/A"
+    ):
         ids(text("A", "a"), text("A", "b"))
 
 

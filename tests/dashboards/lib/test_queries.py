@@ -15,14 +15,14 @@ WHEN = Signal(name="when", title="When", question="When?", expr="x{<filter>}", u
 
 def test_a_query_is_narrowed_by_the_variables_that_the_page_has() -> None:
     query = Query(SOURCE_UP)
-    assert query.expr(NOWHERE) == "exporter_source_up"
-    assert query.expr(Scope("page", frozenset({"source", "other"}))) == 'exporter_source_up{source=~"$source"}'
+    assert query.expr(NOWHERE) == "ml_monitoring_source_up"
+    assert query.expr(Scope("page", frozenset({"source", "other"}))) == 'ml_monitoring_source_up{source=~"$source"}'
 
 
 def test_a_fixed_label_goes_before_the_variable() -> None:
     query = Query(SOURCE_UP, where={"source": "mlflow"})
     scope = Scope("page", frozenset({"source", "instance"}))
-    assert query.expr(scope) == 'exporter_source_up{instance=~"$instance",source="mlflow"}'
+    assert query.expr(scope) == 'ml_monitoring_source_up{instance=~"$instance",source="mlflow"}'
 
 
 def test_a_label_that_the_signal_cannot_be_narrowed_by_is_refused() -> None:

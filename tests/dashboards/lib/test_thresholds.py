@@ -44,7 +44,7 @@ def test_the_louder_of_two_alerts_on_one_number_colours(name: str, monkeypatch: 
 
 
 def test_alerts_whose_thresholds_cross_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    (low,) = (alert for alert in load_alerts() if alert.name == "ExporterSourceDown")
+    (low,) = (alert for alert in load_alerts() if alert.name == "MlMonitoringSourceDown")
     (high,) = (alert for alert in load_alerts() if alert.name == "MlflowFailedRunRatioHigh")
     monkeypatch.setattr(thresholds, "alerts_on", lambda _: (low, high))
     with pytest.raises(ValueError, match=r"cross each other: \[1, 0\.3\]"):

@@ -39,7 +39,7 @@ def _samples(families: FamilySet, name: str) -> dict[tuple[str, ...], Any]:
 
 def test_metrics_equal_the_golden_text(store_uri: str, write_config: Callable[..., Path]) -> None:
     with serving(write_config(store_uri)) as exporter:
-        exporter.wait_for('exporter_source_up{source="mlflow"}', 1)
+        exporter.wait_for('ml_monitoring_source_up{source="mlflow"}', 1)
         text = exporter.get("/metrics").text
     start = text.index("# HELP mlflow_")
     # Row estimates come from the database's own statistics, which differ by kind.

@@ -23,13 +23,13 @@ from tests.support.mlflow_store import write_reference_store
 from tests.support.serving import ExporterProcess, serving
 from tools.postgres import PostgresServer
 
-_UP = 'exporter_source_up{source="mlflow"}'
+_UP = 'ml_monitoring_source_up{source="mlflow"}'
 _FINISHED = 'mlflow_runs{experiment="churn",status="FINISHED"}'
 WriteConfig = Callable[..., Path]
 
 
 def _errors(reason: Reason) -> str:
-    return f'exporter_source_errors_total{{reason="{reason}",source="mlflow"}}'
+    return f'ml_monitoring_source_errors_total{{reason="{reason}",source="mlflow"}}'
 
 
 def _assert_down(exporter: ExporterProcess, reason: Reason, *messages: str) -> None:
@@ -268,7 +268,7 @@ def test_ten_thousand_experiments_stay_under_the_cap(sqlite_store: Path, write_c
         # What is in use is kept.
         assert samples[_FINISHED] == 7
         assert samples['mlflow_experiments{lifecycle_stage="active"}'] == 10_006
-        dropped = samples['exporter_series_dropped_total{family="mlflow_runs",source="mlflow"}']
+        dropped = samples['ml_monitoring_series_dropped_total{family="mlflow_runs",source="mlflow"}']
         assert dropped % (5 * 10_006 - 500) == 0
         assert dropped > 0
         assert "mlflow_runs is over max_series (500)" in exporter.wait_for_log("left out")

@@ -69,9 +69,9 @@ def test_a_shard_that_does_not_exist_is_refused(shard: dict[str, int]) -> None:
 def test_shards_can_be_set_by_environment() -> None:
     settings = load(
         environ={
-            "EXPORTER_SOURCES__MLFLOW__URI": "sqlite:///mlflow.db",
-            "EXPORTER_SOURCES__MLFLOW__SHARD__INDEX": "1",
-            "EXPORTER_SOURCES__MLFLOW__SHARD__COUNT": "3",
+            "ML_MONITORING_SOURCES__MLFLOW__URI": "sqlite:///mlflow.db",
+            "ML_MONITORING_SOURCES__MLFLOW__SHARD__INDEX": "1",
+            "ML_MONITORING_SOURCES__MLFLOW__SHARD__COUNT": "3",
         }
     )
     section = settings.enabled_sources()["mlflow"]

@@ -222,7 +222,7 @@ def test_commits_are_read_at_once_and_give_what_a_full_read_gives(reference: str
 
 
 def test_many_commits_cost_at_most_ten_refreshes_a_second(reference: str, tmp_path: Path) -> None:
-    count = 'exporter_source_refresh_duration_seconds_count{source="variants"}'
+    count = 'ml_monitoring_source_refresh_duration_seconds_count{source="variants"}'
     views = 'variant_views_total{pattern="hook",persona="alice",variant="a1"}'
     with serving(write_config(tmp_path, reference, interval="1h")) as exporter, connected(reference) as cursor:
         exporter.wait_for("variant_notifications_active", 1)

@@ -16,7 +16,7 @@ from tests.support.variants_fixtures import collect, reading, samples, write_con
 from tests.support.variants_store import EPOCH, add_active, connected, create_tables, write_reference_content
 from tools.postgres import PostgresServer
 
-_UP = 'exporter_source_up{source="variants"}'
+_UP = 'ml_monitoring_source_up{source="variants"}'
 _VIEWS = 'variant_views_total{pattern="hook",persona="alice",variant="a1"}'
 # Tables of a system that checks nothing.
 _UNCHECKED = """
