@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from email.utils import formatdate
+from functools import lru_cache
 
 from aiohttp.http import SERVER_SOFTWARE
 
@@ -15,6 +16,8 @@ from exporter.exposition import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE
 from exporter.snapshot import Board, Bodies
 from exporter.web_config import WebConfig
 
+# Scrapers send the same headers each time.
+_REMEMBERED = 64
 # As much of the body goes out with the head in one piece: two would wake the client twice.
 _FIRST = 64 * 1024
 # What the web application writes itself; headers of the user's that would take their place are left to it.
@@ -42,7 +45,7 @@ class Choice:
     @classmethod
     def of(cls, accept: list[str], accept_encoding: list[str]) -> Choice:
         """Choose by the `Accept` and `Accept-Encoding` headers of a request."""
-        return cls(_prefers_openmetrics(accept), _accepts_gzip(accept_encoding))
+        return _choose(",".join(accept), ",".join(accept_encoding))
 
     def body(self, bodies: Bodies) -> bytes:
         """Return the body of this kind."""
@@ -114,7 +117,12 @@ class Answers:
         return Answer(first, memoryview(body)[_FIRST:])
 
 
-def _prefers_openmetrics(accept: list[str]) -> bool:
+@lru_cache(maxsize=_REMEMBERED)
+def _choose(accept: str, accept_encoding: str) -> Choice:
+    return Choice(_prefers_openmetrics(accept), _accepts_gzip(accept_encoding))
+
+
+def _prefers_openmetrics(accept: str) -> bool:
     """Tell whether a client wants OpenMetrics more than, or as much as, the text format."""
     openmetrics = text = 0.0
     for name, quality in _weights(accept):
@@ -125,15 +133,15 @@ def _prefers_openmetrics(accept: list[str]) -> bool:
     return openmetrics > 0 and openmetrics >= text
 
 
-def _accepts_gzip(accept_encoding: list[str]) -> bool:
+def _accepts_gzip(accept_encoding: str) -> bool:
     weights = dict(_weights(accept_encoding))
     return weights.get("gzip", weights.get("*", 0.0)) > 0
 
 
-def _weights(headers: list[str]) -> list[tuple[str, float]]:
+def _weights(header: str) -> list[tuple[str, float]]:
     """Return each choice of an `Accept` or `Accept-Encoding` header with its quality."""
     weights = []
-    for part in ",".join(headers).split(","):
+    for part in header.split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
         quality = 1.0
         for parameter in parameters:

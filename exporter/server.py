@@ -10,7 +10,7 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
@@ -36,6 +36,8 @@ _WEB_CONFIG_INTERVAL = 2.0
 _SHUTDOWN_TIMEOUT = 10.0
 # Hundreds of scrapers may connect in the same moment.
 _BACKLOG = 1024
+# Of a larger body, only a piece at a time is copied for a client that reads slowly.
+_PIECE = 256 * 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -127,7 +129,11 @@ class Server:
     async def _metrics(self, request: web.Request) -> web.Response:
         headers = request.headers
         choice = Choice.of(headers.getall("Accept", []), headers.getall("Accept-Encoding", []))
-        return web.Response(body=choice.body(self._runner.board.bodies), headers=choice.headers)
+        body = choice.body(self._runner.board.bodies)
+        if len(body) <= _PIECE:
+            return web.Response(body=body, headers=choice.headers)
+        # The length is given, so that the answer is not sent in chunks.
+        return web.Response(body=_pieces(body), headers={**choice.headers, "Content-Length": str(len(body))})
 
     async def _landing(self, _request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -176,6 +182,13 @@ class Server:
             shown = ""
             if changed:
                 event(_log, logging.INFO, "web.config_file read again")
+
+
+async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
+    """Give a body piece by piece; the framework asks for the next one when the client has taken most of the last."""
+    view = memoryview(body)
+    for start in range(0, len(view), _PIECE):
+        yield view[start : start + _PIECE]
 
 
 def _read_runbook(path: Path) -> str | None:
