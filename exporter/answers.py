@@ -1,38 +1,15 @@
-"""What `/metrics` is answered with: which body for which request, and the head of the response.
-
-Both ways to answer use it: the web application, and the short way of `scrapes`.
-"""
+"""Content negotiation of `/metrics`: which body for which request."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
-from email.utils import formatdate
 from functools import lru_cache
 
-from aiohttp.http import SERVER_SOFTWARE
-
 from exporter.exposition import OPENMETRICS_CONTENT_TYPE, TEXT_CONTENT_TYPE
-from exporter.snapshot import Board, Bodies
-from exporter.web_config import WebConfig
+from exporter.snapshot import Bodies
 
 # Scrapers send the same headers each time.
 _REMEMBERED = 64
-# As much of the body goes out with the head in one piece: two would wake the client twice.
-_FIRST = 64 * 1024
-# What the web application writes itself; headers of the user's that would take their place are left to it.
-_OWN_HEADERS = frozenset(
-    {
-        "connection",
-        "content-encoding",
-        "content-length",
-        "content-type",
-        "date",
-        "server",
-        "transfer-encoding",
-        "vary",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,63 +35,6 @@ class Choice:
         kind = OPENMETRICS_CONTENT_TYPE if self.openmetrics else TEXT_CONTENT_TYPE
         headers = {"Content-Type": kind, "Vary": "Accept, Accept-Encoding"}
         return {**headers, "Content-Encoding": "gzip"} if self.gzip else headers
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """A complete response: its beginning, and what of the body is left."""
-
-    first: bytes
-    rest: memoryview
-
-
-class Answers:
-    """Responses as the web application would give them, put together once a second and snapshot.
-
-    Args:
-        board: Has the bodies.
-        web_config: Has the users' headers.
-    """
-
-    def __init__(self, board: Board, web_config: WebConfig) -> None:
-        self._board = board
-        self._web_config = web_config
-        self._key: tuple[object, ...] = ()
-        self._answers: dict[Choice, Answer] = {}
-
-    @property
-    def usable(self) -> bool:
-        """Tell whether the users' headers are ones that are simply added."""
-        headers = self._web_config.headers
-        names = {name.lower() for name in headers}
-        texts = (text for pair in headers.items() for text in pair)
-        alone = len(names) == len(headers) and not names & _OWN_HEADERS
-        return alone and all(text.isascii() and text.isprintable() for text in texts)
-
-    def __getitem__(self, choice: Choice) -> Answer:
-        bodies = self._board.bodies
-        second = int(time.time())
-        # The number instead of the bodies themselves: those that nobody asked for need not be kept.
-        key = (bodies.number, second, self._web_config.headers)
-        if self._key != key:
-            self._key = key
-            self._answers = {}
-        answer = self._answers.get(choice)
-        if answer is None:
-            self._answers[choice] = answer = self._make(choice, choice.body(bodies), second)
-        return answer
-
-    def _make(self, choice: Choice, body: bytes, second: int) -> Answer:
-        headers = {
-            **choice.headers,
-            **self._web_config.headers,
-            "Content-Length": str(len(body)),
-            "Date": formatdate(second, usegmt=True),
-            "Server": SERVER_SOFTWARE,
-        }
-        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        first = f"HTTP/1.1 200 OK\r\n{head}\r\n".encode("ascii") + body[:_FIRST]
-        return Answer(first, memoryview(body)[_FIRST:])
 
 
 @lru_cache(maxsize=_REMEMBERED)

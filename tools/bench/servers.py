@@ -117,9 +117,7 @@ def _measured(folder: Path, size: str, series: int, progress: Progress, *, quick
         for name in (_FLOOR, *CONTENDERS):
             progress.step(f"{size} body: starting {name}")
             port = free_port()
-            # Escaped, the path is left to the web application by the hand-written way to an answer.
-            path = "%6Detrics" if name == _OURS else "metrics"
-            url = f"http://127.0.0.1:{port}/{path}"
+            url = f"http://127.0.0.1:{port}/metrics"
             module = ["tools.bench.floor"] if name == _FLOOR else ["tools.bench.servers_contenders", name]
             process = Process(
                 name,

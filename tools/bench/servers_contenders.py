@@ -136,7 +136,6 @@ async def _granian(runner: Runner, port: int) -> None:
 
 # How each serves, and whether on uvloop.
 CONTENDERS: Mapping[str, tuple[Callable[[Runner, int], Awaitable[None]], bool]] = {
-    "fast path": (_exporter, False),
     "exporter": (_exporter, False),
     "aiohttp alone": (_aiohttp_alone, False),
     "uvicorn": (_uvicorn, False),
