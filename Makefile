@@ -31,6 +31,7 @@ generate: .venv ## Write the dashboards, rules, configurations and README's tabl
 	@$(VENV) -m alerting generate
 	@$(VENV) -m dashboards generate
 	@$(VENV) -m alerting document README.md
+	@$(VENV) -m tools.command_reference
 	@$(VENV) -m tools.kubernetes generate
 
 # GRAFANA_URL, RUNBOOKS_URL and LOGS_URL in the environment say where the links in alerts lead.
@@ -47,6 +48,7 @@ check: .venv ## Lint, check types, and check that the generated files are up to 
 	@echo ">> running the generators to compare with the committed files"
 	@$(VENV) -m tools.drift
 	@$(VENV) -m alerting document --check README.md
+	@$(VENV) -m tools.command_reference --check
 
 prove: .venv ## Show that every panel has data (PROMETHEUS=http://127.0.0.1:9090 is a running stack, such as the demo)
 	@$(VENV) -m dashboards prove $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))

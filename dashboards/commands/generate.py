@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.lib.upstream import Json
 from ml_monitoring.dashboards.pages import build_all
-
-OUTPUT_DIR = Path(__file__).parent.parent / "generated"
 
 
 def generate(output_dir: Path = OUTPUT_DIR) -> tuple[Path, ...]:

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.exporter.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from ml_monitoring.dashboards.cli import main
-from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.report import REPORTS, filled, panel_lines, read_mail, read_reports
 from ml_monitoring.dashboards.render.asking import Asking
 from ml_monitoring.dashboards.render.engine import DashboardData
