@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check k8s prove report pictures bench mutants faults test-newest maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check wheel k8s prove report pictures bench mutants faults test-newest maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,7 @@ generate: .venv ## Write the dashboards, rules, configurations and README's tabl
 	@$(VENV) -m alerting generate
 	@$(VENV) -m dashboards generate
 	@$(VENV) -m alerting document README.md
+	@$(VENV) -m tools.command_reference
 	@$(VENV) -m tools.kubernetes generate
 
 # GRAFANA_URL, RUNBOOKS_URL and LOGS_URL in the environment say where the links in alerts lead.
@@ -47,6 +48,14 @@ check: .venv ## Lint, check types, and check that the generated files are up to 
 	@echo ">> running the generators to compare with the committed files"
 	@$(VENV) -m tools.drift
 	@$(VENV) -m alerting document --check README.md
+	@$(VENV) -m tools.command_reference --check
+
+# Source first and the wheel from that, in a folder of its own: nothing of an earlier build gets in.
+wheel: .venv ## Build the distributions of the stack and of the library into dist/
+	@echo ">> building the distributions"
+	@.venv/bin/uv build --quiet --out-dir dist .
+	@.venv/bin/uv build --quiet --out-dir dist instrument
+	@ls dist
 
 prove: .venv ## Show that every panel has data (PROMETHEUS=http://127.0.0.1:9090 is a running stack, such as the demo)
 	@$(VENV) -m dashboards prove $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))

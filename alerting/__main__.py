@@ -1,9 +1,7 @@
-"""Entry point of `python -m alerting`."""
-
-from __future__ import annotations
+"""Entry point of `python -m alerting` in a checkout, and of `python -m ml_monitoring.alerting`."""
 
 import sys
 
 from ml_monitoring.alerting.cli import main
 
-sys.exit(main())
+sys.exit(main(prog=f"python -m {__package__}"))

@@ -8,7 +8,6 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from ml_monitoring.alerting.domains import ALERTS, load_alerts
 from ml_monitoring.alerting.generate import alertmanager, document
@@ -20,24 +19,20 @@ from ml_monitoring.alerting.operate import maintenance as operate
 from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.explain import UnknownAlertError, explain
 from ml_monitoring.alerting.operate.routing import stops
-from ml_monitoring.exporter import logs
-from ml_monitoring.exporter.errors import ConfigError, MonitorError
+from ml_monitoring.exporter import command_line, logs
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.version import CHECKOUT
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; return the exit status."""
-    arguments = _parser().parse_args(argv)
-    try:
-        status: int = arguments.run(arguments)
-    except (MonitorError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return status
+def main(arguments: Sequence[str] | None = None, *, prog: str = "ml-monitoring alerts") -> int:
+    """Run a command and return the exit code (see `ml_monitoring.exporter.command_line`)."""
+    parser = command_line.new_parser(prog, "Recording rules, alerts and routing.")
+    add_commands(command_line.add_subparsers(parser))
+    return command_line.run(parser, arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m alerting", description="Recording rules, alerts and routing.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+def add_commands(commands: command_line.Commands) -> None:
+    """Add the commands to a parser's subparsers."""
     command = commands.add_parser("generate", help="write the files that Prometheus and Alertmanager read")
     command.add_argument(
         "--thresholds",
@@ -50,16 +45,17 @@ def _parser() -> argparse.ArgumentParser:
         "--output-dir",
         type=Path,
         default=generate.DEFAULT_DIRECTORY,
+        required=CHECKOUT is None,
         metavar="DIR",
-        help="where to write (default: alerting/generated)",
+        help="where to write (default in a checkout: alerting/generated)",
     )
     command.add_argument("--webhook-url", metavar="URL", help="post notifications here, whatever FILE says")
     command.add_argument("--exporter-ca", default="", metavar="FILE", help="scrape the exporter by TLS, and trust this")
-    command.set_defaults(run=_generate)
+    command.set_defaults(command=_generate)
     command = commands.add_parser("document", help="write the tables of metrics and alerts into Markdown files")
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="with <!-- generated:NAME --> markers")
     command.add_argument("--check", action="store_true", help="change nothing; fail when a table is old")
-    command.set_defaults(run=_document)
+    command.set_defaults(command=_document)
     command = commands.add_parser("log", help="run the alert log, which keeps what Alertmanager tells")
     command.add_argument("--listen", default="127.0.0.1:9848", metavar="HOST:PORT", help="default: 127.0.0.1:9848")
     command.add_argument("--directory", type=Path, default=Path("alert-log"), metavar="DIR", help="where it keeps them")
@@ -72,12 +68,11 @@ def _parser() -> argparse.ArgumentParser:
         "keep it below the shortest repeat_interval",
     )
     command.add_argument("--log-format", choices=["logfmt", "json"], default="logfmt", help="default: logfmt")
-    command.set_defaults(run=_log)
+    command.set_defaults(command=_log)
     _add_tools(commands)
-    return parser
 
 
-def _add_tools(commands: Any) -> None:
+def _add_tools(commands: command_line.Commands) -> None:
     """Add the commands of whoever is on call."""
     numbers = argparse.ArgumentParser(add_help=False)
     numbers.add_argument("--thresholds", type=Path, default=thresholds.DEFAULT_PATH, metavar="FILE", help="the numbers")
@@ -92,11 +87,11 @@ def _add_tools(commands: Any) -> None:
 
     command = commands.add_parser("explain", parents=[numbers], help="say everything about an alert")
     command.add_argument("name", metavar="ALERT")
-    command.set_defaults(run=_explain)
+    command.set_defaults(command=_explain)
 
     command = commands.add_parser("route", parents=[numbers], help="say who is told of an alert with these labels")
     command.add_argument("--label", action="append", type=_label, required=True, metavar="NAME=VALUE", dest="labels")
-    command.set_defaults(run=_route)
+    command.set_defaults(command=_route)
 
     command = commands.add_parser(
         "test-fire", parents=[numbers, server], help="send a test alert through Alertmanager and say what came of it"
@@ -105,16 +100,16 @@ def _add_tools(commands: Any) -> None:
     command.add_argument("--severity", choices=thresholds.SEVERITIES, default="warning")
     command.add_argument("--channel", metavar="NAME", help="a channel of the thresholds file; picks whom it reaches")
     command.add_argument("--wait", type=float, default=90, metavar="SECONDS", help="for the delivery (default: 90)")
-    command.set_defaults(run=_test_fire)
+    command.set_defaults(command=_test_fire)
 
     command = commands.add_parser("maintenance", parents=[server], help="silence all alerts for a while")
     command.add_argument("--duration", type=_duration, required=True, metavar="DURATION", help="such as 2h")
     command.add_argument("--reason", required=True)
     command.add_argument("--label", action="append", type=_label, default=[], metavar="NAME=VALUE", dest="labels")
-    command.set_defaults(run=_maintenance)
+    command.set_defaults(command=_maintenance)
 
     command = commands.add_parser("maintenance-end", parents=[server], help="end every maintenance now")
-    command.set_defaults(run=_maintenance_end)
+    command.set_defaults(command=_maintenance_end)
 
     command = commands.add_parser("backtest", parents=[numbers], help="say when alerts would have fired in the past")
     command.add_argument("names", nargs="*", metavar="ALERT", help="default: all")
@@ -127,7 +122,7 @@ def _add_tools(commands: Any) -> None:
         metavar="URL",
         help="default: $PROMETHEUS_URL or http://127.0.0.1:9090",
     )
-    command.set_defaults(run=_backtest)
+    command.set_defaults(command=_backtest)
 
 
 def _label(text: str) -> tuple[str, str]:

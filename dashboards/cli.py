@@ -1,42 +1,53 @@
-"""The command line: what can be done with the pages."""
+"""The command line: what can be done with the pages. A command is a module of `commands/` and its line here."""
 
 from __future__ import annotations
 
 import argparse
-import sys
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType, ModuleType
 
-from ml_monitoring.dashboards.commands import publishing, viewing
-from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR, generate
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.dashboards.commands import data, diff, export, generate, prove, push, render, report
+from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.errors import MonitorError
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit status: 0 good, 1 not, 2 wrong usage."""
-    options = _parser().parse_args(arguments)
-    try:
-        return int(options.command(options))
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        return 1
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m dashboards", description="Grafana dashboards as code.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    generating = commands.add_parser("generate", help="write the dashboards' JSON", description="Write the JSON.")
-    generating.add_argument(
-        "--output-dir", type=Path, default=OUTPUT_DIR, metavar="DIR", help="where to (default: dashboards/generated)"
-    )
-    generating.set_defaults(command=_generate)
-    viewing.add_commands(commands)
-    publishing.add_commands(commands)
-    return parser
+# All are light to import: what draws, or talks to Grafana, is loaded when a command runs.
+COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
+    {
+        "generate": generate,
+        "render": render,
+        "prove": prove,
+        "data": data,
+        "report": report,
+        "diff": diff,
+        "push": push,
+        "export": export,
+    }
+)
 
 
-def _generate(options: argparse.Namespace) -> int:
-    for path in generate(options.output_dir):
-        print(path)
-    return 0
+def main(arguments: Sequence[str] | None = None, *, prog: str = "ml-monitoring dashboards") -> int:
+    """Run a command and return the exit code (see `ml_monitoring.exporter.command_line`)."""
+    parser = command_line.new_parser(prog, "Grafana dashboards as code.")
+    add_commands(command_line.add_subparsers(parser))
+    return command_line.run(parser, arguments)
+
+
+def add_commands(commands: command_line.Commands) -> None:
+    """Add the commands to a parser's subparsers."""
+    for name, module in COMMANDS.items():
+        parser = commands.add_parser(name, help=module.HELP, description=module.DESCRIPTION)
+        module.add_arguments(parser)
+        parser.set_defaults(command=_translated(module.run))
+
+
+def _translated(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Return the command with the renderer's errors, which know nothing of this project, as the project's own."""
+
+    def command(options: argparse.Namespace) -> int:
+        try:
+            return run(options)
+        except RenderError as error:
+            raise MonitorError(str(error)) from error
+
+    return command

@@ -9,4 +9,4 @@ if __package__ == "exporter" and sys.argv[1:2] == ["demo"]:  # the demos are in 
 
 from ml_monitoring.exporter.cli import main as exporter_main
 
-sys.exit(exporter_main())
+sys.exit(exporter_main(prog=f"python -m {__package__}"))

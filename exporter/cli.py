@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_monitoring.exporter import __version__, checks, logs
+from ml_monitoring.exporter import checks, command_line, logs
 from ml_monitoring.exporter.app import read_once, serve
 from ml_monitoring.exporter.config import CONFIG_PATH_VARIABLE, Settings, load
 from ml_monitoring.exporter.errors import ConfigError
@@ -19,43 +19,36 @@ ML_MONITORING_SOURCES__MLFLOW__URI sets sources.mlflow.uri, and the same name wi
 """
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return the exit status: 0 good, 1 not, 2 wrong usage."""
-    options = _parser().parse_args(arguments)
-    try:
-        return int(options.command(options))
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        # `once | head` closes the pipe; Python would complain again when it flushes at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except KeyboardInterrupt:
-        return 130
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m exporter",
-        description="Prometheus exporter for MLflow stores, variant tables and fleet files.",
+def main(arguments: Sequence[str] | None = None, *, prog: str = "ml-monitoring") -> int:
+    """Run a command and return the exit code (see `command_line`)."""
+    parser = command_line.new_parser(
+        prog,
+        "Prometheus exporter for MLflow stores, variant tables and fleet files.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_commands(command_line.add_subparsers(parser))
+    return command_line.run(parser, arguments)
+
+
+def add_commands(commands: command_line.Commands) -> None:
+    """Add the exporter's commands to a parser's subparsers."""
     for name, command, purpose in (
         ("serve", _serve, "serve metrics over HTTP until SIGTERM; SIGHUP reads the settings again"),
         ("once", _once, "read every source once, print the metrics and exit"),
         ("check", _check, "try everything that is configured and say what is wrong"),
     ):
-        subparser = commands.add_parser(name, help=purpose, description=purpose)
+        subparser = commands.add_parser(
+            name,
+            help=purpose,
+            description=purpose,
+            epilog=_EPILOG,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
         subparser.add_argument(
             "--config", type=Path, metavar="FILE", help=f"settings (default ${CONFIG_PATH_VARIABLE})"
         )
         subparser.set_defaults(command=command)
-    return parser
 
 
 def _load(options: argparse.Namespace) -> tuple[Path | None, Settings]:

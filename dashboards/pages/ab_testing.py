@@ -23,6 +23,7 @@ from ml_monitoring.alerting.experiments.signals import (
 )
 from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW_PAGE
 from ml_monitoring.alerting.mlflow.signals import RUNS
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
@@ -32,7 +33,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -57,7 +58,7 @@ def build() -> Page:
                         "MLflow experiments", page_url(MLFLOW_PAGE, {})
                     ),
                     _variants(),
-                    firing_alerts(width=8, height=7),
+                    firing_alerts(context.links, width=8, height=7),
                 ),
             ),
             Row(

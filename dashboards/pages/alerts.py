@@ -20,6 +20,7 @@ from ml_monitoring.alerting.monitoring.signals import (
     ALERTS_SUPPRESSED,
     FIRING_BY_SEVERITY,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, stat, state_timeline, table, timeseries
@@ -31,7 +32,7 @@ from ml_monitoring.dashboards.pages.common import firing_alerts
 _SEVERITIES = {severity: (severity, colour) for severity, colour in SEVERITY.items()}
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=ALERTS_PAGE,
@@ -56,7 +57,7 @@ def build() -> Page:
                     stat(ALERTMANAGER_SILENCES),
                     stat(ALERTMANAGER_CONFIG_OK),
                     stat(ALERT_LOG_SIZE),
-                    firing_alerts(width=12, height=8),
+                    firing_alerts(context.links, width=12, height=8),
                     table(
                         (
                             Column("job", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.experiments.business_recording import RECOMMENDATIONS
 from ml_monitoring.alerting.experiments.business_signals import (
     BUSINESS_ACCURACY,
@@ -23,6 +20,8 @@ from ml_monitoring.alerting.experiments.business_signals import (
     RECOMMENDATION,
 )
 from ml_monitoring.alerting.experiments.signals import PAGE as AB_PAGE
+from ml_monitoring.alerting.model.settings import Business
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, bargauge, stat, text, timeseries
@@ -33,7 +32,7 @@ from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
 _RECOMMENDATION_COLOURS = (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD)
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     words = zip(RECOMMENDATIONS, _RECOMMENDATION_COLOURS, strict=True)
     return Page(
@@ -83,17 +82,15 @@ def build() -> Page:
                     bargauge(BUSINESS_REQUESTS, width=6, height=7),
                     bargauge(BUSINESS_LATENCY, width=6, height=7),
                     bargauge(BUSINESS_ERRORS, width=6, height=7),
-                    _assumptions(),
-                    firing_alerts(width=8, height=9),
+                    _assumptions(context.business),
+                    firing_alerts(context.links, width=8, height=9),
                 ),
             ),
         ),
     )
 
 
-def _assumptions() -> Panel:
-    # Those of the rules that are generated along with this page.
-    business = load_thresholds().overridden(os.environ).business
+def _assumptions(business: Business) -> Panel:
     unit = "percentage point" if business.accuracy_unit == "percentage_point" else "1 (from 0 % to 100 %)"
     return text(
         "Assumptions",

@@ -25,6 +25,7 @@ from ml_monitoring.alerting.exporter.signals import (
     SOURCE_SERIES,
     SOURCE_UP,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
@@ -35,7 +36,7 @@ from ml_monitoring.dashboards.pages.common import firing_alerts
 UP = ("down", "up")
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -60,7 +61,7 @@ def build() -> Page:
                     stat(EXPORTER_VERSION),
                     stat(EXPORTER_MEMORY, title="Memory", trend=True),
                     _sources(),
-                    firing_alerts(width=7, height=6),
+                    firing_alerts(context.links, width=7, height=6),
                 ),
             ),
             Row(

@@ -33,6 +33,7 @@ from ml_monitoring.alerting.fleet.signals import (
     PAGE,
     SERVER_PAGE,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, state_timeline, table, timeseries
@@ -42,7 +43,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -69,7 +70,7 @@ def build() -> Page:
                     stat(FLEET_PHASE, width=3),
                     stat(FLEET_SERVERS_BY_STATE, width=10, colours=SERVER_STATE),
                     timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=17),
-                    firing_alerts(width=7),
+                    firing_alerts(context.links, width=7),
                 ),
             ),
             Row(

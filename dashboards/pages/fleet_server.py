@@ -17,6 +17,7 @@ from ml_monitoring.alerting.fleet.signals import (
     FLEET_SERVER_SENT,
     SERVER_PAGE,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import stat, state_timeline, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
@@ -26,7 +27,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 _CONDITIONS = {str(code): (state, SERVER_STATE[state]) for code, state in enumerate(CONDITIONS)}
 
 
-def build() -> Page:
+def build(_context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=SERVER_PAGE,

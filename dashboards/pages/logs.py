@@ -9,6 +9,7 @@ from ml_monitoring.alerting.logs.signals import (
     LOG_SERVICES_UP,
     PAGE,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, log_graph, log_ranking, logs, stat, text, timeseries
 from ml_monitoring.dashboards.lib.style import LOG_LEVEL
@@ -26,7 +27,7 @@ _CHOSEN = '{service=~"$service",level=~"$level"} |~ `(?i)$text`'
 _ERRORS = '{service=~"$service",level=~"error|critical"}'
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -69,7 +70,10 @@ def build() -> Page:
             ),
             Row(
                 "Is any lost?",
-                (timeseries(LOG_LINES_LOST, width=16, legend="list", empty=_OFF), firing_alerts(width=8)),
+                (
+                    timeseries(LOG_LINES_LOST, width=16, legend="list", empty=_OFF),
+                    firing_alerts(context.links, width=8),
+                ),
             ),
         ),
     )

@@ -39,6 +39,7 @@ from ml_monitoring.alerting.services.signals import (
     SLO_PAGE_BURNING,
     SLO_TICKET_BURNING,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, alert_list, gauge, heatmap, stat, table, timeseries
@@ -47,7 +48,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -76,7 +77,7 @@ def build() -> Page:
                     stat(API_UPTIME, width=3),
                 ),
             ),
-            Row("Model performance", (_models(), firing_alerts(width=8, height=7))),
+            Row("Model performance", (_models(), firing_alerts(context.links, width=8, height=7))),
             Row(
                 "API performance",
                 (

@@ -27,6 +27,7 @@ from ml_monitoring.alerting.mlflow.signals import (
     STORE_ROWS,
 )
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
@@ -36,7 +37,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -65,7 +66,7 @@ def build() -> Page:
                     stat(RUNS, width=10, colours=RUN_STATUS),
                     stat(RUNS_RUNNING, width=4, trend=True),
                     _experiments(),
-                    firing_alerts(width=7, height=9),
+                    firing_alerts(context.links, width=7, height=9),
                 ),
             ),
             Row(

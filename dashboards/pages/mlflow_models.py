@@ -13,6 +13,7 @@ from ml_monitoring.alerting.mlflow.model_signals import (
     REGISTERED_VERSIONS,
     TAGGED_RUNS,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
@@ -22,7 +23,7 @@ from ml_monitoring.dashboards.pages.common import firing_alerts
 _NO_MODELS = "no version has an alias"
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -55,7 +56,7 @@ def build() -> Page:
                         height=9,
                     ),
                     timeseries(ALIASED_VERSION_AGE, width=8, height=9, empty=_NO_MODELS),
-                    firing_alerts(width=7, height=9),
+                    firing_alerts(context.links, width=7, height=9),
                 ),
             ),
             Row(

@@ -21,6 +21,7 @@ from ml_monitoring.alerting.services.quality_signals import (
     MODEL_SCORE_SHARE,
     PAGE,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
@@ -28,7 +29,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -53,7 +54,7 @@ def build() -> Page:
                     stat(MODEL_DRIFT, width=6),
                     stat(MODEL_PREDICTION_RATE, width=7),
                     _models(),
-                    firing_alerts(width=8, height=7),
+                    firing_alerts(context.links, width=8, height=7),
                 ),
             ),
             Row(

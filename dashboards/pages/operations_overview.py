@@ -18,6 +18,7 @@ from ml_monitoring.alerting.services import quality_signals as model_quality
 from ml_monitoring.alerting.services import signals as ml_api
 from ml_monitoring.alerting.services.signals import SLO_BUDGET_LEFT
 from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import light, stat, state_timeline, text, timeseries
@@ -52,7 +53,7 @@ _PAGES = (
 )
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=overview.PAGE,
@@ -73,7 +74,7 @@ def build() -> Page:
             Row(
                 "What fires?",
                 (
-                    firing_alerts(width=12, height=9),
+                    firing_alerts(context.links, width=12, height=9),
                     state_timeline(
                         ALERT_HISTORY,
                         width=12,

@@ -47,6 +47,7 @@ from ml_monitoring.alerting.monitoring.signals import (
     SERVICE_MEMORY,
     TARGET_UP,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
@@ -59,7 +60,7 @@ _NO_DATABASE = "no postgres exporter"
 _NO_CONTAINERS = "containers are not watched"
 
 
-def build() -> Page:
+def build(_context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,

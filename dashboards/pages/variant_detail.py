@@ -24,6 +24,7 @@ from ml_monitoring.alerting.variants.variant_signals import (
     VARIANT_SUGGESTED_TRAFFIC,
     VARIANT_TRAFFIC,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import stat, timeseries
@@ -33,7 +34,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=DETAIL_PAGE,
@@ -96,7 +97,7 @@ def build() -> Page:
                 (
                     timeseries(VARIANT_PREDICTION_SHORTFALL, width=8),
                     timeseries(VARIANT_NEW_VIEW_ENGAGEMENT, width=8),
-                    firing_alerts(width=8),
+                    firing_alerts(context.links, width=8),
                 ),
             ),
         ),

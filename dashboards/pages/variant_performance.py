@@ -45,6 +45,7 @@ from ml_monitoring.alerting.variants.variant_signals import (
     VARIANT_SUGGESTED_TRAFFIC,
     VARIANT_TRAFFIC,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, stat, table, timeseries
@@ -63,7 +64,7 @@ where $__timeFilter(created_at) and (persona_id is null or persona_id ~ $names$^
 order by created_at desc, id desc limit 100"""
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -102,7 +103,7 @@ def build() -> Page:
                     ).linked("Exporter health", page_url(EXPORTER_PAGE, {"source": "variants"})),
                     stat(VARIANT_UPDATE_AGE, width=4),
                     _opportunities(),
-                    firing_alerts(width=8, height=8),
+                    firing_alerts(context.links, width=8, height=8),
                 ),
             ),
             Row(

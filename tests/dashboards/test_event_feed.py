@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.lib.variables import VARIANTS_DATASOURCE
 from ml_monitoring.dashboards.render.variables import Value, Variables
 from tests.support.variants_store import EPOCH, ZOE, connected, create_tables, write_reference_content

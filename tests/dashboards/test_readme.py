@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ml_monitoring.alerting.model.signal import UID_PREFIX
-from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.render.colours import THEMES
 from ml_monitoring.dashboards.render.model import Dashboard, load_dashboard
 from tools.stack import ROOT

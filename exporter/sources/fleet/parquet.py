@@ -57,7 +57,7 @@ class ParquetReader:
             from pyarrow import parquet  # noqa: PLC0415  # needed for such a file only
         except ModuleNotFoundError:
             raise SourceError(
-                Reason.READ, f"{path.name}: Parquet needs pyarrow", hint="pip install 'ml-monitoring-stack[fleet]'"
+                Reason.READ, f"{path.name}: Parquet needs pyarrow", hint="pip install 'ml-monitoring[fleet]'"
             ) from None
         self.name = path.name
         self.parser = Parser(layout)

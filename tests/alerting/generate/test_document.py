@@ -75,4 +75,4 @@ def test_the_command_names_the_file_of_a_bad_marker(tmp_path: Path, capsys: pyte
     path = tmp_path / "README.md"
     path.write_text("<!-- /generated:alerts -->\n")
     assert main(["document", str(path)]) == 1
-    assert capsys.readouterr().err == f"{path}:1: a block alerts ends that did not begin\n"
+    assert capsys.readouterr().err == f"error: {path}:1: a block alerts ends that did not begin\n"

@@ -62,7 +62,7 @@ def test_every_alert_can_be_explained(alert: object, capsys: pytest.CaptureFixtu
 def test_an_alert_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "Nothing"]) == 1
     assert capsys.readouterr().err.startswith(
-        "Nothing does not exist; there are: MlMonitoringWatchdog, MlMonitoringDown,"
+        "error: Nothing does not exist; there are: MlMonitoringWatchdog, MlMonitoringDown,"
     )
 
 

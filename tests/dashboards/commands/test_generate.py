@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ml_monitoring.dashboards.commands.generate import OUTPUT_DIR
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
 
 ROOT = Path(__file__).resolve().parents[3]
 
