@@ -61,7 +61,7 @@ class Running:
             for alert in answer["data"]["alerts"]
             if alert["state"] == "firing"
             and alert["labels"]["alertname"].startswith(("Ml", "AbTest"))
-            and not alert["labels"]["alertname"].startswith("Mlflow")
+            and not alert["labels"]["alertname"].startswith(("Mlflow", "MlMonitoring"))
         }
 
     def switch(self, scenario: str, method: str) -> None:
