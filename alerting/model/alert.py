@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from ml_monitoring.alerting.model.durations import to_seconds
 from ml_monitoring.alerting.model.links import SERVICE, SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
 from ml_monitoring.alerting.model.numbers import Links, Numbers
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 
 Comparison = Literal["<", ">"]
@@ -108,7 +108,7 @@ class BoundAlert:
         threshold = self.numbers.threshold
         if threshold is None:
             raise ValueError(f"{self.name} compares nothing")
-        return to_seconds(threshold) if isinstance(threshold, str) else float(threshold)
+        return durations.parse(threshold) if isinstance(threshold, str) else float(threshold)
 
     @property
     def expr(self) -> str:
@@ -188,7 +188,7 @@ def promql_value(kind: Kind, value: float | str) -> str:
     """Return a parameter as PromQL reads it: seconds, a number, or the inside of a quoted string."""
     if kind is Kind.PATTERN:
         return str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return number(to_seconds(value) if isinstance(value, str) else float(value))
+    return number(durations.parse(value) if isinstance(value, str) else float(value))
 
 
 def number(value: float) -> str:
