@@ -57,8 +57,15 @@ def add_subparsers(parser: argparse.ArgumentParser) -> Commands:
 
 def duration(text: str) -> float:
     """Return the seconds of an argument such as `90s` or `1h30m`, for `type=`."""
+    if seconds := duration_or_zero(text):
+        return seconds
+    raise argparse.ArgumentTypeError("must be longer than 0")
+
+
+def duration_or_zero(text: str) -> float:
+    """Return the seconds of an argument that may be 0, for `type=`."""
     try:
-        return durations.parse_positive(text)
+        return durations.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
 
