@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.commands.prove import ALLOWED, read_allowed
 from tests.dashboards.render.test_pictures import panel, write
+from tests.support import lint
 from tests.support.panel_store import END, START, Store
 
 
@@ -101,3 +103,11 @@ def test_a_list_of_reasons_that_was_named_must_exist(
 ) -> None:
     assert prove(store, page, "--allow", "missing.yml") == 1
     assert "missing.yml: cannot be read: No such file" in capsys.readouterr().err
+
+
+def test_the_projects_own_list_names_panels_that_exist(pages: list[dict[str, Any]]) -> None:
+    titles = {page["uid"]: {panel["title"] for panel in lint.panels(page)} for page in pages}
+    unknown = {
+        (uid, title) for uid, title in read_allowed(ALLOWED, required=True) if title not in {*titles.get(uid, ()), "*"}
+    }
+    assert unknown == set()
