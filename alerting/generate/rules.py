@@ -13,12 +13,12 @@ from ml_monitoring.exporter.catalog import Unit
 
 def build_recording_rules(thresholds: Thresholds) -> dict[str, Any]:
     """Return the content of `rules.yml`."""
-    durations = _durations(thresholds) | thresholds.section_placeholders()
+    values = _durations(thresholds) | thresholds.section_placeholders()
     return {
         "groups": [
             {
                 "name": f"{topic}.rules",
-                "rules": [Commented(record.meaning, record.rule(durations)) for record in records],
+                "rules": [Commented(record.meaning, record.rule(values)) for record in records],
             }
             for topic, records in RECORD_GROUPS.items()
         ]

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import dedent
 
+from ml_monitoring.alerting.model.placeholders import fill
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -24,13 +26,13 @@ class Record:
     expr: str
     by: tuple[str, ...]
 
-    def rule(self, durations: Mapping[str, str]) -> dict[str, object]:
+    def rule(self, values: Mapping[str, str]) -> dict[str, object]:
         """Return the rule as Prometheus reads it.
 
         Args:
-            durations: Durations of `thresholds.yml` by `Alert.parameter`, and numbers by `section.key`.
+            values: Durations of `thresholds.yml` by `Alert.parameter`, and numbers by `section.key`.
+
+        Raises:
+            ValueError: The expression names another value.
         """
-        expr = dedent(self.expr).strip()
-        for name, duration in durations.items():
-            expr = expr.replace(f"<{name}>", duration)
-        return {"record": self.name, "expr": expr}
+        return {"record": self.name, "expr": fill(dedent(self.expr).strip(), values)}
