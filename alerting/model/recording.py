@@ -15,7 +15,7 @@ class Record:
 
     Attributes:
         name: `level:metric:operations`.
-        meaning: What a sample says, in one sentence; a comment in the generated file.
+        meaning: What a sample says, in one sentence; a comment in the generated file. It may hold placeholders.
         expr: PromQL. `<Alert.threshold>` and `<Alert.parameter>` stand for durations of `thresholds.yml`, so that an
             alert and what it is computed from cannot disagree; `<section.key>` for any number of its other sections.
         by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
