@@ -24,7 +24,8 @@ ORDER = (
     r"alerting\.domains",
     r"alerting\.(generate|operate|log)",
     r"alerting",
-    r"dashboards\.(?!(?:render|commands|cli|__main__)(?:\.|$))\w+",
+    r"dashboards(?!\.)|dashboards\.(lib|render)",
+    r"dashboards\.pages",
     r"dashboards",
     r"cli|__main__",
 )

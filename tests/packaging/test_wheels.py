@@ -90,6 +90,10 @@ def _build(source: Path, folder: Path) -> Path:
     return wheel
 
 
+# Until the library is a distribution.
+needs_library = pytest.mark.skipif(not (ROOT / "instrument" / "pyproject.toml").is_file(), reason="not there yet")
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return _build(ROOT, tmp_path_factory.mktemp("stack"))
@@ -220,6 +224,7 @@ def strangers(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@needs_library
 def test_other_projects_of_the_same_names_live_beside_it(
     wheel: Path, library: Path, strangers: Path, tmp_path_factory: pytest.TempPathFactory, config: Path
 ) -> None:
@@ -237,6 +242,7 @@ def test_other_projects_of_the_same_names_live_beside_it(
     environment.run("python", "-m", "ml_monitoring", "once", "--config", config)
 
 
+@needs_library
 def test_the_library_alone_runs_the_first_lines_of_its_documentation(library: Path, tmp_path: Path) -> None:
     environment = _environment(tmp_path)
     environment.install(library)
