@@ -53,10 +53,10 @@ class _Application:
         self._path = path
         self._settings = settings
         self._runner = Runner(settings.enabled_sources())
-        self._server = Server(self._runner, settings.web)
+        self._server = Server(self._runner, settings.web, self._reload)
         self._reloading = asyncio.Lock()
         # Kept, because the event loop only holds a weak reference to a task.
-        self._reload_task: asyncio.Task[None] | None = None
+        self._reload_task: asyncio.Task[bool] | None = None
 
     async def run(self) -> None:
         stopping = asyncio.Event()
@@ -66,7 +66,8 @@ class _Application:
         loop.add_signal_handler(signal.SIGHUP, self._start_reload)
         await self._server.start()
         self._runner.start()
-        event(_log, logging.INFO, "listening", url=self._server.url, version=__version__)
+        for url in self._server.urls:
+            event(_log, logging.INFO, "listening", url=url, version=__version__)
         await stopping.wait()
         event(_log, logging.INFO, "stopping")
         await self._server.stop()
@@ -75,19 +76,19 @@ class _Application:
     def _start_reload(self) -> None:
         self._reload_task = asyncio.create_task(self._reload())
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> bool:
         async with self._reloading:
             # In a thread: it waits for sources that are replaced.
-            await asyncio.to_thread(self._take_settings)
+            return await asyncio.to_thread(self._take_settings)
 
-    def _take_settings(self) -> None:
+    def _take_settings(self) -> bool:
         try:
             settings = load(self._path)
         except ConfigError as error:
             self._runner.note_reload(successful=False)
             for problem in error.problems:
                 event(_log, logging.ERROR, "settings not usable, the old ones stay", problem=problem)
-            return
+            return False
         if settings.web != self._settings.web:
             event(_log, logging.WARNING, "settings below `web` changed; they take a restart")
         logs.setup(settings.log.level, settings.log.format)
@@ -95,3 +96,4 @@ class _Application:
         self._runner.note_reload(successful=True)
         self._settings = settings
         event(_log, logging.INFO, "settings taken", file=self._path or "environment")
+        return True

@@ -218,7 +218,7 @@ def test_a_post_request_lets_the_story_begin_again(tmp_path: Path) -> None:
     path = write_demo(tmp_path)
     config = tmp_path / "exporter.yaml"
     fleet = f"path: {path}, mode: replay, at_end: hold, speed: 3000, interval: 100ms"
-    config.write_text(f"web: {{port: 0}}\nsources: {{fleet: {{{fleet}}}}}\n")
+    config.write_text(f"web: {{port: 0, enable_lifecycle: true}}\nsources: {{fleet: {{{fleet}}}}}\n")
     with serving(config) as exporter:
         exporter.wait_for(PROGRESS, 1)
         url = f"{exporter.url}/-/reset/fleet"
