@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import sys
-import time
 from pathlib import Path
 
 from ml_monitoring.exporter import __version__, logs
@@ -18,7 +17,7 @@ from ml_monitoring.exporter.server import Server
 
 _log = logging.getLogger(__name__)
 
-# A source may wait for its network during its timeout; `once` shall say so instead of waiting longer.
+# A source may wait for its network during its timeout; `once` is to say so instead of waiting longer.
 _GRACE = 5.0
 SWITCH_INTERVAL = 0.0005
 
@@ -39,9 +38,7 @@ def read_once(settings: Settings) -> tuple[bytes, bool]:
     sections = settings.enabled_sources()
     runner = Runner(sections)
     runner.start()
-    deadline = time.monotonic() + max(section.first_limit for section in sections.values()) + _GRACE
-    while not runner.ready and time.monotonic() < deadline:
-        time.sleep(0.01)
+    runner.wait_until_ready(max(section.first_limit for section in sections.values()) + _GRACE)
     text = runner.board.bodies.text.plain
     succeeded = all(status.up for status in runner.statuses)
     runner.stop()
