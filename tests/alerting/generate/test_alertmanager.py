@@ -42,7 +42,7 @@ def test_each_team_is_told_through_its_own_receiver_and_again_at_the_end(
     server.fire(
         SOURCE_DOWN,
         RUNS_FAIL | {"job": "other"},
-        alert("MlMonitoringWatchdog", "info", "platform"),
+        alert("MlMonitoringWatchdog", "none", "platform"),
         {"alertname": "Alien"},
     )
 
@@ -75,7 +75,7 @@ def test_without_the_exporter_everything_derived_from_it_is_muted(
     server: Alertmanager, webhook: WebhookReceiver
 ) -> None:
     target_down = alert("MlMonitoringTargetDown", "warning", "platform", job="ml-monitoring", instance="a:9847")
-    watchdog = alert("MlMonitoringWatchdog", "info", "platform")
+    watchdog = alert("MlMonitoringWatchdog", "none", "platform")
     elsewhere = alert("NodeDiskFull", "warning", "platform", job="node", instance="a:9100")
     server.fire(EXPORTER_DOWN)
     server.fire(SOURCE_DOWN, target_down, RUNS_FAIL, watchdog, elsewhere)

@@ -142,7 +142,7 @@ def test_the_heartbeat_gets_the_watchdog_only_and_an_action_its_alert(
         "actions": {"retrain": {"url": f"{webhook.url}retrain"}},
         "action": timing("0s"),
     }
-    watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "info", "team": "platform"}
+    watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "none", "team": "platform"}
     worse = {"alertname": "Worse", "severity": "warning", "team": "mlops", "action": "retrain"}
     with server(programs, tmp_path, webhook=f"{webhook.url}log", **settings) as running_server:
         running_server.fire(watchdog, worse, ALERT)

@@ -31,7 +31,7 @@ HERE = Path(__file__).parent
 GOLDEN = HERE.parents[1] / "golden" / "containers.txt"
 ANSWERS: dict[str, Any] = json.loads((HERE / "containers_engine.json").read_text(encoding="utf-8"))
 API = "/containers/111111111111"
-RUNNING = 'docker_container_running{container="rec-api",service="api"}'
+RUNNING = 'docker_container_running{compose_service="api",container_name="rec-api"}'
 
 
 class Engine:
@@ -115,14 +115,14 @@ def test_a_container_that_is_gone_meanwhile_is_left_out(engine: Engine) -> None:
     del engine.answers[f"{API}/json"]
     shown = samples(source(engine).collect())
     assert RUNNING not in shown
-    assert shown['docker_container_running{container="rec-other",service="rec-other"}'] == 1
+    assert shown['docker_container_running{compose_service="rec-other",container_name="rec-other"}'] == 1
 
 
 def test_a_container_that_ends_between_two_questions_has_no_statistics(engine: Engine) -> None:
     del engine.answers[f"{API}/stats"]
     shown = samples(source(engine).collect())
     assert shown[RUNNING] == 1
-    assert 'docker_container_memory_bytes{container="rec-api",service="api"}' not in shown
+    assert 'docker_container_memory_bytes{compose_service="api",container_name="rec-api"}' not in shown
 
 
 def test_what_is_odd_in_one_container_leaves_the_others(engine: Engine) -> None:
@@ -130,7 +130,7 @@ def test_what_is_odd_in_one_container_leaves_the_others(engine: Engine) -> None:
     families = source(engine).collect()
     (message,) = messages(families)
     assert "container rec-api" in message
-    assert samples(families)['docker_container_running{container="rec-other",service="rec-other"}'] == 1
+    assert samples(families)['docker_container_running{compose_service="rec-other",container_name="rec-other"}'] == 1
 
 
 def test_memory_is_told_without_unused_files_whatever_the_version_of_cgroups(engine: Engine) -> None:
@@ -145,7 +145,9 @@ def test_memory_is_told_without_unused_files_whatever_the_version_of_cgroups(eng
     ):
         stats["stats"] = detail
         shown.append(
-            samples(source(engine).collect())['docker_container_memory_bytes{container="rec-api",service="api"}']
+            samples(source(engine).collect())[
+                'docker_container_memory_bytes{compose_service="api",container_name="rec-api"}'
+            ]
         )
     assert shown == [900, 800, 1000, 0]
 
@@ -208,4 +210,4 @@ def test_a_container_that_waits_for_its_next_start_does_not_run(engine: Engine) 
     engine.answers[f"{API}/json"]["State"] |= {"Restarting": True, "Status": "restarting", "ExitCode": 7}
     shown = samples(source(engine).collect())
     assert shown[RUNNING] == 0
-    assert shown['docker_container_exit_code{container="rec-api",service="api"}'] == 7
+    assert shown['docker_container_exit_code{compose_service="api",container_name="rec-api"}'] == 7
