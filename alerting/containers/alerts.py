@@ -8,11 +8,11 @@ from ml_monitoring.alerting.model.alert import Alert
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="ContainerRestarting",
-        condition="A container ended by itself and was started again more than {threshold} times within an hour.",
+        condition="A container ended by itself and was started again more than <threshold> times within an hour.",
         signal=CONTAINER_RESTARTS,
         comparison=">",
         summary="A container ends again and again.",
-        description='{{ $labels.container }} was started again {{ $value | printf "%.0f" }} times within an hour.',
+        description='{{ $labels.container_name }} was started again {{ $value | printf "%.0f" }} times within an hour.',
     ),
     Alert(
         name="ContainerUnhealthy",
@@ -20,14 +20,16 @@ ALERTS: tuple[Alert, ...] = (
         signal=CONTAINER_STATE,
         comparison="<",
         summary="A container is not well.",
-        description="{{ $labels.container }} does not run, or its check of health fails.",
+        description="{{ $labels.container_name }} does not run, or its check of health fails.",
     ),
     Alert(
         name="ContainerMemoryNearLimit",
-        condition="A container uses more than {threshold} of the memory that it may have.",
+        condition="A container uses more than <threshold> of the memory that it may have.",
         signal=CONTAINER_MEMORY,
         comparison=">",
         summary="A container is about to be killed for its memory.",
-        description="{{ $labels.container }} uses {{ $value | humanizePercentage }} of the memory that it may have.",
+        description=(
+            "{{ $labels.container_name }} uses {{ $value | humanizePercentage }} of the memory that it may have."
+        ),
     ),
 )

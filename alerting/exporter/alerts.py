@@ -20,6 +20,7 @@ ALERTS: tuple[Alert, ...] = (
         # Not a comparison of the signal: that one counts this very alert.
         signal=ALERT_RULES_EVALUATED,
         expr="vector(1)",
+        always=True,
         summary="The way from Prometheus to the receiver works.",
         description=(
             "This alert always fires. Its receiver expects it every few minutes: when it stops, Prometheus or "
@@ -61,7 +62,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlMonitoringSourceStale",
-        condition="A source was last read more than {threshold} of its refresh intervals ago, without having failed.",
+        condition="A source was last read more than <threshold> of its refresh intervals ago, without having failed.",
         signal=SOURCE_AGE_INTERVALS,
         comparison=">",
         # A source that fails is old earlier than MlMonitoringSourceDown, which waits, can mute this.

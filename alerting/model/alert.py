@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from ml_monitoring.alerting.model.durations import to_seconds
 from ml_monitoring.alerting.model.links import SERVICE, SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
 from ml_monitoring.alerting.model.numbers import Links, Numbers
+from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 
 Comparison = Literal["<", ">"]
@@ -31,7 +32,7 @@ class Alert:
 
     Attributes:
         name: PascalCase, beginning with the domain; also the name of its runbook and of its test.
-        condition: When it fires, in one sentence; `{threshold}` and `{parameter}` are filled in.
+        condition: When it fires, in one sentence; `<threshold>` and `<parameter>` are filled in.
         signal: What is compared; the alert links to the panel that shows it.
         summary: Static sentence; notifications of a group are titled with it.
         description: Says which series and how bad, by labels that survive the signal's aggregation.
@@ -42,6 +43,7 @@ class Alert:
         source: The exporter source that the signal is derived from, so that its failure can mute the alert. Empty
             when the alert's series carry the label `source` themselves, or none is behind it.
         expr: The condition of an alert that is not a comparison of its signal.
+        always: Whether it fires for as long as nothing is wrong, so that it has no severity.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Alert:
     parameters: Mapping[str, Kind] = field(default_factory=dict)
     source: str = ""
     expr: str = ""
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,7 @@ class BoundAlert:
 
     @property
     def severity(self) -> str:
-        """Return critical, warning or info."""
+        """Return critical, warning or info; none for an alert that always fires."""
         return self.numbers.severity
 
     @property
@@ -108,7 +111,7 @@ class BoundAlert:
         threshold = self.numbers.threshold
         if threshold is None:
             raise ValueError(f"{self.name} compares nothing")
-        return to_seconds(threshold) if isinstance(threshold, str) else float(threshold)
+        return durations.parse(threshold) if isinstance(threshold, str) else float(threshold)
 
     @property
     def expr(self) -> str:
@@ -133,10 +136,10 @@ class BoundAlert:
         if self.signal.unit is Unit.RATIO and threshold is not None:
             threshold = f"{100 * self.threshold:g} %"
         parameters = {
-            name: f"{100 * float(value):g} %" if self.alert.parameters.get(name) is Kind.RATIO else value
+            name: f"{100 * float(value):g} %" if self.alert.parameters.get(name) is Kind.RATIO else str(value)
             for name, value in self.numbers.parameters.items()
         }
-        return self.alert.condition.format(threshold=threshold, **parameters)
+        return fill(self.alert.condition, {"threshold": str(threshold)} | parameters)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -158,7 +161,7 @@ class BoundAlert:
 
     @property
     def _logs(self) -> dict[str, str]:
-        said = {"service": SERVICE, "job": SERVICE_OF_JOB}
+        said = {"compose_service": SERVICE, "job": SERVICE_OF_JOB}
         services = next(((said[label],) for label in said if label in self.signal.by), self.logs_of)
         # Without logs that are collected a link would lead to an empty page.
         if self.links.logs is None or not services:
@@ -177,18 +180,11 @@ class BoundAlert:
         }
 
 
-def fill(text: str, values: Mapping[str, str]) -> str:
-    """Return the text with each `<name>` replaced by its value."""
-    for name, value in values.items():
-        text = text.replace(f"<{name}>", value)
-    return text
-
-
 def promql_value(kind: Kind, value: float | str) -> str:
     """Return a parameter as PromQL reads it: seconds, a number, or the inside of a quoted string."""
     if kind is Kind.PATTERN:
         return str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return number(to_seconds(value) if isinstance(value, str) else float(value))
+    return number(durations.parse(value) if isinstance(value, str) else float(value))
 
 
 def number(value: float) -> str:

@@ -14,8 +14,8 @@ from pydantic import Field
 from pydantic import ValidationError as PydanticError
 
 from ml_monitoring.alerting.model.alert import Alert, Kind
-from ml_monitoring.alerting.model.durations import to_positive_seconds
 from ml_monitoring.alerting.model.notifications import (
+    NO_SEVERITY,
     SEVERITIES,
     Duration,
     Name,
@@ -26,6 +26,7 @@ from ml_monitoring.alerting.model.notifications import (
 )
 from ml_monitoring.alerting.model.numbers import Links, Numbers
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.values import merge
@@ -197,6 +198,9 @@ def _check(alerts: Sequence[Alert], thresholds: Thresholds) -> Iterator[tuple[Lo
         if numbers.action is not None and numbers.action not in thresholds.notifications.actions:
             known = ", ".join(thresholds.notifications.actions) or "none"
             yield ("alerts", name, "action"), f"{numbers.action!r} is not in notifications.actions, which has: {known}"
+        if (numbers.severity == NO_SEVERITY) is not by_name[name].always:
+            severities = NO_SEVERITY if by_name[name].always else ", ".join(SEVERITIES)
+            yield ("alerts", name, "severity"), f"{numbers.severity!r} cannot be meant here, but: {severities}"
         for location, message in (
             *_check_threshold(by_name[name], numbers),
             *_check_parameters(by_name[name], numbers),
@@ -271,7 +275,7 @@ def _duration_misfit(value: float | str) -> str:
     if not isinstance(value, str):
         return f"{value!r} has no unit: write a duration such as 5m, 6h or 1d"
     try:
-        to_positive_seconds(value)
+        durations.parse_positive(value)
     except ValueError as error:
         return str(error)
     return ""

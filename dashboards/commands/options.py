@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -56,7 +57,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds for one query (default: 30)")
     parser.add_argument(
-        "--scrape-interval", default="15s", metavar="TIME", help="of the data source in Grafana (default: 15s)"
+        "--scrape-interval",
+        type=command_line.duration,
+        default="15s",
+        metavar="TIME",
+        help="of the data source in Grafana (default: 15s)",
     )
 
 
@@ -75,7 +80,6 @@ def query_options(options: argparse.Namespace, dashboards: Sequence[Dashboard] =
         dashboards: Of which one at least must have each selected variable; none for no check.
     """
     # Only where they are needed: they bring an HTTP client.
-    from ml_monitoring.dashboards.render.intervals import parse_duration  # noqa: PLC0415
     from ml_monitoring.dashboards.render.prometheus import Prometheus  # noqa: PLC0415
     from ml_monitoring.dashboards.render.query_options import QueryOptions  # noqa: PLC0415
     from ml_monitoring.dashboards.render.variables import parse_selected  # noqa: PLC0415
@@ -85,7 +89,7 @@ def query_options(options: argparse.Namespace, dashboards: Sequence[Dashboard] =
         options.start,
         options.end,
         parse_selected(options.var),
-        parse_duration(options.scrape_interval),
+        options.scrape_interval,
         time.time(),
     )
     if dashboards and (problems := result.unknown_variables(list(dashboards))):

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ml_monitoring.dashboards.commands.options import add_dashboards, add_source, find, query_options
 from ml_monitoring.dashboards.commands.progress import Progress
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_file import read_yaml
 
@@ -26,8 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_dashboards(parser)
     add_source(parser)
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--slow", default="500ms", metavar="TIME", help="call a panel slow from here (default: 500ms)")
-    parser.add_argument("--wait", default="0s", metavar="TIME", help="try again for so long while panels are empty")
+    parser.add_argument(
+        "--slow",
+        type=command_line.duration_or_zero,
+        default="500ms",
+        metavar="TIME",
+        help="call a panel slow from here (default: 500ms)",
+    )
+    parser.add_argument(
+        "--wait",
+        type=command_line.duration_or_zero,
+        default="0s",
+        metavar="TIME",
+        help="try again for so long while panels are empty",
+    )
     parser.add_argument(
         "--allow", type=Path, metavar="FILE", help="YAML of panels that may be empty, with reasons (default: prove.yml)"
     )
@@ -36,19 +49,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prove the dashboards and return the exit status."""
     # Only here, as they bring matplotlib.
-    from ml_monitoring.dashboards.render.intervals import parse_duration  # noqa: PLC0415
     from ml_monitoring.dashboards.render.prove import as_table, prove  # noqa: PLC0415
 
     dashboards = find(options.dashboards)
     queries = query_options(options, dashboards)
     allowed = read_allowed(options.allow or ALLOWED, required=options.allow is not None)
-    slow = parse_duration(options.slow) * 1000
     queries.prometheus.version()
-    deadline = time.monotonic() + parse_duration(options.wait)
+    deadline = time.monotonic() + options.wait
     while True:
         with queries.prometheus, Progress(sum(len(dashboard.panels) for dashboard in dashboards)) as progress:
             proofs, loads = prove(
-                dashboards, queries, allowed, slow=slow, on_panel=lambda one: progress.step(one.title)
+                dashboards, queries, allowed, slow=options.slow * 1000, on_panel=lambda one: progress.step(one.title)
             )
         if not any(proof.bad for proof in proofs) or time.monotonic() > deadline:
             break

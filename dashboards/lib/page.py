@@ -160,7 +160,7 @@ class Page:
         firing = f'ALERTS{{alertstate="firing",alertname=~"{"|".join(names)}"}}'
         return [
             {
-                "name": "Alert starts",
+                "name": "Alert start",
                 "datasource": DATASOURCE,
                 "enable": True,
                 "hide": False,

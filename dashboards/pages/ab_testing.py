@@ -40,7 +40,7 @@ def build(context: PageContext) -> Page:
         title="A/B testing",
         description="For those who run experiments: which variant does better on real traffic, and can that be chance?",
         folder="ML",
-        tags=("ml-monitoring-ab-testing",),
+        tags=("ab-testing",),
         variables=(
             datasource(),
             label_values("variant", "ab_test_requests_total", title="Variant"),
@@ -62,7 +62,7 @@ def build(context: PageContext) -> Page:
                 ),
             ),
             Row(
-                "Is the comparison sound?",
+                "Experiment validity",
                 (
                     stat(AB_IMPROVEMENT, width=6),
                     timeseries(AB_IMPROVEMENT_P_VALUE, width=9),
@@ -86,7 +86,7 @@ def build(context: PageContext) -> Page:
                         VARIANT_LATENCY_P50,
                         VARIANT_LATENCY_P99,
                         VARIANT_LATENCY_MEAN,
-                        title="Response time",
+                        title="Latency",
                     ),
                     timeseries(VARIANT_ERROR_RATIO),
                     timeseries(VARIANT_ACCURACY, title="Accuracy over time"),
@@ -100,12 +100,12 @@ def build(context: PageContext) -> Page:
 def _variants() -> Panel:
     return table(
         (Column("variant", "Variant"), Column("origin", "Origin")),
-        Query(VARIANT_REQUEST_RATE, name="Requests a minute"),
-        Query(VARIANT_TRAFFIC_SHARE, name="Share"),
+        Query(VARIANT_REQUEST_RATE, name="Requests per minute"),
+        Query(VARIANT_TRAFFIC_SHARE, name="Traffic share"),
         Query(VARIANT_LATENCY_P95, name="p95"),
-        Query(VARIANT_ERROR_RATIO, name="Failed"),
+        Query(VARIANT_ERROR_RATIO, name="Error ratio"),
         Query(VARIANT_ACCURACY, name="Accuracy"),
-        title="Variants now",
+        title="Variants",
         empty="no service reports variants",
         sort_by="Variant",
         width=16,

@@ -40,7 +40,7 @@ def build(context: PageContext) -> Page:
         title="Business impact",
         description="For those who decide: does the candidate pay, and how sure is that?",
         folder="ML",
-        tags=("ml-monitoring-ab-testing", "business"),
+        tags=("ab-testing", "business"),
         variables=(datasource(),),
         rows=(
             Row(
@@ -58,7 +58,7 @@ def build(context: PageContext) -> Page:
                 ),
             ),
             Row(
-                "A day",
+                "Daily figures",
                 (
                     stat(BUSINESS_REVENUE, width=6),
                     stat(BUSINESS_COST, width=6),
@@ -69,14 +69,14 @@ def build(context: PageContext) -> Page:
                         BUSINESS_REVENUE,
                         BUSINESS_COST,
                         BUSINESS_RISK,
-                        title="Money a day",
+                        title="Revenue, cost and net per day",
                         width=16,
                     ),
                     timeseries(BUSINESS_REPORTED, width=8),
                 ),
             ),
             Row(
-                "What it rests on",
+                "Inputs",
                 (
                     bargauge(BUSINESS_ACCURACY, width=6, height=7),
                     bargauge(BUSINESS_REQUESTS, width=6, height=7),

@@ -34,7 +34,7 @@ def firing_alerts(links: Links, *, width: int = 8, height: int = 8) -> Panel:
             Column("rank", "Severity", width=90, values=severities),
             Column("team", "Team", width=90),
         ),
-        Query(FIRING_ALERTS, name="Series"),
+        Query(FIRING_ALERTS, name="Instances"),
         title="Firing alerts",
         empty="no alert fires",
         sort_by="Severity",

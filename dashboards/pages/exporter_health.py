@@ -1,4 +1,4 @@
-"""The page `Exporter health`: can the numbers on all other pages be trusted?"""
+"""The page `Exporter health`: is the data on all other pages current and complete?"""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def build(context: PageContext) -> Page:
     return Page(
         uid=PAGE,
         title="Exporter health",
-        description="For those who run the monitoring: can the numbers on all other pages be trusted?",
+        description="For those who run the monitoring: is the data on all other pages current and complete?",
         folder="Platform",
         tags=("exporter",),
         since="now-1h",
@@ -52,7 +52,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             Row(
-                "Can the numbers be trusted?",
+                "Exporter status",
                 (
                     stat(EXPORTER_UP),
                     stat(ALERT_RULES_EVALUATED),
@@ -105,7 +105,7 @@ def _sources() -> Panel:
         ),
         Query(SOURCE_UP, name="State"),
         Query(SOURCE_LAST_SUCCESS_AGE, name="Since last success"),
-        Query(SOURCE_AGE_INTERVALS, name="Intervals since"),
+        Query(SOURCE_AGE_INTERVALS, name="Missed refreshes"),
         Query(SOURCE_INTERVAL, name="Interval"),
         Query(SOURCE_SERIES, name="Series"),
         title="Sources",

@@ -32,7 +32,7 @@ def build(_context: PageContext) -> Page:
     return Page(
         uid=SERVER_PAGE,
         title="Fleet server",
-        description="For those who mend a server: what is wrong with it, and since when?",
+        description="For those who repair a server: what is wrong with it, and since when?",
         folder="Platform",
         tags=("fleet",),
         since="now-15m",
@@ -45,7 +45,7 @@ def build(_context: PageContext) -> Page:
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
         rows=(
             Row(
-                "How close is it to failing?",
+                "Risk and state",
                 (
                     stat(FLEET_SERVER_RISK, width=8, height=6),
                     timeseries(FLEET_SERVER_RISK, title="Risk over time", width=16, height=6),
@@ -53,7 +53,7 @@ def build(_context: PageContext) -> Page:
                 ),
             ),
             Row(
-                "What is short?",
+                "Saturation",
                 (
                     timeseries(
                         FLEET_SERVER_CPU,
@@ -66,7 +66,7 @@ def build(_context: PageContext) -> Page:
                 ),
             ),
             Row(
-                "What does it move?",
+                "Disk and network I/O",
                 (
                     timeseries(FLEET_SERVER_DISK_IO),
                     timeseries(

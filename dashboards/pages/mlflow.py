@@ -56,12 +56,12 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             Row(
-                "What needs attention",
+                "Overview",
                 (
-                    stat(_of_store(SOURCE_UP), title="Store readable", width=3).linked(
+                    stat(_of_store(SOURCE_UP), title="MLflow store up", width=3).linked(
                         "Exporter health", page_url(EXPORTER_PAGE, {"source": "mlflow"})
                     ),
-                    stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Age of the numbers", width=3),
+                    stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Data age", width=3),
                     stat(EXPERIMENTS, width=4),
                     stat(RUNS, width=10, colours=RUN_STATUS),
                     stat(RUNS_RUNNING, width=4, trend=True),
@@ -109,7 +109,7 @@ def build(context: PageContext) -> Page:
             Row("Registered models", (_model_versions(), _model_metrics())),
             Row(
                 "Store",
-                (timeseries(STORE_ROWS), timeseries(RUNS, title="Runs in the store", stepped=True)),
+                (timeseries(STORE_ROWS), timeseries(RUNS, title="Stored runs by status", stepped=True)),
                 collapsed=True,
             ),
         ),
@@ -130,13 +130,13 @@ def _experiments() -> Panel:
     return table(
         (Column("experiment", "Experiment", link=("Show only this experiment", only_this)),),
         Query(LAST_SUCCESS_AGE, name="Since last success"),
-        Query(FAILED_RUN_RATIO, name="Failed share"),
+        Query(FAILED_RUN_RATIO, name="Failed run ratio"),
         _runs_with("RUNNING", "Running"),
         _runs_with("FINISHED", "Finished"),
         _runs_with("FAILED", "Failed"),
         _runs_with("KILLED", "Killed"),
         Query(LAST_RUN_AGE, name="Since last run"),
-        title="Experiments, longest without success first",
+        title="Experiment status",
         sort_by="Since last success",
         descending=True,
         width=17,
@@ -152,9 +152,9 @@ def _latest_metrics() -> Panel:
             Column("metric", "Metric"),
         ),
         Query(METRIC_LATEST, name="Latest"),
-        Query(METRIC_SHORTFALL, name="Worse than best by"),
-        title="Latest run of each variant, worst first",
-        sort_by="Worse than best by",
+        Query(METRIC_SHORTFALL, name="Below best"),
+        title="Latest runs by variant",
+        sort_by="Below best",
         descending=True,
         width=12,
     )
@@ -167,7 +167,7 @@ def _model_versions() -> Panel:
             Column("model", "Model"),
             Column("version", "Version"),
             Column("alias", "Alias"),
-            Column("run_status", "Its run", values=statuses),
+            Column("run_status", "Run status", values=statuses),
         ),
         MODEL_VERSIONS,
         title="Model versions",
@@ -180,7 +180,7 @@ def _model_metrics() -> Panel:
     return table(
         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
         Query(MODEL_METRIC, name="Value"),
-        title="Metrics of aliased models",
+        title="Aliased model metrics",
         empty="no version with an alias has metrics",
         width=12,
     )

@@ -47,9 +47,9 @@ def build(context: PageContext) -> Page:
                     timeseries(REGISTERED_VERSIONS, stepped=True, width=12, empty="no model is registered"),
                     table(
                         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
-                        Query(MODEL_LEAD, name="Better than the champion by"),
-                        title="Candidates against the champion, best first",
-                        sort_by="Better than the champion by",
+                        Query(MODEL_LEAD, name="Improvement over champion"),
+                        title="Candidates vs champion",
+                        sort_by="Improvement over champion",
                         descending=True,
                         empty="no model has a champion and another alias",
                         width=9,
@@ -60,7 +60,7 @@ def build(context: PageContext) -> Page:
                 ),
             ),
             Row(
-                "Logged models, searches and data",
+                "Logged models, child runs and datasets",
                 (
                     timeseries(LOGGED_MODELS, stepped=True, empty="no model was logged"),
                     timeseries(LAST_LOGGED_MODEL_AGE, empty="no model was logged"),
@@ -70,7 +70,7 @@ def build(context: PageContext) -> Page:
                         (Column("tag", "Tag"), Column("value", "Value")),
                         Query(TAGGED_RUNS, name="Runs"),
                         title="Runs by tag",
-                        empty="the exporter is told to count no tags (sources.mlflow.count_tags)",
+                        empty="no tags are configured (sources.mlflow.count_tags)",
                     ),
                 ),
             ),

@@ -36,7 +36,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             Row(
-                "Answers",
+                "Traces",
                 (
                     timeseries(TRACES_ENDED, bars=True, stacked=True, width=10, empty=_NONE),
                     timeseries(TRACE_ERROR_RATIO, width=7, empty=_NONE),

@@ -47,7 +47,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             Row(
-                "Now",
+                "Overview",
                 (
                     data_mode(width=4),
                     stat(MODEL_ACCURACY, width=7),
@@ -58,7 +58,7 @@ def build(context: PageContext) -> Page:
                 ),
             ),
             Row(
-                "Right?",
+                "Accuracy and error",
                 (
                     timeseries(MODEL_ACCURACY, title="Accuracy over time"),
                     timeseries(MODEL_MAE),
@@ -67,23 +67,23 @@ def build(context: PageContext) -> Page:
                 ),
             ),
             Row(
-                "Sure?",
+                "Confidence",
                 (
                     heatmap(MODEL_CONFIDENCE_BUCKETS),
                     timeseries(MODEL_CONFIDENCE),
                 ),
             ),
             Row(
-                "Unchanged?",
+                "Drift",
                 (
-                    timeseries(MODEL_DRIFT, title="Drift over time", width=8),
+                    timeseries(MODEL_DRIFT, title="Score drift over time", width=8),
                     barchart(MODEL_SCORE_SHARE, x="bin", width=8),
                     barchart(MODEL_REFERENCE_SHARE, x="bin", width=8),
                 ),
             ),
-            Row("Champion against candidate", (_registry(),)),
+            Row("Champion vs candidate", (_registry(),)),
             Row(
-                "In use?",
+                "Usage",
                 (
                     timeseries(MODEL_PREDICTION_P95, width=8),
                     timeseries(MODEL_PREDICTION_ERRORS, width=8, bars=True, empty="no prediction failed"),
@@ -97,11 +97,11 @@ def build(context: PageContext) -> Page:
 def _models() -> Panel:
     return table(
         (Column("model", "Model"), Column("model_version", "Version"), Column("variant", "Variant")),
-        Query(MODEL_LOADED_AGE, name="Loaded"),
-        Query(MODEL_LOAD_DURATION, name="Load time"),
-        Query(MODEL_LAST_PREDICTION_AGE, name="Last prediction"),
+        Query(MODEL_LOADED_AGE, name="Time since load"),
+        Query(MODEL_LOAD_DURATION, name="Load duration"),
+        Query(MODEL_LAST_PREDICTION_AGE, name="Time since last prediction"),
         Query(MODEL_CONFIDENCE, name="Confidence"),
-        title="Versions in services",
+        title="Deployed versions",
         empty="no service reports models",
         sort_by="Variant",
         width=16,

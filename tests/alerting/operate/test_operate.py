@@ -85,7 +85,7 @@ def test_maintenance_silences_all_but_the_watchdog_until_it_is_ended(
     address = f"--alertmanager={server.url}"
     assert main(["maintenance", address, "--duration=2h", "--reason=new disks"]) == 0
     assert re.match(r"Silenced until .*: new disks \(", capsys.readouterr().out)
-    watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "info", "team": "platform"}
+    watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "none", "team": "platform"}
     server.fire(LABELS, watchdog)
     webhook.wait_for(lambda alert: alert["labels"] == watchdog, timeout=15)
     assert LABELS not in [alert["labels"] for alert in webhook.alerts]
@@ -153,5 +153,5 @@ def test_a_backtest_finds_when_an_alert_would_have_fired(past: str) -> None:
     (result,) = backtest(past, alerts, days=2, step=60, now=2880 * 60)
     # Two minutes after the source went down; a glitch of a minute or two is none.
     assert [(firing.begins, firing.ends) for firing in result.firings] == [(602 * 60, 660 * 60)]
-    assert result.firings[0].labels == {"job": "exporter", "instance": "a", "source": "mlflow"}
+    assert result.firings[0].labels == {"job": "ml-monitoring", "instance": "a", "source": "mlflow"}
     assert result.seconds == 58 * 60
