@@ -242,7 +242,7 @@ def _document(arguments: argparse.Namespace) -> int:
     for path in arguments.files:
         text = path.read_text(encoding="utf-8")
         try:
-            new = document.filled(text)
+            new = document.filled(text, path.parent)
         except document.DocumentError as error:
             raise document.DocumentError(f"{path}:{error}") from None
         if new == text:
@@ -251,6 +251,6 @@ def _document(arguments: argparse.Namespace) -> int:
         if not arguments.check:
             path.write_text(new, encoding="utf-8", newline="\n")
     if arguments.check and old:
-        print(f"Tables are old in {', '.join(map(str, old))}. Mend with: make generate", file=sys.stderr)
+        print(f"Tables are out of date in {', '.join(map(str, old))}. Regenerate them with: make generate", file=sys.stderr)
         return 1
     return 0
