@@ -13,7 +13,6 @@ from ml_monitoring.alerting.domains import ALERTS, load_alerts
 from ml_monitoring.alerting.generate import alertmanager, document
 from ml_monitoring.alerting.generate import files as generate
 from ml_monitoring.alerting.model import thresholds
-from ml_monitoring.alerting.model.durations import to_positive_seconds, to_seconds
 from ml_monitoring.alerting.model.notifications import base_url
 from ml_monitoring.alerting.operate import maintenance as operate
 from ml_monitoring.alerting.operate.backtest import backtest
@@ -59,9 +58,16 @@ def add_commands(commands: command_line.Commands) -> None:
     command = commands.add_parser("log", help="run the alert log, which keeps what Alertmanager tells")
     command.add_argument("--listen", default="127.0.0.1:9848", metavar="HOST:PORT", help="default: 127.0.0.1:9848")
     command.add_argument("--directory", type=Path, default=Path("alert-log"), metavar="DIR", help="where it keeps them")
-    command.add_argument("--retention", default="90d", metavar="DURATION", help="how long it keeps them (default: 90d)")
+    command.add_argument(
+        "--retention",
+        type=command_line.duration,
+        default="90d",
+        metavar="DURATION",
+        help="how long it keeps them (default: 90d)",
+    )
     command.add_argument(
         "--duplicate-window",
+        type=command_line.duration,
         default="2m",
         metavar="DURATION",
         help="the same notification within this time is one that was sent again for want of an answer (default: 2m); "
@@ -103,7 +109,7 @@ def _add_tools(commands: command_line.Commands) -> None:
     command.set_defaults(command=_test_fire)
 
     command = commands.add_parser("maintenance", parents=[server], help="silence all alerts for a while")
-    command.add_argument("--duration", type=_duration, required=True, metavar="DURATION", help="such as 2h")
+    command.add_argument("--duration", type=command_line.duration, required=True, metavar="DURATION", help="such as 2h")
     command.add_argument("--reason", required=True)
     command.add_argument("--label", action="append", type=_label, default=[], metavar="NAME=VALUE", dest="labels")
     command.set_defaults(command=_maintenance)
@@ -114,7 +120,7 @@ def _add_tools(commands: command_line.Commands) -> None:
     command = commands.add_parser("backtest", parents=[numbers], help="say when alerts would have fired in the past")
     command.add_argument("names", nargs="*", metavar="ALERT", help="default: all")
     command.add_argument("--days", type=float, default=7)
-    command.add_argument("--step", type=_duration, default=60.0, metavar="DURATION", help="default: 1m")
+    command.add_argument("--step", type=command_line.duration, default=60.0, metavar="DURATION", help="default: 1m")
     command.add_argument(
         "--prometheus",
         type=_url,
@@ -130,13 +136,6 @@ def _label(text: str) -> tuple[str, str]:
     if not equal or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
     return name, value
-
-
-def _duration(text: str) -> float:
-    try:
-        return to_positive_seconds(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _url(text: str) -> str:
@@ -222,12 +221,17 @@ def _log(arguments: argparse.Namespace) -> int:
     host, _, port = arguments.listen.rpartition(":")
     try:
         number = int(port)
-        retention, window = to_seconds(arguments.retention), to_seconds(arguments.duplicate_window)
     except ValueError as error:
         print(error, file=sys.stderr)
         return 2
     logs.setup("info", arguments.log_format)
-    serve(arguments.directory, host.strip("[]"), number, retention=retention, duplicate_window=window)
+    serve(
+        arguments.directory,
+        host.strip("[]"),
+        number,
+        retention=arguments.retention,
+        duplicate_window=arguments.duplicate_window,
+    )
     return 0
 
 

@@ -1,15 +1,29 @@
-"""The command line: what can be done with the pages."""
+"""The command line: what can be done with the pages. A command is a module of `commands/` and its line here."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
-from importlib import import_module
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType, ModuleType
 
-from ml_monitoring.dashboards.commands import OUTPUT_DIR, publishing, viewing
+from ml_monitoring.dashboards.commands import data, diff, export, generate, prove, push, render, report
+from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.exporter import command_line
-from ml_monitoring.exporter.version import CHECKOUT
+from ml_monitoring.exporter.errors import MonitorError
+
+# All are light to import: what draws, or talks to Grafana, is loaded when a command runs.
+COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
+    {
+        "generate": generate,
+        "render": render,
+        "prove": prove,
+        "data": data,
+        "report": report,
+        "diff": diff,
+        "push": push,
+        "export": export,
+    }
+)
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "ml-monitoring dashboards") -> int:
@@ -21,22 +35,19 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "ml-monitoring d
 
 def add_commands(commands: command_line.Commands) -> None:
     """Add the commands to a parser's subparsers."""
-    generating = commands.add_parser("generate", help="write the dashboards' JSON", description="Write the JSON.")
-    generating.add_argument(
-        "--output-dir",
-        type=Path,
-        default=OUTPUT_DIR,
-        required=CHECKOUT is None,
-        metavar="DIR",
-        help="where to (default in a checkout: dashboards/generated)",
-    )
-    generating.set_defaults(command=_generate)
-    viewing.add_commands(commands)
-    publishing.add_commands(commands)
+    for name, module in COMMANDS.items():
+        parser = commands.add_parser(name, help=module.HELP, description=module.DESCRIPTION)
+        module.add_arguments(parser)
+        parser.set_defaults(command=_translated(module.run))
 
 
-def _generate(options: argparse.Namespace) -> int:
-    # Here, as it brings grafanalib, which the other commands do without.
-    for path in import_module("ml_monitoring.dashboards.commands.generate").generate(options.output_dir):
-        print(path)
-    return 0
+def _translated(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Return the command with the renderer's errors, which know nothing of this project, as the project's own."""
+
+    def command(options: argparse.Namespace) -> int:
+        try:
+            return run(options)
+        except RenderError as error:
+            raise MonitorError(str(error)) from error
+
+    return command

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -19,8 +18,8 @@ from types import TracebackType
 from typing import Any, Final, Protocol, Self, TextIO
 
 from demo.fleet_incident import COLUMNS, PHASES, PROFILES, Incident, Row
+from ml_monitoring.exporter.command_line import duration
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.values import parse_duration
 
 NAME: Final = "fleet"
 DEFAULT_START: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -263,10 +262,7 @@ class _ParquetWriter(_Finished):
 
 
 def _milliseconds(text: str) -> int:
-    seconds = parse_duration(text)
-    if not isinstance(seconds, float) or not math.isfinite(seconds) or seconds < 0.001:
-        raise ValueError(text)
-    return round(seconds * 1000)
+    return round(duration(text) * 1000)
 
 
 def _positive(text: str) -> int:

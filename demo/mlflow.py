@@ -30,8 +30,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from demo import mlflow_more
 from demo.mlflow_content import EXPERIMENTS, STEPS, ExperimentSpec, RunSpec, Sample, live_run, past_runs
+from ml_monitoring.exporter.command_line import duration
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.values import parse_duration
 
 STORE_FILE = "mlflow.db"
 # What the client raises when the store is away, refuses, or cannot be written; it wraps only some of it.
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="same seed, same content (default: 0)")
     parser.add_argument("--live", action="store_true", help="then go on starting, logging and ending runs")
     parser.add_argument(
-        "--every", type=_seconds, default="10s", metavar="DURATION", help="one step of live runs (default: 10s)"
+        "--every", type=duration, default="10s", metavar="DURATION", help="one step of live runs (default: 10s)"
     )
 
 
@@ -263,16 +263,6 @@ def _milliseconds(moment: datetime) -> int:
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not isinstance(seconds, float) or not seconds > 0:
-        raise argparse.ArgumentTypeError("must be longer than nothing")
-    return seconds
 
 
 def _say(line: str) -> None:

@@ -23,9 +23,9 @@ import psycopg2.extras
 
 from demo import variants_tables
 from demo.variants_content import KILL_REASON, PERSONAS, System, Variant
+from ml_monitoring.exporter.command_line import duration
 from ml_monitoring.exporter.database import redact
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.values import parse_duration
 
 _RETRY = 2.0
 _PAGE = 500
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=0, help="same seed, same content (default: 0)")
     parser.add_argument("--live", action="store_true", help="then go on posting, showing and killing")
     parser.add_argument(
-        "--every", type=_seconds, default="500ms", metavar="DURATION", help="one step of it (default: 500ms)"
+        "--every", type=duration, default="500ms", metavar="DURATION", help="one step of it (default: 500ms)"
     )
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="make this file when the past is written")
 
@@ -218,13 +218,6 @@ def _reconnect(
 
 def _message(error: psycopg2.Error) -> str:
     return redact(" ".join(str(error).split()) or type(error).__name__)
-
-
-def _seconds(text: str) -> float:
-    value = parse_duration(text)
-    if not isinstance(value, float) or value <= 0:
-        raise argparse.ArgumentTypeError("must be longer than 0")
-    return value
 
 
 def _say(text: str) -> None:

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Final, TypeAlias
 
-from ml_monitoring.exporter import version
+from ml_monitoring.exporter import durations, version
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -53,6 +53,21 @@ def new_parser(prog: str, description: str, **options: Any) -> argparse.Argument
 def add_subparsers(parser: argparse.ArgumentParser) -> Commands:
     """Return the parser's subparsers, of which one must be given."""
     return parser.add_subparsers(required=True, metavar="COMMAND")
+
+
+def duration(text: str) -> float:
+    """Return the seconds of an argument such as `90s` or `1h30m`, for `type=`."""
+    if seconds := duration_or_zero(text):
+        return seconds
+    raise argparse.ArgumentTypeError("must be longer than 0")
+
+
+def duration_or_zero(text: str) -> float:
+    """Return the seconds of an argument that may be 0, for `type=`."""
+    try:
+        return durations.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:

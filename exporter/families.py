@@ -60,6 +60,16 @@ class Family:
             return
         self._store(labels, float(value))
 
+    def add_named(self, value: float | None, **labels: str) -> None:
+        """Add a gauge's or counter's sample by the names of its labels.
+
+        Raises:
+            CatalogError: The labels do not fit the declaration, or the label set was added before.
+        """
+        if labels.keys() != set(self.labels):
+            raise CatalogError(f"{self.metric.name}: labels {sorted(labels)} instead of {sorted(self.labels)}")
+        self.add(value, *(labels[name] for name in self.labels))
+
     def add_distribution(self, counts: Sequence[int], total: float, *labels: str) -> None:
         """Add a histogram's sample.
 

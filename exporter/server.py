@@ -10,18 +10,17 @@ import contextlib
 import logging
 import os
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 
-from ml_monitoring.exporter.answers import Answers, Choice
+from ml_monitoring.exporter.answers import Choice
 from ml_monitoring.exporter.config import WebSettings
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.landing import landing_page
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.runner import Runner
-from ml_monitoring.exporter.scrapes import Scrapes
 from ml_monitoring.exporter.web_config import WebConfig
 
 _log = logging.getLogger(__name__)
@@ -38,6 +37,8 @@ _WEB_CONFIG_INTERVAL = 2.0
 _SHUTDOWN_TIMEOUT = 10.0
 # Hundreds of scrapers may connect in the same moment.
 _BACKLOG = 1024
+# Of a larger body, only a piece at a time is copied for a client that reads slowly.
+_PIECE = 256 * 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -58,8 +59,6 @@ class Server:
         self._settings = settings
         self._web_config = WebConfig(settings.config_file)
         self._app_runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
-        self._scrapes = Scrapes(Answers(runner.board, self._web_config), self._web_config, self._ordinary)
-        self._listener: asyncio.Server | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._port = settings.port
 
@@ -78,17 +77,15 @@ class Server:
         """
         await self._app_runner.setup()
         host, port = self._settings.host, self._settings.port
-        loop = asyncio.get_running_loop()
+        site = web.TCPSite(self._app_runner, host, port, ssl_context=self._web_config.tls, backlog=_BACKLOG)
         try:
-            self._listener = await loop.create_server(
-                self._scrapes, host, port, ssl=self._web_config.tls, backlog=_BACKLOG
-            )
+            await site.start()
         except OSError as error:
             await self._app_runner.cleanup()
             # asyncio's own text names the address a second time.
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise ConfigError([f"web.host, web.port: cannot listen on {host}:{port}: {reason}"]) from None
-        self._port = self._listener.sockets[0].getsockname()[1]
+        self._port = self._app_runner.addresses[0][1]
         self._watcher = asyncio.create_task(self._watch_web_config())
 
     async def stop(self) -> None:
@@ -97,14 +94,13 @@ class Server:
             self._watcher.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._watcher
-        if self._listener is not None:
-            self._listener.close()
-        await asyncio.gather(self._scrapes.close(_SHUTDOWN_TIMEOUT), self._app_runner.cleanup())
-
-    def _ordinary(self) -> asyncio.Protocol:
         server = self._app_runner.server
-        assert server is not None  # noqa: S101  # it is there from `setup` to `cleanup`
-        return server()
+        transports = [each.transport for each in server.connections if each.transport] if server else []
+        await self._app_runner.cleanup()
+        # A request counts as ended when its answer is handed to asyncio; the client may not have taken all of it.
+        deadline = asyncio.get_running_loop().time() + _SHUTDOWN_TIMEOUT
+        while any(map(_unread, transports)) and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard])
@@ -128,7 +124,11 @@ class Server:
     async def _metrics(self, request: web.Request) -> web.Response:
         headers = request.headers
         choice = Choice.of(headers.getall("Accept", []), headers.getall("Accept-Encoding", []))
-        return web.Response(body=choice.body(self._runner.board.bodies), headers=choice.headers)
+        body = choice.body(self._runner.board.bodies)
+        if len(body) <= _PIECE:
+            return web.Response(body=body, headers=choice.headers)
+        # The length is given, so that the answer is not sent in chunks.
+        return web.Response(body=_pieces(body), headers={**choice.headers, "Content-Length": str(len(body))})
 
     async def _landing(self, _request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -176,6 +176,18 @@ class Server:
             shown = ""
             if changed:
                 event(_log, logging.INFO, "web.config_file read again")
+
+
+def _unread(transport: asyncio.BaseTransport) -> int:
+    """Return how many bytes wait for the client to read."""
+    return transport.get_write_buffer_size() if isinstance(transport, asyncio.WriteTransport) else 0
+
+
+async def _pieces(body: bytes) -> AsyncIterator[memoryview]:
+    """Give a body piece by piece; the framework asks for the next one when the client has taken most of the last."""
+    view = memoryview(body)
+    for start in range(0, len(view), _PIECE):
+        yield view[start : start + _PIECE]
 
 
 def _read_runbook(folder: Path | None, name: str) -> str | None:

@@ -127,9 +127,8 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Bodies:
-    """The answer in each format; each that is published has another number."""
+    """The answer in each format."""
 
-    number: int
     text: Body
     openmetrics: Body
 
@@ -143,7 +142,6 @@ class Board:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._snapshots: dict[str, Snapshot] = {}
-        self._published = 0
         self.bodies = self._assemble()
 
     def publish(self, **snapshots: Snapshot | None) -> None:
@@ -158,9 +156,7 @@ class Board:
 
     def _assemble(self) -> Bodies:
         ordered = [self._snapshots[name] for name in sorted(self._snapshots)]
-        self._published += 1
         return Bodies(
-            number=self._published,
             text=Body.join(piece for snapshot in ordered for piece in snapshot.text),
             openmetrics=Body.join((*(piece for snapshot in ordered for piece in snapshot.openmetrics), _END)),
         )

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
-_DURATION = re.compile(r"(?:(?P<number>\d+(?:\.\d+)?)(?P<unit>ms|s|m|h|d|w))+")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+from ml_monitoring.exporter import durations
 
 
-def parse_duration(value: object) -> object:
-    """Turn `90s`, `1m30s` or `1.5h` into seconds; anything else is left for pydantic to judge.
-
-    Raises:
-        ValueError: The text is not a duration.
-    """
-    if not isinstance(value, str):
-        return value
-    text = value.strip()
-    if _DURATION.fullmatch(text):
-        return sum(float(number) * _SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError("not a duration; write it like 15s, 5m or 1h30m") from None
+def _duration(value: object) -> float:
+    # A bare number has no unit, so it is refused like any other text, as Prometheus refuses it.
+    return durations.parse_positive(str(value).strip())
 
 
 def split_list(value: object) -> object:
@@ -37,7 +22,9 @@ def split_list(value: object) -> object:
     return value
 
 
-Duration = Annotated[float, BeforeValidator(parse_duration), Field(gt=0, allow_inf_nan=False)]
+Duration = Annotated[
+    float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
+]
 Names = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 
 

@@ -117,16 +117,15 @@ class WebConfig:
         self._load()
         return True
 
-    def knows(self, authorization: str | None) -> bool:
-        """Tell at once whether `allows` would say yes, as far as that is known already."""
-        return not self._file.basic_auth_users or self._examine(authorization)[-1] in self._verified
-
     async def allows(self, authorization: str | None) -> bool:
         """Tell whether an `Authorization` header names a user of the file with the right password."""
         users = self._file.basic_auth_users
         if not users:
             return True
-        user, password, hashed, key = self._examine(authorization)
+        user, password = _credentials(authorization)
+        # An unknown user costs as much time as a wrong password, so that names cannot be guessed.
+        hashed = users.get(user) or next(iter(users.values()))
+        key = hashlib.sha256(b"\0".join((user.encode(), hashed.encode(), password))).digest()
         if key in self._verified:
             return True
         # In a thread: the event loop must not stand still for a tenth of a second.
@@ -137,14 +136,6 @@ class WebConfig:
             self._verified.clear()
         self._verified.add(key)
         return True
-
-    def _examine(self, authorization: str | None) -> tuple[str, bytes, str, bytes]:
-        """Return user, password, the hash to compare it with, and the key under which their agreement is kept."""
-        users = self._file.basic_auth_users
-        user, password = _credentials(authorization)
-        # An unknown user costs as much time as a wrong password, so that names cannot be guessed.
-        hashed = users.get(user) or next(iter(users.values()))
-        return user, password, hashed, hashlib.sha256(b"\0".join((user.encode(), hashed.encode(), password))).digest()
 
     def _load(self) -> None:
         file = _read(self._path) if self._path is not None else WebConfigFile()

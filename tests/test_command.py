@@ -66,7 +66,7 @@ def test_a_command_imports_only_what_it_needs(arguments: list[str], unwanted: se
     ("missing", "arguments", "hint"),
     [
         ("grafanalib", ["dashboards", "generate", "--output-dir", "x"], "dashboards"),
-        ("requests", ["dashboards", "export", "--output-dir", "x"], "dashboards"),
+        ("requests", ["dashboards", "push"], "dashboards"),
         ("matplotlib", ["dashboards", "render"], "render"),
     ],
 )

@@ -18,12 +18,13 @@ from pathlib import Path
 from PIL import Image
 
 from ml_monitoring.alerting.model.signal import UID_PREFIX
-from ml_monitoring.dashboards.render.asking import GENERATED, Asking
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.render.colours import THEMES
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.model import Dashboard, find_dashboards
 from ml_monitoring.dashboards.render.page import draw_dashboard
 from ml_monitoring.dashboards.render.prometheus import Prometheus
+from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.units import Clock
 from tools.demo import ports as demo_ports
 from tools.demo.parts import PARTS
@@ -79,9 +80,9 @@ def _draw_all(url: str, folder: Path, minutes: float) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     too_large = []
     with Prometheus(url) as prometheus:
-        asking = Asking(prometheus, f"now-{minutes * 60:.0f}s", "now", {}, SCRAPE_SECONDS, time.time())
-        for dashboard in find_dashboards([], GENERATED):
-            for path in draw(dashboard, asking, folder):
+        queries = QueryOptions(prometheus, f"now-{minutes * 60:.0f}s", "now", {}, SCRAPE_SECONDS, time.time())
+        for dashboard in find_dashboards([], OUTPUT_DIR):
+            for path in draw(dashboard, queries, folder):
                 size = path.stat().st_size
                 print(f"{path}  {size / 1000:.0f} kB")
                 if size > LARGEST_BYTES:
@@ -91,15 +92,15 @@ def _draw_all(url: str, folder: Path, minutes: float) -> int:
     return 1 if too_large else 0
 
 
-def draw(dashboard: Dashboard, asking: Asking, folder: Path) -> Iterator[Path]:
+def draw(dashboard: Dashboard, queries: QueryOptions, folder: Path) -> Iterator[Path]:
     """Draw a dashboard's top in both themes and yield the files."""
-    data = asking.load(dashboard, width=WIDTH)
+    data = queries.load(dashboard, width=WIDTH)
     panels = [one for one in data.panels if one.panel.type != "row"]
     if sum(one.empty for one in panels) > len(panels) / 2:
         print(f"{dashboard.uid}: no picture, most of its panels have no data in the demo")
         return
     for name, theme in THEMES.items():
-        style = Style(theme, Clock(dashboard.timezone, asking.now))
+        style = Style(theme, Clock(dashboard.timezone, queries.now))
         raw = io.BytesIO()
         draw_dashboard(data, style, width=WIDTH, until=LINES).save(raw, "png", DPI)
         path = folder / f"{dashboard.uid.removeprefix(UID_PREFIX)}-{name}.png"

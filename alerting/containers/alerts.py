@@ -8,7 +8,7 @@ from ml_monitoring.alerting.model.alert import Alert
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="ContainerRestarting",
-        condition="A container ended by itself and was started again more than {threshold} times within an hour.",
+        condition="A container ended by itself and was started again more than <threshold> times within an hour.",
         signal=CONTAINER_RESTARTS,
         comparison=">",
         summary="A container ends again and again.",
@@ -24,7 +24,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="ContainerMemoryNearLimit",
-        condition="A container uses more than {threshold} of the memory that it may have.",
+        condition="A container uses more than <threshold> of the memory that it may have.",
         signal=CONTAINER_MEMORY,
         comparison=">",
         summary="A container is about to be killed for its memory.",

@@ -14,7 +14,7 @@ _LEGEND = "{{container}}"
 CONTAINER_STATE: Final = Signal(
     name="container_state",
     title="Containers",
-    question="Which containers run and are well, as far as they can tell? Those that did their work are left out.",
+    question="Which containers are running and healthy? Completed ones are left out.",
     # Without a check of health a container is as well as it runs.
     expr=(
         "(min by (service, container) (docker_container_healthy) "
@@ -41,8 +41,8 @@ CONTAINER_CPU: Final = Signal(
 
 CONTAINER_MEMORY: Final = Signal(
     name="container_memory",
-    title="Memory against the limit",
-    question="What share of the memory that it may have does each container use? At 100 % it is killed.",
+    title="Memory usage vs limit",
+    question="What share of its memory limit does each container use? At 100 % it is OOM-killed.",
     expr=(
         "max by (service, container) (docker_container_memory_bytes) "
         "/ max by (service, container) (docker_container_memory_limit_bytes)"
@@ -55,8 +55,8 @@ CONTAINER_MEMORY: Final = Signal(
 
 CONTAINER_RESTARTS: Final = Signal(
     name="container_restarts",
-    title="Restarts in an hour",
-    question="Which containers ended by themselves and were started again?",
+    title="Restarts (1h)",
+    question="Which containers exited and were restarted?",
     expr="sum by (service, container) (increase(docker_container_restarts_total[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -67,7 +67,7 @@ CONTAINER_RESTARTS: Final = Signal(
 
 CONTAINER_AGE: Final = Signal(
     name="container_age",
-    title="Since the start",
+    title="Uptime",
     question="When was each container last started?",
     expr="time() - max by (service, container) (docker_container_start_timestamp_seconds)",
     unit=Unit.SECONDS,

@@ -24,7 +24,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="DatabaseConnectionsHigh",
-        condition="More than {threshold} of the connections of a PostgreSQL server are taken.",
+        condition="More than <threshold> of the connections of a PostgreSQL server are taken.",
         signal=DATABASE_CONNECTIONS_USED,
         comparison=">",
         summary="PostgreSQL is running out of connections.",
@@ -32,7 +32,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="DatabaseTransactionLong",
-        condition="A transaction has been open for more than {threshold}.",
+        condition="A transaction has been open for more than <threshold>.",
         signal=DATABASE_TRANSACTION_AGE,
         comparison=">",
         summary="A transaction has been open for too long.",
@@ -43,7 +43,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="DatabaseDeadlocks",
-        condition="More than {threshold} deadlocks in a database within 15 minutes.",
+        condition="More than <threshold> deadlocks in a database within 15 minutes.",
         signal=DATABASE_DEADLOCKS,
         comparison=">",
         summary="Transactions block each other.",

@@ -9,8 +9,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="AbTestVariantWorse",
         condition=(
-            "The candidate is worse than the baseline in accuracy or errors, with a p-value below {threshold} and at "
-            "least {minimum_samples} samples of each."
+            "The candidate is worse than the baseline in accuracy or errors, with a p-value below <threshold> and at "
+            "least <minimum_samples> samples of each."
         ),
         signal=AB_IMPROVEMENT_P_VALUE,
         comparison="<",
@@ -28,8 +28,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="AbTestSampleRatioMismatch",
         condition=(
-            "The traffic is not split as `ab_test.candidate_share` of `thresholds.yml` says: p-value below {threshold} "
-            "with at least {minimum_samples} requests of each variant."
+            "The traffic is not split as `ab_test.candidate_share` of `thresholds.yml` says: p-value below <threshold> "
+            "with at least <minimum_samples> requests of each variant."
         ),
         signal=AB_SPLIT_P_VALUE,
         comparison="<",

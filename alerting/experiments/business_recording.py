@@ -6,6 +6,7 @@ from live services or live MLflow runs while they are there, and from simulated 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from ml_monitoring.alerting.model.recording import Record
@@ -27,33 +28,50 @@ _SIMULATED: Final = f"{_MODE} == 0"
 _PAIR = "<business.baseline>|<business.candidate>"
 
 
-def _by_role(chain: str) -> str:
-    """Return the chain for both roles; `<role>` is the role, `<variant>` its variant."""
-    parts = []
-    for role in _ROLES:
-        filled = chain.replace("<role>", role).replace("<variant>", f"<business.{role}>")
-        parts.append(f'label_replace({filled}, "role", "{role}", "", "")')
+def _by_role(chain: Callable[[str], str]) -> str:
+    """Return the chain for both roles; it is given the role, whose variant is `<business.role>`."""
+    parts = (f'label_replace({chain(role)}, "role", "{role}", "", "")' for role in _ROLES)
     return "\n or \n".join(parts)
 
 
-def _measured(series: str, assumed: str) -> str:
+def _measured(series: str, assumed: str) -> Callable[[str], str]:
     """Return an input from services: live, else simulated, else assumed."""
-    return f"""
+    return lambda role: (
+        f"""
         (
-          sum({series}{{variant="<variant>",origin!="simulated"}}) and on () ({_SERVICES_COUNT})
+          sum({series}{{variant="<business.{role}>",origin!="simulated"}}) and on () ({_SERVICES_COUNT})
           or
-          sum({series}{{variant="<variant>",origin="simulated"}}) and on () ({_SIMULATED})
+          sum({series}{{variant="<business.{role}>",origin="simulated"}}) and on () ({_SIMULATED})
           or
-          vector(<business.assumed_<role>.{assumed}>) and on () ({_SIMULATED})
+          vector(<business.assumed_{role}.{assumed}>) and on () ({_SIMULATED})
         )
     """
+    )
 
 
-def _mlflow(origin: str) -> str:
+def _mlflow(role: str, origin: str) -> str:
     return (
-        'max(mlflow_metric_latest{metric="<business.accuracy_metric>",model_variant="<variant>",'
+        f'max(mlflow_metric_latest{{metric="<business.accuracy_metric>",model_variant="<business.{role}>",'
         f'experiment=~"<business.experiments>",origin{origin}"simulated"}})'
     )
+
+
+def _accuracy(role: str) -> str:
+    return f"""
+            (
+              {_mlflow(role, "!=")} and on () (({_MODE} == 1) or ({_MODE} == 3))
+              or
+              max(variant_origin:ab_test_accuracy:ratio{{variant="<business.{role}>",origin!="simulated"}})
+              and on () ({_MODE} == 2)
+              or
+              max(variant_origin:ab_test_accuracy:ratio{{variant="<business.{role}>",origin="simulated"}})
+              and on () ({_SIMULATED})
+              or
+              {_mlflow(role, "=")} and on () ({_SIMULATED})
+              or
+              vector(<business.assumed_{role}.accuracy>) and on () ({_SIMULATED})
+            )
+        """
 
 
 def _difference(series: str) -> str:
@@ -120,21 +138,7 @@ RECORDS: tuple[Record, ...] = (
     Record(
         name="role:business_accuracy:ratio",
         meaning="Accuracy of baseline and candidate: of their MLflow runs, else as measured on traffic.",
-        expr=_by_role(f"""
-            (
-              {_mlflow("!=")} and on () (({_MODE} == 1) or ({_MODE} == 3))
-              or
-              max(variant_origin:ab_test_accuracy:ratio{{variant="<variant>",origin!="simulated"}})
-              and on () ({_MODE} == 2)
-              or
-              max(variant_origin:ab_test_accuracy:ratio{{variant="<variant>",origin="simulated"}})
-              and on () ({_SIMULATED})
-              or
-              {_mlflow("=")} and on () ({_SIMULATED})
-              or
-              vector(<business.assumed_<role>.accuracy>) and on () ({_SIMULATED})
-            )
-        """),
+        expr=_by_role(_accuracy),
         by=("role",),
     ),
     Record(

@@ -23,7 +23,7 @@ def _input(name: str, title: str, question: str, expr: str, unit: Unit) -> Signa
 
 DATA_MODE: Final = _figure(
     "data_mode",
-    "Data",
+    "Data mode",
     "What do the figures rest on? LIVE: services and MLflow; OPERATIONAL: services; MODEL: MLflow; SIMULATED: a "
     "demo, or assumptions.",
     ":business_data_mode:code",
@@ -39,23 +39,23 @@ RECOMMENDATION: Final = _figure(
 )
 
 BUSINESS_REVENUE: Final = _figure(
-    "business_revenue", "Revenue a day", "What does the gain in accuracy earn?", ":business_revenue:daily"
+    "business_revenue", "Revenue per day", "What does the gain in accuracy earn?", ":business_revenue:daily"
 )
 
 BUSINESS_COST: Final = _figure(
-    "business_cost", "Latency cost a day", "What does the longer wait cost?", ":business_cost:daily"
+    "business_cost", "Latency cost per day", "What does the longer wait cost?", ":business_cost:daily"
 )
 
 BUSINESS_RISK: Final = _figure(
-    "business_risk", "Risk reduction a day", "What do fewer failures save?", ":business_risk_reduction:daily"
+    "business_risk", "Risk reduction per day", "What do fewer failures save?", ":business_risk_reduction:daily"
 )
 
 BUSINESS_NET: Final = _figure(
-    "business_net", "Net a day", "What is left: revenue - cost + risk reduction?", ":business_net:daily"
+    "business_net", "Net per day", "What is left: revenue - cost + risk reduction?", ":business_net:daily"
 )
 
 BUSINESS_NET_ANNUAL: Final = _figure(
-    "business_net_annual", "Net a year", "What is that in a year?", ":business_net:annual"
+    "business_net_annual", "Net per year", "What is that in a year?", ":business_net:annual"
 )
 
 BUSINESS_ROI: Final = _figure(
@@ -68,7 +68,7 @@ BUSINESS_ROI: Final = _figure(
 
 BUSINESS_PAYBACK: Final = _figure(
     "business_payback",
-    "Payback in days",
+    "Payback period (days)",
     "After how many days is the candidate's yearly cost earned back?",
     ":business_payback:days",
     Unit.COUNT,
@@ -84,7 +84,7 @@ BUSINESS_ACCURACY: Final = _input(
 
 BUSINESS_REQUESTS: Final = _input(
     "business_requests",
-    "Requests a day",
+    "Requests per day",
     "How many requests do baseline and candidate answer a day?",
     "role:business_requests:daily",
     Unit.COUNT,
@@ -92,7 +92,7 @@ BUSINESS_REQUESTS: Final = _input(
 
 BUSINESS_LATENCY: Final = _input(
     "business_latency",
-    "Response time, mean",
+    "Mean latency",
     "How long does a request take on average?",
     "role:business_latency_seconds:mean",
     Unit.SECONDS,
@@ -100,7 +100,7 @@ BUSINESS_LATENCY: Final = _input(
 
 BUSINESS_ERRORS: Final = _input(
     "business_errors",
-    "Failed requests",
+    "Error ratio",
     "Which share of the requests fails?",
     "role:business_errors:ratio",
     Unit.RATIO,
@@ -108,8 +108,8 @@ BUSINESS_ERRORS: Final = _input(
 
 BUSINESS_REPORTED: Final = Signal(
     name="business_reported",
-    title="Reported by services",
-    question="What do the services themselves reckon each variant to be worth a day?",
+    title="Business impact reported by services",
+    question="What daily value do the services themselves report for each variant?",
     expr="sum without (instance) (ab_test_business_impact)",
     unit=Unit.CURRENCY,
     dashboard=PAGE,

@@ -31,7 +31,7 @@ _TIME = "variant_origin:ab_test_response_time_seconds"
 
 VARIANT_REQUEST_RATE: Final = Signal(
     name="variant_request_rate",
-    title="Requests a minute",
+    title="Requests per minute",
     question="How much traffic does each variant get?",
     expr="60 * variant_origin:ab_test_requests:rate{<filter>}",
     unit=Unit.COUNT,
@@ -51,7 +51,7 @@ VARIANT_TRAFFIC_SHARE: Final = _of_variant(
 
 VARIANT_ERROR_RATIO: Final = _of_variant(
     "variant_error_ratio",
-    "Failed requests",
+    "Error ratio",
     "Which share of its requests does each variant fail to answer?",
     "variant_origin:ab_test_errors:ratio",
     unit=Unit.RATIO,
@@ -59,7 +59,7 @@ VARIANT_ERROR_RATIO: Final = _of_variant(
 
 VARIANT_LATENCY_P95: Final = _of_variant(
     "variant_latency_p95",
-    "Response time, 95th percentile",
+    "Latency (p95)",
     "How long do slow requests of each variant take?",
     f"{_TIME}:p95",
     unit=Unit.SECONDS,
@@ -68,7 +68,7 @@ VARIANT_LATENCY_P95: Final = _of_variant(
 
 VARIANT_LATENCY_P50: Final = _of_variant(
     "variant_latency_p50",
-    "Response time, median",
+    "Latency (p50)",
     "How long does a usual request of each variant take?",
     f"{_TIME}:p50",
     unit=Unit.SECONDS,
@@ -77,7 +77,7 @@ VARIANT_LATENCY_P50: Final = _of_variant(
 
 VARIANT_LATENCY_P99: Final = _of_variant(
     "variant_latency_p99",
-    "Response time, 99th percentile",
+    "Latency (p99)",
     "How long do the slowest requests of each variant take?",
     f"{_TIME}:p99",
     unit=Unit.SECONDS,
@@ -86,7 +86,7 @@ VARIANT_LATENCY_P99: Final = _of_variant(
 
 VARIANT_LATENCY_MEAN: Final = _of_variant(
     "variant_latency_mean",
-    "Response time, mean",
+    "Mean latency",
     "How long does a request of each variant take on average?",
     f"{_TIME}:mean",
     unit=Unit.SECONDS,
@@ -111,7 +111,7 @@ VARIANT_ACCURACY_SHORTFALL: Final = _of_variant(
 
 VARIANT_REQUESTS_DAY: Final = _of_variant(
     "variant_requests_day",
-    "Requests in 24 hours",
+    "Requests (24h)",
     "How many requests did each variant answer in 24 hours?",
     "variant_origin:ab_test_requests:increase1d",
     unit=Unit.COUNT,
@@ -119,7 +119,7 @@ VARIANT_REQUESTS_DAY: Final = _of_variant(
 
 VARIANT_ERRORS_DAY: Final = _of_variant(
     "variant_errors_day",
-    "Failed requests in 24 hours",
+    "Error ratio (24h)",
     "How many requests did each variant fail to answer in 24 hours?",
     "variant_origin:ab_test_errors:increase1d",
     unit=Unit.COUNT,
@@ -127,7 +127,7 @@ VARIANT_ERRORS_DAY: Final = _of_variant(
 
 AB_IMPROVEMENT: Final = Signal(
     name="ab_improvement",
-    title="Improvement by the candidate",
+    title="Candidate improvement",
     question="How much larger is the candidate's share of requests without error, and of right predictions?",
     expr="metric_origin:ab_test_improvement:ratio{<filter>}",
     unit=Unit.ANY,
@@ -139,8 +139,8 @@ AB_IMPROVEMENT: Final = Signal(
 
 AB_IMPROVEMENT_P_VALUE: Final = Signal(
     name="ab_improvement_p_value",
-    title="Chance of such a difference (p-value)",
-    question="Could the difference be chance? The test may be looked at all the time.",
+    title="Candidate vs baseline (p-value)",
+    question="Could the difference be chance? The test is sequential, so it may be read at any time.",
     expr="metric_origin:ab_test_improvement:p_value{<filter>}",
     unit=Unit.ANY,
     dashboard=PAGE,
@@ -151,8 +151,8 @@ AB_IMPROVEMENT_P_VALUE: Final = Signal(
 
 AB_SPLIT_P_VALUE: Final = Signal(
     name="ab_split_p_value",
-    title="Chance of such a split (p-value)",
-    question="Is the traffic split as meant? If not, the variants did not get the same kind of requests.",
+    title="Sample ratio mismatch (p-value)",
+    question="Is the traffic split as configured? If not, the variants did not get the same kind of requests.",
     expr="origin:ab_test_split:p_value{<filter>}",
     unit=Unit.ANY,
     dashboard=PAGE,
@@ -163,8 +163,8 @@ AB_SPLIT_P_VALUE: Final = Signal(
 
 AB_TRIALS: Final = Signal(
     name="ab_trials",
-    title="Samples",
-    question="How many requests, and predictions with known truth, is the verdict founded on?",
+    title="Sample size",
+    question="How many requests, and predictions with known truth, is the comparison based on?",
     expr="variant_metric_origin:ab_test_trials:count{<filter>}",
     unit=Unit.COUNT,
     dashboard=PAGE,

@@ -61,7 +61,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlMonitoringSourceStale",
-        condition="A source was last read more than {threshold} of its refresh intervals ago, without having failed.",
+        condition="A source was last read more than <threshold> of its refresh intervals ago, without having failed.",
         signal=SOURCE_AGE_INTERVALS,
         comparison=">",
         # A source that fails is old earlier than MlMonitoringSourceDown, which waits, can mute this.

@@ -14,8 +14,8 @@ _SOURCE_LEGEND = "{{source}} ({{instance}})"
 
 EXPORTER_UP: Final = Signal(
     name="exporter_up",
-    title="Exporter answers",
-    question="Does at least one exporter answer Prometheus? 0 also when Prometheus has no exporter to scrape.",
+    title="Exporter up",
+    question="Is at least one exporter scraped successfully? 0 also when Prometheus has no exporter to scrape.",
     # `absent() - 1` is 0: a target that was removed by mistake looks like one that is down, not like no data.
     expr='max without (instance) (up{job="ml-monitoring"}) or absent(up{job="ml-monitoring"}) - 1',
     unit=Unit.FLAG,
@@ -26,7 +26,7 @@ EXPORTER_UP: Final = Signal(
 EXPORTER_TARGET_UP: Final = Signal(
     name="exporter_target_up",
     title="Exporter targets",
-    question="Which exporter did not answer its last scrape?",
+    question="Which exporter's last scrape failed?",
     expr='up{job="ml-monitoring",<filter>}',
     unit=Unit.FLAG,
     dashboard=PAGE,
@@ -49,7 +49,7 @@ SOURCE_UP: Final = Signal(
 SOURCE_LAST_SUCCESS_AGE: Final = Signal(
     name="source_last_success_age",
     title="Time since last success",
-    question="How old are the numbers of each source?",
+    question="How old is the data of each source?",
     expr="time() - ml_monitoring_source_last_success_timestamp_seconds{<filter>}",
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -60,8 +60,8 @@ SOURCE_LAST_SUCCESS_AGE: Final = Signal(
 
 SOURCE_AGE_INTERVALS: Final = Signal(
     name="source_age_intervals",
-    title="Age in refresh intervals",
-    question="How many refreshes has each source missed? Up to 1 is normal; its series go at the staleness limit.",
+    title="Data age in refresh intervals",
+    question="How many refreshes has each source missed? Up to 1 is normal; stale series are withdrawn.",
     expr="instance_source:ml_monitoring_source_age_per_interval:ratio{<filter>}",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -72,7 +72,7 @@ SOURCE_AGE_INTERVALS: Final = Signal(
 
 SOURCE_INTERVAL: Final = Signal(
     name="source_interval",
-    title="Configured refresh interval",
+    title="Refresh interval",
     question="How often should each source be read?",
     expr="ml_monitoring_source_interval_seconds{<filter>}",
     unit=Unit.SECONDS,
@@ -84,7 +84,7 @@ SOURCE_INTERVAL: Final = Signal(
 
 SOURCE_REFRESH_DURATION_P50: Final = Signal(
     name="source_refresh_duration_p50",
-    title="Refresh duration, median",
+    title="Refresh duration (p50)",
     question="How long does a usual refresh of each source take?",
     expr=(
         "histogram_quantile(0.5, sum by (instance, source, le) "
@@ -99,7 +99,7 @@ SOURCE_REFRESH_DURATION_P50: Final = Signal(
 
 SOURCE_REFRESH_DURATION_P95: Final = Signal(
     name="source_refresh_duration_p95",
-    title="Refresh duration, 95th percentile",
+    title="Refresh duration (p95)",
     question="How long does a slow refresh of each source take, compared with its interval and timeout?",
     expr=(
         "histogram_quantile(0.95, sum by (instance, source, le) "
@@ -114,8 +114,8 @@ SOURCE_REFRESH_DURATION_P95: Final = Signal(
 
 SOURCE_REFRESHES: Final = Signal(
     name="source_refreshes",
-    title="Refreshes",
-    question="Is each source still being read at its pace, or does it back off?",
+    title="Refresh rate",
+    question="Is each source still refreshed at its interval, or does it back off?",
     expr=(
         "sum by (instance, source) (increase(ml_monitoring_source_refresh_duration_seconds_count{<filter>}[<window>]))"
     ),
@@ -141,7 +141,7 @@ SOURCE_ERRORS: Final = Signal(
 SOURCE_SERIES: Final = Signal(
     name="source_series",
     title="Series per source",
-    question="How many series does each source expose, and did they vanish?",
+    question="How many series does each source expose, and did any disappear?",
     expr="ml_monitoring_source_series{<filter>}",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -152,8 +152,8 @@ SOURCE_SERIES: Final = Signal(
 
 SERIES_DROPPED: Final = Signal(
     name="series_dropped",
-    title="Series dropped at the cap",
-    question="Which family holds more series than `max_series` allows, so that part of it is missing here?",
+    title="Dropped series",
+    question="Which metric family exceeds `max_series`, so that part of its series is dropped?",
     expr="sum by (instance, source, family) (increase(ml_monitoring_series_dropped_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -164,8 +164,8 @@ SERIES_DROPPED: Final = Signal(
 
 CONFIG_RELOAD_OK: Final = Signal(
     name="config_reload_ok",
-    title="Settings usable",
-    question="Was the settings file usable when it was last read, or are older settings in force?",
+    title="Config valid",
+    question="Was the last reload of the config successful, or is an older config in use?",
     expr="ml_monitoring_config_last_reload_successful{<filter>}",
     unit=Unit.FLAG,
     dashboard=PAGE,
@@ -175,8 +175,8 @@ CONFIG_RELOAD_OK: Final = Signal(
 
 CONFIG_AGE: Final = Signal(
     name="config_age",
-    title="Age of the settings in force",
-    question="When did the settings last change hands? A reload that did nothing shows here.",
+    title="Time since config reload",
+    question="When was the config last reloaded successfully? A reload without effect shows here.",
     expr="time() - ml_monitoring_config_last_reload_success_timestamp_seconds{<filter>}",
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -199,7 +199,7 @@ EXPORTER_VERSION: Final = Signal(
 EXPORTER_SCRAPE_DURATION: Final = Signal(
     name="exporter_scrape_duration",
     title="Scrape duration",
-    question="How long does Prometheus wait for the exporter? Milliseconds, since nothing is computed in a scrape.",
+    question="How long does a scrape of the exporter take? Milliseconds, since nothing is computed in a scrape.",
     expr='scrape_duration_seconds{job="ml-monitoring",<filter>}',
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -210,7 +210,7 @@ EXPORTER_SCRAPE_DURATION: Final = Signal(
 EXPORTER_SCRAPE_SAMPLES: Final = Signal(
     name="exporter_scrape_samples",
     title="Samples per scrape",
-    question="How much does one scrape of the exporter bring?",
+    question="How many samples does one scrape of the exporter return?",
     expr='scrape_samples_scraped{job="ml-monitoring",<filter>}',
     unit=Unit.COUNT,
     dashboard=PAGE,

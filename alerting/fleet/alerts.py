@@ -14,7 +14,7 @@ from ml_monitoring.alerting.model.alert import Alert
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="FleetIncidentProbabilityHigh",
-        condition="The risk scores of all servers together make an incident more than {threshold} likely.",
+        condition="The risk scores of all servers together make an incident more than <threshold> likely.",
         signal=FLEET_INCIDENT_PROBABILITY,
         comparison=">",
         source="fleet",
@@ -32,7 +32,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="FleetManyServersDegraded",
-        condition="More than {threshold} of all servers are in another state than online.",
+        condition="More than <threshold> of all servers are in another state than online.",
         signal=FLEET_DEGRADED_SHARE,
         comparison=">",
         source="fleet",
@@ -50,7 +50,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="FleetBadRowsRatioHigh",
-        condition="More than {threshold} of the rows read within ten minutes could not be used.",
+        condition="More than <threshold> of the rows read within ten minutes could not be used.",
         signal=FLEET_BAD_ROWS_SHARE,
         comparison=">",
         source="fleet",

@@ -70,8 +70,8 @@ FLEET_INCIDENT_PROBABILITY: Final = Signal(
 
 FLEET_INCIDENT_PROBABILITY_CHANGE: Final = Signal(
     name="fleet_incident_probability_change",
-    title="Against 5-minute mean",
-    question="Does it get better or worse? Above 0 it is worse than its mean of the last five minutes.",
+    title="Change vs 5m mean",
+    question="Is the incident probability rising? Above 0 it is higher than its mean of the last five minutes.",
     # Not delta(): it extrapolates, and would leave the range of a probability.
     expr=(
         "max without (instance) (fleet_incident_probability_ratio)"
@@ -83,7 +83,7 @@ FLEET_INCIDENT_PROBABILITY_CHANGE: Final = Signal(
 
 FLEET_PHASE: Final = Signal(
     name="fleet_phase",
-    title="Phase",
+    title="Incident phase",
     question="Which phase of the incident does the file name at present? Only files with such a column do.",
     expr="max without (instance) (fleet_incident_phase) == 1",
     unit=Unit.INFO,
@@ -93,7 +93,7 @@ FLEET_PHASE: Final = Signal(
 
 FLEET_PHASE_BEGINS: Final = Signal(
     name="fleet_phase_begins",
-    title="Phase begins",
+    title="Incident phase start",
     question="When did each phase of the incident begin?",
     # There for a minute only: its whole duration would colour every panel.
     expr=(
@@ -108,7 +108,7 @@ FLEET_PHASE_BEGINS: Final = Signal(
 FLEET_HEALTH: Final = Signal(
     name="fleet_health",
     title="Healthy servers",
-    question="What share of the servers is online and says that it is well?",
+    question="What share of the servers is online and healthy?",
     expr=_share('state="online"'),
     unit=Unit.RATIO,
     dashboard=PAGE,
@@ -138,7 +138,7 @@ FLEET_SERVERS_BY_STATE: Final = Signal(
 
 FLEET_SERVER_IN_TROUBLE: Final = Signal(
     name="fleet_server_in_trouble",
-    title="Servers in trouble",
+    title="Critical or offline servers",
     question="Which servers are critical or offline?",
     # Only those that are: the bands of a large fleet's healthy servers would hide them.
     expr='max without (instance) (fleet_server_state{state=~"critical_issue|offline",<filter>}) == 1',
@@ -151,8 +151,8 @@ FLEET_SERVER_IN_TROUBLE: Final = Signal(
 
 FLEET_TOP_RISK: Final = Signal(
     name="fleet_top_risk",
-    title="Top 5 problem servers",
-    question="Which servers should be looked at first?",
+    title="Top 5 servers by risk",
+    question="Which servers have the highest risk?",
     expr="topk(5, max without (instance) (fleet_server_risk_ratio{<filter>}))",
     unit=Unit.RATIO,
     dashboard=PAGE,
@@ -163,8 +163,8 @@ FLEET_TOP_RISK: Final = Signal(
 
 FLEET_RISK_STRIP: Final = Signal(
     name="fleet_risk_strip",
-    title="Fleet risk strip: the 30 riskiest servers",
-    question="When did each server get into trouble? One band a server, the one with the highest risk on top.",
+    title="Risk timeline: top 30 servers",
+    question="When did each server's risk rise? One band per server, the one with the highest risk on top.",
     # Prometheus sorts series by their labels, so the risk becomes one: 100 for certain trouble, 200 for none. It is
     # the highest of the shown range, so that a server keeps its place in it.
     expr=(
@@ -189,7 +189,7 @@ FLEET_ERROR_WORST: Final = _worst("fleet_error_worst", "Errors", "fleet_server_e
 
 FLEET_OOM_EVENTS: Final = Signal(
     name="fleet_oom_events",
-    title="Out of memory",
+    title="OOM events",
     question="Which servers ran out of memory?",
     expr="max without (instance) (increase(fleet_server_oom_events_total{<filter>}[<window>])) > 0",
     unit=Unit.COUNT,
@@ -201,7 +201,7 @@ FLEET_OOM_EVENTS: Final = Signal(
 
 FLEET_FILE_ADVANCES: Final = Signal(
     name="fleet_file_advances",
-    title="Steps forward in 5 minutes",
+    title="File updates (5m)",
     question="Does the followed file still bring new rows? A replayed one may be held at its end.",
     expr=(
         "max without (instance) (changes(fleet_file_position_timestamp_seconds{<filter>}[5m]))"
@@ -215,7 +215,7 @@ FLEET_FILE_ADVANCES: Final = Signal(
 
 FLEET_DATA_AGE: Final = Signal(
     name="fleet_data_age",
-    title="Age of the newest row",
+    title="Newest row age",
     question="How old is the newest row of the followed file, by its own clock?",
     expr=(
         "time() - max without (instance) (fleet_file_position_timestamp_seconds{<filter>})"
@@ -229,7 +229,7 @@ FLEET_DATA_AGE: Final = Signal(
 
 FLEET_REPLAY_PROGRESS: Final = Signal(
     name="fleet_replay_progress",
-    title="Replayed",
+    title="Replay progress",
     question="How much of the replayed file's time has passed?",
     expr="max without (instance) (fleet_replay_progress_ratio{<filter>})",
     unit=Unit.RATIO,
@@ -240,7 +240,7 @@ FLEET_REPLAY_PROGRESS: Final = Signal(
 
 FLEET_BAD_ROWS_SHARE: Final = Signal(
     name="fleet_bad_rows_share",
-    title="Bad rows",
+    title="Invalid row ratio",
     question="What share of the rows could not be used?",
     expr=f"sum without (outcome) ({_BAD_ROWS}) / (sum without (outcome) ({_ROWS}) > 0)",
     unit=Unit.RATIO,
@@ -282,7 +282,7 @@ FLEET_SERVER_RISK: Final = _of_server(
 
 FLEET_SERVER_CONDITION: Final = Signal(
     name="fleet_server_condition",
-    title="State",
+    title="Server state",
     question="In which state does the server say that it is?",
     # One number a server, so that each gets one band; see CONDITIONS.
     expr=" + ".join(f"{code} * {_in_state(state)}" for code, state in enumerate(CONDITIONS) if code),
@@ -325,14 +325,14 @@ FLEET_SERVER_ERRORS: Final = _of_server(
 
 FLEET_SERVER_GC_PAUSE: Final = _of_server(
     "fleet_server_gc_pause",
-    "Garbage collector's pauses",
+    "GC pauses",
     "Do pauses explain the latency?",
     ("fleet_server_gc_pause_seconds", Unit.SECONDS),
 )
 
 FLEET_SERVER_DISK_IO: Final = _of_server(
     "fleet_server_disk_io",
-    "Disk",
+    "Disk I/O",
     "Does the server read and write more than usual?",
     ("fleet_server_disk_io_bytes_per_second", Unit.BYTES_PER_SECOND),
 )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from ml_monitoring.alerting.model.durations import to_seconds
+from ml_monitoring.exporter import durations
 
 # What rules and dashboards know the exporter by.
 JOB: Final = "ml-monitoring"
@@ -60,7 +60,7 @@ def build(
     return {
         "global": {
             "scrape_interval": scrape_interval,
-            "scrape_timeout": min(_SCRAPE_TIMEOUT, scrape_interval, key=to_seconds),
+            "scrape_timeout": min(_SCRAPE_TIMEOUT, scrape_interval, key=durations.parse),
             "evaluation_interval": scrape_interval,
         },
         "rule_files": [f"{folder}{name}" for name in RULE_FILES],

@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_monitoring.alerting.domains import ALERT_GROUPS, ALERTS, RECORD_GROUPS, load_alerts
 from ml_monitoring.alerting.model.alert import Kind
+from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import Commented
 from ml_monitoring.exporter.catalog import Unit
@@ -13,12 +14,12 @@ from ml_monitoring.exporter.catalog import Unit
 
 def build_recording_rules(thresholds: Thresholds) -> dict[str, Any]:
     """Return the content of `rules.yml`."""
-    durations = _durations(thresholds) | thresholds.section_placeholders()
+    values = _durations(thresholds) | thresholds.section_placeholders()
     return {
         "groups": [
             {
                 "name": f"{topic}.rules",
-                "rules": [Commented(record.meaning, record.rule(durations)) for record in records],
+                "rules": [Commented(fill(record.meaning, values), record.rule(values)) for record in records],
             }
             for topic, records in RECORD_GROUPS.items()
         ]

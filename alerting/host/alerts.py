@@ -14,7 +14,7 @@ from ml_monitoring.alerting.model.alert import Alert, Kind
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="HostCpuBusy",
-        condition="More than {threshold} of a machine's CPUs are busy.",
+        condition="More than <threshold> of a machine's CPUs are busy.",
         signal=HOST_CPU,
         comparison=">",
         summary="A machine's CPUs are busy.",
@@ -22,7 +22,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="HostMemoryLow",
-        condition="Less than {threshold} of a machine's memory is available.",
+        condition="Less than <threshold> of a machine's memory is available.",
         signal=HOST_MEMORY_AVAILABLE,
         comparison="<",
         summary="A machine is running out of memory.",
@@ -30,7 +30,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="HostDiskFull",
-        condition="Less than {threshold} of a file system is free.",
+        condition="Less than <threshold> of a file system is free.",
         signal=HOST_DISK_FREE,
         comparison="<",
         summary="A file system is nearly full.",
@@ -41,8 +41,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="HostDiskFilling",
         condition=(
-            "A file system is full within {threshold} at the pace of the last {window}, "
-            "and less than {free_below} of it is free."
+            "A file system is full within <threshold> at the pace of the last <window>, "
+            "and less than <free_below> of it is free."
         ),
         signal=HOST_DISK_FULL_IN,
         comparison="<",
@@ -56,7 +56,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="HostClockOff",
-        condition="The clock of a machine is more than {threshold} away from that of Prometheus.",
+        condition="The clock of a machine is more than <threshold> away from that of Prometheus.",
         signal=HOST_CLOCK_OFFSET,
         comparison=">",
         summary="The clock of a machine is wrong.",

@@ -16,7 +16,7 @@ _DEVICES = 'device!~"lo|veth.*|br-.*|docker.*"'
 
 HOST_CPU: Final = Signal(
     name="host_cpu",
-    title="CPU in use",
+    title="CPU utilization",
     question="What share of the machine's CPUs is busy?",
     expr='1 - avg without (cpu, mode) (rate(node_cpu_seconds_total{mode="idle",<filter>}[<window>]))',
     unit=Unit.RATIO,
@@ -27,8 +27,8 @@ HOST_CPU: Final = Signal(
 
 HOST_LOAD: Final = Signal(
     name="host_load",
-    title="Load",
-    question="How many processes want a CPU? Above the number of CPUs they wait.",
+    title="Load average",
+    question="How many processes run or wait for a CPU? Above the number of CPUs they wait.",
     expr="node_load5{<filter>}",
     unit=Unit.ANY,
     dashboard=PAGE,
@@ -38,8 +38,8 @@ HOST_LOAD: Final = Signal(
 
 HOST_MEMORY_AVAILABLE: Final = Signal(
     name="host_memory_available",
-    title="Memory available",
-    question="What share of the memory could be given to a program without swapping?",
+    title="Available memory",
+    question="What share of the memory is available to processes without swapping?",
     expr="node_memory_MemAvailable_bytes{<filter>} / node_memory_MemTotal_bytes{<filter>}",
     unit=Unit.RATIO,
     dashboard=PAGE,
@@ -49,7 +49,7 @@ HOST_MEMORY_AVAILABLE: Final = Signal(
 
 HOST_DISK_FREE: Final = Signal(
     name="host_disk_free",
-    title="Disk space free",
+    title="Free disk space",
     question="What share of each file system is free?",
     expr="instance_mountpoint:node_filesystem_free:ratio{<filter>}",
     unit=Unit.RATIO,
@@ -61,8 +61,8 @@ HOST_DISK_FREE: Final = Signal(
 
 HOST_DISK_FULL_IN: Final = Signal(
     name="host_disk_full_in",
-    title="Disk full in",
-    question="When is each file system full at the pace of the last hours? Absent where it does not fill.",
+    title="Time until disk full",
+    question="When is each file system full at the rate of the last hours? Absent where it does not fill.",
     expr="instance_mountpoint:node_filesystem_full_in_seconds:min{<filter>}",
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -97,8 +97,8 @@ HOST_DISK_WRITTEN: Final = Signal(
 
 HOST_NETWORK_RECEIVED: Final = Signal(
     name="host_network_received",
-    title="Network received",
-    question="How much comes in over the network?",
+    title="Network receive",
+    question="How much traffic does the network receive?",
     expr=f"sum by (job, instance) (rate(node_network_receive_bytes_total{{{_DEVICES},<filter>}}[<window>]))",
     unit=Unit.BYTES_PER_SECOND,
     dashboard=PAGE,
@@ -109,8 +109,8 @@ HOST_NETWORK_RECEIVED: Final = Signal(
 
 HOST_NETWORK_SENT: Final = Signal(
     name="host_network_sent",
-    title="Network sent",
-    question="How much goes out over the network?",
+    title="Network transmit",
+    question="How much traffic does the network transmit?",
     expr=f"sum by (job, instance) (rate(node_network_transmit_bytes_total{{{_DEVICES},<filter>}}[<window>]))",
     unit=Unit.BYTES_PER_SECOND,
     dashboard=PAGE,
@@ -121,8 +121,8 @@ HOST_NETWORK_SENT: Final = Signal(
 
 HOST_CLOCK_OFFSET: Final = Signal(
     name="host_clock_offset",
-    title="Clock against Prometheus's",
-    question="How far is the machine's clock from Prometheus's? Every age is taken between two clocks.",
+    title="Clock skew",
+    question="How far is the host's clock from Prometheus's? Every age is the difference of two clocks.",
     expr="abs(node_time_seconds{<filter>} - timestamp(node_time_seconds{<filter>}))",
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -132,7 +132,7 @@ HOST_CLOCK_OFFSET: Final = Signal(
 
 HOST_UPTIME: Final = Signal(
     name="host_uptime",
-    title="Since the last start",
+    title="Uptime",
     question="When was the machine last started?",
     expr="time() - max by (job, instance) (node_boot_time_seconds{<filter>})",
     unit=Unit.SECONDS,

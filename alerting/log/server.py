@@ -18,7 +18,7 @@ from ml_monitoring.alerting.log import metrics
 from ml_monitoring.alerting.log.notification import Notification, NotificationError, parse
 from ml_monitoring.alerting.log.page import page
 from ml_monitoring.alerting.log.store import AlertLog
-from ml_monitoring.alerting.model.durations import to_seconds
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.exposition import TEXT_CONTENT_TYPE
 from ml_monitoring.exporter.logs import event
@@ -115,7 +115,7 @@ class LogServer:
     async def _history(self, request: web.Request) -> web.Response:
         query = dict(request.query)
         try:
-            span = to_seconds(query.pop("since", _PAGE_SPAN))
+            span = durations.parse(query.pop("since", _PAGE_SPAN))
             limit = min(int(query.pop("limit", _MAX_ROWS)), _MAX_ROWS)
             if limit < 1:
                 raise ValueError(f"limit is {limit}, which is less than 1")
@@ -127,7 +127,7 @@ class LogServer:
         return web.json_response(alerts)
 
     async def _page(self, _: web.Request) -> web.Response:
-        since = time.time() - to_seconds(_PAGE_SPAN)
+        since = time.time() - durations.parse(_PAGE_SPAN)
         alerts = await asyncio.to_thread(self._alert_log.history, since=since, limit=_MAX_ROWS)
         return web.Response(text=page(alerts, _PAGE_SPAN), content_type="text/html")
 

@@ -8,7 +8,7 @@ from ml_monitoring.alerting.model.alert import Alert
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="LogLinesLost",
-        condition="More than {threshold} lines of logs were given up within 15 minutes.",
+        condition="More than <threshold> lines of logs were given up within 15 minutes.",
         signal=LOG_LINES_LOST,
         comparison=">",
         summary="Lines of logs are lost.",

@@ -16,8 +16,8 @@ _TARGET = ("job", "instance")
 
 LOG_SERVICES_UP: Final = Signal(
     name="log_services_up",
-    title="Loki and Alloy",
-    question="Do the two programs that collect and keep logs answer? Without the overlay `logs` there are none.",
+    title="Loki and Alloy up",
+    question="Are Loki and Alloy up? Without the overlay `logs` there are none.",
     expr='up{job=~"loki|alloy"}',
     unit=Unit.FLAG,
     dashboard=PAGE,
@@ -27,8 +27,8 @@ LOG_SERVICES_UP: Final = Signal(
 
 LOG_LINES_KEPT: Final = Signal(
     name="log_lines_kept",
-    title="Lines per second",
-    question="How many lines does Loki take in?",
+    title="Log lines per second",
+    question="How many lines does Loki ingest?",
     expr="sum by (job, instance) (rate(loki_distributor_lines_received_total[<window>]))",
     unit=Unit.ANY,
     dashboard=PAGE,
@@ -37,8 +37,8 @@ LOG_LINES_KEPT: Final = Signal(
 
 LOG_LINES_LOST: Final = Signal(
     name="log_lines_lost",
-    title="Lines lost in 15 minutes",
-    question="How many lines did Alloy give up on, since Loki refused them or was away for too long?",
+    title="Dropped log lines (15m)",
+    question="How many lines did Alloy drop, because Loki rejected them or was down for too long?",
     expr="sum by (job, instance) (increase(loki_write_dropped_entries_total[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -48,8 +48,8 @@ LOG_LINES_LOST: Final = Signal(
 
 LOG_COLLECTOR_FAILURES: Final = Signal(
     name="log_collector_failures",
-    title="Alloy's parts that fail",
-    question="Is every part of Alloy's pipeline well: discovery, reading, levels, sending?",
+    title="Unhealthy Alloy components",
+    question="Is every component of Alloy's pipeline healthy: discovery, reading, levels, sending?",
     # Alloy counts only the states that there are.
     expr=(
         'sum by (job, instance) (alloy_component_controller_running_components{health_type!="healthy"}) '

@@ -14,8 +14,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlflowNoSuccessfulRun",
         condition=(
-            "No run of an experiment has finished for {threshold}, "
-            "although one failed or was killed since, within the last {failed_within}."
+            "No run of an experiment has finished for <threshold>, "
+            "although one failed or was killed since, within the last <failed_within>."
         ),
         signal=LAST_SUCCESS_AGE,
         comparison=">",
@@ -35,8 +35,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlflowFailedRunRatioHigh",
         condition=(
-            "More than {threshold} of the runs of an experiment that finished or failed within {window} failed, "
-            "and there were at least {minimum_runs} of them."
+            "More than <threshold> of the runs of an experiment that finished or failed within <window> failed, "
+            "and there were at least <minimum_runs> of them."
         ),
         signal=FAILED_RUN_RATIO,
         comparison=">",
@@ -50,8 +50,8 @@ ALERTS: tuple[Alert, ...] = (
         name="MlflowMetricWorseThanBest",
         condition=(
             "The latest finished run of an experiment and variant is worse than the experiment's best run by more than "
-            "{threshold} of the best value; metrics `{ignored_metrics}` and experiments without a finished run within "
-            "{finished_within} do not count."
+            "<threshold> of the best value; metrics `<ignored_metrics>` and experiments without a finished run within "
+            "<finished_within> do not count."
         ),
         signal=METRIC_SHORTFALL,
         comparison=">",
@@ -69,7 +69,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlflowRunHanging",
-        condition="A run of an experiment has been running for more than {threshold}.",
+        condition="A run of an experiment has been running for more than <threshold>.",
         signal=OLDEST_RUNNING_AGE,
         comparison=">",
         source="mlflow",

@@ -8,7 +8,7 @@ from ml_monitoring.alerting.model.alert import Alert, Kind
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlflowChampionOld",
-        condition="The version of a model that carries an alias matching `{aliases}` was registered {threshold} ago.",
+        condition="The version of a model that carries an alias matching `<aliases>` was registered <threshold> ago.",
         signal=ALIASED_VERSION_AGE,
         comparison=">",
         matchers='alias=~"<aliases>"',
@@ -22,8 +22,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlflowCandidateBetter",
         condition=(
-            "A version that carries an alias matching `{aliases}` is better than the champion of its model by more "
-            "than {threshold} in a metric matching `{metrics}`."
+            "A version that carries an alias matching `<aliases>` is better than the champion of its model by more "
+            "than <threshold> in a metric matching `<metrics>`."
         ),
         signal=MODEL_LEAD,
         comparison=">",

@@ -23,7 +23,7 @@ REGISTERED_VERSIONS: Final = Signal(
 
 ALIASED_VERSION_AGE: Final = Signal(
     name="aliased_version_age",
-    title="Age of the aliased versions",
+    title="Aliased version age",
     question="How long ago was the version registered that is the champion, or carries another alias?",
     expr="time() - max without (instance) (mlflow_model_aliased_version_timestamp_seconds{<filter>})",
     unit=Unit.SECONDS,
@@ -34,7 +34,7 @@ ALIASED_VERSION_AGE: Final = Signal(
 
 MODEL_LEAD: Final = Signal(
     name="model_lead",
-    title="Lead over the champion",
+    title="Improvement over champion",
     question="By what share is the version with another alias better than the champion, or worse (below 0)?",
     expr="max without (instance) (mlflow_model_metric_lead_ratio{<filter>})",
     unit=Unit.RATIO,
@@ -56,8 +56,8 @@ LOGGED_MODELS: Final = Signal(
 
 LAST_LOGGED_MODEL_AGE: Final = Signal(
     name="last_logged_model_age",
-    title="Time since a model was logged",
-    question="When did each experiment last bring forth a model?",
+    title="Time since last logged model",
+    question="When did each experiment last log a model?",
     expr="time() - max without (instance) (mlflow_last_logged_model_timestamp_seconds{<filter>})",
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -90,7 +90,7 @@ DATASETS: Final = Signal(
 TAGGED_RUNS: Final = Signal(
     name="tagged_runs",
     title="Runs by tag",
-    question="How many runs carry each value of the tags that the exporter is told to count?",
+    question="How many runs have each value of the tags in `count_tags`?",
     expr="max without (instance) (mlflow_tagged_runs)",
     unit=Unit.COUNT,
     dashboard=PAGE,

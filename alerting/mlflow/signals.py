@@ -50,8 +50,8 @@ EXPERIMENT_RUNS: Final = Signal(
 
 RUNS_RUNNING: Final = Signal(
     name="runs_running",
-    title="Running now",
-    question="How many runs does the store believe to be running?",
+    title="Active runs",
+    question="How many runs have the status RUNNING in the store?",
     expr='sum without (experiment, status) (max without (instance) (mlflow_runs{status="RUNNING",<filter>}))',
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -61,8 +61,8 @@ RUNS_RUNNING: Final = Signal(
 
 OLDEST_RUNNING_AGE: Final = Signal(
     name="oldest_running_age",
-    title="Age of the oldest running run",
-    question="Does a run hang, or did one die without telling MLflow?",
+    title="Longest running run",
+    question="Does a run hang, or did one die without reporting to MLflow?",
     expr="time() - min without (instance) (mlflow_running_run_start_timestamp_seconds{<filter>})",
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -72,7 +72,7 @@ OLDEST_RUNNING_AGE: Final = Signal(
 
 RECENT_RUNS: Final = Signal(
     name="recent_runs",
-    title="Runs ended recently",
+    title="Recently ended runs",
     question="How many runs ended in the window of the failed-run alert, and how?",
     expr="sum without (experiment) (experiment_status:mlflow_runs:recent{<filter>})",
     unit=Unit.COUNT,
@@ -83,7 +83,7 @@ RECENT_RUNS: Final = Signal(
 
 FAILED_RUN_RATIO: Final = Signal(
     name="failed_run_ratio",
-    title="Failed share of recent runs",
+    title="Failed run ratio",
     question="Do recent runs fail more often than they should?",
     expr="experiment:mlflow_runs_failed_per_ended:recent_ratio{<filter>}",
     unit=Unit.RATIO,
@@ -94,8 +94,8 @@ FAILED_RUN_RATIO: Final = Signal(
 
 RUNS_FINISHED: Final = Signal(
     name="runs_finished",
-    title="Runs finished",
-    question="At what pace do runs finish?",
+    title="Run completion rate",
+    question="How many runs finish per unit of time?",
     expr="max without (instance) (increase(mlflow_run_duration_seconds_count{<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -151,7 +151,7 @@ METRIC_BEST: Final = Signal(
 
 METRIC_SHORTFALL: Final = Signal(
     name="metric_shortfall",
-    title="Shortfall of latest against best",
+    title="Regression from best metric",
     question="By what share of the best value is the latest run worse than the best one?",
     expr="experiment_variant_metric:mlflow_metric_shortfall:ratio{<filter>}",
     unit=Unit.RATIO,
@@ -162,7 +162,7 @@ METRIC_SHORTFALL: Final = Signal(
 
 RUN_DURATION_P50: Final = Signal(
     name="run_duration_p50",
-    title="Run duration, median",
+    title="Run duration (p50)",
     question="How long does a usual run take, over all stored runs?",
     # No rate(): runs are too few for a window, and the question is about all of them.
     expr="histogram_quantile(0.5, max without (instance) (mlflow_run_duration_seconds_bucket{<filter>}))",
@@ -175,7 +175,7 @@ RUN_DURATION_P50: Final = Signal(
 
 RUN_DURATION_P95: Final = Signal(
     name="run_duration_p95",
-    title="Run duration, 95th percentile",
+    title="Run duration (p95)",
     question="How long does a long run take, over all stored runs?",
     expr="histogram_quantile(0.95, max without (instance) (mlflow_run_duration_seconds_bucket{<filter>}))",
     unit=Unit.SECONDS,
@@ -187,7 +187,7 @@ RUN_DURATION_P95: Final = Signal(
 
 RUN_DURATION_MEAN: Final = Signal(
     name="run_duration_mean",
-    title="Run duration, mean",
+    title="Mean run duration",
     question="What is the mean duration of all stored runs?",
     # The mean is exact where the percentiles are only as fine as their buckets; 0 runs give no mean.
     expr=(
@@ -214,7 +214,7 @@ MODEL_VERSIONS: Final = Signal(
 
 MODEL_METRIC: Final = Signal(
     name="model_metric",
-    title="Metrics of aliased models",
+    title="Aliased model metrics",
     question="How good are the model versions that carry an alias, such as the one in production?",
     expr="max without (instance) (mlflow_model_metric{<filter>})",
     unit=Unit.ANY,
@@ -225,7 +225,7 @@ MODEL_METRIC: Final = Signal(
 
 STORE_ROWS: Final = Signal(
     name="store_rows",
-    title="Rows in the store",
+    title="Store rows by table",
     question="Which table of the store grows? Estimates of the database, not counts.",
     expr="max without (instance) (mlflow_store_rows)",
     unit=Unit.COUNT,

@@ -9,8 +9,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlflowTraceErrorRatioHigh",
         condition=(
-            "More than {threshold} of the traces of an experiment that ended within {window} failed, and there were "
-            "at least {minimum_traces} of them."
+            "More than <threshold> of the traces of an experiment that ended within <window> failed, and there were "
+            "at least <minimum_traces> of them."
         ),
         signal=TRACE_ERROR_RATIO,
         comparison=">",
@@ -22,7 +22,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlflowTraceLatencyHigh",
-        condition="5 % of the traces of an experiment that ended within {window} took longer than {threshold}.",
+        condition="5 % of the traces of an experiment that ended within <window> took longer than <threshold>.",
         signal=TRACE_DURATION_P95,
         comparison=">",
         parameters={"window": Kind.DURATION},

@@ -38,7 +38,7 @@ TRACES_ENDED: Final = Signal(
 
 TRACE_ERROR_RATIO: Final = Signal(
     name="trace_error_ratio",
-    title="Failed share of recent traces",
+    title="Trace error ratio",
     question="Do traces fail more often than they should?",
     expr="experiment:mlflow_trace_errors_per_ended:recent_ratio{<filter>}",
     unit=Unit.RATIO,
@@ -47,9 +47,9 @@ TRACE_ERROR_RATIO: Final = Signal(
     filters=_EXPERIMENT,
 )
 
-TRACE_DURATION_P50: Final = _duration("50", "Trace duration, median", "How long does a usual answer take?")
+TRACE_DURATION_P50: Final = _duration("50", "Trace duration (p50)", "How long does a usual answer take?")
 
-TRACE_DURATION_P95: Final = _duration("95", "Trace duration, 95th percentile", "How long does a slow answer take?")
+TRACE_DURATION_P95: Final = _duration("95", "Trace duration (p95)", "How long does a slow answer take?")
 
 TRACES_IN_PROGRESS: Final = Signal(
     name="traces_in_progress",
@@ -75,8 +75,8 @@ TRACE_TOKENS: Final = Signal(
 
 TOKENS_PER_TRACE: Final = Signal(
     name="tokens_per_trace",
-    title="Tokens a trace",
-    question="Do answers become longer, and so slower and dearer?",
+    title="Tokens per trace",
+    question="Do answers become longer, and so slower and more expensive?",
     expr=(
         "sum without (kind) (max without (instance) (increase(mlflow_trace_tokens_total{<filter>}[<window>])))"
         " / (sum without (status) (max without (instance) (increase(mlflow_traces_total{<filter>}[<window>]))) > 0)"

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
-from ml_monitoring.alerting.model.durations import to_seconds
 from ml_monitoring.alerting.model.links import SERVICE, SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
 from ml_monitoring.alerting.model.numbers import Links, Numbers
+from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 
 Comparison = Literal["<", ">"]
@@ -31,7 +32,7 @@ class Alert:
 
     Attributes:
         name: PascalCase, beginning with the domain; also the name of its runbook and of its test.
-        condition: When it fires, in one sentence; `{threshold}` and `{parameter}` are filled in.
+        condition: When it fires, in one sentence; `<threshold>` and `<parameter>` are filled in.
         signal: What is compared; the alert links to the panel that shows it.
         summary: Static sentence; notifications of a group are titled with it.
         description: Says which series and how bad, by labels that survive the signal's aggregation.
@@ -108,7 +109,7 @@ class BoundAlert:
         threshold = self.numbers.threshold
         if threshold is None:
             raise ValueError(f"{self.name} compares nothing")
-        return to_seconds(threshold) if isinstance(threshold, str) else float(threshold)
+        return durations.parse(threshold) if isinstance(threshold, str) else float(threshold)
 
     @property
     def expr(self) -> str:
@@ -133,10 +134,10 @@ class BoundAlert:
         if self.signal.unit is Unit.RATIO and threshold is not None:
             threshold = f"{100 * self.threshold:g} %"
         parameters = {
-            name: f"{100 * float(value):g} %" if self.alert.parameters.get(name) is Kind.RATIO else value
+            name: f"{100 * float(value):g} %" if self.alert.parameters.get(name) is Kind.RATIO else str(value)
             for name, value in self.numbers.parameters.items()
         }
-        return self.alert.condition.format(threshold=threshold, **parameters)
+        return fill(self.alert.condition, {"threshold": str(threshold)} | parameters)
 
     @property
     def labels(self) -> dict[str, str]:
@@ -177,18 +178,11 @@ class BoundAlert:
         }
 
 
-def fill(text: str, values: Mapping[str, str]) -> str:
-    """Return the text with each `<name>` replaced by its value."""
-    for name, value in values.items():
-        text = text.replace(f"<{name}>", value)
-    return text
-
-
 def promql_value(kind: Kind, value: float | str) -> str:
     """Return a parameter as PromQL reads it: seconds, a number, or the inside of a quoted string."""
     if kind is Kind.PATTERN:
         return str(value).replace("\\", "\\\\").replace('"', '\\"')
-    return number(to_seconds(value) if isinstance(value, str) else float(value))
+    return number(durations.parse(value) if isinstance(value, str) else float(value))
 
 
 def number(value: float) -> str:

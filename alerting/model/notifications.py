@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
-from ml_monitoring.alerting.model.durations import to_seconds
+from ml_monitoring.exporter import durations
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -18,7 +18,7 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 def duration(text: str) -> str:
     """Return the text when it is a duration of Prometheus."""
-    to_seconds(text)
+    durations.parse(text)
     return text
 
 

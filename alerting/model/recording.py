@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from textwrap import dedent
 
+from ml_monitoring.alerting.model.placeholders import fill
+
 
 @dataclass(frozen=True, slots=True)
 class Record:
@@ -13,7 +15,7 @@ class Record:
 
     Attributes:
         name: `level:metric:operations`.
-        meaning: What a sample says, in one sentence; a comment in the generated file.
+        meaning: What a sample says, in one sentence; a comment in the generated file. It may hold placeholders.
         expr: PromQL. `<Alert.threshold>` and `<Alert.parameter>` stand for durations of `thresholds.yml`, so that an
             alert and what it is computed from cannot disagree; `<section.key>` for any number of its other sections.
         by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
@@ -24,13 +26,13 @@ class Record:
     expr: str
     by: tuple[str, ...]
 
-    def rule(self, durations: Mapping[str, str]) -> dict[str, object]:
+    def rule(self, values: Mapping[str, str]) -> dict[str, object]:
         """Return the rule as Prometheus reads it.
 
         Args:
-            durations: Durations of `thresholds.yml` by `Alert.parameter`, and numbers by `section.key`.
+            values: Durations of `thresholds.yml` by `Alert.parameter`, and numbers by `section.key`.
+
+        Raises:
+            ValueError: The expression names another value.
         """
-        expr = dedent(self.expr).strip()
-        for name, duration in durations.items():
-            expr = expr.replace(f"<{name}>", duration)
-        return {"record": self.name, "expr": expr}
+        return {"record": self.name, "expr": fill(dedent(self.expr).strip(), values)}

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
 
-from ml_monitoring.alerting.model.durations import to_positive_seconds, to_seconds
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog.services import RESPONSE_BUCKETS
 
 # Environment variables that go first when rules are generated.
@@ -28,7 +28,7 @@ BUSINESS_VARIABLES: Final[Mapping[str, str]] = {
 
 
 def _duration(text: str) -> str:
-    to_positive_seconds(text)
+    durations.parse_positive(text)
     return text
 
 
@@ -130,7 +130,7 @@ class BurnRate(Section):
 
         The short window, a twelfth, ends the alert soon after the burning does.
         """
-        long = self.budget * to_seconds(period) / self.factor
+        long = self.budget * durations.parse(period) / self.factor
         return long, long / 12
 
 
@@ -156,8 +156,8 @@ class Slos(Section):
             if isinstance(value, BurnRate):
                 long, short = value.windows(self.period)
                 yield f"{name}.factor", _promql(value.factor)
-                yield f"{name}.long", in_promql(long)
-                yield f"{name}.short", in_promql(short)
+                yield f"{name}.long", durations.format_seconds(long)
+                yield f"{name}.short", durations.format_seconds(short)
 
 
 class Sections(Section):
@@ -181,15 +181,6 @@ class Sections(Section):
 def business_overrides(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the business settings that the environment gives."""
     return {key: environ[name] for name, key in BUSINESS_VARIABLES.items() if environ.get(name)}
-
-
-def in_promql(seconds: float) -> str:
-    """Return a length of time as a Prometheus duration."""
-    milliseconds = round(seconds * 1000)
-    for unit, size in (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000)):
-        if milliseconds and milliseconds % size == 0:
-            return f"{milliseconds // size}{unit}"
-    return f"{milliseconds}ms"
 
 
 def _promql(value: Any) -> str:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.exporter.catalog import Unit
 
 # Dashboards of others in the same Grafana must keep their uids.
 UID_PREFIX: Final = "ml-monitoring-"
-FILTER = "<filter>"
-WINDOW = "<window>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +57,4 @@ class Signal:
             matchers: Label matchers for each `<filter>`, such as `experiment=~"$experiment"`; none by default.
             window: Range for each `<window>`; the signal's own by default.
         """
-        expr = self.expr.replace(WINDOW, window or self.window)
-        if matchers:
-            return expr.replace(FILTER, matchers)
-        return expr.replace(f",{FILTER}", "").replace(f"{{{FILTER}}}", "")
+        return fill(self.expr, {"filter": matchers, "window": window or self.window})

@@ -14,7 +14,6 @@ from pydantic import Field
 from pydantic import ValidationError as PydanticError
 
 from ml_monitoring.alerting.model.alert import Alert, Kind
-from ml_monitoring.alerting.model.durations import to_positive_seconds
 from ml_monitoring.alerting.model.notifications import (
     SEVERITIES,
     Duration,
@@ -26,6 +25,7 @@ from ml_monitoring.alerting.model.notifications import (
 )
 from ml_monitoring.alerting.model.numbers import Links, Numbers
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.values import merge
@@ -271,7 +271,7 @@ def _duration_misfit(value: float | str) -> str:
     if not isinstance(value, str):
         return f"{value!r} has no unit: write a duration such as 5m, 6h or 1d"
     try:
-        to_positive_seconds(value)
+        durations.parse_positive(value)
     except ValueError as error:
         return str(error)
     return ""

@@ -39,7 +39,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="PrometheusRulesFailing",
-        condition="More than {threshold} evaluations of rules failed within 5 minutes.",
+        condition="More than <threshold> evaluations of rules failed within 5 minutes.",
         signal=PROMETHEUS_RULE_FAILURES,
         comparison=">",
         summary="Prometheus cannot evaluate its rules.",
@@ -59,7 +59,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="PrometheusAlertsNotDelivered",
-        condition="Alertmanager did not take more than {threshold} of the alerts that Prometheus sent.",
+        condition="Alertmanager did not take more than <threshold> of the alerts that Prometheus sent.",
         signal=PROMETHEUS_UNDELIVERED,
         comparison=">",
         summary="Alerts do not reach Alertmanager.",
@@ -70,7 +70,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="PrometheusStorageFailing",
-        condition="Prometheus failed more than {threshold} times to write or tidy its data within 3 hours.",
+        condition="Prometheus failed more than <threshold> times to write or tidy its data within 3 hours.",
         signal=PROMETHEUS_STORAGE_FAILURES,
         comparison=">",
         summary="Prometheus cannot write its data.",
@@ -92,7 +92,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="AlertmanagerNotificationsFailing",
-        condition="More than {threshold} of the notifications through one kind of channel failed within 15 minutes.",
+        condition="More than <threshold> of the notifications through one kind of channel failed within 15 minutes.",
         signal=ALERTMANAGER_FAILED,
         comparison=">",
         summary="Notifications are not delivered.",

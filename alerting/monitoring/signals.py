@@ -16,8 +16,8 @@ _WHOSE = ("alertname", "severity", "team")
 
 TARGET_UP: Final = Signal(
     name="target_up",
-    title="Targets",
-    question="Which program did not answer Prometheus's last scrape? The exporters are on their own page.",
+    title="Target status",
+    question="Which targets' last scrape failed? The exporters are on their own page.",
     expr='up{job!="ml-monitoring"}',
     unit=Unit.FLAG,
     dashboard=SYSTEM,
@@ -28,7 +28,7 @@ TARGET_UP: Final = Signal(
 SERVICE_MEMORY: Final = Signal(
     name="service_memory",
     title="Memory by service",
-    question="How much memory does each program of the stack take?",
+    question="How much memory does each service of the stack use?",
     expr="process_resident_memory_bytes",
     unit=Unit.BYTES,
     dashboard=SYSTEM,
@@ -39,7 +39,7 @@ SERVICE_MEMORY: Final = Signal(
 SERVICE_CPU: Final = Signal(
     name="service_cpu",
     title="CPU by service",
-    question="What share of one core does each program of the stack use?",
+    question="What share of one core does each service of the stack use?",
     expr="rate(process_cpu_seconds_total[<window>])",
     unit=Unit.RATIO,
     dashboard=SYSTEM,
@@ -49,8 +49,8 @@ SERVICE_CPU: Final = Signal(
 
 PROMETHEUS_CONFIG_OK: Final = Signal(
     name="prometheus_config_ok",
-    title="Prometheus settings",
-    question="Was Prometheus's configuration usable when it was last read, or is an older one in force?",
+    title="Prometheus config valid",
+    question="Was the last reload of Prometheus's configuration successful, or is an older one in use?",
     expr="prometheus_config_last_reload_successful",
     unit=Unit.FLAG,
     dashboard=SYSTEM,
@@ -59,7 +59,7 @@ PROMETHEUS_CONFIG_OK: Final = Signal(
 
 PROMETHEUS_RULE_FAILURES: Final = Signal(
     name="prometheus_rule_failures",
-    title="Rule failures",
+    title="Rule evaluation failures",
     question="How many evaluations of rules failed? An alert whose rule fails cannot fire.",
     expr="sum by (job, instance) (increase(prometheus_rule_evaluation_failures_total[<window>]))",
     unit=Unit.COUNT,
@@ -69,7 +69,7 @@ PROMETHEUS_RULE_FAILURES: Final = Signal(
 
 PROMETHEUS_ALERTMANAGERS: Final = Signal(
     name="prometheus_alertmanagers",
-    title="Alertmanagers known",
+    title="Alertmanagers discovered",
     question="To how many Alertmanagers can Prometheus send alerts?",
     expr="prometheus_notifications_alertmanagers_discovered",
     unit=Unit.COUNT,
@@ -79,8 +79,8 @@ PROMETHEUS_ALERTMANAGERS: Final = Signal(
 
 PROMETHEUS_UNDELIVERED: Final = Signal(
     name="prometheus_undelivered",
-    title="Alerts not delivered",
-    question="What share of the alerts that Prometheus sent did Alertmanager not take?",
+    title="Alert delivery failures",
+    question="What share of the alerts that Prometheus sent did Alertmanager not accept?",
     expr=(
         "sum by (job, instance) (rate(prometheus_notifications_errors_total[<window>])) / "
         "(sum by (job, instance) (rate(prometheus_notifications_sent_total[<window>])) > 0)"
@@ -92,8 +92,8 @@ PROMETHEUS_UNDELIVERED: Final = Signal(
 
 PROMETHEUS_STORAGE_FAILURES: Final = Signal(
     name="prometheus_storage_failures",
-    title="Storage failures",
-    question="How often did Prometheus fail to write or tidy its data?",
+    title="TSDB failures",
+    question="How often did Prometheus fail to write, reload or compact its TSDB?",
     expr=(
         "sum by (job, instance) (increase(prometheus_tsdb_compactions_failed_total[<window>])) + "
         "sum by (job, instance) (increase(prometheus_tsdb_wal_writes_failed_total[<window>])) + "
@@ -108,8 +108,8 @@ PROMETHEUS_STORAGE_FAILURES: Final = Signal(
 
 PROMETHEUS_SERIES: Final = Signal(
     name="prometheus_series",
-    title="Series in memory",
-    question="How many series does Prometheus hold at present, and do they multiply?",
+    title="Head series",
+    question="How many active series does Prometheus hold in memory, and do they grow?",
     expr="prometheus_tsdb_head_series",
     unit=Unit.COUNT,
     dashboard=SYSTEM,
@@ -118,8 +118,8 @@ PROMETHEUS_SERIES: Final = Signal(
 
 PROMETHEUS_SAMPLES: Final = Signal(
     name="prometheus_samples",
-    title="Samples per second",
-    question="How much does Prometheus take in?",
+    title="Ingested samples per second",
+    question="How many samples does Prometheus ingest?",
     expr="sum by (job, instance) (rate(prometheus_tsdb_head_samples_appended_total[<window>]))",
     unit=Unit.ANY,
     dashboard=SYSTEM,
@@ -128,8 +128,8 @@ PROMETHEUS_SAMPLES: Final = Signal(
 
 ALERTMANAGER_CONFIG_OK: Final = Signal(
     name="alertmanager_config_ok",
-    title="Alertmanager settings",
-    question="Was Alertmanager's configuration usable when it was last read, or is an older one in force?",
+    title="Alertmanager config valid",
+    question="Was the last reload of Alertmanager's configuration successful, or is an older one in use?",
     expr="alertmanager_config_last_reload_successful",
     unit=Unit.FLAG,
     dashboard=ALERTS_PAGE,
@@ -138,7 +138,7 @@ ALERTMANAGER_CONFIG_OK: Final = Signal(
 
 ALERTMANAGER_FAILED: Final = Signal(
     name="alertmanager_failed",
-    title="Notifications that failed",
+    title="Failed notifications",
     question="What share of the notifications could not be delivered, by kind of channel?",
     expr=(
         "sum by (job, instance, integration) (rate(alertmanager_notifications_failed_total[<window>])) / "
@@ -153,7 +153,7 @@ ALERTMANAGER_FAILED: Final = Signal(
 
 ALERTMANAGER_SILENCES: Final = Signal(
     name="alertmanager_silences",
-    title="Silences in force",
+    title="Active silences",
     question="Is anything silenced, such as during maintenance?",
     expr='sum by (job, instance) (alertmanager_silences{state="active"})',
     unit=Unit.COUNT,
@@ -163,8 +163,8 @@ ALERTMANAGER_SILENCES: Final = Signal(
 
 ALERTS_SUPPRESSED: Final = Signal(
     name="alerts_suppressed",
-    title="Alerts muted",
-    question="How many alerts fire and are told to nobody, because they are silenced or follow from another?",
+    title="Suppressed alerts",
+    question="How many firing alerts are suppressed, because they are silenced or inhibited?",
     expr='sum by (job, instance) (alertmanager_alerts{state="suppressed"})',
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
@@ -190,7 +190,7 @@ FIRING_ALERTS: Final = Signal(
 
 FIRING_BY_SEVERITY: Final = Signal(
     name="firing_by_severity",
-    title="Firing now",
+    title="Firing alerts by severity",
     question="How many alerts of each severity fire?",
     expr='count by (severity) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog"})',
     unit=Unit.COUNT,
@@ -200,7 +200,7 @@ FIRING_BY_SEVERITY: Final = Signal(
 
 ALERT_HISTORY: Final = Signal(
     name="alert_history",
-    title="Alerts over time",
+    title="Alert timeline",
     question="Which alerts fired when?",
     expr='max by (alertname) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog"})',
     unit=Unit.FLAG,
@@ -221,8 +221,8 @@ ALERT_JOBS: Final = Signal(
 
 ALERT_STARTS: Final = Signal(
     name="alert_starts",
-    title="Alerts that began",
-    question="Which alerts began how often in the time range?",
+    title="Alerts fired",
+    question="How often did each alert fire in the time range?",
     expr="sum by (alertname, severity, team) (increase(alert_starts_total[<window>]))",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
@@ -233,8 +233,8 @@ ALERT_STARTS: Final = Signal(
 
 ALERT_LAST_START: Final = Signal(
     name="alert_last_start",
-    title="Last began",
-    question="When did each alert last begin?",
+    title="Last fired",
+    question="When did each alert last fire?",
     expr="max by (alertname, severity, team) (alert_last_start_timestamp_seconds)",
     unit=Unit.TIMESTAMP,
     dashboard=ALERTS_PAGE,
@@ -259,8 +259,8 @@ ALERT_RESOLVE_TIME: Final = Signal(
 
 ALERT_RESOLVE_P90: Final = Signal(
     name="alert_resolve_p90",
-    title="Time to resolve, 90th percentile",
-    question="How long do slow cases last, by team?",
+    title="Time to resolve (p90)",
+    question="How long do nine of ten alerts take to resolve, by team?",
     expr=("histogram_quantile(0.9, sum by (team, le) (increase(alert_time_to_resolve_seconds_bucket[<window>])))"),
     unit=Unit.SECONDS,
     dashboard=ALERTS_PAGE,
@@ -271,7 +271,7 @@ ALERT_RESOLVE_P90: Final = Signal(
 ALERT_NOTIFICATIONS: Final = Signal(
     name="alert_notifications",
     title="Notifications",
-    question="Who was told how often?",
+    question="How many notifications did each receiver get?",
     expr="sum by (receiver, status) (increase(alert_notifications_total[<window>]))",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
@@ -281,8 +281,8 @@ ALERT_NOTIFICATIONS: Final = Signal(
 
 ALERT_LOG_SIZE: Final = Signal(
     name="alert_log_size",
-    title="Alerts in the log",
-    question="How many alerts does the alert log remember?",
+    title="Alert log size",
+    question="How many alerts does the alert log store?",
     expr="alert_log_alerts",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
@@ -291,8 +291,8 @@ ALERT_LOG_SIZE: Final = Signal(
 
 ALERT_LOG_DUPLICATES: Final = Signal(
     name="alert_log_duplicates",
-    title="Sent twice",
-    question="How many notifications came a second time, since Alertmanager had no answer to the first?",
+    title="Duplicate notifications",
+    question="How many notifications were received twice, because Alertmanager got no answer to the first?",
     expr="sum by (instance) (increase(alert_log_duplicates_total[<window>]))",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,

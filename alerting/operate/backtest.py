@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
-from ml_monitoring.alerting.model.durations import to_seconds
 from ml_monitoring.alerting.operate.remote import fetch_json
+from ml_monitoring.exporter import durations
 
 _TIMEOUT = 60.0
 # Prometheus refuses more points than this for one series.
@@ -70,7 +70,9 @@ def backtest(
     step = max(step, span / _MAX_POINTS)
     for alert in alerts:
         matrix = _query_range(url, alert.expr, end - span, end, step)
-        firings = [firing for series in matrix for firing in _firings(series, to_seconds(alert.numbers.for_), step)]
+        firings = [
+            firing for series in matrix for firing in _firings(series, durations.parse(alert.numbers.for_), step)
+        ]
         yield Result(alert, tuple(sorted(firings, key=lambda firing: firing.begins)))
 
 

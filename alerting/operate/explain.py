@@ -9,9 +9,9 @@ from typing import Any
 
 from ml_monitoring.alerting.domains import ALERTS, load_alerts
 from ml_monitoring.alerting.model.alert import BoundAlert
-from ml_monitoring.alerting.model.durations import to_seconds
 from ml_monitoring.alerting.model.thresholds import Thresholds, line_of
 from ml_monitoring.alerting.operate.routing import mutes_of, stops
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import MonitorError
 
 
@@ -55,7 +55,7 @@ def _lines(alert: BoundAlert, path: Path, config: Mapping[str, Any]) -> Iterator
     labels = {"alertname": alert.name, **alert.labels}
     yield "  Told"
     for stop in stops(config, labels):
-        after = to_seconds(numbers.for_) + to_seconds(stop.group_wait)
+        after = durations.parse(numbers.for_) + durations.parse(stop.group_wait)
         through = ", ".join(stop.kinds) or "nothing: it is seen in Alertmanager only"
         yield (
             f"    {stop.receiver}: {_span(after)} after the condition begins to hold, "

@@ -18,7 +18,7 @@ _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
     ("fleet", "Fleet", "Fleet", 'ml_monitoring_source_up{source="fleet"}'),
     ("services", "Services", "Ml(Api|Service|Cache|Prediction|Model)", "ml_process_start_timestamp_seconds"),
     ("experiments", "A/B tests", "AbTest", "ab_test_model_accuracy"),
-    ("hosts", "Machines", "Host", "node_memory_MemTotal_bytes"),
+    ("hosts", "Hosts", "Host", "node_memory_MemTotal_bytes"),
     ("databases", "PostgreSQL", "Database", "pg_up"),
     ("monitoring", "Monitoring", "(Prometheus|Alertmanager)", 'up{job="prometheus"}'),
 )
@@ -36,7 +36,7 @@ HEALTH: Final[Mapping[str, Signal]] = {
     key: Signal(
         name=f"health_{key}",
         title=title,
-        question=f"Does an alert of the domain {title} fire, and how bad is the worst?",
+        question=f"Does an alert of the domain {title} fire, and what is the highest severity?",
         expr=_light(names, in_use),
         unit=Unit.COUNT,
         dashboard=PAGE,
@@ -47,8 +47,8 @@ HEALTH: Final[Mapping[str, Signal]] = {
 
 DATA_AGE: Final = Signal(
     name="data_age",
-    title="Age of the data",
-    question="How old are the numbers of each source?",
+    title="Data age",
+    question="How old is the data of each source?",
     expr="max by (source) (time() - ml_monitoring_source_last_success_timestamp_seconds)",
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -57,8 +57,8 @@ DATA_AGE: Final = Signal(
 
 TARGETS_DOWN: Final = Signal(
     name="targets_down",
-    title="Programs that do not answer",
-    question="How many of the programs that Prometheus asks do not answer?",
+    title="Targets down",
+    question="How many scrape targets are down?",
     expr="count(up == 0) or 0 * count(up)",
     unit=Unit.COUNT,
     dashboard=PAGE,

@@ -20,7 +20,7 @@ _SERVICE = "{{ $labels.job }}{{ with $labels.origin }} ({{ . }}){{ end }}"
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlApiErrorRatioHigh",
-        condition="A service fails to answer more than {threshold} of its requests.",
+        condition="A service fails to answer more than <threshold> of its requests.",
         signal=API_ERROR_RATIO,
         comparison=">",
         summary="A service fails to answer too many requests.",
@@ -28,7 +28,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlApiLatencyHigh",
-        condition="More than 5 % of the requests of a service take longer than {threshold}.",
+        condition="More than 5 % of the requests of a service take longer than <threshold>.",
         signal=API_LATENCY_P95,
         comparison=">",
         summary="A service answers too slowly.",
@@ -64,7 +64,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlServiceResourceHigh",
-        condition="A service uses more than {threshold} of the processor, memory or disk that it may use.",
+        condition="A service uses more than <threshold> of the processor, memory or disk that it may use.",
         signal=API_UTILIZATION,
         comparison=">",
         summary="A service is about to run out of a resource.",
@@ -75,7 +75,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlCacheHitRatioLow",
-        condition="A cache answers less than {threshold} of its look-ups.",
+        condition="A cache answers less than <threshold> of its look-ups.",
         signal=API_CACHE_HIT_RATIO,
         comparison="<",
         summary="A cache hardly helps.",
@@ -96,7 +96,7 @@ ALERTS: tuple[Alert, ...] = (
         name="MlModelAccuracyLow",
         condition=(
             "A variant is right so much less often than its baseline (the baseline variant; for that one its run in "
-            "MLflow) that it lacks more than {threshold} of the baseline's accuracy."
+            "MLflow) that it lacks more than <threshold> of the baseline's accuracy."
         ),
         signal=VARIANT_ACCURACY_SHORTFALL,
         comparison=">",
@@ -108,7 +108,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlPredictionDrift",
-        condition="The scores of a model are further than {threshold} (PSI) from those of the reference window.",
+        condition="The scores of a model are further than <threshold> (PSI) from those of the reference window.",
         signal=MODEL_DRIFT,
         comparison=">",
         summary="A model's scores have drifted.",

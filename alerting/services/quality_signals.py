@@ -15,8 +15,8 @@ _LEVEL = "model_version_variant_origin"
 
 MODEL_PREDICTION_RATE: Final = Signal(
     name="model_prediction_rate",
-    title="Predictions a minute",
-    question="Which model versions are in use, and how much?",
+    title="Predictions per minute",
+    question="How many predictions does each model version make?",
     expr=f"60 * {_LEVEL}:ml_predictions:rate{{<filter>}}",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -27,7 +27,7 @@ MODEL_PREDICTION_RATE: Final = Signal(
 
 MODEL_ACCURACY: Final = Signal(
     name="model_accuracy",
-    title="Accuracy on traffic",
+    title="Live accuracy",
     question="Which share of the predictions turned out right?",
     expr=f"{_LEVEL}:ml_prediction_accuracy:ratio{{<filter>}}",
     unit=Unit.RATIO,
@@ -40,7 +40,7 @@ MODEL_ACCURACY: Final = Signal(
 MODEL_MAE: Final = Signal(
     name="model_mae",
     title="Mean absolute error",
-    question="By how much are the predictions of a number off, in the number's own unit?",
+    question="How large is the mean error of numeric predictions, in the target's own unit?",
     expr=f"{_LEVEL}:ml_prediction_absolute_error:mean{{<filter>}}",
     unit=Unit.ANY,
     dashboard=PAGE,
@@ -76,7 +76,7 @@ MODEL_CONFIDENCE: Final = Signal(
 MODEL_CONFIDENCE_BUCKETS: Final = Signal(
     name="model_confidence_buckets",
     title="Confidence",
-    question="How is the confidence spread, and does it sink or split?",
+    question="How is the confidence distributed, and does it fall or split into two modes?",
     expr="sum by (le) (increase(ml_prediction_confidence_ratio_bucket{<filter>}[<window>]))",
     unit=Unit.RATIO,
     dashboard=PAGE,
@@ -86,7 +86,7 @@ MODEL_CONFIDENCE_BUCKETS: Final = Signal(
 
 MODEL_ERROR_BUCKETS: Final = Signal(
     name="model_error_buckets",
-    title="Absolute errors",
+    title="Absolute error distribution",
     question="How large are the errors, and are there outliers?",
     expr="sum by (le) (increase(ml_prediction_absolute_error_bucket{<filter>}[<window>]))",
     unit=Unit.ANY,
@@ -97,7 +97,7 @@ MODEL_ERROR_BUCKETS: Final = Signal(
 
 MODEL_PREDICTION_P95: Final = Signal(
     name="model_prediction_p95",
-    title="Inference time, 95th percentile",
+    title="Inference latency (p95)",
     question="How long does a slow prediction take, without the request around it?",
     expr=(
         "histogram_quantile(0.95, sum without (instance) "
@@ -112,7 +112,7 @@ MODEL_PREDICTION_P95: Final = Signal(
 
 MODEL_PREDICTION_ERRORS: Final = Signal(
     name="model_prediction_errors",
-    title="Predictions that failed",
+    title="Prediction errors",
     question="Does a model raise exceptions?",
     expr="sum without (instance) (increase(ml_prediction_errors_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
@@ -124,7 +124,7 @@ MODEL_PREDICTION_ERRORS: Final = Signal(
 
 MODEL_DRIFT: Final = Signal(
     name="model_drift",
-    title="Drift of the scores (PSI)",
+    title="Score drift (PSI)",
     question="How far are the scores from those of the reference window? 0.1 is a shift, 0.25 a large one.",
     expr=f"{_LEVEL}:ml_prediction_scores:psi{{<filter>}}",
     unit=Unit.ANY,
@@ -136,7 +136,7 @@ MODEL_DRIFT: Final = Signal(
 
 MODEL_SCORE_SHARE: Final = Signal(
     name="model_score_share",
-    title="Scores by bin",
+    title="Score distribution",
     question="Which scores do the models give now?",
     expr=f"{_LEVEL}_bin:ml_prediction_scores:share{{<filter>}}",
     unit=Unit.RATIO,
@@ -148,7 +148,7 @@ MODEL_SCORE_SHARE: Final = Signal(
 
 MODEL_REFERENCE_SHARE: Final = Signal(
     name="model_reference_share",
-    title="Scores by bin in the reference window",
+    title="Score distribution (reference)",
     question="Which scores did the models give in the reference window?",
     expr=f"{_LEVEL}_bin:ml_prediction_scores:reference_share{{<filter>}}",
     unit=Unit.RATIO,
@@ -160,7 +160,7 @@ MODEL_REFERENCE_SHARE: Final = Signal(
 
 MODEL_LAST_PREDICTION_AGE: Final = Signal(
     name="model_last_prediction_age",
-    title="Last prediction",
+    title="Time since last prediction",
     question="How long ago did each model version last predict?",
     expr="time() - max without (instance) (ml_last_prediction_timestamp_seconds{<filter>})",
     unit=Unit.SECONDS,
@@ -172,7 +172,7 @@ MODEL_LAST_PREDICTION_AGE: Final = Signal(
 
 MODEL_LOADED_AGE: Final = Signal(
     name="model_loaded_age",
-    title="Loaded",
+    title="Time since load",
     question="How long ago was each model version last loaded?",
     expr="time() - max without (instance) (ml_model_loaded_timestamp_seconds{<filter>})",
     unit=Unit.SECONDS,
@@ -184,7 +184,7 @@ MODEL_LOADED_AGE: Final = Signal(
 
 MODEL_LOAD_DURATION: Final = Signal(
     name="model_load_duration",
-    title="Load time",
+    title="Load duration",
     question="How long did the last load of each model version take?",
     expr="max without (instance) (ml_model_load_duration_seconds{<filter>})",
     unit=Unit.SECONDS,

@@ -27,7 +27,7 @@ def _latency(name: str, title: str, question: str, of: str) -> Signal:
 
 API_REQUEST_RATE: Final = Signal(
     name="api_request_rate",
-    title="Requests a minute",
+    title="Requests per minute",
     question="How much traffic does each service get?",
     expr="60 * origin:ml_http_requests:rate{<filter>}",
     unit=Unit.COUNT,
@@ -39,7 +39,7 @@ API_REQUEST_RATE: Final = Signal(
 
 API_ERROR_RATIO: Final = Signal(
     name="api_error_ratio",
-    title="Failed requests",
+    title="Error ratio",
     question="Which share of the requests does a service fail to answer (status 500 and above)?",
     expr="origin:ml_http_errors:ratio{<filter>}",
     unit=Unit.RATIO,
@@ -49,26 +49,20 @@ API_ERROR_RATIO: Final = Signal(
     legend="{{job}}",
 )
 
-API_LATENCY_P95: Final = _latency(
-    "api_latency_p95", "Response time, 95th percentile", "How long do slow requests take?", "p95"
-)
+API_LATENCY_P95: Final = _latency("api_latency_p95", "Latency (p95)", "How long do slow requests take?", "p95")
 
-API_LATENCY_P99: Final = _latency(
-    "api_latency_p99", "Response time, 99th percentile", "How long do the slowest requests take?", "p99"
-)
+API_LATENCY_P99: Final = _latency("api_latency_p99", "Latency (p99)", "How long do the slowest requests take?", "p99")
 
-API_LATENCY_P50: Final = _latency(
-    "api_latency_p50", "Response time, median", "How long does a usual request take?", "p50"
-)
+API_LATENCY_P50: Final = _latency("api_latency_p50", "Latency (p50)", "How long does a usual request take?", "p50")
 
 API_LATENCY_MEAN: Final = _latency(
-    "api_latency_mean", "Response time, mean", "How long does a request take on average?", "mean"
+    "api_latency_mean", "Mean latency", "How long does a request take on average?", "mean"
 )
 
 API_LATENCY_BUCKETS: Final = Signal(
     name="api_latency_buckets",
-    title="Response times",
-    question="How are the response times spread, and did a second hump appear?",
+    title="Latency distribution",
+    question="How are the response times distributed, and did a second mode appear?",
     expr="sum by (le) (increase(ml_http_request_duration_seconds_bucket{<filter>}[<window>]))",
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -78,7 +72,7 @@ API_LATENCY_BUCKETS: Final = Signal(
 
 API_ROUTE_RATE: Final = Signal(
     name="api_route_rate",
-    title="Requests a minute by route",
+    title="Requests per minute by route",
     question="Which routes are used?",
     expr="60 * sum by (method, route) (rate(ml_http_requests_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
@@ -89,7 +83,7 @@ API_ROUTE_RATE: Final = Signal(
 
 API_ROUTE_P95: Final = Signal(
     name="api_route_p95",
-    title="Response time by route, 95th percentile",
+    title="Latency by route (p95)",
     question="Which route is slow?",
     expr=(
         "histogram_quantile(0.95, sum by (method, route, le) "
@@ -103,7 +97,7 @@ API_ROUTE_P95: Final = Signal(
 
 API_STATUS_RATE: Final = Signal(
     name="api_status_rate",
-    title="Requests a minute by status",
+    title="Requests per minute by status",
     question="What do clients get: answers, refusals (4xx), failures (5xx), or did they leave (499)?",
     expr="60 * sum by (status) (rate(ml_http_requests_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
@@ -114,8 +108,8 @@ API_STATUS_RATE: Final = Signal(
 
 API_IN_PROGRESS: Final = Signal(
     name="api_in_progress",
-    title="Requests in progress",
-    question="How many requests are being answered now? A rise without more traffic is a jam.",
+    title="In-flight requests",
+    question="How many requests are being processed now? A rise without more traffic is saturation.",
     expr="sum without (instance) (ml_http_requests_in_progress{<filter>})",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -126,7 +120,7 @@ API_IN_PROGRESS: Final = Signal(
 
 API_UPTIME: Final = Signal(
     name="api_uptime",
-    title="Up since",
+    title="Uptime",
     question="How long has the service been running? Short times in a row are a crash loop.",
     expr="time() - min without (instance) (ml_process_start_timestamp_seconds{<filter>})",
     unit=Unit.SECONDS,
@@ -150,7 +144,7 @@ API_WEBSOCKETS_OPEN: Final = Signal(
 
 API_WEBSOCKETS_ENDED: Final = Signal(
     name="api_websockets_ended",
-    title="WebSockets that ended",
+    title="Closed WebSockets",
     question="How do WebSocket connections end?",
     expr="sum by (route, outcome) (increase(ml_websocket_connections_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
@@ -161,8 +155,8 @@ API_WEBSOCKETS_ENDED: Final = Signal(
 
 API_CACHE_HIT_RATIO: Final = Signal(
     name="api_cache_hit_ratio",
-    title="Cache hits",
-    question="Which share of the look-ups does each cache answer?",
+    title="Cache hit ratio",
+    question="What share of the requests to each cache are hits?",
     expr="cache_origin:ml_cache_hits:ratio{<filter>}",
     unit=Unit.RATIO,
     dashboard=PAGE,
@@ -173,8 +167,8 @@ API_CACHE_HIT_RATIO: Final = Signal(
 
 API_CACHE_REQUESTS: Final = Signal(
     name="api_cache_requests",
-    title="Cache look-ups a minute",
-    question="How often is each cache asked, and with what success?",
+    title="Cache requests per minute",
+    question="How many hits and misses does each cache have?",
     expr="60 * sum by (cache, outcome) (rate(ml_cache_requests_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -206,7 +200,7 @@ API_CACHE_ENTRIES: Final = Signal(
 
 API_UTILIZATION: Final = Signal(
     name="api_utilization",
-    title="Used resources",
+    title="Resource utilization",
     question="Which share of its processor, memory and disk does each service use?",
     expr="instance_resource_origin:ml_process_utilization:ratio{<filter>}",
     unit=Unit.RATIO,
@@ -218,7 +212,7 @@ API_UTILIZATION: Final = Signal(
 
 API_PREDICTIONS_RECENT: Final = Signal(
     name="api_predictions_recent",
-    title="Predictions lately",
+    title="Recent predictions",
     question="Does a service that made predictions still make some?",
     expr="origin:ml_predictions:recent{<filter>}",
     unit=Unit.COUNT,
@@ -230,8 +224,8 @@ API_PREDICTIONS_RECENT: Final = Signal(
 
 API_RECORDING_ERRORS: Final = Signal(
     name="api_recording_errors",
-    title="Recordings that failed",
-    question="Does the instrumentation itself fail? Requests go on, but numbers are missing.",
+    title="Instrumentation errors",
+    question="Does the instrumentation itself fail? Requests are still served, but metrics are missing.",
     expr="sum by (operation) (increase(ml_instrument_errors_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -241,8 +235,8 @@ API_RECORDING_ERRORS: Final = Signal(
 
 API_RECORDING_OVERFLOW: Final = Signal(
     name="api_recording_overflow",
-    title="Recordings under `other`",
-    question="Which metric has more label sets than the service allows, so that some are lumped together?",
+    title="Label sets over the limit",
+    question="Which metric has more label sets than the service allows, so that some are merged into `other`?",
     expr="sum by (family) (increase(ml_instrument_overflow_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -252,8 +246,8 @@ API_RECORDING_OVERFLOW: Final = Signal(
 
 SLO_PAGE_BURNING: Final = Signal(
     name="slo_page_burning",
-    title="Budget burns fast",
-    question="Does an error budget burn so fast that it must be stopped now? Above 1 it does.",
+    title="Error budget: fast burn",
+    question="Does an error budget burn so fast that somebody must be paged? Above 1 it does.",
     expr="slo_origin:ml_http_burning:page{<filter>}",
     unit=Unit.ANY,
     dashboard=PAGE,
@@ -264,8 +258,8 @@ SLO_PAGE_BURNING: Final = Signal(
 
 SLO_TICKET_BURNING: Final = Signal(
     name="slo_ticket_burning",
-    title="Budget burns slowly",
-    question="Does an error budget burn so fast that it will not last? Above 1 it does.",
+    title="Error budget: slow burn",
+    question="Does an error budget burn so fast that it will not last the period? Above 1 it does.",
     expr="slo_origin:ml_http_burning:ticket{<filter>}",
     unit=Unit.ANY,
     dashboard=PAGE,
@@ -276,7 +270,7 @@ SLO_TICKET_BURNING: Final = Signal(
 
 SLO_BUDGET_LEFT: Final = Signal(
     name="slo_budget_left",
-    title="Error budget left",
+    title="Error budget remaining",
     question="How much of the period's error budget is left? Below 0 the objective is missed.",
     expr="1 - slo_origin:ml_http_burn_rate:period{<filter>}",
     unit=Unit.RATIO,

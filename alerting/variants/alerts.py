@@ -18,8 +18,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="VariantEarlyKillRateHigh",
         condition=(
-            "More than {threshold} of the recently posted variants of a persona have been killed, "
-            "and at least {minimum_posts} were posted."
+            "More than <threshold> of the recently posted variants of a persona have been killed, "
+            "and at least <minimum_posts> were posted."
         ),
         signal=VARIANT_EARLY_KILL_RATIO,
         comparison=">",
@@ -35,7 +35,7 @@ ALERTS: tuple[Alert, ...] = (
         name="VariantSampleRatioMismatch",
         condition=(
             "The views of variants of a persona that were posted together are not shared as intended: "
-            "an always-valid p-value below {threshold}."
+            "an always-valid p-value below <threshold>."
         ),
         signal=VARIANT_SPLIT_P_VALUE,
         comparison="<",
@@ -48,7 +48,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="VariantPatternFatigued",
-        condition="A pattern of a persona has a fatigue above {threshold}: it is overused, and its engagement falls.",
+        condition="A pattern of a persona has a fatigue above <threshold>: it is overused, and its engagement falls.",
         signal=VARIANT_PATTERN_FATIGUE,
         comparison=">",
         source="variants",
@@ -61,8 +61,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="VariantFarBelowPrediction",
         condition=(
-            "Even the upper end of the 95 % interval of a variant's engagement is more than {threshold} below its "
-            "prediction, with at least {minimum_views} views."
+            "Even the upper end of the 95 % interval of a variant's engagement is more than <threshold> below its "
+            "prediction, with at least <minimum_views> views."
         ),
         signal=VARIANT_PREDICTION_SHORTFALL,
         comparison=">",
@@ -78,8 +78,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="VariantClearWinnerNotExploited",
         condition=(
-            "A variant is the best of its persona (always-valid p-value below {significance}) "
-            "and got less than {threshold} of the views within {window}."
+            "A variant is the best of its persona (always-valid p-value below <significance>) "
+            "and got less than <threshold> of the views within <window>."
         ),
         signal=VARIANT_LEADER_TRAFFIC,
         comparison="<",
@@ -94,7 +94,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="VariantUpdatesStopped",
-        condition="No figures of a persona with active variants have been updated for {threshold}.",
+        condition="No figures of a persona with active variants have been updated for <threshold>.",
         signal=VARIANT_UPDATE_AGE,
         comparison=">",
         guards=('max without (instance, status) (variants{status="active"}) > 0',),

@@ -39,7 +39,7 @@ VARIANTS_BY_STATUS: Final = gauge(
 
 PERSONA_ENGAGEMENT: Final = Signal(
     name="persona_engagement",
-    title="Engagement of new views",
+    title="Engagement rate of new views",
     question="What share of the views in this window led to an interaction?",
     expr=(
         "sum without (variant, pattern) (max without (instance) ("
@@ -78,7 +78,7 @@ VARIANT_VIEWS_RATE: Final = Signal(
 VARIANT_UPDATE_AGE: Final = Signal(
     name="variant_update_age",
     title="Time since last update",
-    question="Does the variant system still write figures?",
+    question="Does the variant system still write updates?",
     expr="time() - max without (instance) (variant_last_update_timestamp_seconds{<filter>})",
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -88,12 +88,12 @@ VARIANT_UPDATE_AGE: Final = Signal(
 
 VARIANT_NOTIFICATIONS: Final = Signal(
     name="variant_notifications",
-    title="Changes announced",
-    question="Are changes announced by triggers, so that they show at once? Without, they are found by polling.",
+    title="LISTEN/NOTIFY",
+    question="Do triggers notify the exporter, so that changes show at once? Without, it polls.",
     expr="max without (instance) (variant_notifications_active)",
     unit=Unit.FLAG,
     dashboard=PAGE,
-    legend="announced",
+    legend="active",
 )
 
 # Kills
@@ -151,7 +151,7 @@ VARIANT_TIME_TO_KILL_MEAN: Final = Signal(
 
 VARIANT_TIME_TO_KILL_P90: Final = Signal(
     name="variant_time_to_kill_p90",
-    title="Time to kill, 90th percentile",
+    title="Time to kill (p90)",
     question="Within which time are nine out of ten kills made?",
     expr=("histogram_quantile(0.9, sum without (instance) (variant_time_to_kill_seconds_bucket{<filter>}))"),
     unit=Unit.SECONDS,
@@ -173,7 +173,7 @@ VARIANT_PATTERN_FATIGUE: Final = gauge(
 
 VARIANT_PATTERN_SHARE: Final = gauge(
     "variant_pattern_share",
-    "Share of latest posts",
+    "Share of recent posts",
     "Which patterns do the latest posts use?",
     "variant_pattern_share_ratio",
     unit=Unit.RATIO,
@@ -183,7 +183,7 @@ VARIANT_PATTERN_SHARE: Final = gauge(
 VARIANT_PATTERN_ENGAGEMENT: Final = Signal(
     name="variant_pattern_engagement",
     title="Engagement by pattern",
-    question="How do the latest posts with the pattern do against the ones before?",
+    question="How do the latest posts with the pattern perform compared with earlier ones?",
     expr="max without (instance) (variant_pattern_engagement_ratio{<filter>})",
     unit=Unit.RATIO,
     dashboard=PAGE,
@@ -219,7 +219,7 @@ VARIANT_EVENTS: Final = Signal(
 # Sums over the chosen personas, and marks in time
 VARIANT_RECENT_KILLS_SUM: Final = Signal(
     name="variant_recent_kills_sum",
-    title="Kills within a day",
+    title="Recent kills",
     question="How many variants were killed within the last day (or the window of the exporter's settings)?",
     expr="sum without (persona) (max without (instance) (variant_recent_kills{<filter>}))",
     unit=Unit.COUNT,

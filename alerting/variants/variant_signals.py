@@ -41,7 +41,7 @@ VARIANT_PREDICTED_ENGAGEMENT: Final = gauge(
 
 VARIANT_PREDICTION_DIFFERENCE: Final = Signal(
     name="variant_prediction_difference",
-    title="Difference to prediction",
+    title="Actual vs predicted",
     question="By how much does each active variant do better (+) or worse (-) than predicted?",
     expr="persona_variant_pattern:variant_prediction_difference:ratio{<filter>}",
     unit=Unit.RATIO,
@@ -52,7 +52,7 @@ VARIANT_PREDICTION_DIFFERENCE: Final = Signal(
 
 VARIANT_PREDICTION_SHORTFALL: Final = Signal(
     name="variant_prediction_shortfall",
-    title="Certain shortfall to prediction",
+    title="Shortfall vs prediction (95 % sure)",
     question="How far below the prediction is even the upper end of the 95 % interval? 0: maybe chance.",
     expr="persona_variant_pattern:variant_prediction_shortfall:ratio{<filter>}",
     unit=Unit.RATIO,
@@ -92,7 +92,7 @@ VARIANT_AGE: Final = Signal(
 
 VARIANT_PROBABILITY_BEST: Final = gauge(
     "variant_probability_best",
-    "Probability of being best",
+    "P(best)",
     "How probable is it that each active variant has the highest engagement of its persona?",
     "variant_probability_best",
     unit=Unit.RATIO,
@@ -131,7 +131,7 @@ VARIANT_EXPECTED_LOSS: Final = gauge(
 
 VARIANT_LIFT: Final = gauge(
     "variant_lift",
-    "Lift over the best other",
+    "Lift vs next best",
     "How much better is the variant than the best other active one?",
     "variant_lift_ratio",
     unit=Unit.RATIO,
@@ -151,7 +151,7 @@ VARIANT_SUGGESTED_TRAFFIC: Final = gauge(
 
 VARIANT_TRAFFIC: Final = Signal(
     name="variant_traffic",
-    title="Share of traffic",
+    title="Traffic share",
     question="What share of its persona's views does each active variant get at present?",
     expr="persona_variant_pattern:variant_traffic:ratio{<filter>}",
     unit=Unit.RATIO,
@@ -162,8 +162,8 @@ VARIANT_TRAFFIC: Final = Signal(
 
 VARIANT_LEADER_TRAFFIC: Final = Signal(
     name="variant_leader_traffic",
-    title="Leader's share of traffic",
-    question="Does the variant that is ahead of all others get the traffic? There is none while nothing is known.",
+    title="Leader's traffic share",
+    question="Does the variant with the highest P(best) get the traffic? No data while no variant is ahead.",
     # The test says 1 of all that are not ahead.
     expr=(
         "persona_variant_pattern:variant_traffic:ratio{<filter>}"
@@ -187,7 +187,7 @@ VARIANT_SEQUENTIAL_P_VALUE: Final = gauge(
 
 VARIANT_NEW_VIEW_ENGAGEMENT: Final = Signal(
     name="variant_new_view_engagement",
-    title="Engagement of new views",
+    title="Engagement rate of new views",
     question="What share of the variant's views in this window led to an interaction?",
     expr=(
         "max without (instance) (rate(variant_interactions_total{<filter>}[<window>]))"
@@ -202,7 +202,7 @@ VARIANT_NEW_VIEW_ENGAGEMENT: Final = Signal(
 
 VARIANT_SPLIT_P_VALUE: Final = gauge(
     "variant_split_p_value",
-    "Split as intended? (always-valid p-value)",
+    "Sample ratio mismatch (p-value)",
     "How surprising would it be if variants posted together shared the views as intended?",
     "variant_sample_ratio_p_value",
     unit=Unit.ANY,

@@ -1,225 +1,42 @@
-"""`python -m dashboards diff`: what changed between two versions of dashboards, by meaning, as Markdown."""
+"""`dashboards diff`: what changed between two versions of dashboards, by meaning, as Markdown."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ml_monitoring.dashboards.render.asking import complain, say
-from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.publish.changes import compare
+from ml_monitoring.exporter.errors import ConfigError
 
 Json = dict[str, Any]
 
-# Says nothing about what a reader sees.
-_IGNORED = frozenset({"id", "version", "iteration", "gridPos", "pluginVersion", "panels", "targets", "fieldConfig"})
+HELP = "say what changed between two versions of dashboards"
+DESCRIPTION = "Compare dashboards by meaning: panels, queries, units, thresholds, variables; as Markdown."
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change.
-
-    Attributes:
-        where: Panel or part of the dashboard.
-        what: What kind of change.
-        old: Before; empty when it is new.
-        new: After; empty when it is gone.
-    """
-
-    where: str
-    what: str
-    old: str = ""
-    new: str = ""
-
-    def line(self) -> str:
-        """Return the change as an item of a Markdown list."""
-        if self.old and self.new:
-            values = f": {_code(self.old)} → {_code(self.new)}"
-        elif self.old or self.new:
-            values = f": {_code(self.old or self.new)}"
-        else:
-            values = ""
-        return f"- **{self.where}** {self.what}{values}"
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("old", metavar="OLD", help="file or folder, or REVISION:PATH of the git repository")
+    parser.add_argument("new", metavar="NEW", help="the same")
+    parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
-    try:
-        old, new = _read(options.old), _read(options.new)
-    except RenderError as error:
-        complain(f"error: {error}")
-        return 1
-    report = compare(old, new)
-    say(report or "No differences.")
+    report = compare(_read(options.old), _read(options.new))
+    print(report or "No differences.")
     return 1 if report and options.exit_code else 0
-
-
-def compare(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
-    """Return the differences of dashboards by uid as Markdown; empty when there are none."""
-    sections: list[str] = []
-    for uid in sorted({*old, *new}):
-        if uid not in old:
-            panels = len(_panels(new[uid]))
-            changes = [Change("dashboard", f"added, {panels} panels")]
-        elif uid not in new:
-            changes = [Change("dashboard", "removed")]
-        else:
-            changes = list(_dashboard_changes(old[uid], new[uid]))
-        if changes:
-            title = (new.get(uid) or old[uid]).get("title", uid)
-            sections.append("\n".join([f"### {title} (`{uid}`)", "", *(change.line() for change in changes)]))
-    return "\n\n".join(sections)
-
-
-def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:
-    for key in ("title", "refresh", "timezone", "tags", "time", "editable", "schemaVersion", "description"):
-        if old.get(key) != new.get(key):
-            yield Change("dashboard", f"{key} changed", _text(old.get(key)), _text(new.get(key)))
-    yield from _listed("variable", (old.get("templating") or {}).get("list"), (new.get("templating") or {}).get("list"))
-    yield from _listed(
-        "annotation", (old.get("annotations") or {}).get("list"), (new.get("annotations") or {}).get("list")
-    )
-    before, after = _panels(old), _panels(new)
-    for key, panel in before.items():
-        if key not in after:
-            yield Change(_name(panel), "removed")
-    for key, panel in after.items():
-        if key not in before:
-            yield Change(_name(panel), f"added ({panel.get('type')})")
-            yield from (
-                Change(_name(panel), f"query {ref_id} added", "", expr) for ref_id, expr in _queries(panel).items()
-            )
-        else:
-            yield from _panel_changes(before[key], panel)
-
-
-def _listed(kind: str, old: Any, new: Any) -> Iterator[Change]:
-    before = {str(one.get("name")): one for one in old or []}
-    after = {str(one.get("name")): one for one in new or []}
-    for name in sorted({*before, *after}):
-        if name not in after:
-            yield Change(f"{kind} {name}", "removed")
-        elif name not in before:
-            yield Change(f"{kind} {name}", "added", "", _text(after[name].get("query") or after[name].get("expr")))
-        else:
-            yield from _values(f"{kind} {name}", before[name], after[name], frozenset({"current", "options"}))
-
-
-def _panels(dashboard: Json) -> dict[str, Json]:
-    """Return all panels by what they are recognised by: the id where it is unique, else the title."""
-    flat: list[Json] = []
-    for panel in dashboard.get("panels") or []:
-        flat += [panel, *(panel.get("panels") or [])]
-    ids = [panel.get("id") for panel in flat]
-    return {
-        f"id {panel['id']}"
-        if ids.count(panel.get("id")) == 1 and panel.get("id")
-        else f"{panel.get('title')} {place}": panel
-        for place, panel in enumerate(flat)
-    }
-
-
-def _panel_changes(old: Json, new: Json) -> Iterator[Change]:
-    name = _name(new)
-    if _grid(old) != _grid(new):
-        moved, resized = _grid(old)[:2] != _grid(new)[:2], _grid(old)[2:] != _grid(new)[2:]
-        words = " and ".join(word for word, happened in (("moved", moved), ("resized", resized)) if happened)
-        yield Change(name, words, _place(old), _place(new))
-    before, after = _queries(old), _queries(new)
-    for ref_id in sorted({*before, *after}):
-        if before.get(ref_id) != after.get(ref_id):
-            word = "added" if ref_id not in before else "removed" if ref_id not in after else "changed"
-            yield Change(name, f"query {ref_id} {word}", before.get(ref_id, ""), after.get(ref_id, ""))
-    for ref_id in sorted({*before} & {*after}):
-        yield from _values(f"{name}, query {ref_id}", _target(old, ref_id), _target(new, ref_id), frozenset({"expr"}))
-    yield from _field_changes(name, old, new)
-    yield from _values(name, old, new, _IGNORED)
-
-
-def _field_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
-    before, after = (((panel.get("fieldConfig") or {}).get("defaults") or {}) for panel in (old, new))
-    steps = [_steps(one) for one in (before, after)]
-    if steps[0] != steps[1]:
-        yield Change(name, "thresholds changed", *steps)
-    yield from _values(name, before, after, frozenset({"thresholds"}))
-    overrides = [(panel.get("fieldConfig") or {}).get("overrides") or [] for panel in (old, new)]
-    if overrides[0] != overrides[1]:
-        yield Change(name, "overrides changed", _text(overrides[0]), _text(overrides[1]))
-
-
-def _steps(defaults: Json) -> str:
-    thresholds = defaults.get("thresholds") or {}
-    parts = [
-        f"{step.get('color')} from {'the start' if step.get('value') is None else step['value']}"
-        for step in thresholds.get("steps") or []
-    ]
-    return ", ".join(parts) + (" (percent)" if thresholds.get("mode") == "percentage" else "")
-
-
-def _values(where: str, old: Json, new: Json, ignored: frozenset[str], path: str = "") -> Iterator[Change]:
-    for key in sorted({*old, *new} - ignored):
-        one, other = old.get(key), new.get(key)
-        at = f"{path}{key}"
-        if isinstance(one, dict) and isinstance(other, dict):
-            yield from _values(where, one, other, frozenset(), f"{at}.")
-        elif one != other:
-            yield Change(where, f"{at} changed", _text(one), _text(other))
-
-
-def _queries(panel: Json) -> dict[str, str]:
-    return {
-        str(target.get("refId") or place): str(target.get("expr") or _text(target))
-        for place, target in enumerate(panel.get("targets") or [])
-    }
-
-
-def _target(panel: Json, ref_id: str) -> Json:
-    return next(
-        (
-            target
-            for place, target in enumerate(panel.get("targets") or [])
-            if str(target.get("refId") or place) == ref_id
-        ),
-        {},
-    )
-
-
-def _grid(panel: Json) -> tuple[int, ...]:
-    grid = panel.get("gridPos") or {}
-    return tuple(int(grid.get(key) or 0) for key in ("x", "y", "w", "h"))
-
-
-def _place(panel: Json) -> str:
-    x, y, width, height = _grid(panel)
-    return f"{width}x{height} at {x},{y}"
-
-
-def _name(panel: Json) -> str:
-    return str(panel.get("title") or f"panel {panel.get('id')}")
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return "nothing"
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _code(text: str) -> str:
-    text = " ".join(text.split())
-    text = text if len(text) <= 300 else text[:297] + "..."
-    # A backtick inside needs two around.
-    return f"`` {text} ``" if "`" in text else f"`{text}`"
 
 
 def _read(name: str) -> dict[str, Json]:
     """Return dashboards by uid from a file, a folder, or `REVISION:PATH` of the git repository.
 
     Raises:
-        RenderError: If there is nothing to read.
+        ConfigError: If there is nothing to read.
     """
     path = Path(name)
     if path.is_dir():
@@ -229,18 +46,18 @@ def _read(name: str) -> dict[str, Json]:
     elif ":" in name:
         texts = _from_git(*name.split(":", 1))
     else:
-        raise RenderError(f"{name}: no such file or folder")
+        raise ConfigError([f"{name}: no such file or folder"])
     found: dict[str, Json] = {}
     for source, text in texts:
         try:
             content = json.loads(text)
         except ValueError as error:
-            raise RenderError(f"{source}: no JSON: {error}") from error
+            raise ConfigError([f"{source}: no JSON: {error}"]) from error
         dashboard = content.get("dashboard", content) if isinstance(content, dict) else {}
         if "panels" in dashboard:
             found[str(dashboard.get("uid") or Path(source).stem)] = dashboard
     if not found:
-        raise RenderError(f"{name}: no dashboard in it")
+        raise ConfigError([f"{name}: no dashboard in it"])
     return found
 
 
@@ -254,5 +71,5 @@ def _git(arguments: Sequence[str]) -> str:
     # Arguments come from the command line of whoever runs this, and no shell reads them.
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if done.returncode:
-        raise RenderError(f"git {' '.join(arguments)}: {done.stderr.strip()}")
+        raise ConfigError([f"git {' '.join(arguments)}: {done.stderr.strip()}"])
     return done.stdout

@@ -1,110 +1,28 @@
-"""`python -m dashboards export`: dashboards for others, as Grafana's import dialog and grafana.com take them.
-
-Such a file asks for its data sources (`__inputs`) and says which Grafana and which plugins it needs (`__requires`). The
-data source that is chosen at import becomes the first choice of the page's data source variable, so that the page
-keeps the variable.
-"""
+"""`dashboards export`: dashboards for others, as Grafana's import dialog and grafana.com take them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from copy import deepcopy
+import argparse
 from pathlib import Path
-from typing import Any, Final
 
-from ml_monitoring.dashboards.commands.generate import as_text
-from ml_monitoring.dashboards.commands.push import read_generated
-from ml_monitoring.dashboards.grafana import Json
+from ml_monitoring.dashboards.commands.options import add_generated
+from ml_monitoring.dashboards.publish import files, portable
 
-# The oldest Grafana that reads the schema that the dashboards are written in.
-OLDEST_GRAFANA: Final = "9.4.0"
-# Names that Grafana gives its own plugins; an unknown plugin is a mistake here, not there.
-_PANELS: Final = {
-    "alertlist": "Alert list",
-    "bargauge": "Bar gauge",
-    "barchart": "Bar chart",
-    "gauge": "Gauge",
-    "heatmap": "Heatmap",
-    "histogram": "Histogram",
-    "logs": "Logs",
-    "piechart": "Pie chart",
-    "stat": "Stat",
-    "state-timeline": "State timeline",
-    "status-history": "Status history",
-    "table": "Table",
-    "text": "Text",
-    "timeseries": "Time series",
-    "xychart": "XY Chart",
-}
-_DATASOURCES: Final = {
-    "alertmanager": "Alertmanager",
-    "grafana-postgresql-datasource": "PostgreSQL",
-    "loki": "Loki",
-    "prometheus": "Prometheus",
-}
+HELP = "write the dashboards for Grafana's import dialog and grafana.com"
+DESCRIPTION = "Write the dashboards with what an import asks for: data sources and plugins."
 
 
-def export(directory: Path, output_dir: Path) -> list[Path]:
-    """Write every generated dashboard for import elsewhere, one file each, and return the paths.
-
-    Raises:
-        GrafanaError: If there are no generated dashboards.
-    """
-    output_dir.mkdir(parents=True, exist_ok=True)
-    written = []
-    for _, dashboard in read_generated(directory):
-        path = output_dir / f"{dashboard['uid']}.json"
-        path.write_text(as_text(exportable(dashboard)), encoding="utf-8")
-        written.append(path)
-    return written
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_generated(parser)
+    parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="where to")
 
 
-def exportable(dashboard: Json) -> Json:
-    """Return a dashboard with its inputs and requirements.
-
-    Raises:
-        KeyError: If it needs a plugin that this module has no name for.
-    """
-    result = deepcopy(dashboard)
-    found = []
-    for variable in result["templating"]["list"]:
-        if variable["type"] == "datasource":
-            kind = variable["query"]
-            found.append(kind)
-            reference = f"${{{_input(kind)}}}"
-            variable["current"] = {"selected": True, "text": reference, "value": reference}
-    kinds = list(dict.fromkeys(found))
-    panels = sorted({panel["type"] for panel in _panels(result["panels"])} - {"row"})
-    # Grafana itself, then as its own export sorts: by the plugin's id.
-    requires = [{"type": "grafana", "id": "grafana", "name": "Grafana", "version": OLDEST_GRAFANA}]
-    requires += [{"type": "datasource", "id": kind, "name": _DATASOURCES[kind], "version": "1.0.0"} for kind in kinds]
-    requires += [{"type": "panel", "id": panel, "name": _PANELS[panel], "version": ""} for panel in panels]
-    return result | {
-        "__inputs": [
-            {
-                "name": _input(kind),
-                "label": _DATASOURCES[kind],
-                "description": "",
-                "type": "datasource",
-                "pluginId": kind,
-                "pluginName": _DATASOURCES[kind],
-            }
-            for kind in kinds
-        ],
-        "__elements": {},
-        "__requires": sorted(requires, key=lambda plugin: plugin["id"]),
-        # Whoever imports it makes it theirs.
-        "editable": True,
-        "id": None,
-    }
-
-
-def _input(kind: str) -> str:
-    # A name of Grafana's own form, which is made from the data source's name.
-    return f"DS_{_DATASOURCES[kind].upper()}"
-
-
-def _panels(panels: list[Any]) -> Iterator[Json]:
-    for panel in panels:
-        yield panel
-        yield from _panels(panel.get("panels") or [])
+def run(options: argparse.Namespace) -> int:
+    """Write every generated dashboard, one file each, and return the exit status."""
+    options.output_dir.mkdir(parents=True, exist_ok=True)
+    for _, dashboard in files.read(options.dashboards):
+        path = options.output_dir / f"{dashboard['uid']}.json"
+        path.write_text(files.as_text(portable.exportable(dashboard)), encoding="utf-8")
+        print(path)
+    return 0

@@ -1,29 +1,44 @@
-"""Write every page as `<folder>/<uid>.json`, the folders being Grafana's (`foldersFromFilesStructure`)."""
+"""`dashboards generate`: write every page as Grafana's JSON."""
 
 from __future__ import annotations
 
-import json
+import argparse
+import os
 from pathlib import Path
 
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
-from ml_monitoring.dashboards.lib.upstream import Json
-from ml_monitoring.dashboards.pages import build_all
+from ml_monitoring.exporter.version import CHECKOUT
+
+HELP = "write the dashboards' JSON"
+DESCRIPTION = "Write the JSON."
 
 
-def generate(output_dir: Path = OUTPUT_DIR) -> tuple[Path, ...]:
-    """Write all pages, remove pages that no longer exist, and return the written paths."""
-    written = []
-    for page in build_all():
-        path = output_dir / page.folder / f"{page.uid}.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(as_text(page.to_json()), encoding="utf-8")
-        written.append(path)
-    for path in output_dir.glob("*/*.json"):
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=OUTPUT_DIR,
+        required=CHECKOUT is None,
+        metavar="DIR",
+        help="where to (default in a checkout: dashboards/generated)",
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Write the pages, remove those that no longer exist, and return the exit status."""
+    # Only here, as they bring grafanalib.
+    from ml_monitoring.alerting.domains import load_thresholds  # noqa: PLC0415
+    from ml_monitoring.dashboards.lib.context import PageContext  # noqa: PLC0415
+    from ml_monitoring.dashboards.pages import build_all  # noqa: PLC0415
+    from ml_monitoring.dashboards.publish.files import write  # noqa: PLC0415
+
+    context = PageContext.of(load_thresholds().overridden(os.environ))
+    pages = [(page.folder, page.to_json(context.alerts)) for page in build_all(context)]
+    written = write(options.output_dir, pages)
+    for path in written:
+        print(path)
+    for path in options.output_dir.glob("*/*.json"):
         if path not in written:
             path.unlink()
-    return tuple(written)
-
-
-def as_text(dashboard: Json) -> str:
-    """Return the bytes-stable text of a dashboard: sorted keys, so that a diff shows what changed and nothing else."""
-    return json.dumps(dashboard, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    return 0

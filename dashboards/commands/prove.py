@@ -1,187 +1,91 @@
-"""`python -m dashboards prove`: every panel of every dashboard against a running Prometheus: ok, empty, error, slow."""
+"""`dashboards prove`: show that every panel of every dashboard has data."""
 
 from __future__ import annotations
 
 import argparse
 import json
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
-from ml_monitoring.dashboards.render.asking import GENERATED, Asking, Progress, complain, read_settings, say
-from ml_monitoring.dashboards.render.draw import is_known
-from ml_monitoring.dashboards.render.engine import WITHOUT_QUERY, DashboardData, PanelData
-from ml_monitoring.dashboards.render.errors import RenderError
-from ml_monitoring.dashboards.render.intervals import parse_duration
-from ml_monitoring.dashboards.render.model import Dashboard, find_dashboards
+from ml_monitoring.dashboards.commands.options import add_dashboards, add_source, find, query_options
+from ml_monitoring.dashboards.commands.progress import Progress
+from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import read_yaml
+
+HELP = "show that every panel has data"
+DESCRIPTION = "Run every query of every panel and say which panels are ok, empty, failed or slow."
 
 ALLOWED = Path(__file__).parent.parent / "prove.yml"
-# In the list of allowed ones: all panels of a page.
-EVERY_PANEL = "*"
 # Between two tries while panels are still empty.
 PAUSE = 2.0
 
 
-@dataclass(frozen=True, slots=True)
-class Proof:
-    """What a panel showed.
-
-    Attributes:
-        dashboard: The dashboard's uid.
-        panel: The panel's id.
-        title: Its title.
-        type: Its type.
-        state: ok, empty, error, unsupported or slow.
-        series: Series or rows that it got.
-        milliseconds: The slowest of its queries.
-        samples: Samples that Prometheus touched.
-        detail: The error, or why it may be empty.
-        allowed: Whether its state is in the list of allowed ones.
-    """
-
-    dashboard: str
-    panel: int
-    title: str
-    type: str
-    state: str
-    series: int
-    milliseconds: float
-    samples: int
-    detail: str = ""
-    allowed: bool = False
-
-    @property
-    def bad(self) -> bool:
-        """Return whether the proof fails on this panel."""
-        return self.state in ("empty", "error", "unsupported") and not self.allowed
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    add_dashboards(parser)
+    add_source(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument(
+        "--slow",
+        type=command_line.duration_or_zero,
+        default="500ms",
+        metavar="TIME",
+        help="call a panel slow from here (default: 500ms)",
+    )
+    parser.add_argument(
+        "--wait",
+        type=command_line.duration_or_zero,
+        default="0s",
+        metavar="TIME",
+        help="try again for so long while panels are empty",
+    )
+    parser.add_argument(
+        "--allow", type=Path, metavar="FILE", help="YAML of panels that may be empty, with reasons (default: prove.yml)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Prove the dashboards and return the exit status."""
-    try:
-        dashboards = find_dashboards(options.dashboards, GENERATED)
-        asking = Asking.of(options)
-        if problems := asking.check_choices(dashboards):
-            raise RenderError("; ".join(problems))
-        allowed = read_allowed(options.allow or ALLOWED, required=options.allow is not None)
-        slow = parse_duration(options.slow) * 1000
-        asking.prometheus.version()
-        deadline = time.monotonic() + parse_duration(options.wait)
-        while True:
-            with asking.prometheus:
-                proofs, loads = prove(dashboards, asking, allowed, slow=slow)
-            if not any(proof.bad for proof in proofs) or time.monotonic() > deadline:
-                break
-            time.sleep(PAUSE)
-            asking = Asking.of(options)
-    except RenderError as error:
-        complain(f"error: {error}")
-        return 1
+    # Only here, as they bring matplotlib.
+    from ml_monitoring.dashboards.render.prove import as_table, prove  # noqa: PLC0415
+
+    dashboards = find(options.dashboards)
+    queries = query_options(options, dashboards)
+    allowed = read_allowed(options.allow or ALLOWED, required=options.allow is not None)
+    queries.prometheus.version()
+    deadline = time.monotonic() + options.wait
+    while True:
+        with queries.prometheus, Progress(sum(len(dashboard.panels) for dashboard in dashboards)) as progress:
+            proofs, loads = prove(
+                dashboards, queries, allowed, slow=options.slow * 1000, on_panel=lambda one: progress.step(one.title)
+            )
+        if not any(proof.bad for proof in proofs) or time.monotonic() > deadline:
+            break
+        time.sleep(PAUSE)
+        queries = query_options(options)
     if options.json:
-        say(json.dumps([asdict(proof) for proof in proofs], indent=2, ensure_ascii=False))
+        print(json.dumps([asdict(proof) for proof in proofs], indent=2, ensure_ascii=False))
     else:
-        say("\n".join(as_table(proofs, loads)))
+        print("\n".join(as_table(proofs, loads)))
     return 1 if any(proof.bad for proof in proofs) else 0
-
-
-def prove(
-    dashboards: Sequence[Dashboard], asking: Asking, allowed: Mapping[tuple[str, str], str], *, slow: float
-) -> tuple[list[Proof], dict[str, float]]:
-    """Run the queries of dashboards.
-
-    Args:
-        dashboards: The dashboards.
-        asking: How they are asked.
-        allowed: Reasons why panels may be empty, by dashboard and panel title.
-        slow: Milliseconds from which a panel is slow.
-
-    Returns:
-        What each panel showed, and how many seconds each dashboard took as a whole.
-    """
-    proofs: list[Proof] = []
-    loads: dict[str, float] = {}
-    with Progress(sum(len(dashboard.panels) for dashboard in dashboards)) as progress:
-        for dashboard in dashboards:
-            began = time.perf_counter()
-            data = asking.load(dashboard, on_panel=lambda one: progress.step(one.title))
-            loads[dashboard.uid] = time.perf_counter() - began
-            proofs += [_proof(one, data, allowed, slow) for one in data.panels if one.panel.type not in WITHOUT_QUERY]
-    return proofs, loads
-
-
-def _proof(one: PanelData, data: DashboardData, allowed: Mapping[tuple[str, str], str], slow: float) -> Proof:
-    uid = data.dashboard.uid
-    reason = allowed.get((uid, one.panel.title), "") or allowed.get((uid, EVERY_PANEL), "")
-    if not reason and one.means_something_by_emptiness:
-        reason = f"it says: {one.no_value}"
-    milliseconds = one.seconds * 1000
-    state, detail = "ok", ""
-    if one.unsupported or not is_known(one.panel.type):
-        state, detail = "unsupported", one.error or f"panels of type {one.panel.type} are not drawn"
-    elif one.error:
-        state, detail = "error", one.error
-    elif one.empty:
-        state, detail = "empty", reason or next(iter(one.queries.values()), "no query")
-    elif milliseconds >= slow:
-        state = "slow"
-    listed = (uid, one.panel.title) in allowed or (uid, EVERY_PANEL) in allowed
-    may = bool(reason) and (state == "empty" or (listed and state == "unsupported"))
-    return Proof(
-        uid,
-        one.panel.id,
-        one.title,
-        one.panel.type,
-        state,
-        one.series,
-        round(milliseconds, 1),
-        one.samples,
-        detail,
-        may,
-    )
 
 
 def read_allowed(path: Path, *, required: bool) -> dict[tuple[str, str], str]:
     """Return why panels may be empty, from YAML: uid -> panel title -> reason.
 
     Raises:
-        RenderError: If the file is missing though it was named, or a reason is missing.
+        ConfigError: If the file is missing though it was named, or a reason is missing.
     """
     if not required and not path.exists():
         return {}
     allowed = {}
-    for uid, panels in read_settings(path).items():
+    for uid, panels in read_yaml(path).items():
         if panels is not None and not isinstance(panels, dict):
-            raise RenderError(f"{path}: {uid}: must hold `title of a panel: reason`")
+            raise ConfigError([f"{path}: {uid}: must hold `title of a panel: reason`"])
         for title, reason in (panels or {}).items():
             if not reason:
-                raise RenderError(f"{path}: {uid}: {title}: give the reason why it may be empty")
+                raise ConfigError([f"{path}: {uid}: {title}: give the reason why it may be empty"])
             allowed[str(uid), str(title)] = str(reason)
     return allowed
-
-
-def as_table(proofs: Sequence[Proof], loads: Mapping[str, float]) -> list[str]:
-    """Return the proofs as lines for a terminal, the slowest panel and the totals last."""
-    head = ("state", "ms", "samples", "series", "panel")
-    rows: list[tuple[str, ...]] = []
-    for proof in proofs:
-        state = f"{proof.state} (allowed)" if proof.allowed else proof.state
-        name = f"{proof.dashboard} / {proof.title or proof.panel}"
-        if proof.detail:
-            name += f": {' '.join(proof.detail.split())[:100]}"
-        rows.append((state, f"{proof.milliseconds:.0f}", f"{proof.samples:,}", str(proof.series), name))
-    widths = [max(len(row[place]) for row in [head, *rows]) for place in range(4)]
-    lines = [
-        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]:>{widths[3]}}  {row[4]}"
-        for row in [head, *rows]
-    ]
-    counts = {
-        state: sum(proof.state == state for proof in proofs) for state in dict.fromkeys(proof.state for proof in proofs)
-    }
-    lines.append("")
-    lines += [f"{uid}: loaded in {seconds * 1000:.0f} ms" for uid, seconds in loads.items()]
-    if proofs:
-        slowest = max(proofs, key=lambda proof: proof.milliseconds)
-        lines.append(f"slowest: {slowest.dashboard} / {slowest.title}, {slowest.milliseconds:.0f} ms")
-    lines.append(f"{len(proofs)} panels: " + ", ".join(f"{count} {state}" for state, count in counts.items()))
-    return lines

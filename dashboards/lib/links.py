@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.upstream import grafana
-
-TAG = "ml-stack"
 
 
 def menu() -> Any:

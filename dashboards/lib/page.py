@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.links import panel_id
+from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.finalise import finalise
 from ml_monitoring.dashboards.lib.layout import COLUMNS, Position, flow
-from ml_monitoring.dashboards.lib.links import TAG, menu
+from ml_monitoring.dashboards.lib.links import menu
 from ml_monitoring.dashboards.lib.panels import Panel
 from ml_monitoring.dashboards.lib.queries import Query, Scope
 from ml_monitoring.dashboards.lib.style import Colour
@@ -82,12 +83,16 @@ class Page:
     tags: tuple[str, ...] = field(default=())
     marks: tuple[Mark, ...] = ()
 
-    def to_json(self) -> Json:
+    def to_json(self, alerts: tuple[BoundAlert, ...]) -> Json:
         """Return the dashboard as Grafana loads it.
+
+        Args:
+            alerts: All alerts: they colour the panels of their signals, and are marked on the page that they link to.
 
         Raises:
             ValueError: If a folded row holds a panel that alerts link to, or two panels get one id.
         """
+        scope = Scope(self.uid, frozenset(variable.name for variable in self.variables), alerts)
         dashboard = grafana.Dashboard(
             title=self.title,
             uid=self.uid,
@@ -101,19 +106,18 @@ class Page:
             time=grafana.Time(self.since, "now"),
             timePicker=grafana.TimePicker(refreshIntervals=list(REFRESH_CHOICES), timeOptions=[]),
             templating=grafana.Templating(list=[variable.template for variable in self.variables]),
-            annotations=grafana.Annotations(list=self._annotations()),
+            annotations=grafana.Annotations(list=self._annotations(scope)),
             links=[menu()],
-            panels=self._panels(),
+            panels=self._panels(scope),
         )
         return finalise(as_json(dashboard))
 
-    def _panels(self) -> list[Any]:
-        scope = Scope(self.uid, frozenset(variable.name for variable in self.variables))
+    def _panels(self, scope: Scope) -> list[Any]:
         ids = _Ids(self)
         top = 0
         placed: list[Any] = []
         for row in self.rows:
-            if row.collapsed and comparing(panel.lead for panel in row.panels if panel.lead):
+            if row.collapsed and comparing((panel.lead for panel in row.panels if panel.lead), scope.alerts):
                 raise ValueError(f"{self.uid}: alerts link to panels of the row {row.title}, so it cannot be folded")
             heading = grafana.RowPanel(title=row.title, collapsed=row.collapsed)
             _place(heading, ids.of_row(row), Position(0, top, COLUMNS, _ROW_HEIGHT))
@@ -131,11 +135,10 @@ class Page:
                 top = bottom
         return placed
 
-    def _annotations(self) -> list[Json]:
-        return [*self._alert_marks(), *map(self._mark, self.marks)]
+    def _annotations(self, scope: Scope) -> list[Json]:
+        return [*self._alert_marks(scope), *(self._mark(mark, scope) for mark in self.marks)]
 
-    def _mark(self, mark: Mark) -> Json:
-        scope = Scope(self.uid, frozenset(variable.name for variable in self.variables))
+    def _mark(self, mark: Mark, scope: Scope) -> Json:
         return {
             "name": mark.query.signal.title,
             "datasource": DATASOURCE,
@@ -149,15 +152,15 @@ class Page:
             "step": "60s",
         }
 
-    def _alert_marks(self) -> list[Json]:
+    def _alert_marks(self, scope: Scope) -> list[Json]:
         # Not the watchdog, which compares nothing and always fires.
-        names = sorted(alert.name for alert in load_alerts() if alert.signal.dashboard == self.uid and alert.comparison)
+        names = sorted(alert.name for alert in scope.alerts if alert.signal.dashboard == self.uid and alert.comparison)
         if not names:
             return []
         firing = f'ALERTS{{alertstate="firing",alertname=~"{"|".join(names)}"}}'
         return [
             {
-                "name": "Alert starts",
+                "name": "Alert start",
                 "datasource": DATASOURCE,
                 "enable": True,
                 "hide": False,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.style import FORMATS, Colour, Format
 from ml_monitoring.dashboards.lib.upstream import Json, grafana
@@ -29,10 +30,12 @@ class Scope:
     Attributes:
         uid: The page.
         variables: Names of the variables that narrow its queries.
+        alerts: The alerts, of which those on a panel's signals colour it.
     """
 
     uid: str
     variables: frozenset[str]
+    alerts: tuple[BoundAlert, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

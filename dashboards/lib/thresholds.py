@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from ml_monitoring.alerting.domains import alerts_on
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
@@ -14,12 +13,13 @@ from ml_monitoring.dashboards.lib.upstream import Json
 _LOUDNESS = ("info", "warning", "critical")
 
 
-def comparing(signals: Iterable[Signal]) -> tuple[BoundAlert, ...]:
-    """Return the enabled alerts that compare one of the signals with a number."""
-    return tuple(alert for signal in signals for alert in alerts_on(signal))
+def comparing(signals: Iterable[Signal], alerts: Iterable[BoundAlert]) -> tuple[BoundAlert, ...]:
+    """Return those of the alerts that compare one of the signals with a number."""
+    names = {signal.name for signal in signals}
+    return tuple(alert for alert in alerts if alert.signal.name in names and alert.comparison is not None)
 
 
-def steps(signal: Signal) -> list[Json]:
+def steps(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
     """Return Grafana's threshold steps for a signal: neutral without an alert, else good where none holds.
 
     A step colours from its value upwards, so a value that equals a `>` threshold is already coloured although the
@@ -28,10 +28,10 @@ def steps(signal: Signal) -> list[Json]:
     Raises:
         ValueError: If the thresholds of two alerts cross each other.
     """
-    alerts = comparing([signal])
-    if not alerts:
+    judging = comparing([signal], alerts)
+    if not judging:
         return [{"color": str(Colour.NEUTRAL), "value": None}]
-    below, above = _by_value(alerts, "<"), _by_value(alerts, ">")
+    below, above = _by_value(judging, "<"), _by_value(judging, ">")
     # Up to a `<` threshold its own colour holds, and from there on the colour of the next.
     colours = [*(colour for _, colour in below), Colour.GOOD, *(colour for _, colour in above)]
     bounds = [value for value, _ in below + above]
@@ -40,12 +40,12 @@ def steps(signal: Signal) -> list[Json]:
     return [{"color": str(colour), "value": bound} for colour, bound in zip(colours, (None, *bounds), strict=True)]
 
 
-def flag_colours(signal: Signal) -> tuple[Colour, Colour]:
+def flag_colours(signal: Signal, alerts: Iterable[BoundAlert]) -> tuple[Colour, Colour]:
     """Return the colours of a flag's 0 and 1: of the loudest alert that holds then; without one a 0 is only muted."""
-    alerts = comparing([signal])
-    if not alerts:
+    judging = comparing([signal], alerts)
+    if not judging:
         return Colour.MUTED, Colour.GOOD
-    return _flag_colour(alerts, 0), _flag_colour(alerts, 1)
+    return _flag_colour(judging, 0), _flag_colour(judging, 1)
 
 
 def _flag_colour(alerts: Sequence[BoundAlert], value: int) -> Colour:

@@ -1,9 +1,10 @@
-"""The list of all pages. A new page is one module with a `build()`, and one line here."""
+"""The list of all pages. A new page is one module with a `build(context)`, and one line here."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page
 from ml_monitoring.dashboards.pages import (
     ab_testing,
@@ -24,7 +25,7 @@ from ml_monitoring.dashboards.pages import (
     variant_performance,
 )
 
-BUILDERS: tuple[Callable[[], Page], ...] = (
+BUILDERS: tuple[Callable[[PageContext], Page], ...] = (
     mlflow.build,
     mlflow_models.build,
     mlflow_traces.build,
@@ -44,13 +45,16 @@ BUILDERS: tuple[Callable[[], Page], ...] = (
 )
 
 
-def build_all() -> tuple[Page, ...]:
+def build_all(context: PageContext) -> tuple[Page, ...]:
     """Return every page.
+
+    Args:
+        context: What a deployment says of links, assumptions and alerts.
 
     Raises:
         ValueError: If two pages share a uid or a title.
     """
-    pages = tuple(build() for build in BUILDERS)
+    pages = tuple(build(context) for build in BUILDERS)
     for what, values in (("uid", [page.uid for page in pages]), ("title", [page.title for page in pages])):
         if len(set(values)) < len(values):
             raise ValueError(f"two pages share a {what}: {', '.join(sorted(values))}")

@@ -23,6 +23,7 @@ from ml_monitoring.alerting.experiments.signals import (
 )
 from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW_PAGE
 from ml_monitoring.alerting.mlflow.signals import RUNS
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
@@ -32,14 +33,14 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
         title="A/B testing",
         description="For those who run experiments: which variant does better on real traffic, and can that be chance?",
         folder="ML",
-        tags=("ml-monitoring-ab-testing",),
+        tags=("ab-testing",),
         variables=(
             datasource(),
             label_values("variant", "ab_test_requests_total", title="Variant"),
@@ -57,11 +58,11 @@ def build() -> Page:
                         "MLflow experiments", page_url(MLFLOW_PAGE, {})
                     ),
                     _variants(),
-                    firing_alerts(width=8, height=7),
+                    firing_alerts(context.links, width=8, height=7),
                 ),
             ),
             Row(
-                "Is the comparison sound?",
+                "Experiment validity",
                 (
                     stat(AB_IMPROVEMENT, width=6),
                     timeseries(AB_IMPROVEMENT_P_VALUE, width=9),
@@ -85,7 +86,7 @@ def build() -> Page:
                         VARIANT_LATENCY_P50,
                         VARIANT_LATENCY_P99,
                         VARIANT_LATENCY_MEAN,
-                        title="Response time",
+                        title="Latency",
                     ),
                     timeseries(VARIANT_ERROR_RATIO),
                     timeseries(VARIANT_ACCURACY, title="Accuracy over time"),
@@ -99,12 +100,12 @@ def build() -> Page:
 def _variants() -> Panel:
     return table(
         (Column("variant", "Variant"), Column("origin", "Origin")),
-        Query(VARIANT_REQUEST_RATE, name="Requests a minute"),
-        Query(VARIANT_TRAFFIC_SHARE, name="Share"),
+        Query(VARIANT_REQUEST_RATE, name="Requests per minute"),
+        Query(VARIANT_TRAFFIC_SHARE, name="Traffic share"),
         Query(VARIANT_LATENCY_P95, name="p95"),
-        Query(VARIANT_ERROR_RATIO, name="Failed"),
+        Query(VARIANT_ERROR_RATIO, name="Error ratio"),
         Query(VARIANT_ACCURACY, name="Accuracy"),
-        title="Variants now",
+        title="Variants",
         empty="no service reports variants",
         sort_by="Variant",
         width=16,

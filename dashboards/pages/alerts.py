@@ -1,4 +1,4 @@
-"""The page `Alerts`: what fires, what fired, who was told, and how long it took to mend."""
+"""The page `Alerts`: what fires, what fired, who was notified, and how long it took to resolve."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from ml_monitoring.alerting.monitoring.signals import (
     ALERTS_SUPPRESSED,
     FIRING_BY_SEVERITY,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, stat, state_timeline, table, timeseries
@@ -31,19 +32,19 @@ from ml_monitoring.dashboards.pages.common import firing_alerts
 _SEVERITIES = {severity: (severity, colour) for severity, colour in SEVERITY.items()}
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=ALERTS_PAGE,
         title="Alerts",
-        description="For whoever is on call, and for the review afterwards: what fires, what fired, who was told?",
+        description="For on-call engineers and post-incident reviews: what fires, what fired, who was notified?",
         folder="Platform",
         tags=("operations",),
         since="now-24h",
         variables=(datasource(),),
         rows=(
             Row(
-                "What fires?",
+                "Active alerts",
                 (
                     stat(
                         FIRING_BY_SEVERITY,
@@ -56,14 +57,14 @@ def build() -> Page:
                     stat(ALERTMANAGER_SILENCES),
                     stat(ALERTMANAGER_CONFIG_OK),
                     stat(ALERT_LOG_SIZE),
-                    firing_alerts(width=12, height=8),
+                    firing_alerts(context.links, width=12, height=8),
                     table(
                         (
                             Column("job", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
                             Column("alertname", "Alert"),
                             Column("severity", "Severity", width=90, values=_SEVERITIES),
                         ),
-                        Query(ALERT_JOBS, name="Series"),
+                        Query(ALERT_JOBS, name="Instances"),
                         title="Services with firing alerts",
                         empty="no alert fires",
                         width=12,
@@ -72,7 +73,7 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "What fired?",
+                "Alert history",
                 (
                     state_timeline(
                         ALERT_HISTORY,
@@ -86,12 +87,12 @@ def build() -> Page:
                             Column("severity", "Severity", width=90, values=_SEVERITIES),
                             Column("team", "Team", width=90),
                         ),
-                        Query(ALERT_STARTS, name="Began so often", window=SHOWN_RANGE),
-                        Query(ALERT_LAST_START, name="Last began"),
+                        Query(ALERT_STARTS, name="Times fired", window=SHOWN_RANGE),
+                        Query(ALERT_LAST_START, name="Last fired"),
                         Query(ALERT_RESOLVE_TIME, name="Mean time to resolve", window=SHOWN_RANGE),
-                        title="History by alert, in the time range",
+                        title="Alert history",
                         empty="no alert fired",
-                        sort_by="Began so often",
+                        sort_by="Times fired",
                         descending=True,
                         width=14,
                         height=10,
@@ -101,15 +102,15 @@ def build() -> Page:
                         width=10,
                         height=10,
                         legend="list",
-                        empty="no alert ended",
+                        empty="no alert was resolved",
                     ),
                 ),
             ),
             Row(
-                "Who was told?",
+                "Notifications",
                 (
-                    timeseries(ALERT_NOTIFICATIONS, bars=True, stacked=True, empty="nobody was told"),
-                    timeseries(ALERTMANAGER_FAILED, width=8, legend="list", empty="nothing was sent"),
+                    timeseries(ALERT_NOTIFICATIONS, bars=True, stacked=True, empty="no notification was sent"),
+                    timeseries(ALERTMANAGER_FAILED, width=8, legend="list", empty="no notification was sent"),
                     stat(Query(ALERT_LOG_DUPLICATES, window=SHOWN_RANGE)),
                 ),
             ),

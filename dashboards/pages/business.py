@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
-from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.experiments.business_recording import RECOMMENDATIONS
 from ml_monitoring.alerting.experiments.business_signals import (
     BUSINESS_ACCURACY,
@@ -23,6 +20,8 @@ from ml_monitoring.alerting.experiments.business_signals import (
     RECOMMENDATION,
 )
 from ml_monitoring.alerting.experiments.signals import PAGE as AB_PAGE
+from ml_monitoring.alerting.model.settings import Business
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, bargauge, stat, text, timeseries
@@ -33,7 +32,7 @@ from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
 _RECOMMENDATION_COLOURS = (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD)
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     words = zip(RECOMMENDATIONS, _RECOMMENDATION_COLOURS, strict=True)
     return Page(
@@ -41,7 +40,7 @@ def build() -> Page:
         title="Business impact",
         description="For those who decide: does the candidate pay, and how sure is that?",
         folder="ML",
-        tags=("ml-monitoring-ab-testing", "business"),
+        tags=("ab-testing", "business"),
         variables=(datasource(),),
         rows=(
             Row(
@@ -59,7 +58,7 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "A day",
+                "Daily figures",
                 (
                     stat(BUSINESS_REVENUE, width=6),
                     stat(BUSINESS_COST, width=6),
@@ -70,30 +69,28 @@ def build() -> Page:
                         BUSINESS_REVENUE,
                         BUSINESS_COST,
                         BUSINESS_RISK,
-                        title="Money a day",
+                        title="Revenue, cost and net per day",
                         width=16,
                     ),
                     timeseries(BUSINESS_REPORTED, width=8),
                 ),
             ),
             Row(
-                "What it rests on",
+                "Inputs",
                 (
                     bargauge(BUSINESS_ACCURACY, width=6, height=7),
                     bargauge(BUSINESS_REQUESTS, width=6, height=7),
                     bargauge(BUSINESS_LATENCY, width=6, height=7),
                     bargauge(BUSINESS_ERRORS, width=6, height=7),
-                    _assumptions(),
-                    firing_alerts(width=8, height=9),
+                    _assumptions(context.business),
+                    firing_alerts(context.links, width=8, height=9),
                 ),
             ),
         ),
     )
 
 
-def _assumptions() -> Panel:
-    # Those of the rules that are generated along with this page.
-    business = load_thresholds().overridden(os.environ).business
+def _assumptions(business: Business) -> Panel:
     unit = "percentage point" if business.accuracy_unit == "percentage_point" else "1 (from 0 % to 100 %)"
     return text(
         "Assumptions",

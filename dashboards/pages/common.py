@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import os
-
-from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.experiments.business_recording import MODES
 from ml_monitoring.alerting.experiments.business_signals import DATA_MODE
 from ml_monitoring.alerting.model.links import runbook_url
+from ml_monitoring.alerting.model.numbers import Links
 from ml_monitoring.alerting.monitoring.signals import FIRING_ALERTS
 from ml_monitoring.dashboards.lib.links import cell
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table
@@ -24,19 +22,19 @@ def data_mode(*, width: int = 4, height: int = 4) -> Panel:
     return stat(DATA_MODE, values=values, width=width, height=height)
 
 
-def firing_alerts(*, width: int = 8, height: int = 8) -> Panel:
-    """Return the alerts that fire, each with a link to its runbook."""
-    # The same addresses as in the alerts themselves: a deployment gives its own when it generates.
-    runbooks = load_thresholds().overridden(os.environ).links.runbooks
+def firing_alerts(links: Links, *, width: int = 8, height: int = 8) -> Panel:
+    """Return the alerts that fire, each with a link to its runbook, where the alerts themselves lead to."""
     # By the label that gives their order.
     severities = {str(rank): pair for rank, pair in enumerate(SEVERITY.items(), 1)}
     return table(
         (
-            Column("alertname", "Alert", link=("Open the runbook", runbook_url(cell("Alert"), runbooks=runbooks))),
+            Column(
+                "alertname", "Alert", link=("Open the runbook", runbook_url(cell("Alert"), runbooks=links.runbooks))
+            ),
             Column("rank", "Severity", width=90, values=severities),
             Column("team", "Team", width=90),
         ),
-        Query(FIRING_ALERTS, name="Series"),
+        Query(FIRING_ALERTS, name="Instances"),
         title="Firing alerts",
         empty="no alert fires",
         sort_by="Severity",

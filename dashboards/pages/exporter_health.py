@@ -1,4 +1,4 @@
-"""The page `Exporter health`: can the numbers on all other pages be trusted?"""
+"""The page `Exporter health`: is the data on all other pages current and complete?"""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ from ml_monitoring.alerting.exporter.signals import (
     SOURCE_SERIES,
     SOURCE_UP,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
@@ -35,12 +36,12 @@ from ml_monitoring.dashboards.pages.common import firing_alerts
 UP = ("down", "up")
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
         title="Exporter health",
-        description="For those who run the monitoring: can the numbers on all other pages be trusted?",
+        description="For those who run the monitoring: is the data on all other pages current and complete?",
         folder="Platform",
         tags=("exporter",),
         since="now-1h",
@@ -51,7 +52,7 @@ def build() -> Page:
         ),
         rows=(
             Row(
-                "Can the numbers be trusted?",
+                "Exporter status",
                 (
                     stat(EXPORTER_UP),
                     stat(ALERT_RULES_EVALUATED),
@@ -60,7 +61,7 @@ def build() -> Page:
                     stat(EXPORTER_VERSION),
                     stat(EXPORTER_MEMORY, title="Memory", trend=True),
                     _sources(),
-                    firing_alerts(width=7, height=6),
+                    firing_alerts(context.links, width=7, height=6),
                 ),
             ),
             Row(
@@ -104,7 +105,7 @@ def _sources() -> Panel:
         ),
         Query(SOURCE_UP, name="State"),
         Query(SOURCE_LAST_SUCCESS_AGE, name="Since last success"),
-        Query(SOURCE_AGE_INTERVALS, name="Intervals since"),
+        Query(SOURCE_AGE_INTERVALS, name="Missed refreshes"),
         Query(SOURCE_INTERVAL, name="Interval"),
         Query(SOURCE_SERIES, name="Series"),
         title="Sources",

@@ -33,6 +33,7 @@ from ml_monitoring.alerting.fleet.signals import (
     PAGE,
     SERVER_PAGE,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, state_timeline, table, timeseries
@@ -42,7 +43,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -61,7 +62,7 @@ def build() -> Page:
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
         rows=(
             Row(
-                "Is there an incident?",
+                "Incident status",
                 (
                     stat(FLEET_HEALTH, width=3),
                     stat(FLEET_INCIDENT_PROBABILITY, width=4),
@@ -69,11 +70,11 @@ def build() -> Page:
                     stat(FLEET_PHASE, width=3),
                     stat(FLEET_SERVERS_BY_STATE, width=10, colours=SERVER_STATE),
                     timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=17),
-                    firing_alerts(width=7),
+                    firing_alerts(context.links, width=7),
                 ),
             ),
             Row(
-                "Which servers are in it?",
+                "Affected servers",
                 (
                     bargauge(FLEET_TOP_RISK, width=8, height=10).linked(
                         "Details of the servers", page_url(SERVER_PAGE, {})
@@ -92,18 +93,18 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "How are they hit?",
+                "Saturation and errors",
                 (
-                    timeseries(FLEET_CPU_WORST, title="CPU, worst server of each profile", width=8),
-                    timeseries(FLEET_LATENCY_WORST, title="Latency, worst server of each profile", width=8),
-                    timeseries(FLEET_ERROR_WORST, title="Errors, worst server of each profile", width=8),
+                    timeseries(FLEET_CPU_WORST, title="CPU utilization: max by profile", width=8),
+                    timeseries(FLEET_LATENCY_WORST, title="Latency: max by profile", width=8),
+                    timeseries(FLEET_ERROR_WORST, title="Error ratio: max by profile", width=8),
                     timeseries(FLEET_OOM_EVENTS, width=24, height=6, bars=True, empty="no server ran out of memory"),
                 ),
             ),
             Row(
-                "Can the numbers be trusted?",
+                "Data source health",
                 (
-                    stat(Query(SOURCE_UP, where={"source": "fleet"}), title="File readable", width=3).linked(
+                    stat(Query(SOURCE_UP, where={"source": "fleet"}), title="File source up", width=3).linked(
                         "Exporter health", page_url(EXPORTER_PAGE, {"source": "fleet"})
                     ),
                     stat(FLEET_REPLAY_PROGRESS, width=3),
@@ -127,7 +128,7 @@ def _servers() -> Panel:
         Query(FLEET_SERVER_MEMORY, name="Memory"),
         Query(FLEET_SERVER_LATENCY, name="Latency"),
         Query(FLEET_SERVER_ERRORS, name="Errors"),
-        title="Servers, riskiest first",
+        title="Servers by risk",
         sort_by="Risk",
         descending=True,
         width=16,

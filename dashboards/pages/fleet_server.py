@@ -17,6 +17,7 @@ from ml_monitoring.alerting.fleet.signals import (
     FLEET_SERVER_SENT,
     SERVER_PAGE,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import stat, state_timeline, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
@@ -26,12 +27,12 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 _CONDITIONS = {str(code): (state, SERVER_STATE[state]) for code, state in enumerate(CONDITIONS)}
 
 
-def build() -> Page:
+def build(_context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=SERVER_PAGE,
         title="Fleet server",
-        description="For those who mend a server: what is wrong with it, and since when?",
+        description="For those who repair a server: what is wrong with it, and since when?",
         folder="Platform",
         tags=("fleet",),
         since="now-15m",
@@ -44,7 +45,7 @@ def build() -> Page:
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
         rows=(
             Row(
-                "How close is it to failing?",
+                "Risk and state",
                 (
                     stat(FLEET_SERVER_RISK, width=8, height=6),
                     timeseries(FLEET_SERVER_RISK, title="Risk over time", width=16, height=6),
@@ -52,7 +53,7 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "What is short?",
+                "Saturation",
                 (
                     timeseries(
                         FLEET_SERVER_CPU,
@@ -65,7 +66,7 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "What does it move?",
+                "Disk and network I/O",
                 (
                     timeseries(FLEET_SERVER_DISK_IO),
                     timeseries(

@@ -9,6 +9,7 @@ from ml_monitoring.alerting.logs.signals import (
     LOG_SERVICES_UP,
     PAGE,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, log_graph, log_ranking, logs, stat, text, timeseries
 from ml_monitoring.dashboards.lib.style import LOG_LEVEL
@@ -17,7 +18,7 @@ from ml_monitoring.dashboards.pages.common import firing_alerts
 from ml_monitoring.exporter.catalog import Unit
 
 _OFF = "logs are not collected"
-_NONE = "no such line"
+_NONE = "no matching line"
 _HOW = """\
 Logs are collected when the stack is deployed with `WITH=logs`; without it there is no Loki to choose at **Logs** above,
 and only this page has nothing to show. *Text* is a regular expression, without regard to case."""
@@ -26,12 +27,12 @@ _CHOSEN = '{service=~"$service",level=~"$level"} |~ `(?i)$text`'
 _ERRORS = '{service=~"$service",level=~"error|critical"}'
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
         title="Logs",
-        description="For whoever looks for the cause: what do the services say, how much, and where are the errors?",
+        description="For root cause analysis: what do the services log, how much, and where are the errors?",
         folder="Platform",
         tags=("operations",),
         since="now-1h",
@@ -45,22 +46,22 @@ def build() -> Page:
         ),
         rows=(
             Row(
-                "Are logs collected?",
+                "Log collection",
                 (
-                    text("Where logs come from", _HOW, width=8, height=4),
+                    text("Log collection", _HOW, width=8, height=4),
                     stat(LOG_SERVICES_UP, width=6, states=("down", "up"), empty=_OFF),
                     stat(LOG_LINES_KEPT, width=5, trend=True, empty=_OFF),
                     stat(LOG_COLLECTOR_FAILURES, width=5, empty=_OFF),
                 ),
             ),
-            Row("How much is said?", _volume()),
-            Row("Where are the errors?", _errors()),
+            Row("Log volume", _volume()),
+            Row("Errors", _errors()),
             Row(
-                "What is said?",
+                "Log lines",
                 (
                     logs(
-                        "Lines",
-                        "What do the chosen services say, of the chosen levels, with the text?",
+                        "Log lines",
+                        "Which lines do the selected services log, at the selected levels, that match the text?",
                         _CHOSEN,
                         height=18,
                         empty=_NONE,
@@ -68,8 +69,11 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "Is any lost?",
-                (timeseries(LOG_LINES_LOST, width=16, legend="list", empty=_OFF), firing_alerts(width=8)),
+                "Dropped log lines",
+                (
+                    timeseries(LOG_LINES_LOST, width=16, legend="list", empty=_OFF),
+                    firing_alerts(context.links, width=8),
+                ),
             ),
         ),
     )
@@ -78,16 +82,16 @@ def build() -> Page:
 def _volume() -> tuple[Panel, ...]:
     return (
         log_graph(
-            "Lines by service",
-            "Which service writes how much?",
+            "Log lines by service",
+            "How many lines does each service log?",
             f"sum by (service) (count_over_time({_CHOSEN} [$__interval]))",
             legend="{{service}}",
             bars=True,
             empty=_NONE,
         ),
         log_graph(
-            "Lines by level",
-            "How much of it is an error?",
+            "Log lines by level",
+            "How many lines are there of each level?",
             f"sum by (level) (count_over_time({_CHOSEN} [$__interval]))",
             legend="{{level}}",
             bars=True,
@@ -100,15 +104,15 @@ def _volume() -> tuple[Panel, ...]:
 def _errors() -> tuple[Panel, ...]:
     return (
         log_ranking(
-            "Errors in this time range",
-            "Which service wrote most errors, critical ones included?",
+            "Errors by service",
+            "Which services logged the most errors, critical ones included?",
             f"sum by (service) (count_over_time({_ERRORS} [$__range]))",
             legend="{{service}}",
             empty=_NONE,
         ),
         log_graph(
             "Errors per second",
-            "Since when does a service write errors?",
+            "Since when does a service log errors?",
             f"sum by (service) (rate({_ERRORS} [5m]))",
             legend="{{service}}",
             unit=Unit.ANY,
@@ -116,8 +120,8 @@ def _errors() -> tuple[Panel, ...]:
             empty=_NONE,
         ),
         log_graph(
-            "Errors of all lines",
-            "What share of what a service writes are errors?",
+            "Error ratio by service",
+            "What share of a service's lines are errors?",
             f'sum by (service) (rate({_ERRORS} [5m])) / sum by (service) (rate({{service=~"$service"}} [5m]))',
             legend="{{service}}",
             unit=Unit.RATIO,

@@ -39,6 +39,7 @@ from ml_monitoring.alerting.services.signals import (
     SLO_PAGE_BURNING,
     SLO_TICKET_BURNING,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, alert_list, gauge, heatmap, stat, table, timeseries
@@ -47,7 +48,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -68,15 +69,15 @@ def build() -> Page:
                 (
                     data_mode(width=3),
                     stat(API_REQUEST_RATE, width=3),
-                    stat(API_LATENCY_MEAN, title="Mean time", width=3),
-                    stat(API_LATENCY_P95, title="95th percentile", width=3),
-                    stat(API_LATENCY_P99, title="99th percentile", width=3),
+                    stat(API_LATENCY_MEAN, title="Mean latency", width=3),
+                    stat(API_LATENCY_P95, title="p95 latency", width=3),
+                    stat(API_LATENCY_P99, title="p99 latency", width=3),
                     stat(API_ERROR_RATIO, width=3),
                     stat(API_PREDICTIONS_RECENT, width=3),
                     stat(API_UPTIME, width=3),
                 ),
             ),
-            Row("Model performance", (_models(), firing_alerts(width=8, height=7))),
+            Row("Model performance", (_models(), firing_alerts(context.links, width=8, height=7))),
             Row(
                 "API performance",
                 (
@@ -87,9 +88,9 @@ def build() -> Page:
                         API_LATENCY_P95,
                         API_LATENCY_P50,
                         API_LATENCY_P99,
-                        title="Response time",
+                        title="Latency",
                     ),
-                    timeseries(API_ERROR_RATIO, title="Failed requests over time", width=8),
+                    timeseries(API_ERROR_RATIO, title="Error ratio over time", width=8),
                     timeseries(API_ROUTE_P95, width=8),
                     timeseries(API_IN_PROGRESS, width=8),
                     timeseries(Query(MODEL_ACCURACY), title="Accuracy over time", width=24, height=7).linked(
@@ -98,7 +99,7 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "Objectives",
+                "SLOs",
                 (
                     stat(SLO_BUDGET_LEFT, width=6, height=8),
                     timeseries(SLO_PAGE_BURNING, width=9),
@@ -132,12 +133,12 @@ def build() -> Page:
 def _models() -> Panel:
     return table(
         (Column("model", "Model"), Column("model_version", "Version"), Column("variant", "Variant")),
-        Query(MODEL_PREDICTION_RATE, name="Predictions a minute"),
+        Query(MODEL_PREDICTION_RATE, name="Predictions per minute"),
         Query(MODEL_ACCURACY, name="Accuracy"),
         Query(MODEL_MAE, name="MAE"),
         Query(MODEL_R2, name="R2"),
         Query(MODEL_CONFIDENCE, name="Confidence"),
-        Query(MODEL_LAST_PREDICTION_AGE, name="Last prediction"),
+        Query(MODEL_LAST_PREDICTION_AGE, name="Time since last prediction"),
         title="Models",
         empty="no service reports predictions",
         sort_by="Variant",

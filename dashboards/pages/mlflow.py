@@ -27,6 +27,7 @@ from ml_monitoring.alerting.mlflow.signals import (
     STORE_ROWS,
 )
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
@@ -36,7 +37,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -55,17 +56,17 @@ def build() -> Page:
         ),
         rows=(
             Row(
-                "What needs attention",
+                "Overview",
                 (
-                    stat(_of_store(SOURCE_UP), title="Store readable", width=3).linked(
+                    stat(_of_store(SOURCE_UP), title="MLflow store up", width=3).linked(
                         "Exporter health", page_url(EXPORTER_PAGE, {"source": "mlflow"})
                     ),
-                    stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Age of the numbers", width=3),
+                    stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Data age", width=3),
                     stat(EXPERIMENTS, width=4),
                     stat(RUNS, width=10, colours=RUN_STATUS),
                     stat(RUNS_RUNNING, width=4, trend=True),
                     _experiments(),
-                    firing_alerts(width=7, height=9),
+                    firing_alerts(context.links, width=7, height=9),
                 ),
             ),
             Row(
@@ -108,7 +109,7 @@ def build() -> Page:
             Row("Registered models", (_model_versions(), _model_metrics())),
             Row(
                 "Store",
-                (timeseries(STORE_ROWS), timeseries(RUNS, title="Runs in the store", stepped=True)),
+                (timeseries(STORE_ROWS), timeseries(RUNS, title="Stored runs by status", stepped=True)),
                 collapsed=True,
             ),
         ),
@@ -129,13 +130,13 @@ def _experiments() -> Panel:
     return table(
         (Column("experiment", "Experiment", link=("Show only this experiment", only_this)),),
         Query(LAST_SUCCESS_AGE, name="Since last success"),
-        Query(FAILED_RUN_RATIO, name="Failed share"),
+        Query(FAILED_RUN_RATIO, name="Failed run ratio"),
         _runs_with("RUNNING", "Running"),
         _runs_with("FINISHED", "Finished"),
         _runs_with("FAILED", "Failed"),
         _runs_with("KILLED", "Killed"),
         Query(LAST_RUN_AGE, name="Since last run"),
-        title="Experiments, longest without success first",
+        title="Experiment status",
         sort_by="Since last success",
         descending=True,
         width=17,
@@ -151,9 +152,9 @@ def _latest_metrics() -> Panel:
             Column("metric", "Metric"),
         ),
         Query(METRIC_LATEST, name="Latest"),
-        Query(METRIC_SHORTFALL, name="Worse than best by"),
-        title="Latest run of each variant, worst first",
-        sort_by="Worse than best by",
+        Query(METRIC_SHORTFALL, name="Below best"),
+        title="Latest runs by variant",
+        sort_by="Below best",
         descending=True,
         width=12,
     )
@@ -166,7 +167,7 @@ def _model_versions() -> Panel:
             Column("model", "Model"),
             Column("version", "Version"),
             Column("alias", "Alias"),
-            Column("run_status", "Its run", values=statuses),
+            Column("run_status", "Run status", values=statuses),
         ),
         MODEL_VERSIONS,
         title="Model versions",
@@ -179,7 +180,7 @@ def _model_metrics() -> Panel:
     return table(
         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
         Query(MODEL_METRIC, name="Value"),
-        title="Metrics of aliased models",
+        title="Aliased model metrics",
         empty="no version with an alias has metrics",
         width=12,
     )

@@ -13,6 +13,7 @@ from ml_monitoring.alerting.mlflow.model_signals import (
     REGISTERED_VERSIONS,
     TAGGED_RUNS,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
@@ -22,7 +23,7 @@ from ml_monitoring.dashboards.pages.common import firing_alerts
 _NO_MODELS = "no version has an alias"
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -46,20 +47,20 @@ def build() -> Page:
                     timeseries(REGISTERED_VERSIONS, stepped=True, width=12, empty="no model is registered"),
                     table(
                         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
-                        Query(MODEL_LEAD, name="Better than the champion by"),
-                        title="Candidates against the champion, best first",
-                        sort_by="Better than the champion by",
+                        Query(MODEL_LEAD, name="Improvement over champion"),
+                        title="Candidates vs champion",
+                        sort_by="Improvement over champion",
                         descending=True,
                         empty="no model has a champion and another alias",
                         width=9,
                         height=9,
                     ),
                     timeseries(ALIASED_VERSION_AGE, width=8, height=9, empty=_NO_MODELS),
-                    firing_alerts(width=7, height=9),
+                    firing_alerts(context.links, width=7, height=9),
                 ),
             ),
             Row(
-                "Logged models, searches and data",
+                "Logged models, child runs and datasets",
                 (
                     timeseries(LOGGED_MODELS, stepped=True, empty="no model was logged"),
                     timeseries(LAST_LOGGED_MODEL_AGE, empty="no model was logged"),
@@ -69,7 +70,7 @@ def build() -> Page:
                         (Column("tag", "Tag"), Column("value", "Value")),
                         Query(TAGGED_RUNS, name="Runs"),
                         title="Runs by tag",
-                        empty="the exporter is told to count no tags (sources.mlflow.count_tags)",
+                        empty="no tags are configured (sources.mlflow.count_tags)",
                     ),
                 ),
             ),

@@ -12,6 +12,7 @@ from ml_monitoring.alerting.mlflow.trace_signals import (
     TRACES_ENDED,
     TRACES_IN_PROGRESS,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import timeseries
 from ml_monitoring.dashboards.lib.queries import Query
@@ -21,7 +22,7 @@ from ml_monitoring.dashboards.pages.common import firing_alerts
 _NONE = "no trace ended"
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -35,11 +36,11 @@ def build() -> Page:
         ),
         rows=(
             Row(
-                "Answers",
+                "Traces",
                 (
                     timeseries(TRACES_ENDED, bars=True, stacked=True, width=10, empty=_NONE),
                     timeseries(TRACE_ERROR_RATIO, width=7, empty=_NONE),
-                    firing_alerts(width=7, height=8),
+                    firing_alerts(context.links, width=7, height=8),
                     timeseries(
                         TRACE_DURATION_P95,
                         Query(TRACE_DURATION_P50, dashed=True),

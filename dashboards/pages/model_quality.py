@@ -21,6 +21,7 @@ from ml_monitoring.alerting.services.quality_signals import (
     MODEL_SCORE_SHARE,
     PAGE,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
@@ -28,7 +29,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -46,18 +47,18 @@ def build() -> Page:
         ),
         rows=(
             Row(
-                "Now",
+                "Overview",
                 (
                     data_mode(width=4),
                     stat(MODEL_ACCURACY, width=7),
                     stat(MODEL_DRIFT, width=6),
                     stat(MODEL_PREDICTION_RATE, width=7),
                     _models(),
-                    firing_alerts(width=8, height=7),
+                    firing_alerts(context.links, width=8, height=7),
                 ),
             ),
             Row(
-                "Right?",
+                "Accuracy and error",
                 (
                     timeseries(MODEL_ACCURACY, title="Accuracy over time"),
                     timeseries(MODEL_MAE),
@@ -66,23 +67,23 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "Sure?",
+                "Confidence",
                 (
                     heatmap(MODEL_CONFIDENCE_BUCKETS),
                     timeseries(MODEL_CONFIDENCE),
                 ),
             ),
             Row(
-                "Unchanged?",
+                "Drift",
                 (
-                    timeseries(MODEL_DRIFT, title="Drift over time", width=8),
+                    timeseries(MODEL_DRIFT, title="Score drift over time", width=8),
                     barchart(MODEL_SCORE_SHARE, x="bin", width=8),
                     barchart(MODEL_REFERENCE_SHARE, x="bin", width=8),
                 ),
             ),
-            Row("Champion against candidate", (_registry(),)),
+            Row("Champion vs candidate", (_registry(),)),
             Row(
-                "In use?",
+                "Usage",
                 (
                     timeseries(MODEL_PREDICTION_P95, width=8),
                     timeseries(MODEL_PREDICTION_ERRORS, width=8, bars=True, empty="no prediction failed"),
@@ -96,11 +97,11 @@ def build() -> Page:
 def _models() -> Panel:
     return table(
         (Column("model", "Model"), Column("model_version", "Version"), Column("variant", "Variant")),
-        Query(MODEL_LOADED_AGE, name="Loaded"),
-        Query(MODEL_LOAD_DURATION, name="Load time"),
-        Query(MODEL_LAST_PREDICTION_AGE, name="Last prediction"),
+        Query(MODEL_LOADED_AGE, name="Time since load"),
+        Query(MODEL_LOAD_DURATION, name="Load duration"),
+        Query(MODEL_LAST_PREDICTION_AGE, name="Time since last prediction"),
         Query(MODEL_CONFIDENCE, name="Confidence"),
-        title="Versions in services",
+        title="Deployed versions",
         empty="no service reports models",
         sort_by="Variant",
         width=16,

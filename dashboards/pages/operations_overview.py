@@ -18,6 +18,7 @@ from ml_monitoring.alerting.services import quality_signals as model_quality
 from ml_monitoring.alerting.services import signals as ml_api
 from ml_monitoring.alerting.services.signals import SLO_BUDGET_LEFT
 from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import light, stat, state_timeline, text, timeseries
@@ -38,42 +39,42 @@ _LIGHTS = {
     "monitoring": SYSTEM,
 }
 _PAGES = (
-    ("Alerts", monitoring.ALERTS_PAGE, "what fires, what fired, who was told"),
-    ("System infrastructure", SYSTEM, "machines, PostgreSQL, Prometheus"),
-    ("Logs", LOGS, "what the services say, where they are collected"),
-    ("Exporter health", exporter.PAGE, "can the numbers be trusted?"),
+    ("Alerts", monitoring.ALERTS_PAGE, "what fires, what fired, who was notified"),
+    ("System infrastructure", SYSTEM, "hosts, PostgreSQL, Prometheus"),
+    ("Logs", LOGS, "log lines, volume, errors"),
+    ("Exporter health", exporter.PAGE, "is the data current and complete?"),
     ("MLflow experiments", mlflow.PAGE, "runs and results"),
     ("Variant performance", VARIANTS, "engagement, kills, winners"),
     ("ML API", ml_api.PAGE, "traffic, errors, latency, error budgets"),
     ("Model quality", model_quality.PAGE, "predictions, accuracy, drift"),
-    ("A/B testing", ab_testing.PAGE, "who is ahead, and is it certain?"),
+    ("A/B testing", ab_testing.PAGE, "which variant is better, and is it significant?"),
     ("Business impact", business.PAGE, "what it is worth"),
     ("Fleet incident", fleet.PAGE, "servers and their risk"),
 )
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=overview.PAGE,
         title="Operations overview",
-        description="For whoever is on call: is everything well, and if not, where does it begin?",
+        description="For on-call engineers: is everything healthy, and if not, where does the problem start?",
         folder="Platform",
         tags=("operations",),
         since="now-6h",
         variables=(datasource(),),
         rows=(
             Row(
-                "Is everything well?",
+                "Health by domain",
                 (
                     *(light(HEALTH[domain], page=page, title=HEALTH[domain].title) for domain, page in _LIGHTS.items()),
-                    stat(ALERT_RULES_EVALUATED, title="Alerting works", width=12, height=3),
+                    stat(ALERT_RULES_EVALUATED, title="Watchdog", width=12, height=3),
                 ),
             ),
             Row(
-                "What fires?",
+                "Active alerts",
                 (
-                    firing_alerts(width=12, height=9),
+                    firing_alerts(context.links, width=12, height=9),
                     state_timeline(
                         ALERT_HISTORY,
                         width=12,
@@ -84,7 +85,7 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "Key figures",
+                "Key metrics",
                 (
                     stat(
                         FIRING_BY_SEVERITY,
@@ -95,10 +96,10 @@ def build() -> Page:
                     ),
                     stat(TARGETS_DOWN),
                     stat(DATA_AGE, width=12, show="value_and_name"),
-                    stat(SLO_BUDGET_LEFT, width=24, show="value_and_name", empty="no service is watched"),
-                    timeseries(DATA_AGE, title="Age of the data over time", width=12, legend="list"),
+                    stat(SLO_BUDGET_LEFT, width=24, show="value_and_name", empty="no service is monitored"),
+                    timeseries(DATA_AGE, title="Data age over time", width=12, legend="list"),
                     text(
-                        "Where to look",
+                        "Drill-down",
                         "\n".join(f"- [{title}]({page_url(uid, {})}): {what}" for title, uid, what in _PAGES),
                         width=12,
                         height=8,

@@ -47,6 +47,7 @@ from ml_monitoring.alerting.monitoring.signals import (
     SERVICE_MEMORY,
     TARGET_UP,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
@@ -59,18 +60,18 @@ _NO_DATABASE = "no postgres exporter"
 _NO_CONTAINERS = "containers are not watched"
 
 
-def build() -> Page:
+def build(_context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
         title="System infrastructure",
-        description="For those who run the machines: what runs out, what is down, and since when?",
+        description="For those who run the hosts: what is saturated, what is down, and since when?",
         folder="Platform",
         tags=("operations",),
         since="now-6h",
-        variables=(datasource(), label_values("instance", "node_memory_MemTotal_bytes", title="Machine")),
+        variables=(datasource(), label_values("instance", "node_memory_MemTotal_bytes", title="Host")),
         rows=(
-            Row("Machines", _machines()),
+            Row("Hosts", _machines()),
             Row(
                 "Services",
                 (
@@ -107,7 +108,7 @@ def _machines() -> tuple[Panel, ...]:
         timeseries(
             HOST_DISK_READ,
             Query(HOST_DISK_WRITTEN, dashed=True),
-            title="Disk",
+            title="Disk I/O",
             width=8,
             legend="list",
             empty=_NO_HOST,
@@ -133,13 +134,13 @@ def _containers() -> tuple[Panel, ...]:
                 Column("service", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
                 Column("container", "Container"),
             ),
-            Query(CONTAINER_AGE, name="Since the start"),
+            Query(CONTAINER_AGE, name="Uptime"),
             Query(CONTAINER_MEMORY_BYTES, name="Memory"),
-            Query(CONTAINER_MEMORY, name="Of its limit"),
+            Query(CONTAINER_MEMORY, name="% of limit"),
             Query(CONTAINER_PROCESSES, name="Processes"),
-            title="Containers at present",
+            title="Running containers",
             empty=_NO_CONTAINERS,
-            sort_by="Of its limit",
+            sort_by="% of limit",
             descending=True,
             width=12,
             height=10,

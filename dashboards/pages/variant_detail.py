@@ -24,6 +24,7 @@ from ml_monitoring.alerting.variants.variant_signals import (
     VARIANT_SUGGESTED_TRAFFIC,
     VARIANT_TRAFFIC,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import stat, timeseries
@@ -33,7 +34,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=DETAIL_PAGE,
@@ -56,35 +57,35 @@ def build() -> Page:
         marks=(Mark(Query(VARIANT_WINNER_MARKS), "{{persona}}: {{variant}}", Colour.GOOD),),
         rows=(
             Row(
-                "How good is it?",
+                "Performance",
                 (
                     stat(VARIANT_OBSERVED_VIEWS, width=3),
                     stat(VARIANT_OBSERVED_INTERACTIONS, width=3),
                     stat(VARIANT_AGE, width=3),
                     stat(Query(VARIANT_PREDICTION_DIFFERENCE), width=4).linked("All variants", page_url(PAGE, {})),
                     stat(VARIANT_LIFT, width=4),
-                    stat(VARIANT_SEQUENTIAL_P_VALUE, title="Best by chance? (p)", width=4),
+                    stat(VARIANT_SEQUENTIAL_P_VALUE, title="p-value vs others", width=4),
                     stat(VARIANT_PROBABILITY_BEST, width=3),
                     timeseries(
                         Query(VARIANT_ENGAGEMENT_UPPER, name="{{variant}} 97.5 %", dashed=True),
                         Query(VARIANT_ENGAGEMENT, name="{{variant}} reported"),
                         Query(VARIANT_ENGAGEMENT_LOWER, name="{{variant}} 2.5 %", dashed=True),
                         Query(VARIANT_PREDICTED_ENGAGEMENT, name="{{variant}} predicted"),
-                        title="Engagement: reported, predicted and 95 % interval of the posterior",
+                        title="Engagement: observed, predicted, 95 % credible interval",
                         width=24,
                         height=10,
                     ),
                 ),
             ),
             Row(
-                "Against the others",
+                "Comparison with other variants",
                 (
-                    timeseries(VARIANT_PROBABILITY_BEST, title="Probability of being best over time"),
+                    timeseries(VARIANT_PROBABILITY_BEST, title="P(best) over time"),
                     timeseries(VARIANT_EXPECTED_LOSS),
                     timeseries(
                         Query(VARIANT_TRAFFIC, name="{{variant}} gets"),
                         Query(VARIANT_SUGGESTED_TRAFFIC, name="{{variant}} suggested", dashed=True),
-                        title="Share of traffic: at present and suggested",
+                        title="Traffic share: current vs suggested",
                         width=8,
                     ),
                     timeseries(VARIANT_SEQUENTIAL_P_VALUE, title="Always-valid p-value over time", width=8),
@@ -92,11 +93,11 @@ def build() -> Page:
                 ),
             ),
             Row(
-                "Against the prediction",
+                "Comparison with prediction",
                 (
                     timeseries(VARIANT_PREDICTION_SHORTFALL, width=8),
                     timeseries(VARIANT_NEW_VIEW_ENGAGEMENT, width=8),
-                    firing_alerts(width=8),
+                    firing_alerts(context.links, width=8),
                 ),
             ),
         ),

@@ -45,6 +45,7 @@ from ml_monitoring.alerting.variants.variant_signals import (
     VARIANT_SUGGESTED_TRAFFIC,
     VARIANT_TRAFFIC,
 )
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, stat, table, timeseries
@@ -63,7 +64,7 @@ where $__timeFilter(created_at) and (persona_id is null or persona_id ~ $names$^
 order by created_at desc, id desc limit 100"""
 
 
-def build() -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -88,21 +89,21 @@ def build() -> Page:
         ),
         rows=(
             Row(
-                "How is it going?",
+                "Overview",
                 (
                     stat(VARIANTS_ACTIVE, width=3),
                     stat(AVERAGE_ENGAGEMENT, width=4, trend=True),
                     stat(VARIANT_RECENT_KILLS_SUM, width=3),
                     stat(VARIANT_TIME_TO_KILL_OVERALL, width=4),
-                    stat(VARIANT_NOTIFICATIONS, width=3, states=("polling", "announced")),
+                    stat(VARIANT_NOTIFICATIONS, width=3, states=("polling", "active")),
                     stat(
                         Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "variants"}),
-                        title="Age of the numbers",
+                        title="Data age",
                         width=3,
                     ).linked("Exporter health", page_url(EXPORTER_PAGE, {"source": "variants"})),
                     stat(VARIANT_UPDATE_AGE, width=4),
                     _opportunities(),
-                    firing_alerts(width=8, height=8),
+                    firing_alerts(context.links, width=8, height=8),
                 ),
             ),
             Row(
@@ -111,7 +112,7 @@ def build() -> Page:
                     _active(),
                     bargauge(
                         Query(VARIANT_PROBABILITY_BEST, name="{{persona}} {{variant}}"),
-                        title="Leaders: probability of being best",
+                        title="Leaders by P(best)",
                         width=8,
                         height=10,
                     ),
@@ -128,7 +129,7 @@ def build() -> Page:
                     timeseries(
                         VARIANT_TIME_TO_KILL_MEAN,
                         Query(VARIANT_TIME_TO_KILL_P90, dashed=True),
-                        title="Time to kill, mean and 90th percentile",
+                        title="Time to kill (mean, p90)",
                         width=12,
                     ),
                     _personas(),
@@ -168,8 +169,8 @@ def _opportunities() -> Panel:
         (
             Column("priority", "Priority", width=80, values=priorities),
             Column("persona", "Persona", width=140),
-            Column("title", "What"),
-            Column("action", "What to do"),
+            Column("title", "Opportunity"),
+            Column("action", "Action"),
         ),
         VARIANT_OPPORTUNITIES,
         title="Optimization opportunities",
@@ -189,18 +190,18 @@ def _active() -> Panel:
         ),
         Query(VARIANT_ENGAGEMENT, name="Engagement"),
         Query(VARIANT_PREDICTED_ENGAGEMENT, name="Predicted"),
-        Query(VARIANT_PREDICTION_DIFFERENCE, name="Difference"),
+        Query(VARIANT_PREDICTION_DIFFERENCE, name="vs predicted"),
         Query(VARIANT_OBSERVED_VIEWS, name="Views"),
         Query(VARIANT_OBSERVED_INTERACTIONS, name="Interactions"),
         Query(VARIANT_AGE, name="Since post"),
-        Query(VARIANT_PROBABILITY_BEST, name="Best with"),
-        Query(VARIANT_ENGAGEMENT_LOWER, name="95 % from"),
-        Query(VARIANT_ENGAGEMENT_UPPER, name="to"),
+        Query(VARIANT_PROBABILITY_BEST, name="P(best)"),
+        Query(VARIANT_ENGAGEMENT_LOWER, name="95 % low"),
+        Query(VARIANT_ENGAGEMENT_UPPER, name="95 % high"),
         Query(VARIANT_TRAFFIC, name="Traffic"),
         Query(VARIANT_SUGGESTED_TRAFFIC, name="Suggested"),
-        Query(VARIANT_SEQUENTIAL_P_VALUE, name="p"),
-        title="Active variants, likeliest best first",
-        sort_by="Best with",
+        Query(VARIANT_SEQUENTIAL_P_VALUE, name="p-value"),
+        title="Active variants by P(best)",
+        sort_by="P(best)",
         descending=True,
         height=11,
     )
@@ -210,7 +211,7 @@ def _kill_reasons() -> Panel:
     return table(
         (Column("persona", "Persona"), Column("reason", "Reason")),
         Query(VARIANT_KILLS, name="Kills", window=SHOWN_RANGE),
-        title="Kills in this time range by reason",
+        title="Kills by reason (selected range)",
         empty="no variant was killed",
         sort_by="Kills",
         descending=True,
@@ -224,12 +225,12 @@ def _personas() -> Panel:
         (Column("persona", "Persona", link=("Show only this persona", only_this)),),
         Query(VARIANT_RECENT_POSTS, name="Posts"),
         Query(VARIANT_RECENT_KILLS, name="Kills"),
-        Query(VARIANT_EARLY_KILL_RATIO, name="Killed early"),
+        Query(VARIANT_EARLY_KILL_RATIO, name="Early kill ratio"),
         Query(VARIANT_TIME_TO_KILL_MEAN, name="Mean time to kill"),
-        Query(VARIANT_SPLIT_P_VALUE, name="Split p"),
+        Query(VARIANT_SPLIT_P_VALUE, name="SRM p-value"),
         Query(VARIANT_UPDATE_AGE, name="Since update"),
-        title="Personas, most killed first",
-        sort_by="Killed early",
+        title="Personas by early kills",
+        sort_by="Early kill ratio",
         descending=True,
         width=12,
     )

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_monitoring.dashboards.render.choices import js_regex
 from ml_monitoring.dashboards.render.colours import Theme
 from ml_monitoring.dashboards.render.frames import Field, Kind, number
 from ml_monitoring.dashboards.render.reduce import reduce_field
 from ml_monitoring.dashboards.render.text import Text
 from ml_monitoring.dashboards.render.units import UTC_CLOCK, Clock, format_value, is_date
+from ml_monitoring.dashboards.render.variable_values import js_regex
 
 Json = dict[str, Any]
 

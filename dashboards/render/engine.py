@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_monitoring.dashboards.render import events, fields
-from ml_monitoring.dashboards.render.choices import choose_variables
 from ml_monitoring.dashboards.render.errors import QueryError, RenderError, UnsupportedPanelError
 from ml_monitoring.dashboards.render.events import Annotation
 from ml_monitoring.dashboards.render.frames import Field, Frame, Kind, frames_of
@@ -24,6 +23,7 @@ from ml_monitoring.dashboards.render.model import Dashboard, Panel
 from ml_monitoring.dashboards.render.prometheus import Answer, Prometheus
 from ml_monitoring.dashboards.render.repeats import expand
 from ml_monitoring.dashboards.render.transforms import transform
+from ml_monitoring.dashboards.render.variable_values import resolve_variables
 from ml_monitoring.dashboards.render.variables import Variables
 
 Json = dict[str, Any]
@@ -137,7 +137,7 @@ def load(
     prometheus: Prometheus,
     span: TimeRange,
     *,
-    choices: Mapping[str, list[str]] | None = None,
+    selected: Mapping[str, list[str]] | None = None,
     width: int = 1600,
     scrape: float = DEFAULT_SCRAPE,
     only: Panel | None = None,
@@ -149,7 +149,7 @@ def load(
         dashboard: The dashboard.
         prometheus: Whom to ask.
         span: The time range.
-        choices: Values of variables chosen by the user.
+        selected: Values of variables chosen by the user.
         width: Width of the page in pixels; a panel asks for a point a pixel.
         scrape: The data source's scrape interval in seconds.
         only: Run this panel alone.
@@ -158,7 +158,7 @@ def load(
     Raises:
         RenderError: If a variable cannot be read. What goes wrong with a panel stays in its data.
     """
-    variables = choose_variables(dashboard, prometheus, span, choices or {})
+    variables = resolve_variables(dashboard, prometheus, span, selected or {})
     panels = expand(dashboard.panels, variables)
     if only is not None:
         panels = [panel for panel in panels if panel.id == only.id and panel.type != "row"]

@@ -6,9 +6,9 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ml_monitoring.dashboards.render.choices import js_regex
 from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
 from ml_monitoring.dashboards.render.reduce import reduce_field
+from ml_monitoring.dashboards.render.variable_values import js_regex
 
 Json = dict[str, Any]
 Matcher = Callable[[Field, Frame], bool]

@@ -10,11 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from ml_monitoring.dashboards.render import transforms_rows as rows
-from ml_monitoring.dashboards.render.choices import js_regex
 from ml_monitoring.dashboards.render.errors import UnsupportedPanelError
 from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
 from ml_monitoring.dashboards.render.names import matcher, name_fields
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
+from ml_monitoring.dashboards.render.variable_values import js_regex
 from ml_monitoring.dashboards.render.variables import Variables
 
 Json = dict[str, Any]

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from ml_monitoring.dashboards.render.choices import js_regex
 from ml_monitoring.dashboards.render.dates import format_date, parse_date
 from ml_monitoring.dashboards.render.errors import UnsupportedPanelError
 from ml_monitoring.dashboards.render.frames import Field, Frame, Kind, number
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
+from ml_monitoring.dashboards.render.variable_values import js_regex
 
 Json = dict[str, Any]
 Frames = list[Frame]

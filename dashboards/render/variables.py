@@ -116,19 +116,19 @@ def formatted(name: str, value: Value, form: str) -> str:
     return simple[form]() if form in simple else joined
 
 
-def parse_choices(given: Sequence[str]) -> dict[str, list[str]]:
+def parse_selected(given: Sequence[str]) -> dict[str, list[str]]:
     """Return `--var name=value` options by name; a repeated name chooses several values.
 
     Raises:
         RenderError: If one has no `=`.
     """
-    choices: dict[str, list[str]] = {}
+    selected: dict[str, list[str]] = {}
     for one in given:
         name, equals, value = one.partition("=")
         if not equals:
             raise RenderError(f"--var {one}: write it as NAME=VALUE")
-        choices.setdefault(name.removeprefix("var-"), []).append(value)
-    return choices
+        selected.setdefault(name.removeprefix("var-"), []).append(value)
+    return selected
 
 
 def _promql(value: Value) -> str:

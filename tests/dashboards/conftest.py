@@ -8,23 +8,26 @@ from typing import Any
 
 import pytest
 
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.pages import build_all
-from ml_monitoring.dashboards.render.asking import Asking
 from ml_monitoring.dashboards.render.engine import DashboardData
 from ml_monitoring.dashboards.render.model import Dashboard, load_dashboard
 from ml_monitoring.dashboards.render.prometheus import Prometheus
+from ml_monitoring.dashboards.render.query_options import QueryOptions
 from tests.support.panel_store import END, SPECIMEN, START, Store, stored
 from tests.support.specimen import specimen
 
 
 @pytest.fixture(scope="session")
 def pages() -> list[dict[str, Any]]:
-    return [page.to_json() for page in build_all()]
+    context = PageContext.of(load_thresholds())
+    return [page.to_json(context.alerts) for page in build_all(context)]
 
 
 @pytest.fixture(scope="session")
 def with_specimen(pages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [*pages, specimen().to_json()]
+    return [*pages, specimen().to_json(load_alerts())]
 
 
 @pytest.fixture(scope="session")
@@ -40,8 +43,8 @@ def prometheus(store: Store) -> Iterator[Prometheus]:
 
 
 @pytest.fixture
-def asking(prometheus: Prometheus) -> Asking:
-    return Asking(prometheus, str(START), str(END), {}, 15.0, float(END))
+def queries(prometheus: Prometheus) -> QueryOptions:
+    return QueryOptions(prometheus, str(START), str(END), {}, 15.0, float(END))
 
 
 @pytest.fixture(scope="session")
@@ -50,5 +53,5 @@ def every_panel() -> Dashboard:
 
 
 @pytest.fixture
-def every_panel_data(asking: Asking, every_panel: Dashboard) -> DashboardData:
-    return asking.load(every_panel)
+def every_panel_data(queries: QueryOptions, every_panel: Dashboard) -> DashboardData:
+    return queries.load(every_panel)

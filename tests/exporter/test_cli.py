@@ -69,7 +69,7 @@ def test_settings_that_cannot_be_used_are_listed(command: str, folder: Path) -> 
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
         "error: web.port: Input should be a valid integer, unable to parse string as an integer",
-        "error: sources.mlflow.interval: Input should be greater than 0",
+        "error: sources.mlflow.interval: must be longer than 0",
     ]
 
 

@@ -110,7 +110,7 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
         "prometheus.url",
     ]
     assert "web.hots: unknown key" in problems
-    assert "sources.mlflow.interval: not a duration; write it like 15s, 5m or 1h30m" in problems
+    assert "sources.mlflow.interval: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m" in problems
     assert "sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mysql" in problems
     assert "s3cret" not in "".join(problems)
 

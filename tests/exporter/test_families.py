@@ -1,4 +1,5 @@
 import math
+import re
 
 import pytest
 
@@ -31,6 +32,19 @@ def test_a_missing_value_is_no_sample(families: FamilySet) -> None:
 def test_labels_that_do_not_fit_are_refused(families: FamilySet, labels: tuple[str, ...], message: str) -> None:
     with pytest.raises(CatalogError, match=message):
         families["mlflow_metric_best"].add(1, *labels)
+
+
+def test_labels_given_by_name_are_put_in_the_declared_order() -> None:
+    family = FamilySet("mlflow", extra_labels=["origin"])["mlflow_metric_latest"]
+    family.add_named(0.9, metric="accuracy", origin="demo", model_variant="a", experiment="churn")
+    assert family.samples == {("churn", "a", "accuracy", "demo"): 0.9}
+
+
+@pytest.mark.parametrize("labels", [{"experiment": "churn"}, {"experiment": "churn", "metric": "f1", "run": "a"}])
+def test_label_names_that_do_not_fit_are_refused(families: FamilySet, labels: dict[str, str]) -> None:
+    message = rf"mlflow_metric_best: labels {sorted(labels)} instead of ['experiment', 'metric']"
+    with pytest.raises(CatalogError, match=re.escape(message)):
+        families["mlflow_metric_best"].add_named(1, **labels)
 
 
 def test_a_duplicate_label_set_is_refused(families: FamilySet) -> None:

@@ -15,7 +15,7 @@ from ml_monitoring.exporter.sources.base import SourceSettings
 from tests.support.scripted_source import ScriptedSource, failing, scripted
 from tools.processes import wait_until
 
-_FAST = SourceSettings(interval=0.02, timeout=5, staleness=60)
+_FAST = SourceSettings(interval="20ms", timeout="5s", staleness="60s")
 
 
 def _one_series(families: FamilySet) -> None:
@@ -61,7 +61,7 @@ def _shown(runner: Runner) -> dict[str, str]:
 
 def test_a_source_is_refreshed_at_its_interval(harness: Harness) -> None:
     kind = scripted("mlflow", _one_series)
-    harness.start(kind, settings=SourceSettings(interval=0.1))
+    harness.start(kind, settings=SourceSettings(interval="100ms"))
     _wait(lambda: len(kind.created[0].refreshes) >= 6, "six refreshes")
     refreshes = kind.created[0].refreshes[:6]
     gaps = [later - earlier for earlier, later in itertools.pairwise(refreshes)]
@@ -153,7 +153,7 @@ def test_series_are_withdrawn_after_the_staleness_limit(harness: Harness, caplog
         _one_series(families)
 
     runner = harness.start(
-        scripted("mlflow", collecting), settings=SourceSettings(interval=0.02, timeout=5, staleness=1.0)
+        scripted("mlflow", collecting), settings=SourceSettings(interval="20ms", timeout="5s", staleness="1s")
     )
     series = 'mlflow_experiments{lifecycle_stage="active"}'
     _wait(lambda: series in _shown(runner), "the series")
@@ -175,7 +175,7 @@ def test_a_refresh_that_takes_too_long_is_broken_off_and_counted(harness: Harnes
         _one_series(families)
 
     kind = scripted("mlflow", collecting)
-    runner = harness.start(kind, settings=SourceSettings(interval=0.02, timeout=0.2))
+    runner = harness.start(kind, settings=SourceSettings(interval="20ms", timeout="200ms"))
     _wait(lambda: _shown(runner).get('ml_monitoring_source_up{source="mlflow"}') == "0.0", "the timeout")
     assert kind.created[0].aborted.is_set()
     assert _shown(runner)['ml_monitoring_source_errors_total{reason="timeout",source="mlflow"}'] == "1.0"
@@ -188,7 +188,7 @@ def test_a_refresh_that_takes_too_long_is_broken_off_and_counted(harness: Harnes
 
 def test_a_source_can_wake_its_refresh(harness: Harness) -> None:
     kind = scripted("mlflow", _one_series)
-    harness.start(kind, settings=SourceSettings(interval=3600))
+    harness.start(kind, settings=SourceSettings(interval="1h"))
     source = kind.created[0]
     _wait(lambda: len(source.refreshes) == 1, "the first refresh")
     assert source.wake is not None
@@ -219,7 +219,7 @@ def test_series_over_the_cap_are_counted_and_logged_once(harness: Harness, caplo
 
     kind = scripted("mlflow", collecting)
     with caplog.at_level(logging.INFO):
-        runner = harness.start(kind, settings=SourceSettings(interval=0.02, max_series=2))
+        runner = harness.start(kind, settings=SourceSettings(interval="20ms", max_series=2))
         _wait(lambda: len(kind.created[0].refreshes) >= 3, "three refreshes")
         left_out = [record.__dict__["fields"]["problem"] for record in caplog.records if record.message == "left out"]
     assert left_out == ["mlflow_store_rows is over max_series (2) or a narrower cap"]
@@ -233,7 +233,7 @@ def test_only_sources_whose_settings_changed_are_replaced(harness: Harness) -> N
     staying = scripted("other", _other_series)
     runner = harness.start(changing, staying)
     _wait(lambda: runner.ready, "both tried")
-    runner.reconfigure({"mlflow": SourceSettings(interval=0.03), "other": _FAST})
+    runner.reconfigure({"mlflow": SourceSettings(interval="30ms"), "other": _FAST})
     assert len(changing.created) == 2
     assert changing.created[0].closed
     assert len(staying.created) == 1
@@ -265,7 +265,7 @@ def test_a_refresh_may_take_what_its_source_allows_and_an_error_names_the_settin
 
     kind = scripted("mlflow", collecting)
     kind.limit = ("first_timeout", 5)
-    runner = harness.start(kind, settings=SourceSettings(interval=0.02, timeout=0.2))
+    runner = harness.start(kind, settings=SourceSettings(interval="20ms", timeout="200ms"))
     _wait(lambda: _shown(runner).get('ml_monitoring_source_up{source="mlflow"}') == "1.0", "a long refresh")
     kind.limit = ("first_timeout", 0.3)
     _wait(lambda: _shown(runner).get('ml_monitoring_source_up{source="mlflow"}') == "0.0", "the limit")

@@ -12,20 +12,19 @@ _NAMES: TypeAdapter[tuple[str, ...]] = TypeAdapter(Names)
     [
         ("15s", 15),
         ("1m30s", 90),
-        ("1.5h", 5400),
+        (" 1h30m ", 5400),
         ("250ms", 0.25),
         ("2d", 172800),
         ("1w", 604800),
-        ("7", 7),
-        (7, 7),
-        (0.5, 0.5),
     ],
 )
 def test_durations_are_read_as_seconds(text: object, seconds: float) -> None:
     assert _DURATION.validate_python(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "s", "5 m", "1x", "-5s", "0s", "nan", "inf", -1, 0, None, [5]])
+@pytest.mark.parametrize(
+    "text", ["", "s", "5 m", "1x", "-5s", "0s", "nan", "inf", "7", "1.5h", "30m1h", 7, 0.5, -1, 0, None, [5]]
+)
 def test_what_is_no_positive_duration_is_refused(text: object) -> None:
     with pytest.raises(ValidationError):
         _DURATION.validate_python(text)

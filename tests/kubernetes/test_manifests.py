@@ -74,7 +74,7 @@ def test_selectors_ports_and_references_meet(base: dict[str, Json], secrets: lis
     assert service["spec"]["selector"].items() <= labels
     assert policy["podSelector"]["matchLabels"].items() <= labels
     assert monitor["selector"]["matchLabels"].items() <= service["metadata"]["labels"].items()
-    assert service["metadata"]["labels"][monitor["jobLabel"]] == "exporter"
+    assert service["metadata"]["labels"][monitor["jobLabel"]] == "ml-monitoring"
     ports = {port["name"] for port in container["ports"]}
     assert ports == {service["spec"]["ports"][0]["targetPort"], policy["ingress"][0]["ports"][0]["port"]} == {"http"}
     assert {probe["httpGet"]["port"] for name, probe in container.items() if name.endswith("Probe")} == ports

@@ -22,11 +22,13 @@ def main() -> int:
     )
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="default: all")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size, to see that everything runs")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="write figures of mlflow and servers to this file, or add to it"
+    )
     mlflow = parser.add_argument_group("mlflow")
     mlflow.add_argument("--runs", type=int, help="size of the store (default: 100000)")
     mlflow.add_argument("--metric-rows", type=int, help="rows of its metrics' history (default: 5000000)")
     mlflow.add_argument("--grow", type=int, metavar="RUNS", help="measure refreshes once more on a store of this size")
-    mlflow.add_argument("--json", type=Path, metavar="FILE", help="write all figures to this file, or add to it")
     mlflow.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="measure only this (default: all)")
     options = parser.parse_args()
     if unknown := sorted(set(options.topics) - TOPICS.keys()):

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from tools.bench.progress import Progress
-from tools.bench.results import Result, percentile
+from tools.bench.results import Result, aligned, percentile
 from tools.bench.usage import cpu_seconds, memory_mb
 from tools.processes import Process
 
@@ -141,11 +141,4 @@ def summary(targets: Sequence[Target]) -> str:
             times = (f"{1000 * median(values):.2f}" for values in (found.p50s, found.p95s, found.p99s, found.cpu))
             rest = (f"{median(found.rate):.0f}", f"{found.size / 1000:.0f}", str(sum(found.errors)))
             lines.append((f"  {target.name}", *times, *rest, f"{median(target.memory):.0f}"))
-    widths = [max(len(line[column]) for line in (heads, *lines)) for column in range(len(heads))]
-    return "\n".join(
-        "  ".join(
-            text.ljust(width) if not column else text.rjust(width)
-            for column, (text, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        for line in (heads, *lines)
-    )
+    return aligned([heads, *lines])

@@ -44,7 +44,7 @@ class BusySource(Source):
 
 async def _serve(port: int, series: int) -> None:
     # All the time: the next refresh begins where the one before ends.
-    runner = Runner({"mlflow": SourceSettings(interval=0.01, max_series=series)}, sources=[BusySource])
+    runner = Runner({"mlflow": SourceSettings(interval="10ms", max_series=series)}, sources=[BusySource])
     server = Server(runner, WebSettings(port=port))
     await server.start()
     runner.start()

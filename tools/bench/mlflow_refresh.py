@@ -72,7 +72,7 @@ def main(arguments: list[str]) -> int:
         collected = time.perf_counter()
         snapshot = renderer.render(families)
         ended = time.perf_counter()
-        scan = clock.waits[source._follower.queries.changed_runs]
+        scan = clock.waits[source._store.reader.queries.changed_runs]
         result = {
             "database": sum(clock.waits.values()),
             "scan": scan,
@@ -80,7 +80,7 @@ def main(arguments: list[str]) -> int:
             "render": ended - collected,
             "cpu": time.process_time() - cpu,
             "series": snapshot.series,
-            "runs": len(source._follower.mirror),
+            "runs": len(source._store.runs),
             "before": before["rss"],
             **_memory(),
         }

@@ -51,3 +51,15 @@ def as_table(results: Sequence[Result]) -> str:
         goal = f"   {result.goal}: {'ok' if result.good else 'MISSED'}" if result.goal else ""
         lines.append(f"  {result.what:{width}}  {result.value:10.1f} {result.unit}{goal}")
     return "\n".join(lines)
+
+
+def aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Return lines of columns as a table: the first column begins at the left, numbers end at the right."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return "\n".join(
+        "  ".join(
+            text.ljust(width) if not column else text.rjust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import tools.faults
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
-from ml_monitoring.alerting.model.durations import to_seconds
+from ml_monitoring.exporter import durations
 from tools.faults.catalogue import FAULTS, Fault
 from tools.faults.told import Told
 from tools.faults.world import World
@@ -126,7 +126,9 @@ def run(world: World, fault: Fault, *, settle: float = _SETTLE) -> tuple[list[Ro
         who = next((one.who for one in by_receiver if one.alert == name), "")
         if came is not None:
             bound = alerts[name]
-            usual = to_seconds(bound.numbers.for_) + to_seconds(notifications.timing(bound.numbers.severity).group_wait)
+            usual = durations.parse(bound.numbers.for_) + durations.parse(
+                notifications.timing(bound.numbers.severity).group_wait
+            )
             seconds = came.at - began
             rows.append(Row(fault.title, name, f"{who}, {came.who}", seconds, seconds - world.wait_of(name) + usual))
     return rows, problems

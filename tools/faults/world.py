@@ -11,8 +11,8 @@ from typing import Any, Self
 from demo import variants_tables
 from demo.mlflow import open_store
 from ml_monitoring.alerting.domains import load_thresholds
-from ml_monitoring.alerting.model.durations import to_seconds
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.exporter import durations
 from tools.faults.machines import Disk, Fleet, Service
 from tools.faults.told import Listeners
 from tools.packages import ensure_programs
@@ -129,7 +129,7 @@ class World(Server):
         """Return the seconds between an alert's condition and the moment in which somebody is told."""
         numbers = self.thresholds.alerts[name]
         timing = self.thresholds.notifications.timing(numbers.severity) if self._usual_waits else IMMEDIATE
-        return to_seconds(numbers.for_) + to_seconds(timing.group_wait)
+        return durations.parse(numbers.for_) + durations.parse(timing.group_wait)
 
     def end_runs(self, status: str, number: int) -> None:
         """Begin and end runs of the experiment."""
@@ -203,7 +203,7 @@ def hastened(thresholds: Thresholds) -> Thresholds:
     """Return the numbers with each `for` a twentieth as long, at most fifteen seconds."""
     data = thresholds.model_dump(by_alias=True)
     for numbers in data["alerts"].values():
-        numbers["for"] = f"{hastened_wait(to_seconds(numbers['for'])):g}s"
+        numbers["for"] = f"{hastened_wait(durations.parse(numbers['for'])):g}s"
     return Thresholds.model_validate(data)
 
 

@@ -58,18 +58,20 @@ def describe(queries: Sequence[Query]) -> str:
     return "\n\n".join(dict.fromkeys(query.signal.question for query in queries))
 
 
-def field_defaults(query: Query, *, colour_mode: str = "thresholds", states: tuple[str, str] | None = None) -> Json:
+def field_defaults(
+    query: Query, scope: Scope, *, colour_mode: str = "thresholds", states: tuple[str, str] | None = None
+) -> Json:
     """Return unit, colours and, for a flag, the names of a field that shows the signal."""
     defaults: Json = {
         "unit": query.format.unit,
         "color": {"mode": colour_mode},
-        "thresholds": {"mode": "absolute", "steps": steps(query.signal)},
+        "thresholds": {"mode": "absolute", "steps": steps(query.signal, scope.alerts)},
         "mappings": [],
     }
     if query.format.decimals is not None:
         defaults["decimals"] = query.format.decimals
     if states and query.signal.unit is Unit.FLAG:
-        named = zip(states, flag_colours(query.signal), strict=True)
+        named = zip(states, flag_colours(query.signal, scope.alerts), strict=True)
         defaults["mappings"] = [names({str(value): pair for value, pair in enumerate(named)})]
     return defaults
 

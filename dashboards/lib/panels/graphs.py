@@ -46,15 +46,15 @@ def timeseries(
     title = title or first.signal.title
     if first.signal.unit is Unit.TIMESTAMP:
         raise ValueError(f"{first.signal.name}: a timestamp over time is a slope; show its age")
-    defaults = field_defaults(first, colour_mode="palette-classic") | {"noValue": empty}
-    if first.signal.unit is not Unit.RATIO:
-        # An axis over few values needs fractions; only single values are rounded.
-        defaults.pop("decimals", None)
-    if first.format.low is not None:
-        defaults["min"] = first.format.low
     legend = legend or ("table" if any(query.signal.by for query in queries) else "list")
 
     def render(scope: Scope) -> Any:
+        defaults = field_defaults(first, scope, colour_mode="palette-classic") | {"noValue": empty}
+        if first.signal.unit is not Unit.RATIO:
+            # An axis over few values needs fractions; only single values are rounded.
+            defaults.pop("decimals", None)
+        if first.format.low is not None:
+            defaults["min"] = first.format.low
         return grafana.TimeSeries(
             title=title,
             description=describe(queries),
@@ -69,7 +69,7 @@ def timeseries(
             stacking={"mode": "normal" if stacked else "none", "group": "A"},
             # A hole in the data is a hole in the line: a source that was down shall be seen.
             spanNulls=False,
-            thresholdsStyleMode="dashed" if comparing(query.signal for query in queries) else "off",
+            thresholdsStyleMode="dashed" if comparing((query.signal for query in queries), scope.alerts) else "off",
             legendDisplayMode=legend,
             legendPlacement="right" if legend == "table" and width > 12 else "bottom",
             legendCalcs=["lastNotNull", "max"] if legend == "table" else [],
@@ -106,19 +106,19 @@ def state_timeline(
     queries = as_queries(given)
     first = queries[0]
     title = title or first.signal.title
-    if values:
-        defaults = field_defaults(first) | {"mappings": [names(values)]}
-    elif first.signal.unit is Unit.FLAG:
-        defaults = field_defaults(first, states=states)
-    elif first.signal.unit is Unit.RATIO:
-        defaults = field_defaults(first, colour_mode="continuous-GrYlRd") | {"min": 0, "max": 1}
-    else:
+    if not values and first.signal.unit not in {Unit.FLAG, Unit.RATIO}:
         raise ValueError(
             f"{first.signal.name}: a timeline shows states, so it needs a flag, a ratio or names of values"
         )
-    defaults["noValue"] = empty
 
     def render(scope: Scope) -> Any:
+        if values:
+            defaults = field_defaults(first, scope) | {"mappings": [names(values)]}
+        elif first.signal.unit is Unit.FLAG:
+            defaults = field_defaults(first, scope, states=states)
+        else:
+            defaults = field_defaults(first, scope, colour_mode="continuous-GrYlRd") | {"min": 0, "max": 1}
+        defaults["noValue"] = empty
         return grafana.StateTimeline(
             title=title,
             description=describe(queries),
@@ -184,11 +184,11 @@ def barchart(given: Signal | Query, *, x: str, title: str = "", width: int = 12,
     title = title or query.signal.title
     if x not in query.signal.by:
         raise ValueError(f"{query.signal.name}: has no label {x} to stand below the bars")
-    defaults = field_defaults(query)
-    if query.format.low is not None:
-        defaults["min"] = query.format.low
 
     def render(scope: Scope) -> Any:
+        defaults = field_defaults(query, scope)
+        if query.format.low is not None:
+            defaults["min"] = query.format.low
         return grafana.BarChart(
             title=title,
             description=describe(queries),

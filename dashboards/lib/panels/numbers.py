@@ -50,11 +50,11 @@ def stat(
     if not show:
         # Of itself Grafana writes a series' name only where there are several.
         show = "name" if signal.unit is Unit.INFO else "auto"
-    defaults = field_defaults(queries[0], states=states) | {"noValue": empty}
-    if values:
-        defaults["mappings"] = [names(values)]
 
     def render(scope: Scope) -> Any:
+        defaults = field_defaults(queries[0], scope, states=states) | {"noValue": empty}
+        if values:
+            defaults["mappings"] = [names(values)]
         return grafana.Stat(
             title=title,
             description=describe(queries),
@@ -134,14 +134,14 @@ def gauge(*given: Signal | Query, title: str = "", width: int = 6, height: int =
 def _gauge(plugin: str, queries: tuple[Query, ...], title: str, size: Size, options: Json) -> Panel:
     first = queries[0]
     title = title or first.signal.title
-    defaults = field_defaults(first) | {"noValue": NO_VALUE}
-    if first.format.low is not None:
-        defaults["min"] = first.format.low
-    if first.signal.unit is Unit.RATIO:
-        defaults["max"] = 1
     reduction = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 
     def render(scope: Scope) -> Any:
+        defaults = field_defaults(first, scope) | {"noValue": NO_VALUE}
+        if first.format.low is not None:
+            defaults["min"] = first.format.low
+        if first.signal.unit is Unit.RATIO:
+            defaults["max"] = 1
         return plugin_panel(
             plugin,
             title=title,

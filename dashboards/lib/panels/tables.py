@@ -105,7 +105,7 @@ def table(
                 "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.NEUTRAL), "value": None}]},
                 "unit": "short",
             },
-            overrides=[*map(_label_override, columns), *(_value_override(query, states) for query in valued)],
+            overrides=[*map(_label_override, columns), *(_value_override(query, scope, states) for query in valued)],
             options={
                 "showHeader": True,
                 "frameIndex": 0,
@@ -132,12 +132,12 @@ def _label_override(column: Column) -> Json:
     return _override(column.title, properties)
 
 
-def _value_override(query: Query, states: tuple[str, str]) -> Json:
-    defaults = field_defaults(query, states=states)
+def _value_override(query: Query, scope: Scope, states: tuple[str, str]) -> Json:
+    defaults = field_defaults(query, scope, states=states)
     properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
     properties += [{"id": name, "value": defaults[name]} for name in ("unit", "decimals") if name in defaults]
     # Only what an alert judges, or a state, is coloured; a coloured cell shall mean something.
-    if comparing([query.signal]) or defaults["mappings"]:
+    if comparing([query.signal], scope.alerts) or defaults["mappings"]:
         properties += [{"id": name, "value": defaults[name]} for name in ("color", "thresholds", "mappings")]
         properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
     return _override(query.name or query.signal.title, properties)

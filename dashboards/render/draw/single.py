@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_monitoring.dashboards.render.choices import js_regex
 from ml_monitoring.dashboards.render.display import Shown, Style, ends, show
 from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
 from ml_monitoring.dashboards.render.names import display_name
 from ml_monitoring.dashboards.render.reduce import UNITLESS, reduce_field
+from ml_monitoring.dashboards.render.variable_values import js_regex
 
 Json = dict[str, Any]
 

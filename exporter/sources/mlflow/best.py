@@ -1,69 +1,102 @@
-"""The best value of each metric in each experiment, kept up to date."""
+"""The best value of each metric in each experiment, kept up to date by what changed."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from functools import lru_cache
 
-from ml_monitoring.exporter.database import Row
-from ml_monitoring.exporter.sources.mlflow.settings import MetricPatterns
+from ml_monitoring.exporter.sources.mlflow.reader import BestValues, Pair, ReadMetrics, StoreReader
+from ml_monitoring.exporter.sources.mlflow.run_cache import Run
 from ml_monitoring.exporter.sources.mlflow.sql import STORED_INFINITY
 
-Pair = tuple[int, str]
 
-
-class Best:
+class BestMetrics:
     """The best finite value by experiment and key, over the runs that count as results.
 
-    Attributes:
-        values: By experiment id, then by key.
+    Args:
+        reader: Where values are read again whose run is gone.
+        read_metrics: Reads the metrics of runs.
     """
 
-    def __init__(self, metrics: MetricPatterns) -> None:
-        self.wanted = lru_cache(maxsize=10_000)(metrics.matches)
-        self.lower_wins = lru_cache(maxsize=10_000)(metrics.lower_wins)
-        self.values: dict[int, dict[str, float]] = {}
+    def __init__(self, reader: StoreReader, read_metrics: ReadMetrics) -> None:
+        self._reader = reader
+        self._read_metrics = read_metrics
+        self._values: BestValues = {}
 
-    def load(self, rows: Iterable[Row]) -> None:
-        """Replace everything by rows of `Queries.best`."""
-        self.values = self._by_experiment(rows)
+    def get(self, experiment: int) -> Mapping[str, float]:
+        """Return the best values of an experiment by key."""
+        return self._values.get(experiment, {})
 
-    def replace(self, experiments: Collection[int], rows: Iterable[Row]) -> bool:
-        """Replace what is known of some experiments; return whether anything changed."""
-        new = self._by_experiment(rows)
-        before = {experiment: self.values.pop(experiment, {}) for experiment in experiments}
-        after = {experiment: new.get(experiment, {}) for experiment in experiments}
-        self.values.update((experiment, values) for experiment, values in after.items() if values)
-        return before != after
+    def load(self) -> None:
+        """Read everything."""
+        self._values = self._reader.best()
 
-    def replace_pairs(self, pairs: Collection[Pair], rows: Iterable[Row]) -> None:
-        """Replace what is known of some pairs of experiment and key."""
-        new = self._by_experiment(rows)
-        for experiment, key in pairs:
-            value = new.get(experiment, {}).get(key)
-            if value is not None:
-                self.values.setdefault(experiment, {})[key] = value
-            else:
-                self.values.get(experiment, {}).pop(key, None)
+    def apply(
+        self,
+        changes: Iterable[tuple[Run | None, Run | None]],
+        *,
+        pairs: Collection[Pair],
+        experiments: Collection[int],
+    ) -> bool:
+        """Take changes over.
 
-    def improve(self, experiment: int, metrics: Mapping[str, float]) -> None:
+        Args:
+            changes: Runs as they were before and as they are now.
+            pairs: Values to read again besides.
+            experiments: Experiments to read again besides.
+
+        Returns:
+            Whether an experiment that was read again differs from what was known.
+        """
+        pairs, experiments = set(pairs), set(experiments)
+        results: dict[str, int] = {}
+        leaving: dict[str, int] = {}
+        for old, new in changes:
+            if new is not None and new.counts_as_result:
+                results[new.id] = new.experiment
+            if old is None or not old.counts_as_result:
+                continue
+            if new is None:
+                # Its metrics went along with it.
+                experiments.add(old.experiment)
+            elif results.get(old.id) != old.experiment:
+                leaving[old.id] = old.experiment
+        for run, metrics in self._read_metrics(dict.fromkeys([*results, *leaving])):
+            if run in leaving:
+                pairs.update(self._held(leaving[run], metrics))
+            if run in results:
+                self._improve(results[run], metrics)
+        differs = bool(experiments) and self._replace(experiments)
+        if pairs:
+            self._replace_pairs(pairs)
+        return differs
+
+    def _improve(self, experiment: int, metrics: Mapping[str, float]) -> None:
         """Take the values of a run into account."""
-        values = self.values.setdefault(experiment, {})
+        values = self._values.setdefault(experiment, {})
         for key, value in metrics.items():
             if not abs(value) < STORED_INFINITY:
                 continue
             known = values.get(key)
-            if known is None or (value < known if self.lower_wins(key) else value > known):
+            if known is None or (value < known if self._reader.lower_wins(key) else value > known):
                 values[key] = value
 
-    def held(self, experiment: int, metrics: Mapping[str, float]) -> list[Pair]:
+    def _held(self, experiment: int, metrics: Mapping[str, float]) -> list[Pair]:
         """Return the pairs whose best value a run with these values may hold."""
-        values = self.values.get(experiment, {})
+        values = self.get(experiment)
         return [(experiment, key) for key, value in metrics.items() if values.get(key) == value]
 
-    def _by_experiment(self, rows: Iterable[Row]) -> dict[int, dict[str, float]]:
-        found: dict[int, dict[str, float]] = {}
-        for experiment, key, highest, lowest in rows:
-            if self.wanted(key):
-                found.setdefault(experiment, {})[key] = lowest if self.lower_wins(key) else highest
-        return found
+    def _replace(self, experiments: Collection[int]) -> bool:
+        new = self._reader.best_of_experiments(experiments)
+        before = {experiment: self._values.pop(experiment, {}) for experiment in experiments}
+        after = {experiment: new.get(experiment, {}) for experiment in experiments}
+        self._values.update((experiment, values) for experiment, values in after.items() if values)
+        return before != after
+
+    def _replace_pairs(self, pairs: Collection[Pair]) -> None:
+        new = self._reader.best_of_pairs(pairs)
+        for experiment, key in pairs:
+            value = new.get(experiment, {}).get(key)
+            if value is not None:
+                self._values.setdefault(experiment, {})[key] = value
+            else:
+                self._values.get(experiment, {}).pop(key, None)

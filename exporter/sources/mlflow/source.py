@@ -2,64 +2,67 @@
 
 Reads `experiments`, `runs`, `latest_metrics`, `params`, `tags`, `model_versions` and `registered_model_aliases`,
 read-only. Runs count when they and their experiment are active (not deleted). In stores with workspaces, names outside
-the workspace `default` are exposed as `workspace/name`. All is read once, and then what changed: see `follow`.
-What else MLflow keeps is read by `more`.
+the workspace `default` are exposed as `workspace/name`. All is read once, and then what changed: see `store_cache`.
+What else MLflow keeps is read by `optional`.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import ClassVar, NamedTuple
+
+from typing_extensions import override
 
 from ml_monitoring.exporter.database import Session, connect
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
-from ml_monitoring.exporter.sources.mlflow import sql
-from ml_monitoring.exporter.sources.mlflow.follow import Follower
-from ml_monitoring.exporter.sources.mlflow.follow_postgres import PostgresFollower
-from ml_monitoring.exporter.sources.mlflow.follow_sqlite import SqliteFollower
-from ml_monitoring.exporter.sources.mlflow.mirror import Run, Tally
-from ml_monitoring.exporter.sources.mlflow.more import More, add_leads, add_registry
+from ml_monitoring.exporter.sources.mlflow import registry, sql
+from ml_monitoring.exporter.sources.mlflow.optional import Datasets, LoggedModels, OptionalCollectors, TaggedRuns
 from ml_monitoring.exporter.sources.mlflow.settings import VARIANT_LABEL, MetricPatterns, MlflowSettings
-from ml_monitoring.exporter.sources.mlflow.shown import ShownMetrics
+from ml_monitoring.exporter.sources.mlflow.store_cache import StoreCache
+from ml_monitoring.exporter.sources.mlflow.traces import Traces
 
 __all__ = ["RUN_STATUSES", "VARIANT_LABEL", "MetricPatterns", "MlflowSettings", "MlflowSource"]
 
 RUN_STATUSES = ("FAILED", "FINISHED", "KILLED", "RUNNING", "SCHEDULED")
-# A run that shall be shown, with its labels but for the metric's key.
-_Latest = tuple[tuple[str, ...], str]
+
+
+class _LatestRun(NamedTuple):
+    """The latest finished run of a label set, with its labels but for the metric's key."""
+
+    run: str
+    labels: dict[str, str]
 
 
 class MlflowSource(Source):
-    """Reads one MLflow store."""
+    """Reads one MLflow store.
+
+    Args:
+        settings: Where it is, and what of it is wanted.
+        now: Returns the time in seconds since the epoch.
+    """
 
     name: ClassVar[str] = "mlflow"
     Settings: ClassVar[type[SourceSettings]] = MlflowSettings
 
-    def __init__(self, settings: MlflowSettings) -> None:
+    def __init__(self, settings: MlflowSettings, *, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._session: Session = connect(settings.uri.get_secret_value(), timeout=settings.timeout)
-        # A label set keeps its place in the output, whatever the order in the settings.
         self._extra_labels = tuple(name for name in settings.labels if name != VARIANT_LABEL)
-        self._variant_at = list(settings.labels).index(VARIANT_LABEL)
-        follower = PostgresFollower if self._session.dialect == "postgresql" else SqliteFollower
-        self._follower: Follower = follower(self._session, settings)
-        self._shown = ShownMetrics(self._follower)
-        self._more = More(self._session, settings)
+        self._store = StoreCache(self._session, settings)
+        self._optional = _optional_collectors(self._session, settings, now)
         self._families: FamilySet | None = None
 
     def collect(self) -> FamilySet:
         """Read what changed since the last time, from one state of the database; the same object when nothing did."""
-        self._follower.reads_all = False
         try:
-            with self._session.transaction():
-                changed = self._follower.refresh()
-                if changed or self._families is None or self._more.due:
-                    self._more.refresh(self._follower.columns, changed=changed)
+            with self._store.refreshed() as changed:
+                if changed or self._families is None or self._optional.due:
+                    self._optional.refresh(self._store.reader.columns, changed=changed)
                     self._families = self._build()
         except BaseException:
-            # It is not known how far it came.
-            self._follower.forget()
             self._families = None
             raise
         return self._families
@@ -81,16 +84,16 @@ class MlflowSource(Source):
     @property
     def time_limit(self) -> tuple[str, float] | None:
         """Return the longer limit when everything is read; it holds until that has been rendered, too."""
-        return ("first_timeout", self._settings.first_limit) if self._follower.reads_all else None
+        return ("first_timeout", self._settings.first_limit) if self._store.loading else None
 
+    @override
     def abort(self) -> None:
-        """Break off a running query."""
         self._session.abort()
 
+    @override
     def close(self) -> None:
-        """Close the connection."""
         self._session.close()
-        self._follower.close()
+        self._store.close()
 
     def _build(self) -> FamilySet:
         families = FamilySet(self.name, max_series=self._settings.max_series, extra_labels=self._extra_labels)
@@ -98,22 +101,20 @@ class MlflowSource(Source):
         self._add_runs(experiments, families)
         latest = self._latest_runs(experiments)
         versions = self._read_versions(families)
-        metrics = self._shown.read([run for _labels, run in latest], [run for _model, _alias, run in versions])
-        self._add_latest(latest, metrics, families)
+        aliased = registry.aliased_runs(versions)
+        metrics = self._store.latest.read([each.run for each in latest], list(aliased.values()))
+        _add_latest(latest, metrics, families)
         self._add_best(experiments, families)
-        of_models = {(model, alias): metrics.get(run, {}) for model, alias, run in versions}
-        for (model, alias), values in of_models.items():
-            for key, value in values.items():
-                families["mlflow_model_metric"].add(value, model, alias, key)
+        of_models = {model_and_alias: metrics[run] for model_and_alias, run in aliased.items()}
+        registry.add_metrics(of_models, families)
         if self._settings.registry:
-            add_leads(of_models, self._settings.champion, self._follower.best, families)
-        self._more.add(families, experiments)
+            registry.add_leads(of_models, self._settings.champion, self._store.reader.lower_wins, families)
+        self._optional.add(families, experiments)
         if self._settings.shard.first:
-            for table, estimate in self._session.rows(self._follower.queries.rows):
+            for table, estimate in self._session.rows(self._store.reader.queries.rows):
                 families["mlflow_store_rows"].add(estimate, table)
-        if isinstance(self._follower, SqliteFollower):
-            for problem in self._follower.problems:
-                families.skip(Reason.INVALID_VALUE, problem)
+        for problem in self._store.problems:
+            families.skip(Reason.INVALID_VALUE, problem)
         return families
 
     def _read_experiments(self, families: FamilySet) -> dict[int, str]:
@@ -121,9 +122,9 @@ class MlflowSource(Source):
         by_stage = {"active": 0, "deleted": 0}
         active: dict[int, str] = {}
         taken: set[str] = set()
-        for experiment, name, stage, workspace in self._session.rows(self._follower.queries.experiments):
+        for experiment, name, stage, workspace in self._session.rows(self._store.reader.queries.experiments):
             by_stage[stage] = by_stage.get(stage, 0) + 1
-            label = _qualified(workspace, name)
+            label = sql.qualified(workspace, name)
             if stage != "active" or not self._exposes(label):
                 continue
             if label in taken:
@@ -134,82 +135,69 @@ class MlflowSource(Source):
         if self._settings.shard.first:
             for stage, count in sorted(by_stage.items()):
                 families["mlflow_experiments"].add(count, stage)
-        # When a cap cuts, it shall cut what nobody works on.
-        return dict(
-            sorted(active.items(), key=lambda item: (-max(self._tally(item[0]).last.values(), default=0), item[1]))
-        )
+        last_used = {each: max(self._store.aggregates.get(each).last.values(), default=0) for each in active}
+        # When a cap cuts, it is to cut what nobody works on.
+        return dict(sorted(active.items(), key=lambda item: (-last_used[item[0]], item[1])))
 
     def _exposes(self, experiment: str) -> bool:
         return self._settings.experiments.matches(experiment) and self._settings.shard.owns(experiment)
 
-    def _tally(self, experiment: int) -> Tally:
-        return self._follower.mirror.tallies.get(experiment) or Tally()
-
-    def _add_runs(self, experiments: dict[int, str], families: FamilySet) -> None:
+    def _add_runs(self, experiments: Mapping[int, str], families: FamilySet) -> None:
         runs, last_run = families["mlflow_runs"], families["mlflow_last_run_timestamp_seconds"]
         oldest = families["mlflow_running_run_start_timestamp_seconds"]
         durations = families["mlflow_run_duration_seconds"]
         for experiment, name in experiments.items():
-            tally = self._tally(experiment)
-            counts = dict.fromkeys(RUN_STATUSES, 0) | {status: count for status, count in tally.counts.items() if count}
+            sums = self._store.aggregates.get(experiment)
+            counts = dict.fromkeys(RUN_STATUSES, 0) | {status: count for status, count in sums.counts.items() if count}
             for status, count in sorted(counts.items()):
                 runs.add(count, name, status)
-            for status, last in sorted(tally.last.items()):
+            for status, last in sorted(sums.last.items()):
                 last_run.add(last / 1000, name, status)
-            if tally.oldest_running is not None:
-                oldest.add(tally.oldest_running / 1000, name)
-            if self._settings.children and any(tally.children.values()):
+            if sums.oldest_running is not None:
+                oldest.add(sums.oldest_running / 1000, name)
+            if self._settings.children and any(sums.children.values()):
                 for status in sorted(counts):
-                    families["mlflow_child_runs"].add(tally.children.get(status, 0), name, status)
-            if any(tally.buckets):
-                durations.add_distribution(tally.buckets, tally.duration / 1000, name)
+                    families["mlflow_child_runs"].add(sums.children.get(status, 0), name, status)
+            if any(sums.buckets):
+                durations.add_distribution(sums.buckets, sums.duration / 1000, name)
 
-    def _latest_runs(self, experiments: dict[int, str]) -> list[_Latest]:
-        """Return the latest finished run of each label set."""
-        latest = []
-        for experiment, name in experiments.items():
-            for labels, (_ended, _started, run) in sorted(self._tally(experiment).latest.items()):
-                values = list(labels)
-                variant = values.pop(self._variant_at)
-                latest.append(((name, variant, *values), run))
-        return latest
+    def _latest_runs(self, experiments: Mapping[int, str]) -> list[_LatestRun]:
+        names = tuple(self._settings.labels)
+        return [
+            _LatestRun(run, {"experiment": experiment, **dict(zip(names, labels, strict=True))})
+            for number, experiment in experiments.items()
+            for labels, (_ended, _started, run) in sorted(self._store.aggregates.get(number).latest.items())
+        ]
 
-    def _read_versions(self, families: FamilySet) -> list[tuple[str, str, str]]:
-        """Expose the registry; return (model, alias, run id) of each aliased version that has a run."""
-        aliased = []
-        registered = []
-        rows = self._session.rows(self._follower.queries.versions)
-        runs = self._follower.mirror.get({row[4] for row in rows if row[4]})
-        for workspace, name, version, alias, run, stage, created in rows:
-            model = _qualified(workspace, name)
-            if not self._settings.shard.owns(model):
-                continue
-            families["mlflow_model_version_info"].add(1, model, str(version), alias, _run_status(runs.get(run)))
-            registered.append((model, str(version), stage, alias, created))
-            if alias and run:
-                aliased.append((model, alias, run))
+    def _read_versions(self, families: FamilySet) -> list[registry.ModelVersion]:
+        """Expose the registry; return the versions that are this exporter's."""
+        rows = map(registry.ModelVersion.of_row, self._session.rows(self._store.reader.queries.versions))
+        versions = [version for version in rows if self._settings.shard.owns(version.model)]
+        runs = self._store.runs.get({version.run for version in versions if version.run})
+        registry.add_versions(versions, runs, families)
         if self._settings.registry:
-            add_registry(registered, families)
-        return sorted(aliased)
+            registry.add_stages_and_aliases(versions, families)
+        return versions
 
-    def _add_latest(self, latest: list[_Latest], metrics: dict[str, dict[str, float]], families: FamilySet) -> None:
-        family = families["mlflow_metric_latest"]
-        for (experiment, variant, *extra), run in latest:
-            for key, value in metrics.get(run, {}).items():
-                family.add(value, experiment, variant, key, *extra)
-
-    def _add_best(self, experiments: dict[int, str], families: FamilySet) -> None:
+    def _add_best(self, experiments: Mapping[int, str], families: FamilySet) -> None:
         family = families["mlflow_metric_best"]
         for experiment, name in experiments.items():
-            for key, value in sorted(self._follower.best.values.get(experiment, {}).items()):
+            for key, value in sorted(self._store.best.get(experiment).items()):
                 family.add(value, name, key)
 
 
-def _run_status(run: Run | None) -> str:
-    if run is None:
-        return ""
-    return run.status if run.active else "DELETED"
+def _add_latest(latest: Iterable[_LatestRun], metrics: Mapping[str, Mapping[str, float]], families: FamilySet) -> None:
+    family = families["mlflow_metric_latest"]
+    for run, labels in latest:
+        for key, value in metrics[run].items():
+            family.add_named(value, metric=key, **labels)
 
 
-def _qualified(workspace: str, name: str) -> str:
-    return name if workspace == "default" else f"{workspace}/{name}"
+def _optional_collectors(session: Session, settings: MlflowSettings, now: Callable[[], float]) -> OptionalCollectors:
+    collectors = {
+        Datasets(): settings.datasets,
+        LoggedModels(): settings.logged_models,
+        TaggedRuns(settings.count_tags, exposes=settings.shard.first): bool(settings.count_tags),
+        Traces(settings.trace_window, now): settings.traces,
+    }
+    return OptionalCollectors(session, [collector for collector, wanted in collectors.items() if wanted])

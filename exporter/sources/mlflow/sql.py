@@ -79,6 +79,11 @@ class LabelSource:
         return cls(f"{kind}s", key)
 
 
+def qualified(workspace: str, name: str) -> str:
+    """Return the name that an experiment or model is exposed as."""
+    return name if workspace == "default" else f"{workspace}/{name}"
+
+
 def require_schema(columns: Mapping[str, frozenset[str]]) -> None:
     """Check that the tables are those of an MLflow store.
 

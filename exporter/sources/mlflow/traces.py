@@ -7,15 +7,17 @@ trace that takes no longer than the window is counted once, and what is deleted 
 
 from __future__ import annotations
 
-import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+
+from typing_extensions import override
 
 from ml_monitoring.exporter.catalog.mlflow_traces import TRACE_BUCKETS
 from ml_monitoring.exporter.database import Session
 from ml_monitoring.exporter.families import FamilySet
-from ml_monitoring.exporter.sources.mlflow.more_sql import traces
+from ml_monitoring.exporter.sources.mlflow.optional import OptionalCollector
+from ml_monitoring.exporter.sources.mlflow.optional_sql import traces
 
 _IN_PROGRESS = "IN_PROGRESS"
 # Experiment, status and bucket.
@@ -36,19 +38,28 @@ class _Totals:
     in_progress: int = 0
 
 
-class Traces:
-    """The counters of traces, by experiment."""
+class Traces(OptionalCollector):
+    """Counts traces as they end, by experiment.
 
-    def __init__(self, window: float) -> None:
+    Args:
+        window: Seconds; traces that take longer may be missed.
+        now: Returns the time in seconds.
+    """
+
+    table = "trace_info"
+
+    def __init__(self, window: float, now: Callable[[], float]) -> None:
+        super().__init__()
+        self._now = now
         self._window_ms = int(window * 1000)
         self._since: int | None = None
         self._window: dict[_Group, _Sums] = {}
         self._totals: dict[int, _Totals] = defaultdict(_Totals)
         self._has_tokens = False
 
+    @override
     def read(self, session: Session, columns: frozenset[str]) -> None:
-        """Count what ended since the last time."""
-        begin = max(int(time.time() * 1000) - self._window_ms, self._since or 0)
+        begin = max(int(self._now() * 1000) - self._window_ms, self._since or 0)
         since = begin if self._since is None else self._since
         self._has_tokens = {"input_tokens", "output_tokens"} <= columns
         sql = traces([round(bound * 1000) for bound in TRACE_BUCKETS], tokens=self._has_tokens)
@@ -68,8 +79,8 @@ class Traces:
             self._count(group, values, before)
         self._since, self._window = begin, dict(later)
 
+    @override
     def add(self, families: FamilySet, experiments: Mapping[int, str]) -> None:
-        """Expose the counters of these experiments."""
         ended, running = families["mlflow_traces_total"], families["mlflow_traces_in_progress"]
         durations, tokens = families["mlflow_trace_duration_seconds"], families["mlflow_trace_tokens_total"]
         for experiment, name in experiments.items():

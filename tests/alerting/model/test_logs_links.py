@@ -12,6 +12,7 @@ import yaml
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate import files as generate
 from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.pages.logs import build
 from tests.support.files import DOCKER, read_yaml
 from tests.support.promql import surviving_labels
@@ -35,7 +36,7 @@ def test_all_alerts_have_the_link_but_those_on_machines_and_on_what_names_no_ser
 @pytest.mark.parametrize("alert", LINKED, ids=lambda alert: alert.name)
 def test_the_link_fills_in_the_pages_variable_from_what_there_is(alert: BoundAlert) -> None:
     url = alert.annotations["logs_url"]
-    page = build()
+    page = build(PageContext.of(WITH_LOGS))
     assert url.startswith(f"{LOGS}?var-service=")
     assert LOGS.endswith(f"/d/{page.uid}")
     assert "service" in {variable.name for variable in page.variables}

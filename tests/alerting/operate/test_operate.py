@@ -153,5 +153,5 @@ def test_a_backtest_finds_when_an_alert_would_have_fired(past: str) -> None:
     (result,) = backtest(past, alerts, days=2, step=60, now=2880 * 60)
     # Two minutes after the source went down; a glitch of a minute or two is none.
     assert [(firing.begins, firing.ends) for firing in result.firings] == [(602 * 60, 660 * 60)]
-    assert result.firings[0].labels == {"job": "exporter", "instance": "a", "source": "mlflow"}
+    assert result.firings[0].labels == {"job": "ml-monitoring", "instance": "a", "source": "mlflow"}
     assert result.seconds == 58 * 60

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ml_monitoring.dashboards.cli import main
-from ml_monitoring.dashboards.commands.diff import compare
+from ml_monitoring.dashboards.publish.changes import compare
 
 
 def page() -> dict[str, Any]:

@@ -10,14 +10,17 @@ import yaml
 
 from ml_monitoring.dashboards.cli import main
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
-from ml_monitoring.dashboards.commands.report import REPORTS, filled, panel_lines, read_mail, read_reports
-from ml_monitoring.dashboards.render.asking import Asking
+from ml_monitoring.dashboards.commands.report import REPORTS
 from ml_monitoring.dashboards.render.engine import DashboardData
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.dashboards.render.intervals import TimeRange
 from ml_monitoring.dashboards.render.model import load_dashboard
+from ml_monitoring.dashboards.render.pdf import BOTTOM, HEIGHT, TOP, paginate
 from ml_monitoring.dashboards.render.prometheus import Prometheus
-from ml_monitoring.dashboards.render.sheets import BOTTOM, HEIGHT, TOP, paginate
+from ml_monitoring.dashboards.render.query_options import QueryOptions
+from ml_monitoring.dashboards.reports.mail import read_mail
+from ml_monitoring.dashboards.reports.report import filled, panel_lines, read_reports
+from ml_monitoring.exporter.errors import ConfigError
 from tests.support.panel_store import END, SPECIMEN, START, Store
 from tools.sinks import SmtpSink
 
@@ -144,7 +147,7 @@ def test_the_lines_of_a_text_panel_are_assumptions(every_panel_data: DashboardDa
 def test_a_bad_list_of_reports_is_refused(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "reports.yml"
     path.write_text(content, encoding="utf-8")
-    with pytest.raises(RenderError, match=message):
+    with pytest.raises(ConfigError, match=message):
         read_reports(path)
 
 
@@ -160,5 +163,5 @@ def test_the_projects_own_reports_name_generated_pages() -> None:
 
 
 def test_a_dashboards_own_range_is_taken_when_none_is_given(prometheus: Prometheus) -> None:
-    asking = Asking(prometheus, None, None, {}, 15.0, float(END))
-    assert asking.span(load_dashboard(SPECIMEN)) == TimeRange(START, END)
+    queries = QueryOptions(prometheus, None, None, {}, 15.0, float(END))
+    assert queries.span(load_dashboard(SPECIMEN)) == TimeRange(START, END)

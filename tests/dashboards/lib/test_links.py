@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from ml_monitoring.alerting.domains import SIGNALS, load_alerts
+from ml_monitoring.alerting.domains import SIGNALS, load_alerts, load_thresholds
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.links import panel_id
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.pages import build_all
 
 Json = dict[str, Any]
@@ -39,7 +40,7 @@ def test_a_panel_changes_colour_at_the_number_of_its_alert(alert: BoundAlert, pa
 
 @pytest.mark.parametrize("signal", SIGNALS, ids=[signal.name for signal in SIGNALS])
 def test_every_signal_is_shown_on_its_page(signal: Signal) -> None:
-    (page,) = (page for page in build_all() if page.uid == signal.dashboard)
+    (page,) = (page for page in build_all(PageContext.of(load_thresholds())) if page.uid == signal.dashboard)
     shown = {query.signal.name for row in page.rows for panel in row.panels for query in panel.queries}
     shown |= {mark.query.signal.name for mark in page.marks}
     assert signal.name in shown

@@ -15,13 +15,13 @@ from matplotlib.transforms import Bbox
 from PIL import Image
 
 from ml_monitoring.dashboards.cli import main
-from ml_monitoring.dashboards.render.asking import Asking
 from ml_monitoring.dashboards.render.colours import DARK, LIGHT, THEMES
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.draw.canvas import Canvas
 from ml_monitoring.dashboards.render.engine import DashboardData
 from ml_monitoring.dashboards.render.model import Dashboard, load_dashboard
 from ml_monitoring.dashboards.render.page import draw_dashboard
+from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.units import Clock
 from tests.support.panel_store import END, START, Store
 
@@ -83,11 +83,11 @@ def test_the_numbers_in_the_picture_are_those_of_the_queries(every_panel_data: D
     assert "2026-01-15 11:00:00 to 2026-01-15 12:00:00 UTC" in said
 
 
-def test_the_same_data_give_the_same_bytes(asking: Asking, every_panel: Dashboard) -> None:
+def test_the_same_data_give_the_same_bytes(queries: QueryOptions, every_panel: Dashboard) -> None:
     pictures = []
     for _ in range(2):
         file = io.BytesIO()
-        draw_dashboard(asking.load(every_panel), Style(DARK, CLOCK), width=1200).save(file, "png", 48)
+        draw_dashboard(queries.load(every_panel), Style(DARK, CLOCK), width=1200).save(file, "png", 48)
         pictures.append(file.getvalue())
     assert pictures[0] == pictures[1]
 
@@ -117,9 +117,9 @@ def test_a_panel_that_fails_is_named_and_does_not_stop_the_others(
     assert main([*arguments, "--strict"]) == 1
 
 
-def test_a_hole_in_the_data_is_a_hole_in_the_line(asking: Asking, tmp_path: Path) -> None:
+def test_a_hole_in_the_data_is_a_hole_in_the_line(queries: QueryOptions, tmp_path: Path) -> None:
     page = load_dashboard(write(tmp_path, panel(1, "timeseries", "T", 'temperature_celsius{room="attic"}')))
-    canvas = draw_dashboard(asking.load(page), Style(LIGHT, CLOCK))
+    canvas = draw_dashboard(queries.load(page), Style(LIGHT, CLOCK))
     drawn = [np.asarray(line.get_ydata(), dtype=float) for axes in canvas.figure.axes for line in axes.lines]
     (values,) = [line for line in drawn if len(line) > 100]
     assert np.isnan(values).sum() == 1

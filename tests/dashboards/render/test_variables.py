@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from ml_monitoring.dashboards.render.choices import choose_variables
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.dashboards.render.intervals import TimeRange
 from ml_monitoring.dashboards.render.model import Dashboard
 from ml_monitoring.dashboards.render.prometheus import Prometheus
-from ml_monitoring.dashboards.render.variables import Value, Variables, parse_choices
+from ml_monitoring.dashboards.render.variable_values import resolve_variables
+from ml_monitoring.dashboards.render.variables import Value, Variables, parse_selected
 from tests.support.panel_store import END, START
 
 SPAN = TimeRange(START, END)
@@ -27,7 +27,7 @@ def query(name: str, text: str, **more: Any) -> dict[str, Any]:
 
 
 def chosen(prometheus: Prometheus, *variables: dict[str, Any], **wanted: list[str]) -> Variables:
-    return choose_variables(dashboard(*variables), prometheus, SPAN, wanted)
+    return resolve_variables(dashboard(*variables), prometheus, SPAN, wanted)
 
 
 def test_a_query_variable_takes_its_first_value(prometheus: Prometheus) -> None:
@@ -142,6 +142,6 @@ def test_formats(form: str, expected: str) -> None:
 
 
 def test_choices_of_the_command_line() -> None:
-    assert parse_choices(["a=1", "b=x=y", "a=2", "var-c=3"]) == {"a": ["1", "2"], "b": ["x=y"], "c": ["3"]}
+    assert parse_selected(["a=1", "b=x=y", "a=2", "var-c=3"]) == {"a": ["1", "2"], "b": ["x=y"], "c": ["3"]}
     with pytest.raises(RenderError, match="--var oops: write it as NAME=VALUE"):
-        parse_choices(["oops"])
+        parse_selected(["oops"])

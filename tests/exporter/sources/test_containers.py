@@ -169,7 +169,7 @@ def test_an_engine_that_cannot_be_read_is_told_with_the_reason(
 ) -> None:
     spoil(engine)
     with pytest.raises(SourceError) as raised:
-        source(engine, timeout=0.2).collect()
+        source(engine, timeout="200ms").collect()
     assert raised.value.reason is reason
     assert message in str(raised.value)
 

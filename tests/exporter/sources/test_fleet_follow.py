@@ -298,7 +298,7 @@ def test_a_folder_that_vanishes_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
 def test_what_is_behind_takes_several_refreshes(tmp_path: Path, form: str) -> None:
-    source = follow(write_demo(tmp_path, form, duration_ms=500_000, interval_ms=1000, fleet_size=100), timeout=0.004)
+    source = follow(write_demo(tmp_path, form, duration_ms=500_000, interval_ms=1000, fleet_size=100), timeout="4ms")
     woken: list[bool] = []
     source.start(lambda: woken.append(True))
     counts: list[float] = []

@@ -292,7 +292,7 @@ def test_a_torn_last_row_of_a_finished_file_is_named(tmp_path: Path) -> None:
 
 def test_reading_can_be_broken_off(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", *(line(second % 3600, f"w-{second // 3600}") for second in range(60_000)))
-    opened = follow(path, timeout=600)
+    opened = follow(path, timeout="10m")
     threading.Timer(0.05, opened.abort).start()
     started = time.monotonic()
     opened.collect()

@@ -202,7 +202,7 @@ def test_a_replay_without_one_good_row_says_why(tmp_path: Path) -> None:
 def test_the_real_runner_replays_on_its_own_clock(tmp_path: Path) -> None:
     path = write_demo(tmp_path)
     runner = Runner(
-        {"fleet": FleetSettings.model_validate({"path": path, "mode": "replay", "speed": 50, "interval": 0.1})}
+        {"fleet": FleetSettings.model_validate({"path": path, "mode": "replay", "speed": 50, "interval": "100ms"})}
     )
     runner.start()
     try:

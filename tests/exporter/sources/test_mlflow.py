@@ -235,7 +235,7 @@ def test_nothing_is_ever_written(postgres_server: PostgresServer, postgres_store
 
 
 def test_the_session_is_read_only_named_and_bounded(postgres_server: PostgresServer, postgres_store: str) -> None:
-    source = MlflowSource(MlflowSettings(uri=postgres_server.uri(database=postgres_store), timeout=7))
+    source = MlflowSource(MlflowSettings(uri=postgres_server.uri(database=postgres_store), timeout="7s"))
     settings = (
         "select current_setting('transaction_read_only'), current_setting('application_name'), "
         "current_setting('statement_timeout'), current_setting('transaction_isolation')"

@@ -1,4 +1,4 @@
-"""A store that is read from a hot standby, as is done where the primary shall not be burdened."""
+"""A store that is read from a hot standby, as is done where the primary must not be burdened."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pytest
 
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
-from tests.support.mlflow_people import People
 from tests.support.mlflow_store import CHURN, write_reference_store
+from tests.support.mlflow_workload import RandomWorkload
 from tools.postgres import PostgresServer, PostgresStandby
 
 _STORE = "mlflow"
@@ -90,7 +90,7 @@ def test_what_the_standby_has_is_seen_at_the_next_refresh(pair: _Pair) -> None:
     pair.fail_a_run(pair.primary, "plain")
     pair.catch_up()
     assert pair.failed() == before + 1
-    assert pair.source._follower.readings == 1
+    assert pair.source._store.loads == 1
 
 
 def test_a_writer_that_idles_in_its_transaction_hides_nothing(pair: _Pair) -> None:
@@ -107,7 +107,7 @@ def test_a_writer_that_idles_in_its_transaction_hides_nothing(pair: _Pair) -> No
         idle.commit()
     pair.catch_up()
     assert pair.failed() == before + 3
-    assert pair.source._follower.readings == 1
+    assert pair.source._store.loads == 1
 
 
 def test_statistics_that_are_reset_on_both_hide_nothing(pair: _Pair) -> None:
@@ -158,16 +158,16 @@ def test_a_promotion_is_survived_also_of_what_was_open_then(pair: _Pair) -> None
     # The old primary is another history from here on; the other tests do not need it.
 
 
-def test_after_any_operations_the_standby_is_followed_as_a_full_read_finds_it(pair: _Pair) -> None:
-    someone = People(pair.primary.uri(database=_STORE), 5)
+def test_after_any_operations_the_standby_is_tracked_as_a_full_read_finds_it(pair: _Pair) -> None:
+    workload = RandomWorkload(pair.primary.uri(database=_STORE), 5)
     source = MlflowSource(_settings(pair.standby).model_copy(update={"reconcile": 0.001}))
     with contextlib.closing(source):
         source.collect()
         for step in range(30):
-            someone.act()
+            workload.step()
             if step % 5 == 4:
                 pair.catch_up()
                 fresh = MlflowSource(_settings(pair.standby))
                 with contextlib.closing(fresh):
                     assert render_text(source.collect()) == render_text(fresh.collect())
-        assert source._follower.readings == 1
+        assert source._store.loads == 1

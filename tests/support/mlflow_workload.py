@@ -1,4 +1,4 @@
-"""Does at random what people do with MLflow, for tests that compare what was followed with what is there."""
+"""A random workload of an MLflow store, for tests that compare what was tracked with what is there."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _KEYS = ("accuracy", "val_loss", "rmse", "f1")
 _VARIANTS = ("model_a", "model_b", "modèle 検")
 
 
-class People:
-    """Does at random what people do with MLflow."""
+class RandomWorkload:
+    """Operates on a store at random, as users and their programs do."""
 
     def __init__(self, uri: str, seed: int) -> None:
         self._client = reference_client(uri)
@@ -31,7 +31,7 @@ class People:
             *(self.restore_experiment, self.rename_experiment, self.register, self.alias, self.delete_alias),
         )
 
-    def act(self) -> str:
+    def step(self) -> str:
         action = self._random.choice(self.actions)
         action()
         return action.__name__

@@ -58,6 +58,15 @@ class _Llm:
         self._client.delete_traces(self._experiment, trace_ids=[f"tr-{number}"])
 
 
+class _Clock:
+    """A clock that can be put forward."""
+
+    later = 0.0
+
+    def __call__(self) -> float:
+        return time.time() + self.later
+
+
 @contextlib.contextmanager
 def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
     source = MlflowSource(MlflowSettings.model_validate({"uri": uri, **settings}))
@@ -109,12 +118,14 @@ def test_traces_are_counted_as_they_end(store_uri: str) -> None:
 def test_traces_that_leave_the_window_stay_counted(store_uri: str) -> None:
     llm = _Llm(store_uri, EMPTY)
     llm.trace(1, TraceState.OK, 70, ago=3600)
-    with _source(store_uri, trace_window="1s") as source:
+    settings = MlflowSettings.model_validate({"uri": store_uri, "trace_window": "30s"})
+    clock = _Clock()
+    with contextlib.closing(MlflowSource(settings, now=clock)) as source:
         assert _samples(source.collect(), "mlflow_traces_total") == {}
         llm.trace(2, TraceState.OK, 70)
         assert _samples(source.collect(), "mlflow_traces_total")[(EMPTY, "OK")] == 1
-        time.sleep(1.1)
-        llm.trace(3, TraceState.OK, 70)
+        clock.later = 60
+        llm.trace(3, TraceState.OK, 70, ago=-clock.later)
         assert _samples(source.collect(), "mlflow_traces_total")[(EMPTY, "OK")] == 2
 
 

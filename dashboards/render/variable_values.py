@@ -21,7 +21,7 @@ _METRICS = re.compile(r"^metrics\((.+)\)\s*$", re.DOTALL)
 _QUERY_RESULT = re.compile(r"^query_result\((.+)\)\s*$", re.DOTALL)
 
 
-def choose_variables(
+def resolve_variables(
     dashboard: Dashboard, prometheus: Prometheus, span: TimeRange, wanted: Mapping[str, list[str]]
 ) -> Variables:
     """Return the values of a dashboard's variables.

@@ -1,10 +1,10 @@
-"""Following a store: what is kept up to date by what changed equals what a fresh full read finds."""
+"""Tracking changes: what is kept up to date by what changed equals what a fresh full read finds."""
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,14 +12,9 @@ from mlflow import MlflowClient
 
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
-from tests.support.mlflow_people import People
 from tests.support.mlflow_store import CHURN, EPOCH, reference_client, write_reference_store
+from tests.support.mlflow_workload import RandomWorkload
 from tools.postgres import PostgresServer
-
-
-@pytest.fixture
-def people(store_uri: str) -> Callable[[int], People]:
-    return lambda seed: People(store_uri, seed)
 
 
 @contextlib.contextmanager
@@ -41,32 +36,30 @@ def _text(source: MlflowSource) -> str:
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_after_any_sequence_of_operations_it_equals_a_full_read(
-    store_uri: str, people: Callable[[int], People], seed: int
-) -> None:
-    someone = people(seed)
-    # A round of reconciliation at each refresh.
+def test_after_any_sequence_of_operations_it_equals_a_full_read(store_uri: str, seed: int) -> None:
+    workload = RandomWorkload(store_uri, seed)
+    # A pass through the store at each refresh.
     with _source(store_uri, reconcile="1ms") as source:
         source.collect()
         done = []
         for step in range(45):
-            done.append(someone.act())
+            done.append(workload.step())
             if step % 5 == 4:
                 assert _text(source) == _fresh(store_uri), done
-        assert source._follower.readings == 1
+        assert source._store.loads == 1
 
 
-def test_what_shows_in_no_run_is_found_by_the_end_of_a_round(store_uri: str, people: Callable[[int], People]) -> None:
-    someone = people(11)
+def test_what_shows_in_no_run_is_found_by_the_end_of_a_pass(store_uri: str) -> None:
+    workload = RandomWorkload(store_uri, 11)
     with _source(store_uri, interval="1s", reconcile="6s") as source:
         source.collect()
         for _operation in range(25):
-            someone.act()
+            workload.step()
             source.collect()
         for _refresh in range(6):
             source.collect()
         assert _text(source) == _fresh(store_uri)
-        assert source._follower.slices == 3
+        assert source._store.slices == 3
 
 
 def test_while_nothing_changes_the_same_families_are_returned(store_uri: str) -> None:
@@ -91,7 +84,7 @@ def test_a_transaction_that_was_open_over_a_refresh_is_not_missed(
         source.collect()
         early.commit()
         assert _text(source) == _fresh(uri)
-        assert source._follower.readings == 1
+        assert source._store.loads == 1
         assert source.collect()["mlflow_runs"].samples[(CHURN, "FAILED")] == 3
 
 
@@ -113,7 +106,7 @@ def test_runs_that_are_removed_for_good_are_missed(store_uri: str, postgres_serv
         after = source.collect()
         assert after["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.85
         assert render_text(after).decode() == _fresh(store_uri)
-        assert source._follower.readings == 1
+        assert source._store.loads == 1
 
 
 def test_a_metric_of_a_run_on_display_is_seen_at_the_next_refresh(store_uri: str) -> None:
@@ -128,7 +121,7 @@ def test_a_metric_of_a_run_on_display_is_seen_at_the_next_refresh(store_uri: str
         assert families["mlflow_model_metric"].samples[("churn-model", "candidate", "accuracy")] == 0.71
 
 
-def test_a_server_that_was_started_anew_is_read_anew() -> None:
+def test_a_server_that_was_restarted_is_read_again() -> None:
     with PostgresServer() as server:
         uri = server.create_database("mlflow")
         write_reference_store(uri)
@@ -138,10 +131,10 @@ def test_a_server_that_was_started_anew_is_read_anew() -> None:
             with pytest.raises(Exception, match="connection"):
                 source.collect()
             assert _text(source) == before
-            assert source._follower.readings == 2
+            assert source._store.loads == 2
 
 
-def test_a_schema_that_changes_under_a_running_exporter_is_read_anew(sqlite_store: Path) -> None:
+def test_a_schema_that_changes_under_a_running_exporter_is_read_again(sqlite_store: Path) -> None:
     uri = f"sqlite:///{sqlite_store}"
     with _source(uri) as source:
         source.collect()

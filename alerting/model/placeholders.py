@@ -1,0 +1,46 @@
+"""The one notation for what is filled in later, in PromQL and in sentences: `<name>`.
+
+| Placeholder | Stands for | In |
+|---|---|---|
+| `<filter>` | matchers of a dashboard's variables | signals |
+| `<window>` | the range of a rate | signals |
+| `<threshold>`, `<parameter>` | a number of the alert itself | an alert's condition, matchers and guards |
+| `<Alert.threshold>`, `<Alert.parameter>` | a duration of any alert | recording rules |
+| `<section.key>` | a number of another section of `thresholds.yml` | recording rules |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+# PromQL has `<` and `>` too, but never both around a bare name.
+_PLACEHOLDER = re.compile(r"<(?P<name>[A-Za-z]\w*(?:\.\w+)*)>")
+_MATCHER = re.compile(rf"(?P<before>,?){_PLACEHOLDER.pattern}(?P<after>,?)")
+
+
+def fill(text: str, values: Mapping[str, str]) -> str:
+    """Return the text with each `<name>` replaced by its value.
+
+    Where the value is empty, in a list of label matchers, the comma and an empty pair of braces go with it.
+
+    Args:
+        text: PromQL or a sentence.
+        values: The values by name; those that the text does not name are left out.
+
+    Raises:
+        ValueError: The text names a placeholder that has no value.
+    """
+    names = {match["name"] for match in _PLACEHOLDER.finditer(text)}
+    if unknown := sorted(names - values.keys()):
+        known = ", ".join(sorted(values)) or "none"
+        raise ValueError(f"no value for {', '.join(f'<{name}>' for name in unknown)} in {text!r}; known are: {known}")
+
+    def matcher(match: re.Match[str]) -> str:
+        if values[match["name"]]:
+            return match[0]
+        return "," if match["before"] and match["after"] else ""
+
+    if any(not values[name] for name in names):
+        text = _MATCHER.sub(matcher, text).replace("{}", "")
+    return _PLACEHOLDER.sub(lambda match: values[match["name"]], text)

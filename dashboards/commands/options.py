@@ -1,0 +1,160 @@
+"""Options that several subcommands take, and what becomes of them. Light to import: it loads nothing that draws."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
+from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.errors import ConfigError
+
+if TYPE_CHECKING:
+    from ml_monitoring.dashboards.publish.grafana import Grafana
+    from ml_monitoring.dashboards.render.model import Dashboard
+    from ml_monitoring.dashboards.render.query_options import QueryOptions
+
+DEFAULT_URL = "http://127.0.0.1:9090"
+
+_URL_VARIABLE = "GRAFANA_URL"
+_TOKEN_VARIABLE = "GRAFANA_TOKEN_FILE"  # noqa: S105  # the name of a variable that holds a path
+
+
+def add_dashboards(parser: argparse.ArgumentParser) -> None:
+    """Add the choice of dashboards to look at."""
+    parser.add_argument(
+        "dashboards",
+        nargs="*",
+        metavar="UID|FILE|DIR",
+        help="generated dashboards by uid, or files (default: all generated)",
+    )
+
+
+def add_generated(parser: argparse.ArgumentParser) -> None:
+    """Add the folder of generated dashboards."""
+    parser.add_argument(
+        "--dashboards",
+        type=Path,
+        default=OUTPUT_DIR,
+        metavar="DIR",
+        help="the generated dashboards (default: dashboards/generated)",
+    )
+
+
+def add_source(parser: argparse.ArgumentParser) -> None:
+    """Add where data come from, of which time, and of which variables."""
+    parser.add_argument("--prometheus", default=DEFAULT_URL, metavar="URL", help=f"default: {DEFAULT_URL}")
+    parser.add_argument(
+        "--from", dest="start", metavar="TIME", help="now-6h, 2026-11-21T10:00Z ... (default: the dashboard's)"
+    )
+    parser.add_argument("--to", dest="end", metavar="TIME", help="default: the dashboard's")
+    parser.add_argument(
+        "--var", action="append", default=[], metavar="NAME=VALUE", help="a variable; repeat for several values"
+    )
+    parser.add_argument("--timeout", type=float, default=30.0, help="seconds for one query (default: 30)")
+    parser.add_argument(
+        "--scrape-interval",
+        type=command_line.duration,
+        default="15s",
+        metavar="TIME",
+        help="of the data source in Grafana (default: 15s)",
+    )
+
+
+def find(names: Sequence[str]) -> list[Dashboard]:
+    """Return the dashboards with these uids or paths; all generated ones when none is named."""
+    from ml_monitoring.dashboards.render.model import find_dashboards  # noqa: PLC0415  # only where it is needed
+
+    return find_dashboards(list(names), OUTPUT_DIR)
+
+
+def query_options(options: argparse.Namespace, dashboards: Sequence[Dashboard] = ()) -> QueryOptions:
+    """Return how dashboards are queried.
+
+    Args:
+        options: What `add_source` added.
+        dashboards: Of which one at least must have each selected variable; none for no check.
+    """
+    # Only where they are needed: they bring an HTTP client.
+    from ml_monitoring.dashboards.render.prometheus import Prometheus  # noqa: PLC0415
+    from ml_monitoring.dashboards.render.query_options import QueryOptions  # noqa: PLC0415
+    from ml_monitoring.dashboards.render.variables import parse_selected  # noqa: PLC0415
+
+    result = QueryOptions(
+        Prometheus(options.prometheus, timeout=options.timeout),
+        options.start,
+        options.end,
+        parse_selected(options.var),
+        options.scrape_interval,
+        time.time(),
+    )
+    if dashboards and (problems := result.unknown_variables(list(dashboards))):
+        raise ConfigError(problems)
+    return result
+
+
+def add_grafana(parser: argparse.ArgumentParser) -> None:
+    """Add where Grafana is, and who asks."""
+    parser.add_argument(
+        "--url", default=os.environ.get(_URL_VARIABLE), help=f"address of Grafana (default: {_URL_VARIABLE})"
+    )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        default=os.environ.get(_TOKEN_VARIABLE),
+        metavar="FILE",
+        help=f"holds a token of a service account (default: {_TOKEN_VARIABLE})",
+    )
+    parser.add_argument("--ca-file", type=Path, metavar="FILE", help="certificates that Grafana's is checked against")
+
+
+def grafana(options: argparse.Namespace) -> Grafana:
+    """Return the Grafana that `add_grafana` names; nothing is asked yet.
+
+    Raises:
+        ConfigError: If an option is missing or the token cannot be read.
+        GrafanaError: If the address is none.
+    """
+    from ml_monitoring.dashboards.publish.grafana import Grafana  # noqa: PLC0415  # it brings an HTTP client
+
+    missing = [
+        f"{option}: not given, and {variable} is not set"
+        for option, variable, value in (
+            ("--url", _URL_VARIABLE, options.url),
+            ("--token-file", _TOKEN_VARIABLE, options.token_file),
+        )
+        if not value
+    ]
+    if missing:
+        raise ConfigError(missing)
+    return Grafana(options.url, _read_token(Path(options.token_file)), ca_file=options.ca_file)
+
+
+def _read_token(path: Path) -> str:
+    try:
+        token = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: the token cannot be read: {error}"]) from error
+    if not token or not token.isascii() or not token.isprintable():
+        raise ConfigError([f"{path}: holds no token"])
+    return token
+
+
+def pairs(option: str, texts: Sequence[str], *, default: str = "") -> dict[str, str]:
+    """Return values of the form `NAME=VALUE` by name.
+
+    Raises:
+        ConfigError: If one has another form.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        key, separator, value = text.rpartition("=")
+        key = key if separator else default
+        if not key or not value:
+            raise ConfigError([f"{option} {text}: expected NAME=VALUE"])
+        found[key] = value
+    return found

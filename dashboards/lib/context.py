@@ -1,0 +1,32 @@
+"""What a page is built from beside its own outline, so that the same input gives the same page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
+
+from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.numbers import Links
+from ml_monitoring.alerting.model.settings import Business
+from ml_monitoring.alerting.model.thresholds import Thresholds
+
+
+@dataclass(frozen=True, slots=True)
+class PageContext:
+    """What a deployment's numbers say to its pages.
+
+    Attributes:
+        alerts: The enabled alerts with their numbers: they colour panels and are marked on time axes.
+        links: Where runbooks and logs are.
+        business: The assumptions of the figures on business impact.
+    """
+
+    alerts: tuple[BoundAlert, ...]
+    links: Links
+    business: Business
+
+    @classmethod
+    def of(cls, thresholds: Thresholds) -> Self:
+        """Return the context of a deployment."""
+        return cls(load_alerts(thresholds), thresholds.links, thresholds.business)

@@ -1,0 +1,1 @@
+"""Dashboards between files and Grafana: pushed, pulled, exported and compared."""

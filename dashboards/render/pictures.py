@@ -1,0 +1,119 @@
+"""A dashboard, or one panel of it, as a file: PNG, SVG, PDF or HTML."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ml_monitoring.dashboards.render.colours import THEMES
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.draw.canvas import Area, Canvas
+from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
+from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.interactive import write_html
+from ml_monitoring.dashboards.render.layout import GAP, Box, box_of
+from ml_monitoring.dashboards.render.model import Dashboard, Panel
+from ml_monitoring.dashboards.render.page import draw_dashboard, draw_panel
+from ml_monitoring.dashboards.render.pdf import Cover, write_pdf
+from ml_monitoring.dashboards.render.query_options import QueryOptions
+from ml_monitoring.dashboards.render.units import Clock
+
+# Agg counts pixels in 16 bits.
+HIGHEST = 65_000
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """What a file looks like.
+
+    Attributes:
+        suffix: png, svg, pdf or html.
+        theme: light or dark.
+        width: Of the page in pixels.
+        dpi: Resolution of a png.
+        cover: Whether a pdf begins with a cover.
+    """
+
+    suffix: str
+    theme: str
+    width: int
+    dpi: float
+    cover: bool = False
+
+
+def draw(
+    dashboard: Dashboard,
+    queries: QueryOptions,
+    form: Form,
+    directory: Path,
+    *,
+    only: Panel | None = None,
+    on_panel: Callable[[PanelData], None] = lambda _: None,
+) -> tuple[Path, DashboardData]:
+    """Draw a dashboard into a file of its own and return the file, and what was drawn.
+
+    Args:
+        dashboard: The dashboard.
+        queries: How it is queried.
+        form: What the file looks like.
+        directory: Where to; it exists.
+        only: Draw this panel alone.
+        on_panel: Called when a panel is loaded, and again when it is drawn.
+    """
+    style = Style(THEMES[form.theme], Clock(dashboard.timezone, queries.now))
+    data = queries.load(dashboard, width=form.width, only=only, on_panel=on_panel)
+    name = dashboard.uid if only is None else f"{dashboard.uid}-{_slug(only.title or str(only.id))}"
+    path = directory / f"{name}.{form.suffix}"
+    if form.suffix == "html":
+        write_html(data, style, path)
+    elif form.suffix == "pdf":
+        cover = None
+        if form.cover:
+            cover = Cover(dashboard.title, queries.prometheus.address, queries.prometheus.version(), queries.now)
+        write_pdf([data], style, path, cover=cover, on_panel=on_panel)
+    else:
+        canvas = (
+            draw_dashboard(data, style, width=form.width, on_panel=on_panel)
+            if only is None
+            else _draw_alone(data, style, form.width)
+        )
+        with path.open("wb") as file:
+            canvas.save(file, form.suffix, _fitting(canvas, form))
+    return path, data
+
+
+def summary(data: DashboardData, path: Path) -> list[str]:
+    """Return what became of a dashboard: a line for the file, and one for each panel that could not be drawn."""
+    drawn = [one for one in data.panels if one.panel.type != "row"]
+    empty = sum(one.empty for one in drawn)
+    counts = [f"{len(drawn)} panels"]
+    counts += [f"{empty} without data"] if empty else []
+    counts += [f"{len(data.unsupported)} not supported"] if data.unsupported else []
+    counts += [f"{len(data.failed)} failed"] if data.failed else []
+    lines = [f"{path}  ({', '.join(counts)})"]
+    lines += [f"  not supported: {one.panel.name}: {one.error}" for one in data.unsupported]
+    lines += [f"  failed: {one.panel.name}: {one.error}" for one in data.failed]
+    return lines
+
+
+def _draw_alone(data: DashboardData, style: Style, width: int) -> Canvas:
+    if not data.panels:
+        raise RenderError(f"{data.dashboard.uid}: the panel is in a repeat without values")
+    one = data.panels[0]
+    box = box_of(one.panel.grid, width)
+    canvas = Canvas(box.w + 2 * GAP, box.h + 2 * GAP, style)
+    draw_panel(Area(canvas, Box(GAP, GAP, box.w, box.h)), one, data.annotations)
+    return canvas
+
+
+def _fitting(canvas: Canvas, form: Form) -> float:
+    """Return the resolution that is asked for, or the highest in which the page is not too high to be drawn."""
+    if form.suffix != "png":
+        return form.dpi
+    return min(form.dpi, int(HIGHEST * 96 / canvas.height))
+
+
+def _slug(title: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "panel"

@@ -1,0 +1,1 @@
+"""Reports of dashboards for paper and mail."""

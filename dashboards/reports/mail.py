@@ -1,0 +1,69 @@
+"""Mail with reports attached, sent as Alertmanager sends its own."""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from email.message import EmailMessage
+from pathlib import Path
+from typing import Any
+
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import read_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Mail:
+    """How mail leaves: Alertmanager's SMTP settings."""
+
+    host: str
+    port: int
+    sender: str
+    user: str
+    password: str
+    encrypted: bool
+
+
+def read_mail(path: Path) -> Mail:
+    """Return the SMTP settings of an Alertmanager configuration.
+
+    Raises:
+        ConfigError: If it has none.
+    """
+    settings: dict[str, Any] = read_yaml(path).get("global") or {}
+    if not settings.get("smtp_smarthost") or not settings.get("smtp_from"):
+        raise ConfigError([f"{path}: has no smtp_smarthost and smtp_from under global, so mail cannot be sent"])
+    host, _, port = str(settings["smtp_smarthost"]).rpartition(":")
+    password = str(settings.get("smtp_auth_password") or "")
+    if file := settings.get("smtp_auth_password_file"):
+        try:
+            password = Path(str(file)).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise ConfigError([f"{path}: smtp_auth_password_file: {error}"]) from error
+    return Mail(
+        host.strip("[]"),
+        int(port or 25),
+        str(settings["smtp_from"]),
+        str(settings.get("smtp_auth_username") or ""),
+        password,
+        bool(settings.get("smtp_require_tls", True)),
+    )
+
+
+def send(mail: Mail, recipients: Sequence[str], files: Sequence[tuple[str, Path]]) -> None:
+    """Send the PDFs as attachments of one mail."""
+    message = EmailMessage()
+    message["Subject"] = ", ".join(title for title, _ in files)
+    message["From"], message["To"] = mail.sender, ", ".join(recipients)
+    lines = [f"{title}: {path.name}" for title, path in files]
+    message.set_content("Attached:\n" + "\n".join(lines) + "\n")
+    for _, path in files:
+        message.add_attachment(path.read_bytes(), maintype="application", subtype="pdf", filename=path.name)
+    with smtplib.SMTP(mail.host, mail.port, timeout=30) as server:
+        if mail.encrypted:
+            server.starttls(context=ssl.create_default_context())
+        if mail.user:
+            server.login(mail.user, mail.password)
+        server.send_message(message)

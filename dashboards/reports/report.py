@@ -1,0 +1,165 @@
+"""Reports: PDFs with a cover page, as a YAML file lists them."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ml_monitoring.dashboards.render.dates import format_date
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
+from ml_monitoring.dashboards.render.errors import QueryError, RenderError
+from ml_monitoring.dashboards.render.model import Dashboard
+from ml_monitoring.dashboards.render.pdf import Cover, write_pdf
+from ml_monitoring.dashboards.render.prometheus import Prometheus
+from ml_monitoring.dashboards.render.query_options import QueryOptions
+from ml_monitoring.dashboards.render.text import to_fixed
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import read_yaml
+
+_KEYS = {"title", "dashboards", "from", "to", "data_mode", "modes", "assumptions", "assumptions_panel", "variables"}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One entry of the list of reports."""
+
+    name: str
+    title: str
+    dashboards: tuple[str, ...]
+    start: str
+    end: str
+    data_mode: str
+    modes: Mapping[str, tuple[str, str]]
+    assumptions: tuple[str, ...]
+    assumptions_panel: str
+    variables: Mapping[str, list[str]]
+
+
+def read_reports(path: Path) -> list[Report]:
+    """Return the reports of a file.
+
+    Raises:
+        ConfigError: If it cannot be read, or an entry says something that is not known.
+    """
+    reports = []
+    for name, entry in read_yaml(path).items():
+        if not isinstance(entry, dict):
+            raise ConfigError([f"{path}: {name}: must hold settings like `title: text`"])
+        unknown = set(entry) - _KEYS
+        if unknown or not entry.get("dashboards"):
+            what = f"unknown: {', '.join(sorted(unknown))}" if unknown else "needs a list of dashboards"
+            raise ConfigError([f"{path}: {name}: {what}"])
+        reports.append(
+            Report(
+                name=str(name),
+                title=str(entry.get("title") or name),
+                dashboards=tuple(str(one) for one in entry["dashboards"]),
+                start=str(entry.get("from") or "now-24h"),
+                end=str(entry.get("to") or "now"),
+                data_mode=str(entry.get("data_mode") or ""),
+                modes={
+                    str(value): (str(mode.get("name")), str(mode.get("means") or ""))
+                    for value, mode in (entry.get("modes") or {}).items()
+                },
+                assumptions_panel=str(entry.get("assumptions_panel") or ""),
+                assumptions=tuple(str(one) for one in entry.get("assumptions") or []),
+                variables={
+                    str(key): [str(one) for one in (value if isinstance(value, list) else [value])]
+                    for key, value in (entry.get("variables") or {}).items()
+                },
+            )
+        )
+    return reports
+
+
+def write(
+    report: Report,
+    dashboards: Sequence[Dashboard],
+    queries: QueryOptions,
+    style: Style,
+    directory: Path,
+    *,
+    on_panel: Callable[[PanelData], None] = lambda _: None,
+) -> tuple[Path, list[DashboardData]]:
+    """Write a report as PDF and return its path, and what is in it.
+
+    Args:
+        report: The report.
+        dashboards: Its dashboards.
+        queries: How they are queried; what it leaves open is the report's.
+        style: Colours and time zone.
+        directory: Where to; it exists.
+        on_panel: Called when a panel is loaded, and again when it is drawn.
+    """
+    queries = replace(
+        queries,
+        start=queries.start or report.start,
+        end=queries.end or report.end,
+        selected={**report.variables, **queries.selected},
+    )
+    loaded = [queries.load(one, on_panel=on_panel) for one in dashboards]
+    path = directory / f"{report.name}-{format_date(queries.now * 1000, 'YYYY-MM-DD')}.pdf"
+    write_pdf(loaded, style, path, cover=_cover(report, queries, loaded), on_panel=on_panel)
+    return path, loaded
+
+
+def _cover(report: Report, queries: QueryOptions, loaded: Sequence[DashboardData]) -> Cover:
+    prometheus = queries.prometheus
+    end = loaded[0].span.end if loaded else time.time()
+    mode, means = "", ""
+    if report.data_mode:
+        series = prometheus.instant(report.data_mode, end).result().series
+        value = to_fixed(series[0].points[0][1]) if series else ""
+        mode, means = report.modes.get(value, ("UNKNOWN", "where the data come from cannot be told"))
+    assumptions = [filled(one, prometheus, end) for one in report.assumptions]
+    if report.assumptions_panel:
+        assumptions += panel_lines(report.assumptions_panel, loaded)
+    return Cover(
+        report.title,
+        prometheus.address,
+        prometheus.version(),
+        queries.now,
+        mode,
+        means,
+        tuple(assumptions),
+    )
+
+
+def panel_lines(title: str, loaded: Sequence[DashboardData]) -> list[str]:
+    """Return the lines of a text panel; a row of a table becomes `name: value`.
+
+    Raises:
+        RenderError: If no page has such a panel.
+    """
+    found = [one for data in loaded for one in data.panels if one.panel.type == "text" and one.title == title]
+    if not found:
+        raise RenderError(f"no page of the report has a text panel called {title!r}")
+    content = found[0].variables.title(str(found[0].panel.options.get("content") or ""))
+    lines: list[str] = []
+    paragraph = ""
+    for line in [*content.replace("*", "").splitlines(), ""]:
+        if line.startswith("|") or not line.strip():
+            lines += [paragraph] if paragraph else []
+            paragraph = ""
+            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
+            lines += [": ".join(cells)] if any(cell.strip("-: ") for cell in cells) else []
+        else:
+            paragraph = f"{paragraph} {line.strip()}".strip()
+    return lines
+
+
+def filled(text: str, prometheus: Prometheus, moment: float) -> str:
+    """Return a text with each `{{ expr }}` replaced by the value of the PromQL expression, `no data` without one."""
+
+    def value(found: re.Match[str]) -> str:
+        try:
+            series = prometheus.instant(found[1].strip(), moment).result().series
+        except QueryError as error:
+            raise QueryError(f"assumption {text!r}: {error}") from error
+        return to_fixed(series[0].points[0][1]) if series else "no data"
+
+    return re.sub(r"\{\{(.+?)\}\}", value, text)
