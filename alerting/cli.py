@@ -255,6 +255,7 @@ def _document(arguments: argparse.Namespace) -> int:
         if not arguments.check:
             path.write_text(new, encoding="utf-8", newline="\n")
     if arguments.check and old:
-        print(f"Tables are out of date in {', '.join(map(str, old))}. Regenerate them with: make generate", file=sys.stderr)
+        names = ", ".join(map(str, old))
+        print(f"Tables are out of date in {names}. Regenerate them with: make generate", file=sys.stderr)
         return 1
     return 0
