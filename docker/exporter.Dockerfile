@@ -1,25 +1,45 @@
-# The exporter's image. Build context: the repository (see .dockerignore).
-#   docker build --file docker/exporter.Dockerfile --tag ml-monitoring/exporter:local .
+# The image of the command `ml-monitoring`: the exporter, and the alert log. Build context: the repository (see .dockerignore).
+#   docker build --file docker/exporter.Dockerfile --build-arg REVISION=$(git rev-parse HEAD) --tag ml-monitoring/exporter:local .
 # The same value as in docker/versions.env; a test compares the two.
 ARG PYTHON_IMAGE=python:3.13-slim-trixie
 
+FROM ${PYTHON_IMAGE} AS wheel
+RUN python3 -m venv /opt/build
+COPY docker/exporter/build-requirements.txt /tmp/
+# Hashes are in the file: what builds is what was tested.
+RUN /opt/build/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --only-binary=:all: \
+        --require-hashes --requirement /tmp/build-requirements.txt
+COPY pyproject.toml setup.py MANIFEST.in README.md LICENSE /src/
+COPY ml_monitoring /src/ml_monitoring
+COPY exporter /src/exporter
+COPY alerting /src/alerting
+COPY dashboards /src/dashboards
+# Recorded in the wheel, for --version and `ml_monitoring_build_info`.
+ARG REVISION=
+RUN REVISION=${REVISION} /opt/build/bin/python -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-index \
+        --no-build-isolation --wheel-dir /dist /src
+
 FROM ${PYTHON_IMAGE} AS build
 RUN python3 -m venv /opt/venv
-COPY docker/exporter/requirements.txt /tmp/requirements.txt
+COPY docker/exporter/requirements.txt /tmp/
 # Hashes are in the file: what is installed is what was tested. Wheels only: nothing is compiled or run here.
 RUN /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --only-binary=:all: \
-        --require-hashes --requirement /tmp/requirements.txt \
+        --require-hashes --requirement /tmp/requirements.txt
+COPY --from=wheel /dist /dist
+# pip compiles what it installs: the file system is read-only when it runs.
+RUN /opt/venv/bin/python -m pip install --no-cache-dir --disable-pip-version-check --no-deps --no-index /dist/*.whl \
     && /opt/venv/bin/python -m pip uninstall --yes --quiet pip
-COPY exporter /opt/app/exporter
-# For the alert log, which runs from the same image.
-COPY alerting /opt/app/alerting
-# Compiled here, because the file system is read-only when it runs.
-RUN /opt/venv/bin/python -m compileall -q /opt/app
 
 FROM ${PYTHON_IMAGE}
+ARG REVISION=
+LABEL org.opencontainers.image.title="ml-monitoring" \
+      org.opencontainers.image.description="Prometheus exporter for MLflow, model variants and fleets, with its alerts and alert log" \
+      org.opencontainers.image.source="https://ml-monitoring.example/ml-monitoring" \
+      org.opencontainers.image.version="0.2.0" \
+      org.opencontainers.image.revision="${REVISION}" \
+      org.opencontainers.image.licenses="Apache-2.0"
 COPY --from=build /opt/venv /opt/venv
-COPY --from=build /opt/app /opt/app
-ENV PYTHONPATH=/opt/app \
+ENV PATH=/opt/venv/bin:$PATH \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 # A new volume takes its owner from the folder that it is put over.
@@ -31,5 +51,5 @@ EXPOSE 9847
 # Plain HTTP on loopback; where `web.config_file` turns TLS on, compose or Kubernetes give a check of their own.
 HEALTHCHECK --interval=10s --timeout=5s --retries=3 --start-period=20s CMD ["/opt/venv/bin/python", "-c", \
     "import urllib.request as r; r.urlopen('http://127.0.0.1:9847/-/healthy', timeout=4)"]
-ENTRYPOINT ["/opt/venv/bin/python", "-m", "exporter"]
+ENTRYPOINT ["/opt/venv/bin/ml-monitoring"]
 CMD ["serve"]

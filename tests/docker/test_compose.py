@@ -2,11 +2,13 @@ import json
 import re
 import ssl
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ml_monitoring.exporter import __version__
 from ml_monitoring.exporter.config import load
 from tests.support.certificates import make_certificates
 from tests.support.files import DOCKER, ROOT, VARIABLE, pins, read_env, read_yaml, with_defaults
@@ -78,17 +80,26 @@ def test_every_pinned_image_is_used() -> None:
 def test_the_image_is_built_on_the_pinned_base_also_without_compose() -> None:
     dockerfile = (DOCKER / "exporter.Dockerfile").read_text(encoding="utf-8")
     assert f"\nARG PYTHON_IMAGE={VERSIONS['PYTHON_IMAGE']}\n" in dockerfile
-    assert re.findall(r"^FROM (\S+)", dockerfile, flags=re.MULTILINE) == ["${PYTHON_IMAGE}"] * 2
+    assert re.findall(r"^FROM (\S+)", dockerfile, flags=re.MULTILINE) == ["${PYTHON_IMAGE}"] * 3
 
 
-def test_the_build_context_is_the_package_and_its_requirements_only() -> None:
+def test_the_build_context_is_what_the_images_are_made_of_only() -> None:
     lines = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if not line.startswith("#")] == [
         "*",
-        "!docker/exporter/requirements.txt",
+        "!pyproject.toml",
+        "!setup.py",
+        "!MANIFEST.in",
+        "!README.md",
+        "!LICENSE",
+        "!docker/exporter/*requirements.txt",
+        "!docker/demo",
+        "!ml_monitoring",
         "!exporter",
         "!alerting",
-        "!docker/demo",
+        "!dashboards",
+        "!instrument/src",
+        "!demo",
         "**/__pycache__",
     ]
 
@@ -188,7 +199,7 @@ def test_secrets_and_settings_are_never_committed() -> None:
 def test_the_example_settings_are_the_defaults() -> None:
     used = variables((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
     # Folders that `make deploy` and tests put in; nobody sets them.
-    internal = {"GENERATED_DIR", "SECRETS_DIR"}
+    internal = {"GENERATED_DIR", "SECRETS_DIR", "REVISION"}
     settings = {name: default for name, default in used.items() if name not in {*VERSIONS, *internal}}
     # WITH is of the tool that calls Compose.
     assert settings | {"WITH": ""} == read_env(DOCKER / ".env.example")
@@ -267,7 +278,7 @@ def test_grafana_finds_the_generated_dashboards_in_folders() -> None:
 
 def test_the_exporter_accepts_its_settings(tmp_path: Path) -> None:
     environment = dict(SERVICES["exporter"]["environment"])
-    source, _mode = binds("exporter")["/etc/exporter"]
+    source, _mode = binds("exporter")["/etc/ml-monitoring"]
     config = source / Path(environment.pop("ML_MONITORING_CONFIG")).name
     uri = tmp_path / "mlflow_uri"
     uri.write_text("postgresql://exporter:secret@postgres:5432/mlflow", encoding="ascii")
@@ -352,6 +363,31 @@ def test_certificates_of_a_new_authority_take_the_place_of_the_old_ones_in_the_s
     assert {name: (tmp_path / name).stat().st_ino for name in CERTIFICATES} == before
     command = ["openssl", "verify", "-CAfile", f"{tmp_path}/ca_certificate", f"{tmp_path}/exporter_certificate"]
     subprocess.run(command, check=True, capture_output=True)
+
+
+@pytest.mark.parametrize("image", ["exporter", "demo"])
+def test_images_say_what_they_are(image: str) -> None:
+    dockerfile = (DOCKER / f"{image}.Dockerfile").read_text(encoding="utf-8")
+    labels = dict(re.findall(r'org\.opencontainers\.image\.(\w+)="([^"]*)"', dockerfile))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert labels.pop("title").startswith("ml-monitoring")
+    assert labels.pop("description")
+    assert labels == {
+        "source": project["urls"]["Source"],
+        "version": __version__,
+        "revision": "${REVISION}",
+        "licenses": project["license"],
+    }
+
+
+def test_both_images_build_the_same_wheel() -> None:
+    stages = [
+        re.search(r"^FROM \S+ AS wheel$.*?(?=^FROM)", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+        for path in (DOCKER / "exporter.Dockerfile", DOCKER / "demo.Dockerfile")
+    ]
+    assert stages[0] is not None
+    assert stages[1] is not None
+    assert stages[0][0] == stages[1][0]
 
 
 @pytest.mark.parametrize("image", ["exporter", "demo"])

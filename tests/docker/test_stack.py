@@ -2,12 +2,14 @@
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
+from ml_monitoring.exporter import __version__
 from tests.support.deployment import Deployment
 from tests.support.engine import compose_for, output
 from tests.support.files import DOCKER, pins, read_env
@@ -67,20 +69,29 @@ def test_without_the_pinned_versions_nothing_starts(compose: list[str]) -> None:
     assert "run make deploy, or give --env-file docker/versions.env" in done.stderr
 
 
+def _canonical(pin: str) -> str:
+    name, version = pin.split("==")
+    return f"{re.sub(r'[-_.]+', '-', name.lower())}=={version}"
+
+
 def test_the_image_holds_the_packages_and_what_is_pinned_for_them(deployed: Deployment) -> None:
-    files = deployed.inside("exporter", "find", "/opt/app", "-type", "f").splitlines()
-    assert {"/opt/app/exporter/cli.py", "/opt/app/alerting/thresholds.yml"} <= set(files)
-    assert {file.split("/")[3] for file in files} == {"exporter", "alerting"}
+    found = deployed.inside("exporter", "find", "/opt", "-type", "f").splitlines()
+    files = {file.partition("/ml_monitoring/")[2] for file in found}
+    folders = {file.split("/")[0] for file in files if "/" in file}
+    assert {"cli.py", "alerting/thresholds.yml", "alerting/exporter/runbooks/MlMonitoringDown.md"} <= files
+    assert folders == {"exporter", "alerting", "dashboards", "__pycache__"}
+    assert not [file for file in found if "/app/" in file or "/tools/" in file]
     code = "import importlib.metadata as m; print(*(f'{d.name}=={d.version}' for d in m.distributions()), sep='\\n')"
     listed = deployed.inside("exporter", "/opt/venv/bin/python", "-c", code).split()
-    installed = {line.lower().replace("_", "-") for line in listed}
-    assert installed <= {pin.lower() for pin in pins(DOCKER / "exporter" / "requirements.txt")}
+    installed = {_canonical(line) for line in listed}
+    pinned = {_canonical(pin) for pin in pins(DOCKER / "exporter" / "requirements.txt")}
+    assert installed - pinned == {f"ml-monitoring=={__version__}"}
     assert any(pin.startswith("psycopg2-binary==") for pin in installed)
 
 
 def test_no_secret_is_in_the_image(deployed: Deployment) -> None:
     image = deployed.container("exporter")["Image"]
     history = output(["docker", "history", "--no-trunc", "--format={{.CreatedBy}}", image])
-    assert "COPY /opt/app /opt/app" in history
+    assert "COPY /opt/venv /opt/venv" in history
     assert deployed.secret("exporter_password") not in history
-    assert deployed.inside("exporter", "find", "/opt/app", "-name", "*password*") == ""
+    assert deployed.inside("exporter", "find", "/opt", "-name", "*_password") == ""

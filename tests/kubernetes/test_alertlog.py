@@ -94,7 +94,7 @@ def test_it_runs_as_the_deployment_says_and_keeps_what_alertmanager_posts(
 ) -> None:
     _, container = pod(base)
     (mount,), port = container["volumeMounts"], free_port()
-    arguments = [*container["command"][1:], *container["args"]]
+    arguments = ["-m", "ml_monitoring", *container["args"]]
     listen = f"--listen=0.0.0.0:{container['ports'][0]['containerPort']}"
     assert {listen, f"--directory={mount['mountPath']}"} <= set(arguments)
     here = {

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,18 @@ import requests
 class ExporterProcess:
     """`python -m exporter serve` with its log, on a free port of its own."""
 
-    def __init__(self, config: Path, log: Path) -> None:
+    def __init__(
+        self,
+        config: Path,
+        log: Path,
+        *,
+        command: Sequence[str] = (sys.executable, "-m", "exporter", "serve"),
+        cwd: Path | None = None,
+    ) -> None:
         self.log = log
         self._output = log.open("wb")
-        environ = {key: value for key, value in os.environ.items() if not key.startswith("EXPORTER_")}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "exporter", "serve", "--config", str(config)], stderr=self._output, env=environ
-        )
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("ML_MONITORING_")}
+        self.process = subprocess.Popen([*command, "--config", str(config)], stderr=self._output, env=environ, cwd=cwd)
         self.url = self.wait_for_log("url=").split("url=")[1].split()[0]
 
     def wait_for_log(self, text: str, timeout: float = 20) -> str:

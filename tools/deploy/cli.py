@@ -165,9 +165,8 @@ def generate(stack: Stack) -> None:
             f"--user={os.getuid()}:{os.getgid()}",
             f"--volume={stack.generated}:/out",
             *(f"--env={name}={value}" for name, value in links.items()),
-            "--entrypoint=/opt/venv/bin/python",
             stack.image("exporter"),
-            *("-m", "alerting", "generate", "--output-dir=/out"),
+            *("alerts", "generate", "--output-dir=/out"),
             *(["--exporter-ca=/run/secrets/ca_certificate"] if stack.has_overlay("tls") else []),
         ]
     )

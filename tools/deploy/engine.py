@@ -150,7 +150,7 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables that Compose needs beside the settings."""
-        own = {"GENERATED_DIR": str(self.generated), "SECRETS_DIR": str(self.secrets)}
+        own = {"GENERATED_DIR": str(self.generated), "SECRETS_DIR": str(self.secrets), "REVISION": revision()}
         given = read_env(self.folder / ".env") | os.environ
         if "DOCKER_SOCKET_GROUP" not in given:
             own["DOCKER_SOCKET_GROUP"] = socket_group(Path(given.get("DOCKER_SOCKET", "/var/run/docker.sock")))
@@ -210,6 +210,14 @@ class Stack:
     def volume(self, name: str) -> str:
         """Return the engine's name of a volume of the stack."""
         return f"{self.project}_{name}"
+
+
+def revision() -> str:
+    """Return the git revision of the checkout, for the images that are built from it; empty when it is not known."""
+    try:
+        return run(["git", "-C", str(ROOT), "rev-parse", "HEAD"]).strip()
+    except DeployError:
+        return ""
 
 
 def socket_group(socket: Path) -> str:

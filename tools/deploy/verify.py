@@ -165,9 +165,9 @@ def judge_remote(answer: Any) -> str:
 
 
 def _watchdog(stack: Stack) -> str:
-    alerts = stack.call(f"{_ALERTMANAGER}/api/v2/alerts?filter=alertname%3D%22Watchdog%22").json()
+    alerts = stack.call(f"{_ALERTMANAGER}/api/v2/alerts?filter=alertname%3D%22MlMonitoringWatchdog%22").json()
     if not alerts:
-        raise DeployError("Prometheus's Watchdog is not in Alertmanager: alerts do not get there")
+        raise DeployError("MlMonitoringWatchdog is not in Alertmanager: alerts do not get there")
     return "reach Alertmanager from Prometheus"
 
 

@@ -68,8 +68,9 @@ def _pod_spec() -> Json:
                 "name": "alertlog",
                 "image": IMAGE,
                 "imagePullPolicy": "IfNotPresent",
-                "command": ["/opt/venv/bin/python", "-m", "alerting", "log"],
                 "args": [
+                    "alerts",
+                    "log",
                     f"--listen=0.0.0.0:{ALERT_LOG_PORT}",
                     f"--directory={_DIRECTORY}",
                     "--retention=90d",

@@ -1,0 +1,150 @@
+"""Each module can be imported first, and imports point one way."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from tests.support.files import ROOT
+
+# What is installed, from left to right; the first line that fits a module is its own. A module imports from its own
+# line and from lines above.
+ORDER = (
+    r"instrument|exporter\.catalog",
+    r"exporter",
+    r"alerting\.model",
+    r"alerting\.(?!(?:domains|generate|operate|log|cli|__main__)(?:\.|$))\w+",
+    r"alerting\.domains",
+    r"alerting\.(generate|operate|log)",
+    r"alerting",
+    r"dashboards(?!\.)|dashboards\.(lib|render)",
+    r"dashboards\.pages",
+    r"dashboards",
+    r"cli|__main__",
+)
+_NAMES = tuple(re.compile(rf"ml_monitoring\.(?:{names})(?:\..*)?") for names in ORDER)
+# The demos run by `python -m exporter demo` in a checkout, where the condition beside that import holds.
+ALLOWED = {("ml_monitoring.exporter.__main__", "demo.cli")}
+_NOT_INSTALLED = {"demo", "tools", "tests"}
+
+# Runs in a clean interpreter. It imports what all modules need of others once, then forks for each module of ours.
+_IMPORT_EACH = """
+import gc, importlib, os, signal, sys, warnings
+others, modules = (line.split() for line in sys.stdin)
+for name in others:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass  # an option that is not installed; who needs it says so below
+warnings.simplefilter("ignore")  # threads of others at a fork
+gc.disable()
+gc.freeze()
+running = {}
+def wait():
+    child, status = os.wait()
+    name = running.pop(child)
+    if status:
+        print("cannot be imported first:", name, flush=True)
+for name in modules:
+    assert name not in sys.modules, name
+    if len(running) == os.cpu_count():
+        wait()
+    child = os.fork()
+    if not child:
+        signal.alarm(60)  # a module that serves instead
+        try:
+            importlib.import_module(name)
+        except BaseException as error:
+            print(f"{name}: {type(error).__name__}: {error}", flush=True)
+            os._exit(1)
+        os._exit(0)
+    running[child] = name
+while running:
+    wait()
+print(len(modules), "modules", file=sys.stderr)
+"""
+
+
+@cache
+def _modules() -> dict[str, Path]:
+    """Return all modules but the tests', by name."""
+    found = {}
+    for top in ("exporter", "alerting", "dashboards", "instrument/src/ml_monitoring/instrument", "demo", "tools"):
+        for path in sorted((ROOT / top).rglob("*.py")):
+            if "standins" in path.parts:
+                continue  # programs of images, which run when they are imported
+            parts = [Path(top).name, *path.relative_to(ROOT / top).with_suffix("").parts]
+            name = ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+            found[name if top in {"demo", "tools"} else f"ml_monitoring.{name}"] = path
+    for path in sorted((ROOT / "ml_monitoring").glob("*.py")):
+        found[f"ml_monitoring.{path.stem}"] = path
+    return found
+
+
+@cache
+def _imports(module: str) -> frozenset[str]:
+    """Return what a module imports, what it imports by name (`import_module`) or for types included."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(_modules()[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: a relative import"
+            # `from package import module` or `from module import name`.
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found.update((names & _modules().keys()) or {str(node.module)})
+        elif isinstance(node, ast.Constant) and "." in str(node.value) and node.value in _modules():
+            found.add(str(node.value))
+    return frozenset(found)
+
+
+def _place(module: str) -> int:
+    return next(place for place, pattern in enumerate(_NAMES) if pattern.fullmatch(module))
+
+
+def _installed() -> Iterator[str]:
+    return (name for name in _modules() if name.startswith("ml_monitoring."))
+
+
+def test_every_module_can_be_imported_first() -> None:
+    modules = [name for name in _modules() if not name.endswith("__main__")]
+    ours = {"ml_monitoring", *_NOT_INSTALLED}
+    others = {name for module in modules for name in _imports(module) if name.partition(".")[0] not in ours}
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORT_EACH],
+        input=f"{' '.join(sorted(others))}\n{' '.join(modules)}\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+        timeout=300,
+    )
+    assert (done.stdout, done.returncode) == ("", 0), done.stdout + done.stderr
+    assert done.stderr == f"{len(modules)} modules\n"
+
+
+def test_imports_of_what_is_installed_point_left() -> None:
+    wrong = [
+        f"{module} imports {imported}"
+        for module in _installed()
+        for imported in sorted(_imports(module))
+        if imported.startswith("ml_monitoring.") and _place(imported) > _place(module)
+    ]
+    assert wrong == []
+
+
+def test_nothing_that_is_installed_imports_what_is_not() -> None:
+    imported = {(module, name) for module in _installed() for name in _imports(module)}
+    assert {pair for pair in imported if pair[1].partition(".")[0] in _NOT_INSTALLED} == ALLOWED
+
+
+@pytest.mark.parametrize("line", range(len(ORDER)))
+def test_every_line_of_the_order_has_modules(line: int) -> None:
+    assert any(_place(module) == line for module in _installed())

@@ -1,0 +1,269 @@
+"""The built distributions, each installed into an empty environment and run outside any checkout."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from demo.mlflow import STORE_FILE, write_file
+from ml_monitoring.exporter import __version__
+from tests.support.files import ROOT
+from tests.support.serving import ExporterProcess
+
+_UV = Path(sys.executable).with_name("uv")
+_FOLDERS = ("alerting", "dashboards", "exporter")
+# What the wheel holds beside Python, by place; a new kind of file has to be listed in pyproject.toml too.
+_KINDS = {
+    ("alerting", ".md"),
+    ("alerting", ".tmpl"),
+    ("alerting", ".yml"),
+    ("dashboards", ".html"),
+    ("dashboards", ".json"),
+    ("dashboards", ".ttf"),
+    ("dashboards", ".txt"),
+    ("dashboards", ".yml"),
+    # The git revision.
+    ("exporter", ""),
+}
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A virtual environment, and a folder to work in that is no checkout."""
+
+    folder: Path
+    work: Path
+
+    @property
+    def python(self) -> Path:
+        return self.folder / "bin" / "python"
+
+    def install(self, *arguments: str | Path) -> None:
+        """Install, with the versions of the tests where packages of an index are among it."""
+        _uv("pip", "install", "--python", self.python, "--constraint", ROOT / "requirements-dev.txt", *arguments)
+
+    def run(self, command: str, *arguments: str | Path, status: int = 0) -> str:
+        """Run a program of the environment; return what it printed."""
+        done = subprocess.run(
+            [self.folder / "bin" / command, *arguments],
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=self.work,
+            env=self.variables,
+            timeout=120,
+        )
+        assert done.returncode == status, done.stdout + done.stderr
+        return done.stdout if status == 0 else done.stderr
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """Return an environment in which nothing of the tests' own shows."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ML_MONITORING_"))}
+        return kept | {"PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def _uv(*arguments: str | Path) -> None:
+    done = subprocess.run([_UV, "--quiet", *arguments], capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stderr
+
+
+def _environment(folder: Path) -> Environment:
+    _uv("venv", "--python", sys.executable, folder / "venv")
+    (folder / "work").mkdir()
+    return Environment(folder / "venv", folder / "work")
+
+
+def _build(source: Path, folder: Path) -> Path:
+    # As `make wheel` does: the wheel from the source distribution, which so has to hold all that it needs.
+    constraint = ROOT / "docker" / "exporter" / "build-requirements.txt"
+    _uv("build", "--out-dir", folder, "--build-constraint", constraint, source)
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+# Until the library is a distribution.
+needs_library = pytest.mark.skipif(not (ROOT / "instrument" / "pyproject.toml").is_file(), reason="not there yet")
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _build(ROOT, tmp_path_factory.mktemp("stack"))
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return _build(ROOT / "instrument", tmp_path_factory.mktemp("library"))
+
+
+@pytest.fixture(scope="module")
+def stack(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Give the stack's wheel with what the images install beside it, and no extra."""
+    environment = _environment(tmp_path_factory.mktemp("stack"))
+    requirements = ("--require-hashes", "--requirement", ROOT / "requirements.txt")
+    _uv("pip", "install", "--python", environment.python, *requirements)
+    _uv("pip", "install", "--python", environment.python, "--no-deps", "--offline", wheel)
+    return environment
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("config")
+    write_file(folder, seed=1)
+    path = folder / "ml-monitoring.yml"
+    path.write_text(
+        f"web: {{port: 0}}\nsources: {{mlflow: {{uri: 'sqlite:///{folder / STORE_FILE}'}}}}\n", encoding="utf-8"
+    )
+    return path
+
+
+def _tracked(*folders: str) -> set[str]:
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *folders]
+    names = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT).stdout.split("\0")
+    return {name for name in names if name and (ROOT / name).is_file()}
+
+
+def test_the_wheel_holds_every_file_of_its_folders_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    wanted = {f"ml_monitoring/{name}" for name in _tracked(*_FOLDERS)}
+    own = {"ml_monitoring/cli.py", "ml_monitoring/__main__.py", "ml_monitoring/exporter/REVISION"}
+    assert sorted(held) == sorted(wanted | own)
+    # One `__init__.py` would take the namespace from the library.
+    assert "ml_monitoring/__init__.py" not in held
+
+
+def test_the_wheel_holds_the_kinds_of_files_that_it_should(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        paths = [Path(name) for name in archive.namelist() if ".dist-info/" not in name]
+    assert {(path.parts[1], path.suffix) for path in paths if path.suffix != ".py"} == _KINDS
+
+
+def test_the_metadata_can_be_shown_by_an_index(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+        headers, _, readme = archive.read(name).decode().partition("\n\n")
+        assert any(name.endswith(".dist-info/licenses/LICENSE") for name in archive.namelist())
+    for field in ("Name: ml-monitoring", f"Version: {__version__}", "License-Expression: Apache-2.0"):
+        assert field in headers.splitlines()
+    for field in ("Summary: ", "Keywords: ", "Classifier: ", "Project-URL: Source, https://", "Requires-Python: "):
+        assert f"\n{field}" in headers
+    # Where an index shows it, nothing is beside it.
+    links = re.findall(r'\]\(([^)]+)\)|(?:href|src|srcset)="([^"]+)"', readme)
+    targets = {markdown or html for markdown, html in links}
+    assert targets
+    assert {target for target in targets if not target.startswith(("https://", "http://", "#"))} == set()
+
+
+def test_the_command_says_what_it_is(stack: Environment) -> None:
+    revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert stack.run("ml-monitoring", "--version").startswith(f"ml-monitoring {__version__} (revision {revision}, ")
+    assert stack.run("ml-monitoring", "alerts", "dance", status=2).startswith("usage: ml-monitoring alerts [-h]")
+    assert stack.run("python", "-m", "ml_monitoring", "dance", status=2).startswith("usage: python -m ml_monitoring ")
+
+
+def test_the_stack_reads_once_and_checks(stack: Environment, config: Path) -> None:
+    assert 'ml_monitoring_source_up{source="mlflow"} 1.0\n' in stack.run("ml-monitoring", "once", "--config", config)
+    assert stack.run("ml-monitoring", "check", "--config", config).startswith(f"ok    settings  {config}\n")
+
+
+def test_the_stack_serves_metrics_and_the_runbooks_that_alerts_link_to(stack: Environment, config: Path) -> None:
+    command = [str(stack.folder / "bin" / "ml-monitoring"), "serve"]
+    process = ExporterProcess(config, stack.work / "serve.log", command=command, cwd=stack.work)
+    try:
+        process.wait_for('ml_monitoring_source_up{source="mlflow"}', 1)
+        runbook = ROOT / "alerting" / "exporter" / "runbooks" / "MlMonitoringDown.md"
+        assert process.get("/runbooks/MlMonitoringDown").text == runbook.read_text(encoding="utf-8")
+    finally:
+        assert process.stop() == 0
+
+
+def test_the_stack_generates_the_same_rules_as_a_checkout(stack: Environment) -> None:
+    stack.run("ml-monitoring", "alerts", "generate", "--output-dir", "rules")
+    committed = {path.name: path.read_bytes() for path in (ROOT / "alerting" / "generated").iterdir()}
+    assert {path.name: path.read_bytes() for path in (stack.work / "rules").iterdir()} == committed
+
+
+def test_installed_files_are_not_written_to_by_default(stack: Environment) -> None:
+    for group in ("alerts", "dashboards"):
+        assert "the following arguments are required: --output-dir" in stack.run(
+            "ml-monitoring", group, "generate", status=2
+        )
+
+
+def test_without_its_extra_a_command_says_what_to_install(stack: Environment) -> None:
+    assert stack.run("ml-monitoring", "dashboards", "generate", "--output-dir", "pages", status=1) == (
+        "error: grafanalib is not installed: pip install 'ml-monitoring[dashboards]'\n"
+    )
+
+
+def test_with_its_extra_the_stack_generates_the_same_dashboards_as_a_checkout(wheel: Path, tmp_path: Path) -> None:
+    environment = _environment(tmp_path)
+    environment.install(f"ml-monitoring[dashboards] @ {wheel.as_uri()}")
+    environment.run("ml-monitoring", "dashboards", "generate", "--output-dir", "pages")
+    pages, committed = environment.work / "pages", ROOT / "dashboards" / "generated"
+    assert {path.relative_to(pages): path.read_bytes() for path in pages.rglob("*.json")} == {
+        path.relative_to(committed): path.read_bytes() for path in committed.rglob("*.json")
+    }
+
+
+@pytest.fixture
+def strangers(tmp_path: Path) -> Path:
+    """Give a folder with packages of somebody else that have our folders' names, and raise when they are imported."""
+    for name in (*_FOLDERS, "demo", "tools", "tests"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "__init__.py").write_text(f"raise RuntimeError('{name} of somebody else')\n")
+    return tmp_path
+
+
+@needs_library
+def test_other_projects_of_the_same_names_live_beside_it(
+    wheel: Path, library: Path, strangers: Path, tmp_path_factory: pytest.TempPathFactory, config: Path
+) -> None:
+    environment = Environment(_environment(tmp_path_factory.mktemp("both")).folder, strangers)
+    environment.install(wheel, library)
+    # These are on the index; what they need in turn is not of interest here.
+    _uv("pip", "install", "--python", environment.python, "--no-deps", "exporter==0.0.4", "alerting==0.0.9.3")
+    where = "import importlib.util as u; print(*(u.find_spec(name).origin for name in ('exporter', 'alerting')))"
+    assert environment.run("python", "-I", "-c", where).count("site-packages") == 2
+    # Installed beside one another, the two distributions share the namespace and no file.
+    both = "import ml_monitoring as m, ml_monitoring.instrument, ml_monitoring.exporter; print(m.__file__)"
+    assert environment.run("python", "-I", "-c", both) == "None\n"
+    assert environment.run("ml-monitoring", "check", "--config", config).startswith("ok ")
+    environment.run("ml-monitoring", "alerts", "generate", "--output-dir", "rules")
+    environment.run("python", "-m", "ml_monitoring", "once", "--config", config)
+
+
+@needs_library
+def test_the_library_alone_runs_the_first_lines_of_its_documentation(library: Path, tmp_path: Path) -> None:
+    environment = _environment(tmp_path)
+    environment.install(library)
+    assert set(_listed(environment)) == {"ml-monitoring-instrument", "prometheus-client"}
+    page = (ROOT / "docs" / "instrument.md").read_text(encoding="utf-8")
+    start = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
+    # What the user has already, and what asks it here.
+    environment.install("fastapi", "httpx")
+    program = (
+        f"{start}\n"
+        "from fastapi.testclient import TestClient\n"
+        "client = TestClient(app)\n"
+        "assert client.get('/nothing').status_code == 404\n"
+        "print(client.get('/metrics').text)\n"
+    )
+    (environment.work / "service.py").write_text(program, encoding="utf-8")
+    metrics = environment.run("python", "service.py")
+    assert re.search(r'^ml_http_requests_total\{.*status="404".*\} 1\.0$', metrics, re.MULTILINE), metrics
+
+
+def _listed(environment: Environment) -> list[str]:
+    command: list[str | Path] = [_UV, "pip", "list", "--quiet", "--format=json", "--python", environment.python]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    return [package["name"] for package in json.loads(done.stdout)]
