@@ -55,7 +55,7 @@ def add_commands(commands: command_line.Commands) -> None:
     command.add_argument("files", nargs="+", type=Path, metavar="FILE", help="with <!-- generated:NAME --> markers")
     command.add_argument("--check", action="store_true", help="change nothing; fail when a table is old")
     command.set_defaults(command=_document)
-    command = commands.add_parser("log", help="run the alert log, which keeps what Alertmanager tells")
+    command = commands.add_parser("log", help="run the alert log, which keeps what Alertmanager sends")
     command.add_argument("--listen", default="127.0.0.1:9848", metavar="HOST:PORT", help="default: 127.0.0.1:9848")
     command.add_argument("--directory", type=Path, default=Path("alert-log"), metavar="DIR", help="where it keeps them")
     command.add_argument(
@@ -95,7 +95,7 @@ def _add_tools(commands: command_line.Commands) -> None:
     command.add_argument("name", metavar="ALERT")
     command.set_defaults(command=_explain)
 
-    command = commands.add_parser("route", parents=[numbers], help="say who is told of an alert with these labels")
+    command = commands.add_parser("route", parents=[numbers], help="say who is notified of an alert with these labels")
     command.add_argument("--label", action="append", type=_label, required=True, metavar="NAME=VALUE", dest="labels")
     command.set_defaults(command=_route)
 

@@ -30,7 +30,7 @@ PROMTOOL_TESTS = {
 BOUND = load_alerts()
 _LABEL_IN_TEMPLATE = re.compile(r"\$labels\.(\w+)")
 _LABEL_VALUES = re.compile(r"label_values\((?:(?P<series>.+),\s*)?(?P<label>\w+)\)")
-RUNBOOK_HEADINGS = ["Meaning", "Impact", "Look", "Causes", "Mend", "Silence", "Configuration"]
+RUNBOOK_HEADINGS = ["Meaning", "Impact", "Diagnosis", "Causes", "Mitigation", "Silence", "Configuration"]
 
 
 def rule_expressions() -> list[tuple[str, str]]:

@@ -83,7 +83,7 @@ RECORDS: tuple[Record, ...] = (
     _HTTP.mean(),
     Record(
         name="cache_origin:ml_cache_hits:ratio",
-        meaning="Share of a cache's look-ups that found their entry; absent while nobody looks.",
+        meaning="Share of a cache's lookups that found their entry; absent without lookups.",
         expr="""
             (
               sum without (instance, outcome) (rate(ml_cache_requests_total{outcome="hit"}[<traffic.window>]))

@@ -19,7 +19,7 @@ ALERTLOG_METRICS = (
     ),
     counter(
         "alert_starts_total",
-        "Alerts that began, each counted once however often it was told.",
+        "Alerts that began, each counted once however often it was sent.",
         Unit.COUNT,
         "alertname",
         "severity",

@@ -165,7 +165,7 @@ _PREDICTIONS = (
 
 _CACHE = (
     counter(
-        "ml_cache_requests_total", "Look-ups by outcome (hit, miss).", Unit.COUNT, "cache", "outcome", origin=ORIGIN
+        "ml_cache_requests_total", "Lookups by outcome (hit, miss).", Unit.COUNT, "cache", "outcome", origin=ORIGIN
     ),
     gauge("ml_cache_size_bytes", "Memory that the cache holds.", Unit.BYTES, "cache", origin=ORIGIN),
     gauge("ml_cache_entries", "Entries that the cache holds.", Unit.COUNT, "cache", origin=ORIGIN),

@@ -47,7 +47,8 @@ def test_a_table_has_one_width() -> None:
 
 def test_only_what_is_between_the_markers_changes() -> None:
     new = filled(TEXT, FOLDER)
-    assert new == f"# Title\n\n<!-- generated:alerts -->\n\n{alerts_table(FOLDER)}\n<!-- /generated:alerts -->\n\nMore.\n"
+    table = alerts_table(FOLDER)
+    assert new == f"# Title\n\n<!-- generated:alerts -->\n\n{table}\n<!-- /generated:alerts -->\n\nMore.\n"
     assert filled(new, FOLDER) == new
 
 
