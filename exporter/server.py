@@ -77,6 +77,7 @@ class Server:
         Raises:
             ConfigError: The address cannot be bound.
         """
+        self._warn()
         await self._app_runner.setup()
         for address in self._settings.addresses:
             host, port = address.host or None, address.port
@@ -120,11 +121,18 @@ class Server:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if request.path not in _OPEN_PATHS and not await self._web_config.allows(request.headers.get("Authorization")):
+        config = self._web_config
+        is_probe = request.path in _OPEN_PATHS
+        # A flood of scrapes must not make an orchestrator restart the exporter, so probes are not counted.
+        if not is_probe and not config.admits(asyncio.get_running_loop().time()):
+            return web.Response(status=429, text="Too Many Requests\n")
+        if not config.knows(request.get_extra_info("peercert")):
+            return web.Response(status=403, text="The client's certificate has none of the allowed names.\n")
+        if not is_probe and not await config.allows(request.headers.get("Authorization")):
             headers = {"WWW-Authenticate": 'Basic realm="exporter", charset="UTF-8"'}
             return web.Response(status=401, text="Unauthorized\n", headers=headers)
         response = await handler(request)
-        response.headers.update(self._web_config.headers)
+        response.headers.update(config.headers)
         return response
 
     async def _metrics(self, request: web.Request) -> web.Response:
@@ -205,6 +213,11 @@ class Server:
             shown = ""
             if changed:
                 event(_log, logging.INFO, "web.config_file read again")
+                self._warn()
+
+    def _warn(self) -> None:
+        for warning in self._web_config.warnings:
+            event(_log, logging.WARNING, "web.config_file in force in part", problem=warning)
 
 
 def _unread(transport: asyncio.BaseTransport) -> int:
