@@ -6,7 +6,6 @@ import asyncio
 import logging
 import signal
 import sys
-import time
 from pathlib import Path
 
 from ml_monitoring.exporter import __version__, logs
@@ -18,7 +17,7 @@ from ml_monitoring.exporter.server import Server
 
 _log = logging.getLogger(__name__)
 
-# A source may wait for its network during its timeout; `once` shall say so instead of waiting longer.
+# A source may wait for its network during its timeout; `once` is to say so instead of waiting longer.
 _GRACE = 5.0
 SWITCH_INTERVAL = 0.0005
 
@@ -39,9 +38,7 @@ def read_once(settings: Settings) -> tuple[bytes, bool]:
     sections = settings.enabled_sources()
     runner = Runner(sections)
     runner.start()
-    deadline = time.monotonic() + max(section.first_limit for section in sections.values()) + _GRACE
-    while not runner.ready and time.monotonic() < deadline:
-        time.sleep(0.01)
+    runner.wait_until_ready(max(section.first_limit for section in sections.values()) + _GRACE)
     text = runner.board.bodies.text.plain
     succeeded = all(status.up for status in runner.statuses)
     runner.stop()
@@ -53,10 +50,10 @@ class _Application:
         self._path = path
         self._settings = settings
         self._runner = Runner(settings.enabled_sources())
-        self._server = Server(self._runner, settings.web)
+        self._server = Server(self._runner, settings.web, self._reload)
         self._reloading = asyncio.Lock()
         # Kept, because the event loop only holds a weak reference to a task.
-        self._reload_task: asyncio.Task[None] | None = None
+        self._reload_task: asyncio.Task[bool] | None = None
 
     async def run(self) -> None:
         stopping = asyncio.Event()
@@ -66,7 +63,8 @@ class _Application:
         loop.add_signal_handler(signal.SIGHUP, self._start_reload)
         await self._server.start()
         self._runner.start()
-        event(_log, logging.INFO, "listening", url=self._server.url, version=__version__)
+        for url in self._server.urls:
+            event(_log, logging.INFO, "listening", url=url, version=__version__)
         await stopping.wait()
         event(_log, logging.INFO, "stopping")
         await self._server.stop()
@@ -75,19 +73,19 @@ class _Application:
     def _start_reload(self) -> None:
         self._reload_task = asyncio.create_task(self._reload())
 
-    async def _reload(self) -> None:
+    async def _reload(self) -> bool:
         async with self._reloading:
             # In a thread: it waits for sources that are replaced.
-            await asyncio.to_thread(self._take_settings)
+            return await asyncio.to_thread(self._take_settings)
 
-    def _take_settings(self) -> None:
+    def _take_settings(self) -> bool:
         try:
             settings = load(self._path)
         except ConfigError as error:
             self._runner.note_reload(successful=False)
             for problem in error.problems:
                 event(_log, logging.ERROR, "settings not usable, the old ones stay", problem=problem)
-            return
+            return False
         if settings.web != self._settings.web:
             event(_log, logging.WARNING, "settings below `web` changed; they take a restart")
         logs.setup(settings.log.level, settings.log.format)
@@ -95,3 +93,4 @@ class _Application:
         self._runner.note_reload(successful=True)
         self._settings = settings
         event(_log, logging.INFO, "settings taken", file=self._path or "environment")
+        return True

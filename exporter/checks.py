@@ -48,7 +48,8 @@ def _check_web_config(settings: Settings) -> Result:
         config = WebConfig(settings.web.config_file)
     except ConfigError as error:
         return Result("web", False, "; ".join(error.problems))
-    return Result("web", True, f"{settings.web.config_file}: {'TLS' if config.tls else 'no TLS'}")
+    found = f"{settings.web.config_file}: {'TLS' if config.tls else 'no TLS'}"
+    return Result("web", True, "; ".join((found, *config.warnings)))
 
 
 def _check_source(source: Source, timeout: float) -> Result:

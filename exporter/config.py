@@ -10,10 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, create_model
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model, model_validator
 
+from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_file import describe, describe_read_error, read_yaml
 from ml_monitoring.exporter.sources import SOURCES
@@ -26,27 +27,67 @@ CONFIG_PATH_VARIABLE = "ML_MONITORING_CONFIG"
 _FILE_SUFFIX = "_FILE"
 
 
+TELEMETRY_PATH = r"^/[A-Za-z0-9._~/-]*$"
+
+
+def _free_path(value: str) -> str:
+    if value.startswith(("/-/", "/runbooks/")):
+        raise ValueError("paths below /-/ and /runbooks/ are taken")
+    return value
+
+
 class WebSettings(Model):
     """Where and how the exporter listens.
 
     Attributes:
         host: Address to bind; loopback unless told otherwise.
         port: TCP port; 0 takes a free one.
+        listen_addresses: Addresses to bind in place of `host` and `port`, each as `host:port`, `[::1]:port` or `:port`.
+        telemetry_path: Where the metrics are; the landing page leads there.
         config_file: A `web.config.file` of Prometheus's exporter-toolkit (TLS, basic authentication).
         runbooks_dir: Folder of `<AlertName>.md` files that `/runbooks/<AlertName>` shows before those of the stack.
+        enable_lifecycle: Whether `POST /-/reload` and `POST /-/reset/<source>` are answered.
     """
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 9847
+    listen_addresses: ListenAddresses = ()
+    telemetry_path: Annotated[str, Field(pattern=TELEMETRY_PATH), AfterValidator(_free_path)] = "/metrics"
     config_file: Path | None = None
     runbooks_dir: Path | None = None
+    enable_lifecycle: bool = False
+
+    @model_validator(mode="after")
+    def _is_said_once(self) -> Self:
+        if self.listen_addresses and self.model_fields_set & {"host", "port"}:
+            raise ValueError("listen_addresses: given together with host or port; keep one of them")
+        return self
+
+    @property
+    def addresses(self) -> tuple[ListenAddress, ...]:
+        """Return all addresses to listen on."""
+        return self.listen_addresses or (ListenAddress(self.host, self.port),)
+
+
+def _lower_level(value: object) -> object:
+    level = value.lower() if isinstance(value, str) else value
+    return "warning" if level == "warn" else level
+
+
+def _lower(value: object) -> object:
+    return value.lower() if isinstance(value, str) else value
 
 
 class LogSettings(Model):
-    """What is logged, and in which form."""
+    """What is logged, and in which form.
 
-    level: Literal["debug", "info", "warning", "error"] = "info"
-    format: Literal["logfmt", "json"] = "logfmt"
+    Attributes:
+        level: The least severe level that is logged; `warn` means `warning`, and upper case counts as lower case.
+        format: How a line is written.
+    """
+
+    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower_level)] = "info"
+    format: Annotated[Literal["logfmt", "json"], BeforeValidator(_lower)] = "logfmt"
 
 
 class Neighbour(Model):

@@ -26,7 +26,7 @@ td.number, th.number { font-variant-numeric: tabular-nums; text-align: right; }
 </head>
 <body>
 <h1>ML monitoring exporter</h1>
-<p>Version $version. <a href="/metrics">Metrics</a>, <a href="/-/healthy">health</a>,
+<p>Version $version. <a href="$metrics">Metrics</a>, <a href="/-/healthy">health</a>,
 <a href="/-/ready">readiness</a>.</p>
 <table>
 <tr><th>Source</th><th>State</th><th class="number">Last success</th><th class="number">Interval</th>
@@ -40,10 +40,11 @@ $rows
 _STATES = {None: ("pending", "not tried yet"), True: ("up", "up"), False: ("down", "down")}
 
 
-def landing_page(statuses: list[SourceStatus]) -> str:
-    """Return the page as HTML."""
+def landing_page(statuses: list[SourceStatus], metrics: str) -> str:
+    """Return the page as HTML; `metrics` is the path where the metrics are."""
     now = time.time()
-    return _PAGE.substitute(version=escape(__version__), rows="\n".join(_row(status, now) for status in statuses))
+    rows = "\n".join(_row(status, now) for status in statuses)
+    return _PAGE.substitute(version=escape(__version__), metrics=escape(metrics), rows=rows)
 
 
 def _row(status: SourceStatus, now: float) -> str:

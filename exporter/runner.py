@@ -10,10 +10,10 @@ from __future__ import annotations
 import logging
 import random
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ml_monitoring.exporter.clock import Clock
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.logs import event
@@ -60,10 +60,11 @@ class SourceRunner:
         self.source = source
         self.settings = settings
         self.status = SourceStatus(name=source.name, interval=settings.interval)
-        self.attempted = threading.Event()
         self._runner = runner
-        self._stopping = threading.Event()
-        self._wake = threading.Event()
+        self._clock = runner.clock
+        self.attempted = self._clock.event()
+        self._stopping = self._clock.event()
+        self._wake = self._clock.event()
         # The watcher and the source's own thread must not both judge the same refresh.
         self._judging = threading.Lock()
         self._attempt: _Attempt | None = None
@@ -106,18 +107,18 @@ class SourceRunner:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            started = time.monotonic()
+            started = self._clock.monotonic()
             succeeded = self._refresh(started)
-            ended = time.monotonic()
+            ended = self._clock.monotonic()
             self._failures = 0 if succeeded else self._failures + 1
             if succeeded:
                 delay = self.settings.interval - (ended - started)
             else:
                 delay = backoff(self.settings.interval, self._failures)
-            if self._wake.wait(max(0.0, delay)):
-                # A source that is told of every change must not be read all the time.
+            if self._clock.wait(self._wake, max(0.0, delay)):
+                # A source that hears of every change must not be read all the time.
                 pause = max(MIN_SPACING, min(2 * (ended - started), self.settings.interval))
-                self._stopping.wait(max(0.0, started + pause - time.monotonic()))
+                self._clock.wait(self._stopping, max(0.0, started + pause - self._clock.monotonic()))
             self._wake.clear()
 
     def _refresh(self, started: float) -> bool:
@@ -137,7 +138,7 @@ class SourceRunner:
             self._attempt = None
             if self._stopping.is_set():
                 return True
-            self.status.observe_refresh(time.monotonic() - started)
+            self.status.observe_refresh(self._clock.monotonic() - started)
             # A refresh that was broken off has been judged by the watcher.
             if timed_out:
                 return False
@@ -154,7 +155,7 @@ class SourceRunner:
         self._failing_since = None
         status.up = True
         status.error = ""
-        status.last_success = time.time()
+        status.last_success = self._clock.now()
         status.series = snapshot.series
         for problem in families.problems:
             status.errors[problem.reason] += 1
@@ -179,7 +180,7 @@ class SourceRunner:
         if text != status.error:
             event(_log, logging.ERROR, "source failed", source=status.name, reason=failure.reason, error=text)
         if self._failing_since is None:
-            self._failing_since = time.monotonic()
+            self._failing_since = self._clock.monotonic()
         status.up = False
         status.error = text
         status.errors[failure.reason] += 1
@@ -193,15 +194,23 @@ class Runner:
     Args:
         settings: The settings of each source to run, by the source's name.
         sources: The kinds of sources there are.
+        clock: Tells the time and waits.
     """
 
-    def __init__(self, settings: Mapping[str, SourceSettings], *, sources: Sequence[type[Source]] = SOURCES) -> None:
+    def __init__(
+        self,
+        settings: Mapping[str, SourceSettings],
+        *,
+        sources: Sequence[type[Source]] = SOURCES,
+        clock: Clock | None = None,
+    ) -> None:
+        self.clock = clock or Clock()
         self._kinds = {source.name: source for source in sources}
         self.board = Board()
-        self._reload = ReloadStatus(last_success=time.time())
+        self._reload = ReloadStatus(last_success=self.clock.now())
         self._lock = threading.RLock()
         self._self_metrics = SelfMetrics()
-        self._stopping = threading.Event()
+        self._stopping = self.clock.event()
         self._runners: dict[str, SourceRunner] = {}
         self._watcher = threading.Thread(target=self._watch, name="watcher", daemon=True)
         self._create(settings)
@@ -215,6 +224,12 @@ class Runner:
     def ready(self) -> bool:
         """Tell whether each source has been tried once."""
         return all(runner.attempted.is_set() for runner in self._runners.values())
+
+    def wait_until_ready(self, timeout: float) -> bool:
+        """Wait until each source has been tried once; return whether that was within so many seconds."""
+        deadline = self.clock.monotonic() + timeout
+        events = [runner.attempted for runner in self._runners.values()]
+        return all(self.clock.wait(event, max(0.0, deadline - self.clock.monotonic())) for event in events)
 
     def start(self) -> None:
         """Begin to refresh all sources."""
@@ -250,7 +265,7 @@ class Runner:
         """Expose whether the settings file was usable."""
         self._reload.successful = successful
         if successful:
-            self._reload.last_success = time.time()
+            self._reload.last_success = self.clock.now()
         self.publish_self()
 
     def publish_source(self, runner: SourceRunner, snapshot: Snapshot | None) -> None:
@@ -275,9 +290,9 @@ class Runner:
         return created
 
     def _watch(self) -> None:
-        published = time.monotonic()
-        while not self._stopping.wait(_WATCH_INTERVAL):
-            now = time.monotonic()
+        published = self.clock.monotonic()
+        while not self.clock.wait(self._stopping, _WATCH_INTERVAL):
+            now = self.clock.monotonic()
             for runner in tuple(self._runners.values()):
                 runner.watch(now)
             if now - published > _SELF_METRICS_INTERVAL:

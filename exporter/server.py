@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from ml_monitoring.exporter.addresses import ListenAddress
 from ml_monitoring.exporter.answers import Choice
 from ml_monitoring.exporter.config import WebSettings
 from ml_monitoring.exporter.errors import ConfigError
@@ -41,6 +42,7 @@ _BACKLOG = 1024
 _PIECE = 256 * 1024
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Reload = Callable[[], Awaitable[bool]]
 
 
 class Server:
@@ -48,26 +50,26 @@ class Server:
 
     Args:
         runner: Whose board and source states are shown.
-        settings: Address, port, TLS and runbooks.
+        settings: Addresses, TLS, runbooks, and what may be done from outside.
+        reload: Reads the settings again and tells whether they could be used; without it nobody can ask for that.
 
     Raises:
         ConfigError: `web.config_file` cannot be used.
     """
 
-    def __init__(self, runner: Runner, settings: WebSettings) -> None:
+    def __init__(self, runner: Runner, settings: WebSettings, reload: _Reload | None = None) -> None:
         self._runner = runner
         self._settings = settings
+        self._reload_settings = reload
         self._web_config = WebConfig(settings.config_file)
         self._app_runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
         self._watcher: asyncio.Task[None] | None = None
-        self._port = settings.port
 
     @property
-    def url(self) -> str:
-        """Return the address that the server listens on."""
+    def urls(self) -> tuple[str, ...]:
+        """Return the addresses that the server listens on."""
         scheme = "https" if self._web_config.tls else "http"
-        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
-        return f"{scheme}://{host}:{self._port}"
+        return tuple(f"{scheme}://{ListenAddress(*bound[:2])}" for bound in self._app_runner.addresses)
 
     async def start(self) -> None:
         """Begin to listen.
@@ -75,17 +77,19 @@ class Server:
         Raises:
             ConfigError: The address cannot be bound.
         """
+        self._warn()
         await self._app_runner.setup()
-        host, port = self._settings.host, self._settings.port
-        site = web.TCPSite(self._app_runner, host, port, ssl_context=self._web_config.tls, backlog=_BACKLOG)
-        try:
-            await site.start()
-        except OSError as error:
-            await self._app_runner.cleanup()
-            # asyncio's own text names the address a second time.
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            raise ConfigError([f"web.host, web.port: cannot listen on {host}:{port}: {reason}"]) from None
-        self._port = self._app_runner.addresses[0][1]
+        for address in self._settings.addresses:
+            host, port = address.host or None, address.port
+            site = web.TCPSite(self._app_runner, host, port, ssl_context=self._web_config.tls, backlog=_BACKLOG)
+            try:
+                await site.start()
+            except OSError as error:
+                await self._app_runner.cleanup()
+                # asyncio's own text names the address a second time.
+                reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+                setting = "listen_addresses" if self._settings.listen_addresses else "host, web.port"
+                raise ConfigError([f"web.{setting}: cannot listen on {address}: {reason}"]) from None
         self._watcher = asyncio.create_task(self._watch_web_config())
 
     async def stop(self) -> None:
@@ -104,27 +108,42 @@ class Server:
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard])
-        application.router.add_get("/", self._landing)
-        application.router.add_get("/metrics", self._metrics)
+        if self._settings.telemetry_path != "/":
+            application.router.add_get("/", self._landing)
+        application.router.add_get(self._settings.telemetry_path, self._metrics)
         application.router.add_get("/-/healthy", self._healthy)
         application.router.add_get("/-/ready", self._ready)
         application.router.add_post("/-/reset/{source}", self._reset)
+        for method in ("POST", "PUT"):
+            application.router.add_route(method, "/-/reload", self._reload)
         application.router.add_get("/runbooks/{name}", self._runbook)
         return application
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if request.path not in _OPEN_PATHS and not await self._web_config.allows(request.headers.get("Authorization")):
+        config = self._web_config
+        is_probe = request.path in _OPEN_PATHS
+        # A flood of scrapes must not make an orchestrator restart the exporter, so probes are not counted.
+        if not is_probe and not config.admits(asyncio.get_running_loop().time()):
+            return web.Response(status=429, text="Too Many Requests\n")
+        if not config.knows(request.get_extra_info("peercert")):
+            return web.Response(status=403, text="The client's certificate has none of the allowed names.\n")
+        if not is_probe and not await config.allows(request.headers.get("Authorization")):
             headers = {"WWW-Authenticate": 'Basic realm="exporter", charset="UTF-8"'}
             return web.Response(status=401, text="Unauthorized\n", headers=headers)
         response = await handler(request)
-        response.headers.update(self._web_config.headers)
+        response.headers.update(config.headers)
         return response
 
     async def _metrics(self, request: web.Request) -> web.Response:
         headers = request.headers
         choice = Choice.of(headers.getall("Accept", []), headers.getall("Accept-Encoding", []))
-        body = choice.body(self._runner.board.bodies)
+        bodies = self._runner.board.bodies
+        if request.query_string:
+            names, sources = (request.query.getall(key, []) for key in ("name[]", "collect[]"))
+            if names or sources:
+                bodies = self._runner.board.select(names, sources)
+        body = choice.body(bodies)
         if len(body) <= _PIECE:
             return web.Response(body=body, headers=choice.headers)
         # The length is given, so that the answer is not sent in chunks.
@@ -132,7 +151,11 @@ class Server:
 
     async def _landing(self, _request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
-        return web.Response(text=landing_page(self._runner.statuses), content_type="text/html", headers=headers)
+        return web.Response(
+            text=landing_page(self._runner.statuses, self._settings.telemetry_path),
+            content_type="text/html",
+            headers=headers,
+        )
 
     async def _healthy(self, _request: web.Request) -> web.Response:
         return web.Response(text="Healthy.\n")
@@ -143,14 +166,28 @@ class Server:
         return web.Response(status=503, text="Not ready: a source has not been tried yet.\n")
 
     async def _reset(self, request: web.Request) -> web.Response:
-        # A page of another site must not be able to do this through somebody's browser.
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_SITE:
-            raise web.HTTPForbidden(text="Not from another site.\n")
+        self._refuse_unless_allowed(request)
         name = request.match_info["source"]
         if not self._runner.reset(name):
             raise web.HTTPNotFound(text=f"There is no source {name} that can begin again.\n")
         event(_log, logging.INFO, "source begins again", source=name)
         return web.Response(text=f"{name} begins again.\n")
+
+    async def _reload(self, request: web.Request) -> web.Response:
+        self._refuse_unless_allowed(request)
+        if self._reload_settings is None:
+            raise web.HTTPNotFound
+        if await self._reload_settings():
+            return web.Response(text="Settings reloaded.\n")
+        # Which problem is for the log alone: who may scrape need not know.
+        return web.Response(status=500, text="The settings cannot be used, the old ones stay; see the log.\n")
+
+    def _refuse_unless_allowed(self, request: web.Request) -> None:
+        if not self._settings.enable_lifecycle:
+            raise web.HTTPForbidden(text="Off; web.enable_lifecycle or --web.enable-lifecycle switches it on.\n")
+        # A page of another site must not be able to do this through somebody's browser.
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_SITE:
+            raise web.HTTPForbidden(text="Not from another site.\n")
 
     async def _runbook(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -176,6 +213,11 @@ class Server:
             shown = ""
             if changed:
                 event(_log, logging.INFO, "web.config_file read again")
+                self._warn()
+
+    def _warn(self) -> None:
+        for warning in self._web_config.warnings:
+            event(_log, logging.WARNING, "web.config_file in force in part", problem=warning)
 
 
 def _unread(transport: asyncio.BaseTransport) -> int:

@@ -7,11 +7,12 @@ and the four bodies made of them; it swaps whole objects, so that a reader never
 
 from __future__ import annotations
 
+import re
 import struct
 import threading
 import zlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 
 from ml_monitoring.exporter.exposition import OPENMETRICS_END, openmetrics_header, render_samples, text_header
 from ml_monitoring.exporter.families import Distribution, Family, LabelValues
@@ -21,6 +22,10 @@ _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
 _DEFLATE_END = b"\x03\x00"
 # Level 1 costs a fifth of level 6 and gives 7:1 instead of 7.8:1 on metrics.
 _LEVEL = 1
+_FAMILY = re.compile(rb"^(?=# HELP )", re.MULTILINE)
+_HEADER = re.compile(rb"# HELP (?P<name>\S+).*\n# TYPE \S+ (?P<kind>\S+)\n")
+# What sample names have beyond the name of their family in the text format.
+_SUFFIXES = {b"histogram": ("_bucket", "_count", "_sum"), b"summary": ("_count", "_sum")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,18 +43,57 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """The families of one source, rendered."""
+class RenderedFamily:
+    """One family in each format.
+
+    Attributes:
+        names: What `name[]` may call it: its name in either format, and the names of its samples.
+    """
 
     text: tuple[Piece, ...]
     openmetrics: tuple[Piece, ...]
+    names: frozenset[str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        header = _HEADER.match(self.text[0].plain)
+        names = []
+        if header is not None:
+            name = header["name"].decode()
+            names = [name, name.removesuffix("_total"), *(name + end for end in _SUFFIXES.get(header["kind"], ()))]
+        object.__setattr__(self, "names", frozenset(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The families of one source, rendered."""
+
+    families: tuple[RenderedFamily, ...]
     series: int
+
+    @property
+    def text(self) -> tuple[Piece, ...]:
+        """Return all pieces of the text format."""
+        return tuple(piece for family in self.families for piece in family.text)
+
+    @property
+    def openmetrics(self) -> tuple[Piece, ...]:
+        """Return all pieces of OpenMetrics, without its end."""
+        return tuple(piece for family in self.families for piece in family.openmetrics)
 
     @classmethod
     def of(cls, text: bytes, openmetrics: bytes, series: int) -> Snapshot:
         """Make a snapshot of bytes that were rendered elsewhere."""
-        text_pieces = (Piece.of(text),)
-        return cls(text_pieces, text_pieces if text == openmetrics else (Piece.of(openmetrics),), series)
+        families = []
+        for of_text, of_openmetrics in zip(_split(text), _split(openmetrics), strict=True):
+            pieces = (Piece.of(of_text),)
+            families.append(
+                RenderedFamily(pieces, pieces if of_text == of_openmetrics else (Piece.of(of_openmetrics),))
+            )
+        return cls(tuple(families), series)
+
+
+def _split(exposition: bytes) -> list[bytes]:
+    return [block for block in _FAMILY.split(exposition) if block]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +102,7 @@ class _Rendered:
 
     labels: LabelValues
     samples: Mapping[LabelValues, float | Distribution]
-    text: tuple[Piece, ...]
-    openmetrics: tuple[Piece, ...]
+    family: RenderedFamily
 
     @classmethod
     def of(cls, family: Family) -> _Rendered:
@@ -67,10 +110,11 @@ class _Rendered:
         text, openmetrics, samples = text_header(family), openmetrics_header(family), render_samples(family)
         if text == openmetrics:
             pieces = (Piece.of(text + samples),)
-            return cls(family.labels, family.samples, pieces, pieces)
+            return cls(family.labels, family.samples, RenderedFamily(pieces, pieces))
         # The samples look the same in both formats: keep one copy.
         body = Piece.of(samples)
-        return cls(family.labels, family.samples, (Piece.of(text), body), (Piece.of(openmetrics), body))
+        rendered = RenderedFamily((Piece.of(text), body), (Piece.of(openmetrics), body))
+        return cls(family.labels, family.samples, rendered)
 
     def fits(self, family: Family) -> bool:
         """Tell whether a family would be rendered the same; an order that means nothing is not told apart."""
@@ -86,7 +130,7 @@ class Renderer:
     def __init__(self) -> None:
         self._rendered: dict[str, _Rendered] = {}
         self._families: object = None
-        self._snapshot = Snapshot((), (), 0)
+        self._snapshot = Snapshot((), 0)
 
     def render(self, families: Iterable[Family]) -> Snapshot:
         """Return the families rendered and compressed; the same snapshot for the same set."""
@@ -100,11 +144,7 @@ class Renderer:
             rendered[family.metric.name] = known if known is not None and fits else _Rendered.of(family)
             series += family.series
         self._rendered = rendered
-        self._snapshot = Snapshot(
-            tuple(piece for each in rendered.values() for piece in each.text),
-            tuple(piece for each in rendered.values() for piece in each.openmetrics),
-            series,
-        )
+        self._snapshot = Snapshot(tuple(each.family for each in rendered.values()), series)
         self._families = families
         return self._snapshot
 
@@ -154,9 +194,30 @@ class Board:
                     self._snapshots[name] = snapshot
             self.bodies = self._assemble()
 
-    def _assemble(self) -> Bodies:
-        ordered = [self._snapshots[name] for name in sorted(self._snapshots)]
-        return Bodies(
-            text=Body.join(piece for snapshot in ordered for piece in snapshot.text),
-            openmetrics=Body.join((*(piece for snapshot in ordered for piece in snapshot.openmetrics), _END)),
+    def select(self, names: Collection[str], sources: Collection[str]) -> Bodies:
+        """Return the bodies of chosen families alone.
+
+        Args:
+            names: Names of families or of their samples; empty means all.
+            sources: Whose families; empty means those of all.
+        """
+        with self._lock:
+            snapshots = sorted(self._snapshots.items())
+        return _join(
+            family
+            for source, snapshot in snapshots
+            if not sources or source in sources
+            for family in snapshot.families
+            if not names or not family.names.isdisjoint(names)
         )
+
+    def _assemble(self) -> Bodies:
+        return _join(family for _source, snapshot in sorted(self._snapshots.items()) for family in snapshot.families)
+
+
+def _join(families: Iterable[RenderedFamily]) -> Bodies:
+    families = tuple(families)
+    return Bodies(
+        text=Body.join(piece for family in families for piece in family.text),
+        openmetrics=Body.join((*(piece for family in families for piece in family.openmetrics), _END)),
+    )

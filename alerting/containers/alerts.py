@@ -12,7 +12,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=CONTAINER_RESTARTS,
         comparison=">",
         summary="A container ends again and again.",
-        description='{{ $labels.container }} was started again {{ $value | printf "%.0f" }} times within an hour.',
+        description='{{ $labels.container_name }} was started again {{ $value | printf "%.0f" }} times within an hour.',
     ),
     Alert(
         name="ContainerUnhealthy",
@@ -20,7 +20,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=CONTAINER_STATE,
         comparison="<",
         summary="A container is not well.",
-        description="{{ $labels.container }} does not run, or its check of health fails.",
+        description="{{ $labels.container_name }} does not run, or its check of health fails.",
     ),
     Alert(
         name="ContainerMemoryNearLimit",
@@ -28,6 +28,8 @@ ALERTS: tuple[Alert, ...] = (
         signal=CONTAINER_MEMORY,
         comparison=">",
         summary="A container is about to be killed for its memory.",
-        description="{{ $labels.container }} uses {{ $value | humanizePercentage }} of the memory that it may have.",
+        description=(
+            "{{ $labels.container_name }} uses {{ $value | humanizePercentage }} of the memory that it may have."
+        ),
     ),
 )

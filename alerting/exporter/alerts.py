@@ -20,6 +20,7 @@ ALERTS: tuple[Alert, ...] = (
         # Not a comparison of the signal: that one counts this very alert.
         signal=ALERT_RULES_EVALUATED,
         expr="vector(1)",
+        always=True,
         summary="The way from Prometheus to the receiver works.",
         description=(
             "This alert always fires. Its receiver expects it every few minutes: when it stops, Prometheus or "

@@ -191,7 +191,7 @@ EXPORTER_VERSION: Final = Signal(
     expr="ml_monitoring_build_info{<filter>}",
     unit=Unit.INFO,
     dashboard=PAGE,
-    by=("instance", "version", "python_version"),
+    by=("instance", "version", "revision", "python_version"),
     filters=("instance",),
     legend="{{version}}",
 )

@@ -43,6 +43,7 @@ class Alert:
         source: The exporter source that the signal is derived from, so that its failure can mute the alert. Empty
             when the alert's series carry the label `source` themselves, or none is behind it.
         expr: The condition of an alert that is not a comparison of its signal.
+        always: Whether it fires for as long as nothing is wrong, so that it has no severity.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Alert:
     parameters: Mapping[str, Kind] = field(default_factory=dict)
     source: str = ""
     expr: str = ""
+    always: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class BoundAlert:
 
     @property
     def severity(self) -> str:
-        """Return critical, warning or info."""
+        """Return critical, warning or info; none for an alert that always fires."""
         return self.numbers.severity
 
     @property
@@ -159,7 +161,7 @@ class BoundAlert:
 
     @property
     def _logs(self) -> dict[str, str]:
-        said = {"service": SERVICE, "job": SERVICE_OF_JOB}
+        said = {"compose_service": SERVICE, "job": SERVICE_OF_JOB}
         services = next(((said[label],) for label in said if label in self.signal.by), self.logs_of)
         # Without logs that are collected a link would lead to an empty page.
         if self.links.logs is None or not services:

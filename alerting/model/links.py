@@ -40,7 +40,7 @@ SERVICE_OF_JOB = (
 )
 
 
-SERVICE = "{{ $labels.service | urlquery }}"
+SERVICE = "{{ $labels.compose_service | urlquery }}"
 
 
 def logs_url(services: Sequence[str], *, logs: str) -> str:

@@ -6,7 +6,7 @@ To add a kind of channel, add its settings to `CHANNELS` in `alerting/generate/c
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self, get_args
+from typing import Annotated, Final, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
 
@@ -14,6 +14,9 @@ from ml_monitoring.exporter import durations
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+# Of the Watchdog, which is no problem: kube-prometheus mutes alerts of severity info where nothing worse fires.
+NO_SEVERITY: Final = "none"
+AlertSeverity = Literal[Severity, "none"]
 
 
 def duration(text: str) -> str:
@@ -190,6 +193,7 @@ class Notifications(Model):
     actions: dict[Name, Address] = {}
     mute_times: dict[Title, MuteTime] = {}
 
-    def timing(self, severity: Severity) -> Timing:
+    def timing(self, severity: AlertSeverity) -> Timing:
         """Return when alerts of a severity are told."""
-        return {"critical": self.critical, "warning": self.warning, "info": self.info}[severity]
+        times = {"critical": self.critical, "warning": self.warning, "info": self.info, NO_SEVERITY: self.watchdog}
+        return times[severity]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator, StrictBool, StrictStr
 
-from ml_monitoring.alerting.model.notifications import Duration, Model, Name, Severity, Url
+from ml_monitoring.alerting.model.notifications import AlertSeverity, Duration, Model, Name, Url
 from ml_monitoring.exporter.catalog import Unit
 
 
@@ -34,7 +34,7 @@ class Numbers(Model):
     threshold: Scalar | None = None
     unit: Unit | None = None
     for_: Duration = Field(alias="for")
-    severity: Severity
+    severity: AlertSeverity
     team: StrictStr
     enabled: StrictBool = True
     action: Name | None = None

@@ -15,6 +15,7 @@ from pydantic import ValidationError as PydanticError
 
 from ml_monitoring.alerting.model.alert import Alert, Kind
 from ml_monitoring.alerting.model.notifications import (
+    NO_SEVERITY,
     SEVERITIES,
     Duration,
     Name,
@@ -197,6 +198,9 @@ def _check(alerts: Sequence[Alert], thresholds: Thresholds) -> Iterator[tuple[Lo
         if numbers.action is not None and numbers.action not in thresholds.notifications.actions:
             known = ", ".join(thresholds.notifications.actions) or "none"
             yield ("alerts", name, "action"), f"{numbers.action!r} is not in notifications.actions, which has: {known}"
+        if (numbers.severity == NO_SEVERITY) is not by_name[name].always:
+            severities = NO_SEVERITY if by_name[name].always else ", ".join(SEVERITIES)
+            yield ("alerts", name, "severity"), f"{numbers.severity!r} cannot be meant here, but: {severities}"
         for location, message in (
             *_check_threshold(by_name[name], numbers),
             *_check_parameters(by_name[name], numbers),

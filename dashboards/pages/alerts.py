@@ -29,7 +29,8 @@ from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 from ml_monitoring.dashboards.lib.variables import datasource
 from ml_monitoring.dashboards.pages.common import firing_alerts
 
-_SEVERITIES = {severity: (severity, colour) for severity, colour in SEVERITY.items()}
+# The alert log knows the Watchdog too.
+_SEVERITIES = {severity: (severity, colour) for severity, colour in SEVERITY.items()} | {"none": ("none", Colour.MUTED)}
 
 
 def build(context: PageContext) -> Page:

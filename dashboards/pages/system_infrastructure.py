@@ -131,8 +131,8 @@ def _containers() -> tuple[Panel, ...]:
         state_timeline(CONTAINER_STATE, width=12, height=10, states=UP, empty=_NO_CONTAINERS),
         table(
             (
-                Column("service", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
-                Column("container", "Container"),
+                Column("compose_service", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
+                Column("container_name", "Container"),
             ),
             Query(CONTAINER_AGE, name="Uptime"),
             Query(CONTAINER_MEMORY_BYTES, name="Memory"),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ml_monitoring.dashboards.render import events, fields
@@ -14,7 +14,6 @@ from ml_monitoring.dashboards.render.frames import Field, Frame, Kind, frames_of
 from ml_monitoring.dashboards.render.intervals import (
     DEFAULT_SCRAPE,
     TimeRange,
-    format_duration,
     parse_duration,
     query_steps,
 )
@@ -33,9 +32,9 @@ WITHOUT_QUERY = frozenset({"text", "row", "dashlist", "news", "annolist", "welco
 ALERT_LIST = "alertlist"
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class PanelData:
-    """A panel and what its queries gave.
+    """A panel and what its queries gave. Drawing does not change it.
 
     Attributes:
         panel: The panel.
@@ -56,13 +55,13 @@ class PanelData:
     title: str
     span: TimeRange
     variables: Variables
-    frames: list[Frame] = field(default_factory=list)
+    frames: Sequence[Frame] = ()
     error: str = ""
     unsupported: bool = False
     seconds: float = 0.0
     samples: int = 0
-    queries: dict[str, str] = field(default_factory=dict)
-    alerts: list[Json] = field(default_factory=list)
+    queries: Mapping[str, str] = field(default_factory=dict)
+    alerts: Sequence[Json] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -163,11 +162,11 @@ def load(
     if only is not None:
         panels = [panel for panel in panels if panel.id == only.id and panel.type != "row"]
     begun = [_begin(panel, variables, prometheus, span, width=width, scrape=scrape) for panel in panels]
-    marks = [] if only else events.ask(dashboard.annotations, variables, prometheus, span)
+    marks = [] if only else events.ask(dashboard.annotations, variables, prometheus, span, scrape=scrape)
     by_id: dict[int, PanelData] = {}
     done = []
-    for data, asked in begun:
-        _finish(data, asked, prometheus, by_id)
+    for beginning, asked in begun:
+        data = _finish(beginning, asked, prometheus, by_id)
         by_id.setdefault(data.panel.id, data)
         done.append(data)
         on_panel(data)
@@ -183,13 +182,13 @@ def _begin(
     if panel.type in WITHOUT_QUERY or panel.type == ALERT_LIST:
         return data, asked
     try:
-        data.span = own_span(panel, own, span)
+        data = replace(data, span=own_span(panel, own, span))
         for target in panel.targets:
             _check_source(target.get("datasource") or panel.raw.get("datasource"))
             asked += _ask(target, data, prometheus, max_points=_max_points(panel, width), scrape=scrape)
     except RenderError as error:
-        data.error, data.unsupported = str(error), isinstance(error, UnsupportedPanelError)
-    return data, asked
+        data = replace(data, error=str(error), unsupported=isinstance(error, UnsupportedPanelError))
+    return replace(data, queries={str(one.target.get("refId") or "A"): one.expr for one in asked}), asked
 
 
 def _max_points(panel: Panel, width: int) -> int:
@@ -232,64 +231,66 @@ def _ask(target: Json, data: PanelData, prometheus: Prometheus, *, max_points: i
         panel_step=data.variables.title(str(data.panel.raw.get("interval") or "")),
         factor=int(target.get("intervalFactor") or 1),
     )
-    variables = data.variables.with_builtin(
-        interval=format_duration(steps.step),
-        interval_ms=str(round(steps.step * 1000)),
-        rate_interval=format_duration(steps.rate),
-        rate_interval_ms=str(round(steps.rate * 1000)),
-        range=f"{round(data.span.seconds)}s",
-        range_s=str(round(data.span.seconds)),
-        range_ms=str(round(data.span.seconds * 1000)),
-    )
+    variables = data.variables.of_query(steps, data.span)
     expr = variables.query(expr)
     legend = variables.title(str(target.get("legendFormat") or ""))
-    data.queries[str(target.get("refId") or "A")] = expr
     if target.get("range", not target.get("instant")) or not target.get("instant"):
         yield _Asked(target, expr, legend, prometheus.range(expr, data.span, steps.step))
     if target.get("instant"):
         yield _Asked(target, expr, legend, prometheus.instant(expr, data.span.end))
 
 
-def _finish(data: PanelData, asked: list[_Asked], prometheus: Prometheus, others: Mapping[int, PanelData]) -> None:
-    errors = []
+def _finish(
+    data: PanelData, asked: Sequence[_Asked], prometheus: Prometheus, others: Mapping[int, PanelData]
+) -> PanelData:
+    errors = [data.error] if data.error else []
+    answers: list[Answer] = []
+    gathered: list[Frame] = []
     for one in asked:
         try:
             answer = one.future.result()
         except QueryError as error:
             errors.append(f"query {one.target.get('refId', '')}: {error}")
             continue
-        data.seconds = max(data.seconds, answer.seconds)
-        data.samples += answer.samples or 0
-        data.warnings += answer.warnings
-        data.frames += frames_of(
+        answers.append(answer)
+        gathered += frames_of(
             answer,
             ref_id=str(one.target.get("refId") or "A"),
             form=str(one.target.get("format") or "time_series"),
             legend_format=one.legend,
             expr=one.expr,
         )
-    data.error = data.error or "; ".join(errors)
+    data = replace(
+        data,
+        error="; ".join(errors),
+        seconds=max((answer.seconds for answer in answers), default=0.0),
+        samples=sum(answer.samples or 0 for answer in answers),
+        warnings=tuple(warning for answer in answers for warning in answer.warnings),
+    )
+    frames: Sequence[Frame] = gathered
     try:
         if data.panel.type == ALERT_LIST:
-            data.alerts = prometheus.alerts()
-        _reuse(data, others)
-        data.frames = _tell_apart(data.frames, data.panel)
-        data.frames = transform(data.frames, data.panel.raw.get("transformations") or [], data.variables)
-        fields.apply(data.frames, data.panel.raw.get("fieldConfig") or {}, data.variables)
+            data = replace(data, alerts=prometheus.alerts())
+        frames = _tell_apart([*gathered, *_reused(data.panel, others)], data.panel)
+        frames = transform(frames, data.panel.raw.get("transformations") or [], data.variables)
+        return replace(data, frames=fields.configured(frames, data.panel.raw.get("fieldConfig") or {}, data.variables))
     except RenderError as error:
-        data.error = data.error or str(error)
-        data.unsupported = isinstance(error, UnsupportedPanelError)
+        return replace(
+            data,
+            frames=frames,
+            error=data.error or str(error),
+            unsupported=isinstance(error, UnsupportedPanelError),
+        )
 
 
-def _reuse(data: PanelData, others: Mapping[int, PanelData]) -> None:
-    """Take the data of another panel, where a query says so."""
-    for target in data.panel.targets:
+def _reused(panel: Panel, others: Mapping[int, PanelData]) -> Iterator[Frame]:
+    """Return the data of other panels, where a query says so."""
+    for target in panel.targets:
         other = others.get(int(target.get("panelId") or -1)) if not target.get("expr") else None
         if other is not None:
-            data.frames += [
-                Frame([column.copy(config={}) for column in frame.fields], frame.ref_id, frame.name)
-                for frame in other.frames
-            ]
+            yield from (
+                frame.with_fields([column.copy(config={}) for column in frame.fields]) for frame in other.frames
+            )
 
 
 def _tell_apart(frames: list[Frame], panel: Panel) -> list[Frame]:
@@ -306,9 +307,13 @@ def _tell_apart(frames: list[Frame], panel: Panel) -> list[Frame]:
         for letter in letters
         if letter not in answered
     ]
-    for frame in (*frames, *empty):
-        for column in frame.fields:
-            if column.name == "Value" and frame.ref_id in letters:
-                column.name = f"Value #{frame.ref_id}"
+    lettered = [
+        frame.with_fields(
+            [one.copy(name=f"Value #{frame.ref_id}") if one.name == "Value" else one for one in frame.fields]
+        )
+        if frame.ref_id in letters
+        else frame
+        for frame in (*frames, *empty)
+    ]
     order = [str(target.get("refId")) for target in panel.targets]
-    return sorted((*frames, *empty), key=lambda frame: order.index(frame.ref_id) if frame.ref_id in order else -1)
+    return sorted(lettered, key=lambda frame: order.index(frame.ref_id) if frame.ref_id in order else -1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from ml_monitoring.dashboards.render.errors import QueryError
 from ml_monitoring.dashboards.render.frames import legend
-from ml_monitoring.dashboards.render.intervals import TimeRange, parse_duration
+from ml_monitoring.dashboards.render.intervals import SAFE_RESOLUTION, TimeRange, query_steps
 from ml_monitoring.dashboards.render.prometheus import Answer, Prometheus
 from ml_monitoring.dashboards.render.variables import Variables
 
@@ -36,7 +36,9 @@ class Annotation:
 Mark = tuple[Json, float, Future[Answer]]
 
 
-def ask(listed: Sequence[Json], variables: Variables, prometheus: Prometheus, span: TimeRange) -> list[Mark]:
+def ask(
+    listed: Sequence[Json], variables: Variables, prometheus: Prometheus, span: TimeRange, *, scrape: float
+) -> list[Mark]:
     """Ask for the annotations that come from Prometheus."""
     marks = []
     for one in listed:
@@ -44,8 +46,10 @@ def ask(listed: Sequence[Json], variables: Variables, prometheus: Prometheus, sp
             continue
         expr = str(one.get("expr") or (one.get("target") or {}).get("expr") or "")
         if expr:
-            step = max(parse_duration(str(one.get("step") or "60s")), span.seconds / 11_000)
-            marks.append((one, step, prometheus.range(variables.query(expr), span, step)))
+            least = str(one.get("step") or "60s")
+            steps = query_steps(span, max_data_points=SAFE_RESOLUTION, scrape=scrape, min_step=least)
+            query = variables.of_query(steps, span).query(expr)
+            marks.append((one, steps.step, prometheus.range(query, span, steps.step)))
     return marks
 
 

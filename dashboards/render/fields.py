@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
 from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
-from ml_monitoring.dashboards.render.names import matcher, name_fields
+from ml_monitoring.dashboards.render.names import matcher, named
 from ml_monitoring.dashboards.render.variables import Variables
 
 Json = dict[str, Any]
 
 
-def apply(frames: Sequence[Frame], config: Json, variables: Variables) -> None:
-    """Give every field its settings and name.
+def configured(frames: Sequence[Frame], config: Json, variables: Variables) -> list[Frame]:
+    """Return the frames with the settings and the name of every field.
 
     Args:
-        frames: The panel's frames, changed in place.
+        frames: The panel's frames.
         config: The panel's `fieldConfig`.
         variables: Replaced in display names.
     """
     defaults = config.get("defaults") or {}
-    name_fields(frames)
     overrides = [
         (matcher(one.get("matcher") or {}), one.get("properties") or []) for one in config.get("overrides") or []
     ]
-    index = 0
-    for frame in frames:
+    index = itertools.count()
+    result = []
+    for frame in named(frames):
+        fields = []
         for field in frame.fields:
-            own = field.config
-            field.config = copy.deepcopy(defaults) | own
+            settings = copy.deepcopy({**defaults, **field.config})
             if field.kind is Kind.TIME:
                 # A time column keeps its date; the panel's unit is for its values.
-                field.config.pop("unit", None)
+                settings.pop("unit", None)
             for matches, properties in overrides:
                 if matches(field, frame):
                     for one in properties:
-                        _set(field.config, str(one.get("id")), one.get("value"))
-            if field.kind is Kind.NUMBER:
-                field.index = index
-                index += 1
-    for frame in frames:
-        for field in frame.fields:
-            if field.config.get("displayName"):
-                field.config["displayName"] = variables.title(_own_names(str(field.config["displayName"]), field))
-    name_fields(frames)
+                        _set(settings, str(one.get("id")), copy.deepcopy(one.get("value")))
+            if settings.get("displayName"):
+                settings["displayName"] = variables.title(_own_names(str(settings["displayName"]), field))
+            fields.append(field.copy(config=settings, index=next(index) if field.kind is Kind.NUMBER else field.index))
+        result.append(frame.with_fields(fields))
+    return named(result)
 
 
 def _set(config: Json, path: str, value: Any) -> None:

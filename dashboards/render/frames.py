@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
@@ -25,17 +25,17 @@ class Kind(StrEnum):
     FRAME = "frame"  # small series, drawn as sparklines in tables
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Field:
-    """One column.
+    """One column. Nothing changes a field: what differs is a copy.
 
     Attributes:
         name: Its name in the frame.
         kind: What it holds.
         values: Its cells.
         labels: Labels of the series that it came from.
-        config: Unit, thresholds and the like; filled by `fields.apply`.
-        display: The name that people see; filled by `fields.apply`.
+        config: Unit, thresholds and the like; given by `fields.configured`.
+        display: The name that people see; given by `names.named`.
         index: Its number among the fields that take a colour of the palette.
         given_name: The name that the query's legend gives.
         step: Distance of the points in milliseconds; 0 when unknown.
@@ -43,9 +43,9 @@ class Field:
 
     name: str
     kind: Kind
-    values: list[Any]
-    labels: dict[str, str] = field(default_factory=dict)
-    config: Json = field(default_factory=dict)
+    values: Sequence[Any]
+    labels: Mapping[str, str] = field(default_factory=dict)
+    config: Mapping[str, Any] = field(default_factory=dict)
     display: str = ""
     index: int = 0
     given_name: str = ""
@@ -56,16 +56,15 @@ class Field:
         return [number(value) for value in self.values]
 
     def copy(self, **changes: Any) -> Field:
-        """Return a copy with changes; the cells are shared unless they are given."""
-        known = {name: getattr(self, name) for name in self.__slots__}
-        return Field(**{**known, "labels": dict(self.labels), "config": dict(self.config), **changes})
+        """Return a copy with changes."""
+        return replace(self, **changes)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Frame:
     """A table of fields, mostly one series: a time field and a value field."""
 
-    fields: list[Field]
+    fields: Sequence[Field]
     ref_id: str = ""
     name: str = ""
 
@@ -78,6 +77,10 @@ class Frame:
     def time(self) -> Field | None:
         """Return the first time field."""
         return next((one for one in self.fields if one.kind is Kind.TIME), None)
+
+    def with_fields(self, fields: Sequence[Field]) -> Frame:
+        """Return the frame with other fields."""
+        return Frame(fields, self.ref_id, self.name)
 
     @property
     def value_fields(self) -> list[Field]:

@@ -6,7 +6,7 @@ import json
 import math
 import re
 from base64 import b64encode
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from plotly.offline import get_plotlyjs
 from ml_monitoring.dashboards.render import fonts
 from ml_monitoring.dashboards.render.colours import ink_on
 from ml_monitoring.dashboards.render.display import Style, show
-from ml_monitoring.dashboards.render.draw import is_known
+from ml_monitoring.dashboards.render.draw import judged
 from ml_monitoring.dashboards.render.draw.lists import alert_rows
 from ml_monitoring.dashboards.render.draw.single import singles_of
 from ml_monitoring.dashboards.render.draw.stat import has_course
@@ -31,10 +31,22 @@ Json = dict[str, Any]
 _WITH_LEGEND = frozenset({"timeseries", "state-timeline", "status-history", "barchart"})
 
 
-def write_html(data: DashboardData, style: Style, path: Path) -> None:
-    """Write the dashboard as an interactive page."""
+def write_html(
+    data: DashboardData, style: Style, path: Path, *, on_panel: Callable[[PanelData], None] = lambda _: None
+) -> None:
+    """Write the dashboard as an interactive page.
+
+    Args:
+        data: The dashboard with its data.
+        style: Theme and clock.
+        path: The file.
+        on_panel: Called when a panel is drawn, with its data, or the error.
+    """
     charts: list[Json] = []
-    panels = "\n".join(_panel(one, data, style, charts) for one in data.panels)
+    drawn = [judged(one) for one in data.panels]
+    panels = "\n".join(_panel(one, data, style, charts) for one in drawn)
+    for one in drawn:
+        on_panel(one)
     page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
     theme = style.theme
     values = {
@@ -78,8 +90,6 @@ def _panel(one: PanelData, data: DashboardData, style: Style, charts: list[Json]
 
 
 def _content(one: PanelData, data: DashboardData, style: Style, charts: list[Json]) -> str:
-    if not is_known(one.panel.type) and not one.error:
-        one.error, one.unsupported = f"panels of type {one.panel.type} are not drawn here", True
     if one.error:
         word = "Not supported" if one.unsupported else "Failed"
         return f"<div class='message'><b>{word}: {escape(one.panel.type)}</b><br>{escape(one.error)}</div>"
@@ -148,7 +158,7 @@ def _stats(one: PanelData, style: Style) -> str:
     return f"<div class='stat'>{''.join(cells)}</div>"
 
 
-def _spark(values: list[Any]) -> str:
+def _spark(values: Sequence[Any]) -> str:
     """Return the course of values as a small drawing in the colour of its surroundings."""
     numbers = [number(value) for value in values]
     finite = [value for value in numbers if math.isfinite(value)]

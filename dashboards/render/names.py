@@ -32,8 +32,8 @@ def display_name(field: Field, frame: Frame, frames: Sequence[Frame]) -> str:
     if field.kind is Kind.TIME and not field.labels:
         return _numbered(field, frame) if field.name else "Time"
     parts = []
-    named = frame.name and any(one.name != frame.name for one in frames)
-    if named:
+    several = frame.name and any(one.name != frame.name for one in frames)
+    if several:
         parts.append(frame.name)
     if field.name and field.name != "Value":
         parts.append(field.name)
@@ -47,7 +47,7 @@ def display_name(field: Field, frame: Frame, frames: Sequence[Frame]) -> str:
         elif field.labels.get(single):
             parts.append(field.labels[single])
             labelled = True
-    if not named and not labelled and field.name == "Value" and frame.name:
+    if not several and not labelled and field.name == "Value" and frame.name:
         parts.append(frame.name)
     name = " ".join(parts) or field.name or "Value"
     return _numbered(field, frame) if name == field.name else name
@@ -61,11 +61,12 @@ def _numbered(field: Field, frame: Frame) -> str:
     return f"{field.name} {next(place for place, one in enumerate(alike, 1) if one is field)}"
 
 
-def name_fields(frames: Sequence[Frame]) -> None:
-    """Fill in the name that people see of every field."""
-    for frame in frames:
-        for field in frame.fields:
-            field.display = display_name(field, frame, frames)
+def named(frames: Sequence[Frame]) -> list[Frame]:
+    """Return the frames with the name that people see of every field."""
+    return [
+        frame.with_fields([field.copy(display=display_name(field, frame, frames)) for field in frame.fields])
+        for frame in frames
+    ]
 
 
 def _single_label(frames: Sequence[Frame]) -> str | None:

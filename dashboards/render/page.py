@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from ml_monitoring.dashboards.render.display import Style
-from ml_monitoring.dashboards.render.draw import draw_content, is_known
+from ml_monitoring.dashboards.render.draw import draw_content, judged
 from ml_monitoring.dashboards.render.draw.canvas import Area, Canvas, wrapped
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.events import Annotation
@@ -35,7 +36,7 @@ def draw_dashboard(
         width: In pixels.
         heading: Whether title, variables and time range stand above.
         until: Leave out what begins or ends below this line of the grid.
-        on_panel: Called when a panel is drawn.
+        on_panel: Called when a panel is drawn, with its data, or the error.
     """
     top = (HEADING if shown_variables(data) else SHORT_HEADING) if heading else 0.0
     panels = [one for one in data.panels if until is None or one.panel.grid.y + one.panel.grid.h <= until]
@@ -61,8 +62,7 @@ def draw_panels(
 ) -> None:
     """Draw panels where the grid puts them."""
     for one in panels:
-        draw_panel(Area(canvas, box_of(one.panel.grid, width, top)), one, events)
-        on_panel(one)
+        on_panel(draw_panel(Area(canvas, box_of(one.panel.grid, width, top)), one, events))
 
 
 def draw_heading(canvas: Canvas, data: DashboardData, *, left: float = GAP + 4.0, top: float = 0.0) -> None:
@@ -99,14 +99,17 @@ def shown_variables(data: DashboardData) -> list[tuple[str, str]]:
     return found
 
 
-def draw_panel(area: Area, data: PanelData, events: Sequence[Annotation] = ()) -> None:
-    """Draw one panel with its frame. What goes wrong is written in it, and the other panels go on."""
+def draw_panel(area: Area, data: PanelData, events: Sequence[Annotation] = ()) -> PanelData:
+    """Draw one panel with its frame. What goes wrong is written in it, and the other panels go on.
+
+    Returns:
+        The panel's data, with the error where it could not be drawn.
+    """
     panel = data.panel
     if panel.type == "row":
         _row(area, data)
-        return
-    if not is_known(panel.type) and not data.error:
-        data.error, data.unsupported = f"panels of type {panel.type} are not drawn here", True
+        return data
+    data = judged(data)
     theme = area.theme
     if not panel.raw.get("transparent"):
         area.canvas.box(area.box, theme.panel, edge=theme.border, radius=3)
@@ -117,13 +120,15 @@ def draw_panel(area: Area, data: PanelData, events: Sequence[Annotation] = ()) -
     inside = area.part(content)
     if data.error:
         _problem(inside, data)
-        return
+        return data
     try:
         draw_content(data, inside, events)
     except Exception as error:  # noqa: BLE001 - a panel that cannot be drawn shall not cost the others
         where = traceback.extract_tb(error.__traceback__)[-1]
-        data.error = f"cannot be drawn: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+        what = f"cannot be drawn: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
+        data = replace(data, error=what)
         _problem(inside, data)
+    return data
 
 
 def _row(area: Area, data: PanelData) -> None:

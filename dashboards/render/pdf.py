@@ -66,7 +66,7 @@ def write_pdf(
         style: Theme and clock.
         path: The file.
         cover: The first sheet.
-        on_panel: Called when a panel is drawn.
+        on_panel: Called when a panel is drawn, with its data, or the error; in the order of the dashboards.
     """
     sheets = [(data, sheet) for data in reports for sheet in paginate(data.panels)]
     title = cover.title if cover else reports[0].dashboard.title
@@ -78,8 +78,7 @@ def write_pdf(
             canvas = Canvas(WIDTH, HEIGHT, style, inches=INCHES)
             _head(canvas, data)
             for box, one in sheet:
-                draw_panel(Area(canvas, box), one, data.annotations)
-                on_panel(one)
+                on_panel(draw_panel(Area(canvas, box), one, data.annotations))
             made = format_date((cover.made if cover else time.time()) * 1000, "YYYY-MM-DD HH:mm z", style.clock.zone)
             _foot(canvas, f"{title}, {made}", f"{number} / {len(sheets)}")
             pdf.savefig(canvas.figure)

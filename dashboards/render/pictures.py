@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ml_monitoring.dashboards.render.colours import THEMES
@@ -52,7 +52,7 @@ def draw(
     only: Panel | None = None,
     on_panel: Callable[[PanelData], None] = lambda _: None,
 ) -> tuple[Path, DashboardData]:
-    """Draw a dashboard into a file of its own and return the file, and what was drawn.
+    """Draw a dashboard into a file of its own and return the file, and what was drawn, with the errors of drawing.
 
     Args:
         dashboard: The dashboard.
@@ -64,24 +64,30 @@ def draw(
     """
     style = Style(THEMES[form.theme], Clock(dashboard.timezone, queries.now))
     data = queries.load(dashboard, width=form.width, only=only, on_panel=on_panel)
+    drawn: list[PanelData] = []
+
+    def note(one: PanelData) -> None:
+        drawn.append(one)
+        on_panel(one)
+
     name = dashboard.uid if only is None else f"{dashboard.uid}-{_slug(only.title or str(only.id))}"
     path = directory / f"{name}.{form.suffix}"
     if form.suffix == "html":
-        write_html(data, style, path)
+        write_html(data, style, path, on_panel=note)
     elif form.suffix == "pdf":
         cover = None
         if form.cover:
             cover = Cover(dashboard.title, queries.prometheus.address, queries.prometheus.version(), queries.now)
-        write_pdf([data], style, path, cover=cover, on_panel=on_panel)
+        write_pdf([data], style, path, cover=cover, on_panel=note)
     else:
         canvas = (
-            draw_dashboard(data, style, width=form.width, on_panel=on_panel)
+            draw_dashboard(data, style, width=form.width, on_panel=note)
             if only is None
-            else _draw_alone(data, style, form.width)
+            else _draw_alone(data, style, form.width, note)
         )
         with path.open("wb") as file:
             canvas.save(file, form.suffix, _fitting(canvas, form))
-    return path, data
+    return path, replace(data, panels=tuple(drawn))
 
 
 def summary(data: DashboardData, path: Path) -> list[str]:
@@ -98,13 +104,13 @@ def summary(data: DashboardData, path: Path) -> list[str]:
     return lines
 
 
-def _draw_alone(data: DashboardData, style: Style, width: int) -> Canvas:
+def _draw_alone(data: DashboardData, style: Style, width: int, on_panel: Callable[[PanelData], None]) -> Canvas:
     if not data.panels:
         raise RenderError(f"{data.dashboard.uid}: the panel is in a repeat without values")
     one = data.panels[0]
     box = box_of(one.panel.grid, width)
     canvas = Canvas(box.w + 2 * GAP, box.h + 2 * GAP, style)
-    draw_panel(Area(canvas, Box(GAP, GAP, box.w, box.h)), one, data.annotations)
+    on_panel(draw_panel(Area(canvas, Box(GAP, GAP, box.w, box.h)), one, data.annotations))
     return canvas
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -114,7 +114,7 @@ _ON_NUMBERS: dict[str, Callable[[list[float]], float | None]] = {
     "allIsNull": lambda numbers: not numbers,
 }
 
-_RAW: dict[str, Callable[[list[Any]], Any]] = {
+_RAW: dict[str, Callable[[Sequence[Any]], Any]] = {
     "last": lambda values: values[-1] if values else None,
     "first": lambda values: values[0] if values else None,
     "count": lambda values: sum(value is not None for value in values),

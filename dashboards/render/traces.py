@@ -14,7 +14,7 @@ from ml_monitoring.dashboards.render.draw.single import singles_of
 from ml_monitoring.dashboards.render.draw.states import state_bands
 from ml_monitoring.dashboards.render.draw.timeseries import Line, prepared_lines, scale_of
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
-from ml_monitoring.dashboards.render.frames import Field, Kind
+from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
 from ml_monitoring.dashboards.render.transforms import transform
 from ml_monitoring.dashboards.render.units import format_value
 
@@ -285,7 +285,7 @@ def _bar_gauge(data: PanelData, _: DashboardData, style: Style) -> Chart:
 
 
 def _bar_chart(data: PanelData, _: DashboardData, style: Style) -> Chart:
-    frames = [frame for frame in data.frames if frame.fields and frame.length]
+    frames: Sequence[Frame] = [frame for frame in data.frames if frame.fields and frame.length]
     if len(frames) > 1:
         frames = transform(frames, [{"id": "merge"}], data.variables)
     if not frames:

@@ -12,13 +12,13 @@ from typing import Any
 from ml_monitoring.dashboards.render import transforms_rows as rows
 from ml_monitoring.dashboards.render.errors import UnsupportedPanelError
 from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
-from ml_monitoring.dashboards.render.names import matcher, name_fields
+from ml_monitoring.dashboards.render.names import matcher, named
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
 from ml_monitoring.dashboards.render.variable_values import js_regex
 from ml_monitoring.dashboards.render.variables import Variables
 
 Json = dict[str, Any]
-Frames = list[Frame]
+Frames = Sequence[Frame]
 
 
 def transform(frames: Frames, transformations: Sequence[Json], variables: Variables) -> Frames:
@@ -33,8 +33,7 @@ def transform(frames: Frames, transformations: Sequence[Json], variables: Variab
         kind = str(one.get("id"))
         if kind not in TRANSFORMATIONS:
             raise UnsupportedPanelError(f"the transformation {kind} is not known")
-        name_fields(frames)
-        chosen, rest = _chosen(frames, one.get("filter"))
+        chosen, rest = _chosen(named(frames), one.get("filter"))
         frames = [*rest, *TRANSFORMATIONS[kind](chosen, _interpolated(one.get("options") or {}, variables))]
     return frames
 
@@ -74,13 +73,14 @@ def _organize(frames: Frames, options: Json) -> Frames:
         # Named columns first and in their order; the rest keeps its own.
         last = len(order) + len(fields)
         fields = sorted(fields, key=lambda field: float(order.get(field.display, last)))
-        for field in fields:
-            if new := renamed.get(field.display):
-                field.config = field.config | {"displayName": new}
-                field.given_name = new
+        fields = [_renamed(field, renamed.get(field.display)) for field in fields]
         if fields:
-            result.append(Frame(fields, frame.ref_id, frame.name))
+            result.append(frame.with_fields(fields))
     return result
+
+
+def _renamed(field: Field, name: str | None) -> Field:
+    return field.copy(config={**field.config, "displayName": name}, given_name=name) if name else field
 
 
 def _filter_by_name(frames: Frames, options: Json) -> Frames:
@@ -100,7 +100,7 @@ def _filter_by_name(frames: Frames, options: Json) -> Frames:
             if (include is None or include(field)) and (exclude is None or not exclude(field))
         ]
         if fields:
-            result.append(Frame(fields, frame.ref_id, frame.name))
+            result.append(frame.with_fields(fields))
     return result
 
 
@@ -117,13 +117,13 @@ def _filter_by_ref_id(frames: Frames, options: Json) -> Frames:
 def _rename_by_regex(frames: Frames, options: Json) -> Frames:
     pattern = js_regex(str(options.get("regex") or ""))
     target = re.sub(r"\$(\d)", r"\\\1", str(options.get("renamePattern") or ""))
-    for frame in frames:
-        for field in frame.fields:
-            # A time field keeps its name, by which other transformations find it.
-            if field.kind is not Kind.TIME and pattern.search(field.display):
-                field.given_name = pattern.sub(target, field.display)
-                field.config = field.config | {"displayName": field.given_name}
-    return frames
+
+    def new_name(field: Field) -> str | None:
+        # A time field keeps its name, by which other transformations find it.
+        meant = field.kind is not Kind.TIME and pattern.search(field.display)
+        return pattern.sub(target, field.display) if meant else None
+
+    return [frame.with_fields([_renamed(field, new_name(field)) for field in frame.fields]) for frame in frames]
 
 
 def _concatenate(frames: Frames, _: Json) -> Frames:
@@ -151,7 +151,7 @@ def _reduce(frames: Frames, options: Json) -> Frames:
                 for one in calculations
             ]
             if fields:
-                reduced.append(Frame(fields, frame.ref_id, frame.name))
+                reduced.append(frame.with_fields(fields))
         return reduced
     source = [(field, frame) for frame in frames for field in frame.fields if meant(field, frame)]
     if not source:
@@ -227,10 +227,7 @@ def _time_series_table(frames: Frames, options: Json) -> Frames:
 
 def _limit(frames: Frames, options: Json) -> Frames:
     count = int(options.get("limitField") or 10)
-    return [
-        Frame([one.copy(values=one.values[:count]) for one in frame.fields], frame.ref_id, frame.name)
-        for frame in frames
-    ]
+    return [frame.with_fields([one.copy(values=one.values[:count]) for one in frame.fields]) for frame in frames]
 
 
 def _prepare_time_series(frames: Frames, _: Json) -> Frames:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ml_monitoring.dashboards.render.dates import format_date, parse_date
@@ -13,7 +13,7 @@ from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_fiel
 from ml_monitoring.dashboards.render.variable_values import js_regex
 
 Json = dict[str, Any]
-Frames = list[Frame]
+Frames = Sequence[Frame]
 
 
 def merge(frames: Frames, _: Json) -> Frames:
@@ -41,10 +41,14 @@ def merge(frames: Frames, _: Json) -> Frames:
             if not agreeing:
                 known.append(row)
                 merged.append(row)
-    for name, field in columns.items():
-        field.values = [row.get(name) for row in merged]
-        field.given_name = "" if field.kind is Kind.NUMBER and field.name.startswith("Value") else field.given_name
-    return [Frame(list(columns.values()), "merge-" + "-".join(frame.ref_id for frame in frames))]
+    fields = [
+        field.copy(
+            values=[row.get(name) for row in merged],
+            given_name="" if field.kind is Kind.NUMBER and field.name.startswith("Value") else field.given_name,
+        )
+        for name, field in columns.items()
+    ]
+    return [Frame(fields, "merge-" + "-".join(frame.ref_id for frame in frames))]
 
 
 def join_by_field(frames: Frames, options: Json) -> Frames:
@@ -94,19 +98,20 @@ def series_to_rows(frames: Frames, _: Json) -> Frames:
 def sort_by(frames: Frames, options: Json) -> Frames:
     """Sort rows by one field; empty cells come first, as in Grafana."""
     wanted = (options.get("sort") or [{}])[0]
-    for frame in frames:
+
+    def rank(key: Field, value: Any) -> tuple[int, float, str]:
+        if value is None or (isinstance(value, float) and math.isnan(value)):
+            return (0, 0.0, "")
+        return (1, number(value), "") if key.kind is not Kind.STRING else (1, 0.0, str(value))
+
+    def ordered(frame: Frame) -> Frame:
         key = frame.named(str(wanted.get("field")))
         if key is None:
-            continue
+            return frame
+        ranks = [rank(key, value) for value in key.values]
+        return _with_rows(frame, sorted(range(frame.length), key=ranks.__getitem__, reverse=bool(wanted.get("desc"))))
 
-        def order(row: int, key: Field = key) -> tuple[int, float, str]:
-            value = key.values[row]
-            if value is None or (isinstance(value, float) and math.isnan(value)):
-                return (0, 0.0, "")
-            return (1, number(value), "") if key.kind is not Kind.STRING else (1, 0.0, str(value))
-
-        _keep(frame, sorted(range(frame.length), key=order, reverse=bool(wanted.get("desc"))))
-    return frames
+    return [ordered(frame) for frame in frames]
 
 
 def filter_by_value(frames: Frames, options: Json) -> Frames:
@@ -114,16 +119,19 @@ def filter_by_value(frames: Frames, options: Json) -> Frames:
     conditions = options.get("filters") or []
     combine = all if options.get("match") == "all" else any
     include = options.get("type") != "exclude"
-    for frame in frames:
+
+    def filtered(frame: Frame) -> Frame:
         tests = [
             (field, _condition(one.get("config") or {}))
             for one in conditions
             if (field := frame.named(str(one.get("fieldName")))) is not None
         ]
-        if tests:
-            meets = [combine(test(field.values[row]) for field, test in tests) for row in range(frame.length)]
-            _keep(frame, [row for row, met in enumerate(meets) if met is include])
-    return frames
+        if not tests:
+            return frame
+        meets = [combine(test(field.values[row]) for field, test in tests) for row in range(frame.length)]
+        return _with_rows(frame, [row for row, met in enumerate(meets) if met is include])
+
+    return [filtered(frame) for frame in frames]
 
 
 def _condition(config: Json) -> Callable[[Any], bool]:
@@ -147,9 +155,8 @@ def _condition(config: Json) -> Callable[[Any], bool]:
     return tests.get(str(config.get("id")), lambda _: True)
 
 
-def _keep(frame: Frame, chosen: list[int]) -> None:
-    for field in frame.fields:
-        field.values = [field.values[row] for row in chosen]
+def _with_rows(frame: Frame, chosen: Sequence[int]) -> Frame:
+    return frame.with_fields([field.copy(values=[field.values[row] for row in chosen]) for field in frame.fields])
 
 
 def group_by(frames: Frames, options: Json) -> Frames:
@@ -175,7 +182,7 @@ def group_by(frames: Frames, options: Json) -> Frames:
                 ]
                 kind = Kind.NUMBER if calculation in ("count", "distinctCount", "changeCount") else field.kind
                 fields.append(Field(f"{field.display} ({calculation})", kind, values, config=dict(field.config)))
-        result.append(Frame(fields, frame.ref_id, frame.name))
+        result.append(frame.with_fields(fields))
     return result
 
 
@@ -195,7 +202,8 @@ def calculate_field(frames: Frames, options: Json) -> Frames:
     frames = (
         join_by_field(frames, {}) if len(frames) > 1 and mode != "index" and all(f.time for f in frames) else frames
     )
-    for frame in frames:
+
+    def calculated(frame: Frame) -> Frame:
         if mode == "binary":
             name, values = _binary(frame, options.get("binary") or {})
         elif mode == "index":
@@ -203,13 +211,12 @@ def calculate_field(frames: Frames, options: Json) -> Frames:
         elif mode == "reduceRow":
             name, values = _reduce_row(frame, options.get("reduce") or {})
         else:
-            continue
+            return frame
         new = Field(str(options.get("alias") or name), Kind.NUMBER, values)
-        if options.get("replaceFields"):
-            frame.fields = [*([frame.time] if frame.time else []), new]
-        else:
-            frame.fields.append(new)
-    return frames
+        kept = ([frame.time] if frame.time else []) if options.get("replaceFields") else frame.fields
+        return frame.with_fields([*kept, new])
+
+    return [calculated(frame) for frame in frames]
 
 
 def _binary(frame: Frame, options: Json) -> tuple[str, list[Any]]:
@@ -243,40 +250,46 @@ def _reduce_row(frame: Frame, options: Json) -> tuple[str, list[Any]]:
 
 def convert_field_type(frames: Frames, options: Json) -> Frames:
     """Read the named fields as another type."""
-    for frame in frames:
-        for one in options.get("conversions") or []:
-            field = frame.named(str(one.get("targetField")))
-            if field is None:
-                continue
-            target = str(one.get("destinationType"))
-            if target == "number":
-                field.values = [None if math.isnan(number(value)) else number(value) for value in field.values]
-                field.kind = Kind.NUMBER
-            elif target == "string":
-                field.values = [None if value is None else _text(value) for value in field.values]
-                field.kind = Kind.STRING
-            elif target == "time":
-                field.values = [parse_date(value) for value in field.values]
-                field.kind = Kind.TIME
-            elif target == "boolean":
-                field.values = [bool(value) and value not in ("0", "false", "False") for value in field.values]
-                field.kind = Kind.BOOLEAN
+    for one in options.get("conversions") or []:
+        convert = _CONVERSIONS.get(str(one.get("destinationType")))
+        if convert:
+            kind, read = convert
+            frames = [_with_cells(frame, str(one.get("targetField")), kind, read) for frame in frames]
     return frames
+
+
+def _with_cells(frame: Frame, name: str, kind: Kind, read: Callable[[Any], Any]) -> Frame:
+    """Return the frame with the cells of the named field read in another way."""
+    wanted = frame.named(name)
+    return frame.with_fields(
+        [
+            field.copy(kind=kind, values=[read(value) for value in field.values]) if field is wanted else field
+            for field in frame.fields
+        ]
+    )
 
 
 def _text(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
+# Name of the type: what the field becomes, and how a cell is read.
+_CONVERSIONS: dict[str, tuple[Kind, Callable[[Any], Any]]] = {
+    "number": (Kind.NUMBER, lambda value: None if math.isnan(number(value)) else number(value)),
+    "string": (Kind.STRING, lambda value: None if value is None else _text(value)),
+    "time": (Kind.TIME, parse_date),
+    "boolean": (Kind.BOOLEAN, lambda value: bool(value) and value not in ("0", "false", "False")),
+}
+
+
 def format_time(frames: Frames, options: Json) -> Frames:
     """Write a time field as text."""
-    for frame in frames:
-        field = frame.named(str(options.get("timeField")))
-        if field is not None:
-            pattern = str(options.get("outputFormat") or "YYYY-MM-DD HH:mm:ss")
-            field.values = [None if value is None else format_date(number(value), pattern) for value in field.values]
-            field.kind = Kind.STRING
-    return frames
+    pattern = str(options.get("outputFormat") or "YYYY-MM-DD HH:mm:ss")
+
+    def written(value: Any) -> str | None:
+        return None if value is None else format_date(number(value), pattern)
+
+    return [_with_cells(frame, str(options.get("timeField")), Kind.STRING, written) for frame in frames]
 
 
 def rows_to_fields(frames: Frames, options: Json) -> Frames:

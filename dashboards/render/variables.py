@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 from ml_monitoring.dashboards.render.errors import RenderError
-from ml_monitoring.dashboards.render.intervals import TimeRange, at
+from ml_monitoring.dashboards.render.intervals import Steps, TimeRange, at, format_duration
 
 Json = dict[str, Any]
 
@@ -61,6 +61,18 @@ class Variables:
     def with_builtin(self, **builtin: str) -> Variables:
         """Return the variables with more of Grafana's own, named without their leading underscores."""
         return replace(self, builtin={**self.builtin, **{f"__{name}": text for name, text in builtin.items()}})
+
+    def of_query(self, steps: Steps, span: TimeRange) -> Variables:
+        """Return the variables with Grafana's own of one query."""
+        return self.with_builtin(
+            interval=format_duration(steps.step),
+            interval_ms=str(round(steps.step * 1000)),
+            rate_interval=format_duration(steps.rate),
+            rate_interval_ms=str(round(steps.rate * 1000)),
+            range=f"{round(span.seconds)}s",
+            range_s=str(round(span.seconds)),
+            range_ms=str(round(span.seconds * 1000)),
+        )
 
     def query(self, text: str) -> str:
         """Return PromQL with the variables replaced: several values as a regular expression, quotes escaped."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -103,8 +104,17 @@ def write(
     )
     loaded = [queries.load(one, on_panel=on_panel) for one in dashboards]
     path = directory / f"{report.name}-{format_date(queries.now * 1000, 'YYYY-MM-DD')}.pdf"
-    write_pdf(loaded, style, path, cover=_cover(report, queries, loaded), on_panel=on_panel)
-    return path, loaded
+    drawn: list[PanelData] = []
+
+    def note(one: PanelData) -> None:
+        drawn.append(one)
+        on_panel(one)
+
+    write_pdf(loaded, style, path, cover=_cover(report, queries, loaded), on_panel=note)
+    ends = itertools.accumulate(len(data.panels) for data in loaded)
+    return path, [
+        replace(data, panels=tuple(drawn[end - len(data.panels) : end])) for data, end in zip(loaded, ends, strict=True)
+    ]
 
 
 def _cover(report: Report, queries: QueryOptions, loaded: Sequence[DashboardData]) -> Cover:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from ml_monitoring.exporter.catalog.base import Metric, Unit, counter, gauge
 
 _ORIGIN = "containers"
-_LABELS = ("service", "container")
+# Not `service` and `container`: those are labels of targets on Kubernetes.
+_LABELS = ("compose_service", "container_name")
 
 
 def _gauge(name: str, help: str, unit: Unit) -> Metric:

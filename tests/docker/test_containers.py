@@ -81,7 +81,7 @@ def address() -> Iterator[str]:
 def test_the_source_shows_what_the_engine_knows(address: str) -> None:
     source = ContainersSource(ContainersSettings(url=f"http://{address}:2375", project=PROJECT))
     deadline = time.monotonic() + 60
-    crashing = f'{{container="{CRASHING}",service="crashing"}}'
+    crashing = f'{{compose_service="crashing",container_name="{CRASHING}"}}'
     while True:
         families = source.collect()
         shown = samples(families)
@@ -91,7 +91,7 @@ def test_the_source_shows_what_the_engine_knows(address: str) -> None:
     assert families.problems == []
     assert shown[f"docker_container_restarts_total{crashing}"] >= 2
     assert shown[f"docker_container_memory_limit_bytes{crashing}"] == 32 * 1024**2
-    proxy = f'{{container="{CONTAINER}",service="containers-proxy"}}'
+    proxy = f'{{compose_service="containers-proxy",container_name="{CONTAINER}"}}'
     assert shown[f"docker_container_running{proxy}"] == 1
     assert shown[f"docker_container_healthy{proxy}"] == 1
     assert shown[f"docker_container_restarts_total{proxy}"] == 0
@@ -101,7 +101,7 @@ def test_the_source_shows_what_the_engine_knows(address: str) -> None:
     started = shown[f"docker_container_start_timestamp_seconds{proxy}"]
     assert 0 < time.time() - started < 600
     # The other containers of the machine are none of this project.
-    assert {re.findall(r'container="([^"]+)"', one)[0] for one in shown} == {CONTAINER, CRASHING}
+    assert {re.findall(r'container_name="([^"]+)"', one)[0] for one in shown} == {CONTAINER, CRASHING}
 
 
 @pytest.mark.stack

@@ -33,9 +33,13 @@ def test_prometheus_has_what_the_engine_knows_of_every_container(watched: Deploy
 
 
 def test_a_crash_is_counted(watched: Deployment) -> None:
-    before = watched.query("sum(docker_container_restarts_total{service='node-exporter'})")[""]
+    before = watched.query("sum(docker_container_restarts_total{compose_service='node-exporter'})")[""]
     watched.stack.compose("exec", "--no-TTY", "node-exporter", "sh", "-c", "kill -ABRT 1 || kill -TERM 1")
-    wait_for(lambda: watched.query("sum(docker_container_restarts_total{service='node-exporter'})").get("", 0) > before)
+    wait_for(
+        lambda: (
+            watched.query("sum(docker_container_restarts_total{compose_service='node-exporter'})").get("", 0) > before
+        )
+    )
 
 
 def test_no_other_service_reaches_the_proxy(watched: Deployment) -> None:

@@ -40,7 +40,7 @@ class _Running:
         connection.setblocking(False)
         # The operating system shall keep little of an answer.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        port = int(self.server.url.rpartition(":")[2])
+        port = int(self.server.urls[0].rpartition(":")[2])
         await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
         reader, writer = await asyncio.open_connection(sock=connection, limit=limit)
         self.writers.append(writer)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+import contextlib
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -9,6 +9,7 @@ import pytest
 from ml_monitoring.exporter.database import PostgresSession, SqliteSession, connect, redact
 from ml_monitoring.exporter.errors import Reason, SourceError
 from tools.postgres import PostgresServer
+from tools.processes import wait_until
 
 
 @pytest.mark.parametrize(
@@ -90,11 +91,22 @@ def test_a_slow_statement_is_ended_by_the_server(postgres_database: str) -> None
 
 def test_a_query_can_be_broken_off_from_another_thread(postgres_server: PostgresServer, postgres_database: str) -> None:
     session = connect(postgres_database, timeout=60)
-    started = time.monotonic()
-    threading.Timer(0.3, session.abort).start()
+
+    def abort_once_asked() -> None:
+        with contextlib.closing(postgres_server.connect()) as other, other.cursor() as cursor:
+
+            def asked() -> bool:
+                cursor.execute("select 1 from pg_stat_activity where query = 'select pg_sleep(30)'")
+                return cursor.rowcount > 0
+
+            assert wait_until(asked, timeout=20)
+        session.abort()
+
+    thread = threading.Thread(target=abort_once_asked)
+    thread.start()
     with pytest.raises(SourceError) as error, session.transaction():
         session.rows("select pg_sleep(30)")
-    assert time.monotonic() - started < 10
+    thread.join()
     assert error.value.reason is Reason.CONNECT
     session.close()
 

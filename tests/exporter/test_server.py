@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import platform
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import requests
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from ml_monitoring.exporter import __version__
 from tests.support.serving import ExporterProcess, serving
 
 _PROMETHEUS_3 = (
@@ -98,6 +100,85 @@ def test_compression_is_the_one_that_is_asked_for(
     raw = response.raw.read(decode_content=False)
     assert int(response.headers["Content-Length"]) == len(raw)
     assert b"ml_monitoring_build_info" in (gzip.decompress(raw) if encoding else raw)
+
+
+def test_the_build_is_named_by_version_and_revision(exporter: ExporterProcess) -> None:
+    described = exporter.get("/metrics?name[]=ml_monitoring_build_info").text.splitlines()[-1]
+    revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    python = f'python_version="{platform.python_version()}"'
+    assert described == f'ml_monitoring_build_info{{{python},revision="{revision}",version="{__version__}"}} 1.0'
+
+
+def test_a_scrape_may_ask_for_families_by_name(exporter: ExporterProcess) -> None:
+    chosen = exporter.get("/metrics?name[]=ml_monitoring_source_up&name[]=process_cpu_seconds_total&name[]=nothing")
+    assert [family.name for family in parse_text(chosen.text)] == ["ml_monitoring_source_up", "process_cpu_seconds"]
+    assert exporter.get("/metrics?collect[]=exporter&name[]=process_cpu_seconds").text.startswith("# HELP process_cpu")
+    for nothing in ("name[]=nothing", "collect[]=fleet", "name[]="):
+        assert exporter.get(f"/metrics?{nothing}").content == b""
+    # Other parameters, which Prometheus may be told to send, change nothing.
+    assert "ml_monitoring_build_info" in exporter.get("/metrics?module=x").text
+
+
+def test_chosen_families_come_in_each_format_and_compressed(exporter: ExporterProcess) -> None:
+    headers = {"Accept": "application/openmetrics-text", "Accept-Encoding": "gzip"}
+    response = exporter.get("/metrics?name[]=process_cpu_seconds_total", headers=headers)
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert [family.name for family in parse_openmetrics(response.text)] == ["process_cpu_seconds"]
+    assert exporter.get("/metrics?name[]=nothing", headers=headers).text == "# EOF\n"
+
+
+def test_several_addresses_and_another_path_can_be_served(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "ml-monitoring.yml"
+    addresses = "listen_addresses: ['127.0.0.1:0', '[::1]:0', 'localhost:0'], telemetry_path: /ml/metrics"
+    other.write_text(config.read_text().replace("port: 0", addresses))
+    with serving(other) as exporter:
+        log = exporter.log.read_text()
+        urls = [word.removeprefix("url=") for word in log.split() if word.startswith("url=")]
+        assert [url.rpartition(":")[0] for url in urls][:2] == ["http://127.0.0.1", "http://[::1]"]
+        for url in urls:
+            assert "ml_monitoring_build_info" in requests.get(f"{url}/ml/metrics", timeout=10).text
+        assert exporter.get("/metrics").status_code == 404
+        assert 'href="/ml/metrics"' in exporter.get("/").text
+
+
+def test_metrics_can_take_the_place_of_the_landing_page(config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "ml-monitoring.yml"
+    other.write_text(config.read_text().replace("port: 0", "port: 0, telemetry_path: /"))
+    with serving(other) as exporter:
+        assert "ml_monitoring_build_info" in exporter.get("/").text
+        assert exporter.get("/-/healthy").status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/-/reload", "/-/reset/mlflow"])
+def test_what_changes_something_is_off_by_default(exporter: ExporterProcess, path: str) -> None:
+    answer = requests.post(exporter.url + path, timeout=10)
+    assert answer.status_code == 403
+    assert answer.text == "Off; web.enable_lifecycle or --web.enable-lifecycle switches it on.\n"
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT"])
+def test_a_request_takes_new_settings_where_that_is_switched_on(method: str, config: Path, tmp_path: Path) -> None:
+    other = tmp_path / "ml-monitoring.yml"
+    usable = config.read_text().replace("port: 0", "port: 0, enable_lifecycle: true")
+    other.write_text(usable)
+    with serving(other) as exporter:
+        url = f"{exporter.url}/-/reload"
+        other.write_text(usable.replace("interval: 1s", "interval: 7s"))
+        answer = requests.request(method, url, timeout=10)
+        assert (answer.status_code, answer.text) == (200, "Settings reloaded.\n")
+        assert exporter.samples()['ml_monitoring_source_interval_seconds{source="mlflow"}'] == 7
+
+        other.write_text(usable.replace("sqlite", "mysql"))
+        answer = requests.request(method, url, timeout=10)
+        assert (answer.status_code, answer.text) == (
+            500,
+            "The settings cannot be used, the old ones stay; see the log.\n",
+        )
+        assert exporter.samples()["ml_monitoring_config_last_reload_successful"] == 0
+
+        refused = requests.request(method, url, headers={"Sec-Fetch-Site": "cross-site"}, timeout=10)
+        assert (refused.status_code, refused.text) == (403, "Not from another site.\n")
+        assert exporter.get("/-/reload").status_code == 405
 
 
 def test_health_and_readiness(exporter: ExporterProcess) -> None:

@@ -1,12 +1,18 @@
 import gzip
 import zlib
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ml_monitoring.exporter.catalog import REFRESH_BUCKETS
 from ml_monitoring.exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.snapshot import Board, Body, Piece, Renderer, Snapshot
+
+_UP = "ml_monitoring_source_up"
+_ERRORS = "ml_monitoring_source_errors_total"
+_DURATION = "ml_monitoring_source_refresh_duration_seconds"
 
 
 @given(st.lists(st.binary(max_size=2000), max_size=5))
@@ -45,8 +51,47 @@ def test_bodies_that_were_handed_out_do_not_change() -> None:
 
 
 def test_equal_formats_share_memory() -> None:
-    snapshot = Snapshot.of(b"a 1\n", b"a 1\n", 1)
-    assert snapshot.text is snapshot.openmetrics
+    (family,) = Snapshot.of(b"a 1\n", b"a 1\n", 1).families
+    assert family.text is family.openmetrics
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        (_UP, [_UP]),
+        (_ERRORS, [_ERRORS]),
+        (_ERRORS.removesuffix("_total"), [_ERRORS]),
+        (_DURATION, [_DURATION]),
+        (f"{_DURATION}_bucket", [_DURATION]),
+        (f"{_DURATION}_sum", [_DURATION]),
+        (f"{_UP}_sum", []),
+        ("ml_monitoring_source", []),
+        ("", []),
+    ],
+)
+def test_families_are_chosen_by_their_own_names_and_those_of_their_samples(name: str, found: list[str]) -> None:
+    families = FamilySet("exporter")
+    families[_UP].add(1, f"# HELP {_DURATION}")
+    families[_ERRORS].add(1, "a", "read")
+    families[_DURATION].add_distribution([1] * (len(REFRESH_BUCKETS) + 1), 2.0, "a")
+    board = Board()
+    board.publish(a=Snapshot.of(render_text(families), render_openmetrics(families), families.series))
+    bodies = board.select([name], [])
+
+    def kept(body: Body) -> list[str]:
+        return [line.split()[2] for line in body.plain.decode().splitlines() if line.startswith("# TYPE")]
+
+    assert kept(bodies.text) == found
+    assert kept(bodies.openmetrics) == [each.removesuffix("_total") for each in found]
+    assert gzip.decompress(bodies.text.gzip) == bodies.text.plain
+    assert bodies.openmetrics.plain.endswith(OPENMETRICS_END)
+
+
+def test_choosing_by_source_leaves_the_others_out() -> None:
+    board = Board()
+    board.publish(b=Snapshot.of(b"b 1\n", b"b 1\n", 1), a=Snapshot.of(b"a 1\n", b"a 1\n", 1))
+    assert board.select([], ["b", "x"]).text.plain == b"b 1\n"
+    assert board.select([], []).text == board.bodies.text
 
 
 _VALUES = st.dictionaries(st.sampled_from("abc"), st.floats(allow_nan=False).filter(bool), max_size=3)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import time
+import threading
 from collections.abc import AsyncIterator
+from time import perf_counter
 from typing import Any
 
 import httpx
@@ -18,7 +19,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from ml_monitoring.instrument import ASGIMiddleware, Recorder, instrument
-from tests.support.wsgi_servers import asgi_server, lines, scrape, wait_for
+from tests.support.wsgi_servers import PATIENCE, asgi_server, lines, scrape, wait_for
 
 
 def recorder(**options: Any) -> Recorder:
@@ -146,15 +147,6 @@ def streaming_app() -> FastAPI:
     async def stream(count: int = 3, pause: float = 0.1, fail: bool = False) -> StreamingResponse:
         return StreamingResponse(parts(count, pause, fail))
 
-    @app.get("/background")
-    async def background(tasks: BackgroundTasks) -> str:
-        async def later() -> None:
-            await asyncio.sleep(0.3)
-            raise RuntimeError("after the response")
-
-        tasks.add_task(later)
-        return "done"
-
     @app.get("/slow")
     async def slow() -> str:
         await asyncio.sleep(0.3)
@@ -164,14 +156,32 @@ def streaming_app() -> FastAPI:
 
 
 def test_a_stream_counts_once_and_lasts_until_its_last_part() -> None:
-    app = streaming_app()
+    app, last_part = FastAPI(), threading.Event()
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"first"
+        await asyncio.to_thread(last_part.wait, PATIENCE)
+        yield b"last"
+
+    @app.get("/stream")
+    async def stream() -> StreamingResponse:
+        return StreamingResponse(parts())
+
     instrument(app, recorder())
     with asgi_server(app) as client:
-        assert len(client.get("/stream").content) == 12_000
-        samples = scrape(client)
-    labels = (("method", "GET"), ("route", "/stream"))
-    assert samples["ml_http_requests_total", (*labels, ("status", "200"))] == 1
-    assert 0.2 <= samples["ml_http_request_duration_seconds_sum", labels] < 0.6
+        with client.stream("GET", "/stream") as response:
+            received = response.iter_bytes()
+            assert next(received) == b"first"
+            began = perf_counter()
+            assert lines(client, "ml_http_requests_total", "ml_http_requests_in_progress") == [
+                "ml_http_requests_in_progress 1.0"
+            ]
+            waited = perf_counter() - began
+            last_part.set()
+            assert b"".join(received) == b"last"
+        labels = (("method", "GET"), ("route", "/stream"))
+        wait_for(lambda: scrape(client).get(("ml_http_requests_total", (*labels, ("status", "200")))) == 1)
+        assert scrape(client)["ml_http_request_duration_seconds_sum", labels] >= waited
 
 
 def test_a_stream_that_breaks_is_an_error_although_200_was_sent() -> None:
@@ -186,15 +196,24 @@ def test_a_stream_that_breaks_is_an_error_although_200_was_sent() -> None:
 
 
 def test_background_work_is_not_part_of_the_request() -> None:
-    app = streaming_app()
-    kept = instrument(app, recorder())
+    app, work = FastAPI(), threading.Event()
+
+    @app.get("/background")
+    async def background(tasks: BackgroundTasks) -> str:
+        async def later() -> None:
+            await asyncio.to_thread(work.wait, PATIENCE)
+            raise RuntimeError("after the response")
+
+        tasks.add_task(later)
+        return "done"
+
+    instrument(app, recorder())
     with asgi_server(app) as client:
         assert client.get("/background").status_code == 200
-        wait_for(lambda: b"ml_http_requests_total{" in kept.exposition().body)
-        samples = scrape(client)
-    labels = (("method", "GET"), ("route", "/background"))
-    assert samples["ml_http_requests_total", (*labels, ("status", "200"))] == 1
-    assert samples["ml_http_request_duration_seconds_sum", labels] < 0.2
+        counted = 'ml_http_requests_total{method="GET",route="/background",status="200"} 1.0'
+        # While it is still at work.
+        wait_for(lambda: lines(client, "ml_http_requests_total") == [counted])
+        work.set()
 
 
 @pytest.mark.parametrize("path", ["/slow", "/stream?count=50"])
@@ -204,8 +223,8 @@ def test_a_client_that_hangs_up_is_counted_as_such(path: str) -> None:
     with asgi_server(app) as client:
         with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
-            time.sleep(0.1)
-        wait_for(lambda: b"ml_http_requests_total{" in kept.exposition().body, timeout=10)
+            wait_for(lambda: lines(client, "ml_http_requests_in_progress") == ["ml_http_requests_in_progress 1.0"])
+        wait_for(lambda: b"ml_http_requests_total{" in kept.exposition().body)
         route = path.partition("?")[0]
         assert lines(client, "ml_http_requests_total", "ml_http_requests_in_progress") == [
             "ml_http_requests_in_progress 0.0",

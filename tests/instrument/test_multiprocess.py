@@ -7,14 +7,13 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from time import monotonic, sleep
 
 import httpx
 
 from tests.support.wsgi_servers import FRESH, Samples, scrape, wait_for
-from tools.processes import free_port
+from tools.processes import free_port, wait_until
 
 FLASK = """
 import os
@@ -62,15 +61,15 @@ def workers(tmp_path: Path, *arguments: str, app: str) -> Iterator[tuple[httpx.C
     with subprocess.Popen(command, env=environment, cwd=tmp_path, stderr=subprocess.PIPE) as process:
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, limits=FRESH) as client:
-                deadline = monotonic() + 30
-                while True:
-                    assert monotonic() < deadline, "the service did not start"
+
+                def answers() -> bool:
                     assert process.poll() is None, process.stderr and process.stderr.read().decode()
-                    try:
+                    with suppress(httpx.TransportError):
                         client.get("/nowhere")
-                        break
-                    except httpx.TransportError:
-                        sleep(0.1)
+                        return True
+                    return False
+
+                assert wait_until(answers, timeout=30), "the service did not start"
                 yield client, process.pid
         finally:
             process.send_signal(signal.SIGTERM)

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path
-from time import monotonic, sleep
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -16,7 +15,7 @@ import pytest
 from demo.inference_content import CANDIDATE_SHARE, RIGHT_IS_WORTH, TRUTH
 from ml_monitoring.alerting.domains import load_thresholds
 from tools.demo.parts.inference import JOB
-from tools.processes import Process, free_port, http_ok
+from tools.processes import Process, free_port, http_ok, wait_until
 from tools.stack import LocalStack, Ports, hurried
 
 RATE = 15
@@ -61,7 +60,7 @@ class Running:
             for alert in answer["data"]["alerts"]
             if alert["state"] == "firing"
             and alert["labels"]["alertname"].startswith(("Ml", "AbTest"))
-            and not alert["labels"]["alertname"].startswith("Mlflow")
+            and not alert["labels"]["alertname"].startswith(("Mlflow", "MlMonitoring"))
         }
 
     def switch(self, scenario: str, method: str) -> None:
@@ -73,10 +72,8 @@ class Running:
         return value
 
     def wait(self, what: str, condition: Any, timeout: float) -> None:
-        deadline = monotonic() + timeout
-        while not condition():
-            assert monotonic() < deadline, f"{what}: firing after {timeout} s: {self.firing()}"
-            sleep(0.5)
+        came = wait_until(condition, timeout=timeout, poll=0.5)
+        assert came, f"{what}: firing after {timeout} s: {self.firing()}"
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +112,7 @@ def near(share: float, trials: float) -> float:
 def test_what_the_rules_say_is_the_documented_truth(running: Running) -> None:
     trials = 'min(variant_metric_origin:ab_test_trials:count{origin="simulated",metric="accuracy"})'
     # The reference window of the drift must lie behind, too.
-    sleep(60)
+    running.wait("a minute", lambda: bool(running.stack.query(f'up{{job="{JOB}"}} offset 60s')), 120)
     running.wait("samples", lambda: running.value(trials) > 150, 60)
     for name, truth in TRUTH.items():
         where = f'{{variant="{name}",origin="simulated"}}'

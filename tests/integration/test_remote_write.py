@@ -5,13 +5,15 @@ from __future__ import annotations
 import math
 import re
 import time
+import urllib.request
 from collections.abc import Iterator
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from demo.cli import main as demo_main
 from ml_monitoring.alerting.domains import RECORDS, load_alerts
-from tests.support.comparison import OVER_COUNTERS, Both, differences, newest, panel_queries
+from tests.support.comparison import OVER_COUNTERS, Both, differences, panel_queries
 from tools.packages import ensure_programs
 from tools.processes import Process, free_port, http_ok, wait_until
 from tools.stack import LocalStack, Ports
@@ -49,13 +51,32 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         {"sources": sources}, directory, Ports.free(), programs, remote_write=[f"{victoria}/api/v1/write"]
     )
     with server, stack:
-        time.sleep(RECORDED_SECONDS)
+        recorded = f"count(up offset {RECORDED_SECONDS}s)"
+        assert wait_until(lambda: bool(stack.query(recorded)), timeout=60, poll=0.5)
         end = math.floor(time.time())
         both = Both(stack.prometheus_url, victoria, end - SHOWN_SECONDS, end)
-        # What was scraped until then is on its way for a moment.
-        assert wait_until(lambda: both.end in newest(both.series(victoria, "timestamp(up)")), timeout=20, poll=0.5)
-        time.sleep(2)
+        assert wait_until(lambda: _has_sent(stack, end), timeout=20)
+        # What came in cannot be queried for a moment.
+        _get(f"{victoria}/internal/force_flush")
         yield both
+
+
+def _has_sent(stack: LocalStack, end: float) -> bool:
+    """Tell whether Prometheus has written all samples until then, by its own metrics."""
+    (newest_sent,) = (
+        sample.value
+        for family in text_string_to_metric_families(_get(f"{stack.prometheus_url}/metrics"))
+        for sample in family.samples
+        if sample.name == "prometheus_remote_storage_queue_highest_sent_timestamp_seconds"
+    )
+    # Samples are sent in the order in which they came, and those of a slow scrape come after others.
+    return newest_sent > end + 2
+
+
+def _get(url: str) -> str:
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=30) as response:
+        text: str = response.read().decode()
+        return text
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import urllib.request
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,8 @@ from ml_monitoring.alerting.model.thresholds import Timing
 from tools.processes import Process, free_port, http_ok, wait_until
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+# Seconds that only a defect takes.
+_PATIENCE = 30.0
 _MINUTE = timedelta(minutes=1)
 AT_ONCE = Timing(group_wait="0s", group_interval="1s", repeat_interval="1h")
 
@@ -40,12 +43,18 @@ class Alertmanager:
         times = {"startsAt": now.isoformat(), "endsAt": (now + timedelta(hours=1)).isoformat()}
         self._send("silences", {"matchers": matchers, **times, "createdBy": "test", "comment": "test"})
 
-    def muted_by(self, **labels: str) -> list[str]:
-        """Return the name of the alert that mutes the one with these labels; Alertmanager names one of them."""
+    def wait_until_muted(self, labels: Mapping[str, str], *, by: str) -> None:
+        """Wait until the alert with these labels is muted by one of the alerts whose names the pattern matches."""
+        assert wait_until(lambda: re.fullmatch(by, self.muted_by(labels)) is not None, timeout=_PATIENCE), (
+            f"{labels} is muted by {self.muted_by(labels) or 'none'}, not by {by}"
+        )
+
+    def muted_by(self, labels: Mapping[str, str]) -> str:
+        """Return the name of the alert that mutes the one with these labels now; Alertmanager names one of them."""
         alerts = self.alerts()
         (alert,) = [alert for alert in alerts if alert["labels"] == labels]
         names = {one["fingerprint"]: one["labels"]["alertname"] for one in alerts}
-        return sorted(names[by] for by in alert["status"]["inhibitedBy"])
+        return ", ".join(names[by] for by in alert["status"]["inhibitedBy"])
 
     def alerts(self) -> list[dict[str, Any]]:
         with _OPENER.open(f"{self.url}/api/v2/alerts", timeout=30) as response:
@@ -76,7 +85,7 @@ class Alertmanager:
             return all(states.get(labels, "unprocessed") != "unprocessed" for labels in wanted)
 
         # An alert has a state when its group was looked at, which is a moment after it was taken.
-        assert ends or wait_until(processed, timeout=30)
+        assert ends or wait_until(processed, timeout=_PATIENCE)
 
     def _send(self, what: str, body: object) -> None:
         request = urllib.request.Request(

@@ -12,7 +12,7 @@ from tools.processes import Process, free_port, http_ok
 
 @contextmanager
 def remembering(
-    programs: Mapping[str, Path], folder: Path, lines: Iterable[str], *, config: str = "{}"
+    programs: Mapping[str, Path], folder: Path, lines: Iterable[str], *, config: str = "{}", flags: Iterable[str] = ()
 ) -> Iterator[str]:
     """Run Prometheus on samples of the past and give its address.
 
@@ -21,6 +21,7 @@ def remembering(
         folder: For its data, configuration and log.
         lines: OpenMetrics with a time in each line, without the end mark.
         config: Its configuration.
+        flags: Further flags.
     """
     text, data, settings = folder / "past.om", folder / "data", folder / "prometheus.yml"
     text.write_text("\n".join([*lines, "# EOF", ""]), encoding="utf-8")
@@ -37,6 +38,7 @@ def remembering(
             # The samples are older than what Prometheus keeps by default.
             "--storage.tsdb.retention.time=100y",
             f"--web.listen-address={url.removeprefix('http://')}",
+            *flags,
         ],
         log=folder / "prometheus.log",
         healthy=lambda: http_ok(f"{url}/-/ready"),

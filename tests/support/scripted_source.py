@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable
 from typing import ClassVar
 
+from ml_monitoring.exporter.clock import Clock
 from ml_monitoring.exporter.errors import SourceError
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 
 
 class ScriptedSource(Source):
-    """Calls `collecting` of its class at each refresh; counts what is done to it."""
+    """Calls `collecting` of its class at each refresh; notes what is done to it, and when."""
 
     name: ClassVar[str] = "mlflow"
     Settings: ClassVar[type[SourceSettings]] = SourceSettings
     collecting: ClassVar[Callable[[FamilySet], None]]
+    clock: ClassVar[Clock] = Clock()
     limit: ClassVar[tuple[str, float] | None] = None
     created: ClassVar[list[ScriptedSource]] = []
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
         self.refreshes: list[float] = []
-        self.aborted = threading.Event()
+        self.aborted = self.clock.event()
         self.closed = False
         self.wake: Callable[[], None] | None = None
         self.created.append(self)
@@ -33,7 +33,7 @@ class ScriptedSource(Source):
         self.wake = wake
 
     def collect(self) -> FamilySet:
-        self.refreshes.append(time.monotonic())
+        self.refreshes.append(self.clock.monotonic())
         families = FamilySet("mlflow", max_series=self.settings.max_series)
         type(self).collecting(families)
         return families
@@ -52,12 +52,14 @@ class ScriptedSource(Source):
         self.closed = True
 
 
-def scripted(name: str, collecting: Callable[[FamilySet], None]) -> type[ScriptedSource]:
+def scripted(
+    name: str, collecting: Callable[[FamilySet], None], clock: Clock = ScriptedSource.clock
+) -> type[ScriptedSource]:
     """Return a kind of source of this name; `created` of it lists its instances."""
     return type(
         f"{name.title()}Source",
         (ScriptedSource,),
-        {"name": name, "collecting": staticmethod(collecting), "created": []},
+        {"name": name, "collecting": staticmethod(collecting), "created": [], "clock": clock},
     )
 
 

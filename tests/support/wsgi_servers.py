@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import monotonic, sleep
 from typing import Any
 
 import httpx
@@ -13,6 +12,10 @@ import uvicorn
 from prometheus_client.parser import text_string_to_metric_families
 from werkzeug.serving import make_server
 
+from tools.processes import wait_until
+
+# Seconds that only a defect takes; longer than the client waits for an answer.
+PATIENCE = 20.0
 # uvicorn hangs up after an exception, so a connection cannot be used again.
 FRESH = httpx.Limits(max_keepalive_connections=0)
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
@@ -26,10 +29,7 @@ def asgi_server(app: Any, **options: Any) -> Iterator[httpx.Client]:
     server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="critical", **config))
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
-    deadline = monotonic() + 10
-    while not server.started:
-        assert monotonic() < deadline, "uvicorn did not start"
-        sleep(0.01)
+    assert wait_until(lambda: server.started, timeout=PATIENCE), "uvicorn did not start"
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, limits=FRESH) as client:
@@ -76,9 +76,6 @@ def lines(client: httpx.Client, *names: str) -> list[str]:
     return sorted(line for line in text.splitlines() if line.startswith(names))
 
 
-def wait_for(condition: Any, timeout: float = 5.0) -> None:
+def wait_for(condition: Callable[[], bool]) -> None:
     """Wait until the condition holds: a request is booked just after its client has the last byte."""
-    deadline = monotonic() + timeout
-    while not condition():
-        assert monotonic() < deadline, "did not become true in time"
-        sleep(0.02)
+    assert wait_until(condition, timeout=PATIENCE, poll=0.02), "did not become true in time"

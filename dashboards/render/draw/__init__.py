@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from ml_monitoring.dashboards.render.draw import bars, gauge, heatmap, lists, stat, states, table, timeseries
 from ml_monitoring.dashboards.render.draw.canvas import Area
@@ -34,6 +35,13 @@ WITH_EVENTS: dict[str, Callable[[PanelData, Area, Sequence[Annotation]], None]] 
 def is_known(panel_type: str) -> bool:
     """Return whether panels of the type can be drawn."""
     return panel_type in DRAWERS or panel_type in WITH_EVENTS or panel_type == "row"
+
+
+def judged(data: PanelData) -> PanelData:
+    """Return the panel's data, as unsupported where panels of its type cannot be drawn."""
+    if is_known(data.panel.type) or data.error:
+        return data
+    return replace(data, error=f"panels of type {data.panel.type} are not drawn here", unsupported=True)
 
 
 def draw_content(data: PanelData, area: Area, events: Sequence[Annotation]) -> None:

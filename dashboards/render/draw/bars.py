@@ -99,7 +99,7 @@ def draw_barchart(data: PanelData, area: Area) -> None:
 
 def _one_frame(data: PanelData) -> Frame | None:
     """Return the table to draw; series of one value each become rows of one table."""
-    frames = [frame for frame in data.frames if frame.fields and frame.length]
+    frames: Sequence[Frame] = [frame for frame in data.frames if frame.fields and frame.length]
     if len(frames) > 1:
         if all(frame.time for frame in frames):
             frames = transform(frames, [{"id": "joinByField", "options": {}}], data.variables)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,7 @@ def rows_of(data: PanelData) -> tuple[Array, list[str], Array] | None:
     return None if rows is None else (rows[0], rows[1], _filtered(rows[2], options))
 
 
-def _given(frames: list[Frame]) -> tuple[Array, list[str], Array] | None:
+def _given(frames: Sequence[Frame]) -> tuple[Array, list[str], Array] | None:
     """Return the rows of frames that are buckets already."""
     series = [(frame, field) for frame in frames if frame.time for field in frame.value_fields]
     if not series:

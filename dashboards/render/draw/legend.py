@@ -52,7 +52,7 @@ def entries_of(fields: Sequence[tuple[Field, str]], options: Json, area: Area) -
             value = reduce_field(field, calculation)
             plain = field.copy(config={}) if calculation in UNITLESS else field
             # The mappings name states; a mean of states is none.
-            texts.append(str(show(value, plain.copy(config=plain.config | {"mappings": []}), area.style)))
+            texts.append(str(show(value, plain.copy(config={**plain.config, "mappings": []}), area.style)))
             numbers.append(number(value))
         entries.append(Entry(field.display, colour, tuple(texts), tuple(numbers)))
     wanted = str(options.get("sortBy") or "")

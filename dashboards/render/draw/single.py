@@ -49,7 +49,7 @@ def singles_of(data: PanelData, style: Style) -> list[Single]:
         return found[:limit]
     for field, frame in chosen:
         value = reduce_field(field, calculation)
-        shown_field = field if calculation not in UNITLESS else field.copy(config=field.config | {"unit": "none"})
+        shown_field = field if calculation not in UNITLESS else field.copy(config={**field.config, "unit": "none"})
         # Colours by place of value need the ends of all fields together.
         shown = show(value, shown_field, style, limits=limits)
         found.append(Single(display_name(field, frame, data.frames), shown, field, frame.time))

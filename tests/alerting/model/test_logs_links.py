@@ -47,7 +47,7 @@ def test_the_link_fills_in_the_pages_variable_from_what_there_is(alert: BoundAle
 
 def test_a_containers_alert_leads_to_the_logs_of_its_own_service() -> None:
     (alert,) = (alert for alert in LINKED if alert.name == "ContainerRestarting")
-    assert alert.annotations["logs_url"] == f"{LOGS}?var-service={{{{ $labels.service | urlquery }}}}"
+    assert alert.annotations["logs_url"] == f"{LOGS}?var-service={{{{ $labels.compose_service | urlquery }}}}"
 
 
 def test_prometheus_fills_in_the_service_of_a_job(programs: dict[str, Path], tmp_path: Path) -> None:

@@ -52,7 +52,14 @@ RATIO = "    threshold: 0.3\n"
         ("threshold: 1d", "threshold: 0s", "threshold: 0s", "threshold: must be longer than 0"),
         ("for: 2m", "for: 2", "for: 2", "for: input should be a valid string"),
         ("for: 2m", "fro: 2m", "fro: 2m", "fro: is not a setting"),
-        ("severity: critical", "severity: page", "severity: page", "input should be 'critical', 'warning' or 'info'"),
+        ("severity: critical", "severity: page", "severity: page", "should be 'critical', 'warning', 'info' or 'none'"),
+        ("severity: none", "severity: info", "severity: info", "severity: 'info' cannot be meant here, but: none"),
+        (
+            "severity: critical",
+            "severity: none  # here",
+            "severity: none  # here",
+            "severity: 'none' cannot be meant here, but: critical, warning, info",
+        ),
         ("    team: mlops", "    team: ml", "team: ml", "team: 'ml' is not one of the teams: platform, mlops, growth"),
         ("      window: 6h", "      window: 6", "window: 6", "parameters.window: 6 has no unit"),
         (

@@ -85,7 +85,7 @@ def test_maintenance_silences_all_but_the_watchdog_until_it_is_ended(
     address = f"--alertmanager={server.url}"
     assert main(["maintenance", address, "--duration=2h", "--reason=new disks"]) == 0
     assert re.match(r"Silenced until .*: new disks \(", capsys.readouterr().out)
-    watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "info", "team": "platform"}
+    watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "none", "team": "platform"}
     server.fire(LABELS, watchdog)
     webhook.wait_for(lambda alert: alert["labels"] == watchdog, timeout=15)
     assert LABELS not in [alert["labels"] for alert in webhook.alerts]

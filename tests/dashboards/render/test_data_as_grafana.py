@@ -13,7 +13,7 @@ from ml_monitoring.dashboards.render.colours import DARK
 from ml_monitoring.dashboards.render.display import Style, show
 from ml_monitoring.dashboards.render.errors import UnsupportedPanelError
 from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
-from ml_monitoring.dashboards.render.names import name_fields
+from ml_monitoring.dashboards.render.names import named
 from ml_monitoring.dashboards.render.reduce import reduce_field
 from ml_monitoring.dashboards.render.transforms import transform
 from ml_monitoring.dashboards.render.variables import Variables
@@ -77,8 +77,7 @@ def frames_of(case: dict[str, Any]) -> list[Frame]:
 @pytest.mark.parametrize("name", TRANSFORMATIONS)
 def test_transformations(name: str) -> None:
     case = TRANSFORMATIONS[name]
-    result = transform(frames_of(case), case["transformations"], Variables())
-    name_fields(result)
+    result = named(transform(frames_of(case), case["transformations"], Variables()))
     ours = [[(field.display, field.kind.value, field.values) for field in frame.fields] for frame in result]
     assert [[(label, kind) for label, kind, _ in frame] for frame in ours] == [
         [(label, kind) for label, kind, _ in frame] for frame in case["result"]

@@ -10,7 +10,6 @@ import copy
 import json
 import subprocess
 import threading
-import time
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -25,11 +24,14 @@ from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.sources.containers import ContainersSettings, ContainersSource
 from tests.support.fleet_files import messages, samples
 
+# Only a defect takes as long.
+_PATIENCE = 20.0
+
 HERE = Path(__file__).parent
 GOLDEN = HERE.parents[1] / "golden" / "containers.txt"
 ANSWERS: dict[str, Any] = json.loads((HERE / "containers_engine.json").read_text(encoding="utf-8"))
 API = "/containers/111111111111"
-RUNNING = 'docker_container_running{container="rec-api",service="api"}'
+RUNNING = 'docker_container_running{compose_service="api",container_name="rec-api"}'
 
 
 class Engine:
@@ -39,7 +41,8 @@ class Engine:
         answers: JSON by path, without the query.
         status: Statuses other than 200, by path.
         asked: Paths with their queries.
-        delay: Seconds before each answer.
+        asking: Set when a request has come.
+        answering: Not set: each request waits for it.
         url: Where it listens.
     """
 
@@ -47,7 +50,9 @@ class Engine:
         self.answers = copy.deepcopy(ANSWERS)
         self.status: dict[str, int] = {}
         self.asked: list[str] = []
-        self.delay = 0.0
+        self.asking = threading.Event()
+        self.answering = threading.Event()
+        self.answering.set()
         self.url = ""
 
 
@@ -58,11 +63,12 @@ def engine() -> Iterator[Engine]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             state.asked.append(self.path)
-            time.sleep(state.delay)
+            state.asking.set()
+            state.answering.wait(_PATIENCE)
             path = urlsplit(self.path).path
             status = state.status.get(path, 200 if path in state.answers else 404)
             answer = state.answers.get(path)
-            # Whoever asked may have gone by now.
+            # The client may have gone by now.
             with contextlib.suppress(ConnectionError):
                 self.send_response(status)
                 self.end_headers()
@@ -109,14 +115,14 @@ def test_a_container_that_is_gone_meanwhile_is_left_out(engine: Engine) -> None:
     del engine.answers[f"{API}/json"]
     shown = samples(source(engine).collect())
     assert RUNNING not in shown
-    assert shown['docker_container_running{container="rec-other",service="rec-other"}'] == 1
+    assert shown['docker_container_running{compose_service="rec-other",container_name="rec-other"}'] == 1
 
 
 def test_a_container_that_ends_between_two_questions_has_no_statistics(engine: Engine) -> None:
     del engine.answers[f"{API}/stats"]
     shown = samples(source(engine).collect())
     assert shown[RUNNING] == 1
-    assert 'docker_container_memory_bytes{container="rec-api",service="api"}' not in shown
+    assert 'docker_container_memory_bytes{compose_service="api",container_name="rec-api"}' not in shown
 
 
 def test_what_is_odd_in_one_container_leaves_the_others(engine: Engine) -> None:
@@ -124,7 +130,7 @@ def test_what_is_odd_in_one_container_leaves_the_others(engine: Engine) -> None:
     families = source(engine).collect()
     (message,) = messages(families)
     assert "container rec-api" in message
-    assert samples(families)['docker_container_running{container="rec-other",service="rec-other"}'] == 1
+    assert samples(families)['docker_container_running{compose_service="rec-other",container_name="rec-other"}'] == 1
 
 
 def test_memory_is_told_without_unused_files_whatever_the_version_of_cgroups(engine: Engine) -> None:
@@ -139,7 +145,9 @@ def test_memory_is_told_without_unused_files_whatever_the_version_of_cgroups(eng
     ):
         stats["stats"] = detail
         shown.append(
-            samples(source(engine).collect())['docker_container_memory_bytes{container="rec-api",service="api"}']
+            samples(source(engine).collect())[
+                'docker_container_memory_bytes{compose_service="api",container_name="rec-api"}'
+            ]
         )
     assert shown == [900, 800, 1000, 0]
 
@@ -160,7 +168,7 @@ def answer(value: Any) -> Callable[[Engine], None]:
         (status(404), Reason.SCHEMA, "is it a Docker engine?"),
         (answer("<html>"), Reason.SCHEMA, "answers no JSON"),
         (answer({"message": "page"}), Reason.SCHEMA, "is it a Docker engine?"),
-        (lambda engine: setattr(engine, "delay", 1.0), Reason.TIMEOUT, "no answer within 0.2 s"),
+        (lambda engine: engine.answering.clear(), Reason.TIMEOUT, "no answer within 0.2 s"),
         (lambda engine: setattr(engine, "url", "http://127.0.0.1:1"), Reason.CONNECT, "refused"),
     ],
 )
@@ -175,15 +183,20 @@ def test_an_engine_that_cannot_be_read_is_told_with_the_reason(
 
 
 def test_what_takes_too_long_is_broken_off_and_the_next_refresh_works(engine: Engine) -> None:
-    one = source(engine)
-    engine.delay = 3.0
-    threading.Timer(0.2, one.abort).start()
-    begun = time.monotonic()
+    one = source(engine, timeout="20s")
+    engine.answering.clear()
+
+    def abort_once_asked() -> None:
+        assert engine.asking.wait(_PATIENCE)
+        one.abort()
+
+    thread = threading.Thread(target=abort_once_asked)
+    thread.start()
     with pytest.raises(SourceError) as raised:
         one.collect()
+    thread.join()
     assert raised.value.reason is Reason.TIMEOUT
-    assert time.monotonic() - begun < 2
-    engine.delay = 0.0
+    engine.answering.set()
     assert samples(one.collect())[RUNNING] == 1
 
 
@@ -197,4 +210,4 @@ def test_a_container_that_waits_for_its_next_start_does_not_run(engine: Engine) 
     engine.answers[f"{API}/json"]["State"] |= {"Restarting": True, "Status": "restarting", "ExitCode": 7}
     shown = samples(source(engine).collect())
     assert shown[RUNNING] == 0
-    assert shown['docker_container_exit_code{container="rec-api",service="api"}'] == 7
+    assert shown['docker_container_exit_code{compose_service="api",container_name="rec-api"}'] == 7

@@ -1,7 +1,6 @@
 import gzip
 import shutil
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.sources.fleet import FleetSettings, FleetSource
 from tests.support.fleet_files import START, Clock, line, messages, outcomes, replay, samples, write_csv, write_demo
 from tests.support.serving import serving
+from tools.processes import wait_until
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden"
 PHASE_BEGINS = {"stable": 0, "escalation": 90, "peak": 150, "recovery": 210}
@@ -206,10 +206,8 @@ def test_the_real_runner_replays_on_its_own_clock(tmp_path: Path) -> None:
     )
     runner.start()
     try:
-        deadline = time.monotonic() + 20
-        while b'fleet_incident_phase{phase="peak"} 1.0' not in runner.board.bodies.text.plain:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        peak = b'fleet_incident_phase{phase="peak"} 1.0'
+        assert wait_until(lambda: peak in runner.board.bodies.text.plain, timeout=20)
     finally:
         runner.stop()
 
@@ -218,7 +216,7 @@ def test_a_post_request_lets_the_story_begin_again(tmp_path: Path) -> None:
     path = write_demo(tmp_path)
     config = tmp_path / "exporter.yaml"
     fleet = f"path: {path}, mode: replay, at_end: hold, speed: 3000, interval: 100ms"
-    config.write_text(f"web: {{port: 0}}\nsources: {{fleet: {{{fleet}}}}}\n")
+    config.write_text(f"web: {{port: 0, enable_lifecycle: true}}\nsources: {{fleet: {{{fleet}}}}}\n")
     with serving(config) as exporter:
         exporter.wait_for(PROGRESS, 1)
         url = f"{exporter.url}/-/reset/fleet"

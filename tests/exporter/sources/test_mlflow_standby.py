@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
 from tests.support.mlflow_store import CHURN, write_reference_store
 from tests.support.mlflow_workload import RandomWorkload
 from tools.postgres import PostgresServer, PostgresStandby
+from tools.processes import wait_until
 
 _STORE = "mlflow"
 
@@ -31,10 +31,8 @@ class _Pair:
         with contextlib.closing(self.primary.connect()) as connection, connection.cursor() as cursor:
             cursor.execute("select pg_current_wal_flush_lsn()")
             (written,) = cursor.fetchone() or ("0/0",)
-        deadline = time.monotonic() + 20
-        while not self.ask(f"select pg_last_wal_replay_lsn() >= '{written}'"):
-            assert time.monotonic() < deadline, "the standby does not catch up"
-            time.sleep(0.02)
+        replayed = f"select pg_last_wal_replay_lsn() >= '{written}'"
+        assert wait_until(lambda: self.ask(replayed) is True, timeout=20), "the standby does not catch up"
 
     def ask(self, sql: str) -> object:
         """Return the answer of the standby."""
@@ -125,8 +123,7 @@ def test_a_replay_that_pauses_shows_what_was_and_then_what_is(pair: _Pair) -> No
     assert isinstance(before, float)
     shown = pair.source.collect()
     pair.standby.execute("select pg_wal_replay_pause()")
-    while pair.ask("select pg_get_wal_replay_pause_state()") != "paused":
-        time.sleep(0.02)
+    assert wait_until(lambda: pair.ask("select pg_get_wal_replay_pause_state()") == "paused", timeout=20)
     pair.fail_a_run(pair.primary, "killed")
     for _refresh in range(3):
         assert pair.source.collect() is shown

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from tests.support.serving import serving
 from tests.support.variants_fixtures import collect, reading, samples, write_config
 from tests.support.variants_store import EPOCH, add_active, connected, create_tables, write_reference_content
 from tools.postgres import PostgresServer
+from tools.processes import wait_until
 
 _UP = 'ml_monitoring_source_up{source="variants"}'
 _VIEWS = 'variant_views_total{pattern="hook",persona="alice",variant="a1"}'
@@ -222,7 +222,7 @@ def test_free_text_as_reason_does_not_become_a_series_a_row(unchecked: str) -> N
     assert sum(kills.values()) == 5000
 
 
-def test_a_persona_with_50000_active_variants_is_read_in_bounded_time_and_size(unchecked: str) -> None:
+def test_a_persona_with_50000_active_variants_is_read_within_its_timeout_and_cap(unchecked: str) -> None:
     with connected(unchecked) as cursor:
         cursor.execute(
             "insert into variants (id, persona_id, predicted_er, pattern_used, status, posted_at)"
@@ -235,10 +235,7 @@ def test_a_persona_with_50000_active_variants_is_read_in_bounded_time_and_size(u
         )
         add_active(cursor, "small", "other", 100, 5)
     with reading(unchecked) as source:
-        started = time.monotonic()
         families = source.collect()
-        duration = time.monotonic() - started
-    assert duration < 5
     assert families.series < 1200
     assert samples(families, "variants")["big", "active"] == 50_000
     assert families["variant_views_total"].dropped == 49_950
@@ -399,11 +396,13 @@ def test_a_connection_dropped_in_mid_query_is_an_error_and_the_next_refresh_work
         thread = threading.Thread(target=refresh)
         thread.start()
         with connected(postgres_server.uri()) as other:
-            deadline = time.monotonic() + 10
             waiting = "from pg_stat_activity where datname = %s and wait_event_type = 'Lock'"
-            while not other.rowcount or other.rowcount < 1:
-                assert time.monotonic() < deadline
+
+            def terminated() -> bool:
                 other.execute(f"select pg_terminate_backend(pid) {waiting}", (name,))
+                return bool(other.rowcount > 0)
+
+            assert wait_until(terminated, timeout=20)
         thread.join(10)
         assert [failure.reason for failure in failures] == [Reason.CONNECT]
         locker.rollback()

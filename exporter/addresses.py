@@ -1,0 +1,60 @@
+"""Addresses to listen on, as Prometheus and its exporters write them: `host:port`, `[::1]:port`, `:port`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, Self
+
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
+
+from ml_monitoring.exporter.values import split_list
+
+PATTERN: Final = r"^(?:[^\[\]:/\s]*|\[[0-9A-Fa-f:.]+(?:%[^\]\s]+)?\]):[0-9]{1,5}$"
+_ADDRESS: Final = re.compile(PATTERN)
+
+
+@dataclass(frozen=True, slots=True)
+class ListenAddress:
+    """Where to listen.
+
+    Attributes:
+        host: Name or address; empty for all addresses of the machine.
+        port: TCP port; 0 takes a free one.
+    """
+
+    host: str
+    port: int
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read an address.
+
+        Raises:
+            ValueError: It is none.
+        """
+        host, _, port = text.rpartition(":")
+        if not _ADDRESS.fullmatch(text) or int(port) > 65535:
+            raise ValueError("not an address to listen on: write it as host:port, [::1]:port or :port")
+        return cls(host.removeprefix("[").removesuffix("]"), int(port))
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def _parsed(value: Any) -> Any:
+    return value if isinstance(value, ListenAddress) else ListenAddress.parse(str(value).strip())
+
+
+ListenAddresses = Annotated[
+    tuple[
+        Annotated[
+            ListenAddress,
+            BeforeValidator(_parsed),
+            PlainSerializer(str),
+            WithJsonSchema({"type": "string", "pattern": PATTERN}),
+        ],
+        ...,
+    ],
+    BeforeValidator(split_list),
+]
