@@ -28,6 +28,7 @@ test-newest: .venv ## Run the tests of rules and routing with the newest Prometh
 
 generate: .venv ## Write the dashboards, rules, configurations and README's tables anew
 	@echo ">> running the generators"
+	@$(VENV) -m tools.service_catalog
 	@$(VENV) -m alerting generate
 	@$(VENV) -m dashboards generate
 	@$(VENV) -m alerting document README.md
