@@ -30,6 +30,7 @@ test-newest: .venv ## Run the tests of rules and routing with the newest Prometh
 TABLES := docs/metrics.md docs/alerts.md
 generate: .venv ## Regenerate the dashboards, rules, configurations, manifests and tables of the documentation
 	@echo ">> running the generators"
+	@$(VENV) -m tools.service_catalog
 	@$(VENV) -m alerting generate
 	@$(VENV) -m dashboards generate
 	@$(VENV) -m alerting document $(TABLES)

@@ -19,6 +19,7 @@ from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import CATALOG, METRICS, Kind
 from tests.support.promql import LABELS, made_labels, named_labels, selectors, surviving_labels
 from tests.support.queries_lint import filled
+from tools import service_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ROOT / "alerting" / "generated"
@@ -106,6 +107,10 @@ def test_every_exported_metric_is_used_or_its_reason_is_given() -> None:
     assert not sorted(UNUSED.keys() - unused), "used after all, or no longer exported: take out of UNUSED"
     begun = sorted({CATALOG[name].origin for name in CATALOG.keys() - unused} & UNUSED_ORIGINS.keys())
     assert not begun, f"take out of UNUSED_ORIGINS, something is shown now: {begun}"
+
+
+def test_the_stack_knows_the_metrics_of_the_library() -> None:
+    assert service_catalog.TARGET.read_text("utf-8") == service_catalog.text(), "run make generate"
 
 
 def test_every_foreign_metric_is_used_and_is_not_our_own() -> None:

@@ -70,7 +70,12 @@ FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
     }
 )
 
-UNUSED: Mapping[str, str] = MappingProxyType({})
+UNUSED: Mapping[str, str] = MappingProxyType(
+    {
+        "ml_http_request_size_bytes": "only of services that ask for it; for pages of their own",
+        "ml_http_response_size_bytes": "only of services that ask for it; for pages of their own",
+    }
+)
 
 # Domains (`Metric.origin`) of which nothing is shown yet.
 UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType({})

@@ -21,7 +21,7 @@ def flask_app() -> tuple[Flask, Recorder]:
 
     @app.get("/users/<int:user>")
     def user(user: int) -> str:
-        with model.predict() as prediction:
+        with model.track_prediction() as prediction:
             prediction.confidence = 0.8
         return str(user)
 
@@ -31,7 +31,7 @@ def flask_app() -> tuple[Flask, Recorder]:
 
     @app.get("/broken")
     def broken() -> str:
-        recorder.assign("B")
+        recorder.set_variant("B")
         raise RuntimeError("the model is gone")
 
     @app.get("/stream")
@@ -107,7 +107,7 @@ def test_a_broken_hook_breaks_no_request() -> None:
     def broken(environ: Any) -> str:
         raise LookupError
 
-    recorder = instrument(app, Recorder(registry=CollectorRegistry()), variant_of=broken)
+    recorder = instrument(app, Recorder(registry=CollectorRegistry()), get_variant=broken)
     with wsgi_server(app) as client:
         assert client.get("/").text == "fine"
-    assert b'ml_instrument_errors_total{operation="variant_of"} 1.0' in recorder.exposition().body
+    assert b'ml_instrument_errors_total{operation="get_variant"} 1.0' in recorder.exposition().body

@@ -13,7 +13,7 @@ from pathlib import Path
 from time import perf_counter, process_time
 from typing import Final
 
-from ml_monitoring.instrument.store import Store
+from ml_monitoring.instrument.families import Metrics
 
 _INTERVAL: Final = 5.0
 _CGROUP: Final = Path("/sys/fs/cgroup")
@@ -23,18 +23,18 @@ _NO_LIMIT: Final = 1 << 60
 _START: Final = time.time()
 
 
-class Resources:
+class ProcessMetrics:
     """Keeps the `ml_process_*` metrics current; costs some 50 microseconds every five seconds."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._start = store.gauge("ml_process_start_timestamp_seconds")
-        self._cpu = store.counter("ml_process_cpu_seconds_total")
-        self._cores = store.gauge("ml_process_cpu_limit_cores")
-        self._memory = store.gauge("ml_process_memory_bytes")
-        self._memory_limit = store.gauge("ml_process_memory_limit_bytes")
-        self._disk_used = store.gauge("ml_process_disk_used_bytes")
-        self._disk_limit = store.gauge("ml_process_disk_limit_bytes")
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._start = metrics.gauge("ml_process_start_timestamp_seconds")
+        self._cpu = metrics.counter("ml_process_cpu_seconds_total")
+        self._cores = metrics.gauge("ml_process_cpu_limit_cores")
+        self._memory = metrics.gauge("ml_process_memory_bytes")
+        self._memory_limit = metrics.gauge("ml_process_memory_limit_bytes")
+        self._disk_used = metrics.gauge("ml_process_disk_used_bytes")
+        self._disk_limit = metrics.gauge("ml_process_disk_limit_bytes")
         self._pid = os.getpid()
         self._counted = 0.0
         self._next = 0.0

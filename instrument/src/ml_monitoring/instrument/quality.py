@@ -1,4 +1,4 @@
-"""Quality over the latest predictions whose truth became known, in constant memory and time."""
+"""Model quality over the latest predictions whose truth is known, in constant memory and time."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Final
 WINDOW: Final = 1000
 
 
-class Accuracy:
-    """Share of right answers among the latest `WINDOW`."""
+class RollingAccuracy:
+    """Share of correct predictions among the latest `WINDOW`."""
 
     def __init__(self, window: int = WINDOW) -> None:
         self._latest: deque[bool] = deque(maxlen=window)
-        self._right = 0
+        self._correct = 0
         self._lock = threading.Lock()
 
     def add(self, *, correct: bool) -> float:
-        """Take one answer in and return the share."""
+        """Add one prediction and return the share."""
         with self._lock:
             if len(self._latest) == self._latest.maxlen:
-                self._right -= self._latest[0]
+                self._correct -= self._latest[0]
             self._latest.append(correct)
-            self._right += correct
-            return self._right / len(self._latest)
+            self._correct += correct
+            return self._correct / len(self._latest)
 
 
-class Determination:
+class RollingR2:
     """Coefficient of determination (R2) of the latest `WINDOW` predictions."""
 
     def __init__(self, window: int = WINDOW) -> None:
@@ -35,14 +35,14 @@ class Determination:
         self._lock = threading.Lock()
 
     def add(self, predicted: float, actual: float) -> None:
-        """Take one prediction and its truth in."""
+        """Add one prediction and its truth."""
         with self._lock:
             self._latest.append((predicted, actual))
 
     def value(self) -> float | None:
         """Return R2, or None while the truths do not vary.
 
-        Summed anew each time: running sums of squares lose all digits once the target's mean is large.
+        Summed from scratch each time: running sums of squares lose all digits once the target's mean is large.
         """
         with self._lock:
             pairs = list(self._latest)

@@ -14,7 +14,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
-from ml_monitoring.exporter.catalog.services import SERVICE_METRICS
+from ml_monitoring.instrument.catalog import SERVICE_METRICS
 
 MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 # The client library names a counter's family without its suffix.
