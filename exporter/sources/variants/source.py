@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from ml_monitoring.exporter.catalog.variants import VARIANT_METRICS
 from ml_monitoring.exporter.database import PostgresSession, Session
 from ml_monitoring.exporter.errors import Reason
@@ -97,13 +99,14 @@ class VariantsSource(Source):
         self._events = Tally("dashboard_events", sql.EVENTS)
         self._tallies_noted = False
 
+    @override
     def start(self, wake: Callable[[], None]) -> None:
-        """Begin to listen for changes."""
         if self._settings.listen:
             uri = (self._settings.listen_uri or self._settings.uri).get_secret_value()
             self._listener = Listener(uri, self._settings.timeout, self._changes, wake)
             self._listener.start()
 
+    @override
     def collect(self) -> FamilySet:
         """Read what changed, or everything when the interval is over."""
         changed = self._changes.take()
@@ -126,6 +129,7 @@ class VariantsSource(Source):
         self._update(read, changed)
         return self._families(read)
 
+    @override
     def check(self) -> str:
         """Count what there is, and say how changes are found."""
         with self._session.transaction():
@@ -138,12 +142,12 @@ class VariantsSource(Source):
         lacking = "".join(f"; without {', '.join(missing)}" for missing in schema.missing.values())
         return f"PostgreSQL: {variants} variants of {personas} personas; {how}{lacking}"
 
+    @override
     def abort(self) -> None:
-        """Break off a refresh that takes too long."""
         self._session.abort()
 
+    @override
     def close(self) -> None:
-        """Close both connections."""
         if self._listener is not None:
             self._listener.stop()
         self._session.close()
