@@ -39,7 +39,7 @@ def read_once(settings: Settings) -> tuple[bytes, bool]:
     runner = Runner(sections)
     runner.start()
     runner.wait_until_ready(max(section.first_limit for section in sections.values()) + _GRACE)
-    text = runner.board.bodies.text.plain
+    text = runner.snapshots.bodies.text.plain
     succeeded = all(status.up for status in runner.statuses)
     runner.stop()
     return text, succeeded

@@ -16,11 +16,11 @@ from pathlib import Path
 from aiohttp import web
 
 from ml_monitoring.exporter.addresses import ListenAddress
-from ml_monitoring.exporter.answers import Choice
 from ml_monitoring.exporter.config import WebSettings
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.landing import landing_page
 from ml_monitoring.exporter.logs import event
+from ml_monitoring.exporter.negotiation import Representation
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.web_config import WebConfig
 
@@ -46,10 +46,10 @@ _Reload = Callable[[], Awaitable[bool]]
 
 
 class Server:
-    """Serves the runner's board.
+    """Serves the runner's snapshots.
 
     Args:
-        runner: Whose board and source states are shown.
+        runner: Whose snapshots and source states are shown.
         settings: Addresses, TLS, runbooks, and what may be done from outside.
         reload: Reads the settings again and tells whether they could be used; without it nobody can ask for that.
 
@@ -137,17 +137,17 @@ class Server:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         headers = request.headers
-        choice = Choice.of(headers.getall("Accept", []), headers.getall("Accept-Encoding", []))
-        bodies = self._runner.board.bodies
+        representation = Representation.of(headers.getall("Accept", []), headers.getall("Accept-Encoding", []))
+        bodies = self._runner.snapshots.bodies
         if request.query_string:
             names, sources = (request.query.getall(key, []) for key in ("name[]", "collect[]"))
             if names or sources:
-                bodies = self._runner.board.select(names, sources)
-        body = choice.body(bodies)
+                bodies = self._runner.snapshots.select(names, sources)
+        body = representation.body(bodies)
         if len(body) <= _PIECE:
-            return web.Response(body=body, headers=choice.headers)
+            return web.Response(body=body, headers=representation.headers)
         # The length is given, so that the answer is not sent in chunks.
-        return web.Response(body=_pieces(body), headers={**choice.headers, "Content-Length": str(len(body))})
+        return web.Response(body=_pieces(body), headers={**representation.headers, "Content-Length": str(len(body))})
 
     async def _landing(self, _request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}

@@ -16,7 +16,7 @@ from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.foreign import FOREIGN, TARGET_LABELS, UNUSED, UNUSED_ORIGINS
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.signal import Signal
-from ml_monitoring.exporter.catalog import CATALOG, METRICS, Kind
+from ml_monitoring.exporter.catalog import CATALOG, METRICS, MetricKind
 from tests.support.promql import LABELS, made_labels, named_labels, selectors, surviving_labels
 from tests.support.queries_lint import filled
 from tools import service_catalog
@@ -120,7 +120,7 @@ def test_every_foreign_metric_is_used_and_is_not_our_own() -> None:
 
 
 def test_a_counter_is_never_used_without_a_rate() -> None:
-    counters = {metric.name for metric in METRICS if metric.kind is Kind.COUNTER}
+    counters = {metric.name for metric in METRICS if metric.kind is MetricKind.COUNTER}
     bare = re.compile(r"(?<!rate\()(?<!increase\()\b(" + "|".join(sorted(counters)) + r")\b")
     assert counters
     assert [(where, expr) for where, expr in EXPRESSIONS if "count by" not in expr and bare.search(expr)] == []

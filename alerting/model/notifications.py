@@ -53,13 +53,13 @@ SecretFile = Annotated[StrictStr, AfterValidator(_absolute)]
 Clock = Annotated[StrictStr, AfterValidator(_clock)]
 
 
-class Model(BaseModel):
+class StrictModel(BaseModel):
     """A part of the file: unknown keys are refused, and nothing changes it later."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Timing(Model):
+class Timing(StrictModel):
     """When a receiver is told, as Alertmanager names it."""
 
     group_wait: Duration
@@ -67,7 +67,7 @@ class Timing(Model):
     repeat_interval: Duration
 
 
-class Address(Model):
+class Address(StrictModel):
     """An address, or the file that holds it because it is a secret (Alertmanager 0.26 or newer)."""
 
     url: Url | None = None
@@ -85,7 +85,7 @@ class Address(Model):
         return {"url": self.url} if self.url else {"url_file": str(self.url_file)}
 
 
-class ChannelModel(Model):
+class ChannelModel(StrictModel):
     """What every kind of channel has: whom it reaches."""
 
     teams: tuple[Name, ...] = ()
@@ -146,14 +146,14 @@ class PostedWebhook(ChannelModel):
 ChannelSettings = Annotated[Email | Slack | PagerDuty | MsTeams | PostedWebhook, Field(discriminator="kind")]
 
 
-class ClockRange(Model):
+class ClockRange(StrictModel):
     """A part of a day."""
 
     start_time: Clock
     end_time: Clock
 
 
-class TimeInterval(Model):
+class TimeInterval(StrictModel):
     """Times as Alertmanager describes them; what is left out does not narrow."""
 
     times: tuple[ClockRange, ...] = ()
@@ -169,7 +169,7 @@ class TimeInterval(Model):
         return self.model_dump(exclude_defaults=True, mode="json")
 
 
-class MuteTime(Model):
+class MuteTime(StrictModel):
     """Times in which receivers are not told. Critical alerts cannot be named: nothing mutes them by the clock."""
 
     intervals: tuple[TimeInterval, ...] = Field(min_length=1)
@@ -177,7 +177,7 @@ class MuteTime(Model):
     teams: tuple[Name, ...] = ()
 
 
-class Notifications(Model):
+class Notifications(StrictModel):
     """How alerts are delivered."""
 
     webhook: Url | None

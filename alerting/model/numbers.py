@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator, StrictBool, StrictStr
 
-from ml_monitoring.alerting.model.notifications import AlertSeverity, Duration, Model, Name, Url
+from ml_monitoring.alerting.model.notifications import AlertSeverity, Duration, Name, StrictModel, Url
 from ml_monitoring.exporter.catalog import Unit
 
 
@@ -20,7 +20,7 @@ def _scalar(value: object) -> float | str:
 Scalar = Annotated[int | float | str, PlainValidator(_scalar)]
 
 
-class Links(Model):
+class Links(StrictModel):
     """Where the links in notifications lead."""
 
     grafana: Url
@@ -28,7 +28,7 @@ class Links(Model):
     logs: Url | None = None
 
 
-class Numbers(Model):
+class Numbers(StrictModel):
     """The numbers of one alert."""
 
     threshold: Scalar | None = None

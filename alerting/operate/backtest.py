@@ -33,7 +33,7 @@ class Firing:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class BacktestResult:
     """What an alert would have done.
 
     Attributes:
@@ -52,7 +52,7 @@ class Result:
 
 def backtest(
     url: str, alerts: Sequence[BoundAlert], *, days: float, step: float, now: float | None = None
-) -> Iterator[Result]:
+) -> Iterator[BacktestResult]:
     """Yield what each alert would have done.
 
     Args:
@@ -73,7 +73,7 @@ def backtest(
         firings = [
             firing for series in matrix for firing in _firings(series, durations.parse(alert.numbers.for_), step)
         ]
-        yield Result(alert, tuple(sorted(firings, key=lambda firing: firing.begins)))
+        yield BacktestResult(alert, tuple(sorted(firings, key=lambda firing: firing.begins)))
 
 
 def _firings(series: dict[str, Any], wait: float, step: float) -> Iterator[Firing]:

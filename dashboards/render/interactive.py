@@ -22,7 +22,7 @@ from ml_monitoring.dashboards.render.draw.single import singles_of
 from ml_monitoring.dashboards.render.draw.stat import has_course
 from ml_monitoring.dashboards.render.draw.table import cell_options, row_order
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
-from ml_monitoring.dashboards.render.frames import Field, Kind, number
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, number
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
 from ml_monitoring.dashboards.render.traces import chart_of
 
@@ -188,7 +188,7 @@ def _table(one: PanelData, style: Style) -> str:
 
 def _cell(field: Field, row: int, style: Style) -> str:
     value, course = field.values[row], ""
-    if field.kind is Kind.FRAME and isinstance(value, list):
+    if field.kind is FieldKind.FRAME and isinstance(value, list):
         course, value = _spark(value[0]), value[1]
     shown = show(value, field, style)
     kind = str(cell_options(field).get("type") or "")

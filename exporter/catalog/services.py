@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from ml_monitoring.exporter.catalog.base import Kind, Metric, Unit
+from ml_monitoring.exporter.catalog.base import Metric, MetricKind, Unit
 
 ORIGIN: Final = "service"
 
@@ -18,7 +18,7 @@ ORIGIN: Final = "service"
 def _metric(declared: dict[str, Any]) -> Metric:
     return Metric(
         name=declared["name"],
-        kind=Kind(declared["kind"]),
+        kind=MetricKind(declared["kind"]),
         help=declared["help"],
         unit=Unit(declared["unit"]),
         labels=tuple(declared["labels"]),

@@ -62,7 +62,7 @@ class _Running:
 async def _running(body: bytes, config_file: Path | None = None) -> AsyncIterator[_Running]:
     # A runner that is not started publishes nothing, so that the body is known.
     runner = Runner({})
-    runner.board.publish(mlflow=Snapshot.of(body, body, 1))
+    runner.snapshots.publish(mlflow=Snapshot.of(body, body, 1))
     server = Server(runner, WebSettings(port=0, config_file=config_file))
     await server.start()
     running = _Running(server, [])

@@ -12,7 +12,7 @@ from ml_monitoring.dashboards.render.dates import format_date, time_ago
 from ml_monitoring.dashboards.render.draw.canvas import Area, fitted, wrapped
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, REGULAR, text_width
-from ml_monitoring.dashboards.render.frames import Kind
+from ml_monitoring.dashboards.render.frames import FieldKind
 from ml_monitoring.dashboards.render.layout import Box
 
 Json = dict[str, Any]
@@ -158,11 +158,11 @@ def draw_logs(data: PanelData, area: Area) -> None:
             (
                 one
                 for one in frame.fields
-                if one.kind is Kind.STRING and one.name.lower() in ("line", "body", "message")
+                if one.kind is FieldKind.STRING and one.name.lower() in ("line", "body", "message")
             ),
             None,
         )
-        text = text or next((one for one in frame.fields if one.kind is Kind.STRING), None)
+        text = text or next((one for one in frame.fields if one.kind is FieldKind.STRING), None)
         if frame.time is None or text is None:
             continue
         lines += list(zip(frame.time.values, [str(value) for value in text.values], strict=True))

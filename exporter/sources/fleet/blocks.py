@@ -25,16 +25,3 @@ class Block(Protocol):
 
     def table(self) -> Any | None:
         """Return the rows as an Arrow table of our columns; None when there are few, or any is odd."""
-
-
-class Reader(Protocol):
-    """Reads one file from its beginning."""
-
-    def next_block(self, *, final: bool = False) -> Block | None:
-        """Return the next rows, None when there are none at present."""
-
-    def last_lines(self) -> Block | None:
-        """Return the last rows without changing the position, None when that cannot be done."""
-
-    def close(self) -> None:
-        """Close the file."""

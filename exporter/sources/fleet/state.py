@@ -11,7 +11,7 @@ from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.risk import Sample
 from ml_monitoring.exporter.sources.fleet.blocks import Block
 from ml_monitoring.exporter.sources.fleet.bulk import Newest, digest
-from ml_monitoring.exporter.sources.fleet.columns import Outcome, RowError
+from ml_monitoring.exporter.sources.fleet.columns import RowError, RowOutcome
 
 _SHOWN_PROBLEMS = 5
 
@@ -31,7 +31,7 @@ class FleetState:
         self.last: Sample | None = None
         self.position = -math.inf
         self.phases: set[str] = set()
-        self.rows: Counter[Outcome] = Counter()
+        self.rows: Counter[RowOutcome] = Counter()
         self.oom: Counter[str] = Counter()
         # Rows of later than this are a wrong clock: one of them would make all other servers look gone.
         self.horizon = math.inf
@@ -94,20 +94,20 @@ class FleetState:
         known = self._latest.get(sample.server)
         if known is not None and sample.timestamp <= known.timestamp:
             if sample.timestamp == known.timestamp:
-                problem = RowError(Outcome.DUPLICATE, f"a second row of {sample.server} for the same moment")
+                problem = RowError(RowOutcome.DUPLICATE, f"a second row of {sample.server} for the same moment")
             else:
                 behind = known.timestamp - sample.timestamp
-                problem = RowError(Outcome.OUT_OF_ORDER, f"{sample.server} goes back in time by {behind:g} s")
+                problem = RowError(RowOutcome.OUT_OF_ORDER, f"{sample.server} goes back in time by {behind:g} s")
             self._reject(block, number, problem)
             return
         if sample.timestamp > self.horizon:
             ahead = sample.timestamp - self.horizon
-            problem = RowError(Outcome.OUT_OF_RANGE, f"timestamp of {sample.server} is {ahead:g} s too far ahead")
+            problem = RowError(RowOutcome.OUT_OF_RANGE, f"timestamp of {sample.server} is {ahead:g} s too far ahead")
             self._reject(block, number, problem)
             return
         self._latest[sample.server] = sample
         self._note_newest(sample)
-        self.rows[Outcome.OK] += 1
+        self.rows[RowOutcome.OK] += 1
         if sample.phase is not None:
             self.phases.add(sample.phase)
         if sample.oom:
@@ -132,7 +132,7 @@ class FleetState:
                 return False
         latest.update(found.newest)
         self._note_newest(found.last)
-        self.rows[Outcome.OK] += found.rows
+        self.rows[RowOutcome.OK] += found.rows
         self.oom.update(found.oom)
         self.phases |= found.phases
         return True

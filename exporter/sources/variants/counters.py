@@ -1,8 +1,8 @@
 """Counters over tables whose rows may shrink, vanish, or become visible late.
 
 A Prometheus counter must never fall: a fall is taken for a restart, and the whole value counted again. Two parts see
-to that. `Tally` counts the rows of a table that grows, reading each row once. `Ratchet` passes increases on and holds
-still at decreases, for the counts that a row itself holds.
+to that. `RowCounter` counts the rows of a table that grows, reading each row once. `Ratchet` passes increases on and
+holds still at decreases, for the counts that a row itself holds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Moment:
     xmax: int
 
 
-class Tally:
+class RowCounter:
     """Counts the rows of a table by key; each row is read once.
 
     Rows get their ids in order but become visible in the order of commits, so that a row may turn up below the highest

@@ -34,7 +34,7 @@ MultiprocessMode = Literal["mostrecent", "max", "livesum", "livemin", "livemax"]
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class ServiceMetric:
     """One metric as Prometheus sees it.
 
     Attributes:
@@ -58,16 +58,16 @@ class Metric:
     multiprocess_mode: MultiprocessMode = "mostrecent"
 
 
-def _counter(name: str, help: str, unit: Unit, *labels: str) -> Metric:
-    return Metric(name, "counter", help, unit, labels)
+def _counter(name: str, help: str, unit: Unit, *labels: str) -> ServiceMetric:
+    return ServiceMetric(name, "counter", help, unit, labels)
 
 
-def _gauge(name: str, help: str, unit: Unit, *labels: str, mode: MultiprocessMode) -> Metric:
-    return Metric(name, "gauge", help, unit, labels, multiprocess_mode=mode)
+def _gauge(name: str, help: str, unit: Unit, *labels: str, mode: MultiprocessMode) -> ServiceMetric:
+    return ServiceMetric(name, "gauge", help, unit, labels, multiprocess_mode=mode)
 
 
-def _histogram(name: str, help: str, unit: Unit, *labels: str, buckets: tuple[float, ...]) -> Metric:
-    return Metric(name, "histogram", help, unit, labels, buckets=buckets)
+def _histogram(name: str, help: str, unit: Unit, *labels: str, buckets: tuple[float, ...]) -> ServiceMetric:
+    return ServiceMetric(name, "histogram", help, unit, labels, buckets=buckets)
 
 
 _MODEL = ("model", "model_version", "variant")
@@ -249,4 +249,4 @@ _SELF = (
 
 
 SERVICE_METRICS: Final = (*_AB_TEST, *_HTTP, *_PREDICTIONS, *_CACHE, *_PROCESS, *_SELF)
-CATALOG: Final[Mapping[str, Metric]] = MappingProxyType({metric.name: metric for metric in SERVICE_METRICS})
+CATALOG: Final[Mapping[str, ServiceMetric]] = MappingProxyType({metric.name: metric for metric in SERVICE_METRICS})

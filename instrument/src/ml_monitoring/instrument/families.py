@@ -1,4 +1,4 @@
-"""Metric families of a service: declared in the catalog, kept by prometheus_client, bounded in number.
+"""ServiceMetric families of a service: declared in the catalog, kept by prometheus_client, bounded in number.
 
 Nothing here raises at the caller's request: a recording that fails is counted and logged, and the request goes on.
 """
@@ -14,7 +14,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVa
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ml_monitoring.instrument.catalog import CATALOG, ORIGIN_LABEL, SCORE_BINS, Metric
+from ml_monitoring.instrument.catalog import CATALOG, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
 from ml_monitoring.instrument.labels import OTHER, clean
 
 _log = logging.getLogger("ml_monitoring.instrument")
@@ -183,7 +183,7 @@ class Metrics:
     ) -> Family[MetricType]:
         if self.disabled:
             return cast("Family[MetricType]", _NOTHING)
-        metric: Metric = CATALOG[name]
+        metric: ServiceMetric = CATALOG[name]
         added: tuple[str, ...] = self._extra_labels if extra else ()
         labels: tuple[str, ...] = (*metric.labels, *optional, *added)
         described = ((*labels, *self._constant), tuple(sorted(arguments.items())))

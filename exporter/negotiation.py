@@ -13,19 +13,19 @@ _REMEMBERED = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
-    """Which of the bodies a client wants."""
+class Representation:
+    """The form of `/metrics` that a client is sent: its format and encoding."""
 
     openmetrics: bool
     gzip: bool
 
     @classmethod
-    def of(cls, accept: list[str], accept_encoding: list[str]) -> Choice:
+    def of(cls, accept: list[str], accept_encoding: list[str]) -> Representation:
         """Choose by the `Accept` and `Accept-Encoding` headers of a request."""
-        return _choose(",".join(accept), ",".join(accept_encoding))
+        return _negotiate(",".join(accept), ",".join(accept_encoding))
 
     def body(self, bodies: Bodies) -> bytes:
-        """Return the body of this kind."""
+        """Return the body in this form."""
         body = bodies.openmetrics if self.openmetrics else bodies.text
         return body.gzip if self.gzip else body.plain
 
@@ -38,8 +38,8 @@ class Choice:
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _choose(accept: str, accept_encoding: str) -> Choice:
-    return Choice(_prefers_openmetrics(accept), _accepts_gzip(accept_encoding))
+def _negotiate(accept: str, accept_encoding: str) -> Representation:
+    return Representation(_prefers_openmetrics(accept), _accepts_gzip(accept_encoding))
 
 
 def _prefers_openmetrics(accept: str) -> bool:
@@ -59,7 +59,7 @@ def _accepts_gzip(accept_encoding: str) -> bool:
 
 
 def _weights(header: str) -> list[tuple[str, float]]:
-    """Return each choice of an `Accept` or `Accept-Encoding` header with its quality."""
+    """Return each name in an `Accept` or `Accept-Encoding` header with its quality."""
     weights = []
     for part in header.split(","):
         name, *parameters = (piece.strip() for piece in part.split(";"))
