@@ -16,7 +16,7 @@ from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.routing import stops
 from tests.alerting.generate.test_promtool import TEAMS, route
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
-from tests.support.past import remembering
+from tests.support.backfilled_prometheus import backfilled_prometheus
 from tools.processes import wait_until
 from tools.webhook import WebhookReceiver
 
@@ -146,7 +146,7 @@ def past(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
         lines.append(
             f'ml_monitoring_source_up{{job="ml-monitoring",instance="a",source="mlflow"}} {int(not down)} {minute * 60}'
         )
-    with remembering(programs, folder, lines) as url:
+    with backfilled_prometheus(programs, folder, lines) as url:
         yield url
 
 
