@@ -28,19 +28,29 @@ test-newest: .venv ## Run the tests of rules and routing with the newest Prometh
 
 # Pages with tables of metrics and alerts.
 TABLES := docs/metrics.md docs/alerts.md
-generate: .venv ## Regenerate the dashboards, rules, configurations, manifests and tables of the documentation
+# Committed is what the defaults make. What your own settings make goes to OUTPUT, which git leaves alone.
+OWN := $(or $(foreach file,$(SETTINGS),--settings $(file)),--settings /dev/null)
+OWN_OUTPUT := $(or $(OUTPUT),generated)
+ifdef SETTINGS
+generate: .venv ## Regenerate dashboards, rules, configurations, tables (SETTINGS=FILES: yours, into generated/ or OUTPUT)
+	@echo ">> running the generators with $(SETTINGS), into $(OWN_OUTPUT)"
+	@$(VENV) -m alerting generate $(OWN) --output-dir $(OWN_OUTPUT)/alerting
+	@$(VENV) -m dashboards generate $(OWN) --output-dir $(OWN_OUTPUT)/dashboards
+else
+generate: .venv
 	@echo ">> running the generators"
 	@$(VENV) -m tools.service_catalog
-	@$(VENV) -m alerting generate
-	@$(VENV) -m dashboards generate
+	@$(VENV) -m alerting generate $(OWN)
+	@$(VENV) -m dashboards generate $(OWN)
 	@$(VENV) -m alerting document $(TABLES)
 	@$(VENV) -m tools.command_reference
-	@$(VENV) -m tools.kubernetes generate
+	@$(VENV) -m tools.kubernetes generate $(OWN)
+endif
 
 # GRAFANA_URL, RUNBOOKS_URL and LOGS_URL in the environment say where the links in alerts lead.
-k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, OUTPUT=folder for others than the committed ones)
+k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, SETTINGS=FILES, OUTPUT=folder for others than the committed ones)
 	@echo ">> writing manifests"
-	@$(VENV) -m tools.kubernetes generate $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))
+	@$(VENV) -m tools.kubernetes generate $(OWN) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))
 
 check: .venv ## Lint, check types, generated files and the links of the documentation
 	@echo ">> running ruff"

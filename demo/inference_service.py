@@ -24,7 +24,7 @@ _REMEMBERED = 20_000
 _SPREAD = 0.15
 
 
-class Asked(BaseModel):
+class PredictionRequest(BaseModel):
     """A request for a prediction."""
 
     user: str
@@ -70,9 +70,9 @@ class Service:
         share = content.IMBALANCED_SHARE if "imbalance" in self.scenarios else content.CANDIDATE_SHARE
         return "B" if crc32(user.encode()) / 2**32 < share else "A"
 
-    async def predict(self, asked: Asked) -> dict[str, Any]:
+    async def predict(self, request: PredictionRequest) -> dict[str, Any]:
         """Return the digit that the user's variant sees."""
-        variant = self.assign(asked.user)
+        variant = self.assign(request.user)
         truth = content.TRUTH[variant]
         self.recorder.set_variant(variant)
         wait = self._chance.gauss(truth.latency, truth.latency * _SPREAD)
@@ -82,16 +82,16 @@ class Service:
         errors = content.BURST_ERROR_RATIO if "errors" in self.scenarios else truth.error_ratio
         if self._chance.random() < errors:
             raise HTTPException(status_code=503, detail="the feature store is away")
-        features = self._cached(asked.features)
+        features = self._cached(request.features)
         degraded = variant == "B" and "degradation" in self.scenarios
         with self._models[variant].track_prediction() as prediction:
             digit, prediction.confidence, prediction.score = self.digits.predict(variant, features, degraded=degraded)
         return {"id": self._remember(variant, digit), "digit": digit, "variant": variant}
 
-    async def estimate(self, asked: Asked) -> dict[str, Any]:
+    async def estimate(self, request: PredictionRequest) -> dict[str, Any]:
         """Return the estimated progress."""
         with self._progress_model.track_prediction():
-            value = self.progress.predict(asked.features)
+            value = self.progress.predict(request.features)
         return {"id": self._remember("", value), "progress": value}
 
     def learn(self, truths: list[Truth]) -> None:

@@ -16,14 +16,15 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, cr
 
 from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import describe, describe_read_error, read_yaml
+from ml_monitoring.exporter.settings_file import Layers, Location, Places, describe_read_error
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.values import Model, merge
 
 ENVIRONMENT_PREFIX = "ML_MONITORING_"
-# Variables with the prefix that are not settings.
 CONFIG_PATH_VARIABLE = "ML_MONITORING_CONFIG"
+# Variables with the prefix that are not settings: the files of the exporter's, and of those of `alerting`.
+_OTHER_VARIABLES = frozenset({CONFIG_PATH_VARIABLE, "ML_MONITORING_ALERTING_SETTINGS"})
 _FILE_SUFFIX = "_FILE"
 
 
@@ -135,12 +136,12 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
         ConfigError: The file cannot be read, or a setting is unknown or wrong; every problem is listed.
     """
     problems: list[str] = []
-    from_file = read_yaml(path) if path is not None else {}
-    from_environment = _read_environment(os.environ if environ is None else environ, problems)
+    layers = Layers.of_file(path) if path is not None else Layers()
+    layers.add(*_read_environment(os.environ if environ is None else environ, problems))
     try:
-        settings = Settings.model_validate(merge(from_file, from_environment))
+        settings = Settings.model_validate(layers.data)
     except ValidationError as error:
-        problems.extend(describe(error))
+        problems.extend(layers.describe(error))
     if problems:
         raise ConfigError(problems)
     if not settings.enabled_sources():
@@ -149,11 +150,12 @@ def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> 
     return settings
 
 
-def _read_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+def _read_environment(environ: Mapping[str, str], problems: list[str]) -> tuple[dict[str, Any], Places]:
     settings: dict[str, Any] = {}
+    places: dict[Location, tuple[str, int]] = {}
     for name, value in sorted(environ.items()):
         # An empty variable is what compose files pass for "not set".
-        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_PATH_VARIABLE or not value:
+        if not name.startswith(ENVIRONMENT_PREFIX) or name in _OTHER_VARIABLES or not value:
             continue
         path = name.removeprefix(ENVIRONMENT_PREFIX)
         content = value
@@ -176,4 +178,5 @@ def _read_environment(environ: Mapping[str, str], problems: list[str]) -> dict[s
         for key in reversed(keys):
             nested = {key: nested}
         settings = merge(settings, nested)
-    return settings
+        places[tuple(keys)] = (name, 0)
+    return settings, places

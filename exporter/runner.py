@@ -70,7 +70,7 @@ class SourceRunner:
         self._attempt: _Attempt | None = None
         self._failures = 0
         self._failing_since: float | None = None
-        self._shown_problems: frozenset[str] = frozenset()
+        self._logged_problems: frozenset[str] = frozenset()
         self._renderer = Renderer()
         self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
 
@@ -169,9 +169,9 @@ class SourceRunner:
             if family.dropped:
                 self.status.dropped[family.metric.name] += family.dropped
                 problems.add(f"{family.metric.name} is over max_series ({self.settings.max_series}) or a narrower cap")
-        for message in sorted(problems - self._shown_problems):
+        for message in sorted(problems - self._logged_problems):
             event(_log, logging.WARNING, "left out", source=self.status.name, problem=message)
-        self._shown_problems = frozenset(problems)
+        self._logged_problems = frozenset(problems)
 
     def _fail(self, failure: SourceError) -> None:
         status = self.status

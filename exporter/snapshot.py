@@ -1,4 +1,4 @@
-"""What a scrape is answered with: bytes, rendered and compressed before anyone asks.
+"""What a scrape is answered with: bytes, rendered and compressed in advance.
 
 A `Snapshot` holds one source's families in every representation, in pieces; a `Renderer` makes it, and takes the pieces
 of families that did not change from the snapshot before. A `SnapshotStore` holds the newest snapshot of each source
@@ -117,7 +117,7 @@ class _Rendered:
         return cls(family.labels, family.samples, rendered)
 
     def fits(self, family: MetricFamily) -> bool:
-        """Tell whether a family would be rendered the same; an order that means nothing is not told apart."""
+        """Tell whether a family would be rendered the same; an order that means nothing makes no difference."""
         return self.labels == family.labels and self.samples == family.samples
 
 

@@ -63,7 +63,7 @@ class SelfMetrics:
     """Renders the exporter's own metrics."""
 
     def __init__(self) -> None:
-        # Not the default registry: that one is global, and nobody but us shall write into this snapshot.
+        # Not the default registry: that one is global, and nobody but us may write into this snapshot.
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)

@@ -36,7 +36,7 @@ class Model(BaseModel):
 
 
 class Patterns(Model):
-    """A choice of names by shell patterns (`*`, `?`, `[...]`), upper and lower case told apart."""
+    """A choice of names by shell patterns (`*`, `?`, `[...]`), upper and lower case being different."""
 
     include: Names = ("*",)
     exclude: Names = ()

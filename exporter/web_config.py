@@ -24,7 +24,7 @@ import bcrypt
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import describe, read_yaml
+from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.values import Model
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -273,11 +273,11 @@ class WebConfig:
 
 
 def _read(path: Path) -> WebConfigFile:
+    layers = Layers.of_file(path)
     try:
-        return WebConfigFile.model_validate(read_yaml(path))
+        return WebConfigFile.model_validate(layers.data)
     except ValidationError as error:
-        lines = describe(error)
-        raise ConfigError([f"{path}: {line}" for line in lines]) from None
+        raise ConfigError(layers.describe(error)) from None
 
 
 def _configure(context: ssl.SSLContext, config: TlsConfig, path: Path) -> None:

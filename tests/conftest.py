@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from tools.packages import ensure_programs
 from tools.postgres import PostgresServer
 from tools.webhook import WebhookReceiver
+
+# What the person who runs the tests has set for a stack of their own.
+os.environ["ML_MONITORING_ALERTING_SETTINGS"] = os.devnull
 
 _database_numbers = itertools.count(1)
 

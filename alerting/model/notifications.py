@@ -1,4 +1,4 @@
-"""What `thresholds.yml` says about notifications: channels, times, escalation, heartbeat and times of silence.
+"""What `notifications.yml` says: channels, times, escalation, heartbeat and times of silence.
 
 To add a kind of channel, add its settings to `CHANNELS` in `alerting/generate/channels.py`.
 """
@@ -180,9 +180,9 @@ class MuteTime(StrictModel):
 class Notifications(StrictModel):
     """How alerts are delivered."""
 
-    webhook: Url | None
-    alert_log: Url | None
-    heartbeat: Address | None
+    webhook: Url | None = None
+    alert_log: Url | None = None
+    heartbeat: Address | None = None
     critical: Timing
     warning: Timing
     info: Timing

@@ -19,7 +19,7 @@ from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.text import to_fixed
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import read_yaml
+from ml_monitoring.exporter.settings_file import Layers
 
 _KEYS = {"title", "dashboards", "from", "to", "data_mode", "modes", "assumptions", "assumptions_panel", "variables"}
 
@@ -47,13 +47,14 @@ def read_reports(path: Path) -> list[Report]:
         ConfigError: If it cannot be read, or an entry says something that is not known.
     """
     reports = []
-    for name, entry in read_yaml(path).items():
+    layers = Layers.of_file(path)
+    for name, entry in layers.data.items():
         if not isinstance(entry, dict):
-            raise ConfigError([f"{path}: {name}: must hold settings like `title: text`"])
-        unknown = set(entry) - _KEYS
-        if unknown or not entry.get("dashboards"):
-            what = f"unknown: {', '.join(sorted(unknown))}" if unknown else "needs a list of dashboards"
-            raise ConfigError([f"{path}: {name}: {what}"])
+            raise ConfigError([layers.problem((name,), "must hold settings like `title: text`")])
+        if unknown := entry.keys() - _KEYS:
+            raise ConfigError([layers.problem((name, key), "unknown key") for key in sorted(unknown)])
+        if not entry.get("dashboards"):
+            raise ConfigError([layers.problem((name,), "needs a list of dashboards")])
         reports.append(
             Report(
                 name=str(name),

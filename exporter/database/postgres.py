@@ -67,7 +67,7 @@ class PostgresSession(Session):
                 # these queries take.
                 cursor.execute("SET SESSION statement_timeout = %s", (int(self._timeout * 1000),))
                 cursor.execute("SET SESSION jit = off")
-                # A streamed query is read to its end, so its plan shall not be chosen for the first rows.
+                # A streamed query is read to its end, so its plan must not be chosen for the first rows.
                 cursor.execute("SET SESSION cursor_tuple_fraction = 1")
             connection.commit()
         except psycopg2.Error as error:

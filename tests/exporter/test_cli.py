@@ -68,8 +68,8 @@ def test_settings_that_cannot_be_used_are_listed(command: str, folder: Path) -> 
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "error: web.port: Input should be a valid integer, unable to parse string as an integer",
-        "error: sources.mlflow.interval: must be longer than 0",
+        f"error: {config}:1: web.port: input should be a valid integer, unable to parse string as an integer",
+        f"error: {config}:2: sources.mlflow.interval: must be longer than 0",
     ]
 
 
@@ -105,8 +105,9 @@ def test_check_names_each_bad_setting(folder: Path) -> None:
     done = _run("check", ML_MONITORING_SOURCES__MLFLOW__URI="mysql://u:s3cret@h/d", ML_MONITORING_WEB__PORT="-1")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "FAIL  settings  web.port: Input should be greater than or equal to 0",
-        "FAIL  settings  sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mysql",
+        "FAIL  settings  ML_MONITORING_WEB__PORT: input should be greater than or equal to 0",
+        "FAIL  settings  ML_MONITORING_SOURCES__MLFLOW__URI: must begin with postgresql:// or sqlite:///, "
+        "not with mysql",
     ]
 
 

@@ -115,7 +115,7 @@ def test_a_scrape_may_ask_for_families_by_name(exporter: ExporterProcess) -> Non
     assert exporter.get("/metrics?collect[]=exporter&name[]=process_cpu_seconds").text.startswith("# HELP process_cpu")
     for nothing in ("name[]=nothing", "collect[]=fleet", "name[]="):
         assert exporter.get(f"/metrics?{nothing}").content == b""
-    # Other parameters, which Prometheus may be told to send, change nothing.
+    # Other parameters, which Prometheus may be configured to send, change nothing.
     assert "ml_monitoring_build_info" in exporter.get("/metrics?module=x").text
 
 

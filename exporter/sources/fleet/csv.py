@@ -149,7 +149,7 @@ class CsvReader:
         return [None if place is None else fields[place] for place in self.places]
 
     def rewritten(self) -> bool:
-        """Tell whether what was read is no longer there: the file was truncated, or written anew in its place."""
+        """Tell whether what was read is no longer there: the file was truncated, or rewritten in its place."""
         if self._bytes.packed or not self.header:
             return False
         return self.identity.size < self._bytes.offset or self._digest(self._offset) != self._fingerprint

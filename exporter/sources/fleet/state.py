@@ -13,7 +13,7 @@ from ml_monitoring.exporter.sources.fleet.blocks import Block
 from ml_monitoring.exporter.sources.fleet.bulk import Newest, digest
 from ml_monitoring.exporter.sources.fleet.columns import RowError, RowOutcome
 
-_SHOWN_PROBLEMS = 5
+_LISTED_PROBLEMS = 5
 
 
 class FleetState:
@@ -36,7 +36,7 @@ class FleetState:
         # Rows of later than this are a wrong clock: one of them would make all other servers look gone.
         self.horizon = math.inf
         self._problems: list[str] = []
-        self._more_problems = 0
+        self._unlisted_problems = 0
 
     def clear(self) -> None:
         """Forget the servers; what was counted stays counted."""
@@ -57,9 +57,9 @@ class FleetState:
     def take_problems(self) -> list[tuple[Reason, str]]:
         """Return what was wrong since the last call, the first few by name."""
         problems = [(Reason.INVALID_VALUE, text) for text in self._problems]
-        if self._more_problems:
-            problems.append((Reason.INVALID_VALUE, f"and {self._more_problems} more rows that cannot be used"))
-        self._problems, self._more_problems = [], 0
+        if self._unlisted_problems:
+            problems.append((Reason.INVALID_VALUE, f"and {self._unlisted_problems} more rows that cannot be used"))
+        self._problems, self._unlisted_problems = [], 0
         return problems
 
     def apply(self, block: Block, *, after: float = -math.inf) -> None:
@@ -143,7 +143,7 @@ class FleetState:
 
     def _reject(self, block: Block, number: int, error: RowError) -> None:
         self.rows[error.outcome] += 1
-        if len(self._problems) < _SHOWN_PROBLEMS:
+        if len(self._problems) < _LISTED_PROBLEMS:
             self._problems.append(f"{block.file}, row {number}: {error}")
         else:
-            self._more_problems += 1
+            self._unlisted_problems += 1

@@ -44,8 +44,8 @@ class RowCounter:
 
     Rows get their ids in order but become visible in the order of commits, so that a row may turn up below the highest
     id. Rows are therefore settled, and not read again, only when no transaction is left that was under way when the
-    highest of them was seen; those above are counted anew each time. Rows that are deleted after they were settled stay
-    counted. Ids must come from a sequence.
+    highest of them was seen; those above are counted again each time. Rows that are deleted after they were settled
+    stay counted. Ids must come from a sequence.
 
     Args:
         table: Name of the table.
@@ -64,7 +64,7 @@ class RowCounter:
         """Remember the highest id, so that a later `read` can settle up to there."""
         newest = int(session.rows(self._newest)[0][0])
         if newest < self._after:
-            # The newest rows were deleted, or the table was emptied and its sequence begun anew.
+            # The newest rows were deleted, or the table was emptied and its sequence restarted.
             self._after = newest
             self._candidate = None
         if self._candidate is None:

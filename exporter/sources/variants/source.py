@@ -269,7 +269,7 @@ class VariantsSource(Source):
 
     def _families(self, read: _Read) -> FamilySet:
         families = FamilySet(self.name, max_series=self._settings.max_series)
-        problems = Problems(list(self._problems.shown), self._problems.count)
+        problems = Problems(list(self._problems.listed), self._problems.count)
         # Those with the most active variants first, so that the cap of a family takes the least.
         ordered = sorted(self._personas.items(), key=lambda item: (-item[1].active, item[0]))
         for name, persona in ordered:

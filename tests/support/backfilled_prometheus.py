@@ -1,4 +1,4 @@
-"""A real Prometheus that remembers what a test tells it."""
+"""A real Prometheus that holds samples of the past."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from tools.processes import Process, free_port, http_ok
 
 
 @contextmanager
-def remembering(
+def backfilled_prometheus(
     programs: Mapping[str, Path], folder: Path, lines: Iterable[str], *, config: str = "{}", flags: Iterable[str] = ()
 ) -> Iterator[str]:
-    """Run Prometheus on samples of the past and give its address.
+    """Run Prometheus on backfilled samples and give its address.
 
     Args:
         programs: Has `prometheus` and `promtool`.
@@ -23,7 +23,7 @@ def remembering(
         config: Its configuration.
         flags: Further flags.
     """
-    text, data, settings = folder / "past.om", folder / "data", folder / "prometheus.yml"
+    text, data, settings = folder / "backfill.om", folder / "data", folder / "prometheus.yml"
     text.write_text("\n".join([*lines, "# EOF", ""]), encoding="utf-8")
     create: list[str | Path] = [programs["promtool"], "tsdb", "create-blocks-from", "openmetrics", text, data]
     subprocess.run(create, check=True, capture_output=True)

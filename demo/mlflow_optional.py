@@ -22,12 +22,12 @@ SEARCH = "pricing-search"
 _TRIALS = ("FINISHED", "FINISHED", "FAILED", "FINISHED", "KILLED", "FINISHED")
 _DATASETS = (("prices", "2026-09"), ("prices", "2026-10"), ("competitors", "2026-10"))
 _ARTIFACTS = "/nonexistent/demo-artifacts"
-_PAST_TRACES = 40
+_BACKFILLED_TRACES = 40
 _ANSWERS = 3
 _FAILING = 0.06
 
 
-def write_more(client: MlflowClient, *, seed: int, now: datetime) -> bool:
+def write(client: MlflowClient, *, seed: int, now: datetime) -> bool:
     """Write all of it unless it is there; return whether it was written."""
     if client.get_experiment_by_name(SEARCH) is not None:
         return False
@@ -37,8 +37,8 @@ def write_more(client: MlflowClient, *, seed: int, now: datetime) -> bool:
         model = client.create_logged_model(experiment, name=f"assistant-{number + 1}", model_type="agent")
         client.finalize_logged_model(model.model_id, status)
     assistant = Assistant(client, seed=seed)
-    for number in range(_PAST_TRACES):
-        assistant.answer(now - timedelta(minutes=3 * (_PAST_TRACES - number)))
+    for number in range(_BACKFILLED_TRACES):
+        assistant.answer(now - timedelta(minutes=3 * (_BACKFILLED_TRACES - number)))
     return True
 
 
