@@ -5,14 +5,14 @@ import pytest
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.intervals import TimeRange
 from ml_monitoring.dashboards.render.markdown import Block, content_of, to_blocks, to_html
-from ml_monitoring.dashboards.render.model import GridPos, Panel
+from ml_monitoring.dashboards.render.model import DashboardPanel, GridPos
 from ml_monitoring.dashboards.render.variables import Value, Variables
 
 
 def panel(content: str, mode: str) -> PanelData:
     raw = {"options": {"content": content, "mode": mode}}
     variables = Variables({"room": Value(("kitchen",), ("kitchen",))})
-    return PanelData(Panel(1, "text", "T", GridPos(0, 0, 12, 8), raw), "T", TimeRange(0, 1), variables)
+    return PanelData(DashboardPanel(1, "text", "T", GridPos(0, 0, 12, 8), raw), "T", TimeRange(0, 1), variables)
 
 
 def test_markdown_becomes_html() -> None:
