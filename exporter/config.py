@@ -159,8 +159,6 @@ def read(
     files = [files] if isinstance(files, Path) else files or []
     problems: list[str] = []
     layers = Layers()
-    # The lowest layer cannot take anything away.
-    layers.add({}, {})
     for path in files:
         data, places = read_file(path)
         references = References(Settings, places, environ)
@@ -204,7 +202,7 @@ def _by_setting(flags: Mapping[str, Any]) -> tuple[dict[str, Any], Places]:
 def _add(layers: Layers, data: dict[str, Any], places: Places) -> None:
     """Lay settings on top; of the two ways to say where to listen, the uppermost one counts."""
     web = data.get("web")
-    if isinstance(web, dict):
+    if isinstance(web, dict) and "web" in layers.data:
         if "listen_addresses" in web:
             data = {**data, "web": {"host": None, "port": None, **web}}
         elif web.keys() & {"host", "port"}:
