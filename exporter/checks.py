@@ -32,8 +32,7 @@ class Result:
 
 def run(settings: Settings) -> Iterator[Result]:
     """Try everything that is configured; one result each, in the order of the settings."""
-    if settings.web.config_file is not None:
-        yield _check_web_config(settings)
+    yield _check_web(settings)
     kinds = {source.name: source for source in SOURCES}
     for name, section in settings.enabled_sources().items():
         yield _check_source(kinds[name](section), section.timeout)
@@ -43,13 +42,14 @@ def run(settings: Settings) -> Iterator[Result]:
         yield _check_neighbour("alertmanager", settings.alertmanager.url, "/api/v2/status", ("versionInfo", "version"))
 
 
-def _check_web_config(settings: Settings) -> Result:
+def _check_web(settings: Settings) -> Result:
     try:
         config = WebConfig(settings.web.config_file)
     except ConfigError as error:
         return Result("web", False, "; ".join(error.problems))
-    found = f"{settings.web.config_file}: {'TLS' if config.tls else 'no TLS'}"
-    return Result("web", True, "; ".join((found, *config.warnings)))
+    scheme = "https" if config.tls else "http"
+    urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
+    return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *config.warnings)))
 
 
 def _check_source(source: Source, timeout: float) -> Result:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
 from ml_monitoring.exporter import durations
 
@@ -23,7 +23,10 @@ def split_list(value: object) -> object:
 
 
 Duration = Annotated[
-    float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
+    float,
+    BeforeValidator(_duration),
+    PlainSerializer(durations.format_seconds, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
 ]
 Names = Annotated[tuple[str, ...], BeforeValidator(split_list)]
 

@@ -125,8 +125,8 @@ def plan(
         for title, dashboard in sorted(generated, key=lambda entry: str(entry[1]["uid"]))
     ]
     uids = {step.uid for step in steps}
-    left_over = {uid: title for uid, title in grafana.tagged(TAG).items() if uid not in uids}
-    steps += [_left_over(grafana, uid, title) for uid, title in sorted(left_over.items())]
+    left_over = [found for found in grafana.search(TAG) if found.uid not in uids]
+    steps += [_left_over(grafana, found.uid, found.title) for found in sorted(left_over, key=lambda one: one.uid)]
     return Plan(tuple(steps), tuple(notes))
 
 

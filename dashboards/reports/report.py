@@ -13,6 +13,7 @@ from ml_monitoring.dashboards.render.dates import format_date
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.errors import QueryError, RenderError
+from ml_monitoring.dashboards.render.markdown import content_of, to_blocks
 from ml_monitoring.dashboards.render.model import Dashboard
 from ml_monitoring.dashboards.render.pdf import Cover, write_pdf
 from ml_monitoring.dashboards.render.prometheus import Prometheus
@@ -149,18 +150,7 @@ def panel_lines(title: str, loaded: Sequence[DashboardData]) -> list[str]:
     found = [one for data in loaded for one in data.panels if one.panel.type == "text" and one.title == title]
     if not found:
         raise RenderError(f"no page of the report has a text panel called {title!r}")
-    content = found[0].variables.title(str(found[0].panel.options.get("content") or ""))
-    lines: list[str] = []
-    paragraph = ""
-    for line in [*content.replace("*", "").splitlines(), ""]:
-        if line.startswith("|") or not line.strip():
-            lines += [paragraph] if paragraph else []
-            paragraph = ""
-            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            lines += [": ".join(cells)] if any(cell.strip("-: ") for cell in cells) else []
-        else:
-            paragraph = f"{paragraph} {line.strip()}".strip()
-    return lines
+    return [": ".join(block.cells) if block.cells else block.text for block in to_blocks(content_of(found[0]))]
 
 
 def filled(text: str, prometheus: Prometheus, moment: float) -> str:

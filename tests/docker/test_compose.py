@@ -199,7 +199,7 @@ def test_secrets_and_settings_are_never_committed() -> None:
 def test_the_example_settings_are_the_defaults() -> None:
     used = variables((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
     # Folders that `make deploy` and tests put in; nobody sets them.
-    internal = {"GENERATED_DIR", "SECRETS_DIR", "REVISION"}
+    internal = {"GENERATED_DIR", "DASHBOARDS_DIR", "SECRETS_DIR", "REVISION"}
     settings = {name: default for name, default in used.items() if name not in {*VERSIONS, *internal}}
     # WITH is of the tool that calls Compose.
     assert settings | {"WITH": ""} == read_env(DOCKER / ".env.example")

@@ -124,9 +124,10 @@ def test_assumptions_say_values_or_that_there_are_none(prometheus: Prometheus) -
 
 def test_the_lines_of_a_text_panel_are_assumptions(every_panel_data: DashboardData) -> None:
     assert panel_lines("About", [every_panel_data]) == [
-        "# House",
+        "House",
         "The rooms of All and their doors.",
-        "- warm: see [limits](https://example.org) - cold: `0` and below",
+        "warm: see limits",
+        "cold: 0 and below",
         "a: b",
         "1: 2",
     ]
