@@ -29,7 +29,7 @@ def test_no_message_holds_the_password() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(RemoteError, match=rf"^{url} cannot be reached: .*refused") as unreachable:
         fetch(with_password(url), "metrics", timeout=5)
-    with HttpSink() as sink, pytest.raises(RemoteError, match=rf"^{sink.url}: 501: ") as refused:
+    with HttpSink() as sink, pytest.raises(RemoteError, match=rf"^{sink.url}: 500: ") as refused:
         fetch(with_password(sink.url), "metrics", timeout=5)
     assert "ss@" not in f"{unreachable.value}{refused.value}"
 
