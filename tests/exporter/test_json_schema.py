@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -78,16 +77,6 @@ sources:
 """,
     )
     assert server.diagnostics(file) == []
-
-
-def test_examples_in_the_documentation_are_right(server: YamlLanguageServer, tmp_path: Path) -> None:
-    page = Path("docs/settings.md").read_text(encoding="utf-8")
-    examples = re.findall(r"^```yaml\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    assert len(examples) > 3
-    for number, example in enumerate(examples):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        assert server.diagnostics(_file(folder, example)) == [], example
 
 
 @pytest.mark.parametrize(
