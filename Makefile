@@ -44,6 +44,8 @@ generate: .venv
 	@$(VENV) -m dashboards generate $(OWN)
 	@$(VENV) -m alerting document $(TABLES)
 	@$(VENV) -m tools.command_reference
+	@$(VENV) -m tools.schemas generate
+	@$(VENV) -m tools.settings_reference
 	@$(VENV) -m tools.kubernetes generate $(OWN)
 endif
 
@@ -62,6 +64,7 @@ check: .venv ## Lint, check types, generated files and the links of the document
 	@$(VENV) -m tools.drift
 	@$(VENV) -m alerting document --check $(TABLES)
 	@$(VENV) -m tools.command_reference --check
+	@$(VENV) -m tools.settings_reference --check
 	@echo ">> building the documentation, where every link must lead somewhere"
 	@$(MKDOCS)
 

@@ -13,7 +13,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
 from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses
 from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, add_store, read_environment
@@ -93,12 +101,20 @@ class LogSettings(Model):
         format: How a line is written.
     """
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower_level)] = "info"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        BeforeValidator(_lower_level),
+        WithJsonSchema({"enum": ["debug", "info", "warn", "warning", "error"]}),
+    ] = "info"
     format: Annotated[Literal["logfmt", "json"], BeforeValidator(_lower)] = "logfmt"
 
 
 class Neighbour(Model):
-    """A server that `check` tries; the exporter itself never calls it."""
+    """A server that `check` tries; the exporter itself never calls it.
+
+    Attributes:
+        url: Its base URL.
+    """
 
     url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
 
@@ -117,7 +133,15 @@ else:
 
 
 class Settings(Model):
-    """Everything that can be set."""
+    """Everything that can be set.
+
+    Attributes:
+        web: Where and how the exporter listens.
+        log: What is logged, and in which form.
+        sources: What is read: one section a source.
+        prometheus: The Prometheus that `check` tries; the exporter itself never calls it.
+        alertmanager: The Alertmanager that `check` tries; the exporter itself never calls it.
+    """
 
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()

@@ -28,7 +28,9 @@ Duration = Annotated[
     PlainSerializer(durations.format_seconds, when_used="json"),
     WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
 ]
-Names = Annotated[tuple[str, ...], BeforeValidator(split_list)]
+# A list, or its items in one text.
+NAMES_SCHEMA = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}
+Names = Annotated[tuple[str, ...], BeforeValidator(split_list), WithJsonSchema(NAMES_SCHEMA)]
 
 
 class Model(BaseModel):
@@ -39,7 +41,12 @@ class Model(BaseModel):
 
 
 class Patterns(Model):
-    """A choice of names by shell patterns (`*`, `?`, `[...]`), upper and lower case being different."""
+    """A choice of names by shell patterns (`*`, `?`, `[...]`), upper and lower case being different.
+
+    Attributes:
+        include: Names that count.
+        exclude: Names that do not count although they are included.
+    """
 
     include: Names = ("*",)
     exclude: Names = ()

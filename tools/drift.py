@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATORS = {
     "alerting": ROOT / "alerting" / "generated",
     "dashboards": ROOT / "dashboards" / "generated",
+    "tools.schemas": ROOT / "docs" / "schemas",
     # Last: it reads the dashboards as they are committed.
     "tools.kubernetes": ROOT / "k8s" / "base",
 }

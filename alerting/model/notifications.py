@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from ml_monitoring.exporter import durations
 
@@ -44,7 +53,9 @@ def _absolute(text: str) -> str:
     return text
 
 
-Duration = Annotated[StrictStr, AfterValidator(duration)]
+Duration = Annotated[
+    StrictStr, AfterValidator(duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
+]
 Url = Annotated[StrictStr, AfterValidator(base_url)]
 Name = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
 # May hold dashes: it is seen by people only.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, PlainValidator, StrictBool, StrictStr
+from pydantic import Field, PlainValidator, StrictBool, StrictStr, WithJsonSchema
 
 from ml_monitoring.alerting.model.notifications import AlertSeverity, Duration, Name, StrictModel, Url
 from ml_monitoring.exporter.catalog import Unit
@@ -17,7 +17,7 @@ def _scalar(value: object) -> float | str:
 
 
 # One validator instead of a union, whose errors name each member in turn.
-Scalar = Annotated[int | float | str, PlainValidator(_scalar)]
+Scalar = Annotated[int | float | str, PlainValidator(_scalar), WithJsonSchema({"type": ["number", "string"]})]
 
 
 class Links(StrictModel):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog.services import RESPONSE_BUCKETS
@@ -38,7 +38,9 @@ def _bucket(seconds: float) -> float:
     return seconds
 
 
-Duration = Annotated[StrictStr, AfterValidator(_duration)]
+Duration = Annotated[
+    StrictStr, AfterValidator(_duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
+]
 # Stands inside quotes in PromQL, once as a regular expression.
 VariantName = Annotated[str, Field(strict=True, pattern=r"^[\w. -]{1,60}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from ml_monitoring.alerting.operate.remote import RemoteError, fetch, fetch_json
+from ml_monitoring.exporter.http_client import RemoteError, fetch, fetch_json
 
 # Seconds.
 TIMEOUT: Final = 10.0

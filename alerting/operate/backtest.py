@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
-from ml_monitoring.alerting.operate.remote import fetch_json
 from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.http_client import fetch_json
 
 _TIMEOUT = 60.0
 # Prometheus refuses more points than this for one series.

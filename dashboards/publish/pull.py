@@ -10,7 +10,7 @@ from ml_monitoring.dashboards.publish.grafana import Found, Grafana, GrafanaErro
 
 # Where dashboards outside of all folders go; Grafana's own name of that place.
 TOP_LEVEL = "General"
-# What each Grafana, and each save, gives anew.
+# What differs from Grafana to Grafana, and from save to save.
 _OF_THIS_GRAFANA = frozenset({"id", "version", "iteration"})
 
 

@@ -109,7 +109,7 @@ def plan(
     Args:
         grafana: Grafana.
         generated: (folder's title, dashboard) of each dashboard.
-        datasources: Name or uid of the data source that a data source variable shall begin with, by variable.
+        datasources: Name or uid of the data source that a data source variable begins with, by variable.
         folders: Title or uid of the folder to take for a generated folder, by that one's title.
 
     Raises:
@@ -259,7 +259,7 @@ def _existing_folder(grafana: Grafana, there: Mapping[str, str], wanted: str) ->
 def _choices(
     there: Sequence[Datasource], dashboards: Sequence[Json], chosen: Mapping[str, str], notes: list[str]
 ) -> dict[str, Datasource]:
-    """Return the data source that each data source variable shall begin with."""
+    """Return the data source that each data source variable begins with."""
     kinds = {
         str(variable["name"]): str(variable["query"])
         for dashboard in dashboards

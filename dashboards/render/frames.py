@@ -157,7 +157,7 @@ def _table(answer: Answer, ref_id: str) -> Frame:
     rows = [(moment, value, series) for series in answer.series for moment, value in series.points]
     columns = [Field("Time", FieldKind.TIME, [moment * 1000 for moment, _, _ in rows])]
     columns += [Field(name, FieldKind.STRING, [series.labels.get(name) for _, _, series in rows]) for name in labels]
-    # With several queries the value columns are told apart by the query's letter; `engine` renames them.
+    # With several queries the value columns are distinguished by the query's letter; `engine` renames them.
     columns.append(Field("Value", FieldKind.NUMBER, [value for _, value, _ in rows], step=answer.step * 1000))
     return Frame(columns, ref_id)
 

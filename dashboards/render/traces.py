@@ -23,7 +23,7 @@ Chart = tuple[list[Json], Json]
 
 _DASHES = {"dash": "dash", "dot": "dot"}
 _SHAPES = {"stepAfter": "hv", "stepBefore": "vh", "smooth": "spline"}
-# More points than this cannot be told apart on a screen, and their texts would fill the file.
+# More points than this cannot be distinguished on a screen, and their texts would fill the file.
 _MOST_TEXTS = 2000
 # For which the marks of the value axis are chosen; the page scales it.
 _HEIGHT = 190

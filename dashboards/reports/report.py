@@ -126,7 +126,7 @@ def _cover(report: Report, queries: QueryOptions, loaded: Sequence[DashboardData
     if report.data_mode:
         series = prometheus.instant(report.data_mode, end).result().series
         value = to_fixed(series[0].points[0][1]) if series else ""
-        mode, means = report.modes.get(value, ("UNKNOWN", "where the data come from cannot be told"))
+        mode, means = report.modes.get(value, ("UNKNOWN", "where the data come from is not known"))
     assumptions = [filled(one, prometheus, end) for one in report.assumptions]
     if report.assumptions_panel:
         assumptions += panel_lines(report.assumptions_panel, loaded)

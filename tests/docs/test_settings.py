@@ -39,15 +39,16 @@ def test_there_are_snippets_on_the_pages_that_show_settings() -> None:
 
 @pytest.mark.parametrize("name", [name for name in SNIPPETS if name != "fleet.md-0"])
 def test_the_exporter_takes_a_snippet(name: str, tmp_path: Path) -> None:
-    config = tmp_path / "exporter.yaml"
-    config.write_text(SNIPPETS[name], encoding="utf-8")
-    given = {} if "uri:" in SNIPPETS[name] or "mlflow:" not in SNIPPETS[name] else {"URI": "sqlite:////data/mlflow.db"}
-    load(config, {f"ML_MONITORING_SOURCES__MLFLOW__{key}": value for key, value in given.items()})
+    (tmp_path / "variants_uri").write_text("postgresql://watcher@db/app", encoding="utf-8")
+    config = tmp_path / "ml-monitoring.yml"
+    config.write_text(SNIPPETS[name].replace("/run/secrets/", f"{tmp_path}/"), encoding="utf-8")
+    load(config, {"MLFLOW_BACKEND_STORE_URI": "sqlite:////data/mlflow.db", "MLFLOW_DB_PASSWORD": "x"})
 
 
 def test_a_setting_that_does_not_exist_would_be_noticed(tmp_path: Path) -> None:
-    config = tmp_path / "exporter.yaml"
-    config.write_text(SNIPPETS["settings.md-1"].replace("reconcile:", "reconsile:"), encoding="utf-8")
+    config = tmp_path / "ml-monitoring.yml"
+    snippet = next(snippet for snippet in SNIPPETS.values() if "reconcile:" in snippet)
+    config.write_text(snippet.replace("reconcile:", "reconsile:"), encoding="utf-8")
     with pytest.raises(ConfigError):
         load(config, {})
 

@@ -4,7 +4,7 @@ It is a real HTTP server on loopback that keeps dashboards, versions and folders
 like is not invented: each is made from the example in Grafana's own documentation, which `DOCUMENTED` repeats with its
 page (`docs/sources/developer-resources/api-reference/http-api/api-legacy/` of Grafana 13, and `docs/sources/developers/
 http_api/` before). Four things are not in these pages and come from Grafana's source code instead; `FROM_SOURCE` names
-them. Where the versions of Grafana differ, the double is told which one to be (`paged_versions`).
+them. Where the versions of Grafana differ, the double is set to one (`paged_versions`).
 """
 
 from __future__ import annotations

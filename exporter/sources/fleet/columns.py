@@ -107,7 +107,12 @@ _FIRST_QUANTITY = REQUIRED.index(QUANTITIES[0].name)
 
 
 class ColumnSettings(Model):
-    """The user's name and unit of one column; by default ours."""
+    """The user's name and unit of one column; by default ours.
+
+    Attributes:
+        column: Its name in the file.
+        unit: Its unit in the file.
+    """
 
     column: str | None = None
     unit: str | None = None

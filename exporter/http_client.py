@@ -1,8 +1,9 @@
-"""Ask Prometheus and Alertmanager over HTTP."""
+"""Ask other services over HTTP: with a time limit, and without a password in any message."""
 
 from __future__ import annotations
 
 import base64
+import contextlib
 import http.client
 import json
 import urllib.error
@@ -14,7 +15,15 @@ from ml_monitoring.exporter.errors import MonitorError
 
 
 class RemoteError(MonitorError):
-    """Report that Prometheus or Alertmanager cannot be reached, or refuses."""
+    """Report that a service cannot be reached, or refuses.
+
+    Attributes:
+        status: What it answered; 0 where it did not.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 def fetch(url: str, path: str, *, timeout: float, method: str = "GET", json_body: object = None) -> bytes:
@@ -40,9 +49,13 @@ def fetch(url: str, path: str, *, timeout: float, method: str = "GET", json_body
         with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310
             return bytes(response.read())
     except urllib.error.HTTPError as error:
-        raise RemoteError(f"{bare}: {error.code}: {error.read().decode(errors='replace').strip()}") from None
+        with contextlib.closing(error):
+            # Another program's page may be long.
+            said = error.read(300).decode(errors="replace").strip()
+        raise RemoteError(f"{bare}: {error.code}: {said}", error.code) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        raise RemoteError(f"{bare} cannot be reached: {error}") from None
+        cause = getattr(error, "reason", error)
+        raise RemoteError(f"{bare} cannot be reached: {getattr(cause, 'strerror', None) or cause}") from None
 
 
 def fetch_json(url: str, path: str, *, timeout: float, method: str = "GET", json_body: object = None) -> Any:
@@ -54,7 +67,7 @@ def fetch_json(url: str, path: str, *, timeout: float, method: str = "GET", json
     try:
         return json.loads(answer) if answer.strip() else None
     except ValueError:
-        raise RemoteError(f"{_parted(url)[1]} does not answer in JSON: it is another program's address") from None
+        raise RemoteError(f"{_parted(url)[1]} does not answer in JSON: it is another program's address", 200) from None
 
 
 def _parted(url: str) -> tuple[str, str]:
