@@ -90,9 +90,9 @@ class ASGIMiddleware:
         finally:
             CURRENT.reset(token)
             if not context.recorded:
-                self.record(context, failure)
+                self._record(context, failure)
 
-    def record(self, context: _HttpContext, failure: BaseException | None) -> None:
+    def _record(self, context: _HttpContext, failure: BaseException | None) -> None:
         """Record a request that is over."""
         context.recorded = True
         requests, hooks, scope = self._requests, self.hooks, context.scope
@@ -182,7 +182,7 @@ class _HttpContext(RequestContext):
         self.ended = perf_counter()
         await self._send(message)
         if not self.recorded:
-            self._middleware.record(self, None)
+            self._middleware._record(self, None)
 
     async def _ask_and_send(self, message: Message) -> None:
         """Look whether the client is still there before the response starts."""
