@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check docs wheel k8s prove report pictures bench mutants faults test-newest maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check docs wheel k8s prove report pictures bench mutants faults test-newest coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,13 @@ test-newest: .venv ## Run the tests of rules and routing with the newest Prometh
 	@echo ">> fetching the newest Prometheus and Alertmanager, and running the tests of rules and routing with them"
 	@programs=$$($(VENV) -m tools.newest) && PATH="$$programs:$$PATH" $(VENV) -m pytest --numprocesses $(WORKERS) \
 		--dist loadscope $(or $(PYTEST_ARGS),tests/alerting tests/integration/test_end_to_end.py)
+
+UNIT_TESTS := tests/exporter tests/alerting tests/instrument tests/dashboards tests/demo tests/test_command.py
+# From Python 3.12 on measuring costs next to nothing; what servers and engines do is left to `make test`.
+coverage: .venv ## Run the unit tests with the newest Python of this machine, and print what they cover
+	@echo ">> running the unit tests for their coverage"
+	@python=$$($(VENV) -m tools.pythons) && COVERAGE_CORE=sysmon "$$python" -m pytest -m "not stack" --numprocesses $(WORKERS) \
+		--dist loadscope --cov --cov-report=term:skip-covered $(or $(PYTEST_ARGS),$(UNIT_TESTS))
 
 # Pages with tables of metrics and alerts.
 TABLES := docs/metrics.md docs/alerts.md

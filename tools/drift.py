@@ -36,8 +36,10 @@ def main() -> int:
 def differences(generator: str, committed: Path) -> list[str]:
     """Run a generator into a scratch folder and describe each file that differs."""
     environment = {name: value for name, value in os.environ.items() if name not in _OVERRIDES}
+    # Nor those of a stack of one's own.
+    environment["ML_MONITORING_ALERTING_SETTINGS"] = os.devnull
     with tempfile.TemporaryDirectory(prefix="generated-") as scratch:
-        command = [sys.executable, "-m", generator, "generate", "--settings", os.devnull, "--output-dir", scratch]
+        command = [sys.executable, "-m", generator, "generate", "--output-dir", scratch]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             return [f"python -m {generator} generate failed:", done.stdout + done.stderr]

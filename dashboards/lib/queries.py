@@ -38,6 +38,11 @@ class Scope:
     alerts: tuple[BoundAlert, ...] = ()
 
 
+class _WithExemplars(grafana.Target):  # type: ignore[misc]  # grafanalib carries no types
+    def to_json_data(self) -> Json:
+        return {**super().to_json_data(), "exemplar": True}
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A signal as one query of a panel.
@@ -49,6 +54,7 @@ class Query:
         window: Range of rates in the signal.
         colour: A colour of its own; for a signal that gives one series.
         dashed: Draw as a dashed line, for references beside the real thing.
+        exemplars: Show exemplars too; for a signal that reads a histogram's buckets itself, not a recorded series.
     """
 
     signal: Signal
@@ -57,6 +63,7 @@ class Query:
     window: str = RATE_WINDOW
     colour: Colour | None = None
     dashed: bool = False
+    exemplars: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.where) - set(self.signal.filters)
@@ -86,7 +93,8 @@ class Query:
 
     def target(self, scope: Scope, ref_id: str, *, instant: bool = False, form: str = "time_series") -> Any:
         """Return the grafanalib target; `finalise` adds what it lacks and removes its dead keys."""
-        return grafana.Target(
+        made = _WithExemplars if self.exemplars else grafana.Target
+        return made(
             expr=self.expr(scope),
             datasource=DATASOURCE,
             legendFormat=_LEGENDS.get(form, self.legend),

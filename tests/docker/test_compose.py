@@ -253,6 +253,19 @@ def test_everything_that_is_addressed_is_a_service_on_the_same_network() -> None
         assert set(SERVICES[client]["networks"]) & set(SERVICES[server]["networks"]), address
 
 
+def test_exemplars_lead_to_traces_where_the_settings_name_them_and_nowhere_else() -> None:
+    datasources = read_yaml(DOCKER / "grafana/provisioning/datasources/datasources.yaml")["datasources"]
+    (destination,) = datasources[0]["jsonData"]["exemplarTraceIdDestinations"]
+    # Grafana makes a link of each of the two that is not empty.
+    assert destination == {"name": "trace_id", "datasourceUid": "$TRACES_DATASOURCE_UID", "url": "$TRACES_URL"}
+    environment = SERVICES["grafana"]["environment"]
+    assert {name: with_defaults(environment[name]) for name in ("TRACES_DATASOURCE_UID", "TRACES_URL")} == {
+        "TRACES_DATASOURCE_UID": "",
+        "TRACES_URL": "",
+    }
+    assert "--enable-feature=exemplar-storage" in SERVICES["prometheus"]["command"]
+
+
 def test_grafana_knows_the_scrape_interval_and_fixed_uids() -> None:
     datasources = read_yaml(DOCKER / "grafana/provisioning/datasources/datasources.yaml")["datasources"]
     by_type = {datasource["type"]: datasource for datasource in datasources}

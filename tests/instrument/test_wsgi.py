@@ -11,7 +11,7 @@ from flask import Flask, Response, abort
 from prometheus_client import CollectorRegistry
 
 from ml_monitoring.instrument import Recorder, instrument
-from tests.support.wsgi_servers import lines, scrape, wait_for, wsgi_server
+from tests.support.wsgi_servers import lines, parse, scrape, wait_for, wsgi_server
 
 
 def flask_app() -> tuple[Flask, Recorder]:
@@ -111,3 +111,32 @@ def test_a_broken_hook_breaks_no_request() -> None:
     with wsgi_server(app) as client:
         assert client.get("/").text == "fine"
     assert b'ml_instrument_errors_total{operation="get_variant"} 1.0' in recorder.exposition().body
+
+
+def test_flasks_test_client_leaves_the_samples_that_a_server_would() -> None:
+    app, recorder = flask_app()
+    client = app.test_client()
+    # What tests do: they read the status, sometimes the body, and close nothing.
+    kept = [client.get(path) for path in ("/users/1", "/users/2", "/refused", "/broken", "/nowhere")]
+    kept.append(client.head("/users/3"))
+    kept.append(client.get("/stream"))
+    assert len(kept[-1].data) == 800_000
+    with app.test_client() as inner:
+        assert inner.get("/users/4").text == "4"
+    assert [response.status_code for response in kept] == [200, 200, 429, 500, 404, 200, 200]
+    samples = parse(client.get("/metrics").text)
+    found = {
+        " ".join(value for _, value in labels): count
+        for (name, labels), count in samples.items()
+        if name == "ml_http_requests_total"
+    }
+    assert found == {
+        "GET /users/<int:user> 200": 3,
+        "HEAD /users/<int:user> 200": 1,
+        "GET /refused 429": 1,
+        "GET /broken 500": 1,
+        "GET unmatched 404": 1,
+        "GET /stream 200": 1,
+    }
+    assert samples["ml_http_requests_in_progress", ()] == 0
+    assert b"ab_test_requests_total" in recorder.exposition().body

@@ -11,7 +11,7 @@ from ml_monitoring.exporter.sources.fleet.columns import Parser, RowError
 Cells = Sequence[Any]
 
 
-class Block(Protocol):
+class RowBlock(Protocol):
     """Some rows of one file, small enough to hold in memory."""
 
     file: str

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.sources.fleet.blocks import Block, Cells
+from ml_monitoring.exporter.sources.fleet.blocks import Cells, RowBlock
 from ml_monitoring.exporter.sources.fleet.bulk import read_csv_table
 from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError, RowOutcome
 from ml_monitoring.exporter.sources.fleet.files import Bytes, Identity, open_regular
@@ -48,7 +48,7 @@ class CsvPosition(NamedTuple):
     fingerprint: bytes
 
 
-class CsvBlock(Block):
+class CsvBlock(RowBlock):
     """Some whole lines of a CSV file."""
 
     def __init__(self, reader: CsvReader, data: bytes, first_row: int) -> None:

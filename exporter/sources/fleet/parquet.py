@@ -10,7 +10,7 @@ from typing import Any
 from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.sources.fleet.blocks import Block, Cells
+from ml_monitoring.exporter.sources.fleet.blocks import Cells, RowBlock
 from ml_monitoring.exporter.sources.fleet.bulk import cast_table, import_arrow, table_cells
 from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError
 from ml_monitoring.exporter.sources.fleet.files import Identity, open_regular
@@ -20,7 +20,7 @@ _BATCH = 16_384
 _BUFFER = 64 << 10
 
 
-class ParquetBlock(Block):
+class ParquetBlock(RowBlock):
     """A batch of rows."""
 
     def __init__(self, name: str, parser: Parser, table: Any, first_row: int) -> None:

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.risk import Sample
-from ml_monitoring.exporter.sources.fleet.blocks import Block
+from ml_monitoring.exporter.sources.fleet.blocks import RowBlock
 from ml_monitoring.exporter.sources.fleet.columns import Layout, RowError
 from ml_monitoring.exporter.sources.fleet.feed import Feed
 from ml_monitoring.exporter.sources.fleet.files import Identity, identify
@@ -56,7 +56,7 @@ class Replay(Feed):
         self._span: Span | None = None
         self._started = 0.0
         # A block that reaches beyond the present, and the row of it that comes next.
-        self._block: Block | None = None
+        self._block: RowBlock | None = None
         self._pending: Iterator[tuple[int, Sample]] | None = None
         self._next: tuple[int, Sample] | None = None
 
@@ -163,7 +163,7 @@ class Replay(Feed):
         return Span(first, max(first, last), gap)
 
 
-def _last_time(block: Block) -> float:
+def _last_time(block: RowBlock) -> float:
     """Return the time of a block's last row, infinity when that one cannot be used."""
     cells = block.last()
     try:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.risk import Sample
-from ml_monitoring.exporter.sources.fleet.blocks import Block
+from ml_monitoring.exporter.sources.fleet.blocks import RowBlock
 from ml_monitoring.exporter.sources.fleet.bulk import Newest, digest
 from ml_monitoring.exporter.sources.fleet.columns import RowError, RowOutcome
 
@@ -62,7 +62,7 @@ class FleetState:
         self._problems, self._unlisted_problems = [], 0
         return problems
 
-    def apply(self, block: Block, *, after: float = -math.inf) -> None:
+    def apply(self, block: RowBlock, *, after: float = -math.inf) -> None:
         """Take in all rows of a block.
 
         Args:
@@ -75,7 +75,7 @@ class FleetState:
             if sample.timestamp > after:
                 self.take(block, place, sample)
 
-    def samples(self, block: Block) -> Iterator[tuple[int, Sample]]:
+    def samples(self, block: RowBlock) -> Iterator[tuple[int, Sample]]:
         """Yield the usable rows of a block with their numbers; the others are counted and noted."""
         parse = block.parser.parse
         for number, cells in block.rows():
@@ -89,7 +89,7 @@ class FleetState:
                 continue
             yield number, sample
 
-    def take(self, block: Block, number: int, sample: Sample) -> None:
+    def take(self, block: RowBlock, number: int, sample: Sample) -> None:
         """Take one row in, unless it is out of order."""
         known = self._latest.get(sample.server)
         if known is not None and sample.timestamp <= known.timestamp:
@@ -113,7 +113,7 @@ class FleetState:
         if sample.oom:
             self.oom[sample.server] += 1
 
-    def _apply_table(self, block: Block) -> bool:
+    def _apply_table(self, block: RowBlock) -> bool:
         """Take in a block the fast way; False when that is not possible and nothing was taken."""
         if block.parser.aware is None:
             # Any row tells whether times carry a zone, on which their type depends.
@@ -141,7 +141,7 @@ class FleetState:
         if sample.timestamp >= self.position:
             self.last, self.position = sample, sample.timestamp
 
-    def _reject(self, block: Block, number: int, error: RowError) -> None:
+    def _reject(self, block: RowBlock, number: int, error: RowError) -> None:
         self.rows[error.outcome] += 1
         if len(self._problems) < _LISTED_PROBLEMS:
             self._problems.append(f"{block.file}, row {number}: {error}")

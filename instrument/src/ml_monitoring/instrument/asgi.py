@@ -57,7 +57,7 @@ class ASGIMiddleware:
         self._requests = recorder._requests
         self._metrics_path = metrics_path
         self._metrics = make_asgi_app(recorder)
-        self._hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
+        self.hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -68,7 +68,7 @@ class ASGIMiddleware:
         path = _path(scope)
         if kind == "http" and self._metrics_path is not None and path == self._metrics_path:
             await self._metrics(scope, receive, send)
-        elif self._hooks.excludes(path):
+        elif self.hooks.excludes(path):
             await self._app(scope, receive, send)
         elif kind == "http":
             await self._http(scope, receive, send)
@@ -76,12 +76,11 @@ class ASGIMiddleware:
             await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        requests, hooks = self._requests, self._hooks
-        context = _HttpContext(receive, send, hooks)
-        if requests.exemplars is not None:
-            hooks.set_trace(context, _header(scope, b"traceparent"))
+        context = _HttpContext(self, scope, receive, send)
+        if self._requests.exemplars is not None:
+            self.hooks.set_trace(context, _header(scope, b"traceparent"))
         token = CURRENT.set(context)
-        requests.started()
+        self._requests.started()
         failure: BaseException | None = None
         try:
             await self._app(scope, context.receive, context.send)
@@ -90,18 +89,25 @@ class ASGIMiddleware:
             raise
         finally:
             CURRENT.reset(token)
-            requests.finished()
-            seconds = (context.ended or perf_counter()) - context.started
-            hooks.set_variant(scope, context)
-            requests.record(
-                scope,
-                context,
-                method=scope["method"],
-                route=hooks.route(scope),
-                status=context.outcome(failure),
-                seconds=seconds,
-                received=_content_length(scope) if requests.sizes else None,
-            )
+            if not context.recorded:
+                self._record(context, failure)
+
+    def _record(self, context: _HttpContext, failure: BaseException | None) -> None:
+        """Record a request that is over."""
+        context.recorded = True
+        requests, hooks, scope = self._requests, self.hooks, context.scope
+        requests.finished()
+        seconds = (context.ended or perf_counter()) - context.started
+        hooks.set_variant(scope, context)
+        requests.record(
+            scope,
+            context,
+            method=scope["method"],
+            route=hooks.route(scope),
+            status=context.outcome(failure),
+            seconds=seconds,
+            received=_content_length(scope) if requests.sizes else None,
+        )
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         requests = self._requests
@@ -114,24 +120,29 @@ class ASGIMiddleware:
             raise
         finally:
             requests.connection_closed(
-                scope, self._hooks.route(scope), connection.outcome(failure), was_open=connection.accepted
+                scope, self.hooks.route(scope), connection.outcome(failure), was_open=connection.accepted
             )
 
 
 class _HttpContext(RequestContext):
     """One request and how far its response has come."""
 
-    __slots__ = ("_hooks", "_receive", "_receiving", "_send", "_unread", "ended", "left", "started", "status")
+    __slots__ = (
+        *("_middleware", "_receive", "_receiving", "_send", "_unread"),
+        *("ended", "left", "recorded", "scope", "started", "status"),
+    )
 
-    def __init__(self, receive: Receive, send: Send, hooks: Hooks) -> None:
+    def __init__(self, middleware: ASGIMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
         super().__init__()
+        self._middleware = middleware
+        self.scope = scope
         self._receive = receive
         self._send = send
-        self._hooks = hooks
         self._receiving = 0
         self._unread: Message | None = None
         self.status = 0
         self.left = False
+        self.recorded = False
         self.ended = 0.0
         self.started = perf_counter()
 
@@ -155,16 +166,23 @@ class _HttpContext(RequestContext):
         if kind == "http.response.body":
             self.sent += len(message.get("body", b""))
             if not message.get("more_body", False):
-                self.ended = perf_counter()
+                return self._send_last(message)
         elif kind == "http.response.start":
             self.status = message["status"]
             # Here and not before: OpenTelemetry's middleware may be inside of this one.
-            self._hooks.set_trace(self)
+            self._middleware.hooks.set_trace(self)
             if perf_counter() - self.started > _WORTH_ASKING and not self.left and not self._receiving:
                 return self._ask_and_send(message)
         elif kind == "http.response.pathsend":
-            self.ended = perf_counter()
+            return self._send_last(message)
         return self._send(message)
+
+    async def _send_last(self, message: Message) -> None:
+        """Record as soon as the response is sent: what a background task does after it is not the client's time."""
+        self.ended = perf_counter()
+        await self._send(message)
+        if not self.recorded:
+            self._middleware._record(self, None)
 
     async def _ask_and_send(self, message: Message) -> None:
         """Look whether the client is still there before the response starts."""

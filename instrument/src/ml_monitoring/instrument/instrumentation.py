@@ -74,17 +74,16 @@ def _instrument_django(handler: Any, recorder: Recorder, options: dict[str, Any]
             environ[DJANGO_REQUEST] = self
             super().__init__(environ, *args)
 
+    # With parameters of their own: servers call what takes none, to see whether it makes the application.
     if iscoroutinefunction(plain.__call__):
         asgi = ASGIMiddleware(call, recorder, **options)
 
-        async def serve(_handler: Any, *args: Any) -> None:
-            await asgi(*args)
+        async def serve_asgi(_handler: Any, scope: Any, receive: Any, send: Any) -> None:
+            await asgi(scope, receive, send)
 
+        methods: dict[str, Any] = {"__call__": serve_asgi}
     else:
-        serve = _method(WSGIMiddleware(call, recorder, **options))
+        wsgi = WSGIMiddleware(call, recorder, **options)
+        methods = {"__call__": lambda _handler, environ, start_response: wsgi(environ, start_response)}
     handler.request_class = Request
-    handler.__class__ = type(f"Instrumented{plain.__name__}", (plain,), {"__call__": serve})
-
-
-def _method(function: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda _self, *args: function(*args)
+    handler.__class__ = type(f"Instrumented{plain.__name__}", (plain,), methods)

@@ -79,5 +79,5 @@ def wsgi_route(environ: Mapping[str, Any]) -> str:
 
 def _django_route(request: Any) -> str:
     match = getattr(request, "resolver_match", None)
-    # Django leaves out the slash that every path begins with.
-    return f"/{match.route}" if match is not None else ""
+    # Django leaves out the slash that every path begins with, and `re_path` has a mark of the beginning instead.
+    return f"/{match.route.removeprefix('^')}" if match is not None else ""
