@@ -32,6 +32,7 @@ def run(options: argparse.Namespace) -> int:
         if not options.check:
             path.write_text(new, encoding="utf-8", newline="\n")
     if options.check and old:
-        print(f"Tables are out of date in {', '.join(map(str, old))}. Regenerate them with: make generate", file=sys.stderr)
+        paths = ", ".join(map(str, old))
+        print(f"Tables are out of date in {paths}. Regenerate them with: make generate", file=sys.stderr)
         return 1
     return 0
