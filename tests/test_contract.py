@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ml_monitoring.alerting.domains import ALERTS, RECORDS, SIGNALS, load_alerts
+from ml_monitoring.alerting.domains import ALERTS, RECORDS, SIGNALS, load_alerts, load_thresholds
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.foreign import FOREIGN, TARGET_LABELS, UNUSED, UNUSED_ORIGINS
 from ml_monitoring.alerting.model.recording import Record
@@ -29,6 +29,7 @@ PROMTOOL_TESTS = {
 }
 
 BOUND = load_alerts()
+SCOPE = load_thresholds().scope()
 _LABEL_IN_TEMPLATE = re.compile(r"\$labels\.(\w+)")
 _LABEL_VALUES = re.compile(r"label_values\((?:(?P<series>.+),\s*)?(?P<label>\w+)\)")
 RUNBOOK_HEADINGS = ["Meaning", "Impact", "Diagnosis", "Causes", "Mitigation", "Silence", "Configuration"]
@@ -131,7 +132,7 @@ def test_a_recorded_series_has_the_labels_that_its_name_and_declaration_say(reco
     (expr,) = (expr for name, expr in RULES if name == record.name)
     # A label that settings may add survives where the rule does not know of it.
     added = {label for metric in METRICS if metric.extensible for label in metric.optional_labels}
-    assert surviving_labels(expr) - {"job"} - (added - set(record.by)) == set(record.by)
+    assert surviving_labels(expr) - (TARGET_LABELS - {"instance"}) - (added - set(record.by)) == set(record.by)
     level, metric, operations = record.name.split(":")
     # A level may shorten a label to its last word: `variant` for `model_variant`.
     assert level == "_".join(label.removeprefix("model_") for label in record.by)
@@ -146,10 +147,12 @@ def test_every_recorded_series_is_used(record: Record) -> None:
 
 @pytest.mark.parametrize("signal", **by_name(SIGNALS))
 def test_a_signal_has_the_labels_that_it_declares(signal: Signal) -> None:
-    survive = surviving_labels(signal.promql())
+    survive = surviving_labels(signal.promql(SCOPE))
     assert set(signal.by) <= survive
     matched = {
-        label for selector in selectors(signal.promql(matchers=signal.variable_matchers)) for label in selector.matched
+        label
+        for selector in selectors(signal.promql(SCOPE, matchers=signal.variable_matchers))
+        for label in selector.matched
     }
     assert set(signal.filters) <= matched
 

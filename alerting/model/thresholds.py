@@ -27,6 +27,7 @@ from ml_monitoring.alerting.model.notifications import (
     base_url,
 )
 from ml_monitoring.alerting.model.numbers import Links, Numbers
+from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Selectors
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
@@ -44,9 +45,21 @@ class Thresholds(Sections):
     """Everything that can be set."""
 
     links: Links
+    # None: all of them, but on Kubernetes none.
+    components: tuple[Component, ...] | None = None
+    selectors: Selectors
     teams: tuple[Name, ...] = Field(min_length=1)
     notifications: Notifications
     alerts: dict[str, Numbers]
+
+    @property
+    def watched(self) -> tuple[Component, ...]:
+        """Return the components whose rules are made."""
+        return COMPONENTS if self.components is None else self.components
+
+    def scope(self) -> dict[str, str]:
+        """Return what the placeholders of selectors stand for."""
+        return dict(self.selectors.placeholders(self.watched))
 
     def changed(self, changes: dict[str, Any]) -> Self:
         """Return the same with some settings changed, given as they stand in the file.

@@ -203,8 +203,8 @@ RECORDS: tuple[Record, ...] = (
             variant_origin:ab_test_accuracy:ratio{variant="<business.baseline>"}
             or
             1 - variant_origin:ab_test_accuracy:ratio{variant="<business.baseline>"}
-            / on () group_left ()
-            max(
+            / on (cluster) group_left ()
+            max by (cluster) (
               mlflow_metric_latest{
                 metric="<business.accuracy_metric>",
                 model_variant="<business.baseline>",

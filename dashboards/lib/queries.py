@@ -31,11 +31,13 @@ class Scope:
         uid: The page.
         variables: Names of the variables that narrow its queries.
         alerts: The alerts, of which those on a panel's signals colour it.
+        selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`.
     """
 
     uid: str
     variables: frozenset[str]
     alerts: tuple[BoundAlert, ...] = ()
+    selectors: Mapping[str, str] = field(default_factory=dict)
 
 
 class _WithExemplars(grafana.Target):  # type: ignore[misc]  # grafanalib carries no types
@@ -88,7 +90,7 @@ class Query:
                 matchers.append(f'{label}="{self.where[label]}"')
             elif label in scope.variables:
                 matchers.append(f'{label}=~"${label}"')
-        expr = self.signal.promql(matchers=",".join(matchers), window=self.window)
+        expr = self.signal.promql(scope.selectors, matchers=",".join(matchers), window=self.window)
         return expr if self.format.factor == 1 else f"{self.format.factor} * ({expr})"
 
     def target(self, scope: Scope, ref_id: str, *, instant: bool = False, form: str = "time_series") -> Any:

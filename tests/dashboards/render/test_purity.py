@@ -78,7 +78,7 @@ def test_drawing_changes_nothing_of_any_kind_of_panel(every_panel_data: Dashboar
 @pytest.mark.parametrize("uid", GENERATED)
 def test_drawing_changes_nothing_of_a_page(uid: str, tmp_path: Path) -> None:
     path = tmp_path / "page.json"
-    path.write_text(json.dumps(GENERATED[uid].to_json(load_alerts())), encoding="utf-8")
+    path.write_text(json.dumps(GENERATED[uid].to_json(load_alerts(), load_thresholds().scope())), encoding="utf-8")
     dashboard = load_dashboard(path)
     before = copy.deepcopy(dashboard)
     with Invented("http://127.0.0.1") as prometheus:
