@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check wheel k8s prove report pictures bench mutants faults test-newest maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check docs wheel k8s prove report pictures bench mutants faults test-newest coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,20 +26,42 @@ test-newest: .venv ## Run the tests of rules and routing with the newest Prometh
 	@programs=$$($(VENV) -m tools.newest) && PATH="$$programs:$$PATH" $(VENV) -m pytest --numprocesses $(WORKERS) \
 		--dist loadscope $(or $(PYTEST_ARGS),tests/alerting tests/integration/test_end_to_end.py)
 
-generate: .venv ## Write the dashboards, rules, configurations and README's tables anew
+UNIT_TESTS := tests/exporter tests/alerting tests/instrument tests/dashboards tests/demo tests/test_command.py
+# From Python 3.12 on measuring costs next to nothing; what servers and engines do is left to `make test`.
+coverage: .venv ## Run the unit tests with the newest Python of this machine, and print what they cover
+	@echo ">> running the unit tests for their coverage"
+	@python=$$($(VENV) -m tools.pythons) && COVERAGE_CORE=sysmon "$$python" -m pytest -m "not stack" --numprocesses $(WORKERS) \
+		--dist loadscope --cov --cov-report=term:skip-covered $(or $(PYTEST_ARGS),$(UNIT_TESTS))
+
+# Pages with tables of metrics and alerts.
+TABLES := docs/metrics.md docs/alerts.md
+# Committed is what the defaults make. What your own settings make goes to OUTPUT, which git leaves alone.
+OWN := $(or $(foreach file,$(SETTINGS),--settings $(file)),--settings /dev/null)
+OWN_OUTPUT := $(or $(OUTPUT),generated)
+ifdef SETTINGS
+generate: .venv ## Regenerate dashboards, rules, configurations, tables (SETTINGS=FILES: yours, into generated/ or OUTPUT)
+	@echo ">> running the generators with $(SETTINGS), into $(OWN_OUTPUT)"
+	@$(VENV) -m alerting generate $(OWN) --output-dir $(OWN_OUTPUT)/alerting
+	@$(VENV) -m dashboards generate $(OWN) --output-dir $(OWN_OUTPUT)/dashboards
+else
+generate: .venv
 	@echo ">> running the generators"
-	@$(VENV) -m alerting generate
-	@$(VENV) -m dashboards generate
-	@$(VENV) -m alerting document README.md
+	@$(VENV) -m tools.service_catalog
+	@$(VENV) -m alerting generate $(OWN)
+	@$(VENV) -m dashboards generate $(OWN)
+	@$(VENV) -m alerting document $(TABLES)
 	@$(VENV) -m tools.command_reference
-	@$(VENV) -m tools.kubernetes generate
+	@$(VENV) -m tools.schemas generate
+	@$(VENV) -m tools.settings_reference
+	@$(VENV) -m tools.kubernetes generate $(OWN)
+endif
 
 # GRAFANA_URL, RUNBOOKS_URL and LOGS_URL in the environment say where the links in alerts lead.
-k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, OUTPUT=folder for others than the committed ones)
+k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, SETTINGS=FILES, OUTPUT=folder for others than the committed ones)
 	@echo ">> writing manifests"
-	@$(VENV) -m tools.kubernetes generate $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))
+	@$(VENV) -m tools.kubernetes generate $(OWN) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))
 
-check: .venv ## Lint, check types, and check that the generated files are up to date
+check: .venv ## Lint, check types, generated files and the links of the documentation
 	@echo ">> running ruff"
 	@$(VENV) -m ruff check
 	@$(VENV) -m ruff format --check
@@ -47,8 +69,17 @@ check: .venv ## Lint, check types, and check that the generated files are up to 
 	@$(VENV) -m mypy
 	@echo ">> running the generators to compare with the committed files"
 	@$(VENV) -m tools.drift
-	@$(VENV) -m alerting document --check README.md
+	@$(VENV) -m alerting document --check $(TABLES)
 	@$(VENV) -m tools.command_reference --check
+	@$(VENV) -m tools.settings_reference --check
+	@echo ">> building the documentation, where every link must lead somewhere"
+	@$(MKDOCS)
+
+# NO_MKDOCS_2_WARNING silences an announcement that the theme prints on each build.
+MKDOCS = NO_MKDOCS_2_WARNING=1 $(VENV) -m mkdocs build --strict
+docs: .venv ## Build the documentation's site into site/
+	@echo ">> building the documentation"
+	@$(MKDOCS)
 
 # Source first and the wheel from that, in a folder of its own: nothing of an earlier build gets in.
 wheel: .venv ## Build the distributions of the stack and of the library into dist/
@@ -63,7 +94,7 @@ prove: .venv ## Show that every panel has data (PROMETHEUS=http://127.0.0.1:9090
 report: .venv ## Write the reports of dashboards/reports.yml as PDF (PROMETHEUS=URL, MAIL_TO=ADDRESS)
 	@$(VENV) -m dashboards report $(if $(PROMETHEUS),--prometheus $(PROMETHEUS)) $(if $(MAIL_TO),--mail-to $(MAIL_TO))
 
-pictures: .venv ## Draw the README's pictures from the demo (takes eight minutes; PROMETHEUS=URL takes a running one)
+pictures: .venv ## Draw the pictures of the documentation from the demo (takes eight minutes; PROMETHEUS=URL takes a running one)
 	@echo ">> drawing the pictures of docs/pictures"
 	@$(VENV) -m tools.bench.chart
 	@$(VENV) -m tools.pictures $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
@@ -76,7 +107,7 @@ mutants: .venv ## Change each rule in small ways and see whether its unit tests 
 	@echo ">> changing rules"
 	@$(VENV) -m tools.mutants
 
-faults: .venv ## Break eight things, one after the other, and print who was told of each (seven minutes)
+faults: .venv ## Break eight things, one after the other, and print who was notified of each (seven minutes)
 	@echo ">> breaking things"
 	@$(VENV) -m tools.faults
 
@@ -108,7 +139,7 @@ test-stack: .venv ## Run the tests that need a Docker engine
 	@echo ">> running the stack tests"
 	@$(VENV) -m pytest -m stack $(PYTEST_ARGS)
 
-requirements: .venv ## Pin the requirements anew, keeping pins that still fit (UPGRADE=1 takes the newest)
+requirements: .venv ## Pin the requirements again, keeping pins that still fit (UPGRADE=1 takes the newest)
 	@echo ">> running uv pip compile"
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements.in --output-file requirements.txt
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-dev.in --output-file requirements-dev.txt

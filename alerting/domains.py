@@ -43,6 +43,7 @@ from ml_monitoring.alerting.mlflow import signals as mlflow_signals
 from ml_monitoring.alerting.model import thresholds as _thresholds
 from ml_monitoring.alerting.model.alert import Alert, BoundAlert
 from ml_monitoring.alerting.model.recording import Record
+from ml_monitoring.alerting.model.scope import COMPONENTS
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.monitoring import alerts as monitoring_alerts
@@ -143,6 +144,11 @@ ALERTS: tuple[Alert, ...] = tuple(alert for alerts in ALERT_GROUPS.values() for 
 RECORDS: tuple[Record, ...] = tuple(record for records in RECORD_GROUPS.values() for record in records)
 
 
+def is_watched(group: str, thresholds: Thresholds) -> bool:
+    """Tell whether a group's rules are made: those of a component that is switched off are not."""
+    return group not in COMPONENTS or group in thresholds.watched
+
+
 @cache
 def _default_thresholds() -> Thresholds:
     return _thresholds.read(ALERTS)
@@ -167,9 +173,11 @@ def load_alerts(thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:
         ConfigError: The project's own `thresholds.yml` cannot be used.
     """
     chosen = thresholds or load_thresholds()
+    scope = chosen.scope()
     bound = (
-        BoundAlert(alert, chosen.alerts[alert.name], chosen.links, LOGS_OF.get(group, ()))
+        BoundAlert(alert, chosen.alerts[alert.name], chosen.links, scope, LOGS_OF.get(group, ()))
         for group, alerts in ALERT_GROUPS.items()
+        if is_watched(group, chosen)
         for alert in alerts
     )
     return tuple(alert for alert in bound if alert.numbers.enabled)

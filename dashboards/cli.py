@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
 
-from ml_monitoring.dashboards.commands import data, diff, export, generate, prove, push, render, report
+from ml_monitoring.dashboards.commands import data, diff, export, generate, prove, pull, push, render, report
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import MonitorError
@@ -21,6 +21,7 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "report": report,
         "diff": diff,
         "push": push,
+        "pull": pull,
         "export": export,
     }
 )

@@ -24,7 +24,7 @@ _REMEMBERED = 20_000
 _SPREAD = 0.15
 
 
-class Asked(BaseModel):
+class PredictionRequest(BaseModel):
     """A request for a prediction."""
 
     user: str
@@ -54,7 +54,7 @@ class Service:
             for name, truth in content.TRUTH.items()
         }
         for model in self._models.values():
-            model.loaded(seconds)
+            model.record_load(seconds)
         self._progress_model = self.recorder.model(content.PROGRESS_MODEL, "1")
         self._cache = self.recorder.cache("features")
         # As if it had outlived the last start: a cold cache would raise an alert of its own.
@@ -70,11 +70,11 @@ class Service:
         share = content.IMBALANCED_SHARE if "imbalance" in self.scenarios else content.CANDIDATE_SHARE
         return "B" if crc32(user.encode()) / 2**32 < share else "A"
 
-    async def predict(self, asked: Asked) -> dict[str, Any]:
+    async def predict(self, request: PredictionRequest) -> dict[str, Any]:
         """Return the digit that the user's variant sees."""
-        variant = self.assign(asked.user)
+        variant = self.assign(request.user)
         truth = content.TRUTH[variant]
-        self.recorder.assign(variant)
+        self.recorder.set_variant(variant)
         wait = self._chance.gauss(truth.latency, truth.latency * _SPREAD)
         if "latency" in self.scenarios:
             wait += content.SLOWER_BY
@@ -82,16 +82,16 @@ class Service:
         errors = content.BURST_ERROR_RATIO if "errors" in self.scenarios else truth.error_ratio
         if self._chance.random() < errors:
             raise HTTPException(status_code=503, detail="the feature store is away")
-        features = self._cached(asked.features)
+        features = self._cached(request.features)
         degraded = variant == "B" and "degradation" in self.scenarios
-        with self._models[variant].predict() as prediction:
+        with self._models[variant].track_prediction() as prediction:
             digit, prediction.confidence, prediction.score = self.digits.predict(variant, features, degraded=degraded)
         return {"id": self._remember(variant, digit), "digit": digit, "variant": variant}
 
-    async def estimate(self, asked: Asked) -> dict[str, Any]:
+    async def estimate(self, request: PredictionRequest) -> dict[str, Any]:
         """Return the estimated progress."""
-        with self._progress_model.predict():
-            value = self.progress.predict(asked.features)
+        with self._progress_model.track_prediction():
+            value = self.progress.predict(request.features)
         return {"id": self._remember("", value), "progress": value}
 
     def learn(self, truths: list[Truth]) -> None:
@@ -101,13 +101,13 @@ class Service:
             if variant is None:
                 continue
             if not variant:
-                self._progress_model.truth(predicted, truth.value)
+                self._progress_model.record_regression(predicted, truth.value)
                 continue
             right = predicted == truth.value
-            self._models[variant].correct(right)
+            self._models[variant].record_outcome(right)
             self._known[variant] += 1
             self._right[variant] += right
-            self.recorder.business_impact(
+            self.recorder.set_business_impact(
                 variant, content.RIGHT_IS_WORTH * 86_400 * self._right[variant] / self._known[variant]
             )
 
@@ -116,13 +116,13 @@ class Service:
         found = self._features.get(key)
         if found is not None:
             self._features.move_to_end(key)
-            self._cache.hit()
+            self._cache.record_hit()
             return found
-        self._cache.miss()
+        self._cache.record_miss()
         self._features[key] = features
         if len(self._features) > _CACHE_ENTRIES:
             self._features.popitem(last=False)
-        self._cache.size(size_bytes=len(self._features) * _ENTRY_BYTES, entries=len(self._features))
+        self._cache.set_size(size_bytes=len(self._features) * _ENTRY_BYTES, entries=len(self._features))
         return features
 
     def _remember(self, variant: str, predicted: float) -> int:

@@ -4,7 +4,7 @@ The same seed gives the same experiments, runs, params, tags and metric values. 
 MLflow draws, and all times: they are counted back from the moment of writing, so that "the last 24 hours" are never
 empty. What `--live` adds follows the seed run by run, while its times are those of the clock.
 
-The content is declared in `demo.mlflow_content`; what is no run is written by `demo.mlflow_more`.
+The content is declared in `demo.mlflow_content`; what is no run is written by `demo.mlflow_optional`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-# The client reports usage to its makers unless told otherwise before its import.
+# The client reports usage to its makers unless switched off before its import.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from mlflow import MlflowClient
@@ -28,7 +28,7 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from demo import mlflow_more
+from demo import mlflow_optional
 from demo.mlflow_content import EXPERIMENTS, STEPS, ExperimentSpec, RunSpec, Sample, live_run, past_runs
 from ml_monitoring.exporter.command_line import duration
 from ml_monitoring.exporter.errors import ConfigError
@@ -68,7 +68,7 @@ def run(options: argparse.Namespace) -> int:
         else:
             client = open_store(options.store_uri)
             write_store(client, seed=options.seed, say=_say)
-        if mlflow_more.write_more(client, seed=options.seed, now=datetime.now(UTC)):
+        if mlflow_optional.write(client, seed=options.seed, now=datetime.now(UTC)):
             _say("a search, datasets, logged models and traces")
         live = Live(client, seed=options.seed, every=options.every) if options.live else None
     except _STORE_ERRORS as error:
@@ -148,7 +148,7 @@ class Live:
     ) -> None:
         self._every = every
         self._trainers = [_Trainer(client, spec, seed=seed, every=every) for spec in experiments if spec.live_runs]
-        self._assistant = mlflow_more.Assistant(client, seed=seed)
+        self._assistant = mlflow_optional.Assistant(client, seed=seed)
 
     def step(self, now: datetime) -> None:
         """Move every experiment on by one step."""
@@ -162,7 +162,7 @@ class Live:
             trainer.kill(now)
 
     def run(self, stop: threading.Event, *, say: Callable[[str], None] = lambda _line: None) -> None:
-        """Step until told to stop; a store that is away for a while is tried again at the next step."""
+        """Step until stopped; a store that is away for a while is tried again at the next step."""
         while not stop.is_set():
             try:
                 self.step(datetime.now(UTC))

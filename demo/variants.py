@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the past, then go on if asked to.
+    """Backfill, then go on if asked to.
 
     Raises:
         ConfigError: The database cannot be written, or its tables hold something else.
@@ -116,7 +116,7 @@ def live(
     stop: threading.Event,
     say: Callable[[str], None],
 ) -> None:
-    """Go on until told to stop; a database that is away is waited for."""
+    """Go on until stopped; a database that is away is waited for."""
     due = time.monotonic()
     while not stop.is_set():
         known = len(system.variants)

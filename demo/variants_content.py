@@ -8,7 +8,7 @@
 | `dan` | a new one every 20 s | 4 %, predicted 12 % | evenly | far too high predictions, many early kills |
 | `eve` | a new one every 40 s | pattern `hook` 10 % once, 4 % now; others 7 % | evenly | `hook` is worn out |
 
-Whoever has 300 views and an engagement below half of its prediction is killed for `low_engagement`. Before the demo
+A variant with 300 views and an engagement below half of its prediction is killed for `low_engagement`. Before the demo
 begins each persona has a past of 150 posts within six days, which follow the same truth.
 """
 

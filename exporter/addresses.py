@@ -47,14 +47,7 @@ def _parsed(value: Any) -> Any:
 
 
 ListenAddresses = Annotated[
-    tuple[
-        Annotated[
-            ListenAddress,
-            BeforeValidator(_parsed),
-            PlainSerializer(str),
-            WithJsonSchema({"type": "string", "pattern": PATTERN}),
-        ],
-        ...,
-    ],
+    tuple[Annotated[ListenAddress, BeforeValidator(_parsed), PlainSerializer(str)], ...],
     BeforeValidator(split_list),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string", "pattern": PATTERN}}, {"type": "string"}]}),
 ]

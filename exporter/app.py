@@ -6,10 +6,10 @@ import asyncio
 import logging
 import signal
 import sys
-from pathlib import Path
+from collections.abc import Callable
 
 from ml_monitoring.exporter import __version__, logs
-from ml_monitoring.exporter.config import Settings, load
+from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.runner import Runner
@@ -22,15 +22,19 @@ _GRACE = 5.0
 SWITCH_INTERVAL = 0.0005
 
 
-def serve(path: Path | None, settings: Settings) -> None:
+def serve(settings: Settings, read_again: Callable[[], Settings]) -> None:
     """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: What to begin with.
+        read_again: Reads the settings when that is asked for.
 
     Raises:
         ConfigError: The address cannot be bound, or `web.config_file` cannot be used.
     """
     # A thread that renders or counts gives way to one that answers after this long; Python's default is ten times it.
     sys.setswitchinterval(SWITCH_INTERVAL)
-    asyncio.run(_Application(path, settings).run())
+    asyncio.run(_Application(settings, read_again).run())
 
 
 def read_once(settings: Settings) -> tuple[bytes, bool]:
@@ -39,16 +43,16 @@ def read_once(settings: Settings) -> tuple[bytes, bool]:
     runner = Runner(sections)
     runner.start()
     runner.wait_until_ready(max(section.first_limit for section in sections.values()) + _GRACE)
-    text = runner.board.bodies.text.plain
+    text = runner.snapshots.bodies.text.plain
     succeeded = all(status.up for status in runner.statuses)
     runner.stop()
     return text, succeeded
 
 
 class _Application:
-    def __init__(self, path: Path | None, settings: Settings) -> None:
-        self._path = path
+    def __init__(self, settings: Settings, read_again: Callable[[], Settings]) -> None:
         self._settings = settings
+        self._read_again = read_again
         self._runner = Runner(settings.enabled_sources())
         self._server = Server(self._runner, settings.web, self._reload)
         self._reloading = asyncio.Lock()
@@ -80,7 +84,7 @@ class _Application:
 
     def _take_settings(self) -> bool:
         try:
-            settings = load(self._path)
+            settings = self._read_again()
         except ConfigError as error:
             self._runner.note_reload(successful=False)
             for problem in error.problems:
@@ -92,5 +96,5 @@ class _Application:
         self._runner.reconfigure(settings.enabled_sources())
         self._runner.note_reload(successful=True)
         self._settings = settings
-        event(_log, logging.INFO, "settings taken", file=self._path or "environment")
+        event(_log, logging.INFO, "settings taken")
         return True

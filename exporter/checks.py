@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import threading
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +10,7 @@ from typing import Any
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.database import redact
 from ml_monitoring.exporter.errors import ConfigError, SourceError
+from ml_monitoring.exporter.http_client import RemoteError, fetch_json
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source
 from ml_monitoring.exporter.web_config import WebConfig
@@ -32,23 +29,24 @@ class Result:
 
 def run(settings: Settings) -> Iterator[Result]:
     """Try everything that is configured; one result each, in the order of the settings."""
-    if settings.web.config_file is not None:
-        yield _check_web_config(settings)
+    yield _check_web(settings)
     kinds = {source.name: source for source in SOURCES}
     for name, section in settings.enabled_sources().items():
         yield _check_source(kinds[name](section), section.timeout)
     if settings.prometheus is not None:
-        yield _check_neighbour("prometheus", settings.prometheus.url, "/api/v1/status/buildinfo", ("data", "version"))
+        yield _check_neighbour("prometheus", settings.prometheus.url, "api/v1/status/buildinfo", ("data", "version"))
     if settings.alertmanager is not None:
-        yield _check_neighbour("alertmanager", settings.alertmanager.url, "/api/v2/status", ("versionInfo", "version"))
+        yield _check_neighbour("alertmanager", settings.alertmanager.url, "api/v2/status", ("versionInfo", "version"))
 
 
-def _check_web_config(settings: Settings) -> Result:
+def _check_web(settings: Settings) -> Result:
     try:
         config = WebConfig(settings.web.config_file)
     except ConfigError as error:
         return Result("web", False, "; ".join(error.problems))
-    return Result("web", True, f"{settings.web.config_file}: {'TLS' if config.tls else 'no TLS'}")
+    scheme = "https" if config.tls else "http"
+    urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
+    return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *config.warnings)))
 
 
 def _check_source(source: Source, timeout: float) -> Result:
@@ -65,18 +63,14 @@ def _check_source(source: Source, timeout: float) -> Result:
 
 def _check_neighbour(name: str, url: str, path: str, version_at: tuple[str, ...]) -> Result:
     try:
-        # The scheme is http or https: the settings take no other.
-        with urllib.request.urlopen(url.rstrip("/") + path, timeout=_TIMEOUT) as response:  # noqa: S310
-            answer: Any = json.load(response)
+        answer: Any = fetch_json(url.rstrip("/"), path, timeout=_TIMEOUT)
         for key in version_at:
             answer = answer[key]
-    except urllib.error.HTTPError as error:
-        with contextlib.closing(error):
-            return Result(name, False, f"{redact(url)} answered {error.code} {error.reason} - is this its base URL?")
-    except OSError as error:
-        cause = getattr(error, "reason", error)
-        reason = getattr(cause, "strerror", None) or cause
-        return Result(name, False, f"{redact(url)}: {reason} - is it running, and is {name}.url right?")
-    except (ValueError, KeyError, TypeError):
+    except RemoteError as error:
+        if error.status == 200:
+            return Result(name, False, f"{redact(url)} answered, but not like {name} - is {name}.url right?")
+        hint = f"is {name}.url its base URL?" if error.status else f"is it running, and is {name}.url right?"
+        return Result(name, False, f"{error} - {hint}")
+    except (KeyError, TypeError):
         return Result(name, False, f"{redact(url)} answered, but not like {name} - is {name}.url right?")
     return Result(name, True, f"{redact(url)}, version {answer}")

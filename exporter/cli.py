@@ -1,21 +1,29 @@
-"""The command line: serve, once and check."""
+"""The command line: serve, once, check and config."""
 
 from __future__ import annotations
 
 import argparse
-import os
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, Final
 
 from ml_monitoring.exporter import checks, command_line, logs
 from ml_monitoring.exporter.app import read_once, serve
-from ml_monitoring.exporter.config import CONFIG_PATH_VARIABLE, Settings, load
+from ml_monitoring.exporter.config import FLAGS, Settings, read
+from ml_monitoring.exporter.environment import DEFAULT_FILES, FILES_VARIABLE, STORE_VARIABLES, settings_files
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.logs import event
+from ml_monitoring.exporter.settings_file import Layers
+
+_log = logging.getLogger(__name__)
 
 _EPILOG = f"""\
-Settings come from the file given by --config or ${CONFIG_PATH_VARIABLE}, and from environment variables:
+Settings come from files, over them from environment variables, over them from flags. Without --config.file the files
+are those of ${FILES_VARIABLE}, else the first of {" and ".join(map(str, DEFAULT_FILES))} that exists.
 ML_MONITORING_SOURCES__MLFLOW__URI sets sources.mlflow.uri, and the same name with _FILE appended reads it from a file.
+Where nothing else says what to read, {" or ".join(STORE_VARIABLES)} does.
 """
 
 
@@ -33,10 +41,11 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "ml-monitoring")
 
 def add_commands(commands: command_line.Commands) -> None:
     """Add the exporter's commands to a parser's subparsers."""
-    for name, command, purpose in (
-        ("serve", _serve, "serve metrics over HTTP until SIGTERM; SIGHUP reads the settings again"),
-        ("once", _once, "read every source once, print the metrics and exit"),
-        ("check", _check, "try everything that is configured and say what is wrong"),
+    for name, command, purpose, flags in (
+        ("serve", _serve, "serve metrics over HTTP until SIGTERM; SIGHUP reads the settings again", tuple(FLAGS)),
+        ("once", _once, "read every source once, print the metrics and exit", ("--log.level", "--log.format")),
+        ("check", _check, "try everything that is configured and say what is wrong", tuple(FLAGS)),
+        ("config", _config, "print the settings in force, secrets masked, and where each comes from", tuple(FLAGS)),
     ):
         subparser = commands.add_parser(
             name,
@@ -46,28 +55,67 @@ def add_commands(commands: command_line.Commands) -> None:
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
         subparser.add_argument(
-            "--config", type=Path, metavar="FILE", help=f"settings (default ${CONFIG_PATH_VARIABLE})"
+            "--config.file",
+            "--config",
+            dest="files",
+            action="append",
+            type=Path,
+            metavar="FILE",
+            help="settings; repeat for several: they are merged, the last one goes first",
         )
+        for flag in flags:
+            subparser.add_argument(flag, dest=flag, **_OPTIONS[flag])
+        if command is _check:
+            subparser.add_argument(
+                "--syntax-only", action="store_true", help="check the settings alone and connect to nothing, as for CI"
+            )
         subparser.set_defaults(command=command)
 
 
-def _load(options: argparse.Namespace) -> tuple[Path | None, Settings]:
-    path = options.config
-    if path is None and os.environ.get(CONFIG_PATH_VARIABLE):
-        path = Path(os.environ[CONFIG_PATH_VARIABLE])
-    settings = load(path)
+_OPTIONS: Final[dict[str, dict[str, Any]]] = {
+    "--web.listen-address": {
+        "action": "append",
+        "metavar": "ADDRESS",
+        "help": "where to listen: host:port, [::1]:port, or :port for all addresses; repeat for several",
+    },
+    "--web.telemetry-path": {"metavar": "PATH", "help": "path of the metrics (default /metrics)"},
+    "--web.config.file": {
+        "type": Path,
+        "metavar": "FILE",
+        "help": "TLS, basic authentication and rate limit, as for Prometheus's own exporters",
+    },
+    "--web.enable-lifecycle": {
+        "action": "store_const",
+        "const": True,
+        "help": "let POST requests to /-/reload and /-/reset/SOURCE in",
+    },
+    "--log.level": {"metavar": "LEVEL", "help": "debug, info, warn or error (default info)"},
+    "--log.format": {"metavar": "FORMAT", "help": "logfmt or json (default logfmt)"},
+}
+
+
+def _read(options: argparse.Namespace) -> tuple[Settings, Layers]:
+    given = vars(options)
+    flags = {flag: given[flag] for flag in FLAGS if given.get(flag) is not None}
+    return read(settings_files(options.files), flags=flags)
+
+
+def _start(options: argparse.Namespace) -> Settings:
+    settings, layers = _read(options)
     logs.setup(settings.log.level, settings.log.format)
-    return path, settings
+    place = layers.place(("sources", "mlflow", "uri"))
+    if place is not None and place.origin in STORE_VARIABLES:
+        event(_log, logging.INFO, "MLflow store taken from the environment", variable=place.origin)
+    return settings
 
 
 def _serve(options: argparse.Namespace) -> int:
-    serve(*_load(options))
+    serve(_start(options), lambda: _read(options)[0])
     return 0
 
 
 def _once(options: argparse.Namespace) -> int:
-    _path, settings = _load(options)
-    text, succeeded = read_once(settings)
+    text, succeeded = read_once(_start(options))
     sys.stdout.buffer.write(text)
     sys.stdout.flush()
     return 0 if succeeded else 1
@@ -75,13 +123,23 @@ def _once(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     try:
-        path, settings = _load(options)
+        settings = _start(options)
     except ConfigError as error:
         results = [checks.Result("settings", False, problem) for problem in error.problems]
     else:
-        found = str(path) if path else "from the environment"
-        results = [checks.Result("settings", True, found), *checks.run(settings)]
+        found = ", ".join(map(str, settings_files(options.files))) or "from the environment"
+        results = [checks.Result("settings", True, found)]
+        if not options.syntax_only:
+            results += checks.run(settings)
     width = max(len(result.subject) for result in results)
     for result in results:
         print(f"{'ok  ' if result.ok else 'FAIL'}  {result.subject:{width}}  {result.message}")
     return 0 if all(result.ok for result in results) else 1
+
+
+def _config(options: argparse.Namespace) -> int:
+    # Only this command needs it.
+    from ml_monitoring.exporter import settings_text  # noqa: PLC0415
+
+    print(settings_text.write(*_read(options)), end="")
+    return 0

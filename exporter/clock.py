@@ -6,7 +6,7 @@ import threading
 import time
 
 
-class Clock:
+class SystemClock:
     """The machine's clock."""
 
     def now(self) -> float:

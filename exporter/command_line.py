@@ -25,6 +25,7 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 EXTRAS: Final = {
     "grafanalib": "dashboards",
     "requests": "dashboards",
+    "markdown_it": "render",
     "matplotlib": "render",
     "numpy": "render",
     "plotly": "render",

@@ -1,32 +1,47 @@
-"""Settings: YAML, environment variables and files of secrets, checked once, frozen.
+"""Settings: YAML files, environment variables, flags and files of secrets, checked once, frozen.
 
-Order of precedence: environment over file over defaults. Any setting can be given as `ML_MONITORING_` plus its path
-in upper case joined by `__` (`ML_MONITORING_SOURCES__MLFLOW__URI`), or by the same name plus `_FILE` and the path of a
-file that holds the value, as Docker and Kubernetes hand out secrets.
+Order of precedence: flags over environment over files over defaults; of several files the last one goes first. Any
+setting can be given as `ML_MONITORING_` plus its path in upper case joined by `__`
+(`ML_MONITORING_SOURCES__MLFLOW__URI`), or by the same name plus `_FILE` and the path of a file that holds the value, as
+Docker and Kubernetes hand out secrets.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, create_model, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    WithJsonSchema,
+    create_model,
+    model_validator,
+)
 
 from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses
+from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, add_store, read_environment
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import describe, describe_read_error, read_yaml
+from ml_monitoring.exporter.references import References
+from ml_monitoring.exporter.settings_file import Layers, Location, Places
+from ml_monitoring.exporter.settings_file import read as read_file
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
-from ml_monitoring.exporter.values import Model, merge
+from ml_monitoring.exporter.values import Model
 
-ENVIRONMENT_PREFIX = "ML_MONITORING_"
-# Variables with the prefix that are not settings.
-CONFIG_PATH_VARIABLE = "ML_MONITORING_CONFIG"
-_FILE_SUFFIX = "_FILE"
-
-
+# The command line's flags, named as Prometheus's exporters name theirs, and the setting that each stands for.
+FLAGS: Final = {
+    "--web.listen-address": ("web", "listen_addresses"),
+    "--web.telemetry-path": ("web", "telemetry_path"),
+    "--web.config.file": ("web", "config_file"),
+    "--web.enable-lifecycle": ("web", "enable_lifecycle"),
+    "--log.level": ("log", "level"),
+    "--log.format": ("log", "format"),
+}
 TELEMETRY_PATH = r"^/[A-Za-z0-9._~/-]*$"
 
 
@@ -86,12 +101,20 @@ class LogSettings(Model):
         format: How a line is written.
     """
 
-    level: Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(_lower_level)] = "info"
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        BeforeValidator(_lower_level),
+        WithJsonSchema({"enum": ["debug", "info", "warn", "warning", "error"]}),
+    ] = "info"
     format: Annotated[Literal["logfmt", "json"], BeforeValidator(_lower)] = "logfmt"
 
 
 class Neighbour(Model):
-    """A server that `check` tries; the exporter itself never calls it."""
+    """A server that `check` tries; the exporter itself never calls it.
+
+    Attributes:
+        url: Its base URL.
+    """
 
     url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
 
@@ -110,7 +133,15 @@ else:
 
 
 class Settings(Model):
-    """Everything that can be set."""
+    """Everything that can be set.
+
+    Attributes:
+        web: Where and how the exporter listens.
+        log: What is logged, and in which form.
+        sources: What is read: one section a source.
+        prometheus: The Prometheus that `check` tries; the exporter itself never calls it.
+        alertmanager: The Alertmanager that `check` tries; the exporter itself never calls it.
+    """
 
     web: WebSettings = WebSettings()
     log: LogSettings = LogSettings()
@@ -124,56 +155,80 @@ class Settings(Model):
         return {name: section for name, section in sections.items() if section is not None}
 
 
-def load(path: Path | None = None, environ: Mapping[str, str] | None = None) -> Settings:
-    """Read and check all settings.
+def load(
+    files: Path | Sequence[Path] | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Settings:
+    """Read and check all settings, see `read`."""
+    return read(files, environ, flags)[0]
+
+
+def read(
+    files: Path | Sequence[Path] | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> tuple[Settings, Layers]:
+    """Read and check all settings, and remember where each was given.
 
     Args:
-        path: YAML file; without it only the environment counts.
+        files: YAML files, the last one uppermost; without one only the rest counts.
         environ: Environment variables; default those of the process.
+        flags: Settings by the command line's flags, such as `--log.level`.
 
     Raises:
-        ConfigError: The file cannot be read, or a setting is unknown or wrong; every problem is listed.
+        ConfigError: A file cannot be read, or a setting is unknown or wrong; every problem is listed.
     """
+    environ = os.environ if environ is None else environ
+    files = [files] if isinstance(files, Path) else files or []
     problems: list[str] = []
-    from_file = read_yaml(path) if path is not None else {}
-    from_environment = _read_environment(os.environ if environ is None else environ, problems)
+    layers = Layers()
+    for path in files:
+        data, places = read_file(path)
+        references = References(Settings, places, environ)
+        resolved = references.resolve(data)
+        _add(layers, resolved, references.places)
+        problems += references.problems
+    _add(layers, *read_environment(Settings, environ, problems))
+    _add(layers, *_by_setting(flags or {}))
+    add_store(layers, environ, problems)
     try:
-        settings = Settings.model_validate(merge(from_file, from_environment))
+        settings = Settings.model_validate(layers.data)
     except ValidationError as error:
-        problems.extend(describe(error))
+        problems.extend(layers.describe(error))
     if problems:
         raise ConfigError(problems)
     if not settings.enabled_sources():
-        names = ", ".join(source.name for source in SOURCES)
-        raise ConfigError([f"sources: nothing to read: give at least one of {names} a section"])
-    return settings
+        raise ConfigError([_nothing_to_read(files)])
+    return settings, layers
 
 
-def _read_environment(environ: Mapping[str, str], problems: list[str]) -> dict[str, Any]:
+def _nothing_to_read(files: Sequence[Path]) -> str:
+    names = ", ".join(source.name for source in SOURCES)
+    looked = ", ".join(map(str, files)) or f"there is no {' and no '.join(map(str, DEFAULT_FILES))}"
+    return (
+        f"sources: nothing to read: give at least one of {names} a section in a file of settings ({looked}), "
+        f"or set {STORE_VARIABLES[0]}"
+    )
+
+
+def _by_setting(flags: Mapping[str, Any]) -> tuple[dict[str, Any], Places]:
+    """Return settings from flags such as `--web.listen-address`, and which flag gave which."""
     settings: dict[str, Any] = {}
-    for name, value in sorted(environ.items()):
-        # An empty variable is what compose files pass for "not set".
-        if not name.startswith(ENVIRONMENT_PREFIX) or name == CONFIG_PATH_VARIABLE or not value:
-            continue
-        path = name.removeprefix(ENVIRONMENT_PREFIX)
-        content = value
-        # `web.config_file` ends in the suffix too and is a path itself.
-        if path.endswith(_FILE_SUFFIX) and path != "WEB__CONFIG_FILE":
-            path = path.removesuffix(_FILE_SUFFIX)
-            if ENVIRONMENT_PREFIX + path in environ:
-                problems.append(f"{name}: given together with {ENVIRONMENT_PREFIX}{path}; keep one of them")
-                continue
-            try:
-                content = Path(value).read_text(encoding="utf-8").strip()
-            except (OSError, UnicodeDecodeError) as error:
-                problems.append(f"{name}: {value} cannot be read: {describe_read_error(error)}")
-                continue
-        keys = path.lower().split("__")
-        if keys[0] not in Settings.model_fields:
-            problems.append(f"{name}: unknown setting")
-            continue
-        nested: Any = content
-        for key in reversed(keys):
-            nested = {key: nested}
-        settings = merge(settings, nested)
-    return settings
+    places: dict[Location, tuple[str, int]] = {}
+    for flag, value in flags.items():
+        section, key = FLAGS[flag]
+        settings.setdefault(section, {})[key] = value
+        places[section, key] = (flag, 0)
+    return settings, places
+
+
+def _add(layers: Layers, data: dict[str, Any], places: Places) -> None:
+    """Lay settings on top; of the two ways to say where to listen, the uppermost one counts."""
+    web = data.get("web")
+    if isinstance(web, dict) and "web" in layers.data:
+        if "listen_addresses" in web:
+            data = {**data, "web": {"host": None, "port": None, **web}}
+        elif web.keys() & {"host", "port"}:
+            data = {**data, "web": {"listen_addresses": None, **web}}
+    layers.add(data, places)

@@ -12,8 +12,8 @@ from itertools import islice
 
 from prometheus_client.utils import floatToGoString
 
-from ml_monitoring.exporter.catalog import Kind
-from ml_monitoring.exporter.families import Distribution, Family, LabelValues
+from ml_monitoring.exporter.catalog import MetricKind
+from ml_monitoring.exporter.families import Distribution, LabelValues, MetricFamily
 
 TEXT_CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_CONTENT_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -28,35 +28,35 @@ _PLAIN_FLOAT_LIMIT = 1e6
 _LINES_AT_ONCE = 2_000
 
 
-def render_text(families: Iterable[Family]) -> bytes:
+def render_text(families: Iterable[MetricFamily]) -> bytes:
     """Render families in the text format, version 0.0.4."""
     return b"".join(part for family in families for part in (text_header(family), render_samples(family)))
 
 
-def render_openmetrics(families: Iterable[Family]) -> bytes:
+def render_openmetrics(families: Iterable[MetricFamily]) -> bytes:
     """Render families in OpenMetrics 1.0 without the closing `# EOF`."""
     return b"".join(part for family in families for part in (openmetrics_header(family), render_samples(family)))
 
 
-def render_samples(family: Family) -> bytes:
+def render_samples(family: MetricFamily) -> bytes:
     """Render the lines that both formats have in common."""
     lines = _sample_lines(family)
     # In parts: joining and encoding millions of characters would hold the interpreter's lock for milliseconds.
     return b"".join(iter(lambda: _encode("".join(islice(lines, _LINES_AT_ONCE))), b""))
 
 
-def text_header(family: Family) -> bytes:
+def text_header(family: MetricFamily) -> bytes:
     """Render what goes before the samples in the text format."""
     metric = family.metric
     text = metric.help.replace("\\", r"\\").replace("\n", r"\n")
     return _encode(f"# HELP {metric.name} {text}\n# TYPE {metric.name} {metric.kind}\n")
 
 
-def openmetrics_header(family: Family) -> bytes:
+def openmetrics_header(family: MetricFamily) -> bytes:
     """Render what goes before the samples in OpenMetrics."""
     metric = family.metric
     # OpenMetrics names a counter's family without the suffix of its samples.
-    name = metric.name.removesuffix("_total") if metric.kind is Kind.COUNTER else metric.name
+    name = metric.name.removesuffix("_total") if metric.kind is MetricKind.COUNTER else metric.name
     suffix = name.rpartition("_")[2]
     unit = f"# UNIT {name} {suffix}\n" if suffix in _UNITS else ""
     return _encode(f"# HELP {name} {_escape(metric.help)}\n# TYPE {name} {metric.kind}\n{unit}")
@@ -67,21 +67,23 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _sample_lines(family: Family) -> Iterator[str]:
+def _sample_lines(family: MetricFamily) -> Iterator[str]:
     name = family.metric.name
-    if family.metric.kind is Kind.HISTOGRAM:
+    if family.metric.kind is MetricKind.HISTOGRAM:
         bounds = [floatToGoString(bound) for bound in (*family.metric.buckets, float("inf"))]
         for labels, value in family.samples.items():
-            assert isinstance(value, Distribution)  # noqa: S101  # Family.add_distribution is the only way in
+            assert isinstance(value, Distribution)  # noqa: S101  # MetricFamily.add_distribution is the only way in
             yield from _histogram_lines(family, labels, value, bounds)
         return
     template = _label_template(family.labels)
     for labels, value in family.samples.items():
-        assert isinstance(value, float)  # noqa: S101  # Family.add is the only way in
+        assert isinstance(value, float)  # noqa: S101  # MetricFamily.add is the only way in
         yield f"{name}{template(labels)} {format_value(value)}\n"
 
 
-def _histogram_lines(family: Family, labels: LabelValues, value: Distribution, bounds: list[str]) -> Iterator[str]:
+def _histogram_lines(
+    family: MetricFamily, labels: LabelValues, value: Distribution, bounds: list[str]
+) -> Iterator[str]:
     name = family.metric.name
     with_bound = _label_template((*family.labels, "le"))
     cumulative = 0

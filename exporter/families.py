@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ml_monitoring.exporter.catalog import CATALOG, Kind, Metric
+from ml_monitoring.exporter.catalog import CATALOG, Metric, MetricKind
 from ml_monitoring.exporter.errors import CatalogError, Reason
 
 LabelValues = tuple[str, ...]
@@ -30,7 +30,7 @@ class Distribution:
     total: float
 
 
-class Family:
+class MetricFamily:
     """The samples of one metric, in the order in which they were added."""
 
     def __init__(self, metric: Metric, extra_labels: Sequence[str], max_series: int) -> None:
@@ -38,7 +38,7 @@ class Family:
         self.labels: LabelValues = (*metric.labels, *extra_labels)
         self.samples: dict[LabelValues, float | Distribution] = {}
         self.dropped = 0
-        self._series_each = len(metric.buckets) + 3 if metric.kind is Kind.HISTOGRAM else 1
+        self._series_each = len(metric.buckets) + 3 if metric.kind is MetricKind.HISTOGRAM else 1
         self._max_samples = max_series // self._series_each
 
     @property
@@ -87,7 +87,7 @@ class Family:
 
     def _store(self, labels: LabelValues, value: float | Distribution) -> None:
         name = self.metric.name
-        if isinstance(value, Distribution) is not (self.metric.kind is Kind.HISTOGRAM):
+        if isinstance(value, Distribution) is not (self.metric.kind is MetricKind.HISTOGRAM):
             raise CatalogError(f"{name}: declared as a {self.metric.kind}, given {value!r}")
         if len(labels) != len(self.labels):
             raise CatalogError(f"{name}: label values {labels!r} for labels {self.labels!r}")
@@ -115,7 +115,7 @@ class FamilySet:
 
     Args:
         origin: Only metrics that the catalog gives this origin can be built.
-        max_series: Cap on the series of each family; what exceeds it is counted in `Family.dropped`.
+        max_series: Cap on the series of each family; what exceeds it is counted in `MetricFamily.dropped`.
         extra_labels: Appended to the labels of every metric that is declared extensible.
     """
 
@@ -123,10 +123,10 @@ class FamilySet:
         self._origin = origin
         self._max_series = max_series
         self._extra_labels = tuple(extra_labels)
-        self._families: dict[str, Family] = {}
+        self._families: dict[str, MetricFamily] = {}
         self.problems: list[Problem] = []
 
-    def __getitem__(self, name: str) -> Family:
+    def __getitem__(self, name: str) -> MetricFamily:
         """Return the family of this name, made on first use.
 
         Raises:
@@ -137,10 +137,10 @@ class FamilySet:
             if metric is None or metric.origin != self._origin:
                 raise CatalogError(f"{name}: the catalog has no such metric of {self._origin}")
             extra = self._extra_labels if metric.extensible else ()
-            self._families[name] = Family(metric, extra, self._max_series)
+            self._families[name] = MetricFamily(metric, extra, self._max_series)
         return self._families[name]
 
-    def __iter__(self) -> Iterator[Family]:
+    def __iter__(self) -> Iterator[MetricFamily]:
         return iter(self._families.values())
 
     @property

@@ -224,7 +224,7 @@ class Scorer:
         self._chosen: RiskModel | None = None
 
     def reset(self) -> None:
-        """Forget what was learned; the chosen model is made anew."""
+        """Forget what was learned; the chosen model is made again."""
         self._builtin = BuiltinRisk(self._normals)
         self._chosen = None
 

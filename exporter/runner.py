@@ -13,11 +13,11 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ml_monitoring.exporter.clock import Clock
+from ml_monitoring.exporter.clock import SystemClock
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.logs import event
-from ml_monitoring.exporter.snapshot import Board, Renderer, Snapshot
+from ml_monitoring.exporter.snapshot import Renderer, Snapshot, SnapshotStore
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 from ml_monitoring.exporter.status import ReloadStatus, SelfMetrics, SourceStatus
@@ -70,7 +70,7 @@ class SourceRunner:
         self._attempt: _Attempt | None = None
         self._failures = 0
         self._failing_since: float | None = None
-        self._shown_problems: frozenset[str] = frozenset()
+        self._logged_problems: frozenset[str] = frozenset()
         self._renderer = Renderer()
         self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
 
@@ -169,9 +169,9 @@ class SourceRunner:
             if family.dropped:
                 self.status.dropped[family.metric.name] += family.dropped
                 problems.add(f"{family.metric.name} is over max_series ({self.settings.max_series}) or a narrower cap")
-        for message in sorted(problems - self._shown_problems):
+        for message in sorted(problems - self._logged_problems):
             event(_log, logging.WARNING, "left out", source=self.status.name, problem=message)
-        self._shown_problems = frozenset(problems)
+        self._logged_problems = frozenset(problems)
 
     def _fail(self, failure: SourceError) -> None:
         status = self.status
@@ -189,7 +189,7 @@ class SourceRunner:
 
 
 class Runner:
-    """All sources, and the board their snapshots are published on.
+    """All sources, and the store that their snapshots are published in.
 
     Args:
         settings: The settings of each source to run, by the source's name.
@@ -202,11 +202,11 @@ class Runner:
         settings: Mapping[str, SourceSettings],
         *,
         sources: Sequence[type[Source]] = SOURCES,
-        clock: Clock | None = None,
+        clock: SystemClock | None = None,
     ) -> None:
-        self.clock = clock or Clock()
+        self.clock = clock or SystemClock()
         self._kinds = {source.name: source for source in sources}
-        self.board = Board()
+        self.snapshots = SnapshotStore()
         self._reload = ReloadStatus(last_success=self.clock.now())
         self._lock = threading.RLock()
         self._self_metrics = SelfMetrics()
@@ -251,7 +251,7 @@ class Runner:
         for name in changed:
             self._runners.pop(name).stop()
         if changed:
-            self.board.publish(**dict.fromkeys(changed))
+            self.snapshots.publish(**dict.fromkeys(changed))
         for runner in self._create({name: value for name, value in settings.items() if name not in self._runners}):
             runner.start()
         self.publish_self()
@@ -275,13 +275,13 @@ class Runner:
             if self._runners.get(runner.source.name) is not runner:
                 return
             own = self._self_metrics.render(self.statuses, self._reload)
-            self.board.publish(**{runner.source.name: snapshot, _SELF: own})
+            self.snapshots.publish(**{runner.source.name: snapshot, _SELF: own})
         runner.attempted.set()
 
     def publish_self(self) -> None:
         """Publish the exporter's own metrics."""
         with self._lock:
-            self.board.publish(**{_SELF: self._self_metrics.render(self.statuses, self._reload)})
+            self.snapshots.publish(**{_SELF: self._self_metrics.render(self.statuses, self._reload)})
 
     def _create(self, settings: Mapping[str, SourceSettings]) -> list[SourceRunner]:
         created = [SourceRunner(self._kinds[name](section), section, self) for name, section in settings.items()]

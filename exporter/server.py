@@ -16,11 +16,11 @@ from pathlib import Path
 from aiohttp import web
 
 from ml_monitoring.exporter.addresses import ListenAddress
-from ml_monitoring.exporter.answers import Choice
 from ml_monitoring.exporter.config import WebSettings
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.landing import landing_page
 from ml_monitoring.exporter.logs import event
+from ml_monitoring.exporter.negotiation import Representation
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.web_config import WebConfig
 
@@ -46,10 +46,10 @@ _Reload = Callable[[], Awaitable[bool]]
 
 
 class Server:
-    """Serves the runner's board.
+    """Serves the runner's snapshots.
 
     Args:
-        runner: Whose board and source states are shown.
+        runner: Whose snapshots and source states are shown.
         settings: Addresses, TLS, runbooks, and what may be done from outside.
         reload: Reads the settings again and tells whether they could be used; without it nobody can ask for that.
 
@@ -77,6 +77,7 @@ class Server:
         Raises:
             ConfigError: The address cannot be bound.
         """
+        self._warn()
         await self._app_runner.setup()
         for address in self._settings.addresses:
             host, port = address.host or None, address.port
@@ -120,26 +121,33 @@ class Server:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        if request.path not in _OPEN_PATHS and not await self._web_config.allows(request.headers.get("Authorization")):
+        config = self._web_config
+        is_probe = request.path in _OPEN_PATHS
+        # A flood of scrapes must not make an orchestrator restart the exporter, so probes are not counted.
+        if not is_probe and not config.admits(asyncio.get_running_loop().time()):
+            return web.Response(status=429, text="Too Many Requests\n")
+        if not config.knows(request.get_extra_info("peercert")):
+            return web.Response(status=403, text="The client's certificate has none of the allowed names.\n")
+        if not is_probe and not await config.allows(request.headers.get("Authorization")):
             headers = {"WWW-Authenticate": 'Basic realm="exporter", charset="UTF-8"'}
             return web.Response(status=401, text="Unauthorized\n", headers=headers)
         response = await handler(request)
-        response.headers.update(self._web_config.headers)
+        response.headers.update(config.headers)
         return response
 
     async def _metrics(self, request: web.Request) -> web.Response:
         headers = request.headers
-        choice = Choice.of(headers.getall("Accept", []), headers.getall("Accept-Encoding", []))
-        bodies = self._runner.board.bodies
+        representation = Representation.of(headers.getall("Accept", []), headers.getall("Accept-Encoding", []))
+        bodies = self._runner.snapshots.bodies
         if request.query_string:
             names, sources = (request.query.getall(key, []) for key in ("name[]", "collect[]"))
             if names or sources:
-                bodies = self._runner.board.select(names, sources)
-        body = choice.body(bodies)
+                bodies = self._runner.snapshots.select(names, sources)
+        body = representation.body(bodies)
         if len(body) <= _PIECE:
-            return web.Response(body=body, headers=choice.headers)
+            return web.Response(body=body, headers=representation.headers)
         # The length is given, so that the answer is not sent in chunks.
-        return web.Response(body=_pieces(body), headers={**choice.headers, "Content-Length": str(len(body))})
+        return web.Response(body=_pieces(body), headers={**representation.headers, "Content-Length": str(len(body))})
 
     async def _landing(self, _request: web.Request) -> web.Response:
         headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
@@ -205,6 +213,11 @@ class Server:
             shown = ""
             if changed:
                 event(_log, logging.INFO, "web.config_file read again")
+                self._warn()
+
+    def _warn(self) -> None:
+        for warning in self._web_config.warnings:
+            event(_log, logging.WARNING, "web.config_file in force in part", problem=warning)
 
 
 def _unread(transport: asyncio.BaseTransport) -> int:

@@ -1,67 +1,240 @@
-"""Reading YAML settings so that every problem is named by its place and no secret is quoted."""
+"""Settings from YAML files and other places, in layers, so that each problem is named by file and line.
+
+Layers are merged like this: a mapping is merged key by key, anything else (lists too) takes the place of what is below
+it, and `null` in an upper layer takes away what is below it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
-import yaml
 from pydantic import ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node
 
 from ml_monitoring.exporter.errors import ConfigError
 
+Location = tuple[str | int, ...]
+# Origin and line of settings, see `Place`.
+Places = Mapping[Location, tuple[str, int]]
 
-class _UniqueKeyLoader(yaml.SafeLoader):
-    """Refuse a key that is given twice: the first one would be lost without a word."""
+_MESSAGES = {
+    "extra_forbidden": "unknown key",
+    "missing": "is missing",
+    "union_tag_not_found": "lacks its kind",
+}
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _value in node.value:
-            key = key_node.value
-            if isinstance(key, str):
-                if key in seen:
-                    message = f"key {key!r} is given twice"
-                    raise yaml.constructor.ConstructorError(None, None, message, key_node.start_mark)
-                seen.add(key)
-        return super().construct_mapping(node, deep)
+
+class Place(NamedTuple):
+    """Where a setting was given.
+
+    Attributes:
+        layer: 0 for the lowest.
+        origin: A file, or a variable of the environment.
+        line: Of the file, from 1; 0 where it is no file.
+    """
+
+    layer: int
+    origin: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.origin}:{self.line}" if self.line else self.origin
+
+
+class Layers:
+    """Settings merged from several places.
+
+    Attributes:
+        data: All settings, as plain mappings, lists and scalars.
+    """
+
+    def __init__(self) -> None:
+        self.data: dict[str, Any] = {}
+        self._places: dict[Location, Place] = {}
+        self._count = 0
+
+    @classmethod
+    def of_file(cls, path: Path) -> Self:
+        """Return the one layer of a file.
+
+        Raises:
+            ConfigError: See `read`.
+        """
+        layers = cls()
+        layers.add_file(path)
+        return layers
+
+    def add_file(self, path: Path) -> None:
+        """Lay a YAML file on top; an empty file changes nothing.
+
+        Raises:
+            ConfigError: See `read`.
+        """
+        self.add(*read(path))
+
+    def add(self, data: Mapping[str, Any], places: Places) -> None:
+        """Lay settings on top."""
+        ranked = {location: Place(self._count, *place) for location, place in places.items()}
+        self._lay(self.data, data, (), ranked)
+        self._places |= {(): ranked[()]} if () in ranked else {}
+        self._count += 1
+
+    def place(self, location: Location) -> Place | None:
+        """Return where a setting was given; for one that was not, where what lacks it was."""
+        while location not in self._places:
+            if not location:
+                return None
+            location = location[:-1]
+        return self._places[location]
+
+    def problem(self, location: Location, message: str) -> str:
+        """Return the sentence about a setting: its place, its dotted location, and what is wrong."""
+        place = self.place(location)
+        dotted = ".".join(map(str, location)) or "(top level)"
+        # A variable says by its name which setting it is.
+        return ": ".join([*([str(place)] if place else []), *([] if place and not place.line else [dotted]), message])
+
+    def problems(self, error: ValidationError) -> list[tuple[Location, str]]:
+        """Return the location of each problem, and what is wrong; input that may be a secret is not quoted."""
+        return [
+            (self._written(problem["loc"]), _message(problem["type"], problem["msg"]))
+            for problem in error.errors(include_url=False, include_input=False, include_context=False)
+        ]
+
+    def describe(self, error: ValidationError) -> list[str]:
+        """Return one sentence for each problem."""
+        return [self.problem(*problem) for problem in self.problems(error)]
+
+    def _lay(
+        self, below: dict[str, Any], data: Mapping[str, Any], above: Location, places: Mapping[Location, Place]
+    ) -> None:
+        for key, value in data.items():
+            here = (*above, key)
+            if isinstance(value, Mapping):
+                if not isinstance(below.get(key), dict):
+                    self._forget(here)
+                    below[key] = {}
+                self._lay(below[key], value, here, places)
+            else:
+                self._forget(here)
+                if value is None and self._count:
+                    below.pop(key, None)
+                else:
+                    below[key] = value
+                self._places |= {at: place for at, place in places.items() if at[: len(here)] == here}
+            if here in places:
+                self._places[here] = places[here]
+
+    def _forget(self, location: Location) -> None:
+        if location in self._places:
+            self._places = {at: place for at, place in self._places.items() if at[: len(location)] != location}
+
+    def _written(self, location: Location) -> Location:
+        """Return a location of pydantic's as it stands in the file: without names of union members and the like."""
+        node: Any = self.data  # then what stands at `found`
+        found: Location = ()
+        for index, part in enumerate(location):
+            if isinstance(part, int) if isinstance(node, list) else isinstance(node, dict) and part in node:
+                node = node[part]
+            elif not isinstance(node, dict) or part == "[key]" or index < len(location) - 1:
+                continue
+            found = (*found, part)
+        return found
+
+
+def read(path: Path) -> tuple[dict[str, Any], Places]:
+    """Return the settings of a YAML file, and where each stands; an empty file has none.
+
+    Raises:
+        ConfigError: The file cannot be read, is not YAML or holds something else than a mapping.
+    """
+    content = _load(path)
+    return _plain(content), {location: (str(path), line) for location, line in _lines(content, ())}
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """Return the mapping that a YAML file holds; an empty file is an empty mapping.
 
     Raises:
-        ConfigError: The file cannot be read, is not YAML or holds something else than a mapping.
+        ConfigError: See `read`.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read: {describe_read_error(error)}"]) from None
-    try:
-        content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506  # derives from SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        # Only the problem, never the excerpt: the line may hold a password.
-        raise ConfigError([f"{path}{where}: not valid YAML: {error.problem}"]) from None
-    except yaml.YAMLError:
-        raise ConfigError([f"{path}: not valid YAML"]) from None
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        raise ConfigError([f"{path}: must hold settings like `key: value`, not a {type(content).__name__}"])
-    return content
-
-
-def describe(error: ValidationError) -> list[str]:
-    """Return one line for each problem, beginning with its dotted location."""
-    lines = []
-    for problem in error.errors(include_url=False, include_input=False, include_context=False):
-        location = ".".join(str(part) for part in problem["loc"]) or "(top level)"
-        message = "unknown key" if problem["type"] == "extra_forbidden" else problem["msg"]
-        lines.append(f"{location}: {message.removeprefix('Value error, ')}")
-    return lines
+    return read(path)[0]
 
 
 def describe_read_error(error: OSError | UnicodeDecodeError) -> str:
     """Return why a file could not be read, without its content."""
     return error.strerror or str(error) if isinstance(error, OSError) else "not UTF-8 text"
+
+
+class _Constructor(RoundTripConstructor):
+    """Keeps lines and comments; refuses keys that are given twice, whose first value would be lost, and tags."""
+
+    def check_mapping_key(self, _node: Node, key_node: Node, mapping: Any, key: Hashable, _value: Any) -> bool:
+        if key in mapping:
+            raise ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+        return True
+
+    def refuse_tag(self, node: Node) -> None:
+        raise ConstructorError(None, None, f"the tag {node.tag} has no meaning here", node.start_mark)
+
+
+_Constructor.add_constructor(None, _Constructor.refuse_tag)
+
+
+def _load(path: Path) -> CommentedMap:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {describe_read_error(error)}"]) from None
+    loader = YAML()
+    loader.Constructor = _Constructor
+    try:
+        content = loader.load(text)
+    except MarkedYAMLError as error:
+        where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else f"{path}"
+        # Only the problem, never the excerpt: the line may hold a password.
+        raise ConfigError([f"{where}: not valid YAML: {error.problem}"]) from None
+    except YAMLError:
+        raise ConfigError([f"{path}: not valid YAML"]) from None
+    if content is None:
+        return CommentedMap()
+    if not isinstance(content, CommentedMap):
+        kind = "list" if isinstance(content, list) else "text"
+        raise ConfigError([f"{path}:1: must hold settings like `key: value`, not a {kind}"])
+    return content
+
+
+def _lines(node: object, location: Location) -> Iterator[tuple[Location, int]]:
+    """Yield the line of each key and item, and of the whole."""
+    if not location:
+        yield (), 1
+    if isinstance(node, CommentedMap | CommentedSeq):
+        for key, value in node.items() if isinstance(node, CommentedMap) else enumerate(node):
+            here = (*location, key)
+            # What came by a merge key has no line of its own.
+            if position := (node.lc.data or {}).get(key):
+                yield here, position[0] + 1
+            yield from _lines(value, here)
+
+
+def _plain(node: Any) -> Any:
+    """Return a node without what the library keeps of the file's form."""
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def _message(kind: str, text: str) -> str:
+    message = _MESSAGES.get(kind) or text.removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]

@@ -1,7 +1,7 @@
-"""What a scrape is answered with: bytes, rendered and compressed before anyone asks.
+"""What a scrape is answered with: bytes, rendered and compressed in advance.
 
 A `Snapshot` holds one source's families in every representation, in pieces; a `Renderer` makes it, and takes the pieces
-of families that did not change from the snapshot before. A `Board` holds the newest snapshot of each source
+of families that did not change from the snapshot before. A `SnapshotStore` holds the newest snapshot of each source
 and the four bodies made of them; it swaps whole objects, so that a reader never sees half a change and never waits.
 """
 
@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from ml_monitoring.exporter.exposition import OPENMETRICS_END, openmetrics_header, render_samples, text_header
-from ml_monitoring.exporter.families import Distribution, Family, LabelValues
+from ml_monitoring.exporter.families import Distribution, LabelValues, MetricFamily
 
 # A gzip member's header: deflate, no flags, no time (equal content gives equal bytes), any operating system.
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
@@ -105,7 +105,7 @@ class _Rendered:
     family: RenderedFamily
 
     @classmethod
-    def of(cls, family: Family) -> _Rendered:
+    def of(cls, family: MetricFamily) -> _Rendered:
         """Render and compress a family; the expensive step."""
         text, openmetrics, samples = text_header(family), openmetrics_header(family), render_samples(family)
         if text == openmetrics:
@@ -116,8 +116,8 @@ class _Rendered:
         rendered = RenderedFamily((Piece.of(text), body), (Piece.of(openmetrics), body))
         return cls(family.labels, family.samples, rendered)
 
-    def fits(self, family: Family) -> bool:
-        """Tell whether a family would be rendered the same; an order that means nothing is not told apart."""
+    def fits(self, family: MetricFamily) -> bool:
+        """Tell whether a family would be rendered the same; an order that means nothing makes no difference."""
         return self.labels == family.labels and self.samples == family.samples
 
 
@@ -132,7 +132,7 @@ class Renderer:
         self._families: object = None
         self._snapshot = Snapshot((), 0)
 
-    def render(self, families: Iterable[Family]) -> Snapshot:
+    def render(self, families: Iterable[MetricFamily]) -> Snapshot:
         """Return the families rendered and compressed; the same snapshot for the same set."""
         if families is self._families:
             return self._snapshot
@@ -176,7 +176,7 @@ class Bodies:
 _END = Piece.of(OPENMETRICS_END)
 
 
-class Board:
+class SnapshotStore:
     """The newest snapshot of each source; `bodies` is what the server hands out."""
 
     def __init__(self) -> None:

@@ -17,6 +17,7 @@ from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.snapshot import Snapshot
+from ml_monitoring.exporter.version import revision
 
 
 @dataclass(slots=True)
@@ -62,7 +63,7 @@ class SelfMetrics:
     """Renders the exporter's own metrics."""
 
     def __init__(self) -> None:
-        # Not the default registry: that one is global, and nobody but us shall write into this snapshot.
+        # Not the default registry: that one is global, and nobody but us may write into this snapshot.
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
@@ -70,7 +71,7 @@ class SelfMetrics:
     def render(self, statuses: list[SourceStatus], reload: ReloadStatus) -> Snapshot:
         """Render the state of all sources and of the process."""
         families = FamilySet("exporter")
-        families["ml_monitoring_build_info"].add(1, __version__, platform.python_version())
+        families["ml_monitoring_build_info"].add(1, __version__, revision(), platform.python_version())
         families["ml_monitoring_config_last_reload_successful"].add(reload.successful)
         families["ml_monitoring_config_last_reload_success_timestamp_seconds"].add(reload.last_success)
         for status in statuses:

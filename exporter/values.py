@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 
 from ml_monitoring.exporter import durations
 
@@ -23,9 +23,14 @@ def split_list(value: object) -> object:
 
 
 Duration = Annotated[
-    float, BeforeValidator(_duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
+    float,
+    BeforeValidator(_duration),
+    PlainSerializer(durations.format_seconds, when_used="json"),
+    WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
 ]
-Names = Annotated[tuple[str, ...], BeforeValidator(split_list)]
+# A list, or its items in one text.
+NAMES_SCHEMA = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}
+Names = Annotated[tuple[str, ...], BeforeValidator(split_list), WithJsonSchema(NAMES_SCHEMA)]
 
 
 class Model(BaseModel):
@@ -36,7 +41,12 @@ class Model(BaseModel):
 
 
 class Patterns(Model):
-    """A choice of names by shell patterns (`*`, `?`, `[...]`), upper and lower case told apart."""
+    """A choice of names by shell patterns (`*`, `?`, `[...]`), upper and lower case being different.
+
+    Attributes:
+        include: Names that count.
+        exclude: Names that do not count although they are included.
+    """
 
     include: Names = ("*",)
     exclude: Names = ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import subprocess
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +19,31 @@ _TOP = Path(__file__).resolve().parents[1]
 CHECKOUT: Final = _TOP if (_TOP / "pyproject.toml").is_file() else None
 
 
+@cache
 def revision() -> str:
     """Return the git revision that the code was made from, or `unknown`."""
     if _RECORDED.is_file():
         return _RECORDED.read_text(encoding="ascii").strip()
-    if CHECKOUT is None:
-        return UNKNOWN
-    command = ["git", "-C", str(CHECKOUT), "rev-parse", "HEAD"]
-    try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603  # constants
-    except (OSError, subprocess.SubprocessError):
-        return UNKNOWN
-    return found.stdout.strip()
+    return _git("HEAD") or UNKNOWN
+
+
+def branch() -> str:
+    """Return the git branch of the checkout; empty where there is none, or none is checked out."""
+    return _git("--abbrev-ref", "HEAD").removeprefix("HEAD")
 
 
 def describe() -> str:
-    """Return the line that `--version` prints: name, version, revision and Python's version."""
-    return f"{NAME} {__version__} (revision {revision()}, Python {platform.python_version()})"
+    """Return the line that `--version` prints: name, version, branch if known, revision and Python's version."""
+    of_branch = f"branch {name}, " if (name := branch()) else ""
+    return f"{NAME} {__version__} ({of_branch}revision {revision()}, Python {platform.python_version()})"
+
+
+def _git(*arguments: str) -> str:
+    if CHECKOUT is None:
+        return ""
+    command = ["git", "-C", str(CHECKOUT), "rev-parse", *arguments]
+    try:
+        found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)  # noqa: S603  # constants
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return found.stdout.strip()

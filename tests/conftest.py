@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tools.packages import ensure_programs
 from tools.postgres import PostgresServer
 from tools.webhook import WebhookReceiver
+
+# What the person who runs the tests has set for a stack of their own.
+os.environ["ML_MONITORING_ALERTING_SETTINGS"] = os.devnull
+
+# How long an example takes says how busy the machine is.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 _database_numbers = itertools.count(1)
 

@@ -20,11 +20,15 @@ def _python(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
+def _git(*arguments: str) -> str:
+    return subprocess.run(["git", *arguments], capture_output=True, text=True, check=True).stdout.strip()
+
+
 @pytest.mark.parametrize("module", _MODULES)
-def test_the_version_names_revision_and_python(module: str) -> None:
-    revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
-    expected = f"ml-monitoring {__version__} (revision {revision}, Python {platform.python_version()})\n"
-    assert _python("-m", module, "--version").stdout == expected
+def test_the_version_names_branch_revision_and_python(module: str) -> None:
+    branch = f"branch {name}, " if (name := _git("branch", "--show-current")) else ""
+    origin = f"{branch}revision {_git('rev-parse', 'HEAD')}, Python {platform.python_version()}"
+    assert _python("-m", module, "--version").stdout == f"ml-monitoring {__version__} ({origin})\n"
 
 
 @pytest.mark.parametrize("module", _MODULES)

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from ml_monitoring.alerting.domains import ALERTS, RECORDS, SIGNALS, load_alerts
+from ml_monitoring.alerting.domains import ALERTS, RECORDS, SIGNALS, load_alerts, load_thresholds
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.foreign import FOREIGN, TARGET_LABELS, UNUSED, UNUSED_ORIGINS
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.signal import Signal
-from ml_monitoring.exporter.catalog import CATALOG, METRICS, Kind
+from ml_monitoring.exporter.catalog import CATALOG, METRICS, MetricKind
 from tests.support.promql import LABELS, made_labels, named_labels, selectors, surviving_labels
 from tests.support.queries_lint import filled
+from tools import service_catalog
 
 ROOT = Path(__file__).resolve().parent.parent
 GENERATED = ROOT / "alerting" / "generated"
@@ -28,9 +29,10 @@ PROMTOOL_TESTS = {
 }
 
 BOUND = load_alerts()
+SCOPE = load_thresholds().scope()
 _LABEL_IN_TEMPLATE = re.compile(r"\$labels\.(\w+)")
 _LABEL_VALUES = re.compile(r"label_values\((?:(?P<series>.+),\s*)?(?P<label>\w+)\)")
-RUNBOOK_HEADINGS = ["Meaning", "Impact", "Look", "Causes", "Mend", "Silence", "Configuration"]
+RUNBOOK_HEADINGS = ["Meaning", "Impact", "Diagnosis", "Causes", "Mitigation", "Silence", "Configuration"]
 
 
 def rule_expressions() -> list[tuple[str, str]]:
@@ -108,6 +110,10 @@ def test_every_exported_metric_is_used_or_its_reason_is_given() -> None:
     assert not begun, f"take out of UNUSED_ORIGINS, something is shown now: {begun}"
 
 
+def test_the_stack_knows_the_metrics_of_the_library() -> None:
+    assert service_catalog.TARGET.read_text("utf-8") == service_catalog.text(), "run make generate"
+
+
 def test_every_foreign_metric_is_used_and_is_not_our_own() -> None:
     used = {selector.name for _, expr in EXPRESSIONS for selector in selectors(expr)}
     assert sorted(FOREIGN.keys() - used) == []
@@ -115,7 +121,7 @@ def test_every_foreign_metric_is_used_and_is_not_our_own() -> None:
 
 
 def test_a_counter_is_never_used_without_a_rate() -> None:
-    counters = {metric.name for metric in METRICS if metric.kind is Kind.COUNTER}
+    counters = {metric.name for metric in METRICS if metric.kind is MetricKind.COUNTER}
     bare = re.compile(r"(?<!rate\()(?<!increase\()\b(" + "|".join(sorted(counters)) + r")\b")
     assert counters
     assert [(where, expr) for where, expr in EXPRESSIONS if "count by" not in expr and bare.search(expr)] == []
@@ -126,7 +132,7 @@ def test_a_recorded_series_has_the_labels_that_its_name_and_declaration_say(reco
     (expr,) = (expr for name, expr in RULES if name == record.name)
     # A label that settings may add survives where the rule does not know of it.
     added = {label for metric in METRICS if metric.extensible for label in metric.optional_labels}
-    assert surviving_labels(expr) - {"job"} - (added - set(record.by)) == set(record.by)
+    assert surviving_labels(expr) - (TARGET_LABELS - {"instance"}) - (added - set(record.by)) == set(record.by)
     level, metric, operations = record.name.split(":")
     # A level may shorten a label to its last word: `variant` for `model_variant`.
     assert level == "_".join(label.removeprefix("model_") for label in record.by)
@@ -141,10 +147,12 @@ def test_every_recorded_series_is_used(record: Record) -> None:
 
 @pytest.mark.parametrize("signal", **by_name(SIGNALS))
 def test_a_signal_has_the_labels_that_it_declares(signal: Signal) -> None:
-    survive = surviving_labels(signal.promql())
+    survive = surviving_labels(signal.promql(SCOPE))
     assert set(signal.by) <= survive
     matched = {
-        label for selector in selectors(signal.promql(matchers=signal.variable_matchers)) for label in selector.matched
+        label
+        for selector in selectors(signal.promql(SCOPE, matchers=signal.variable_matchers))
+        for label in selector.matched
     }
     assert set(signal.filters) <= matched
 

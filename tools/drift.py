@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 GENERATORS = {
     "alerting": ROOT / "alerting" / "generated",
     "dashboards": ROOT / "dashboards" / "generated",
+    "tools.schemas": ROOT / "docs" / "schemas",
     # Last: it reads the dashboards as they are committed.
     "tools.kubernetes": ROOT / "k8s" / "base",
 }
@@ -35,6 +36,8 @@ def main() -> int:
 def differences(generator: str, committed: Path) -> list[str]:
     """Run a generator into a scratch folder and describe each file that differs."""
     environment = {name: value for name, value in os.environ.items() if name not in _OVERRIDES}
+    # Nor those of a stack of one's own.
+    environment["ML_MONITORING_ALERTING_SETTINGS"] = os.devnull
     with tempfile.TemporaryDirectory(prefix="generated-") as scratch:
         command = [sys.executable, "-m", generator, "generate", "--output-dir", scratch]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)

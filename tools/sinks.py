@@ -5,22 +5,61 @@
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import contextlib
-import email
 import email.policy
+import re
 import threading
-from collections.abc import Callable
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Self
+from email.parser import BytesParser
+from typing import Any, Generic, Self, TypeVar
 
-_START_TIMEOUT = 10.0
+from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from tools.processes import Server, free_port
+
 # Bytes; reports come as attachments.
 _LARGEST_MAIL = 64 << 20
+_T = TypeVar("_T")
+
+
+class Received(Generic[_T]):
+    """What came so far, oldest first; other threads add to it."""
+
+    def __init__(self) -> None:
+        self._items: list[_T] = []
+        self._changed = threading.Condition()
+
+    def __iter__(self) -> Iterator[_T]:
+        with self._changed:
+            return iter(list(self._items))
+
+    def add(self, item: _T) -> None:
+        """Keep what came, and wake up who waits for it."""
+        with self._changed:
+            self._items.append(item)
+            self._changed.notify_all()
+
+    def clear(self) -> None:
+        """Forget what came."""
+        with self._changed:
+            self._items.clear()
+
+    def wait_for(self, predicate: Callable[[_T], bool], timeout: float, describe: Callable[[_T], str]) -> _T:
+        """Wait for an item, past ones included.
+
+        Raises:
+            TimeoutError: None came in time; the message describes those that did.
+        """
+        with self._changed:
+            found = self._changed.wait_for(lambda: next(filter(predicate, self._items), None), timeout)
+            if found is None:
+                raise TimeoutError(f"nothing such within {timeout:g} s; received: {[*map(describe, self._items)]}")
+            return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,88 +79,50 @@ class Mail:
     message: EmailMessage
 
 
-class SmtpSink:
-    """An SMTP server on 127.0.0.1 that keeps every message; a context manager. Speaks as much as clients need."""
+class SmtpSink(Server):
+    """An SMTP server on 127.0.0.1 that takes every login and keeps every message."""
 
     def __init__(self) -> None:
-        self.mails: list[Mail] = []
-        self.port = 0
-        self._changed = threading.Condition()
-        self._ready = threading.Event()
-        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), name="smtp", daemon=True)
+        self._received = Received[Mail]()
+        self.port = free_port()
+        self._controller = Controller(
+            self,
+            hostname="127.0.0.1",
+            port=self.port,
+            data_size_limit=_LARGEST_MAIL,
+            authenticator=lambda _server, _session, _envelope, _mechanism, login: AuthResult(
+                success=True, auth_data=login
+            ),
+            # Clients send a password in the clear to this machine only; Alertmanager knows other prompts of LOGIN.
+            auth_require_tls=False,
+            auth_exclude_mechanism=["LOGIN"],
+        )
+
+    @property
+    def mails(self) -> list[Mail]:
+        """Return what came so far, oldest first."""
+        return list(self._received)
 
     def wait_for(self, predicate: Callable[[Mail], bool], timeout: float = 30.0) -> Mail:
-        """Wait for a message, past ones included.
+        """Wait for a message, see `Received`."""
+        return self._received.wait_for(predicate, timeout, lambda mail: str(mail.message["Subject"]))
 
-        Raises:
-            TimeoutError: None came in time; the message lists the subjects that did.
-        """
-        with self._changed:
-            found = self._changed.wait_for(lambda: next(filter(predicate, self.mails), None), timeout)
-            if found is None:
-                raise TimeoutError(f"no such mail within {timeout:g} s: {[m.message['Subject'] for m in self.mails]}")
-            return found
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        if not self._ready.wait(_START_TIMEOUT):
-            raise TimeoutError("the SMTP server did not start")
+    def start(self) -> Self:
+        """Begin to answer."""
+        self._controller.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._loop.call_soon_threadsafe(self._stop.set)
-        self._thread.join()
+    def stop(self) -> None:
+        """Stop answering."""
+        self._controller.stop(no_assert=True)
 
-    async def _run(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._stop = asyncio.Event()
-        async with await asyncio.start_server(self._serve, "127.0.0.1", 0, limit=_LARGEST_MAIL) as server:
-            self.port = server.sockets[0].getsockname()[1]
-            self._ready.set()
-            await self._stop.wait()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            await self._talk(reader, writer)
-        finally:
-            writer.close()
-
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        sender, login = "", None
-        recipients: list[str] = []
-        writer.write(b"220 sink ESMTP\r\n")
-        while line := (await reader.readline()).decode().rstrip("\r\n"):
-            verb, _, rest = line.partition(" ")
-            match verb.upper():
-                case "EHLO" | "HELO":
-                    # Clients send a password in the clear to localhost only, which this is.
-                    answer = "250-sink\r\n250 AUTH PLAIN"
-                case "AUTH":
-                    _, user, password = base64.b64decode(rest.split()[1]).decode().split("\0")
-                    login, answer = (user, password), "235 welcome"
-                case "MAIL":
-                    sender, answer = rest.split(":", 1)[1].split()[0].strip("<>"), "250 ok"
-                case "RCPT":
-                    recipients.append(rest.split(":", 1)[1].strip().strip("<>"))
-                    answer = "250 ok"
-                case "DATA":
-                    writer.write(b"354 go on\r\n")
-                    content = (await reader.readuntil(b"\r\n.\r\n"))[:-3].replace(b"\r\n..", b"\r\n.")
-                    message = email.message_from_bytes(content, policy=email.policy.default)
-                    with self._changed:
-                        self.mails.append(Mail(sender, tuple(recipients), login, message))
-                        self._changed.notify_all()
-                    recipients, answer = [], "250 taken"
-                case "QUIT":
-                    answer = "221 bye"
-                case _:
-                    answer = "250 ok"
-            writer.write(f"{answer}\r\n".encode())
-            await writer.drain()
-            if verb.upper() == "QUIT":
-                break
+    async def handle_DATA(self, _server: Any, session: Any, envelope: Any) -> str:  # noqa: N802  # aiosmtpd's name
+        """Keep a message."""
+        given = session.auth_data
+        login = (given.login.decode(), given.password.decode()) if given else None
+        message = BytesParser(policy=email.policy.default).parsebytes(envelope.content)
+        self._received.add(Mail(envelope.mail_from, tuple(envelope.rcpt_tos), login, message))
+        return "250 taken"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,60 +134,58 @@ class Post:
     body: str
 
 
-class HttpSink:
-    """An HTTP server on 127.0.0.1 that takes every POST and keeps it; a context manager."""
+class HttpServer(Server):
+    """An HTTP server on 127.0.0.1 for every POST.
 
-    def __init__(self) -> None:
-        self.posts: list[Post] = []
-        self._changed = threading.Condition()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="sink", daemon=True)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
+    Attributes:
+        url: Address without a slash at the end.
+    """
 
-    def wait_for(self, predicate: Callable[[Post], bool], timeout: float = 30.0) -> Post:
-        """Wait for a request, past ones included.
+    def __init__(self, *, port: int = 0) -> None:
+        """Describe the server; nothing is bound yet.
 
-        Raises:
-            TimeoutError: None came in time; the message lists the paths that did.
+        Args:
+            port: TCP port; 0 takes a free one.
         """
-        with self._changed:
-            found = self._changed.wait_for(lambda: next(filter(predicate, self.posts), None), timeout)
-            if found is None:
-                raise TimeoutError(f"no such request within {timeout:g} s: {[post.path for post in self.posts]}")
-            return found
+        # Known before it answers, so that it can be written into configurations.
+        self._server = HTTPServer(host="127.0.0.1", port=port or free_port(), threaded=True)
+        self._server.expect_request(re.compile(""), method="POST").respond_with_handler(self.take)
+        self.url = f"http://127.0.0.1:{self._server.port}"
 
-    def __enter__(self) -> Self:
-        self._thread.start()
+    @abstractmethod
+    def take(self, request: Request) -> Response:
+        """Answer a request."""
+
+    def start(self) -> Self:
+        """Begin to answer."""
+        self._server.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+    def stop(self) -> None:
+        """Stop answering and give back the port."""
+        if self._server.is_running():
+            self._server.stop()
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        sink = self
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-                with sink._changed:
-                    sink.posts.append(Post(self.path, self.headers.get("Authorization", ""), body))
-                    sink._changed.notify_all()
-                # What PagerDuty answers; the others take any 2xx.
-                self.send_response(202 if "enqueue" in self.path else 200)
-                answer = b'{"status":"success","message":"ok","dedup_key":"x"}'
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(answer)))
-                self.end_headers()
-                # Clients that need only the status close the connection at once.
-                with contextlib.suppress(ConnectionError):
-                    self.wfile.write(answer)
+class HttpSink(HttpServer):
+    """An HTTP server that keeps every POST."""
 
-            def log_message(self, format: str, *args: object) -> None:
-                pass  # what was received is asked for, not read off the terminal
+    def __init__(self) -> None:
+        super().__init__()
+        self._received = Received[Post]()
 
-        return Handler
+    @property
+    def posts(self) -> list[Post]:
+        """Return what came so far, oldest first."""
+        return list(self._received)
+
+    def wait_for(self, predicate: Callable[[Post], bool], timeout: float = 30.0) -> Post:
+        """Wait for a request, see `Received`."""
+        return self._received.wait_for(predicate, timeout, lambda post: post.path)
+
+    def take(self, request: Request) -> Response:
+        """Keep a request and answer it."""
+        self._received.add(Post(request.path, request.headers.get("Authorization", ""), request.get_data(as_text=True)))
+        # What PagerDuty answers; the others take any 2xx.
+        status = 202 if "enqueue" in request.path else 200
+        return Response('{"status":"success","message":"ok","dedup_key":"x"}', status, content_type="application/json")

@@ -17,10 +17,10 @@ CONTAINER_STATE: Final = Signal(
     question="Which containers are running and healthy? Completed ones are left out.",
     # Without a check of health a container is as well as it runs.
     expr=(
-        "(min by (compose_service, container_name) (docker_container_healthy) "
-        "* min by (compose_service, container_name) (docker_container_running) "
-        "or min by (compose_service, container_name) (docker_container_running)) "
-        "unless max by (compose_service, container_name) (docker_container_exit_code) == 0"
+        "(min without (instance) (docker_container_healthy{<containers>,<filter>}) "
+        "* min without (instance) (docker_container_running{<containers>,<filter>}) "
+        "or min without (instance) (docker_container_running{<containers>,<filter>})) "
+        "unless max without (instance) (docker_container_exit_code{<containers>,<filter>}) == 0"
     ),
     unit=Unit.FLAG,
     dashboard=PAGE,
@@ -32,7 +32,7 @@ CONTAINER_CPU: Final = Signal(
     name="container_cpu",
     title="CPU by container",
     question="What share of one core does each container use?",
-    expr="sum by (compose_service, container_name) (rate(docker_container_cpu_seconds_total[<window>]))",
+    expr="sum without (instance) (rate(docker_container_cpu_seconds_total{<containers>,<filter>}[<window>]))",
     unit=Unit.RATIO,
     dashboard=PAGE,
     by=_CONTAINER,
@@ -44,8 +44,8 @@ CONTAINER_MEMORY: Final = Signal(
     title="Memory usage vs limit",
     question="What share of its memory limit does each container use? At 100 % it is OOM-killed.",
     expr=(
-        "max by (compose_service, container_name) (docker_container_memory_bytes) "
-        "/ max by (compose_service, container_name) (docker_container_memory_limit_bytes)"
+        "max without (instance) (docker_container_memory_bytes{<containers>,<filter>}) "
+        "/ max without (instance) (docker_container_memory_limit_bytes{<containers>,<filter>})"
     ),
     unit=Unit.RATIO,
     dashboard=PAGE,
@@ -57,7 +57,7 @@ CONTAINER_RESTARTS: Final = Signal(
     name="container_restarts",
     title="Restarts (1h)",
     question="Which containers exited and were restarted?",
-    expr="sum by (compose_service, container_name) (increase(docker_container_restarts_total[<window>]))",
+    expr="sum without (instance) (increase(docker_container_restarts_total{<containers>,<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_CONTAINER,
@@ -69,7 +69,7 @@ CONTAINER_AGE: Final = Signal(
     name="container_age",
     title="Uptime",
     question="When was each container last started?",
-    expr="time() - max by (compose_service, container_name) (docker_container_start_timestamp_seconds)",
+    expr="time() - max without (instance) (docker_container_start_timestamp_seconds{<containers>,<filter>})",
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=_CONTAINER,
@@ -80,7 +80,7 @@ CONTAINER_PROCESSES: Final = Signal(
     name="container_processes",
     title="Processes",
     question="How many processes and threads does each container have? A leak shows here.",
-    expr="max by (compose_service, container_name) (docker_container_processes)",
+    expr="max without (instance) (docker_container_processes{<containers>,<filter>})",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_CONTAINER,
@@ -91,7 +91,7 @@ CONTAINER_MEMORY_BYTES: Final = Signal(
     name="container_memory_bytes",
     title="Memory",
     question="How much memory does each container use, without cached files?",
-    expr="max by (compose_service, container_name) (docker_container_memory_bytes)",
+    expr="max without (instance) (docker_container_memory_bytes{<containers>,<filter>})",
     unit=Unit.BYTES,
     dashboard=PAGE,
     by=_CONTAINER,

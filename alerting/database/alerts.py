@@ -13,7 +13,7 @@ from ml_monitoring.alerting.model.alert import Alert
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="DatabaseDown",
-        condition="The postgres exporter cannot ask the PostgreSQL server.",
+        condition="The postgres exporter cannot query the PostgreSQL server.",
         signal=DATABASE_UP,
         comparison="<",
         summary="PostgreSQL does not answer.",

@@ -34,7 +34,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=AB_SPLIT_P_VALUE,
         comparison="<",
         guards=(
-            "on (job, origin) "
+            "on (cluster, namespace, job, origin) "
             'sum without (metric) (metric_origin:ab_test_trials:min{metric="errors"}) >= <minimum_samples>',
         ),
         parameters={"minimum_samples": Kind.COUNT},

@@ -26,7 +26,7 @@ DATA_MODE: Final = _figure(
     "Data mode",
     "What do the figures rest on? LIVE: services and MLflow; OPERATIONAL: services; MODEL: MLflow; SIMULATED: a "
     "demo, or assumptions.",
-    ":business_data_mode:code",
+    ":business_data_mode:code{<filter>}",
     Unit.ANY,
 )
 
@@ -34,35 +34,38 @@ RECOMMENDATION: Final = _figure(
     "recommendation",
     "Recommendation",
     "Should the candidate replace the baseline? It must pay, and the experiment must say that it is better.",
-    ":business_recommendation:code",
+    ":business_recommendation:code{<filter>}",
     Unit.ANY,
 )
 
 BUSINESS_REVENUE: Final = _figure(
-    "business_revenue", "Revenue per day", "What does the gain in accuracy earn?", ":business_revenue:daily"
+    "business_revenue", "Revenue per day", "What does the gain in accuracy earn?", ":business_revenue:daily{<filter>}"
 )
 
 BUSINESS_COST: Final = _figure(
-    "business_cost", "Latency cost per day", "What does the longer wait cost?", ":business_cost:daily"
+    "business_cost", "Latency cost per day", "What does the longer wait cost?", ":business_cost:daily{<filter>}"
 )
 
 BUSINESS_RISK: Final = _figure(
-    "business_risk", "Risk reduction per day", "What do fewer failures save?", ":business_risk_reduction:daily"
+    "business_risk",
+    "Risk reduction per day",
+    "What do fewer failures save?",
+    ":business_risk_reduction:daily{<filter>}",
 )
 
 BUSINESS_NET: Final = _figure(
-    "business_net", "Net per day", "What is left: revenue - cost + risk reduction?", ":business_net:daily"
+    "business_net", "Net per day", "What is left: revenue - cost + risk reduction?", ":business_net:daily{<filter>}"
 )
 
 BUSINESS_NET_ANNUAL: Final = _figure(
-    "business_net_annual", "Net per year", "What is that in a year?", ":business_net:annual"
+    "business_net_annual", "Net per year", "What is that in a year?", ":business_net:annual{<filter>}"
 )
 
 BUSINESS_ROI: Final = _figure(
     "business_roi",
     "Return on investment",
     "What does a year bring, above the cost of running the candidate, as a share of that cost?",
-    ":business_return_on_investment:ratio",
+    ":business_return_on_investment:ratio{<filter>}",
     Unit.RATIO,
 )
 
@@ -70,7 +73,7 @@ BUSINESS_PAYBACK: Final = _figure(
     "business_payback",
     "Payback period (days)",
     "After how many days is the candidate's yearly cost earned back?",
-    ":business_payback:days",
+    ":business_payback:days{<filter>}",
     Unit.COUNT,
 )
 
@@ -78,7 +81,7 @@ BUSINESS_ACCURACY: Final = _input(
     "business_accuracy",
     "Accuracy",
     "How accurate are baseline and candidate?",
-    "role:business_accuracy:ratio",
+    "role:business_accuracy:ratio{<filter>}",
     Unit.RATIO,
 )
 
@@ -86,7 +89,7 @@ BUSINESS_REQUESTS: Final = _input(
     "business_requests",
     "Requests per day",
     "How many requests do baseline and candidate answer a day?",
-    "role:business_requests:daily",
+    "role:business_requests:daily{<filter>}",
     Unit.COUNT,
 )
 
@@ -94,7 +97,7 @@ BUSINESS_LATENCY: Final = _input(
     "business_latency",
     "Mean latency",
     "How long does a request take on average?",
-    "role:business_latency_seconds:mean",
+    "role:business_latency_seconds:mean{<filter>}",
     Unit.SECONDS,
 )
 
@@ -102,7 +105,7 @@ BUSINESS_ERRORS: Final = _input(
     "business_errors",
     "Error ratio",
     "Which share of the requests fails?",
-    "role:business_errors:ratio",
+    "role:business_errors:ratio{<filter>}",
     Unit.RATIO,
 )
 
@@ -110,7 +113,7 @@ BUSINESS_REPORTED: Final = Signal(
     name="business_reported",
     title="Business impact reported by services",
     question="What daily value do the services themselves report for each variant?",
-    expr="sum without (instance) (ab_test_business_impact)",
+    expr="sum without (instance) (ab_test_business_impact{<filter>})",
     unit=Unit.CURRENCY,
     dashboard=PAGE,
     by=("variant", "origin"),

@@ -3,7 +3,7 @@
 In PromQL and not in the exporter, because the counts are in Prometheus only, and because the test needs no more than
 `ln`, `exp` and `sqrt`: the mixture sequential probability ratio test. Its p-value may be looked at all the time, as an
 alert does: over a whole A/A experiment it falls below 0.01 with a probability of at most 1 %, where that of a fixed
-test does so sooner or later. `docs/instrument.md` has the formulas.
+test does so sooner or later. `docs/experiments.md` has the formulas.
 
     L = sqrt(V / (V + s^2)) * exp(s^2 * d^2 / (2 * V * (V + s^2)))      p = min(1, 1 / L)
 

@@ -16,7 +16,7 @@ from ml_monitoring.alerting.model.alert import Alert
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlMonitoringWatchdog",
-        condition="Always; whoever receives it must raise an alarm when it stops.",
+        condition="Always; its receiver must raise an alarm when it stops.",
         # Not a comparison of the signal: that one counts this very alert.
         signal=ALERT_RULES_EVALUATED,
         expr="vector(1)",
@@ -86,7 +86,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlMonitoringConfigUnusable",
-        condition="The exporter could not use its settings when it was last told to read them.",
+        condition="The exporter could not use its settings when it last tried to reload them.",
         signal=CONFIG_RELOAD_OK,
         comparison="<",
         summary="The exporter runs on old settings.",

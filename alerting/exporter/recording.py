@@ -6,6 +6,17 @@ from ml_monitoring.alerting.model.recording import Record
 
 RECORDS: tuple[Record, ...] = (
     Record(
+        name="instance:up:own",
+        meaning="Whether a target that is watched answered its last scrape; others' targets are left out.",
+        # A service is one of ours when it had the metrics of the library within a week, whatever its job is.
+        expr="""
+            <targets>
+            or
+            up and ignoring (origin) last_over_time(ml_process_start_timestamp_seconds[7d])
+        """,
+        by=("instance",),
+    ),
+    Record(
         name="instance_source:ml_monitoring_source_age_per_interval:ratio",
         meaning="Age of a source's numbers in its own refresh intervals, so that one threshold fits every source.",
         # At the scrape, not now: between two scrapes, and when scrapes fail, the numbers that were scraped last do not

@@ -63,7 +63,7 @@ FLEET_INCIDENT_PROBABILITY: Final = Signal(
     name="fleet_incident_probability",
     title="Incident probability",
     question="How likely does the fleet have an incident, from the risk of all its servers together?",
-    expr="max without (instance) (fleet_incident_probability_ratio)",
+    expr="max without (instance) (fleet_incident_probability_ratio{<filter>})",
     unit=Unit.RATIO,
     dashboard=PAGE,
 )
@@ -74,8 +74,8 @@ FLEET_INCIDENT_PROBABILITY_CHANGE: Final = Signal(
     question="Is the incident probability rising? Above 0 it is higher than its mean of the last five minutes.",
     # Not delta(): it extrapolates, and would leave the range of a probability.
     expr=(
-        "max without (instance) (fleet_incident_probability_ratio)"
-        " - max without (instance) (avg_over_time(fleet_incident_probability_ratio[5m]))"
+        "max without (instance) (fleet_incident_probability_ratio{<filter>})"
+        " - max without (instance) (avg_over_time(fleet_incident_probability_ratio{<filter>}[5m]))"
     ),
     unit=Unit.RATIO,
     dashboard=PAGE,
@@ -85,7 +85,7 @@ FLEET_PHASE: Final = Signal(
     name="fleet_phase",
     title="Incident phase",
     question="Which phase of the incident does the file name at present? Only files with such a column do.",
-    expr="max without (instance) (fleet_incident_phase) == 1",
+    expr="max without (instance) (fleet_incident_phase{<filter>}) == 1",
     unit=Unit.INFO,
     dashboard=PAGE,
     by=("phase",),
@@ -97,8 +97,8 @@ FLEET_PHASE_BEGINS: Final = Signal(
     question="When did each phase of the incident begin?",
     # There for a minute only: its whole duration would colour every panel.
     expr=(
-        "max without (instance) (fleet_incident_phase) == 1"
-        " unless max without (instance) (fleet_incident_phase offset 1m) == 1"
+        "max without (instance) (fleet_incident_phase{<filter>}) == 1"
+        " unless max without (instance) (fleet_incident_phase{<filter>} offset 1m) == 1"
     ),
     unit=Unit.INFO,
     dashboard=PAGE,
@@ -169,8 +169,8 @@ FLEET_RISK_STRIP: Final = Signal(
     # the highest of the shown range, so that a server keeps its place in it.
     expr=(
         "max without (instance) (fleet_server_risk_ratio{<filter>})"
-        " * on (job, profile, server) group_left (order)"
-        ' count_values by (job, profile, server) ("order", round(200 - 100 *'
+        " * on (cluster, namespace, job, profile, server) group_left (order)"
+        ' count_values by (cluster, namespace, job, profile, server) ("order", round(200 - 100 *'
         " topk(30, max without (instance) (max_over_time(fleet_server_risk_ratio{<filter>}[<window>] @ end())))))"
     ),
     unit=Unit.RATIO,
@@ -205,7 +205,7 @@ FLEET_FILE_ADVANCES: Final = Signal(
     question="Does the followed file still bring new rows? A replayed one may be held at its end.",
     expr=(
         "max without (instance) (changes(fleet_file_position_timestamp_seconds{<filter>}[5m]))"
-        ' and on (job, file) fleet_file_info{mode="follow"}'
+        ' and on (cluster, namespace, job, file) fleet_file_info{mode="follow",<filter>}'
     ),
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -219,7 +219,7 @@ FLEET_DATA_AGE: Final = Signal(
     question="How old is the newest row of the followed file, by its own clock?",
     expr=(
         "time() - max without (instance) (fleet_file_position_timestamp_seconds{<filter>})"
-        ' and on (job, file) fleet_file_info{mode="follow"}'
+        ' and on (cluster, namespace, job, file) fleet_file_info{mode="follow",<filter>}'
     ),
     unit=Unit.SECONDS,
     dashboard=PAGE,
@@ -266,7 +266,7 @@ FLEET_RISK_MODEL_FAILURES: Final = Signal(
     name="fleet_risk_model_failures",
     title="Risk model failures",
     question="Did the chosen risk model fail, so that the built-in one scored instead?",
-    expr="max without (instance) (increase(fleet_risk_model_failures_total[<window>]))",
+    expr="max without (instance) (increase(fleet_risk_model_failures_total{<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("model", "reason"),

@@ -6,6 +6,7 @@ To add a kind of block, add its function to `BLOCKS`.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,22 +16,40 @@ from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.exporter.catalog import METRICS
 from ml_monitoring.exporter.errors import MonitorError
 
+_ALERTING = Path(__file__).resolve().parents[1]
 _MARKER = re.compile(r"^<!-- (?P<end>/?)generated:(?P<name>\S+) -->$")
 
-# Headings of `Metric.origin`; others are called by their own name.
+# Headings of `Metric.origin`; others are named after the source.
 _ORIGINS = {
-    "exporter": "About the exporter itself",
-    "service": "From instrumented services",
-    "alertlog": "From the alert log",
+    "exporter": "The exporter itself",
+    "service": "Instrumented services",
+    "alertlog": "The alert log",
 }
+
+# Folders of domains that have alerts, in the order in which they are documented.
+DOMAIN_TITLES: Mapping[str, str] = MappingProxyType(
+    {
+        "mlflow": "MLflow",
+        "variants": "Content variants",
+        "experiments": "A/B tests",
+        "services": "ML services",
+        "fleet": "Server fleets",
+        "host": "Hosts",
+        "containers": "Containers",
+        "database": "PostgreSQL",
+        "exporter": "Exporter",
+        "monitoring": "Prometheus and Alertmanager",
+        "logs": "Log collection",
+    }
+)
 
 
 class DocumentError(MonitorError):
     """Report a Markdown file whose markers cannot be understood."""
 
 
-def metrics_table() -> str:
-    """Return every metric of the catalog, a table for each origin."""
+def metrics_table(_folder: Path) -> str:
+    """Return every metric of the catalog, a section with a table for each origin."""
     parts = []
     for origin in dict.fromkeys(metric.origin for metric in METRICS):
         rows = [
@@ -43,31 +62,46 @@ def metrics_table() -> str:
             for metric in METRICS
             if metric.origin == origin
         ]
-        parts.append(f"**{_ORIGINS.get(origin, f'Source `{origin}`')}**\n")
+        parts.append(f"## {_ORIGINS.get(origin, f'Source `{origin}`')}\n")
         parts.append(_table(("Metric", "Type", "Labels", "Meaning"), rows))
     return "\n".join(parts)
 
 
-def alerts_table() -> str:
-    """Return every enabled alert with the numbers in force."""
-    rows = [
-        (
-            f"[{alert.name}]({_runbook(alert.name)})",
-            alert.condition,
-            alert.numbers.for_,
-            alert.severity,
-            alert.team,
-        )
-        for alert in load_alerts()
-    ]
-    return _table(("Alert", "Fires when", "For", "Severity", "Team"), rows)
+def alerts_table(folder: Path) -> str:
+    """Return every enabled alert with the numbers in force, a section with a table for each domain.
+
+    Args:
+        folder: Of the document, which links to runbooks are relative to.
+    """
+    runbooks = {path.stem: path for path in _ALERTING.glob("*/runbooks/*.md")}
+    parts = []
+    for domain, title in DOMAIN_TITLES.items():
+        rows = [
+            (
+                f"[{alert.name}]({_relative(runbooks[alert.name], folder)})",
+                alert.condition,
+                alert.numbers.for_,
+                alert.severity,
+                alert.team,
+            )
+            for alert in load_alerts()
+            if runbooks[alert.name].parts[-3] == domain
+        ]
+        if rows:
+            parts.append(f"## {title}\n")
+            parts.append(_table(("Alert", "Fires when", "For", "Severity", "Team"), rows))
+    return "\n".join(parts)
 
 
-BLOCKS: Mapping[str, Callable[[], str]] = MappingProxyType({"metrics": metrics_table, "alerts": alerts_table})
+BLOCKS: Mapping[str, Callable[[Path], str]] = MappingProxyType({"metrics": metrics_table, "alerts": alerts_table})
 
 
-def filled(text: str) -> str:
-    """Return a Markdown text with every block between markers written anew.
+def filled(text: str, folder: Path) -> str:
+    """Return a Markdown text with every block between markers regenerated.
+
+    Args:
+        text: The document.
+        folder: The document's, which links are relative to.
 
     Raises:
         DocumentError: A marker names no block, or is without its other half; the message begins with the line.
@@ -86,7 +120,7 @@ def filled(text: str) -> str:
         if marker["end"]:
             if name != open_block:
                 raise DocumentError(f"{number}: a block {name} ends that did not begin")
-            lines += ["", *BLOCKS[name]().splitlines(), "", line]
+            lines += ["", *BLOCKS[name](folder).splitlines(), "", line]
             open_block = ""
         elif open_block:
             raise DocumentError(f"{number}: the block {open_block} of line {opened_at} has not ended")
@@ -98,10 +132,8 @@ def filled(text: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _runbook(name: str) -> str:
-    """Return the runbook's path from the top folder."""
-    top = Path(__file__).parents[2]
-    return next(path.relative_to(top).as_posix() for path in top.glob(f"alerting/*/runbooks/{name}.md"))
+def _relative(path: Path, folder: Path) -> str:
+    return Path(os.path.relpath(path, folder.resolve())).as_posix()
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -21,7 +21,7 @@ def render(name: str, config: Mapping[str, Any]) -> str:
     origins = {
         "rules.yml": "alerting/*/recording.py and alerting/thresholds.yml",
         "alerts.yml": "alerting/*/alerts.py and alerting/thresholds.yml",
-        "alertmanager.yml": "alerting/generate/alertmanager.py and alerting/thresholds.yml",
+        "alertmanager.yml": "alerting/generate/alertmanager.py and alerting/notifications.yml",
         "prometheus.yml": "alerting/generate/prometheus.py",
         "prometheus-scale.yml": "alerting/generate/prometheus.py",
     }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml_monitoring.alerting.domains import ALERT_GROUPS, ALERTS, RECORD_GROUPS, load_alerts
+from ml_monitoring.alerting.domains import ALERT_GROUPS, ALERTS, RECORD_GROUPS, is_watched, load_alerts
 from ml_monitoring.alerting.model.alert import Kind
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.thresholds import Thresholds
@@ -14,7 +14,7 @@ from ml_monitoring.exporter.catalog import Unit
 
 def build_recording_rules(thresholds: Thresholds) -> dict[str, Any]:
     """Return the content of `rules.yml`."""
-    values = _durations(thresholds) | thresholds.section_placeholders()
+    values = _durations(thresholds) | thresholds.section_placeholders() | thresholds.scope()
     return {
         "groups": [
             {
@@ -22,6 +22,7 @@ def build_recording_rules(thresholds: Thresholds) -> dict[str, Any]:
                 "rules": [Commented(fill(record.meaning, values), record.rule(values)) for record in records],
             }
             for topic, records in RECORD_GROUPS.items()
+            if is_watched(topic, thresholds)
         ]
     }
 

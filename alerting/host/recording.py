@@ -12,8 +12,8 @@ RECORDS: tuple[Record, ...] = (
         name="instance_mountpoint:node_filesystem_free:ratio",
         meaning="Free share of a file system, as a program without privileges may fill it.",
         expr=f"""
-            min by (job, instance, mountpoint) (
-              node_filesystem_avail_bytes{{{_REAL}}} / (node_filesystem_size_bytes > 0)
+            min without (device, fstype) (
+              node_filesystem_avail_bytes{{<node>,{_REAL}}} / (node_filesystem_size_bytes{{<node>}} > 0)
             )
         """,
         by=("instance", "mountpoint"),
@@ -22,9 +22,9 @@ RECORDS: tuple[Record, ...] = (
         name="instance_mountpoint:node_filesystem_full_in_seconds:min",
         meaning="Time until a file system is full at the pace of the window of HostDiskFilling; absent where none is.",
         expr=f"""
-            min by (job, instance, mountpoint) (
-              node_filesystem_avail_bytes{{{_REAL}}}
-              / -(deriv(node_filesystem_avail_bytes[<HostDiskFilling.window>]) < 0)
+            min without (device, fstype) (
+              node_filesystem_avail_bytes{{<node>,{_REAL}}}
+              / -(deriv(node_filesystem_avail_bytes{{<node>}}[<HostDiskFilling.window>]) < 0)
             )
         """,
         by=("instance", "mountpoint"),

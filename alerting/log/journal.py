@@ -12,7 +12,7 @@ _PATTERN = "notifications-*.jsonl"
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class JournalPosition:
     """How far a file of the journal has been read: its name, and bytes into it."""
 
     file: str
@@ -35,7 +35,7 @@ class Journal:
         for path in self._files():
             _cut_torn_line(path)
 
-    def append(self, lines: Sequence[str], now: float) -> Position:
+    def append(self, lines: Sequence[str], now: float) -> JournalPosition:
         """Write lines; when this returns they are on disk. Returns the position behind them.
 
         Raises:
@@ -59,9 +59,9 @@ class Journal:
                 raise
         if is_new:
             self._sync_directory()
-        return Position(path.name, before + len(data))
+        return JournalPosition(path.name, before + len(data))
 
-    def since(self, offsets: Mapping[str, int]) -> Iterator[tuple[str, Position]]:
+    def since(self, offsets: Mapping[str, int]) -> Iterator[tuple[str, JournalPosition]]:
         """Yield the lines that were not read yet, each with the position behind it.
 
         Args:
@@ -73,7 +73,7 @@ class Journal:
                 file.seek(offset)
                 for line in file:
                     offset += len(line)
-                    yield line.decode("utf-8", "replace"), Position(path.name, offset)
+                    yield line.decode("utf-8", "replace"), JournalPosition(path.name, offset)
 
     def drop_before(self, moment: float) -> list[str]:
         """Remove the files of days that ended before a moment; return their names."""

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-from ml_monitoring.alerting.log.journal import Journal, Position
+from ml_monitoring.alerting.log.journal import Journal, JournalPosition
 from ml_monitoring.alerting.log.notification import Notification, NotificationError, ToldAlert, parse_line
 from ml_monitoring.exporter.catalog import RESOLVE_BUCKETS
 from ml_monitoring.exporter.logs import event
@@ -197,7 +197,7 @@ class AlertLog:
         """Apply what is in the journal and not in SQLite."""
         offsets = dict(self._database.execute("SELECT file, byte FROM positions"))
         found: list[Notification] = []
-        last: dict[str, Position] = {}
+        last: dict[str, JournalPosition] = {}
         for line, behind in self._journal.since(offsets):
             last[behind.file] = behind
             try:
@@ -209,7 +209,9 @@ class AlertLog:
             event(_log, logging.INFO, "the history was brought up to the journal", notifications=len(found))
         self._behind = False
 
-    def _apply(self, notifications: Iterable[Notification], positions: Iterable[Position], duplicates: int) -> None:
+    def _apply(
+        self, notifications: Iterable[Notification], positions: Iterable[JournalPosition], duplicates: int
+    ) -> None:
         with self._transaction() as database:
             for notification in notifications:
                 self._insert(notification)

@@ -13,12 +13,13 @@ from ml_monitoring.exporter.catalog import Unit
 PAGE: Final = "ml-monitoring-logs"
 _INSTANCE = ("instance",)
 _TARGET = ("job", "instance")
+_PARTS = "sum without (controller_id, controller_path, health_type) (alloy_component_controller_running_components"
 
 LOG_SERVICES_UP: Final = Signal(
     name="log_services_up",
     title="Loki and Alloy up",
     question="Are Loki and Alloy up? Without the overlay `logs` there are none.",
-    expr='up{job=~"loki|alloy"}',
+    expr="up{<logs>,<filter>}",
     unit=Unit.FLAG,
     dashboard=PAGE,
     by=_TARGET,
@@ -29,7 +30,8 @@ LOG_LINES_KEPT: Final = Signal(
     name="log_lines_kept",
     title="Log lines per second",
     question="How many lines does Loki ingest?",
-    expr="sum by (job, instance) (rate(loki_distributor_lines_received_total[<window>]))",
+    expr="sum without (format, is_internal_stream, policy, tenant) "
+    "(rate(loki_distributor_lines_received_total{<logs>,<filter>}[<window>]))",
     unit=Unit.ANY,
     dashboard=PAGE,
     by=_INSTANCE,
@@ -39,7 +41,7 @@ LOG_LINES_LOST: Final = Signal(
     name="log_lines_lost",
     title="Dropped log lines (15m)",
     question="How many lines did Alloy drop, because Loki rejected them or was down for too long?",
-    expr="sum by (job, instance) (increase(loki_write_dropped_entries_total[<window>]))",
+    expr="sum without (host, reason, tenant) (increase(loki_write_dropped_entries_total{<logs>,<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_INSTANCE,
@@ -51,10 +53,7 @@ LOG_COLLECTOR_FAILURES: Final = Signal(
     title="Unhealthy Alloy components",
     question="Is every component of Alloy's pipeline healthy: discovery, reading, levels, sending?",
     # Alloy counts only the states that there are.
-    expr=(
-        'sum by (job, instance) (alloy_component_controller_running_components{health_type!="healthy"}) '
-        "or 0 * sum by (job, instance) (alloy_component_controller_running_components)"
-    ),
+    expr=(f'{_PARTS}{{<logs>,health_type!="healthy",<filter>}}) or 0 * {_PARTS}{{<logs>,<filter>}})'),
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_INSTANCE,

@@ -56,8 +56,11 @@ ALERTS: tuple[Alert, ...] = (
         signal=METRIC_SHORTFALL,
         comparison=">",
         matchers='metric!~"<ignored_metrics>"',
-        # `on (job, ...)`: the left side has labels that the experiment's age has not.
-        guards=("on (job, experiment) experiment:mlflow_last_success_age_seconds:min < <finished_within>",),
+        # `on (...)`: the left side has labels that the experiment's age has not.
+        guards=(
+            "on (cluster, namespace, job, experiment) "
+            "experiment:mlflow_last_success_age_seconds:min < <finished_within>",
+        ),
         parameters={"ignored_metrics": Kind.PATTERN, "finished_within": Kind.DURATION},
         source="mlflow",
         summary="The latest run of an experiment is much worse than its best.",

@@ -79,10 +79,10 @@ RECORDS: tuple[Record, ...] = (
         expr="""
             abs(
               max without (instance) (mlflow_metric_latest)
-              - on (job, experiment, metric) group_left ()
+              - on (cluster, namespace, job, experiment, metric) group_left ()
               max without (instance) (mlflow_metric_best)
             )
-            / on (job, experiment, metric) group_left ()
+            / on (cluster, namespace, job, experiment, metric) group_left ()
             abs(max without (instance) (mlflow_metric_best) != 0)
         """,
         by=("experiment", "model_variant", "metric"),

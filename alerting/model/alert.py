@@ -68,12 +68,14 @@ class BoundAlert:
         alert: The alert.
         numbers: Its numbers.
         links: Where links lead.
+        scope: What the placeholders of selectors stand for, see `Thresholds.scope`.
         logs_of: Services whose logs tell more, where the series do not say whose they are.
     """
 
     alert: Alert
     numbers: Numbers
     links: Links
+    scope: Mapping[str, str]
     logs_of: tuple[str, ...] = ()
 
     @property
@@ -118,7 +120,7 @@ class BoundAlert:
         """Return the condition in PromQL, each part on its own line."""
         if self.comparison is None:
             return self.alert.expr
-        signal = self.signal.promql(matchers=fill(self.alert.matchers, self.parameters))
+        signal = self.signal.promql(self.scope, matchers=fill(self.alert.matchers, self.parameters))
         if any(character.isspace() for character in signal):
             signal = f"({signal})"
         guards = [fill(guard, self.parameters) for guard in self.alert.guards]

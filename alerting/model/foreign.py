@@ -11,7 +11,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 # Every scraped series has these; a rule may aggregate them away.
-TARGET_LABELS: frozenset[str] = frozenset({"job", "instance"})
+# `cluster` and `namespace` where Prometheus watches several.
+TARGET_LABELS: frozenset[str] = frozenset({"cluster", "namespace", "job", "instance"})
+
+_SESSION = frozenset(
+    {"state", "usename", "application_name", "backend_type", "wait_event_type", "wait_event", "server"}
+)
 
 FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
@@ -57,20 +62,25 @@ FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
         "node_network_receive_bytes_total": frozenset({"device"}),
         "node_network_transmit_bytes_total": frozenset({"device"}),
         "node_time_seconds": frozenset(),
-        # postgres exporter; newer versions have more labels on the activity.
-        "pg_database_size_bytes": frozenset({"datname"}),
-        "pg_settings_max_connections": frozenset(),
-        "pg_stat_activity_count": frozenset({"datname", "state"}),
-        "pg_stat_activity_max_tx_duration": frozenset({"datname", "state"}),
-        "pg_stat_database_blks_hit": frozenset({"datname"}),
-        "pg_stat_database_blks_read": frozenset({"datname"}),
-        "pg_stat_database_deadlocks": frozenset({"datname"}),
-        "pg_stat_database_xact_commit": frozenset({"datname"}),
+        # postgres exporter; older versions have fewer labels.
+        "pg_database_size_bytes": frozenset({"datname", "server"}),
+        "pg_settings_max_connections": frozenset({"server"}),
+        "pg_stat_activity_count": _SESSION | {"datname"},
+        "pg_stat_activity_max_tx_duration": _SESSION | {"datname"},
+        "pg_stat_database_blks_hit": frozenset({"datid", "datname", "server"}),
+        "pg_stat_database_blks_read": frozenset({"datid", "datname", "server"}),
+        "pg_stat_database_deadlocks": frozenset({"datid", "datname", "server"}),
+        "pg_stat_database_xact_commit": frozenset({"datid", "datname", "server"}),
         "pg_up": frozenset(),
     }
 )
 
-UNUSED: Mapping[str, str] = MappingProxyType({})
+UNUSED: Mapping[str, str] = MappingProxyType(
+    {
+        "ml_http_request_size_bytes": "only of services that ask for it; for pages of their own",
+        "ml_http_response_size_bytes": "only of services that ask for it; for pages of their own",
+    }
+)
 
 # Domains (`Metric.origin`) of which nothing is shown yet.
 UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType({})

@@ -1,4 +1,4 @@
-"""What `thresholds.yml` says about notifications: channels, times, escalation, heartbeat and times of silence.
+"""What `notifications.yml` says: channels, times, escalation, heartbeat and times of silence.
 
 To add a kind of channel, add its settings to `CHANNELS` in `alerting/generate/channels.py`.
 """
@@ -8,7 +8,16 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final, Literal, Self, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictStr, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from ml_monitoring.exporter import durations
 
@@ -44,7 +53,9 @@ def _absolute(text: str) -> str:
     return text
 
 
-Duration = Annotated[StrictStr, AfterValidator(duration)]
+Duration = Annotated[
+    StrictStr, AfterValidator(duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
+]
 Url = Annotated[StrictStr, AfterValidator(base_url)]
 Name = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
 # May hold dashes: it is seen by people only.
@@ -53,13 +64,13 @@ SecretFile = Annotated[StrictStr, AfterValidator(_absolute)]
 Clock = Annotated[StrictStr, AfterValidator(_clock)]
 
 
-class Model(BaseModel):
+class StrictModel(BaseModel):
     """A part of the file: unknown keys are refused, and nothing changes it later."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Timing(Model):
+class Timing(StrictModel):
     """When a receiver is told, as Alertmanager names it."""
 
     group_wait: Duration
@@ -67,7 +78,7 @@ class Timing(Model):
     repeat_interval: Duration
 
 
-class Address(Model):
+class Address(StrictModel):
     """An address, or the file that holds it because it is a secret (Alertmanager 0.26 or newer)."""
 
     url: Url | None = None
@@ -85,7 +96,7 @@ class Address(Model):
         return {"url": self.url} if self.url else {"url_file": str(self.url_file)}
 
 
-class ChannelModel(Model):
+class ChannelModel(StrictModel):
     """What every kind of channel has: whom it reaches."""
 
     teams: tuple[Name, ...] = ()
@@ -146,14 +157,14 @@ class PostedWebhook(ChannelModel):
 ChannelSettings = Annotated[Email | Slack | PagerDuty | MsTeams | PostedWebhook, Field(discriminator="kind")]
 
 
-class ClockRange(Model):
+class ClockRange(StrictModel):
     """A part of a day."""
 
     start_time: Clock
     end_time: Clock
 
 
-class TimeInterval(Model):
+class TimeInterval(StrictModel):
     """Times as Alertmanager describes them; what is left out does not narrow."""
 
     times: tuple[ClockRange, ...] = ()
@@ -169,7 +180,7 @@ class TimeInterval(Model):
         return self.model_dump(exclude_defaults=True, mode="json")
 
 
-class MuteTime(Model):
+class MuteTime(StrictModel):
     """Times in which receivers are not told. Critical alerts cannot be named: nothing mutes them by the clock."""
 
     intervals: tuple[TimeInterval, ...] = Field(min_length=1)
@@ -177,12 +188,12 @@ class MuteTime(Model):
     teams: tuple[Name, ...] = ()
 
 
-class Notifications(Model):
+class Notifications(StrictModel):
     """How alerts are delivered."""
 
-    webhook: Url | None
-    alert_log: Url | None
-    heartbeat: Address | None
+    webhook: Url | None = None
+    alert_log: Url | None = None
+    heartbeat: Address | None = None
     critical: Timing
     warning: Timing
     info: Timing

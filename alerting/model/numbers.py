@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, PlainValidator, StrictBool, StrictStr
+from pydantic import Field, PlainValidator, StrictBool, StrictStr, WithJsonSchema
 
-from ml_monitoring.alerting.model.notifications import AlertSeverity, Duration, Model, Name, Url
+from ml_monitoring.alerting.model.notifications import AlertSeverity, Duration, Name, StrictModel, Url
 from ml_monitoring.exporter.catalog import Unit
 
 
@@ -17,10 +17,10 @@ def _scalar(value: object) -> float | str:
 
 
 # One validator instead of a union, whose errors name each member in turn.
-Scalar = Annotated[int | float | str, PlainValidator(_scalar)]
+Scalar = Annotated[int | float | str, PlainValidator(_scalar), WithJsonSchema({"type": ["number", "string"]})]
 
 
-class Links(Model):
+class Links(StrictModel):
     """Where the links in notifications lead."""
 
     grafana: Url
@@ -28,7 +28,7 @@ class Links(Model):
     logs: Url | None = None
 
 
-class Numbers(Model):
+class Numbers(StrictModel):
     """The numbers of one alert."""
 
     threshold: Scalar | None = None

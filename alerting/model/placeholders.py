@@ -4,6 +4,7 @@
 |---|---|---|
 | `<filter>` | matchers of a dashboard's variables | signals |
 | `<window>` | the range of a rate | signals |
+| `<exporter>`, `<node>`, ... | matchers of the targets that are watched, see `Selectors` | signals, recording rules |
 | `<threshold>`, `<parameter>` | a number of the alert itself | an alert's condition, matchers and guards |
 | `<Alert.threshold>`, `<Alert.parameter>` | a duration of any alert | recording rules |
 | `<section.key>` | a number of another section of `thresholds.yml` | recording rules |
@@ -16,7 +17,6 @@ from collections.abc import Mapping
 
 # PromQL has `<` and `>` too, but never both around a bare name.
 _PLACEHOLDER = re.compile(r"<(?P<name>[A-Za-z]\w*(?:\.\w+)*)>")
-_MATCHER = re.compile(rf"(?P<before>,?){_PLACEHOLDER.pattern}(?P<after>,?)")
 
 
 def fill(text: str, values: Mapping[str, str]) -> str:
@@ -35,12 +35,6 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     if unknown := sorted(names - values.keys()):
         known = ", ".join(sorted(values)) or "none"
         raise ValueError(f"no value for {', '.join(f'<{name}>' for name in unknown)} in {text!r}; known are: {known}")
-
-    def matcher(match: re.Match[str]) -> str:
-        if values[match["name"]]:
-            return match[0]
-        return "," if match["before"] and match["after"] else ""
-
-    if any(not values[name] for name in names):
-        text = _MATCHER.sub(matcher, text).replace("{}", "")
+    if empty := "|".join(re.escape(name) for name in names if not values[name]):
+        text = re.sub(rf",<(?:{empty})>|<(?:{empty})>,?", "", text).replace("{}", "")
     return _PLACEHOLDER.sub(lambda match: values[match["name"]], text)

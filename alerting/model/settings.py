@@ -9,7 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictStr,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog.services import RESPONSE_BUCKETS
@@ -32,13 +41,9 @@ def _duration(text: str) -> str:
     return text
 
 
-def _bucket(seconds: float) -> float:
-    if seconds not in RESPONSE_BUCKETS:
-        raise ValueError(f"is not a bucket of the response times; take one of {', '.join(map(str, RESPONSE_BUCKETS))}")
-    return seconds
-
-
-Duration = Annotated[StrictStr, AfterValidator(_duration)]
+Duration = Annotated[
+    StrictStr, AfterValidator(_duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
+]
 # Stands inside quotes in PromQL, once as a regular expression.
 VariantName = Annotated[str, Field(strict=True, pattern=r"^[\w. -]{1,60}$")]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -140,16 +145,27 @@ class Slos(Section):
     period: Duration
     availability: Share
     latency: Share
-    latency_threshold: Annotated[float, AfterValidator(_bucket)]
+    # Bounds of services that set `response_buckets=`, beside those that services have by default.
+    response_buckets: tuple[Annotated[float, Field(gt=0, allow_inf_nan=False)], ...] = ()
+    latency_threshold: float
     page_fast: BurnRate
     page_slow: BurnRate
     ticket_fast: BurnRate
     ticket_slow: BurnRate
 
+    @field_validator("latency_threshold")
+    @classmethod
+    def _is_a_bucket(cls, seconds: float, info: ValidationInfo) -> float:
+        known = sorted({*RESPONSE_BUCKETS, *info.data.get("response_buckets", ())})
+        if seconds not in known:
+            raise ValueError(f"is not a bucket of the response times; take one of {', '.join(map(str, known))}")
+        return seconds
+
     def placeholders(self) -> Iterator[tuple[str, str]]:
         """Yield budgets, windows and factors."""
         yield "period", self.period
-        yield "latency_threshold", _promql(self.latency_threshold)
+        # As client libraries write the label `le`: 1.0, not 1.
+        yield "latency_threshold", repr(self.latency_threshold)
         yield "availability_budget", _promql(1 - self.availability)
         yield "latency_budget", _promql(1 - self.latency)
         for name, value in self:

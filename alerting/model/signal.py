@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +21,8 @@ class Signal:
         name: snake_case, unique.
         title: Panel title.
         question: The operator's question in one sentence; it becomes the panel's description.
-        expr: PromQL with `<filter>` where a dashboard's matchers go and `<window>` where a range goes.
+        expr: PromQL with `<filter>` where a dashboard's matchers go, `<window>` where a range goes, and `<node>` and
+            its like for whose series of another program's metric are meant, see `Selectors`.
         unit: Unit of the result.
         dashboard: uid of the page that shows the signal; alerts link there.
         by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
@@ -50,11 +52,12 @@ class Signal:
         """Return matchers that bind every filter label to the dashboard variable of its name."""
         return ",".join(f'{label}=~"${label}"' for label in self.filters)
 
-    def promql(self, *, matchers: str = "", window: str | None = None) -> str:
+    def promql(self, scope: Mapping[str, str], *, matchers: str = "", window: str | None = None) -> str:
         """Return the expression with its placeholders filled.
 
         Args:
+            scope: What the placeholders of selectors stand for, see `Thresholds.scope`.
             matchers: Label matchers for each `<filter>`, such as `experiment=~"$experiment"`; none by default.
             window: Range for each `<window>`; the signal's own by default.
         """
-        return fill(self.expr, {"filter": matchers, "window": window or self.window})
+        return fill(self.expr, {**scope, "filter": matchers, "window": window or self.window})

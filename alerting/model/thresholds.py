@@ -1,15 +1,17 @@
-"""Read `thresholds.yml`: every number behind an alert, refused with file and line where it cannot be meant."""
+"""Read the numbers behind alerts and what becomes of them, refused with file and line where they cannot be meant.
+
+The defaults are `thresholds.yml` and `notifications.yml`; a user's own files are laid over them.
+"""
 
 from __future__ import annotations
 
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
-import yaml
 from pydantic import Field
 from pydantic import ValidationError as PydanticError
 
@@ -25,26 +27,39 @@ from ml_monitoring.alerting.model.notifications import (
     base_url,
 )
 from ml_monitoring.alerting.model.numbers import Links, Numbers
+from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Selectors
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import Layers, Location
+from ml_monitoring.exporter.settings_file import read as read_layer
 from ml_monitoring.exporter.values import merge
 
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
 
-DEFAULT_PATH = Path(__file__).parent.parent / "thresholds.yml"
-
-Location = tuple[str | int, ...]
+DEFAULT_PATHS = tuple(Path(__file__).parent.parent / name for name in ("thresholds.yml", "notifications.yml"))
 
 
 class Thresholds(Sections):
-    """Everything that `thresholds.yml` says."""
+    """Everything that can be set."""
 
     links: Links
+    # None: all of them, but on Kubernetes none.
+    components: tuple[Component, ...] | None = None
+    selectors: Selectors
     teams: tuple[Name, ...] = Field(min_length=1)
     notifications: Notifications
     alerts: dict[str, Numbers]
+
+    @property
+    def watched(self) -> tuple[Component, ...]:
+        """Return the components whose rules are made."""
+        return COMPONENTS if self.components is None else self.components
+
+    def scope(self) -> dict[str, str]:
+        """Return what the placeholders of selectors stand for."""
+        return dict(self.selectors.placeholders(self.watched))
 
     def changed(self, changes: dict[str, Any]) -> Self:
         """Return the same with some settings changed, given as they stand in the file.
@@ -86,139 +101,115 @@ class Thresholds(Sections):
             changed = type(self).model_validate(data)
         except PydanticError as error:
             names = {key: name for name, key in BUSINESS_VARIABLES.items()}
-            problems += [f"{names.get(str(item['loc'][-1]), item['loc'])}: {_message(item)}" for item in error.errors()]
+            problems += [f"{names.get(str(item['loc'][-1]), item['loc'])}: {item['msg']}" for item in error.errors()]
         if problems:
             raise ConfigError(problems)
         return changed
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
-    """A YAML document that remembers on which line each setting stands."""
+def load_layers(paths: Sequence[Path] = (), defaults: Sequence[Path] = DEFAULT_PATHS) -> Layers:
+    """Return a user's files laid over the defaults, the last one uppermost.
 
-    name: str
-    data: Any
-    lines: Mapping[Location, int]
-    duplicates: tuple[Location, ...]
+    `null` in place of an alert switches it off; else it takes away what the layers below say.
 
-    def problem(self, location: Location, message: str) -> tuple[int, str]:
-        """Return the line and the finished sentence about a setting; a missing one has the line of what lacks it."""
-        known = location
-        while known not in self.lines:
-            known = known[:-1]
-        where = ".".join(str(part) for part in location) or "the file"
-        return self.lines[known], f"{self.name}:{self.lines[known]}: {where}: {message}"
+    Raises:
+        ConfigError: A file cannot be used.
+    """
+    layers = Layers()
+    for path in (*defaults, *paths):
+        data, places = read_layer(path)
+        alerts = data.get("alerts")
+        if isinstance(alerts, dict):
+            # Its numbers stay: recording rules that others use too are made with them.
+            alerts |= {name: {"enabled": False} for name, numbers in alerts.items() if numbers is None}
+        layers.add(data, places)
+    return layers
 
 
-def read(alerts: Sequence[Alert], path: Path = DEFAULT_PATH) -> Thresholds:
+def read(alerts: Sequence[Alert], paths: Sequence[Path] = (), defaults: Sequence[Path] = DEFAULT_PATHS) -> Thresholds:
     """Read and check the numbers of the given alerts.
 
     Args:
         alerts: The alerts that exist; each needs its numbers and nothing else may have any.
-        path: The file to read.
+        paths: A user's own files, see `load_layers`.
+        defaults: What they are laid over.
 
     Raises:
-        ConfigError: The file cannot be used; the problems found are listed with their lines.
+        ConfigError: A file cannot be used; the problems found are listed with their lines.
     """
+    return validated(alerts, load_layers(paths, defaults))
+
+
+def validated(alerts: Sequence[Alert], layers: Layers) -> Thresholds:
+    """Return the checked settings.
+
+    Raises:
+        ConfigError: Something cannot be meant; each problem names the uppermost file that has a part in it.
+    """
+    by_name = {alert.name: alert for alert in alerts}
+    data = dict(layers.data)
+    problems: list[tuple[Location, str]] = []
+    if isinstance(data.get("alerts"), dict):
+        for name in data["alerts"].keys() - by_name.keys():
+            close = get_close_matches(str(name), by_name, 1)
+            meant = f"; is {close[0]} meant?" if close else ""
+            problems.append((("alerts", name), f"no alert has this name{meant}"))
+        data["alerts"] = {name: numbers for name, numbers in data["alerts"].items() if name in by_name}
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read: {error}"]) from None
-    document = _compose(path.name, text)
-    problems = [document.problem(location, "is given twice") for location in document.duplicates]
-    try:
-        thresholds = Thresholds.model_validate(document.data)
+        thresholds = Thresholds.model_validate(data)
     except PydanticError as error:
-        problems += [document.problem(_written(item), _message(item)) for item in error.errors()]
+        problems += layers.problems(error)
     else:
-        problems += [document.problem(location, message) for location, message in _check(alerts, thresholds)]
+        problems += [
+            # Of two settings that do not fit, the one of the upper layer is the new one.
+            (max(locations, key=lambda location: layers.place(location) or (0,)), message)
+            for locations, message in _check(by_name, thresholds)
+        ]
     if problems:
-        raise ConfigError([message for _, message in sorted(problems)])
+        problems.sort(key=lambda problem: layers.place(problem[0]) or (0,))
+        raise ConfigError([layers.problem(*problem) for problem in problems])
     return thresholds
 
 
-def _compose(name: str, text: str) -> _Document:
-    loader = yaml.SafeLoader(text)
-    lines: dict[Location, int] = {(): 1}
-    duplicates: list[Location] = []
-    try:
-        node = loader.get_single_node()
-        for location, line in _walk(node, ()):
-            if location in lines:
-                duplicates.append(location)
-            lines[location] = line
-        data = loader.construct_document(node) if node is not None else None
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError([f"{name}:{line}: is not YAML: {error.problem}"]) from None
-    except yaml.YAMLError as error:
-        raise ConfigError([f"{name}: is not YAML: {error}"]) from None
-    finally:
-        loader.dispose()
-    return _Document(name, data, lines, tuple(duplicates))
-
-
-def _walk(node: yaml.Node | None, location: Location) -> Iterator[tuple[Location, int]]:
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            inner = (*location, str(key.value))
-            yield inner, key.start_mark.line + 1
-            yield from _walk(value, inner)
-
-
-def _written(error: Mapping[str, Any]) -> Location:
-    location: Location = error["loc"]
-    # Which kind of channel it is stands in pydantic's location and not in the file.
-    if location[:2] == ("notifications", "channels") and len(location) > 3:
-        location = (*location[:3], *location[4:])
-    # Of a mapping's key pydantic says so behind the key.
-    return location[:-1] if location and location[-1] == "[key]" else location
-
-
-def _message(error: Mapping[str, Any]) -> str:
-    known = {
-        "extra_forbidden": "is not a setting",
-        "missing": "is missing",
-        "union_tag_not_found": "lacks its kind",
-    }
-    message = known.get(error["type"]) or str(error["msg"]).removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]
-
-
-def _check(alerts: Sequence[Alert], thresholds: Thresholds) -> Iterator[tuple[Location, str]]:
-    """Compare what the file gives with what each alert takes."""
-    by_name = {alert.name: alert for alert in alerts}
-    yield from _check_notifications(thresholds)
+def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tuple[Sequence[Location], str]]:
+    """Compare what the files give with what each alert takes: yield the settings that do not fit, and why."""
+    yield from _check_teams(thresholds)
     for name, numbers in thresholds.alerts.items():
-        if name not in by_name:
-            yield ("alerts", name), "no alert has this name"
-            continue
-        if numbers.team not in thresholds.teams:
-            yield ("alerts", name, "team"), f"{numbers.team!r} is not one of the teams: {', '.join(thresholds.teams)}"
         if numbers.action is not None and numbers.action not in thresholds.notifications.actions:
             known = ", ".join(thresholds.notifications.actions) or "none"
-            yield ("alerts", name, "action"), f"{numbers.action!r} is not in notifications.actions, which has: {known}"
+            yield (
+                [("alerts", name, "action"), ("notifications", "actions")],
+                f"{numbers.action!r} is not in notifications.actions, which has: {known}",
+            )
         if (numbers.severity == NO_SEVERITY) is not by_name[name].always:
             severities = NO_SEVERITY if by_name[name].always else ", ".join(SEVERITIES)
-            yield ("alerts", name, "severity"), f"{numbers.severity!r} cannot be meant here, but: {severities}"
+            yield [("alerts", name, "severity")], f"{numbers.severity!r} cannot be meant here, but: {severities}"
         for location, message in (
             *_check_threshold(by_name[name], numbers),
             *_check_parameters(by_name[name], numbers),
         ):
-            yield ("alerts", name, *location), message
+            yield [("alerts", name, *location)], message
     for name in by_name.keys() - thresholds.alerts.keys():
-        yield ("alerts", name), "is missing; the alert exists"
+        yield [("alerts", name)], "is missing; the alert exists"
 
 
-def _check_notifications(thresholds: Thresholds) -> Iterator[tuple[Location, str]]:
-    """Find teams that do not exist."""
+def _check_teams(thresholds: Thresholds) -> Iterator[tuple[Sequence[Location], str]]:
+    """Find teams that do not exist, each once for all that name it."""
     settings = thresholds.notifications
+    naming: dict[str, list[Location]] = {}
+    for name, numbers in thresholds.alerts.items():
+        naming.setdefault(numbers.team, []).append(("alerts", name, "team"))
     for section, entries in (("channels", settings.channels), ("mute_times", settings.mute_times)):
         for name, entry in entries.items():
             for team in entry.teams:
-                if team not in thresholds.teams:
-                    known = ", ".join(thresholds.teams)
-                    yield ("notifications", section, name, "teams"), f"{team!r} is not one of the teams: {known}"
+                naming.setdefault(team, []).append(("notifications", section, name, "teams"))
+    for team in naming.keys() - set(thresholds.teams):
+        first, *more = [".".join(map(str, location)) for location in naming[team]]
+        said = f"{first}{f' and {len(more)} more' if more else ''}"
+        yield (
+            [*naming[team], ("teams",)],
+            f"{team!r}, which {said} names, is not one of the teams: {', '.join(thresholds.teams)}",
+        )
 
 
 def _check_threshold(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
@@ -289,13 +280,3 @@ def _pattern_misfit(value: float | str) -> str:
     except re.error as error:
         return f"{value!r} is not a regular expression: {error}"
     return ""
-
-
-def line_of(path: Path, location: Location) -> int:
-    """Return the line on which a setting stands; 1 where it does not.
-
-    Raises:
-        ConfigError: The file is not YAML.
-        OSError: The file cannot be read.
-    """
-    return _compose(path.name, path.read_text(encoding="utf-8")).lines.get(location, 1)

@@ -28,7 +28,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="PrometheusConfigUnusable",
-        condition="Prometheus could not use its configuration when it was last told to read it.",
+        condition="Prometheus could not use its configuration when it last tried to reload it.",
         signal=PROMETHEUS_CONFIG_OK,
         comparison="<",
         summary="Prometheus runs on an old configuration.",
@@ -81,7 +81,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="AlertmanagerConfigUnusable",
-        condition="Alertmanager could not use its configuration when it was last told to read it.",
+        condition="Alertmanager could not use its configuration when it last tried to reload it.",
         signal=ALERTMANAGER_CONFIG_OK,
         comparison="<",
         summary="Alertmanager runs on an old configuration.",

@@ -18,7 +18,7 @@ TARGET_UP: Final = Signal(
     name="target_up",
     title="Target status",
     question="Which targets' last scrape failed? The exporters are on their own page.",
-    expr='up{job!="ml-monitoring"}',
+    expr="instance:up:own{<filter>} unless up{<exporter>}",
     unit=Unit.FLAG,
     dashboard=SYSTEM,
     by=_TARGET,
@@ -29,7 +29,7 @@ SERVICE_MEMORY: Final = Signal(
     name="service_memory",
     title="Memory by service",
     question="How much memory does each service of the stack use?",
-    expr="process_resident_memory_bytes",
+    expr="process_resident_memory_bytes{<filter>} and instance:up:own",
     unit=Unit.BYTES,
     dashboard=SYSTEM,
     by=_TARGET,
@@ -40,7 +40,7 @@ SERVICE_CPU: Final = Signal(
     name="service_cpu",
     title="CPU by service",
     question="What share of one core does each service of the stack use?",
-    expr="rate(process_cpu_seconds_total[<window>])",
+    expr="rate(process_cpu_seconds_total{<filter>}[<window>]) and instance:up:own",
     unit=Unit.RATIO,
     dashboard=SYSTEM,
     by=_TARGET,
@@ -51,7 +51,7 @@ PROMETHEUS_CONFIG_OK: Final = Signal(
     name="prometheus_config_ok",
     title="Prometheus config valid",
     question="Was the last reload of Prometheus's configuration successful, or is an older one in use?",
-    expr="prometheus_config_last_reload_successful",
+    expr="prometheus_config_last_reload_successful{<prometheus>,<filter>}",
     unit=Unit.FLAG,
     dashboard=SYSTEM,
     by=_INSTANCE,
@@ -61,7 +61,10 @@ PROMETHEUS_RULE_FAILURES: Final = Signal(
     name="prometheus_rule_failures",
     title="Rule evaluation failures",
     question="How many evaluations of rules failed? An alert whose rule fails cannot fire.",
-    expr="sum by (job, instance) (increase(prometheus_rule_evaluation_failures_total[<window>]))",
+    expr=(
+        "sum without (rule_group) "
+        "(increase(prometheus_rule_evaluation_failures_total{<prometheus>,<filter>}[<window>]))"
+    ),
     unit=Unit.COUNT,
     dashboard=SYSTEM,
     by=_INSTANCE,
@@ -71,7 +74,7 @@ PROMETHEUS_ALERTMANAGERS: Final = Signal(
     name="prometheus_alertmanagers",
     title="Alertmanagers discovered",
     question="To how many Alertmanagers can Prometheus send alerts?",
-    expr="prometheus_notifications_alertmanagers_discovered",
+    expr="prometheus_notifications_alertmanagers_discovered{<prometheus>,<filter>}",
     unit=Unit.COUNT,
     dashboard=SYSTEM,
     by=_INSTANCE,
@@ -82,8 +85,8 @@ PROMETHEUS_UNDELIVERED: Final = Signal(
     title="Alert delivery failures",
     question="What share of the alerts that Prometheus sent did Alertmanager not accept?",
     expr=(
-        "sum by (job, instance) (rate(prometheus_notifications_errors_total[<window>])) / "
-        "(sum by (job, instance) (rate(prometheus_notifications_sent_total[<window>])) > 0)"
+        "sum without (alertmanager) (rate(prometheus_notifications_errors_total{<prometheus>,<filter>}[<window>])) / "
+        "(sum without (alertmanager) (rate(prometheus_notifications_sent_total{<prometheus>,<filter>}[<window>])) > 0)"
     ),
     unit=Unit.RATIO,
     dashboard=SYSTEM,
@@ -95,9 +98,9 @@ PROMETHEUS_STORAGE_FAILURES: Final = Signal(
     title="TSDB failures",
     question="How often did Prometheus fail to write, reload or compact its TSDB?",
     expr=(
-        "sum by (job, instance) (increase(prometheus_tsdb_compactions_failed_total[<window>])) + "
-        "sum by (job, instance) (increase(prometheus_tsdb_wal_writes_failed_total[<window>])) + "
-        "sum by (job, instance) (increase(prometheus_tsdb_wal_truncations_failed_total[<window>]))"
+        "increase(prometheus_tsdb_compactions_failed_total{<prometheus>,<filter>}[<window>]) + "
+        "increase(prometheus_tsdb_wal_writes_failed_total{<prometheus>,<filter>}[<window>]) + "
+        "increase(prometheus_tsdb_wal_truncations_failed_total{<prometheus>,<filter>}[<window>])"
     ),
     unit=Unit.COUNT,
     dashboard=SYSTEM,
@@ -110,7 +113,7 @@ PROMETHEUS_SERIES: Final = Signal(
     name="prometheus_series",
     title="Head series",
     question="How many active series does Prometheus hold in memory, and do they grow?",
-    expr="prometheus_tsdb_head_series",
+    expr="prometheus_tsdb_head_series{<prometheus>,<filter>}",
     unit=Unit.COUNT,
     dashboard=SYSTEM,
     by=_INSTANCE,
@@ -120,7 +123,7 @@ PROMETHEUS_SAMPLES: Final = Signal(
     name="prometheus_samples",
     title="Ingested samples per second",
     question="How many samples does Prometheus ingest?",
-    expr="sum by (job, instance) (rate(prometheus_tsdb_head_samples_appended_total[<window>]))",
+    expr="sum without (type) (rate(prometheus_tsdb_head_samples_appended_total{<prometheus>,<filter>}[<window>]))",
     unit=Unit.ANY,
     dashboard=SYSTEM,
     by=_INSTANCE,
@@ -130,7 +133,7 @@ ALERTMANAGER_CONFIG_OK: Final = Signal(
     name="alertmanager_config_ok",
     title="Alertmanager config valid",
     question="Was the last reload of Alertmanager's configuration successful, or is an older one in use?",
-    expr="alertmanager_config_last_reload_successful",
+    expr="alertmanager_config_last_reload_successful{<alertmanager>,<filter>}",
     unit=Unit.FLAG,
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,
@@ -141,8 +144,8 @@ ALERTMANAGER_FAILED: Final = Signal(
     title="Failed notifications",
     question="What share of the notifications could not be delivered, by kind of channel?",
     expr=(
-        "sum by (job, instance, integration) (rate(alertmanager_notifications_failed_total[<window>])) / "
-        "(sum by (job, instance, integration) (rate(alertmanager_notifications_total[<window>])) > 0)"
+        "sum without (reason) (rate(alertmanager_notifications_failed_total{<alertmanager>,<filter>}[<window>])) / "
+        "(sum without (reason) (rate(alertmanager_notifications_total{<alertmanager>,<filter>}[<window>])) > 0)"
     ),
     unit=Unit.RATIO,
     dashboard=ALERTS_PAGE,
@@ -155,7 +158,7 @@ ALERTMANAGER_SILENCES: Final = Signal(
     name="alertmanager_silences",
     title="Active silences",
     question="Is anything silenced, such as during maintenance?",
-    expr='sum by (job, instance) (alertmanager_silences{state="active"})',
+    expr='sum without (state) (alertmanager_silences{<alertmanager>,state="active",<filter>})',
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,
@@ -165,7 +168,7 @@ ALERTS_SUPPRESSED: Final = Signal(
     name="alerts_suppressed",
     title="Suppressed alerts",
     question="How many firing alerts are suppressed, because they are silenced or inhibited?",
-    expr='sum by (job, instance) (alertmanager_alerts{state="suppressed"})',
+    expr='sum without (state) (alertmanager_alerts{<alertmanager>,state="suppressed",<filter>})',
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,
@@ -178,7 +181,8 @@ FIRING_ALERTS: Final = Signal(
     # Tables sort by text, in which critical comes before info and warning: hence a label that says the order.
     expr=(
         "label_replace(label_replace(label_replace("
-        'count by (alertname, severity, team) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog"}), '
+        "count by (alertname, severity, team) "
+        '(ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",<filter>}), '
         '"rank", "1", "severity", "critical"), "rank", "2", "severity", "warning"), '
         '"rank", "3", "severity", "info")'
     ),
@@ -192,7 +196,7 @@ FIRING_BY_SEVERITY: Final = Signal(
     name="firing_by_severity",
     title="Firing alerts by severity",
     question="How many alerts of each severity fire?",
-    expr='count by (severity) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog"})',
+    expr='count by (severity) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",<filter>})',
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=("severity",),
@@ -202,7 +206,7 @@ ALERT_HISTORY: Final = Signal(
     name="alert_history",
     title="Alert timeline",
     question="Which alerts fired when?",
-    expr='max by (alertname) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog"})',
+    expr='max by (alertname) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",<filter>})',
     unit=Unit.FLAG,
     dashboard=ALERTS_PAGE,
     by=("alertname",),
@@ -212,7 +216,10 @@ ALERT_JOBS: Final = Signal(
     name="alert_jobs",
     title="Services with firing alerts",
     question="Which services do firing alerts come from?",
-    expr='count by (job, alertname, severity) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",job!=""})',
+    expr=(
+        "count by (job, alertname, severity) "
+        '(ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",job!="",<filter>})'
+    ),
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=("job", "alertname", "severity"),
@@ -223,7 +230,7 @@ ALERT_STARTS: Final = Signal(
     name="alert_starts",
     title="Alerts fired",
     question="How often did each alert fire in the time range?",
-    expr="sum by (alertname, severity, team) (increase(alert_starts_total[<window>]))",
+    expr="sum by (alertname, severity, team) (increase(alert_starts_total{<alertlog>,<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=_WHOSE,
@@ -235,7 +242,7 @@ ALERT_LAST_START: Final = Signal(
     name="alert_last_start",
     title="Last fired",
     question="When did each alert last fire?",
-    expr="max by (alertname, severity, team) (alert_last_start_timestamp_seconds)",
+    expr="max by (alertname, severity, team) (alert_last_start_timestamp_seconds{<alertlog>,<filter>})",
     unit=Unit.TIMESTAMP,
     dashboard=ALERTS_PAGE,
     by=_WHOSE,
@@ -247,8 +254,10 @@ ALERT_RESOLVE_TIME: Final = Signal(
     title="Mean time to resolve",
     question="How long did alerts last on average, of those that ended in the time range?",
     expr=(
-        "sum by (alertname, severity, team) (increase(alert_time_to_resolve_seconds_sum[<window>])) / "
-        "(sum by (alertname, severity, team) (increase(alert_time_to_resolve_seconds_count[<window>])) > 0)"
+        "sum by (alertname, severity, team) "
+        "(increase(alert_time_to_resolve_seconds_sum{<alertlog>,<filter>}[<window>])) / "
+        "(sum by (alertname, severity, team) "
+        "(increase(alert_time_to_resolve_seconds_count{<alertlog>,<filter>}[<window>])) > 0)"
     ),
     unit=Unit.SECONDS,
     dashboard=ALERTS_PAGE,
@@ -261,7 +270,10 @@ ALERT_RESOLVE_P90: Final = Signal(
     name="alert_resolve_p90",
     title="Time to resolve (p90)",
     question="How long do nine of ten alerts take to resolve, by team?",
-    expr=("histogram_quantile(0.9, sum by (team, le) (increase(alert_time_to_resolve_seconds_bucket[<window>])))"),
+    expr=(
+        "histogram_quantile(0.9, sum by (team, le) "
+        "(increase(alert_time_to_resolve_seconds_bucket{<alertlog>,<filter>}[<window>])))"
+    ),
     unit=Unit.SECONDS,
     dashboard=ALERTS_PAGE,
     by=("team",),
@@ -272,7 +284,7 @@ ALERT_NOTIFICATIONS: Final = Signal(
     name="alert_notifications",
     title="Notifications",
     question="How many notifications did each receiver get?",
-    expr="sum by (receiver, status) (increase(alert_notifications_total[<window>]))",
+    expr="sum by (receiver, status) (increase(alert_notifications_total{<alertlog>,<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=("receiver", "status"),
@@ -283,7 +295,7 @@ ALERT_LOG_SIZE: Final = Signal(
     name="alert_log_size",
     title="Alert log size",
     question="How many alerts does the alert log store?",
-    expr="alert_log_alerts",
+    expr="alert_log_alerts{<alertlog>,<filter>}",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,
@@ -293,7 +305,7 @@ ALERT_LOG_DUPLICATES: Final = Signal(
     name="alert_log_duplicates",
     title="Duplicate notifications",
     question="How many notifications were received twice, because Alertmanager got no answer to the first?",
-    expr="sum by (instance) (increase(alert_log_duplicates_total[<window>]))",
+    expr="sum by (instance) (increase(alert_log_duplicates_total{<alertlog>,<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
-from ml_monitoring.alerting.operate.remote import fetch_json
 from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.http_client import fetch_json
 
 _TIMEOUT = 60.0
 # Prometheus refuses more points than this for one series.
@@ -33,7 +33,7 @@ class Firing:
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class BacktestResult:
     """What an alert would have done.
 
     Attributes:
@@ -52,7 +52,7 @@ class Result:
 
 def backtest(
     url: str, alerts: Sequence[BoundAlert], *, days: float, step: float, now: float | None = None
-) -> Iterator[Result]:
+) -> Iterator[BacktestResult]:
     """Yield what each alert would have done.
 
     Args:
@@ -73,7 +73,7 @@ def backtest(
         firings = [
             firing for series in matrix for firing in _firings(series, durations.parse(alert.numbers.for_), step)
         ]
-        yield Result(alert, tuple(sorted(firings, key=lambda firing: firing.begins)))
+        yield BacktestResult(alert, tuple(sorted(firings, key=lambda firing: firing.begins)))
 
 
 def _firings(series: dict[str, Any], wait: float, step: float) -> Iterator[Firing]:

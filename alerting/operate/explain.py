@@ -1,31 +1,31 @@
-"""Explain an alert: when it fires, where its numbers are set, who is told and when, and what mutes it."""
+"""Explain an alert: when it fires, where each number is set, who is notified and when, and what mutes it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from textwrap import indent
 from typing import Any
 
 from ml_monitoring.alerting.domains import ALERTS, load_alerts
 from ml_monitoring.alerting.model.alert import BoundAlert
-from ml_monitoring.alerting.model.thresholds import Thresholds, line_of
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.routing import mutes_of, stops
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import MonitorError
+from ml_monitoring.exporter.settings_file import Layers, Place
 
 
 class UnknownAlertError(MonitorError):
     """Report a name that no enabled alert has."""
 
 
-def explain(name: str, thresholds: Thresholds, path: Path, config: Mapping[str, Any]) -> str:
+def explain(name: str, thresholds: Thresholds, layers: Layers, config: Mapping[str, Any]) -> str:
     """Return everything about an alert as text.
 
     Args:
         name: The alert.
         thresholds: The numbers in force.
-        path: The file that they were read from.
+        layers: Where they were given.
         config: What `alerting.alertmanager.build` gives.
 
     Raises:
@@ -36,16 +36,17 @@ def explain(name: str, thresholds: Thresholds, path: Path, config: Mapping[str, 
         known = [one.name for one in ALERTS]
         why = "is disabled" if name in known else f"does not exist; there are: {', '.join(known)}"
         raise UnknownAlertError(f"{name} {why}")
-    return "\n".join(_lines(alert, path, config)) + "\n"
+    return "\n".join(_lines(alert, layers, config)) + "\n"
 
 
-def _lines(alert: BoundAlert, path: Path, config: Mapping[str, Any]) -> Iterator[str]:
+def _lines(alert: BoundAlert, layers: Layers, config: Mapping[str, Any]) -> Iterator[str]:
     numbers = alert.numbers
     yield f"{alert.name}: {alert.alert.summary}"
     yield f"  Fires when   {alert.condition}"
     yield f"  For          {numbers.for_}"
     yield f"  Severity     {alert.severity}, team {alert.team}"
-    yield f"  Set in       {path}:{line_of(path, ('alerts', alert.name))}"
+    yield "  Set in"
+    yield from (f"    {place}: {name}: {value}" for name, value, place in _set_in(alert, layers))
     yield "  Expression"
     yield indent(alert.expr, "    ")
     yield f"  Panel        {alert.annotations['dashboard_url']}"
@@ -53,7 +54,7 @@ def _lines(alert: BoundAlert, path: Path, config: Mapping[str, Any]) -> Iterator
     if "logs_url" in alert.annotations:
         yield f"  Logs         {alert.annotations['logs_url']}"
     labels = {"alertname": alert.name, **alert.labels}
-    yield "  Told"
+    yield "  Notified"
     for stop in stops(config, labels):
         after = durations.parse(numbers.for_) + durations.parse(stop.group_wait)
         through = ", ".join(stop.kinds) or "nothing: it is seen in Alertmanager only"
@@ -68,6 +69,14 @@ def _lines(alert: BoundAlert, path: Path, config: Mapping[str, Any]) -> Iterator
     yield from (f"    {rule.reason}" for rule in possible)
     if not possible:
         yield "    by nothing"
+
+
+def _set_in(alert: BoundAlert, layers: Layers) -> Iterator[tuple[str, object, Place | None]]:
+    """Yield each number of an alert, and where it was given."""
+    for name, value in layers.data["alerts"][alert.name].items():
+        for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
+            parts = [part for part in (name, inner) if part]
+            yield ".".join(parts), number, layers.place(("alerts", alert.name, *parts))
 
 
 def _span(seconds: float) -> str:

@@ -12,21 +12,21 @@ PAGE: Final = "ml-monitoring-operations-overview"
 
 # Domain: how its alerts' names begin, and what shows that the domain is in use.
 _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
-    ("exporter", "Exporter", "MlMonitoring", 'up{job="ml-monitoring"}'),
-    ("mlflow", "MLflow", "Mlflow", 'ml_monitoring_source_up{source="mlflow"}'),
-    ("variants", "Variants", "Variant", 'ml_monitoring_source_up{source="variants"}'),
-    ("fleet", "Fleet", "Fleet", 'ml_monitoring_source_up{source="fleet"}'),
-    ("services", "Services", "Ml(Api|Service|Cache|Prediction|Model)", "ml_process_start_timestamp_seconds"),
-    ("experiments", "A/B tests", "AbTest", "ab_test_model_accuracy"),
-    ("hosts", "Hosts", "Host", "node_memory_MemTotal_bytes"),
-    ("databases", "PostgreSQL", "Database", "pg_up"),
-    ("monitoring", "Monitoring", "(Prometheus|Alertmanager)", 'up{job="prometheus"}'),
+    ("exporter", "Exporter", "MlMonitoring", "up{<exporter>,<filter>}"),
+    ("mlflow", "MLflow", "Mlflow", 'ml_monitoring_source_up{source="mlflow",<filter>}'),
+    ("variants", "Variants", "Variant", 'ml_monitoring_source_up{source="variants",<filter>}'),
+    ("fleet", "Fleet", "Fleet", 'ml_monitoring_source_up{source="fleet",<filter>}'),
+    ("services", "Services", "Ml(Api|Service|Cache|Prediction|Model)", "ml_process_start_timestamp_seconds{<filter>}"),
+    ("experiments", "A/B tests", "AbTest", "ab_test_model_accuracy{<filter>}"),
+    ("hosts", "Hosts", "Host", "node_memory_MemTotal_bytes{<node>,<filter>}"),
+    ("databases", "PostgreSQL", "Database", "pg_up{<postgres>,<filter>}"),
+    ("monitoring", "Monitoring", "(Prometheus|Alertmanager)", "up{<prometheus>,<filter>}"),
 )
 
 
 def _light(names: str, in_use: str) -> str:
     def firing(severity: str) -> str:
-        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}.+"}})'
+        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}.+",<filter>}})'
 
     # `or` keeps the first that there is, so that the loudest decides.
     return f"3 * {firing('critical')} or 2 * {firing('warning')} or {firing('info')} or 0 * max({in_use})"
@@ -49,7 +49,7 @@ DATA_AGE: Final = Signal(
     name="data_age",
     title="Data age",
     question="How old is the data of each source?",
-    expr="max by (source) (time() - ml_monitoring_source_last_success_timestamp_seconds)",
+    expr="max by (source) (time() - ml_monitoring_source_last_success_timestamp_seconds{<filter>})",
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=("source",),
@@ -59,7 +59,7 @@ TARGETS_DOWN: Final = Signal(
     name="targets_down",
     title="Targets down",
     question="How many scrape targets are down?",
-    expr="count(up == 0) or 0 * count(up)",
+    expr="count(instance:up:own{<filter>} == 0) or 0 * count(instance:up:own{<filter>})",
     unit=Unit.COUNT,
     dashboard=PAGE,
     legend="down",

@@ -75,13 +75,13 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlCacheHitRatioLow",
-        condition="A cache answers less than <threshold> of its look-ups.",
+        condition="A cache answers less than <threshold> of its lookups.",
         signal=API_CACHE_HIT_RATIO,
         comparison="<",
         summary="A cache hardly helps.",
         description=(
             f"The cache {{{{ $labels.cache }}}} of {_SERVICE} answers {{{{ $value | humanizePercentage }}}} of its "
-            "look-ups."
+            "lookups."
         ),
     ),
     Alert(

@@ -83,7 +83,7 @@ RECORDS: tuple[Record, ...] = (
     _HTTP.mean(),
     Record(
         name="cache_origin:ml_cache_hits:ratio",
-        meaning="Share of a cache's look-ups that found their entry; absent while nobody looks.",
+        meaning="Share of a cache's lookups that found their entry; absent without lookups.",
         expr="""
             (
               sum without (instance, outcome) (rate(ml_cache_requests_total{outcome="hit"}[<traffic.window>]))
@@ -203,8 +203,8 @@ RECORDS: tuple[Record, ...] = (
             variant_origin:ab_test_accuracy:ratio{variant="<business.baseline>"}
             or
             1 - variant_origin:ab_test_accuracy:ratio{variant="<business.baseline>"}
-            / on () group_left ()
-            max(
+            / on (cluster) group_left ()
+            max by (cluster) (
               mlflow_metric_latest{
                 metric="<business.accuracy_metric>",
                 model_variant="<business.baseline>",

@@ -90,7 +90,7 @@ VARIANT_NOTIFICATIONS: Final = Signal(
     name="variant_notifications",
     title="LISTEN/NOTIFY",
     question="Do triggers notify the exporter, so that changes show at once? Without, it polls.",
-    expr="max without (instance) (variant_notifications_active)",
+    expr="max without (instance) (variant_notifications_active{<filter>})",
     unit=Unit.FLAG,
     dashboard=PAGE,
     legend="active",
@@ -197,7 +197,7 @@ VARIANT_OPPORTUNITIES: Final = Signal(
     question="What could be done better, and how?",
     expr=(
         "(max without (instance) (variant_optimization_opportunity{<filter>}) == 1)"
-        " * on (job, opportunity, priority) group_left (title, action)"
+        " * on (cluster, namespace, job, opportunity, priority) group_left (title, action)"
         " max without (instance) (variant_optimization_opportunity_info)"
     ),
     unit=Unit.INFO,
@@ -210,7 +210,7 @@ VARIANT_EVENTS: Final = Signal(
     name="variant_events",
     title="Events",
     question="What does the variant system report, and how often?",
-    expr="sum without (persona) (max without (instance) (increase(variant_events_total[<window>])))",
+    expr="sum without (persona) (max without (instance) (increase(variant_events_total{<filter>}[<window>])))",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("event",),

@@ -68,7 +68,7 @@ def _from_git(revision: str, path: str) -> list[tuple[str, str]]:
 
 
 def _git(arguments: Sequence[str]) -> str:
-    # Arguments come from the command line of whoever runs this, and no shell reads them.
+    # Arguments come from the command line of the person who runs this, and no shell reads them.
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
     if done.returncode:
         raise ConfigError([f"git {' '.join(arguments)}: {done.stderr.strip()}"])

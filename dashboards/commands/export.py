@@ -9,7 +9,7 @@ from ml_monitoring.dashboards.commands.options import add_generated
 from ml_monitoring.dashboards.publish import files, portable
 
 HELP = "write the dashboards for Grafana's import dialog and grafana.com"
-DESCRIPTION = "Write the dashboards with what an import asks for: data sources and plugins."
+DESCRIPTION = "Write the dashboards for import: with data sources and plugins."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

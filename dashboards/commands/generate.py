@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
+from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.exporter.version import CHECKOUT
 
@@ -15,6 +15,7 @@ DESCRIPTION = "Write the JSON."
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    own.add_settings(parser)
     parser.add_argument(
         "--output-dir",
         type=Path,
@@ -28,13 +29,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the pages, remove those that no longer exist, and return the exit status."""
     # Only here, as they bring grafanalib.
-    from ml_monitoring.alerting.domains import load_thresholds  # noqa: PLC0415
     from ml_monitoring.dashboards.lib.context import PageContext  # noqa: PLC0415
     from ml_monitoring.dashboards.pages import build_all  # noqa: PLC0415
     from ml_monitoring.dashboards.publish.files import write  # noqa: PLC0415
 
-    context = PageContext.of(load_thresholds().overridden(os.environ))
-    pages = [(page.folder, page.to_json(context.alerts)) for page in build_all(context)]
+    own.refuse_committed(options, OUTPUT_DIR)
+    context = PageContext.of(own.load(options)[0])
+    pages = [(page.folder, page.to_json(context.alerts, context.selectors)) for page in build_all(context)]
     written = write(options.output_dir, pages)
     for path in written:
         print(path)

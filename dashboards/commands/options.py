@@ -85,7 +85,7 @@ def query_options(options: argparse.Namespace, dashboards: Sequence[Dashboard] =
     from ml_monitoring.dashboards.render.variables import parse_selected  # noqa: PLC0415
 
     result = QueryOptions(
-        Prometheus(options.prometheus, timeout=options.timeout),
+        Prometheus(options.prometheus, timeout=options.timeout, headers=_authorization()),
         options.start,
         options.end,
         parse_selected(options.var),
@@ -95,6 +95,11 @@ def query_options(options: argparse.Namespace, dashboards: Sequence[Dashboard] =
     if dashboards and (problems := result.unknown_variables(list(dashboards))):
         raise ConfigError(problems)
     return result
+
+
+def _authorization() -> dict[str, str]:
+    token = os.environ.get("PROMETHEUS_TOKEN")
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 def add_grafana(parser: argparse.ArgumentParser) -> None:

@@ -12,7 +12,7 @@ from ml_monitoring.dashboards.commands.options import add_dashboards, add_source
 from ml_monitoring.dashboards.commands.progress import Progress
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import read_yaml
+from ml_monitoring.exporter.settings_file import Layers
 
 HELP = "show that every panel has data"
 DESCRIPTION = "Run every query of every panel and say which panels are ok, empty, failed or slow."
@@ -81,11 +81,12 @@ def read_allowed(path: Path, *, required: bool) -> dict[tuple[str, str], str]:
     if not required and not path.exists():
         return {}
     allowed = {}
-    for uid, panels in read_yaml(path).items():
+    layers = Layers.of_file(path)
+    for uid, panels in layers.data.items():
         if panels is not None and not isinstance(panels, dict):
-            raise ConfigError([f"{path}: {uid}: must hold `title of a panel: reason`"])
+            raise ConfigError([layers.problem((uid,), "must hold `title of a panel: reason`")])
         for title, reason in (panels or {}).items():
             if not reason:
-                raise ConfigError([f"{path}: {uid}: {title}: give the reason why it may be empty"])
+                raise ConfigError([layers.problem((uid, title), "give the reason why it may be empty")])
             allowed[str(uid), str(title)] = str(reason)
     return allowed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,13 +21,15 @@ class PageContext:
         alerts: The enabled alerts with their numbers: they colour panels and are marked on time axes.
         links: Where runbooks and logs are.
         business: The assumptions of the figures on business impact.
+        selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`.
     """
 
     alerts: tuple[BoundAlert, ...]
     links: Links
     business: Business
+    selectors: Mapping[str, str]
 
     @classmethod
     def of(cls, thresholds: Thresholds) -> Self:
         """Return the context of a deployment."""
-        return cls(load_alerts(thresholds), thresholds.links, thresholds.business)
+        return cls(load_alerts(thresholds), thresholds.links, thresholds.business, thresholds.scope())

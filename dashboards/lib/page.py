@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -83,16 +84,18 @@ class Page:
     tags: tuple[str, ...] = field(default=())
     marks: tuple[Mark, ...] = ()
 
-    def to_json(self, alerts: tuple[BoundAlert, ...]) -> Json:
+    def to_json(self, alerts: tuple[BoundAlert, ...], selectors: Mapping[str, str] | None = None) -> Json:
         """Return the dashboard as Grafana loads it.
 
         Args:
             alerts: All alerts: they colour the panels of their signals, and are marked on the page that they link to.
+            selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`; needed where a signal
+                names them.
 
         Raises:
             ValueError: If a folded row holds a panel that alerts link to, or two panels get one id.
         """
-        scope = Scope(self.uid, frozenset(variable.name for variable in self.variables), alerts)
+        scope = Scope(self.uid, frozenset(variable.name for variable in self.variables), alerts, selectors or {})
         dashboard = grafana.Dashboard(
             title=self.title,
             uid=self.uid,

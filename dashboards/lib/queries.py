@@ -31,11 +31,18 @@ class Scope:
         uid: The page.
         variables: Names of the variables that narrow its queries.
         alerts: The alerts, of which those on a panel's signals colour it.
+        selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`.
     """
 
     uid: str
     variables: frozenset[str]
     alerts: tuple[BoundAlert, ...] = ()
+    selectors: Mapping[str, str] = field(default_factory=dict)
+
+
+class _WithExemplars(grafana.Target):  # type: ignore[misc]  # grafanalib carries no types
+    def to_json_data(self) -> Json:
+        return {**super().to_json_data(), "exemplar": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +56,7 @@ class Query:
         window: Range of rates in the signal.
         colour: A colour of its own; for a signal that gives one series.
         dashed: Draw as a dashed line, for references beside the real thing.
+        exemplars: Show exemplars too; for a signal that reads a histogram's buckets itself, not a recorded series.
     """
 
     signal: Signal
@@ -57,6 +65,7 @@ class Query:
     window: str = RATE_WINDOW
     colour: Colour | None = None
     dashed: bool = False
+    exemplars: bool = False
 
     def __post_init__(self) -> None:
         unknown = set(self.where) - set(self.signal.filters)
@@ -81,12 +90,13 @@ class Query:
                 matchers.append(f'{label}="{self.where[label]}"')
             elif label in scope.variables:
                 matchers.append(f'{label}=~"${label}"')
-        expr = self.signal.promql(matchers=",".join(matchers), window=self.window)
+        expr = self.signal.promql(scope.selectors, matchers=",".join(matchers), window=self.window)
         return expr if self.format.factor == 1 else f"{self.format.factor} * ({expr})"
 
     def target(self, scope: Scope, ref_id: str, *, instant: bool = False, form: str = "time_series") -> Any:
         """Return the grafanalib target; `finalise` adds what it lacks and removes its dead keys."""
-        return grafana.Target(
+        made = _WithExemplars if self.exemplars else grafana.Target
+        return made(
             expr=self.expr(scope),
             datasource=DATASOURCE,
             legendFormat=_LEGENDS.get(form, self.legend),

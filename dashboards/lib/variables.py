@@ -109,7 +109,7 @@ def label_values(
         metric: The metric whose series carry the label, of the catalog or of another program; one with few series.
         title: What the page calls it.
         within: Variables that narrow the choice, by label name.
-        may_be_empty: Whether series may have the label empty, which "All" shall then include.
+        may_be_empty: Whether series may have the label empty, which "All" then includes.
         first_only: Open on the first value, not on all, and do not offer all: for pages about one of very many.
 
     Raises:

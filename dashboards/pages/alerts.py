@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.logs.signals import PAGE as LOGS
 from ml_monitoring.alerting.monitoring.signals import (
-    ALERT_HISTORY,
     ALERT_JOBS,
     ALERT_LAST_START,
     ALERT_LOG_DUPLICATES,
@@ -18,16 +17,15 @@ from ml_monitoring.alerting.monitoring.signals import (
     ALERTMANAGER_SILENCES,
     ALERTS_PAGE,
     ALERTS_SUPPRESSED,
-    FIRING_BY_SEVERITY,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 from ml_monitoring.dashboards.lib.variables import datasource
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import alert_timeline, firing_alerts, firing_by_severity
 
 # The alert log knows the Watchdog too.
 _SEVERITIES = {severity: (severity, colour) for severity, colour in SEVERITY.items()} | {"none": ("none", Colour.MUTED)}
@@ -47,13 +45,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "Active alerts",
                 (
-                    stat(
-                        FIRING_BY_SEVERITY,
-                        width=8,
-                        show="value_and_name",
-                        colours=SEVERITY,
-                        empty="no alert fires",
-                    ),
+                    firing_by_severity(),
                     stat(ALERTS_SUPPRESSED),
                     stat(ALERTMANAGER_SILENCES),
                     stat(ALERTMANAGER_CONFIG_OK),
@@ -76,12 +68,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "Alert history",
                 (
-                    state_timeline(
-                        ALERT_HISTORY,
-                        height=10,
-                        values={"1": ("fires", Colour.WARNING)},
-                        empty="no alert fired",
-                    ),
+                    alert_timeline(height=10),
                     table(
                         (
                             Column("alertname", "Alert"),

@@ -98,7 +98,7 @@ def _assumptions(business: Business) -> Panel:
 | | |
 |---|---|
 | Compared | candidate **{business.candidate}** against baseline **{business.baseline}** |
-| Volume a day | {business.base_volume:,.0f} |
+| Volume per day | {business.base_volume:,.0f} |
 | Accuracy earns | {business.accuracy_revenue_multiplier:.3%} of the volume for each {unit} |
 | A millisecond costs | {business.latency_cost_per_ms:g} for each request |
 | A failure costs | {business.error_cost_multiplier:g} |

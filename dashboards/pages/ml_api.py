@@ -91,7 +91,7 @@ def build(context: PageContext) -> Page:
                         title="Latency",
                     ),
                     timeseries(API_ERROR_RATIO, title="Error ratio over time", width=8),
-                    timeseries(API_ROUTE_P95, width=8),
+                    timeseries(Query(API_ROUTE_P95, exemplars=True), width=8),
                     timeseries(API_IN_PROGRESS, width=8),
                     timeseries(Query(MODEL_ACCURACY), title="Accuracy over time", width=24, height=7).linked(
                         "Model quality", page_url(QUALITY_PAGE, {})

@@ -11,7 +11,6 @@ from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
 from ml_monitoring.alerting.logs.signals import PAGE as LOGS
 from ml_monitoring.alerting.mlflow import signals as mlflow
 from ml_monitoring.alerting.monitoring import signals as monitoring
-from ml_monitoring.alerting.monitoring.signals import ALERT_HISTORY, FIRING_BY_SEVERITY
 from ml_monitoring.alerting.overview import signals as overview
 from ml_monitoring.alerting.overview.signals import DATA_AGE, HEALTH, TARGETS_DOWN
 from ml_monitoring.alerting.services import quality_signals as model_quality
@@ -21,10 +20,9 @@ from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import light, stat, state_timeline, text, timeseries
-from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+from ml_monitoring.dashboards.lib.panels import light, stat, text, timeseries
 from ml_monitoring.dashboards.lib.variables import datasource
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import alert_timeline, firing_alerts, firing_by_severity
 
 # Domain to the page with the details.
 _LIGHTS = {
@@ -75,25 +73,13 @@ def build(context: PageContext) -> Page:
                 "Active alerts",
                 (
                     firing_alerts(context.links, width=12, height=9),
-                    state_timeline(
-                        ALERT_HISTORY,
-                        width=12,
-                        height=9,
-                        values={"1": ("fires", Colour.WARNING)},
-                        empty="no alert fired",
-                    ),
+                    alert_timeline(width=12, height=9),
                 ),
             ),
             Row(
                 "Key metrics",
                 (
-                    stat(
-                        FIRING_BY_SEVERITY,
-                        width=8,
-                        show="value_and_name",
-                        colours=SEVERITY,
-                        empty="no alert fires",
-                    ),
+                    firing_by_severity(),
                     stat(TARGETS_DOWN),
                     stat(DATA_AGE, width=12, show="value_and_name"),
                     stat(SLO_BUDGET_LEFT, width=24, show="value_and_name", empty="no service is monitored"),

@@ -1,4 +1,4 @@
-"""Grafana's HTTP API, as far as pushing dashboards needs it.
+"""Grafana's HTTP API, as far as pushing and pulling dashboards needs it.
 
 These are the endpoints of Grafana 9.4 to 13 below `/api`. Grafana 13 calls them legacy and keeps them; what replaces
 them (`/apis`) exists only from 12 on.
@@ -20,11 +20,21 @@ from ml_monitoring.exporter.errors import MonitorError
 Json = dict[str, Any]
 # Grafana's own limit of one page, for everything that it lists.
 _PAGE = 1000
+# What is not there: an Editor's rights are granted folder by folder, so for one that does not exist there are none.
+_MISSING = frozenset({403, 404})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class GrafanaError(MonitorError):
-    """Report that Grafana could not be asked, or refused; the message says what to do about it."""
+    """Report that Grafana could not be asked, or refused; the message says what to do about it.
+
+    Attributes:
+        status: Of the answer; 0 when there was none, or it was none of Grafana's.
+    """
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        self.status = status
+        super().__init__(message)
 
 
 class ChangedMeanwhileError(GrafanaError):
@@ -46,6 +56,16 @@ class Live:
     folder: str
     provisioned: str
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A dashboard that a search found."""
+
+    uid: str
+    title: str
+    folder: str
+    folder_title: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +131,21 @@ class Grafana:
         self._session.close()
 
     def dashboard(self, uid: str) -> Live | None:
-        """Return a dashboard, or None where there is none with this uid."""
-        answer = self._ask("GET", f"/api/dashboards/uid/{quote(uid, safe='')}", may_be_missing=True)
-        if answer is None:
-            return None
+        """Return a dashboard, or None where there is none with this uid that the token may see."""
+        try:
+            return self.existing_dashboard(uid)
+        except GrafanaError as error:
+            if error.status in _MISSING:
+                return None
+            raise
+
+    def existing_dashboard(self, uid: str) -> Live:
+        """Return a dashboard.
+
+        Raises:
+            GrafanaError: If there is none with this uid, or the token may not see it.
+        """
+        answer = self._ask("GET", f"/api/dashboards/uid/{quote(uid, safe='')}")
         meta = answer.get("meta", {})
         external = str(meta.get("provisionedExternalId") or "a file") if meta.get("provisioned") else ""
         dashboard = answer["dashboard"]
@@ -130,13 +161,20 @@ class Grafana:
         saves = [
             Save(
                 int(entry["version"]),
-                str(entry.get("message") or ""),
+                self._message(path, entry),
                 str(entry.get("createdBy") or ""),
                 str(entry.get("created") or ""),
             )
             for entry in entries
         ]
         return sorted(saves, key=lambda save: -save.version)
+
+    def _message(self, path: str, entry: Json) -> str:
+        if entry.get("parentVersion"):
+            return str(entry.get("message") or "")
+        # The list calls the first version "Initial save", whatever it was saved with.
+        answer = self._ask("GET", f"{path}/{entry['version']}", may_be_missing=True)
+        return str((answer or entry).get("message") or "")
 
     def saved(self, uid: str, version: int) -> Json | None:
         """Return what was saved as this version, None where that is not kept."""
@@ -166,14 +204,23 @@ class Grafana:
         """Delete a dashboard."""
         self._ask("DELETE", f"/api/dashboards/uid/{quote(uid, safe='')}")
 
-    def tagged(self, tag: str) -> dict[str, str]:
-        """Return the titles of all dashboards with a tag, by uid."""
-        found: dict[str, str] = {}
+    def search(self, tag: str = "") -> list[Found]:
+        """Return all dashboards that the token may see, or those with a tag."""
+        found: list[Found] = []
         page = 1
         while True:
-            query = {"tag": tag, "type": "dash-db", "limit": str(_PAGE), "page": str(page)}
+            query = {"type": "dash-db", "limit": str(_PAGE), "page": str(page)} | ({"tag": tag} if tag else {})
             entries = self._ask("GET", "/api/search", query)
-            found |= {str(entry["uid"]): str(entry["title"]) for entry in entries}
+            found += [
+                Found(
+                    str(entry["uid"]),
+                    str(entry["title"]),
+                    # Missing at the top level.
+                    str(entry.get("folderUid") or ""),
+                    str(entry.get("folderTitle") or ""),
+                )
+                for entry in entries
+            ]
             if len(entries) < _PAGE:
                 return found
             page += 1
@@ -223,7 +270,7 @@ class Grafana:
         except (requests.RequestException, OSError) as error:
             # OSError: a file of certificates that is not there.
             raise GrafanaError(f"{self.url} does not answer: {error}") from error
-        if answer.status_code == 404 and may_be_missing:
+        if answer.status_code in _MISSING and may_be_missing:
             return None
         if answer.status_code != 200:
             raise self._refusal(method, path, answer)
@@ -242,12 +289,15 @@ class Grafana:
         said = content if isinstance(content, dict) else {}
         message = str(said.get("message") or "")
         if answer.status_code == 412 and said.get("status") == "version-mismatch":
-            return ChangedMeanwhileError(f"{what}: {message}")
+            return ChangedMeanwhileError(f"{what}: {message}", answer.status_code)
         if answer.is_redirect:
-            return GrafanaError(f"{what}: Grafana's address is {answer.headers.get('Location', 'another one')}")
+            address = answer.headers.get("Location", "another one")
+            return GrafanaError(f"{what}: Grafana's address is {address}", answer.status_code)
+        role = "Viewer" if method == "GET" else "Editor"
         hints = {
             401: "the token is wrong, or its service account is disabled",
-            403: "the token's service account needs the role Editor, or the permissions that the guide lists",
+            403: f"the token's service account needs the role {role}, or the permissions that the guide lists",
             404: f"is {self.url} Grafana's address, with its path?",
         }
-        return GrafanaError(": ".join(filter(None, [what, message, hints.get(answer.status_code)])))
+        text = ": ".join(filter(None, [what, message, hints.get(answer.status_code)]))
+        return GrafanaError(text, answer.status_code)

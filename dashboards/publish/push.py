@@ -109,7 +109,7 @@ def plan(
     Args:
         grafana: Grafana.
         generated: (folder's title, dashboard) of each dashboard.
-        datasources: Name or uid of the data source that a data source variable shall begin with, by variable.
+        datasources: Name or uid of the data source that a data source variable begins with, by variable.
         folders: Title or uid of the folder to take for a generated folder, by that one's title.
 
     Raises:
@@ -125,8 +125,8 @@ def plan(
         for title, dashboard in sorted(generated, key=lambda entry: str(entry[1]["uid"]))
     ]
     uids = {step.uid for step in steps}
-    left_over = {uid: title for uid, title in grafana.tagged(TAG).items() if uid not in uids}
-    steps += [_left_over(grafana, uid, title) for uid, title in sorted(left_over.items())]
+    left_over = [found for found in grafana.search(TAG) if found.uid not in uids]
+    steps += [_left_over(grafana, found.uid, found.title) for found in sorted(left_over, key=lambda one: one.uid)]
     return Plan(tuple(steps), tuple(notes))
 
 
@@ -259,7 +259,7 @@ def _existing_folder(grafana: Grafana, there: Mapping[str, str], wanted: str) ->
 def _choices(
     there: Sequence[Datasource], dashboards: Sequence[Json], chosen: Mapping[str, str], notes: list[str]
 ) -> dict[str, Datasource]:
-    """Return the data source that each data source variable shall begin with."""
+    """Return the data source that each data source variable begins with."""
     kinds = {
         str(variable["name"]): str(variable["query"])
         for dashboard in dashboards

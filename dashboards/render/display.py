@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_monitoring.dashboards.render.colours import Theme
-from ml_monitoring.dashboards.render.frames import Field, Kind, number
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, number
 from ml_monitoring.dashboards.render.reduce import reduce_field
 from ml_monitoring.dashboards.render.text import Text
 from ml_monitoring.dashboards.render.units import UTC_CLOCK, Clock, format_value, is_date
@@ -58,7 +58,7 @@ def show(value: Any, field: Field, style: Style, *, limits: tuple[float, float] 
     """
     config = field.config
     unit = str(config.get("unit") or "")
-    if field.kind is Kind.TIME and not is_date(unit):
+    if field.kind is FieldKind.TIME and not is_date(unit):
         unit = "dateTimeAsSystem"
     value_number = math.nan if unit == "string" else number(value)
     mapping = mapped(config.get("mappings") or [], value)
@@ -78,12 +78,12 @@ def show(value: Any, field: Field, style: Style, *, limits: tuple[float, float] 
 
 
 def _text(value: Any, value_number: float, unit: str, field: Field, style: Style) -> Text:
-    if field.kind is Kind.BOOLEAN and not unit.startswith("bool"):
+    if field.kind is FieldKind.BOOLEAN and not unit.startswith("bool"):
         unit = "bool"
     if value is None or value == "":
         return Text(str(field.config.get("noValue") or ""))
     if isinstance(value, str) and (
-        math.isnan(value_number) or (field.kind is Kind.STRING and not field.config.get("unit"))
+        math.isnan(value_number) or (field.kind is FieldKind.STRING and not field.config.get("unit"))
     ):
         return Text(value)
     if isinstance(value, list):
@@ -151,10 +151,10 @@ def ends(field: Field) -> tuple[float, float]:
     """Return the ends of a field's scale: set ones, else those of its values."""
     low, high = field.config.get("min"), field.config.get("max")
     if low is None:
-        found = reduce_field(field, "min") if field.kind is Kind.NUMBER else None
+        found = reduce_field(field, "min") if field.kind is FieldKind.NUMBER else None
         low = 0.0 if found is None else found
     if high is None:
-        found = reduce_field(field, "max") if field.kind is Kind.NUMBER else None
+        found = reduce_field(field, "max") if field.kind is FieldKind.NUMBER else None
         high = 100.0 if found is None else found
     return float(low), float(high)
 

@@ -10,7 +10,7 @@ from typing import Any
 from ml_monitoring.dashboards.render import events, fields
 from ml_monitoring.dashboards.render.errors import QueryError, RenderError, UnsupportedPanelError
 from ml_monitoring.dashboards.render.events import Annotation
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind, frames_of
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame, frames_of
 from ml_monitoring.dashboards.render.intervals import (
     DEFAULT_SCRAPE,
     TimeRange,
@@ -18,7 +18,7 @@ from ml_monitoring.dashboards.render.intervals import (
     query_steps,
 )
 from ml_monitoring.dashboards.render.layout import panel_width
-from ml_monitoring.dashboards.render.model import Dashboard, Panel
+from ml_monitoring.dashboards.render.model import Dashboard, DashboardPanel
 from ml_monitoring.dashboards.render.prometheus import Answer, Prometheus
 from ml_monitoring.dashboards.render.repeats import expand
 from ml_monitoring.dashboards.render.transforms import transform
@@ -51,7 +51,7 @@ class PanelData:
         warnings: Prometheus's remarks.
     """
 
-    panel: Panel
+    panel: DashboardPanel
     title: str
     span: TimeRange
     variables: Variables
@@ -139,7 +139,7 @@ def load(
     selected: Mapping[str, list[str]] | None = None,
     width: int = 1600,
     scrape: float = DEFAULT_SCRAPE,
-    only: Panel | None = None,
+    only: DashboardPanel | None = None,
     on_panel: Callable[[PanelData], None] = lambda _: None,
 ) -> DashboardData:
     """Run a dashboard's queries.
@@ -174,7 +174,7 @@ def load(
 
 
 def _begin(
-    panel: Panel, variables: Variables, prometheus: Prometheus, span: TimeRange, *, width: int, scrape: float
+    panel: DashboardPanel, variables: Variables, prometheus: Prometheus, span: TimeRange, *, width: int, scrape: float
 ) -> tuple[PanelData, list[_Asked]]:
     own = variables.scoped(panel.scope)
     data = PanelData(panel, own.title(panel.title), span, own)
@@ -191,12 +191,12 @@ def _begin(
     return replace(data, queries={str(one.target.get("refId") or "A"): one.expr for one in asked}), asked
 
 
-def _max_points(panel: Panel, width: int) -> int:
+def _max_points(panel: DashboardPanel, width: int) -> int:
     given = panel.raw.get("maxDataPoints")
     return int(given) if given else max(100, int(panel_width(panel.grid.w, width)))
 
 
-def own_span(panel: Panel, variables: Variables, span: TimeRange) -> TimeRange:
+def own_span(panel: DashboardPanel, variables: Variables, span: TimeRange) -> TimeRange:
     """Return the time range of a panel, which may have one of its own."""
     if panel.raw.get("timeFrom"):
         span = TimeRange(
@@ -283,7 +283,7 @@ def _finish(
         )
 
 
-def _reused(panel: Panel, others: Mapping[int, PanelData]) -> Iterator[Frame]:
+def _reused(panel: DashboardPanel, others: Mapping[int, PanelData]) -> Iterator[Frame]:
     """Return the data of other panels, where a query says so."""
     for target in panel.targets:
         other = others.get(int(target.get("panelId") or -1)) if not target.get("expr") else None
@@ -293,7 +293,7 @@ def _reused(panel: Panel, others: Mapping[int, PanelData]) -> Iterator[Frame]:
             )
 
 
-def _tell_apart(frames: list[Frame], panel: Panel) -> list[Frame]:
+def _tell_apart(frames: list[Frame], panel: DashboardPanel) -> list[Frame]:
     """Return the frames with the values of several table queries called by the query's letter, as Grafana does.
 
     A query without a result has a time and a value column all the same, and no labels, which counts for what merges.
@@ -303,7 +303,7 @@ def _tell_apart(frames: list[Frame], panel: Panel) -> list[Frame]:
         return frames
     answered = {frame.ref_id for frame in frames}
     empty = [
-        Frame([Field("Time", Kind.TIME, []), Field("Value", Kind.NUMBER, [])], letter)
+        Frame([Field("Time", FieldKind.TIME, []), Field("Value", FieldKind.NUMBER, [])], letter)
         for letter in letters
         if letter not in answered
     ]

@@ -1,4 +1,4 @@
-"""What can go wrong, in words for whoever runs the command."""
+"""What can go wrong, in words for the person who runs the command."""
 
 from __future__ import annotations
 

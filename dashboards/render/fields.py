@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Sequence
 from typing import Any
 
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.names import matcher, named
 from ml_monitoring.dashboards.render.variables import Variables
 
@@ -32,7 +32,7 @@ def configured(frames: Sequence[Frame], config: Json, variables: Variables) -> l
         fields = []
         for field in frame.fields:
             settings = copy.deepcopy({**defaults, **field.config})
-            if field.kind is Kind.TIME:
+            if field.kind is FieldKind.TIME:
                 # A time column keeps its date; the panel's unit is for its values.
                 settings.pop("unit", None)
             for matches, properties in overrides:
@@ -41,7 +41,9 @@ def configured(frames: Sequence[Frame], config: Json, variables: Variables) -> l
                         _set(settings, str(one.get("id")), copy.deepcopy(one.get("value")))
             if settings.get("displayName"):
                 settings["displayName"] = variables.title(_own_names(str(settings["displayName"]), field))
-            fields.append(field.copy(config=settings, index=next(index) if field.kind is Kind.NUMBER else field.index))
+            fields.append(
+                field.copy(config=settings, index=next(index) if field.kind is FieldKind.NUMBER else field.index)
+            )
         result.append(frame.with_fields(fields))
     return named(result)
 

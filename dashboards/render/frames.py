@@ -15,7 +15,7 @@ Json = dict[str, Any]
 Cell = float | str | bool | None | list[Any]
 
 
-class Kind(StrEnum):
+class FieldKind(StrEnum):
     """What a field holds."""
 
     TIME = "time"
@@ -42,7 +42,7 @@ class Field:
     """
 
     name: str
-    kind: Kind
+    kind: FieldKind
     values: Sequence[Any]
     labels: Mapping[str, str] = field(default_factory=dict)
     config: Mapping[str, Any] = field(default_factory=dict)
@@ -76,7 +76,7 @@ class Frame:
     @property
     def time(self) -> Field | None:
         """Return the first time field."""
-        return next((one for one in self.fields if one.kind is Kind.TIME), None)
+        return next((one for one in self.fields if one.kind is FieldKind.TIME), None)
 
     def with_fields(self, fields: Sequence[Field]) -> Frame:
         """Return the frame with other fields."""
@@ -85,7 +85,7 @@ class Frame:
     @property
     def value_fields(self) -> list[Field]:
         """Return the fields of numbers."""
-        return [one for one in self.fields if one.kind is Kind.NUMBER]
+        return [one for one in self.fields if one.kind is FieldKind.NUMBER]
 
     def named(self, name: str) -> Field | None:
         """Return the field that is called so, by what people see or by its own name."""
@@ -139,10 +139,10 @@ def frames_of(answer: Answer, *, ref_id: str, form: str, legend_format: str, exp
     frames = []
     for one in series:
         name = legend(legend_format, one.labels, expr)
-        moments = Field("Time", Kind.TIME, [moment * 1000 for moment, _ in one.points])
+        moments = Field("Time", FieldKind.TIME, [moment * 1000 for moment, _ in one.points])
         values = Field(
             "Value",
-            Kind.NUMBER,
+            FieldKind.NUMBER,
             [value for _, value in one.points],
             labels=dict(one.labels),
             given_name=name,
@@ -155,10 +155,10 @@ def frames_of(answer: Answer, *, ref_id: str, form: str, legend_format: str, exp
 def _table(answer: Answer, ref_id: str) -> Frame:
     labels = sorted({name for series in answer.series for name in series.labels})
     rows = [(moment, value, series) for series in answer.series for moment, value in series.points]
-    columns = [Field("Time", Kind.TIME, [moment * 1000 for moment, _, _ in rows])]
-    columns += [Field(name, Kind.STRING, [series.labels.get(name) for _, _, series in rows]) for name in labels]
-    # With several queries the value columns are told apart by the query's letter; `engine` renames them.
-    columns.append(Field("Value", Kind.NUMBER, [value for _, value, _ in rows], step=answer.step * 1000))
+    columns = [Field("Time", FieldKind.TIME, [moment * 1000 for moment, _, _ in rows])]
+    columns += [Field(name, FieldKind.STRING, [series.labels.get(name) for _, _, series in rows]) for name in labels]
+    # With several queries the value columns are distinguished by the query's letter; `engine` renames them.
+    columns.append(Field("Value", FieldKind.NUMBER, [value for _, value, _ in rows], step=answer.step * 1000))
     return Frame(columns, ref_id)
 
 
@@ -177,8 +177,8 @@ def _heatmap(answer: Answer, ref_id: str) -> list[Frame]:
         now = dict(one.points)
         values = [max(0.0, value - below.get(moment, 0.0)) for moment, value in one.points]
         below = below | now
-        moments = Field("Time", Kind.TIME, [moment * 1000 for moment, _ in one.points])
+        moments = Field("Time", FieldKind.TIME, [moment * 1000 for moment, _ in one.points])
         le = one.labels.get("le", "")
-        column = Field("Value", Kind.NUMBER, values, dict(one.labels), given_name=le, step=answer.step * 1000)
+        column = Field("Value", FieldKind.NUMBER, values, dict(one.labels), given_name=le, step=answer.step * 1000)
         frames.append(Frame([moments, column], ref_id, le))
     return frames

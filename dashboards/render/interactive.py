@@ -22,7 +22,8 @@ from ml_monitoring.dashboards.render.draw.single import singles_of
 from ml_monitoring.dashboards.render.draw.stat import has_course
 from ml_monitoring.dashboards.render.draw.table import cell_options, row_order
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
-from ml_monitoring.dashboards.render.frames import Field, Kind, number
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, number
+from ml_monitoring.dashboards.render.markdown import content_of, to_html
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
 from ml_monitoring.dashboards.render.traces import chart_of
 
@@ -188,7 +189,7 @@ def _table(one: PanelData, style: Style) -> str:
 
 def _cell(field: Field, row: int, style: Style) -> str:
     value, course = field.values[row], ""
-    if field.kind is Kind.FRAME and isinstance(value, list):
+    if field.kind is FieldKind.FRAME and isinstance(value, list):
         course, value = _spark(value[0]), value[1]
     shown = show(value, field, style)
     kind = str(cell_options(field).get("type") or "")
@@ -215,31 +216,7 @@ def _alerts(one: PanelData, style: Style) -> str:
 
 
 def _text(one: PanelData, _: Style) -> str:
-    return f"<div class='text'>{markdown(one)}</div>"
-
-
-def markdown(one: PanelData) -> str:
-    """Return a text panel's Markdown as HTML: headings, lists, bold, code and links; HTML in it is shown as text."""
-    content = one.variables.title(str(one.panel.options.get("content") or ""))
-    if one.panel.options.get("mode") == "html":
-        content = re.sub(r"<[^>]+>", " ", re.sub(r"<(style|script).*?</\1>", "", content, flags=re.DOTALL))
-    lines = []
-    for line in content.splitlines():
-        text = escape(line.strip())
-        text = re.sub(r"\[([^\]]+)\]\(((?:https?:|/)[^)\s]*)\)", r"<a href='\2'>\1</a>", text)
-        text = re.sub(r"(\*\*|__)(.+?)\1", r"<b>\2</b>", text)
-        text = re.sub(r"`([^`]+)`", r"<code>\1</code>", text)
-        if heading := re.match(r"(#{1,6})\s+(.*)", text):
-            level = len(heading[1]) + 2
-            lines.append(f"<h{min(level, 6)}>{heading[2]}</h{min(level, 6)}>")
-        elif cells := re.fullmatch(r"\|(.*)\|", text):
-            if not re.fullmatch(r"[\s:|-]+", cells[1]):
-                lines.append(f"<p>{' &nbsp; '.join(cell.strip() for cell in cells[1].split('|'))}</p>")
-        elif item := re.match(r"[-*+]\s+(.*)", text):
-            lines.append(f"<li>{item[1]}</li>")
-        else:
-            lines.append(f"<p>{text}</p>" if text else "")
-    return "\n".join(lines)
+    return f"<div class='text'>{to_html(content_of(one))}</div>"
 
 
 _PLAIN: dict[str, Callable[[PanelData, Style], str]] = {

@@ -27,7 +27,7 @@ class GridPos:
 
 
 @dataclass(frozen=True, slots=True)
-class Panel:
+class DashboardPanel:
     """One panel.
 
     Attributes:
@@ -88,7 +88,7 @@ class Dashboard:
     title: str
     path: Path
     raw: Json = field(repr=False)
-    panels: tuple[Panel, ...] = ()
+    panels: tuple[DashboardPanel, ...] = ()
 
     @property
     def variables(self) -> list[Json]:
@@ -113,7 +113,7 @@ class Dashboard:
         zone = self.raw.get("timezone") or "utc"
         return "utc" if zone == "browser" else str(zone)
 
-    def panel(self, name: str) -> Panel:
+    def panel(self, name: str) -> DashboardPanel:
         """Return the panel with the id or title.
 
         Raises:
@@ -190,7 +190,7 @@ def find_dashboards(names: list[str], generated: Path) -> list[Dashboard]:
     return found
 
 
-def _panels(raw: Json, path: Path) -> Iterator[Panel]:
+def _panels(raw: Json, path: Path) -> Iterator[DashboardPanel]:
     if "panels" not in raw:
         raise RenderError(f"{path}: is older than Grafana 5 (it has rows); open and save it in a newer Grafana first")
     listed = sorted(raw["panels"], key=lambda panel: (_grid(panel).y, _grid(panel).x))
@@ -220,10 +220,10 @@ def _grid(raw: Json) -> GridPos:
     )
 
 
-def _panel(raw: Json, shift: int) -> Panel:
+def _panel(raw: Json, shift: int) -> DashboardPanel:
     raw = migrate_panel(raw)
     grid = _grid(raw)
-    return Panel(
+    return DashboardPanel(
         id=int(raw.get("id") or 0),
         type=str(raw.get("type") or ""),
         title=str(raw.get("title") or ""),

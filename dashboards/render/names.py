@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.reduce import reduce_field
 from ml_monitoring.dashboards.render.variable_values import js_regex
 
@@ -29,7 +29,7 @@ def display_name(field: Field, frame: Frame, frames: Sequence[Frame]) -> str:
         return str(field.config["displayName"])
     if field.given_name:
         return field.given_name
-    if field.kind is Kind.TIME and not field.labels:
+    if field.kind is FieldKind.TIME and not field.labels:
         return _numbered(field, frame) if field.name else "Time"
     parts = []
     several = frame.name and any(one.name != frame.name for one in frames)
@@ -111,8 +111,8 @@ _MATCHERS: dict[str, Callable[[Any], Matcher]] = {
     "byNames": _names_matcher,
     "byType": lambda options: lambda field, _: field.kind == options,
     "byTypes": lambda options: lambda field, _: field.kind in (options or []),
-    "byFrameRefID": lambda options: lambda field, frame: frame.ref_id == options and field.kind is not Kind.TIME,
-    "numeric": lambda _: lambda field, _: field.kind is Kind.NUMBER,
-    "time": lambda _: lambda field, _: field.kind is Kind.TIME,
+    "byFrameRefID": lambda options: lambda field, frame: frame.ref_id == options and field.kind is not FieldKind.TIME,
+    "numeric": lambda _: lambda field, _: field.kind is FieldKind.NUMBER,
+    "time": lambda _: lambda field, _: field.kind is FieldKind.TIME,
     "byValue": lambda options: _value_matcher(options or {}),
 }

@@ -123,7 +123,7 @@ def draw_panel(area: Area, data: PanelData, events: Sequence[Annotation] = ()) -
         return data
     try:
         draw_content(data, inside, events)
-    except Exception as error:  # noqa: BLE001 - a panel that cannot be drawn shall not cost the others
+    except Exception as error:  # noqa: BLE001 - a panel that cannot be drawn must not cost the others
         where = traceback.extract_tb(error.__traceback__)[-1]
         what = f"cannot be drawn: {type(error).__name__}: {error} ({where.name}, line {where.lineno})"
         data = replace(data, error=what)

@@ -14,7 +14,7 @@ from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.dashboards.render.interactive import write_html
 from ml_monitoring.dashboards.render.layout import GAP, Box, box_of
-from ml_monitoring.dashboards.render.model import Dashboard, Panel
+from ml_monitoring.dashboards.render.model import Dashboard, DashboardPanel
 from ml_monitoring.dashboards.render.page import draw_dashboard, draw_panel
 from ml_monitoring.dashboards.render.pdf import Cover, write_pdf
 from ml_monitoring.dashboards.render.query_options import QueryOptions
@@ -49,7 +49,7 @@ def draw(
     form: Form,
     directory: Path,
     *,
-    only: Panel | None = None,
+    only: DashboardPanel | None = None,
     on_panel: Callable[[PanelData], None] = lambda _: None,
 ) -> tuple[Path, DashboardData]:
     """Draw a dashboard into a file of its own and return the file, and what was drawn, with the errors of drawing.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -19,7 +18,7 @@ from ml_monitoring.dashboards.render.intervals import TimeRange, align
 
 Json = dict[str, Any]
 
-# Prometheus runs up to 20 queries at a time; a picture shall not take all of them from the users.
+# Prometheus runs up to 20 queries at a time; a picture must not take all of them from the users.
 WORKERS = 6
 
 
@@ -134,8 +133,6 @@ class Prometheus:
             # A proxy has no way to this machine's loopback.
             session.trust_env = urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1")
             session.headers.update(self.headers)
-            if token := os.environ.get("PROMETHEUS_TOKEN"):
-                session.headers["Authorization"] = f"Bearer {token}"
         address = f"{self.url.rstrip('/')}/api/v1/{path}"
         try:
             # A long query does not fit into an address; only reads by label have to be a GET.

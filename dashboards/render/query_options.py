@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData, load
 from ml_monitoring.dashboards.render.intervals import TimeRange, parse_range
-from ml_monitoring.dashboards.render.model import Dashboard, Panel
+from ml_monitoring.dashboards.render.model import Dashboard, DashboardPanel
 from ml_monitoring.dashboards.render.prometheus import Prometheus
 
 
@@ -41,7 +41,7 @@ class QueryOptions:
         dashboard: Dashboard,
         *,
         width: int = 1600,
-        only: Panel | None = None,
+        only: DashboardPanel | None = None,
         on_panel: Callable[[PanelData], None] = lambda _: None,
     ) -> DashboardData:
         """Run a dashboard's queries. A variable that this dashboard has not is no mistake when another has it."""

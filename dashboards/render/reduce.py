@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
-from ml_monitoring.dashboards.render.frames import Field, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind
 
 _ALIASES = {"current": "lastNotNull", "avg": "mean", "total": "sum"}
 
@@ -43,7 +43,7 @@ def reduce_field(field: Field, calculation: str) -> Any:
     present = [value for value in field.values if value is not None and not _is_nan(value)]
     if calculation in ("lastNotNull", "firstNotNull"):
         return present[-1 if calculation == "lastNotNull" else 0] if present else None
-    if field.kind not in (Kind.NUMBER, Kind.TIME):
+    if field.kind not in (FieldKind.NUMBER, FieldKind.TIME):
         return 0 if calculation == "sum" else None
     numbers = [float(value) for value in present]
     if calculation in _ON_NUMBERS:

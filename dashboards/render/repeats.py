@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ml_monitoring.dashboards.render.model import COLUMNS, GridPos, Panel
+from ml_monitoring.dashboards.render.model import COLUMNS, DashboardPanel, GridPos
 from ml_monitoring.dashboards.render.variables import Variables
 
 # As many copies side by side when the panel does not say.
 MAX_PER_ROW = 4
 
 
-def expand(panels: Sequence[Panel], variables: Variables) -> list[Panel]:
+def expand(panels: Sequence[DashboardPanel], variables: Variables) -> list[DashboardPanel]:
     """Return the panels with every repeat carried out, in reading order."""
     return _expand_panels(_expand_rows(panels, variables), variables)
 
 
-def _values(panel: Panel, variables: Variables) -> tuple[str, list[str]] | None:
+def _values(panel: DashboardPanel, variables: Variables) -> tuple[str, list[str]] | None:
     name = panel.raw.get("repeat")
     value = variables.values.get(str(name)) if name else None
     if value is None or dict(panel.scope).get(str(name)):
@@ -25,8 +25,8 @@ def _values(panel: Panel, variables: Variables) -> tuple[str, list[str]] | None:
     return str(name), list(value.values)
 
 
-def _expand_rows(panels: Sequence[Panel], variables: Variables) -> list[Panel]:
-    result: list[Panel] = []
+def _expand_rows(panels: Sequence[DashboardPanel], variables: Variables) -> list[DashboardPanel]:
+    result: list[DashboardPanel] = []
     shift = 0
     for block in _blocks(panels):
         head = block[0]
@@ -43,8 +43,8 @@ def _expand_rows(panels: Sequence[Panel], variables: Variables) -> list[Panel]:
     return result
 
 
-def _blocks(panels: Sequence[Panel]) -> list[list[Panel]]:
-    blocks: list[list[Panel]] = []
+def _blocks(panels: Sequence[DashboardPanel]) -> list[list[DashboardPanel]]:
+    blocks: list[list[DashboardPanel]] = []
     for panel in panels:
         if panel.type == "row" or not blocks:
             blocks.append([])
@@ -52,11 +52,11 @@ def _blocks(panels: Sequence[Panel]) -> list[list[Panel]]:
     return blocks
 
 
-def _expand_panels(panels: Sequence[Panel], variables: Variables) -> list[Panel]:
-    result: list[Panel] = []
+def _expand_panels(panels: Sequence[DashboardPanel], variables: Variables) -> list[DashboardPanel]:
+    result: list[DashboardPanel] = []
     shifts: list[tuple[int, int]] = []  # below which line, by how much
 
-    def moved(panel: Panel) -> Panel:
+    def moved(panel: DashboardPanel) -> DashboardPanel:
         return _moved(panel, sum(by for line, by in shifts if panel.grid.y >= line))
 
     for panel in panels:
@@ -77,7 +77,7 @@ def _expand_panels(panels: Sequence[Panel], variables: Variables) -> list[Panel]
     return sorted(result, key=lambda panel: (panel.grid.y, panel.grid.x))
 
 
-def _placed(start: Panel, count: int, panel: Panel) -> list[GridPos]:
+def _placed(start: DashboardPanel, count: int, panel: DashboardPanel) -> list[GridPos]:
     grid = start.grid
     if panel.raw.get("repeatDirection") == "v":
         return [GridPos(grid.x, grid.y + place * grid.h, grid.w, grid.h) for place in range(count)]
@@ -87,6 +87,6 @@ def _placed(start: Panel, count: int, panel: Panel) -> list[GridPos]:
     return [GridPos(place % a_row * width, grid.y + place // a_row * grid.h, width, grid.h) for place in range(count)]
 
 
-def _moved(panel: Panel, by: int) -> Panel:
+def _moved(panel: DashboardPanel, by: int) -> DashboardPanel:
     grid = panel.grid
     return replace(panel, grid=GridPos(grid.x, grid.y + by, grid.w, grid.h)) if by else panel

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ml_monitoring.dashboards.render.dates import format_date
 from ml_monitoring.dashboards.render.engine import PanelData
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.transforms_rows import join_by_field
 
 ISO = "YYYY-MM-DD[T]HH:mm:ss.SSS[Z]"
@@ -50,7 +50,7 @@ def as_table(frames: Sequence[Frame]) -> list[Field]:
 
 
 def _texts(frame: Frame) -> bool:
-    return any(field.kind is Kind.STRING for field in frame.fields)
+    return any(field.kind is FieldKind.STRING for field in frame.fields)
 
 
 def _distinct(fields: Sequence[Field]) -> list[Field]:
@@ -65,11 +65,11 @@ def _distinct(fields: Sequence[Field]) -> list[Field]:
 
 
 def _cell(value: Any, field: Field) -> Any:
-    if field.kind is Kind.FRAME and isinstance(value, list):
+    if field.kind is FieldKind.FRAME and isinstance(value, list):
         value = value[1]
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
-    if field.kind is Kind.TIME:
+    if field.kind is FieldKind.TIME:
         return format_date(float(value), ISO)
     return value
 
@@ -104,10 +104,10 @@ def _parquet(table: Sequence[Field]) -> bytes:
     for field in table:
         name = field.display or field.name
         values = [_cell(value, field) for value in field.values]
-        if field.kind is Kind.TIME:
+        if field.kind is FieldKind.TIME:
             moments = [None if value is None else round(float(value)) for value in field.values]
             columns[name] = pa.array(moments, pa.timestamp("ms", tz="UTC"))
-        elif field.kind in (Kind.NUMBER, Kind.FRAME):
+        elif field.kind in (FieldKind.NUMBER, FieldKind.FRAME):
             columns[name] = pa.array(values, pa.float64())
         else:
             columns[name] = pa.array([None if value is None else str(value) for value in values], pa.string())

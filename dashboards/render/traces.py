@@ -14,7 +14,7 @@ from ml_monitoring.dashboards.render.draw.single import singles_of
 from ml_monitoring.dashboards.render.draw.states import state_bands
 from ml_monitoring.dashboards.render.draw.timeseries import Line, prepared_lines, scale_of
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.transforms import transform
 from ml_monitoring.dashboards.render.units import format_value
 
@@ -23,7 +23,7 @@ Chart = tuple[list[Json], Json]
 
 _DASHES = {"dash": "dash", "dot": "dot"}
 _SHAPES = {"stepAfter": "hv", "stepBefore": "vh", "smooth": "spline"}
-# More points than this cannot be told apart on a screen, and their texts would fill the file.
+# More points than this cannot be distinguished on a screen, and their texts would fill the file.
 _MOST_TEXTS = 2000
 # For which the marks of the value axis are chosen; the page scales it.
 _HEIGHT = 190
@@ -292,7 +292,7 @@ def _bar_chart(data: PanelData, _: DashboardData, style: Style) -> Chart:
         return [], _layout(style)
     frame = frames[0]
     named = frame.named(str(data.panel.options.get("xField") or ""))
-    named = named or next((one for one in frame.fields if one.kind is Kind.STRING), frame.time)
+    named = named or next((one for one in frame.fields if one.kind is FieldKind.STRING), frame.time)
     names = [str(show(value, named, style)) for value in named.values] if named else [""] * frame.length
     across = data.panel.options.get("orientation") == "horizontal"
     traces = []

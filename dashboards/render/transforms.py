@@ -11,7 +11,7 @@ from typing import Any
 
 from ml_monitoring.dashboards.render import transforms_rows as rows
 from ml_monitoring.dashboards.render.errors import UnsupportedPanelError
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.names import matcher, named
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
 from ml_monitoring.dashboards.render.variable_values import js_regex
@@ -120,7 +120,7 @@ def _rename_by_regex(frames: Frames, options: Json) -> Frames:
 
     def new_name(field: Field) -> str | None:
         # A time field keeps its name, by which other transformations find it.
-        meant = field.kind is not Kind.TIME and pattern.search(field.display)
+        meant = field.kind is not FieldKind.TIME and pattern.search(field.display)
         return pattern.sub(target, field.display) if meant else None
 
     return [frame.with_fields([_renamed(field, new_name(field)) for field in frame.fields]) for frame in frames]
@@ -140,7 +140,7 @@ def _reduce(frames: Frames, options: Json) -> Frames:
     calculations = [str(one) for one in options.get("reducers") or ["max"]]
     fields_ = options.get("fields")
     include_time = options.get("includeTimeField") and options.get("mode") == "reduceFields"
-    meant = matcher(fields_) if fields_ else lambda field, _: include_time or field.kind is not Kind.TIME
+    meant = matcher(fields_) if fields_ else lambda field, _: include_time or field.kind is not FieldKind.TIME
     if options.get("mode") == "reduceFields":
         reduced = []
         for frame in frames:
@@ -162,11 +162,11 @@ def _reduce(frames: Frames, options: Json) -> Frames:
         else []
     )
     named = [field.name if labels else field.display for field, _ in source]
-    columns = [Field("Field", Kind.STRING, list(named))]
-    columns += [Field(name, Kind.STRING, [field.labels.get(name) for field, _ in source]) for name in labels]
+    columns = [Field("Field", FieldKind.STRING, list(named))]
+    columns += [Field(name, FieldKind.STRING, [field.labels.get(name) for field, _ in source]) for name in labels]
     for one in calculations:
         values = [reduce_field(field, one) for field, _ in source]
-        kind = Kind.STRING if any(isinstance(value, str) for value in values) else Kind.NUMBER
+        kind = FieldKind.STRING if any(isinstance(value, str) for value in values) else FieldKind.NUMBER
         columns.append(Field(calculation_name(one), kind, values))
     return [Frame(columns, "reduce-" + "-".join(frame.ref_id for frame in frames))]
 
@@ -177,9 +177,11 @@ def _labels_to_fields(frames: Frames, options: Json) -> Frames:
         return [
             Frame(
                 [
-                    Field("label", Kind.STRING, [name for name in field.labels if not keep or name in keep]),
+                    Field("label", FieldKind.STRING, [name for name in field.labels if not keep or name in keep]),
                     Field(
-                        "value", Kind.STRING, [text for name, text in field.labels.items() if not keep or name in keep]
+                        "value",
+                        FieldKind.STRING,
+                        [text for name, text in field.labels.items() if not keep or name in keep],
                     ),
                 ],
                 frame.ref_id,
@@ -200,7 +202,9 @@ def _labels_to_fields(frames: Frames, options: Json) -> Frames:
             # Names that are made of labels are no longer true.
             given = "" if field.labels else field.given_name
             fields.append(field.copy(name=name, labels={}, given_name=given))
-        fields += [Field(name, Kind.STRING, [text] * frame.length) for name, texts in found.items() for text in texts]
+        fields += [
+            Field(name, FieldKind.STRING, [text] * frame.length) for name, texts in found.items() for text in texts
+        ]
         result.append(Frame(fields, frame.ref_id, frame.name))
     return result
 
@@ -214,13 +218,13 @@ def _time_series_table(frames: Frames, options: Json) -> Frames:
             continue
         names = list(dict.fromkeys(name for frame in own for field in frame.value_fields for name in field.labels))
         columns = [
-            Field(name, Kind.STRING, [frame.value_fields[0].labels.get(name) for frame in own])
+            Field(name, FieldKind.STRING, [frame.value_fields[0].labels.get(name) for frame in own])
             for name in names
             if name != "__name__"
         ]
         calculation = str((options.get(ref_id) or {}).get("stat") or "lastNotNull")
         cells = [[frame.value_fields[0].values, reduce_field(frame.value_fields[0], calculation)] for frame in own]
-        trend = Field(f"Trend #{ref_id}", Kind.FRAME, cells)
+        trend = Field(f"Trend #{ref_id}", FieldKind.FRAME, cells)
         result.append(Frame([*columns, trend], ref_id, f"{ref_id}-{ref_id}"))
     return result
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_monitoring.dashboards.render.dates import format_date, parse_date
 from ml_monitoring.dashboards.render.errors import UnsupportedPanelError
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind, number
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame, number
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
 from ml_monitoring.dashboards.render.variable_values import js_regex
 
@@ -44,7 +44,7 @@ def merge(frames: Frames, _: Json) -> Frames:
     fields = [
         field.copy(
             values=[row.get(name) for row in merged],
-            given_name="" if field.kind is Kind.NUMBER and field.name.startswith("Value") else field.given_name,
+            given_name="" if field.kind is FieldKind.NUMBER and field.name.startswith("Value") else field.given_name,
         )
         for name, field in columns.items()
     ]
@@ -64,7 +64,7 @@ def join_by_field(frames: Frames, options: Json) -> Frames:
         return frames
     present = [set(key.values) for _, key in keyed]
     found = set.intersection(*present) if inner else set.union(*present)
-    numeric = keyed[0][1].kind in (Kind.TIME, Kind.NUMBER)
+    numeric = keyed[0][1].kind in (FieldKind.TIME, FieldKind.NUMBER)
     order = (
         sorted(found)
         if numeric
@@ -91,7 +91,7 @@ def series_to_rows(frames: Frames, _: Json) -> Frames:
     ]
     cells.sort(key=lambda cell: -cell[0])
     columns = list(zip(*cells, strict=True)) or [(), (), ()]
-    kinds = (("Time", Kind.TIME), ("Metric", Kind.STRING), ("Value", Kind.NUMBER))
+    kinds = (("Time", FieldKind.TIME), ("Metric", FieldKind.STRING), ("Value", FieldKind.NUMBER))
     return [Frame([Field(name, kind, list(column)) for (name, kind), column in zip(kinds, columns, strict=True)])]
 
 
@@ -102,7 +102,7 @@ def sort_by(frames: Frames, options: Json) -> Frames:
     def rank(key: Field, value: Any) -> tuple[int, float, str]:
         if value is None or (isinstance(value, float) and math.isnan(value)):
             return (0, 0.0, "")
-        return (1, number(value), "") if key.kind is not Kind.STRING else (1, 0.0, str(value))
+        return (1, number(value), "") if key.kind is not FieldKind.STRING else (1, 0.0, str(value))
 
     def ordered(frame: Frame) -> Frame:
         key = frame.named(str(wanted.get("field")))
@@ -180,7 +180,7 @@ def group_by(frames: Frames, options: Json) -> Frames:
                     reduce_field(field.copy(values=[field.values[row] for row in chosen]), calculation)
                     for chosen in groups.values()
                 ]
-                kind = Kind.NUMBER if calculation in ("count", "distinctCount", "changeCount") else field.kind
+                kind = FieldKind.NUMBER if calculation in ("count", "distinctCount", "changeCount") else field.kind
                 fields.append(Field(f"{field.display} ({calculation})", kind, values, config=dict(field.config)))
         result.append(frame.with_fields(fields))
     return result
@@ -212,7 +212,7 @@ def calculate_field(frames: Frames, options: Json) -> Frames:
             name, values = _reduce_row(frame, options.get("reduce") or {})
         else:
             return frame
-        new = Field(str(options.get("alias") or name), Kind.NUMBER, values)
+        new = Field(str(options.get("alias") or name), FieldKind.NUMBER, values)
         kept = ([frame.time] if frame.time else []) if options.get("replaceFields") else frame.fields
         return frame.with_fields([*kept, new])
 
@@ -242,7 +242,7 @@ def _reduce_row(frame: Frame, options: Json) -> tuple[str, list[Any]]:
     calculation = str(options.get("reducer") or "sum")
     numbers = [field for field in frame.value_fields if not wanted or field.display in wanted]
     values = [
-        reduce_field(Field("", Kind.NUMBER, [field.values[row] for field in numbers]), calculation)
+        reduce_field(Field("", FieldKind.NUMBER, [field.values[row] for field in numbers]), calculation)
         for row in range(frame.length)
     ]
     return calculation_name(calculation), values
@@ -258,7 +258,7 @@ def convert_field_type(frames: Frames, options: Json) -> Frames:
     return frames
 
 
-def _with_cells(frame: Frame, name: str, kind: Kind, read: Callable[[Any], Any]) -> Frame:
+def _with_cells(frame: Frame, name: str, kind: FieldKind, read: Callable[[Any], Any]) -> Frame:
     """Return the frame with the cells of the named field read in another way."""
     wanted = frame.named(name)
     return frame.with_fields(
@@ -274,11 +274,11 @@ def _text(value: Any) -> str:
 
 
 # Name of the type: what the field becomes, and how a cell is read.
-_CONVERSIONS: dict[str, tuple[Kind, Callable[[Any], Any]]] = {
-    "number": (Kind.NUMBER, lambda value: None if math.isnan(number(value)) else number(value)),
-    "string": (Kind.STRING, lambda value: None if value is None else _text(value)),
-    "time": (Kind.TIME, parse_date),
-    "boolean": (Kind.BOOLEAN, lambda value: bool(value) and value not in ("0", "false", "False")),
+_CONVERSIONS: dict[str, tuple[FieldKind, Callable[[Any], Any]]] = {
+    "number": (FieldKind.NUMBER, lambda value: None if math.isnan(number(value)) else number(value)),
+    "string": (FieldKind.STRING, lambda value: None if value is None else _text(value)),
+    "time": (FieldKind.TIME, parse_date),
+    "boolean": (FieldKind.BOOLEAN, lambda value: bool(value) and value not in ("0", "false", "False")),
 }
 
 
@@ -289,7 +289,7 @@ def format_time(frames: Frames, options: Json) -> Frames:
     def written(value: Any) -> str | None:
         return None if value is None else format_date(number(value), pattern)
 
-    return [_with_cells(frame, str(options.get("timeField")), Kind.STRING, written) for frame in frames]
+    return [_with_cells(frame, str(options.get("timeField")), FieldKind.STRING, written) for frame in frames]
 
 
 def rows_to_fields(frames: Frames, options: Json) -> Frames:
@@ -298,17 +298,21 @@ def rows_to_fields(frames: Frames, options: Json) -> Frames:
     result = []
     for frame in frames:
         by_handler = {handlers[field.display]: field for field in frame.fields if field.display in handlers}
-        names = by_handler.get("field.name") or next((one for one in frame.fields if one.kind is Kind.STRING), None)
+        names = by_handler.get("field.name") or next(
+            (one for one in frame.fields if one.kind is FieldKind.STRING), None
+        )
         values = by_handler.get("field.value") or next(iter(frame.value_fields), None)
         if names is None or values is None:
             continue
         rest = [
-            one for one in frame.fields if one.kind is Kind.STRING and one is not names and one.display not in handlers
+            one
+            for one in frame.fields
+            if one.kind is FieldKind.STRING and one is not names and one.display not in handlers
         ]
         fields = [
             Field(
                 str(names.values[row]),
-                Kind.NUMBER,
+                FieldKind.NUMBER,
                 [values.values[row]],
                 labels={one.display: str(one.values[row]) for one in rest},
             )
@@ -360,9 +364,9 @@ def histogram(frames: Frames, options: Json) -> Frames:
     return [
         Frame(
             [
-                Field("xMin", Kind.NUMBER, starts),
-                Field("xMax", Kind.NUMBER, [start + width for start in starts]),
-                Field("count", Kind.NUMBER, counts),
+                Field("xMin", FieldKind.NUMBER, starts),
+                Field("xMax", FieldKind.NUMBER, [start + width for start in starts]),
+                Field("count", FieldKind.NUMBER, counts),
             ]
         )
     ]

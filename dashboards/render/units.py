@@ -1,6 +1,6 @@
 """Grafana's value formats: a number with its unit, as text.
 
-`units.json` names for each unit id the kind of format and its arguments; the kinds are re-told here from Grafana's
+`units.json` names for each unit id the kind of format and its arguments; the kinds are repeated here from Grafana's
 own, so that a picture says exactly what Grafana would.
 """
 

@@ -48,7 +48,8 @@ def read_mail(path: Path) -> Mail:
         str(settings["smtp_from"]),
         str(settings.get("smtp_auth_username") or ""),
         password,
-        bool(settings.get("smtp_require_tls", True)),
+        # Alertmanager's YAML is an older one, in which this is not a text.
+        settings.get("smtp_require_tls", True) not in (False, "no", "off"),
     )
 
 

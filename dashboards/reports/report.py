@@ -13,13 +13,14 @@ from ml_monitoring.dashboards.render.dates import format_date
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.errors import QueryError, RenderError
+from ml_monitoring.dashboards.render.markdown import content_of, to_blocks
 from ml_monitoring.dashboards.render.model import Dashboard
 from ml_monitoring.dashboards.render.pdf import Cover, write_pdf
 from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.text import to_fixed
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import read_yaml
+from ml_monitoring.exporter.settings_file import Layers
 
 _KEYS = {"title", "dashboards", "from", "to", "data_mode", "modes", "assumptions", "assumptions_panel", "variables"}
 
@@ -47,13 +48,14 @@ def read_reports(path: Path) -> list[Report]:
         ConfigError: If it cannot be read, or an entry says something that is not known.
     """
     reports = []
-    for name, entry in read_yaml(path).items():
+    layers = Layers.of_file(path)
+    for name, entry in layers.data.items():
         if not isinstance(entry, dict):
-            raise ConfigError([f"{path}: {name}: must hold settings like `title: text`"])
-        unknown = set(entry) - _KEYS
-        if unknown or not entry.get("dashboards"):
-            what = f"unknown: {', '.join(sorted(unknown))}" if unknown else "needs a list of dashboards"
-            raise ConfigError([f"{path}: {name}: {what}"])
+            raise ConfigError([layers.problem((name,), "must hold settings like `title: text`")])
+        if unknown := entry.keys() - _KEYS:
+            raise ConfigError([layers.problem((name, key), "unknown key") for key in sorted(unknown)])
+        if not entry.get("dashboards"):
+            raise ConfigError([layers.problem((name,), "needs a list of dashboards")])
         reports.append(
             Report(
                 name=str(name),
@@ -124,7 +126,7 @@ def _cover(report: Report, queries: QueryOptions, loaded: Sequence[DashboardData
     if report.data_mode:
         series = prometheus.instant(report.data_mode, end).result().series
         value = to_fixed(series[0].points[0][1]) if series else ""
-        mode, means = report.modes.get(value, ("UNKNOWN", "where the data come from cannot be told"))
+        mode, means = report.modes.get(value, ("UNKNOWN", "where the data come from is not known"))
     assumptions = [filled(one, prometheus, end) for one in report.assumptions]
     if report.assumptions_panel:
         assumptions += panel_lines(report.assumptions_panel, loaded)
@@ -148,18 +150,7 @@ def panel_lines(title: str, loaded: Sequence[DashboardData]) -> list[str]:
     found = [one for data in loaded for one in data.panels if one.panel.type == "text" and one.title == title]
     if not found:
         raise RenderError(f"no page of the report has a text panel called {title!r}")
-    content = found[0].variables.title(str(found[0].panel.options.get("content") or ""))
-    lines: list[str] = []
-    paragraph = ""
-    for line in [*content.replace("*", "").splitlines(), ""]:
-        if line.startswith("|") or not line.strip():
-            lines += [paragraph] if paragraph else []
-            paragraph = ""
-            cells = [cell.strip() for cell in line.strip().strip("|").split("|")]
-            lines += [": ".join(cells)] if any(cell.strip("-: ") for cell in cells) else []
-        else:
-            paragraph = f"{paragraph} {line.strip()}".strip()
-    return lines
+    return [": ".join(block.cells) if block.cells else block.text for block in to_blocks(content_of(found[0]))]
 
 
 def filled(text: str, prometheus: Prometheus, moment: float) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ml_monitoring.exporter.catalog.alertlog import ALERTLOG_METRICS, RESOLVE_BUCKETS
-from ml_monitoring.exporter.catalog.base import Kind, Metric, Unit
+from ml_monitoring.exporter.catalog.base import Metric, MetricKind, Unit
 from ml_monitoring.exporter.catalog.containers import CONTAINER_METRICS
 from ml_monitoring.exporter.catalog.exporter import EXPORTER_METRICS, REFRESH_BUCKETS
 from ml_monitoring.exporter.catalog.fleet import FLEET_METRICS
@@ -28,8 +28,8 @@ __all__ = [
     "REFRESH_BUCKETS",
     "RESOLVE_BUCKETS",
     "RUN_BUCKETS",
-    "Kind",
     "Metric",
+    "MetricKind",
     "Unit",
 ]
 

@@ -1,4 +1,4 @@
-"""Metrics of the alert log (`python -m alerting log`): what was told to whom, and how long it took to mend."""
+"""Metrics of the alert log (`python -m alerting log`): notifications sent, and how long alerts lasted."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ALERTLOG_METRICS = (
     ),
     counter(
         "alert_starts_total",
-        "Alerts that began, each counted once however often it was told.",
+        "Alerts that began, each counted once however many notifications it had.",
         Unit.COUNT,
         "alertname",
         "severity",

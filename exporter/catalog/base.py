@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """Prometheus metric types that this project uses."""
 
     GAUGE = "gauge"
@@ -46,7 +46,7 @@ class Metric:
     """
 
     name: str
-    kind: Kind
+    kind: MetricKind
     help: str
     unit: Unit
     labels: tuple[str, ...]
@@ -58,28 +58,28 @@ class Metric:
     @property
     def sample_names(self) -> tuple[str, ...]:
         """Return the series names that queries may use."""
-        if self.kind is Kind.HISTOGRAM:
+        if self.kind is MetricKind.HISTOGRAM:
             return (f"{self.name}_bucket", f"{self.name}_sum", f"{self.name}_count")
         return (self.name,)
 
     def sample_labels(self, sample_name: str) -> frozenset[str]:
         """Return every label that a series of this metric may carry (`le` only on buckets)."""
         labels = {*self.labels, *self.optional_labels}
-        if self.kind is Kind.HISTOGRAM and sample_name.endswith("_bucket"):
+        if self.kind is MetricKind.HISTOGRAM and sample_name.endswith("_bucket"):
             labels.add("le")
         return frozenset(labels)
 
 
 def gauge(name: str, help: str, unit: Unit, *labels: str, origin: str, extensible: bool = False) -> Metric:
     """Declare a gauge."""
-    return Metric(name, Kind.GAUGE, help, unit, labels, origin, extensible=extensible)
+    return Metric(name, MetricKind.GAUGE, help, unit, labels, origin, extensible=extensible)
 
 
 def counter(name: str, help: str, unit: Unit, *labels: str, origin: str) -> Metric:
     """Declare a counter."""
-    return Metric(name, Kind.COUNTER, help, unit, labels, origin)
+    return Metric(name, MetricKind.COUNTER, help, unit, labels, origin)
 
 
 def histogram(name: str, help: str, unit: Unit, *labels: str, origin: str, buckets: tuple[float, ...]) -> Metric:
     """Declare a histogram."""
-    return Metric(name, Kind.HISTOGRAM, help, unit, labels, origin, buckets=buckets)
+    return Metric(name, MetricKind.HISTOGRAM, help, unit, labels, origin, buckets=buckets)

@@ -28,7 +28,7 @@ CONTAINER_METRICS = (
     _gauge("docker_container_start_timestamp_seconds", "When the container was last started.", Unit.TIMESTAMP),
     counter(
         "docker_container_restarts_total",
-        "How often the engine started the container again after it ended; begins anew with a new container.",
+        "How often the engine started the container again after it ended; starts again at 0 with a new container.",
         Unit.COUNT,
         *_LABELS,
         origin=_ORIGIN,

@@ -10,9 +10,10 @@ REFRESH_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 EXPORTER_METRICS = (
     gauge(
         "ml_monitoring_build_info",
-        "Always 1; the labels carry the version of the exporter and of Python.",
+        "Always 1; the labels carry the version and git revision of the exporter, and the version of Python.",
         Unit.INFO,
         "version",
+        "revision",
         "python_version",
         origin="exporter",
     ),

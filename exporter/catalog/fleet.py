@@ -81,7 +81,7 @@ FLEET_METRICS = (
     # File
     _gauge(
         "fleet_file_info",
-        "Always 1; the labels carry how the file is read and the risk model that was asked for.",
+        "Always 1; the labels carry how the file is read and the configured risk model.",
         Unit.INFO,
         *_FILE,
         "mode",

@@ -30,7 +30,7 @@ class Session(ABC):
 
     @abstractmethod
     def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
-        """Run a query whose rows shall not all be in memory at once; to be read to its end inside the transaction.
+        """Run a query whose rows must not all be in memory at once; to be read to its end inside the transaction.
 
         Raises:
             SourceError: The query failed or took longer than the timeout.

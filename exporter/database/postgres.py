@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
+from typing_extensions import override
 
 from ml_monitoring.exporter.database.base import Dialect, Row, Session, redact
 from ml_monitoring.exporter.errors import Reason, SourceError
@@ -66,7 +67,7 @@ class PostgresSession(Session):
                 # these queries take.
                 cursor.execute("SET SESSION statement_timeout = %s", (int(self._timeout * 1000),))
                 cursor.execute("SET SESSION jit = off")
-                # A streamed query is read to its end, so its plan shall not be chosen for the first rows.
+                # A streamed query is read to its end, so its plan must not be chosen for the first rows.
                 cursor.execute("SET SESSION cursor_tuple_fraction = 1")
             connection.commit()
         except psycopg2.Error as error:
@@ -75,6 +76,7 @@ class PostgresSession(Session):
         return connection
 
     @contextlib.contextmanager
+    @override
     def transaction(self) -> Iterator[None]:
         """Read from one snapshot of the database; any error closes the connection."""
         connection = self.connection
@@ -90,8 +92,8 @@ class PostgresSession(Session):
             self.close()
             raise
 
+    @override
     def rows(self, sql: str, **parameters: object) -> list[Row]:
-        """Run a query and return all rows."""
         try:
             with self.connection.cursor() as cursor:
                 cursor.execute(sql, parameters)
@@ -100,8 +102,8 @@ class PostgresSession(Session):
             self.close()
             raise self._query_error(error) from None
 
+    @override
     def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
-        """Run a query whose rows shall not all be in memory at once."""
         try:
             with self.connection.cursor(name="stream") as cursor:
                 cursor.itersize = _STREAM_ROWS
@@ -111,8 +113,8 @@ class PostgresSession(Session):
             self.close()
             raise self._query_error(error) from None
 
+    @override
     def allow(self, seconds: float) -> None:
-        """Let each statement take this long, until the transaction ends."""
         self._allowed = seconds
         try:
             with self.connection.cursor() as cursor:
@@ -122,10 +124,11 @@ class PostgresSession(Session):
             raise self._query_error(error) from None
 
     @property
+    @override
     def opened(self) -> int:
-        """Return how many connections were opened so far."""
         return self._opened
 
+    @override
     def columns(self, tables: Sequence[str]) -> dict[str, frozenset[str]]:
         """Return the columns of those of the tables that are on the search path."""
         found: dict[str, set[str]] = {}
@@ -138,6 +141,7 @@ class PostgresSession(Session):
             found.setdefault(table, set()).add(column)
         return {table: frozenset(columns) for table, columns in found.items()}
 
+    @override
     def readable(self, tables: Sequence[str]) -> frozenset[str]:
         """Return those of the tables that are on the search path and may be read."""
         sql = """
@@ -146,6 +150,7 @@ class PostgresSession(Session):
               and pg_catalog.pg_table_is_visible(oid) and has_table_privilege(oid, 'SELECT')"""
         return frozenset(table for (table,) in self.rows(sql, tables=list(tables)))
 
+    @override
     def abort(self) -> None:
         """Break off whatever the connection waits for, also when the server does not answer at all."""
         connection = self._connection
@@ -160,8 +165,8 @@ class PostgresSession(Session):
             finally:
                 duplicate.close()
 
+    @override
     def close(self) -> None:
-        """Close the connection."""
         if self._connection is not None:
             with contextlib.suppress(psycopg2.Error):
                 self._connection.close()

@@ -11,6 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from typing_extensions import override
+
 from ml_monitoring.exporter.database.base import Dialect, Row, Session
 from ml_monitoring.exporter.errors import Reason, SourceError
 
@@ -69,6 +71,7 @@ class SqliteSession(Session):
         return connection
 
     @contextlib.contextmanager
+    @override
     def transaction(self) -> Iterator[None]:
         """Read from one state of the file; any error closes the connection."""
         self.allow(self._timeout)
@@ -87,53 +90,54 @@ class SqliteSession(Session):
             self.close()
             raise
 
+    @override
     def rows(self, sql: str, **parameters: object) -> list[Row]:
-        """Run a query and return all rows."""
         try:
             return self.connection.execute(_translate(sql), _values(parameters)).fetchall()
         except sqlite3.Error as error:
             self.close()
             raise self._error(error) from None
 
+    @override
     def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
-        """Run a query whose rows shall not all be in memory at once."""
         try:
             yield from self.connection.execute(_translate(sql), _values(parameters))
         except sqlite3.Error as error:
             self.close()
             raise self._error(error) from None
 
+    @override
     def allow(self, seconds: float) -> None:
-        """Let the rest of the transaction take this long."""
         self._allowed = seconds
         self._deadline = time.monotonic() + seconds
 
     @property
+    @override
     def opened(self) -> int:
-        """Return how many connections were opened so far."""
         return self._opened
 
+    @override
     def columns(self, tables: Sequence[str]) -> dict[str, frozenset[str]]:
-        """Return the columns of those of the tables that exist."""
         found = {
             table: frozenset(str(name) for (name,) in self.rows("select name from pragma_table_info(%(t)s)", t=table))
             for table in tables
         }
         return {table: columns for table, columns in found.items() if columns}
 
+    @override
     def readable(self, tables: Sequence[str]) -> frozenset[str]:
         """Return those of the tables that exist; a file has no rights of its own."""
         return frozenset(self.columns(tables))
 
+    @override
     def abort(self) -> None:
-        """Break off a running query."""
         connection = self._connection
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.interrupt()
 
+    @override
     def close(self) -> None:
-        """Close the connection."""
         if self._connection is not None:
             self._connection.close()
             self._connection = None

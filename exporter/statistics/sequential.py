@@ -55,9 +55,9 @@ def best_p_values(counts: Sequence[Counts]) -> list[float]:
     """Return for each variant an always-valid p-value of "this variant is not the best one".
 
     A variant is best when its rate is above that of each other one. The evidence for that is the evidence against
-    "no difference" to its hardest rival, in the variant's favour. With no difference between k variants, whoever comes
-    out on top by chance has beaten, or has been, one fixed other one: k - 1 pairs, so p-values are multiplied by k - 1
-    (Bonferroni), and the probability that any of them ever falls to alpha is at most alpha.
+    "no difference" to its hardest rival, in the variant's favour. With no difference between k variants, the one that
+    comes out on top by chance has beaten, or has been, one fixed other one: k - 1 pairs, so p-values are multiplied by
+    k - 1 (Bonferroni), and the probability that any of them ever falls to alpha is at most alpha.
 
     Returns:
         One p-value a variant, in the order given; empty for fewer than two, who have nothing to be compared with.

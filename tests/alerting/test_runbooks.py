@@ -12,7 +12,7 @@ from pathlib import Path
 import promql_parser as promql
 import pytest
 
-from tests.support.past import remembering
+from tests.support.backfilled_prometheus import backfilled_prometheus
 from tests.test_contract import runbook_queries
 
 QUERIES = runbook_queries()
@@ -50,7 +50,7 @@ def prometheus(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
     for one in sorted(series()):
         # Growing, so that rates are not 0.
         lines += [f"{one} {1 + moment / 1000} {moment}" for moment in range(0, _SPAN, _STEP)]
-    with remembering(programs, folder, lines) as url:
+    with backfilled_prometheus(programs, folder, lines) as url:
         yield url
 
 

@@ -22,12 +22,12 @@ from tests.support.specimen import specimen
 @pytest.fixture(scope="session")
 def pages() -> list[dict[str, Any]]:
     context = PageContext.of(load_thresholds())
-    return [page.to_json(context.alerts) for page in build_all(context)]
+    return [page.to_json(context.alerts, context.selectors) for page in build_all(context)]
 
 
 @pytest.fixture(scope="session")
 def with_specimen(pages: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [*pages, specimen().to_json(load_alerts())]
+    return [*pages, specimen().to_json(load_alerts(), load_thresholds().scope())]
 
 
 @pytest.fixture(scope="session")

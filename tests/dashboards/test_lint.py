@@ -120,7 +120,7 @@ def with_wrong_order(page: Json) -> None:
 
 GREEN, RED = {"color": "green", "value": None}, {"color": "red", "value": 5}
 
-# One broken page for each thing that a rule looks at, and what the rule shall say about it.
+# One broken page for each thing that a rule looks at, and what the rule must say about it.
 BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (lint.d1_identity, with_page(title="Exporter health"), "title 'Exporter health' is used 2 times"),
     (

@@ -199,7 +199,7 @@ def test_secrets_and_settings_are_never_committed() -> None:
 def test_the_example_settings_are_the_defaults() -> None:
     used = variables((DOCKER / "compose.yaml").read_text(encoding="utf-8"))
     # Folders that `make deploy` and tests put in; nobody sets them.
-    internal = {"GENERATED_DIR", "SECRETS_DIR", "REVISION"}
+    internal = {"GENERATED_DIR", "DASHBOARDS_DIR", "SECRETS_DIR", "REVISION"}
     settings = {name: default for name, default in used.items() if name not in {*VERSIONS, *internal}}
     # WITH is of the tool that calls Compose.
     assert settings | {"WITH": ""} == read_env(DOCKER / ".env.example")
@@ -251,6 +251,19 @@ def test_everything_that_is_addressed_is_a_service_on_the_same_network() -> None
         server, port = address.split(":")
         assert port in ({"5432"} if server == "postgres" else ports(server)), address
         assert set(SERVICES[client]["networks"]) & set(SERVICES[server]["networks"]), address
+
+
+def test_exemplars_lead_to_traces_where_the_settings_name_them_and_nowhere_else() -> None:
+    datasources = read_yaml(DOCKER / "grafana/provisioning/datasources/datasources.yaml")["datasources"]
+    (destination,) = datasources[0]["jsonData"]["exemplarTraceIdDestinations"]
+    # Grafana makes a link of each of the two that is not empty.
+    assert destination == {"name": "trace_id", "datasourceUid": "$TRACES_DATASOURCE_UID", "url": "$TRACES_URL"}
+    environment = SERVICES["grafana"]["environment"]
+    assert {name: with_defaults(environment[name]) for name in ("TRACES_DATASOURCE_UID", "TRACES_URL")} == {
+        "TRACES_DATASOURCE_UID": "",
+        "TRACES_URL": "",
+    }
+    assert "--enable-feature=exemplar-storage" in SERVICES["prometheus"]["command"]
 
 
 def test_grafana_knows_the_scrape_interval_and_fixed_uids() -> None:

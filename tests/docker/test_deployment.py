@@ -40,6 +40,26 @@ def test_the_same_deployment_again_changes_nothing(deployed: Deployment) -> None
     assert {name: deployed.container(name)["State"]["StartedAt"] for name in SERVICES} == started
 
 
+def test_own_numbers_are_taken_and_a_mistake_is_refused_with_its_line(deployed: Deployment) -> None:
+    own = deployed.folder / "alerting.yml"
+    own.write_text("alerts:\n  MlflowRunHanging: {threshold: 17h, for: 17m}\n", encoding="utf-8")
+    try:
+        deployed.do("up")
+        groups = deployed.api("prometheus", "/api/v1/rules")["data"]["groups"]
+        waits = {rule["name"]: rule.get("duration") for group in groups for rule in group["rules"]}
+        assert waits["MlflowRunHanging"] == 17 * 60
+        (page,) = deployed.stack.dashboards.rglob("ml-monitoring-mlflow-experiments.json")
+        assert f'"value": {17 * 3600}' in page.read_text(encoding="utf-8")
+        own.write_text("alerts:\n  MlflowRunHangs: {for: 17m}\n", encoding="utf-8")
+        refused = deployed.call("up")
+    finally:
+        own.unlink()
+    assert refused.returncode == 1
+    message = f"error: {own}:2: alerts.MlflowRunHangs: no alert has this name; is MlflowRunHanging meant?"
+    assert message in refused.stderr
+    deployed.do("up")
+
+
 def test_a_password_that_was_changed_by_an_editor_is_taken(deployed: Deployment) -> None:
     folder, old = deployed.folder / "secrets", deployed.secret("exporter_password")
     for name in ("exporter_password", "mlflow_uri", "variants_uri"):

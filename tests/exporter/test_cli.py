@@ -11,19 +11,26 @@ from pathlib import Path
 import pytest
 
 from demo.mlflow import STORE_FILE, write_file
+from ml_monitoring.exporter.config import load
 from tools.processes import Process, free_port, http_ok
 
 
-def _run(*arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith("ML_MONITORING_")}
+def _run(*arguments: str | Path, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "exporter", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        env={**inherited, **environ},
+        cwd=cwd,
+        env={**_clean_environment(), **environ},
     )
+
+
+def _clean_environment() -> dict[str, str]:
+    # The module is found from any folder.
+    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("ML_MONITORING_", "MLFLOW_"))}
+    return {**inherited, "PYTHONPATH": str(Path(__file__).parents[2])}
 
 
 @pytest.fixture
@@ -62,14 +69,14 @@ def test_wrong_usage_is_said_with_status_2(arguments: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("command", ["serve", "once"])
 def test_settings_that_cannot_be_used_are_listed(command: str, folder: Path) -> None:
-    config = folder / "exporter.yaml"
+    config = folder / "ml-monitoring.yml"
     config.write_text("web: {port: x}\nsources: {mlflow: {uri: 'postgresql://u:s3cret@h/d', interval: 0}}")
     done = _run(command, "--config", config)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "error: web.port: Input should be a valid integer, unable to parse string as an integer",
-        "error: sources.mlflow.interval: must be longer than 0",
+        f"error: {config}:1: web.port: input should be a valid integer, unable to parse string as an integer",
+        f"error: {config}:2: sources.mlflow.interval: must be longer than 0",
     ]
 
 
@@ -80,7 +87,7 @@ def test_the_environment_names_the_settings_file(folder: Path) -> None:
 
 
 def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> None:
-    config = folder / "exporter.yaml"
+    config = folder / "ml-monitoring.yml"
     config.write_text(
         f"""
         web: {{config_file: {folder}/web.yml}}
@@ -96,7 +103,8 @@ def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> No
         f"FAIL  web           {folder}/web.yml: cannot be read: No such file or directory",
         "FAIL  mlflow        no MLflow tables found - check the database name and search_path; "
         "a new store gets its tables when MLflow first uses it",
-        "FAIL  prometheus    http://127.0.0.1:1: Connection refused - is it running, and is prometheus.url right?",
+        "FAIL  prometheus    http://127.0.0.1:1 cannot be reached: Connection refused - is it running, "
+        "and is prometheus.url right?",
         f"FAIL  alertmanager  {stranger} answered, but not like alertmanager - is alertmanager.url right?",
     ]
 
@@ -105,8 +113,9 @@ def test_check_names_each_bad_setting(folder: Path) -> None:
     done = _run("check", ML_MONITORING_SOURCES__MLFLOW__URI="mysql://u:s3cret@h/d", ML_MONITORING_WEB__PORT="-1")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "FAIL  settings  web.port: Input should be greater than or equal to 0",
-        "FAIL  settings  sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mysql",
+        "FAIL  settings  ML_MONITORING_WEB__PORT: input should be greater than or equal to 0",
+        "FAIL  settings  ML_MONITORING_SOURCES__MLFLOW__URI: must begin with postgresql:// or sqlite:///, "
+        "not with mysql",
     ]
 
 
@@ -120,7 +129,7 @@ def test_check_is_content_with_a_stack_that_works(folder: Path, programs: dict[s
         "prometheus": ["--config.file=prometheus.yml", "--storage.tsdb.path=data"],
         "alertmanager": ["--config.file=alertmanager.yml", "--storage.path=data", "--cluster.listen-address="],
     }
-    config = folder / "exporter.yaml"
+    config = folder / "ml-monitoring.yml"
     config.write_text(
         f"prometheus: {{url: {urls['prometheus']}}}\nalertmanager: {{url: {urls['alertmanager']}/}}\n"
         f"sources: {{mlflow: {{uri: 'sqlite:///{folder}/{STORE_FILE}'}}}}\n"
@@ -141,11 +150,106 @@ def test_check_is_content_with_a_stack_that_works(folder: Path, programs: dict[s
     lines = done.stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["ok", "settings"],
+        ["ok", "web"],
         ["ok", "mlflow"],
         ["ok", "prometheus"],
         ["ok", "alertmanager"],
     ]
-    assert lines[2].startswith(f"ok    prometheus    {urls['prometheus']}, version ")
+    assert lines[3].startswith(f"ok    prometheus    {urls['prometheus']}, version ")
+
+
+def test_check_follows_the_flags(folder: Path) -> None:
+    (folder / "tls.yml").write_text("rate_limit: {interval: 1s, burst: 5}")
+    flags = ("--web.listen-address=[::1]:9847", "--web.listen-address=:1", "--web.telemetry-path=/ml")
+    done = _run("check", *flags, f"--web.config.file={folder}/tls.yml", MLFLOW_BACKEND_STORE_URI="sqlite:///m.db")
+    assert done.stdout.splitlines()[:2] == [
+        "ok    settings  from the environment",
+        "ok    web       metrics at http://[::1]:9847/ml, http://:1/ml",
+    ]
+
+
+def test_check_of_the_syntax_alone_connects_to_nothing(folder: Path) -> None:
+    config = folder / "ml-monitoring.yml"
+    config.write_text("sources: {mlflow: {uri: 'postgresql://u:s3cret@127.0.0.1:1/d'}}\nweb: {port: 1}")
+    done = _run("check", "--syntax-only", "--config.file", config)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"ok    settings  {config}\n", "")
+    config.write_text("sources:\n  mlflow: {uri: 'sqlite:///m.db', intervall: 1s}")
+    done = _run("check", "--syntax-only", "--config.file", config)
+    assert done.returncode == 1
+    assert done.stdout == f"FAIL  settings  {config}:2: sources.mlflow.intervall: unknown key\n"
+
+
+def test_mlflows_own_variable_is_enough_and_is_named_without_its_secret(folder: Path) -> None:
+    done = _run("check", MLFLOW_BACKEND_STORE_URI=f"sqlite:///{folder}/empty.db?password=s3cret")
+    assert done.stdout.splitlines()[2].startswith("FAIL  mlflow    no MLflow tables found")
+    (line,) = done.stderr.splitlines()
+    assert line.endswith('msg="MLflow store taken from the environment" variable=MLFLOW_BACKEND_STORE_URI')
+    assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_without_any_settings_one_line_says_what_to_set(tmp_path: Path) -> None:
+    done = _run("serve", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == (
+        "error: sources: nothing to read: give at least one of mlflow, variants, fleet, containers a section in a file "
+        "of settings (there is no ml-monitoring.yml and no /etc/ml-monitoring/ml-monitoring.yml), "
+        "or set MLFLOW_BACKEND_STORE_URI\n"
+    )
+
+
+def test_the_file_in_the_working_directory_is_found(folder: Path) -> None:
+    (folder / "ml-monitoring.yml").write_text("sources: {mlflow: {uri: 'sqlite:///empty.db'}}")
+    assert _run("check", "--syntax-only", cwd=folder).stdout == "ok    settings  ml-monitoring.yml\n"
+
+
+def test_several_files_are_merged(folder: Path) -> None:
+    first, second = folder / "a.yml", folder / "b.yml"
+    first.write_text("sources: {mlflow: {uri: 'sqlite:///empty.db', interval: 1s}}")
+    second.write_text("sources: {mlflow: {interval: 2s}}")
+    done = _run("config", "--config.file", first, "--config", second)
+    assert f"    interval: 2s # {second}:1\n" in done.stdout
+
+
+def test_config_prints_the_settings_in_force_without_secrets(folder: Path) -> None:
+    config = folder / "ml-monitoring.yml"
+    config.write_text(
+        """\
+web:
+  port: 1
+sources:
+  variants:
+    uri: postgresql://u:s3cret@db/app
+    window: 36h
+  containers: {url: "http://u:s3cret@proxy:2375"}
+prometheus: {url: "http://u:s3cret@prometheus:9090"}
+"""
+    )
+    flags = ("--web.listen-address=:9847", "--log.level=WARN")
+    done = _run("config", f"--config.file={config}", *flags, ML_MONITORING_LOG__FORMAT="json")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "s3cret" not in done.stdout
+    lines = done.stdout.splitlines()
+    assert lines[: lines.index("sources:")] == [
+        "web:",
+        "  listen_addresses: # --web.listen-address",
+        "  - :9847",
+        "  telemetry_path: /metrics",
+        "  enable_lifecycle: false",
+        "log:",
+        "  level: warning # --log.level",
+        "  format: json # ML_MONITORING_LOG__FORMAT",
+    ]
+    assert f"    uri: <secret> # {config}:5" in lines
+    assert f"    window: 36h # {config}:6" in lines
+    assert f"    url: http://u:***@proxy:2375 # {config}:7" in lines
+    assert "    interval: 15s" in lines
+
+    again = folder / "again.yml"
+    again.write_text(done.stdout.replace("<secret>", "postgresql://u:s3cret@db/app"))
+    flagged = {"--web.listen-address": [":9847"], "--log.level": "warn"}
+    before, after = load(config, {"ML_MONITORING_LOG__FORMAT": "json"}, flagged), load(again, {})
+    assert (after.web, after.log) == (before.web, before.log)
+    assert after.enabled_sources()["variants"] == before.enabled_sources()["variants"]
 
 
 def test_a_closed_pipe_is_no_defect(folder: Path) -> None:

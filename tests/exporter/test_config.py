@@ -1,16 +1,19 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from ml_monitoring.exporter.addresses import ListenAddress
 from ml_monitoring.exporter.config import load
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 
 _URI = "postgresql://reader:s3cret@db/mlflow"
+_NO_ADDRESS = "not an address to listen on: write it as host:port, [::1]:port or :port"
 
 
-def _problems(path: Path | None, environ: dict[str, str] | None = None) -> tuple[str, ...]:
+def _problems(path: Path | Sequence[Path] | None, environ: dict[str, str] | None = None) -> tuple[str, ...]:
     with pytest.raises(ConfigError) as error:
         load(path, environ or {})
     return error.value.problems
@@ -18,7 +21,7 @@ def _problems(path: Path | None, environ: dict[str, str] | None = None) -> tuple
 
 @pytest.fixture
 def file(tmp_path: Path) -> Path:
-    return tmp_path / "exporter.yaml"
+    return tmp_path / "ml-monitoring.yml"
 
 
 def test_defaults_are_filled_in(file: Path) -> None:
@@ -73,7 +76,7 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         None, {"ML_MONITORING_SOURCES__MLFLOW__URI_FILE": str(missing), "ML_MONITORING_WEB__PORT": "x"}
     )
     assert first == f"ML_MONITORING_SOURCES__MLFLOW__URI_FILE: {missing} cannot be read: No such file or directory"
-    assert second.startswith("web.port: Input should be a valid integer")
+    assert second.startswith("ML_MONITORING_WEB__PORT: input should be a valid integer")
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
@@ -98,7 +101,7 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
         """
     )
     problems = _problems(file)
-    assert [problem.split(":", 1)[0] for problem in problems] == [
+    assert [problem.split(": ")[1] for problem in problems] == [
         "web.port",
         "web.hots",
         "log.level",
@@ -109,9 +112,9 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
         "sources.mlfow",
         "prometheus.url",
     ]
-    assert "web.hots: unknown key" in problems
-    assert "sources.mlflow.interval: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m" in problems
-    assert "sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mysql" in problems
+    assert f"{file}:2: web.hots: unknown key" in problems
+    assert f"{file}:8: sources.mlflow.interval: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m" in problems
+    assert f"{file}:7: sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mysql" in problems
     assert "s3cret" not in "".join(problems)
 
 
@@ -129,8 +132,8 @@ def test_an_empty_environment_variable_counts_as_not_set() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: [1", "line 1, column 6: not valid YAML"),
-        ("web: {}\nweb: {}", "line 2, column 1: not valid YAML: key 'web' is given twice"),
+        ("a: [1", ":1: not valid YAML"),
+        ("web: {}\nweb: {}", ":2: not valid YAML: key 'web' is given twice"),
         ("- a\n- b", "must hold settings like `key: value`, not a list"),
         ("uri: postgresql://u:s3cret@h: [", "not valid YAML"),
         ("a: \x00", "not valid YAML"),
@@ -156,4 +159,79 @@ def test_a_file_that_cannot_be_read_is_named(file: Path, content: bytes | None) 
 def test_nothing_to_read_is_a_problem(file: Path, text: str) -> None:
     file.write_text(text)
     (problem,) = _problems(file)
-    assert problem.startswith("sources: nothing to read: give at least one of mlflow")
+    assert problem == (
+        "sources: nothing to read: give at least one of mlflow, variants, fleet, containers a section in a file of "
+        f"settings ({file}), or set MLFLOW_BACKEND_STORE_URI"
+    )
+
+
+def test_without_anything_the_default_places_are_named() -> None:
+    (problem,) = _problems(None)
+    assert "(there is no ml-monitoring.yml and no /etc/ml-monitoring/ml-monitoring.yml)" in problem
+
+
+def test_later_files_win_key_by_key_and_lists_take_the_place_of_lists(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yml", tmp_path / "b.yml"
+    first.write_text(
+        "sources: {mlflow: {uri: 'sqlite:///a.db', interval: 30s, timeout: 5s, experiments: {exclude: [a, b]}}}"
+    )
+    second.write_text("sources: {mlflow: {interval: 1m, experiments: {exclude: [c]}}}\nlog: {level: debug}")
+    settings = load([first, second], {})
+    section = settings.enabled_sources()["mlflow"]
+    assert isinstance(section, MlflowSettings)
+    assert (section.interval, section.timeout, section.experiments.exclude) == (60, 5, ("c",))
+    assert settings.log.level == "debug"
+
+
+def test_a_problem_names_the_file_that_it_came_from(tmp_path: Path) -> None:
+    first, second = tmp_path / "a.yml", tmp_path / "b.yml"
+    first.write_text("sources:\n  mlflow: {uri: 'sqlite:///a.db', interval: soon}")
+    second.write_text("log:\n  level: loud")
+    problems = _problems([first, second])
+    assert [problem.split(": ")[0] for problem in problems] == [f"{second}:2", f"{first}:2"]
+
+
+@pytest.mark.parametrize("level", ["warn", "WARN", "Warning"])
+def test_levels_are_taken_as_neighbours_write_them(level: str) -> None:
+    environ = {"ML_MONITORING_SOURCES__MLFLOW__URI": _URI, "ML_MONITORING_LOG__FORMAT": "JSON"}
+    settings = load(None, environ, {"--log.level": level})
+    assert (settings.log.level, settings.log.format) == ("warning", "json")
+
+
+def test_flags_win_over_the_environment_and_that_over_files(file: Path) -> None:
+    file.write_text("sources: {mlflow: {uri: 'sqlite:///m.db'}}\nweb: {host: '::', port: 1, telemetry_path: /file}")
+    environ = {"ML_MONITORING_WEB__LISTEN_ADDRESSES": "[::1]:2, :3", "ML_MONITORING_WEB__TELEMETRY_PATH": "/variable"}
+    assert load(file, {}).web.addresses == (ListenAddress("::", 1),)
+    assert load(file, environ).web.addresses == (ListenAddress("::1", 2), ListenAddress("", 3))
+    assert load(file, environ).web.telemetry_path == "/variable"
+    web = load(file, environ, {"--web.listen-address": ["localhost:4"], "--web.telemetry-path": "/flag"}).web
+    assert (web.addresses, web.telemetry_path) == ((ListenAddress("localhost", 4),), "/flag")
+    web = load(file, {"ML_MONITORING_WEB__PORT": "5"}).web
+    assert web.addresses == (ListenAddress("::", 5),)
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "problem"),
+    [
+        ("--web.listen-address", ["9847"], _NO_ADDRESS),
+        (
+            "--web.listen-address",
+            ["::1:9847"],
+            "not an address to listen on: write it as host:port, [::1]:port or :port",
+        ),
+        ("--web.listen-address", [":70000"], _NO_ADDRESS),
+        ("--web.telemetry-path", "metrics", "string should match pattern '^/[A-Za-z0-9._~/-]*$'"),
+        ("--web.telemetry-path", "/-/ready", "paths below /-/ and /runbooks/ are taken"),
+        ("--log.level", "loud", "input should be 'debug', 'info', 'warning' or 'error'"),
+    ],
+)
+def test_a_flag_that_cannot_be_used_is_named(flag: str, value: object, problem: str) -> None:
+    environ = {"ML_MONITORING_SOURCES__MLFLOW__URI": _URI}
+    with pytest.raises(ConfigError) as error:
+        load(None, environ, {flag: value})
+    assert error.value.problems == (f"{flag}: {problem}",)
+
+
+def test_two_ways_to_listen_in_one_file_are_refused(file: Path) -> None:
+    file.write_text("sources: {mlflow: {uri: 'sqlite:///m.db'}}\nweb: {port: 1, listen_addresses: [':2']}")
+    assert _problems(file) == (f"{file}:2: web: listen_addresses: given together with host or port; keep one of them",)

@@ -38,7 +38,7 @@ class _Running:
     async def connect(self, *, limit: int = 1 << 16) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         connection = socket.socket()
         connection.setblocking(False)
-        # The operating system shall keep little of an answer.
+        # The operating system is to keep little of an answer.
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         port = int(self.server.urls[0].rpartition(":")[2])
         await asyncio.get_running_loop().sock_connect(connection, ("127.0.0.1", port))
@@ -62,7 +62,7 @@ class _Running:
 async def _running(body: bytes, config_file: Path | None = None) -> AsyncIterator[_Running]:
     # A runner that is not started publishes nothing, so that the body is known.
     runner = Runner({})
-    runner.board.publish(mlflow=Snapshot.of(body, body, 1))
+    runner.snapshots.publish(mlflow=Snapshot.of(body, body, 1))
     server = Server(runner, WebSettings(port=0, config_file=config_file))
     await server.start()
     running = _Running(server, [])

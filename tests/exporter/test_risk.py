@@ -160,7 +160,7 @@ def test_the_score_stays_within_0_and_1() -> None:
 
 
 class Model:
-    """A model of another package that gives what it is told to."""
+    """A model of another package that gives what a test says."""
 
     def __init__(self, scores: list[object] | Exception) -> None:
         self._scores = scores

@@ -71,7 +71,7 @@ class _Outage:
 
 
 def _exposed(runner: Runner) -> dict[str, str]:
-    lines = runner.board.bodies.text.plain.decode().splitlines()
+    lines = runner.snapshots.bodies.text.plain.decode().splitlines()
     return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import platform
 import signal
 import socket
 import subprocess
@@ -14,6 +15,7 @@ import requests
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from ml_monitoring.exporter import __version__
 from tests.support.serving import ExporterProcess, serving
 
 _PROMETHEUS_3 = (
@@ -100,13 +102,20 @@ def test_compression_is_the_one_that_is_asked_for(
     assert b"ml_monitoring_build_info" in (gzip.decompress(raw) if encoding else raw)
 
 
+def test_the_build_is_named_by_version_and_revision(exporter: ExporterProcess) -> None:
+    described = exporter.get("/metrics?name[]=ml_monitoring_build_info").text.splitlines()[-1]
+    revision = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    python = f'python_version="{platform.python_version()}"'
+    assert described == f'ml_monitoring_build_info{{{python},revision="{revision}",version="{__version__}"}} 1.0'
+
+
 def test_a_scrape_may_ask_for_families_by_name(exporter: ExporterProcess) -> None:
     chosen = exporter.get("/metrics?name[]=ml_monitoring_source_up&name[]=process_cpu_seconds_total&name[]=nothing")
     assert [family.name for family in parse_text(chosen.text)] == ["ml_monitoring_source_up", "process_cpu_seconds"]
     assert exporter.get("/metrics?collect[]=exporter&name[]=process_cpu_seconds").text.startswith("# HELP process_cpu")
     for nothing in ("name[]=nothing", "collect[]=fleet", "name[]="):
         assert exporter.get(f"/metrics?{nothing}").content == b""
-    # Other parameters, which Prometheus may be told to send, change nothing.
+    # Other parameters, which Prometheus may be configured to send, change nothing.
     assert "ml_monitoring_build_info" in exporter.get("/metrics?module=x").text
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from ml_monitoring.exporter.catalog import REFRESH_BUCKETS
 from ml_monitoring.exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
 from ml_monitoring.exporter.families import FamilySet
-from ml_monitoring.exporter.snapshot import Board, Body, Piece, Renderer, Snapshot
+from ml_monitoring.exporter.snapshot import Body, Piece, Renderer, Snapshot, SnapshotStore
 
 _UP = "ml_monitoring_source_up"
 _ERRORS = "ml_monitoring_source_errors_total"
@@ -27,25 +27,25 @@ def test_joined_pieces_are_one_gzip_member(parts: list[bytes]) -> None:
 
 
 def test_a_board_holds_the_newest_snapshot_of_each_source() -> None:
-    board = Board()
-    board.publish(b=Snapshot.of(b"b 1\n", b"b 1\n", 1), a=Snapshot.of(b"a 1\n", b"a 1\n", 1))
-    board.publish(b=Snapshot.of(b"b 2\n", b"b 2\n", 1))
-    assert board.bodies.text.plain == b"a 1\nb 2\n"
-    assert board.bodies.openmetrics.plain == b"a 1\nb 2\n" + OPENMETRICS_END
+    store = SnapshotStore()
+    store.publish(b=Snapshot.of(b"b 1\n", b"b 1\n", 1), a=Snapshot.of(b"a 1\n", b"a 1\n", 1))
+    store.publish(b=Snapshot.of(b"b 2\n", b"b 2\n", 1))
+    assert store.bodies.text.plain == b"a 1\nb 2\n"
+    assert store.bodies.openmetrics.plain == b"a 1\nb 2\n" + OPENMETRICS_END
 
 
 def test_withdrawing_a_source_leaves_the_others() -> None:
-    board = Board()
-    board.publish(a=Snapshot.of(b"a 1\n", b"a 1\n", 1), b=Snapshot.of(b"b 1\n", b"b 1\n", 1))
-    board.publish(a=None)
-    board.publish(unknown=None)
-    assert board.bodies.text.plain == b"b 1\n"
+    store = SnapshotStore()
+    store.publish(a=Snapshot.of(b"a 1\n", b"a 1\n", 1), b=Snapshot.of(b"b 1\n", b"b 1\n", 1))
+    store.publish(a=None)
+    store.publish(unknown=None)
+    assert store.bodies.text.plain == b"b 1\n"
 
 
 def test_bodies_that_were_handed_out_do_not_change() -> None:
-    board = Board()
-    before = board.bodies
-    board.publish(a=Snapshot.of(b"a 1\n", b"a 1\n", 1))
+    store = SnapshotStore()
+    before = store.bodies
+    store.publish(a=Snapshot.of(b"a 1\n", b"a 1\n", 1))
     assert before.text.plain == b""
     assert before.openmetrics.plain == OPENMETRICS_END
 
@@ -74,9 +74,9 @@ def test_families_are_chosen_by_their_own_names_and_those_of_their_samples(name:
     families[_UP].add(1, f"# HELP {_DURATION}")
     families[_ERRORS].add(1, "a", "read")
     families[_DURATION].add_distribution([1] * (len(REFRESH_BUCKETS) + 1), 2.0, "a")
-    board = Board()
-    board.publish(a=Snapshot.of(render_text(families), render_openmetrics(families), families.series))
-    bodies = board.select([name], [])
+    store = SnapshotStore()
+    store.publish(a=Snapshot.of(render_text(families), render_openmetrics(families), families.series))
+    bodies = store.select([name], [])
 
     def kept(body: Body) -> list[str]:
         return [line.split()[2] for line in body.plain.decode().splitlines() if line.startswith("# TYPE")]
@@ -88,10 +88,10 @@ def test_families_are_chosen_by_their_own_names_and_those_of_their_samples(name:
 
 
 def test_choosing_by_source_leaves_the_others_out() -> None:
-    board = Board()
-    board.publish(b=Snapshot.of(b"b 1\n", b"b 1\n", 1), a=Snapshot.of(b"a 1\n", b"a 1\n", 1))
-    assert board.select([], ["b", "x"]).text.plain == b"b 1\n"
-    assert board.select([], []).text == board.bodies.text
+    store = SnapshotStore()
+    store.publish(b=Snapshot.of(b"b 1\n", b"b 1\n", 1), a=Snapshot.of(b"a 1\n", b"a 1\n", 1))
+    assert store.select([], ["b", "x"]).text.plain == b"b 1\n"
+    assert store.select([], []).text == store.bodies.text
 
 
 _VALUES = st.dictionaries(st.sampled_from("abc"), st.floats(allow_nan=False).filter(bool), max_size=3)

@@ -9,6 +9,7 @@ from pathlib import Path
 import bcrypt
 import pytest
 import requests
+import yaml
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +21,7 @@ from ml_monitoring.exporter.web_config import WebConfig
 from tests.support.serving import ExporterProcess, serving
 
 _HASH = bcrypt.hashpw(b"p:ss wort", bcrypt.gensalt(4)).decode()
+_PAIR = "tls_server_config: {cert_file: tls.crt, key_file: tls.key"
 _OTHER_HASH = bcrypt.hashpw(b"other", bcrypt.gensalt(4)).decode()
 
 
@@ -110,21 +112,29 @@ def test_a_broken_file_leaves_the_old_one_in_force(exporter: ExporterProcess, fo
     [
         ("tls_server_config: {cert_file: x.crt, key_file: tls.key}", "x.crt with {folder}/tls.key: No such file"),
         ("tls_server_config: {cert_file: web.yml, key_file: tls.key}", "not a usable PEM file"),
-        ("tls_server_config: {key_file: tls.key}", "tls_server_config.cert_file: Field required"),
+        ("tls_server_config: {key_file: tls.key}", "needs one of cert and cert_file"),
+        (f"{_PAIR}, client_auth_type: Some}}", "tls_server_config.client_auth_type: input should be"),
+        (f"{_PAIR}, ciphers: [A]}}", "tls_server_config.ciphers: unknown key"),
+        (f"{_PAIR}, cert: x}}", "cert and cert_file are given together; keep one of them"),
+        ("tls_server_config: {cert_file: tls.crt}", "needs one of key and key_file"),
+        ("tls_server_config: {cert: x, key: s3cret}", "{folder}/cert with {folder}/key: not a usable PEM file"),
+        (f"{_PAIR}, client_ca_file: tls.crt}}", "a client CA without client_auth_type verifies nobody"),
         (
-            "tls_server_config: {cert_file: tls.crt, key_file: tls.key, cipher_suites: [A]}",
-            "tls_server_config.cipher_suites: not supported by this exporter",
+            f"{_PAIR}, client_auth_type: RequireAndVerifyClientCert, client_ca: x}}",
+            "client_ca: not a usable PEM file",
         ),
         (
-            "tls_server_config: {cert_file: tls.crt, key_file: tls.key, client_auth_type: RequestClientCert}",
-            "tls_server_config.client_auth_type: Input should be 'NoClientCert'",
+            f"{_PAIR}, client_auth_type: RequireAnyClientCert, client_allowed_sans: [a]}}",
+            "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert",
         ),
         (
-            "tls_server_config: {cert_file: tls.crt, key_file: tls.key, client_auth_type: RequireAndVerifyClientCert}",
-            "client_auth_type RequireAndVerifyClientCert needs client_ca_file",
+            f"{_PAIR}, client_auth_type: RequireAndVerifyClientCert}}",
+            "client_auth_type RequireAndVerifyClientCert needs client_ca or client_ca_file",
         ),
         ("basic_auth_users: {a: b}", "basic_auth_users.a: not a bcrypt hash"),
-        ("rate_limit: {}", "rate_limit: not supported by this exporter"),
+        ("rate_limit: {interval: soon}", "rate_limit.interval: not a duration: write it as 1s, 500ms or 1m30s"),
+        ("rate_limits: {}", "rate_limits: unknown key"),
+        ("http_server_config: {headers: {'a b': c}}", "not the name of a header"),
         ("- a", "must hold settings"),
     ],
 )
@@ -134,6 +144,88 @@ def test_what_cannot_be_used_is_named(folder: Path, text: str, problem: str) -> 
         WebConfig(folder / "web.yml")
     assert str(error.value).startswith(str(folder / "web.yml"))
     assert problem.format(folder=folder) in str(error.value)
+
+
+def test_what_the_toolkit_can_do_and_python_cannot_is_named_and_does_not_stop_anything(folder: Path) -> None:
+    (folder / "web.yml").write_text(
+        f"{_PAIR}, client_auth_type: RequestClientCert, client_ca_file: tls.crt, min_version: TLS10, "
+        "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], curve_preferences: [X25519], "
+        "prefer_server_cipher_suites: false}"
+    )
+    with serving(folder / "exporter.yaml") as exporter:
+        assert exporter.get("/-/healthy", verify=str(folder / "tls.crt")).status_code == 200
+    warned = [line.split("problem=")[1] for line in exporter.log.read_text().splitlines() if "problem=" in line]
+    file = f"{folder}/web.yml: tls_server_config"
+    assert warned == [
+        f'"{file}.client_auth_type RequestClientCert: any certificate would do, so none is asked for"',
+        f'"{file}.min_version TLS10: nothing below TLS12 is spoken"',
+        f'"{file}.cipher_suites: not supported by this exporter, OpenSSL\'s own are used"',
+        f'"{file}.curve_preferences: not supported by this exporter, OpenSSL\'s own are used"',
+    ]
+
+
+def test_names_to_compare_without_a_certificate_are_warned_of(folder: Path) -> None:
+    (folder / "web.yml").write_text(f"{_PAIR}, client_allowed_sans: [a]}}")
+    (warning,) = WebConfig(folder / "web.yml").warnings
+    assert warning.endswith("client_allowed_sans: no certificate is asked for, so nobody's name is compared")
+
+
+def test_a_section_that_only_says_how_switches_no_tls_on(folder: Path) -> None:
+    (folder / "web.yml").write_text("tls_server_config: {min_version: TLS13}")
+    assert WebConfig(folder / "web.yml").tls is None
+
+
+def test_certificates_can_stand_in_the_file_itself(folder: Path) -> None:
+    certificate, key = ((folder / name).read_text() for name in ("tls.crt", "tls.key"))
+    section = {"cert": certificate, "key": key, "client_ca": certificate}
+    (folder / "web.yml").write_text(
+        yaml.safe_dump({"tls_server_config": section | {"client_auth_type": "VerifyClientCertIfGiven"}})
+    )
+    ca = str(folder / "ca.crt")
+    Path(ca).write_text(certificate)
+    pair = (str(folder / "tls.crt"), str(folder / "tls.key"))
+    with serving(folder / "exporter.yaml") as exporter:
+        for given in (None, pair):
+            assert exporter.get("/-/healthy", verify=ca, cert=given).status_code == 200
+        make_certificate(folder, "stranger")
+        with pytest.raises(requests.exceptions.ConnectionError):
+            exporter.get("/-/healthy", verify=ca, cert=pair)
+
+
+@pytest.mark.parametrize(("names", "status"), [("[db.example, 127.0.0.1]", 200), ("[db.example]", 403)])
+def test_only_clients_with_an_allowed_name_are_served(names: str, status: int, folder: Path) -> None:
+    (folder / "web.yml").write_text(
+        f"{_PAIR}, client_ca_file: tls.crt, client_auth_type: RequireAndVerifyClientCert, "
+        f"client_allowed_sans: {names}}}"
+    )
+    pair = (str(folder / "tls.crt"), str(folder / "tls.key"))
+    with serving(folder / "exporter.yaml") as exporter:
+        for path in ("/metrics", "/-/healthy"):
+            assert exporter.get(path, verify=str(folder / "tls.crt"), cert=pair).status_code == status
+
+
+def test_an_ipv6_name_is_compared_as_the_toolkit_writes_it(folder: Path) -> None:
+    (folder / "web.yml").write_text(
+        f"{_PAIR}, client_ca_file: tls.crt, client_auth_type: VerifyClientCertIfGiven, client_allowed_sans: ['::1']}}"
+    )
+    config = WebConfig(folder / "web.yml")
+    assert config.knows({"subjectAltName": (("DNS", "a"), ("IP Address", "0:0:0:0:0:0:0:1\n"))})
+    assert not config.knows({"subjectAltName": (("IP Address", "0:0:0:0:0:0:0:2\n"),)})
+    assert config.knows(None)
+
+
+def test_more_requests_than_the_limit_are_refused_but_for_probes(folder: Path) -> None:
+    (folder / "web.yml").write_text("rate_limit: {interval: 1h, burst: 2}")
+    with serving(folder / "exporter.yaml") as exporter:
+        assert [exporter.get(path).status_code for path in ("/metrics", "/", "/metrics", "/")] == [200, 200, 429, 429]
+        assert exporter.get("/-/healthy").status_code == 200
+
+
+def test_the_bucket_of_the_limit_fills_by_one_an_interval(folder: Path) -> None:
+    (folder / "web.yml").write_text("rate_limit: {interval: 1m1.5s, burst: 2}")
+    config = WebConfig(folder / "web.yml")
+    moments = [1000, 1000, 1000, 1061, 1062, 1062, 2000, 2000, 2000]
+    assert [config.admits(moment) for moment in moments] == [True, True, False, False, True, False, True, True, False]
 
 
 def test_client_certificates_can_be_demanded(folder: Path) -> None:

@@ -123,7 +123,7 @@ def test_an_application_of_an_unknown_framework_names_its_routes_itself() -> Non
     async def app(scope: Any, receive: Any, send: Any) -> None:
         await PlainTextResponse("ok")(scope, receive, send)
 
-    wrapped = ASGIMiddleware(app, recorder(), route_of=lambda scope: "/known" if scope["path"] == "/a" else None)
+    wrapped = ASGIMiddleware(app, recorder(), get_route=lambda scope: "/known" if scope["path"] == "/a" else None)
     with asgi_server(wrapped) as client:
         client.get("/a")
         client.get("/b")
@@ -257,12 +257,12 @@ def test_variants_are_booked_from_both_kinds_of_handlers() -> None:
 
     @app.get("/thread/{variant}")
     def in_thread(variant: str) -> str:
-        with models[variant].predict():
+        with models[variant].track_prediction():
             return variant
 
     @app.get("/loop/{variant}")
     async def in_loop(variant: str, fail: bool = False) -> str:
-        with models[variant].predict():
+        with models[variant].track_prediction():
             if fail:
                 raise RuntimeError
         return variant
@@ -294,7 +294,7 @@ def test_the_variant_can_be_told_from_the_request() -> None:
     instrument(
         app,
         recorder(),
-        variant_of=lambda scope: next((v.decode() for k, v in scope["headers"] if k in headers), None),
+        get_variant=lambda scope: next((v.decode() for k, v in scope["headers"] if k in headers), None),
     )
     with asgi_server(app) as client:
         client.get("/api/v1/users/ann", headers={"X-Variant": "canary"})

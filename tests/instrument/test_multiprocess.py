@@ -25,9 +25,9 @@ model = instrument(app).model("m", "1", variant="A")
 
 @app.get("/pid")
 def pid():
-    with model.predict() as prediction:
+    with model.track_prediction() as prediction:
         prediction.score = 0.5
-    model.correct(True)
+    model.record_outcome(True)
     return str(os.getpid())
 """
 FASTAPI = FLASK.replace("from flask import Flask", "from fastapi import FastAPI").replace(

@@ -15,9 +15,10 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from ml_monitoring.exporter.catalog.services import SERVICE_METRICS
 from ml_monitoring.instrument import Recorder, instrument
+from ml_monitoring.instrument.catalog import SERVICE_METRICS
 from ml_monitoring.instrument.labels import MAX_LENGTH, clean
+from ml_monitoring.instrument.requests import RequestContext
 from tests.support.wsgi_servers import PATIENCE, asgi_server, lines, parse, scrape, wait_for
 
 
@@ -59,8 +60,8 @@ def test_random_paths_and_methods_make_no_series() -> None:
 def test_label_sets_over_the_cap_are_booked_under_other() -> None:
     recorder = Recorder(registry=CollectorRegistry(), max_label_sets=5)
     for number in range(50):
-        recorder.model(f"model-{number}").correct(True)
-        recorder.cache(f"cache-{number}").hit()
+        recorder.model(f"model-{number}").record_outcome(True)
+        recorder.cache(f"cache-{number}").record_hit()
     samples = parse(recorder.exposition().body.decode())
     caches = {
         dict(labels)["cache"]: value for (name, labels), value in samples.items() if name == "ml_cache_requests_total"
@@ -84,7 +85,7 @@ def test_label_sets_over_the_cap_are_booked_under_other() -> None:
 )
 def test_any_text_can_be_a_label_value(value: str, shown: str) -> None:
     recorder = Recorder(registry=CollectorRegistry())
-    recorder.cache(value).hit()
+    recorder.cache(value).record_hit()
     samples = parse(recorder.exposition().body.decode("utf-8"))
     assert samples["ml_cache_requests_total", (("cache", shown), ("outcome", "hit"))] == 1
 
@@ -105,10 +106,10 @@ def test_a_recording_that_raises_breaks_no_request(
 
     @app.get("/predict")
     def predict() -> str:
-        with model.predict() as prediction:
+        with model.track_prediction() as prediction:
             prediction.confidence = "high"  # type: ignore[assignment]  # what a careless caller does
-        model.truth("1", 2.0)  # type: ignore[arg-type]  # the same
-        recorder.cache("c").size(size_bytes="much")  # type: ignore[arg-type]  # the same
+        model.record_regression("1", 2.0)  # type: ignore[arg-type]  # the same
+        recorder.cache("c").set_size(size_bytes="much")  # type: ignore[arg-type]  # the same
         return "fine"
 
     tried: list[str] = []
@@ -120,7 +121,7 @@ def test_a_recording_that_raises_breaks_no_request(
 
         return child
 
-    instrument(app, recorder, variant_of=lambda scope: scope["no such key"])
+    instrument(app, recorder, get_variant=lambda scope: scope["no such key"])
     with asgi_server(app) as client:
         assert client.get("/predict").text == '"fine"'
         assert client.get("/items/1").status_code == 200
@@ -129,13 +130,13 @@ def test_a_recording_that_raises_breaks_no_request(
             for (name, labels), value in scrape(client).items()
             if "_errors_total" in name and "operation" in dict(labels)
         }
-        assert errors == {"observed": 1, "size": 1, "truth": 1, "variant_of": 1}
+        assert errors == {"record_prediction": 1, "set_size": 1, "record_regression": 1, "get_variant": 1}
         assert [record.message for record in caplog.records if record.name == "ml_monitoring.instrument"] == [
-            "observed could not be recorded; the request goes on"
+            "record_prediction could not be recorded; the request goes on"
         ]
-        monkeypatch.setattr(recorder.http._requests, "child", no_space("requests"))
-        monkeypatch.setattr(recorder.http._in_progress, "child", no_space("in progress"))
-        monkeypatch.setattr(recorder.store._errors, "child", no_space("errors"))
+        monkeypatch.setattr(recorder._requests._requests, "child", no_space("requests"))
+        monkeypatch.setattr(recorder._requests._in_progress, "child", no_space("in progress"))
+        monkeypatch.setattr(recorder._metrics._errors, "child", no_space("errors"))
         assert client.get("/items/2").status_code == 200
         # The response is there before it is recorded.
         wait_for(lambda: "requests" in tried and tried[-1] == "errors")
@@ -153,7 +154,7 @@ def test_a_slow_recording_does_not_delay_the_response() -> None:
         answered.wait(PATIENCE)
         return "A"
 
-    recorder = instrument(app, Recorder(registry=CollectorRegistry()), variant_of=slow)
+    recorder = instrument(app, Recorder(registry=CollectorRegistry()), get_variant=slow)
     with asgi_server(app) as client:
         assert client.get("/items/1").text == '"1"'
         answered.set()
@@ -162,9 +163,9 @@ def test_a_slow_recording_does_not_delay_the_response() -> None:
 
 def test_an_exception_of_the_model_reaches_the_caller() -> None:
     model = Recorder(registry=CollectorRegistry()).model("m")
-    with pytest.raises(ZeroDivisionError), model.predict():
+    with pytest.raises(ZeroDivisionError), model.track_prediction():
         _ = 1 / 0
-    with pytest.raises(ZeroDivisionError), model.loading():
+    with pytest.raises(ZeroDivisionError), model.track_load():
         _ = 1 / 0
 
 
@@ -180,7 +181,7 @@ class Only:
 sys.meta_path.insert(0, Only())
 import ml_monitoring.instrument, ml_monitoring.instrument.multiprocess
 recorder = ml_monitoring.instrument.Recorder()
-recorder.model("m", "1", variant="A").correct(True)
+recorder.model("m", "1", variant="A").record_outcome(True)
 assert b'ab_test_model_accuracy{variant="A"} 1.0' in recorder.exposition().body
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
@@ -189,27 +190,37 @@ assert b'ab_test_model_accuracy{variant="A"} 1.0' in recorder.exposition().body
 
 
 def test_every_declared_metric_is_emitted_with_its_declared_labels() -> None:
-    recorder = Recorder(registry=CollectorRegistry(), origin="simulated", max_label_sets=1)
+    recorder = Recorder(registry=CollectorRegistry(), origin="simulated", max_label_sets=1, sizes=True)
     model = recorder.model("m", "1", variant="A")
-    with model.loading(), model.predict() as prediction:
+    with model.track_load(), model.track_prediction() as prediction:
         prediction.confidence, prediction.score = 0.9, 0.2
-    model.correct(True)
-    model.observed(0.1, failed=True)
+    model.record_outcome(True)
+    model.record_prediction(0.1, failed=True)
     for predicted in (1.0, 2.0):
-        model.truth(predicted, predicted + 0.5)
+        model.record_regression(predicted, predicted + 0.5)
         model._next_r2 = 0.0
-    with recorder.serving("A"):
-        recorder.business_impact("A", 12.5)
+    with recorder.track_request("A"):
+        recorder.set_business_impact("A", 12.5)
     for name in ("c", "one too many"):
-        recorder.cache(name).hit()
-        recorder.cache(name).size(size_bytes=10, entries=1)
-    recorder.http.begun()
-    recorder.http.answered("GET", "/x", 200, 0.01, "A")
-    recorder.http.opened()
-    recorder.http.closed("/ws", "closed", was_open=True)
-    recorder.cache("c").size(size_bytes="much")  # type: ignore[arg-type]  # so that there is an error to count
+        recorder.cache(name).record_hit()
+        recorder.cache(name).set_size(size_bytes=10, entries=1)
+    context = RequestContext()
+    context.variant = "A"
+    requests = recorder._requests
+    requests.started()
+    requests.record({}, context, method="GET", route="/x", status=200, seconds=0.01, received=0)
+    requests.connection_opened()
+    requests.connection_closed({}, "/ws", "closed", was_open=True)
+    recorder.cache("c").set_size(size_bytes="much")  # type: ignore[arg-type]  # so that there is an error to count
     emitted: dict[str, set[frozenset[str]]] = {}
-    for name, labels in parse(recorder.exposition().body.decode()):
-        emitted.setdefault(name, set()).add(frozenset(dict(labels)))
-    declared = {sample: {metric.sample_labels(sample)} for metric in SERVICE_METRICS for sample in metric.sample_names}
+    for name, pairs in parse(recorder.exposition().body.decode()):
+        emitted.setdefault(name, set()).add(frozenset(dict(pairs)))
+    declared: dict[str, set[frozenset[str]]] = {}
+    for metric in SERVICE_METRICS:
+        labels = {*metric.labels, *metric.optional_labels}
+        if metric.kind == "histogram":
+            declared[f"{metric.name}_bucket"] = {frozenset(labels | {"le"})}
+            declared |= {f"{metric.name}_{part}": {frozenset(labels)} for part in ("sum", "count")}
+        else:
+            declared[metric.name] = {frozenset(labels)}
     assert emitted == declared

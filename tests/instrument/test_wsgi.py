@@ -11,7 +11,7 @@ from flask import Flask, Response, abort
 from prometheus_client import CollectorRegistry
 
 from ml_monitoring.instrument import Recorder, instrument
-from tests.support.wsgi_servers import lines, scrape, wait_for, wsgi_server
+from tests.support.wsgi_servers import lines, parse, scrape, wait_for, wsgi_server
 
 
 def flask_app() -> tuple[Flask, Recorder]:
@@ -21,7 +21,7 @@ def flask_app() -> tuple[Flask, Recorder]:
 
     @app.get("/users/<int:user>")
     def user(user: int) -> str:
-        with model.predict() as prediction:
+        with model.track_prediction() as prediction:
             prediction.confidence = 0.8
         return str(user)
 
@@ -31,7 +31,7 @@ def flask_app() -> tuple[Flask, Recorder]:
 
     @app.get("/broken")
     def broken() -> str:
-        recorder.assign("B")
+        recorder.set_variant("B")
         raise RuntimeError("the model is gone")
 
     @app.get("/stream")
@@ -107,7 +107,36 @@ def test_a_broken_hook_breaks_no_request() -> None:
     def broken(environ: Any) -> str:
         raise LookupError
 
-    recorder = instrument(app, Recorder(registry=CollectorRegistry()), variant_of=broken)
+    recorder = instrument(app, Recorder(registry=CollectorRegistry()), get_variant=broken)
     with wsgi_server(app) as client:
         assert client.get("/").text == "fine"
-    assert b'ml_instrument_errors_total{operation="variant_of"} 1.0' in recorder.exposition().body
+    assert b'ml_instrument_errors_total{operation="get_variant"} 1.0' in recorder.exposition().body
+
+
+def test_flasks_test_client_leaves_the_samples_that_a_server_would() -> None:
+    app, recorder = flask_app()
+    client = app.test_client()
+    # What tests do: they read the status, sometimes the body, and close nothing.
+    kept = [client.get(path) for path in ("/users/1", "/users/2", "/refused", "/broken", "/nowhere")]
+    kept.append(client.head("/users/3"))
+    kept.append(client.get("/stream"))
+    assert len(kept[-1].data) == 800_000
+    with app.test_client() as inner:
+        assert inner.get("/users/4").text == "4"
+    assert [response.status_code for response in kept] == [200, 200, 429, 500, 404, 200, 200]
+    samples = parse(client.get("/metrics").text)
+    found = {
+        " ".join(value for _, value in labels): count
+        for (name, labels), count in samples.items()
+        if name == "ml_http_requests_total"
+    }
+    assert found == {
+        "GET /users/<int:user> 200": 3,
+        "HEAD /users/<int:user> 200": 1,
+        "GET /refused 429": 1,
+        "GET /broken 500": 1,
+        "GET unmatched 404": 1,
+        "GET /stream 200": 1,
+    }
+    assert samples["ml_http_requests_in_progress", ()] == 0
+    assert b"ab_test_requests_total" in recorder.exposition().body

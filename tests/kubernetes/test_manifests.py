@@ -11,6 +11,10 @@ from typing import Any
 import pytest
 import yaml
 
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.generate.files import render
+from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
+from ml_monitoring.alerting.model.scope import COMPONENTS
 from ml_monitoring.exporter.config import load
 from ml_monitoring.exporter.shard import Shard
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
@@ -18,6 +22,7 @@ from tests.kubernetes.conftest import K8S, one
 from tests.support.kubernetes_schemas import problems
 from tools.kubernetes.cli import main
 from tools.kubernetes.monitoring import MAX_OBJECT_BYTES
+from tools.kubernetes.write import manifests
 
 Json = dict[str, Any]
 
@@ -158,12 +163,16 @@ def test_the_example_overlay_changes_what_it_says(example: list[Json]) -> None:
 
 def test_dashboards_are_the_generated_ones(base: dict[str, Json]) -> None:
     folders = {}
-    for path in Path("dashboards/generated").glob("*/*.json"):
+    # Of components that are off by default.
+    off = {"ml-monitoring-system-infrastructure", "ml-monitoring-logs"}
+    pages = [path for path in Path("dashboards/generated").glob("*/*.json") if path.stem not in off]
+    for path in pages:
         config_map = base[f"dashboards/{path.stem}.yaml"]
         assert json.loads(config_map["data"][path.name]) == json.loads(path.read_text(encoding="utf-8"))
         assert config_map["metadata"]["labels"]["grafana_dashboard"] == "1"
         folders[path.stem] = config_map["metadata"]["annotations"]["grafana_folder"]
-    assert folders == {path.stem: path.parent.name for path in Path("dashboards/generated").glob("*/*.json")}
+    assert folders == {path.stem: path.parent.name for path in pages}
+    assert not {f"dashboards/{page}.yaml" for page in off} & base.keys()
 
 
 def test_rules_are_the_generated_ones_with_their_namespace(base: dict[str, Json], programs: dict[str, Path]) -> None:
@@ -174,13 +183,27 @@ def test_rules_are_the_generated_ones_with_their_namespace(base: dict[str, Json]
         for group in manifest["spec"]["groups"]
     }
     wanted = {}
-    for file in ("rules.yml", "alerts.yml"):
-        for group in yaml.safe_load(Path("alerting/generated", file).read_text(encoding="utf-8"))["groups"]:
+    for build in (build_recording_rules, build_alerts):
+        made = render("rules.yml", build(load_thresholds().changed({"components": []})))
+        for group in yaml.safe_load(made)["groups"]:
             for rule in group["rules"]:
                 if "alert" in rule:
-                    rule["labels"]["namespace"] = "ml-monitoring"
+                    rule["labels"] |= {"namespace": "ml-monitoring", "target_namespace": "{{ $labels.namespace }}"}
             wanted[group["name"]] = group
     assert groups == wanted
+    generated = yaml.safe_load(Path("alerting/generated/alerts.yml").read_text(encoding="utf-8"))["groups"]
+    off = {f"{component}.alerts" for component in COMPONENTS}
+    assert {name for name in wanted if name.endswith(".alerts")} == {group["name"] for group in generated} - off
+
+
+def test_components_that_are_switched_on_have_their_rules_and_pages() -> None:
+    everything = manifests("ml-monitoring", load_thresholds().changed({"components": ["host", "logs"]}))
+    assert {"rules/host.yaml", "rules/logs.yaml", "dashboards/ml-monitoring-logs.yaml"} <= everything.keys()
+    assert "dashboards/ml-monitoring-system-infrastructure.yaml" in everything
+    assert not {"rules/database.yaml", "rules/monitoring.yaml", "rules/containers.yaml"} & everything.keys()
+    targets = everything["rules/exporter.yaml"]["spec"]["groups"][0]["rules"][0]["expr"]
+    assert 'up{job="node"}' in targets
+    assert 'up{job="postgres"}' not in targets
 
 
 def test_promtool_accepts_the_rules(base: dict[str, Json], programs: dict[str, Path], tmp_path: Path) -> None:

@@ -30,8 +30,9 @@ _KINDS = {
     ("dashboards", ".ttf"),
     ("dashboards", ".txt"),
     ("dashboards", ".yml"),
-    # The git revision.
+    # The git revision, and what the library declares.
     ("exporter", ""),
+    ("exporter", ".json"),
 }
 
 
@@ -88,10 +89,6 @@ def _build(source: Path, folder: Path) -> Path:
     _uv("build", "--out-dir", folder, "--build-constraint", constraint, source)
     (wheel,) = folder.glob("*.whl")
     return wheel
-
-
-# Until the library is a distribution.
-needs_library = pytest.mark.skipif(not (ROOT / "instrument" / "pyproject.toml").is_file(), reason="not there yet")
 
 
 @pytest.fixture(scope="module")
@@ -224,7 +221,6 @@ def strangers(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@needs_library
 def test_other_projects_of_the_same_names_live_beside_it(
     wheel: Path, library: Path, strangers: Path, tmp_path_factory: pytest.TempPathFactory, config: Path
 ) -> None:
@@ -242,15 +238,25 @@ def test_other_projects_of_the_same_names_live_beside_it(
     environment.run("python", "-m", "ml_monitoring", "once", "--config", config)
 
 
-@needs_library
-def test_the_library_alone_runs_the_first_lines_of_its_documentation(library: Path, tmp_path: Path) -> None:
+def test_the_library_needs_one_package(library: Path, tmp_path: Path) -> None:
     environment = _environment(tmp_path)
     environment.install(library)
     assert set(_listed(environment)) == {"ml-monitoring-instrument", "prometheus-client"}
-    page = (ROOT / "docs" / "instrument.md").read_text(encoding="utf-8")
-    start = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)[0]
-    # What the user has already, and what asks it here.
-    environment.install("fastapi", "httpx")
+    environment.run("python", "-I", "-c", "import ml_monitoring.instrument")
+    with zipfile.ZipFile(library) as archive:
+        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+    source = "instrument/src/"
+    assert held == {name.removeprefix(source) for name in _tracked(source)}
+    assert "ml_monitoring/instrument/py.typed" in held
+
+
+@pytest.mark.parametrize("page", ["docs/instrument.md", "instrument/README.md"])
+def test_the_library_runs_the_first_lines_of_its_documentation(page: str, library: Path, tmp_path: Path) -> None:
+    environment = _environment(tmp_path)
+    # FastAPI is what the user has already; httpx asks it here.
+    environment.install(library, "fastapi", "httpx")
+    text = (ROOT / page).read_text(encoding="utf-8")
+    start = re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0]
     program = (
         f"{start}\n"
         "from fastapi.testclient import TestClient\n"

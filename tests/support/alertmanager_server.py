@@ -23,7 +23,7 @@ AT_ONCE = Timing(group_wait="0s", group_interval="1s", repeat_interval="1h")
 
 
 class Alertmanager:
-    """Posts alerts as Prometheus does, and tells their state."""
+    """Posts alerts as Prometheus does, and returns their state."""
 
     def __init__(self, url: str) -> None:
         self.url = url

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from typing_extensions import override
 
-from ml_monitoring.exporter.clock import Clock
+from ml_monitoring.exporter.clock import SystemClock
 
 EPOCH = 1_700_000_000.0
 # Only a defect takes as long.
@@ -19,7 +19,7 @@ class _Wait(NamedTuple):
     deadline: float
 
 
-class FakeClock(Clock):
+class FakeClock(SystemClock):
     """Time passes while a test says so, and the test goes on when every thread has done what was due.
 
     A thread is known to the clock from the first time that it waits.

@@ -50,7 +50,7 @@ def write_csv(path: Path, *lines: str, header: str = HEADER) -> Path:
 
 
 def incident(**changes: Any) -> Incident:
-    """Return the default demo incident, or one that differs as told."""
+    """Return the default demo incident, or one that differs as given."""
     values: dict[str, Any] = {
         "duration_ms": 300_000,
         "interval_ms": 5_000,
@@ -67,7 +67,7 @@ def write_demo(folder: Path, form: str = "csv", **changes: Any) -> Path:
 
 
 class Clock:
-    """A clock that goes when it is told to."""
+    """A clock that a test puts forward."""
 
     def __init__(self, now: float = 1000.0) -> None:
         self.now = now

@@ -1,10 +1,10 @@
-"""NOT GRAFANA: a double of the parts of its HTTP API that `push` calls, since no registry offers Grafana itself.
+"""NOT GRAFANA: a double of the parts of its HTTP API that `push` and `pull` call: no registry offers Grafana itself.
 
 It is a real HTTP server on loopback that keeps dashboards, versions and folders as Grafana does. What its answers look
 like is not invented: each is made from the example in Grafana's own documentation, which `DOCUMENTED` repeats with its
 page (`docs/sources/developer-resources/api-reference/http-api/api-legacy/` of Grafana 13, and `docs/sources/developers/
 http_api/` before). Four things are not in these pages and come from Grafana's source code instead; `FROM_SOURCE` names
-them. Where the versions of Grafana differ, the double is told which one to be (`paged_versions`).
+them. Where the versions of Grafana differ, the double is set to one (`paged_versions`).
 """
 
 from __future__ import annotations
@@ -190,6 +190,7 @@ class GrafanaDouble:
         datasources: As the API lists them.
         requests: Method and path of each request that came, in order.
         paged_versions: Whether version histories look as from Grafana 11 on.
+        role: What the token's service account is: a Viewer may change nothing.
         forbidden: Pattern of `METHOD path` that the token may not do.
         before_save: Called before a save is looked at: the moment in which somebody else may save.
     """
@@ -200,6 +201,7 @@ class GrafanaDouble:
         self.datasources: list[Json] = []
         self.requests: list[str] = []
         self.paged_versions = paged_versions
+        self.role = "Editor"
         self.forbidden = ""
         self.before_save: Callable[[], None] = lambda: None
         double = self
@@ -279,6 +281,8 @@ class GrafanaDouble:
         self.requests.append(f"{method} {path}")
         if authorization != f"Bearer {TOKEN}":
             return 401, FROM_SOURCE["unauthorized"]
+        if self.role == "Viewer" and method != "GET":
+            return 403, FORBIDDEN
         if self.forbidden and re.fullmatch(self.forbidden, f"{method} {path}"):
             return 403, FORBIDDEN
         query = {key: values[-1] for key, values in parse_qs(parts.query).items()}
@@ -325,7 +329,8 @@ class GrafanaDouble:
     def _get_dashboard(self, uid: str) -> tuple[int, Any]:
         stored = self.dashboards.get(uid)
         if stored is None:
-            return 404, FROM_SOURCE["dashboard not found"]
+            # Rights are granted for what there is; seen in Grafana 9.4 without any dashboard.
+            return (404, FROM_SOURCE["dashboard not found"]) if self.dashboards else (403, FORBIDDEN)
         meta = DOCUMENTED["GET /api/dashboards/uid/:uid 200"]["meta"] | {
             "url": f"/d/{uid}/{_slug(stored.current['title'])}",
             "folderUid": stored.folder,
@@ -348,6 +353,8 @@ class GrafanaDouble:
             return 404, FROM_SOURCE["dashboard not found"]
         (example,) = DOCUMENTED["GET /api/dashboards/uid/:uid/versions 200"]["versions"]
         versions = [example | self._entry(uid, stored, number) for number in range(stored.version, 0, -1)]
+        # Whatever it was saved with; seen in Grafana 9.4, and in the sources of newer ones.
+        versions[-1]["message"] = "Initial save"
         return 200, {"continueToken": "", "versions": versions} if self.paged_versions else versions
 
     def _get_version(self, uid: str, version: str) -> tuple[int, Any]:
@@ -378,7 +385,8 @@ class GrafanaDouble:
 
     def _get_folder(self, uid: str) -> tuple[int, Any]:
         if uid not in self.folders:
-            return 404, FROM_SOURCE["folder not found"]
+            # An Editor's rights are granted folder by folder; seen in Grafana 9.4.
+            return 403, FORBIDDEN
         title = self.folders[uid]
         url = f"/dashboards/f/{uid}/{_slug(title)}"
         return 200, DOCUMENTED["GET /api/folders/:uid 200"] | {"uid": uid, "title": title, "url": url}
@@ -396,8 +404,13 @@ class GrafanaDouble:
             | {"id": stored.number, "uid": uid, "title": stored.current["title"], "tags": stored.current["tags"]}
             | {"folderUid": stored.folder, "folderTitle": self.folders.get(stored.folder, "")}
             for uid, stored in sorted(self.dashboards.items())
-            if query["tag"] in stored.current["tags"] and query["type"] == "dash-db"
+            if query.get("tag") in (None, *stored.current["tags"]) and query["type"] == "dash-db"
         ]
+        for entry in found:
+            if not entry["folderUid"]:
+                # At the top level an entry has nothing about a folder.
+                for key in ("folderId", "folderUid", "folderTitle", "folderUrl"):
+                    del entry[key]
         limit, page = int(query["limit"]), int(query["page"])
         return 200, found[(page - 1) * limit : page * limit]
 

@@ -64,7 +64,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf, nan
 
-# The client reports usage to its makers unless told otherwise before its import.
+# The client reports usage to its makers unless switched off before its import.
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 from mlflow import MlflowClient

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.past import remembering
+from tests.support.backfilled_prometheus import backfilled_prometheus
 
 # The hour ends here: 2026-01-15 12:00 UTC.
 END = 1_768_478_400
@@ -80,7 +80,7 @@ def stored(programs: dict[str, Path], directory: Path) -> Iterator[Store]:
     )
     config = "global: {evaluation_interval: 1s}\nrule_files: [rules.yml]\n"
     # Samples of one series have to come together, in the order of time.
-    with remembering(programs, directory, _by_series(lines()), config=config) as url:
+    with backfilled_prometheus(programs, directory, _by_series(lines()), config=config) as url:
         yield Store(url)
 
 

@@ -94,7 +94,7 @@ def _surviving(node: Any) -> frozenset[str] | None:
         case promql.VectorSelector():
             name = str(node.name)
             # What a rule aggregates away does not come back; a scraped series has all of them.
-            return LABELS[name] | ({"job"} if ":" in name else TARGET_LABELS)
+            return LABELS[name] | (TARGET_LABELS - {"instance"} if ":" in name else TARGET_LABELS)
         case promql.MatrixSelector():
             return _surviving(node.vector_selector)
         case promql.ParenExpr() | promql.UnaryExpr() | promql.SubqueryExpr():

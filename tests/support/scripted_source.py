@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import ClassVar
 
-from ml_monitoring.exporter.clock import Clock
+from ml_monitoring.exporter.clock import SystemClock
 from ml_monitoring.exporter.errors import SourceError
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
@@ -17,7 +17,7 @@ class ScriptedSource(Source):
     name: ClassVar[str] = "mlflow"
     Settings: ClassVar[type[SourceSettings]] = SourceSettings
     collecting: ClassVar[Callable[[FamilySet], None]]
-    clock: ClassVar[Clock] = Clock()
+    clock: ClassVar[SystemClock] = SystemClock()
     limit: ClassVar[tuple[str, float] | None] = None
     created: ClassVar[list[ScriptedSource]] = []
 
@@ -53,7 +53,7 @@ class ScriptedSource(Source):
 
 
 def scripted(
-    name: str, collecting: Callable[[FamilySet], None], clock: Clock = ScriptedSource.clock
+    name: str, collecting: Callable[[FamilySet], None], clock: SystemClock = ScriptedSource.clock
 ) -> type[ScriptedSource]:
     """Return a kind of source of this name; `created` of it lists its instances."""
     return type(

@@ -35,19 +35,19 @@ UNTYPED = {"alertlist"}
 WITHOUT_FIELD_CONFIG = {"bargauge", "gauge", "stat", "text", "logs"}
 
 
-def install() -> Path:
-    """Install the locked packages unless they are there, and return the folder of modules."""
-    modules = HERE / "node_modules"
+def install(folder: Path = HERE) -> Path:
+    """Install the locked packages of a folder unless they are there, and return the folder of modules."""
+    modules = folder / "node_modules"
     stamp = modules / ".lock-hash"
-    wanted = hashlib.sha256((HERE / "package-lock.json").read_bytes()).hexdigest()
-    with (HERE / ".gitignore").open() as lock:  # any file will do: workers of one test run take turns
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes()).hexdigest()
+    with (folder / ".gitignore").open() as lock:  # any file will do: workers of one test run take turns
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.is_file() or stamp.read_text() != wanted:
             command = [_npm(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"]
-            done = subprocess.run(command, cwd=HERE, env=_environment(), capture_output=True, text=True, check=False)
+            done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
             if done.returncode != 0:
                 raise RuntimeError(
-                    f"cannot install Grafana's types: {' '.join(command)} in {HERE} failed:\n{done.stdout}{done.stderr}"
+                    f"cannot install packages: {' '.join(command)} in {folder} failed:\n{done.stdout}{done.stderr}"
                 )
             stamp.write_text(wanted)
     return modules

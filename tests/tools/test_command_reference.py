@@ -23,7 +23,7 @@ def test_an_old_page_is_named_and_then_written(
     assert capsys.readouterr().err == "docs/cli.md is old. Write it with: make generate\n"
     assert command_reference.main([]) == 0
     text = page.read_text()
-    assert "### `ml-monitoring alerts explain`\n\nSay everything about an alert.\n" in text
+    assert "### `ml-monitoring completion`\n\nPrint the completion script of a shell.\n" in text
     assert "| `{bash,zsh}` | the shell that is to run the script |\n" in text
     assert text.startswith("# Page\n")
     assert text.endswith("\nend\n")

@@ -50,7 +50,7 @@ def test_faults_name_alerts_that_there_are() -> None:
 
 
 def test_the_documented_table_is_one_of_these_faults() -> None:
-    rows = [line.split(" | ") for line in (ROOT / "docs/operations.md").read_text().splitlines()]
+    rows = [line.split(" | ") for line in (ROOT / "docs/alert-testing.md").read_text().splitlines()]
     told = {(row[0].lstrip("| "), row[1]) for row in rows if len(row) == 5}
     assert told >= {(each.title, name) for each in FAULTS for name in each.alerts}
 

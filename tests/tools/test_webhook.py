@@ -32,7 +32,7 @@ def test_waiting_in_vain_says_what_was_received_instead(webhook: WebhookReceiver
     httpx.post(webhook.url, json=notification("firing", "Other"))
     with pytest.raises(TimeoutError) as caught:
         webhook.wait_for(lambda alert: alert["status"] == "resolved", timeout=0.1)
-    assert str(caught.value) == "no such alert within 0.1 s; received: [\"firing {'alertname': 'Other'}\"]"
+    assert str(caught.value) == "nothing such within 0.1 s; received: [\"firing {'alertname': 'Other'}\"]"
 
 
 def test_can_fail_and_recover_as_a_real_receiver_does(webhook: WebhookReceiver) -> None:

@@ -1,8 +1,8 @@
 """HTTP servers that answer `/metrics` with the same body: `python -m tools.bench.servers_contenders NAME PORT FILE`.
 
 Each contender does what a scrape of the exporter takes, whoever speaks HTTP: credentials, content negotiation, the
-headers of `web.config_file` and a body that is ready, from a `Board`. `exporter` is the exporter's own server; the
-others are a well-kept server with as little as possible on top.
+headers of `web.config_file` and a body that is ready, from a `SnapshotStore`. `exporter` is the exporter's own server;
+the others are a well-kept server with as little as possible on top.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server as Granian
 
-from ml_monitoring.exporter.answers import Choice
 from ml_monitoring.exporter.app import SWITCH_INTERVAL
 from ml_monitoring.exporter.config import WebSettings
+from ml_monitoring.exporter.negotiation import Representation
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.server import Server
-from ml_monitoring.exporter.snapshot import Board, Snapshot
+from ml_monitoring.exporter.snapshot import Snapshot, SnapshotStore
 from ml_monitoring.exporter.web_config import WebConfig
 
 _HOST = "127.0.0.1"
@@ -36,21 +36,21 @@ _KEEP_ALIVE = 3630
 
 
 @lru_cache(maxsize=64)
-def _choice(accept: str, accept_encoding: str) -> tuple[Choice, dict[str, str]]:
+def _negotiate(accept: str, accept_encoding: str) -> tuple[Representation, dict[str, str]]:
     """Remember what a client wants: scrapers send the same headers each time."""
-    choice = Choice.of([accept], [accept_encoding])
-    return choice, choice.headers
+    representation = Representation.of([accept], [accept_encoding])
+    return representation, representation.headers
 
 
 class Scrape:
     """What all servers but the exporter's own hand out.
 
     Args:
-        board: Has the bodies.
+        snapshots: Has the bodies.
     """
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, snapshots: SnapshotStore) -> None:
+        self._snapshots = snapshots
         self._web_config = WebConfig(None)
 
     async def answer(self, path: str, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
@@ -59,8 +59,8 @@ class Scrape:
             return 401, {}, b"Unauthorized\n"
         if path != "/metrics":
             return 404, {}, b"Not Found\n"
-        choice, fields = _choice(headers.get("accept", ""), headers.get("accept-encoding", ""))
-        return 200, {**fields, **self._web_config.headers}, choice.body(self._board.bodies)
+        representation, fields = _negotiate(headers.get("accept", ""), headers.get("accept-encoding", ""))
+        return 200, {**fields, **self._web_config.headers}, representation.body(self._snapshots.bodies)
 
     async def aiohttp(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer as a handler of aiohttp's low-level server: no routes, no middleware."""
@@ -96,7 +96,7 @@ async def _exporter(runner: Runner, port: int) -> None:
 
 
 async def _aiohttp_alone(runner: Runner, port: int) -> None:
-    server = web.ServerRunner(web.Server(Scrape(runner.board).aiohttp, access_log=None))
+    server = web.ServerRunner(web.Server(Scrape(runner.snapshots).aiohttp, access_log=None))
     await server.setup()
     await web.TCPSite(server, _HOST, port, backlog=_BACKLOG).start()
     await asyncio.Event().wait()
@@ -104,7 +104,7 @@ async def _aiohttp_alone(runner: Runner, port: int) -> None:
 
 async def _uvicorn(runner: Runner, port: int) -> None:
     config = uvicorn.Config(
-        Scrape(runner.board).asgi,
+        Scrape(runner.snapshots).asgi,
         host=_HOST,
         port=port,
         http="httptools",
@@ -122,7 +122,7 @@ async def _uvicorn(runner: Runner, port: int) -> None:
 
 async def _granian(runner: Runner, port: int) -> None:
     server = Granian(
-        Scrape(runner.board).rsgi,
+        Scrape(runner.snapshots).rsgi,
         address=_HOST,
         port=port,
         interface=Interfaces.RSGI,
@@ -147,7 +147,7 @@ CONTENDERS: Mapping[str, tuple[Callable[[Runner, int], Awaitable[None]], bool]] 
 async def _serve(name: str, port: int, body: bytes) -> None:
     # Sources change nothing while servers are compared.
     runner = Runner({})
-    runner.board.publish(bench=Snapshot.of(body, body, body.count(b"\n")))
+    runner.snapshots.publish(bench=Snapshot.of(body, body, body.count(b"\n")))
     await CONTENDERS[name][0](runner, port)
 
 

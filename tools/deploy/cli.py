@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from tools.deploy.result import show
 
 # What the containers' users must be able to read.
 _FOLDER_MODE = 0o755
+# Variables of the environment that go before all settings of links.
+_LINKS = ("GRAFANA_URL", "RUNBOOKS_URL", "LOGS_URL")
 _SQL = ("10-roles.sql", "20-variants.sql")
 _PAGES = (
     ("Grafana", "grafana", 3000, " (user admin, password in {secrets}/grafana_admin_password)"),
@@ -44,7 +47,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m tools.deploy", description="The stack in Docker.")
     parser.add_argument(
-        "--folder", type=Path, default=DOCKER, metavar="DIR", help="holds .env, secrets/, run/ and backups/ (docker/)"
+        "--folder",
+        type=Path,
+        default=DOCKER,
+        metavar="DIR",
+        help="holds .env, alerting.yml, secrets/, run/ and backups/ (docker/)",
     )
     parser.add_argument("--project", default=PROJECT, metavar="NAME", help=f"name of the deployment ({PROJECT})")
     parser.add_argument("--with", dest="overlays", metavar="NAMES", help="overlays, instead of WITH in .env")
@@ -132,44 +139,53 @@ def prepare(stack: Stack) -> None:
         run([str(DOCKER / "make-certificates.sh"), str(stack.secrets)])
     _say("building the images")
     stack.compose("build", "--quiet")
-    _say("writing rules and configurations")
+    _say("writing rules, configurations and dashboards")
     generate(stack)
 
 
 def generate(stack: Stack) -> None:
-    """Write what Prometheus and Alertmanager read, with this deployment's addresses in its links.
+    """Write what Prometheus, Alertmanager and Grafana read: the user's own numbers, this deployment's addresses.
 
-    The generator runs in the exporter's image, which holds it: the machine itself needs no packages for it.
+    The generators run in the exporter's image, which holds them: the machine itself needs no packages for it.
 
     Raises:
-        DeployError: The thresholds are not valid.
+        DeployError: The user's own settings cannot be used; the message names file and line.
     """
-    stack.generated.mkdir(parents=True, exist_ok=True)
-    stack.generated.chmod(_FOLDER_MODE)
+    layers = [stack.folder / "run" / "links.yml"]
+    for folder in (stack.generated, stack.dashboards):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(_FOLDER_MODE)
+    layers[0].write_text(json.dumps({"links": _links(stack)}, indent=2) + "\n", encoding="utf-8")
+    if stack.own_alerting.is_file():
+        layers.append(stack.own_alerting)
+    tls = ["--exporter-ca=/run/secrets/ca_certificate"] if stack.has_overlay("tls") else []
+    for folder, command in (
+        (stack.generated, ["alerts", "generate", *tls]),
+        (stack.dashboards, ["dashboards", "generate"]),
+    ):
+        run(
+            [
+                *("docker", "run", "--rm", "--network=none", "--read-only", f"--user={os.getuid()}:{os.getgid()}"),
+                f"--volume={folder}:/out",
+                # Under their own paths, so that messages name them by those.
+                *(f"--volume={path}:{path}:ro" for path in layers),
+                *(f"--env={name}={os.environ[name]}" for name in _LINKS if os.environ.get(name)),
+                stack.image("exporter"),
+                *(*command, "--output-dir=/out"),
+                *(f"--settings={path}" for path in layers),
+            ]
+        )
+
+
+def _links(stack: Stack) -> dict[str, str | None]:
+    """Return the published addresses, where links lead unless the user says otherwise."""
     address, ports = stack.settings["BIND_ADDRESS"], stack.settings
-    scheme = _scheme(stack, "exporter")
     grafana = os.environ.get("GRAFANA_URL") or f"http://{address}:{ports['GRAFANA_PORT']}"
-    links = {
-        "GRAFANA_URL": grafana,
-        "LOGS_URL": os.environ.get("LOGS_URL")
-        or (f"{grafana}/d/ml-monitoring-logs" if stack.has_overlay("logs") else ""),
-        "RUNBOOKS_URL": os.environ.get("RUNBOOKS_URL") or f"{scheme}://{address}:{ports['EXPORTER_PORT']}/runbooks",
+    return {
+        "grafana": grafana,
+        "logs": f"{grafana}/d/ml-monitoring-logs" if stack.has_overlay("logs") else None,
+        "runbooks": f"{_scheme(stack, 'exporter')}://{address}:{ports['EXPORTER_PORT']}/runbooks",
     }
-    run(
-        [
-            "docker",
-            "run",
-            "--rm",
-            "--network=none",
-            "--read-only",
-            f"--user={os.getuid()}:{os.getgid()}",
-            f"--volume={stack.generated}:/out",
-            *(f"--env={name}={value}" for name, value in links.items()),
-            stack.image("exporter"),
-            *("alerts", "generate", "--output-dir=/out"),
-            *(["--exporter-ca=/run/secrets/ca_certificate"] if stack.has_overlay("tls") else []),
-        ]
-    )
 
 
 def start(stack: Stack) -> None:

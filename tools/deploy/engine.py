@@ -71,7 +71,7 @@ class Stack:
     """A deployment.
 
     Attributes:
-        folder: What belongs to it and is not committed: `.env`, `secrets/`, `run/`, `backups/`.
+        folder: What belongs to it and is not committed: `.env`, `alerting.yml`, `secrets/`, `run/`, `backups/`.
         project: Name in front of its containers, volumes and networks.
     """
 
@@ -103,6 +103,16 @@ class Stack:
     def generated(self) -> Path:
         """Return the folder of what Prometheus and Alertmanager read."""
         return self.folder / "run" / "alerting"
+
+    @property
+    def dashboards(self) -> Path:
+        """Return the folder of what Grafana shows."""
+        return self.folder / "run" / "dashboards"
+
+    @property
+    def own_alerting(self) -> Path:
+        """Return the file of the user's own numbers, teams and channels; it need not be there."""
+        return self.folder / "alerting.yml"
 
     @property
     def overlays(self) -> list[Path]:
@@ -150,7 +160,12 @@ class Stack:
     @property
     def environment(self) -> dict[str, str]:
         """Return the variables that Compose needs beside the settings."""
-        own = {"GENERATED_DIR": str(self.generated), "SECRETS_DIR": str(self.secrets), "REVISION": revision()}
+        own = {
+            "GENERATED_DIR": str(self.generated),
+            "DASHBOARDS_DIR": str(self.dashboards),
+            "SECRETS_DIR": str(self.secrets),
+            "REVISION": revision(),
+        }
         given = read_env(self.folder / ".env") | os.environ
         if "DOCKER_SOCKET_GROUP" not in given:
             own["DOCKER_SOCKET_GROUP"] = socket_group(Path(given.get("DOCKER_SOCKET", "/var/run/docker.sock")))

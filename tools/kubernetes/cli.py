@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from ml_monitoring.alerting.domains import ALERTS
-from ml_monitoring.alerting.model.thresholds import DEFAULT_PATH, read
+from ml_monitoring.alerting import options as own
 from ml_monitoring.exporter.errors import MonitorError
 from tools.kubernetes.write import BASE, NAMESPACE, files, write
 
@@ -26,17 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     command.add_argument("--output-dir", type=Path, default=BASE, metavar="DIR", help="where to (default: k8s/base)")
     command.add_argument("--namespace", default=NAMESPACE, help=f"where all of it lives (default: {NAMESPACE})")
-    command.add_argument(
-        "--thresholds",
-        type=Path,
-        default=DEFAULT_PATH,
-        metavar="FILE",
-        help="the numbers and channels (default: alerting/thresholds.yml)",
-    )
+    own.add_settings(command)
     options = parser.parse_args(argv)
     try:
-        numbers = read(ALERTS, options.thresholds).overridden(os.environ, webhook=None)
-        write(files(options.namespace, numbers), options.output_dir)
+        own.refuse_committed(options, BASE)
+        write(files(options.namespace, own.load(options)[0]), options.output_dir)
     except (MonitorError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
+from ml_monitoring.alerting.model.scope import Component
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import Commented
 from tools.kubernetes.objects import COMPONENT_LABEL, Json, labelled
@@ -15,6 +16,11 @@ from tools.kubernetes.objects import COMPONENT_LABEL, Json, labelled
 _MONITORING = "monitoring.coreos.com/v1"
 # Kubernetes' limit for an object is about 1 MiB; `kubectl apply` notes a copy in an annotation, which may have 256 KiB.
 MAX_OBJECT_BYTES = 256 * 1024
+# Pages that show nothing but components, which may be switched off.
+_PAGES: Mapping[str, frozenset[Component]] = {
+    "ml-monitoring-system-infrastructure": frozenset({"host", "database", "containers", "monitoring"}),
+    "ml-monitoring-logs": frozenset({"logs"}),
+}
 
 
 def service_monitor(
@@ -67,7 +73,6 @@ def prometheus_rules(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
     for group in build_recording_rules(thresholds)["groups"]:
         topics.setdefault(_topic(group), []).append(group)
     for group in build_alerts(thresholds)["groups"]:
-        # The Operator gives each route of an AlertmanagerConfig a matcher for its namespace.
         rules = [_in_namespace(rule, namespace) for rule in group["rules"]]
         topics.setdefault(_topic(group), []).append(group | {"rules": rules})
     return {
@@ -77,10 +82,18 @@ def prometheus_rules(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
     }
 
 
-def dashboards(namespace: str, generated: Path) -> dict[str, Json]:
-    """Return one ConfigMap a dashboard, as Grafana's sidecar collects them, by file name."""
+def dashboards(namespace: str, generated: Path, watched: Collection[Component]) -> dict[str, Json]:
+    """Return one ConfigMap a dashboard, as Grafana's sidecar collects them, by file name.
+
+    Args:
+        namespace: Where they are.
+        generated: Where the dashboards are read.
+        watched: The components that are switched on; pages that show none of them are left out.
+    """
     found = {}
     for path in sorted(generated.glob("*/*.json")):
+        if path.stem in _PAGES and _PAGES[path.stem].isdisjoint(watched):
+            continue
         dashboard = json.loads(path.read_text(encoding="utf-8"))
         text = json.dumps(dashboard, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
         found[f"dashboards/{path.stem}.yaml"] = labelled(
@@ -100,4 +113,7 @@ def _topic(group: Json) -> str:
 
 
 def _in_namespace(rule: Commented, namespace: str) -> Commented:
-    return Commented(rule.comment, {**rule, "labels": {**rule["labels"], "namespace": namespace}})
+    # The Operator gives each route of an AlertmanagerConfig a matcher for its namespace, so an alert on a service in
+    # another one would reach nobody. Where that service is stays known.
+    labels = {**rule["labels"], "target_namespace": "{{ $labels.namespace }}", "namespace": namespace}
+    return Commented(rule.comment, {**rule, "labels": labels})

@@ -42,6 +42,9 @@ def files(namespace: str, thresholds: Thresholds) -> dict[str, str]:
 
 def manifests(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
     """Return every object by the path of its file."""
+    if thresholds.components is None:
+        # A cluster has somebody who watches hosts, databases and Prometheus already.
+        thresholds = thresholds.changed({"components": []})
     templates = generate.templates()
     # Its address in the thresholds is that of the compose stack; null there means that there shall be none.
     with_log = thresholds.notifications.alert_log is not None
@@ -55,7 +58,7 @@ def manifests(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
         "alertmanagerconfig.yaml": alertmanager_config(namespace, notifications),
         "alertmanager-templates.yaml": labelled("ConfigMap", "v1", TEMPLATES, namespace) | {"data": templates},
         **monitoring.prometheus_rules(namespace, thresholds),
-        **monitoring.dashboards(namespace, ROOT / "dashboards" / "generated"),
+        **monitoring.dashboards(namespace, ROOT / "dashboards" / "generated", thresholds.watched),
     }
 
 

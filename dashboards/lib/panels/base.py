@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, Self
 
 from ml_monitoring.alerting.model.signal import Signal
@@ -13,6 +14,19 @@ from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.thresholds import flag_colours, steps
 from ml_monitoring.dashboards.lib.upstream import Json
 from ml_monitoring.exporter.catalog import Unit
+
+# Horizontal bars of the values now.
+BARS: Mapping[str, Any] = MappingProxyType(
+    {
+        "displayMode": "basic",
+        "orientation": "horizontal",
+        "valueMode": "color",
+        "showUnfilled": True,
+        "minVizWidth": 8,
+        "minVizHeight": 16,
+    }
+)
+LAST_VALUE: Mapping[str, Any] = MappingProxyType({"calcs": ["lastNotNull"], "fields": "", "values": False})
 
 
 @dataclass(frozen=True, slots=True)

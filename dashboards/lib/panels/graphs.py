@@ -59,7 +59,7 @@ def timeseries(
             title=title,
             description=describe(queries),
             targets=targets(queries, scope),
-            # Windows of bars shall not overlap by much, or one event stands in several of them.
+            # Windows of bars must not overlap by much, or one event stands in several of them.
             interval="1m" if bars else None,
             drawStyle="bars" if bars else "line",
             lineWidth=1 if bars else 2,
@@ -67,7 +67,7 @@ def timeseries(
             lineInterpolation="stepAfter" if stepped else "linear",
             showPoints="never" if bars else "auto",
             stacking={"mode": "normal" if stacked else "none", "group": "A"},
-            # A hole in the data is a hole in the line: a source that was down shall be seen.
+            # A hole in the data is a hole in the line: a source that was down must be seen.
             spanNulls=False,
             thresholdsStyleMode="dashed" if comparing((query.signal for query in queries), scope.alerts) else "off",
             legendDisplayMode=legend,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_monitoring.dashboards.lib.layout import Size
-from ml_monitoring.dashboards.lib.panels.base import Panel
+from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel
 from ml_monitoring.dashboards.lib.queries import Scope, colour_overrides
 from ml_monitoring.dashboards.lib.style import FORMATS, NO_VALUE, Colour
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
@@ -104,15 +104,6 @@ def log_ranking(
     title: str, description: str, logql: str, *, legend: str, width: int = 8, height: int = 8, empty: str = NO_VALUE
 ) -> Panel:
     """Return a bar for each series of a metric query at the end of the time range."""
-    options = {
-        "displayMode": "basic",
-        "orientation": "horizontal",
-        "valueMode": "color",
-        "showUnfilled": True,
-        "minVizWidth": 8,
-        "minVizHeight": 16,
-        "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
-    }
     defaults = _defaults(Unit.COUNT, empty) | {"color": {"mode": "fixed", "fixedColor": str(Colour.WARNING)}}
 
     def render(_: Scope) -> Any:
@@ -122,7 +113,7 @@ def log_ranking(
             description=description,
             targets=[_target(logql, legend, INSTANT)],
             defaults=defaults,
-            options=options,
+            options={**BARS, "reduceOptions": dict(LAST_VALUE)},
         )
 
     return Panel("bargauge", title, Size(width, height), (), render)

@@ -8,7 +8,7 @@ from typing import Any
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.links import data_link, page_url
-from ml_monitoring.dashboards.lib.panels.base import Panel, describe, field_defaults, names
+from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel, describe, field_defaults, names
 from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
 from ml_monitoring.dashboards.lib.style import NO_VALUE, SEVERITY, Colour
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
@@ -111,15 +111,7 @@ def light(given: Signal | Query, *, page: str, title: str, width: int = 4, heigh
 
 def bargauge(*given: Signal | Query, title: str = "", width: int = 8, height: int = 8) -> Panel:
     """Return a horizontal bar for each series, for comparing them now."""
-    options = {
-        "displayMode": "basic",
-        "orientation": "horizontal",
-        "valueMode": "color",
-        "showUnfilled": True,
-        "minVizWidth": 8,
-        "minVizHeight": 16,
-    }
-    return _gauge("bargauge", as_queries(given), title, Size(width, height), options)
+    return _gauge("bargauge", as_queries(given), title, Size(width, height), BARS)
 
 
 def gauge(*given: Signal | Query, title: str = "", width: int = 6, height: int = 6) -> Panel:
@@ -131,10 +123,9 @@ def gauge(*given: Signal | Query, title: str = "", width: int = 6, height: int =
     return _gauge("gauge", queries, title, Size(width, height), options)
 
 
-def _gauge(plugin: str, queries: tuple[Query, ...], title: str, size: Size, options: Json) -> Panel:
+def _gauge(plugin: str, queries: tuple[Query, ...], title: str, size: Size, options: Mapping[str, Any]) -> Panel:
     first = queries[0]
     title = title or first.signal.title
-    reduction = {"calcs": ["lastNotNull"], "fields": "", "values": False}
 
     def render(scope: Scope) -> Any:
         defaults = field_defaults(first, scope) | {"noValue": NO_VALUE}
@@ -149,7 +140,7 @@ def _gauge(plugin: str, queries: tuple[Query, ...], title: str, size: Size, opti
             targets=targets(queries, scope, instant=True),
             defaults=defaults,
             overrides=colour_overrides(queries),
-            options=options | {"reduceOptions": reduction},
+            options={**options, "reduceOptions": dict(LAST_VALUE)},
         )
 
     return Panel(plugin, title, size, queries, render)

@@ -136,7 +136,7 @@ def _value_override(query: Query, scope: Scope, states: tuple[str, str]) -> Json
     defaults = field_defaults(query, scope, states=states)
     properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
     properties += [{"id": name, "value": defaults[name]} for name in ("unit", "decimals") if name in defaults]
-    # Only what an alert judges, or a state, is coloured; a coloured cell shall mean something.
+    # Only what an alert judges, or a state, is coloured; a coloured cell means something.
     if comparing([query.signal], scope.alerts) or defaults["mappings"]:
         properties += [{"id": name, "value": defaults[name]} for name in ("color", "thresholds", "mappings")]
         properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.draw.canvas import Canvas
 from ml_monitoring.dashboards.render.fonts import text_width
-from ml_monitoring.dashboards.render.frames import Field, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind
 from ml_monitoring.dashboards.render.intervals import TimeRange, at
 from ml_monitoring.dashboards.render.layout import Box
 from ml_monitoring.dashboards.render.units import Clock, format_value, unit_table
@@ -238,5 +238,5 @@ def numeric(frames_fields: Sequence[Field]) -> list[Field]:
     return [
         field
         for field in frames_fields
-        if field.kind is Kind.NUMBER and not ((field.config.get("custom") or {}).get("hideFrom") or {}).get("viz")
+        if field.kind is FieldKind.NUMBER and not ((field.config.get("custom") or {}).get("hideFrom") or {}).get("viz")
     ]

@@ -28,7 +28,7 @@ from ml_monitoring.dashboards.render.draw.legend import Entry, draw_legend, entr
 from ml_monitoring.dashboards.render.draw.single import singles
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import MEDIUM, text_width
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.layout import Box
 from ml_monitoring.dashboards.render.transforms import transform
 
@@ -80,7 +80,9 @@ def draw_barchart(data: PanelData, area: Area) -> None:
     options = data.panel.options
     wanted = str(options.get("xField") or "")
     named = (
-        frame.named(wanted) if wanted else next((one for one in frame.fields if one.kind is Kind.STRING), frame.time)
+        frame.named(wanted)
+        if wanted
+        else next((one for one in frame.fields if one.kind is FieldKind.STRING), frame.time)
     )
     values = [field for field in values if field is not named]
     names = [str(show(value, named, area.style)) for value in named.values] if named else [""] * frame.length

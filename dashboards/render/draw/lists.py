@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import re
 import time
 from datetime import datetime
@@ -12,69 +11,43 @@ from ml_monitoring.dashboards.render.dates import format_date, time_ago
 from ml_monitoring.dashboards.render.draw.canvas import Area, fitted, wrapped
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, REGULAR, text_width
-from ml_monitoring.dashboards.render.frames import Kind
+from ml_monitoring.dashboards.render.frames import FieldKind
 from ml_monitoring.dashboards.render.layout import Box
+from ml_monitoring.dashboards.render.markdown import content_of, to_blocks
 
 Json = dict[str, Any]
 
 LINE = 19.0
+_HEADINGS = (22.0, 18.0, 16.0, 14.0, 13.0, 13.0)
 _STATES = {"firing": "red", "pending": "orange", "inactive": "green"}
 _LEVELS = {"error": "red", "critical": "purple", "warn": "yellow", "info": "green", "debug": "blue"}
 
 
 def draw_text(data: PanelData, area: Area) -> None:
-    """Draw a text panel: headings, paragraphs, lists, tables and links of Markdown or HTML."""
-    options = data.panel.options
-    content = str(options.get("content") or data.panel.raw.get("content") or "")
-    if options.get("mode") == "html":
-        content = _without_tags(content)
+    """Draw a text panel: headings, paragraphs, lists, tables and code of Markdown or HTML."""
     y, bottom = area.box.y + 2, area.box.y + area.box.h
-    code = options.get("mode") == "code"
-    for line in data.variables.title(content).splitlines():
-        text, size, weight, indent = (line, 12.5, REGULAR, 0.0) if code else _styled(line)
-        if not text:
-            y += LINE * 0.45
-            continue
-        height = size * 1.5
-        for place, part in enumerate(wrapped(text, area.box.w - 16 - indent, size, weight)):
+    left = area.box.x + 8
+    for block in to_blocks(content_of(data)):
+        y += LINE * 0.45 if block.apart else 0.0
+        size = _HEADINGS[block.heading - 1] if block.heading else 12.5 if block.code else 13.0
+        weight = BOLD if block.heading else MEDIUM if block.bold else REGULAR
+        indent, height = 18.0 * block.depth, size * 1.5
+        lines = [
+            part
+            for line in block.text.split("\n")
+            for part in wrapped(line, area.box.w - 16 - indent, size, weight) or [""]
+        ]
+        for place, line in enumerate(lines):
             if y + height > bottom + 2:
                 area.canvas.text(area.box.x + area.box.w - 14, bottom - 6, "…", colour=area.theme.muted)
                 return
-            if indent and place == 0:
-                area.canvas.text(area.box.x + 8 + indent - 14, y + height / 2, "•", size=size, colour=area.theme.muted)
-            area.canvas.text(area.box.x + 8 + indent, y + height / 2, part, size=size, weight=weight)
+            middle = y + height / 2
+            if block.mark and place == 0:
+                area.canvas.text(
+                    left + indent - 5, middle, block.mark, size=size, colour=area.theme.muted, align="right"
+                )
+            area.canvas.text(left + indent, middle, line, size=size, weight=weight)
             y += height
-
-
-def _styled(line: str) -> tuple[str, float, int, float]:
-    """Return text, size, weight and indent of a line of Markdown."""
-    heading = re.match(r"(#{1,6})\s+(.*)", line)
-    if heading:
-        return _inline(heading[2]), (22.0, 18.0, 16.0, 14.0, 13.0, 13.0)[len(heading[1]) - 1], BOLD, 0.0
-    item = re.match(r"(\s*)(?:[-*+]|\d+\.)\s+(.*)", line)
-    if item:
-        return _inline(item[2]), 13.0, REGULAR, 18.0 + 6 * len(item[1])
-    if re.fullmatch(r"\s*\|?[\s:|-]*-{2,}[\s:|-]*", line):
-        return "", 13.0, REGULAR, 0.0
-    if line.strip().startswith("|"):
-        return "   ".join(_inline(cell.strip()) for cell in line.strip().strip("|").split("|")), 13.0, REGULAR, 0.0
-    whole_bold = re.fullmatch(r"\s*(?:\*\*|__)(.+?)(?:\*\*|__)\s*", line)
-    return _inline(line.strip()), 13.0, MEDIUM if whole_bold else REGULAR, 0.0
-
-
-def _inline(text: str) -> str:
-    text = re.sub(r"!\[([^\]]*)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"\[([^\]]+)\]\([^)]*\)", r"\1", text)
-    text = re.sub(r"(\*\*|__)(.+?)\1", r"\2", text)
-    text = re.sub(r"(?<![\w*])[*_](\S(?:.*?\S)?)[*_](?![\w*])", r"\1", text)
-    return html.unescape(re.sub(r"<[^>]+>", "", text.replace("`", "")))
-
-
-def _without_tags(content: str) -> str:
-    content = re.sub(r"<(style|script).*?</\1>", "", content, flags=re.DOTALL | re.IGNORECASE)
-    content = re.sub(r"<h(\d)[^>]*>", lambda found: "\n" + "#" * int(found[1]) + " ", content)
-    content = re.sub(r"<li[^>]*>", "\n- ", content)
-    return re.sub(r"<(br|p|div|tr|/h\d|/p|/div)[^>]*>", "\n", content)
 
 
 def draw_alerts(data: PanelData, area: Area) -> None:
@@ -158,11 +131,11 @@ def draw_logs(data: PanelData, area: Area) -> None:
             (
                 one
                 for one in frame.fields
-                if one.kind is Kind.STRING and one.name.lower() in ("line", "body", "message")
+                if one.kind is FieldKind.STRING and one.name.lower() in ("line", "body", "message")
             ),
             None,
         )
-        text = text or next((one for one in frame.fields if one.kind is Kind.STRING), None)
+        text = text or next((one for one in frame.fields if one.kind is FieldKind.STRING), None)
         if frame.time is None or text is None:
             continue
         lines += list(zip(frame.time.values, [str(value) for value in text.values], strict=True))

@@ -9,7 +9,7 @@ from typing import Any
 from ml_monitoring.dashboards.render.display import Shown, Style, ends, show
 from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.engine import PanelData
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.names import display_name
 from ml_monitoring.dashboards.render.reduce import UNITLESS, reduce_field
 from ml_monitoring.dashboards.render.variable_values import js_regex
@@ -42,7 +42,7 @@ def singles_of(data: PanelData, style: Style) -> list[Single]:
     if options.get("values"):
         limit = int(options.get("limit") or 25)
         for field, frame in chosen:
-            texts = [one for one in frame.fields if one.kind is Kind.STRING]
+            texts = [one for one in frame.fields if one.kind is FieldKind.STRING]
             for row, value in enumerate(field.values):
                 name = " ".join(str(text.values[row]) for text in texts) or field.display
                 found.append(Single(name, show(value, field, style, limits=limits), field, None))
@@ -62,7 +62,7 @@ def _chosen(frames: Sequence[Frame], wanted: str) -> Iterator[tuple[Field, Frame
     for frame in frames:
         for field in frame.fields:
             meant = field.display == wanted or (pattern is not None and pattern.search(field.display))
-            if meant or (not wanted and field.kind is Kind.NUMBER):
+            if meant or (not wanted and field.kind is FieldKind.NUMBER):
                 yield field, frame
 
 

@@ -13,7 +13,7 @@ from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.draw.single import Single, singles
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
-from ml_monitoring.dashboards.render.frames import Kind, number
+from ml_monitoring.dashboards.render.frames import FieldKind, number
 from ml_monitoring.dashboards.render.layout import Box
 from ml_monitoring.dashboards.render.reduce import reduce_field
 from ml_monitoring.dashboards.render.text import Text
@@ -118,7 +118,7 @@ def _draw_one(area: Area, one: Single, options: Json, *, name_size: float, size:
     canvas, box = area.canvas, area.box
     mode = str(options.get("colorMode") or "value")
     colour = one.shown.colour
-    missing = math.isnan(one.shown.number) and not one.shown.mapped and one.field.kind is Kind.NUMBER
+    missing = math.isnan(one.shown.number) and not one.shown.mapped and one.field.kind is FieldKind.NUMBER
     background = mode.startswith("background") and not missing
     if background:
         canvas.box(box, colour, radius=3)

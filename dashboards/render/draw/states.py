@@ -15,7 +15,7 @@ from ml_monitoring.dashboards.render.draw.legend import Entry, draw_legend
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.events import Annotation
 from ml_monitoring.dashboards.render.fonts import text_width
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.layout import Box
 
 Json = dict[str, Any]
@@ -64,7 +64,7 @@ def _rows(data: PanelData) -> list[tuple[Field, Frame]]:
         for frame in data.frames
         if frame.time
         for field in frame.fields
-        if field.kind not in (Kind.TIME, Kind.FRAME)
+        if field.kind not in (FieldKind.TIME, FieldKind.FRAME)
         and not ((field.config.get("custom") or {}).get("hideFrom") or {}).get("viz")
     ]
 

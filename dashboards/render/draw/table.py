@@ -12,7 +12,7 @@ from ml_monitoring.dashboards.render.display import ends, show
 from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import BOLD, text_width
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind, number
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame, number
 from ml_monitoring.dashboards.render.layout import Box
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
 
@@ -92,13 +92,13 @@ def row_order(data: PanelData, frame: Frame) -> list[int]:
 
     def place(row: int) -> tuple[bool, float, str]:
         value = key.values[row]
-        if key.kind is Kind.FRAME and isinstance(value, list):
+        if key.kind is FieldKind.FRAME and isinstance(value, list):
             value = value[1]
-        at = number(value) if key.kind is not Kind.STRING else 0.0
+        at = number(value) if key.kind is not FieldKind.STRING else 0.0
         return (
             not math.isnan(at),
             0.0 if math.isnan(at) else at,
-            str(value).lower() if key.kind is Kind.STRING else "",
+            str(value).lower() if key.kind is FieldKind.STRING else "",
         )
 
     return sorted(rows, key=place, reverse=bool(wanted.get("desc")))
@@ -109,7 +109,7 @@ def _widths(columns: list[Field], rows: list[int], area: Area) -> list[float]:
     asked = []
     for field in columns:
         content = max((text_width(_text(field, row, area), SIZE) for row in rows), default=0.0)
-        if cell_options(field).get("type") in ("gauge", "sparkline") or field.kind is Kind.FRAME:
+        if cell_options(field).get("type") in ("gauge", "sparkline") or field.kind is FieldKind.FRAME:
             content += 90
         least = float(_custom(field).get("minWidth") or 50)
         asked.append(max(content, text_width(field.display, SIZE, BOLD)) + 18 if content or field.display else least)
@@ -143,7 +143,7 @@ def _align(field: Field) -> str:
     given = str(_custom(field).get("align") or "auto")
     if given in ("left", "right", "center"):
         return given
-    return "right" if field.kind is Kind.NUMBER else "left"
+    return "right" if field.kind is FieldKind.NUMBER else "left"
 
 
 def _anchor(box: Box, align: str) -> float:
@@ -172,7 +172,7 @@ def _header(area: Area, columns: list[Field], widths: list[float], line: float, 
 
 def _text(field: Field, row: int, area: Area) -> str:
     value = field.values[row]
-    if field.kind is Kind.FRAME and isinstance(value, list):
+    if field.kind is FieldKind.FRAME and isinstance(value, list):
         return str(show(value[1], field, area.style))
     if isinstance(value, float) and math.isnan(value) and not field.config.get("mappings"):
         return "NaN"
@@ -184,7 +184,7 @@ def _cell(area: Area, field: Field, row: int) -> None:
     options = cell_options(field)
     kind = str(options.get("type") or "auto")
     value = field.values[row]
-    sparkline = kind == "sparkline" or field.kind is Kind.FRAME
+    sparkline = kind == "sparkline" or field.kind is FieldKind.FRAME
     reduced = value[1] if sparkline and isinstance(value, list) else value
     shown = show(reduced, field, area.style)
     align = _align(field)
@@ -253,7 +253,7 @@ def _footer(area: Area, columns: list[Field], widths: list[float], footer: Json,
     x, named = area.box.x, False
     for field, width in zip(columns, widths, strict=True):
         text = ""
-        if field.kind is Kind.NUMBER and (not wanted or field.display in wanted):
+        if field.kind is FieldKind.NUMBER and (not wanted or field.display in wanted):
             text = str(show(reduce_field(field, calculation), field, area.style))
         elif not named:
             text, named = calculation_name(calculation), True

@@ -15,6 +15,7 @@ from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
 
 from pydantic import AfterValidator
+from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.families import FamilySet, Problem
@@ -61,6 +62,7 @@ class ContainersSource(Source):
         self._settings = settings
         self._engine = Engine(settings.url, settings.timeout)
 
+    @override
     def collect(self) -> FamilySet:
         """Read every container once."""
         self._engine.ready()
@@ -73,6 +75,7 @@ class ContainersSource(Source):
                 _add(families, *found)
         return families
 
+    @override
     def check(self) -> str:
         """Count the containers."""
         self._engine.ready()
@@ -81,8 +84,8 @@ class ContainersSource(Source):
         whose = f" of the project {self._settings.project}" if self._settings.project else ""
         return f"{len(listed)} containers{whose}, {running} running"
 
+    @override
     def abort(self) -> None:
-        """Break off what is being asked."""
         self._engine.abort()
 
     def _list(self) -> list[Mapping[str, Any]]:

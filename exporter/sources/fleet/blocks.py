@@ -11,7 +11,7 @@ from ml_monitoring.exporter.sources.fleet.columns import Parser, RowError
 Cells = Sequence[Any]
 
 
-class Block(Protocol):
+class RowBlock(Protocol):
     """Some rows of one file, small enough to hold in memory."""
 
     file: str
@@ -25,16 +25,3 @@ class Block(Protocol):
 
     def table(self) -> Any | None:
         """Return the rows as an Arrow table of our columns; None when there are few, or any is odd."""
-
-
-class Reader(Protocol):
-    """Reads one file from its beginning."""
-
-    def next_block(self, *, final: bool = False) -> Block | None:
-        """Return the next rows, None when there are none at present."""
-
-    def last_lines(self) -> Block | None:
-        """Return the last rows without changing the position, None when that cannot be done."""
-
-    def close(self) -> None:
-        """Close the file."""

@@ -24,7 +24,7 @@ _MICROSECONDS = 1e6
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-class Rows:
+class TableRows:
     """A few rows of a table, turned into samples when somebody asks."""
 
     def __init__(self, table: Any, parser: Parser) -> None:
@@ -44,7 +44,7 @@ class Newest(NamedTuple):
     """The newest row of one server in a block, not parsed yet: the next block may bring a newer one."""
 
     timestamp: float
-    rows: Rows
+    rows: TableRows
     place: int
 
     @property
@@ -62,7 +62,7 @@ class Digest:
         newest: The newest row of each server.
         oldest: Time of the oldest row of each server.
         last: The last row.
-        oom: Rows with the out-of-memory flag by server.
+        oom: TableRows with the out-of-memory flag by server.
         phases: Phases that the rows name.
     """
 
@@ -177,7 +177,7 @@ def digest(table: Any, parser: Parser) -> Digest | None:
     # The dictionary of a Parquet file names servers of other batches too.
     present = np.flatnonzero(last >= 0)
     names, first, last = [names[code] for code in present], first[present], last[present]
-    newest = Rows(table.take(_indices(last, pa)), parser)
+    newest = TableRows(table.take(_indices(last, pa)), parser)
     return Digest(
         rows,
         {
@@ -185,7 +185,7 @@ def digest(table: Any, parser: Parser) -> Digest | None:
             for place, (name, time) in enumerate(zip(names, times[last].tolist(), strict=True))
         },
         dict(zip(names, times[first].tolist(), strict=True)),
-        Rows(table.slice(rows - 1), parser).sample(0),
+        TableRows(table.slice(rows - 1), parser).sample(0),
         _count_oom(table, parser, np),
         _phases(table),
     )

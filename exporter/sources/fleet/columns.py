@@ -29,7 +29,7 @@ _MAX_LABEL = 200
 _SHOWN_CELL = 40
 
 
-class Outcome(StrEnum):
+class RowOutcome(StrEnum):
     """What became of a row: the closed set behind `fleet_file_rows_total{outcome}`."""
 
     OK = "ok"
@@ -43,7 +43,7 @@ class Outcome(StrEnum):
 class RowError(Exception):
     """Report a row that cannot be used; the message completes `<file>, row <n>: `."""
 
-    def __init__(self, outcome: Outcome, message: str) -> None:
+    def __init__(self, outcome: RowOutcome, message: str) -> None:
         self.outcome = outcome
         super().__init__(message)
 
@@ -107,7 +107,12 @@ _FIRST_QUANTITY = REQUIRED.index(QUANTITIES[0].name)
 
 
 class ColumnSettings(Model):
-    """The user's name and unit of one column; by default ours."""
+    """The user's name and unit of one column; by default ours.
+
+    Attributes:
+        column: Its name in the file.
+        unit: Its unit in the file.
+    """
 
     column: str | None = None
     unit: str | None = None
@@ -222,7 +227,7 @@ class Parser:
         """
         server = _label(cells[1], "server_name")
         if server is None:
-            raise RowError(Outcome.INVALID_VALUE, "server_name is empty")
+            raise RowError(RowOutcome.INVALID_VALUE, "server_name is empty")
         cpu, memory, latency, error, disk_io, received, sent, pause = [
             None if cell is None or cell == "" else self._quantity(cell, quantity, factor)
             for cell, (quantity, factor) in zip(cells[_FIRST_QUANTITY:], self._quantities, strict=False)
@@ -276,7 +281,7 @@ class Parser:
                 if quantity.highest < math.inf
                 else "0 or more"
             )
-            raise RowError(Outcome.OUT_OF_RANGE, f"{quantity.name} is {_shorten(cell)}, must be {bounds}")
+            raise RowError(RowOutcome.OUT_OF_RANGE, f"{quantity.name} is {_shorten(cell)}, must be {bounds}")
         return result
 
     def _number(self, cell: Any, name: str) -> float | None:
@@ -295,7 +300,7 @@ class Parser:
                 return float(cell)
             except (TypeError, ValueError, OverflowError):
                 pass
-        raise RowError(Outcome.INVALID_VALUE, f"{name} is {_shorten(cell)}, not a number")
+        raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(cell)}, not a number")
 
     def _time(self, cell: Any) -> float:
         # The rows of one moment follow each other.
@@ -307,13 +312,15 @@ class Parser:
             number = self._number(cell, "timestamp")
             factor = self.layout.factors["timestamp"]
             if number is None or not math.isfinite(number):
-                raise RowError(Outcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, not a time")
+                raise RowError(RowOutcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, not a time")
             time = number * factor.multiply / factor.divide
         else:
             try:
                 time = self._moment(datetime.fromisoformat(cell.strip()), cell)
             except (ValueError, TypeError, AttributeError):
-                raise RowError(Outcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, not an ISO 8601 time") from None
+                raise RowError(
+                    RowOutcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, not an ISO 8601 time"
+                ) from None
         self._last_time = (cell, time)
         return time
 
@@ -321,13 +328,13 @@ class Parser:
         aware = moment.tzinfo is not None
         if self.aware and not aware:
             raise RowError(
-                Outcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, without the time zone that earlier rows give"
+                RowOutcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, without the time zone that earlier rows give"
             )
         self.aware = aware
         try:
             return (moment if aware else moment.replace(tzinfo=self.layout.zone)).timestamp()
         except OverflowError:
-            raise RowError(Outcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, out of any range") from None
+            raise RowError(RowOutcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, out of any range") from None
 
     def _state(self, cell: Any) -> str | None:
         text = _label(cell, "state")
@@ -336,7 +343,7 @@ class Parser:
         state = self.layout.states.get(text)
         if state is None:
             raise RowError(
-                Outcome.INVALID_VALUE, f"state is {_shorten(text)}, not one of {', '.join(self.layout.states)}"
+                RowOutcome.INVALID_VALUE, f"state is {_shorten(text)}, not one of {', '.join(self.layout.states)}"
             )
         return state
 
@@ -347,9 +354,9 @@ def _label(cell: Any, name: str) -> str | None:
     # Parquet files of older writers hold texts as bytes.
     text = (cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)).strip()
     if len(text) > _MAX_LABEL:
-        raise RowError(Outcome.INVALID_VALUE, f"{name} is longer than {_MAX_LABEL} characters")
+        raise RowError(RowOutcome.INVALID_VALUE, f"{name} is longer than {_MAX_LABEL} characters")
     if "\ufffd" in text:
-        raise RowError(Outcome.INVALID_VALUE, f"{name} is {_shorten(text)}, not UTF-8 text")
+        raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(text)}, not UTF-8 text")
     return text or None
 
 
@@ -363,7 +370,7 @@ def _flag(cell: Any, name: str) -> bool | None:
         return False
     if text in _NULLS:
         return None
-    raise RowError(Outcome.INVALID_VALUE, f"{name} is {_shorten(cell)}, not true or false")
+    raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(cell)}, not true or false")
 
 
 def _shorten(value: object, limit: int = _SHOWN_CELL) -> str:

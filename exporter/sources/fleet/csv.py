@@ -17,10 +17,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from typing_extensions import override
+
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.sources.fleet.blocks import Cells
+from ml_monitoring.exporter.sources.fleet.blocks import Cells, RowBlock
 from ml_monitoring.exporter.sources.fleet.bulk import read_csv_table
-from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Outcome, Parser, RowError
+from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError, RowOutcome
 from ml_monitoring.exporter.sources.fleet.files import Bytes, Identity, open_regular
 
 BLOCK = 1 << 20
@@ -31,7 +33,7 @@ _DELIMITERS = ",;\t|"
 _FINGERPRINT = 512
 
 
-class Mark(NamedTuple):
+class CsvPosition(NamedTuple):
     """Where to go on in a CSV file.
 
     Attributes:
@@ -46,7 +48,7 @@ class Mark(NamedTuple):
     fingerprint: bytes
 
 
-class CsvBlock:
+class CsvBlock(RowBlock):
     """Some whole lines of a CSV file."""
 
     def __init__(self, reader: CsvReader, data: bytes, first_row: int) -> None:
@@ -56,8 +58,8 @@ class CsvBlock:
         self._data = data
         self._first_row = first_row
 
+    @override
     def rows(self) -> Iterator[tuple[int, Cells | RowError]]:
-        """Yield the number and the cells of each row, or why it has none."""
         # What is not UTF-8 shows in the cell it spoils.
         text = self._data.decode("utf-8", "replace")
         cells = self._reader.cells if '"' in text else self._reader.plain_cells
@@ -66,14 +68,14 @@ class CsvBlock:
             if content:
                 yield number, cells(content)
 
+    @override
     def last(self) -> Cells | None:
-        """Return the cells of the last row; None when it has none."""
         line = self._data[self._data.rfind(b"\n") + 1 :].decode("utf-8", "replace").removesuffix("\r")
         cells = self._reader.cells(line)
         return None if isinstance(cells, RowError) else cells
 
+    @override
     def table(self) -> Any | None:
-        """Return the rows as an Arrow table of our columns; None when there are few, or any is odd."""
         if len(self._data) < BULK_FROM:
             return None
         reader = self._reader
@@ -86,13 +88,13 @@ class CsvReader:
     Args:
         path: The file.
         layout: Names and units of its columns.
-        mark: Where to go on, unless the file is no longer the same one; by default at the beginning.
+        position: Where to go on, unless the file is no longer the same one; by default at the beginning.
 
     Raises:
         SourceError: It cannot be opened.
     """
 
-    def __init__(self, path: Path, layout: Layout, *, mark: Mark | None = None) -> None:
+    def __init__(self, path: Path, layout: Layout, *, position: CsvPosition | None = None) -> None:
         self.name = path.name
         self.parser = Parser(layout)
         self.header: list[str] = []
@@ -104,13 +106,13 @@ class CsvReader:
         self._bytes = Bytes(path, self._file)
         self._tail = b""
         self._row = 0
-        self._resume = mark
+        self._resume = position
         self._fingerprint = b""
 
     @property
-    def mark(self) -> Mark | None:
+    def position(self) -> CsvPosition | None:
         """Return where to go on later; None when the header was not read yet."""
-        return Mark(self._offset, self._row, self._fingerprint) if self.header else self._resume
+        return CsvPosition(self._offset, self._row, self._fingerprint) if self.header else self._resume
 
     @property
     def _offset(self) -> int:
@@ -131,7 +133,7 @@ class CsvReader:
         try:
             fields = next(csv.reader([line], delimiter=self.delimiter), [])
         except csv.Error as error:
-            return RowError(Outcome.INVALID_VALUE, str(error))
+            return RowError(RowOutcome.INVALID_VALUE, str(error))
         return self._pick(fields)
 
     def plain_cells(self, line: str) -> Cells | RowError:
@@ -141,13 +143,13 @@ class CsvReader:
     def _pick(self, fields: Sequence[str]) -> Cells | RowError:
         """Return the cells of our columns."""
         if len(fields) != len(self.header):
-            return RowError(Outcome.INCOMPLETE, f"{len(fields)} fields instead of {len(self.header)}")
+            return RowError(RowOutcome.INCOMPLETE, f"{len(fields)} fields instead of {len(self.header)}")
         if None not in self.places:
             return self._getter(fields)  # type: ignore[no-any-return]  # itemgetter returns a tuple for many places
         return [None if place is None else fields[place] for place in self.places]
 
     def rewritten(self) -> bool:
-        """Tell whether what was read is no longer there: the file was truncated, or written anew in its place."""
+        """Tell whether what was read is no longer there: the file was truncated, or rewritten in its place."""
         if self._bytes.packed or not self.header:
             return False
         return self.identity.size < self._bytes.offset or self._digest(self._offset) != self._fingerprint
@@ -232,11 +234,15 @@ class CsvReader:
         self._getter = itemgetter(*(place or 0 for place in self.places))
         self._row = 1
         self._tail = rest
-        mark = self._resume
-        if mark is not None and mark.offset > self._offset and self._digest(mark.offset) == mark.fingerprint:
+        position = self._resume
+        if (
+            position is not None
+            and position.offset > self._offset
+            and self._digest(position.offset) == position.fingerprint
+        ):
             self._tail = b""
-            self._bytes.skip(mark.offset)
-            self._row = mark.row
+            self._bytes.skip(position.offset)
+            self._row = position.row
         self._note_fingerprint()
         return True
 

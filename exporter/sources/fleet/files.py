@@ -17,7 +17,7 @@ _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 _KINDS = {stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device"}
 
 
-class Format(StrEnum):
+class FileFormat(StrEnum):
     """What a file holds."""
 
     CSV = "csv"
@@ -80,9 +80,9 @@ def open_regular(path: Path) -> BinaryIO:
     return file
 
 
-def sniff(file: BinaryIO) -> Format:
+def sniff(file: BinaryIO) -> FileFormat:
     """Tell what an open file holds from its first bytes."""
-    return Format.PARQUET if os.pread(file.fileno(), len(_PARQUET), 0) == _PARQUET else Format.CSV
+    return FileFormat.PARQUET if os.pread(file.fileno(), len(_PARQUET), 0) == _PARQUET else FileFormat.CSV
 
 
 class Bytes:

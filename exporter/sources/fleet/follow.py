@@ -8,10 +8,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
 
+from typing_extensions import override
+
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.sources.fleet.columns import Layout
-from ml_monitoring.exporter.sources.fleet.csv import CsvReader
-from ml_monitoring.exporter.sources.fleet.files import Format, Identity, identify, open_regular, sniff
+from ml_monitoring.exporter.sources.fleet.csv import CsvPosition, CsvReader
+from ml_monitoring.exporter.sources.fleet.feed import Feed
+from ml_monitoring.exporter.sources.fleet.files import Identity, identify
 from ml_monitoring.exporter.sources.fleet.parquet import ParquetReader
 from ml_monitoring.exporter.sources.fleet.positions import BEGINNING, Part, load, save
 from ml_monitoring.exporter.sources.fleet.state import FleetState
@@ -28,7 +31,7 @@ class _File(NamedTuple):
     identity: Identity
 
 
-class Follow:
+class Follow(Feed):
     """Feeds a state with what is new.
 
     Args:
@@ -50,37 +53,21 @@ class Follow:
         clock: Callable[[], float],
         position_file: Path | None = None,
     ) -> None:
-        # Parts that cannot be read at present, while the others go on.
-        self.problems: list[tuple[Reason, str]] = []
-        self._path = path
-        self._layout = layout
-        self._state = state
+        super().__init__(path, layout, state)
         self._start = start
         self._clock = clock
         self._position_file = position_file
         self._parts: dict[str, Part] | None = None
         self._from_end = start == "end"
-        # The file under way: kept open, so that nothing is lost when its path leads to another one.
-        self._reader: CsvReader | ParquetReader | None = None
 
+    @override
     def reset(self) -> None:
-        """Forget all positions: begin as if for the first time."""
         self.close()
         self._parts = {}
         self._from_end = self._start == "end"
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
+    @override
     def advance(self, go_on: Callable[[], bool]) -> bool:
-        """Feed what is new; False when `go_on` ended it before all was read.
-
-        Raises:
-            SourceError: The file or folder cannot be read.
-        """
         self._state.horizon = self._clock() + MAX_AHEAD
         if self._parts is None:
             self._parts = load(self._position_file, self._path)
@@ -107,6 +94,7 @@ class Follow:
             if self._reader is not None and self._drain(self._reader, go_on, final=True):
                 self._forget(parts)
             raise
+        # It is kept open, so that nothing is lost when its path leads to another one.
         if self._reader is not None:
             if not file.identity.same_file(self._reader.identity):
                 if not self._drain(self._reader, go_on, final=True):
@@ -124,7 +112,8 @@ class Follow:
 
     def _read_folder(self, parts: dict[str, Part], go_on: Callable[[], bool]) -> bool:
         files = sorted(self._list_parts())
-        self.problems = []
+        problems: list[tuple[Reason, str]] = []
+        self.problems = problems
         for name in parts.keys() - {file.name for file in files}:
             del parts[name]
         for file in files:
@@ -132,7 +121,7 @@ class Follow:
             known = parts.get(file.name)
             if known is not None and known.identity == file.identity and (last or known.final):
                 if known.problem:
-                    self.problems.append((Reason.READ, known.problem))
+                    problems.append((Reason.READ, known.problem))
                 continue
             try:
                 if not go_on() or not self._read(parts, file, go_on, final=not last):
@@ -140,7 +129,7 @@ class Follow:
             except SourceError as error:
                 # One bad part costs no other; it is tried again when it changes.
                 parts[file.name] = Part(file.identity, final=True, problem=str(error))
-                self.problems.append((error.reason, str(error)))
+                problems.append((error.reason, str(error)))
             self.close()
         return True
 
@@ -163,39 +152,28 @@ class Follow:
         if self._reader is None:
             if known is not None and known.identity == file.identity and known.final:
                 return True
-            self._reader = self._open(file, known)
+            self._reader = self._open(file.path, _go_on_from(file, known))
             if self._from_end and known is None:
                 self._reader.skip_to_end()
         reader = self._reader
-        # A Parquet file is written anew as a whole; what was read of it before does not count twice.
+        # A Parquet file is rewritten as a whole; what was read of it before does not count twice.
         rewritten = isinstance(reader, ParquetReader) and known is not None
         after = known.newest if known is not None and rewritten else BEGINNING
         try:
             done = self._drain(reader, go_on, final=final, after=after)
         except SourceError:
             # Tried again from its beginning, or from where it broke: what was read before does not count twice.
-            if isinstance(reader, CsvReader) and reader.mark is not None:
-                parts[file.name] = Part(file.identity, reader.mark)
+            if isinstance(reader, CsvReader) and reader.position is not None:
+                parts[file.name] = Part(file.identity, reader.position)
             self.close()
             raise
         if isinstance(reader, CsvReader):
             # Unread until it is done: the next look must not pass it over.
-            parts[file.name] = Part(file.identity if done else Identity.none(), reader.mark, final=final)
+            parts[file.name] = Part(file.identity if done else Identity.none(), reader.position, final=final)
         elif done:
             parts[file.name] = Part(file.identity, newest=self._state.position, final=True)
             self.close()
         return done
-
-    def _open(self, file: _File, known: Part | None) -> CsvReader | ParquetReader:
-        with open_regular(file.path) as opened:
-            form = sniff(opened)
-        if form is Format.PARQUET:
-            return ParquetReader(file.path, self._layout)
-        mark = known.mark if known is not None else None
-        # A gzip file has no fingerprint: only its identity tells that it is the same one.
-        if mark is not None and known is not None and not mark.fingerprint and not known.grown_into(file.identity):
-            mark = None
-        return CsvReader(file.path, self._layout, mark=mark)
 
     def _drain(
         self, reader: CsvReader | ParquetReader, go_on: Callable[[], bool], *, final: bool, after: float = BEGINNING
@@ -206,3 +184,12 @@ class Follow:
                 return True
             self._state.apply(block, after=after)
         return False
+
+
+def _go_on_from(file: _File, known: Part | None) -> CsvPosition | None:
+    """Return where to go on in a CSV file that was read before."""
+    if known is None or known.position is None:
+        return None
+    # A gzip file has no fingerprint: only its identity tells that it is the same one.
+    is_same = known.position.fingerprint or known.grown_into(file.identity)
+    return known.position if is_same else None

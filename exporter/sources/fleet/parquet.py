@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from typing_extensions import override
+
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.sources.fleet.blocks import Cells
+from ml_monitoring.exporter.sources.fleet.blocks import Cells, RowBlock
 from ml_monitoring.exporter.sources.fleet.bulk import cast_table, import_arrow, table_cells
 from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError
 from ml_monitoring.exporter.sources.fleet.files import Identity, open_regular
@@ -18,7 +20,7 @@ _BATCH = 16_384
 _BUFFER = 64 << 10
 
 
-class ParquetBlock:
+class ParquetBlock(RowBlock):
     """A batch of rows."""
 
     def __init__(self, name: str, parser: Parser, table: Any, first_row: int) -> None:
@@ -27,16 +29,16 @@ class ParquetBlock:
         self._table = table
         self._first_row = first_row
 
+    @override
     def rows(self) -> Iterator[tuple[int, Cells | RowError]]:
-        """Yield the number and the cells of each row."""
         yield from enumerate(table_cells(self._table), start=self._first_row)
 
+    @override
     def last(self) -> Cells | None:
-        """Return the cells of the last row."""
         return next(table_cells(self._table.slice(self._table.num_rows - 1)), None)
 
+    @override
     def table(self) -> Any | None:
-        """Return the rows as an Arrow table of our columns; None when any is odd."""
         return cast_table(self._table, self.parser)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.sources.fleet.csv import Mark
+from ml_monitoring.exporter.sources.fleet.csv import CsvPosition
 from ml_monitoring.exporter.sources.fleet.files import Identity
 
 BEGINNING: Final = -math.inf
@@ -22,14 +22,14 @@ class Part:
 
     Attributes:
         identity: The file as it was then.
-        mark: Where to go on in a CSV file.
+        position: Where to go on in a CSV file.
         newest: The newest time that was read by then, for Parquet files.
         final: Whether a last line without its end was read too.
         problem: Why nothing of it can be used; empty when it can.
     """
 
     identity: Identity
-    mark: Mark | None = None
+    position: CsvPosition | None = None
     newest: float = BEGINNING
     final: bool = False
     problem: str = ""
@@ -54,7 +54,9 @@ def load(position_file: Path | None, followed: Path) -> dict[str, Part]:
         return {
             name: Part(
                 Identity(*part["identity"]),
-                Mark(part["offset"], part["row"], bytes.fromhex(part["fingerprint"])) if "offset" in part else None,
+                CsvPosition(part["offset"], part["row"], bytes.fromhex(part["fingerprint"]))
+                if "offset" in part
+                else None,
                 part.get("newest", BEGINNING),
                 part["final"],
             )
@@ -66,7 +68,7 @@ def load(position_file: Path | None, followed: Path) -> dict[str, Part]:
         raise SourceError(Reason.READ, f"{position_file} cannot be read: {error.strerror}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SourceError(
-            Reason.READ, f"{position_file}: not a position file", hint="delete it to begin anew"
+            Reason.READ, f"{position_file}: not a position file", hint="delete it to begin again"
         ) from None
 
 
@@ -93,8 +95,8 @@ def save(position_file: Path | None, followed: Path, parts: dict[str, Part]) -> 
 
 def _describe(part: Part) -> dict[str, object]:
     described: dict[str, object] = {"identity": list(part.identity), "final": part.final}
-    if part.mark is not None:
-        offset, row, fingerprint = part.mark
+    if part.position is not None:
+        offset, row, fingerprint = part.position
         described |= {"offset": offset, "row": row, "fingerprint": fingerprint.hex()}
     if part.newest > BEGINNING:
         described["newest"] = part.newest

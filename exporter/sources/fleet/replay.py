@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
+from typing_extensions import override
+
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.risk import Sample
-from ml_monitoring.exporter.sources.fleet.blocks import Block, Reader
+from ml_monitoring.exporter.sources.fleet.blocks import RowBlock
 from ml_monitoring.exporter.sources.fleet.columns import Layout, RowError
-from ml_monitoring.exporter.sources.fleet.csv import CsvReader
-from ml_monitoring.exporter.sources.fleet.files import Format, Identity, identify, open_regular, sniff
-from ml_monitoring.exporter.sources.fleet.parquet import ParquetReader
+from ml_monitoring.exporter.sources.fleet.feed import Feed
+from ml_monitoring.exporter.sources.fleet.files import Identity, identify
 from ml_monitoring.exporter.sources.fleet.state import FleetState
 
 AtEnd = Literal["loop", "hold", "stop"]
@@ -32,18 +33,7 @@ class Span(NamedTuple):
         return self.last - self.first + self.gap
 
 
-def open_reader(path: Path, layout: Layout) -> Reader:
-    """Open a file as what its content shows it to be.
-
-    Raises:
-        SourceError: It cannot be opened, or lacks a column.
-    """
-    with open_regular(path) as file:
-        form = sniff(file)
-    return ParquetReader(path, layout) if form is Format.PARQUET else CsvReader(path, layout)
-
-
-class Replay:
+class Replay(Feed):
     """Feeds a file's rows to a state when their time has come.
 
     Args:
@@ -58,25 +48,21 @@ class Replay:
     def __init__(
         self, path: Path, layout: Layout, state: FleetState, *, speed: float, at_end: AtEnd, clock: Callable[[], float]
     ) -> None:
-        self.ended = False
-        self._path = path
-        self._layout = layout
-        self._state = state
+        super().__init__(path, layout, state)
         self._speed = speed
         self._at_end = at_end
         self._clock = clock
         self._identity: Identity | None = None
-        self._reader: Reader | None = None
         self._span: Span | None = None
         self._started = 0.0
         # A block that reaches beyond the present, and the row of it that comes next.
-        self._block: Block | None = None
+        self._block: RowBlock | None = None
         self._pending: Iterator[tuple[int, Sample]] | None = None
         self._next: tuple[int, Sample] | None = None
 
     @property
+    @override
     def progress(self) -> float | None:
-        """Return how much of the file's time has been replayed, 0 to 1; None before the first row."""
         span = self._span
         if span is None:
             return None
@@ -84,25 +70,15 @@ class Replay:
             return 1.0
         return min(1.0, max(0.0, (self._state.position - span.first) / (span.last - span.first)))
 
+    @override
     def reset(self) -> None:
-        """Begin again, now."""
         self._identity = None
 
-    def close(self) -> None:
-        """Close the file."""
-        if self._reader is not None:
-            self._reader.close()
-            self._reader = None
-
+    @override
     def advance(self, go_on: Callable[[], bool]) -> bool:
-        """Feed the rows whose time has come; False when `go_on` ended it before that.
-
-        Raises:
-            SourceError: The file cannot be read, or holds no usable row.
-        """
         identity = identify(self._path)
         if identity != self._identity:
-            # Another file, or the same one written anew: its story begins at its beginning.
+            # Another file, or the same one rewritten: its story begins at its beginning.
             self._span = None
             self._restart()
             self._span = self._measure()
@@ -128,7 +104,7 @@ class Replay:
         self._state.clear()
         self.ended = False
         self._block = self._pending = self._next = None
-        self._reader = open_reader(self._path, self._layout)
+        self._reader = self._open(self._path)
 
     def _feed(self, until: float, go_on: Callable[[], bool]) -> bool:
         assert self._reader is not None  # noqa: S101  # opened by _restart
@@ -187,7 +163,7 @@ class Replay:
         return Span(first, max(first, last), gap)
 
 
-def _last_time(block: Block) -> float:
+def _last_time(block: RowBlock) -> float:
     """Return the time of a block's last row, infinity when that one cannot be used."""
     cells = block.last()
     try:

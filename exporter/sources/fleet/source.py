@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import AfterValidator, Field, model_validator
+from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import FamilySet
@@ -27,7 +28,8 @@ from ml_monitoring.exporter.risk import (
     installed_models,
 )
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
-from ml_monitoring.exporter.sources.fleet.columns import STATES, Columns, Layout, Outcome, Zone
+from ml_monitoring.exporter.sources.fleet.columns import STATES, Columns, Layout, RowOutcome, Zone
+from ml_monitoring.exporter.sources.fleet.feed import Feed
 from ml_monitoring.exporter.sources.fleet.follow import Follow, Start
 from ml_monitoring.exporter.sources.fleet.replay import AtEnd, Replay
 from ml_monitoring.exporter.sources.fleet.state import FleetState
@@ -153,7 +155,7 @@ class FleetSource(Source):
         layout = Layout.of(
             settings.columns, timezone=settings.timezone, decimal=settings.decimal, states=settings.states
         )
-        self._feed: Replay | Follow
+        self._feed: Feed
         if settings.mode == "replay":
             self._feed = Replay(
                 settings.path, layout, self._state, speed=settings.speed, at_end=settings.at_end, clock=clock
@@ -168,24 +170,27 @@ class FleetSource(Source):
                 position_file=settings.position_file,
             )
 
+    @override
     def start(self, wake: Callable[[], None]) -> None:
-        """Keep how to ask for a refresh."""
         self._wake = wake
 
+    @override
     def reset(self) -> bool:
         """Begin again at the file's beginning, at once; may be called from any thread."""
         self._reset_wanted.set()
         self._wake()
         return True
 
+    @override
     def abort(self) -> None:
         """Break off reading at the next block."""
         self._aborted.set()
 
+    @override
     def close(self) -> None:
-        """Close the file."""
         self._feed.close()
 
+    @override
     def collect(self) -> FamilySet:
         """Read what is new and describe the fleet as it is now."""
         self._aborted.clear()
@@ -200,6 +205,7 @@ class FleetSource(Source):
             self._wake()
         return self._families()
 
+    @override
     def check(self) -> str:
         """Read the beginning and tell what it is."""
         # With a reader of its own, so that neither positions nor counts change.
@@ -212,16 +218,15 @@ class FleetSource(Source):
         finally:
             probe.close()
         text = f"{settings.path}, mode {settings.mode}: {len(state.servers())} servers"
-        bad = state.rows.total() - state.rows[Outcome.OK]
+        bad = state.rows.total() - state.rows[RowOutcome.OK]
         return f"{text}; {bad} rows cannot be used, first {state.take_problems()[0][1]}" if bad else text
 
     def _families(self) -> FamilySet:
         families = FamilySet(self.name, max_series=self._settings.max_series)
-        ended = isinstance(self._feed, Replay) and self._feed.ended
-        samples = [] if ended else self._state.servers()
+        samples = [] if self._feed.ended else self._state.servers()
         risks = self._scorer.score(samples)
         if len(samples) * len(STATES) > self._settings.max_series:
-            # When a cap cuts, it shall cut what is calm.
+            # When a cap cuts, it is to cut what is calm.
             order = sorted(range(len(samples)), key=lambda index: (-_rank(risks[index]), samples[index].server))
             samples, risks = [samples[index] for index in order], [risks[index] for index in order]
         self._add_servers(families, samples, risks)
@@ -229,7 +234,7 @@ class FleetSource(Source):
             families["fleet_incident_probability_ratio"].add(incident_probability(risks))
             self._add_phase(families)
         self._add_file(families)
-        for reason, problem in (*self._state.take_problems(), *getattr(self._feed, "problems", ())):
+        for reason, problem in (*self._state.take_problems(), *self._feed.problems):
             families.skip(reason, problem)
         if self._scorer.problem:
             families.skip(Reason.INVALID_VALUE, self._scorer.problem)
@@ -261,11 +266,11 @@ class FleetSource(Source):
         file = settings.path.name
         families["fleet_file_info"].add(1, file, settings.mode, settings.risk.model)
         # Counters that exist from the start let rate() see their first increase.
-        for outcome in Outcome:
+        for outcome in RowOutcome:
             families["fleet_file_rows_total"].add(state.rows[outcome], file, outcome)
         if state.position > -math.inf:
             families["fleet_file_position_timestamp_seconds"].add(state.position, file)
-        if isinstance(self._feed, Replay):
+        if self._feed.progress is not None:
             families["fleet_replay_progress_ratio"].add(self._feed.progress, file)
         if settings.risk.model != BUILTIN:
             for failure in Failure:

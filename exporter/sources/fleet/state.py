@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.risk import Sample
-from ml_monitoring.exporter.sources.fleet.blocks import Block
+from ml_monitoring.exporter.sources.fleet.blocks import RowBlock
 from ml_monitoring.exporter.sources.fleet.bulk import Newest, digest
-from ml_monitoring.exporter.sources.fleet.columns import Outcome, RowError
+from ml_monitoring.exporter.sources.fleet.columns import RowError, RowOutcome
 
-_SHOWN_PROBLEMS = 5
+_LISTED_PROBLEMS = 5
 
 
 class FleetState:
@@ -31,12 +31,12 @@ class FleetState:
         self.last: Sample | None = None
         self.position = -math.inf
         self.phases: set[str] = set()
-        self.rows: Counter[Outcome] = Counter()
+        self.rows: Counter[RowOutcome] = Counter()
         self.oom: Counter[str] = Counter()
         # Rows of later than this are a wrong clock: one of them would make all other servers look gone.
         self.horizon = math.inf
         self._problems: list[str] = []
-        self._more_problems = 0
+        self._unlisted_problems = 0
 
     def clear(self) -> None:
         """Forget the servers; what was counted stays counted."""
@@ -57,12 +57,12 @@ class FleetState:
     def take_problems(self) -> list[tuple[Reason, str]]:
         """Return what was wrong since the last call, the first few by name."""
         problems = [(Reason.INVALID_VALUE, text) for text in self._problems]
-        if self._more_problems:
-            problems.append((Reason.INVALID_VALUE, f"and {self._more_problems} more rows that cannot be used"))
-        self._problems, self._more_problems = [], 0
+        if self._unlisted_problems:
+            problems.append((Reason.INVALID_VALUE, f"and {self._unlisted_problems} more rows that cannot be used"))
+        self._problems, self._unlisted_problems = [], 0
         return problems
 
-    def apply(self, block: Block, *, after: float = -math.inf) -> None:
+    def apply(self, block: RowBlock, *, after: float = -math.inf) -> None:
         """Take in all rows of a block.
 
         Args:
@@ -75,7 +75,7 @@ class FleetState:
             if sample.timestamp > after:
                 self.take(block, place, sample)
 
-    def samples(self, block: Block) -> Iterator[tuple[int, Sample]]:
+    def samples(self, block: RowBlock) -> Iterator[tuple[int, Sample]]:
         """Yield the usable rows of a block with their numbers; the others are counted and noted."""
         parse = block.parser.parse
         for number, cells in block.rows():
@@ -89,31 +89,31 @@ class FleetState:
                 continue
             yield number, sample
 
-    def take(self, block: Block, number: int, sample: Sample) -> None:
+    def take(self, block: RowBlock, number: int, sample: Sample) -> None:
         """Take one row in, unless it is out of order."""
         known = self._latest.get(sample.server)
         if known is not None and sample.timestamp <= known.timestamp:
             if sample.timestamp == known.timestamp:
-                problem = RowError(Outcome.DUPLICATE, f"a second row of {sample.server} for the same moment")
+                problem = RowError(RowOutcome.DUPLICATE, f"a second row of {sample.server} for the same moment")
             else:
                 behind = known.timestamp - sample.timestamp
-                problem = RowError(Outcome.OUT_OF_ORDER, f"{sample.server} goes back in time by {behind:g} s")
+                problem = RowError(RowOutcome.OUT_OF_ORDER, f"{sample.server} goes back in time by {behind:g} s")
             self._reject(block, number, problem)
             return
         if sample.timestamp > self.horizon:
             ahead = sample.timestamp - self.horizon
-            problem = RowError(Outcome.OUT_OF_RANGE, f"timestamp of {sample.server} is {ahead:g} s too far ahead")
+            problem = RowError(RowOutcome.OUT_OF_RANGE, f"timestamp of {sample.server} is {ahead:g} s too far ahead")
             self._reject(block, number, problem)
             return
         self._latest[sample.server] = sample
         self._note_newest(sample)
-        self.rows[Outcome.OK] += 1
+        self.rows[RowOutcome.OK] += 1
         if sample.phase is not None:
             self.phases.add(sample.phase)
         if sample.oom:
             self.oom[sample.server] += 1
 
-    def _apply_table(self, block: Block) -> bool:
+    def _apply_table(self, block: RowBlock) -> bool:
         """Take in a block the fast way; False when that is not possible and nothing was taken."""
         if block.parser.aware is None:
             # Any row tells whether times carry a zone, on which their type depends.
@@ -132,7 +132,7 @@ class FleetState:
                 return False
         latest.update(found.newest)
         self._note_newest(found.last)
-        self.rows[Outcome.OK] += found.rows
+        self.rows[RowOutcome.OK] += found.rows
         self.oom.update(found.oom)
         self.phases |= found.phases
         return True
@@ -141,9 +141,9 @@ class FleetState:
         if sample.timestamp >= self.position:
             self.last, self.position = sample, sample.timestamp
 
-    def _reject(self, block: Block, number: int, error: RowError) -> None:
+    def _reject(self, block: RowBlock, number: int, error: RowError) -> None:
         self.rows[error.outcome] += 1
-        if len(self._problems) < _SHOWN_PROBLEMS:
+        if len(self._problems) < _LISTED_PROBLEMS:
             self._problems.append(f"{block.file}, row {number}: {error}")
         else:
-            self._more_problems += 1
+            self._unlisted_problems += 1

@@ -1,8 +1,8 @@
 """Tracks the changes of a store in PostgreSQL.
 
-* Whether anything was written at all, `pg_current_snapshot()` tells: it is the same text as long as no transaction
+* Whether anything was written at all shows in `pg_current_snapshot()`: it is the same text as long as no transaction
   of the cluster ended that wrote something. It needs no rights, and no statistics, which may be late or reset.
-* Which runs changed, `xmin` tells, the transaction that wrote a row: it is not older than the oldest one that was
+* Which runs changed shows in `xmin`, the transaction that wrote a row: it is not older than the oldest one that was
   at work at the last refresh. New, edited, deleted (in MLflow's sense), restored and back-dated runs all show.
 * Rows that are gone show in the number of rows, which the same scan counts.
 * Metrics that were written to a run after it was read show by their own `xmin`, in slices of the table's pages;
@@ -32,7 +32,7 @@ _PLAIN = """
     select bool_and(relkind in ('r', 'p')) from pg_catalog.pg_class
     where oid in ('runs'::regclass, 'latest_metrics'::regclass)"""
 _PAGES = "select pg_relation_size('latest_metrics') / current_setting('block_size')::int"
-# Beyond this many transactions the age of a row cannot be told from that of one written 2^32 transactions ago.
+# Beyond this many transactions the age of a row cannot be distinguished from that of one written 2^32 transactions ago.
 _MAX_DISTANCE = 2**30
 _XIDS = 2**32
 _FIRST_NORMAL_XID = 3
@@ -78,7 +78,7 @@ class ClusterPosition:
         return self.snapshot == other.snapshot and self.server == other.server and complete
 
     def comparable(self, other: ClusterPosition) -> bool:
-        """Tell whether rows written since the other position can be told by their transactions."""
+        """Tell whether rows written since the other position can be found by their transactions."""
         near = other.oldest <= self.oldest and self.next - other.oldest < _MAX_DISTANCE
         return self.server == other.server and near
 

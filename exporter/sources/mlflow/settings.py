@@ -38,7 +38,11 @@ def _with_variant(value: object) -> object:
 
 
 class MetricPatterns(Patterns):
-    """Which metric keys are exposed, and for which of them lower is better (lower-case patterns)."""
+    """Which metric keys are exposed, and for which of them lower is better.
+
+    Attributes:
+        lower_is_better: Keys of which the lowest value is the best one; patterns in lower case.
+    """
 
     lower_is_better: Names = (
         *("*loss*", "*error*", "*mae", "*mape", "*mse", "*rmse", "*perplexity*"),

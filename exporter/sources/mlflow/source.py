@@ -55,6 +55,7 @@ class MlflowSource(Source):
         self._optional = _optional_collectors(self._session, settings, now)
         self._families: FamilySet | None = None
 
+    @override
     def collect(self) -> FamilySet:
         """Read what changed since the last time, from one state of the database; the same object when nothing did."""
         try:
@@ -67,6 +68,7 @@ class MlflowSource(Source):
             raise
         return self._families
 
+    @override
     def check(self) -> str:
         """Count what the store holds."""
         with self._session.transaction():
@@ -82,6 +84,7 @@ class MlflowSource(Source):
         return f"MLflow store on {self._session.dialect}, schema {revision}: {experiments} experiments, {runs} runs"
 
     @property
+    @override
     def time_limit(self) -> tuple[str, float] | None:
         """Return the longer limit when everything is read; it holds until that has been rendered, too."""
         return ("first_timeout", self._settings.first_limit) if self._store.loading else None

@@ -3,7 +3,7 @@
 MLflow's stores differ by version (no aliases before 2.3, workspaces since 3.x), so what exists is looked up and the
 SQL is put together for it. Three habits keep the queries fast on 100,000 runs:
 
-* all runs are read once; afterwards PostgreSQL tells which rows were written since (`xmin`), in one scan of `runs`,
+* all runs are read once; afterwards PostgreSQL knows which rows were written since (`xmin`), in one scan of `runs`,
   which has no index that could spare it;
 * params, tags and metrics are fetched in a second step by run id, through MLflow's own indexes;
 * the best values over all runs are read once, and again only where the run that held one is gone.

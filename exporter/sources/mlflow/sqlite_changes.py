@@ -1,7 +1,7 @@
 """Tracks the changes of a store in an SQLite file.
 
-Whether anything was written, `PRAGMA data_version` tells. Nothing tells what: all runs are read and compared with those
-that are remembered, which a local file allows. The best values are compared in slices of experiments.
+Whether anything was written shows in `PRAGMA data_version`. Nothing shows what: all runs are read and compared with
+those that are remembered, which a local file allows. The best values are compared in slices of experiments.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Counters over tables whose rows may shrink, vanish, or become visible late.
 
 A Prometheus counter must never fall: a fall is taken for a restart, and the whole value counted again. Two parts see
-to that. `Tally` counts the rows of a table that grows, reading each row once. `Ratchet` passes increases on and holds
-still at decreases, for the counts that a row itself holds.
+to that. `RowCounter` counts the rows of a table that grows, reading each row once. `Ratchet` passes increases on and
+holds still at decreases, for the counts that a row itself holds.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Moment:
     xmax: int
 
 
-class Tally:
+class RowCounter:
     """Counts the rows of a table by key; each row is read once.
 
     Rows get their ids in order but become visible in the order of commits, so that a row may turn up below the highest
     id. Rows are therefore settled, and not read again, only when no transaction is left that was under way when the
-    highest of them was seen; those above are counted anew each time. Rows that are deleted after they were settled stay
-    counted. Ids must come from a sequence.
+    highest of them was seen; those above are counted again each time. Rows that are deleted after they were settled
+    stay counted. Ids must come from a sequence.
 
     Args:
         table: Name of the table.
@@ -64,7 +64,7 @@ class Tally:
         """Remember the highest id, so that a later `read` can settle up to there."""
         newest = int(session.rows(self._newest)[0][0])
         if newest < self._after:
-            # The newest rows were deleted, or the table was emptied and its sequence begun anew.
+            # The newest rows were deleted, or the table was emptied and its sequence restarted.
             self._after = newest
             self._candidate = None
         if self._candidate is None:

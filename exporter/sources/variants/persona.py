@@ -29,7 +29,7 @@ from ml_monitoring.exporter.statistics import (
     thompson_shares,
 )
 
-_SHOWN_PROBLEMS = 5
+_LISTED_PROBLEMS = 5
 # Integrals are good to about 1e-5.
 _NOISE = 1e-9
 # Where lgamma has lost the digits that matter. Counts above are scaled down, which only makes statements more careful.
@@ -55,26 +55,26 @@ class Rows:
 class Problems:
     """Rows and values that were left out."""
 
-    shown: list[str] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
     count: int = 0
 
     def add(self, message: str) -> None:
         """Note a value; only the first few are spelled out."""
         self.count += 1
-        if len(self.shown) < _SHOWN_PROBLEMS:
-            self.shown.append(message)
+        if len(self.listed) < _LISTED_PROBLEMS:
+            self.listed.append(message)
 
     def merge(self, other: Problems) -> None:
         """Add the problems of a part."""
         self.count += other.count
-        self.shown += other.shown[: _SHOWN_PROBLEMS - len(self.shown)]
+        self.listed += other.listed[: _LISTED_PROBLEMS - len(self.listed)]
 
     def report(self, families: FamilySet) -> None:
         """Hand the problems on."""
-        for message in self.shown:
+        for message in self.listed:
             families.skip(Reason.INVALID_VALUE, message)
-        if self.count > len(self.shown):
-            families.skip(Reason.INVALID_VALUE, f"and {self.count - len(self.shown)} more such values")
+        if self.count > len(self.listed):
+            families.skip(Reason.INVALID_VALUE, f"and {self.count - len(self.listed)} more such values")
 
 
 @dataclass(slots=True)

@@ -15,13 +15,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from typing_extensions import override
+
 from ml_monitoring.exporter.catalog.variants import VARIANT_METRICS
 from ml_monitoring.exporter.database import PostgresSession, Session
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 from ml_monitoring.exporter.sources.variants import sql
-from ml_monitoring.exporter.sources.variants.counters import Key, Moment, Ratchet, Sum, Tally
+from ml_monitoring.exporter.sources.variants.counters import Key, Moment, Ratchet, RowCounter, Sum
 from ml_monitoring.exporter.sources.variants.listener import Changes, Listener
 from ml_monitoring.exporter.sources.variants.persona import Persona, Problems, Rows, add_events, add_kills, build
 from ml_monitoring.exporter.sources.variants.rules import RULES
@@ -93,17 +95,18 @@ class VariantsSource(Source):
         self._left_out = 0
         self._problems = Problems()
         self._ratchet = Ratchet(_REMEMBERED)
-        self._kills = Tally("variant_kills", sql.KILLS)
-        self._events = Tally("dashboard_events", sql.EVENTS)
-        self._tallies_noted = False
+        self._kills = RowCounter("variant_kills", sql.KILLS)
+        self._events = RowCounter("dashboard_events", sql.EVENTS)
+        self._counters_noted = False
 
+    @override
     def start(self, wake: Callable[[], None]) -> None:
-        """Begin to listen for changes."""
         if self._settings.listen:
             uri = (self._settings.listen_uri or self._settings.uri).get_secret_value()
             self._listener = Listener(uri, self._settings.timeout, self._changes, wake)
             self._listener.start()
 
+    @override
     def collect(self) -> FamilySet:
         """Read what changed, or everything when the interval is over."""
         changed = self._changes.take()
@@ -126,6 +129,7 @@ class VariantsSource(Source):
         self._update(read, changed)
         return self._families(read)
 
+    @override
     def check(self) -> str:
         """Count what there is, and say how changes are found."""
         with self._session.transaction():
@@ -138,12 +142,12 @@ class VariantsSource(Source):
         lacking = "".join(f"; without {', '.join(missing)}" for missing in schema.missing.values())
         return f"PostgreSQL: {variants} variants of {personas} personas; {how}{lacking}"
 
+    @override
     def abort(self) -> None:
-        """Break off a refresh that takes too long."""
         self._session.abort()
 
+    @override
     def close(self) -> None:
-        """Close both connections."""
         if self._listener is not None:
             self._listener.stop()
         self._session.close()
@@ -164,14 +168,14 @@ class VariantsSource(Source):
         return part
 
     def _read(self, changed: set[str] | None, *, look_up: bool) -> _Read:
-        if not self._tallies_noted:
+        if not self._counters_noted:
             # A transaction of its own, so that most rows are settled before they are first counted.
             with self._session.transaction():
                 moment, _clock = self._begin()
                 self._schema = self._look_up()
-                for tally in self._tallies(self._schema).values():
-                    tally.note(self._session, moment)
-            self._tallies_noted = True
+                for counter in self._counters(self._schema).values():
+                    counter.note(self._session, moment)
+            self._counters_noted = True
         with self._session.transaction():
             moment, clock = self._begin()
             if look_up or self._schema is None:
@@ -179,14 +183,16 @@ class VariantsSource(Source):
             read = self._read_statuses(self._schema, changed, clock)
             for batch in _batches({name: sum(rows.statuses.values()) for name, rows in sorted(read.rows.items())}):
                 self._read_personas(self._schema, batch, read)
-            tallies = {table: tally.read(self._session, moment) for table, tally in self._tallies(self._schema).items()}
-        read.kills = tallies.get("variant_kills")
-        read.events = tallies.get("dashboard_events")
+            counters = {
+                table: counter.read(self._session, moment) for table, counter in self._counters(self._schema).items()
+            }
+        read.kills = counters.get("variant_kills")
+        read.events = counters.get("dashboard_events")
         return read
 
-    def _tallies(self, schema: _Schema) -> dict[str, Tally]:
-        tallies = {"variant_kills": self._kills, "dashboard_events": self._events}
-        return {table: tally for table, tally in tallies.items() if table not in schema.missing}
+    def _counters(self, schema: _Schema) -> dict[str, RowCounter]:
+        counters = {"variant_kills": self._kills, "dashboard_events": self._events}
+        return {table: counter for table, counter in counters.items() if table not in schema.missing}
 
     def _begin(self) -> tuple[Moment, float]:
         ((_zone, xmin, xmax, clock),) = self._session.rows(sql.BEGIN)
@@ -263,7 +269,7 @@ class VariantsSource(Source):
 
     def _families(self, read: _Read) -> FamilySet:
         families = FamilySet(self.name, max_series=self._settings.max_series)
-        problems = Problems(list(self._problems.shown), self._problems.count)
+        problems = Problems(list(self._problems.listed), self._problems.count)
         # Those with the most active variants first, so that the cap of a family takes the least.
         ordered = sorted(self._personas.items(), key=lambda item: (-item[1].active, item[0]))
         for name, persona in ordered:

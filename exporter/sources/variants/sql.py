@@ -33,7 +33,7 @@ TABLES = (*_REQUIRED, *_OPTIONAL)
 LONGEST_LABEL = 200
 NO_BUCKET = -1
 
-# Begins each transaction. Columns without a time zone hold UTC; what is not visible yet is told by the snapshot.
+# Begins each transaction. Columns without a time zone hold UTC; what is not visible yet is known from the snapshot.
 BEGIN = """
     select set_config('TimeZone', 'UTC', true), pg_snapshot_xmin(pg_current_snapshot())::text,
            pg_snapshot_xmax(pg_current_snapshot())::text, extract(epoch from now())::float8"""

@@ -18,7 +18,7 @@ LOOKS = 200
 
 
 def p_value(difference: Any, variance: Any) -> Any:
-    """Return the p-value of the mixture sequential probability ratio test, as docs/instrument.md gives it."""
+    """Return the p-value of the mixture sequential probability ratio test, as docs/experiments.md gives it."""
     total = variance + SPREAD**2
     ratio = np.sqrt(variance / total) * np.exp(SPREAD**2 * difference**2 / (2 * variance * total))
     return np.minimum(1, 1 / ratio)

@@ -14,7 +14,7 @@ from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import alertmanager
 from tests.support import kube_prometheus
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
-from tests.support.past import remembering
+from tests.support.backfilled_prometheus import backfilled_prometheus
 from tools.processes import wait_until
 from tools.webhook import WebhookReceiver
 
@@ -52,7 +52,9 @@ def start(programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path) -
             folder.mkdir()
             # Until Alertmanager was discovered, alerts are dropped; and without this sent again after a minute.
             flags = ["--rules.alert.resend-delay=1s"]
-            stack.enter_context(remembering(programs, folder, [], config=yaml.safe_dump(settings), flags=flags))
+            stack.enter_context(
+                backfilled_prometheus(programs, folder, [], config=yaml.safe_dump(settings), flags=flags)
+            )
             return server
 
         yield run

@@ -9,38 +9,47 @@ from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate.document import DocumentError, alerts_table, filled, metrics_table
 from ml_monitoring.exporter.catalog import METRICS
 
+FOLDER = Path(__file__).parents[3] / "docs"
 TEXT = "# Title\n\n<!-- generated:alerts -->\nold\n<!-- /generated:alerts -->\n\nMore.\n"
 
 
 def test_every_metric_and_alert_is_in_its_table() -> None:
-    rows = [line.split("`")[1] for line in metrics_table().splitlines() if line.startswith("| `")]
+    rows = [line.split("`")[1] for line in metrics_table(FOLDER).splitlines() if line.startswith("| `")]
     assert sorted(rows) == sorted(metric.name for metric in METRICS)
-    alerts = [line.split("]")[0] for line in alerts_table().splitlines() if line.startswith("| [")]
-    assert alerts == [f"| [{alert.name}" for alert in load_alerts()]
+    alerts = [line.split("]")[0] for line in alerts_table(FOLDER).splitlines() if line.startswith("| [")]
+    assert sorted(alerts) == sorted(f"| [{alert.name}" for alert in load_alerts())
 
 
 def test_rows_tell_what_a_reader_needs() -> None:
     assert (
         "| `mlflow_runs` | gauge | `experiment`, `status` | Active runs of active experiments by status. |"
-        in metrics_table().splitlines()
+        in metrics_table(FOLDER).splitlines()
     )
     assert (
-        "| [MlMonitoringSourceStale](alerting/exporter/runbooks/MlMonitoringSourceStale.md) | A source was last read "
-        "more than 3 of its refresh intervals ago, without having failed. | 1m | warning | platform |"
-    ) in alerts_table().splitlines()
+        "| [MlMonitoringSourceStale](../alerting/exporter/runbooks/MlMonitoringSourceStale.md) | A source was last "
+        "read more than 3 of its refresh intervals ago, without having failed. | 1m | warning | platform |"
+    ) in alerts_table(FOLDER).splitlines()
+
+
+def test_alerts_are_grouped_by_domain() -> None:
+    before, _, after = alerts_table(FOLDER).partition("\n## Hosts\n")
+    assert "| [MlflowRunHanging]" in before
+    assert "| [HostDiskFull]" not in before
+    assert "| [HostDiskFull]" in after.partition("\n## ")[0]
 
 
 def test_a_table_has_one_width() -> None:
-    for table in (metrics_table(), alerts_table()):
+    for table in (metrics_table(FOLDER), alerts_table(FOLDER)):
         for block in table.split("\n\n"):
             rows = [line.replace("\\|", "") for line in block.splitlines() if line.startswith("|")]
             assert len({row.count("|") for row in rows}) <= 1, block
 
 
 def test_only_what_is_between_the_markers_changes() -> None:
-    new = filled(TEXT)
-    assert new == f"# Title\n\n<!-- generated:alerts -->\n\n{alerts_table()}\n<!-- /generated:alerts -->\n\nMore.\n"
-    assert filled(new) == new
+    new = filled(TEXT, FOLDER)
+    table = alerts_table(FOLDER)
+    assert new == f"# Title\n\n<!-- generated:alerts -->\n\n{table}\n<!-- /generated:alerts -->\n\nMore.\n"
+    assert filled(new, FOLDER) == new
 
 
 @pytest.mark.parametrize(
@@ -57,15 +66,15 @@ def test_only_what_is_between_the_markers_changes() -> None:
 )
 def test_markers_that_cannot_be_understood_are_named_by_line(text: str, message: str) -> None:
     with pytest.raises(DocumentError) as caught:
-        filled(text)
+        filled(text, FOLDER)
     assert str(caught.value) == message
 
 
-def test_the_command_checks_then_mends_then_is_content(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_checks_then_regenerates_then_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "README.md"
     path.write_text(TEXT)
     assert main(["document", "--check", str(path)]) == 1
-    assert capsys.readouterr().err == f"Tables are old in {path}. Mend with: make generate\n"
+    assert capsys.readouterr().err == f"Tables are out of date in {path}. Regenerate them with: make generate\n"
     assert path.read_text() == TEXT
     assert main(["document", str(path)]) == 0
     assert main(["document", "--check", str(path)]) == 0

@@ -74,9 +74,12 @@ def test_prometheus_fills_in_the_service_of_a_job(programs: dict[str, Path], tmp
         }
         for job, service in jobs.items()
     ]
+    up = [{"series": f'up{{job="{job}", instance="i:1"}}', "values": "0x80"} for job in jobs]
+    # A service is known by the metrics that it had.
+    started = {"series": 'ml_process_start_timestamp_seconds{job="my ml&api", instance="i:1"}', "values": "1x4"}
     case = {
         "interval": "15s",
-        "input_series": [{"series": f'up{{job="{job}", instance="i:1"}}', "values": "0x80"} for job in jobs],
+        "input_series": [*up, started],
         "alert_rule_test": [{"eval_time": "15m", "alertname": rule.name, "exp_alerts": expected}],
     }
     test = tmp_path / "case.yml"

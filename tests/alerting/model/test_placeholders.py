@@ -30,6 +30,7 @@ def test_each_placeholder_gets_its_value(text: str, values: dict[str, str], fill
         ('x{<filter>,a="b"}', 'x{a="b"}'),
         ('x{<job>,<filter>,a="b"}', 'x{job="node",a="b"}'),
         ("x{<filter>,<filter>} / y{<filter>}", "x / y"),
+        ("x{<job>,<filter>}", 'x{job="node"}'),
         ("x{<filter>,<job>}", 'x{job="node"}'),
     ],
 )
@@ -47,4 +48,4 @@ def test_a_signal_with_a_misspelt_placeholder_is_refused() -> None:
     signal = next(signal for signal in SIGNALS if "<window>" in signal.expr)
     broken = type(signal)("x", "X", "X?", signal.expr.replace("<window>", "<widnow>"), signal.unit, signal.dashboard)
     with pytest.raises(ValueError, match="no value for <widnow>"):
-        broken.promql()
+        broken.promql({})

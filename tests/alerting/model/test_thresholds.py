@@ -10,18 +10,18 @@ from ml_monitoring.alerting.domains import ALERTS, alerts_on, load_alerts, load_
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.mlflow.signals import FAILED_RUN_RATIO
-from ml_monitoring.alerting.model.thresholds import DEFAULT_PATH, read
+from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, read
 from ml_monitoring.exporter.errors import ConfigError
 
-TEXT = DEFAULT_PATH.read_text(encoding="utf-8")
+TEXT = DEFAULT_PATHS[0].read_text(encoding="utf-8")
 
 
-def changed(tmp_path: Path, old: str, new: str) -> Path:
-    """Return a copy of the file with one place changed."""
-    assert old in TEXT
-    path = tmp_path / "thresholds.yml"
-    path.write_text(TEXT.replace(old, new, 1), encoding="utf-8")
-    return path
+def changed(tmp_path: Path, old: str, new: str) -> list[Path]:
+    """Return copies of the defaults with one place changed; the changed one is last."""
+    (path,) = (path for path in DEFAULT_PATHS if old in path.read_text(encoding="utf-8"))
+    copy = tmp_path / path.name
+    copy.write_text(path.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    return [*(other for other in DEFAULT_PATHS if other != path), copy]
 
 
 def line_of(text: str, wanted: str) -> int:
@@ -51,7 +51,7 @@ RATIO = "    threshold: 0.3\n"
         ("threshold: 1d", "threshold: 1 day", "1 day", "threshold: not a duration: write it as 30s"),
         ("threshold: 1d", "threshold: 0s", "threshold: 0s", "threshold: must be longer than 0"),
         ("for: 2m", "for: 2", "for: 2", "for: input should be a valid string"),
-        ("for: 2m", "fro: 2m", "fro: 2m", "fro: is not a setting"),
+        ("for: 2m", "fro: 2m", "fro: 2m", "fro: unknown key"),
         ("severity: critical", "severity: page", "severity: page", "should be 'critical', 'warning', 'info' or 'none'"),
         ("severity: none", "severity: info", "severity: info", "severity: 'info' cannot be meant here, but: none"),
         (
@@ -60,7 +60,12 @@ RATIO = "    threshold: 0.3\n"
             "severity: none  # here",
             "severity: 'none' cannot be meant here, but: critical, warning, info",
         ),
-        ("    team: mlops", "    team: ml", "team: ml", "team: 'ml' is not one of the teams: platform, mlops, growth"),
+        (
+            "    team: mlops",
+            "    team: ml",
+            "team: ml",
+            "team: 'ml', which alerts.MlflowNoSuccessfulRun.team names, is not one of the",
+        ),
         ("      window: 6h", "      window: 6", "window: 6", "parameters.window: 6 has no unit"),
         (
             "      window: 6h",
@@ -83,59 +88,45 @@ RATIO = "    threshold: 0.3\n"
 def test_what_cannot_be_meant_is_refused_with_its_line(
     old: str, new: str, at: str, message: str, tmp_path: Path
 ) -> None:
-    path = changed(tmp_path, old, new)
+    defaults = changed(tmp_path, old, new)
     with pytest.raises(ConfigError) as caught:
-        read(ALERTS, path)
-    number = line_of(path.read_text(), at)
-    assert [one for one in caught.value.problems if one.startswith(f"thresholds.yml:{number}: ") and message in one]
-
-
-def test_all_problems_are_told_at_once(tmp_path: Path) -> None:
-    path = tmp_path / "thresholds.yml"
-    broken = TEXT.replace("threshold: 3\n", "threshold: many\n", 1).replace("threshold: 0.3\n", "threshold: 3\n")
-    path.write_text(broken)
-    with pytest.raises(ConfigError) as caught:
-        read(ALERTS, path)
-    assert len(caught.value.problems) == 2
+        read(ALERTS, defaults=defaults)
+    place = f"{defaults[-1]}:{line_of(defaults[-1].read_text(), at)}: "
+    assert [one for one in caught.value.problems if one.startswith(place) and message in one]
 
 
 def test_a_setting_given_twice_is_refused_where_it_stands_again(tmp_path: Path) -> None:
-    path = changed(tmp_path, RATIO, f"{RATIO}{RATIO}")
+    defaults = changed(tmp_path, RATIO, f"{RATIO}{RATIO}")
     second = line_of(TEXT, RATIO.strip()) + 1
     with pytest.raises(ConfigError) as caught:
-        read(ALERTS, path)
-    assert caught.value.problems == (
-        f"thresholds.yml:{second}: alerts.MlflowFailedRunRatioHigh.threshold: is given twice",
-    )
+        read(ALERTS, defaults=defaults)
+    assert caught.value.problems == (f"{defaults[-1]}:{second}: not valid YAML: key 'threshold' is given twice",)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "thresholds.yml:1: the file: input should be a valid dictionary or instance of Thresholds"),
-        ("alerts: {\n", "thresholds.yml:2: is not YAML: expected the node content, but found '<stream end>'"),
-        (
-            "links: !secret x\n",
-            "thresholds.yml:1: is not YAML: could not determine a constructor for the tag '!secret'",
-        ),
-        ("a: 1\n---\nb: 2\n", "thresholds.yml:2: is not YAML: but found another document"),
+        ("- alerts\n", ":1: must hold settings like `key: value`, not a list"),
+        ("alerts: {\n", ":2: not valid YAML: expected the node content, but found '<stream end>'"),
+        ("links: !secret x\n", ":1: not valid YAML: the tag !secret has no meaning here"),
+        ("a: 1\n---\nb: 2\n", ":2: not valid YAML: but found another document"),
     ],
 )
-def test_what_is_no_file_of_thresholds_is_refused(text: str, message: str, tmp_path: Path) -> None:
-    path = tmp_path / "thresholds.yml"
+def test_what_is_no_file_of_settings_is_refused(text: str, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
     path.write_text(text)
     with pytest.raises(ConfigError) as caught:
-        read(ALERTS, path)
-    assert message in caught.value.problems
+        read(ALERTS, [path])
+    assert caught.value.problems == (f"{path}{message}",)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"nowhere\.yml: cannot be read: .*No such file"):
-        read(ALERTS, tmp_path / "nowhere.yml")
+        read(ALERTS, [tmp_path / "nowhere.yml"])
 
 
 def test_a_changed_number_reaches_rule_colour_and_condition(tmp_path: Path) -> None:
-    numbers = read(ALERTS, changed(tmp_path, RATIO, "    threshold: 0.5\n"))
+    numbers = read(ALERTS, defaults=changed(tmp_path, RATIO, "    threshold: 0.5\n"))
     (alert,) = alerts_on(FAILED_RUN_RATIO, numbers)
     assert alert.threshold == 0.5
     assert alert.expr == (
@@ -148,7 +139,7 @@ def test_a_changed_number_reaches_rule_colour_and_condition(tmp_path: Path) -> N
 
 
 def test_a_changed_window_reaches_the_recording_rule(tmp_path: Path) -> None:
-    numbers = read(ALERTS, changed(tmp_path, "window: 6h", "window: 90m"))
+    numbers = read(ALERTS, defaults=changed(tmp_path, "window: 6h", "window: 90m"))
     rules = {
         rule["record"]: rule["expr"] for group in build_recording_rules(numbers)["groups"] for rule in group["rules"]
     }
@@ -157,14 +148,14 @@ def test_a_changed_window_reaches_the_recording_rule(tmp_path: Path) -> None:
 
 
 def test_a_disabled_alert_is_in_no_rule_and_colours_nothing(tmp_path: Path) -> None:
-    numbers = read(ALERTS, changed(tmp_path, RATIO, f"    enabled: false\n{RATIO}"))
+    numbers = read(ALERTS, defaults=changed(tmp_path, RATIO, f"    enabled: false\n{RATIO}"))
     names = {rule["alert"] for group in build_alerts(numbers)["groups"] for rule in group["rules"]}
     assert names == {alert.name for alert in ALERTS} - {"MlflowFailedRunRatioHigh"}
     assert alerts_on(FAILED_RUN_RATIO, numbers) == ()
 
 
 def test_a_new_team_gets_receivers_and_a_route(tmp_path: Path) -> None:
-    numbers = read(ALERTS, changed(tmp_path, "[platform, mlops, growth]", "[platform, mlops, growth, search]"))
+    numbers = read(ALERTS, defaults=changed(tmp_path, "[platform, mlops, growth]", "[platform, mlops, growth, search]"))
     config = alertmanager.build(thresholds=numbers)
     assert {"search-critical", "search-warning", "search-info"} <= {one["name"] for one in config["receivers"]}
     assert ['team="search"'] in [route["matchers"] for route in config["route"]["routes"]]
@@ -209,8 +200,9 @@ def test_an_address_that_is_none_is_refused_by_its_name(
 
 
 def test_the_command_tells_what_is_wrong_with_the_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = changed(tmp_path, RATIO, "    threshold: 30\n")
-    assert main(["generate", "--thresholds", str(path), "--output-dir", str(tmp_path / "out")]) == 1
+    path = tmp_path / "own.yml"
+    path.write_text("alerts: {MlflowFailedRunRatioHigh: {threshold: 30}}\n", encoding="utf-8")
+    assert main(["generate", "--settings", str(path), "--output-dir", str(tmp_path / "out")]) == 1
     assert "threshold: 30 is not a ratio in 0..1" in capsys.readouterr().err
 
 

@@ -11,12 +11,12 @@ import pytest
 from ml_monitoring.alerting.cli import main
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import alertmanager
-from ml_monitoring.alerting.model.thresholds import DEFAULT_PATH, SEVERITIES
+from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, SEVERITIES
 from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.routing import stops
 from tests.alerting.generate.test_promtool import TEAMS, route
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
-from tests.support.past import remembering
+from tests.support.backfilled_prometheus import backfilled_prometheus
 from tools.processes import wait_until
 from tools.webhook import WebhookReceiver
 
@@ -34,15 +34,17 @@ def server(programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path) 
 def test_everything_about_an_alert_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "MlMonitoringSourceDown"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    number = next(
-        index
-        for index, line in enumerate(DEFAULT_PATH.read_text().splitlines(), 1)
-        if line == "  MlMonitoringSourceDown:"
-    )
+    number = DEFAULT_PATHS[0].read_text().splitlines().index("  MlMonitoringSourceDown:") + 1
     assert lines[0] == "MlMonitoringSourceDown: The exporter cannot read one of its sources."
-    assert f"  Set in       {DEFAULT_PATH}:{number}" in lines
+    assert lines[lines.index("  Set in") + 1 : lines.index("  Expression")] == [
+        f"    {DEFAULT_PATHS[0]}:{number + 1}: threshold: 1",
+        f"    {DEFAULT_PATHS[0]}:{number + 2}: unit: flag",
+        f"    {DEFAULT_PATHS[0]}:{number + 3}: for: 2m",
+        f"    {DEFAULT_PATHS[0]}:{number + 4}: severity: critical",
+        f"    {DEFAULT_PATHS[0]}:{number + 5}: team: platform",
+    ]
     assert "    ml_monitoring_source_up < 1" in lines
-    told = lines[lines.index("  Told") + 1 : lines.index("  Muted")]
+    told = lines[lines.index("  Notified") + 1 : lines.index("  Muted")]
     assert told == [
         "    escalation: 32 min after the condition begins to hold, again every 1h; through webhook",
         "    platform-critical: 2 min 10 s after the condition begins to hold, again every 15m; through webhook",
@@ -144,7 +146,7 @@ def past(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
         lines.append(
             f'ml_monitoring_source_up{{job="ml-monitoring",instance="a",source="mlflow"}} {int(not down)} {minute * 60}'
         )
-    with remembering(programs, folder, lines) as url:
+    with backfilled_prometheus(programs, folder, lines) as url:
         yield url
 
 

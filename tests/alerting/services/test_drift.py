@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ml_monitoring.alerting.domains import load_thresholds
-from ml_monitoring.exporter.catalog.services import SCORE_BINS
+from ml_monitoring.instrument.catalog import SCORE_BINS
 from tests.support.rules import check_rules
 
 THRESHOLDS = load_thresholds().changed(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from prometheus_client import CollectorRegistry, Histogram
 from pydantic import ValidationError
 
 from ml_monitoring.alerting.domains import load_thresholds
@@ -41,6 +42,20 @@ def test_windows_follow_the_period() -> None:
 def test_a_latency_between_two_buckets_is_refused() -> None:
     with pytest.raises(ValidationError, match="is not a bucket"):
         load_thresholds().changed({"slos": {"latency_threshold": 0.3}})
+
+
+def test_a_latency_may_be_a_bucket_that_services_set_themselves() -> None:
+    slow = load_thresholds().changed({"slos": {"response_buckets": [1, 30, 120], "latency_threshold": 30}})
+    assert slow.section_placeholders()["slos.latency_threshold"] == "30.0"
+
+
+def test_a_bucket_is_written_as_client_libraries_write_it() -> None:
+    registry = CollectorRegistry()
+    Histogram("h", "of the test", buckets=(1, 2.5, 10), registry=registry).observe(1)
+    written = {sample.labels["le"] for family in registry.collect() for sample in family.samples if sample.labels}
+    for seconds in (1.0, 2.5, 10.0):
+        placeholders = load_thresholds().changed({"slos": {"latency_threshold": seconds}}).section_placeholders()
+        assert placeholders["slos.latency_threshold"] in written
 
 
 WINDOWS = [

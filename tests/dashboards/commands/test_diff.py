@@ -1,4 +1,4 @@
-"""Differences between dashboards are told by meaning, in Markdown."""
+"""Differences between dashboards are named by meaning, in Markdown."""
 
 from __future__ import annotations
 

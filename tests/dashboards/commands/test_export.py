@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.dashboards.cli import main
 from ml_monitoring.dashboards.publish.portable import exportable
 from tests.support.specimen import specimen
@@ -34,7 +34,7 @@ def test_every_page_is_exported_to_a_file_of_its_own(tmp_path: Path, capsys: pyt
 
 
 def test_inputs_and_requirements_name_the_plugins_that_the_page_uses() -> None:
-    export = exportable(specimen().to_json(load_alerts()))
+    export = exportable(specimen().to_json(load_alerts(), load_thresholds().scope()))
     assert export["__inputs"][0] == {
         "name": "DS_PROMETHEUS",
         "label": "Prometheus",

@@ -76,7 +76,7 @@ def test_a_panel_may_be_empty_with_a_reason_only(
     assert "Nothing happens here at all." in capsys.readouterr().out
     allowed.write_text("page:\n  Empty:\n", encoding="utf-8")
     assert prove(store, page, "--allow", str(allowed)) == 1
-    assert "page: Empty: give the reason why it may be empty" in capsys.readouterr().err
+    assert "allowed.yml:2: page.Empty: give the reason why it may be empty" in capsys.readouterr().err
 
 
 def test_a_panel_that_says_what_no_data_means_may_be_empty(

@@ -124,9 +124,10 @@ def test_assumptions_say_values_or_that_there_are_none(prometheus: Prometheus) -
 
 def test_the_lines_of_a_text_panel_are_assumptions(every_panel_data: DashboardData) -> None:
     assert panel_lines("About", [every_panel_data]) == [
-        "# House",
+        "House",
         "The rooms of All and their doors.",
-        "- warm: see [limits](https://example.org) - cold: `0` and below",
+        "warm: see limits",
+        "cold: 0 and below",
         "a: b",
         "1: 2",
     ]
@@ -138,10 +139,10 @@ def test_the_lines_of_a_text_panel_are_assumptions(every_panel_data: DashboardDa
     ("content", "message"),
     [
         ("house: {}", "house: needs a list of dashboards"),
-        ("house: {dashboards: [a], colour: red}", "house: unknown: colour"),
+        ("house: {dashboards: [a], colour: red}", r"reports\.yml:1: house\.colour: unknown key"),
         ("house: red", "house: must hold settings like `title: text`"),
         ("[house]", "must hold settings like `key: value`, not a list"),
-        ("house: {dashboards: [a]}\nhouse: {dashboards: [b]}", "line 2, column 1: .*key 'house' is given twice"),
+        ("house: {dashboards: [a]}\nhouse: {dashboards: [b]}", r"reports\.yml:2: .*key 'house' is given twice"),
     ],
 )
 def test_a_bad_list_of_reports_is_refused(tmp_path: Path, content: str, message: str) -> None:

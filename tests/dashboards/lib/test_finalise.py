@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.dashboards.lib import page
 from ml_monitoring.dashboards.lib.finalise import finalise
 from tests.support import lint
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 def raw(monkeypatch: pytest.MonkeyPatch) -> Json:
     """Return the specimen as grafanalib alone writes it."""
     monkeypatch.setattr(page, "finalise", lambda dashboard: dashboard)
-    return specimen().to_json(load_alerts())
+    return specimen().to_json(load_alerts(), load_thresholds().scope())
 
 
 def nulls(value: object, place: str = "") -> list[str]:
@@ -50,7 +50,7 @@ def test_what_it_is_given_stays_as_it_is(raw: Json) -> None:
 def test_a_query_is_either_of_a_range_or_of_an_instant() -> None:
     targets = [
         target
-        for panel in lint.panels(specimen().to_json(load_alerts()))
+        for panel in lint.panels(specimen().to_json(load_alerts(), load_thresholds().scope()))
         for target in panel.get("targets", [])
         if "instant" in target
     ]

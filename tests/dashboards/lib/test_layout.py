@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.exporter.signals import SOURCE_UP
 from ml_monitoring.alerting.model.links import panel_id
 from ml_monitoring.dashboards.lib.layout import COLUMNS, Position, Size, flow
@@ -49,18 +49,19 @@ def test_every_line_of_panels_fills_the_width(pages: list[Json]) -> None:
 
 def test_a_folded_row_takes_one_line_and_holds_its_panels() -> None:
     folded = Row("Folded", (text("A", "a"),), collapsed=True)
-    built = page(folded, Row("Open", (text("B", "b"),))).to_json(load_alerts())
+    built = page(folded, Row("Open", (text("B", "b"),))).to_json(load_alerts(), load_thresholds().scope())
     assert [(one["title"], one["gridPos"]["y"]) for one in built["panels"]] == [("Folded", 0), ("Open", 1), ("B", 2)]
     assert [(one["title"], one["gridPos"]["y"]) for one in built["panels"][0]["panels"]] == [("A", 1)]
 
 
 def test_a_folded_row_cannot_hold_what_an_alert_links_to() -> None:
     with pytest.raises(ValueError, match="alerts link to panels of the row Folded"):
-        page(Row("Folded", (stat(SOURCE_UP),), collapsed=True)).to_json(load_alerts())
+        page(Row("Folded", (stat(SOURCE_UP),), collapsed=True)).to_json(load_alerts(), load_thresholds().scope())
 
 
 def ids(*given: Panel, uid: str = "ml-monitoring-exporter-health") -> list[int]:
-    return [panel["id"] for panel in panels(page(Row("R", given), uid=uid).to_json(load_alerts()))][1:]
+    built = page(Row("R", given), uid=uid).to_json(load_alerts(), load_thresholds().scope())
+    return [panel["id"] for panel in panels(built)][1:]
 
 
 def test_the_first_panel_of_a_signal_has_its_id_wherever_it_stands() -> None:

@@ -41,12 +41,12 @@ def test_a_flag_that_alerts_above_nought_is_good_at_nought() -> None:
 def test_the_louder_of_two_alerts_on_one_number_colours(name: str) -> None:
     (loud,) = (alert for alert in ALERTS if alert.signal.name == name)
     numbers = loud.numbers.model_copy(update={"severity": "info"})
-    quiet = type(loud)(loud.alert, numbers, load_thresholds().links)
+    quiet = type(loud)(loud.alert, numbers, load_thresholds().links, {})
     assert thresholds.steps(loud.signal, (loud, quiet)) == thresholds.steps(loud.signal, (loud,))
 
 
 def test_alerts_whose_thresholds_cross_are_refused() -> None:
     (high,) = (alert for alert in ALERTS if alert.name == "MlflowFailedRunRatioHigh")
-    low = BoundAlert(replace(high.alert, comparison="<"), high.numbers, high.links)
+    low = BoundAlert(replace(high.alert, comparison="<"), high.numbers, high.links, {})
     with pytest.raises(ValueError, match=r"cross each other: \[0\.3, 0\.3\]"):
         thresholds.steps(high.signal, (low, high))

@@ -12,7 +12,7 @@ import pytest
 from ml_monitoring.dashboards.render.colours import DARK
 from ml_monitoring.dashboards.render.display import Style, show
 from ml_monitoring.dashboards.render.errors import UnsupportedPanelError
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.names import named
 from ml_monitoring.dashboards.render.reduce import reduce_field
 from ml_monitoring.dashboards.render.transforms import transform
@@ -47,7 +47,7 @@ def test_calculations() -> None:
         cells = [number(value) for value in values]
         if calculation in WITH_NAN and "NaN" in values:
             continue
-        ours = reduce_field(Field("x", Kind.NUMBER, cells), calculation)
+        ours = reduce_field(Field("x", FieldKind.NUMBER, cells), calculation)
         nothing = theirs == NO_VALUE or (theirs is None and not values)
         if not (alike(ours, theirs) or (nothing and not ours)):
             wrong.append(f"{calculation} of {values}: {theirs!r}, not {ours!r}")
@@ -60,7 +60,7 @@ def frames_of(case: dict[str, Any]) -> list[Frame]:
             [
                 Field(
                     field["name"],
-                    Kind(field["type"]),
+                    FieldKind(field["type"]),
                     [number(value) for value in field["values"]],
                     labels=field["labels"],
                     given_name=field["given"],
@@ -105,7 +105,7 @@ def test_texts_and_colours() -> None:
         for step in (settings.get("thresholds") or {}).get("steps", []):
             # JSON has no infinity.
             step["value"] = step.get("value")
-        field = Field("Value", Kind.NUMBER, [0.0, 100.0], config=settings, index=2)
+        field = Field("Value", FieldKind.NUMBER, [0.0, 100.0], config=settings, index=2)
         cell = number(value)
         ours = show(None if cell is None else float(cell), field, Style(DARK))
         theirs = rgb(colour)

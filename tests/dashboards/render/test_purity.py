@@ -17,7 +17,7 @@ from ml_monitoring.dashboards.pages import BUILDERS
 from ml_monitoring.dashboards.render.colours import DARK
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.engine import DashboardData
-from ml_monitoring.dashboards.render.frames import Field, Frame, Kind
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.interactive import write_html
 from ml_monitoring.dashboards.render.model import load_dashboard
 from ml_monitoring.dashboards.render.names import named
@@ -78,7 +78,7 @@ def test_drawing_changes_nothing_of_any_kind_of_panel(every_panel_data: Dashboar
 @pytest.mark.parametrize("uid", GENERATED)
 def test_drawing_changes_nothing_of_a_page(uid: str, tmp_path: Path) -> None:
     path = tmp_path / "page.json"
-    path.write_text(json.dumps(GENERATED[uid].to_json(load_alerts())), encoding="utf-8")
+    path.write_text(json.dumps(GENERATED[uid].to_json(load_alerts(), load_thresholds().scope())), encoding="utf-8")
     dashboard = load_dashboard(path)
     before = copy.deepcopy(dashboard)
     with Invented("http://127.0.0.1") as prometheus:
@@ -115,9 +115,9 @@ def test_a_transformation_changes_no_frame(kind: str) -> None:
     frames = [
         Frame(
             [
-                Field("Time", Kind.TIME, [1000.0, 2000.0]),
-                Field("room", Kind.STRING, ["kitchen", "attic"]),
-                Field("Value", Kind.NUMBER, [1.0, 2.0], labels={"floor": "1"}),
+                Field("Time", FieldKind.TIME, [1000.0, 2000.0]),
+                Field("room", FieldKind.STRING, ["kitchen", "attic"]),
+                Field("Value", FieldKind.NUMBER, [1.0, 2.0], labels={"floor": "1"}),
             ],
             letter,
         )

@@ -12,8 +12,9 @@ import pytest
 from pyarrow import compute as pc
 from pyarrow import parquet
 
+from ml_monitoring.exporter.errors import SourceError
 from ml_monitoring.exporter.sources.fleet import bulk, csv
-from tests.support.fleet_files import HEADER, follow, messages, samples, write_demo
+from tests.support.fleet_files import HEADER, Clock, follow, messages, replay, samples, write_demo
 
 
 def collect(path: Path, **settings: Any) -> tuple[dict[str, float], list[str]]:
@@ -190,3 +191,33 @@ def test_the_fast_way_does_without_pandas(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "['pyarrow']\n"
+
+
+@pytest.mark.parametrize("mode", ["follow", "replay"])
+def test_without_pyarrow_csv_files_are_read_row_by_row(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_demo(tmp_path)
+    clock = Clock()
+    monkeypatch.setattr(csv, "BULK_FROM", 1)
+
+    def read() -> dict[str, float]:
+        source = follow(path) if mode == "follow" else replay(path, clock, at_end="hold")
+        source.collect()
+        clock.now += 1e6
+        return samples(source.collect())
+
+    expected = read()
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert read() == expected
+
+
+@pytest.mark.parametrize("mode", ["follow", "replay"])
+def test_without_pyarrow_a_parquet_file_is_refused_with_what_to_install(
+    mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write_demo(tmp_path, "parquet")
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(SourceError, match=r"^fleet\.parquet: Parquet needs pyarrow$") as found:
+        (follow(path) if mode == "follow" else replay(path, Clock())).collect()
+    assert found.value.hint == "pip install 'ml-monitoring[fleet]'"

@@ -26,12 +26,12 @@ def read(mode: str, path: Path, tmp_path: Path) -> tuple[dict[str, float], list[
     clock = Clock()
     opened = follow(path) if mode == "follow" else replay(path, clock, at_end="hold")
     families = opened.collect()
-    told = messages(families)
+    reported = messages(families)
     for _ in range(40):
         clock.now += 1
         families = opened.collect()
-        told += messages(families)
-    return outcomes(samples(families)), told, samples(families)
+        reported += messages(families)
+    return outcomes(samples(families)), reported, samples(families)
 
 
 class Bad(NamedTuple):
@@ -91,32 +91,32 @@ BAD_ROWS = {
 def test_a_bad_row_is_named_and_costs_no_other(name: str, mode: str, tmp_path: Path) -> None:
     bad = BAD_ROWS[name]
     path = write_csv(tmp_path / "fleet.csv", line(0), *bad.rows, line(2, cpu_pct=55))
-    found, told, metrics = read(mode, path, tmp_path)
+    found, reported, metrics = read(mode, path, tmp_path)
     assert found == {"ok": 2, bad.outcome: 1}
-    assert told == [f"fleet.csv, {bad.message}"]
+    assert reported == [f"fleet.csv, {bad.message}"]
     assert metrics['fleet_server_cpu_utilization_ratio{profile="web",server="web-001"}'] == 0.55
 
 
 def test_other_time_zones_are_converted(tmp_path: Path) -> None:
     zoned = line(1, timestamp="2026-01-01T05:30:01+05:30")
-    found, told, metrics = read("follow", write_csv(tmp_path / "fleet.csv", line(0), zoned), tmp_path)
-    assert (found, told) == ({"ok": 2}, [])
+    found, reported, metrics = read("follow", write_csv(tmp_path / "fleet.csv", line(0), zoned), tmp_path)
+    assert (found, reported) == ({"ok": 2}, [])
     assert metrics['fleet_file_position_timestamp_seconds{file="fleet.csv"}'] == START + 1
 
 
 def test_bytes_that_are_not_utf_8_spoil_their_row_only(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(0), line(1, "web-é"), line(2))
     path.write_bytes(path.read_bytes().replace("é".encode(), b"\xe9"))
-    found, told, _metrics = read("follow", path, tmp_path)
+    found, reported, _metrics = read("follow", path, tmp_path)
     assert found == {"ok": 2, "invalid_value": 1}
-    assert told == ["fleet.csv, row 3: server_name is 'web-\ufffd', not UTF-8 text"]
+    assert reported == ["fleet.csv, row 3: server_name is 'web-\ufffd', not UTF-8 text"]
 
 
 def test_strange_names_are_labels_like_any_other(tmp_path: Path) -> None:
     name = 'a "b" \\ 服务器 🚀'
     quoted = '"' + name.replace('"', '""') + '"'
-    found, told, metrics = read("follow", write_csv(tmp_path / "fleet.csv", line(0, quoted)), tmp_path)
-    assert (found, told) == ({"ok": 1}, [])
+    found, reported, metrics = read("follow", write_csv(tmp_path / "fleet.csv", line(0, quoted)), tmp_path)
+    assert (found, reported) == ({"ok": 1}, [])
     escaped = name.replace("\\", "\\\\").replace('"', '\\"')
     assert f'fleet_server_risk_ratio{{profile="web",server="{escaped}"}}' in metrics
 
@@ -124,8 +124,8 @@ def test_strange_names_are_labels_like_any_other(tmp_path: Path) -> None:
 @pytest.mark.parametrize("cell", ["", "NaN", "null", " ", "NA"])
 def test_a_missing_value_is_no_sample_and_no_fault(cell: str, tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(0, cpu_pct=cell, gc_pause_ms=cell))
-    found, told, metrics = read("follow", path, tmp_path)
-    assert (found, told) == ({"ok": 1}, [])
+    found, reported, metrics = read("follow", path, tmp_path)
+    assert (found, reported) == ({"ok": 1}, [])
     shown = {series.split("{")[0] for series in metrics}
     assert "fleet_server_memory_utilization_ratio" in shown
     assert not shown & {"fleet_server_cpu_utilization_ratio", "fleet_server_gc_pause_seconds"}
@@ -173,9 +173,9 @@ def test_strange_parquet_columns_are_judged_row_by_row(name: str, tmp_path: Path
 
 def test_many_bad_rows_are_counted_and_a_few_are_named(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(0), *(line(second, cpu_pct=999) for second in range(1, 1001)))
-    found, told, _metrics = read("follow", path, tmp_path)
+    found, reported, _metrics = read("follow", path, tmp_path)
     assert found == {"ok": 1, "out_of_range": 1000}
-    assert told == [
+    assert reported == [
         *(f"fleet.csv, row {row}: cpu_pct is '999', must be 0 to 100" for row in range(3, 8)),
         "and 995 more rows that cannot be used",
     ]
@@ -282,9 +282,9 @@ def test_a_file_without_permission_is_named(tmp_path: Path) -> None:
 def test_a_torn_last_row_of_a_finished_file_is_named(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(0))
     path.write_text(path.read_text() + line(1)[:50])
-    found, told, _metrics = read("replay", path, tmp_path)
+    found, reported, _metrics = read("replay", path, tmp_path)
     assert found == {"ok": 1, "incomplete": 1}
-    assert told == ["fleet.csv, row 3: 8 fields instead of 15"]
+    assert reported == ["fleet.csv, row 3: 8 fields instead of 15"]
 
 
 def test_reading_can_be_broken_off_and_goes_on_from_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,7 +207,7 @@ def test_the_real_runner_replays_on_its_own_clock(tmp_path: Path) -> None:
     runner.start()
     try:
         peak = b'fleet_incident_phase{phase="peak"} 1.0'
-        assert wait_until(lambda: peak in runner.board.bodies.text.plain, timeout=20)
+        assert wait_until(lambda: peak in runner.snapshots.bodies.text.plain, timeout=20)
     finally:
         runner.stop()
 

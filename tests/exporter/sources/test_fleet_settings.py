@@ -73,7 +73,7 @@ sources:
         ("states: {up: fine}", "sources.fleet.states: fine: not one of critical_issue, offline, online, warning"),
         ("speed: 2", "sources.fleet: speed: has no meaning in mode follow"),
         ("{mode: replay, start: end}", "sources.fleet: start: has no meaning in mode replay"),
-        ("{mode: replay, speed: 0}", "sources.fleet.speed: Input should be greater than 0"),
+        ("{mode: replay, speed: 0}", "sources.fleet.speed: input should be greater than 0"),
         ("risk: {model: oracle}", "sources.fleet.risk.model: no such risk model is installed; there are builtin"),
         ("risk: {normals: {web: {disk: 1}}}", "sources.fleet.risk.normals.web: disk: not one of cpu, memory, "),
     ],
@@ -85,7 +85,7 @@ def test_settings_that_cannot_be_meant_are_refused(setting: str, problem: str, t
     with pytest.raises(ConfigError) as found:
         load(config, {})
     (line_,) = found.value.problems
-    assert line_.startswith(problem)
+    assert line_.startswith(f"{config}:1: {problem}")
 
 
 DOCUMENT = (Path(__file__).resolve().parents[3] / "docs" / "fleet.md").read_text(encoding="utf-8")

@@ -1,29 +1,35 @@
 """Monitoring for ML services: one line puts traffic, latency, errors, model quality and variants into Prometheus.
 
     from ml_monitoring.instrument import instrument
-    recorder = instrument(app)                             # FastAPI, Starlette or Flask; serves /metrics too
+    recorder = instrument(app)                             # FastAPI, Starlette, Flask or Django; serves /metrics too
     model = recorder.model("churn", "3", variant="B")
-    with model.predict() as prediction:
+    with model.track_prediction() as prediction:
         prediction.confidence = ...
 
-Needs `prometheus-client` and nothing else of this project's dependencies.
+Needs `prometheus-client` and nothing else.
 """
 
 from __future__ import annotations
 
-from ml_monitoring.instrument.asgi import ASGIMiddleware, MetricsApp
-from ml_monitoring.instrument.attach import instrument
-from ml_monitoring.instrument.recorder import CacheRecorder, ModelRecorder, Prediction, Recorder
-from ml_monitoring.instrument.wsgi import WSGIMiddleware, wsgi_metrics_app
+from ml_monitoring.instrument.asgi import ASGIMiddleware, make_asgi_app
+from ml_monitoring.instrument.exposition import Exposition
+from ml_monitoring.instrument.instrumentation import instrument
+from ml_monitoring.instrument.models import ModelRecorder, Prediction
+from ml_monitoring.instrument.options import HEALTH_CHECKS, from_header
+from ml_monitoring.instrument.recorder import CacheRecorder, Recorder
+from ml_monitoring.instrument.wsgi import WSGIMiddleware, make_wsgi_app
 
 __all__ = [
+    "HEALTH_CHECKS",
     "ASGIMiddleware",
     "CacheRecorder",
-    "MetricsApp",
+    "Exposition",
     "ModelRecorder",
     "Prediction",
     "Recorder",
     "WSGIMiddleware",
+    "from_header",
     "instrument",
-    "wsgi_metrics_app",
+    "make_asgi_app",
+    "make_wsgi_app",
 ]

@@ -7,14 +7,13 @@ All recording happens after the last byte of the response.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any, Final
 
-from ml_monitoring.instrument.labels import UNMATCHED
-from ml_monitoring.instrument.recorder import CURRENT, Recorder
+from ml_monitoring.instrument.recorder import Recorder
+from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import asgi_route
-from ml_monitoring.instrument.traffic import CLIENT_LEFT, Exchange
 
 Message = MutableMapping[str, Any]
 Scope = MutableMapping[str, Any]
@@ -36,8 +35,12 @@ class ASGIMiddleware:
         app: The application.
         recorder: Where to record.
         metrics_path: Path of the scrape endpoint; None when it is served elsewhere.
-        route_of: Tells the route template from the scope, for frameworks other than Starlette and FastAPI.
-        variant_of: Tells the variant from the scope, for services that know it without asking the handler.
+        exclude: Regular expressions of paths that are not recorded; the whole path must match.
+        get_route: Returns the route template for the scope, for frameworks other than Starlette, FastAPI and Django.
+        get_variant: Returns the variant for the scope, for services that know it without asking the handler.
+
+    Raises:
+        ValueError: A pattern of `exclude` is not a regular expression.
     """
 
     def __init__(
@@ -46,51 +49,69 @@ class ASGIMiddleware:
         recorder: Recorder,
         *,
         metrics_path: str | None = "/metrics",
-        route_of: Callable[[Scope], str | None] = asgi_route,
-        variant_of: Callable[[Scope], str | None] | None = None,
+        exclude: Iterable[str] = (),
+        get_route: Callable[[Scope], str | None] = asgi_route,
+        get_variant: Callable[[Scope], str | None] | None = None,
     ) -> None:
         self._app = app
-        self._recorder = recorder
+        self._requests = recorder._requests
         self._metrics_path = metrics_path
-        self._metrics = MetricsApp(recorder)
-        self._route_of = route_of
-        self._variant_of = variant_of
+        self._metrics = make_asgi_app(recorder)
+        self.hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
         kind = scope["type"]
-        if kind == "http":
-            if self._metrics_path is not None and _path(scope) == self._metrics_path:
-                await self._metrics(scope, receive, send)
-            else:
-                await self._http(scope, receive, send)
-        elif kind == "websocket":
-            await self._websocket(scope, receive, send)
-        else:
+        if kind not in ("http", "websocket") or self._requests.disabled:
             await self._app(scope, receive, send)
+            return
+        path = _path(scope)
+        if kind == "http" and self._metrics_path is not None and path == self._metrics_path:
+            await self._metrics(scope, receive, send)
+        elif self.hooks.excludes(path):
+            await self._app(scope, receive, send)
+        elif kind == "http":
+            await self._http(scope, receive, send)
+        else:
+            await self._websocket(scope, receive, send)
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        http = self._recorder.http
-        exchange = _HttpExchange(receive, send)
-        token = CURRENT.set(exchange)
-        http.begun()
+        context = _HttpContext(self, scope, receive, send)
+        if self._requests.exemplars is not None:
+            self.hooks.set_trace(context, _header(scope, b"traceparent"))
+        token = CURRENT.set(context)
+        self._requests.started()
         failure: BaseException | None = None
         try:
-            await self._app(scope, exchange.receive, exchange.send)
+            await self._app(scope, context.receive, context.send)
         except BaseException as error:
             failure = error
             raise
         finally:
             CURRENT.reset(token)
-            http.ended()
-            seconds = (exchange.ended or perf_counter()) - exchange.started
-            http.answered(
-                scope["method"], self._route(scope), exchange.outcome(failure), seconds, self._variant(scope, exchange)
-            )
+            if not context.recorded:
+                self._record(context, failure)
+
+    def _record(self, context: _HttpContext, failure: BaseException | None) -> None:
+        """Record a request that is over."""
+        context.recorded = True
+        requests, hooks, scope = self._requests, self.hooks, context.scope
+        requests.finished()
+        seconds = (context.ended or perf_counter()) - context.started
+        hooks.set_variant(scope, context)
+        requests.record(
+            scope,
+            context,
+            method=scope["method"],
+            route=hooks.route(scope),
+            status=context.outcome(failure),
+            seconds=seconds,
+            received=_content_length(scope) if requests.sizes else None,
+        )
 
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        http = self._recorder.http
-        connection = _Connection(receive, send, http.opened)
+        requests = self._requests
+        connection = _Connection(receive, send, requests.connection_opened)
         failure: BaseException | None = None
         try:
             await self._app(scope, connection.receive, connection.send)
@@ -98,38 +119,30 @@ class ASGIMiddleware:
             failure = error
             raise
         finally:
-            http.closed(self._route(scope), connection.outcome(failure), was_open=connection.accepted)
-
-    def _route(self, scope: Scope) -> str:
-        try:
-            return self._route_of(scope) or UNMATCHED
-        except Exception as error:  # noqa: BLE001  # the hook is the user's; the response must not depend on it
-            self._recorder.store.failed("route_of", error)
-            return UNMATCHED
-
-    def _variant(self, scope: Scope, exchange: Exchange) -> str:
-        if exchange.variant or self._variant_of is None:
-            return exchange.variant
-        try:
-            return self._variant_of(scope) or ""
-        except Exception as error:  # noqa: BLE001  # as above
-            self._recorder.store.failed("variant_of", error)
-            return ""
+            requests.connection_closed(
+                scope, self.hooks.route(scope), connection.outcome(failure), was_open=connection.accepted
+            )
 
 
-class _HttpExchange(Exchange):
+class _HttpContext(RequestContext):
     """One request and how far its response has come."""
 
-    __slots__ = ("_receive", "_receiving", "_send", "_unread", "ended", "left", "started", "status")
+    __slots__ = (
+        *("_middleware", "_receive", "_receiving", "_send", "_unread"),
+        *("ended", "left", "recorded", "scope", "started", "status"),
+    )
 
-    def __init__(self, receive: Receive, send: Send) -> None:
-        self.variant = ""
+    def __init__(self, middleware: ASGIMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
+        super().__init__()
+        self._middleware = middleware
+        self.scope = scope
         self._receive = receive
         self._send = send
         self._receiving = 0
         self._unread: Message | None = None
         self.status = 0
         self.left = False
+        self.recorded = False
         self.ended = 0.0
         self.started = perf_counter()
 
@@ -150,15 +163,26 @@ class _HttpExchange(Exchange):
     def send(self, message: Message) -> Awaitable[None]:
         # Not a coroutine itself: one frame less for each part of a streamed response.
         kind = message["type"]
-        if kind == "http.response.start":
+        if kind == "http.response.body":
+            self.sent += len(message.get("body", b""))
+            if not message.get("more_body", False):
+                return self._send_last(message)
+        elif kind == "http.response.start":
             self.status = message["status"]
+            # Here and not before: OpenTelemetry's middleware may be inside of this one.
+            self._middleware.hooks.set_trace(self)
             if perf_counter() - self.started > _WORTH_ASKING and not self.left and not self._receiving:
                 return self._ask_and_send(message)
-        elif (kind == "http.response.body" and not message.get("more_body", False)) or (
-            kind == "http.response.pathsend"
-        ):
-            self.ended = perf_counter()
+        elif kind == "http.response.pathsend":
+            return self._send_last(message)
         return self._send(message)
+
+    async def _send_last(self, message: Message) -> None:
+        """Record as soon as the response is sent: what a background task does after it is not the client's time."""
+        self.ended = perf_counter()
+        await self._send(message)
+        if not self.recorded:
+            self._middleware._record(self, None)
 
     async def _ask_and_send(self, message: Message) -> None:
         """Look whether the client is still there before the response starts."""
@@ -184,7 +208,7 @@ class _HttpExchange(Exchange):
         await self._send(message)
 
     def outcome(self, failure: BaseException | None) -> int:
-        """Return the status to book."""
+        """Return the status to record."""
         if self.left or type(failure).__name__ == "ClientDisconnect":
             return CLIENT_LEFT
         if self.ended:
@@ -238,36 +262,46 @@ class _Connection:
         return "closed"
 
 
-class MetricsApp:
-    """Answers scrapes; mount it where the middleware shall not do so itself."""
+def make_asgi_app(recorder: Recorder) -> ASGIApp:
+    """Return an application that answers scrapes; mount it where the middleware should not do so itself."""
 
-    def __init__(self, recorder: Recorder) -> None:
-        self._recorder = recorder
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002  # ASGI's signature
-        """Serve one scrape."""
+    async def metrics(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001  # ASGI's signature
         if scope["type"] != "http":
             return
         if scope["method"] not in ("GET", "HEAD"):
             await send({"type": "http.response.start", "status": 405, "headers": [(b"allow", b"GET, HEAD")]})
             await send({"type": "http.response.body", "body": b""})
             return
-        received = {name.lower(): value.decode("latin-1") for name, value in scope.get("headers", ())}
-        arguments = (received.get(b"accept", ""), received.get(b"accept-encoding", ""))
+        arguments = (_header(scope, b"accept"), _header(scope, b"accept-encoding"))
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             # Not asyncio (trio).
-            exposition = self._recorder.exposition(*arguments)
+            exposition = recorder.exposition(*arguments)
         else:
-            # Many series, or the files of many workers, take milliseconds that requests shall not wait for.
-            exposition = await loop.run_in_executor(None, self._recorder.exposition, *arguments)
+            # Many series, or the files of many workers, take milliseconds that requests should not wait for.
+            exposition = await loop.run_in_executor(None, recorder.exposition, *arguments)
         headers = [(name.encode(), value.encode()) for name, value in exposition.headers]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": exposition.body if scope["method"] == "GET" else b""})
+
+    return metrics
 
 
 def _path(scope: Scope) -> str:
     root = scope.get("root_path", "")
     path = str(scope["path"])
     return path.removeprefix(root) if root else path
+
+
+def _header(scope: Scope, name: bytes) -> str:
+    """Return a header by its name in small letters."""
+    for key, value in scope.get("headers", ()):
+        if key.lower() == name:
+            return str(value, "latin-1")
+    return ""
+
+
+def _content_length(scope: Scope) -> int:
+    length = _header(scope, b"content-length")
+    return int(length) if length.isdecimal() else 0

@@ -11,7 +11,7 @@ from typing import Any
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from ml_monitoring.instrument.scrape import MULTIPROCESS_VARIABLE
+from ml_monitoring.instrument.exposition import MULTIPROCESS_VARIABLE
 
 
 def on_starting(server: Any) -> None:  # noqa: ARG001  # gunicorn's hooks have fixed parameters

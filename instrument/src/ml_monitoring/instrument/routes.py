@@ -6,13 +6,18 @@ Frameworks are read from what they leave in the request's own state; none is imp
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from ml_monitoring.instrument.labels import UNMATCHED
 
+# Where `instrument` leaves Django's request, which knows the route.
+DJANGO_REQUEST: Final = "ml_monitoring.django_request"
+
 
 def asgi_route(scope: Mapping[str, Any]) -> str:
-    """Return the template of the route that took the request (Starlette, FastAPI), or `UNMATCHED`."""
+    """Return the template of the route that took the request (Starlette, FastAPI, Django), or `UNMATCHED`."""
+    if DJANGO_REQUEST in scope:
+        return _django_route(scope[DJANGO_REQUEST])
     route = scope.get("route")
     path = _included_path(scope)
     if path is None:
@@ -62,9 +67,17 @@ def _mount_prefix(scope: Mapping[str, Any]) -> str:
 
 
 def wsgi_route(environ: Mapping[str, Any]) -> str:
-    """Return the template of the route that took the request (Flask, Bottle); empty when none did."""
+    """Return the template of the route that took the request (Flask, Bottle, Django); empty when none did."""
+    if DJANGO_REQUEST in environ:
+        return _django_route(environ[DJANGO_REQUEST])
     rule = getattr(environ.get("werkzeug.request"), "url_rule", None)
     if rule is None:
         rule = environ.get("bottle.route")
     path = getattr(rule, "rule", None)
     return path if isinstance(path, str) else ""
+
+
+def _django_route(request: Any) -> str:
+    match = getattr(request, "resolver_match", None)
+    # Django leaves out the slash that every path begins with, and `re_path` has a mark of the beginning instead.
+    return f"/{match.route.removeprefix('^')}" if match is not None else ""

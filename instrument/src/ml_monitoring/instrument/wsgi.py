@@ -1,19 +1,21 @@
-"""Middleware for Flask and any other WSGI application: the twin of the ASGI one."""
+"""Middleware for Flask, Django and any other WSGI application: the twin of the ASGI one."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from time import perf_counter
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from ml_monitoring.instrument.labels import UNMATCHED
-from ml_monitoring.instrument.recorder import CURRENT, Recorder
+from ml_monitoring.instrument.recorder import Recorder
+from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import wsgi_route
-from ml_monitoring.instrument.traffic import CLIENT_LEFT, Exchange
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_WITHOUT_BODY: Final = (204, 304)
 
 
 class WSGIMiddleware:
@@ -23,8 +25,12 @@ class WSGIMiddleware:
         app: The application.
         recorder: Where to record.
         metrics_path: Path of the scrape endpoint; None when it is served elsewhere.
-        route_of: Tells the route template from the environment, for frameworks other than Flask and Bottle.
-        variant_of: Tells the variant from the environment, for services that know it without asking the handler.
+        exclude: Regular expressions of paths that are not recorded; the whole path must match.
+        get_route: Returns the route template for the environment, for frameworks other than Flask, Bottle and Django.
+        get_variant: Returns the variant for the environment, for services that know it without asking the handler.
+
+    Raises:
+        ValueError: A pattern of `exclude` is not a regular expression.
     """
 
     def __init__(
@@ -33,45 +39,26 @@ class WSGIMiddleware:
         recorder: Recorder,
         *,
         metrics_path: str | None = "/metrics",
-        route_of: Callable[[WSGIEnvironment], str | None] = wsgi_route,
-        variant_of: Callable[[WSGIEnvironment], str | None] | None = None,
+        exclude: Iterable[str] = (),
+        get_route: Callable[[WSGIEnvironment], str | None] = wsgi_route,
+        get_variant: Callable[[WSGIEnvironment], str | None] | None = None,
     ) -> None:
         self._app = app
-        self._recorder = recorder
+        self._requests = recorder._requests
         self._metrics_path = metrics_path
-        self._metrics = wsgi_metrics_app(recorder)
-        self._route_of = route_of
-        self._variant_of = variant_of
+        self._metrics = make_wsgi_app(recorder)
+        self._hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
-        if self._metrics_path is not None and environ.get("PATH_INFO") == self._metrics_path:
+        if self._requests.disabled:
+            return self._app(environ, start_response)
+        path = environ.get("PATH_INFO", "")
+        if self._metrics_path is not None and path == self._metrics_path:
             return self._metrics(environ, start_response)
+        if self._hooks.excludes(path):
+            return self._app(environ, start_response)
         return _Response(self, self._app, environ, start_response)
-
-    def route(self, environ: WSGIEnvironment) -> str:
-        """Return the template of the route that took the request; empty when none is known."""
-        return self._hook("route_of", self._route_of, environ)
-
-    def record(self, environ: WSGIEnvironment, exchange: Exchange, *, route: str, status: int, seconds: float) -> None:
-        """Book a request that is over."""
-        http = self._recorder.http
-        http.ended()
-        variant = exchange.variant
-        if not variant and self._variant_of is not None:
-            variant = self._hook("variant_of", self._variant_of, environ)
-        http.answered(str(environ.get("REQUEST_METHOD", "")), route or UNMATCHED, status, seconds, variant)
-
-    def begun(self) -> None:
-        """Note that a request came in."""
-        self._recorder.http.begun()
-
-    def _hook(self, name: str, hook: Callable[[WSGIEnvironment], str | None], environ: WSGIEnvironment) -> str:
-        try:
-            return hook(environ) or ""
-        except Exception as error:  # noqa: BLE001  # the hook is the user's; the response must not depend on it
-            self._recorder.store.failed(name, error)
-            return ""
 
 
 class _Response:
@@ -84,26 +71,35 @@ class _Response:
         environ: WSGIEnvironment,
         start_response: StartResponse,
     ) -> None:
-        self._middleware = middleware
+        self._requests = middleware._requests
+        self._hooks = middleware._hooks
         self._environ = environ
         self._start_response = start_response
-        self._exchange = Exchange()
-        self._route = ""
+        self._context = RequestContext()
+        self._route = UNMATCHED
         self._status = 500
+        self._close: Callable[[], object] | None = None
+        # What was announced; -1 when nothing was.
+        self._length = -1
         self._complete = False
         self._failed = False
         self._recorded = False
         self._started = perf_counter()
         self._ended = 0.0
-        middleware.begun()
+        self._requests.started()
+        if self._requests.exemplars is not None:
+            self._hooks.set_trace(self._context, environ.get("HTTP_TRACEPARENT", ""))
         # Servers run the body in the same thread and context, so the variable stays set until `close`.
-        self._token = CURRENT.set(self._exchange)
+        self._token = CURRENT.set(self._context)
         try:
             self._body = app(environ, self._start)
         except BaseException:
             self._failed = True
             self._record()
             raise
+        if _is_flasks_test_client(environ) and (self._length >= 0 or self._status in _WITHOUT_BODY):
+            parts = list(self)
+            self._close, self._body = getattr(self._body, "close", None), parts
 
     def _start(
         self,
@@ -112,23 +108,35 @@ class _Response:
         exc_info: tuple[type[BaseException], BaseException, TracebackType] | tuple[None, None, None] | None = None,
     ) -> Callable[[bytes], object]:
         self._status = int(status.split(" ", 1)[0])
+        for name, value in headers:
+            if name.lower() == "content-length" and value.isdecimal():
+                self._length = int(value)
         # Now: Flask forgets the request as soon as it has given its response away.
-        self._route = self._middleware.route(self._environ)
+        self._route = self._hooks.route(self._environ)
+        # Now: OpenTelemetry's middleware may be inside of this one.
+        self._hooks.set_trace(self._context)
         return self._start_response(status, headers, exc_info) if exc_info else self._start_response(status, headers)
 
     def __iter__(self) -> Iterator[bytes]:
         try:
-            yield from self._body
-            self._complete = True
-            self._ended = perf_counter()
+            for part in self._body:
+                self._context.sent += len(part)
+                yield part
+            self._end()
         except Exception:
             self._failed = True
             raise
 
+    def _end(self) -> None:
+        """Record a response whose last byte the server has; not all of them call `close`."""
+        self._complete = True
+        self._ended = perf_counter()
+        self._record()
+
     def close(self) -> None:
-        """Pass `close` on and book the request."""
+        """Pass `close` on and record the request."""
         try:
-            close: Any = getattr(self._body, "close", None)
+            close = self._close or getattr(self._body, "close", None)
             if close is not None:
                 close()
         finally:
@@ -143,19 +151,24 @@ class _Response:
         except ValueError:
             # The server closes in another context than it started in; that context is gone with the request.
             CURRENT.set(None)
-        status = self._status if self._complete else 500 if self._failed else CLIENT_LEFT
-        self._middleware.record(
-            self._environ,
-            self._exchange,
+        environ, hooks = self._environ, self._hooks
+        seconds = (self._ended or perf_counter()) - self._started
+        self._requests.finished()
+        hooks.set_variant(environ, self._context)
+        self._requests.record(
+            environ,
+            self._context,
+            method=str(environ.get("REQUEST_METHOD", "")),
             # An exception that went past the framework left no response to learn the route from.
-            route=self._route or self._middleware.route(self._environ),
-            status=status,
-            seconds=(self._ended or perf_counter()) - self._started,
+            route=self._route if self._route != UNMATCHED else hooks.route(environ),
+            status=self._status if self._complete else 500 if self._failed else CLIENT_LEFT,
+            seconds=seconds,
+            received=_content_length(environ) if self._requests.sizes else None,
         )
 
 
-def wsgi_metrics_app(recorder: Recorder) -> WSGIApplication:
-    """Return an application that answers scrapes; mount it where the middleware shall not do so itself."""
+def make_wsgi_app(recorder: Recorder) -> WSGIApplication:
+    """Return an application that answers scrapes; mount it where the middleware should not do so itself."""
 
     def metrics(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         method = environ["REQUEST_METHOD"]
@@ -168,3 +181,13 @@ def wsgi_metrics_app(recorder: Recorder) -> WSGIApplication:
         return [exposition.body if method == "GET" else b""]
 
     return metrics
+
+
+def _is_flasks_test_client(environ: WSGIEnvironment) -> bool:
+    """Tell whether a test asks: it reads responses late or never and closes none, so what is no stream is read here."""
+    return "SERVER_SOFTWARE" not in environ and str(environ.get("HTTP_USER_AGENT", "")).startswith("Werkzeug/")
+
+
+def _content_length(environ: WSGIEnvironment) -> int:
+    length = environ.get("CONTENT_LENGTH", "")
+    return int(length) if length.isdecimal() else 0

@@ -1,0 +1,24 @@
+"""`alerts explain`: say everything about an alert."""
+
+from __future__ import annotations
+
+import argparse
+
+from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.generate import alertmanager
+from ml_monitoring.alerting.operate.explain import explain
+
+HELP = "say everything about an alert, and which file each of its numbers is from"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    own.add_settings(parser)
+    parser.add_argument("name", metavar="ALERT")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print what there is to say and return the exit status."""
+    thresholds, layers = own.load(options)
+    print(explain(options.name, thresholds, layers, alertmanager.build(thresholds=thresholds)), end="")
+    return 0

@@ -1,0 +1,44 @@
+"""`alerts test-fire`: send a test alert through Alertmanager."""
+
+from __future__ import annotations
+
+import argparse
+
+from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.commands.arguments import add_alertmanager
+from ml_monitoring.alerting.model.notifications import SEVERITIES
+from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
+from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, test_fire
+from ml_monitoring.exporter.errors import ConfigError
+
+HELP = "send a test alert through Alertmanager and say what came of it"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    own.add_settings(parser)
+    add_alertmanager(parser)
+    parser.add_argument("--team", default="platform")
+    parser.add_argument("--severity", choices=SEVERITIES, default="warning")
+    parser.add_argument("--channel", metavar="NAME", help="a channel of the settings; picks whom it reaches")
+    parser.add_argument("--wait", type=float, default=90, metavar="SECONDS", help="for the delivery (default: 90)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Send the alert, print what came of it, and return the exit status."""
+    thresholds, _layers = own.load(options)
+    team, severity = options.team, options.severity
+    if options.channel:
+        channel = thresholds.notifications.channels.get(options.channel)
+        if channel is None:
+            known = ", ".join(thresholds.notifications.channels) or "none"
+            raise ConfigError([f"no channel {options.channel} in the settings; there are: {known}"])
+        team = next(iter(channel.teams), team)
+        severity = next(iter(channel.severities), "critical")
+    outcome = test_fire(AlertmanagerClient(options.alertmanager), team=team, severity=severity, wait=options.wait)
+    print(f"{TEST_ALERT} of team {team}, severity {severity}: routed to {', '.join(outcome.receivers)}")
+    for kind in sorted(outcome.sent):
+        print(f"  {kind}: {outcome.sent[kind]:.0f} sent, {outcome.failed.get(kind, 0):.0f} failed")
+    if not outcome.sent:
+        print(f"  nothing was sent within {options.wait:g} s: no channel is set up, or it waits longer (group_wait)")
+    return 0 if outcome.sent and not any(outcome.failed.values()) else 1

@@ -1,0 +1,52 @@
+"""`alerts log`: run the alert log."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from ml_monitoring.exporter import command_line, logs
+
+HELP = "run the alert log, which keeps the notifications that Alertmanager sends"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "--listen", type=_address, default="127.0.0.1:9848", metavar="HOST:PORT", help="default: 127.0.0.1:9848"
+    )
+    parser.add_argument("--directory", type=Path, default=Path("alert-log"), metavar="DIR", help="where it keeps them")
+    parser.add_argument(
+        "--retention",
+        type=command_line.duration,
+        default="90d",
+        metavar="DURATION",
+        help="how long it keeps them (default: 90d)",
+    )
+    parser.add_argument(
+        "--duplicate-window",
+        type=command_line.duration,
+        default="2m",
+        metavar="DURATION",
+        help="the same notification within this time is one that was sent again for want of an answer (default: 2m); "
+        "keep it below the shortest repeat_interval",
+    )
+    parser.add_argument("--log-format", choices=["logfmt", "json"], default="logfmt", help="default: logfmt")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until SIGTERM."""
+    # Here, as the other commands need no server.
+    from ml_monitoring.alerting.log.server import serve  # noqa: PLC0415
+
+    host, port = options.listen
+    logs.setup("info", options.log_format)
+    serve(options.directory, host, port, retention=options.retention, duplicate_window=options.duplicate_window)
+    return 0
+
+
+def _address(text: str) -> tuple[str, int]:
+    host, _, port = text.rpartition(":")
+    if not host or not port.isdigit():
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST:PORT")
+    return host.strip("[]"), int(port)

@@ -1,0 +1,41 @@
+"""The JSON schema of `thresholds.yml`, `notifications.yml` and of a user's own file over them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.json_schema import schema_of
+
+_KINDS: Final[dict[Kind, dict[str, Any]]] = {
+    Kind.COUNT: {"type": "number", "minimum": 0},
+    Kind.RATIO: {"type": "number", "minimum": 0, "maximum": 1},
+    Kind.DURATION: {"type": "string", "pattern": durations.PATTERN},
+    Kind.PATTERN: {"type": "string"},
+}
+
+
+def alerting_schema(alerts: Sequence[Alert]) -> dict[str, Any]:
+    """Return the schema, in which each alert has its own entry."""
+    schema = schema_of(Thresholds, "Alerting settings of ml-monitoring", references=False)
+    schema["properties"]["alerts"] = {
+        "type": "object",
+        "description": "The numbers of each alert; null switches an alert off.",
+        "properties": {alert.name: _entry(alert, schema) for alert in sorted(alerts, key=lambda each: each.name)},
+        "additionalProperties": False,
+    }
+    return schema
+
+
+def _entry(alert: Alert, schema: dict[str, Any]) -> dict[str, Any]:
+    numbers: dict[str, Any] = schema["definitions"]["Numbers"]
+    parameters = {name: _KINDS[kind] for name, kind in alert.parameters.items()}
+    of_alert = {"type": "object", "properties": parameters, "additionalProperties": False}
+    return numbers | {
+        "type": ["object", "null"],
+        "description": alert.summary,
+        "properties": numbers["properties"] | {"parameters": of_alert},
+    }

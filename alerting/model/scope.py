@@ -1,0 +1,58 @@
+"""Whose targets and series the rules and panels are about, where others use the same Prometheus."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Annotated, Final, Literal, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, StrictStr
+
+# Groups of rules and pages about programs that may be watched already by somebody else.
+Component = Literal["host", "database", "containers", "monitoring", "logs"]
+COMPONENTS: Final[tuple[Component, ...]] = get_args(Component)
+
+_MATCHER = r'[a-zA-Z_]\w*(?:=~|!~|!=|=)"(?:[^"\\]|\\.)*"'
+_MATCHERS = re.compile(rf"{_MATCHER}(?:,{_MATCHER})*")
+
+
+def _matchers(text: str) -> str:
+    if not _MATCHERS.fullmatch(text):
+        raise ValueError(f'{text!r} does not say whose targets: write matchers such as job="node",namespace="ml"')
+    return text
+
+
+Matchers = Annotated[StrictStr, AfterValidator(_matchers)]
+
+
+class Selectors(BaseModel):
+    """Label matchers of the targets of each program; each has the placeholder of its name in PromQL."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    exporter: Matchers
+    services: Matchers
+    node: Matchers
+    postgres: Matchers
+    prometheus: Matchers
+    alertmanager: Matchers
+    alertlog: Matchers
+    containers: Matchers
+    logs: Matchers
+
+    def placeholders(self, components: tuple[Component, ...]) -> Iterator[tuple[str, str]]:
+        """Yield each, and as `targets` the expression for all targets that are watched.
+
+        Args:
+            components: Those that are watched beside the exporter, the alert log and services.
+        """
+        yield from self
+        of_components = {
+            "host": ("node",),
+            "database": ("postgres",),
+            "monitoring": ("prometheus", "alertmanager"),
+            "logs": ("logs",),
+        }
+        optional = [name for component, names in of_components.items() if component in components for name in names]
+        watched = [f"up{{{getattr(self, name)}}}" for name in ("exporter", "alertlog", "services", *optional)]
+        yield "targets", "\nor\n".join(watched)

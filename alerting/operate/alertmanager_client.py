@@ -1,0 +1,129 @@
+"""The part of Alertmanager's API that the commands use."""
+
+from __future__ import annotations
+
+import getpass
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from ml_monitoring.exporter.http_client import RemoteError, fetch, fetch_json
+
+# Seconds.
+TIMEOUT: Final = 10.0
+POLL: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A silence in force.
+
+    Attributes:
+        id: Alertmanager's name for it.
+        ends: When it ends by itself.
+        comment: Why.
+    """
+
+    id: str
+    ends: datetime
+    comment: str
+
+
+class AlertmanagerClient:
+    """A running Alertmanager.
+
+    Args:
+        url: Address without a slash at the end.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+
+    def silence(self, matchers: Sequence[Mapping[str, object]], seconds: float, comment: str) -> Silence:
+        """Begin a silence.
+
+        Args:
+            matchers: What it matches, in Alertmanager's words.
+            seconds: When it ends by itself.
+            comment: Why.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached, or refuses.
+        """
+        now = datetime.now(UTC)
+        ends = now + timedelta(seconds=seconds)
+        body = {
+            "matchers": list(matchers),
+            "startsAt": now.isoformat(),
+            "endsAt": ends.isoformat(),
+            "createdBy": getpass.getuser(),
+            "comment": comment,
+        }
+        return Silence(self._call("POST", "silences", body)["silenceID"], ends, comment)
+
+    def silences(self) -> list[Silence]:
+        """Return the silences that are in force.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached.
+        """
+        return [
+            Silence(one["id"], datetime.fromisoformat(one["endsAt"]), str(one["comment"]))
+            for one in self._call("GET", "silences")
+            if one["status"]["state"] == "active"
+        ]
+
+    def end(self, silence: Silence) -> None:
+        """End a silence now.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached, or refuses.
+        """
+        self._call("DELETE", f"silence/{silence.id}")
+
+    def post_alert(self, labels: Mapping[str, str], annotations: Mapping[str, str], seconds: float) -> None:
+        """Let an alert fire that ends by itself.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached, or refuses.
+        """
+        now = datetime.now(UTC)
+        ends = now + timedelta(seconds=seconds)
+        alert = {"labels": dict(labels), "annotations": dict(annotations)}
+        self._call("POST", "alerts", [alert | {"startsAt": now.isoformat(), "endsAt": ends.isoformat()}])
+
+    def receivers_of(self, labels: Mapping[str, str], *, timeout: float) -> list[str]:
+        """Return the receivers that Alertmanager itself routes an alert to; waits until it lists it.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached, or does not know the alert in time.
+        """
+        deadline = time.monotonic() + timeout
+        while True:
+            for alert in self._call("GET", "alerts"):
+                if alert["labels"] == dict(labels):
+                    return [receiver["name"] for receiver in alert["receivers"]]
+            if time.monotonic() > deadline:
+                raise RemoteError("Alertmanager took the alert and does not list it")
+            time.sleep(POLL)
+
+    def deliveries(self) -> dict[tuple[str, bool], float]:
+        """Return how many notifications were sent through each kind of channel, and how many failed (True).
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached.
+        """
+        found: dict[tuple[str, bool], float] = {}
+        text = fetch(self._url, "metrics", timeout=TIMEOUT).decode()
+        for sample in (sample for family in text_string_to_metric_families(text) for sample in family.samples):
+            if sample.name in ("alertmanager_notifications_total", "alertmanager_notifications_failed_total"):
+                key = (sample.labels["integration"], "failed" in sample.name)
+                found[key] = found.get(key, 0.0) + sample.value
+        return found
+
+    def _call(self, method: str, path: str, body: object = None) -> Any:
+        return fetch_json(self._url, f"api/v2/{path}", timeout=TIMEOUT, method=method, json_body=body)

@@ -1,0 +1,79 @@
+"""The option `--settings`: a user's own numbers, teams, channels and links, for every command that takes them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from ml_monitoring.alerting.domains import ALERTS
+from ml_monitoring.alerting.model.thresholds import Thresholds, load_layers, validated
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.version import CHECKOUT
+
+VARIABLE: Final = "ML_MONITORING_ALERTING_SETTINGS"
+# Of these the first that exists counts where nothing is given; in a checkout also what `make deploy` takes.
+DEFAULT_PLACES: Final = (
+    Path("ml-monitoring-alerting.yml"),
+    *([CHECKOUT / "docker" / "alerting.yml"] if CHECKOUT else []),
+    Path("/etc/ml-monitoring/alerting.yml"),
+)
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add the option to a command."""
+    parser.add_argument(
+        "--settings",
+        action="append",
+        type=Path,
+        metavar="FILE",
+        help="your own numbers, teams, channels and links, laid over the defaults; repeat for several: the last one "
+        f"goes first (default: the files of ${VARIABLE}, separated by colons, else the first that exists of "
+        "./ml-monitoring-alerting.yml, docker/alerting.yml in a checkout, /etc/ml-monitoring/alerting.yml)",
+    )
+
+
+def settings_files(
+    options: argparse.Namespace,
+    environ: Mapping[str, str] = os.environ,
+    places: Sequence[Path] = DEFAULT_PLACES,
+) -> list[Path]:
+    """Return the files that are laid over the defaults."""
+    if options.settings is not None:
+        return list(options.settings)
+    if given := environ.get(VARIABLE):
+        return [Path(name) for name in given.split(os.pathsep) if name]
+    return [path for path in places if path.is_file()][:1]
+
+
+def load(options: argparse.Namespace, *, webhook: str | None = None) -> tuple[Thresholds, Layers]:
+    """Return the settings in force, and where each was given.
+
+    Args:
+        options: What `add_settings` added.
+        webhook: Where receivers post to, whatever the files say.
+
+    Raises:
+        ConfigError: A file cannot be used.
+    """
+    layers = load_layers(settings_files(options))
+    return validated(ALERTS, layers).overridden(os.environ, webhook=webhook), layers
+
+
+def refuse_committed(options: argparse.Namespace, committed: Path) -> None:
+    """Refuse to write what own settings make where git keeps what the defaults make.
+
+    Raises:
+        ConfigError: Own settings are in force, and the output folder is the committed one.
+    """
+    own = [str(path) for path in settings_files(options) if path != Path(os.devnull)]
+    if own and CHECKOUT is not None and options.output_dir.resolve() == committed.resolve():
+        raise ConfigError(
+            [
+                f"{', '.join(own)}: own settings need an output folder of their own (--output-dir): "
+                f"git keeps in {committed} what the defaults make"
+            ]
+        )

@@ -1,0 +1,120 @@
+"""Settings from variables: our own, and those that MLflow has already."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from ml_monitoring.exporter.database import redact
+from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, read_secret
+from ml_monitoring.exporter.settings_file import Layers, Location, Places
+from ml_monitoring.exporter.values import merge
+
+PREFIX: Final = "ML_MONITORING_"
+FILES_VARIABLE: Final = f"{PREFIX}CONFIG"
+# Of these the first that exists is read where no file is given.
+DEFAULT_FILES: Final = (Path("ml-monitoring.yml"), Path("/etc/ml-monitoring/ml-monitoring.yml"))
+# MLflow's own, the better one first: the server's, and the clients'.
+STORE_VARIABLES: Final = ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_TRACKING_URI")
+# Variables with the prefix that are not settings: the files of the exporter's, and of those of `alerting`.
+_OTHER_VARIABLES: Final = frozenset({FILES_VARIABLE, f"{PREFIX}ALERTING_SETTINGS"})
+# What Kubernetes sets in each pod for a Service of this name, or of one that begins so.
+_SERVICE: Final = re.compile(
+    rf"{PREFIX.rstrip('_')}(?:_[A-Z0-9]+)*?_(?:"
+    r"(?P<address>SERVICE_HOST|PORT_\d+_(?:TCP|UDP|SCTP)_ADDR)"
+    r"|(?P<number>SERVICE_PORT(?:_[A-Z0-9]+)*|PORT_\d+_(?:TCP|UDP|SCTP)_PORT)"
+    r"|(?P<protocol>PORT_\d+_(?:TCP|UDP|SCTP)_PROTO)"
+    r"|(?P<url>PORT(?:_\d+_(?:TCP|UDP|SCTP))?))"
+)
+_SHAPES: Final = {
+    "number": re.compile(r"\d+"),
+    "protocol": re.compile(r"tcp|udp|sctp"),
+    "url": re.compile(r"(?:tcp|udp|sctp)://\S+:\d+"),
+}
+
+
+def settings_files(given: list[Path] | None, environ: Mapping[str, str] = os.environ) -> list[Path]:
+    """Return the files to read: those given, else those of the variable, else the first default one that exists."""
+    if given:
+        return given
+    if named := environ.get(FILES_VARIABLE):
+        return [Path(name) for name in named.split(os.pathsep) if name]
+    return [path for path in DEFAULT_FILES if path.is_file()][:1]
+
+
+def read_environment(
+    model: type[BaseModel], environ: Mapping[str, str], problems: list[str]
+) -> tuple[dict[str, Any], Places]:
+    """Return the settings that variables give, and which variable gave which; what is wrong is added to `problems`."""
+    settings: dict[str, Any] = {}
+    places: dict[Location, tuple[str, int]] = {}
+    for name, value in sorted(environ.items()):
+        # An empty variable is what compose files pass for "not set".
+        if not name.startswith(PREFIX) or name in _OTHER_VARIABLES or not value or _is_of_a_service(name, value):
+            continue
+        *above, last = name.removeprefix(PREFIX).lower().split("__")
+        content = value
+        # A setting that ends in the suffix itself is a path.
+        if last.endswith(FILE_SUFFIX) and field_at(model, (*above, last)) is None:
+            last = last.removesuffix(FILE_SUFFIX)
+            direct = name.removesuffix(FILE_SUFFIX.upper())
+            if direct in environ:
+                problems.append(f"{name}: given together with {direct}; keep one of them")
+                continue
+            try:
+                content = read_secret(Path(value))
+            except ValueError as error:
+                problems.append(f"{name}: {error}")
+                continue
+        keys = (*above, last)
+        if keys[0] not in model.model_fields:
+            problems.append(f"{name}: unknown setting")
+            continue
+        nested: Any = content
+        for key in reversed(keys):
+            nested = {key: nested}
+        settings = merge(settings, nested)
+        places[keys] = (name, 0)
+    return settings, places
+
+
+def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -> None:
+    """Take MLflow's own variable for its store where the settings name none, and nothing else to read."""
+    sources = layers.data.get("sources") or {}
+    if not isinstance(sources, dict):
+        return
+    section = sources.get("mlflow")
+    wanted = "uri" not in section if isinstance(section, dict) else not any(map(_is_given, sources.values()))
+    name = next((name for name in STORE_VARIABLES if environ.get(name)), None)
+    if not wanted or name is None:
+        return
+    uri = environ[name]
+    if re.match(r"(?i)https?://", uri):
+        problems.append(
+            f"{name}: {redact(uri)} is a tracking server, which cannot be read yet: "
+            f"set {STORE_VARIABLES[0]} or sources.mlflow.uri to the database behind it"
+        )
+    else:
+        layers.add({"sources": {"mlflow": {"uri": uri}}}, {("sources", "mlflow", "uri"): (name, 0)})
+
+
+def _is_given(section: object) -> bool:
+    return section is not None
+
+
+def _is_of_a_service(name: str, value: str) -> bool:
+    found = _SERVICE.fullmatch(name)
+    if found is None:
+        return False
+    if found.lastgroup == "address":
+        try:
+            return bool(ip_address(value))
+        except ValueError:
+            return False
+    return _SHAPES[str(found.lastgroup)].fullmatch(value) is not None

@@ -1,0 +1,131 @@
+"""What the settings of a file refer to: variables as `${NAME}` or `${NAME:-default}`, and files of secrets.
+
+Both are resolved file by file, before files are merged, so that what is laid on top wins whichever way it was given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+from ml_monitoring.exporter.settings_file import Location, Places, describe_read_error
+
+FILE_SUFFIX = "_file"
+# `$${NAME}` stands for the text `${NAME}`.
+_REFERENCE = re.compile(r"(?P<escaped>\$)?\$\{(?P<name>[^}:]*)(?::-(?P<default>[^}]*))?[^}]*\}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+class References:
+    """Resolves what the settings of one file refer to.
+
+    Args:
+        model: The settings; their secrets may be given by the path of a file.
+        places: Where each setting of the file stands.
+        environ: The variables.
+
+    Attributes:
+        problems: What could not be resolved, each with file and line.
+    """
+
+    def __init__(self, model: type[BaseModel], places: Places, environ: Mapping[str, str]) -> None:
+        self._model = model
+        self._places = places
+        self._environ = environ
+        self.problems: list[str] = []
+        self.places = dict(places)
+
+    def resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings without references; what cannot be resolved is left out."""
+        resolved = self._value(data, ())
+        assert isinstance(resolved, dict)  # noqa: S101  # a mapping stays one
+        return resolved
+
+    def _value(self, value: Any, location: Location) -> Any:
+        if isinstance(value, Mapping):
+            return dict(self._items(value, location))
+        if isinstance(value, list):
+            return [self._value(item, (*location, index)) for index, item in enumerate(value)]
+        return self._text(value, location) if isinstance(value, str) else value
+
+    def _items(self, data: Mapping[str, Any], location: Location) -> Iterator[tuple[str, Any]]:
+        for key, value in data.items():
+            here = (*location, key)
+            base = str(key).removesuffix(FILE_SUFFIX)
+            if base == key or not is_secret(field_at(self._model, (*location, base))):
+                yield key, self._value(value, here)
+            elif base in data:
+                self._note(here, f"given together with {base}; keep one of them")
+            else:
+                self.places[*location, base] = self._places[here]
+                path = self._text(str(value), here)
+                try:
+                    yield base, read_secret(Path(path))
+                except ValueError as error:
+                    self._note(here, str(error))
+
+    def _text(self, text: str, location: Location) -> str:
+        def replaced(found: re.Match[str]) -> str:
+            if found["escaped"]:
+                return found[0][1:]
+            name, default = found["name"], found["default"]
+            if not _NAME.fullmatch(name):
+                self._note(location, f"{name!r} is no name of a variable; $${{ stands for the text ${{")
+            elif default is not None:
+                return self._environ.get(name) or default
+            elif name in self._environ:
+                return self._environ[name]
+            else:
+                self._note(location, f"the variable {name} is not set")
+            return ""
+
+        return _REFERENCE.sub(replaced, text)
+
+    def _note(self, location: Location, message: str) -> None:
+        known = location
+        while known not in self._places:
+            known = known[:-1]
+        origin, line = self._places[known]
+        self.problems.append(f"{origin}:{line}: {'.'.join(map(str, location))}: {message}")
+
+
+def read_secret(path: Path) -> str:
+    """Return what a file of a secret holds.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} cannot be read: {describe_read_error(error)}") from None
+
+
+def field_at(model: type[BaseModel], location: Sequence[str | int]) -> FieldInfo | None:
+    """Return the field of a model, or of the models in it, that a location leads to."""
+    first, *rest = location
+    field = model.model_fields.get(str(first))
+    if field is None or not rest:
+        return field
+    return next((found for inner in models_in(field.annotation) if (found := field_at(inner, rest))), None)
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in models_in(argument)]
+
+
+def is_secret(field: FieldInfo | None) -> bool:
+    """Tell whether a field holds a secret."""
+    return field is not None and _mentions_secret(field.annotation)
+
+
+def _mentions_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_mentions_secret(argument) for argument in get_args(annotation))

@@ -1,0 +1,253 @@
+"""ServiceMetric families of a service: declared in the catalog, kept by prometheus_client, bounded in number.
+
+Nothing here raises at the caller's request: a recording that fails is counted and logged, and the request goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from functools import update_wrapper
+from time import monotonic
+from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, cast
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+from ml_monitoring.instrument.catalog import CATALOG, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
+from ml_monitoring.instrument.labels import OTHER, clean
+
+_log = logging.getLogger("ml_monitoring.instrument")
+# The first failure is logged at once, a storm of them once a minute.
+_LOG_INTERVAL: Final = 60.0
+
+# Labels whose values this package makes itself; all others can grow and fall under `OTHER` at the cap.
+_CLOSED_LABELS: Final = frozenset({"method", "status", "outcome", "bin", "operation", "family"})
+# What was registered already, kept at the registry itself, so that a second recorder in the process shares it.
+_REGISTERED: Final = "_ml_monitoring_registered"
+_registering = threading.RLock()
+
+MetricType = TypeVar("MetricType", Counter, Gauge, Histogram)
+Shared = TypeVar("Shared")
+
+
+class Family(Generic[MetricType]):
+    """One metric with at most a given number of label sets.
+
+    Args:
+        parent: The metric of prometheus_client.
+        labels: Its labels, without the constant ones.
+        extra: How many of them, the last ones, are the service's own.
+        constant: Values of the constant labels, which come last.
+        max_label_sets: Beyond so many, the service's own labels are booked under `OTHER`; beyond twice as many, all
+            labels that can grow.
+        on_overflow: Called for each such booking.
+    """
+
+    def __init__(
+        self,
+        parent: MetricType,
+        labels: Sequence[str],
+        constant: tuple[str, ...],
+        *,
+        extra: int = 0,
+        max_label_sets: int,
+        on_overflow: Callable[[], None],
+    ) -> None:
+        self._parent: MetricType = parent
+        self._labels = tuple(labels)
+        self._extra = extra
+        self._constant = constant
+        self._max_label_sets = max_label_sets
+        self._on_overflow = on_overflow
+        # The count of overflows must not overflow itself.
+        self._can_grow = not _CLOSED_LABELS.issuperset(labels)
+        self._children: dict[tuple[str, ...], MetricType] = {}
+        self._lock = threading.Lock()
+
+    def child(self, *values: str) -> MetricType:
+        """Return the series of these label values, one for each label in the declared order."""
+        found = self._children.get(values)
+        return found if found is not None else self._make(values)
+
+    def _make(self, values: tuple[str, ...]) -> MetricType:
+        if len(values) != len(self._labels):
+            raise ValueError(f"label values {values!r} for labels {self._labels!r}")
+        wanted: tuple[str, ...] = tuple(clean(value) for value in values)
+        with self._lock:
+            # Not kept under refused values: that would be the growth that the cap is there to stop.
+            key: tuple[str, ...] = self._within_cap(wanted)
+            found = self._children.get(key)
+            if found is None:
+                everything = (*key, *self._constant)
+                found = self._parent.labels(*everything) if everything else self._parent
+                self._children[key] = found
+        if key != wanted:
+            self._on_overflow()
+        return found
+
+    def _within_cap(self, key: tuple[str, ...]) -> tuple[str, ...]:
+        if not self._can_grow or key in self._children or len(self._children) < self._max_label_sets:
+            return key
+        if self._extra:
+            # Routes are worth more than what the service adds.
+            key = key[: -self._extra] + (OTHER,) * self._extra
+            if key in self._children or len(self._children) < 2 * self._max_label_sets:
+                return key
+        return tuple(
+            value if label in _CLOSED_LABELS else OTHER for label, value in zip(self._labels, key, strict=True)
+        )
+
+
+class _Nothing:
+    """Family and series in one, of a recorder that is switched off."""
+
+    def child(self, *_values: str) -> _Nothing:
+        return self
+
+    def inc(self, _amount: float = 1, _exemplar: Any = None) -> None:
+        """Record nothing."""
+
+    def dec(self, _amount: float = 1) -> None:
+        """Record nothing."""
+
+    def set(self, _value: float) -> None:
+        """Record nothing."""
+
+    def observe(self, _amount: float, _exemplar: Any = None) -> None:
+        """Record nothing."""
+
+
+_NOTHING: Final = _Nothing()
+
+
+class Metrics:
+    """All metric families of one service.
+
+    Args:
+        registry: Where they are registered; those that are there already are shared.
+        origin: Value of the label `origin`; without it there is no such label.
+        extra_labels: Names of the labels that the service adds to its requests.
+        buckets: Bounds that differ from the catalog's, by metric.
+        max_label_sets: Cap on the label sets of each metric.
+        disabled: Register nothing and record nothing.
+    """
+
+    def __init__(
+        self,
+        registry: CollectorRegistry,
+        *,
+        origin: str | None = None,
+        extra_labels: Sequence[str] = (),
+        buckets: Mapping[str, tuple[float, ...]] | None = None,
+        max_label_sets: int = 500,
+        disabled: bool = False,
+    ) -> None:
+        self.registry = registry
+        self.disabled = disabled
+        self._constant = {ORIGIN_LABEL: clean(origin)} if origin else {}
+        self._extra_labels = tuple(extra_labels)
+        self._buckets = buckets or {}
+        self._max_label_sets = max_label_sets
+        self._quiet_until = 0.0
+        # First: the others report to these two.
+        self._errors = self.counter("ml_instrument_errors_total")
+        self._overflow = self.counter("ml_instrument_overflow_total")
+
+    def counter(self, name: str, *optional: str, extra: bool = False) -> Family[Counter]:
+        """Return a family of counters.
+
+        Args:
+            name: The metric.
+            optional: The declared optional labels that it carries.
+            extra: Whether it carries the labels that the service adds.
+        """
+        return self._family(Counter, name, optional, extra=extra)
+
+    def gauge(self, name: str) -> Family[Gauge]:
+        """Return a family of gauges."""
+        return self._family(Gauge, name, (), multiprocess_mode=CATALOG[name].multiprocess_mode)
+
+    def histogram(self, name: str, *, extra: bool = False) -> Family[Histogram]:
+        """Return a family of histograms, with the catalog's buckets or the service's own."""
+        return self._family(Histogram, name, (), extra=extra, buckets=self._buckets.get(name, CATALOG[name].buckets))
+
+    def _family(
+        self,
+        kind: type[MetricType],
+        name: str,
+        optional: tuple[str, ...],
+        *,
+        extra: bool = False,
+        **arguments: Any,
+    ) -> Family[MetricType]:
+        if self.disabled:
+            return cast("Family[MetricType]", _NOTHING)
+        metric: ServiceMetric = CATALOG[name]
+        added: tuple[str, ...] = self._extra_labels if extra else ()
+        labels: tuple[str, ...] = (*metric.labels, *optional, *added)
+        described = ((*labels, *self._constant), tuple(sorted(arguments.items())))
+        made, parent = self.shared(
+            name, lambda: (described, kind(name, metric.help, described[0], registry=self.registry, **arguments))
+        )
+        if made != described:
+            raise ValueError(
+                f"{name} is in this registry with other labels or buckets: recorders that share a registry "
+                "need the same labels, buckets and use of `origin`"
+            )
+        # A bin is a share of one label set of its model, not a label set of its own.
+        cap = self._max_label_sets * (len(SCORE_BINS) if "bin" in labels else 1)
+        return Family(
+            parent,
+            labels,
+            tuple(self._constant.values()),
+            extra=len(added),
+            max_label_sets=cap,
+            on_overflow=lambda: self._overflow.child(name).inc(),
+        )
+
+    def shared(self, name: str, make: Callable[[], Shared]) -> Shared:
+        """Return what an earlier recorder put into this registry under the name, or make it."""
+        with _registering:
+            known: dict[str, Any] = getattr(self.registry, _REGISTERED, None) or {}
+            setattr(self.registry, _REGISTERED, known)
+            if name not in known:
+                known[name] = make()
+            return cast("Shared", known[name])
+
+    def failed(self, operation: str, error: Exception) -> None:
+        """Count and log a recording that raised."""
+        try:
+            self._errors.child(operation).inc()
+        except Exception:  # noqa: BLE001  # the counter may be what is broken (a full disk under multi-process files)
+            _log.debug("the error counter is broken too", exc_info=True)
+        now = monotonic()
+        if now >= self._quiet_until:
+            self._quiet_until = now + _LOG_INTERVAL
+            _log.warning("%s could not be recorded; the request goes on", operation, exc_info=error)
+
+
+class HasMetrics(Protocol):
+    """What records into metrics."""
+
+    @property
+    def _metrics(self) -> Metrics: ...
+
+
+_Self = TypeVar("_Self", bound=HasMetrics)
+_Arguments = ParamSpec("_Arguments")
+
+
+def guarded(
+    method: Callable[Concatenate[_Self, _Arguments], None],
+) -> Callable[Concatenate[_Self, _Arguments], None]:
+    """Make a recording method swallow, count and log whatever it raises."""
+
+    def call(self: _Self, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
+        try:
+            method(self, *args, **kwargs)
+        except Exception as error:  # noqa: BLE001  # monitoring must never break what it monitors
+            self._metrics.failed(method.__name__.strip("_"), error)
+
+    update_wrapper(call, method)
+    return call

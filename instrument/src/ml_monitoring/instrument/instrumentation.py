@@ -1,0 +1,89 @@
+"""Attach the middleware that fits an application."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from inspect import iscoroutinefunction
+from typing import Any, Final
+
+from ml_monitoring.instrument.asgi import ASGIMiddleware
+from ml_monitoring.instrument.options import disabled
+from ml_monitoring.instrument.recorder import Recorder
+from ml_monitoring.instrument.routes import DJANGO_REQUEST
+from ml_monitoring.instrument.wsgi import WSGIMiddleware
+
+_INSTRUMENTED: Final = "_ml_monitoring_instrumented"
+
+
+def instrument(
+    app: Any,
+    recorder: Recorder | None = None,
+    *,
+    metrics_path: str | None = "/metrics",
+    exclude: Iterable[str] = (),
+    get_variant: Callable[[Any], str | None] | None = None,
+) -> Recorder:
+    """Put the middleware on a FastAPI, Starlette, Flask or Django application and serve its metrics.
+
+    With the environment variable `ML_MONITORING_INSTRUMENT_DISABLED=1` the application is left as it is.
+
+    Args:
+        app: The application, before it serves its first request; of Django, what `get_wsgi_application` or
+            `get_asgi_application` returned.
+        recorder: Where to record; a new one with its defaults unless given.
+        metrics_path: Path of the scrape endpoint; None when it is served elsewhere.
+        exclude: Regular expressions of paths that are not recorded, such as `HEALTH_CHECKS`; the whole path must match.
+        get_variant: Returns the variant for the ASGI scope or WSGI environment, for services that know it beforehand.
+
+    Returns:
+        The recorder, for predictions, caches and model loads.
+
+    Raises:
+        TypeError: The application is of another framework; wrap it in `ASGIMiddleware` or `WSGIMiddleware`.
+        ValueError: The application is instrumented already, or an option is wrong.
+    """
+    used = recorder or Recorder()
+    if disabled():
+        return used
+    if getattr(app, _INSTRUMENTED, False):
+        raise ValueError(f"this {type(app).__name__} is instrumented already: its requests would count twice")
+    options: dict[str, Any] = {"metrics_path": metrics_path, "exclude": exclude, "get_variant": get_variant}
+    if callable(getattr(app, "add_middleware", None)):
+        app.add_middleware(ASGIMiddleware, recorder=used, **options)
+    elif callable(getattr(app, "wsgi_app", None)):
+        app.wsgi_app = WSGIMiddleware(app.wsgi_app, used, **options)
+    elif callable(getattr(app, "load_middleware", None)) and hasattr(app, "request_class"):
+        _instrument_django(app, used, options)
+    else:
+        raise TypeError(
+            f"{type(app).__name__} is of none of FastAPI, Starlette, Flask and Django: "
+            "wrap it in ASGIMiddleware or WSGIMiddleware"
+        )
+    setattr(app, _INSTRUMENTED, True)
+    return used
+
+
+def _instrument_django(handler: Any, recorder: Recorder, options: dict[str, Any]) -> None:
+    """Wrap what the server calls. It has the handler already, so the handler itself becomes one of another class."""
+    plain = type(handler)
+    call = plain.__call__.__get__(handler)
+
+    class Request(handler.request_class):  # type: ignore[misc]  # Django is not imported here
+        def __init__(self, environ: Any, *args: Any) -> None:
+            # The only thing that knows the route once the request is answered.
+            environ[DJANGO_REQUEST] = self
+            super().__init__(environ, *args)
+
+    # With parameters of their own: servers call what takes none, to see whether it makes the application.
+    if iscoroutinefunction(plain.__call__):
+        asgi = ASGIMiddleware(call, recorder, **options)
+
+        async def serve_asgi(_handler: Any, scope: Any, receive: Any, send: Any) -> None:
+            await asgi(scope, receive, send)
+
+        methods: dict[str, Any] = {"__call__": serve_asgi}
+    else:
+        wsgi = WSGIMiddleware(call, recorder, **options)
+        methods = {"__call__": lambda _handler, environ, start_response: wsgi(environ, start_response)}
+    handler.request_class = Request
+    handler.__class__ = type(f"Instrumented{plain.__name__}", (plain,), methods)

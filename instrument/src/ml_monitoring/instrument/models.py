@@ -1,0 +1,180 @@
+"""What is recorded of a model: predictions, their truth once it is known, and loads."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from time import perf_counter, time
+from types import TracebackType
+from typing import Final
+
+from prometheus_client import Counter
+
+from ml_monitoring.instrument.catalog import SCORE_BINS
+from ml_monitoring.instrument.families import Family, Metrics, guarded
+from ml_monitoring.instrument.quality import RollingAccuracy, RollingR2
+from ml_monitoring.instrument.requests import CURRENT, VariantMetrics
+from ml_monitoring.instrument.tracing import Exemplar, Exemplars
+
+_BIN_BOUNDS: Final = tuple(float(bound) for bound in SCORE_BINS)
+# R2 looks at up to 1000 pairs each time, so not after every single truth of a burst.
+_R2_INTERVAL: Final = 1.0
+
+
+class PredictionMetrics:
+    """The families that all models share."""
+
+    def __init__(self, metrics: Metrics, variants: VariantMetrics, exemplars: Exemplars | None) -> None:
+        self.metrics = metrics
+        self.variants = variants
+        self._exemplars = exemplars
+        self.made = metrics.counter("ml_predictions_total")
+        self.errors = metrics.counter("ml_prediction_errors_total")
+        self.duration = metrics.histogram("ml_prediction_duration_seconds")
+        self.confidence = metrics.histogram("ml_prediction_confidence_ratio")
+        self.scores = metrics.counter("ml_prediction_scores_total")
+        self.truths = metrics.counter("ml_prediction_truths_total")
+        self.absolute_error = metrics.histogram("ml_prediction_absolute_error")
+        self.r2 = metrics.gauge("ml_model_r2_ratio")
+        self.last = metrics.gauge("ml_last_prediction_timestamp_seconds")
+        self.load_duration = metrics.gauge("ml_model_load_duration_seconds")
+        self.loaded = metrics.gauge("ml_model_loaded_timestamp_seconds")
+
+    def exemplar(self) -> Exemplar | None:
+        """Return the trace of the present work, if exemplars are on."""
+        if self._exemplars is None:
+            return None
+        context = CURRENT.get()
+        return self._exemplars.current() or (context.exemplar if context is not None else None)
+
+
+class ModelRecorder:
+    """Records what one version of one model does; `Recorder.model` makes it."""
+
+    def __init__(
+        self, families: PredictionMetrics, accuracy: RollingAccuracy, name: str, version: str, variant: str
+    ) -> None:
+        self._metrics = families.metrics
+        self._families = families
+        self._variant = variant
+        self._key = (name, version, variant)
+        self._accuracy = accuracy
+        self._r2 = RollingR2()
+        self._next_r2 = 0.0
+        self._prepared: set[str] = set()
+
+    def track_prediction(self) -> Prediction:
+        """Time and count one prediction, as a context manager; set its `confidence` and `score` inside.
+
+        The current request is attributed to the model's variant.
+        """
+        if self._variant:
+            context = CURRENT.get()
+            if context is not None:
+                context.variant = self._variant
+        return Prediction(self)
+
+    @guarded
+    def record_prediction(
+        self, seconds: float, *, confidence: float | None = None, score: float | None = None, failed: bool = False
+    ) -> None:
+        """Count one prediction that was timed elsewhere.
+
+        Args:
+            seconds: Time that it took.
+            confidence: How sure the model is, 0 to 1.
+            score: What is compared for drift, 0 to 1: a probability, or a value scaled to its usual range.
+            failed: Whether it raised; then only the failure counts.
+        """
+        families, key = self._families, self._key
+        if failed:
+            families.errors.child(*key).inc()
+            return
+        families.errors.child(*key)
+        families.made.child(*key).inc()
+        families.duration.child(*key).observe(seconds, families.exemplar())
+        families.last.child(*key).set(time())
+        if confidence is not None and not math.isnan(confidence):
+            families.confidence.child(*key).observe(confidence)
+        if score is not None and not math.isnan(score):
+            self._prepare(families.scores, SCORE_BINS)
+            bin_label = SCORE_BINS[min(bisect_left(_BIN_BOUNDS, score), len(SCORE_BINS) - 1)]
+            families.scores.child(*key, bin_label).inc()
+
+    @guarded
+    def record_outcome(self, correct: bool) -> None:
+        """Record a classification whose truth is known.
+
+        Args:
+            correct: Whether the prediction was the truth.
+        """
+        self._prepare(self._families.truths, ("correct", "incorrect"))
+        self._families.truths.child(*self._key, "correct" if correct else "incorrect").inc()
+        if self._variant:
+            # A comparison of arrays gives an array's own kind of truth.
+            share = self._accuracy.add(correct=bool(correct))
+            self._families.variants.accuracy.child(self._variant).set(share)
+
+    @guarded
+    def record_regression(self, predicted: float, actual: float) -> None:
+        """Record a predicted number whose truth is known."""
+        error = abs(predicted - actual)
+        if not math.isfinite(error):
+            return
+        self._families.absolute_error.child(*self._key).observe(error)
+        self._r2.add(predicted, actual)
+        now = perf_counter()
+        if now >= self._next_r2:
+            self._next_r2 = now + _R2_INTERVAL
+            r2 = self._r2.value()
+            if r2 is not None:
+                self._families.r2.child(*self._key).set(r2)
+
+    @guarded
+    def record_load(self, seconds: float) -> None:
+        """Record that the model was loaded, and how long that took."""
+        self._families.load_duration.child(*self._key).set(seconds)
+        self._families.loaded.child(*self._key).set(time())
+
+    @contextmanager
+    def track_load(self) -> Iterator[None]:
+        """Time a load; a load that raises is not recorded."""
+        started = perf_counter()
+        yield
+        self.record_load(perf_counter() - started)
+
+    def _prepare(self, family: Family[Counter], last_labels: Sequence[str]) -> None:
+        # A counter that first shows as 1 has lost that 1 for `increase`; a bin that nobody hit is empty, not unknown.
+        if last_labels[0] not in self._prepared:
+            self._prepared.add(last_labels[0])
+            for label in last_labels:
+                family.child(*self._key, label)
+
+
+class Prediction:
+    """One prediction while it is made; `ModelRecorder.track_prediction` makes it.
+
+    Attributes:
+        confidence: How sure the model is, 0 to 1; optional.
+        score: What is compared for drift, 0 to 1; optional.
+    """
+
+    __slots__ = ("_model", "_started", "confidence", "score")
+
+    def __init__(self, model: ModelRecorder) -> None:
+        self._model = model
+        self._started = 0.0
+        self.confidence: float | None = None
+        self.score: float | None = None
+
+    def __enter__(self) -> Prediction:
+        self._started = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = perf_counter() - self._started
+        self._model.record_prediction(seconds, confidence=self.confidence, score=self.score, failed=kind is not None)

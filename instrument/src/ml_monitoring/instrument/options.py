@@ -1,0 +1,140 @@
+"""Options of recorders and middleware: checked when they are given, so that no request finds them wrong."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Final
+
+from ml_monitoring.instrument.catalog import CATALOG
+from ml_monitoring.instrument.labels import clean
+
+DISABLED_VARIABLE: Final = "ML_MONITORING_INSTRUMENT_DISABLED"
+_ON: Final = frozenset({"1", "true", "yes", "on"})
+_OFF: Final = frozenset({"", "0", "false", "no", "off"})
+
+HEALTH_CHECKS: Final = (
+    r"/(health|healthz|healthcheck|live|livez|ready|readyz|ping)/?",
+    r"/-/(healthy|ready)",
+    r"/v2/health/(live|ready)",
+    r"/grpc\.health\.v1\.Health/\w+",
+)
+
+_LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+_TAKEN_LABELS: Final = frozenset(
+    {"le", "quantile", "job", "instance"}.union(
+        *({*metric.labels, *metric.optional_labels} for metric in CATALOG.values())
+    )
+)
+
+Request = Any
+"""What a hook gets: the ASGI scope, the WSGI environment, or gRPC's `HandlerCallDetails`."""
+
+Hook = Callable[[Request], str | None]
+
+
+def disabled() -> bool:
+    """Return whether the environment switches instrumentation off.
+
+    Raises:
+        ValueError: The variable is neither on nor off.
+    """
+    value = os.environ.get(DISABLED_VARIABLE, "").strip().lower()
+    if value not in _ON | _OFF:
+        raise ValueError(f"{DISABLED_VARIABLE}: {value!r} is neither 1 nor 0")
+    return value in _ON
+
+
+def checked_buckets(name: str, bounds: Iterable[float] | None, default: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the upper bounds of a histogram without +Inf.
+
+    Raises:
+        ValueError: They are none, not numbers, not positive or not ascending.
+    """
+    if bounds is None:
+        return default
+    try:
+        given = tuple(float(bound) for bound in bounds)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name}: {bounds!r} is not a sequence of numbers") from None
+    finite = given[:-1] if given and given[-1] == math.inf else given
+    if not finite:
+        raise ValueError(f"{name}: give at least one bound")
+    if not all(0 < bound < math.inf for bound in finite):
+        raise ValueError(f"{name}: bounds are positive seconds; +Inf may only be the last: {given}")
+    if list(finite) != sorted(set(finite)):
+        raise ValueError(f"{name}: bounds must ascend: {given}")
+    return finite
+
+
+def excluded(patterns: Iterable[str]) -> Callable[[str], object] | None:
+    """Return what tells whether a path is excluded, or None when nothing is.
+
+    Raises:
+        ValueError: A pattern is not a regular expression.
+    """
+    patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise ValueError(f"exclude: {pattern!r} is not a regular expression: {error}") from None
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)).fullmatch if patterns else None
+
+
+class ExtraLabels:
+    """The labels that a service adds to its requests.
+
+    Args:
+        labels: Constant values, or what tells the value from the request, by label name.
+
+    Raises:
+        ValueError: A name is not one that Prometheus takes, or is in use already.
+    """
+
+    def __init__(self, labels: Mapping[str, str | Hook]) -> None:
+        for name in labels:
+            if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
+                raise ValueError(f"labels: {name!r} is not the name of a label")
+            if name in _TAKEN_LABELS:
+                raise ValueError(f"labels: {name!r} is a label of these metrics already")
+        self.names = tuple(labels)
+        self._values = tuple(value if callable(value) else clean(value) for value in labels.values())
+
+    def values(self, request: Request, on_error: Callable[[str, Exception], None]) -> tuple[str, ...]:
+        """Return the values for a request; empty where none is known."""
+        found = []
+        for value in self._values:
+            if callable(value):
+                try:
+                    found.append(clean(value(request)))
+                except Exception as error:  # noqa: BLE001  # it is the user's; the request must be counted all the same
+                    on_error("labels", error)
+                    found.append("")
+            else:
+                found.append(value)
+        return tuple(found)
+
+
+def from_header(name: str, default: str = "") -> Hook:
+    """Return what reads a header of the request (gRPC: metadata), for `labels=` and `get_variant=`.
+
+    Args:
+        name: Of the header, in any case.
+        default: Value when the request has none.
+    """
+    lower = name.lower()
+    raw = lower.encode("latin-1")
+    variable = "HTTP_" + name.upper().replace("-", "_")
+
+    def read(request: Request) -> str:
+        if not isinstance(request, Mapping):
+            metadata = request.invocation_metadata or ()
+            return next((str(value) for key, value in metadata if key == lower), default)
+        if "wsgi.version" in request:
+            return str(request.get(variable, default))
+        return next((value.decode("latin-1") for key, value in request["headers"] if key.lower() == raw), default)
+
+    return read

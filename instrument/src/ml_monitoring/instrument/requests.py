@@ -1,0 +1,203 @@
+"""What a request is recorded as, whatever protocol it came by: by route, and by the variant that answered it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextvars import ContextVar
+from typing import Final
+
+from ml_monitoring.instrument.families import Metrics, guarded
+from ml_monitoring.instrument.labels import UNMATCHED, method_label, status_label
+from ml_monitoring.instrument.options import ExtraLabels, Hook, Request, excluded
+from ml_monitoring.instrument.process import ProcessMetrics
+from ml_monitoring.instrument.tracing import Exemplar, Exemplars, of_traceparent
+
+# A client that left before the end of the response, as nginx records it.
+CLIENT_LEFT: Final = 499
+_FAILURE: Final = 500
+
+
+class RequestContext:
+    """One request while it is answered.
+
+    Attributes:
+        variant: Which variant answers it, once that is known.
+        exemplar: The trace that it belongs to, if exemplars are on.
+        sent: Bytes of the response's body so far.
+    """
+
+    __slots__ = ("exemplar", "sent", "variant")
+
+    def __init__(self) -> None:
+        self.variant = ""
+        self.exemplar: Exemplar | None = None
+        self.sent = 0
+
+
+# The request that is being answered; handlers in a thread pool see the same object through their copied context.
+CURRENT: ContextVar[RequestContext | None] = ContextVar("ml_monitoring_request", default=None)
+
+
+class VariantMetrics:
+    """The `ab_test_*` metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self._metrics = metrics
+        self._requests = metrics.counter("ab_test_requests_total", "outcome")
+        self._errors = metrics.counter("ab_test_errors_total")
+        self._seconds = metrics.histogram("ab_test_response_time_seconds")
+        self.accuracy = metrics.gauge("ab_test_model_accuracy")
+        self.impact = metrics.gauge("ab_test_business_impact")
+
+    @guarded
+    def record_request(self, variant: str, outcome: str, seconds: float, exemplar: Exemplar | None = None) -> None:
+        """Count one request of the variant."""
+        self._requests.child(variant, outcome).inc()
+        errors = self._errors.child(variant)
+        if outcome == "error":
+            errors.inc()
+        self._seconds.child(variant).observe(seconds, exemplar)
+
+
+class RequestMetrics:
+    """The `ml_http_*` and `ml_websocket_*` metrics."""
+
+    def __init__(
+        self,
+        metrics: Metrics,
+        variants: VariantMetrics,
+        process: ProcessMetrics,
+        *,
+        labels: ExtraLabels,
+        exemplars: Exemplars | None,
+        sizes: bool,
+    ) -> None:
+        self._metrics = metrics
+        self._variants = variants
+        self._process = process
+        self._labels = labels
+        self.exemplars = exemplars
+        self.sizes = sizes
+        self._requests = metrics.counter("ml_http_requests_total", extra=True)
+        self._seconds = metrics.histogram("ml_http_request_duration_seconds", extra=True)
+        if sizes:
+            self._received = metrics.histogram("ml_http_request_size_bytes", extra=True)
+            self._sent = metrics.histogram("ml_http_response_size_bytes", extra=True)
+        self._in_progress = metrics.gauge("ml_http_requests_in_progress")
+        self._connections = metrics.counter("ml_websocket_connections_total", extra=True)
+        self._open = metrics.gauge("ml_websocket_connections_open")
+
+    @property
+    def disabled(self) -> bool:
+        """Return whether nothing is recorded."""
+        return self._metrics.disabled
+
+    def failed(self, operation: str, error: Exception) -> None:
+        """Count and log what a hook raised."""
+        self._metrics.failed(operation, error)
+
+    @guarded
+    def started(self) -> None:
+        """Note that a request came in."""
+        self._in_progress.child().inc()
+
+    @guarded
+    def finished(self) -> None:
+        """Note that a request is over."""
+        self._in_progress.child().dec()
+
+    @guarded
+    def record(
+        self,
+        request: Request,
+        context: RequestContext,
+        *,
+        method: str,
+        route: str,
+        status: int,
+        seconds: float,
+        received: int | None = None,
+    ) -> None:
+        """Count a request that is over.
+
+        Args:
+            request: What the hooks of `labels` get.
+            context: Its variant, exemplar and size.
+            method: As the client sent it.
+            route: Template of the route, never the raw path.
+            status: What was sent; `CLIENT_LEFT` when the client did not wait for the end.
+            seconds: Until the last byte was handed to the server.
+            received: Size of the request's body, if sizes are on and known.
+        """
+        method = method_label(method)
+        exemplar, variant = context.exemplar, context.variant
+        extra = self._labels.values(request, self._metrics.failed) if self._labels.names else ()
+        self._requests.child(method, route, status_label(status), *extra).inc()
+        self._seconds.child(method, route, *extra).observe(seconds, exemplar)
+        if received is not None:
+            self._received.child(method, route, *extra).observe(received)
+            self._sent.child(method, route, *extra).observe(context.sent)
+        if variant:
+            outcome = "error" if status >= _FAILURE else "abandoned" if status == CLIENT_LEFT else "success"
+            self._variants.record_request(variant, outcome, seconds, exemplar)
+        self._process.refresh_if_due()
+
+    @guarded
+    def connection_opened(self) -> None:
+        """Note that a WebSocket connection was accepted."""
+        self._open.child().inc()
+
+    @guarded
+    def connection_closed(self, request: Request, route: str, outcome: str, *, was_open: bool) -> None:
+        """Count a WebSocket connection that is over."""
+        if was_open:
+            self._open.child().dec()
+        extra = self._labels.values(request, self._metrics.failed) if self._labels.names else ()
+        self._connections.child(route, outcome, *extra).inc()
+
+
+class Hooks:
+    """What a middleware asks of a request: is it excluded, which route, which variant, which trace.
+
+    Args:
+        requests: Where failures of hooks are counted.
+        exclude: Regular expressions of paths that are not recorded; the whole path must match.
+        get_route: Returns the route template.
+        get_variant: Returns the variant.
+    """
+
+    def __init__(
+        self, requests: RequestMetrics, *, exclude: Iterable[str], get_route: Hook, get_variant: Hook | None
+    ) -> None:
+        self._requests = requests
+        self._exemplars = requests.exemplars
+        self._get_route = get_route
+        self._get_variant = get_variant
+        self._excluded = excluded(exclude)
+
+    def excludes(self, path: str) -> bool:
+        """Return whether requests of the path are not recorded."""
+        return self._excluded is not None and self._excluded(path) is not None
+
+    def route(self, request: Request) -> str:
+        """Return the template of the route that took the request, or `UNMATCHED`."""
+        return self._call("get_route", self._get_route, request) or UNMATCHED
+
+    def set_variant(self, request: Request, context: RequestContext) -> None:
+        """Take the variant from the request, unless the handler has set it."""
+        if self._get_variant is not None and not context.variant:
+            context.variant = self._call("get_variant", self._get_variant, request)
+
+    def set_trace(self, context: RequestContext, traceparent: str = "") -> None:
+        """Take the trace from OpenTelemetry, or from the header that the client sent."""
+        if self._exemplars is not None:
+            context.exemplar = (
+                self._exemplars.current() or (of_traceparent(traceparent) if traceparent else None) or context.exemplar
+            )
+
+    def _call(self, name: str, hook: Hook, request: Request) -> str:
+        try:
+            return hook(request) or ""
+        except Exception as error:  # noqa: BLE001  # the hook is the user's; the response must not depend on it
+            self._requests.failed(name, error)
+            return ""

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+
+from ml_monitoring.alerting import options
+from ml_monitoring.alerting.cli import main
+from ml_monitoring.alerting.generate.files import DEFAULT_DIRECTORY
+
+
+def given(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    options.add_settings(parser)
+    return parser.parse_args(arguments)
+
+
+def test_the_option_goes_before_the_variable_and_the_variable_before_the_default_places(tmp_path: Path) -> None:
+    there = tmp_path / "alerting.yml"
+    there.write_text("", encoding="utf-8")
+    places = (tmp_path / "missing.yml", there, there)
+    variable = {options.VARIABLE: f"c.yml{os.pathsep}d.yml"}
+    from_option = options.settings_files(given("--settings", "a.yml", "--settings", "b.yml"), variable, places)
+    assert from_option == [Path("a.yml"), Path("b.yml")]
+    assert options.settings_files(given(), variable, places) == [Path("c.yml"), Path("d.yml")]
+    assert options.settings_files(given(), {options.VARIABLE: ""}, places) == [there]
+    assert options.settings_files(given(), {}, places[:1]) == []
+
+
+def test_own_settings_are_not_written_over_the_committed_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.yml"
+    own.write_text("teams: [platform, mlops, growth, search]\n", encoding="utf-8")
+    before = (DEFAULT_DIRECTORY / "alertmanager.yml").read_bytes()
+    assert main(["generate", "--settings", str(own)]) == 1
+    assert capsys.readouterr().err == (
+        f"error: {own}: own settings need an output folder of their own (--output-dir): "
+        f"git keeps in {DEFAULT_DIRECTORY} what the defaults make\n"
+    )
+    assert (DEFAULT_DIRECTORY / "alertmanager.yml").read_bytes() == before

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ml_monitoring.exporter import environment
+from ml_monitoring.exporter.config import load, read
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.sources.fleet import FleetSettings
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings
+
+_STORE = {"MLFLOW_BACKEND_STORE_URI": "postgresql://reader:s3cret@db/mlflow"}
+# What kubelet sets in a pod beside a Service `ml-monitoring` with the ports http and grpc, and one `ml-monitoring-db`.
+_KUBERNETES = {
+    "ML_MONITORING_SERVICE_HOST": "10.96.12.7",
+    "ML_MONITORING_SERVICE_PORT": "9847",
+    "ML_MONITORING_SERVICE_PORT_HTTP": "9847",
+    "ML_MONITORING_SERVICE_PORT_GRPC_WEB": "9848",
+    "ML_MONITORING_PORT": "tcp://10.96.12.7:9847",
+    "ML_MONITORING_PORT_9847_TCP": "tcp://10.96.12.7:9847",
+    "ML_MONITORING_PORT_9847_TCP_PROTO": "tcp",
+    "ML_MONITORING_PORT_9847_TCP_PORT": "9847",
+    "ML_MONITORING_PORT_9847_TCP_ADDR": "10.96.12.7",
+    "ML_MONITORING_DB_SERVICE_HOST": "fd00::7",
+    "ML_MONITORING_DB_PORT": "tcp://[fd00::7]:5432",
+    "ML_MONITORING_DB_PORT_53_UDP_ADDR": "fd00::7",
+}
+
+
+def _problems(environ: dict[str, str]) -> tuple[str, ...]:
+    with pytest.raises(ConfigError) as error:
+        load(None, environ)
+    return error.value.problems
+
+
+def _mlflow(files: Path | None, environ: dict[str, str]) -> str:
+    section = load(files, environ).enabled_sources()["mlflow"]
+    assert isinstance(section, MlflowSettings)
+    return section.uri.get_secret_value()
+
+
+def test_what_kubernetes_sets_for_services_is_left_alone() -> None:
+    assert load(None, _KUBERNETES | _STORE).web.port == 9847
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("ML_MONITORING_PORT", "9847"),
+        ("ML_MONITORING_WEB_PORT", "9847"),
+        ("ML_MONITORING_SERVICE_HOST", "somewhere"),
+        ("ML_MONITORING_SERVICE_PORT", "http"),
+        ("ML_MONITORING_PORT_9847_TCP_PROTO", "9847"),
+        ("ML_MONITORING_LOGLEVEL", "debug"),
+    ],
+)
+def test_a_mistyped_variable_is_still_refused(name: str, value: str) -> None:
+    assert _problems(_STORE | {name: value}) == (f"{name}: unknown setting",)
+
+
+def test_a_setting_is_never_taken_for_the_variable_of_a_service() -> None:
+    assert _problems(_STORE | {"ML_MONITORING_WEB__PORT": "tcp://10.0.0.1:1"})[0].startswith(
+        "ML_MONITORING_WEB__PORT: "
+    )
+
+
+def test_mlflows_own_variable_is_enough() -> None:
+    assert _mlflow(None, _STORE | {"MLFLOW_TRACKING_URI": "http://mlflow:5000"}) == _STORE["MLFLOW_BACKEND_STORE_URI"]
+    assert _mlflow(None, {"MLFLOW_TRACKING_URI": "sqlite:///m.db"}) == "sqlite:///m.db"
+
+
+def test_our_own_setting_wins_over_mlflows_variable(tmp_path: Path) -> None:
+    file = tmp_path / "ml-monitoring.yml"
+    file.write_text("sources: {mlflow: {uri: 'sqlite:///own.db'}}")
+    assert _mlflow(file, _STORE) == "sqlite:///own.db"
+    assert _mlflow(None, _STORE | {"ML_MONITORING_SOURCES__MLFLOW__URI": "sqlite:///own.db"}) == "sqlite:///own.db"
+    file.write_text("sources: {mlflow: {interval: 1m}}")
+    assert _mlflow(file, _STORE) == _STORE["MLFLOW_BACKEND_STORE_URI"]
+
+
+def test_where_something_else_is_read_mlflows_variable_adds_nothing() -> None:
+    settings = load(None, _STORE | {"ML_MONITORING_SOURCES__FLEET__PATH": "fleet.csv"})
+    assert list(settings.enabled_sources()) == ["fleet"]
+
+
+def test_a_tracking_server_is_refused_in_one_line() -> None:
+    (problem, *_rest) = _problems({"MLFLOW_TRACKING_URI": "https://user:s3cret@mlflow.example"})
+    assert problem == (
+        "MLFLOW_TRACKING_URI: https://user:***@mlflow.example is a tracking server, which cannot be read yet: "
+        "set MLFLOW_BACKEND_STORE_URI or sources.mlflow.uri to the database behind it"
+    )
+    assert not _rest
+
+
+def test_a_store_that_cannot_be_read_is_blamed_on_its_variable() -> None:
+    assert _problems({"MLFLOW_BACKEND_STORE_URI": "mssql://u:s3cret@db/mlflow"}) == (
+        "MLFLOW_BACKEND_STORE_URI: must begin with postgresql:// or sqlite:///, not with mssql",
+    )
+
+
+def test_where_the_store_came_from_is_remembered() -> None:
+    assert str(read(None, _STORE)[1].place(("sources", "mlflow", "uri"))) == "MLFLOW_BACKEND_STORE_URI"
+
+
+def test_a_setting_whose_name_ends_like_a_file_of_a_secret_is_a_path(tmp_path: Path) -> None:
+    position = tmp_path / "position"
+    position.write_text("no path")
+    environ = {
+        "ML_MONITORING_SOURCES__FLEET__PATH": "fleet.csv",
+        "ML_MONITORING_SOURCES__FLEET__POSITION_FILE": str(position),
+    }
+    section = load(None, environ).enabled_sources()["fleet"]
+    assert isinstance(section, FleetSettings)
+    assert section.position_file == position
+
+
+def test_files_are_looked_for_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, there = tmp_path / "ml-monitoring.yml", tmp_path / "etc" / "ml-monitoring.yml"
+    there.parent.mkdir()
+    assert list(map(str, environment.DEFAULT_FILES)) == ["ml-monitoring.yml", "/etc/ml-monitoring/ml-monitoring.yml"]
+    monkeypatch.setattr(environment, "DEFAULT_FILES", (here, there))
+    assert environment.settings_files(None, {}) == []
+    there.touch()
+    assert environment.settings_files(None, {}) == [there]
+    here.touch()
+    assert environment.settings_files(None, {}) == [here]
+    assert environment.settings_files(None, {"ML_MONITORING_CONFIG": "/a.yml:/b.yml"}) == [
+        Path("/a.yml"),
+        Path("/b.yml"),
+    ]
+    assert environment.settings_files([Path("c.yml")], {"ML_MONITORING_CONFIG": "/a.yml"}) == [Path("c.yml")]

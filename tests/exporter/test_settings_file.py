@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import Layers, read_yaml
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "settings.yml"
+
+
+def layers_of(tmp_path: Path, *texts: str) -> Layers:
+    layers = Layers()
+    for number, text in enumerate(texts):
+        path = tmp_path / f"{number}.yml"
+        path.write_text(text, encoding="utf-8")
+        layers.add_file(path)
+    return layers
+
+
+@pytest.mark.parametrize(
+    ("text", "content"),
+    [
+        ("", {}),
+        ("# only a comment\n", {}),
+        (
+            "a: &a {b: 1_000, c: 0x1F}\nd: {<<: *a, e: 1.5}",
+            {"a": {"b": 1000, "c": 31}, "d": {"b": 1000, "c": 31, "e": 1.5}},
+        ),
+        # YAML 1.2: only `true` and `false` are truth values, and a time of day is no number in base 60.
+        ("a: [yes, true, null, 10:30, 'x']", {"a": ["yes", True, None, "10:30", "x"]}),
+    ],
+)
+def test_a_file_is_read_as_plain_values(text: str, content: dict[str, Any], file: Path) -> None:
+    file.write_text(text, encoding="utf-8")
+    found = read_yaml(file)
+    assert found == content
+    assert {type(value) for value in found.values()} <= {dict, list}
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: {b: 1,\n b: hunter2}", ":2: not valid YAML: key 'b' is given twice"),
+        ("password: !secret hunter2", ":1: not valid YAML: the tag !secret has no meaning here"),
+        ("a: *hunter", ":1: not valid YAML: found undefined alias 'hunter'"),
+        ("a: hunter2: [", ":1: not valid YAML: mapping values are not allowed here"),
+        ("hunter2", ":1: must hold settings like `key: value`, not a text"),
+    ],
+)
+def test_what_cannot_be_read_is_named_by_its_line_and_never_quoted(text: str, problem: str, file: Path) -> None:
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(file)
+    assert caught.value.problems == (f"{file}{problem}",)
+    assert "hunter2" not in str(caught.value)
+
+
+def test_layers_merge_mappings_replace_all_else_and_null_takes_away(tmp_path: Path) -> None:
+    layers = layers_of(
+        tmp_path,
+        "a: {b: 1, c: [1, 2], d: null}\ne: 1\nf: {g: 1}",
+        "a: {c: [3], h: {i: null, j: 1}}\ne: {k: 1}\nf: null",
+    )
+    assert layers.data == {"a": {"b": 1, "c": [3], "d": None, "h": {"j": 1}}, "e": {"k": 1}}
+
+
+def test_each_setting_has_the_place_of_the_layer_that_gave_it(tmp_path: Path) -> None:
+    layers = layers_of(tmp_path, "a:\n  b: 1\n  c:\n    - {d: 1}\n    - 2", "a:\n  c:\n    - 3")
+    layers.add({"a": {"e": 4}}, {("a", "e"): ("VARIABLE", 0)})
+    places = {location: str(layers.place(location)) for location in (("a", "b"), ("a", "c", 0), ("a", "e"), ("a", "x"))}
+    assert places == {
+        ("a", "b"): f"{tmp_path}/0.yml:2",
+        ("a", "c", 0): f"{tmp_path}/1.yml:3",
+        ("a", "e"): "VARIABLE",
+        # What is missing is missing in the mapping that the upper file gave too.
+        ("a", "x"): f"{tmp_path}/1.yml:1",
+    }
+    # The second item of the list below is gone, and what is said of the list is said of the upper one.
+    assert str(layers.place(("a", "c", 1))) == f"{tmp_path}/1.yml:2"
+    assert Layers().place(("a",)) is None
+
+
+class _Inner(BaseModel, extra="forbid"):
+    number: int
+
+
+class _Settings(BaseModel):
+    each: dict[str, _Inner | list[int]]
+
+
+def test_problems_are_named_by_what_stands_in_the_file(tmp_path: Path) -> None:
+    layers = layers_of(tmp_path, "each:\n  one:\n    number: many\n  two:\n    - 1\n    - few")
+    with pytest.raises(ValidationError) as caught:
+        _Settings.model_validate(layers.data)
+    problems = layers.describe(caught.value)
+    assert (
+        f"{tmp_path}/0.yml:3: each.one.number: input should be a valid integer, unable to parse string as an integer"
+        in problems
+    )
+    assert (
+        f"{tmp_path}/0.yml:6: each.two.1: input should be a valid integer, unable to parse string as an integer"
+        in problems
+    )

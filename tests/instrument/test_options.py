@@ -1,0 +1,298 @@
+"""Options of recorders and middleware, on both kinds of servers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from flask import Flask
+from prometheus_client import CollectorRegistry, Counter
+from starlette.applications import Starlette
+from starlette.responses import PlainTextResponse
+from starlette.routing import Route
+
+from ml_monitoring.instrument import HEALTH_CHECKS, Recorder, from_header, instrument
+from ml_monitoring.instrument.options import DISABLED_VARIABLE
+from tests.support.wsgi_servers import asgi_server, lines, parse, scrape, wait_for, wsgi_server
+
+TOTAL = "ml_http_requests_total"
+PATHS = ("/items/1", "/healthz", "/livez/", "/api/secret")
+
+
+def fastapi_app() -> FastAPI:
+    app = FastAPI()
+
+    @app.get("/items/{item}")
+    async def item(item: str) -> str:
+        return item
+
+    for path in ("/healthz", "/livez/", "/api/secret"):
+        app.get(path)(lambda: "ok")
+    return app
+
+
+def flask_app() -> Flask:
+    app = Flask(__name__)
+    app.get("/items/<item>")(lambda item: item)
+    for path in ("/healthz", "/livez/", "/api/secret"):
+        app.get(path, endpoint=path.replace("/", "_"))(lambda: "ok")
+    return app
+
+
+BOTH = pytest.mark.parametrize(
+    ("make", "serve", "template"),
+    [(fastapi_app, asgi_server, "/items/{item}"), (flask_app, wsgi_server, "/items/<item>")],
+    ids=["asgi", "wsgi"],
+)
+Make = Callable[[], Any]
+Serve = Callable[..., Any]
+
+
+def counted(client: Any, *, total: float) -> list[str]:
+    """Return the requests once so many are counted."""
+
+    def value() -> float:
+        return sum(count for (name, _), count in scrape(client).items() if name == TOTAL)
+
+    wait_for(lambda: value() >= total)
+    return [line.removeprefix(TOTAL) for line in lines(client, TOTAL)]
+
+
+@BOTH
+def test_excluded_paths_are_answered_and_not_recorded(make: Make, serve: Serve, template: str) -> None:
+    app, recorder = make(), Recorder(registry=CollectorRegistry())
+    instrument(app, recorder, exclude=(*HEALTH_CHECKS, "/api/.*"))
+    with serve(app) as client:
+        for path in (*reversed(PATHS), "/healthz/more"):
+            client.get(path)
+        assert counted(client, total=2) == [
+            f'{{method="GET",route="{template}",status="200"}} 1.0',
+            '{method="GET",route="unmatched",status="404"} 1.0',
+        ]
+        assert lines(client, "ml_http_requests_in_progress") == ["ml_http_requests_in_progress 0.0"]
+
+
+@BOTH
+def test_without_options_health_checks_are_recorded_as_the_neighbours_do(
+    make: Make, serve: Serve, template: str
+) -> None:
+    app, recorder = make(), Recorder(registry=CollectorRegistry())
+    instrument(app, recorder)
+    with serve(app) as client:
+        client.get("/healthz")
+        assert counted(client, total=1) == ['{method="GET",route="/healthz",status="200"} 1.0']
+
+
+@BOTH
+def test_own_labels_are_constants_or_read_from_the_request(make: Make, serve: Serve, template: str) -> None:
+    def broken(request: Any) -> str:
+        raise LookupError
+
+    app = make()
+    recorder = Recorder(
+        registry=CollectorRegistry(),
+        labels={"region": "eu", "tenant": from_header("X-Tenant", "nobody"), "odd": broken},
+        sizes=True,
+    )
+    instrument(app, recorder)
+    with serve(app) as client:
+        client.get("/items/1", headers={"X-TENANT": "acme"})
+        client.get("/items/2")
+        labels = f'method="GET",odd="",region="eu",route="{template}",status="200"'
+        assert counted(client, total=2) == [
+            f'{{{labels},tenant="acme"}} 1.0',
+            f'{{{labels},tenant="nobody"}} 1.0',
+        ]
+        samples = scrape(client)
+    assert samples["ml_instrument_errors_total", (("operation", "labels"),)] == 2
+    key = (("method", "GET"), ("odd", ""), ("region", "eu"), ("route", template), ("tenant", "acme"))
+    assert samples["ml_http_request_duration_seconds_count", key] == 1
+    assert samples["ml_http_response_size_bytes_count", key] == 1
+
+
+def test_own_labels_over_the_cap_become_other_and_routes_stay() -> None:
+    app = fastapi_app()
+    recorder = Recorder(registry=CollectorRegistry(), labels={"user": from_header("x-user")}, max_label_sets=10)
+    instrument(app, recorder)
+    with asgi_server(app) as client:
+        for number in range(40):
+            client.get("/items/1", headers={"x-user": str(number)})
+            client.get("/healthz", headers={"x-user": str(number)})
+        samples = scrape(client)
+    found = {(dict(labels)["route"], dict(labels)["user"]): v for (name, labels), v in samples.items() if name == TOTAL}
+    assert len(found) == 10 + 2
+    assert found["/items/{item}", "other"] == found["/healthz", "other"] == 35
+    assert sum(found.values()) == 80
+    assert samples["ml_instrument_overflow_total", (("family", TOTAL),)] == 70
+
+
+def test_routes_are_given_up_last() -> None:
+    registry = CollectorRegistry()
+    metrics = Recorder(registry=registry, labels={"user": from_header("x-user")}, max_label_sets=3)._metrics
+    family = metrics.counter(TOTAL, extra=True)
+    for number in range(20):
+        family.child("GET", f"/{number}", "200", f"user {number}").inc()
+    samples = parse(Recorder(registry=registry, labels={"user": "x"}).exposition().body.decode())
+    routes = {
+        (dict(labels)["route"], dict(labels)["user"]): v for (name, labels), v in samples.items() if name == TOTAL
+    }
+    assert routes == {
+        **{(f"/{number}", f"user {number}"): 1 for number in range(3)},
+        **{(f"/{number}", "other"): 1 for number in range(3, 6)},
+        ("other", "other"): 14,
+    }
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({"method": "x"}, "labels: 'method' is a label of these metrics already"),
+        ({"job": "x"}, "labels: 'job' is a label of these metrics already"),
+        ({"two words": "x"}, "labels: 'two words' is not the name of a label"),
+        ({"__name": "x"}, "labels: '__name' is not the name of a label"),
+    ],
+)
+def test_labels_that_cannot_be_are_refused(labels: dict[str, str], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Recorder(registry=CollectorRegistry(), labels=labels)
+
+
+def test_buckets_are_the_services_own() -> None:
+    recorder = Recorder(
+        registry=CollectorRegistry(), response_buckets=[1, 10, 60, math.inf], inference_buckets=(0.5, 20)
+    )
+    recorder.model("m", variant="A").record_prediction(12.0)
+    with recorder.track_request("A"):
+        pass
+    bounds: dict[str, list[str]] = {}
+    for name, labels in parse(recorder.exposition().body.decode()):
+        if "le" in dict(labels):
+            bounds.setdefault(name, []).append(dict(labels)["le"])
+    assert bounds["ab_test_response_time_seconds_bucket"] == ["1.0", "10.0", "60.0", "+Inf"]
+    assert bounds["ml_prediction_duration_seconds_bucket"] == ["0.5", "20.0", "+Inf"]
+
+
+@pytest.mark.parametrize(
+    ("bounds", "message"),
+    [
+        ([], "give at least one bound"),
+        ([math.inf], "give at least one bound"),
+        ([0.1, 0.1], "must ascend"),
+        ([1, 0.5], "must ascend"),
+        ([0, 1], "positive seconds"),
+        ([1, math.inf, 2], "positive seconds"),
+        ([math.nan], "positive seconds"),
+        (["much"], "not a sequence of numbers"),
+        (5, "not a sequence of numbers"),
+    ],
+)
+def test_buckets_that_cannot_be_are_refused(bounds: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"response_buckets: .*{message}"):
+        Recorder(registry=CollectorRegistry(), response_buckets=bounds)
+
+
+def test_a_pattern_that_is_none_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"exclude: '\(' is not a regular expression"):
+        instrument(Flask(__name__), Recorder(registry=CollectorRegistry()), exclude=["("])
+
+
+@BOTH
+def test_sizes_are_recorded_on_request(make: Make, serve: Serve, template: str) -> None:
+    app, registry = make(), CollectorRegistry()
+    instrument(app, Recorder(registry=registry, sizes=True))
+    with serve(app) as client:
+        body = client.request("GET", "/items/abc", content=b"x" * 500).content
+        counted(client, total=1)
+        samples = scrape(client)
+    key = (("method", "GET"), ("route", template))
+    assert samples["ml_http_request_size_bytes_sum", key] == 500
+    assert samples["ml_http_response_size_bytes_sum", key] == len(body)
+
+
+def test_two_applications_share_a_registry() -> None:
+    registry = CollectorRegistry()
+    first, second = fastapi_app(), flask_app()
+    recorders = [instrument(app, Recorder(registry=registry)) for app in (first, second)]
+    with asgi_server(first) as client, wsgi_server(second) as other:
+        client.get("/healthz")
+        other.get("/healthz")
+        assert counted(client, total=2) == ['{method="GET",route="/healthz",status="200"} 2.0']
+        samples = [parse(recorder.exposition().body.decode()) for recorder in recorders]
+    assert samples[0].keys() == samples[1].keys()
+    cpu = ("ml_process_cpu_seconds_total", ())
+    # Counted once, not once for each recorder.
+    assert samples[1][cpu] - samples[0][cpu] < samples[0][cpu]
+
+
+def test_recorders_of_one_registry_need_the_same_options() -> None:
+    registry = CollectorRegistry()
+    Recorder(registry=registry, labels={"app": "a"})
+    Recorder(registry=registry, labels={"app": "b"})
+    for options in ({"labels": {"other": "x"}}, {"labels": {"app": "a"}, "response_buckets": [1.0]}):
+        with pytest.raises(ValueError, match="is in this registry with other labels or buckets"):
+            Recorder(registry=registry, **options)
+
+
+def test_an_application_is_instrumented_once() -> None:
+    app, registry = fastapi_app(), CollectorRegistry()
+    instrument(app, Recorder(registry=registry))
+    with pytest.raises(ValueError, match="this FastAPI is instrumented already"):
+        instrument(app, Recorder(registry=registry))
+
+
+def test_an_application_of_an_unknown_framework_is_refused() -> None:
+    with pytest.raises(TypeError, match="object is of none of FastAPI, Starlette, Flask and Django"):
+        instrument(object(), Recorder(registry=CollectorRegistry()))
+
+
+@BOTH
+def test_the_environment_switches_everything_off(
+    make: Make, serve: Serve, template: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DISABLED_VARIABLE, "1")
+    app, registry = make(), CollectorRegistry()
+    recorder = instrument(app, Recorder(registry=registry, labels={"a": "b"}, sizes=True, exemplars=True))
+    model, cache = recorder.model("m", variant="A"), recorder.cache("c")
+    with model.track_load(), model.track_prediction() as prediction, recorder.track_request("A"):
+        prediction.confidence = prediction.score = 0.5
+        recorder.set_variant("A")
+    model.record_outcome(True)
+    model.record_regression(1, 2)
+    cache.record_hit()
+    cache.record_miss()
+    cache.set_size(entries=1)
+    recorder.set_business_impact("A", 1)
+    own = Counter("own", "of the service", registry=registry)
+    own.inc()
+    with serve(app) as client:
+        assert client.get("/items/1").status_code == 200
+        assert client.get("/metrics").status_code == 404
+    # What others registered is still theirs.
+    assert {name for name, _ in parse(recorder.exposition().body.decode())} == {"own_total", "own_created"}
+
+
+@pytest.mark.parametrize("value", ["", "0", "false", "No", "off"])
+def test_other_words_leave_it_on(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DISABLED_VARIABLE, value)
+    recorder = Recorder(registry=CollectorRegistry())
+    recorder.cache("c").record_hit()
+    assert b'ml_cache_requests_total{cache="c",outcome="hit"} 1.0' in recorder.exposition().body
+
+
+def test_a_word_that_is_neither_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(DISABLED_VARIABLE, "perhaps")
+    with pytest.raises(ValueError, match=f"{DISABLED_VARIABLE}: 'perhaps' is neither 1 nor 0"):
+        Recorder(registry=CollectorRegistry())
+
+
+def test_a_mounted_application_is_excluded_by_its_whole_path() -> None:
+    inner = Starlette(routes=[Route("/healthz", lambda request: PlainTextResponse("ok"))])
+    app = FastAPI()
+    app.mount("/models", inner)
+    instrument(app, Recorder(registry=CollectorRegistry()), exclude=["/models/healthz"])
+    with asgi_server(app, root_path="/proxy") as client:
+        assert client.get("/models/healthz").text == "ok"
+        assert lines(client, TOTAL) == []
