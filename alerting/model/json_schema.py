@@ -21,21 +21,21 @@ _KINDS: Final[dict[Kind, dict[str, Any]]] = {
 def alerting_schema(alerts: Sequence[Alert]) -> dict[str, Any]:
     """Return the schema, in which each alert has its own entry."""
     schema = schema_of(Thresholds, "Alerting settings of ml-monitoring", references=False)
+    numbers: dict[str, Any] = schema["definitions"]["Numbers"]
+    numbers["type"] = ["object", "null"]
     schema["properties"]["alerts"] = {
         "type": "object",
         "description": "The numbers of each alert; null switches an alert off.",
-        "properties": {alert.name: _entry(alert, schema) for alert in sorted(alerts, key=lambda each: each.name)},
+        "properties": {alert.name: _entry(alert, numbers) for alert in sorted(alerts, key=lambda each: each.name)},
         "additionalProperties": False,
     }
     return schema
 
 
-def _entry(alert: Alert, schema: dict[str, Any]) -> dict[str, Any]:
-    numbers: dict[str, Any] = schema["definitions"]["Numbers"]
+def _entry(alert: Alert, numbers: dict[str, Any]) -> dict[str, Any]:
+    if not alert.parameters:
+        return {"$ref": "#/definitions/Numbers", "description": alert.summary}
     parameters = {name: _KINDS[kind] for name, kind in alert.parameters.items()}
     of_alert = {"type": "object", "properties": parameters, "additionalProperties": False}
-    return numbers | {
-        "type": ["object", "null"],
-        "description": alert.summary,
-        "properties": numbers["properties"] | {"parameters": of_alert},
-    }
+    properties = numbers["properties"] | {"parameters": of_alert}
+    return numbers | {"description": alert.summary, "properties": properties}

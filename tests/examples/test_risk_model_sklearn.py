@@ -47,7 +47,7 @@ def model(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def once(config: str, folder: Path, installed: Path) -> tuple[int, dict[str, float], str]:
     """Run `once`; return the exit status, the samples and the log."""
-    path = folder / "exporter.yaml"
+    path = folder / "ml-monitoring.yml"
     path.write_text(config, encoding="utf-8")
     command = [sys.executable, "-m", "exporter", "once", "--config", str(path)]
     done = subprocess.run(command, env=environment(installed), cwd=folder, capture_output=True, text=True, check=False)

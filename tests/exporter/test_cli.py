@@ -12,10 +12,11 @@ import pytest
 
 from demo.mlflow import STORE_FILE, write_file
 from ml_monitoring.exporter.config import load
+from tests.exporter.test_environment import KUBERNETES
 from tools.processes import Process, free_port, http_ok
 
 
-def _run(*arguments: str | Path, cwd: Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
+def _run(*arguments: str | Path, cwd: str | Path | None = None, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-m", "exporter", *map(str, arguments)],
         capture_output=True,
@@ -185,6 +186,14 @@ def test_mlflows_own_variable_is_enough_and_is_named_without_its_secret(folder: 
     (line,) = done.stderr.splitlines()
     assert line.endswith('msg="MLflow store taken from the environment" variable=MLFLOW_BACKEND_STORE_URI')
     assert "s3cret" not in done.stdout + done.stderr
+
+
+def test_the_variables_that_kubernetes_sets_for_a_service_do_not_stop_the_start(folder: Path) -> None:
+    done = _run("once", MLFLOW_BACKEND_STORE_URI=f"sqlite:///{folder}/empty.db", **KUBERNETES)
+    assert "error:" not in done.stderr
+    assert done.stdout.startswith("# HELP ml_monitoring_build_info")
+    done = _run("once", MLFLOW_BACKEND_STORE_URI=f"sqlite:///{folder}/empty.db", ML_MONITORING_PORT="9847")
+    assert done.stderr == "error: ML_MONITORING_PORT: unknown setting\n"
 
 
 def test_without_any_settings_one_line_says_what_to_set(tmp_path: Path) -> None:

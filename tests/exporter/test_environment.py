@@ -12,7 +12,7 @@ from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 
 _STORE = {"MLFLOW_BACKEND_STORE_URI": "postgresql://reader:s3cret@db/mlflow"}
 # What kubelet sets in a pod beside a Service `ml-monitoring` with the ports http and grpc, and one `ml-monitoring-db`.
-_KUBERNETES = {
+KUBERNETES = {
     "ML_MONITORING_SERVICE_HOST": "10.96.12.7",
     "ML_MONITORING_SERVICE_PORT": "9847",
     "ML_MONITORING_SERVICE_PORT_HTTP": "9847",
@@ -41,7 +41,7 @@ def _mlflow(files: Path | None, environ: dict[str, str]) -> str:
 
 
 def test_what_kubernetes_sets_for_services_is_left_alone() -> None:
-    assert load(None, _KUBERNETES | _STORE).web.port == 9847
+    assert load(None, KUBERNETES | _STORE).web.port == 9847
 
 
 @pytest.mark.parametrize(

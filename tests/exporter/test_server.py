@@ -37,7 +37,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Path:
     runbooks.mkdir()
     (runbooks / "MlMonitoringDown.md").write_text("# MlMonitoringDown\n\nµ\n")
     (folder / "secret.md").write_text("not for everyone")
-    config = folder / "exporter.yaml"
+    config = folder / "ml-monitoring.yml"
     config.write_text(
         f"""
         web: {{port: 0, runbooks_dir: {runbooks}}}
@@ -141,6 +141,16 @@ def test_several_addresses_and_another_path_can_be_served(config: Path, tmp_path
         assert 'href="/ml/metrics"' in exporter.get("/").text
 
 
+def test_flags_of_the_command_line_go_over_the_file(config: Path, tmp_path: Path) -> None:
+    flags = ["--web.listen-address=[::1]:0", "--web.telemetry-path=/ml", "--web.enable-lifecycle", "--log.level=DEBUG"]
+    other = tmp_path / "ml-monitoring.yml"
+    other.write_text(config.read_text())
+    with serving(other, *flags) as exporter:
+        assert exporter.url.startswith("http://[::1]:")
+        assert "ml_monitoring_build_info" in exporter.get("/ml").text
+        assert requests.post(f"{exporter.url}/-/reload", timeout=10).status_code == 200
+
+
 def test_metrics_can_take_the_place_of_the_landing_page(config: Path, tmp_path: Path) -> None:
     other = tmp_path / "ml-monitoring.yml"
     other.write_text(config.read_text().replace("port: 0", "port: 0, telemetry_path: /"))
@@ -189,7 +199,7 @@ def test_health_and_readiness(exporter: ExporterProcess) -> None:
 def test_ready_comes_after_each_source_was_tried(tmp_path: Path) -> None:
     # A host that takes connections and never answers: the first attempt lasts until the timeout.
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        config = tmp_path / "exporter.yaml"
+        config = tmp_path / "ml-monitoring.yml"
         uri = f"postgresql://u:s3cret@127.0.0.1:{silent.getsockname()[1]}/mlflow"
         config.write_text(f"web: {{port: 0}}\nsources: {{mlflow: {{uri: '{uri}', timeout: 3s}}}}\n")
         with serving(config) as exporter:
@@ -244,7 +254,7 @@ def test_five_hundred_scrapers_at_once_are_all_answered(exporter: ExporterProces
 
 
 def test_sigterm_ends_it_cleanly(config: Path, tmp_path: Path) -> None:
-    other = tmp_path / "exporter.yaml"
+    other = tmp_path / "ml-monitoring.yml"
     other.write_text(config.read_text())
     with serving(other) as exporter:
         assert exporter.stop() == 0
@@ -252,7 +262,7 @@ def test_sigterm_ends_it_cleanly(config: Path, tmp_path: Path) -> None:
 
 
 def test_sighup_takes_new_settings_and_keeps_the_old_ones_when_they_are_bad(config: Path, tmp_path: Path) -> None:
-    other = tmp_path / "exporter.yaml"
+    other = tmp_path / "ml-monitoring.yml"
     other.write_text(config.read_text())
     with serving(other) as exporter:
         exporter.wait_for('ml_monitoring_source_interval_seconds{source="mlflow"}', 1)
@@ -273,7 +283,7 @@ def test_sighup_takes_new_settings_and_keeps_the_old_ones_when_they_are_bad(conf
 
 def test_a_port_in_use_is_named(exporter: ExporterProcess, config: Path, tmp_path: Path) -> None:
     port = exporter.url.rsplit(":", 1)[1]
-    other = tmp_path / "exporter.yaml"
+    other = tmp_path / "ml-monitoring.yml"
     other.write_text(config.read_text().replace("port: 0", f"port: {port}"))
     command = [sys.executable, "-m", "exporter", "serve", "--config", str(other)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)

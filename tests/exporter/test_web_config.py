@@ -29,7 +29,7 @@ _OTHER_HASH = bcrypt.hashpw(b"other", bcrypt.gensalt(4)).decode()
 def folder(tmp_path: Path) -> Path:
     make_certificate(tmp_path, "first")
     (tmp_path / "empty.db").touch()
-    (tmp_path / "exporter.yaml").write_text(
+    (tmp_path / "ml-monitoring.yml").write_text(
         f"web: {{port: 0, config_file: {tmp_path}/web.yml}}\n"
         f"sources: {{mlflow: {{uri: 'sqlite:///{tmp_path}/empty.db'}}}}\n"
     )
@@ -62,7 +62,7 @@ def make_certificate(folder: Path, common_name: str) -> None:
 
 @pytest.fixture
 def exporter(folder: Path) -> Iterator[ExporterProcess]:
-    with serving(folder / "exporter.yaml") as process:
+    with serving(folder / "ml-monitoring.yml") as process:
         yield process
 
 
@@ -152,7 +152,7 @@ def test_what_the_toolkit_can_do_and_python_cannot_is_named_and_does_not_stop_an
         "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], curve_preferences: [X25519], "
         "prefer_server_cipher_suites: false}"
     )
-    with serving(folder / "exporter.yaml") as exporter:
+    with serving(folder / "ml-monitoring.yml") as exporter:
         assert exporter.get("/-/healthy", verify=str(folder / "tls.crt")).status_code == 200
     warned = [line.split("problem=")[1] for line in exporter.log.read_text().splitlines() if "problem=" in line]
     file = f"{folder}/web.yml: tls_server_config"
@@ -184,7 +184,7 @@ def test_certificates_can_stand_in_the_file_itself(folder: Path) -> None:
     ca = str(folder / "ca.crt")
     Path(ca).write_text(certificate)
     pair = (str(folder / "tls.crt"), str(folder / "tls.key"))
-    with serving(folder / "exporter.yaml") as exporter:
+    with serving(folder / "ml-monitoring.yml") as exporter:
         for given in (None, pair):
             assert exporter.get("/-/healthy", verify=ca, cert=given).status_code == 200
         make_certificate(folder, "stranger")
@@ -199,7 +199,7 @@ def test_only_clients_with_an_allowed_name_are_served(names: str, status: int, f
         f"client_allowed_sans: {names}}}"
     )
     pair = (str(folder / "tls.crt"), str(folder / "tls.key"))
-    with serving(folder / "exporter.yaml") as exporter:
+    with serving(folder / "ml-monitoring.yml") as exporter:
         for path in ("/metrics", "/-/healthy"):
             assert exporter.get(path, verify=str(folder / "tls.crt"), cert=pair).status_code == status
 
@@ -216,7 +216,7 @@ def test_an_ipv6_name_is_compared_as_the_toolkit_writes_it(folder: Path) -> None
 
 def test_more_requests_than_the_limit_are_refused_but_for_probes(folder: Path) -> None:
     (folder / "web.yml").write_text("rate_limit: {interval: 1h, burst: 2}")
-    with serving(folder / "exporter.yaml") as exporter:
+    with serving(folder / "ml-monitoring.yml") as exporter:
         assert [exporter.get(path).status_code for path in ("/metrics", "/", "/metrics", "/")] == [200, 200, 429, 429]
         assert exporter.get("/-/healthy").status_code == 200
 
@@ -233,7 +233,7 @@ def test_client_certificates_can_be_demanded(folder: Path) -> None:
         "tls_server_config: {cert_file: tls.crt, key_file: tls.key, client_ca_file: tls.crt, "
         "client_auth_type: RequireAndVerifyClientCert, min_version: TLS13}"
     )
-    with serving(folder / "exporter.yaml") as exporter:
+    with serving(folder / "ml-monitoring.yml") as exporter:
         ca = str(folder / "tls.crt")
         with pytest.raises(requests.exceptions.ConnectionError):
             exporter.get("/-/healthy", verify=ca)

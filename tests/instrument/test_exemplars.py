@@ -186,7 +186,7 @@ def test_prometheus_stores_them_and_the_latency_panels_query_finds_them(
     app = fastapi_app(kept)
     instrument(app, kept)
     with asgi_server(app) as client, httpx.Client(base_url=prometheus(client.base_url.port or 0)) as store:
-        query = API_ROUTE_P95.promql(matchers='job="api"', window="5m")
+        query = API_ROUTE_P95.promql({}, matchers='job="api"', window="5m")
 
         def found() -> list[dict[str, Any]]:
             client.get("/predict", headers={"traceparent": SAMPLED})

@@ -16,6 +16,7 @@ from ml_monitoring.alerting.generate.files import render
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.scope import COMPONENTS
 from ml_monitoring.exporter.config import load
+from ml_monitoring.exporter.environment import DEFAULT_FILES
 from ml_monitoring.exporter.shard import Shard
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from tests.kubernetes.conftest import K8S, one
@@ -114,8 +115,8 @@ def test_the_pod_meets_the_restricted_pod_security_standard(base: dict[str, Json
 def settings_of(objects: list[Json], workload: Json, directory: Path, *, pod_index: int) -> MlflowSettings:
     """Return the exporter's settings as a pod of this workload reads them: its ConfigMap, environment and Secret."""
     (container,) = workload["spec"]["template"]["spec"]["containers"]
-    settings = directory / "exporter.yaml"
-    settings.write_text(one(objects, "ConfigMap", "ml-exporter")["data"]["exporter.yaml"], encoding="utf-8")
+    settings = directory / "ml-monitoring.yml"
+    settings.write_text(one(objects, "ConfigMap", "ml-exporter")["data"]["ml-monitoring.yml"], encoding="utf-8")
     uri = directory / "mlflow_uri"
     (secret, *_) = yaml.safe_load_all((K8S / "secrets.example.yaml").read_text(encoding="utf-8"))
     uri.write_text(secret["stringData"][uri.name], encoding="utf-8")
@@ -125,7 +126,7 @@ def settings_of(objects: list[Json], workload: Json, directory: Path, *, pod_ind
         index = {"metadata.labels['apps.kubernetes.io/pod-index']": str(pod_index)}
         environment[variable["name"]] = index[field] if field else variable["value"]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
-    assert environment.pop("ML_MONITORING_CONFIG") == f"{mounts['settings']}/exporter.yaml"
+    assert Path(mounts["settings"], "ml-monitoring.yml") in DEFAULT_FILES
     assert environment["ML_MONITORING_SOURCES__MLFLOW__URI_FILE"] == f"{mounts['secrets']}/mlflow_uri"
     environment["ML_MONITORING_SOURCES__MLFLOW__URI_FILE"] = str(uri)
     loaded = load(settings, environ=environment)

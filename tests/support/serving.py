@@ -74,9 +74,10 @@ class ExporterProcess:
 
 
 @contextlib.contextmanager
-def serving(config: Path) -> Iterator[ExporterProcess]:
+def serving(config: Path, *flags: str) -> Iterator[ExporterProcess]:
     """Run an exporter on a settings file."""
-    process = ExporterProcess(config, config.with_suffix(".log"))
+    command = (sys.executable, "-m", "exporter", "serve", *flags)
+    process = ExporterProcess(config, config.with_suffix(".log"), command=command)
     try:
         yield process
     finally:

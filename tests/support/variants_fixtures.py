@@ -37,7 +37,7 @@ def samples(families: FamilySet, name: str) -> dict[tuple[str, ...], Any]:
 
 def write_config(folder: Path, uri: str, **section: Any) -> Path:
     """Write settings with one `variants` section."""
-    path = folder / "exporter.yaml"
+    path = folder / "ml-monitoring.yml"
     content = {"web": {"port": 0}, "sources": {"variants": {"uri": uri, **variants_store.SETTINGS, **section}}}
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path

@@ -235,7 +235,7 @@ def _write(uri: str, stop: threading.Event) -> float:
 def _exporter(uri: str) -> Iterator[tuple[Process, int]]:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         port = free_port()
-        config = Path(folder) / "exporter.yaml"
+        config = Path(folder) / "ml-monitoring.yml"
         config.touch(mode=0o600)
         config.write_text(yaml.safe_dump({"web": {"port": port}, "sources": {"variants": {"uri": uri}}}))
         process = Process(

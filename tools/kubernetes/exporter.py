@@ -22,7 +22,8 @@ from tools.kubernetes.objects import (
 # The user of the image; by number, so that Kubernetes can tell that it is not root.
 USER: Final = 10001
 _SECRETS_DIR = "/run/secrets/exporter"
-_CONFIG_DIR = "/etc/exporter"
+# Where the exporter looks by itself.
+_CONFIG_DIR = "/etc/ml-monitoring"
 _SETTINGS: Json = {
     "web": {"host": "0.0.0.0", "port": PORT},  # noqa: S104  # inside the pod
     "log": {"format": "json"},
@@ -63,11 +64,11 @@ def _namespace(namespace: str) -> Json:
 
 def _settings(namespace: str) -> Json:
     text = _SETTINGS_HEADER + yaml.safe_dump(_SETTINGS, sort_keys=False)
-    return labelled("ConfigMap", "v1", CONFIG_MAP, namespace, labels=EXPORTER) | {"data": {"exporter.yaml": text}}
+    return labelled("ConfigMap", "v1", CONFIG_MAP, namespace, labels=EXPORTER) | {"data": {"ml-monitoring.yml": text}}
 
 
 def _deployment(namespace: str, settings: Json) -> Json:
-    checksum = hashlib.sha256(settings["data"]["exporter.yaml"].encode()).hexdigest()[:16]
+    checksum = hashlib.sha256(settings["data"]["ml-monitoring.yml"].encode()).hexdigest()[:16]
     return labelled("Deployment", "apps/v1", NAME, namespace, labels=EXPORTER) | {
         "spec": {
             "replicas": 1,
@@ -98,7 +99,6 @@ def pod_spec() -> Json:
                 "image": IMAGE,
                 "imagePullPolicy": "IfNotPresent",
                 "env": [
-                    {"name": "ML_MONITORING_CONFIG", "value": f"{_CONFIG_DIR}/exporter.yaml"},
                     {"name": "ML_MONITORING_SOURCES__MLFLOW__URI_FILE", "value": f"{_SECRETS_DIR}/mlflow_uri"},
                 ],
                 "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],

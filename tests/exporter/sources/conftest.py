@@ -74,7 +74,7 @@ def write_config(tmp_path: Path) -> Callable[..., Path]:
 
     def write(uri: str, **section: object) -> Path:
         lines = "".join(f"    {key}: {value}\n" for key, value in {"interval": "200ms", **section}.items())
-        path = tmp_path / "exporter.yaml"
+        path = tmp_path / "ml-monitoring.yml"
         path.write_text(f"web: {{port: 0}}\nsources:\n  mlflow:\n    uri: {uri!r}\n{lines}", encoding="utf-8")
         return path
 

@@ -338,7 +338,7 @@ def test_the_cap_keeps_the_riskiest_servers(tmp_path: Path) -> None:
 
 def test_a_real_exporter_survives_what_happens_to_files(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(0))
-    config = tmp_path / "exporter.yaml"
+    config = tmp_path / "ml-monitoring.yml"
     config.write_text(f"web: {{port: 0}}\nsources: {{fleet: {{path: {path}, interval: 100ms}}}}\n")
     ok, up = 'fleet_file_rows_total{file="fleet.csv",outcome="ok"}', 'ml_monitoring_source_up{source="fleet"}'
     with serving(config) as exporter:

@@ -214,7 +214,7 @@ def test_the_real_runner_replays_on_its_own_clock(tmp_path: Path) -> None:
 
 def test_a_post_request_lets_the_story_begin_again(tmp_path: Path) -> None:
     path = write_demo(tmp_path)
-    config = tmp_path / "exporter.yaml"
+    config = tmp_path / "ml-monitoring.yml"
     fleet = f"path: {path}, mode: replay, at_end: hold, speed: 3000, interval: 100ms"
     config.write_text(f"web: {{port: 0, enable_lifecycle: true}}\nsources: {{fleet: {{{fleet}}}}}\n")
     with serving(config) as exporter:

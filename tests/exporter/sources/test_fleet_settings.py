@@ -20,7 +20,7 @@ def test_columns_units_words_and_marks_of_the_users_own(tmp_path: Path) -> None:
         "1767225600500;db 1;database;läuft;0,25;75;0,5;2,5;2;8;1",
         header=MAPPED,
     )
-    config = tmp_path / "exporter.yaml"
+    config = tmp_path / "ml-monitoring.yml"
     config.write_text(f"""
 sources:
   fleet:
@@ -79,7 +79,7 @@ sources:
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(setting: str, problem: str, tmp_path: Path) -> None:
-    config = tmp_path / "exporter.yaml"
+    config = tmp_path / "ml-monitoring.yml"
     inner = setting.strip("{}") if setting.startswith("{") else setting
     config.write_text(f"sources: {{fleet: {{path: x, {inner}}}}}\n")
     with pytest.raises(ConfigError) as found:
@@ -104,7 +104,7 @@ def test_the_settings_in_the_documentation_are_taken(tmp_path: Path) -> None:
     first, *parts = re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
     # The first is whole; of the two modes' own settings only those of the mode given can be there.
     kept = re.sub(r" +(speed|at_end):.*\n", "", first)
-    config = tmp_path / "exporter.yaml"
+    config = tmp_path / "ml-monitoring.yml"
     config.write_text(kept + "".join(parts), encoding="utf-8")
     settings = load(config, {}).enabled_sources()["fleet"]
     assert isinstance(settings, FleetSettings)

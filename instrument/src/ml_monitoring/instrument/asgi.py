@@ -55,6 +55,7 @@ class ASGIMiddleware:
     ) -> None:
         self._app = app
         self._requests = recorder._requests
+        self.traced = self._requests.exemplars is not None
         self._metrics_path = metrics_path
         self._metrics = make_asgi_app(recorder)
         self.hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
@@ -77,7 +78,7 @@ class ASGIMiddleware:
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         context = _HttpContext(self, scope, receive, send)
-        if self._requests.exemplars is not None:
+        if self.traced:
             self.hooks.set_trace(context, _header(scope, b"traceparent"))
         token = CURRENT.set(context)
         self._requests.started()
@@ -133,7 +134,10 @@ class _HttpContext(RequestContext):
     )
 
     def __init__(self, middleware: ASGIMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
-        super().__init__()
+        # Without super(): this is made for every request.
+        self.variant = ""
+        self.exemplar = None
+        self.sent = 0
         self._middleware = middleware
         self.scope = scope
         self._receive = receive
@@ -170,7 +174,8 @@ class _HttpContext(RequestContext):
         elif kind == "http.response.start":
             self.status = message["status"]
             # Here and not before: OpenTelemetry's middleware may be inside of this one.
-            self._middleware.hooks.set_trace(self)
+            if self._middleware.traced:
+                self._middleware.hooks.set_trace(self)
             if perf_counter() - self.started > _WORTH_ASKING and not self.left and not self._receiving:
                 return self._ask_and_send(message)
         elif kind == "http.response.pathsend":
