@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from io import StringIO
-from typing import Any
+from typing import Any, get_args
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
@@ -35,10 +35,14 @@ def _commented(data: dict[str, Any], above: Location, layers: Layers, given: Any
     for key, value in data.items():
         here = (*above, key)
         inner = given.get(key) if isinstance(given, dict) else None
+        field = field_at(Settings, here)
         if isinstance(value, dict) and value:
-            node[key] = _commented(value, here, layers, inner)
+            # What a plug-in takes may be a secret, too.
+            is_free = field is not None and Any in get_args(field.annotation)
+            shown = dict.fromkeys(value, MASK) if is_free else value
+            node[key] = _commented(shown, here, layers, inner)
             continue
-        node[key] = MASK if is_secret(field_at(Settings, here)) else redact(value) if isinstance(value, str) else value
+        node[key] = MASK if is_secret(field) else redact(value) if isinstance(value, str) else value
         if isinstance(given, dict) and key in given:
             node.yaml_add_eol_comment(str(layers.place(here)), key, column=0)
     return node

@@ -261,6 +261,16 @@ prometheus: {url: "http://u:s3cret@prometheus:9090"}
     assert after.enabled_sources()["variants"] == before.enabled_sources()["variants"]
 
 
+def test_what_a_risk_model_is_given_is_masked_too(folder: Path) -> None:
+    config = folder / "ml-monitoring.yml"
+    risk = "{options: {token: s3cret, floor: 1}, normals: {web: {cpu: 1}}}"
+    config.write_text(f"sources: {{fleet: {{path: /f.csv, risk: {risk}}}}}")
+    done = _run("config", "--config.file", config)
+    assert "s3cret" not in done.stdout
+    assert f"        token: <secret> # {config}:1\n        floor: <secret> # {config}:1\n" in done.stdout
+    assert f"          cpu: 1.0 # {config}:1\n" in done.stdout
+
+
 def test_a_closed_pipe_is_no_defect(folder: Path) -> None:
     command = f"{sys.executable} -m exporter once | head -1"
     done = subprocess.run(
