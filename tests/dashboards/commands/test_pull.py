@@ -52,7 +52,8 @@ def pulled(folder: Path) -> set[str]:
         (["--folder", "General"], {"General/loose.json"}),
         (["--tag", "slo", "--folder", "Team A"], {"Team A/errors.json", "SRE-On call/latency.json"}),
     ],
-    ids=" ".join,
+    # Sorted: workers of one run must agree on the names.
+    ids=lambda value: " ".join(sorted(value)),
 )
 def test_dashboards_are_chosen_by_uid_tag_or_folder(
     pull: Pull, tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], files: set[str]
