@@ -8,11 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import requests
+from prometheus_client.parser import text_string_to_metric_families
 
 
 class ExporterProcess:
@@ -86,5 +87,13 @@ def serving(config: Path, *flags: str) -> Iterator[ExporterProcess]:
 
 def parse_samples(text: str) -> dict[str, float]:
     """Return the samples of a text exposition by series."""
-    lines = (line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#"))
-    return {series: float(value) for series, value in lines}
+    samples = (sample for family in text_string_to_metric_families(text) for sample in family.samples)
+    return {_series(sample.name, sample.labels): sample.value for sample in samples}
+
+
+_ESCAPES = str.maketrans({"\\": "\\\\", '"': '\\"', "\n": "\\n"})
+
+
+def _series(name: str, labels: Mapping[str, str]) -> str:
+    pairs = ",".join(f'{label}="{value.translate(_ESCAPES)}"' for label, value in labels.items())
+    return f"{name}{{{pairs}}}" if pairs else name

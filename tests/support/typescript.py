@@ -60,7 +60,7 @@ def type_errors(version: str, dashboards: Sequence[dict[str, Any]]) -> list[str]
     shutil.rmtree(build, ignore_errors=True)
     build.mkdir(parents=True)
     try:
-        (build / "ml_monitoring.dashboards.ts").write_text("\n".join(_source(version, dashboards)), encoding="utf-8")
+        (build / "dashboards.ts").write_text("\n".join(_source(version, dashboards)), encoding="utf-8")
         (build / "tsconfig.json").write_text(json.dumps(_settings(version)), encoding="utf-8")
         command = [node(), str(modules / "typescript" / "bin" / "tsc"), "--project", str(build), "--pretty", "false"]
         done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
@@ -86,7 +86,7 @@ def _settings(version: str) -> dict[str, Any]:
             # The packages import themselves by their real name, while four versions lie beside each other.
             "paths": {"@grafana/schema": [package]},
         },
-        "files": ["ml_monitoring.dashboards.ts"],
+        "files": ["dashboards.ts"],
     }
 
 
@@ -129,7 +129,7 @@ def _with_line(error: str, build: Path) -> str:
     if "dashboards.ts(" not in place:
         return error
     row = int(place.split("(")[1].split(",")[0])
-    source = (build / "ml_monitoring.dashboards.ts").read_text(encoding="utf-8").splitlines()[row - 1]
+    source = (build / "dashboards.ts").read_text(encoding="utf-8").splitlines()[row - 1]
     return f"{source.partition(' = ')[0].removeprefix('export const ')}: {message}"
 
 
