@@ -9,15 +9,33 @@ from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-business-impact"
 _ROLE = ("role",)
+_LACKS = ("cluster", "namespace")
 
 
 def _figure(name: str, title: str, question: str, expr: str, unit: Unit = Unit.CURRENCY) -> Signal:
-    return Signal(name=name, title=title, question=question, expr=expr, unit=unit, dashboard=PAGE, legend=title)
+    return Signal(
+        name=name,
+        title=title,
+        question=question,
+        expr=expr,
+        unit=unit,
+        dashboard=PAGE,
+        legend=title,
+        lacks=_LACKS,
+    )
 
 
 def _input(name: str, title: str, question: str, expr: str, unit: Unit) -> Signal:
     return Signal(
-        name=name, title=title, question=question, expr=expr, unit=unit, dashboard=PAGE, by=_ROLE, legend="{{role}}"
+        name=name,
+        title=title,
+        question=question,
+        expr=expr,
+        unit=unit,
+        dashboard=PAGE,
+        by=_ROLE,
+        legend="{{role}}",
+        lacks=_LACKS,
     )
 
 

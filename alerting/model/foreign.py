@@ -13,6 +13,8 @@ from types import MappingProxyType
 # Every scraped series has these; a rule may aggregate them away.
 # `cluster` and `namespace` where Prometheus watches several.
 TARGET_LABELS: frozenset[str] = frozenset({"cluster", "namespace", "job", "instance"})
+# Those of them that say where a target runs; each page has a variable of each.
+PLACE_LABELS: tuple[str, ...] = ("cluster", "namespace")
 
 _SESSION = frozenset(
     {"state", "usename", "application_name", "backend_type", "wait_event_type", "wait_event", "server"}

@@ -5,6 +5,7 @@
 | `<filter>` | matchers of a dashboard's variables | signals |
 | `<window>` | the range of a rate | signals |
 | `<exporter>`, `<node>`, ... | matchers of the targets that are watched, see `Selectors` | signals, recording rules |
+| `<own_alerts>` | matchers of the alerts that rules of this project make | signals |
 | `<threshold>`, `<parameter>` | a number of the alert itself | an alert's condition, matchers and guards |
 | `<Alert.threshold>`, `<Alert.parameter>` | a duration of any alert | recording rules |
 | `<section.key>` | a number of another section of `thresholds.yml` | recording rules |

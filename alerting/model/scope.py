@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, StrictStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, StrictStr
 
 # Groups of rules and pages about programs that may be watched already by somebody else.
 Component = Literal["host", "database", "containers", "monitoring", "logs"]
@@ -23,6 +23,15 @@ def _matchers(text: str) -> str:
 
 
 Matchers = Annotated[StrictStr, AfterValidator(_matchers)]
+
+
+class Dashboards(BaseModel):
+    """How pages are made."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    # Whether pages offer the choice of a cluster and a namespace.
+    cluster_variables: StrictBool = False
 
 
 class Selectors(BaseModel):

@@ -28,6 +28,8 @@ class Signal:
         by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
         filters: Labels that a dashboard variable of the same name may narrow.
         legend: Legend format; by default the labels in `by`.
+        lacks: Of the labels that say where a target runs, those that the series do not have, so that no page narrows
+            it by them.
         window: Range used outside Grafana; panels pass `$__rate_interval`.
     """
 
@@ -40,6 +42,7 @@ class Signal:
     by: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     legend: str = ""
+    lacks: tuple[str, ...] = ()
     window: str = "5m"
 
     @property

@@ -27,7 +27,7 @@ from ml_monitoring.alerting.model.notifications import (
     base_url,
 )
 from ml_monitoring.alerting.model.numbers import Links, Numbers
-from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Selectors
+from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Dashboards, Selectors
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
@@ -48,6 +48,7 @@ class Thresholds(Sections):
     # None: all of them, but on Kubernetes none.
     components: tuple[Component, ...] | None = None
     selectors: Selectors
+    dashboards: Dashboards = Dashboards()
     teams: tuple[Name, ...] = Field(min_length=1)
     notifications: Notifications
     alerts: dict[str, Numbers]
@@ -59,7 +60,9 @@ class Thresholds(Sections):
 
     def scope(self) -> dict[str, str]:
         """Return what the placeholders of selectors stand for."""
-        return dict(self.selectors.placeholders(self.watched))
+        # Rules of others in the same Prometheus make `ALERTS` too; those of ours name one of the teams.
+        ours = f'team=~"{"|".join(self.teams)}"'
+        return {**dict(self.selectors.placeholders(self.watched)), "own_alerts": ours}
 
     def changed(self, changes: dict[str, Any]) -> Self:
         """Return the same with some settings changed, given as they stand in the file.

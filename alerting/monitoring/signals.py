@@ -18,7 +18,7 @@ TARGET_UP: Final = Signal(
     name="target_up",
     title="Target status",
     question="Which targets' last scrape failed? The exporters are on their own page.",
-    expr="instance:up:own{<filter>} unless up{<exporter>}",
+    expr="instance:up:own{<filter>} unless up{<exporter>,<filter>}",
     unit=Unit.FLAG,
     dashboard=SYSTEM,
     by=_TARGET,
@@ -29,7 +29,7 @@ SERVICE_MEMORY: Final = Signal(
     name="service_memory",
     title="Memory by service",
     question="How much memory does each service of the stack use?",
-    expr="process_resident_memory_bytes{<filter>} and instance:up:own",
+    expr="process_resident_memory_bytes{<filter>} and instance:up:own{<filter>}",
     unit=Unit.BYTES,
     dashboard=SYSTEM,
     by=_TARGET,
@@ -40,7 +40,7 @@ SERVICE_CPU: Final = Signal(
     name="service_cpu",
     title="CPU by service",
     question="What share of one core does each service of the stack use?",
-    expr="rate(process_cpu_seconds_total{<filter>}[<window>]) and instance:up:own",
+    expr="rate(process_cpu_seconds_total{<filter>}[<window>]) and instance:up:own{<filter>}",
     unit=Unit.RATIO,
     dashboard=SYSTEM,
     by=_TARGET,
@@ -182,7 +182,7 @@ FIRING_ALERTS: Final = Signal(
     expr=(
         "label_replace(label_replace(label_replace("
         "count by (alertname, severity, team) "
-        '(ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",<filter>}), '
+        '(ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}), '
         '"rank", "1", "severity", "critical"), "rank", "2", "severity", "warning"), '
         '"rank", "3", "severity", "info")'
     ),
@@ -196,7 +196,7 @@ FIRING_BY_SEVERITY: Final = Signal(
     name="firing_by_severity",
     title="Firing alerts by severity",
     question="How many alerts of each severity fire?",
-    expr='count by (severity) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",<filter>})',
+    expr='count by (severity) (ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>})',
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=("severity",),
@@ -206,7 +206,7 @@ ALERT_HISTORY: Final = Signal(
     name="alert_history",
     title="Alert timeline",
     question="Which alerts fired when?",
-    expr='max by (alertname) (ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",<filter>})',
+    expr='max by (alertname) (ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>})',
     unit=Unit.FLAG,
     dashboard=ALERTS_PAGE,
     by=("alertname",),
@@ -218,7 +218,7 @@ ALERT_JOBS: Final = Signal(
     question="Which services do firing alerts come from?",
     expr=(
         "count by (job, alertname, severity) "
-        '(ALERTS{alertstate="firing",alertname!="MlMonitoringWatchdog",job!="",<filter>})'
+        '(ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",job!="",<filter>})'
     ),
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,

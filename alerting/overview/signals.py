@@ -26,7 +26,7 @@ _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
 
 def _light(names: str, in_use: str) -> str:
     def firing(severity: str) -> str:
-        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}.+",<filter>}})'
+        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}.+",<own_alerts>,<filter>}})'
 
     # `or` keeps the first that there is, so that the loudest decides.
     return f"3 * {firing('critical')} or 2 * {firing('warning')} or {firing('info')} or 0 * max({in_use})"

@@ -35,7 +35,13 @@ def run(options: argparse.Namespace) -> int:
 
     own.refuse_committed(options, OUTPUT_DIR)
     context = PageContext.of(own.load(options)[0])
-    pages = [(page.folder, page.to_json(context.alerts, context.selectors)) for page in build_all(context)]
+    pages = [
+        (
+            page.folder,
+            page.to_json(context.alerts, context.selectors, cluster_variables=context.cluster_variables),
+        )
+        for page in build_all(context)
+    ]
     written = write(options.output_dir, pages)
     for path in written:
         print(path)

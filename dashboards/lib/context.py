@@ -22,14 +22,22 @@ class PageContext:
         links: Where runbooks and logs are.
         business: The assumptions of the figures on business impact.
         selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`.
+        cluster_variables: Whether pages show the choice of a cluster and a namespace.
     """
 
     alerts: tuple[BoundAlert, ...]
     links: Links
     business: Business
     selectors: Mapping[str, str]
+    cluster_variables: bool
 
     @classmethod
     def of(cls, thresholds: Thresholds) -> Self:
         """Return the context of a deployment."""
-        return cls(load_alerts(thresholds), thresholds.links, thresholds.business, thresholds.scope())
+        return cls(
+            load_alerts(thresholds),
+            thresholds.links,
+            thresholds.business,
+            thresholds.scope(),
+            thresholds.dashboards.cluster_variables,
+        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ml_monitoring.alerting.model.foreign import PLACE_LABELS
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.upstream import grafana
 
@@ -17,14 +18,15 @@ def menu() -> Any:
 
 
 def page_url(uid: str, variables: Mapping[str, str]) -> str:
-    """Return the address of another page, with the data source and time range of this one.
+    """Return the address of another page, with the data source, clusters and time range of this one.
 
     Args:
         uid: The page's uid.
         variables: Values of the page's variables, in Grafana's link syntax.
     """
     narrowed = "".join(f"var-{name}={value}&" for name, value in sorted(variables.items()))
-    return f"/d/{uid}?{narrowed}${{datasource:queryparam}}&${{__url_time_range}}"
+    kept = "".join(f"${{{name}:queryparam}}&" for name in ("datasource", *PLACE_LABELS))
+    return f"/d/{uid}?{narrowed}{kept}${{__url_time_range}}"
 
 
 def cell(column: str) -> str:

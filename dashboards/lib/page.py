@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.foreign import PLACE_LABELS
 from ml_monitoring.alerting.model.links import panel_id
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.finalise import finalise
@@ -17,7 +18,7 @@ from ml_monitoring.dashboards.lib.queries import Query, Scope
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.thresholds import comparing
 from ml_monitoring.dashboards.lib.upstream import Json, as_json, grafana
-from ml_monitoring.dashboards.lib.variables import DATASOURCE, Variable
+from ml_monitoring.dashboards.lib.variables import DATASOURCE, Variable, places
 
 # Newest shape that 9.4 reads and that every later version migrates; older ones are refused by some of Grafana 12.
 SCHEMA_VERSION = 39
@@ -65,7 +66,8 @@ class Page:
         title: Name in Grafana.
         description: What the page answers, and for whom.
         folder: Grafana's folder, one for each audience.
-        variables: Choices at the top; each narrows the panels whose signals can be filtered by its name.
+        variables: Choices at the top, the data source first; each narrows the panels whose signals can be filtered by
+            its name. Those of clusters and namespaces are added.
         rows: The outline.
         since: Start of the time range that is shown first.
         refresh: How often the page asks again; not oftener than Prometheus scrapes.
@@ -84,18 +86,27 @@ class Page:
     tags: tuple[str, ...] = field(default=())
     marks: tuple[Mark, ...] = ()
 
-    def to_json(self, alerts: tuple[BoundAlert, ...], selectors: Mapping[str, str] | None = None) -> Json:
+    def to_json(
+        self,
+        alerts: tuple[BoundAlert, ...],
+        selectors: Mapping[str, str] | None = None,
+        *,
+        cluster_variables: bool = False,
+    ) -> Json:
         """Return the dashboard as Grafana loads it.
 
         Args:
             alerts: All alerts: they colour the panels of their signals, and are marked on the page that they link to.
             selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`; needed where a signal
                 names them.
+            cluster_variables: Whether the choice of a cluster and a namespace is shown.
 
         Raises:
             ValueError: If a folded row holds a panel that alerts link to, or two panels get one id.
         """
-        scope = Scope(self.uid, frozenset(variable.name for variable in self.variables), alerts, selectors or {})
+        source, *others = self.variables
+        variables = [source, *places(shown=cluster_variables), *others]
+        scope = Scope(self.uid, frozenset(variable.name for variable in variables), alerts, selectors or {})
         dashboard = grafana.Dashboard(
             title=self.title,
             uid=self.uid,
@@ -108,7 +119,7 @@ class Page:
             refresh=self.refresh,
             time=grafana.Time(self.since, "now"),
             timePicker=grafana.TimePicker(refreshIntervals=list(REFRESH_CHOICES), timeOptions=[]),
-            templating=grafana.Templating(list=[variable.template for variable in self.variables]),
+            templating=grafana.Templating(list=[variable.template for variable in variables]),
             annotations=grafana.Annotations(list=self._annotations(scope)),
             links=[menu()],
             panels=self._panels(scope),
@@ -160,7 +171,8 @@ class Page:
         names = sorted(alert.name for alert in scope.alerts if alert.signal.dashboard == self.uid and alert.comparison)
         if not names:
             return []
-        firing = f'ALERTS{{alertstate="firing",alertname=~"{"|".join(names)}"}}'
+        within = ",".join(f'{label}=~"${label}"' for label in PLACE_LABELS)
+        firing = f'ALERTS{{alertstate="firing",alertname=~"{"|".join(names)}",{within}}}'
         return [
             {
                 "name": "Alert start",

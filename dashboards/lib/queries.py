@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.foreign import PLACE_LABELS
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.style import FORMATS, Colour, Format
 from ml_monitoring.dashboards.lib.upstream import Json, grafana
@@ -85,7 +86,8 @@ class Query:
     def expr(self, scope: Scope) -> str:
         """Return the PromQL for a page."""
         matchers = []
-        for label in self.signal.filters:
+        places = [label for label in PLACE_LABELS if label not in self.signal.lacks]
+        for label in (*self.signal.filters, *places):
             if label in self.where:
                 matchers.append(f'{label}="{self.where[label]}"')
             elif label in scope.variables:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_monitoring.alerting.model.foreign import FOREIGN, TARGET_LABELS
+from ml_monitoring.alerting.model.foreign import FOREIGN, PLACE_LABELS, TARGET_LABELS
 from ml_monitoring.dashboards.lib.upstream import grafana
 from ml_monitoring.exporter.catalog import CATALOG
 
@@ -21,6 +22,7 @@ VARIANTS_DATASOURCE = {"type": "grafana-postgresql-datasource", "uid": "${varian
 # Grafana's numbers: read the values again when the time range changes; sort by name without regard to case.
 ON_TIME_RANGE = 2
 SORT_BY_NAME = 5
+SHOWN, OUT_OF_SIGHT = 0, 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,34 @@ def datasource() -> Variable:
             name="datasource", label="Data source", type="datasource", query="prometheus", refresh=1, sort=0
         ),
     )
+
+
+def places(*, shown: bool) -> list[Variable]:
+    """Return the choices of where targets run, by default all; links and addresses work out of sight too.
+
+    Grafana cannot hide a variable of one value only, hence the setting.
+    """
+    return [
+        Variable(
+            label,
+            grafana.Template(
+                name=label,
+                label=label.capitalize(),
+                type="query",
+                dataSource=DATASOURCE,
+                query=f"label_values(instance:up:own{_braces(PLACE_LABELS[:index])}, {label})",
+                refresh=ON_TIME_RANGE,
+                sort=SORT_BY_NAME,
+                multi=True,
+                includeAll=True,
+                # Also series without the label, as a Prometheus of one cluster has them.
+                allValue=".*",
+                default="All",
+                hide=SHOWN if shown else OUT_OF_SIGHT,
+            ),
+        )
+        for index, label in enumerate(PLACE_LABELS)
+    ]
 
 
 def loki_datasource() -> Variable:
@@ -125,14 +155,12 @@ def label_values(
     unknown = {label, *within} - labels - TARGET_LABELS
     if unknown:
         raise ValueError(f"variable {label}: {metric} has no label {', '.join(sorted(unknown))}")
-    matchers = ",".join(f'{name}=~"${name}"' for name in within)
-    selector = f"{series}{{{matchers}}}" if matchers else series
     template = grafana.Template(
         name=label,
         label=title,
         type="query",
         dataSource=DATASOURCE,
-        query=f"label_values({selector}, {label})",
+        query=f"label_values({series}{_braces((*PLACE_LABELS, *within))}, {label})",
         refresh=ON_TIME_RANGE,
         sort=SORT_BY_NAME,
         multi=True,
@@ -142,3 +170,8 @@ def label_values(
         default=None if first_only else "All",
     )
     return Variable(label, template)
+
+
+def _braces(names: Sequence[str]) -> str:
+    matchers = ",".join(f'{name}=~"${name}"' for name in names)
+    return f"{{{matchers}}}" if matchers else ""

@@ -20,6 +20,7 @@ RULES: tuple[Rule, ...] = (
     queries_lint.d6_parses,
     queries_lint.d6_names,
     queries_lint.d6_variables,
+    queries_lint.d6_places,
     logql.d6_logql,
     logql.d6_logql_variables,
     lint.d7_variables_and_links,
@@ -97,6 +98,10 @@ def with_variable(**changes: Any) -> Callable[[Json], None]:
     return lambda page: page["templating"]["list"][1].update(changes)
 
 
+def with_variables_query(query: str) -> Callable[[Json], None]:
+    return lambda page: page["templating"]["list"][-1]["query"].update(query=query)
+
+
 def with_logql(expr: str) -> Callable[[Json], None]:
     def spoil(page: Json) -> None:
         source = {"type": "loki", "uid": "${loki_datasource}"}
@@ -169,6 +174,10 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (queries_lint.d6_names, with_expr('mlflow_runs{state="x"}'), "mlflow_runs has no label state"),
     (queries_lint.d6_names, with_expr("ml_monitoring_source_errors_total"), "only grows"),
     (queries_lint.d6_names, with_expr("rate(ml_monitoring_source_errors_total[1m])"), "looks back 1m"),
+    (queries_lint.d6_places, with_expr('up{cluster=~"$cluster"}'), "is not narrowed by namespace"),
+    (queries_lint.d6_places, with_expr('up{cluster="a",namespace=~"$namespace"}'), "is not narrowed by cluster"),
+    (queries_lint.d6_places, with_variable(name="place"), "has no variable cluster"),
+    (queries_lint.d6_places, with_variables_query("label_values(up, x)"), "is not narrowed by namespace"),
     (queries_lint.d6_variables, with_expr('up{job="$job"}'), "variable job is not declared"),
     (queries_lint.d6_variables, with_variable(name="trial"), "variable trial is never used"),
     (lint.d5_panels, with_logql("{}"), "without a legend"),
@@ -176,7 +185,7 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (logql.d6_logql, with_logql('{service="a"} | json | '), "no LogQL at"),
     (logql.d6_logql, with_logql('{app="a"}'), "lines have no label app"),
     (logql.d6_logql_variables, with_logql('{service="$app"}'), "variable app is not declared"),
-    (lint.d7_variables_and_links, with_variable(label=""), "variable experiment has no label"),
+    (lint.d7_variables_and_links, with_variable(label=""), "variable cluster has no label"),
     (lint.d7_variables_and_links, with_variable(refresh=1), "is not read again"),
     (lint.d7_variables_and_links, with_variable(includeAll=False), "has no `All`"),
     (lint.d7_variables_and_links, with_variable(allValue=""), "has no `All`"),

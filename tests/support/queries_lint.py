@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import subprocess
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from typing import Any
 import promql_parser
 import yaml
 
-from ml_monitoring.alerting.model.foreign import TARGET_LABELS
+from ml_monitoring.alerting.model.foreign import PLACE_LABELS, TARGET_LABELS
 from tests.support import logql
 from tests.support.lint import data_panels, panels
 from tests.support.promql import LABELS
@@ -24,6 +25,16 @@ BUILT_IN = {"__rate_interval", "__range", "__interval"}
 # How rates may look back: at least four scrapes, or the whole time range that the page shows.
 RATE_WINDOWS = {"$__rate_interval", "$__range"}
 RATES = {"rate", "irate", "increase"}
+
+# How selectors begin that a page need not narrow, and by what.
+PLACELESS = {
+    # The watchdog is of no series, hence of no cluster.
+    'ALERTS{alertname="MlMonitoringWatchdog"': PLACE_LABELS,
+    # Comes after `on (cluster, namespace, ...)`.
+    "variant_optimization_opportunity_info": PLACE_LABELS,
+    ":business_": PLACE_LABELS,
+    "role:business_": PLACE_LABELS,
+}
 
 _VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?}?|\[\[(\w+)]]")
 _RATE = re.compile(r"\b(?:rate|irate|increase)\([^\[\]]*\[([^\]]+)]")
@@ -110,7 +121,40 @@ def d6_variables(pages: list[Json]) -> Iterator[str]:
             if isinstance(variable["query"], dict):
                 used |= _variables(variable["query"].get("query", "")) - {variable["name"]}
         used |= {match for panel in panels(page) for match in _variables(str(panel.get("datasource")))}
-        yield from (f"{page['uid']}: variable {one} is never used" for one in sorted(declared - used))
+        # Links and addresses carry these also to a page that has nothing to narrow.
+        unused = declared - used - set(PLACE_LABELS)
+        yield from (f"{page['uid']}: variable {one} is never used" for one in sorted(unused))
+
+
+def d6_places(pages: list[Json]) -> Iterator[str]:
+    """Every page has the choices of where targets run, and every series in a query is narrowed by them."""
+    for page in pages:
+        declared = [variable["name"] for variable in page["templating"]["list"]]
+        yield from (f"{page['uid']}: has no variable {one}" for one in PLACE_LABELS if one not in declared)
+        for variable in page["templating"]["list"]:
+            if variable["type"] == "query" and variable["datasource"]["type"] == "prometheus":
+                missing = [
+                    one
+                    for one in _places_before(variable["name"])
+                    if f'{one}=~"${one}"' not in variable["query"]["query"]
+                ]
+                yield from (f"{page['uid']}: variable {variable['name']} is not narrowed by {one}" for one in missing)
+    for name, expr in expressions(pages):
+        try:
+            tree = promql_parser.parse(filled(expr))
+        except ValueError:
+            continue
+        for selector in _nodes(tree, promql_parser.VectorSelector):
+            matched = {matcher.name for matcher in selector.matchers.matchers if matcher.value == ".+"}
+            lacking = next((lacks for start, lacks in PLACELESS.items() if str(selector).startswith(start)), ())
+            for label in PLACE_LABELS:
+                if label not in matched and label not in lacking:
+                    yield f"{name}: {selector} is not narrowed by {label}"
+
+
+def _places_before(variable: str) -> Iterator[str]:
+    """Yield the places that narrow a variable: of the places themselves the wider ones."""
+    yield from itertools.takewhile(lambda one: one != variable, PLACE_LABELS)
 
 
 def _variables(text: str) -> set[str]:

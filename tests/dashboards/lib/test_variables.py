@@ -1,0 +1,25 @@
+"""The choices of clusters and namespaces, which every page has."""
+
+from __future__ import annotations
+
+import pytest
+
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
+from ml_monitoring.dashboards.lib.context import PageContext
+from tests.support.specimen import specimen
+
+
+@pytest.mark.parametrize("shown", [False, True])
+def test_a_page_offers_clusters_and_namespaces_where_the_settings_say_so(*, shown: bool) -> None:
+    context = PageContext.of(load_thresholds().changed({"dashboards": {"cluster_variables": shown}}))
+    page = specimen().to_json(load_alerts(), context.selectors, cluster_variables=context.cluster_variables)
+    source, cluster, namespace, *_ = page["templating"]["list"]
+    assert source["name"] == "datasource"
+    for variable, query in (
+        (cluster, "label_values(instance:up:own, cluster)"),
+        (namespace, 'label_values(instance:up:own{cluster=~"$cluster"}, namespace)'),
+    ):
+        assert variable["hide"] == (0 if shown else 2)
+        assert variable["query"]["query"] == query
+        # Series without the label, as a Prometheus of one cluster has them, are among all.
+        assert (variable["current"]["text"], variable["allValue"]) == (["All"], ".*")
