@@ -15,9 +15,10 @@ GENERATORS = {
     "alerting": ROOT / "alerting" / "generated",
     "dashboards": ROOT / "dashboards" / "generated",
     "tools.schemas": ROOT / "docs" / "schemas",
-    # Last: it reads the dashboards as they are committed.
     "tools.kubernetes": ROOT / "k8s" / "base",
 }
+# The base takes the committed dashboards; into another folder they are written beside the manifests.
+_ARGUMENTS = {"tools.kubernetes": ("--dashboards", "../../dashboards/generated")}
 _SHOWN_LINES = 20
 # Addresses that a deployment puts in at generation; the committed files hold the defaults.
 _OVERRIDES = ("GRAFANA_URL", "RUNBOOKS_URL")
@@ -39,7 +40,8 @@ def differences(generator: str, committed: Path) -> list[str]:
     # Nor those of a stack of one's own.
     environment["ML_MONITORING_ALERTING_SETTINGS"] = os.devnull
     with tempfile.TemporaryDirectory(prefix="generated-") as scratch:
-        command = [sys.executable, "-m", generator, "generate", "--output-dir", scratch]
+        arguments = (*_ARGUMENTS.get(generator, ()), "--output-dir", scratch)
+        command = [sys.executable, "-m", generator, "generate", *arguments]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             return [f"python -m {generator} generate failed:", done.stdout + done.stderr]

@@ -6,11 +6,13 @@ import argparse
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
+from ml_monitoring.dashboards.publish import kustomize
 from ml_monitoring.exporter.version import CHECKOUT
 
 HELP = "write the dashboards' JSON"
-DESCRIPTION = "Write the JSON."
+DESCRIPTION = "Write the JSON, and the kustomization.yaml that makes a ConfigMap of each for Grafana's sidecar."
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -27,14 +29,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Write the pages, remove those that no longer exist, and return the exit status."""
+    """Write the pages and return the exit status."""
+    own.refuse_committed(options, OUTPUT_DIR)
+    for path in write_pages(options.output_dir, own.load(options)[0]):
+        print(path)
+    return 0
+
+
+def write_pages(directory: Path, thresholds: Thresholds) -> tuple[Path, ...]:
+    """Write the pages and what makes ConfigMaps of them, remove pages that no longer exist, and return the pages.
+
+    Raises:
+        OSError: The folder cannot be written.
+    """
     # Only here, as they bring grafanalib.
     from ml_monitoring.dashboards.lib.context import PageContext  # noqa: PLC0415
     from ml_monitoring.dashboards.pages import build_all  # noqa: PLC0415
     from ml_monitoring.dashboards.publish.files import write  # noqa: PLC0415
 
-    own.refuse_committed(options, OUTPUT_DIR)
-    context = PageContext.of(own.load(options)[0])
+    context = PageContext.of(thresholds)
     pages = [
         (
             page.folder,
@@ -42,10 +55,10 @@ def run(options: argparse.Namespace) -> int:
         )
         for page in build_all(context)
     ]
-    written = write(options.output_dir, pages)
-    for path in written:
-        print(path)
-    for path in options.output_dir.glob("*/*.json"):
+    written = write(directory, pages)
+    listing = kustomize.kustomization([path.relative_to(directory) for path in written], thresholds.components or ())
+    (directory / kustomize.FILE).write_text(listing, encoding="utf-8", newline="\n")
+    for path in directory.glob("*/*.json"):
         if path not in written:
             path.unlink()
-    return 0
+    return written

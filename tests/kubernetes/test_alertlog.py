@@ -135,4 +135,4 @@ def test_without_an_alert_log_there_is_none_of_it() -> None:
     data["notifications"]["alert_log"] = None
     made = manifests("ml-monitoring", Thresholds.model_validate(data))
     assert not [name for name in made if name.startswith("alertlog")]
-    assert "ml-alertlog" not in str(made["alertmanagerconfig.yaml"])
+    assert "ml-monitoring-alertlog" not in str(made["alertmanagerconfig.yaml"])

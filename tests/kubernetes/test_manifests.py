@@ -19,23 +19,26 @@ from ml_monitoring.exporter.config import load
 from ml_monitoring.exporter.environment import DEFAULT_FILES
 from ml_monitoring.exporter.shard import Shard
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
-from tests.kubernetes.conftest import K8S, one
+from tests.kubernetes.conftest import K8S, kustomized, one
 from tests.support.kubernetes_schemas import problems
 from tools.kubernetes.cli import main
-from tools.kubernetes.monitoring import MAX_OBJECT_BYTES
-from tools.kubernetes.write import manifests
+from tools.kubernetes.write import in_cluster
 
 Json = dict[str, Any]
+# Pages of components that are off by default.
+OFF = {"ml-monitoring-system-infrastructure", "ml-monitoring-logs"}
 
 
 def test_every_object_fits_its_published_schema(
-    base: dict[str, Json], secrets: list[Json], example: list[Json], sharded: list[Json]
+    base: dict[str, Json], secrets: list[Json], rendered: list[Json], example: list[Json], sharded: list[Json]
 ) -> None:
-    found = {name: problems(manifest) for name, manifest in base.items()}
-    for manifest in (*secrets, *example, *sharded):
-        found[f"{manifest['kind']}/{manifest['metadata']['name']}"] = problems(manifest)
-    assert {name: lines for name, lines in found.items() if lines} == {}
-    kinds = {manifest["kind"] for manifest in (*base.values(), *secrets, *sharded)}
+    found = [(name, problems(manifest)) for name, manifest in base.items()]
+    found += [
+        (f"{manifest['kind']}/{manifest['metadata']['name']}", problems(manifest))
+        for manifest in (*secrets, *rendered, *example, *sharded)
+    ]
+    assert [(name, lines) for name, lines in found if lines] == []
+    kinds = {manifest["kind"] for manifest in (*rendered, *secrets, *sharded)}
     assert kinds == {
         *("AlertmanagerConfig", "ConfigMap", "Deployment", "Namespace", "NetworkPolicy", "PrometheusRule", "Secret"),
         *("PersistentVolumeClaim", "Service", "ServiceAccount", "ServiceMonitor", "StatefulSet"),
@@ -56,17 +59,68 @@ def test_the_schemas_find_misspelt_keys_and_wrong_types(base: dict[str, Json]) -
     assert problems(missing)
 
 
-def test_the_base_lists_every_file_and_kustomize_reads_it(base: dict[str, Json], sharded: list[Json]) -> None:
+def identities(objects: list[Json]) -> set[tuple[str, str]]:
+    return {(each["kind"], each["metadata"]["name"]) for each in objects}
+
+
+def test_the_base_lists_every_file_and_kustomize_reads_it(
+    base: dict[str, Json], rendered: list[Json], sharded: list[Json]
+) -> None:
     listed = yaml.safe_load((K8S / "base" / "kustomization.yaml").read_text(encoding="utf-8"))["resources"]
-    assert listed == sorted(base)
-    names = {(each["kind"], each["metadata"]["name"]) for each in base.values()}
-    rendered = {(each["kind"], each["metadata"]["name"]) for each in sharded}
-    assert rendered ^ names == {("Deployment", "ml-exporter"), ("StatefulSet", "ml-exporter")}
+    assert listed == sorted([*base, "../../dashboards/generated"])
+    pages = {("ConfigMap", path.stem) for path in Path("dashboards/generated").glob("*/*.json")} - {
+        ("ConfigMap", page) for page in OFF
+    }
+    assert identities(rendered) == identities(list(base.values())) | pages
+    assert len(rendered) == len(base) + len(pages)
+    assert identities(sharded) ^ identities(rendered) == {
+        ("Deployment", "ml-monitoring"),
+        ("StatefulSet", "ml-monitoring"),
+    }
 
 
-def test_no_object_is_larger_than_kubectl_apply_can_note(base: dict[str, Json]) -> None:
-    sizes = {name: len(json.dumps(manifest)) for name, manifest in base.items()}
-    assert {name: size for name, size in sizes.items() if size > MAX_OBJECT_BYTES} == {}
+def test_no_object_is_larger_than_kubectl_apply_can_note(rendered: list[Json]) -> None:
+    # Kubernetes' limit is about 1 MiB, but `kubectl apply` notes a copy in an annotation, which may have 256 KiB.
+    limit = 256 * 1024
+    sizes = {each["metadata"]["name"]: len(json.dumps(each)) for each in rendered}
+    assert {name: size for name, size in sizes.items() if size > limit} == {}
+
+
+def test_every_object_and_pod_has_the_recommended_labels(rendered: list[Json]) -> None:
+    common = {
+        "app.kubernetes.io/name": "ml-monitoring",
+        "app.kubernetes.io/instance": "ml-monitoring",
+        "app.kubernetes.io/part-of": "ml-monitoring",
+        "app.kubernetes.io/managed-by": "kustomize",
+    }
+    for each in rendered:
+        assert common.items() <= each["metadata"]["labels"].items()
+        assert each["kind"] == "Namespace" or each["metadata"]["namespace"] == "ml-monitoring"
+        assert each["metadata"]["name"].startswith("ml-monitoring")
+    for name, component in (("ml-monitoring", "exporter"), ("ml-monitoring-alertlog", "alertlog")):
+        deployment = one(rendered, "Deployment", name)
+        own = {"app.kubernetes.io/component": component}
+        pod = deployment["spec"]["template"]["metadata"]["labels"]
+        assert (common | own).items() <= pod.items()
+        # What can never be changed has nothing that may.
+        smallest = {"app.kubernetes.io/name": "ml-monitoring"} | own
+        assert deployment["spec"]["selector"]["matchLabels"] == smallest
+        assert one(rendered, "Service", name)["spec"]["selector"] == smallest
+        assert one(rendered, "NetworkPolicy", name)["spec"]["podSelector"]["matchLabels"] == smallest
+        assert one(rendered, "ServiceMonitor", name)["spec"]["selector"]["matchLabels"] == smallest
+        # The variables that Kubernetes would set for a Service of this name begin as those of the exporter's settings.
+        assert deployment["spec"]["template"]["spec"]["enableServiceLinks"] is False
+
+
+def test_no_link_leads_to_a_loopback_address(base: dict[str, Json]) -> None:
+    groups = [group for name, each in base.items() if name.startswith("rules/") for group in each["spec"]["groups"]]
+    rules = [rule for group in groups for rule in group["rules"] if "alert" in rule]
+    assert {rule["annotations"]["runbook_url"] for rule in rules} == {
+        f"http://ml-monitoring.ml-monitoring.svc:9847/runbooks/{rule['alert']}" for rule in rules
+    }
+    grafana = "http://kube-prometheus-stack-grafana.monitoring.svc/d/"
+    assert {rule["annotations"]["dashboard_url"].startswith(grafana) for rule in rules} == {True}
+    assert "127.0.0.1" not in json.dumps(base)
 
 
 def test_selectors_ports_and_references_meet(base: dict[str, Json], secrets: list[Json]) -> None:
@@ -116,7 +170,7 @@ def settings_of(objects: list[Json], workload: Json, directory: Path, *, pod_ind
     """Return the exporter's settings as a pod of this workload reads them: its ConfigMap, environment and Secret."""
     (container,) = workload["spec"]["template"]["spec"]["containers"]
     settings = directory / "ml-monitoring.yml"
-    settings.write_text(one(objects, "ConfigMap", "ml-exporter")["data"]["ml-monitoring.yml"], encoding="utf-8")
+    settings.write_text(one(objects, "ConfigMap", "ml-monitoring")["data"]["ml-monitoring.yml"], encoding="utf-8")
     uri = directory / "mlflow_uri"
     (secret, *_) = yaml.safe_load_all((K8S / "secrets.example.yaml").read_text(encoding="utf-8"))
     uri.write_text(secret["stringData"][uri.name], encoding="utf-8")
@@ -140,40 +194,56 @@ def test_the_exporter_accepts_the_settings_of_base_and_overlays(
     base: dict[str, Json], example: list[Json], sharded: list[Json], tmp_path: Path
 ) -> None:
     objects = list(base.values())
-    section = settings_of(objects, one(objects, "Deployment", "ml-exporter"), tmp_path, pod_index=0)
+    section = settings_of(objects, one(objects, "Deployment", "ml-monitoring"), tmp_path, pod_index=0)
     assert section.shard == Shard()
-    section = settings_of(example, one(example, "Deployment", "ml-exporter"), tmp_path, pod_index=0)
+    section = settings_of(example, one(example, "Deployment", "ml-monitoring"), tmp_path, pod_index=0)
     assert section.interval == 30.0
-    workload = one(sharded, "StatefulSet", "ml-exporter")
+    workload = one(sharded, "StatefulSet", "ml-monitoring")
     shards = [
         settings_of(sharded, workload, tmp_path, pod_index=index).shard for index in range(workload["spec"]["replicas"])
     ]
     assert shards == [Shard(index=index, count=3) for index in range(3)]
 
 
-def test_the_example_overlay_changes_what_it_says(example: list[Json]) -> None:
-    deployment = one(example, "Deployment", "ml-exporter")
+def test_the_example_overlay_changes_what_it_says(rendered: list[Json], example: list[Json]) -> None:
+    deployment = one(example, "Deployment", "ml-monitoring")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "registry.example.org/ml-monitoring/exporter:0.1.0"
+    assert container["image"] == "registry.example.org/ml-monitoring/exporter:0.2.0"
     assert {each["metadata"]["labels"]["release"] for each in example} == {"kube-prometheus-stack"}
     # A Deployment's selector can never be changed, so no overlay may touch it.
-    assert deployment["spec"]["selector"]["matchLabels"] == {"app.kubernetes.io/name": "ml-exporter"}
-    egress = one(example, "NetworkPolicy", "ml-exporter")["spec"]["egress"]
+    base = one(rendered, "Deployment", "ml-monitoring")
+    assert deployment["spec"]["selector"] == base["spec"]["selector"]
+    egress = one(example, "NetworkPolicy", "ml-monitoring")["spec"]["egress"]
     assert [rule["ports"][0]["port"] for rule in egress] == [53, 6432]
+    # Rules and a page that are not wanted.
+    assert identities(rendered) - identities(example) == {
+        ("PrometheusRule", "ml-monitoring-business"),
+        ("ConfigMap", "ml-monitoring-business-impact"),
+    }
+    assert identities(example) <= identities(rendered)
 
 
-def test_dashboards_are_the_generated_ones(base: dict[str, Json]) -> None:
-    folders = {}
-    # Of components that are off by default.
-    off = {"ml-monitoring-system-infrastructure", "ml-monitoring-logs"}
-    pages = [path for path in Path("dashboards/generated").glob("*/*.json") if path.stem not in off]
+def test_dashboards_are_the_generated_ones(rendered: list[Json]) -> None:
+    maps = {each["metadata"]["name"]: each for each in rendered if "grafana_dashboard" in each["metadata"]["labels"]}
+    pages = [path for path in Path("dashboards/generated").glob("*/*.json") if path.stem not in OFF]
+    assert maps.keys() == {path.stem for path in pages}
     for path in pages:
-        config_map = base[f"dashboards/{path.stem}.yaml"]
-        assert json.loads(config_map["data"][path.name]) == json.loads(path.read_text(encoding="utf-8"))
+        config_map = maps[path.stem]
+        assert config_map["kind"] == "ConfigMap"
+        assert config_map["data"] == {path.name: path.read_text(encoding="utf-8")}
+        assert config_map["metadata"]["annotations"] == {"grafana_folder": path.parent.name}
         assert config_map["metadata"]["labels"]["grafana_dashboard"] == "1"
-        folders[path.stem] = config_map["metadata"]["annotations"]["grafana_folder"]
-    assert folders == {path.stem: path.parent.name for path in pages}
-    assert not {f"dashboards/{page}.yaml" for page in off} & base.keys()
+
+
+def test_no_file_of_the_manifests_holds_a_copy_of_a_dashboard() -> None:
+    uids = [path.stem for path in Path("dashboards/generated").glob("*/*.json")]
+    assert uids
+    for path in K8S.rglob("*"):
+        if path.is_file():
+            text = path.read_text(encoding="utf-8")
+            assert path.suffix == ".yaml"
+            assert "schemaVersion" not in text
+            assert not [uid for uid in uids if f"{uid}.json" in text]
 
 
 def test_rules_are_the_generated_ones_with_their_namespace(base: dict[str, Json], programs: dict[str, Path]) -> None:
@@ -185,7 +255,7 @@ def test_rules_are_the_generated_ones_with_their_namespace(base: dict[str, Json]
     }
     wanted = {}
     for build in (build_recording_rules, build_alerts):
-        made = render("rules.yml", build(load_thresholds().changed({"components": []})))
+        made = render("rules.yml", build(in_cluster("ml-monitoring", load_thresholds())))
         for group in yaml.safe_load(made)["groups"]:
             for rule in group["rules"]:
                 if "alert" in rule:
@@ -197,14 +267,19 @@ def test_rules_are_the_generated_ones_with_their_namespace(base: dict[str, Json]
     assert {name for name in wanted if name.endswith(".alerts")} == {group["name"] for group in generated} - off
 
 
-def test_components_that_are_switched_on_have_their_rules_and_pages() -> None:
-    everything = manifests("ml-monitoring", load_thresholds().changed({"components": ["host", "logs"]}))
-    assert {"rules/host.yaml", "rules/logs.yaml", "dashboards/ml-monitoring-logs.yaml"} <= everything.keys()
-    assert "dashboards/ml-monitoring-system-infrastructure.yaml" in everything
-    assert not {"rules/database.yaml", "rules/monitoring.yaml", "rules/containers.yaml"} & everything.keys()
-    targets = everything["rules/exporter.yaml"]["spec"]["groups"][0]["rules"][0]["expr"]
-    assert 'up{job="node"}' in targets
-    assert 'up{job="postgres"}' not in targets
+def test_components_that_are_switched_on_have_their_rules(tmp_path: Path) -> None:
+    settings = tmp_path / "own.yml"
+    settings.write_text("components: [host, logs]\n", encoding="utf-8")
+    output = tmp_path / "base"
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(output)]) == 0
+    made = {path.relative_to(output).as_posix() for path in output.rglob("*.yaml")}
+    assert {"rules/host.yaml", "rules/logs.yaml"} <= made
+    assert not {"rules/database.yaml", "rules/monitoring.yaml", "rules/containers.yaml"} & made
+    objects = kustomized(output)
+    assert {("ConfigMap", page) for page in OFF} <= identities(objects)
+    rules = one(objects, "PrometheusRule", "ml-monitoring-exporter")["spec"]["groups"][0]["rules"]
+    assert 'up{job="node"}' in rules[0]["expr"]
+    assert 'up{job="postgres"}' not in rules[0]["expr"]
 
 
 def test_promtool_accepts_the_rules(base: dict[str, Json], programs: dict[str, Path], tmp_path: Path) -> None:
@@ -216,19 +291,24 @@ def test_promtool_accepts_the_rules(base: dict[str, Json], programs: dict[str, P
             assert done.returncode == 0, done.stderr
 
 
-def test_another_namespace_and_other_addresses_reach_every_object(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_folder_of_ones_own_has_everything_with_its_namespace_and_addresses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rendered: list[Json]
 ) -> None:
     monkeypatch.setenv("GRAFANA_URL", "https://grafana.example.org")
     monkeypatch.setenv("RUNBOOKS_URL", "https://runbooks.example.org")
     (tmp_path / "gone.yaml").write_text("{}", encoding="utf-8")
     assert main(["generate", "--namespace", "elsewhere", "--output-dir", str(tmp_path)]) == 0
-    text = "".join(path.read_text(encoding="utf-8") for path in tmp_path.rglob("*.yaml"))
-    assert "namespace: ml-monitoring" not in text
-    assert "namespace: elsewhere" in text
-    assert "runbook_url: https://runbooks.example.org/MlMonitoringDown" in text
-    assert "dashboard_url: https://grafana.example.org/d/" in text
     assert not (tmp_path / "gone.yaml").exists()
+    objects = kustomized(tmp_path)
+    assert identities(objects) == identities(rendered) - {("Namespace", "ml-monitoring")} | {("Namespace", "elsewhere")}
+    assert {each["metadata"].get("namespace", "elsewhere") for each in objects} == {"elsewhere"}
+    text = json.dumps(objects)
+    assert "ml-monitoring.svc" not in text
+    assert "127.0.0.1" not in text
+    assert '"runbook_url": "https://runbooks.example.org/MlMonitoringDown"' in text
+    assert '"dashboard_url": "https://grafana.example.org/d/' in text
+    alerts = one(objects, "ConfigMap", "ml-monitoring-alerts")["data"]["ml-monitoring-alerts.json"]
+    assert "https://runbooks.example.org/${__data.fields" in alerts
 
 
 def test_no_secret_is_in_the_base(base: dict[str, Json]) -> None:

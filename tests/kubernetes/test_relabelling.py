@@ -1,4 +1,4 @@
-"""What a real Prometheus makes of the ServiceMonitor: the labels that rules and dashboards know, and no others."""
+"""What a real Prometheus makes of the ServiceMonitors: the labels that rules and dashboards know, and no others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from tests.kubernetes.conftest import one
 from tools.processes import Process, free_port, http_ok, wait_until
 
 Json = dict[str, Any]
@@ -41,7 +42,7 @@ def scrape_config(monitor: Json, targets: Path) -> Json:
     words = {"sourceLabels": "source_labels", "targetLabel": "target_label"}
     ours = [{words.get(key, key): value for key, value in rule.items()} for rule in endpoint["relabelings"]]
     return {
-        "job_name": "serviceMonitor/ml-monitoring/ml-exporter/0",
+        "job_name": f"serviceMonitor/ml-monitoring/{monitor['metadata']['name']}/0",
         "scrape_interval": endpoint["interval"],
         "scrape_timeout": endpoint["scrapeTimeout"],
         "file_sd_configs": [{"files": [str(targets)]}],
@@ -49,32 +50,43 @@ def scrape_config(monitor: Json, targets: Path) -> Json:
     }
 
 
+def target(service: Json, pod: str, **meta: str) -> Json:
+    """Return what Prometheus discovers of a pod behind a Service."""
+    return {
+        "targets": [f"127.0.0.1:{free_port()}"],
+        "labels": {
+            "__meta_kubernetes_namespace": service["metadata"]["namespace"],
+            "__meta_kubernetes_service_name": service["metadata"]["name"],
+            "__meta_kubernetes_pod_container_name": "container",
+            "__meta_kubernetes_pod_name": pod,
+        }
+        | {
+            f"__meta_kubernetes_service_label_{meta_name(name)}": value
+            for name, value in service["metadata"]["labels"].items()
+        }
+        | meta,
+    }
+
+
 def test_series_carry_job_namespace_and_a_lasting_instance(
-    base: dict[str, Json], programs: dict[str, Path], tmp_path: Path
+    rendered: list[Json], programs: dict[str, Path], tmp_path: Path
 ) -> None:
-    service = base["exporter-service.yaml"]
-    common = {
-        "__meta_kubernetes_namespace": "ml-monitoring",
-        "__meta_kubernetes_service_name": service["metadata"]["name"],
-        "__meta_kubernetes_pod_container_name": "exporter",
-    } | {
-        f"__meta_kubernetes_service_label_{meta_name(name)}": value
-        for name, value in service["metadata"]["labels"].items()
+    of_stateful_set = {"__meta_kubernetes_pod_label_statefulset_kubernetes_io_pod_name": "ml-monitoring-1"}
+    exporter, alertlog = (one(rendered, "Service", name) for name in ("ml-monitoring", "ml-monitoring-alertlog"))
+    found = {
+        "ml-monitoring": [
+            target(exporter, "ml-monitoring-5d9c7b-xk2lp"),
+            target(exporter, "ml-monitoring-1", **of_stateful_set),
+        ],
+        "ml-monitoring-alertlog": [target(alertlog, "ml-monitoring-alertlog-7f8b9d-q4zzv")],
     }
-    of_deployment = {"__meta_kubernetes_pod_name": "ml-exporter-5d9c7b-xk2lp"}
-    of_stateful_set = {
-        "__meta_kubernetes_pod_name": "ml-exporter-1",
-        "__meta_kubernetes_pod_label_statefulset_kubernetes_io_pod_name": "ml-exporter-1",
-    }
-    targets = tmp_path / "targets.json"
-    found = [
-        {"targets": [f"127.0.0.1:{free_port()}"], "labels": common | pod} for pod in (of_deployment, of_stateful_set)
-    ]
-    targets.write_text(json.dumps(found), encoding="utf-8")
+    scrape_configs = []
+    for name, targets in found.items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(targets), encoding="utf-8")
+        scrape_configs.append(scrape_config(one(rendered, "ServiceMonitor", name), path))
     config = tmp_path / "prometheus.yml"
-    config.write_text(
-        yaml.safe_dump({"scrape_configs": [scrape_config(base["servicemonitor.yaml"], targets)]}), encoding="utf-8"
-    )
+    config.write_text(yaml.safe_dump({"scrape_configs": scrape_configs}), encoding="utf-8")
     url = f"http://127.0.0.1:{free_port()}"
     arguments = [
         f"--config.file={config}",
@@ -95,8 +107,12 @@ def test_series_carry_job_namespace_and_a_lasting_instance(
         return sorted((target["labels"] for target in active), key=lambda each: each["instance"])
 
     with server:
-        assert wait_until(lambda: len(labels()) == 2, timeout=15)
+        assert wait_until(lambda: len(labels()) == 3, timeout=15)
         assert labels() == [
-            {"job": "ml-monitoring", "namespace": "ml-monitoring", "instance": instance}
-            for instance in ("ml-exporter", "ml-exporter-1")
+            {"job": job, "namespace": "ml-monitoring", "instance": instance}
+            for job, instance in (
+                ("ml-monitoring", "ml-monitoring"),
+                ("ml-monitoring", "ml-monitoring-1"),
+                ("alertlog", "ml-monitoring-alertlog"),
+            )
         ]

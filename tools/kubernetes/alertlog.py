@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from ml_monitoring.exporter import __version__
-from tools.kubernetes.exporter import USER, hardened, probe
-from tools.kubernetes.objects import ALERT_LOG, ALERT_LOG_PORT, COMPONENT_LABEL, IMAGE, NAME_LABEL, Json, labelled
+from typing import Final
 
-_SELECTOR = {NAME_LABEL: ALERT_LOG}
-# The value of the component becomes the job in Prometheus: rules and dashboards say job="alertlog".
-_LABELS = {**_SELECTOR, COMPONENT_LABEL: "alertlog", "app.kubernetes.io/version": __version__}
+from tools.kubernetes.exporter import USER, hardened, probe
+from tools.kubernetes.objects import ALERT_LOG, ALERT_LOG_PORT, IMAGE, Json, labelled, labels, selector
+
+# Its job in Prometheus too: rules and dashboards say job="alertlog".
+COMPONENT: Final = "alertlog"
+_SELECTOR = selector(COMPONENT)
+_LABELS = labels(COMPONENT)
 _DIRECTORY = "/var/lib/alertlog"
 
 
@@ -35,11 +37,6 @@ def objects(namespace: str) -> dict[str, Json]:
         },
         "alertlog-networkpolicy.yaml": _network_policy(namespace),
     }
-
-
-def labels() -> tuple[dict[str, str], dict[str, str]]:
-    """Return the labels of its objects, and those that its pods are found by."""
-    return _LABELS, _SELECTOR
 
 
 def _deployment(namespace: str) -> Json:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.dashboards.commands.generate import write_pages
 from ml_monitoring.exporter.errors import MonitorError
-from tools.kubernetes.write import BASE, NAMESPACE, files, write
+from tools.kubernetes.write import BASE, DASHBOARDS, NAMESPACE, files, in_cluster, write
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,11 +25,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     command.add_argument("--output-dir", type=Path, default=BASE, metavar="DIR", help="where to (default: k8s/base)")
     command.add_argument("--namespace", default=NAMESPACE, help=f"where all of it lives (default: {NAMESPACE})")
+    command.add_argument(
+        "--dashboards",
+        metavar="PATH",
+        help="a folder, as seen from the output folder, whose kustomization.yaml `dashboards generate` wrote (default: "
+        f"{DASHBOARDS} for k8s/base; else they are written into the output folder)",
+    )
     own.add_settings(command)
     options = parser.parse_args(argv)
     try:
         own.refuse_committed(options, BASE)
-        write(files(options.namespace, own.load(options)[0]), options.output_dir)
+        thresholds = in_cluster(options.namespace, own.load(options)[0])
+        dashboards = options.dashboards
+        if dashboards is None and options.output_dir.resolve() == BASE:
+            dashboards = DASHBOARDS
+        write(files(options.namespace, thresholds, dashboards=dashboards or "dashboards"), options.output_dir)
+        if dashboards is None:
+            write_pages(options.output_dir / "dashboards", thresholds)
     except (MonitorError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

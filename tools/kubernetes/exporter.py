@@ -9,19 +9,22 @@ import yaml
 
 from tools.kubernetes.objects import (
     CONFIG_MAP,
-    EXPORTER,
     IMAGE,
     NAME,
     PORT,
-    SELECTOR,
     SOURCES_SECRET,
     Json,
     labelled,
+    labels,
+    selector,
 )
 
 # The user of the image; by number, so that Kubernetes can tell that it is not root.
 USER: Final = 10001
-_SECRETS_DIR = "/run/secrets/exporter"
+COMPONENT: Final = "exporter"
+_LABELS = labels(COMPONENT)
+_SELECTOR = selector(COMPONENT)
+_SECRETS_DIR = f"/run/secrets/{NAME}"
 # Where the exporter looks by itself.
 _CONFIG_DIR = "/etc/ml-monitoring"
 _SETTINGS: Json = {
@@ -39,15 +42,15 @@ def objects(namespace: str) -> dict[str, Json]:
     settings = _settings(namespace)
     return {
         "namespace.yaml": _namespace(namespace),
-        "exporter-serviceaccount.yaml": labelled("ServiceAccount", "v1", NAME, namespace, labels=EXPORTER)
+        "exporter-serviceaccount.yaml": labelled("ServiceAccount", "v1", NAME, namespace, labels=_LABELS)
         | {"automountServiceAccountToken": False},
         "exporter-settings.yaml": settings,
         "exporter-deployment.yaml": _deployment(namespace, settings),
-        "exporter-service.yaml": labelled("Service", "v1", NAME, namespace, labels=EXPORTER)
+        "exporter-service.yaml": labelled("Service", "v1", NAME, namespace, labels=_LABELS)
         | {
             "spec": {
                 "type": "ClusterIP",
-                "selector": dict(SELECTOR),
+                "selector": _SELECTOR,
                 "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
             }
         },
@@ -56,29 +59,28 @@ def objects(namespace: str) -> dict[str, Json]:
 
 
 def _namespace(namespace: str) -> Json:
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    whole = labelled("Namespace", "v1", namespace, "", labels=labels)
+    whole = labelled("Namespace", "v1", namespace, "", labels={"pod-security.kubernetes.io/enforce": "restricted"})
     del whole["metadata"]["namespace"]
     return whole
 
 
 def _settings(namespace: str) -> Json:
     text = _SETTINGS_HEADER + yaml.safe_dump(_SETTINGS, sort_keys=False)
-    return labelled("ConfigMap", "v1", CONFIG_MAP, namespace, labels=EXPORTER) | {"data": {"ml-monitoring.yml": text}}
+    return labelled("ConfigMap", "v1", CONFIG_MAP, namespace, labels=_LABELS) | {"data": {"ml-monitoring.yml": text}}
 
 
 def _deployment(namespace: str, settings: Json) -> Json:
     checksum = hashlib.sha256(settings["data"]["ml-monitoring.yml"].encode()).hexdigest()[:16]
-    return labelled("Deployment", "apps/v1", NAME, namespace, labels=EXPORTER) | {
+    return labelled("Deployment", "apps/v1", NAME, namespace, labels=_LABELS) | {
         "spec": {
             "replicas": 1,
             # Two at once would expose every series twice under one name. For more exporters: see docs/scale.md.
             "strategy": {"type": "Recreate"},
             "revisionHistoryLimit": 3,
-            "selector": {"matchLabels": dict(SELECTOR)},
+            "selector": {"matchLabels": _SELECTOR},
             "template": {
                 # A change of the settings is a new pod: they are read once.
-                "metadata": {"labels": dict(EXPORTER), "annotations": {"ml-monitoring/settings": checksum}},
+                "metadata": {"labels": _LABELS, "annotations": {"ml-monitoring/settings": checksum}},
                 "spec": pod_spec(),
             },
         }
@@ -130,7 +132,7 @@ def hardened() -> tuple[Json, Json]:
     """Return settings of a pod and of its container: not root, no rights, no access to Kubernetes' own API."""
     pod = {
         "automountServiceAccountToken": False,
-        # Kubernetes' variables for a Service called `exporter` would be taken for settings.
+        # Kubernetes' variables for the Service (ML_MONITORING_PORT=tcp://...) look like settings.
         "enableServiceLinks": False,
         "securityContext": {
             "runAsNonRoot": True,
@@ -154,9 +156,9 @@ def probe(path: str, **times: int) -> dict[str, Any]:
 
 def _network_policy(namespace: str) -> Json:
     """Let Prometheus in, and the exporter out to name servers and PostgreSQL."""
-    return labelled("NetworkPolicy", "networking.k8s.io/v1", NAME, namespace, labels=EXPORTER) | {
+    return labelled("NetworkPolicy", "networking.k8s.io/v1", NAME, namespace, labels=_LABELS) | {
         "spec": {
-            "podSelector": {"matchLabels": dict(SELECTOR)},
+            "podSelector": {"matchLabels": _SELECTOR},
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
                 {

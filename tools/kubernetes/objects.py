@@ -9,30 +9,38 @@ from ml_monitoring.exporter import __version__
 
 Json = dict[str, Any]
 
-NAME: Final = "ml-exporter"
-# The value of the label that becomes the job in Prometheus: rules and dashboards say job="ml-monitoring".
-JOB: Final = "ml-monitoring"
-COMPONENT_LABEL: Final = "app.kubernetes.io/component"
+# Of the exporter's objects, and of the product; rules and dashboards say job="ml-monitoring".
+NAME: Final = "ml-monitoring"
 NAME_LABEL: Final = "app.kubernetes.io/name"
+COMPONENT_LABEL: Final = "app.kubernetes.io/component"
 PORT: Final = 9847
 # One image for both: the alert log is a command of it.
 IMAGE: Final = f"ml-monitoring/exporter:{__version__}"
-ALERT_LOG: Final = "ml-alertlog"
+ALERT_LOG: Final = f"{NAME}-alertlog"
 ALERT_LOG_PORT: Final = 9848
 CONFIG_MAP: Final = NAME
-TEMPLATES: Final = "ml-monitoring-templates"
+TEMPLATES: Final = f"{NAME}-templates"
 # Made by people, from k8s/secrets.example.yaml.
 SOURCES_SECRET: Final = f"{NAME}-sources"
-NOTIFICATIONS_SECRET: Final = "ml-monitoring-notifications"  # noqa: S105  # the name of a Secret, not a secret
+NOTIFICATIONS_SECRET: Final = f"{NAME}-notifications"
 
-# What the exporter's pods are found by; never to be changed, since a Deployment's selector cannot be.
-SELECTOR: Final[Mapping[str, str]] = {NAME_LABEL: NAME}
-COMMON: Final[Mapping[str, str]] = {"app.kubernetes.io/part-of": "ml-monitoring"}
-EXPORTER: Final[Mapping[str, str]] = {
-    **SELECTOR,
-    COMPONENT_LABEL: JOB,
-    "app.kubernetes.io/version": __version__,
+# What kustomize gives to every object and pod.
+COMMON: Final[Mapping[str, str]] = {
+    NAME_LABEL: NAME,
+    "app.kubernetes.io/instance": NAME,
+    "app.kubernetes.io/part-of": NAME,
+    "app.kubernetes.io/managed-by": "kustomize",
 }
+
+
+def selector(component: str) -> dict[str, str]:
+    """Return what a component's pods are found by; never to be changed, since a Deployment's selector cannot be."""
+    return {NAME_LABEL: NAME, COMPONENT_LABEL: component}
+
+
+def labels(component: str) -> dict[str, str]:
+    """Return the labels of a component's objects and pods."""
+    return {**selector(component), "app.kubernetes.io/version": __version__}
 
 
 def labelled(
@@ -42,10 +50,9 @@ def labelled(
     namespace: str,
     *,
     labels: Mapping[str, str] | None = None,
-    annotations: Mapping[str, str] | None = None,
 ) -> Json:
     """Return the beginning of an object: its type and its metadata."""
-    metadata: Json = {"name": name, "namespace": namespace, "labels": {**(labels or {}), **COMMON}}
-    if annotations:
-        metadata["annotations"] = dict(annotations)
+    metadata: Json = {"name": name, "namespace": namespace}
+    if labels:
+        metadata["labels"] = dict(labels)
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
