@@ -63,7 +63,7 @@ def ensure(venv: Path, requirements: Path, tools_dir: Path) -> bool:
     if is_current(venv, wanted):
         return False
     if venv.is_symlink():
-        # Making it anew would empty the folder behind the link, under the feet of whoever else uses it.
+        # Recreating it would empty the folder behind the link while others use it.
         raise BootstrapError(
             f"{venv} is a link to {venv.resolve()}, which does not hold these requirements; "
             "run make where that folder belongs, or remove the link to get an environment of your own."

@@ -291,7 +291,7 @@ def _peak_memory(process: Process) -> int:
 
 
 def _value(url: str, query: str) -> float:
-    # VictoriaMetrics leaves the newest half minute out of answers unless told the moment.
+    # VictoriaMetrics leaves the newest half minute out of answers unless the query names a time.
     parameters = urllib.parse.urlencode({"query": query, "time": time.time(), "nocache": 1, "latency_offset": "0s"})
     with _opener().open(f"{url}/api/v1/query?{parameters}", timeout=_TIMEOUT) as answer:
         result = json.load(answer)["data"]["result"]

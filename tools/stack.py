@@ -25,7 +25,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds, Timing
 from tools.processes import Process, Server, free_port, http_ok
 
 ROOT = Path(__file__).resolve().parent.parent
-# Told at once: people and tests look on.
+# Notified at once: people and tests look on.
 IMMEDIATE = Timing(group_wait="1s", group_interval="2s", repeat_interval="1h")
 _HTTP_TIMEOUT = 10.0
 
@@ -81,7 +81,7 @@ class LocalStack(Server):
             ports: Where the servers listen.
             programs: Paths of `prometheus` and `alertmanager`, see `tools.packages`.
             thresholds: Numbers of the alerts; by default the project's own. Runbook links are led to this exporter.
-            timing: How soon Alertmanager tells; None as the thresholds say.
+            timing: How soon Alertmanager notifies; None as the thresholds say.
             webhook_url: Where Alertmanager posts every notification.
             alert_log_url: Where the alert log takes notifications; empty without one.
             scrape_interval: How often Prometheus scrapes and evaluates.

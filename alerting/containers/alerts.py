@@ -11,7 +11,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A container ended by itself and was started again more than <threshold> times within an hour.",
         signal=CONTAINER_RESTARTS,
         comparison=">",
-        summary="A container ends again and again.",
+        summary="A container keeps restarting.",
         description='{{ $labels.container_name }} was started again {{ $value | printf "%.0f" }} times within an hour.',
     ),
     Alert(
@@ -19,7 +19,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A container that should run does not, or its check of health fails.",
         signal=CONTAINER_STATE,
         comparison="<",
-        summary="A container is not well.",
+        summary="A container is unhealthy or down.",
         description="{{ $labels.container_name }} does not run, or its check of health fails.",
     ),
     Alert(
@@ -27,7 +27,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A container uses more than <threshold> of the memory that it may have.",
         signal=CONTAINER_MEMORY,
         comparison=">",
-        summary="A container is about to be killed for its memory.",
+        summary="A container is close to its memory limit.",
         description=(
             "{{ $labels.container_name }} uses {{ $value | humanizePercentage }} of the memory that it may have."
         ),

@@ -16,7 +16,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="The postgres exporter cannot query the PostgreSQL server.",
         signal=DATABASE_UP,
         comparison="<",
-        summary="PostgreSQL does not answer.",
+        summary="PostgreSQL is down.",
         description=(
             "The postgres exporter {{ $labels.instance }} gets no answer from PostgreSQL. "
             "What reads or writes its databases fails."
@@ -46,7 +46,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> deadlocks in a database within 15 minutes.",
         signal=DATABASE_DEADLOCKS,
         comparison=">",
-        summary="Transactions block each other.",
+        summary="Transactions deadlock.",
         description=(
             '{{ $value | printf "%.0f" }} transactions in {{ $labels.datname }} were ended '
             "in the last 15 minutes because they blocked each other."

@@ -38,7 +38,7 @@ ALERTS: tuple[Alert, ...] = (
             'sum without (metric) (metric_origin:ab_test_trials:min{metric="errors"}) >= <minimum_samples>',
         ),
         parameters={"minimum_samples": Kind.COUNT},
-        summary="The traffic of the experiment is not split as meant.",
+        summary="Sample ratio mismatch in the traffic of an experiment.",
         description=(
             "The variants{{ with $labels.origin }} ({{ . }}){{ end }} do not get the share of the traffic that they "
             "are meant to get; the chance of such a split is {{ $value | humanizePercentage }}."

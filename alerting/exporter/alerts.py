@@ -21,7 +21,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=ALERT_RULES_EVALUATED,
         expr="vector(1)",
         always=True,
-        summary="The way from Prometheus to the receiver works.",
+        summary="The alerting pipeline works end to end.",
         description=(
             "This alert always fires. Its receiver expects it every few minutes: when it stops, Prometheus or "
             "Alertmanager is down and no other alert can be delivered."
@@ -32,7 +32,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="No exporter answers Prometheus, or Prometheus has none to scrape.",
         signal=EXPORTER_UP,
         comparison="<",
-        summary="No exporter answers Prometheus.",
+        summary="All exporters are down.",
         description=(
             "None of the targets of the job {{ $labels.job }} answered its last scrape, or none is configured. "
             "All numbers from MLflow and the other sources are missing, and alerts on them cannot fire."
@@ -41,10 +41,10 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         # One of several, or one of several that read different things; MlMonitoringDown mutes it.
         name="MlMonitoringTargetDown",
-        condition="An exporter does not answer Prometheus.",
+        condition="An exporter is down.",
         signal=EXPORTER_TARGET_UP,
         comparison="<",
-        summary="An exporter does not answer Prometheus.",
+        summary="An exporter is down.",
         description=(
             "The exporter {{ $labels.instance }} did not answer its last scrapes. What only it reads is missing."
         ),
@@ -54,7 +54,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="The last refresh of a source failed.",
         signal=SOURCE_UP,
         comparison="<",
-        summary="The exporter cannot read one of its sources.",
+        summary="A source of the exporter is down.",
         description=(
             "The exporter {{ $labels.instance }} cannot read its source {{ $labels.source }}. It goes on trying; "
             "the source's series are withdrawn at the staleness limit, and alerts on them cannot fire."
@@ -67,7 +67,7 @@ ALERTS: tuple[Alert, ...] = (
         comparison=">",
         # A source that fails is old earlier than MlMonitoringSourceDown, which waits, can mute this.
         guards=("ml_monitoring_source_up == 1",),
-        summary="The exporter reads one of its sources too rarely.",
+        summary="A source of the exporter is stale.",
         description=(
             "The exporter {{ $labels.instance }} last read its source {{ $labels.source }} "
             '{{ $value | printf "%.1f" }} refresh intervals ago. Panels show old numbers.'
@@ -78,7 +78,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A family of metrics has more series than `max_series` allows.",
         signal=SERIES_DROPPED,
         comparison=">",
-        summary="The exporter leaves out series because there are too many.",
+        summary="The exporter drops series above its limit.",
         description=(
             "The source {{ $labels.source }} of {{ $labels.instance }} has more series of {{ $labels.family }} than "
             "`max_series` allows. Part of it is shown nowhere, and alerts on that part cannot fire."
@@ -89,7 +89,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="The exporter could not use its settings when it last tried to reload them.",
         signal=CONFIG_RELOAD_OK,
         comparison="<",
-        summary="The exporter runs on old settings.",
+        summary="The exporter failed to reload its settings.",
         description=(
             "The exporter {{ $labels.instance }} could not read its settings: older ones are in force, "
             "and it will not start again."

@@ -1,4 +1,4 @@
-"""Alerts on fleets of servers: an incident, servers in trouble, and files that no longer tell."""
+"""Alerts on fleets of servers: an incident, servers in trouble, and files that no longer advance."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=FLEET_FILE_ADVANCES,
         comparison="<",
         source="fleet",
-        summary="The fleet file brings no new rows.",
+        summary="The fleet file has no new rows.",
         description="No newer row came to {{ $labels.file }} for five minutes, so the fleet's numbers stand still.",
     ),
     Alert(
@@ -54,7 +54,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=FLEET_BAD_ROWS_SHARE,
         comparison=">",
         source="fleet",
-        summary="Too many rows of the fleet file cannot be used.",
+        summary="Too many rows of the fleet file are invalid.",
         description="{{ $value | humanizePercentage }} of the rows of {{ $labels.file }} were left out.",
     ),
 )

@@ -1,4 +1,4 @@
-"""The configuration of Alertmanager: which team is told of what, how often, and when not.
+"""The configuration of Alertmanager: which team is notified of what, how often, and when not.
 
 Channels are in `channels.py`, what mutes what in `inhibition.py`, texts in `templates/`.
 To add a team, add its name to `thresholds.yml`.
@@ -22,7 +22,7 @@ __all__ = ["ESCALATION", "TEMPLATES", "UNROUTED", "WATCHDOG", "Channel", "Receiv
 # Told of alerts that no route matches: with the generated rules that is none, so it means a foreign or broken rule.
 UNROUTED: Final = "unrouted"
 WATCHDOG: Final = "watchdog"
-# Told of the alert that a deployment is tried with: the alert log alone, at once, so that nobody is called.
+# Notified of the alert that a deployment is tried with: the alert log alone, at once, so that nobody is called.
 DEPLOYMENT_TEST: Final = "deployment-test"
 DEPLOYMENT_TEST_ALERT: Final = "DeploymentTest"
 ESCALATION: Final = "escalation"
@@ -60,7 +60,7 @@ def build(
     told_by = [*everywhere, *map(Configured, settings.channels.values()), _Heartbeat(settings.heartbeat), *channels]
     teams = {team: [Receiver(f"{team}-{severity}", team, severity) for severity in SEVERITIES] for team in chosen.teams}
     outside = [Receiver(UNROUTED), Receiver(WATCHDOG), Receiver(ESCALATION, escalation=True)]
-    # What these two routes match goes on to its team's; without one it would be told to nobody else.
+    # What these two routes match goes on to its team's; without one nobody else would be notified.
     known_teams = f'team=~"{"|".join(chosen.teams)}"'
     intervals = {
         "time_intervals": [
@@ -91,7 +91,7 @@ def build(
                 },
                 {
                     # Who silences an alert has taken it up, and what ends by itself needs nobody: neither is sent after
-                    # the wait. It is not begun anew by a restart: alerts older than it are sent at once.
+                    # the wait. A restart does not begin it again: alerts older than it are sent at once.
                     "matchers": [known_teams, 'severity="critical"'],
                     "receiver": ESCALATION,
                     "group_by": _UNGROUPED,
@@ -123,7 +123,7 @@ def build(
 
 @dataclass(frozen=True, slots=True)
 class _Heartbeat:
-    """Posts the Watchdog to whoever raises an alarm when it stops."""
+    """Posts the Watchdog to the service that raises an alarm when it stops."""
 
     address: Address | None
 

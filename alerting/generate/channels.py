@@ -26,13 +26,13 @@ Configs = Mapping[str, Sequence[Mapping[str, Any]]]
 
 @dataclass(frozen=True, slots=True)
 class Receiver:
-    """Who is told.
+    """Who is notified.
 
     Attributes:
         name: Name in the configuration.
         team: The team, or empty for the receivers outside of teams.
         severity: The severity, or None for the receivers outside of teams.
-        escalation: Whether it is told of critical alerts that nobody mended or silenced in time.
+        escalation: Whether it is notified of critical alerts that nobody resolved or silenced in time.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Posts every alert of every receiver, and its end, as JSON: how the alert log is told."""
+    """Posts every alert of every receiver, and its end, as JSON: how the alert log receives them."""
 
     url: str
 

@@ -1,4 +1,4 @@
-"""What mutes what: while one alert fires, another that only follows from it is not told.
+"""What mutes what: while one alert fires, another that only follows from it is not sent.
 
 To let critical alerts of a new domain mute its warnings, add what they have in common to `_SUBJECTS`.
 """

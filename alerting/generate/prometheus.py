@@ -1,4 +1,4 @@
-"""The configuration of Prometheus: what it scrapes, which rules it evaluates, whom it tells."""
+"""The configuration of Prometheus: what it scrapes, which rules it evaluates, where it sends alerts."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> of a machine's CPUs are busy.",
         signal=HOST_CPU,
         comparison=">",
-        summary="A machine's CPUs are busy.",
+        summary="The CPU usage of a host is high.",
         description="{{ $value | humanizePercentage }} of the CPUs of {{ $labels.instance }} are busy.",
     ),
     Alert(
@@ -25,7 +25,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="Less than <threshold> of a machine's memory is available.",
         signal=HOST_MEMORY_AVAILABLE,
         comparison="<",
-        summary="A machine is running out of memory.",
+        summary="A host is running out of memory.",
         description="{{ $value | humanizePercentage }} of the memory of {{ $labels.instance }} is available.",
     ),
     Alert(
@@ -48,7 +48,7 @@ ALERTS: tuple[Alert, ...] = (
         comparison="<",
         guards=("instance_mountpoint:node_filesystem_free:ratio < <free_below>",),
         parameters={"window": Kind.DURATION, "free_below": Kind.RATIO},
-        summary="A file system fills up.",
+        summary="A file system is filling up.",
         description=(
             "{{ $labels.mountpoint }} on {{ $labels.instance }} is full in {{ $value | humanizeDuration }} "
             "at its present pace."
@@ -59,7 +59,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="The clock of a machine is more than <threshold> away from that of Prometheus.",
         signal=HOST_CLOCK_OFFSET,
         comparison=">",
-        summary="The clock of a machine is wrong.",
+        summary="The clock of a host is out of sync.",
         description=(
             "The clock of {{ $labels.instance }} is {{ $value | humanizeDuration }} away from that of Prometheus: "
             "ages and time ranges are wrong by as much."

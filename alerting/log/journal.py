@@ -1,4 +1,4 @@
-"""Lines in files, one file a day: what is in here survives a crash, and everything else can be made of it anew."""
+"""Lines in files, one file a day: what is in here survives a crash, and everything else can be rebuilt from it."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ class NotificationError(MonitorError):
 
 
 @dataclass(frozen=True, slots=True)
-class ToldAlert:
+class NotifiedAlert:
     """One alert of a notification.
 
     Attributes:
@@ -43,7 +43,7 @@ class Notification:
 
     Attributes:
         received: When it came, in seconds of the Unix epoch.
-        receiver: Who was told.
+        receiver: Who was notified.
         status: `firing` while one of its alerts fires, else `resolved`.
         group: Alertmanager's name for the group of alerts.
         alerts: The alerts.
@@ -54,7 +54,7 @@ class Notification:
     receiver: str
     status: str
     group: str
-    alerts: tuple[ToldAlert, ...]
+    alerts: tuple[NotifiedAlert, ...]
     body: Mapping[str, Any]
 
     @property
@@ -106,9 +106,9 @@ def parse_line(line: str) -> Notification:
     return parse(json.dumps(body), received)
 
 
-def _alert(value: Any) -> ToldAlert:
+def _alert(value: Any) -> NotifiedAlert:
     status = _status(value["status"])
-    return ToldAlert(
+    return NotifiedAlert(
         fingerprint=_text(value["fingerprint"]),
         status=status,
         labels={_text(name): _text(text) for name, text in value["labels"].items()},

@@ -14,7 +14,7 @@ _TITLE = "Alert log"
 _BODY = Template("""<p>What fired in the last $span, newest first, times in UTC. <a href="/api/alerts">As JSON</a>,
 <a href="/metrics">metrics</a>.</p>
 <table>
-<tr><th>Began</th><th>Ended</th><th>Severity</th><th>Alert</th><th>What</th><th>Told to</th></tr>
+<tr><th>Began</th><th>Ended</th><th>Severity</th><th>Alert</th><th>What</th><th>Notified</th></tr>
 $rows
 </table>""")
 
@@ -33,15 +33,15 @@ def page(alerts: Sequence[Mapping[str, Any]], span: str) -> str:
 def _row(alert: Mapping[str, Any]) -> str:
     labels = alert["labels"]
     severity = escape(labels.get("severity", ""))
-    told = ", ".join(
+    notified = ", ".join(
         f"{receiver} after {html.span(when['first'] - alert['starts'])}"
-        for receiver, when in sorted(alert["told"].items())
+        for receiver, when in sorted(alert["notified"].items())
     )
     ended = "still fires" if alert["ends"] is None else _moment(alert["ends"])
     cells = (
         f'<td class="time">{_moment(alert["starts"])}</td><td class="time">{ended}</td>'
         f'<td class="{severity}">{severity}</td><td>{escape(labels.get("alertname", ""))}</td>'
-        f"<td>{escape(alert['description'] or alert['summary'])}</td><td>{escape(told)}</td>"
+        f"<td>{escape(alert['description'] or alert['summary'])}</td><td>{escape(notified)}</td>"
     )
     return f"<tr>{cells}</tr>"
 

@@ -78,7 +78,7 @@ class LogServer:
         self._wake.set()
         try:
             await written
-        except Exception as error:  # noqa: BLE001  # what stopped the writer, told to who waits for it
+        except Exception as error:  # noqa: BLE001  # what stopped the writer, passed on to the request that waits for it
             # Alertmanager tries again after a 5xx.
             return web.Response(status=503, text=f"cannot be written: {error}\n")
         return web.Response(text="kept\n")

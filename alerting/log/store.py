@@ -1,4 +1,4 @@
-"""The history in SQLite: alerts with their beginning and end, who was told when, and totals for the metrics."""
+"""The history in SQLite: alerts with their beginning and end, who was notified when, and totals for the metrics."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from threading import Lock
 from typing import Any
 
 from ml_monitoring.alerting.log.journal import Journal, JournalPosition
-from ml_monitoring.alerting.log.notification import Notification, NotificationError, ToldAlert, parse_line
+from ml_monitoring.alerting.log.notification import Notification, NotificationError, NotifiedAlert, parse_line
 from ml_monitoring.exporter.catalog import RESOLVE_BUCKETS
 from ml_monitoring.exporter.logs import event
 
@@ -66,7 +66,7 @@ class AlertLog:
 
     Args:
         directory: Folder for the journal and the database.
-        retention: Seconds after which what was told is forgotten.
+        retention: Seconds after which a notification is forgotten.
         duplicate_window: Seconds within which the same notification is one that was sent again for want of an answer.
 
     Raises:
@@ -156,7 +156,7 @@ class AlertLog:
                 "labels": json.loads(labels),
                 "summary": summary,
                 "description": description,
-                "told": {
+                "notified": {
                     receiver: {"first": first, "times": times} for receiver, (first, times) in json.loads(told).items()
                 },
             }
@@ -249,7 +249,7 @@ class AlertLog:
         for alert in notification.alerts:
             self._insert_alert(alert, notification)
 
-    def _insert_alert(self, alert: ToldAlert, notification: Notification) -> None:
+    def _insert_alert(self, alert: NotifiedAlert, notification: Notification) -> None:
         database = self._database
         key = (alert.fingerprint, alert.starts)
         who = tuple(alert.labels.get(name, "") for name in ("alertname", "severity", "team"))

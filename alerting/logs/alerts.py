@@ -11,7 +11,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> lines of logs were given up within 15 minutes.",
         signal=LOG_LINES_LOST,
         comparison=">",
-        summary="Lines of logs are lost.",
+        summary="Log lines are being dropped.",
         description=(
             'Alloy {{ $labels.instance }} gave up {{ $value | printf "%.0f" }} lines in the last 15 minutes, '
             "since Loki refused them or was away for too long."

@@ -21,7 +21,7 @@ ALERTS: tuple[Alert, ...] = (
         comparison=">",
         guards=(
             "experiment:mlflow_last_failure_age_seconds:min < <failed_within>",
-            # Whatever failed before the last success was mended by it.
+            # Whatever failed before the last success was fixed by it.
             "experiment:mlflow_last_failure_age_seconds:min <= experiment:mlflow_last_success_age_seconds:min",
         ),
         parameters={"failed_within": Kind.DURATION},
@@ -76,7 +76,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=OLDEST_RUNNING_AGE,
         comparison=">",
         source="mlflow",
-        summary="A run has been running for very long.",
+        summary="A run seems to hang.",
         description=(
             "The oldest running run of {{ $labels.experiment }} began {{ $value | humanizeDuration }} ago: "
             "it hangs, or it ended without telling MLflow."

@@ -14,7 +14,7 @@ ALERTS: tuple[Alert, ...] = (
         matchers='alias=~"<aliases>"',
         parameters={"aliases": Kind.PATTERN},
         source="mlflow",
-        summary="A model in production has not been replaced for long.",
+        summary="A model in production is old.",
         description=(
             "The {{ $labels.alias }} of {{ $labels.model }} was registered {{ $value | humanizeDuration }} ago."
         ),

@@ -17,7 +17,7 @@ ALERTS: tuple[Alert, ...] = (
         guards=("experiment:mlflow_traces_ended:recent >= <minimum_traces>",),
         parameters={"window": Kind.DURATION, "minimum_traces": Kind.COUNT},
         source="mlflow",
-        summary="Too many traces of an LLM application fail.",
+        summary="The error ratio of an LLM application is high.",
         description="{{ $value | humanizePercentage }} of the recent traces of {{ $labels.experiment }} failed.",
     ),
     Alert(
@@ -27,7 +27,7 @@ ALERTS: tuple[Alert, ...] = (
         comparison=">",
         parameters={"window": Kind.DURATION},
         source="mlflow",
-        summary="Traces of an LLM application take too long.",
+        summary="The latency of an LLM application is high.",
         description="The slowest 5 % of the traces of {{ $labels.experiment }} take {{ $value | humanizeDuration }}.",
     ),
 )

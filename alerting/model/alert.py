@@ -100,7 +100,7 @@ class BoundAlert:
 
     @property
     def team(self) -> str:
-        """Return the team that is told."""
+        """Return the team that is notified."""
         return self.numbers.team
 
     @property
@@ -145,7 +145,7 @@ class BoundAlert:
 
     @property
     def labels(self) -> dict[str, str]:
-        """Return the labels that decide who is told and what mutes the alert."""
+        """Return the labels that decide who is notified and what mutes the alert."""
         labels = {"severity": self.severity, "team": self.team}
         labels |= {"action": self.numbers.action} if self.numbers.action else {}
         return labels | ({"source": self.alert.source} if self.alert.source else {})

@@ -71,7 +71,7 @@ class StrictModel(BaseModel):
 
 
 class Timing(StrictModel):
-    """When a receiver is told, as Alertmanager names it."""
+    """When a receiver is notified, as Alertmanager names it."""
 
     group_wait: Duration
     group_interval: Duration
@@ -181,7 +181,7 @@ class TimeInterval(StrictModel):
 
 
 class MuteTime(StrictModel):
-    """Times in which receivers are not told. Critical alerts cannot be named: nothing mutes them by the clock."""
+    """Times in which receivers are not notified. Critical alerts cannot be named: nothing mutes them by the clock."""
 
     intervals: tuple[TimeInterval, ...] = Field(min_length=1)
     severities: tuple[Literal["warning", "info"], ...] = Field(min_length=1)
@@ -205,6 +205,6 @@ class Notifications(StrictModel):
     mute_times: dict[Title, MuteTime] = {}
 
     def timing(self, severity: AlertSeverity) -> Timing:
-        """Return when alerts of a severity are told."""
+        """Return when notifications of a severity are sent."""
         times = {"critical": self.critical, "warning": self.warning, "info": self.info, NO_SEVERITY: self.watchdog}
         return times[severity]

@@ -125,7 +125,7 @@ class Drift(Section):
 
 
 class BurnRate(Section):
-    """One speed at which an error budget may burn, and how much of it may be gone before anyone is told."""
+    """One speed at which an error budget may burn, and how much of it may be gone before anyone is notified."""
 
     factor: Annotated[float, Field(gt=0)]
     budget: Share
@@ -140,7 +140,7 @@ class BurnRate(Section):
 
 
 class Slos(Section):
-    """Objectives of services, and when their burning is told."""
+    """Objectives of services, and which burn rates alert."""
 
     period: Duration
     availability: Share

@@ -1,4 +1,4 @@
-"""Alerts on Prometheus and Alertmanager themselves: what keeps other alerts from firing or from being told."""
+"""Alerts on Prometheus and Alertmanager themselves: what keeps other alerts from firing or from being sent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A program other than the exporter does not answer Prometheus.",
         signal=TARGET_UP,
         comparison="<",
-        summary="A monitored program does not answer Prometheus.",
+        summary="A scrape target is down.",
         description=(
             "{{ $labels.job }} at {{ $labels.instance }} did not answer its last scrapes: it is down, "
             "or Prometheus has a wrong address. Alerts on it cannot fire."
@@ -31,7 +31,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="Prometheus could not use its configuration when it last tried to reload it.",
         signal=PROMETHEUS_CONFIG_OK,
         comparison="<",
-        summary="Prometheus runs on an old configuration.",
+        summary="Prometheus failed to reload its configuration.",
         description=(
             "Prometheus {{ $labels.instance }} could not read its configuration or rules: an older version is in "
             "force, and it will not start again."
@@ -42,7 +42,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> evaluations of rules failed within 5 minutes.",
         signal=PROMETHEUS_RULE_FAILURES,
         comparison=">",
-        summary="Prometheus cannot evaluate its rules.",
+        summary="Prometheus fails to evaluate rules.",
         description=(
             '{{ $value | printf "%.0f" }} evaluations of rules failed on {{ $labels.instance }} '
             "in the last 5 minutes: the alerts among them cannot fire."
@@ -55,14 +55,14 @@ ALERTS: tuple[Alert, ...] = (
         comparison="<",
         # It reaches nobody by itself; panels show it, and the Watchdog stops.
         summary="Prometheus has no Alertmanager.",
-        description="Prometheus {{ $labels.instance }} knows no Alertmanager: nobody is told of any alert.",
+        description="Prometheus {{ $labels.instance }} has no Alertmanager: no alert is sent.",
     ),
     Alert(
         name="PrometheusAlertsNotDelivered",
         condition="Alertmanager did not take more than <threshold> of the alerts that Prometheus sent.",
         signal=PROMETHEUS_UNDELIVERED,
         comparison=">",
-        summary="Alerts do not reach Alertmanager.",
+        summary="Prometheus fails to send alerts to Alertmanager.",
         description=(
             "{{ $value | humanizePercentage }} of the alerts that {{ $labels.instance }} sends "
             "are not taken by Alertmanager."
@@ -84,7 +84,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="Alertmanager could not use its configuration when it last tried to reload it.",
         signal=ALERTMANAGER_CONFIG_OK,
         comparison="<",
-        summary="Alertmanager runs on an old configuration.",
+        summary="Alertmanager failed to reload its configuration.",
         description=(
             "Alertmanager {{ $labels.instance }} could not read its configuration: an older version is in force, "
             "and it will not start again."
@@ -95,7 +95,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> of the notifications through one kind of channel failed within 15 minutes.",
         signal=ALERTMANAGER_FAILED,
         comparison=">",
-        summary="Notifications are not delivered.",
+        summary="Alertmanager fails to send notifications.",
         description=(
             "{{ $value | humanizePercentage }} of the notifications through {{ $labels.integration }} "
             "from {{ $labels.instance }} failed in the last 15 minutes."

@@ -11,14 +11,14 @@ from ml_monitoring.alerting.generate.inhibition import INHIBITIONS, Inhibition, 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
-    """A receiver that is told.
+    """A receiver that is notified.
 
     Attributes:
         receiver: Its name.
         group_wait: How long alerts that begin together are collected first.
-        repeat_interval: When it is told again while the alert fires.
-        muted_at: Names of the times in which it is not told.
-        kinds: Kinds of channels through which it is told, as Alertmanager names them.
+        repeat_interval: When it is notified again while the alert fires.
+        muted_at: Names of the times in which it is not notified.
+        kinds: Kinds of channels through which it is notified, as Alertmanager names them.
     """
 
     receiver: str
@@ -29,7 +29,7 @@ class Stop:
 
 
 def stops(config: Mapping[str, Any], labels: Mapping[str, str]) -> list[Stop]:
-    """Return who is told of an alert with these labels, in the order of the routes.
+    """Return who is notified of an alert with these labels, in the order of the routes.
 
     Args:
         config: What `alerting.alertmanager.build` gives.

@@ -23,7 +23,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A service fails to answer more than <threshold> of its requests.",
         signal=API_ERROR_RATIO,
         comparison=">",
-        summary="A service fails to answer too many requests.",
+        summary="The error ratio of a service is high.",
         description=f"{{{{ $value | humanizePercentage }}}} of the requests of {_SERVICE} fail.",
     ),
     Alert(
@@ -31,7 +31,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than 5 % of the requests of a service take longer than <threshold>.",
         signal=API_LATENCY_P95,
         comparison=">",
-        summary="A service answers too slowly.",
+        summary="The latency of a service is high.",
         description=f"One request in twenty of {_SERVICE} takes longer than {{{{ $value | humanizeDuration }}}}.",
     ),
     Alert(
@@ -42,7 +42,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
         signal=SLO_PAGE_BURNING,
         comparison=">",
-        summary="A service uses its error budget up within hours.",
+        summary="A service will exhaust its error budget within hours.",
         description=(
             f"The {{{{ $labels.slo }}}} budget of {_SERVICE} burns {{{{ $value | humanize }}}} times as fast as calls "
             "for a page."
@@ -56,7 +56,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
         signal=SLO_TICKET_BURNING,
         comparison=">",
-        summary="A service uses its error budget up before the period ends.",
+        summary="A service will exhaust its error budget before the period ends.",
         description=(
             f"The {{{{ $labels.slo }}}} budget of {_SERVICE} burns {{{{ $value | humanize }}}} times as fast as calls "
             "for a ticket."
@@ -67,7 +67,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A service uses more than <threshold> of the processor, memory or disk that it may use.",
         signal=API_UTILIZATION,
         comparison=">",
-        summary="A service is about to run out of a resource.",
+        summary="A service is close to a resource limit.",
         description=(
             f"{_SERVICE} on {{{{ $labels.instance }}}} uses {{{{ $value | humanizePercentage }}}} of its "
             "{{ $labels.resource }}."
@@ -78,7 +78,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A cache answers less than <threshold> of its lookups.",
         signal=API_CACHE_HIT_RATIO,
         comparison="<",
-        summary="A cache hardly helps.",
+        summary="The hit ratio of a cache is low.",
         description=(
             f"The cache {{{{ $labels.cache }}}} of {_SERVICE} answers {{{{ $value | humanizePercentage }}}} of its "
             "lookups."
@@ -89,7 +89,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A service that made predictions within `traffic.recent` of `thresholds.yml` makes none now.",
         signal=API_PREDICTIONS_RECENT,
         comparison="<",
-        summary="A service makes no predictions any more.",
+        summary="A service has stopped making predictions.",
         description=f"{_SERVICE} made predictions a while ago and makes none now.",
     ),
     Alert(

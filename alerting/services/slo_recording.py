@@ -57,7 +57,7 @@ def _burning(name: str, *tiers: str) -> Record:
     ]
     return Record(
         name=f"slo_origin:ml_http_burning:{name}",
-        meaning=f"Burn rate in the windows of {' or '.join(tiers)}, as a multiple of its factor; told above 1.",
+        meaning=f"Burn rate in the windows of {' or '.join(tiers)}, as a multiple of its factor; alerts above 1.",
         expr=f"""
             ({over[0]} > {over[1]})
             or

@@ -40,7 +40,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=VARIANT_SPLIT_P_VALUE,
         comparison="<",
         source="variants",
-        summary="The views of competing variants are not split as intended.",
+        summary="Sample ratio mismatch in the views of competing variants.",
         description=(
             "The split of views among variants of {{ $labels.persona }} that were posted together is not the intended "
             'one (p = {{ printf "%.2g" $value }}): comparisons between them are not to be trusted.'
@@ -52,7 +52,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=VARIANT_PATTERN_FATIGUE,
         comparison=">",
         source="variants",
-        summary="A content pattern is worn out.",
+        summary="A content pattern is fatigued.",
         description=(
             "The pattern {{ $labels.pattern }} of {{ $labels.persona }} has a fatigue of "
             "{{ $value | humanizePercentage }}."
@@ -69,7 +69,7 @@ ALERTS: tuple[Alert, ...] = (
         guards=("max without (instance) (variant_observed_views) >= <minimum_views>",),
         parameters={"minimum_views": Kind.COUNT},
         source="variants",
-        summary="A variant does far worse than predicted, and it is not chance.",
+        summary="A variant performs significantly worse than predicted.",
         description=(
             "The engagement of {{ $labels.variant }} of {{ $labels.persona }} is with 97.5 % probability more than "
             "{{ $value | humanizePercentage }} below its prediction."
@@ -99,7 +99,7 @@ ALERTS: tuple[Alert, ...] = (
         comparison=">",
         guards=('max without (instance, status) (variants{status="active"}) > 0',),
         source="variants",
-        summary="The figures of active variants are no longer updated.",
+        summary="Active variants are no longer updated.",
         description=(
             "The figures of the active variants of {{ $labels.persona }} were last updated "
             "{{ $value | humanizeDuration }} ago."

@@ -119,18 +119,18 @@ def test_a_larger_fleet_does_not_change_the_servers_of_a_smaller_one(tmp_path: P
 
 def test_the_metadata_explain_the_file(tmp_path: Path) -> None:
     path = write_demo(tmp_path)
-    told = json.loads((tmp_path / "fleet.metadata.json").read_text())
-    assert [(phase["name"], phase["begin_seconds"], phase["end_seconds"]) for phase in told["phases"]] == [
+    metadata = json.loads((tmp_path / "fleet.metadata.json").read_text())
+    assert [(phase["name"], phase["begin_seconds"], phase["end_seconds"]) for phase in metadata["phases"]] == [
         ("stable", 0, 90),
         ("escalation", 90, 150),
         ("peak", 150, 210),
         ("recovery", 210, 300),
     ]
-    assert told["files"] == ["fleet.csv"]
-    assert told["rows"] == len(rows(path))
-    assert [column["name"] for column in told["columns"]] == path.read_text().split("\n", 1)[0].split(",")
-    assert all(column["unit"] and column["meaning"] for column in told["columns"])
-    assert told["affected_servers"] == [f"{profile.name}-001" for profile in PROFILES]
+    assert metadata["files"] == ["fleet.csv"]
+    assert metadata["rows"] == len(rows(path))
+    assert [column["name"] for column in metadata["columns"]] == path.read_text().split("\n", 1)[0].split(",")
+    assert all(column["unit"] and column["meaning"] for column in metadata["columns"])
+    assert metadata["affected_servers"] == [f"{profile.name}-001" for profile in PROFILES]
 
 
 def test_a_day_of_ten_thousand_servers_begins_at_once() -> None:

@@ -60,7 +60,7 @@ def test_every_version_is_pinned(image: str) -> None:
 def test_images_come_from_the_versions_file_or_are_built_here(name: str) -> None:
     image = SERVICES[name]["image"]
     if image == "ml-monitoring/exporter:local":
-        # Built by one service: two builds make two images, and every deployment would start one of them anew.
+        # Built by one service: two builds make two images, and every deployment would recreate one of them.
         assert ("build" in SERVICES[name]) == (name == "exporter")
         assert SERVICES[name].get("pull_policy") == (None if name == "exporter" else "never")
     if "build" in SERVICES[name]:
@@ -105,7 +105,7 @@ def test_the_build_context_is_what_the_images_are_made_of_only() -> None:
 
 
 @every_service
-def test_ports_are_published_on_loopback_unless_told_otherwise(name: str) -> None:
+def test_ports_are_published_on_loopback_by_default(name: str) -> None:
     for port in SERVICES[name].get("ports", []):
         assert port.startswith("${BIND_ADDRESS:-127.0.0.1}:${")
         assert re.fullmatch(r"127\.0\.0\.1:\d+:\d+", with_defaults(port))

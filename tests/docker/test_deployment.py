@@ -63,7 +63,7 @@ def test_own_numbers_are_taken_and_a_mistake_is_refused_with_its_line(deployed: 
 def test_a_password_that_was_changed_by_an_editor_is_taken(deployed: Deployment) -> None:
     folder, old = deployed.folder / "secrets", deployed.secret("exporter_password")
     for name in ("exporter_password", "mlflow_uri", "variants_uri"):
-        new = folder / ".written-anew"
+        new = folder / ".rewritten"
         new.write_text(deployed.secret(name).replace(old, "changed-by-hand-to-this-password"))
         new.chmod(0o444)
         # As editors do it: the file that is mounted is another one now.
@@ -132,9 +132,9 @@ def test_no_secret_is_on_show(deployed: Deployment) -> None:
     assert all(len(value) >= 32 for value in secrets.values())
     for name in SERVICES:
         container = deployed.container(name)
-        told = json.dumps(container) + deployed.stack.compose("logs", name)
-        told += deployed.inside(name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
-        assert [secret for secret, value in secrets.items() if value in told] == [], name
+        seen = json.dumps(container) + deployed.stack.compose("logs", name)
+        seen += deployed.inside(name, "sh", "-c", "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
+        assert [secret for secret, value in secrets.items() if value in seen] == [], name
 
 
 def test_who_sees_the_machine_cannot_read_its_secrets(deployed: Deployment) -> None:
@@ -159,7 +159,7 @@ def test_the_machine_and_the_database_are_watched(deployed: Deployment) -> None:
     sizes = os.statvfs("/")
     disk = deployed.query("max by (job) (node_filesystem_size_bytes{mountpoint='/'})")["node"]
     assert disk == sizes.f_blocks * sizes.f_frsize
-    # The machine's own network: whoever is on a network of containers sees another one.
+    # The machine's own network: a process on a network of containers sees another one.
     machine = {line.split(":")[0].strip() for line in Path("/proc/1/net/dev").read_text().splitlines() if ":" in line}
     answer = deployed.api("prometheus", "/api/v1/series?match[]=node_network_receive_bytes_total")
     devices = {one["device"] for one in answer["data"]}
@@ -231,7 +231,7 @@ def test_a_backup_brings_everything_back(deployed: Deployment) -> None:
     wait_for(lambda: deployed.query("sum(mlflow_runs{experiment='churn-classifier',status='FINISHED'})") == {"": 22})
 
 
-def test_a_broken_stack_is_told_from_a_good_one(deployed: Deployment) -> None:
+def test_a_broken_stack_fails_verification_and_a_good_one_passes(deployed: Deployment) -> None:
     deployed.stack.compose("stop", "postgres-exporter")
     try:
         # Prometheus knows with its next scrape.

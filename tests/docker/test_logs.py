@@ -183,7 +183,7 @@ def test_overlays_put_their_files_in_place_of_empty_ones() -> None:
     assert "./prometheus/overlays:/etc/overlays:ro" in BASE["prometheus"]["volumes"]
 
 
-def test_what_levels_are_told_by_is_logql() -> None:
+def test_detection_of_levels_is_logql() -> None:
     selectors = re.findall(r"selector = `(.*)`", ALLOY)
     assert [(one["errors"], one["labels"]) for one in parsed(selectors)] == [([], ["level"])] * len(selectors)
     # Alloy's own parser reads no other kind of string than this.

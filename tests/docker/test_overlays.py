@@ -139,7 +139,7 @@ def test_a_certificate_that_ends_soon_is_warned_of_and_renewed_without_losing_sc
     folder = demo.folder / "secrets"
     replace_certificate(folder, days=12)
     shown = "certificate good for 12 days"
-    # The exporter takes files by itself, whoever wrote them.
+    # The exporter takes files by itself, no matter who wrote them.
     warned = demo.do("verify")
     assert f"warn  certificates    authority good for 3650 days, {shown}; renew with make deploy" in warned
     started = {name: demo.container(name)["State"]["StartedAt"] for name in SERVICES}

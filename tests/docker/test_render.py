@@ -1,4 +1,4 @@
-"""The overlay `render`: a browser draws under all its restrictions, for whoever has the token.
+"""The overlay `render`: a browser draws under all its restrictions, for clients with the token.
 
 The renderer is a stand-in where its image cannot be pulled: distribution, browser, init, user, home and token are those
 of the real one, its own program is not. What Grafana asks of it is not shown here.

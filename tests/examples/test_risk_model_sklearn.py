@@ -73,7 +73,7 @@ def risks(samples: dict[str, float]) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(("second", "incident"), [(60, False), (160, True), (295, False)])
-def test_the_trained_model_finds_the_affected_servers_without_being_told(
+def test_the_trained_model_finds_the_affected_servers_without_their_labels(
     second: int, incident: bool, installed: Path, model: Path, tmp_path: Path
 ) -> None:
     path = at_second(second, tmp_path)

@@ -38,7 +38,7 @@ def test_json_is_one_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize("form", ["logfmt", "json"])
-def test_no_password_is_logged_whoever_put_it_there(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_password_is_logged_no_matter_who_put_it_there(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     logs.setup("info", form)  # type: ignore[arg-type]  # parametrized text
     event(
         _log,

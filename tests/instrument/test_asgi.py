@@ -288,7 +288,7 @@ def test_variants_are_booked_from_both_kinds_of_handlers() -> None:
     assert samples["ml_prediction_errors_total", (*model, ("variant", "B"))] == 1
 
 
-def test_the_variant_can_be_told_from_the_request() -> None:
+def test_the_variant_can_be_derived_from_the_request() -> None:
     app = fastapi_app()
     headers = {b"x-variant": b"canary"}
     instrument(

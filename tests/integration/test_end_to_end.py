@@ -1,4 +1,4 @@
-"""A run fails in a real MLflow store, and the right people are told by real Prometheus and Alertmanager."""
+"""A run fails in a real MLflow store, and the right people are notified by real Prometheus and Alertmanager."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def about_the_alert(status: str) -> Callable[[dict[str, Any]], bool]:
     return lambda alert: alert["labels"]["alertname"] == ALERT and alert["status"] == status
 
 
-def test_a_failed_run_is_told_to_its_team_and_so_is_the_recovery(
+def test_a_failed_run_notifies_its_team_and_so_does_the_recovery(
     stack: LocalStack, client: MlflowClient, receiver: WebhookReceiver
 ) -> None:
     assert wait_until(lambda: runs(stack, "FAILED") == 0, timeout=20), "the baseline never reached Prometheus"
@@ -144,17 +144,17 @@ def test_the_watchdog_and_the_recording_rules_work(stack: LocalStack, receiver: 
     assert broken == []
 
 
-def test_an_exporter_that_dies_and_comes_back_is_told_to_the_platform_team(
+def test_an_exporter_that_dies_and_comes_back_notifies_the_platform_team(
     stack: LocalStack, receiver: WebhookReceiver
 ) -> None:
-    def told(status: str) -> Callable[[dict[str, Any]], bool]:
+    def notified(status: str) -> Callable[[dict[str, Any]], bool]:
         return lambda alert: alert["labels"]["alertname"] == "MlMonitoringDown" and alert["status"] == status
 
     stack.exporter.kill()
-    alert = receiver.wait_for(told("firing"), timeout=30)
+    alert = receiver.wait_for(notified("firing"), timeout=30)
     assert (alert["labels"]["team"], alert["labels"]["severity"]) == ("platform", "critical")
     stack.exporter.start()
-    resolved = receiver.wait_for(told("resolved"), timeout=30)
+    resolved = receiver.wait_for(notified("resolved"), timeout=30)
     assert resolved["fingerprint"] == alert["fingerprint"]
 
 

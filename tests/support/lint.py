@@ -12,7 +12,7 @@ from grafana_foundation_sdk.models import units
 
 Json = dict[str, Any]
 
-# Watched during an incident: a scrape shall be seen as soon as it is there, not up to a refresh later.
+# Watched during an incident: a scrape must be seen as soon as it is there, not up to a refresh later.
 LIVE_PAGES = {"ml-monitoring-ml-api"}
 SCRAPE_SECONDS = 15
 SECONDS = {"s": 1, "m": 60, "h": 3600}

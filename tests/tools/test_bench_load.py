@@ -1,4 +1,4 @@
-"""The client that measures finds the end of each answer, whatever way it is told."""
+"""The client that measures finds the end of each answer, however its length is given."""
 
 from __future__ import annotations
 
@@ -46,18 +46,18 @@ def chunked() -> Iterator[str]:
 
 
 def test_answers_in_chunks_are_read_to_their_end(chunked: str) -> None:
-    for tally in (
+    for sample in (
         one_client(f"{chunked}/metrics", gzip=False, requests=5, seconds=30),
         asyncio.run(many_clients(f"{chunked}/metrics", gzip=False, clients=3, requests=3, seconds=30)),
     ):
-        assert len(tally.seconds) >= 5
-        assert tally.errors == 0
-        assert tally.size > len(_BODY)
+        assert len(sample.seconds) >= 5
+        assert sample.errors == 0
+        assert sample.size > len(_BODY)
 
 
 def test_answers_that_are_no_success_are_errors(chunked: str) -> None:
-    tally = one_client(f"{chunked}/elsewhere", gzip=False, requests=3, seconds=30)
-    assert tally.errors == 3
+    sample = one_client(f"{chunked}/elsewhere", gzip=False, requests=3, seconds=30)
+    assert sample.errors == 3
 
 
 def test_the_floor_sends_the_bytes_it_was_given_plain_and_gzip(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def test_makes_an_environment_once(requirements: Path, tmp_path: Path) -> None:
     assert not bootstrap.ensure(venv, requirements, tools_dir)
 
 
-def test_changed_requirements_make_it_anew(requirements: Path, tmp_path: Path) -> None:
+def test_changed_requirements_recreate_it(requirements: Path, tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     python = venv / "bin" / "python"
     python.parent.mkdir(parents=True)
@@ -40,7 +40,7 @@ def test_an_environment_whose_python_is_gone_is_not_current(requirements: Path, 
     assert not bootstrap.is_current(tmp_path, bootstrap.fingerprint(requirements))
 
 
-def test_a_failed_installation_is_told_and_tried_again_the_next_time(
+def test_a_failed_installation_is_reported_and_tried_again_the_next_time(
     requirements: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     requirements.write_text("./no-such-folder\n")

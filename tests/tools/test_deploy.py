@@ -180,7 +180,7 @@ def test_a_backup_of_a_later_format_is_refused(tmp_path: Path, capsys: pytest.Ca
         ("postgres:latest", None),
     ],
 )
-def test_the_major_version_of_an_image_is_told_by_its_tag(image: str, version: int | None) -> None:
+def test_the_major_version_of_an_image_is_read_from_its_tag(image: str, version: int | None) -> None:
     assert database.version_of_tag(image) == version
 
 

@@ -53,7 +53,7 @@ def test_a_generator_that_fails_is_a_difference(tmp_path: Path) -> None:
 
 
 def test_addresses_of_a_deployment_do_not_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    generator = tmp_path / "told.py"
+    generator = tmp_path / "options.py"
     generator.write_text(
         textwrap.dedent("""
         import os, pathlib, sys
@@ -62,4 +62,4 @@ def test_addresses_of_a_deployment_do_not_count(tmp_path: Path, monkeypatch: pyt
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setenv("GRAFANA_URL", "https://grafana.example")
-    assert drift.differences("told", tree(tmp_path / "told" / "generated", out="default")) == []
+    assert drift.differences("options", tree(tmp_path / "options" / "generated", out="default")) == []

@@ -38,8 +38,8 @@ def test_an_alert_that_is_told_beside_is_reported(world: World) -> None:
     assert run(world, unexpected, settle=12) == (
         [],
         [
-            "exporter-killed: told beside: [('platform-critical', 'MlMonitoringDown')]",
-            "exporter-killed: told beside: [('mail to platform', 'MlMonitoringDown')]",
+            "exporter-killed: notified besides: [('platform-critical', 'MlMonitoringDown')]",
+            "exporter-killed: notified besides: [('mail to platform', 'MlMonitoringDown')]",
         ],
     )
 
@@ -51,8 +51,8 @@ def test_faults_name_alerts_that_there_are() -> None:
 
 def test_the_documented_table_is_one_of_these_faults() -> None:
     rows = [line.split(" | ") for line in (ROOT / "docs/alert-testing.md").read_text().splitlines()]
-    told = {(row[0].lstrip("| "), row[1]) for row in rows if len(row) == 5}
-    assert told >= {(each.title, name) for each in FAULTS for name in each.alerts}
+    notified = {(row[0].lstrip("| "), row[1]) for row in rows if len(row) == 5}
+    assert notified >= {(each.title, name) for each in FAULTS for name in each.alerts}
 
 
 def test_waits_are_a_twentieth_and_at_most_fifteen_seconds() -> None:

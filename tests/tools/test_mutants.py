@@ -8,8 +8,8 @@ import pytest
 from tools.mutants.cases import Case, of_alerts
 from tools.mutants.changes import changes, mutants
 from tools.mutants.cli import main, survivors
-from tools.mutants.court import Court, FailingTest, Memory
 from tools.mutants.explained import EXPLAINED
+from tools.mutants.runner import FailingTest, Memory, MutationRunner
 
 OF_ALERTS = {case.name: case for case in of_alerts()}
 ALERTS = mutants([*OF_ALERTS])
@@ -58,15 +58,15 @@ def test_a_unit_test_that_does_not_look_lets_a_change_live(programs: dict[str, P
     (flipped,) = [mutant for mutant in mutants(["HostMemoryLow"]) if "becomes >" in mutant.change]
     blind = "rule_files: [rules.yml]\ntests: [{interval: 1m, input_series: [], alert_rule_test: []}]\n"
     for text, lives in ((case.text, False), (blind, True)):
-        court = Court(programs["promtool"], [Case(case.name, text, case.groups)], Memory(None))
-        assert court.survives(flipped) is lives
+        runner = MutationRunner(programs["promtool"], [Case(case.name, text, case.groups)], Memory(None))
+        assert runner.survives(flipped) is lives
 
 
 def test_a_unit_test_that_fails_anyway_proves_nothing(programs: dict[str, Path]) -> None:
     case = OF_ALERTS["HostMemoryLow"]
     wrong = Case(case.name, case.text.replace("alertname: HostMemoryLow", "alertname: Other"), case.groups)
     with pytest.raises(FailingTest, match="HostMemoryLow fails although nothing was changed"):
-        Court(programs["promtool"], [wrong], Memory(None)).survives(mutants(["HostMemoryLow"])[0])
+        MutationRunner(programs["promtool"], [wrong], Memory(None)).survives(mutants(["HostMemoryLow"])[0])
 
 
 def test_what_a_unit_test_said_is_remembered_unless_its_line_is_torn(tmp_path: Path) -> None:

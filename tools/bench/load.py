@@ -49,7 +49,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Tally:
+class Sample:
     """What was measured."""
 
     seconds: list[float] = field(default_factory=list)
@@ -66,29 +66,29 @@ def request(url: str, *, gzip: bool) -> bytes:
     return f"{head}User-Agent: bench\r\n\r\n".encode()
 
 
-def one_client(url: str, *, gzip: bool, requests: int, seconds: float) -> Tally:
+def one_client(url: str, *, gzip: bool, requests: int, seconds: float) -> Sample:
     """Scrape one after the other, with blocking calls: what the client adds is a few microseconds."""
-    tally = Tally()
+    sample = Sample()
     parts = urlsplit(url)
     text = request(url, gzip=gzip)
     view = memoryview(bytearray(_BUFFER))
     with socket.create_connection((parts.hostname or "", parts.port or 80), timeout=60) as connection:
         end = time.perf_counter() + seconds
-        while len(tally.seconds) < requests and time.perf_counter() < end:
+        while len(sample.seconds) < requests and time.perf_counter() < end:
             answer = Answer()
             started = time.perf_counter()
             connection.sendall(text)
             while not answer.feed(view[: connection.recv_into(view)]):
                 pass
-            tally.seconds.append(time.perf_counter() - started)
-            tally.errors += not answer.ok
-            tally.size = answer.body
-    return tally
+            sample.seconds.append(time.perf_counter() - started)
+            sample.errors += not answer.ok
+            sample.size = answer.body
+    return sample
 
 
-async def many_clients(url: str, *, gzip: bool, clients: int, requests: int, seconds: float) -> Tally:
+async def many_clients(url: str, *, gzip: bool, clients: int, requests: int, seconds: float) -> Sample:
     """Scrape with many clients at once, each one after the other."""
-    tally = Tally()
+    sample = Sample()
     text = request(url, gzip=gzip)
     end = time.perf_counter() + seconds
     opened = asyncio.Barrier(clients)
@@ -98,15 +98,15 @@ async def many_clients(url: str, *, gzip: bool, clients: int, requests: int, sec
         parts = urlsplit(url)
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port, limit=_BUFFER)
         await opened.wait()
-        await _scrape(reader, writer, text, tally, range(each), end)
+        await _scrape(reader, writer, text, sample, range(each), end)
         writer.close()
 
     await asyncio.gather(*(client() for _number in range(clients)))
-    return tally
+    return sample
 
 
 async def _scrape(  # noqa: PLR0917  # all of one call
-    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: bytes, tally: Tally, numbers: range, end: float
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, text: bytes, sample: Sample, numbers: range, end: float
 ) -> None:
     for number in numbers:
         # Each client is heard once, however long it takes.
@@ -120,26 +120,26 @@ async def _scrape(  # noqa: PLR0917  # all of one call
                 if not data:
                     raise ConnectionResetError
         except OSError:
-            tally.errors += 1
+            sample.errors += 1
             break
-        tally.seconds.append(time.perf_counter() - started)
-        tally.errors += not answer.ok
-        tally.size = answer.body
+        sample.seconds.append(time.perf_counter() - started)
+        sample.errors += not answer.ok
+        sample.size = answer.body
 
 
 def main(arguments: list[str]) -> int:
-    """Measure as told: `URL CLIENTS REQUESTS SECONDS gzip|plain`."""
+    """Measure as the arguments say: `URL CLIENTS REQUESTS SECONDS gzip|plain`."""
     url, clients, requests, seconds, encoding = arguments
     gzip = encoding == "gzip"
     started = time.perf_counter()
     if clients == "1":
-        tally = one_client(url, gzip=gzip, requests=int(requests), seconds=float(seconds))
+        sample = one_client(url, gzip=gzip, requests=int(requests), seconds=float(seconds))
     else:
-        tally = asyncio.run(
+        sample = asyncio.run(
             many_clients(url, gzip=gzip, clients=int(clients), requests=int(requests), seconds=float(seconds))
         )
     took = time.perf_counter() - started
-    print(json.dumps({"seconds": tally.seconds, "errors": tally.errors, "size": tally.size, "took": took}))
+    print(json.dumps({"seconds": sample.seconds, "errors": sample.errors, "size": sample.size, "took": took}))
     return 0
 
 

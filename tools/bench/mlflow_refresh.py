@@ -59,7 +59,7 @@ def _memory() -> dict[str, int]:
 
 
 def main(arguments: list[str]) -> int:
-    """Refresh as told by lines on standard input: `refresh`; print a line of JSON for each."""
+    """At each line `refresh` on standard input, refresh; print a line of JSON for each."""
     (uri,) = arguments
     before = _memory()
     source = MlflowSource(MlflowSettings.model_validate({"uri": uri, "timeout": "10m", "max_series": 1_000_000}))

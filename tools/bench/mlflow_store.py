@@ -75,7 +75,7 @@ def grow(server: PostgresServer, before: Size, after: Size, step: Callable[[str]
     Args:
         server: Where the store is.
         before: What it has.
-        after: What it shall have.
+        after: What it must have.
         step: Told what comes next.
     """
     # Products of numbers of runs leave the range of an integer at a quarter of a million runs.

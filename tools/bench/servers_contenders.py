@@ -1,8 +1,8 @@
 """HTTP servers that answer `/metrics` with the same body: `python -m tools.bench.servers_contenders NAME PORT FILE`.
 
-Each contender does what a scrape of the exporter takes, whoever speaks HTTP: credentials, content negotiation, the
-headers of `web.config_file` and a body that is ready, from a `SnapshotStore`. `exporter` is the exporter's own server;
-the others are a well-kept server with as little as possible on top.
+Each contender does what a scrape of the exporter takes, whichever server speaks HTTP: credentials, content
+negotiation, the headers of `web.config_file` and a body that is ready, from a `SnapshotStore`. `exporter` is the
+exporter's own server; the others are a well-kept server with as little as possible on top.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ from tools.stack import ROOT, LocalStack, Ports, hurried
 # Git ignores it. One folder a demo, so that two with different ports do not meet.
 DIRECTORY = ROOT / ".demo"
 _SCRAPE_INTERVAL = "5s"
-# Instead of minutes: whoever tries the demo looks on.
+# Instead of minutes: people who try the demo look on.
 _ALERT_WAIT = "15s"
 _FIRST_SCRAPE_TIMEOUT = 20.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -84,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool) -> None:
     directory = DIRECTORY / str(ports["exporter"])
-    # Nobody uses it: whoever did would have the port.
+    # Nobody uses it, or the port would be taken.
     shutil.rmtree(directory, ignore_errors=True)
     programs, missing = _find_programs()
     started: list[tuple[str, str, Server]] = []

@@ -32,7 +32,7 @@ class _Store:
         service: Its name.
         volume: The volume's.
         link: Files are never changed once they are closed, so that hard links are a copy.
-        leave: What the service makes anew by itself.
+        leave: What the service recreates by itself.
     """
 
     service: str

@@ -45,7 +45,7 @@ def check_files(secrets: Path) -> Result:
 
 
 def check_shown(stack: Stack) -> str:
-    """Look at what the exporter shows to whoever connects.
+    """Look at what the exporter shows to clients.
 
     Raises:
         DeployError: It is not what Prometheus trusts, has ended, or is another one than that of the files.

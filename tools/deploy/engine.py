@@ -38,7 +38,7 @@ json.dump({"status": status, "body": body.decode(errors="replace")}, sys.stdout)
 
 
 class DeployError(Exception):
-    """Report what is wrong with a deployment, in words for whoever runs it."""
+    """Report what is wrong with a deployment, in words for the person who runs it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ class Result:
     Attributes:
         subject: What was tried.
         ok: Whether it is as it should be.
-        message: What was found, and how to mend it.
+        message: What was found, and how to fix it.
         warning: It works, and somebody should do something about it.
     """
 

@@ -24,7 +24,7 @@ def outdated(stack: Stack) -> list[str]:
         try:
             printed = stack.compose("exec", "--no-TTY", name, "sh", "-c", "cd /run/secrets && sha256sum *")
         except DeployError:
-            # It has just ended, or its image has no such program: then nothing can be told.
+            # It has just ended, or its image has no such program: then nothing can be checked.
             continue
         if differ(printed, service, stack.secrets):
             found.append(name)

@@ -1,4 +1,4 @@
-"""The faults: what breaks, how it is mended, and who must be told of what."""
+"""The faults: what breaks, how it recovers, and who must be notified of what."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Fault:
     Attributes:
         name: What it is called on the command line.
         title: What happens, in words.
-        alerts: Names of the alerts that must be told, each to its team; no other may be.
+        alerts: Names of the alerts that must be sent, each to its team; no other may be.
         inject: Breaks it.
-        heal: Mends it.
+        recover: Undoes it.
     """
 
     name: str
     title: str
     alerts: tuple[str, ...]
     inject: Callable[[World], None]
-    heal: Callable[[World], None]
+    recover: Callable[[World], None]
 
 
 def _fail_requests(world: World) -> None:

@@ -1,4 +1,4 @@
-"""The command line: each fault by itself in a stack that is quiet before and after, and a table of who was told."""
+"""The command line: each fault by itself in a stack that is quiet before and after, and a table of who was notified."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ import tools.faults
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.exporter import durations
 from tools.faults.catalogue import FAULTS, Fault
-from tools.faults.told import Told
+from tools.faults.deliveries import Delivery
 from tools.faults.world import World
 from tools.processes import wait_until
 from tools.stack import ROOT
 
 # Git ignores it, and it is on a disk, which a folder for temporary files may not be.
 _PARENT = ROOT / ".demo"
-_TOLD_TIMEOUT = 90.0
-# Longer than any `for` here and what follows it: who is told late is told by then.
+_NOTIFIED_TIMEOUT = 90.0
+# Longer than any `for` here and what follows it: late notifications have arrived by then.
 _SETTLE = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """Somebody who was told.
+    """Somebody who was notified.
 
     Attributes:
         fault: What had happened.
@@ -47,7 +47,7 @@ class Row:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the faults; return 1 when others were told than those that should be."""
+    """Run the faults; return 1 when others were notified than those that should be."""
     summary = (tools.faults.__doc__ or "").splitlines()[0]
     parser = argparse.ArgumentParser(prog="python -m tools.faults", description=summary)
     known = [fault.name for fault in FAULTS]
@@ -84,15 +84,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(world: World, fault: Fault, *, settle: float = _SETTLE) -> tuple[list[Row], list[str]]:
-    """Inject a fault into the quiet world, see who is told, and mend it.
+    """Inject a fault into the quiet world, see who is notified, and let it recover.
 
     Args:
         world: Everything that runs.
         fault: What breaks.
-        settle: Seconds that are waited for others who are told, when all who must be were.
+        settle: Seconds that are waited for further notifications, when all who must be notified were.
 
     Returns:
-        Who was told, and in words what was not as it should be.
+        Who was notified, and in words what was not as it should be.
     """
     alerts = {alert.name: alert for alert in load_alerts()}
     notifications = load_thresholds().notifications
@@ -102,22 +102,22 @@ def run(world: World, fault: Fault, *, settle: float = _SETTLE) -> tuple[list[Ro
     began = time.monotonic()
     fault.inject(world)
 
-    def told() -> bool:
+    def notified() -> bool:
         return receivers <= _pairs(world.listeners.by_receiver()) and channels <= _pairs(world.listeners.by_channel())
 
-    wait_until(told, timeout=_TOLD_TIMEOUT + max(map(world.wait_of, fault.alerts), default=0), poll=0.2)
+    wait_until(notified, timeout=_NOTIFIED_TIMEOUT + max(map(world.wait_of, fault.alerts), default=0), poll=0.2)
     time.sleep(settle)
     by_receiver, by_channel = world.listeners.by_receiver(), world.listeners.by_channel()
-    fault.heal(world)
+    fault.recover(world)
     world.wait_quiet()
-    # What was told while it was being mended counts too.
+    # What was sent during the recovery counts too.
     problems = [
         f"{fault.name}: {what}: {sorted(pairs)}"
         for expected, got in (
             (receivers, _pairs(world.listeners.by_receiver())),
             (channels, _pairs(world.listeners.by_channel())),
         )
-        for what, pairs in (("not told", expected - got), ("told beside", got - expected))
+        for what, pairs in (("not notified", expected - got), ("notified besides", got - expected))
         if pairs
     ]
     rows = []
@@ -137,7 +137,7 @@ def run(world: World, fault: Fault, *, settle: float = _SETTLE) -> tuple[list[Ro
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a table in Markdown."""
     lines = [
-        "| what happened | alert | who was told, and how | after | computed for the usual waits |",
+        "| what happened | alert | who was notified, and how | after | computed for the usual waits |",
         "|---|---|---|---|---|",
     ]
     lines += [
@@ -146,8 +146,8 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _pairs(told: Sequence[Told]) -> set[tuple[str, str]]:
-    return {(one.who, one.alert) for one in told}
+def _pairs(deliveries: Sequence[Delivery]) -> set[tuple[str, str]]:
+    return {(one.who, one.alert) for one in deliveries}
 
 
 def _minutes(seconds: float) -> str:

@@ -145,9 +145,9 @@ class Disk:
         folder: On the disk.
     """
 
-    # Of the space that is free, each second: twice as fast as is told, whatever others write and remove meanwhile.
+    # Of the space that is free, each second: twice as fast as the alert's condition, whatever others write meanwhile.
     _SHARE = 1 / 150
-    # A sixth of it; whoever else needs space still has some.
+    # A sixth of it, so that others still have some.
     _STEPS = 25
 
     def __init__(self, folder: Path) -> None:

@@ -13,8 +13,8 @@ from demo.mlflow import open_store
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter import durations
+from tools.faults.deliveries import Listeners
 from tools.faults.machines import Disk, Fleet, Service
-from tools.faults.told import Listeners
 from tools.packages import ensure_programs
 from tools.postgres import PostgresServer
 from tools.processes import Process, Server, free_port, http_ok, wait_until
@@ -48,7 +48,7 @@ class World(Server):
 
     Attributes:
         thresholds: The numbers in force.
-        listeners: Who is told.
+        listeners: Who is notified.
         stack: Exporter, Prometheus and Alertmanager.
         database: The server of the variants.
         mlflow: A client of the store, with the experiment `EXPERIMENT`.
@@ -63,7 +63,7 @@ class World(Server):
 
         Args:
             directory: Empty folder, on a disk that is not in memory.
-            usual_waits: Wait as long as `thresholds.yml` says before anybody is told.
+            usual_waits: Wait as long as `thresholds.yml` says before anybody is notified.
         """
         self._directory = directory
         self._usual_waits = usual_waits
@@ -126,7 +126,7 @@ class World(Server):
         self._stack.close()
 
     def wait_of(self, name: str) -> float:
-        """Return the seconds between an alert's condition and the moment in which somebody is told."""
+        """Return the seconds between an alert's condition and the moment in which somebody is notified."""
         numbers = self.thresholds.alerts[name]
         timing = self.thresholds.notifications.timing(numbers.severity) if self._usual_waits else IMMEDIATE
         return durations.parse(numbers.for_) + durations.parse(timing.group_wait)
@@ -166,7 +166,7 @@ class World(Server):
             cursor.execute(statement, values)
 
     def wait_quiet(self) -> None:
-        """Wait until no alert is pending or fires, and nobody is left to be told so.
+        """Wait until no alert is pending or fires, and all notifications of that are sent.
 
         Raises:
             TimeoutError: Something goes on firing; the message names it.
@@ -180,8 +180,8 @@ class World(Server):
         if not self.stack.query("up") or 0.0 in self.stack.query("up").values():
             return {"a target is not up"}
         alerts = self.stack.get_json(f"{self.stack.prometheus_url}/api/v1/alerts")["data"]["alerts"]
-        told = self.stack.get_json(f"{self.stack.alertmanager_url}/api/v2/alerts")
-        return ({one["labels"]["alertname"] for one in [*alerts, *told]}) - {"MlMonitoringWatchdog"}
+        sent = self.stack.get_json(f"{self.stack.alertmanager_url}/api/v2/alerts")
+        return ({one["labels"]["alertname"] for one in [*alerts, *sent]}) - {"MlMonitoringWatchdog"}
 
     def _exporter(
         self, stack: contextlib.ExitStack, job: str, program: Path, env: dict[str, str], *arguments: str

@@ -57,7 +57,7 @@ def _pod_spec() -> Json:
     return {
         "serviceAccountName": ALERT_LOG,
         **pod,
-        # The owner of a big volume is not set anew at each start.
+        # The owner of a big volume is not set again at each start.
         "securityContext": {**pod["securityContext"], "fsGroup": USER, "fsGroupChangePolicy": "OnRootMismatch"},
         "terminationGracePeriodSeconds": 30,
         "containers": [

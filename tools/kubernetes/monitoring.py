@@ -32,7 +32,7 @@ def service_monitor(namespace: str, scrape_interval: str, *, name: str, componen
                     "interval": scrape_interval,
                     "scrapeTimeout": "10s",
                     "relabelings": [
-                        # A pod's address or name would begin every series anew with each rollout.
+                        # A pod's address or name would begin new series with each rollout.
                         {
                             "action": "replace",
                             "sourceLabels": ["__meta_kubernetes_service_name"],

@@ -75,7 +75,7 @@ def in_cluster(namespace: str, thresholds: Thresholds) -> Thresholds:
 def manifests(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
     """Return every object by the path of its file, but for the dashboards."""
     templates = generate.templates()
-    # Its address in the thresholds is that of the compose stack; null there means that there shall be none.
+    # Its address in the thresholds is that of the compose stack; null there means that there is none.
     with_log = thresholds.notifications.alert_log is not None
     notifications = alertmanager.build(thresholds=thresholds, alert_log_url=alertlog.url(namespace) if with_log else "")
     return {

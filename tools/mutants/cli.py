@@ -1,4 +1,4 @@
-"""The command line: all changes, or those of some rules, and which of them no unit test noticed."""
+"""The command line: all changes, or those of some rules, and which of them no unit test killed."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pathlib import Path
 import tools.mutants
 from tools.mutants import cases
 from tools.mutants.changes import Mutant, mutants
-from tools.mutants.court import Court, Memory
 from tools.mutants.explained import EXPLAINED
+from tools.mutants.runner import Memory, MutationRunner
 from tools.packages import TOOLS_DIR, ensure_programs
 
-# Git ignores it. A run that was stopped goes on where it was, and one after a change asks only what the change touches.
+# Git ignores it. A run that was stopped goes on where it was, and one after a change runs only what the change touches.
 MEMORY = TOOLS_DIR / "mutants.jsonl"
 
 
@@ -47,8 +47,8 @@ def survivors(chosen: Sequence[Mutant], memory: Memory, *, workers: int) -> list
         asked = cases.of_alerts()
         if {mutant.rule for mutant in chosen} - {case.name for case in asked}:
             asked += cases.of_recorded_series(Path(scratch, "cases"))
-        court = Court(promtool, asked, memory)
-        alive = pool.map(court.survives, chosen)
+        runner = MutationRunner(promtool, asked, memory)
+        alive = pool.map(runner.survives, chosen)
         return [mutant for mutant, lives in zip(chosen, alive, strict=True) if lives]
 
 

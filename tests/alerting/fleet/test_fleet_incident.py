@@ -31,7 +31,7 @@ class Firing(NamedTuple):
 
     Attributes:
         phase: The phase whose beginning it has to tell.
-        delay: Seconds from that beginning until somebody is told: the rest of a scrape interval, and `for`.
+        delay: Seconds from that beginning until somebody is notified: the rest of a scrape interval, and `for`.
         until: The last evaluation at which it fires.
     """
 
@@ -90,11 +90,11 @@ def values(row: list[float | None]) -> str:
 
 def firing(head_start: int, second: int) -> list[dict[str, object]]:
     """Return what the alerts should be at this second after the first scrape."""
-    told = (second + head_start) % DURATION
+    notified = (second + head_start) % DURATION
     return [
         {"labels": f'{{alertname="{name}"}}', "value": 1}
         for name, alert in EXPECTED[head_start].items()
-        if BEGINS[alert.phase] + alert.delay <= told <= alert.until
+        if BEGINS[alert.phase] + alert.delay <= notified <= alert.until
     ]
 
 
@@ -128,7 +128,7 @@ def test_the_right_alerts_fire_in_the_right_phase_and_none_in_the_stable_one(
 
 
 @pytest.mark.parametrize("head_start", EXPECTED)
-def test_each_phase_but_the_stable_one_is_told_within_45_seconds(head_start: int) -> None:
+def test_each_phase_but_the_stable_one_alerts_within_45_seconds(head_start: int) -> None:
     expected = EXPECTED[head_start]
     assert {alert.phase for alert in expected.values()} == {"escalation", "peak"}
     assert all(alert.delay <= 45 for alert in expected.values())

@@ -1,4 +1,4 @@
-"""A real Alertmanager with the generated routes: who is told, and what is muted."""
+"""A real Alertmanager with the generated routes: who is notified, and what is muted."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SOURCE_STALE = alert(
 RUNS_FAIL = alert("MlflowFailedRunRatioHigh", job="ml-monitoring", experiment="churn", source="mlflow")
 
 
-def test_each_team_is_told_through_its_own_receiver_and_again_at_the_end(
+def test_each_team_is_notified_through_its_own_receiver_and_again_at_the_end(
     server: Alertmanager, webhook: WebhookReceiver
 ) -> None:
     server.fire(
@@ -88,8 +88,8 @@ def test_without_the_exporter_everything_derived_from_it_is_muted(
     # Each goes to a receiver of its own, in no order.
     for name in ("MlMonitoringDown", "MlMonitoringWatchdog", "NodeDiskFull"):
         webhook.wait_for(partial(_is_about, name), timeout=15)
-    told = {one["labels"]["alertname"] for one in webhook.alerts}
-    assert told == {"MlMonitoringDown", "MlMonitoringWatchdog", "NodeDiskFull"}
+    notified = {one["labels"]["alertname"] for one in webhook.alerts}
+    assert notified == {"MlMonitoringDown", "MlMonitoringWatchdog", "NodeDiskFull"}
 
 
 def test_a_source_that_is_down_mutes_what_is_derived_from_it_and_nothing_else(server: Alertmanager) -> None:

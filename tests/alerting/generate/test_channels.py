@@ -24,7 +24,7 @@ from tools.webhook import WebhookReceiver
 
 ALERT = {"alertname": "MlMonitoringSourceDown", "severity": "critical", "team": "platform", "job": "exporter"}
 ANNOTATIONS = {
-    "summary": "The exporter cannot read one of its sources.",
+    "summary": "A source of the exporter is down.",
     "description": "The exporter a:9847 cannot read its source mlflow.",
     "runbook_url": "http://127.0.0.1:9847/runbooks/MlMonitoringSourceDown",
 }
@@ -99,7 +99,7 @@ def test_mail_slack_pagerduty_and_webhook_get_an_alert_with_secrets_from_files(
             over = smtp.wait_for(lambda mail: "RESOLVED" in mail.message["Subject"])
         assert "/others" not in [post.path for post in http.posts]
 
-    subject = "[CRITICAL] MlMonitoringSourceDown: The exporter cannot read one of its sources."
+    subject = "[CRITICAL] MlMonitoringSourceDown: A source of the exporter is down."
     assert (mail.sender, mail.recipients) == ("alerts@example.org", ("oncall@example.org",))
     assert mail.login == ("alerts", "mail-secret")
     assert mail.message["Subject"] == subject
@@ -128,8 +128,8 @@ def test_a_critical_alert_that_nobody_takes_up_is_escalated(
         assert "/boss" not in webhook.paths
         running_server.silence(source="fleet")
         assert wait_until(lambda: "/boss" in webhook.paths, timeout=15)
-        told = [note for path, note in zip(webhook.paths, webhook.notifications, strict=True) if path == "/boss"]
-        assert [(note["receiver"], [one["labels"] for one in note["alerts"]]) for note in told] == [
+        received = [note for path, note in zip(webhook.paths, webhook.notifications, strict=True) if path == "/boss"]
+        assert [(note["receiver"], [one["labels"] for one in note["alerts"]]) for note in received] == [
             ("escalation", [ALERT])
         ]
 
@@ -147,7 +147,7 @@ def test_the_heartbeat_gets_the_watchdog_only_and_an_action_its_alert(
     with server(programs, tmp_path, webhook=f"{webhook.url}log", **settings) as running_server:
         running_server.fire(watchdog, worse, ALERT)
 
-        def told() -> set[tuple[str, str, str]]:
+        def notified() -> set[tuple[str, str, str]]:
             return {
                 (path, note["receiver"], one["labels"]["alertname"])
                 for path, note in zip(webhook.paths, webhook.notifications, strict=True)
@@ -162,8 +162,8 @@ def test_the_heartbeat_gets_the_watchdog_only_and_an_action_its_alert(
             ("/log", "mlops-warning", "Worse"),
             ("/log", "platform-critical", "MlMonitoringSourceDown"),
         }
-        assert wait_until(lambda: told() >= expected, timeout=15)
-        assert told() == expected
+        assert wait_until(lambda: notified() >= expected, timeout=15)
+        assert notified() == expected
 
 
 def _has_labels(labels: dict[str, str], one: dict[str, Any]) -> bool:

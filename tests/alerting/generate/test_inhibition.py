@@ -1,4 +1,4 @@
-"""No alert is muted unless a louder one is told: for every pair of alerts, by the rules and by a real Alertmanager."""
+"""No alert is muted unless a louder one is sent: for every pair of alerts, by the rules and by a real Alertmanager."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def test_only_a_louder_alert_mutes(loud: BoundAlert, quiet: BoundAlert) -> None:
     assert loud.severity == "critical"
 
 
-def test_whatever_fires_at_least_one_of_the_loudest_is_told() -> None:
-    """A circle of alerts that mute each other would leave nobody told; without one, each chain ends at one told."""
+def test_whatever_fires_at_least_one_of_the_loudest_is_sent() -> None:
+    """A circle of alerts that mute each other would notify nobody; without one, each chain ends at one that is sent."""
     graph: dict[str, set[str]] = {}
     for loud, quiet in PAIRS:
         graph.setdefault(quiet.name, set()).add(loud.name)

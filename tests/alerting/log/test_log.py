@@ -173,7 +173,7 @@ def test_metrics_history_and_page_tell_the_same(server: Server) -> None:
     assert [one["labels"]["number"] for one in history] == ["2", "1"]
     assert history[0]["ends"] is None
     assert history[1]["ends"] == pytest.approx(now - 100, abs=0.01)
-    assert set(history[1]["told"]) == {"mlops-warning", "escalation"}
+    assert set(history[1]["notified"]) == {"mlops-warning", "escalation"}
     assert json.loads(server.get("/api/alerts?team=growth")) == []
     assert len(json.loads(server.get("/api/alerts?since=90s"))) == 1
     html = server.get("/")
@@ -218,7 +218,7 @@ def test_a_real_alertmanager_tells_it_from_the_first_alert_to_its_end(
         assert wait_until(lambda: json.loads(server.get("/api/alerts"))[0]["ends"] is not None, timeout=10)
     (alert,) = json.loads(server.get("/api/alerts"))
     assert alert["labels"] == labels
-    assert list(alert["told"]) == ["mlops-warning"]
+    assert list(alert["notified"]) == ["mlops-warning"]
 
 
 def test_a_notification_sent_again_counts_once_and_a_repeated_one_counts(make_log: Callable[[], AlertLog]) -> None:
@@ -230,10 +230,10 @@ def test_a_notification_sent_again_counts_once_and_a_repeated_one_counts(make_lo
     assert totals(log)["starts", "Broken", "warning", "mlops"] == 1
     assert totals(log)["notifications", "mlops-warning", "firing"] == 2
     assert totals(log)["duplicates",] == 2
-    assert log.history(since=0, limit=9)[0]["told"] == {"mlops-warning": {"first": T0, "times": 2}}
+    assert log.history(since=0, limit=9)[0]["notified"] == {"mlops-warning": {"first": T0, "times": 2}}
 
 
-def test_the_history_is_made_anew_from_the_journal(make_log: Callable[[], AlertLog], tmp_path: Path) -> None:
+def test_the_history_is_rebuilt_from_the_journal(make_log: Callable[[], AlertLog], tmp_path: Path) -> None:
     log = make_log()
     log.record([parse(body(number), T0) for number in range(5)], T0)
     log.record([parse(body(1, ends=T0 + 30), T0 + 30)], T0 + 30)

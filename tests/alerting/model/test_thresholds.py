@@ -170,7 +170,7 @@ def test_a_further_channel_adds_to_the_receivers_that_it_chooses() -> None:
     receivers = alertmanager.build("http://127.0.0.1:9/", channels=[Pager()], alert_log_url="")["receivers"]
     paged = {one["name"] for one in receivers if "pagerduty_configs" in one}
     assert paged == {"platform-critical", "mlops-critical", "growth-critical"}
-    # The test of a deployment is told to the alert log only, and here there is none.
+    # The test of a deployment is sent to the alert log only, and here there is none.
     others = [one for one in receivers if one["name"] != alertmanager.DEPLOYMENT_TEST]
     assert all(len(one["webhook_configs"]) == 1 for one in others)
 

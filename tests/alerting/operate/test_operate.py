@@ -1,4 +1,4 @@
-"""The tools of whoever is on call, on real servers."""
+"""The tools for people on call, on real servers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_everything_about_an_alert_is_explained(capsys: pytest.CaptureFixture[st
     assert main(["explain", "MlMonitoringSourceDown"]) == 0
     lines = capsys.readouterr().out.splitlines()
     number = DEFAULT_PATHS[0].read_text().splitlines().index("  MlMonitoringSourceDown:") + 1
-    assert lines[0] == "MlMonitoringSourceDown: The exporter cannot read one of its sources."
+    assert lines[0] == "MlMonitoringSourceDown: A source of the exporter is down."
     assert lines[lines.index("  Set in") + 1 : lines.index("  Expression")] == [
         f"    {DEFAULT_PATHS[0]}:{number + 1}: threshold: 1",
         f"    {DEFAULT_PATHS[0]}:{number + 2}: unit: flag",
@@ -44,8 +44,8 @@ def test_everything_about_an_alert_is_explained(capsys: pytest.CaptureFixture[st
         f"    {DEFAULT_PATHS[0]}:{number + 5}: team: platform",
     ]
     assert "    ml_monitoring_source_up < 1" in lines
-    told = lines[lines.index("  Notified") + 1 : lines.index("  Muted")]
-    assert told == [
+    notified = lines[lines.index("  Notified") + 1 : lines.index("  Muted")]
+    assert notified == [
         "    escalation: 32 min after the condition begins to hold, again every 1h; through webhook",
         "    platform-critical: 2 min 10 s after the condition begins to hold, again every 15m; through webhook",
     ]
@@ -76,7 +76,7 @@ def test_a_route_is_followed_as_alertmanager_follows_it(team: str, severity: str
     assert ours == route(programs["amtool"], **labels)
 
 
-def test_the_route_command_says_who_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_route_command_says_who_is_notified(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["route", "--label", "team=growth", "--label", "severity=info", "--label", "alertname=X"]) == 0
     assert capsys.readouterr().out == "growth-info: after 1m, again every 1d; through webhook\n"
 

@@ -51,7 +51,7 @@ def test_the_same_is_no_difference() -> None:
     assert compare({"page": page()}, {"page": other}) == ""
 
 
-def test_every_kind_of_change_is_told() -> None:
+def test_every_kind_of_change_is_shown() -> None:
     def change(new: dict[str, Any]) -> None:
         new["refresh"] = "1m"
         new["templating"]["list"].append({"name": "door", "query": "label_values(door)"})

@@ -293,7 +293,7 @@ def test_a_data_source_is_chosen_by_name_or_uid(push: Push, grafana: GrafanaDoub
     assert variable["current"] == {"selected": True, "text": "Second", "value": "xyz"}
 
 
-def test_problems_are_told_with_the_way_out(
+def test_problems_are_reported_with_the_way_out(
     push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     def problem(*arguments: str) -> str:
@@ -329,7 +329,7 @@ def test_problems_are_told_with_the_way_out(
     assert grafana.dashboards == {}
 
 
-def test_what_is_no_grafana_is_told_in_a_sentence(push: Push, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_grafana_is_reported_in_a_sentence(push: Push, capsys: pytest.CaptureFixture[str]) -> None:
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response({"/gone": 502, "/moved": 302}.get(self.path.partition("/api")[0], 200))

@@ -133,7 +133,7 @@ def test_what_is_odd_in_one_container_leaves_the_others(engine: Engine) -> None:
     assert samples(families)['docker_container_running{compose_service="rec-other",container_name="rec-other"}'] == 1
 
 
-def test_memory_is_told_without_unused_files_whatever_the_version_of_cgroups(engine: Engine) -> None:
+def test_memory_is_reported_without_unused_files_whatever_the_version_of_cgroups(engine: Engine) -> None:
     stats = engine.answers[f"{API}/stats"]["memory_stats"]
     stats["usage"] = 1000
     shown = []
@@ -172,7 +172,7 @@ def answer(value: Any) -> Callable[[Engine], None]:
         (lambda engine: setattr(engine, "url", "http://127.0.0.1:1"), Reason.CONNECT, "refused"),
     ],
 )
-def test_an_engine_that_cannot_be_read_is_told_with_the_reason(
+def test_an_engine_that_cannot_be_read_is_reported_with_the_reason(
     engine: Engine, spoil: Callable[[Engine], None], reason: Reason, message: str
 ) -> None:
     spoil(engine)

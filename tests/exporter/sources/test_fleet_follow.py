@@ -108,7 +108,7 @@ def test_rows_written_before_a_rename_count_even_when_nothing_follows_yet(tmp_pa
 
 
 @pytest.mark.parametrize("rows", [[line(5)], [line(5 * second) for second in range(1, 20)]], ids=["shorter", "longer"])
-def test_a_file_that_is_truncated_and_written_anew_is_read_from_its_beginning(tmp_path: Path, rows: list[str]) -> None:
+def test_a_file_that_is_truncated_and_rewritten_is_read_from_its_beginning(tmp_path: Path, rows: list[str]) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(0, latency_ms=12345))
     source = follow(path)
     shown(source)
@@ -203,7 +203,7 @@ def test_a_position_file_that_is_not_one_is_named_not_overwritten(tmp_path: Path
     assert saved.read_text() == before
 
 
-def test_a_position_file_of_another_file_is_begun_anew(tmp_path: Path) -> None:
+def test_a_position_file_of_another_file_is_replaced(tmp_path: Path) -> None:
     saved = tmp_path / "position.json"
     shown(follow(write_csv(tmp_path / "a.csv", line(0)), position_file=saved))
     assert outcomes(shown(follow(write_csv(tmp_path / "b.csv", line(0)), position_file=saved))) == {"ok": 1}
@@ -278,7 +278,7 @@ def test_a_part_without_a_column_costs_no_other(tmp_path: Path) -> None:
     assert messages(families)[0].startswith("1.csv: column profile, state, cpu_pct, ")
 
 
-def test_a_parquet_file_written_anew_with_more_rows_counts_the_new_ones(tmp_path: Path) -> None:
+def test_a_parquet_file_rewritten_with_more_rows_counts_the_new_ones(tmp_path: Path) -> None:
     path = parquet_part(tmp_path / "fleet.parquet", 0, 5)
     source = follow(path)
     assert outcomes(shown(source)) == {"ok": 2}

@@ -124,7 +124,7 @@ def test_many_rounds_may_pass_between_two_refreshes(tmp_path: Path) -> None:
     assert samples(source.collect())[POSITION] == START + 20
 
 
-def test_rows_are_counted_anew_in_each_round_and_never_fall(tmp_path: Path) -> None:
+def test_rows_are_counted_again_in_each_round_and_never_fall(tmp_path: Path) -> None:
     clock = Clock()
     source = replay(write_demo(tmp_path, fleet_size=6), clock)
     source.collect()

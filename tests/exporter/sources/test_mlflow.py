@@ -187,7 +187,7 @@ def test_the_cap_cuts_the_experiments_that_were_not_used_for_longest(store_uri: 
     assert families["mlflow_runs"].dropped == 20
 
 
-def test_workspaces_are_told_apart(sqlite_store: Path) -> None:
+def test_workspaces_are_distinguished(sqlite_store: Path) -> None:
     with contextlib.closing(sqlite3.connect(sqlite_store)) as connection, connection:
         connection.execute("update experiments set workspace = 'blue' where name = ?", [CHURN])
     counts = _samples(_collect(f"sqlite:///{sqlite_store}"), "mlflow_runs")

@@ -282,7 +282,7 @@ def test_a_bad_split_is_seen_only_among_variants_posted_together(uri: str) -> No
         assert samples(collect(uri), "variant_sample_ratio_p_value") == {}
 
 
-def test_newest_update_and_posts_are_told_by_time(reference: str) -> None:
+def test_newest_update_and_posts_are_ordered_by_time(reference: str) -> None:
     families = collect(reference)
     assert samples(families, "variant_last_update_timestamp_seconds")["alice",] == EPOCH + 22000
     assert samples(families, "variant_posted_timestamp_seconds")["alice", "a2", "story"] == EPOCH + 60

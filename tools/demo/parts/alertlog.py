@@ -1,4 +1,4 @@
-"""The alert log: everything that Alertmanager tells anybody."""
+"""The alert log: everything that Alertmanager sends."""
 
 from __future__ import annotations
 
@@ -25,5 +25,5 @@ class AlertLog:
         place.run("Alert log", url, Process("the alert log", command, log=log, cwd=ROOT, healthy=lambda: http_ok(url)))
         return Contribution(
             alert_log_url=f"{url}/alerts",
-            looks=(Look("What was told to whom, and how soon:", url=f"{url}/"),),
+            looks=(Look("Who was notified of what, and how soon:", url=f"{url}/"),),
         )

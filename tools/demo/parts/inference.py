@@ -12,7 +12,7 @@ from tools.processes import Process, http_ok
 _PORT = "inference"
 _START_TIMEOUT = 120.0
 JOB = "demo-inference"
-# Days become minutes: whoever tries the demo looks on. One error in a hundred is this service's usual state.
+# Days become minutes: people who try the demo look on. One error in a hundred is this service's usual state.
 THRESHOLDS = {
     "traffic": {"window": "1m", "quality_window": "5m"},
     "business": {"window": "5m"},

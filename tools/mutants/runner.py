@@ -1,4 +1,4 @@
-"""Which unit test notices a change."""
+"""Run unit tests against mutants: which are killed, which survive."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Memory:
                     file.write(json.dumps([key, passed, round(seconds, 3)]) + "\n")
 
 
-class Court:
+class MutationRunner:
     """Runs unit tests against changed rules.
 
     Args:
@@ -73,7 +73,7 @@ class Court:
         self._version = subprocess.run([promtool, "--version"], capture_output=True, check=True).stdout
         self._seconds: Mapping[str, float] = {}
 
-    def witnesses(self, mutant: Mutant) -> list[Case]:
+    def candidates(self, mutant: Mutant) -> list[Case]:
         """Return the unit tests that could notice the change; an alert's own is enough for an alert."""
         own = [case for case in self._cases if case.name == mutant.rule]
         return own or [case for case in self._cases if case.notices(mutant)]
@@ -85,8 +85,8 @@ class Court:
             FailingTest: One fails without the change too.
         """
         # The quickest is asked first: one that notices is enough.
-        witnesses = sorted(self.witnesses(mutant), key=self._took)
-        return all(self._run(case, mutant)[0] for case in witnesses)
+        candidates = sorted(self.candidates(mutant), key=self._took)
+        return all(self._run(case, mutant)[0] for case in candidates)
 
     def _took(self, case: Case) -> float:
         passed, seconds = self._run(case, None)

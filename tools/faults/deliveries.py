@@ -1,4 +1,4 @@
-"""Who was told of what, through which channel, and when."""
+"""Who was notified of what, through which channel, and when."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tools.webhook import WebhookReceiver
 
 _POLL = 0.05
 _SUBJECT = re.compile(r"\[(\w+)[^\]]*\] (\w+)")
-# Where Alertmanager posts what it tells to any receiver, so that nobody is told unseen.
+# Where Alertmanager posts what it sends to any receiver, so that no notification is unseen.
 _EVERYONE = "/everyone"
 _MAIL_DOMAIN = "example.org"
-# Fires always and is told again and again; it is no answer to a fault.
+# Fires always and is sent again and again; it is no answer to a fault.
 _ALWAYS = "MlMonitoringWatchdog"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Delivery:
     """One notification about one alert.
 
     Attributes:
@@ -38,14 +38,14 @@ class Told:
 
 
 class Listeners(Server):
-    """An SMTP server for one team, webhooks for the others, and a webhook that gets whatever anybody gets."""
+    """An SMTP server for one team, webhooks for the others, and a webhook that gets a copy of each notification."""
 
     def __init__(self, *, mail: str, webhooks: tuple[str, ...]) -> None:
         """Describe the channels.
 
         Args:
-            mail: Team that is told by e-mail.
-            webhooks: Teams that are told by webhook.
+            mail: Team that is notified by e-mail.
+            webhooks: Teams that are notified by webhook.
         """
         self._mail = mail
         self._teams = webhooks
@@ -54,8 +54,8 @@ class Listeners(Server):
         self._servers = contextlib.ExitStack()
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        self._channels: list[Told] = []
-        self._receivers: list[Told] = []
+        self._channels: list[Delivery] = []
+        self._receivers: list[Delivery] = []
         self._thread = threading.Thread(target=self._listen, name="listeners", daemon=True)
 
     @property
@@ -78,22 +78,22 @@ class Listeners(Server):
         return {"mail": mail, **hooks}
 
     def channel(self, team: str) -> str:
-        """Return what `Told.who` calls the channel of a team."""
+        """Return what `Delivery.who` calls the channel of a team."""
         return f"mail to {team}" if team == self._mail else f"webhook of {team}"
 
     def forget(self) -> None:
-        """Forget what was told."""
+        """Forget what was sent."""
         with self._lock:
             self._channels.clear()
             self._receivers.clear()
 
-    def by_channel(self) -> list[Told]:
+    def by_channel(self) -> list[Delivery]:
         """Return what the channels brought since `forget`, oldest first."""
         with self._lock:
             return [*self._channels]
 
-    def by_receiver(self) -> list[Told]:
-        """Return what the receivers were told since `forget`, oldest first."""
+    def by_receiver(self) -> list[Delivery]:
+        """Return what the receivers were sent since `forget`, oldest first."""
         with self._lock:
             return [*self._receivers]
 
@@ -123,15 +123,15 @@ class Listeners(Server):
                     state, alert = self._of_subject(str(mail.message["Subject"]))
                     if state != "RESOLVED":
                         who = f"mail to {mail.recipients[0].removesuffix('@' + _MAIL_DOMAIN)}"
-                        self._channels.append(Told(who, alert, now))
+                        self._channels.append(Delivery(who, alert, now))
                 for path, body in zip(paths[posts:], bodies[posts:], strict=True):
                     for alert in sorted({a["labels"]["alertname"] for a in body["alerts"] if a["status"] == "firing"}):
                         if alert == _ALWAYS:
                             continue
                         if path == _EVERYONE:
-                            self._receivers.append(Told(body["receiver"], alert, now))
+                            self._receivers.append(Delivery(body["receiver"], alert, now))
                         else:
-                            self._channels.append(Told(f"webhook of {path.lstrip('/')}", alert, now))
+                            self._channels.append(Delivery(f"webhook of {path.lstrip('/')}", alert, now))
             mails += len(new_mails)
             posts = len(bodies)
 
