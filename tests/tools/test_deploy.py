@@ -239,7 +239,7 @@ def test_certificates_are_judged_by_what_is_left_of_them(tmp_path: Path) -> None
     assert certificates.judge(seen, now - 86400).verdict == "ok"
 
 
-def test_an_old_secret_is_told_by_its_checksum(tmp_path: Path) -> None:
+def test_an_old_secret_is_recognised_by_its_checksum(tmp_path: Path) -> None:
     (tmp_path / "a_password").write_text("new")
     (tmp_path / "b_uri").write_text("same")
     service = {"secrets": [{"source": "a_password", "target": "/run/secrets/a_password"}, {"source": "b_uri"}]}

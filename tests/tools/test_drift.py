@@ -25,7 +25,7 @@ def test_equal_folders_have_no_differences(committed: Path, tmp_path: Path) -> N
     assert drift.compare(committed, tree(tmp_path / "new", same="1\n", changed="a\nb\n", left="x\n")) == []
 
 
-def test_each_kind_of_difference_is_told_with_the_files_name(committed: Path, tmp_path: Path) -> None:
+def test_each_kind_of_difference_is_reported_with_the_files_name(committed: Path, tmp_path: Path) -> None:
     fresh = tree(tmp_path / "new", same="1\n", changed="a\nc\n", folder__added="y\n")
     assert drift.compare(committed, fresh) == [
         "alerting/generated/folder/added: is generated but not committed",

@@ -24,7 +24,7 @@ def fault(name: str) -> Fault:
     return found
 
 
-def test_who_must_be_told_is_told_and_nobody_else(world: World) -> None:
+def test_who_must_be_notified_is_notified_and_nobody_else(world: World) -> None:
     # The quickest; `make faults` runs all of them.
     killed = fault("exporter-killed")
     (row,), problems = run(world, killed)
@@ -33,7 +33,7 @@ def test_who_must_be_told_is_told_and_nobody_else(world: World) -> None:
     assert 0 < row.seconds < 60 < row.usual
 
 
-def test_an_alert_that_is_told_beside_is_reported(world: World) -> None:
+def test_an_alert_that_is_sent_besides_is_reported(world: World) -> None:
     unexpected = dataclasses.replace(fault("exporter-killed"), alerts=())
     assert run(world, unexpected, settle=12) == (
         [],

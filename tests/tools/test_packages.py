@@ -44,7 +44,7 @@ def test_the_path_comes_before_what_was_unpacked(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("nothing_installed")
-def test_a_machine_without_apt_is_told_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
+def test_a_machine_without_apt_reports_what_is_missing_and_how_to_get_it(tmp_path: Path) -> None:
     with pytest.raises(MissingProgram) as caught:
         ensure_programs(["prometheus", "amtool"], tools_dir=tmp_path / "tools")
     assert caught.value.names == ("prometheus", "amtool")
