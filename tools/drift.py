@@ -30,7 +30,7 @@ def main() -> int:
     if not found:
         return 0
     print("\n".join(found))
-    print("\nGenerated files differ from their sources. Mend with: make generate")
+    print("\nGenerated files differ from their sources. Fix with: make generate")
     return 1
 
 
