@@ -16,7 +16,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="ContainerUnhealthy",
-        condition="A container that should run does not, or its check of health fails.",
+        condition="A container that should run does not, or its health check fails.",
         signal=CONTAINER_STATE,
         comparison="<",
         summary="A container is unhealthy or down.",
@@ -24,7 +24,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="ContainerMemoryNearLimit",
-        condition="A container uses more than <threshold> of the memory that it may have.",
+        condition="A container uses more than <threshold> of its memory limit.",
         signal=CONTAINER_MEMORY,
         comparison=">",
         summary="A container is close to its memory limit.",

@@ -24,7 +24,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="DatabaseConnectionsHigh",
-        condition="More than <threshold> of the connections of a PostgreSQL server are taken.",
+        condition="More than <threshold> of the connections of a PostgreSQL server are in use.",
         signal=DATABASE_CONNECTIONS_USED,
         comparison=">",
         summary="PostgreSQL is running out of connections.",

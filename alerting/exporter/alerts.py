@@ -29,7 +29,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlMonitoringDown",
-        condition="No exporter answers Prometheus, or Prometheus has none to scrape.",
+        condition="All exporters are down, or Prometheus has none to scrape.",
         signal=EXPORTER_UP,
         comparison="<",
         summary="All exporters are down.",

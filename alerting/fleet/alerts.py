@@ -23,7 +23,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="FleetServerCritical",
-        condition="A server says that it has a critical issue, or is offline.",
+        condition="A server reports a critical issue, or is offline.",
         signal=FLEET_SERVER_IN_TROUBLE,
         comparison=">",
         source="fleet",
@@ -41,7 +41,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="FleetFileNotAdvancing",
-        condition="The followed file brought no newer row within five minutes.",
+        condition="The followed file has had no newer row for five minutes.",
         signal=FLEET_FILE_ADVANCES,
         comparison="<",
         source="fleet",
@@ -50,7 +50,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="FleetBadRowsRatioHigh",
-        condition="More than <threshold> of the rows read within ten minutes could not be used.",
+        condition="More than <threshold> of the rows read within ten minutes were invalid.",
         signal=FLEET_BAD_ROWS_SHARE,
         comparison=">",
         source="fleet",

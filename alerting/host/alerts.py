@@ -14,7 +14,7 @@ from ml_monitoring.alerting.model.alert import Alert, Kind
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="HostCpuBusy",
-        condition="More than <threshold> of a machine's CPUs are busy.",
+        condition="The CPU utilization of a host is above <threshold>.",
         signal=HOST_CPU,
         comparison=">",
         summary="The CPU usage of a host is high.",
@@ -22,7 +22,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="HostMemoryLow",
-        condition="Less than <threshold> of a machine's memory is available.",
+        condition="Less than <threshold> of a host's memory is available.",
         signal=HOST_MEMORY_AVAILABLE,
         comparison="<",
         summary="A host is running out of memory.",
@@ -56,7 +56,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="HostClockOff",
-        condition="The clock of a machine is more than <threshold> away from that of Prometheus.",
+        condition="The clock of a host differs from that of Prometheus by more than <threshold>.",
         signal=HOST_CLOCK_OFFSET,
         comparison=">",
         summary="The clock of a host is out of sync.",

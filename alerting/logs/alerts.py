@@ -8,7 +8,7 @@ from ml_monitoring.alerting.model.alert import Alert
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="LogLinesLost",
-        condition="More than <threshold> lines of logs were given up within 15 minutes.",
+        condition="More than <threshold> log lines were dropped within 15 minutes.",
         signal=LOG_LINES_LOST,
         comparison=">",
         summary="Log lines are being dropped.",
@@ -19,7 +19,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="LogCollectorFailing",
-        condition="A part of Alloy's pipeline is not well.",
+        condition="A component of Alloy's pipeline is unhealthy.",
         signal=LOG_COLLECTOR_FAILURES,
         comparison=">",
         summary="Logs are not collected as they should be.",

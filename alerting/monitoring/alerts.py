@@ -17,7 +17,7 @@ from ml_monitoring.alerting.monitoring.signals import (
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="PrometheusTargetDown",
-        condition="A program other than the exporter does not answer Prometheus.",
+        condition="A scrape target other than the exporter is down.",
         signal=TARGET_UP,
         comparison="<",
         summary="A scrape target is down.",
@@ -39,7 +39,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="PrometheusRulesFailing",
-        condition="More than <threshold> evaluations of rules failed within 5 minutes.",
+        condition="More than <threshold> rule evaluations failed within 5 minutes.",
         signal=PROMETHEUS_RULE_FAILURES,
         comparison=">",
         summary="Prometheus fails to evaluate rules.",
@@ -50,7 +50,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="PrometheusNoAlertmanager",
-        condition="Prometheus knows no Alertmanager to send alerts to.",
+        condition="Prometheus has discovered no Alertmanager to send alerts to.",
         signal=PROMETHEUS_ALERTMANAGERS,
         comparison="<",
         # It reaches nobody by itself; panels show it, and the Watchdog stops.
@@ -59,7 +59,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="PrometheusAlertsNotDelivered",
-        condition="Alertmanager did not take more than <threshold> of the alerts that Prometheus sent.",
+        condition="More than <threshold> of the alerts that Prometheus sent were not accepted by Alertmanager.",
         signal=PROMETHEUS_UNDELIVERED,
         comparison=">",
         summary="Prometheus fails to send alerts to Alertmanager.",
@@ -70,7 +70,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="PrometheusStorageFailing",
-        condition="Prometheus failed more than <threshold> times to write or tidy its data within 3 hours.",
+        condition="More than <threshold> TSDB writes or compactions failed within 3 hours.",
         signal=PROMETHEUS_STORAGE_FAILURES,
         comparison=">",
         summary="Prometheus cannot write its data.",

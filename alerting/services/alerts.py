@@ -20,7 +20,7 @@ _SERVICE = "{{ $labels.job }}{{ with $labels.origin }} ({{ . }}){{ end }}"
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlApiErrorRatioHigh",
-        condition="A service fails to answer more than <threshold> of its requests.",
+        condition="More than <threshold> of the requests of a service fail.",
         signal=API_ERROR_RATIO,
         comparison=">",
         summary="The error ratio of a service is high.",
@@ -64,7 +64,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlServiceResourceHigh",
-        condition="A service uses more than <threshold> of the processor, memory or disk that it may use.",
+        condition="A service uses more than <threshold> of its CPU, memory or disk limit.",
         signal=API_UTILIZATION,
         comparison=">",
         summary="A service is close to a resource limit.",
@@ -75,7 +75,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlCacheHitRatioLow",
-        condition="A cache answers less than <threshold> of its lookups.",
+        condition="The hit ratio of a cache is below <threshold>.",
         signal=API_CACHE_HIT_RATIO,
         comparison="<",
         summary="The hit ratio of a cache is low.",
