@@ -100,6 +100,8 @@ def read_secret(path: Path) -> str:
     Raises:
         ValueError: It cannot be read.
     """
+    if ":/" in str(path):
+        raise ValueError("holds a URI, where the path of a file that holds it belongs")
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

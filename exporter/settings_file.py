@@ -17,6 +17,7 @@ from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node
 
+from ml_monitoring.exporter.database import redact
 from ml_monitoring.exporter.errors import ConfigError
 
 Location = tuple[str | int, ...]
@@ -96,7 +97,8 @@ class Layers:
     def problem(self, location: Location, message: str) -> str:
         """Return the sentence about a setting: its place, its dotted location, and what is wrong."""
         place = self.place(location)
-        dotted = ".".join(map(str, location)) or "(top level)"
+        # A URI in a wrong place can end up as a key.
+        dotted = redact(".".join(map(str, location))) or "(top level)"
         # A variable says by its name which setting it is.
         return ": ".join([*([str(place)] if place else []), *([] if place and not place.line else [dotted]), message])
 

@@ -35,7 +35,7 @@ def connect(uri: str, *, timeout: float) -> Session:
         raise ValueError(f"must begin with postgresql:// or sqlite:///, not with {scheme[:40]}")
     if match["dialect"] == "sqlite":
         return SqliteSession(_sqlite_path(match["rest"]), timeout=timeout)
-    return PostgresSession("postgresql:" + match["rest"], timeout=timeout)
+    return PostgresSession(uri, timeout=timeout)
 
 
 def _sqlite_path(rest: str) -> Path:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator, Sequence
-from urllib.parse import unquote, urlsplit
 
 import psycopg2
 import psycopg2.errors
@@ -18,6 +17,10 @@ from ml_monitoring.exporter.errors import Reason, SourceError
 
 APPLICATION_NAME = "ml-monitoring-exporter"
 _STREAM_ROWS = 5_000
+_MALFORMED = (
+    "not a URI that PostgreSQL understands: write special characters of user and password percent-encoded, "
+    "such as @ as %40, / as %2F and % as %25"
+)
 
 
 class PostgresSession(Session):
@@ -26,13 +29,13 @@ class PostgresSession(Session):
     dialect: Dialect = "postgresql"
 
     def __init__(self, uri: str, *, timeout: float) -> None:
-        self._uri = uri
+        # Any driver that SQLAlchemy takes may be named in the scheme; libpq knows none.
+        self._uri = "postgresql:" + uri.partition(":")[2]
         self._timeout = timeout
         self._allowed = timeout
         self._connection: psycopg2.extensions.connection | None = None
         self._opened = 0
-        password = urlsplit(uri).password if "@" in uri else None
-        self._secrets = {password, unquote(password)} if password else set()
+        self._password = _read_password(self._uri)
 
     @property
     def connection(self) -> psycopg2.extensions.connection:
@@ -174,8 +177,8 @@ class PostgresSession(Session):
 
     def _message(self, error: psycopg2.Error) -> str:
         text = " ".join(str(error).split())
-        for secret in self._secrets:
-            text = text.replace(secret, "***")
+        if self._password:
+            text = text.replace(self._password, "***")
         return redact(text) or type(error).__name__
 
     def _connect_error(self, error: psycopg2.Error) -> SourceError:
@@ -204,3 +207,19 @@ class PostgresSession(Session):
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             return SourceError(Reason.CONNECT, f"connection lost: {text}")
         return SourceError(Reason.QUERY, text)
+
+
+def _read_password(uri: str) -> str | None:
+    """Return the password, and refuse what libpq would take for a host, port or database and print."""
+    try:
+        parts: dict[str, str] = psycopg2.extensions.parse_dsn(uri)
+    except psycopg2.ProgrammingError:
+        raise ValueError(_MALFORMED) from None
+    host = parts.get("host", "")
+    if "@" in host and not host.startswith("/"):
+        raise ValueError(_MALFORMED)
+    if not all(port.isdecimal() for port in parts.get("port", "").split(",") if port):
+        raise ValueError(_MALFORMED)
+    if "@" in uri.partition("?")[0] and not {"user", "password"} & parts.keys():
+        raise ValueError(_MALFORMED)
+    return parts.get("password")

@@ -85,6 +85,19 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     assert _problems(None, environ) == (f"{name}_FILE: given together with {name}; keep one of them",)
 
 
+def test_a_uri_in_place_of_the_path_of_its_file_is_not_shown() -> None:
+    environ = {"ML_MONITORING_SOURCES__MLFLOW__URI_FILE": "postgresql://u:s3cret@h/d"}
+    (problem, *_) = _problems(None, environ)
+    assert problem == (
+        "ML_MONITORING_SOURCES__MLFLOW__URI_FILE: holds a URI, where the path of a file that holds it belongs"
+    )
+
+
+def test_a_uri_in_place_of_a_key_is_not_shown(file: Path) -> None:
+    file.write_text('sources: {"postgresql://u:s3cret@h/d": {}}\n')
+    assert _problems(file) == (f"{file}:1: sources.postgresql://u:***@h/d: unknown key",)
+
+
 def test_every_problem_is_listed_with_its_place(file: Path) -> None:
     file.write_text(
         """

@@ -42,6 +42,35 @@ def test_other_stores_are_refused_without_their_password(uri: str, message: str)
     assert "s3cret" not in str(error.value)
 
 
+@pytest.mark.parametrize("password", ["s3cr@et", "s3cr/et", "12/s3cret", "s3cr%et", "s3cr?e%t", "s3cr:a/b"])
+def test_a_password_that_must_be_encoded_is_refused_and_not_shown(password: str) -> None:
+    with pytest.raises(ValueError, match="percent-encoded") as error:
+        connect(f"postgresql://u:{password}@127.0.0.1:1/d", timeout=1)
+    assert "s3cr" not in str(error.value)
+
+
+@pytest.mark.parametrize("uri", ["postgresql://h:s3cret/d", "postgresql://u@h/d?password=a&s3cret"])
+def test_a_password_in_a_wrong_place_is_refused_and_not_shown(uri: str) -> None:
+    with pytest.raises(ValueError, match="percent-encoded") as error:
+        connect(uri, timeout=1)
+    assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "postgresql://u:s3cr%40%2F%25@h/d",
+        "postgresql://u:s3cr[e:t#?@h/d",
+        "postgresql://u:p@[::1]:5432/d",
+        "postgresql://u:p@h1:5432,h2/d",
+        "postgresql:///d?host=/run/a@b&user=u",
+        "postgresql:///d",
+    ],
+)
+def test_what_libpq_understands_is_taken(uri: str) -> None:
+    assert isinstance(connect(uri, timeout=1), PostgresSession)
+
+
 @pytest.mark.parametrize(
     ("text", "redacted"),
     [
@@ -67,6 +96,12 @@ def test_a_transaction_sees_one_state(postgres_server: PostgresServer, postgres_
     with session.transaction():
         assert session.rows("select count(*) from t") == [(1,)]
     session.close()
+
+
+def test_a_driver_in_the_scheme_reaches_no_libpq(postgres_database: str) -> None:
+    session = PostgresSession(postgres_database.replace("postgresql:", "postgresql+psycopg2:"), timeout=5)
+    with contextlib.closing(session), session.transaction():
+        assert session.rows("select 1") == [(1,)]
 
 
 def test_nothing_can_be_written(postgres_server: PostgresServer, postgres_database: str, tmp_path: Path) -> None:
