@@ -116,7 +116,7 @@ class Neighbour(Model):
         url: Its base URL.
     """
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s]+")]
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$")]
 
 
 if TYPE_CHECKING:

@@ -248,3 +248,13 @@ def test_a_flag_that_cannot_be_used_is_named(flag: str, value: object, problem: 
 def test_two_ways_to_listen_in_one_file_are_refused(file: Path) -> None:
     file.write_text("sources: {mlflow: {uri: 'sqlite:///m.db'}}\nweb: {port: 1, listen_addresses: [':2']}")
     assert _problems(file) == (f"{file}:2: web: listen_addresses: given together with host or port; keep one of them",)
+
+
+@pytest.mark.parametrize("rest", ["?token=hunter2", "/x?token=hunter2", "#hunter2"])
+def test_an_address_of_a_neighbour_holds_no_query_that_would_be_printed(file: Path, rest: str) -> None:
+    file.write_text(
+        f"alertmanager: {{url: 'http://127.0.0.1:9093{rest}'}}\nsources: {{mlflow: {{uri: 'sqlite:///m.db'}}}}\n"
+    )
+    (problem,) = _problems(file)
+    assert problem.startswith(f"{file}:1: alertmanager.url: ")
+    assert "hunter2" not in problem
