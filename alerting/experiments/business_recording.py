@@ -1,5 +1,8 @@
 """Recorded series about money: what the candidate is worth against the baseline, and on which data that rests.
 
+Each cluster has figures of its own. Within one they add up over namespaces, since services and the exporter that reads
+MLflow may be in different ones.
+
 The mode decides alone which data count, so that real and simulated data are never mixed: every input is taken
 from live services or live MLflow runs while they are there, and from simulated ones only in mode SIMULATED.
 """
@@ -25,6 +28,8 @@ _MODE = ":business_data_mode:code"
 _ROLES: Final = ("baseline", "candidate")
 _SERVICES_COUNT: Final = f"{_MODE} >= 2"
 _SIMULATED: Final = f"{_MODE} == 0"
+# 0 for each cluster with a target of ours, and where Prometheus has none for itself.
+_EACH_CLUSTER: Final = "0 * (count by (cluster) (instance:up:own) or absent(instance:up:own))"
 _PAIR = "<business.baseline>|<business.candidate>"
 
 
@@ -39,11 +44,11 @@ def _measured(series: str, assumed: str) -> Callable[[str], str]:
     return lambda role: (
         f"""
         (
-          sum({series}{{variant="<business.{role}>",origin!="simulated"}}) and on () ({_SERVICES_COUNT})
+          sum by (cluster) ({series}{{variant="<business.{role}>",origin!="simulated"}}) and ({_SERVICES_COUNT})
           or
-          sum({series}{{variant="<business.{role}>",origin="simulated"}}) and on () ({_SIMULATED})
+          sum by (cluster) ({series}{{variant="<business.{role}>",origin="simulated"}}) and ({_SIMULATED})
           or
-          vector(<business.assumed_{role}.{assumed}>) and on () ({_SIMULATED})
+          ({_SIMULATED}) + <business.assumed_{role}.{assumed}>
         )
     """
     )
@@ -51,25 +56,26 @@ def _measured(series: str, assumed: str) -> Callable[[str], str]:
 
 def _mlflow(role: str, origin: str) -> str:
     return (
-        f'max(mlflow_metric_latest{{metric="<business.accuracy_metric>",model_variant="<business.{role}>",'
-        f'experiment=~"<business.experiments>",origin{origin}"simulated"}})'
+        f'max by (cluster) (mlflow_metric_latest{{metric="<business.accuracy_metric>",'
+        f'model_variant="<business.{role}>",experiment=~"<business.experiments>",origin{origin}"simulated"}})'
     )
 
 
 def _accuracy(role: str) -> str:
+    measured = f'variant_origin:ab_test_accuracy:ratio{{variant="<business.{role}>"'
     return f"""
             (
-              {_mlflow(role, "!=")} and on () (({_MODE} == 1) or ({_MODE} == 3))
+              {_mlflow(role, "!=")} and (({_MODE} == 1) or ({_MODE} == 3))
               or
-              max(variant_origin:ab_test_accuracy:ratio{{variant="<business.{role}>",origin!="simulated"}})
-              and on () ({_MODE} == 2)
+              max by (cluster) ({measured},origin!="simulated"}})
+              and ({_MODE} == 2)
               or
-              max(variant_origin:ab_test_accuracy:ratio{{variant="<business.{role}>",origin="simulated"}})
-              and on () ({_SIMULATED})
+              max by (cluster) ({measured},origin="simulated"}})
+              and ({_SIMULATED})
               or
-              {_mlflow(role, "=")} and on () ({_SIMULATED})
+              {_mlflow(role, "=")} and ({_SIMULATED})
               or
-              vector(<business.assumed_{role}.accuracy>) and on () ({_SIMULATED})
+              ({_SIMULATED}) + <business.assumed_{role}.accuracy>
             )
         """
 
@@ -86,13 +92,15 @@ RECORDS: tuple[Record, ...] = (
         # more as soon as Prometheus knows.
         expr=f"""
             2 * (
-              count(count by (variant) (ab_test_requests_total{{variant=~"{_PAIR}",origin!="simulated"}})) == bool 2
-              or vector(0)
+              count by (cluster) (
+                count by (cluster, variant) (ab_test_requests_total{{variant=~"{_PAIR}",origin!="simulated"}})
+              ) == bool 2
+              or {_EACH_CLUSTER}
             )
             +
             (
-              count(
-                count by (model_variant) (
+              count by (cluster) (
+                count by (cluster, model_variant) (
                   mlflow_metric_latest{{
                     metric="<business.accuracy_metric>",
                     model_variant=~"{_PAIR}",
@@ -101,7 +109,7 @@ RECORDS: tuple[Record, ...] = (
                   }}
                 )
               ) == bool 2
-              or vector(0)
+              or {_EACH_CLUSTER}
             )
         """,
         by=(),
@@ -172,8 +180,8 @@ RECORDS: tuple[Record, ...] = (
         name=":business_cost:daily",
         meaning="requests x latency increase in ms x cost_per_ms, if the candidate answered all requests.",
         expr=f"""
-            sum(role:business_requests:daily)
-            * on () (1000 * {_difference("role:business_latency_seconds:mean")})
+            sum without (role) (role:business_requests:daily)
+            * (1000 * {_difference("role:business_latency_seconds:mean")})
             * <business.latency_cost_per_ms>
         """,
         by=(),
@@ -182,8 +190,8 @@ RECORDS: tuple[Record, ...] = (
         name=":business_risk_reduction:daily",
         meaning="requests x error rate improvement x error_cost, if the candidate answered all requests.",
         expr=f"""
-            sum(role:business_requests:daily)
-            * on () (-1 * {_difference("role:business_errors:ratio")})
+            sum without (role) (role:business_requests:daily)
+            * (-1 * {_difference("role:business_errors:ratio")})
             * <business.error_cost_multiplier>
         """,
         by=(),
@@ -192,10 +200,10 @@ RECORDS: tuple[Record, ...] = (
         name=":business_net:daily",
         meaning="revenue - cost + risk reduction; what is not known in the present mode counts as 0.",
         expr="""
-            (:business_revenue:daily or vector(0))
-            - (:business_cost:daily or vector(0))
-            + (:business_risk_reduction:daily or vector(0))
-            and on ()
+            (:business_revenue:daily or 0 * :business_data_mode:code)
+            - (:business_cost:daily or 0 * :business_data_mode:code)
+            + (:business_risk_reduction:daily or 0 * :business_data_mode:code)
+            and
             (:business_revenue:daily or :business_cost:daily or :business_risk_reduction:daily)
         """,
         by=(),
@@ -228,11 +236,11 @@ RECORDS: tuple[Record, ...] = (
         expr=f"""
             0 * (:business_return_on_investment:ratio <= 0)
             or
-            max(origin:ab_test_verdict:code{{origin!="simulated"}}) and on () ({_SERVICES_COUNT})
+            max by (cluster) (origin:ab_test_verdict:code{{origin!="simulated"}}) and ({_SERVICES_COUNT})
             or
-            max(origin:ab_test_verdict:code{{origin="simulated"}}) and on () ({_SIMULATED})
+            max by (cluster) (origin:ab_test_verdict:code{{origin="simulated"}}) and ({_SIMULATED})
             or
-            vector(1) and on () (:business_return_on_investment:ratio > 0)
+            0 * (:business_return_on_investment:ratio > 0) + 1
         """,
         by=(),
     ),

@@ -9,7 +9,8 @@ from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-business-impact"
 _ROLE = ("role",)
-_LACKS = ("cluster", "namespace")
+# Figures are those of a cluster.
+_LACKS = ("namespace",)
 
 
 def _figure(name: str, title: str, question: str, expr: str, unit: Unit = Unit.CURRENCY) -> Signal:

@@ -181,7 +181,7 @@ FIRING_ALERTS: Final = Signal(
     # Tables sort by text, in which critical comes before info and warning: hence a label that says the order.
     expr=(
         "label_replace(label_replace(label_replace("
-        "count by (alertname, severity, team) "
+        "count by (cluster, namespace, alertname, severity, team) "
         '(ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}), '
         '"rank", "1", "severity", "critical"), "rank", "2", "severity", "warning"), '
         '"rank", "3", "severity", "info")'
@@ -217,7 +217,7 @@ ALERT_JOBS: Final = Signal(
     title="Services with firing alerts",
     question="Which services do firing alerts come from?",
     expr=(
-        "count by (job, alertname, severity) "
+        "count by (cluster, namespace, job, alertname, severity) "
         '(ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",job!="",<filter>})'
     ),
     unit=Unit.COUNT,
@@ -230,7 +230,10 @@ ALERT_STARTS: Final = Signal(
     name="alert_starts",
     title="Alerts fired",
     question="How often did each alert fire in the time range?",
-    expr="sum by (alertname, severity, team) (increase(alert_starts_total{<alertlog>,<filter>}[<window>]))",
+    expr=(
+        "sum by (cluster, namespace, alertname, severity, team) "
+        "(increase(alert_starts_total{<alertlog>,<filter>}[<window>]))"
+    ),
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=_WHOSE,
@@ -242,7 +245,10 @@ ALERT_LAST_START: Final = Signal(
     name="alert_last_start",
     title="Last fired",
     question="When did each alert last fire?",
-    expr="max by (alertname, severity, team) (alert_last_start_timestamp_seconds{<alertlog>,<filter>})",
+    expr=(
+        "max by (cluster, namespace, alertname, severity, team) "
+        "(alert_last_start_timestamp_seconds{<alertlog>,<filter>})"
+    ),
     unit=Unit.TIMESTAMP,
     dashboard=ALERTS_PAGE,
     by=_WHOSE,
@@ -254,9 +260,9 @@ ALERT_RESOLVE_TIME: Final = Signal(
     title="Mean time to resolve",
     question="How long did alerts last on average, of those that ended in the time range?",
     expr=(
-        "sum by (alertname, severity, team) "
+        "sum by (cluster, namespace, alertname, severity, team) "
         "(increase(alert_time_to_resolve_seconds_sum{<alertlog>,<filter>}[<window>])) / "
-        "(sum by (alertname, severity, team) "
+        "(sum by (cluster, namespace, alertname, severity, team) "
         "(increase(alert_time_to_resolve_seconds_count{<alertlog>,<filter>}[<window>])) > 0)"
     ),
     unit=Unit.SECONDS,
@@ -271,7 +277,7 @@ ALERT_RESOLVE_P90: Final = Signal(
     title="Time to resolve (p90)",
     question="How long do nine of ten alerts take to resolve, by team?",
     expr=(
-        "histogram_quantile(0.9, sum by (team, le) "
+        "histogram_quantile(0.9, sum by (cluster, namespace, team, le) "
         "(increase(alert_time_to_resolve_seconds_bucket{<alertlog>,<filter>}[<window>])))"
     ),
     unit=Unit.SECONDS,
@@ -284,7 +290,10 @@ ALERT_NOTIFICATIONS: Final = Signal(
     name="alert_notifications",
     title="Notifications",
     question="How many notifications did each receiver get?",
-    expr="sum by (receiver, status) (increase(alert_notifications_total{<alertlog>,<filter>}[<window>]))",
+    expr=(
+        "sum by (cluster, namespace, receiver, status) "
+        "(increase(alert_notifications_total{<alertlog>,<filter>}[<window>]))"
+    ),
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=("receiver", "status"),
@@ -305,7 +314,7 @@ ALERT_LOG_DUPLICATES: Final = Signal(
     name="alert_log_duplicates",
     title="Duplicate notifications",
     question="How many notifications were received twice, because Alertmanager got no answer to the first?",
-    expr="sum by (instance) (increase(alert_log_duplicates_total{<alertlog>,<filter>}[<window>]))",
+    expr="sum by (cluster, namespace, instance) (increase(alert_log_duplicates_total{<alertlog>,<filter>}[<window>]))",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,

@@ -246,7 +246,10 @@ VARIANT_KILL_MARKS: Final = Signal(
     name="variant_kill_marks",
     title="Kill",
     question="When were variants killed, and why?",
-    expr=("sum by (persona, reason) (max without (instance) (increase(variant_kills_total{<filter>}[<window>]))) > 0"),
+    expr=(
+        "sum by (cluster, namespace, persona, reason) "
+        "(max without (instance) (increase(variant_kills_total{<filter>}[<window>]))) > 0"
+    ),
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("persona", "reason"),
@@ -259,8 +262,9 @@ VARIANT_WINNER_MARKS: Final = Signal(
     question="When was a variant found to be the best one beyond chance?",
     # A mark where the always-valid p-value falls below the usual level, not its whole duration.
     expr=(
-        "max by (persona, variant, pattern) (variant_sequential_p_value{<filter>}) < 0.05 unless"
-        " max by (persona, variant, pattern) (variant_sequential_p_value{<filter>} offset 1m) < 0.05"
+        "max by (cluster, namespace, persona, variant, pattern) (variant_sequential_p_value{<filter>}) < 0.05 "
+        "unless max by (cluster, namespace, persona, variant, pattern) "
+        "(variant_sequential_p_value{<filter>} offset 1m) < 0.05"
     ),
     unit=Unit.ANY,
     dashboard=PAGE,

@@ -106,7 +106,8 @@ class Page:
         """
         source, *others = self.variables
         variables = [source, *places(shown=cluster_variables), *others]
-        scope = Scope(self.uid, frozenset(variable.name for variable in variables), alerts, selectors or {})
+        names = frozenset(variable.name for variable in variables)
+        scope = Scope(self.uid, names, alerts, selectors or {}, cluster_variables)
         dashboard = grafana.Dashboard(
             title=self.title,
             uid=self.uid,
@@ -181,7 +182,9 @@ class Page:
                 "hide": False,
                 "iconColor": str(Colour.WARNING),
                 # A mark where an alert begins; its whole duration would colour every panel of the page.
-                "expr": f"count by (alertname, severity, team) ({firing} unless {firing} offset 1m)",
+                "expr": (
+                    f"count by (cluster, namespace, alertname, severity, team) ({firing} unless {firing} offset 1m)"
+                ),
                 "titleFormat": "{{alertname}}",
                 "textFormat": "{{severity}}, team {{team}}",
                 "tagKeys": "severity",

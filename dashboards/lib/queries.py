@@ -23,6 +23,8 @@ REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # A heatmap names its rows by their upper bound; a table has columns instead of a legend.
 _LEGENDS = {"heatmap": "{{le}}", "table": "__auto"}
 
+_PLACES = " ".join(f"{{{{{label}}}}}" for label in PLACE_LABELS)
+
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -33,12 +35,14 @@ class Scope:
         variables: Names of the variables that narrow its queries.
         alerts: The alerts, of which those on a panel's signals colour it.
         selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`.
+        cluster_variables: Whether the choice of a cluster and a namespace is shown, and so of which ones series are.
     """
 
     uid: str
     variables: frozenset[str]
     alerts: tuple[BoundAlert, ...] = ()
     selectors: Mapping[str, str] = field(default_factory=dict)
+    cluster_variables: bool = False
 
 
 class _WithExemplars(grafana.Target):  # type: ignore[misc]  # grafanalib carries no types
@@ -97,11 +101,12 @@ class Query:
 
     def target(self, scope: Scope, ref_id: str, *, instant: bool = False, form: str = "time_series") -> Any:
         """Return the grafanalib target; `finalise` adds what it lacks and removes its dead keys."""
+        legend = f"{self.legend} {_PLACES}" if scope.cluster_variables else self.legend
         made = _WithExemplars if self.exemplars else grafana.Target
         return made(
             expr=self.expr(scope),
             datasource=DATASOURCE,
-            legendFormat=_LEGENDS.get(form, self.legend),
+            legendFormat=_LEGENDS.get(form, legend),
             refId=ref_id,
             instant=instant,
             format=form,

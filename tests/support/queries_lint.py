@@ -32,8 +32,9 @@ PLACELESS = {
     'ALERTS{alertname="MlMonitoringWatchdog"': PLACE_LABELS,
     # Comes after `on (cluster, namespace, ...)`.
     "variant_optimization_opportunity_info": PLACE_LABELS,
-    ":business_": PLACE_LABELS,
-    "role:business_": PLACE_LABELS,
+    # Each cluster has figures of its own.
+    ":business_": ("namespace",),
+    "role:business_": ("namespace",),
 }
 
 _VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?}?|\[\[(\w+)]]")

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ml_monitoring.alerting.model.foreign import PLACE_LABELS
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.links import data_link
@@ -77,19 +78,6 @@ def table(
     # Rows merge by the columns that all queries have. One without a result has its time only, so that must be among
     # them, or nothing merges.
     shared = ["Time"] if len(queries) > 1 else []
-    transformations = [keep_fields([*shared, *titles])]
-    if len(queries) > 1:
-        transformations.append({"id": "merge", "options": {}})
-    transformations.append(
-        {
-            "id": "organize",
-            "options": {
-                "excludeByName": dict.fromkeys(shared, True),
-                "indexByName": {name: index for index, name in enumerate(titles)},
-                "renameByName": titles,
-            },
-        }
-    )
     first = titles[labels[0]]
 
     def render(scope: Scope) -> Any:
@@ -112,12 +100,33 @@ def table(
                 "cellHeight": "sm",
                 "sortBy": [{"displayName": sort_by or first, "desc": descending}],
             },
-            transformations=transformations,
+            transformations=_columns(titles, shared, places_shown=scope.cluster_variables),
         )
 
     if sort_by and sort_by not in titles.values():
         raise ValueError(f"table {title}: has no column {sort_by} to sort by")
     return Panel("table", title, Size(width, height), queries, render)
+
+
+def _columns(titles: Mapping[str, str], shared: Sequence[str], *, places_shown: bool) -> list[Json]:
+    """Return the transformations that make columns; rows of different clusters and namespaces stay apart."""
+    transformations = [keep_fields([*shared, *titles, *PLACE_LABELS])]
+    if shared:
+        transformations.append({"id": "merge", "options": {}})
+    named = {**titles, **({label: label.capitalize() for label in PLACE_LABELS} if places_shown else {})}
+    transformations.append(
+        {
+            "id": "organize",
+            "options": {
+                "excludeByName": dict.fromkeys(
+                    [*shared, *(label for label in PLACE_LABELS if label not in named)], True
+                ),
+                "indexByName": {name: index for index, name in enumerate(named)},
+                "renameByName": named,
+            },
+        }
+    )
+    return transformations
 
 
 def _label_override(column: Column) -> Json:

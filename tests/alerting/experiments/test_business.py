@@ -202,3 +202,31 @@ def test_a_source_that_vanishes_changes_the_mode_at_once(
     for at, expected in (("1h", "LIVE"), ("1h2m", mode)):
         wanted = {":business_data_mode:code": float(MODES.index(expected))}
         check_rules(programs["promtool"], tmp_path, series, wanted, at=at, topics=TOPICS, thresholds=HOUR)
+
+
+def test_each_cluster_has_figures_of_its_own_whatever_namespaces_its_services_are_in(
+    programs: dict[str, Path], tmp_path: Path
+) -> None:
+    def placed(given: dict[str, str], cluster: str, namespace: str) -> dict[str, str]:
+        place = f'{{cluster="{cluster}",namespace="{namespace}",'
+        return {series.replace("{", place): values for series, values in given.items()}
+
+    up = {'up{job="ml-monitoring"}': f"1x{MINUTES}"}
+    series = {
+        **placed(LIVE | up, "a", "ml"),
+        **placed(service(), "a", "shop"),
+        # Half of a comparison is none.
+        **placed(traffic("A", requests=600, errors=3, seconds=0.5) | up, "b", "ml"),
+    }
+    expected = {
+        ':business_data_mode:code{cluster="a"}': MODES.index("LIVE"),
+        ':business_data_mode:code{cluster="b"}': MODES.index("SIMULATED"),
+        "count(:business_data_mode:code)": 2,
+        ':business_net:daily{cluster="a"}': 50_000 - 144 + 180_000,
+        'role:business_requests:daily{cluster="a",role="baseline"}': 60 * DAY,
+        'count(:business_net:daily{cluster="b"})': 1,
+        "count(:business_recommendation:code)": 2,
+    }
+    check_rules(
+        programs["promtool"], tmp_path, series, expected, at="70m", topics=("exporter", *TOPICS), thresholds=HOUR
+    )

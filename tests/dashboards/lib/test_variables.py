@@ -23,3 +23,21 @@ def test_a_page_offers_clusters_and_namespaces_where_the_settings_say_so(*, show
         assert variable["query"]["query"] == query
         # Series without the label, as a Prometheus of one cluster has them, are among all.
         assert (variable["current"]["text"], variable["allValue"]) == (["All"], ".*")
+
+
+def test_where_clusters_can_be_chosen_series_and_rows_say_which_they_are_of() -> None:
+    page = specimen().to_json(load_alerts(), load_thresholds().scope(), cluster_variables=True)
+    panels = {panel["title"]: panel for panel in page["panels"]}
+    assert panels["Source up"]["targets"][0]["legendFormat"].endswith(" {{cluster}} {{namespace}}")
+    assert panels["Table"]["transformations"][-1]["options"] == {
+        "excludeByName": {"Time": True},
+        "indexByName": {"instance": 0, "source": 1, "Value #A": 2, "Value #B": 3, "cluster": 4, "namespace": 5},
+        "renameByName": {
+            "instance": "Exporter",
+            "source": "Source",
+            "Value #A": "Interval",
+            "Value #B": "Age",
+            "cluster": "Cluster",
+            "namespace": "Namespace",
+        },
+    }
