@@ -96,7 +96,7 @@ def draw(dashboard: Dashboard, queries: QueryOptions, folder: Path) -> Iterator[
     """Draw a dashboard's top in both themes and yield the files."""
     data = queries.load(dashboard, width=WIDTH)
     panels = [one for one in data.panels if one.panel.type != "row"]
-    if sum(one.empty for one in panels) > len(panels) / 2:
+    if sum(one.empty or bool(one.error) for one in panels) > len(panels) / 2:
         print(f"{dashboard.uid}: no picture, most of its panels have no data in the demo")
         return
     for name, theme in THEMES.items():
