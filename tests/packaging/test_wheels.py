@@ -29,6 +29,7 @@ _KINDS = {
     ("dashboards", ".json"),
     ("dashboards", ".ttf"),
     ("dashboards", ".txt"),
+    ("dashboards", ".yaml"),
     ("dashboards", ".yml"),
     # The git revision, and what the library declares.
     ("exporter", ""),
