@@ -24,8 +24,8 @@ import psycopg2.extras
 from demo import variants_tables
 from demo.variants_content import KILL_REASON, PERSONAS, System, Variant
 from ml_monitoring.exporter.command_line import duration
-from ml_monitoring.exporter.database import redact
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.redaction import redact
 
 _RETRY = 2.0
 _PAGE = 500

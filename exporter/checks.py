@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from ml_monitoring.exporter.config import Settings
-from ml_monitoring.exporter.database import redact
 from ml_monitoring.exporter.errors import ConfigError, SourceError
 from ml_monitoring.exporter.http_client import RemoteError, fetch_json
+from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source
 from ml_monitoring.exporter.web_config import WebConfig

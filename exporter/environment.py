@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ml_monitoring.exporter.database import redact
+from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, read_secret
 from ml_monitoring.exporter.settings_file import Layers, Location, Places
 from ml_monitoring.exporter.values import merge

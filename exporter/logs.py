@@ -9,7 +9,7 @@ import sys
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ml_monitoring.exporter.database import redact
+from ml_monitoring.exporter.redaction import redact
 
 _NEEDS_QUOTES = re.compile(r'[\s="\\]')
 

@@ -17,8 +17,8 @@ from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import Node
 
-from ml_monitoring.exporter.database import redact
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.redaction import redact
 
 Location = tuple[str | int, ...]
 # Origin and line of settings, see `Place`.

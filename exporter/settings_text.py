@@ -9,7 +9,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 
 from ml_monitoring.exporter.config import Settings
-from ml_monitoring.exporter.database import redact
+from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.references import field_at, is_secret
 from ml_monitoring.exporter.settings_file import Layers, Location
 

@@ -10,11 +10,11 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from ml_monitoring.exporter.database.base import Dialect, Row, Session, redact
+from ml_monitoring.exporter.database.base import Dialect, Row, Session
 from ml_monitoring.exporter.database.postgres import APPLICATION_NAME, PostgresSession
 from ml_monitoring.exporter.database.sqlite import SqliteSession
 
-__all__ = ["APPLICATION_NAME", "Dialect", "PostgresSession", "Row", "Session", "SqliteSession", "connect", "redact"]
+__all__ = ["APPLICATION_NAME", "Dialect", "PostgresSession", "Row", "Session", "SqliteSession", "connect"]
 
 _SCHEME = re.compile(r"^(?P<dialect>postgresql|postgres|sqlite)(?:\+\w+)?:(?P<rest>//.*)$", re.DOTALL)
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal
 
 Dialect = Literal["postgresql", "sqlite"]
 Row = tuple[Any, ...]
-
-_PASSWORD = re.compile(r"(?<=://)(?P<user>[^:/?#\s]*):(?P<password>[^\s]*)@")
-_PASSWORD_PARAMETER = re.compile(r"(?i)\b(password|sslpassword)=[^&\s]*")
 
 
 class Session(ABC):
@@ -80,8 +76,3 @@ class Session(ABC):
     @abstractmethod
     def close(self) -> None:
         """Close the connection."""
-
-
-def redact(text: str) -> str:
-    """Replace the passwords of all URIs and DSNs in a text."""
-    return _PASSWORD_PARAMETER.sub(r"\1=***", _PASSWORD.sub(r"\g<user>:***@", text))

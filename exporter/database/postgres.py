@@ -12,8 +12,9 @@ import psycopg2.errors
 import psycopg2.extensions
 from typing_extensions import override
 
-from ml_monitoring.exporter.database.base import Dialect, Row, Session, redact
+from ml_monitoring.exporter.database.base import Dialect, Row, Session
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.redaction import redact
 
 APPLICATION_NAME = "ml-monitoring-exporter"
 _STREAM_ROWS = 5_000

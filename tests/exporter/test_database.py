@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ml_monitoring.exporter.database import PostgresSession, SqliteSession, connect, redact
+from ml_monitoring.exporter.database import PostgresSession, SqliteSession, connect
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.redaction import redact
 from tools.postgres import PostgresServer
 from tools.processes import wait_until
 
