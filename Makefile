@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check docs wheel k8s prove report pictures bench mutants faults test-newest coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check docs wheel k8s prove report pictures bench mutants faults test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,18 +19,22 @@ demo: .venv ## Run the whole stack on demo data, without Docker or root (PORT_BA
 WORKERS ?= logical
 test: .venv ## Run every test that needs no Docker engine (PYTEST_ARGS="-k name" narrows)
 	@echo ">> running the tests"
-	@$(VENV) -m pytest -m "not stack" --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+	@$(VENV) -m pytest -m "not stack and not wide" --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
 test-newest: .venv ## Run the tests of rules and routing with the newest Prometheus and Alertmanager that Debian has
 	@echo ">> fetching the newest Prometheus and Alertmanager, and running the tests of rules and routing with them"
 	@programs=$$($(VENV) -m tools.newest) && PATH="$$programs:$$PATH" $(VENV) -m pytest --numprocesses $(WORKERS) \
 		--dist loadscope $(or $(PYTEST_ARGS),tests/alerting tests/integration/test_end_to_end.py)
 
+test-wide: .venv ## Run the wide matrices too long for `make test`: versions, sizes, random inputs
+	@echo ">> running the wide matrices"
+	@$(VENV) -m pytest -m "wide and not stack" --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+
 UNIT_TESTS := tests/exporter tests/alerting tests/instrument tests/dashboards tests/demo tests/test_command.py
 # From Python 3.12 on measuring costs next to nothing; what servers and engines do is left to `make test`.
 coverage: .venv ## Run the unit tests with the newest Python of this machine, and print what they cover
 	@echo ">> running the unit tests for their coverage"
-	@python=$$($(VENV) -m tools.pythons) && COVERAGE_CORE=sysmon "$$python" -m pytest -m "not stack" --numprocesses $(WORKERS) \
+	@python=$$($(VENV) -m tools.pythons) && COVERAGE_CORE=sysmon "$$python" -m pytest -m "not stack and not wide" --numprocesses $(WORKERS) \
 		--dist loadscope --cov --cov-report=term:skip-covered $(or $(PYTEST_ARGS),$(UNIT_TESTS))
 
 # Pages with tables of metrics and alerts.
