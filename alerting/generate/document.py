@@ -79,7 +79,7 @@ def alerts_table(folder: Path) -> str:
         rows = [
             (
                 f"[{alert.name}]({_relative(runbooks[alert.name], folder)})",
-                alert.condition,
+                " ".join((alert.condition, *alert.evidence)),
                 alert.numbers.for_,
                 alert.severity,
                 alert.team,

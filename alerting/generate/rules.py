@@ -34,7 +34,7 @@ def build_alerts(thresholds: Thresholds) -> dict[str, Any]:
     for topic, alerts in ALERT_GROUPS.items():
         bound = [enabled[alert.name] for alert in alerts if alert.name in enabled]
         if bound:
-            rules = [Commented(alert.condition, alert.rule) for alert in bound]
+            rules = [Commented(" ".join((alert.condition, *alert.evidence)), alert.rule) for alert in bound]
             groups.append({"name": f"{topic}.alerts", "rules": rules})
     return {"groups": groups}
 

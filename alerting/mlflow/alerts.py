@@ -9,6 +9,7 @@ from ml_monitoring.alerting.mlflow.signals import (
     OLDEST_RUNNING_AGE,
 )
 from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.evidence import Events, Trials
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -35,12 +36,14 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlflowFailedRunRatioHigh",
         condition=(
-            "More than <threshold> of the runs of an experiment that finished or failed within <window> failed, "
-            "and there were at least <minimum_runs> of them."
+            "More than <threshold> of the runs of an experiment that finished or failed within <window> failed."
         ),
         signal=FAILED_RUN_RATIO,
         comparison=">",
-        guards=("experiment:mlflow_runs_ended:recent >= <minimum_runs>",),
+        evidence=(
+            Trials("experiment:mlflow_runs_ended:recent"),
+            Events("experiment:mlflow_runs_ended:recent", "minimum_runs", "runs that finished or failed"),
+        ),
         parameters={"window": Kind.DURATION, "minimum_runs": Kind.COUNT},
         source="mlflow",
         summary="Too many recent runs of an experiment failed.",

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.mlflow.trace_signals import TRACE_DURATION_P95, TRACE_ERROR_RATIO
 from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.evidence import Events, Trials
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlflowTraceErrorRatioHigh",
-        condition=(
-            "More than <threshold> of the traces of an experiment that ended within <window> failed, and there were "
-            "at least <minimum_traces> of them."
-        ),
+        condition=("More than <threshold> of the traces of an experiment that ended within <window> failed."),
         signal=TRACE_ERROR_RATIO,
         comparison=">",
-        guards=("experiment:mlflow_traces_ended:recent >= <minimum_traces>",),
+        evidence=(
+            Trials("experiment:mlflow_traces_ended:recent"),
+            Events("experiment:mlflow_traces_ended:recent", "minimum_traces", "traces that ended"),
+        ),
         parameters={"window": Kind.DURATION, "minimum_traces": Kind.COUNT},
         source="mlflow",
         summary="The error ratio of an LLM application is high.",

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
 
+from ml_monitoring.alerting.model.evidence import Claim, Comparison, Evidence
 from ml_monitoring.alerting.model.links import SERVICE, SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
 from ml_monitoring.alerting.model.numbers import Links, Numbers
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
-
-Comparison = Literal["<", ">"]
 
 
 class Kind(StrEnum):
@@ -39,6 +37,7 @@ class Alert:
         comparison: How the signal is compared with the threshold; None when `expr` is the whole condition.
         matchers: Label matchers that narrow the signal, with `<parameter>` for a parameter.
         guards: PromQL that must hold too, each with `<parameter>` for a parameter.
+        evidence: What makes the alert sure that the threshold is crossed, and not by chance.
         parameters: Further numbers that the alert takes from `thresholds.yml`.
         source: The exporter source that the signal is derived from, so that its failure can mute the alert. Empty
             when the alert's series carry the label `source` themselves, or none is behind it.
@@ -54,6 +53,7 @@ class Alert:
     comparison: Comparison | None = None
     matchers: str = ""
     guards: tuple[str, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
     parameters: Mapping[str, Kind] = field(default_factory=dict)
     source: str = ""
     expr: str = ""
@@ -123,7 +123,9 @@ class BoundAlert:
         signal = self.signal.promql(self.scope, matchers=fill(self.alert.matchers, self.parameters))
         if any(character.isspace() for character in signal):
             signal = f"({signal})"
-        guards = [fill(guard, self.parameters) for guard in self.alert.guards]
+        claim = Claim(signal, self.comparison, self.threshold, self.numbers.confidence)
+        beyond_chance = [evidence.guard(claim) for evidence in self.alert.evidence]
+        guards = [fill(guard, self.parameters) for guard in (*self.alert.guards, *beyond_chance)]
         return "\nand ".join([f"{signal} {self.comparison} {number(self.threshold)}", *guards])
 
     @property
@@ -133,7 +135,16 @@ class BoundAlert:
 
     @property
     def condition(self) -> str:
-        """Return when the alert fires, in one sentence with the numbers in force."""
+        """Return when the alert fires, in words with the numbers in force."""
+        return self._in_words(self.alert.condition)
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Return in words what makes the alert sure, with the numbers in force."""
+        confidence = "" if self.numbers.confidence is None else f"{100 * self.numbers.confidence:.6g} %"
+        return tuple(self._in_words(evidence.sentence(confidence)) for evidence in self.alert.evidence)
+
+    def _in_words(self, text: str) -> str:
         threshold = self.numbers.threshold
         if self.signal.unit is Unit.RATIO and threshold is not None:
             threshold = f"{100 * self.threshold:g} %"
@@ -141,7 +152,7 @@ class BoundAlert:
             name: f"{100 * float(value):g} %" if self.alert.parameters.get(name) is Kind.RATIO else str(value)
             for name, value in self.numbers.parameters.items()
         }
-        return fill(self.alert.condition, {"threshold": str(threshold)} | parameters)
+        return fill(text, {"threshold": str(threshold)} | parameters)
 
     @property
     def labels(self) -> dict[str, str]:

@@ -36,6 +36,8 @@ class Numbers(StrictModel):
     for_: Duration = Field(alias="for")
     severity: AlertSeverity
     team: StrictStr
+    # How sure the alert must be that chance does not explain what it sees.
+    confidence: Annotated[float, Field(strict=True, gt=0.5, lt=1)] | None = None
     enabled: StrictBool = True
     action: Name | None = None
     parameters: dict[str, Scalar] = Field(default_factory=dict)

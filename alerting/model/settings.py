@@ -152,6 +152,7 @@ class Slos(Section):
     page_slow: BurnRate
     ticket_fast: BurnRate
     ticket_slow: BurnRate
+    minimum_failures: Annotated[int, Field(gt=0)]
 
     @field_validator("latency_threshold")
     @classmethod
@@ -164,6 +165,7 @@ class Slos(Section):
     def placeholders(self) -> Iterator[tuple[str, str]]:
         """Yield budgets, windows and factors."""
         yield "period", self.period
+        yield "minimum_failures", str(self.minimum_failures)
         # As client libraries write the label `le`: 1.0, not 1.
         yield "latency_threshold", repr(self.latency_threshold)
         yield "availability_budget", _promql(1 - self.availability)

@@ -190,6 +190,7 @@ def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tup
         for location, message in (
             *_check_threshold(by_name[name], numbers),
             *_check_parameters(by_name[name], numbers),
+            *_check_confidence(by_name[name], numbers),
         ):
             yield [("alerts", name, *location)], message
     for name in by_name.keys() - thresholds.alerts.keys():
@@ -239,6 +240,14 @@ def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location
             yield ("parameters", name), "is missing"
         elif message := _misfit(numbers.parameters[name], kind):
             yield ("parameters", name), message
+
+
+def _check_confidence(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
+    takes = any(evidence.takes_confidence for evidence in alert.evidence)
+    if takes and numbers.confidence is None:
+        yield ("confidence",), "is missing: how sure must the alert be, such as 0.999?"
+    if not takes and numbers.confidence is not None:
+        yield ("confidence",), "this alert does not judge chance"
 
 
 # What a number in a unit must be, in words and as a range; other units take any number.

@@ -43,6 +43,7 @@ def _lines(alert: BoundAlert, layers: Layers, config: Mapping[str, Any]) -> Iter
     numbers = alert.numbers
     yield f"{alert.name}: {alert.alert.summary}"
     yield f"  Fires when   {alert.condition}"
+    yield from (f"  Evidence     {sentence}" for sentence in alert.evidence)
     yield f"  For          {numbers.for_}"
     yield f"  Severity     {alert.severity}, team {alert.team}"
     yield "  Set in"

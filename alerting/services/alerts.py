@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ml_monitoring.alerting.experiments.signals import VARIANT_ACCURACY_SHORTFALL
-from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.evidence import Events, Trials
 from ml_monitoring.alerting.services.quality_signals import MODEL_DRIFT
 from ml_monitoring.alerting.services.signals import (
     API_CACHE_HIT_RATIO,
@@ -23,6 +24,15 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> of the requests of a service fail.",
         signal=API_ERROR_RATIO,
         comparison=">",
+        evidence=(
+            Trials("origin:ml_http_requests:count"),
+            Events(
+                "origin:ml_http_errors:ratio * origin:ml_http_requests:count",
+                "minimum_failures",
+                "failed requests within `traffic.window`",
+            ),
+        ),
+        parameters={"minimum_failures": Kind.COUNT},
         summary="The error ratio of a service is high.",
         description=f"{{{{ $value | humanizePercentage }}}} of the requests of {_SERVICE} fail.",
     ),
@@ -38,7 +48,8 @@ ALERTS: tuple[Alert, ...] = (
         name="MlApiErrorBudgetBurnsFast",
         condition=(
             "The error budget of a service's objective burns faster than `slos.page_fast` or `slos.page_slow` of "
-            "`thresholds.yml` allow, in the long and in the short window."
+            "`thresholds.yml` allow, in the long and in the short window, and at least `slos.minimum_failures` "
+            "requests failed the objective in the long one."
         ),
         signal=SLO_PAGE_BURNING,
         comparison=">",
@@ -52,7 +63,8 @@ ALERTS: tuple[Alert, ...] = (
         name="MlApiErrorBudgetBurnsSlowly",
         condition=(
             "The error budget of a service's objective burns faster than `slos.ticket_fast` or `slos.ticket_slow` of "
-            "`thresholds.yml` allow, in the long and in the short window."
+            "`thresholds.yml` allow, in the long and in the short window, and at least `slos.minimum_failures` "
+            "requests failed the objective in the long one."
         ),
         signal=SLO_TICKET_BURNING,
         comparison=">",

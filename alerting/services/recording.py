@@ -65,6 +65,12 @@ RECORDS: tuple[Record, ...] = (
         by=_SERVICE,
     ),
     Record(
+        name="origin:ml_http_requests:count",
+        meaning="Requests of a service in the window: what its ratios are worth.",
+        expr="sum without (instance, method, route, status) (increase(ml_http_requests_total[<traffic.window>]))",
+        by=_SERVICE,
+    ),
+    Record(
         name="origin:ml_http_errors:ratio",
         meaning="Share of a service's requests that failed (status 500 and above).",
         expr="""

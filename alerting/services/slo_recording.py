@@ -44,6 +44,31 @@ def _burn_rate(name: str, window: str, meaning: str) -> Record:
     )
 
 
+def _failures(tier: str) -> Record:
+    failed = 'increase(ml_http_requests_total{status=~"5.."}'
+    window = f"<slos.{tier}.long>"
+    return Record(
+        name=f"slo_origin:ml_http_failures:{tier}_long",
+        meaning=f"Requests that failed the objective in the long window of {tier}: what its burn rate is worth.",
+        expr=f"""
+            label_replace(
+              sum without (instance, method, route, status) ({failed}[{window}])),
+              "slo", "availability", "", ""
+            )
+            or
+            label_replace(
+              sum without (instance, method, route) (increase(ml_http_request_duration_seconds_count[{window}]))
+              -
+              sum without (instance, method, route, le) (
+                increase(ml_http_request_duration_seconds_bucket{{le="<slos.latency_threshold>"}}[{window}])
+              ),
+              "slo", "latency", "", ""
+            )
+        """,
+        by=_SLO,
+    )
+
+
 def _least(left: str, right: str) -> str:
     return f"({left} < {right} or {right})"
 
@@ -52,18 +77,23 @@ def _burning(name: str, *tiers: str) -> Record:
     """Return how far the burning is above the factor of one of two tiers, in both of that tier's windows."""
     over = [
         _least(f"slo_origin:ml_http_burn_rate:{tier}_long", f"slo_origin:ml_http_burn_rate:{tier}_short")
-        + f" / <slos.{tier}.factor>"
+        + f" / <slos.{tier}.factor> and slo_origin:ml_http_failures:{tier}_long >= <slos.minimum_failures>"
         for tier in tiers
     ]
     return Record(
         name=f"slo_origin:ml_http_burning:{name}",
-        meaning=f"Burn rate in the windows of {' or '.join(tiers)}, as a multiple of its factor; alerts above 1.",
+        meaning=(
+            f"Burn rate in the windows of {' or '.join(tiers)}, as a multiple of its factor; alerts above 1. It is 0 "
+            "where too few requests failed to tell."
+        ),
         expr=f"""
-            ({over[0]} > {over[1]})
+            (({over[0]}) > ({over[1]}))
             or
-            {over[1]}
+            ({over[1]})
             or
-            {over[0]}
+            ({over[0]})
+            or
+            0 * slo_origin:ml_http_burn_rate:{tiers[0]}_long
         """,
         by=_SLO,
     )
@@ -75,6 +105,7 @@ RECORDS: tuple[Record, ...] = (
         for tier in TIERS
         for length in ("short", "long")
     ),
+    *(_failures(tier) for tier in TIERS),
     _burn_rate("period", "<slos.period>", "Burn rate over the whole period: the used share of the error budget."),
     _burning("page", "page_fast", "page_slow"),
     _burning("ticket", "ticket_fast", "ticket_slow"),

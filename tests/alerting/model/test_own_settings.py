@@ -197,6 +197,7 @@ def test_explain_names_the_file_of_each_number(own: Path, capsys: pytest.Capture
         f"    {default}:{first + 3}: for: 5m",
         f"    {default}:{first + 4}: severity: warning",
         f"    {own}:12: team: search",
-        f"    {default}:{first + 8}: parameters.window: 6h",
+        f"    {default}:{first + 6}: confidence: 0.99",
+        f"    {default}:{first + 9}: parameters.window: 6h",
         f"    {own}:13: parameters.minimum_runs: 50",
     ]

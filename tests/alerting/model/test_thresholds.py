@@ -130,12 +130,13 @@ def test_a_changed_number_reaches_rule_colour_and_condition(tmp_path: Path) -> N
     (alert,) = alerts_on(FAILED_RUN_RATIO, numbers)
     assert alert.threshold == 0.5
     assert alert.expr == (
-        "experiment:mlflow_runs_failed_per_ended:recent_ratio > 0.5\nand experiment:mlflow_runs_ended:recent >= 5"
+        "experiment:mlflow_runs_failed_per_ended:recent_ratio > 0.5\n"
+        "and (experiment:mlflow_runs_failed_per_ended:recent_ratio - 0.5) * sqrt(experiment:mlflow_runs_ended:recent)"
+        " > 1.163\n"
+        "and experiment:mlflow_runs_ended:recent >= 5"
     )
-    assert alert.condition == (
-        "More than 50 % of the runs of an experiment that finished or failed within 6h failed, "
-        "and there were at least 5 of them."
-    )
+    assert alert.condition == "More than 50 % of the runs of an experiment that finished or failed within 6h failed."
+    assert alert.evidence[1] == "It takes at least 5 runs that finished or failed."
 
 
 def test_a_changed_window_reaches_the_recording_rule(tmp_path: Path) -> None:

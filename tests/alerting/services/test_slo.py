@@ -95,7 +95,7 @@ def test_a_tier_burns_as_its_slower_window_and_an_alert_as_its_faster_tier(
     programs: dict[str, Path], tmp_path: Path
 ) -> None:
     # Multiples of the tier's factor: in the long and the short window of the fast tier, then of the slow one.
-    burns = {"fast": (2, 3, 1, 2), "slow": (3, 2, 4, 3), "young": (1, 2, None, None)}
+    burns = {"fast": (2, 3, 1, 2), "slow": (3, 2, 4, 3), "young": (1, 2, None, None), "few": (9, 9, 9, 9)}
     factors = {"page": (14.4, 6), "ticket": (3, 1)}
     series = {
         f'slo_origin:ml_http_burn_rate:{kind}_{tier}_{end}{{slo="{slo}"}}': f"{multiple * factor!r}x5"
@@ -112,10 +112,17 @@ def test_a_tier_burns_as_its_slower_window_and_an_alert_as_its_faster_tier(
         )
         if multiple is not None
     }
+    # Enough requests failed in each long window, but for the objective of which too few are known to have.
+    series |= {
+        f'slo_origin:ml_http_failures:{kind}_{tier}_long{{slo="{slo}"}}': f"{4.9 if slo == 'few' else 5}x5"
+        for kind in factors
+        for tier in ("fast", "slow")
+        for slo in burns
+    }
     expected: dict[str, float | None] = {
         f'slo_origin:ml_http_burning:{kind}{{slo="{slo}"}}': value
         for kind in factors
-        for slo, value in {"fast": 2, "slow": 3, "young": 1}.items()
+        for slo, value in {"fast": 2, "slow": 3, "young": 1, "few": 0}.items()
     }
     check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=["slo"])
 

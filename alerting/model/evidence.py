@@ -1,0 +1,143 @@
+"""How sure an alert must be: what holds beside its threshold before anybody is notified.
+
+A threshold says what is bad ("more than 30 % failed"); evidence says when few events are enough to believe it. An alert
+declares its evidence, `confidence:` of `thresholds.yml` says how sure it must be, and the rule gets one guard more for
+each. All are one-sided tests of normal theory that PromQL can compute:
+
+| Evidence | Holds when |
+|---|---|
+| `Trials` | the lower Wilson bound of a ratio is above the threshold (for `<`: the upper one below) |
+| `StandardError` | the signal is further beyond the threshold than its own error explains |
+| `Events` | so many events were counted that one or two bad ones cannot decide |
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from math import sqrt
+from statistics import NormalDist
+from typing import Literal, Protocol
+
+Comparison = Literal["<", ">"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What an alert claims when its threshold is crossed.
+
+    Attributes:
+        signal: PromQL, in brackets where it needs them.
+        comparison: How the signal is compared with the threshold.
+        threshold: In the signal's unit.
+        confidence: How sure the alert must be, in 0.5..1; None for evidence that only counts.
+    """
+
+    signal: str
+    comparison: Comparison
+    threshold: float
+    confidence: float | None
+
+    @property
+    def excess(self) -> str:
+        """Return how far the signal is beyond the threshold, in PromQL."""
+        threshold = f"{self.threshold:.12g}"
+        return f"({self.signal} - {threshold})" if self.comparison == ">" else f"({threshold} - {self.signal})"
+
+    @property
+    def deviations(self) -> float:
+        """Return how many standard errors the excess must be.
+
+        Raises:
+            ValueError: The alert has no confidence.
+        """
+        if self.confidence is None:
+            raise ValueError("evidence by chance needs a confidence")
+        return NormalDist().inv_cdf(self.confidence)
+
+
+class Evidence(Protocol):
+    """One condition that makes an alert sure."""
+
+    @property
+    def takes_confidence(self) -> bool:
+        """Return whether it asks how sure one must be."""
+
+    @abstractmethod
+    def guard(self, claim: Claim) -> str:
+        """Return the condition in PromQL; it may hold `<parameter>` of the alert."""
+
+    @abstractmethod
+    def sentence(self, confidence: str) -> str:
+        """Return the condition in words; it may hold `<parameter>` of the alert."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """The signal is a ratio of so many trials: compare its Wilson bound with the threshold.
+
+    The lower Wilson bound of a ratio p is above t exactly when (p - t) * sqrt(n) > z * sqrt(t * (1 - t)): the bound is
+    made of those t that the score test does not refuse. See Wilson, "Probable inference, the law of succession, and
+    statistical inference" (1927).
+
+    Attributes:
+        count: PromQL: how many trials the ratio is of.
+    """
+
+    count: str
+    takes_confidence = True
+
+    def guard(self, claim: Claim) -> str:
+        """Return the score test of the ratio against the threshold."""
+        needed = claim.deviations * sqrt(claim.threshold * (1 - claim.threshold))
+        return f"{claim.excess} * sqrt({self.count}) > {needed:.4g}"
+
+    def sentence(self, confidence: str) -> str:
+        """Return how sure one must be."""
+        return f"Chance must not explain it, given the number of trials (Wilson bound, confidence {confidence})."
+
+
+@dataclass(frozen=True, slots=True)
+class StandardError:
+    """The signal has a known standard error: the excess must be a multiple of it.
+
+    Attributes:
+        error: PromQL: the standard error, or the spread of the values that are usual.
+    """
+
+    error: str
+    takes_confidence = True
+
+    def guard(self, claim: Claim) -> str:
+        """Return the comparison of the excess with the error."""
+        return f"{claim.excess} > {claim.deviations:.4g} * {self.error}"
+
+    def sentence(self, confidence: str) -> str:
+        """Return how sure one must be."""
+        return f"Chance must not explain it, given the standard error (confidence {confidence})."
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """So many events must have been counted.
+
+    Attributes:
+        count: PromQL: how many there were.
+        parameter: The alert's parameter that says how many there must be.
+        what: What is counted, as a plural in words.
+    """
+
+    count: str
+    parameter: str
+    what: str
+    takes_confidence = False
+
+    def guard(self, claim: Claim) -> str:
+        """Return the comparison of the count with the parameter."""
+        del claim
+        return f"{self.count} >= <{self.parameter}>"
+
+    def sentence(self, confidence: str) -> str:
+        """Return how many there must be."""
+        del confidence
+        return f"It takes at least <{self.parameter}> {self.what}."
