@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.experiments.signals import VARIANT_ACCURACY_SHORTFALL
 from ml_monitoring.alerting.model.alert import Alert, Kind
-from ml_monitoring.alerting.model.evidence import Events, Trials
+from ml_monitoring.alerting.model.evidence import Events, StandardError, Trials
 from ml_monitoring.alerting.services.quality_signals import MODEL_DRIFT
 from ml_monitoring.alerting.services.signals import (
     API_CACHE_HIT_RATIO,
@@ -112,6 +112,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
         signal=VARIANT_ACCURACY_SHORTFALL,
         comparison=">",
+        evidence=(StandardError("variant_origin:ab_test_accuracy:shortfall_error"),),
         summary="A variant is much less accurate than its baseline.",
         description=(
             "The accuracy of variant {{ $labels.variant }}{{ with $labels.origin }} ({{ . }}){{ end }} is "

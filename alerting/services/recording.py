@@ -53,6 +53,15 @@ class _ResponseTimes:
         )
 
 
+# What the baseline's run in MLflow reached.
+_TRAINED = """max by (cluster) (
+              mlflow_metric_latest{
+                metric="<business.accuracy_metric>",
+                model_variant="<business.baseline>",
+                experiment=~"<business.experiments>"
+              }
+            )"""
+
 _HTTP = _ResponseTimes("ml_http_request_duration_seconds", "instance, method, route", _SERVICE, "a service")
 _AB = _ResponseTimes("ab_test_response_time_seconds", "instance", _VARIANT, "a variant")
 _PERCENTS = (50, 95, 99)
@@ -176,24 +185,42 @@ RECORDS: tuple[Record, ...] = (
         by=_VARIANT,
     ),
     Record(
-        name="variant_origin:ab_test_accuracy:ratio",
-        meaning="Share of a variant's predictions that were right: counted where truths are, else as the service says.",
+        name="variant_origin:ab_test_truths:count",
+        meaning="Predictions of a variant whose truth became known; absent below a handful.",
         # No number below a handful of truths: the first prediction of all would be 0 % or 100 %.
         expr="""
-            (
-              sum without (instance, model, model_version, outcome) (
-                increase(ml_prediction_truths_total{outcome="correct",variant!=""}[<traffic.quality_window>])
-              )
+            sum without (instance, model, model_version, outcome) (
+              increase(ml_prediction_truths_total{variant!=""}[<traffic.quality_window>])
+            )
+            >= 20
+        """,
+        by=_VARIANT,
+    ),
+    Record(
+        name="variant_origin:ab_test_accuracy:ratio",
+        meaning="Share of a variant's predictions that were right: counted where truths are, else as the service says.",
+        expr="""
+            sum without (instance, model, model_version, outcome) (
+              increase(ml_prediction_truths_total{outcome="correct",variant!=""}[<traffic.quality_window>])
             )
             /
-            (
-              sum without (instance, model, model_version, outcome) (
-                increase(ml_prediction_truths_total{variant!=""}[<traffic.quality_window>])
-              )
-              >= 20
-            )
+            variant_origin:ab_test_truths:count
             or
             avg without (instance) (ab_test_model_accuracy)
+        """,
+        by=_VARIANT,
+    ),
+    Record(
+        name="variant_origin:ab_test_accuracy:variance",
+        meaning="Variance of that share; 0 where a service says it without saying of how many predictions.",
+        # One more right and one more wrong than there were, so that few truths of one kind are not a certainty.
+        expr="""
+            (variant_origin:ab_test_accuracy:ratio * variant_origin:ab_test_truths:count + 1)
+            * ((1 - variant_origin:ab_test_accuracy:ratio) * variant_origin:ab_test_truths:count + 1)
+            / (variant_origin:ab_test_truths:count + 2) ^ 2
+            / variant_origin:ab_test_truths:count
+            or
+            0 * variant_origin:ab_test_accuracy:ratio
         """,
         by=_VARIANT,
     ),
@@ -203,20 +230,34 @@ RECORDS: tuple[Record, ...] = (
             "By what share a variant's accuracy is below its baseline: the baseline variant's, and for that one "
             "the accuracy of its run in MLflow."
         ),
-        expr="""
-            1 - variant_origin:ab_test_accuracy:ratio{variant!="<business.baseline>"}
+        expr=f"""
+            1 - variant_origin:ab_test_accuracy:ratio{{variant!="<business.baseline>"}}
             / ignoring (variant) group_left ()
-            variant_origin:ab_test_accuracy:ratio{variant="<business.baseline>"}
+            variant_origin:ab_test_accuracy:ratio{{variant="<business.baseline>"}}
             or
-            1 - variant_origin:ab_test_accuracy:ratio{variant="<business.baseline>"}
+            1 - variant_origin:ab_test_accuracy:ratio{{variant="<business.baseline>"}}
             / on (cluster) group_left ()
-            max by (cluster) (
-              mlflow_metric_latest{
-                metric="<business.accuracy_metric>",
-                model_variant="<business.baseline>",
-                experiment=~"<business.experiments>"
-              }
+            {_TRAINED}
+        """,
+        by=_VARIANT,
+    ),
+    Record(
+        name="variant_origin:ab_test_accuracy:shortfall_error",
+        meaning="Standard error of that shortfall: by how much it is off by chance.",
+        # Of a quotient, to first order. What a run in MLflow reached is taken as it is.
+        expr=f"""
+            sqrt(
+              variant_origin:ab_test_accuracy:variance{{variant!="<business.baseline>"}}
+              + (1 - variant_origin:ab_test_accuracy:shortfall{{variant!="<business.baseline>"}}) ^ 2
+              * ignoring (variant) group_left ()
+              variant_origin:ab_test_accuracy:variance{{variant="<business.baseline>"}}
             )
+            / ignoring (variant) group_left ()
+            variant_origin:ab_test_accuracy:ratio{{variant="<business.baseline>"}}
+            or
+            sqrt(variant_origin:ab_test_accuracy:variance{{variant="<business.baseline>"}})
+            / on (cluster) group_left ()
+            {_TRAINED}
         """,
         by=_VARIANT,
     ),

@@ -55,19 +55,22 @@ def test_means_and_ratios_of_a_service_and_none_of_an_idle_one(programs: dict[st
     check_rules(programs["promtool"], tmp_path, series, expected, at=AT, topics=("traffic", "quality"))
 
 
+def truths(job: str, variant: str, outcome: str, number: float) -> dict[str, str]:
+    labels = f'job="{job}",instance="a",model="m",model_version="1",variant="{variant}",outcome="{outcome}"'
+    return {f"ml_prediction_truths_total{{{labels}}}": f"0+{number / MINUTES}x{MINUTES}"}
+
+
 def test_accuracy_is_counted_where_twenty_truths_are_known_else_it_is_what_the_service_says(
     programs: dict[str, Path], tmp_path: Path
 ) -> None:
-    def truths(variant: str, outcome: str, number: float) -> dict[str, str]:
-        labels = f'job="ml",instance="a",model="m",model_version="1",variant="{variant}",outcome="{outcome}"'
-        return {f"ml_prediction_truths_total{{{labels}}}": f"0+{number / MINUTES}x{MINUTES}"}
-
+    # One more right and one more wrong than there were.
+    variance = 25 * 7 / 32**2 / 30
     series = {
-        **truths("A", "correct", 24),
-        **truths("A", "incorrect", 6),
-        **truths("B", "correct", 9),
-        **truths("B", "incorrect", 1),
-        **truths("", "correct", 100),
+        **truths("ml", "A", "correct", 24),
+        **truths("ml", "A", "incorrect", 6),
+        **truths("ml", "B", "correct", 9),
+        **truths("ml", "B", "incorrect", 1),
+        **truths("ml", "", "correct", 100),
         **{
             f'ab_test_model_accuracy{{job="ml",instance="a",variant="{variant}"}}': f"0.5x{MINUTES}" for variant in "AB"
         },
@@ -76,6 +79,10 @@ def test_accuracy_is_counted_where_twenty_truths_are_known_else_it_is_what_the_s
         'variant_origin:ab_test_accuracy:ratio{variant="A"}': 0.8,
         'variant_origin:ab_test_accuracy:ratio{variant="B"}': 0.5,
         'variant_origin:ab_test_accuracy:ratio{variant=""}': None,
+        'variant_origin:ab_test_accuracy:variance{variant="A"}': variance,
+        # The service does not say of how many it speaks.
+        'variant_origin:ab_test_accuracy:variance{variant="B"}': 0,
+        'variant_origin:ab_test_accuracy:shortfall_error{variant="B"}': 0.5 / 0.8 * variance**0.5 / 0.8,
     }
     check_rules(programs["promtool"], tmp_path, series, expected, at=AT, topics=("traffic",))
 
@@ -99,6 +106,8 @@ def test_the_baselines_accuracy_is_compared_with_its_runs_of_the_chosen_experime
         **latest("churn", "A", "accuracy", 0.99),
         **says("ml", "A", 0.6),
         **says("ml", "B", 0.3),
+        **truths("broken", "A", "incorrect", 40),
+        **truths("broken", "A", "correct", 0),
         # Without the baseline there is nothing to compare the candidate with.
         **says("alone", "B", 0.3),
     }
@@ -106,6 +115,9 @@ def test_the_baselines_accuracy_is_compared_with_its_runs_of_the_chosen_experime
         'variant_origin:ab_test_accuracy:shortfall{job="ml",variant="A"}': 1 - 0.6 / 0.8,
         'variant_origin:ab_test_accuracy:shortfall{job="ml",variant="B"}': 1 - 0.3 / 0.6,
         'variant_origin:ab_test_accuracy:shortfall{job="alone"}': None,
+        # Nothing was right: still wrong beyond chance.
+        'variant_origin:ab_test_accuracy:shortfall{job="broken",variant="A"}': 1,
+        'variant_origin:ab_test_accuracy:shortfall_error{job="broken",variant="A"}': (41 / 42**2 / 40) ** 0.5 / 0.8,
     }
     check_rules(programs["promtool"], tmp_path, series, expected, at=AT, topics=("traffic",), thresholds=thresholds)
 
