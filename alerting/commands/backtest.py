@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_server
 from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.explain import UnknownAlertError
 from ml_monitoring.exporter import command_line
@@ -31,7 +32,8 @@ def run(options: argparse.Namespace) -> int:
     if unknown := sorted(set(options.names) - {alert.name for alert in alerts}):
         raise UnknownAlertError(f"no enabled alert is called {', '.join(unknown)}")
     print(f"{'Alert':34} {'Fired':>6} {'For':>10}  Last began")
-    for result in backtest(options.prometheus, alerts, days=options.days, step=options.step):
+    recorded = recorded_expressions(thresholds)
+    for result in backtest(options.prometheus, alerts, recorded, days=options.days, step=options.step):
         last = datetime.fromtimestamp(result.firings[-1].begins).astimezone() if result.firings else None
         began = f"{last:%Y-%m-%d %H:%M %Z}" if last else ""
         total = str(timedelta(seconds=round(result.seconds)))

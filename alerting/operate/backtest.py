@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import time
 import urllib.parse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count, takewhile
 from typing import Any
 
+from ml_monitoring.alerting.generate.expanded import expand
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.http_client import fetch_json
 
-_TIMEOUT = 60.0
-# Prometheus refuses more points than this for one series.
+# A month of a long window takes its time.
+_TIMEOUT = 600.0
+# Prometheus refuses more points than this for one series, so that a longer span is asked for in parts.
 _MAX_POINTS = 10_000
 
 
@@ -51,35 +54,60 @@ class BacktestResult:
 
 
 def backtest(
-    url: str, alerts: Sequence[BoundAlert], *, days: float, step: float, now: float | None = None
+    url: str,
+    alerts: Sequence[BoundAlert],
+    recorded: Mapping[str, str],
+    *,
+    days: float,
+    step: float,
+    now: float | None = None,
 ) -> Iterator[BacktestResult]:
     """Yield what each alert would have done.
 
     Args:
         url: Prometheus, without a slash at the end.
         alerts: The alerts.
+        recorded: Recorded series by name, see `expand`: only raw samples are asked for.
         days: How far back.
-        step: Seconds between two evaluations; enlarged where Prometheus would refuse so many.
+        step: Seconds between two evaluations.
         now: End of the span; by default now.
 
     Raises:
         RemoteError: Prometheus cannot be reached, or refuses.
     """
     end = time.time() if now is None else now
-    span = days * 86400
-    step = max(step, span / _MAX_POINTS)
     for alert in alerts:
-        matrix = _query_range(url, alert.expr, end - span, end, step)
-        firings = [
-            firing for series in matrix for firing in _firings(series, durations.parse(alert.numbers.for_), step)
-        ]
-        yield BacktestResult(alert, tuple(sorted(firings, key=lambda firing: firing.begins)))
+        expr, wait = expand(alert.expr, recorded), durations.parse(alert.numbers.for_)
+        firings = find_firings(url, expr, wait, start=end - days * 86400, end=end, step=step)
+        yield BacktestResult(alert, tuple(firings))
 
 
-def _firings(series: dict[str, Any], wait: float, step: float) -> Iterator[Firing]:
+def find_firings(url: str, expr: str, wait: float, *, start: float, end: float, step: float) -> list[Firing]:
+    """Return when a condition held for so long that its alert fired, in the order of time.
+
+    Args:
+        url: Prometheus, without a slash at the end.
+        expr: The condition.
+        wait: The alert's `for` in seconds.
+        start: Seconds of the Unix epoch.
+        end: The same.
+        step: Seconds between two evaluations.
+
+    Raises:
+        RemoteError: Prometheus cannot be reached, or refuses.
+    """
+    times: dict[tuple[tuple[str, str], ...], list[float]] = {}
+    part = step * _MAX_POINTS
+    for begin in takewhile(lambda moment: moment <= end, count(start, part)):
+        for series in _query_range(url, expr, begin, min(end, begin + part - step), step):
+            labels = {name: value for name, value in series["metric"].items() if name != "__name__"}
+            times.setdefault(tuple(sorted(labels.items())), []).extend(float(moment) for moment, _ in series["values"])
+    firings = [firing for labels, held in times.items() for firing in _firings(dict(labels), held, wait, step)]
+    return sorted(firings, key=lambda firing: firing.begins)
+
+
+def _firings(labels: dict[str, str], times: Sequence[float], wait: float, step: float) -> Iterator[Firing]:
     """Yield the runs of samples without a hole that are longer than the wait."""
-    labels = {name: value for name, value in series["metric"].items() if name != "__name__"}
-    times = [float(moment) for moment, _ in series["values"]]
     first = times[0]
     for index, moment in enumerate(times):
         is_last = index + 1 == len(times) or times[index + 1] - moment > 1.5 * step

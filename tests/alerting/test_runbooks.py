@@ -12,8 +12,8 @@ from pathlib import Path
 import promql_parser as promql
 import pytest
 
-from tests.support.backfilled_prometheus import backfilled_prometheus
 from tests.test_contract import runbook_queries
+from tools.backfilled_prometheus import backfilled_prometheus
 
 QUERIES = runbook_queries()
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))

@@ -20,9 +20,9 @@ from ml_monitoring.dashboards.render.engine import load
 from ml_monitoring.dashboards.render.intervals import Steps, TimeRange
 from ml_monitoring.dashboards.render.model import Dashboard, find_dashboards
 from ml_monitoring.dashboards.render.prometheus import Answer, Prometheus
-from tests.support.backfilled_prometheus import backfilled_prometheus
 from tests.support.promql import LABELS
 from tests.support.queries_lint import expressions, filled
+from tools.backfilled_prometheus import backfilled_prometheus
 
 Json = dict[str, Any]
 Samples = dict[tuple[tuple[str, str], ...], str]

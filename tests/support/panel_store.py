@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.backfilled_prometheus import backfilled_prometheus
+from tools.backfilled_prometheus import backfilled_prometheus
 
 # The hour ends here: 2026-01-15 12:00 UTC.
 END = 1_768_478_400

@@ -14,7 +14,7 @@ from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import alertmanager
 from tests.support import kube_prometheus
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
-from tests.support.backfilled_prometheus import backfilled_prometheus
+from tools.backfilled_prometheus import backfilled_prometheus
 from tools.processes import wait_until
 from tools.webhook import WebhookReceiver
 

@@ -16,7 +16,7 @@ from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.routing import stops
 from tests.alerting.generate.test_promtool import TEAMS, route
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
-from tests.support.backfilled_prometheus import backfilled_prometheus
+from tools.backfilled_prometheus import backfilled_prometheus
 from tools.processes import wait_until
 from tools.webhook import WebhookReceiver
 
@@ -152,7 +152,7 @@ def past(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_a_backtest_finds_when_an_alert_would_have_fired(past: str) -> None:
     alerts = [alert for alert in ALERTS if alert.name == "MlMonitoringSourceDown"]
-    (result,) = backtest(past, alerts, days=2, step=60, now=2880 * 60)
+    (result,) = backtest(past, alerts, {}, days=2, step=60, now=2880 * 60)
     # Two minutes after the source went down; a glitch of a minute or two is none.
     assert [(firing.begins, firing.ends) for firing in result.firings] == [(602 * 60, 660 * 60)]
     assert result.firings[0].labels == {"job": "ml-monitoring", "instance": "a", "source": "mlflow"}

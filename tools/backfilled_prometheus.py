@@ -9,6 +9,9 @@ from pathlib import Path
 
 from tools.processes import Process, free_port, http_ok
 
+# promtool reads the whole text once for each block.
+_ONE_BLOCK = "--max-block-duration=87600h"
+
 
 @contextmanager
 def backfilled_prometheus(
@@ -24,8 +27,17 @@ def backfilled_prometheus(
         flags: Further flags.
     """
     text, data, settings = folder / "backfill.om", folder / "data", folder / "prometheus.yml"
-    text.write_text("\n".join([*lines, "# EOF", ""]), encoding="utf-8")
-    create: list[str | Path] = [programs["promtool"], "tsdb", "create-blocks-from", "openmetrics", text, data]
+    with text.open("w", encoding="utf-8") as file:
+        file.writelines(f"{line}\n" for line in (*lines, "# EOF"))
+    create: list[str | Path] = [
+        programs["promtool"],
+        "tsdb",
+        "create-blocks-from",
+        "openmetrics",
+        _ONE_BLOCK,
+        text,
+        data,
+    ]
     subprocess.run(create, check=True, capture_output=True)
     settings.write_text(config, encoding="utf-8")
     url = f"http://127.0.0.1:{free_port()}"
