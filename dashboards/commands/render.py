@@ -49,5 +49,5 @@ def run(options: argparse.Namespace) -> int:
                     dashboard, queries, form, options.out, only=only, on_panel=lambda one: progress.step(one.title)
                 )
             print("\n".join(summary(data, path)))
-            bad = bad or bool(data.unsupported or data.failed)
+            bad = bad or bool(data.unsupported or data.failed or data.problems)
     return 1 if bad and options.strict else 0

@@ -27,16 +27,14 @@ _LIGHT = {
     "blue": "#8AB8FF #5794F2 #3274D9 #1F60C4 #1250B0",
     "purple": "#CA95E5 #B877D9 #A352CC #8F3BB8 #7C2EA3",
 }
-# The order in which series take colours.
+# The order in which series take colours in Grafana 9.4 to 12. Grafana 13 has another one from the third on.
 _CLASSIC = (
-    "green", "semi-dark-yellow", "blue", "orange", "red", "purple", "dark-green", "dark-yellow", "dark-blue",
-    "dark-orange", "dark-red", "dark-purple", "super-light-green", "super-light-yellow", "super-light-blue",
-    "super-light-orange", "super-light-red", "super-light-purple", "#447EBC", "#C15C17", "#890F02", "#0A437C",
-    "#6D1F62", "#584477", "#B7DBAB", "#F4D598", "#70DBED", "#F9BA8F", "#F29191", "#82B5D8", "#E5A8E2", "#AEA2E0",
-    "#629E51", "#E5AC0E", "#64B0C8", "#E0752D", "#BF1B00", "#0A50A1", "#962D82", "#614D93", "#9AC48A", "#F2C96D",
-    "#65C5DB", "#F9934E", "#EA6460", "#5195CE", "#D683CE", "#806EB7", "#3F6833", "#967302", "#2F575E", "#99440A",
-    "#58140C", "#052B51", "#511749", "#3F2B5B", "#E0F9D7", "#FCEACA", "#CFFAFF", "#F9E2D2", "#FCE2DE", "#BADFF4",
-    "#F9D9F9", "#DEDAF7",
+    "green", "semi-dark-yellow", "light-blue", "semi-dark-orange", "red", "blue", "purple", "#705DA0", "dark-green",
+    "yellow", "#447EBC", "#C15C17", "#890F02", "#0A437C", "#6D1F62", "#584477", "#B7DBAB", "#F4D598", "#70DBED",
+    "#F9BA8F", "#F29191", "#82B5D8", "#E5A8E2", "#AEA2E0", "#629E51", "#E5AC0E", "#64B0C8", "#E0752D", "#BF1B00",
+    "#0A50A1", "#962D82", "#614D93", "#9AC48A", "#F2C96D", "#65C5DB", "#F9934E", "#EA6460", "#5195CE", "#D683CE",
+    "#806EB7", "#3F6833", "#967302", "#2F575E", "#99440A", "#58140C", "#052B51", "#511749", "#3F2B5B", "#E0F9D7",
+    "#FCEACA", "#CFFAFF", "#F9E2D2", "#FCE2DE", "#BADFF4", "#F9D9F9", "#DEDAF7",
 )  # fmt: skip
 COLOUR_BLIND_SAFE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 
@@ -58,8 +56,9 @@ HEATMAP_SCHEMES = {
     "Oranges": "Oranges", "Reds": "Reds", "Blues": "Blues", "Greens": "Greens", "Purples": "Purples", "Greys": "Greys",
     "Spectral": "Spectral", "RdYlGn": "RdYlGn", "RdYlBu": "RdYlBu", "RdBu": "RdBu", "BrBG": "BrBG", "PRGn": "PRGn",
     "PiYG": "PiYG", "PuOr": "PuOr", "RdGy": "RdGy", "Turbo": "turbo", "Cividis": "cividis", "Viridis": "viridis",
-    "Magma": "magma", "Inferno": "inferno", "Plasma": "plasma", "Warm": "YlOrRd", "Cool": "cool", "CubehelixDefault":
-    "cubehelix", "BuGn": "BuGn", "BuPu": "BuPu", "GnBu": "GnBu", "OrRd": "OrRd", "PuBuGn": "PuBuGn", "PuBu": "PuBu",
+    "Magma": "magma", "Inferno": "inferno", "Plasma": "plasma", "Warm": "YlOrRd", "Cool": "cool", "Rainbow": "rainbow",
+    "Sinebow": "hsv", "Cubehelix": "cubehelix", "CubehelixDefault": "cubehelix", "BuGn": "BuGn",
+    "BuPu": "BuPu", "GnBu": "GnBu", "OrRd": "OrRd", "PuBuGn": "PuBuGn", "PuBu": "PuBu",
     "PuRd": "PuRd", "RdPu": "RdPu", "YlGnBu": "YlGnBu", "YlGn": "YlGn", "YlOrBr": "YlOrBr", "YlOrRd": "YlOrRd",
 }  # fmt: skip
 _RGB = re.compile(r"rgba?\(\s*(\d+)[,\s]+(\d+)[,\s]+(\d+)(?:[,\s/]+([\d.]+%?))?\s*\)")
@@ -184,9 +183,14 @@ def contrast(one: str, other: str) -> float:
 
 
 def ink_on(background: str) -> str:
-    """Return black or white, whichever is read better on the colour."""
-    # Grafana prefers white a little, since its panels are mostly saturated.
-    return "#FFFFFF" if contrast("#FFFFFF", background) * 2 >= contrast("#181B1F", background) else "#181B1F"
+    """Return the colour of text on a coloured tile or cell (Grafana's `getTextColorForAlphaBackground`)."""
+    red, green, blue = (part * 255 for part in to_rgba(background)[:3])
+    return "#202226" if (red * 299 + green * 587 + blue * 114) / 1000 > 180 else "#F7F8FA"
+
+
+def ink_on_band(background: str) -> str:
+    """Return the colour of text on a band of a timeline (Grafana's `getContrastText` with a ratio of 3)."""
+    return "#FFFFFF" if contrast("#FFFFFF", background) >= 3 else "#000000"
 
 
 def mix(colour: str, background: str, share: float) -> str:

@@ -148,7 +148,9 @@ def _special(match: str, value: Any) -> bool:
 
 
 def ends(field: Field) -> tuple[float, float]:
-    """Return the ends of a field's scale: set ones, else those of its values."""
+    """Return the ends of a field's scale: set ones, else those of all values of the panel, else of its own."""
+    if field.scale is not None:
+        return field.scale
     low, high = field.config.get("min"), field.config.get("max")
     if low is None:
         found = reduce_field(field, "min") if field.kind is FieldKind.NUMBER else None

@@ -104,6 +104,7 @@ class DashboardData:
         variables: Its variables.
         panels: Rows and panels in reading order.
         annotations: Events to mark on time axes.
+        problems: Annotation queries that went wrong, and why.
     """
 
     dashboard: Dashboard
@@ -111,6 +112,7 @@ class DashboardData:
     variables: Variables
     panels: tuple[PanelData, ...]
     annotations: tuple[Annotation, ...] = ()
+    problems: tuple[str, ...] = ()
 
     @property
     def unsupported(self) -> list[PanelData]:
@@ -170,7 +172,8 @@ def load(
         by_id.setdefault(data.panel.id, data)
         done.append(data)
         on_panel(data)
-    return DashboardData(dashboard, span, variables, tuple(done), tuple(events.collect(marks)))
+    annotations, problems = events.collect(marks)
+    return DashboardData(dashboard, span, variables, tuple(done), tuple(annotations), tuple(problems))
 
 
 def _begin(
@@ -273,7 +276,8 @@ def _finish(
             data = replace(data, alerts=prometheus.alerts())
         frames = _tell_apart([*gathered, *_reused(data.panel, others)], data.panel)
         frames = transform(frames, data.panel.raw.get("transformations") or [], data.variables)
-        return replace(data, frames=fields.configured(frames, data.panel.raw.get("fieldConfig") or {}, data.variables))
+        config = data.panel.raw.get("fieldConfig") or {}
+        return replace(data, frames=fields.configured(frames, config, data.variables, data.panel.type))
     except RenderError as error:
         return replace(
             data,

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any
 
-from ml_monitoring.dashboards.render.errors import QueryError
+from ml_monitoring.dashboards.render.errors import QueryError, RenderError
 from ml_monitoring.dashboards.render.frames import legend
-from ml_monitoring.dashboards.render.intervals import SAFE_RESOLUTION, TimeRange, query_steps
+from ml_monitoring.dashboards.render.intervals import Steps, TimeRange, parse_duration, query_steps
 from ml_monitoring.dashboards.render.prometheus import Answer, Prometheus
 from ml_monitoring.dashboards.render.variables import Variables
 
 Json = dict[str, Any]
+
+# Without a step of its own, an annotation query has this one.
+_STEP = "60s"
+_JOIN = 60.0
+# What Grafana's server asks for where a query says nothing.
+_POINTS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,47 +40,98 @@ class Annotation:
     colour: str
 
 
-Mark = tuple[Json, float, Future[Answer]]
+@dataclass(frozen=True, slots=True)
+class Query:
+    """An annotation query that was sent.
+
+    Attributes:
+        settings: The annotation's.
+        join: How far apart two points of one region may be, in seconds.
+        answer: What it gives.
+        problem: What went wrong before it could be sent.
+    """
+
+    settings: Json
+    join: float
+    answer: Future[Answer] | None
+    problem: str = ""
+
+    @property
+    def name(self) -> str:
+        """Return how messages call it."""
+        return f"annotation {self.settings.get('name') or '(without a name)'}"
 
 
 def ask(
     listed: Sequence[Json], variables: Variables, prometheus: Prometheus, span: TimeRange, *, scrape: float
-) -> list[Mark]:
-    """Ask for the annotations that come from Prometheus."""
-    marks = []
+) -> list[Query]:
+    """Send the annotation queries to Prometheus.
+
+    As Grafana asks: at most 100 points, so over long ranges far fewer than the step wants; variables of the query
+    itself, such as `$__rate_interval`, are replaced as in panels.
+    """
+    sent = []
     for one in listed:
-        if one.get("hide") and not one.get("enable", True):
-            continue
         expr = str(one.get("expr") or (one.get("target") or {}).get("expr") or "")
-        if expr:
-            least = str(one.get("step") or "60s")
-            steps = query_steps(span, max_data_points=SAFE_RESOLUTION, scrape=scrape, min_step=least)
-            query = variables.of_query(steps, span).query(expr)
-            marks.append((one, steps.step, prometheus.range(query, span, steps.step)))
-    return marks
-
-
-def collect(marks: Sequence[Mark]) -> Iterator[Annotation]:
-    """Return the events; an annotation query that fails marks nothing, as in Grafana."""
-    for settings, step, future in marks:
-        try:
-            answer = future.result()
-        except QueryError:
+        if not expr or (one.get("hide") and not one.get("enable", True)):
             continue
-        colour = str(settings.get("iconColor") or "rgba(0, 211, 255, 1)")
+        least = variables.title(str(one.get("step") or _STEP))
+        # A bare number counts seconds.
+        least = f"{least}s" if least.isdecimal() else least
+        try:
+            # A step that is a variable says nothing about how far apart the points of a region are.
+            join = _JOIN if "$" in least else parse_duration(least)
+            steps = query_steps(span, max_data_points=_POINTS, scrape=scrape, min_step=least)
+        except RenderError as error:
+            sent.append(Query(one, _JOIN, None, str(error)))
+            continue
+        # The step is the query's own bound, but rates keep to the data source's interval.
+        rate = max(steps.step + scrape, 4 * scrape)
+        query = variables.of_query(Steps(steps.step, rate), span).query(expr)
+        sent.append(Query(one, join, prometheus.range(query, span, steps.step)))
+    return sent
+
+
+def collect(sent: Sequence[Query]) -> tuple[list[Annotation], list[str]]:
+    """Return the events, and what went wrong: a query that fails marks nothing, and is to be seen."""
+    found: list[Annotation] = []
+    problems: list[str] = []
+    for one in sent:
+        if one.answer is None:
+            problems.append(f"{one.name}: {one.problem}")
+            continue
+        try:
+            answer = one.answer.result()
+        except QueryError as error:
+            problems.append(f"{one.name}: {error}")
+            continue
+        colour = str(one.settings.get("iconColor") or "rgba(0, 211, 255, 1)")
         for series in answer.series:
-            title = legend(str(settings.get("titleFormat") or settings.get("name") or ""), series.labels, "")
-            if settings.get("useValueForTime") == "on" or settings.get("useValueForTime") is True:
-                for value in sorted({value for _, value in series.points}):
-                    # Grafana reads the value as milliseconds.
-                    yield Annotation(value, value, title, colour)
-                continue
-            begun: float | None = None
-            last = 0.0
-            for moment, value in (*series.points, (float("inf"), 0.0)):
-                if begun is not None and (not value or moment - last > step * 1.5):
-                    yield Annotation(begun * 1000, last * 1000, title, colour)
-                    begun = None
-                if value:
-                    begun = moment if begun is None else begun
-                    last = moment
+            title = legend(str(one.settings.get("titleFormat") or one.settings.get("name") or ""), series.labels, "")
+            found += [
+                Annotation(start, end, title, colour)
+                for start, end in regions(_moments(series.points, one.settings), one.join * 1000)
+            ]
+    return found, problems
+
+
+def _moments(points: Sequence[tuple[float, float]], settings: Json) -> list[float]:
+    """Return when something was (milliseconds): where the value is above zero, or what the value says."""
+    if settings.get("useValueForTime") in (True, "on"):
+        # Grafana reads the value as milliseconds.
+        return [float(math.floor(value)) for _, value in points if math.isfinite(value)]
+    return [moment * 1000 for moment, value in points if value > 0]
+
+
+def regions(moments: Sequence[float], join: float) -> list[tuple[float, float]]:
+    """Return begin and end of the events: moments that are no further apart than `join` are one.
+
+    A query that is true at every step is one event over the whole range.
+    """
+    found: list[tuple[float, float]] = []
+    for moment in moments:
+        if found and found[-1][1] + join >= moment:
+            found[-1] = (found[-1][0], moment)
+        else:
+            found.append((moment, moment))
+    return found

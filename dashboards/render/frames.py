@@ -39,6 +39,7 @@ class Field:
         index: Its number among the fields that take a colour of the palette.
         given_name: The name that the query's legend gives.
         step: Distance of the points in milliseconds; 0 when unknown.
+        scale: Ends of the values' scale, over all fields of the panel; given by `fields.configured`.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Field:
     index: int = 0
     given_name: str = ""
     step: float = 0.0
+    scale: tuple[float, float] | None = None
 
     def numbers(self) -> list[float]:
         """Return the values with NaN for what is no number, for drawing."""

@@ -54,6 +54,7 @@ def write_html(
         "title": escape(data.dashboard.title),
         "span": escape(data.span.describe(style.clock.zone)),
         "variables": "".join(_variable(variable, data) for variable in data.dashboard.variables),
+        "problems": f"<p class='problems'>{escape('; '.join(data.problems))}</p>" if data.problems else "",
         "panels": panels,
         # A closing tag inside a text would end the script.
         "charts": json.dumps(charts, ensure_ascii=False, allow_nan=False, default=str).replace("</", "<\\/"),

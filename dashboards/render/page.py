@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.draw import draw_content, judged
-from ml_monitoring.dashboards.render.draw.canvas import Area, Canvas, wrapped
+from ml_monitoring.dashboards.render.draw.canvas import Area, Canvas, fitted, wrapped
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.events import Annotation
 from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
@@ -38,7 +38,7 @@ def draw_dashboard(
         until: Leave out what begins or ends below this line of the grid.
         on_panel: Called when a panel is drawn, with its data, or the error.
     """
-    top = (HEADING if shown_variables(data) else SHORT_HEADING) if heading else 0.0
+    top = (HEADING if shown_variables(data) or data.problems else SHORT_HEADING) if heading else 0.0
     panels = [one for one in data.panels if until is None or one.panel.grid.y + one.panel.grid.h <= until]
     while panels and panels[-1].panel.type == "row" and until is not None:
         # A heading with nothing under it.
@@ -66,7 +66,7 @@ def draw_panels(
 
 
 def draw_heading(canvas: Canvas, data: DashboardData, *, left: float = GAP + 4.0, top: float = 0.0) -> None:
-    """Write the dashboard's title, its variables and the time range.
+    """Write the dashboard's title, its variables, the time range, and which annotation queries went wrong.
 
     Args:
         canvas: The page.
@@ -78,10 +78,13 @@ def draw_heading(canvas: Canvas, data: DashboardData, *, left: float = GAP + 4.0
     canvas.text(left, top + 20, data.dashboard.title, size=20, weight=BOLD, fit=canvas.width * 0.6)
     span = data.span.describe(canvas.style.clock.zone)
     canvas.text(canvas.width - left, top + 20, span, size=13, colour=theme.muted, align="right")
-    x = left
+    x, right = left, canvas.width - left
+    if data.problems:
+        colour, text = theme.colour("red"), fitted("; ".join(data.problems), canvas.width * 0.5, 12)
+        right -= canvas.text(right, top + 48.5, text, size=12, colour=colour, align="right") + 8
     for label, text in shown_variables(data):
         wide = min(text_width(label, 12) + text_width(text, 12, MEDIUM) + 26, 420.0)
-        if x + wide > canvas.width - left:
+        if x + wide > right:
             break
         canvas.box(Box(x, top + 38, wide, 21), theme.panel, edge=theme.border, radius=3)
         used = canvas.text(x + 8, top + 48.5, label, size=12, colour=theme.muted)

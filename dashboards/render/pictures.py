@@ -97,10 +97,12 @@ def summary(data: DashboardData, path: Path) -> list[str]:
     counts = [f"{len(drawn)} panels"]
     counts += [f"{empty} without data"] if empty else []
     counts += [f"{len(data.unsupported)} not supported"] if data.unsupported else []
-    counts += [f"{len(data.failed)} failed"] if data.failed else []
+    failed = len(data.failed) + len(data.problems)
+    counts += [f"{failed} failed"] if failed else []
     lines = [f"{path}  ({', '.join(counts)})"]
     lines += [f"  not supported: {one.panel.name}: {one.error}" for one in data.unsupported]
     lines += [f"  failed: {one.panel.name}: {one.error}" for one in data.failed]
+    lines += [f"  failed: {problem}" for problem in data.problems]
     return lines
 
 

@@ -76,6 +76,9 @@ def prove(
         data = queries.load(dashboard, on_panel=on_panel)
         loads[dashboard.uid] = time.perf_counter() - began
         proofs += [_proof(one, data, allowed, slow) for one in data.panels if one.panel.type not in WITHOUT_QUERY]
+        for problem in data.problems:
+            name, _, detail = problem.partition(": ")
+            proofs.append(Proof(dashboard.uid, 0, name, "annotation", "error", 0, 0.0, 0, detail, False))
     return proofs, loads
 
 

@@ -11,8 +11,8 @@ from ml_monitoring.dashboards.render.colours import Theme, mix
 from ml_monitoring.dashboards.render.display import Style, ends, series_colour, show, threshold_steps
 from ml_monitoring.dashboards.render.draw.heatmap import rows_of
 from ml_monitoring.dashboards.render.draw.single import singles_of
-from ml_monitoring.dashboards.render.draw.states import state_bands
-from ml_monitoring.dashboards.render.draw.timeseries import Line, prepared_lines, scale_of
+from ml_monitoring.dashboards.render.draw.states import opaque, state_bands
+from ml_monitoring.dashboards.render.draw.timeseries import Line, axes_of, prepared_lines, scale_of
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.transforms import transform
@@ -66,23 +66,28 @@ def _time_axis(data: PanelData) -> Json:
 
 def _lines(data: PanelData, whole: DashboardData, style: Style) -> Chart:
     lines = prepared_lines(data.frames, style.theme)
-    traces = [_line(line, style) for line in lines]
     layout = _layout(
         style,
         xaxis=_time_axis(data),
         barmode="overlay",
         shapes=_marks(data, whole, lines, style.theme),
     )
-    for right in (False, True):
-        group = [line for line in lines if line.right is right]
-        if group and right:
-            layout["yaxis2"] = {"overlaying": "y", "side": "right", "showgrid": False, "automargin": True}
-        if group:
-            layout["yaxis2" if right else "yaxis"] |= value_axis(group, style)
+    names: dict[int, str] = {}
+    for number, axis in enumerate(axes_of(lines), start=1):
+        name = f"y{number if number > 1 else ''}"
+        names |= {id(line): name for line in axis.lines}
+        settings: Json = {"side": "right" if axis.side == "right" else "left", "showgrid": axis.grid}
+        if number > 1:
+            # Several axes on one side move apart by themselves.
+            settings |= {"overlaying": "y", "automargin": True, "anchor": "free", "autoshift": True}
+        layout.setdefault(f"yaxis{name[1:]}", {}).update(settings | value_axis(axis.lines, style))
+        if axis.side == "hidden":
+            layout[f"yaxis{name[1:]}"]["showticklabels"] = False
+    traces = [_line(line, style, names[id(line)]) for line in lines]
     return traces, layout
 
 
-def _line(line: Line, style: Style) -> Json:
+def _line(line: Line, style: Style, axis: str) -> Json:
     custom, field = line.custom, line.field
     y = [None if math.isnan(value) else value for value in line.y.tolist()]
     own = y if not len(line.base) else (line.y - line.base).tolist()
@@ -95,7 +100,7 @@ def _line(line: Line, style: Style) -> Json:
         if texts
         else f"{field.display}: %{{y}}<extra></extra>",
         "text": texts,
-        "yaxis": "y2" if line.right else "y",
+        "yaxis": axis,
     }
     opacity = float(custom.get("fillOpacity", 0)) / 100
     if custom.get("drawStyle") == "bars":
@@ -208,28 +213,27 @@ def _is_number(text: str) -> bool:
 
 def _states(data: PanelData, _: DashboardData, style: Style) -> Chart:
     traces: dict[str, Json] = {}
-    for field, bands in state_bands(data):
-        for start, end, value in bands:
-            shown = show(value, field, style)
+    for field, bands in state_bands(data, style):
+        for band in bands:
             trace = traces.setdefault(
-                str(shown),
+                band.text,
                 {
                     "type": "bar",
                     "orientation": "h",
-                    "name": str(shown),
+                    "name": band.text,
                     "base": [],
                     "x": [],
                     "y": [],
                     "text": [],
-                    "marker": {"color": shown.colour, "line": {"width": 0}},
+                    "marker": {"color": opaque(band.colour, field, style.theme), "line": {"width": 0}},
                     "textposition": "none",
                     "hovertemplate": "%{y}: %{text}<extra></extra>",
                 },
             )
-            trace["base"].append(moment(start))
-            trace["x"].append(end - start)
+            trace["base"].append(moment(band.start))
+            trace["x"].append(band.end - band.start)
             trace["y"].append(field.display)
-            trace["text"].append(f"{shown}, {moment(start)[11:19]} to {moment(end)[11:19]}")
+            trace["text"].append(f"{band.text}, {moment(band.start)[11:19]} to {moment(band.end)[11:19]}")
     layout = _layout(
         style,
         xaxis=_time_axis(data),

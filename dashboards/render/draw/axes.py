@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 from matplotlib.axes import Axes
 
-from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.display import Style, mapped
 from ml_monitoring.dashboards.render.draw.canvas import Canvas
 from ml_monitoring.dashboards.render.fonts import text_width
 from ml_monitoring.dashboards.render.frames import Field, FieldKind
 from ml_monitoring.dashboards.render.intervals import TimeRange, at
 from ml_monitoring.dashboards.render.layout import Box
-from ml_monitoring.dashboards.render.units import Clock, format_value, unit_table
+from ml_monitoring.dashboards.render.numbers import js_round, js_string
+from ml_monitoring.dashboards.render.units import Clock, format_value, is_date, unit_table
 
 Json = dict[str, Any]
 
 SIZE = 11.5
 # Room for a label of the time axis, and between marks of the value axis.
 BOTTOM = 22
-MARK_SPACING = 38
+MARK_SPACING = 30
 
 _TIME_STEPS = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400, 172_800,
@@ -31,8 +33,8 @@ _TIME_STEPS = (
 )  # fmt: skip
 
 
-# A second in units of time.
-_SECOND = {"s": 1.0, "ms": 1e3, "µs": 1e6, "ns": 1e9, "m": 1 / 60, "h": 1 / 3600, "d": 1 / 86_400, "dtdurations": 1.0}
+# Decimals of the step between marks beyond this many do not count.
+_MOST_DECIMALS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +61,39 @@ class Scale:
         return max((text_width(label, SIZE) for label in self.labels), default=0.0)
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What is set about the ends of an axis; a soft end gives way to the data, a hard one cuts it."""
+
+    hard_low: float | None = None
+    hard_high: float | None = None
+    soft_low: float | None = None
+    soft_high: float | None = None
+
+    @staticmethod
+    def of(config: Mapping[str, Any]) -> Limits:
+        """Return the limits of a field's settings."""
+        custom = config.get("custom") or {}
+        given = (config.get("min"), config.get("max"), custom.get("axisSoftMin"), custom.get("axisSoftMax"))
+        return Limits(*(None if one is None else float(one) for one in given))
+
+    def from_zero(self) -> Limits:
+        """Return the limits of an axis that bars stand on: zero is in sight unless an end is set."""
+        low = 0.0 if self.soft_low is None and self.hard_low is None else self.soft_low
+        high = 0.0 if self.soft_high is None and self.hard_high is None else self.soft_high
+        return replace(self, soft_low=low, soft_high=high)
+
+
 def value_scale(
-    values: Sequence[float], field: Field, height: float, style: Style, *, percent: bool = False, zero: bool = False
+    values: Sequence[float],
+    field: Field,
+    height: float,
+    style: Style,
+    *,
+    percent: bool = False,
+    limits: Limits | None = None,
 ) -> Scale:
-    """Return the axis for values.
+    """Return the axis for values, with the ends and marks that Grafana chooses (`UPlotScaleBuilder`, uPlot).
 
     Args:
         values: What is drawn.
@@ -70,57 +101,130 @@ def value_scale(
         height: Of the chart in pixels.
         style: For dates.
         percent: The values are shares that add up to one.
-        zero: Bars start from zero, so it must be seen.
+        limits: Set ends; by default the field's.
     """
-    custom = field.config.get("custom") or {}
+    config = field.config
+    custom = config.get("custom") or {}
+    limits = limits or Limits.of(config)
+    distribution = custom.get("scaleDistribution") or {}
+    unit = "percentunit" if percent else str(config.get("unit") or "")
     found = [value for value in values if math.isfinite(value)]
-    low, high = (min(found), max(found)) if found else (0.0, 1.0)
-    log = custom.get("scaleDistribution") or {}
-    if log.get("type") == "log" and found:
-        return _log_scale([value for value in found if value > 0], field, float(log.get("log") or 10), style)
+    if distribution.get("type") == "log":
+        # Nothing at or below zero has a place on it.
+        found = [value for value in found if value > 0]
+        if found:
+            return _log_scale(found, field, float(distribution.get("log") or 2), height, style)
+    if unit.startswith("bool"):
+        marks: tuple[float, ...] = (0.0, 1.0)
+        return Scale(0.0, 1.0, marks, tuple(axis_label(mark, 1.0, field, unit, style.clock) for mark in marks))
     if percent:
-        low, high = 0.0, 1.0
-    for soft, pick in (("axisSoftMin", min), ("axisSoftMax", max)):
-        if custom.get(soft) is not None:
-            low, high = (
-                (pick(low, float(custom[soft])), high) if pick is min else (low, pick(high, float(custom[soft])))
-            )
-    if zero:
-        low, high = min(low, 0.0), max(high, 0.0)
-    spread = high - low
-    hard_low, hard_high = field.config.get("min"), field.config.get("max")
-    if not percent:
-        pad = spread * 0.1 if spread else (abs(high) * 0.5 or 1.0)
-        # An axis that nearly reaches zero begins there.
-        low = 0.0 if low >= 0 and low - pad * 2 <= 0 else low - (pad if low else 0.0)
-        high = high + (pad if high else (0.0 if low < 0 else pad))
-    low = float(hard_low) if hard_low is not None else low
-    high = float(hard_high) if hard_high is not None else high
-    if not high > low:
-        high = low + (abs(low) or 1.0)
-    unit = "percentunit" if percent else str(field.config.get("unit") or "")
-    step = round_step((high - low) / max(1, int(height // MARK_SPACING)), unit)
-    if hard_high is None and not percent:
-        high = min(math.ceil(high / step - 1e-9) * step, high + step * 0.5) if spread else math.ceil(high / step) * step
-    if hard_low is None and low:
-        low = max(math.floor(low / step + 1e-9) * step, low - step * 0.5)
+        low, high = (-1.0 if found and min(found) < 0 else 0.0), (1.0 if not found or max(found) > 0 else 0.0)
+    else:
+        low, high = value_range(
+            found, limits, whole=config.get("decimals") == 0, centred=bool(custom.get("axisCenteredZero"))
+        )
+    step = mark_step(low, high, height, unit)
     marks = _marks(low, high, step)
+    if config.get("decimals") == 0:
+        marks = tuple(mark for mark in marks if mark.is_integer())
     return Scale(low, high, marks, tuple(axis_label(mark, step, field, unit, style.clock) for mark in marks))
 
 
+def value_range(
+    values: Sequence[float], limits: Limits, *, whole: bool = False, centred: bool = False
+) -> tuple[float, float]:
+    """Return the ends of an even axis.
+
+    Args:
+        values: What is drawn; all finite.
+        limits: What is set.
+        whole: The ends are whole numbers, as for a field without decimals.
+        centred: Zero is in the middle.
+    """
+    # An end that is only hard is where the axis ends, and what padding is measured from.
+    low_end = limits.hard_low if limits.soft_low is None else None
+    high_end = limits.hard_high if limits.soft_high is None else None
+    if not values and (low_end is None or high_end is None):
+        return (low_end or 0.0, high_end if high_end is not None and high_end > (low_end or 0.0) else 100.0)
+    low, high = (min(values), max(values)) if values else (0.0, 0.0)
+    if centred:
+        high = max(abs(low), abs(high))
+        low = -high
+    low, high = _padded(low if low_end is None else low_end, high if high_end is None else high_end, limits)
+    if whole:
+        low, high = float(math.floor(low)), float(math.ceil(high))
+    low, high = low if low_end is None else low_end, high if high_end is None else high_end
+    return (low, high) if low < high else (0.0, 100.0)
+
+
+def _padded(low: float, high: float, limits: Limits) -> tuple[float, float]:
+    """Return uPlot's `rangeNum` with Grafana's settings: a tenth of padding, and zero as a soft end.
+
+    Flat data get a range from zero to twice their value; zeros alone an axis up to 100, which is why a panel that may
+    be zero for long sets `axisSoftMax`.
+    """
+    delta = high - low
+    largest = max(abs(low), abs(high))
+    # Eleven orders of magnitude below the values, a difference is noise.
+    flat = delta < 1e-24 or abs(math.log10(largest) - math.log10(delta)) > 10
+    if flat:
+        delta = 1e-24 if low == 0 or high == 0 else 0.0
+    some = delta or largest or 1000.0
+    grain = 10.0 ** math.floor(math.log10(some)) / 10
+    pad_low = some * (0.1 if delta else 0.1 if low == 0 else 1.0)
+    pad_high = some * (0.1 if delta else 0.1 if high == 0 else 1.0)
+    new_low = _rounded(_multiple(low - pad_low, grain, math.floor), 24)
+    new_high = _rounded(_multiple(high + pad_high, grain, math.ceil), 24)
+
+    soft_low, soft_high = limits.soft_low or 0.0, limits.soft_high or 0.0
+    # A soft end that is set is always in sight; zero only when the padding reaches it.
+    low_soft = soft_low if low >= soft_low and (limits.soft_low is not None or new_low <= soft_low) else math.inf
+    high_soft = (
+        soft_high if high <= soft_high and (limits.soft_high is not None or new_high >= soft_high) else -math.inf
+    )
+    bottom = low_soft if new_low < low_soft <= low else min(low_soft, new_low)
+    top = high_soft if new_high > high_soft >= high else max(high_soft, new_high)
+    bottom = max(-math.inf if limits.hard_low is None else limits.hard_low, bottom)
+    top = min(math.inf if limits.hard_high is None else limits.hard_high, top)
+    return (bottom, 100.0 if bottom == top == 0 else top)
+
+
+def _multiple(value: float, of: float, round_: Callable[[float], int]) -> float:
+    """Return a multiple near the value (uPlot's `incrRoundUp` and `incrRoundDn`)."""
+    return _exact(round_(_exact(value / of)) * of)
+
+
+def _exact(value: float) -> float:
+    """Return uPlot's `fixFloat`: 0.30000000000000004 is 0.3."""
+    return value if value.is_integer() else float(f"{value:.14g}")
+
+
+def _rounded(value: float, decimals: int) -> float:
+    """Return uPlot's `roundDec`."""
+    if value.is_integer():
+        return value
+    power = 10.0**decimals
+    return js_round(value * power * (1 + 2.0**-52)) / power
+
+
 def axis_label(value: float, step: float, field: Field, unit: str, clock: Clock) -> str:
-    """Return the label of a mark: as many decimals as the step between marks needs, no zeros at the end."""
+    """Return the label of a mark: a mapping's text, else with as many decimals as the step between marks has."""
+    mapping = mapped(field.config.get("mappings") or [], value)
+    if mapping is not None and mapping.get("text") not in (None, ""):
+        return str(mapping["text"])
     decimals = field.config.get("decimals")
     if decimals is not None:
         return str(format_value(value, unit, int(decimals), clock))
-    needed = max(0, -math.floor(math.log10(step) + 1e-9))
-    if not math.isclose(step * 10**needed, round(step * 10**needed), rel_tol=1e-9):
-        needed += 1
-    text = format_value(value, unit, needed or None, clock)
-    number = text.text
-    if "." in number and "e" not in number:
-        number = number.rstrip("0").rstrip(".")
-    return f"{text.prefix}{number or '0'}{text.suffix}"
+    needed = _decimals(_rounded(step, _MOST_DECIMALS))
+    if not needed or unit == "locale" or unit.startswith(("currency", "bool")) or is_date(unit):
+        return str(format_value(value, unit, None, clock))
+    text = format_value(value, unit, needed, clock)
+    try:
+        # Grafana strips what a unit makes of the decimals: 0.150 s is "150.000 ms" first.
+        number = js_string(float(text.text or 0))
+    except ValueError:
+        number = text.text
+    return f"{text.prefix}{number}{text.suffix}"
 
 
 def is_binary(unit: str) -> bool:
@@ -128,41 +232,61 @@ def is_binary(unit: str) -> bool:
     return (unit_table().get(unit) or [""])[0] == "binary"
 
 
-def round_step(exact: float, unit: str = "") -> float:
-    """Return the next round step: 1, 2, 2.5 or 5 times a power of ten; for bytes a power of two, for time of the clock.
+def mark_step(low: float, high: float, length: float, unit: str = "", space: float = MARK_SPACING) -> float:
+    """Return the distance of marks: the least round one (1, 2, 2.5, 5 times a power of ten) that leaves the space.
 
-    Of time Grafana itself takes powers of ten and so writes 33.3 mins; here it is 30 mins.
+    Of bytes it is a power of two. Of time it is a power of ten too, so that an axis of seconds reads 16.7 mins.
+
+    Args:
+        low: Begin of the axis.
+        high: Its end.
+        length: In pixels.
+        unit: Of the values.
+        space: Least distance of two marks in pixels.
     """
-    if exact <= 0 or not math.isfinite(exact):
-        return 1.0
-    if is_binary(unit) and exact > 1:
-        return float(2.0 ** math.ceil(math.log2(exact) - 1e-9))
-    second = _SECOND.get(unit)
-    if second and _TIME_STEPS[0] < exact / second <= _TIME_STEPS[-1]:
-        return next(step * second for step in _TIME_STEPS if step * second >= exact * (1 - 1e-9))
-    power = 10.0 ** math.floor(math.log10(exact))
-    return next(float(step * power) for step in (1, 2, 2.5, 5, 10) if step * power >= exact * (1 - 1e-9))
+    if length <= 0 or not high > low:
+        return max(1.0, high - low)
+    exact = space / length * (high - low) * (1 - 1e-9)
+    if is_binary(unit):
+        return float(next(2**power for power in range(53) if 2**power >= exact))
+    power = math.floor(math.log10(exact)) if exact > 0 else 0
+    return next(_ten(step, power) for step in (1, 2, 2.5, 5, 10) if _ten(step, power) >= exact)
+
+
+def _ten(step: float, power: int) -> float:
+    return float(f"{step}e{power}")
+
+
+def _decimals(value: float) -> int:
+    exponent = Decimal(repr(value)).normalize().as_tuple().exponent
+    return max(0, -int(exponent))
 
 
 def _marks(low: float, high: float, step: float) -> tuple[float, ...]:
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    # Multiples keep 0.3 from becoming 0.30000000000000004.
-    return tuple(
-        round(place * step, 12) if abs(step) < 1e6 else place * step
-        for place in range(first, min(last, first + 40) + 1)
-    )
+    decimals = _decimals(step)
+    mark = _rounded(_multiple(low, step, math.ceil), decimals)
+    found: list[float] = []
+    while mark <= high and len(found) < 100:
+        found.append(mark + 0.0)
+        mark = _rounded(mark + step, decimals)
+    return tuple(found)
 
 
-def _log_scale(values: Sequence[float], field: Field, base: float, style: Style) -> Scale:
-    low_value, high_value = (min(values), max(values)) if values else (1.0, base)
-    low = math.floor(math.log(low_value, base) + 1e-9)
-    high = max(low + 1, math.ceil(math.log(high_value, base) - 1e-9))
-    every = max(1, (high - low) // 6)
-    marks = tuple(base**power for power in range(low, high + 1, every))
+def _log_scale(values: Sequence[float], field: Field, base: float, height: float, style: Style) -> Scale:
+    low, high = min(values), max(values)
+    if low == high:
+        low, high = low / base, high * base
+    first, last = math.floor(math.log(low, base) + 1e-9), math.ceil(math.log(high, base) - 1e-9)
+    if field.config.get("decimals") == 0:
+        # Fractions have no mark then.
+        first, last = max(0, first), max(last, 1)
+    every = max(1, math.ceil((last - first) * MARK_SPACING / max(1.0, height)))
+    powers = range(first, last + 1)
+    # Labels are left out from the top downwards, so that the highest power keeps its own.
+    marks = tuple(base**power for power in powers if (last - power) % every == 0)
     unit = str(field.config.get("unit") or "")
-    labels = tuple(axis_label(mark, mark, field, unit, style.clock) for mark in marks)
-    return Scale(base**low, base**high, marks, labels, base)
+    labels = tuple(axis_label(mark, min(mark, 1.0), field, unit, style.clock) for mark in marks)
+    return Scale(base**first, base**last, marks, labels, base)
 
 
 def time_marks(span: TimeRange, width: float, zone: str) -> list[tuple[float, str]]:
@@ -202,8 +326,20 @@ def draw_time_axis(canvas: Canvas, axes: Axes, box: Box, span: TimeRange, *, lin
         canvas.text(x, box.y + box.h + 12, label, size=SIZE, colour=canvas.theme.muted, align="center")
 
 
-def draw_value_axis(canvas: Canvas, axes: Axes, box: Box, scale: Scale, *, right: bool = False) -> None:
-    """Put a scale on a chart's value axis and label it."""
+def draw_value_axis(
+    canvas: Canvas, axes: Axes, box: Box, scale: Scale, *, side: str = "left", away: float = 0.0, lines: bool = True
+) -> None:
+    """Put a scale on a chart's value axis and label it.
+
+    Args:
+        canvas: The page.
+        axes: The chart.
+        box: Its place.
+        scale: The scale.
+        side: Where the labels stand: `left`, `right`, or nowhere when `hidden`.
+        away: How far from the chart, where another axis is between.
+        lines: Whether marks have lines.
+    """
     if scale.log:
         axes.set_yscale("log", base=scale.log)
         axes.tick_params(length=0, labelbottom=False, labelleft=False, labelright=False, which="both")
@@ -212,9 +348,11 @@ def draw_value_axis(canvas: Canvas, axes: Axes, box: Box, scale: Scale, *, right
     for mark, label in zip(scale.marks, scale.labels, strict=True):
         share = place_of(mark, scale)
         y = box.y + box.h * (1 - share)
-        if not right:
+        if lines:
             axes.axhline(mark, color=canvas.theme.grid, linewidth=canvas.points(1), zorder=0)
-        x, align = (box.x + box.w + 8, "left") if right else (box.x - 8, "right")
+        if side == "hidden":
+            continue
+        x, align = (box.x + box.w + 8 + away, "left") if side == "right" else (box.x - 8 - away, "right")
         canvas.text(x, y, label, size=SIZE, colour=canvas.theme.muted, align=align)
 
 

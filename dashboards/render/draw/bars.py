@@ -14,12 +14,14 @@ from ml_monitoring.dashboards.render.colours import ink_on
 from ml_monitoring.dashboards.render.display import series_colour, show, value_colour
 from ml_monitoring.dashboards.render.draw.axes import (
     SIZE,
+    Limits,
+    Scale,
     axis_label,
     draw_value_axis,
     draw_value_marks,
+    mark_step,
     numeric,
     place_of,
-    round_step,
     value_scale,
 )
 from ml_monitoring.dashboards.render.draw.canvas import Area, fitted
@@ -110,6 +112,11 @@ def _one_frame(data: PanelData) -> Frame | None:
     return frames[0] if frames else None
 
 
+def _scale(bars: _Bars, length: float, area: Area) -> Scale:
+    limits = Limits.of(bars.fields[0].config).from_zero()
+    return value_scale(bars.tops, bars.fields[0], length, area.style, percent=bars.percent, limits=limits)
+
+
 def _upright(area: Area, bars: _Bars) -> None:
     box, names, table, values, options = area.box, bars.names, bars.table, bars.fields, bars.options
     colours, stacked = bars.colours, bars.stacked
@@ -118,7 +125,7 @@ def _upright(area: Area, bars: _Bars) -> None:
     turn_limit = int(options.get("xTickLabelMaxLength") or 0)
     labels = [name[:turn_limit] if turn_limit else name for name in names]
     below = min(max(text_width(label, SIZE) for label in labels) + 10, box.h * 0.35) if turned else 24.0
-    scale = value_scale(bars.tops, values[0], box.h - below, area.style, percent=bars.percent, zero=True)
+    scale = _scale(bars, box.h - below, area)
     place = box.inset(scale.width + 14, 12, 6, below)
     draw_value_marks(area.canvas, place, scale)
     group = float(options.get("groupWidth") or 0.7)
@@ -168,7 +175,8 @@ def _across(area: Area, bars: _Bars) -> None:
     names, table, values, options, stacked = bars.names, bars.table, bars.fields, bars.options, bars.stacked
     colours = bars.colours
     left = min(max(text_width(name, SIZE) for name in names) + 14, box.w * 0.35)
-    scale = value_scale(bars.tops, values[0], (box.w - left) / 2, area.style, percent=bars.percent, zero=True)
+    # Labels beside each other need more room than above each other.
+    scale = _scale(bars, (box.w - left) * 0.4, area)
     place = box.inset(left, 4, 46, 22)
     for mark, label in zip(scale.marks, scale.labels, strict=True):
         x = place.x + place.w * place_of(mark, scale)
@@ -219,7 +227,7 @@ def draw_histogram(data: PanelData, area: Area) -> None:
         area.message(data.no_value)
         return
     plain = counts.copy(config={"unit": "short"})
-    scale = value_scale(counts.numbers(), plain, area.box.h - 24, area.style, zero=True)
+    scale = value_scale(counts.numbers(), plain, area.box.h - 24, area.style)
     place = area.box.inset(scale.width + 14, 6, 10, 24)
     axes = area.canvas.axes(place)
     low, high = starts.numbers()[0], ends_.numbers()[-1]
@@ -231,7 +239,7 @@ def draw_histogram(data: PanelData, area: Area) -> None:
         axes.bar(
             (start + end) / 2, count, width=(end - start) * 0.94, color=colour, alpha=max(0.3, opacity), linewidth=0
         )
-    step = round_step((high - low) / max(2, place.w // 90))
+    step = mark_step(low, high, place.w, space=min(90.0, place.w / 2))
     mark = math.ceil(low / step) * step
     unit = str(source.config.get("unit") or "")
     while mark <= high + step * 1e-6:

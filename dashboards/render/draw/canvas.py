@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import IO, Any
 
 from matplotlib import rc_context
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyBboxPatch, Polygon, Rectangle, Wedge
+from matplotlib.transforms import Bbox, TransformedBbox
 
 from ml_monitoring.dashboards.render.colours import Theme
 from ml_monitoring.dashboards.render.display import Style
@@ -64,6 +66,7 @@ class Canvas:
         self._page.set_ylim(height, 0)
         self._page.axis("off")
         self._strokes = 0
+        self._clip: TransformedBbox | None = None
         self._page.set_zorder(0)
 
     @property
@@ -75,6 +78,23 @@ class Canvas:
         """Return the place of the next stroke: what is drawn later lies on top, whatever it is."""
         self._strokes += 1
         return 1 + self._strokes / 1e6
+
+    @contextmanager
+    def clipped(self, box: Box) -> Iterator[None]:
+        """Cut off, what is drawn meanwhile, at the edges of a rectangle."""
+        before = self._clip
+        self._clip = TransformedBbox(
+            Bbox.from_extents(box.x, box.y, box.x + box.w, box.y + box.h), self._page.transData
+        )
+        try:
+            yield
+        finally:
+            self._clip = before
+
+    def _cut(self, artist: Artist) -> None:
+        if self._clip is not None:
+            artist.set_clip_on(True)
+            artist.set_clip_box(self._clip)
 
     def points(self, pixels: float) -> float:
         """Return pixels as the printer's points that matplotlib counts sizes in."""
@@ -116,7 +136,7 @@ class Canvas:
             text = fitted(text, fit, size, weight)
         if not text:
             return 0.0
-        self._page.text(
+        drawn = self._page.text(
             x,
             y,
             # A dollar sign is money here, not mathematics.
@@ -129,6 +149,7 @@ class Canvas:
             rotation=90 if turned else 0,
             zorder=self._next(),
         )
+        self._cut(drawn)
         return text_width(text, size, weight)
 
     def box(
@@ -155,7 +176,7 @@ class Canvas:
             shape = Rectangle((box.x, box.y), box.w, box.h)
         shape.set_zorder(self._next())
         shape.set(facecolor=colour, edgecolor=edge or "none", linewidth=self.points(line) if edge else 0, alpha=opacity)
-        self._page.add_patch(shape)
+        self._cut(self._page.add_patch(shape))
 
     def polygon(self, corners: Sequence[tuple[float, float]], colour: str, *, opacity: float = 1.0) -> None:
         """Draw a filled polygon."""
@@ -167,7 +188,7 @@ class Canvas:
         self, points: Sequence[tuple[float, float]], colour: str, *, width: float = 1.0, dashed: bool = False
     ) -> None:
         """Draw a line through points."""
-        self._page.add_line(
+        drawn = self._page.add_line(
             Line2D(
                 [x for x, _ in points],
                 [y for _, y in points],
@@ -178,6 +199,7 @@ class Canvas:
                 zorder=self._next(),
             )
         )
+        self._cut(drawn)
 
     def wedge(
         self,

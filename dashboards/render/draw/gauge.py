@@ -9,7 +9,7 @@ from ml_monitoring.dashboards.render.colours import mix
 from ml_monitoring.dashboards.render.display import ends, threshold_steps, value_colour
 from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.draw.single import Single, singles
-from ml_monitoring.dashboards.render.draw.stat import tile
+from ml_monitoring.dashboards.render.draw.stat import font_size, tile
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
 from ml_monitoring.dashboards.render.frames import Field
@@ -28,7 +28,7 @@ def draw_gauge(data: PanelData, area: Area) -> None:
         area.message(data.no_value)
         return
     orientation = str(data.panel.options.get("orientation") or "auto")
-    for cell, one in zip(tile(area.box, len(values), orientation, 1.2), values, strict=True):
+    for cell, one in zip(tile(area.box, len(values), orientation), values, strict=True):
         _dial(area.part(cell), one, data.panel.options, named=len(values) > 1)
 
 
@@ -93,79 +93,77 @@ def draw_bargauge(data: PanelData, area: Area) -> None:
         return
     orientation = str(data.panel.options.get("orientation") or "auto")
     if orientation == "auto":
-        orientation = "vertical" if area.box.w > area.box.h * 1.4 and len(values) < 12 else "horizontal"
+        orientation = "vertical" if area.box.w > area.box.h else "horizontal"
     if orientation == "vertical":
         _columns(area, values, data.panel.options)
     else:
         _rows(area, values, data.panel.options)
 
 
+def _sizes(options: Json) -> tuple[float, float]:
+    """Return the gap between bars and the least height of one."""
+    return (2.0 if options.get("displayMode") == "lcd" else 10.0), float(options.get("minVizHeight") or 16)
+
+
 def _rows(area: Area, values: list[Single], options: Json) -> None:
+    """Draw bars from left to right: names above them where they are high, else at their left (Grafana's `BarGauge`)."""
     box, canvas = area.box, area.canvas
-    least = 18.0
-    room = max(1, int(box.h // least))
+    gap, least = _sizes(options)
+    height = max((box.h + gap) / len(values) - gap, least)
+    room = max(1, int((box.h + gap + 1) // (height + gap)))
     shown = values if len(values) <= room else values[: room - 1]
-    height = min(box.h / len(shown), float(options.get("maxVizHeight") or 300), 56.0)
-    gap = min(8.0, height * 0.22)
-    top = box.y + (0 if len(shown) < len(values) else max(0.0, (box.h - height * len(shown)) / 2))
-    size = max(11.0, min(15.0, (height - gap) * 0.5))
-    above = str(options.get("namePlacement") or "auto") == "top" and height > 34
+    named = len(values) > 1
+    placement = str(options.get("namePlacement") or "auto")
+    above = named and (placement == "top" or (placement == "auto" and height > 40))
+    given = options.get("text") or {}
+    name_height = max(min(height * 0.45, 50.0), 17.0) if above else max(height * 0.6, 12.0)
+    size = float(given.get("titleSize") or name_height / 1.5)
+    longest = max((one.name for one in values), key=len)
+    name_width = min(text_width(longest, size) + 15, box.w * 0.4) if named and not above else 0.0
     texts = [str(one.shown) for one in values]
-    value_size = max(11.5, min(22.0, (height - gap) * 0.55))
-    value_width = max(text_width(text, value_size, MEDIUM) for text in texts) + 16
-    name_width = 0.0 if above else min(max(text_width(one.name, size) for one in values) + 12, box.w * 0.42)
+    widest = max(texts, key=len)
+    bar_height = height - (name_height if above else 0.0)
+    needed = text_width(widest, max(size if named else 0.0, 12.0)) + 20
+    value_width = max(min(box.w * 0.2, 150.0), needed)
+    value_size = float(given.get("valueSize") or font_size(widest, value_width - 20, bar_height))
     for place, one in enumerate(shown):
-        y = top + place * height
-        bar = Box(box.x + name_width, y + gap / 2, box.w - name_width - value_width, height - gap)
+        y = box.y + place * (height + gap)
+        bar = Box(box.x + name_width, y + height - bar_height, box.w - name_width - value_width, bar_height)
         if above:
-            canvas.text(box.x, y + 9, one.name, size=12, fit=box.w)
-            bar = Box(bar.x, bar.y + 14, bar.w, bar.h - 14)
-        elif len(values) > 1 or one.name:
-            canvas.text(
-                box.x + name_width - 10, y + height / 2, one.name, size=size, align="right", fit=name_width - 10
-            )
+            canvas.text(box.x, y + name_height / 2, one.name, size=size, fit=box.w)
+        elif named:
+            x, fit = box.x + name_width - 10, name_width - 10
+            canvas.text(x, y + height / 2, one.name, size=size, align="right", fit=fit)
         _bar(area, bar, one, options, across=True)
-        colour = _ink(area, one, options)
-        canvas.text(
-            box.x + box.w - 2,
-            bar.y + bar.h / 2,
-            texts[place],
-            size=value_size,
-            colour=colour,
-            weight=MEDIUM,
-            align="right",
-        )
+        right, middle, colour = box.x + box.w - 10, bar.y + bar.h / 2, _ink(area, one, options)
+        canvas.text(right, middle, texts[place], size=value_size, colour=colour, weight=MEDIUM, align="right")
     if len(shown) < len(values):
-        canvas.text(
-            box.x + name_width,
-            top + len(shown) * height + 8,
-            f"+{len(values) - len(shown)} more",
-            colour=area.theme.muted,
-        )
+        y = min(box.y + len(shown) * (height + gap) + 8, box.y + box.h - 8)
+        canvas.text(box.x + name_width, y, f"+{len(values) - len(shown)} more", colour=area.theme.muted)
 
 
 def _columns(area: Area, values: list[Single], options: Json) -> None:
+    """Draw upright bars, side by side: the number above, the name below."""
     box, canvas = area.box, area.canvas
-    width = box.w / len(values)
-    gap = min(14.0, width * 0.2)
+    gap, _ = _sizes(options)
+    width = (box.w + gap) / len(values) - gap
     texts = [str(one.shown) for one in values]
-    widest = max(text_width(text, 1, MEDIUM) for text in texts)
-    size = max(9.0, min(24.0, (width - 4) / max(1.0, widest), box.h * 0.14))
+    given = options.get("text") or {}
+    value_height = min(max(box.h * 0.1, 12.0), 50.0)
+    size = float(given.get("valueSize") or font_size(max(texts, key=len), width, value_height))
+    name_size = float(given.get("titleSize") or 14)
+    name_height = name_size * 1.5 if len(values) > 1 else 0.0
     for place, one in enumerate(values):
-        x = box.x + place * width
-        bar = Box(x + gap / 2, box.y + size + 10, width - gap, box.h - size - 32)
+        x = box.x + place * (width + gap)
+        bar = Box(x, box.y + value_height, width, max(1.0, box.h - value_height - name_height))
         _bar(area, bar, one, options, across=False)
-        middle = x + width / 2
-        canvas.text(
-            middle,
-            box.y + size / 2 + 2,
-            texts[place],
-            size=size,
-            colour=_ink(area, one, options),
-            weight=MEDIUM,
-            align="center",
-        )
-        canvas.text(middle, box.y + box.h - 8, one.name, size=12, align="center", fit=width - 6)
+        share = 0.0 if math.isnan(one.shown.number) else one.shown.share
+        # Where the empty part of the bar is not shown, the number stands on the bar.
+        y = bar.y if options.get("showUnfilled", True) else bar.y + bar.h * (1 - share)
+        middle, colour = x + width / 2, _ink(area, one, options)
+        canvas.text(middle, y - value_height / 2, texts[place], size=size, colour=colour, weight=MEDIUM, align="center")
+        if name_height:
+            canvas.text(middle, box.y + box.h - name_height / 2, one.name, size=name_size, align="center", fit=width)
 
 
 def _ink(area: Area, one: Single, options: Json) -> str:

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib import colormaps
-from matplotlib.colors import Colormap, LinearSegmentedColormap, PowerNorm, to_hex
+from matplotlib.colors import Colormap, ListedColormap, Normalize, to_hex
 from numpy.typing import NDArray
 
-from ml_monitoring.dashboards.render.colours import HEATMAP_SCHEMES, Theme
+from ml_monitoring.dashboards.render.colours import HEATMAP_SCHEMES, Theme, mix
 from ml_monitoring.dashboards.render.draw.axes import BOTTOM, SIZE, draw_time_axis
 from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.engine import PanelData
@@ -33,26 +33,24 @@ def draw(data: PanelData, area: Area) -> None:
         area.message(data.no_value)
         return
     times, labels, cells = rows
+    marks = row_marks(data, labels, area)
     if (options.get("yAxis") or {}).get("reverse"):
-        labels, cells = labels[::-1], cells[::-1]
+        cells = cells[::-1]
+        marks = [(len(cells) - at, text) for at, text in marks]
     colours = options.get("color") or {}
     scheme = _scheme(colours, area.theme)
     legend = 34.0 if (options.get("legend") or {}).get("show", True) and area.box.h > 150 else 0.0
-    unit = str((options.get("yAxis") or {}).get("unit") or data.panel.defaults.get("unit") or "")
-    texts = _labels(labels, unit, area)
-    shown = _spread(texts, area.box.h - BOTTOM - legend)
-    width = max((text_width(text, SIZE) for text in shown), default=0.0)
+    marks = _thinned(marks, area.box.h - legend)
+    width = max((text_width(text, SIZE) for _, text in marks), default=0.0)
     box = area.box.inset(width + 14, 6, 10, BOTTOM + legend)
     finite = cells[np.isfinite(cells)]
     if not len(finite):
         area.message(data.no_value)
         return
-    low = number(colours.get("min")) if colours.get("min") is not None else float(finite.min())
-    high = number(colours.get("max")) if colours.get("max") is not None else float(finite.max())
-    low = min(low, 0.0) if low >= 0 and high > 0 else low
-    exponent = float(colours.get("exponent") or 0.5) if colours.get("scale", "exponential") == "exponential" else 1.0
+    low, high = colour_ends(finite, colours)
     axes = area.canvas.axes(box)
-    norm = PowerNorm(exponent, vmin=low, vmax=high if high > low else low + 1)
+    # Colours begin at the smallest value, and span one at least: of counts, none and one are told apart.
+    norm = Normalize(vmin=low, vmax=low + max(high - low, 1.0))
     edges = _edges(times)
     gap = area.canvas.points(float(options.get("cellGap", 1) or 0))
     axes.pcolormesh(
@@ -61,14 +59,13 @@ def draw(data: PanelData, area: Area) -> None:
     )  # fmt: skip
     draw_time_axis(area.canvas, axes, box, data.span, lines=False)
     axes.set_ylim(0, len(cells))
-    # A classic histogram's rows are named by their upper bound, which is a line between two rows.
-    offset = 1.0 if _bounds(labels) else 0.5
-    for place, text in enumerate(shown):
-        if text:
-            y = box.y + box.h * (1 - min(place + offset, len(shown)) / len(shown))
-            area.canvas.text(box.x - 8, y, text, size=SIZE, colour=area.theme.muted, align="right")
+    for at, text in marks:
+        area.canvas.text(
+            box.x - 8, box.y + box.h * (1 - at / len(cells)), text, size=SIZE, colour=area.theme.muted, align="right"
+        )
     if legend:
-        _legend(area, scheme, exponent, (low, high), str(data.panel.defaults.get("unit") or "short"))
+        values = options.get("cellValues") or {}
+        _legend(area, scheme, (low, high), str(values.get("unit") or data.panel.defaults.get("unit") or "short"))
 
 
 def rows_of(data: PanelData) -> tuple[Array, list[str], Array] | None:
@@ -128,7 +125,8 @@ def _calculated(data: PanelData, options: Json) -> tuple[Array, list[str], Array
 
 
 def _filtered(cells: Array, options: Json) -> Array:
-    limits = options.get("filterValues") or {}
+    # Empty buckets are not drawn, unless the panel says otherwise.
+    limits = {"le": 1e-9} | (options.get("filterValues") or {})
     if limits.get("le") is not None:
         cells = np.where(cells <= float(limits["le"]), np.nan, cells)
     if limits.get("ge") is not None:
@@ -142,55 +140,88 @@ def _edges(times: Array) -> Array:
     return np.concatenate([[times[0] - step], times])
 
 
-def _bounds(labels: list[str]) -> bool:
-    return all(not math.isnan(number(label.replace("Inf", "inf"))) for label in labels)
+def row_marks(data: PanelData, labels: Sequence[str], area: Area) -> list[tuple[float, str]]:
+    """Return where labels stand, counted in rows from the bottom, and what they say.
 
+    A bucket that is named by its upper bound has its name at its upper edge, and zero at the lowest edge of all.
+    """
+    axis = data.panel.options.get("yAxis") or {}
+    unit, decimals = str(axis.get("unit") or ""), axis.get("decimals")
 
-def _labels(labels: list[str], unit: str, area: Area) -> list[str]:
-    if not _bounds(labels):
-        return labels
-    texts = []
-    for label in labels:
+    def written(label: str) -> str:
         at = number(label.replace("Inf", "inf"))
-        texts.append("+Inf" if math.isinf(at) else str(format_value(at, unit, None, area.style.clock)))
-    return texts
+        if not math.isfinite(at) or not (unit or decimals is not None):
+            return label
+        return str(format_value(at, unit or "short", None if decimals is None else int(decimals), area.style.clock))
+
+    texts = [written(label) for label in labels]
+    layout = _layout(data)
+    if layout == "le":
+        lowest = [(0.0, written("0") if unit or decimals is not None else "0.0")]
+        return lowest + [(place + 1.0, text) for place, text in enumerate(texts)]
+    offset = 0.0 if layout == "ge" else 0.5
+    return [(place + offset, text) for place, text in enumerate(texts)]
 
 
-def _spread(texts: list[str], height: float) -> list[str]:
-    """Blank labels out that would stand on each other."""
-    every = max(1, math.ceil(len(texts) * 17 / max(1.0, height)))
-    return [text if place % every == 0 else "" for place, text in enumerate(texts)]
+def _layout(data: PanelData) -> str:
+    """Return whether rows are named by their upper bound (`le`), their lower one (`ge`), or by neither."""
+    if data.panel.options.get("calculate"):
+        return "ge"
+    given = str((data.panel.options.get("rowsFrame") or {}).get("layout") or "auto")
+    if given != "auto":
+        return given
+    first = next((field for frame in data.frames for field in frame.value_fields), None)
+    return "le" if first is not None and "le" in first.labels else "unknown"
+
+
+def _thinned(marks: list[tuple[float, str]], height: float) -> list[tuple[float, str]]:
+    """Leave every second label out while they are less than ten pixels apart, which is closer than letters are high."""
+    if height < 60:
+        return [marks[0], marks[-1]]
+    while len(marks) > 3 and (height - 15) / len(marks) < 10:
+        marks = marks[::2]
+    return marks
+
+
+def colour_ends(values: Array, colours: Json) -> tuple[float, float]:
+    """Return from which value to which the colours go: set ends, else those of the cells that are drawn."""
+    low, high = (
+        float(found) if given is None else float(given)
+        for given, found in ((colours.get("min"), values.min()), (colours.get("max"), values.max()))
+    )
+    return low, high
+
+
+# In the theme in which a scheme is turned round; those that are not here, in the dark one.
+_TURNED = {
+    **dict.fromkeys(("BrBG", "PiYG", "PRGn", "PuOr", "RdBu", "RdGy", "RdYlBu", "RdYlGn", "Spectral"), "always"),
+    **dict.fromkeys(
+        ("Turbo", "Cividis", "Viridis", "Magma", "Inferno", "Plasma", "Warm", "Cool", "Cubehelix", "CubehelixDefault"),
+        "light",
+    ),
+    **dict.fromkeys(("Rainbow", "Sinebow"), "always"),
+}
 
 
 def _scheme(colours: Json, theme: Theme) -> Colormap:
+    """Return the colours of the cells (Grafana's `quantizeScheme`)."""
+    steps = max(2, int(colours.get("steps") or 64))
     if colours.get("mode") == "opacity":
-        ends = [theme.panel, theme.colour(str(colours.get("fill") or "dark-orange"))]
-        return LinearSegmentedColormap.from_list("opacity", ends)
+        scale = colours.get("scale") or "exponential"
+        exponent = float(colours.get("exponent") or 0.5) if scale == "exponential" else 1.0
+        fill = theme.colour(str(colours.get("fill") or "dark-orange"))
+        return ListedColormap([mix(fill, theme.panel, (place / (steps - 1)) ** exponent) for place in range(steps)])
     name = str(colours.get("scheme") or "Oranges")
-    scheme = colormaps[HEATMAP_SCHEMES.get(name, "Oranges")]
-    steps = int(colours.get("steps") or 64)
-    shades = [to_hex(scheme(place / max(1, steps - 1))) for place in range(steps)]
-    # On a dark panel the light end would shine where nothing is.
-    one_way = name in (
-        "Oranges",
-        "Reds",
-        "Blues",
-        "Greens",
-        "Purples",
-        "Greys",
-        "OrRd",
-        "BuPu",
-        "PuRd",
-        "YlOrRd",
-        "YlGnBu",
-        "YlGn",
-    )
-    if bool(colours.get("reverse")) != (theme.name == "dark" and one_way):
+    name = name if name in HEATMAP_SCHEMES else "Spectral"
+    scheme = colormaps[HEATMAP_SCHEMES[name]]
+    shades = [to_hex(scheme(place / (steps - 1))) for place in range(steps)]
+    turned = _TURNED.get(name, "dark") in ("always", theme.name)
+    if turned != bool(colours.get("reverse")):
         shades.reverse()
-    return LinearSegmentedColormap.from_list(name, shades, N=steps)
+    return ListedColormap(shades, name)
 
 
-def _legend(area: Area, scheme: Colormap, exponent: float, ends: tuple[float, float], unit: str) -> None:
+def _legend(area: Area, scheme: Colormap, ends: tuple[float, float], unit: str) -> None:
     low, high = ends
     width = min(260.0, area.box.w * 0.6)
     x, y = area.box.x + 8, area.box.y + area.box.h - 26
@@ -198,7 +229,7 @@ def _legend(area: Area, scheme: Colormap, exponent: float, ends: tuple[float, fl
     for piece in range(pieces):
         share = piece / (pieces - 1)
         part = Box(x + piece * width / pieces, y, width / pieces + 0.6, 8)
-        area.canvas.box(part, to_hex(scheme(share**exponent)))
+        area.canvas.box(part, to_hex(scheme(share)))
     for share, align in ((0.0, "left"), (0.5, "center"), (1.0, "right")):
         text = str(format_value(low + share * (high - low), unit, None if high - low > 3 else 2, area.style.clock))
         area.canvas.text(x + share * width, y + 18, text, size=11, colour=area.theme.muted, align=align)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_monitoring.dashboards.render.display import Shown, Style, ends, show
+from ml_monitoring.dashboards.render.display import Shown, Style, show
 from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
@@ -15,6 +15,9 @@ from ml_monitoring.dashboards.render.reduce import UNITLESS, reduce_field
 from ml_monitoring.dashboards.render.variable_values import js_regex
 
 Json = dict[str, Any]
+
+# So many rows are shown when the panel does not say.
+MOST_ROWS = 25
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +36,51 @@ def singles(data: PanelData, area: Area) -> list[Single]:
 
 
 def singles_of(data: PanelData, style: Style) -> list[Single]:
-    """Return the numbers of the panel: one a field, or one a row where the panel shows all values."""
+    """Return the numbers of the panel: one a field and calculation, or one a row where the panel shows all values.
+
+    An instant answer of Loki or SQL is one table, of which a calculation sees one column: only with
+    `reduceOptions.values` is there a number for each row.
+    """
     options = data.panel.options.get("reduceOptions") or {}
-    calculation = str((options.get("calcs") or ["lastNotNull"])[0])
-    chosen = list(_chosen(data.frames, str(options.get("fields") or "")))
-    limits = _limits([field for field, _ in chosen], data.panel.type)
+    calculations = [str(one) for one in options.get("calcs", ["lastNotNull"]) or ["last"]]
+    limit = int(options.get("limit") or MOST_ROWS)
     found: list[Single] = []
-    if options.get("values"):
-        limit = int(options.get("limit") or 25)
-        for field, frame in chosen:
-            texts = [one for one in frame.fields if one.kind is FieldKind.STRING]
+    for field, frame in _chosen(data.frames, str(options.get("fields") or "")):
+        if options.get("values"):
             for row, value in enumerate(field.values):
-                name = " ".join(str(text.values[row]) for text in texts) or field.display
-                found.append(Single(name, show(value, field, style, limits=limits), field, None))
-        return found[:limit]
-    for field, frame in chosen:
-        value = reduce_field(field, calculation)
-        shown_field = field if calculation not in UNITLESS else field.copy(config={**field.config, "unit": "none"})
-        # Colours by place of value need the ends of all fields together.
-        shown = show(value, shown_field, style, limits=limits)
-        found.append(Single(display_name(field, frame, data.frames), shown, field, frame.time))
+                if len(found) >= limit:
+                    return found
+                # Each row has a colour of its own.
+                place = field.copy(index=len(found))
+                name = _row_name(place, field, frame, row, style)
+                found.append(Single(name, show(value, place, style), place, None))
+            continue
+        for calculation in calculations:
+            value = reduce_field(field, calculation)
+            shown_field = field if calculation not in UNITLESS else field.copy(config={**field.config, "unit": "none"})
+            name = display_name(field, frame, data.frames)
+            found.append(Single(name, show(value, shown_field, style), field, frame.time))
     return found
+
+
+def _row_name(shown: Field, field: Field, frame: Frame, row: int, style: Style) -> str:
+    """Return the name of one row: its texts, and the field's name where there are several numbers or no text."""
+    if field.config.get("displayName"):
+        return str(field.config["displayName"])
+    others = [one for one in frame.fields if one is not field]
+    parts = [
+        text
+        for one in others
+        if one.kind is FieldKind.STRING and (text := str(show(one.values[row], one.copy(config=_texts(one)), style)))
+    ]
+    if not parts or any(one.kind is FieldKind.NUMBER for one in others):
+        parts.append(shown.display)
+    return " ".join(parts)
+
+
+def _texts(field: Field) -> Json:
+    # An empty text is no part of a name, whatever stands for "no value".
+    return {**field.config, "noValue": ""}
 
 
 def _chosen(frames: Sequence[Frame], wanted: str) -> Iterator[tuple[Field, Frame]]:
@@ -64,16 +91,3 @@ def _chosen(frames: Sequence[Frame], wanted: str) -> Iterator[tuple[Field, Frame
             meant = field.display == wanted or (pattern is not None and pattern.search(field.display))
             if meant or (not wanted and field.kind is FieldKind.NUMBER):
                 yield field, frame
-
-
-def _limits(fields: Sequence[Field], kind: str) -> tuple[float, float] | None:
-    if not fields:
-        return None
-    if kind in {"gauge", "bargauge"}:
-        # Without set ends, all bars share the ends of all values, so that they can be compared.
-        low = fields[0].config.get("min")
-        high = fields[0].config.get("max")
-        if low is not None and high is not None:
-            return None
-    pairs = [ends(field) for field in fields]
-    return min(low for low, _ in pairs), max(high for _, high in pairs)

