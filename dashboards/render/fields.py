@@ -27,6 +27,9 @@ _COLOUR_MODES = {
 }
 
 
+_CHARTS = frozenset({"timeseries", "barchart", "histogram", "trend", "xychart", "heatmap"})
+
+
 def configured(frames: Sequence[Frame], config: Json, variables: Variables, panel_type: str = "") -> list[Frame]:
     """Return the frames with the settings, the name and the scale of every field.
 
@@ -57,8 +60,9 @@ def configured(frames: Sequence[Frame], config: Json, variables: Variables, pane
                         _set(settings, str(one.get("id")), copy.deepcopy(one.get("value")))
             if settings.get("displayName"):
                 settings["displayName"] = variables.title(_own_names(str(settings["displayName"]), field))
-            # Whatever is no time takes a place in the palette, texts too.
-            place = field.index if field.kind is FieldKind.TIME else next(index)
+            # Charts count their numbers; elsewhere texts take a place in the palette too.
+            counted = field.kind is FieldKind.NUMBER or (field.kind is not FieldKind.TIME and panel_type not in _CHARTS)
+            place = next(index) if counted else field.index
             fields.append(field.copy(config=settings, index=place))
         result.append(frame.with_fields(fields))
     return _scaled(named(result))

@@ -8,7 +8,8 @@ from ml_monitoring.dashboards.render.colours import DARK, LIGHT, Theme, ink_on, 
 
 # Grafana 9.4 to 12: packages/grafana-data/src/themes/createVisualizationColors.ts, `getClassicPalette`.
 NAMED = (
-    "green", "semi-dark-yellow", "light-blue", "semi-dark-orange", "red", "blue", "purple", "#705DA0", "dark-green", "yellow",
+    "green", "semi-dark-yellow", "light-blue", "semi-dark-orange", "red", "blue", "purple", "#705DA0", "dark-green",
+    "yellow",
 )  # fmt: skip
 PLAIN = """
     447EBC C15C17 890F02 0A437C 6D1F62 584477 B7DBAB F4D598 70DBED F9BA8F F29191 82B5D8 E5A8E2 AEA2E0 629E51 E5AC0E
