@@ -74,11 +74,11 @@ def test_zero_negative_and_missing_values_mark_nothing(queries: QueryOptions, tm
             annotation("Zero", "vector(0)"),
             annotation("Below", "vector(-1)"),
             annotation("NaN", "vector(NaN)"),
-            annotation("Door", 'door_open{door="front"}', step="15s", titleFormat="{{door}} open"),
+            annotation("Door", 'door_open{door="front"}', step="30s", titleFormat="{{door}} open"),
         )
     )
     assert {title for title, _, _ in marked(data)} == {"front open"}
-    assert marked(data)[0] == ("front open", 0, 4.75)
+    assert marked(data)[0] == ("front open", 0, 4.5)
 
 
 def test_intervals_of_the_query_are_replaced(queries: QueryOptions, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_what_is_wrong_with_an_annotation_is_seen(
     assert main([*arguments, "--format", "html"]) == 0
     assert "annotation Kill: " in (tmp_path / "page.html").read_text(encoding="utf-8")
 
-    proofs, _ = prove([dashboard], queries)
+    proofs, _ = prove([dashboard], queries, {}, slow=10_000)
     assert [(proof.title, proof.state) for proof in proofs] == [
         ("T", "ok"),
         ("annotation Kill", "error"),
