@@ -41,7 +41,7 @@ class Annotation:
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class AnnotationQuery:
     """An annotation query that was sent.
 
     Attributes:
@@ -64,7 +64,7 @@ class Query:
 
 def ask(
     listed: Sequence[Json], variables: Variables, prometheus: Prometheus, span: TimeRange, *, scrape: float
-) -> list[Query]:
+) -> list[AnnotationQuery]:
     """Send the annotation queries to Prometheus.
 
     As Grafana asks: at most 100 points, so over long ranges far fewer than the step wants; variables of the query
@@ -83,16 +83,16 @@ def ask(
             join = _JOIN if "$" in least else parse_duration(least)
             steps = query_steps(span, max_data_points=_POINTS, scrape=scrape, min_step=least)
         except RenderError as error:
-            sent.append(Query(one, _JOIN, None, str(error)))
+            sent.append(AnnotationQuery(one, _JOIN, None, str(error)))
             continue
         # The step is the query's own bound, but rates keep to the data source's interval.
         rate = max(steps.step + scrape, 4 * scrape)
         query = variables.of_query(Steps(steps.step, rate), span).query(expr)
-        sent.append(Query(one, join, prometheus.range(query, span, steps.step)))
+        sent.append(AnnotationQuery(one, join, prometheus.range(query, span, steps.step)))
     return sent
 
 
-def collect(sent: Sequence[Query]) -> tuple[list[Annotation], list[str]]:
+def collect(sent: Sequence[AnnotationQuery]) -> tuple[list[Annotation], list[str]]:
     """Return the events, and what went wrong: a query that fails marks nothing, and is to be seen."""
     found: list[Annotation] = []
     problems: list[str] = []

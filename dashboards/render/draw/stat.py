@@ -30,7 +30,7 @@ SPACING = 3.0
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class TileLayout:
     """How one value stands in its tile (Grafana's `BigValueLayout`).
 
     Attributes:
@@ -93,7 +93,7 @@ def font_size(text: str, width: float, height: float, most: float = math.inf) ->
     return max(1.0, min(height / LINE, width / (text_width(text, 14) + 2) * 14, most))
 
 
-def layout(cell: Box, name: str, value: str, *, course: bool, options: Json) -> Layout:
+def layout(cell: Box, name: str, value: str, *, course: bool, options: Json) -> TileLayout:
     """Return how values stand in tiles of one size.
 
     Args:
@@ -129,7 +129,7 @@ def layout(cell: Box, name: str, value: str, *, course: bool, options: Json) -> 
     name_size = float(given.get("titleSize") or name_size) if name else 0.0
     value_size = float(given.get("valueSize") or value_size)
     centred = options.get("justifyMode") == "center" or not name
-    return Layout(name_size, value_size if value else 0.0, max(0.0, rest), wide, centred, padding)
+    return TileLayout(name_size, value_size if value else 0.0, max(0.0, rest), wide, centred, padding)
 
 
 def tile(box: Box, count: int, orientation: str, gap: float = 8.0) -> list[Box]:
@@ -176,7 +176,7 @@ def has_course(one: Single, options: Json, height: float, width: float = 0.0) ->
     return wanted and is_number and one.times is not None and len(one.field.values) > 1 and height > least
 
 
-def _draw_one(area: Area, one: Single, data: PanelData, how: Layout) -> None:
+def _draw_one(area: Area, one: Single, data: PanelData, how: TileLayout) -> None:
     canvas, box, options = area.canvas, area.box, data.panel.options
     mode = str(options.get("colorMode") or "value")
     colour = one.shown.colour
@@ -208,12 +208,12 @@ def _draw_one(area: Area, one: Single, data: PanelData, how: Layout) -> None:
         _write_change(area, one, inner, ink)
 
 
-def _write_name(area: Area, text: str, y: float, how: Layout, ink: str) -> None:
+def _write_name(area: Area, text: str, y: float, how: TileLayout, ink: str) -> None:
     x, align = (area.box.x + area.box.w / 2, "center") if how.centred else (area.box.x, "left")
     area.canvas.text(x, y, text, size=how.name, colour=ink, align=align, fit=area.box.w)
 
 
-def _beside(area: Area, one: Single, how: Layout, inks: tuple[str, str]) -> None:
+def _beside(area: Area, one: Single, how: TileLayout, inks: tuple[str, str]) -> None:
     """Write the name at the left and the number at the right, or both in the middle."""
     box = area.box
     # Over a course both stand at the top.
@@ -244,7 +244,7 @@ def _width(text: Text, size: float) -> float:
     return figure + text_width(text.suffix, _unit_size(size), MEDIUM)
 
 
-def _write_value(area: Area, text: Text, middle: float, how: Layout, colour: str) -> None:
+def _write_value(area: Area, text: Text, middle: float, how: TileLayout, colour: str) -> None:
     box = area.box
     size, small = how.value, _unit_size(how.value)
     x = box.x + (box.w - _width(text, size)) / 2 if how.centred and not (how.wide and how.name) else box.x
