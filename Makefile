@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check docs wheel k8s prove report pictures bench mutants faults test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check docs wheel k8s prove report pictures bench mutants faults soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -110,6 +110,10 @@ bench: .venv ## Measure what the project promises (BENCH_ARGS="mlflow --quick" n
 mutants: .venv ## Change each rule in small ways and see whether its unit tests notice (four minutes at first)
 	@echo ">> changing rules"
 	@$(VENV) -m tools.mutants
+
+soundness: .venv ## Simulate healthy months and faults for each alert, and write docs/soundness.* (ARGS="NAME --months 24" narrows)
+	@echo ">> simulating"
+	@$(VENV) -m tools.soundness $(ARGS)
 
 faults: .venv ## Break eight things, one after the other, and print who was notified of each (seven minutes)
 	@echo ">> breaking things"

@@ -1,0 +1,75 @@
+"""Simulated months and faults, judged by the real rules in a real Prometheus."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tools.soundness.judge import Effort, Found, Judgement, judge
+from tools.soundness.report import interval, misses
+from tools.soundness.scenarios import SCENARIOS
+from tools.soundness.world import DAY, Series, World
+
+
+def test_a_counter_is_born_at_zero_begins_anew_at_a_restart_and_lacks_lost_scrapes() -> None:
+    world = World(np.random.default_rng(1), 6, 6)
+    world.restarts = np.array([False, False, False, True, False, False])
+    world.lost = np.array([False, True, False, False, False, False])
+    series = world.counter("c_total", {"job": "ml"}, np.array([0.0, 1, 2, 4, 8, 16]))
+    assert list(series.lines("s")) == [
+        'c_total{job="ml",namespace="s"} 0 1700006400',
+        'c_total{job="ml",namespace="s"} 3 1700006520',
+        'c_total{job="ml",namespace="s"} 0 1700006580',
+        'c_total{job="ml",namespace="s"} 8 1700006640',
+        'c_total{job="ml",namespace="s"} 24 1700006700',
+    ]
+
+
+def test_traffic_has_its_mean_and_its_daily_curve() -> None:
+    world = World(np.random.default_rng(1), 30 * 1440, 30 * 1440)
+    events = world.events(0.5 * world.daily)
+    assert events.mean() == pytest.approx(30, rel=0.02)
+    by_hour = events.reshape(30, 24, 60).mean(axis=(0, 2))
+    assert (by_hour.argmin() in {23, 0}, by_hour.argmax() in {11, 12}) == (True, True)
+    # The variance of a Poisson number, and that of its rate.
+    assert world.events(0.5).var() == pytest.approx(30 + 0.2 * 30**2, rel=0.1)
+
+
+def test_the_interval_of_a_rate_is_the_exact_one() -> None:
+    assert interval(0, 12) == pytest.approx((0, 3.6889 / 12), abs=1e-4)
+    assert interval(3, 1) == pytest.approx((0.6187, 8.7673), abs=1e-4)
+
+
+def test_a_goal_that_is_missed_is_named() -> None:
+    found = (Found("all fail", 20, (60.0,) * 18), Found("few fail", 20, (), "too few"))
+    judged = Judgement("A", "critical", "low", "1 request a minute", 12.0, 2, found)
+    assert misses([judged]) == ["A, low: 0.17 false alarms a month", "A, low: finds 90% of `all fail`"]
+
+
+def test_the_rules_of_an_alert_judge_what_is_simulated(programs: dict[str, Path]) -> None:
+    (scenario,) = [scenario for scenario in SCENARIOS if scenario.alert == "MlApiErrorRatioHigh"]
+    low, usual, high = judge(scenario, Effort(months=2, faults=4, month=2 * DAY), programs)
+    assert [judged.level for judged in (low, usual, high)] == ["low", "usual", "high"]
+    assert usual.months == pytest.approx(2 * 2 / 30)
+    assert usual.false_alarms == high.false_alarms == 0
+    assert [found.share for found in (*usual.found, *high.found)] == [1, 1, 1, 1]
+    delays = [delay for found in usual.found for delay in found.delays]
+    # Not before `for` is over.
+    assert min(delays) >= 120
+    assert [bool(found.cannot) for found in low.found] == [True, True]
+
+
+def test_an_alert_that_fires_on_anything_is_found_out(programs: dict[str, Path]) -> None:
+    (scenario,) = [scenario for scenario in SCENARIOS if scenario.alert == "MlApiErrorRatioHigh"]
+
+    def always_failing(world: World, traffic: float, _size: float | None) -> list[Series]:
+        labels = {"job": "ml", "instance": "a", "method": "GET", "route": "/", "status": "500"}
+        return [world.counter("ml_http_requests_total", labels, world.events(traffic / 60))]
+
+    broken = replace(scenario, simulate=always_failing, traffic={"usual": 60})
+    (judged,) = judge(broken, Effort(months=1, faults=1, month=DAY), programs)
+    assert judged.false_alarms > 0
+    assert misses([judged])[0].startswith("MlApiErrorRatioHigh, usual: ")

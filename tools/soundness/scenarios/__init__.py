@@ -1,0 +1,8 @@
+"""The scenarios of all alerts, a module for each domain."""
+
+from __future__ import annotations
+
+from tools.soundness.scenario import Scenario
+from tools.soundness.scenarios import services
+
+SCENARIOS: tuple[Scenario, ...] = (*services.SCENARIOS,)
