@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_monitoring.dashboards.publish.changes import compare
+from ml_monitoring.dashboards.render import formats
 from ml_monitoring.exporter.errors import ConfigError
 
 Json = dict[str, Any]
@@ -53,8 +54,8 @@ def _read(name: str) -> dict[str, Json]:
             content = json.loads(text)
         except ValueError as error:
             raise ConfigError([f"{source}: no JSON: {error}"]) from error
-        dashboard = content.get("dashboard", content) if isinstance(content, dict) else {}
-        if "panels" in dashboard:
+        if formats.is_dashboard(content):
+            dashboard = formats.classic(content, source)
             found[str(dashboard.get("uid") or Path(source).stem)] = dashboard
     if not found:
         raise ConfigError([f"{name}: no dashboard in it"])

@@ -92,17 +92,22 @@ def _listed(kind: str, old: Any, new: Any) -> Iterator[Change]:
 
 
 def _panels(dashboard: Json) -> dict[str, Json]:
-    """Return all panels by what they are recognised by: the id where it is unique, else the title."""
+    """Return all panels by what they are recognised by: the id where it is unique, else the title.
+
+    Rows go by their title, since schema v2 gives them no id.
+    """
     flat: list[Json] = []
     for panel in dashboard.get("panels") or []:
         flat += [panel, *(panel.get("panels") or [])]
-    ids = [panel.get("id") for panel in flat]
-    return {
-        f"id {panel['id']}"
-        if ids.count(panel.get("id")) == 1 and panel.get("id")
-        else f"{panel.get('title')} {place}": panel
-        for place, panel in enumerate(flat)
-    }
+    ids = [panel.get("id") for panel in flat if panel.get("type") != "row"]
+    found: dict[str, Json] = {}
+    for panel in flat:
+        if panel.get("type") != "row" and panel.get("id") and ids.count(panel["id"]) == 1:
+            found[f"id {panel['id']}"] = panel
+            continue
+        name = f"{panel.get('type')} {panel.get('title')}"
+        found[f"{name} {sum(key.startswith(name) for key in found)}"] = panel
+    return found
 
 
 def _panel_changes(old: Json, new: Json) -> Iterator[Change]:

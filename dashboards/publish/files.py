@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ml_monitoring.dashboards import TAG
 from ml_monitoring.exporter.errors import ConfigError
 
 Json = dict[str, Any]
@@ -33,6 +35,11 @@ def read(directory: Path) -> list[tuple[str, Json]]:
     if not paths:
         raise ConfigError([f"{directory}: no dashboards; write them with: make generate"])
     return [(path.parent.name, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
+
+
+def folder_uid(title: str) -> str:
+    """Return the uid of a folder of ours."""
+    return f"{TAG}-" + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
 
 
 def as_text(dashboard: Json) -> str:

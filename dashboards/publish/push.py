@@ -17,6 +17,7 @@ from enum import StrEnum
 
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.publish.changes import compare
+from ml_monitoring.dashboards.publish.files import folder_uid
 from ml_monitoring.dashboards.publish.grafana import (
     ChangedMeanwhileError,
     Datasource,
@@ -29,7 +30,6 @@ from ml_monitoring.dashboards.publish.grafana import (
 
 # The entry that a push leaves in the version history.
 _MARK = re.compile(rf"{TAG} push sha256:([0-9a-f]{{16}}) folder:(\S*)")
-_OWN_FOLDER = f"{TAG}-"
 
 
 class State(StrEnum):
@@ -235,7 +235,7 @@ def _folders(grafana: Grafana, titles: Sequence[str], chosen: Mapping[str, str])
         if wanted is not None:
             places[title] = _existing_folder(grafana, there, wanted)
             continue
-        own = _OWN_FOLDER + re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-")
+        own = folder_uid(title)
         if grafana.folder(own) is not None:
             # By uid, so that it may be given another title in Grafana.
             places[title] = Folder(title, own, exists=True)

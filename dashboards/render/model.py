@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.dashboards.render.migrate import migrate_panel
 
@@ -130,23 +131,16 @@ class Dashboard:
 
 
 def load_dashboard(path: Path) -> Dashboard:
-    """Read a dashboard from a file.
+    """Read a dashboard from a file, in any of the formats that Grafana writes.
 
     Raises:
-        RenderError: If it is no dashboard JSON.
+        RenderError: If it is no dashboard JSON, or in a format that is not known.
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RenderError(f"{path}: cannot be read as JSON: {error}") from error
-    if isinstance(raw, dict) and isinstance(raw.get("dashboard"), dict):
-        # As Grafana's API answers and accepts it.
-        raw = raw["dashboard"]
-    if isinstance(raw, dict) and isinstance(raw.get("spec"), dict) and "panels" in raw["spec"]:
-        # As a Kubernetes-style resource of dashboard API v1.
-        raw = raw["spec"] | {"uid": (raw.get("metadata") or {}).get("name") or raw["spec"].get("uid")}
-    if not isinstance(raw, dict) or not isinstance(raw.get("panels", raw.get("rows")), list):
-        raise RenderError(f"{path}: is no dashboard: it has no list of panels")
+    raw = formats.classic(raw, str(path))
     return Dashboard(
         uid=str(raw.get("uid") or path.stem),
         title=str(raw.get("title") or path.stem),
@@ -173,7 +167,8 @@ def find_dashboards(names: list[str], generated: Path) -> list[Dashboard]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            found += [load_dashboard(file) for file in sorted(path.rglob("*.json"))]
+            files = (file for file in sorted(path.rglob("*.json")) if file.name != formats.FOLDER_FILE)
+            found += [load_dashboard(file) for file in files]
         elif path.is_file():
             found.append(load_dashboard(path))
         else:

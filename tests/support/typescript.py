@@ -55,12 +55,21 @@ def install(folder: Path = HERE) -> Path:
 
 def type_errors(version: str, dashboards: Sequence[dict[str, Any]]) -> list[str]:
     """Return what `tsc` finds in the dashboards against Grafana's types of one minor version."""
+    return _checked(version, _source(version, dashboards))
+
+
+def type_errors_v2(version: str, resources: Sequence[dict[str, Any]]) -> list[str]:
+    """Return what `tsc` finds in resources of schema v2 against Grafana's types of one minor version."""
+    return _checked(version, _source_v2(version, resources))
+
+
+def _checked(version: str, lines: Iterator[str]) -> list[str]:
     modules = install()
     build = HERE / "build" / f"{version}-{os.getpid()}"
     shutil.rmtree(build, ignore_errors=True)
     build.mkdir(parents=True)
     try:
-        (build / "dashboards.ts").write_text("\n".join(_source(version, dashboards)), encoding="utf-8")
+        (build / "dashboards.ts").write_text("\n".join(lines), encoding="utf-8")
         (build / "tsconfig.json").write_text(json.dumps(_settings(version)), encoding="utf-8")
         command = [node(), str(modules / "typescript" / "bin" / "tsc"), "--project", str(build), "--pretty", "false"]
         done = subprocess.run(command, env=_environment(), capture_output=True, text=True, check=False)
@@ -105,6 +114,17 @@ def _source(version: str, dashboards: Sequence[dict[str, Any]]) -> Iterator[str]
                 yield _constant(f"page{number}_row{panel['id']}", "RowPanel", panel | {"panels": []})
             for one in panel["panels"] if panel["type"] == "row" else [panel]:
                 yield from _panel(f"page{number}_panel{one['id']}", one)
+
+
+def _source_v2(version: str, resources: Sequence[dict[str, Any]]) -> Iterator[str]:
+    package = f"../../node_modules/grafana-schema-{version}/dist/types/schema/dashboard/v2beta1/types.spec.gen"
+    yield 'import type { Literal } from "../../literal";'
+    yield f'import type {{ Element, Spec }} from "{package}";'
+    for number, resource in enumerate(resources):
+        # `tsc` reports the first wrong key of a literal, so each element is one of its own.
+        yield _constant(f"page{number}", "Spec", resource["spec"] | {"elements": {}})
+        for name, element in resource["spec"]["elements"].items():
+            yield _constant(f"page{number}_{name.replace('-', '_')}", "Element", element)
 
 
 def _panel(name: str, panel: dict[str, Any]) -> Iterator[str]:
