@@ -13,6 +13,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
+from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.settings_file import Location, Places, describe_read_error
 
 FILE_SUFFIX = "_file"
@@ -103,7 +104,7 @@ def read_secret(path: Path) -> str:
     if ":/" in str(path):
         raise ValueError("holds a URI, where the path of a file that holds it belongs")
     try:
-        return path.read_text(encoding="utf-8").strip()
+        return read_text(path).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} cannot be read: {describe_read_error(error)}") from None
 

@@ -21,6 +21,7 @@ from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.landing import landing_page
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.negotiation import Representation
+from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.web_config import WebConfig
 
@@ -237,5 +238,5 @@ def _read_runbook(folder: Path | None, name: str) -> str | None:
     own = [folder / f"{name}.md"] if folder else []
     for path in (*own, *_ALERTING.glob(f"*/runbooks/{name}.md")):
         with contextlib.suppress(OSError):
-            return path.read_text(encoding="utf-8")
+            return read_text(path)
     return None

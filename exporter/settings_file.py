@@ -19,6 +19,7 @@ from ruamel.yaml.nodes import Node
 
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
+from ml_monitoring.exporter.regular_files import read_text
 
 Location = tuple[str | int, ...]
 # Origin and line of settings, see `Place`.
@@ -191,7 +192,7 @@ _Constructor.add_constructor(None, _Constructor.refuse_tag)
 
 def _load(path: Path) -> CommentedMap:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: cannot be read: {describe_read_error(error)}"]) from None
     loader = YAML()

@@ -24,7 +24,8 @@ import bcrypt
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.regular_files import require_regular
+from ml_monitoring.exporter.settings_file import Layers, describe_read_error
 from ml_monitoring.exporter.values import Model
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
@@ -257,6 +258,7 @@ class WebConfig:
             raise ConfigError([f"{self._path}: tls_server_config: switching TLS on or off needs a restart"])
         if tls.enabled and self._path is not None:
             # A throw-away context first: a broken pair of files must not spoil the one in use.
+            _require_files(tls, self._path)
             _configure(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls, self._path)
             self.tls = self.tls or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             _configure(self.tls, tls, self._path)
@@ -278,6 +280,15 @@ def _read(path: Path) -> WebConfigFile:
         return WebConfigFile.model_validate(layers.data)
     except ValidationError as error:
         raise ConfigError(layers.describe(error)) from None
+
+
+def _require_files(config: TlsConfig, path: Path) -> None:
+    """Refuse what OpenSSL would wait for, such as a FIFO."""
+    for file in config.files(path.parent):
+        try:
+            require_regular(file)
+        except OSError as error:
+            raise ConfigError([f"{path}: tls_server_config: {file}: {describe_read_error(error)}"]) from None
 
 
 def _configure(context: ssl.SSLContext, config: TlsConfig, path: Path) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.regular_files import read_text
 
 if TYPE_CHECKING:
     from ml_monitoring.dashboards.publish.grafana import Grafana
@@ -141,7 +142,7 @@ def grafana(options: argparse.Namespace) -> Grafana:
 
 def _read_token(path: Path) -> str:
     try:
-        token = path.read_text(encoding="utf-8").strip()
+        token = read_text(path).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError([f"{path}: the token cannot be read: {error}"]) from error
     if not token or not token.isascii() or not token.isprintable():

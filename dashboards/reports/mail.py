@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.settings_file import read_yaml
 
 
@@ -39,7 +40,7 @@ def read_mail(path: Path) -> Mail:
     password = str(settings.get("smtp_auth_password") or "")
     if file := settings.get("smtp_auth_password_file"):
         try:
-            password = Path(str(file)).read_text(encoding="utf-8").strip()
+            password = read_text(Path(str(file))).strip()
         except OSError as error:
             raise ConfigError([f"{path}: smtp_auth_password_file: {error}"]) from error
     return Mail(

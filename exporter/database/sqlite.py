@@ -1,4 +1,9 @@
-"""Sessions on SQLite."""
+"""Sessions on SQLite.
+
+Anybody may restore a file from a backup, copy over it, move it away, or remove the files beside it, all under a reader.
+A connection that was open by then goes on to show what it holds in memory, or in files that are gone. So each
+transaction opens a connection of its own, and `FileVersion` tells whether anything was written.
+"""
 
 from __future__ import annotations
 
@@ -10,17 +15,95 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple, Self
 
 from typing_extensions import override
 
 from ml_monitoring.exporter.database.base import Dialect, Row, Session
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.regular_files import open_regular, require_regular
 
 _HEADER = 100
+_LOG_HEADER = 32
+# Times of files are this exact, in ns: what was written so shortly before a look may be followed by more of the same
+# time. Old file systems know whole seconds, or every other one.
+_EXACT, _COARSE = 50_000_000, 2_000_000_000
+# How often the write-ahead log may have begun again between two looks.
+_RESTARTS = 1_000_000
+
+
+class FileStamp(NamedTuple):
+    """What tells whether a file is still the same one, and unchanged."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    changed: int
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Self:
+        """Take it from a file's status."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def same_file(self, other: FileStamp) -> bool:
+        """Tell whether it is the same file, changed or not."""
+        return self[:2] == other[:2]
+
+
+class FileVersion(NamedTuple):
+    """A state of a database file and the write-ahead log beside it.
+
+    Attributes:
+        file: The file itself.
+        header: Its first bytes.
+        log: The write-ahead log, None when there is none or it is empty.
+        log_header: Its first bytes.
+        settled: Whether a later change has another time.
+    """
+
+    file: FileStamp
+    header: bytes
+    log: FileStamp | None
+    log_header: bytes
+    settled: bool
+
+    def holds_same(self, before: FileVersion) -> bool:
+        """Tell whether nothing was written since."""
+        return before.settled and self[:4] == before[:4]
+
+    @property
+    def uses_log(self) -> bool:
+        """Tell whether what is written goes to a write-ahead log first."""
+        return self.header[18:19] == b"\x02"
+
+    def continues(self, before: FileVersion) -> bool:
+        """Tell whether SQLite itself may have written all that differs; otherwise the content is another one."""
+        if not self.file.same_file(before.file) or self.uses_log is not before.uses_log:
+            return False
+        if not self.uses_log:
+            # Each transaction counts one up.
+            unchanged = self.file == before.file
+            return unchanged if self._counter == before._counter else self._counter > before._counter
+        if self._counter < before._counter:
+            return False
+        if self.log is None or before.log is None:
+            # A log that begins leaves the file as it was; what one that ended brought cannot be known.
+            return self.file == before.file and before.log is None
+        # A log that begins again counts one up.
+        return self.log.same_file(before.log) and 0 <= self._restarts - before._restarts < _RESTARTS
+
+    @property
+    def _counter(self) -> int:
+        return int.from_bytes(self.header[24:28], "big")
+
+    @property
+    def _restarts(self) -> int:
+        return int.from_bytes(self.log_header[16:20], "big")
 
 
 class SqliteSession(Session):
-    """A read-only SQLite connection."""
+    """Read-only connections to an SQLite file, one for each transaction."""
 
     dialect: Dialect = "sqlite"
 
@@ -30,8 +113,7 @@ class SqliteSession(Session):
         self._deadline = float("inf")
         self._connection: sqlite3.Connection | None = None
         self._opened = 0
-        self._inode = 0
-        self._immutable = False
+        self._version: FileVersion | None = None
 
     @property
     def connection(self) -> sqlite3.Connection:
@@ -45,19 +127,25 @@ class SqliteSession(Session):
             self._opened += 1
         return self._connection
 
+    @property
+    def version(self) -> FileVersion:
+        """Return which state of the file the transaction reads, or an older one."""
+        assert self._version is not None  # noqa: S101  # asked for inside of a transaction
+        return self._version
+
     def _open(self) -> sqlite3.Connection:
-        # SQLite's own "unable to open database file" does not say why.
+        # SQLite's own "unable to open database file" does not say why, and opening a FIFO waits for ever.
+        path = Path(os.path.realpath(self._path))
         try:
-            with self._path.open("rb") as file:
-                self._inode = os.fstat(file.fileno()).st_ino
-                header = file.read(_HEADER)
+            self._version = _look_at(path)
         except OSError as error:
             hint = "check the path of the URI and the rights of the user that runs the exporter"
-            raise SourceError(Reason.READ, f"{self._path}: {error.strerror}", hint=hint) from None
-        self._immutable = self._must_be_immutable(header)
+            message = f"{error.filename or self._path}: {error.strerror}"
+            raise SourceError(Reason.READ, message, hint=hint) from None
+        immutable = self._must_be_immutable(path)
         try:
             connection = sqlite3.connect(
-                f"{self._path.resolve().as_uri()}?mode=ro{'&immutable=1' if self._immutable else ''}",
+                f"{path.as_uri()}?mode=ro{'&immutable=1' if immutable else ''}",
                 uri=True,
                 timeout=self._timeout,
                 isolation_level=None,
@@ -73,22 +161,35 @@ class SqliteSession(Session):
     @contextlib.contextmanager
     @override
     def transaction(self) -> Iterator[None]:
-        """Read from one state of the file; any error closes the connection."""
+        """Read from one state of the file, over a connection of its own."""
         self.allow(self._timeout)
-        self._close_if_replaced()
+        self.close()
         try:
             self.connection.execute("begin")
-            yield
-            self.connection.execute("rollback")
-            if self._immutable:
-                # Such a connection sees no change, so each transaction opens its own.
-                self.close()
+            with self._undisturbed():
+                yield
         except sqlite3.Error as error:
-            self.close()
             raise self._error(error) from None
-        except BaseException:
+        finally:
             self.close()
-            raise
+
+    @contextlib.contextmanager
+    def _undisturbed(self) -> Iterator[None]:
+        """Refuse what was read while another program than SQLite wrote over the file: half old, half new."""
+        # From here on SQLite keeps its own writers away from the file, unless they write a log.
+        self.connection.execute("select 1 from sqlite_master limit 1").fetchone()
+        before = None if self.version.uses_log else self._stat()
+        yield
+        now = None if before is None else self._stat()
+        # Another file in its place does not matter: the one that is open stays whole.
+        if before and now and now.same_file(before) and now[:4] != before[:4]:
+            raise SourceError(Reason.READ, f"{self._path}: was written over while it was read")
+
+    def _stat(self) -> FileStamp | None:
+        try:
+            return FileStamp.of(self._path.stat())
+        except OSError:
+            return None
 
     @override
     def rows(self, sql: str, **parameters: object) -> list[Row]:
@@ -142,24 +243,13 @@ class SqliteSession(Session):
             self._connection.close()
             self._connection = None
 
-    def _must_be_immutable(self, header: bytes) -> bool:
+    def _must_be_immutable(self, path: Path) -> bool:
         """Tell whether the file uses a write-ahead log and lies where SQLite cannot make one, as on a read-only disk.
 
         Without a log beside it everything is in the file itself.
         """
-        write_ahead = header[18:19] == b"\x02"
-        folder = self._path.resolve().parent
-        log = self._path.resolve().with_name(f"{self._path.name}-wal")
-        return write_ahead and not log.exists() and not os.access(folder, os.W_OK, effective_ids=True)
-
-    def _close_if_replaced(self) -> None:
-        """Close the connection to a file that was removed or replaced: it would show the old content for ever."""
-        try:
-            replaced = self._path.stat().st_ino != self._inode
-        except OSError:
-            replaced = True
-        if replaced:
-            self.close()
+        log = path.with_name(f"{path.name}-wal")
+        return self.version.uses_log and not log.exists() and not os.access(path.parent, os.W_OK, effective_ids=True)
 
     def _error(self, error: sqlite3.Error) -> SourceError:
         text = f"{self._path}: {error}"
@@ -176,6 +266,40 @@ class SqliteSession(Session):
         if "unable to open" in lowered or "disk" in lowered or "readonly" in lowered:
             return SourceError(Reason.READ, text)
         return SourceError(Reason.QUERY, text)
+
+
+def _look_at(path: Path) -> FileVersion:
+    """Return the version of a file, before a connection is open: closing a file gives up the locks on it.
+
+    Raises:
+        OSError: It, or a file that SQLite would open beside it, is not a regular file or cannot be read.
+    """
+    now = time.time_ns()
+    with open_regular(path) as file:
+        header = file.read(_HEADER)
+        stamp = FileStamp.of(os.fstat(file.fileno()))
+    for suffix in ("-journal", "-shm", "-wal"):
+        beside = path.with_name(path.name + suffix)
+        try:
+            require_regular(beside)
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(beside)) from None
+    log, log_header = _look_at_log(path.with_name(f"{path.name}-wal"))
+    times = [stamp.changed, *([log.changed] if log is not None else [])]
+    settled = all(time < now - (_EXACT if time % 1_000_000_000 else _COARSE) for time in times)
+    return FileVersion(stamp, header, log, log_header, settled)
+
+
+def _look_at_log(path: Path) -> tuple[FileStamp | None, bytes]:
+    try:
+        with open_regular(path) as file:
+            header = file.read(_LOG_HEADER)
+            return (FileStamp.of(os.fstat(file.fileno())), header) if header else (None, b"")
+    except OSError:
+        # None, or one that SQLite will complain of itself.
+        return None, b""
 
 
 def _translate(sql: str) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import os
-import stat
 import zlib
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from ml_monitoring.exporter import regular_files
 from ml_monitoring.exporter.errors import Reason, SourceError
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
-_KINDS = {stat.S_ISDIR: "a directory", stat.S_ISFIFO: "a FIFO", stat.S_ISSOCK: "a socket", stat.S_ISCHR: "a device"}
 
 
 class FileFormat(StrEnum):
@@ -54,11 +53,9 @@ def identify(path: Path) -> Identity:
         SourceError: There is no regular file.
     """
     try:
-        status = path.stat()
+        return Identity.of(regular_files.require_regular(path))
     except OSError as error:
         raise _unreadable(path, error) from None
-    _require_regular(path, status)
-    return Identity.of(status)
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -68,16 +65,9 @@ def open_regular(path: Path) -> BinaryIO:
         SourceError: There is no regular file, or it may not be read.
     """
     try:
-        # Without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
-        file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+        return regular_files.open_regular(path)
     except OSError as error:
         raise _unreadable(path, error) from None
-    try:
-        _require_regular(path, os.fstat(file.fileno()))
-    except SourceError:
-        file.close()
-        raise
-    return file
 
 
 def sniff(file: BinaryIO) -> FileFormat:
@@ -145,14 +135,10 @@ class Bytes:
                 return content
 
 
-def _require_regular(path: Path, status: os.stat_result) -> None:
-    for is_kind, name in _KINDS.items():
-        if is_kind(status.st_mode):
-            hint = "use mode: follow for a folder of parts" if name == "a directory" else ""
-            raise SourceError(Reason.READ, f"{path} is {name}, not a regular file", hint=hint)
-
-
 def _unreadable(path: Path, error: OSError) -> SourceError:
+    if isinstance(error, regular_files.NotRegularError):
+        hint = "use mode: follow for a folder of parts" if error.is_directory else ""
+        return SourceError(Reason.READ, f"{path} {error.strerror}", hint=hint)
     hint = {
         FileNotFoundError: "does it exist, and is sources.fleet.path right?",
         PermissionError: f"may the user {os.getuid()} read it, and enter its folders?",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.sources.fleet.csv import CsvPosition
 from ml_monitoring.exporter.sources.fleet.files import Identity
 
@@ -48,7 +49,7 @@ def load(position_file: Path | None, followed: Path) -> dict[str, Part]:
     if position_file is None:
         return {}
     try:
-        saved = json.loads(position_file.read_text(encoding="utf-8"))
+        saved = json.loads(read_text(position_file))
         if saved["version"] != _VERSION or saved["path"] != str(followed.absolute()):
             return {}
         return {
@@ -87,6 +88,8 @@ def save(position_file: Path | None, followed: Path, parts: dict[str, Part]) -> 
     }
     fresh = position_file.with_name(f".{position_file.name}.new")
     try:
+        # Whatever was left there, nothing is waited for.
+        fresh.unlink(missing_ok=True)
         fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         fresh.replace(position_file)
     except OSError as error:

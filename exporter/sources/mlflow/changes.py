@@ -25,6 +25,7 @@ class StoreChanges:
         best: Best values that may have changed.
         experiments: Experiments whose best values are to be compared with those in the store.
         problems: Whether other values than before cannot be used.
+        replaced: Whether everything has to be read, because this may be another store; then nothing else is said.
     """
 
     runs: Mapping[str, Run | None] = field(default_factory=dict)
@@ -32,6 +33,7 @@ class StoreChanges:
     best: frozenset[Pair] = frozenset()
     experiments: frozenset[int] = frozenset()
     problems: bool = False
+    replaced: bool = False
 
     def __bool__(self) -> bool:
         """Tell whether anything changed for certain."""

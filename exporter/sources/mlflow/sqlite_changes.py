@@ -1,20 +1,27 @@
 """Tracks the changes of a store in an SQLite file.
 
-Whether anything was written shows in `PRAGMA data_version`. Nothing shows what: all runs are read and compared with
-those that are remembered, which a local file allows. The best values are compared in slices of experiments.
+Whether anything was written shows in the file's state and its header, and so does, mostly, whether it was another
+program than SQLite that wrote: a backup that was restored, or another store in its place. Then everything is read, and
+so it is in a small store whenever anything was written, where that costs nothing.
+
+Nothing shows what was written: all runs are read and compared with those that are remembered, which a local file
+allows. The best values are compared in slices of experiments.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from typing_extensions import override
 
+from ml_monitoring.exporter.database.sqlite import FileVersion, SqliteSession
 from ml_monitoring.exporter.sources.mlflow.changes import ChangeTracker, StoreChanges
 from ml_monitoring.exporter.sources.mlflow.reader import StoreReader
-from ml_monitoring.exporter.sources.mlflow.run_cache import RunCache
+from ml_monitoring.exporter.sources.mlflow.run_cache import Run, RunCache
 
 _LISTED_PROBLEMS = 5
+# Reading so many runs and values takes a few hundredths of a second.
+_SMALL = 20_000
 
 
 class SqliteChangeTracker(ChangeTracker):
@@ -31,45 +38,60 @@ class SqliteChangeTracker(ChangeTracker):
         self._runs = runs
         self._slices = slices
         self.problems: Sequence[str] = ()
-        # The connection, and the version of the data that it sees.
-        self._version: tuple[int, int] | None = None
-        self._previous: tuple[int, int] | None = None
-        self._compared: tuple[int, int] | None = None
-        self._begun: tuple[int, int] | None = None
+        assert isinstance(reader.session, SqliteSession)  # noqa: S101  # who makes the tracker looks
+        self._session = reader.session
+        self._version: FileVersion | None = None
+        self._previous: FileVersion | None = None
+        # Whether the pass under way, or the one before it, has seen everything that was written.
+        self._compared = True
+        self._small = True
         self._waiting: list[int] = []
         self._slice = 1
 
     @property
     @override
     def lost(self) -> bool:
-        # On another connection the number says nothing, and the file may be another one.
-        return self._previous is None or self._previous[0] != self._reader.session.opened
+        if self._previous is None or self._version is None or self._small:
+            return True
+        return not self._version.continues(self._previous)
 
     @override
     def advance(self) -> bool:
-        ((version,),) = self._reader.session.rows("pragma data_version")
-        self._previous, self._version = self._version, (self._reader.session.opened, version)
-        return self._version != self._previous
+        self._previous, self._version = self._version, self._session.version
+        return self._written
+
+    @property
+    def _written(self) -> bool:
+        if self._previous is None or self._version is None:
+            return True
+        return not self._version.holds_same(self._previous)
 
     @override
     def restart(self) -> None:
-        self._compared = self._begun = self._version
+        self._compared = True
         self._waiting = []
         self.problems = self._find_problems()
+        # Not all are counted, which would take long.
+        limited = "select count(*) from (select 1 from latest_metrics limit %(most)s)"
+        ((values,),) = self._session.rows(limited, most=_SMALL + 1)
+        self._small = len(self._runs) + values <= _SMALL
 
     @override
     def changes(self) -> StoreChanges:
-        written = self._version != self._previous
-        runs = self._runs.differences(self._reader.all_runs()) if written else {}
+        runs: Mapping[str, Run | None] = {}
+        if self._written:
+            runs = self._runs.differences(self._reader.all_runs())
+            if None in runs.values():
+                # MLflow keeps what is deleted; without a run this may be another store.
+                return StoreChanges(replaced=True)
+            self._compared = False
         problems = self.problems
-        if not self._waiting and self._version != self._compared:
-            self._begun = self._version
+        if not self._waiting and not self._compared:
+            self._compared = True
             self._waiting = self._runs.experiments()
             self._slice = max(1, -(-len(self._waiting) // self._slices))
             self.problems = self._find_problems()
         experiments, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
-        if not self._waiting:
-            self._compared = self._begun
         return StoreChanges(runs=runs, experiments=frozenset(experiments), problems=problems != self.problems)
 
     @override

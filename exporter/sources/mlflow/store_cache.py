@@ -91,7 +91,11 @@ class StoreCache:
             if not known or self._tracker.lost:
                 self._load(columns)
                 return True
-        return self._apply(self._tracker.changes()) or written
+        changes = self._tracker.changes()
+        if changes.replaced:
+            self._load(self.reader.columns)
+            return True
+        return self._apply(changes) or written
 
     def _load(self, columns: Mapping[str, frozenset[str]]) -> None:
         self.loading = True

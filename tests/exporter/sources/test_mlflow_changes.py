@@ -15,6 +15,13 @@ from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
 from tests.support.mlflow_store import CHURN, EPOCH, reference_client, write_reference_store
 from tests.support.mlflow_workload import RandomWorkload
 from tools.postgres import PostgresServer
+from tools.processes import wait_until
+
+
+@pytest.fixture(autouse=True)
+def _large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let changes be tracked in stores that are so small that they would be read as a whole."""
+    monkeypatch.setattr("ml_monitoring.exporter.sources.mlflow.sqlite_changes._SMALL", 0)
 
 
 @contextlib.contextmanager
@@ -64,6 +71,8 @@ def test_what_shows_in_no_run_is_found_by_the_end_of_a_pass(store_uri: str) -> N
 
 def test_while_nothing_changes_the_same_families_are_returned(store_uri: str) -> None:
     with _source(store_uri) as source:
+        # A file that was written a moment ago is looked at once more.
+        assert wait_until(lambda: source.collect() is source.collect(), timeout=10)
         first = source.collect()
         assert all(source.collect() is first for _refresh in range(3))
 
@@ -106,7 +115,8 @@ def test_runs_that_are_removed_for_good_are_missed(store_uri: str, postgres_serv
         after = source.collect()
         assert after["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.85
         assert render_text(after).decode() == _fresh(store_uri)
-        assert source._store.loads == 1
+        # Of a file, it may mean that it is another store.
+        assert source._store.loads == (2 if store_uri.startswith("sqlite") else 1)
 
 
 def test_a_metric_of_a_run_on_display_is_seen_at_the_next_refresh(store_uri: str) -> None:

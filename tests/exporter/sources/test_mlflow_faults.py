@@ -157,7 +157,7 @@ def test_a_file_that_is_no_database(kind: str, sqlite_store: Path, write_config:
         place.write_text("no database " * 1000)
     message = {
         "missing": "No such file or directory",
-        "directory": "Is a directory",
+        "directory": "is a directory, not a regular file",
         "text": "file is not a database",
     }[kind]
     with serving(write_config(f"sqlite:///{place}")) as exporter:

@@ -1,0 +1,87 @@
+"""Opening files that a user named: only regular ones, so that no open waits, as that of a FIFO without a writer does.
+
+All errors are an `OSError` whose `strerror` says what is wrong.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import BinaryIO, Final
+
+# What people give on purpose: an open descriptor (`<(command)` in a shell), and nothing at all.
+_TAKEN_AS_IT_IS: Final = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin", os.devnull)
+_KINDS: Final = {
+    stat.S_ISDIR: "a directory",
+    stat.S_ISFIFO: "a FIFO",
+    stat.S_ISSOCK: "a socket",
+    stat.S_ISCHR: "a device",
+    stat.S_ISBLK: "a device",
+}
+
+
+class NotRegularError(OSError):
+    """Report a path that leads to something else than a regular file.
+
+    Attributes:
+        is_directory: Whether it leads to a directory.
+    """
+
+    def __init__(self, status: os.stat_result) -> None:
+        kind = next((name for is_kind, name in _KINDS.items() if is_kind(status.st_mode)), "something else")
+        super().__init__(errno.EINVAL, f"is {kind}, not a regular file")
+        self.is_directory = stat.S_ISDIR(status.st_mode)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a file for reading, unbuffered.
+
+    Raises:
+        OSError: There is no regular file, or it may not be read.
+    """
+    # A socket cannot be opened at all, and says nothing of why.
+    require_regular(path)
+    # It may have been replaced since: without O_NONBLOCK, opening a FIFO would wait for a writer for ever.
+    file = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb", buffering=0)
+    try:
+        check_regular(os.fstat(file.fileno()))
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def read_text(path: Path) -> str:
+    """Return what a file holds.
+
+    Raises:
+        OSError: There is no regular file, or it may not be read.
+        UnicodeDecodeError: It is not UTF-8 text.
+    """
+    if str(path).startswith(_TAKEN_AS_IT_IS):
+        return path.read_text(encoding="utf-8")
+    with open_regular(path) as file:
+        return file.read().decode()
+
+
+def require_regular(path: Path) -> os.stat_result:
+    """Return the status of a file without opening it.
+
+    Raises:
+        OSError: There is no regular file.
+    """
+    status = path.stat()
+    check_regular(status)
+    return status
+
+
+def check_regular(status: os.stat_result) -> None:
+    """Refuse the status of what is no regular file.
+
+    Raises:
+        NotRegularError: It is none.
+    """
+    if not stat.S_ISREG(status.st_mode):
+        raise NotRegularError(status)
