@@ -355,6 +355,8 @@ def _label(cell: Any, name: str) -> str | None:
     text = (cell.decode("utf-8", "replace") if isinstance(cell, bytes) else str(cell)).strip()
     if len(text) > _MAX_LABEL:
         raise RowError(RowOutcome.INVALID_VALUE, f"{name} is longer than {_MAX_LABEL} characters")
+    if "\0" in text:
+        raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(text)}, with NUL bytes")
     if "\ufffd" in text:
         raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(text)}, not UTF-8 text")
     return text or None

@@ -39,8 +39,8 @@ class CsvPosition(NamedTuple):
     Attributes:
         offset: Where the first unread row begins, in unpacked bytes.
         row: How many lines are before it, the header included.
-        fingerprint: Digest of the first bytes and of those before it; where it differs, the file is another one.
-            Empty for gzip.
+        fingerprint: Digest of the first bytes and of those before it, for gzip of the first packed ones; where it
+            differs, the file is another one.
     """
 
     offset: int
@@ -63,9 +63,13 @@ class CsvBlock(RowBlock):
         # What is not UTF-8 shows in the cell it spoils.
         text = self._data.decode("utf-8", "replace")
         cells = self._reader.cells if '"' in text else self._reader.plain_cells
+        # What a crash of the machine leaves where the file grew.
+        holes = "\0" in text
         for number, line in enumerate(text.split("\n"), start=self._first_row):
             content = line.removesuffix("\r")
-            if content:
+            if holes and "\0" in content:
+                yield number, RowError(RowOutcome.INVALID_VALUE, "holds NUL bytes")
+            elif content:
                 yield number, cells(content)
 
     @override
@@ -76,10 +80,35 @@ class CsvBlock(RowBlock):
 
     @override
     def table(self) -> Any | None:
-        if len(self._data) < BULK_FROM:
+        if len(self._data) < BULK_FROM or b"\0" in self._data:
             return None
         reader = self._reader
-        return read_csv_table(self._data, reader.header, reader.places, reader.delimiter, reader.parser)
+        table = read_csv_table(self._data, reader.header, reader.places, reader.delimiter, reader.parser)
+        # To Arrow a quote that is open goes on in the next line.
+        quoted = table is not None and b'"' in self._data
+        return None if quoted and table.num_rows != self._data.count(b"\n") + 1 else table
+
+
+class LongLine(RowBlock):
+    """A line that is too long to be a row, or a further piece of it."""
+
+    def __init__(self, reader: CsvReader, *, row: int | None) -> None:
+        self.file = reader.name
+        self.parser = reader.parser
+        self._row = row
+
+    @override
+    def rows(self) -> Iterator[tuple[int, Cells | RowError]]:
+        if self._row is not None:
+            yield self._row, RowError(RowOutcome.INCOMPLETE, f"is longer than {_MAX_LINE >> 20} MiB")
+
+    @override
+    def last(self) -> Cells | None:
+        return None
+
+    @override
+    def table(self) -> Any | None:
+        return None
 
 
 class CsvReader:
@@ -106,6 +135,8 @@ class CsvReader:
         self._bytes = Bytes(path, self._file)
         self._tail = b""
         self._row = 0
+        self._in_long_line = False
+        self._old_line_ends = False
         self._resume = position
         self._fingerprint = b""
 
@@ -150,11 +181,12 @@ class CsvReader:
 
     def rewritten(self) -> bool:
         """Tell whether what was read is no longer there: the file was truncated, or rewritten in its place."""
-        if self._bytes.packed or not self.header:
+        if not self.header:
             return False
-        return self.identity.size < self._bytes.offset or self._digest(self._offset) != self._fingerprint
+        read = self._file.tell() if self._bytes.packed else self._bytes.offset
+        return self.identity.size < read or not self._fits(self._offset, self._fingerprint)
 
-    def next_block(self, *, final: bool = False) -> CsvBlock | None:
+    def next_block(self, *, final: bool = False) -> RowBlock | None:
         """Return the next whole lines, None when there are none at present.
 
         Args:
@@ -165,25 +197,48 @@ class CsvReader:
         """
         if not self.header and not self._read_header(final=final):
             return None
+        if self._in_long_line:
+            return self._pass_over()
         # Whole lines in hand go first: reading on may find damage.
-        data = self._tail if b"\n" in self._tail else self._tail + self._bytes.read(BLOCK)
+        data = self._tail if b"\n" in self._tail else self._tail + self._read()
         end = data.rfind(b"\n") + 1
         while not end and len(data) > len(self._tail):
             # Half a line: there may be more of it.
             self._tail = data
-            self._require_line_end()
-            data += self._bytes.read(BLOCK)
+            if len(data) > _MAX_LINE:
+                self._drop_tail()
+                return LongLine(self, row=self._row + 1)
+            data += self._read()
             end = data.rfind(b"\n") + 1
         if final and not end:
             end = len(data)
         data, self._tail = data[:end], data[end:]
-        self._require_line_end()
         if not data:
             return None
         self._note_fingerprint()
         block = CsvBlock(self, data.removesuffix(b"\n"), self._row + 1)
         self._row += data.count(b"\n") + (not data.endswith(b"\n"))
         return block
+
+    def _pass_over(self) -> LongLine | None:
+        """Go on to the end of a line that is too long, a block at a time; None when it is not there yet."""
+        data = self._read()
+        _before, end, self._tail = data.partition(b"\n")
+        if end:
+            self._in_long_line = False
+            self._row += 1
+        self._note_fingerprint()
+        return LongLine(self, row=None) if data else None
+
+    def _drop_tail(self) -> None:
+        """Let go of the beginning of a line that is too long."""
+        self._tail = b""
+        self._in_long_line = True
+        self._note_fingerprint()
+
+    def _read(self) -> bytes:
+        data = self._bytes.read(BLOCK)
+        return data.replace(b"\r", b"\n") if self._old_line_ends else data
 
     def skip_to_end(self) -> None:
         """Go behind the last whole line: only what is written from now on counts."""
@@ -193,19 +248,24 @@ class CsvReader:
         while True:
             data = self._tail + more
             self._row += data.count(b"\n")
+            if b"\n" in data:
+                self._in_long_line = False
             self._tail = data[data.rfind(b"\n") + 1 :]
-            self._require_line_end()
-            if not (more := self._bytes.read(BLOCK)):
+            if self._in_long_line or len(self._tail) > _MAX_LINE:
+                self._drop_tail()
+            if not (more := self._read()):
                 break
         self._note_fingerprint()
 
-    def last_lines(self) -> CsvBlock | None:
+    def last_lines(self) -> RowBlock | None:
         """Return the file's last lines without changing the position; None for a gzip file."""
         if self._bytes.packed or not self.header:
             return None
         size = self.identity.size
         start = max(self._offset, size - BULK_FROM)
         data = os.pread(self._file.fileno(), size - start, start)
+        if self._old_line_ends:
+            data = data.replace(b"\r", b"\n")
         if start > self._offset:
             data = data[data.find(b"\n") + 1 :]
         return CsvBlock(self, data.removesuffix(b"\n"), 0)
@@ -213,10 +273,13 @@ class CsvReader:
     def _read_header(self, *, final: bool) -> bool:
         """Read the first line; tell whether it is there."""
         while b"\n" not in self._tail:
-            more = self._bytes.read(BLOCK)
+            more = self._read()
             self._tail += more
-            _require_text(self.name, self._tail)
-            self._require_line_end()
+            if b"\n" not in self._tail and b"\r" in self._tail[:-1]:
+                # Lines of classic Mac OS, and of some instruments.
+                self._old_line_ends = True
+                self._tail = self._tail.replace(b"\r", b"\n")
+            _require_text(self.name, self._tail.partition(b"\n")[0])
             if not more:
                 break
         line, end, rest = self._tail.partition(b"\n")
@@ -238,7 +301,7 @@ class CsvReader:
         if (
             position is not None
             and position.offset > self._offset
-            and self._digest(position.offset) == position.fingerprint
+            and self._fits(position.offset, position.fingerprint)
         ):
             self._tail = b""
             self._bytes.skip(position.offset)
@@ -246,9 +309,21 @@ class CsvReader:
         self._note_fingerprint()
         return True
 
+    def _fits(self, offset: int, fingerprint: bytes) -> bool:
+        """Tell whether the file still holds what was read when the fingerprint was taken."""
+        if self._bytes.packed:
+            length = int.from_bytes(fingerprint[:2], "big")
+            # One of an older version has none; who follows has looked at the file's identity.
+            return not fingerprint or self._digest_packed(length) == fingerprint
+        return self._digest(offset) == fingerprint
+
+    def _digest_packed(self, length: int) -> bytes:
+        start = os.pread(self._file.fileno(), length, 0)
+        return len(start).to_bytes(2, "big") + blake2b(start, digest_size=16).digest()
+
     def _digest(self, offset: int) -> bytes:
         if self._bytes.packed:
-            return b""
+            return self._digest_packed(min(self._file.tell(), _FINGERPRINT))
         number = self._file.fileno()
         start = max(0, offset - _FINGERPRINT)
         ends = os.pread(number, min(offset, _FINGERPRINT), 0) + os.pread(number, offset - start, start)
@@ -257,18 +332,15 @@ class CsvReader:
     def _note_fingerprint(self) -> None:
         self._fingerprint = self._digest(self._offset)
 
-    def _require_line_end(self) -> None:
-        if len(self._tail) > _MAX_LINE and b"\n" not in self._tail:
-            raise SourceError(
-                Reason.SCHEMA, f"{self.name}: no line ends within {_MAX_LINE >> 20} MiB; is this a text file?"
-            )
-
 
 def _require_text(name: str, start: bytes) -> None:
+    """Check the first line, or as much of it as there is; any other line costs only itself."""
     if start.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         raise SourceError(Reason.SCHEMA, f"{name}: is UTF-16", hint="save it as UTF-8")
-    if b"\0" in start[:1024]:
+    if b"\0" in start:
         raise SourceError(Reason.SCHEMA, f"{name}: is not a text file, nor Parquet")
+    if len(start) > _MAX_LINE:
+        raise SourceError(Reason.SCHEMA, f"{name}: no line ends within {_MAX_LINE >> 20} MiB; is this a text file?")
 
 
 assert len(FIELDS) > 1  # noqa: S101  # itemgetter of a single place would return no tuple

@@ -190,6 +190,6 @@ def _go_on_from(file: _File, known: Part | None) -> CsvPosition | None:
     """Return where to go on in a CSV file that was read before."""
     if known is None or known.position is None:
         return None
-    # A gzip file has no fingerprint: only its identity tells that it is the same one.
+    # Positions of an older version have no fingerprint for gzip: only its identity tells that it is the same one.
     is_same = known.position.fingerprint or known.grown_into(file.identity)
     return known.position if is_same else None

@@ -112,6 +112,77 @@ def test_bytes_that_are_not_utf_8_spoil_their_row_only(tmp_path: Path) -> None:
     assert reported == ["fleet.csv, row 3: server_name is 'web-\ufffd', not UTF-8 text"]
 
 
+# What stands between a file's good rows, and how many rows it costs.
+DAMAGE = {
+    "NUL bytes": (bytes(100) + b"\n", 1),
+    "NUL bytes in front of a row": (bytes(100) + line(4).encode() + b"\n", 1),
+    "bytes of another encoding": (line(4, "web-é").encode("latin-1") + b"\n", 1),
+    "a byte order mark": (b"\xef\xbb\xbf" + line(4).encode() + b"\n", 1),
+    "UTF-16": (line(4).encode("utf-16") + b"\n", 1),
+    "a line of 3 MiB": (b"x" * (3 << 20) + b"\n", 1),
+    "a row with a cell of 3 MiB": (line(4, "x" * (3 << 20)).encode() + b"\n", 1),
+    "an open quote": (b'"' + line(4).encode() + b"\n" + line(5).encode() + b"\n", 1),
+    "a torn row": (line(4).encode()[:70] + b"\n", 1),
+    "a torn row and another header": (line(4).encode()[:70] + HEADER.encode() + b"\n", 1),
+    "empty lines": (b"\r\n\n\r\n", 0),
+}
+
+
+@pytest.mark.parametrize("many", [False, True], ids=["few", "many"])
+@pytest.mark.parametrize("name", DAMAGE)
+def test_damage_costs_its_own_row_and_no_other(name: str, many: bool, tmp_path: Path) -> None:
+    damage, cost = DAMAGE[name]
+    # Many rows are read another way.
+    before = [line(second, f"s{number}") for second in range(4) for number in range(700 if many else 1)] + [line(3)]
+    after = [line(10, f"s{number}") for number in range(700 if many else 1)] + [line(10)]
+    path = write_csv(tmp_path / "fleet.csv", *before)
+    with path.open("ab") as file:
+        file.write(damage)
+        file.write("".join(f"{text}\n" for text in after).encode())
+    opened = follow(path)
+    found = outcomes(samples(opened.collect()))
+    good = found.pop("ok")
+    assert sum(found.values()) == cost
+    # An open quote may stand in front of a row that is good.
+    assert good == len(before) + len(after) + (name == "an open quote")
+    assert not opened._feed._reader.rewritten()  # type: ignore[union-attr]  # a CSV file is kept open
+
+
+@pytest.mark.parametrize("mode", ["follow", "replay"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"], ids=["plain", "BOM"])
+def test_any_line_end_will_do(mode: str, end: str, mark: str, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    text = mark + end.join([HEADER, line(0), line(1), line(2), ""])
+    path.write_bytes(text.encode())
+    found, reported, _metrics = read(mode, path, tmp_path)
+    assert (found, reported) == ({"ok": 3}, [])
+
+
+def test_a_line_that_is_too_long_is_passed_over_while_it_grows(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(0))
+    saved = tmp_path / "position.json"
+    opened = follow(path, position_file=saved)
+    for _ in range(4):
+        with path.open("ab") as file:
+            file.write(b"x" * (700 << 10))
+        families = opened.collect()
+    with path.open("a") as file:
+        file.write(f"\n{line(5)}\n{line(6, cpu_pct='?')}\n")
+    families = opened.collect()
+    assert outcomes(samples(families)) == {"ok": 2, "incomplete": 1, "invalid_value": 1}
+    assert messages(families) == ["fleet.csv, row 5: cpu_pct is '?', not a number"]
+    assert outcomes(samples(follow(path, position_file=saved).collect())) == {}
+
+
+def test_a_quote_that_opens_in_one_row_and_closes_in_another_joins_none(tmp_path: Path) -> None:
+    rows = [f"{line(second, f's{number}')},fine" for second in range(20) for number in range(200)]
+    rows[1000] = rows[1000].replace("fine", '"open')
+    rows[1001] = rows[1001].replace("fine", 'closed"')
+    path = write_csv(tmp_path / "fleet.csv", *rows, header=f"{HEADER},remark")
+    assert outcomes(samples(follow(path).collect())) == {"ok": 4000}
+
+
 def test_strange_names_are_labels_like_any_other(tmp_path: Path) -> None:
     name = 'a "b" \\ 服务器 🚀'
     quoted = '"' + name.replace('"', '""') + '"'
