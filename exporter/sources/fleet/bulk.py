@@ -98,7 +98,7 @@ def read_csv_table(
     except ModuleNotFoundError:
         return None
     layout = parser.layout
-    if layout.iso_timestamps and (parser.aware is None or (not parser.aware and layout.zone is not UTC)):
+    if _needs_a_clock(parser):
         return None
     text = pa.dictionary(pa.int32(), pa.string())
     types = dict.fromkeys(FIELDS, text) | {quantity.name: pa.float64() for quantity in QUANTITIES}
@@ -123,11 +123,17 @@ def read_csv_table(
     return table.rename_columns(list(present))
 
 
+def _needs_a_clock(parser: Parser) -> bool:
+    """Tell whether times are those of a place, or it is not known yet."""
+    layout = parser.layout
+    return layout.iso_timestamps and (parser.aware is None or (not parser.aware and layout.zone is not UTC))
+
+
 def cast_table(table: Any, parser: Parser) -> Any | None:
     """Cast the columns of a Parquet file's rows to the types that `digest` works on; None when that does not fit."""
     import pyarrow as pa  # noqa: PLC0415  # see the module's docstring
 
-    if parser.aware is None and parser.layout.iso_timestamps:
+    if _needs_a_clock(parser):
         return None
     text = pa.dictionary(pa.int32(), pa.string())
     columns = []

@@ -27,6 +27,7 @@ _NULLS = frozenset(word.lower() for word in NULL_WORDS)
 _TRUE, _FALSE = frozenset({"true", "1", "yes"}), frozenset({"false", "0", "no"})
 _MAX_LABEL = 200
 _SHOWN_CELL = 40
+_KNOWN_SERVERS = 50_000
 
 
 class RowOutcome(StrEnum):
@@ -151,6 +152,57 @@ def _valid_zone(value: str) -> str:
 Zone = Annotated[str, AfterValidator(_valid_zone)]
 
 
+class LocalClock:
+    """Reads times that give no zone, in the order in which rows come.
+
+    When clocks go back, an hour comes twice. A row belongs to the second one when it follows its server's last row more
+    closely there.
+
+    Attributes:
+        zone: The time zone.
+    """
+
+    def __init__(self, zone: tzinfo) -> None:
+        self.zone = zone
+        # The newest time of each server and the time before it, and the newest of all.
+        self._last: dict[str, tuple[float, float]] = {}
+        self._newest = -math.inf
+
+    def clear(self) -> None:
+        """Begin again."""
+        self._last.clear()
+        self._newest = -math.inf
+
+    def read(self, moment: datetime, server: str | None) -> float:
+        """Return seconds since the epoch.
+
+        Args:
+            moment: The time as it is written.
+            server: Whose row it is, which is noted; None to find out the latest that it can mean, and note nothing.
+
+        Raises:
+            ValueError: There is no such time, because clocks went forward.
+        """
+        first = moment.replace(tzinfo=self.zone)
+        time = first.timestamp()
+        if self.zone is UTC:
+            return time
+        second = first.replace(fold=1).timestamp()
+        if second < time:
+            raise ValueError(f"a time that {self.zone} passes over")
+        if server is None:
+            return second
+        last, before = self._last.get(server, (self._newest, -math.inf))
+        if second > time and (second - last <= last - time or (time == last and last - before >= (second - time) / 2)):
+            time = second
+        if time > last or server not in self._last:
+            if len(self._last) >= _KNOWN_SERVERS:
+                self._last.clear()
+            self._last[server] = (time, last)
+            self._newest = max(time, self._newest)
+        return time
+
+
 @dataclass(frozen=True, slots=True)
 class Layout:
     """How the user's files are laid out: names, units, decimal mark, time zone and words for states."""
@@ -158,7 +210,7 @@ class Layout:
     names: Mapping[str, str | None]
     factors: Mapping[str, Factor]
     iso_timestamps: bool
-    zone: tzinfo
+    clock: LocalClock
     decimal: str
     states: Mapping[str, str]
 
@@ -178,10 +230,15 @@ class Layout:
             names=names,
             factors={name: _UNITS[name][unit] for name, unit in units.items()},
             iso_timestamps=units["timestamp"] == ISO,
-            zone=UTC if timezone == "UTC" else ZoneInfo(timezone),
+            clock=LocalClock(UTC if timezone == "UTC" else ZoneInfo(timezone)),
             decimal=decimal,
             states={**{state: state for state in STATES}, **states},
         )
+
+    @property
+    def zone(self) -> tzinfo:
+        """Return the time zone of times that give none."""
+        return self.clock.zone
 
     def places(self, header: Sequence[str], file: str) -> tuple[int | None, ...]:
         """Return where each of our columns is in a file, None for those it does not have.
@@ -219,8 +276,12 @@ class Parser:
         # Whether times carry an offset; a file that gives one may not leave it out later.
         self.aware: bool | None = None
 
-    def parse(self, cells: Sequence[Any]) -> Sample:
+    def parse(self, cells: Sequence[Any], *, peek: bool = False) -> Sample:
         """Turn one row into a sample.
+
+        Args:
+            cells: The row.
+            peek: Whether its turn has not come yet; then its time is the latest that it can be.
 
         Raises:
             RowError: Something in it cannot be right.
@@ -233,7 +294,7 @@ class Parser:
             for cell, (quantity, factor) in zip(cells[_FIRST_QUANTITY:], self._quantities, strict=False)
         ]
         return Sample(
-            self._time(cells[0]),
+            self._time(cells[0], None if peek else server),
             server,
             _label(cells[2], "profile") or "unknown",
             self._state(cells[3]),
@@ -302,12 +363,12 @@ class Parser:
                 pass
         raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(cell)}, not a number")
 
-    def _time(self, cell: Any) -> float:
+    def _time(self, cell: Any, server: str | None) -> float:
         # The rows of one moment follow each other.
         if cell == self._last_time[0] and cell is not None:
             return self._last_time[1]
         if isinstance(cell, datetime):
-            time = self._moment(cell, cell)
+            time = self._moment(cell, cell, server)
         elif not self.layout.iso_timestamps:
             number = self._number(cell, "timestamp")
             factor = self.layout.factors["timestamp"]
@@ -316,15 +377,18 @@ class Parser:
             time = number * factor.multiply / factor.divide
         else:
             try:
-                time = self._moment(datetime.fromisoformat(cell.strip()), cell)
+                moment = datetime.fromisoformat(cell.strip())
             except (ValueError, TypeError, AttributeError):
                 raise RowError(
                     RowOutcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, not an ISO 8601 time"
                 ) from None
-        self._last_time = (cell, time)
+            time = self._moment(moment, cell, server)
+        # A clock of a place is to see each row.
+        if self.aware is not False or self.layout.zone is UTC:
+            self._last_time = (cell, time)
         return time
 
-    def _moment(self, moment: datetime, cell: object) -> float:
+    def _moment(self, moment: datetime, cell: object, server: str | None) -> float:
         aware = moment.tzinfo is not None
         if self.aware and not aware:
             raise RowError(
@@ -332,7 +396,11 @@ class Parser:
             )
         self.aware = aware
         try:
-            return (moment if aware else moment.replace(tzinfo=self.layout.zone)).timestamp()
+            return moment.timestamp() if aware else self.layout.clock.read(moment, server)
+        except ValueError as error:
+            # Years that no computer's clock knows are an error of this kind too.
+            text = str(error) if "passes over" in str(error) else "out of any range"
+            raise RowError(RowOutcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, {text}") from None
         except OverflowError:
             raise RowError(RowOutcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, out of any range") from None
 

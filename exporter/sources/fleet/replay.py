@@ -102,6 +102,7 @@ class Replay(Feed):
     def _restart(self) -> None:
         self.close()
         self._state.clear()
+        self._layout.clock.clear()
         self.ended = False
         self._block = self._pending = self._next = None
         self._reader = self._open(self._path)
@@ -167,6 +168,6 @@ def _last_time(block: RowBlock) -> float:
     """Return the time of a block's last row, infinity when that one cannot be used."""
     cells = block.last()
     try:
-        return math.inf if cells is None else block.parser.parse(cells).timestamp
+        return math.inf if cells is None else block.parser.parse(cells, peek=True).timestamp
     except RowError:
         return math.inf

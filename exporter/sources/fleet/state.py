@@ -120,7 +120,7 @@ class FleetState:
             cells = block.last()
             if cells is not None:
                 with contextlib.suppress(RowError):
-                    block.parser.parse(cells)
+                    block.parser.parse(cells, peek=True)
         table = block.table()
         found = None if table is None else digest(table, block.parser)
         if found is None or found.last.timestamp > self.horizon:

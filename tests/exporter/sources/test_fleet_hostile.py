@@ -4,13 +4,15 @@ import gzip
 import math
 import os
 from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pytest
-from pyarrow import parquet
+from pyarrow import csv, parquet
 
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.sources.fleet import FleetSource
@@ -378,3 +380,77 @@ def test_reading_can_be_broken_off_and_goes_on_from_there(tmp_path: Path, monkey
     assert 0 < outcomes(samples(opened.collect()))["ok"] < 60_000
     monkeypatch.undo()
     assert outcomes(samples(opened.collect())) == {"ok": 60_000}
+
+
+def _local_rows(zone: str, start: str, minutes: int, count: int, servers: int = 1) -> list[str]:
+    """Return rows as a clock on a wall writes them."""
+    begin = datetime.fromisoformat(start).timestamp()
+    return [
+        line(0, f"web-{server}", timestamp=f"{moment:%Y-%m-%d %H:%M:%S}")
+        for step in range(count)
+        for server in range(servers)
+        if (moment := datetime.fromtimestamp(begin + 60 * minutes * step, ZoneInfo(zone)))
+    ]
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 30, 60])
+@pytest.mark.parametrize("servers", [1, 3])
+@pytest.mark.parametrize("mode", ["follow", "replay"])
+@pytest.mark.parametrize(
+    ("zone", "start"), [("Europe/Berlin", "2025-10-25T20:00:00Z"), ("Australia/Lord_Howe", "2026-04-04T12:00:00Z")]
+)
+def test_all_rows_of_an_hour_that_comes_twice_count(
+    zone: str, start: str, minutes: int, servers: int, mode: str, tmp_path: Path
+) -> None:
+    rows = _local_rows(zone, start, minutes, 600 // minutes, servers)
+    path = write_csv(tmp_path / "fleet.csv", *rows)
+    clock = Clock()
+    end = datetime.fromisoformat(start).timestamp() + 60 * minutes * (600 // minutes - 1)
+    if mode == "follow":
+        opened = follow(path, timezone=zone, server_timeout="1d")
+    else:
+        opened = replay(path, clock, timezone=zone, at_end="hold", speed=1000)
+    for _ in range(3):
+        shown = samples(opened.collect())
+        clock.now += 60
+    assert outcomes(shown) == {"ok": len(rows)}
+    assert shown['fleet_file_position_timestamp_seconds{file="fleet.csv"}'] == end
+
+
+def test_the_second_hour_may_begin_in_the_next_part(tmp_path: Path) -> None:
+    rows = _local_rows("Europe/Berlin", "2025-10-25T23:00:00Z", 5, 36)
+    for number, part in enumerate((rows[:24], rows[24:])):
+        write_csv(tmp_path / f"{number}.csv", *part)
+    assert outcomes(samples(follow(tmp_path, timezone="Europe/Berlin").collect())) == {"ok": 36}
+
+
+def test_a_row_that_comes_late_is_not_taken_for_one_of_the_second_hour(tmp_path: Path) -> None:
+    rows = _local_rows("Europe/Berlin", "2025-10-26T00:00:00Z", 1, 5)
+    path = write_csv(tmp_path / "fleet.csv", rows[0], rows[2], rows[1], rows[2], rows[3])
+    found = outcomes(samples(follow(path, timezone="Europe/Berlin").collect()))
+    assert found == {"ok": 3, "out_of_order": 1, "duplicate": 1}
+
+
+def test_a_time_that_clocks_pass_over_is_named(tmp_path: Path) -> None:
+    path = write_csv(tmp_path / "fleet.csv", line(timestamp="2026-03-29 02:30:00"), line(timestamp="2026-03-29 03:00"))
+    families = follow(path, timezone="Europe/Berlin").collect()
+    assert outcomes(samples(families)) == {"ok": 1, "invalid_value": 1}
+    assert messages(families) == [
+        "fleet.csv, row 2: timestamp is '2026-03-29 02:30:00', a time that Europe/Berlin passes over"
+    ]
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_many_local_times_are_read_in_their_zone(form: str, tmp_path: Path) -> None:
+    rows = [
+        {**dict(zip(HEADER.split(","), line(0, f"s{number}").split(","), strict=True)), "timestamp": moment}
+        for moment in (datetime(2026, 1, 1, 1, second) for second in range(20))  # noqa: DTZ001  # without a zone
+        for number in range(200)
+    ]
+    path = tmp_path / f"fleet.{form}"
+    table = pa.Table.from_pylist(rows)
+    parquet.write_table(table, path) if form == "parquet" else csv.write_csv(table, path)
+    shown = samples(follow(path, timezone="Europe/Berlin").collect())
+    assert outcomes(shown) == {"ok": 4000}
+    position = shown[f'fleet_file_position_timestamp_seconds{{file="{path.name}"}}']
+    assert position == datetime(2026, 1, 1, 0, 19, tzinfo=UTC).timestamp()
