@@ -46,6 +46,10 @@ class MetricFamily:
         """Return how many series Prometheus will see."""
         return len(self.samples) * self._series_each
 
+    def drop(self, samples: int) -> None:
+        """Count samples that a source left out before they took memory."""
+        self.dropped += samples * self._series_each
+
     def add(self, value: float | None, *labels: str) -> None:
         """Add a gauge's or counter's sample.
 
@@ -125,6 +129,7 @@ class FamilySet:
         self._extra_labels = tuple(extra_labels)
         self._families: dict[str, MetricFamily] = {}
         self.problems: list[Problem] = []
+        self.notes: list[str] = []
 
     def __getitem__(self, name: str) -> MetricFamily:
         """Return the family of this name, made on first use.
@@ -147,6 +152,10 @@ class FamilySet:
     def series(self) -> int:
         """Return how many series Prometheus will see."""
         return sum(family.series for family in self)
+
+    def note(self, message: str) -> None:
+        """Note something that is no fault, but that an operator may look for."""
+        self.notes.append(message)
 
     def skip(self, reason: Reason, message: str) -> None:
         """Note a row that had to be left out."""

@@ -33,6 +33,5 @@ def _row(status: SourceStatus, now: float) -> str:
     age = "never" if status.last_success is None else f"{html.span(now - status.last_success)} ago"
     numbers = (age, html.span(status.interval), f"{status.duration * 1000:.0f} ms", f"{status.series}")
     cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
-    return (
-        f'<tr><td>{escape(status.name)}</td><td class="{css}">{state}</td>{cells}<td>{escape(status.error)}</td></tr>'
-    )
+    problem = status.error or "; ".join(status.notes)
+    return f'<tr><td>{escape(status.name)}</td><td class="{css}">{state}</td>{cells}<td>{escape(problem)}</td></tr>'

@@ -125,6 +125,10 @@ class _Normal:
     at: float = -math.inf
 
 
+# Names of profiles that come and go are forgotten.
+_MOST_PROFILES = 10_000
+
+
 class BuiltinRisk:
     """The documented score; learns what is normal while it scores.
 
@@ -141,6 +145,8 @@ class BuiltinRisk:
         by_profile: dict[str, list[Sample]] = defaultdict(list)
         for sample in samples:
             by_profile[sample.profile].append(sample)
+        if len(self._learned) > _MOST_PROFILES:
+            self._learned = {name: normal for name, normal in self._learned.items() if name in by_profile}
         for profile, members in by_profile.items():
             if profile not in self._learned:
                 # Nothing is known yet: the middle of what is there has to do.

@@ -155,6 +155,7 @@ class SourceRunner:
         self._failing_since = None
         status.up = True
         status.error = ""
+        status.notes = tuple(families.notes)
         status.last_success = self._clock.now()
         status.series = snapshot.series
         for problem in families.problems:
@@ -169,9 +170,12 @@ class SourceRunner:
             if family.dropped:
                 self.status.dropped[family.metric.name] += family.dropped
                 problems.add(f"{family.metric.name} is over max_series ({self.settings.max_series}) or a narrower cap")
+        notes = set(families.notes)
         for message in sorted(problems - self._logged_problems):
             event(_log, logging.WARNING, "left out", source=self.status.name, problem=message)
-        self._logged_problems = frozenset(problems)
+        for message in sorted(notes - self._logged_problems):
+            event(_log, logging.INFO, "to be known", source=self.status.name, note=message)
+        self._logged_problems = frozenset(problems | notes)
 
     def _fail(self, failure: SourceError) -> None:
         status = self.status

@@ -28,6 +28,7 @@ class SourceStatus:
         up: Whether the last refresh succeeded; None before the first one ended.
         last_success: When it last succeeded, seconds since the epoch.
         error: What went wrong in the last refresh, with what can be done; empty when it succeeded.
+        notes: What else there was to know of the last refresh that succeeded.
         series: Series exposed at present.
         duration: Seconds the last refresh took.
     """
@@ -37,6 +38,7 @@ class SourceStatus:
     up: bool | None = None
     last_success: float | None = None
     error: str = ""
+    notes: tuple[str, ...] = ()
     series: int = 0
     duration: float = 0.0
     errors: Counter[Reason] = field(default_factory=Counter)

@@ -20,6 +20,9 @@ class RowBlock(Protocol):
     def rows(self) -> Iterator[tuple[int, Cells | RowError]]:
         """Yield the number and the cells of each row, or why it has none."""
 
+    def first(self) -> Cells | None:
+        """Return the cells of the first row; None when it has none."""
+
     def last(self) -> Cells | None:
         """Return the cells of the last row; None when it has none."""
 

@@ -39,6 +39,7 @@ class RowOutcome(StrEnum):
     OUT_OF_RANGE = "out_of_range"
     DUPLICATE = "duplicate"
     OUT_OF_ORDER = "out_of_order"
+    OVER_LIMIT = "over_limit"
 
 
 class RowError(Exception):

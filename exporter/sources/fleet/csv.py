@@ -73,6 +73,11 @@ class CsvBlock(RowBlock):
                 yield number, cells(content)
 
     @override
+    def first(self) -> Cells | None:
+        cells = self._reader.cells(self._data.partition(b"\n")[0].decode("utf-8", "replace").removesuffix("\r"))
+        return None if isinstance(cells, RowError) else cells
+
+    @override
     def last(self) -> Cells | None:
         line = self._data[self._data.rfind(b"\n") + 1 :].decode("utf-8", "replace").removesuffix("\r")
         cells = self._reader.cells(line)
@@ -85,8 +90,9 @@ class CsvBlock(RowBlock):
         reader = self._reader
         table = read_csv_table(self._data, reader.header, reader.places, reader.delimiter, reader.parser)
         # To Arrow a quote that is open goes on in the next line.
-        quoted = table is not None and b'"' in self._data
-        return None if quoted and table.num_rows != self._data.count(b"\n") + 1 else table
+        if table is not None and b'"' in self._data and table.num_rows != self._data.count(b"\n") + 1:
+            return None
+        return table
 
 
 class LongLine(RowBlock):
@@ -101,6 +107,10 @@ class LongLine(RowBlock):
     def rows(self) -> Iterator[tuple[int, Cells | RowError]]:
         if self._row is not None:
             yield self._row, RowError(RowOutcome.INCOMPLETE, f"is longer than {_MAX_LINE >> 20} MiB")
+
+    @override
+    def first(self) -> Cells | None:
+        return None
 
     @override
     def last(self) -> Cells | None:
@@ -119,6 +129,10 @@ class CsvReader:
         layout: Names and units of its columns.
         position: Where to go on, unless the file is no longer the same one; by default at the beginning.
 
+    Attributes:
+        name: What it is called in messages.
+        block_size: How many bytes are read at once.
+
     Raises:
         SourceError: It cannot be opened.
     """
@@ -135,6 +149,7 @@ class CsvReader:
         self._bytes = Bytes(path, self._file)
         self._tail = b""
         self._row = 0
+        self.block_size = BLOCK
         self._in_long_line = False
         self._old_line_ends = False
         self._resume = position
@@ -237,7 +252,7 @@ class CsvReader:
         self._note_fingerprint()
 
     def _read(self) -> bytes:
-        data = self._bytes.read(BLOCK)
+        data = self._bytes.read(self.block_size)
         return data.replace(b"\r", b"\n") if self._old_line_ends else data
 
     def skip_to_end(self) -> None:

@@ -25,11 +25,13 @@ class Feed(ABC):
     Attributes:
         ended: Whether no server is to be shown any more.
         problems: What cannot be read at present while the rest goes on.
+        notes: What else there is to know; no fault.
     """
 
     def __init__(self, path: Path, layout: Layout, state: FleetState) -> None:
         self.ended = False
-        self.problems: Sequence[tuple[Reason, str]] = ()
+        self.problems: list[tuple[Reason, str]] = []
+        self.notes: Sequence[str] = ()
         self._path = path
         self._layout = layout
         self._state = state

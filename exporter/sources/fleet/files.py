@@ -30,6 +30,8 @@ class Identity(NamedTuple):
     inode: int
     size: int
     modified: int
+    # Whoever copies over a file can put its time back, but not this one; positions of older versions lack it.
+    changed: int = 0
 
     @classmethod
     def none(cls) -> Identity:
@@ -39,7 +41,7 @@ class Identity(NamedTuple):
     @classmethod
     def of(cls, status: os.stat_result) -> Identity:
         """Take it from a file's status."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
     def same_file(self, other: Identity) -> bool:
         """Tell whether it is the same file, changed or not."""

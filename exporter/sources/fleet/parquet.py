@@ -34,6 +34,10 @@ class ParquetBlock(RowBlock):
         yield from enumerate(table_cells(self._table), start=self._first_row)
 
     @override
+    def first(self) -> Cells | None:
+        return next(table_cells(self._table.slice(0, 1)), None)
+
+    @override
     def last(self) -> Cells | None:
         return next(table_cells(self._table.slice(self._table.num_rows - 1)), None)
 

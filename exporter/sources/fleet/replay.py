@@ -12,9 +12,10 @@ from typing_extensions import override
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.risk import Sample
 from ml_monitoring.exporter.sources.fleet.blocks import RowBlock
-from ml_monitoring.exporter.sources.fleet.columns import Layout, RowError
+from ml_monitoring.exporter.sources.fleet.columns import Layout
 from ml_monitoring.exporter.sources.fleet.feed import Feed
 from ml_monitoring.exporter.sources.fleet.files import Identity, identify
+from ml_monitoring.exporter.sources.fleet.parts import time_of
 from ml_monitoring.exporter.sources.fleet.state import FleetState
 
 AtEnd = Literal["loop", "hold", "stop"]
@@ -117,7 +118,7 @@ class Replay(Feed):
             block = self._reader.next_block(final=True)
             if block is None:
                 return True
-            if _last_time(block) <= min(until, self._state.horizon):
+            if time_of(block, block.last(), math.inf) <= min(until, self._state.horizon):
                 self._state.apply(block)
             else:
                 self._block, self._pending = block, self._state.samples(block)
@@ -158,16 +159,7 @@ class Replay(Feed):
         last = max(times, default=first)
         # Only going through all of it tells the end of a gzip file, or of one that ends in bad rows.
         while not times and block is not None:
-            end = _last_time(block)
+            end = time_of(block, block.last(), math.inf)
             last = max(last, end) if math.isfinite(end) else last
             block = self._reader.next_block(final=True)
         return Span(first, max(first, last), gap)
-
-
-def _last_time(block: RowBlock) -> float:
-    """Return the time of a block's last row, infinity when that one cannot be used."""
-    cells = block.last()
-    try:
-        return math.inf if cells is None else block.parser.parse(cells, peek=True).timestamp
-    except RowError:
-        return math.inf

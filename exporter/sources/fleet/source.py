@@ -40,6 +40,7 @@ PHASES = ("escalation", "peak", "recovery", "stable")
 # What is behind takes several refreshes, so that series appear before all was read.
 _BUDGET = 0.5
 _CHECK_TIME = 1.0
+_LEAST_SERVERS = 5_000
 _GAUGES = (
     ("fleet_server_cpu_utilization_ratio", "cpu"),
     ("fleet_server_memory_utilization_ratio", "memory"),
@@ -147,7 +148,9 @@ class FleetSource(Source):
         today: Callable[[], float] = time.time,
     ) -> None:
         self._settings = settings
-        self._state = FleetState(settings.server_timeout)
+        # Four series of each are as many as may be shown; of a few more the riskiest are.
+        most = max(_LEAST_SERVERS, settings.max_series // len(STATES))
+        self._state = FleetState(settings.server_timeout, most_servers=most)
         self._scorer = Scorer(settings.risk.model, settings.risk.options, settings.risk.normals)
         self._aborted = threading.Event()
         self._reset_wanted = threading.Event()
@@ -217,7 +220,7 @@ class FleetSource(Source):
             state = probe._state
         finally:
             probe.close()
-        text = f"{settings.path}, mode {settings.mode}: {len(state.servers())} servers"
+        text = "; ".join([f"{settings.path}, mode {settings.mode}: {len(state.servers())} servers", *probe._feed.notes])
         bad = state.rows.total() - state.rows[RowOutcome.OK]
         return f"{text}; {bad} rows cannot be used, first {state.take_problems()[0][1]}" if bad else text
 
@@ -234,6 +237,10 @@ class FleetSource(Source):
             families["fleet_incident_probability_ratio"].add(incident_probability(risks))
             self._add_phase(families)
         self._add_file(families)
+        for name, count in self._state.take_refused().items():
+            families[name].drop(count)
+        for note in self._feed.notes:
+            families.note(note)
         for reason, problem in (*self._state.take_problems(), *self._feed.problems):
             families.skip(reason, problem)
         if self._scorer.problem:
@@ -258,7 +265,7 @@ class FleetSource(Source):
         last = self._state.last
         if last is None or last.phase is None:
             return
-        for phase in sorted(self._state.phases.union(PHASES)):
+        for phase in sorted(self._state.phases.union(PHASES, (last.phase,))):
             families["fleet_incident_phase"].add(phase == last.phase, phase)
 
     def _add_file(self, families: FamilySet) -> None:

@@ -14,6 +14,8 @@ from ml_monitoring.exporter.sources.fleet.bulk import Newest, digest
 from ml_monitoring.exporter.sources.fleet.columns import RowError, RowOutcome
 
 _LISTED_PROBLEMS = 5
+# A column of phases that names more is none.
+_MOST_PHASES = 100
 
 
 class FleetState:
@@ -23,10 +25,14 @@ class FleetState:
 
     Args:
         server_timeout: A server that is this many seconds of file time behind the newest row is gone.
+        most_servers: How many servers are remembered; rows of others are left out until one of these is gone.
     """
 
-    def __init__(self, server_timeout: float) -> None:
+    def __init__(self, server_timeout: float, *, most_servers: int = 1_000_000) -> None:
         self._timeout = server_timeout
+        self._most = most_servers
+        self._cleaned_at = -math.inf
+        self._replaced = False
         self._latest: dict[str, Sample | Newest] = {}
         self.last: Sample | None = None
         self.position = -math.inf
@@ -37,22 +43,48 @@ class FleetState:
         self.horizon = math.inf
         self._problems: list[str] = []
         self._unlisted_problems = 0
+        self._refused: Counter[str] = Counter()
 
     def clear(self) -> None:
         """Forget the servers; what was counted stays counted."""
         self._latest.clear()
         self.last = None
-        self.position = -math.inf
+        self.position = self._cleaned_at = -math.inf
 
     def servers(self) -> list[Sample]:
         """Return the newest row of each server that still reports, by name."""
-        oldest = self.position - self._timeout
-        for name in [name for name, sample in self._latest.items() if sample.timestamp < oldest]:
-            del self._latest[name]
+        self._forget_gone()
         for name, known in self._latest.items():
             if isinstance(known, Newest):
                 self._latest[name] = known.sample
         return [sample for _name, sample in sorted(self._latest.items()) if isinstance(sample, Sample)]
+
+    def _forget_gone(self) -> None:
+        oldest = self.position - self._timeout
+        for name in [name for name, sample in self._latest.items() if sample.timestamp < oldest]:
+            del self._latest[name]
+        if len(self.oom) > 2 * self._most:
+            self.oom = Counter({name: count for name, count in self.oom.items() if name in self._latest})
+        self._cleaned_at = self.position
+
+    def _has_room(self, servers: int) -> bool:
+        if len(self._latest) + servers > self._most and self.position > self._cleaned_at + self._timeout / 4:
+            self._forget_gone()
+        return len(self._latest) + servers <= self._most
+
+    def note_replaced(self) -> None:
+        """Note that what comes now takes the place of what was there, maybe an older state of it."""
+        self._replaced = True
+
+    def _begin_again_if_older(self, first: float) -> None:
+        if self._replaced and first < self.position:
+            self.clear()
+        self._replaced = False
+
+    def take_refused(self) -> Counter[str]:
+        """Return how often a metric's series were left out since the last call, because there are too many."""
+        refused, self._refused = self._refused, Counter()
+        return refused
 
     def take_problems(self) -> list[tuple[Reason, str]]:
         """Return what was wrong since the last call, the first few by name."""
@@ -91,6 +123,8 @@ class FleetState:
 
     def take(self, block: RowBlock, number: int, sample: Sample) -> None:
         """Take one row in, unless it is out of order."""
+        if self._replaced:
+            self._begin_again_if_older(sample.timestamp)
         known = self._latest.get(sample.server)
         if known is not None and sample.timestamp <= known.timestamp:
             if sample.timestamp == known.timestamp:
@@ -105,11 +139,16 @@ class FleetState:
             problem = RowError(RowOutcome.OUT_OF_RANGE, f"timestamp of {sample.server} is {ahead:g} s too far ahead")
             self._reject(block, number, problem)
             return
-        self._latest[sample.server] = sample
+        # One that is refused tells the time, too: it may make room.
         self._note_newest(sample)
+        if known is None and not self._has_room(1):
+            self.rows[RowOutcome.OVER_LIMIT] += 1
+            self._refused["fleet_server_risk_ratio"] += 1
+            return
+        self._latest[sample.server] = sample
         self.rows[RowOutcome.OK] += 1
         if sample.phase is not None:
-            self.phases.add(sample.phase)
+            self._note_phase(sample.phase)
         if sample.oom:
             self.oom[sample.server] += 1
 
@@ -125,7 +164,11 @@ class FleetState:
         found = None if table is None else digest(table, block.parser)
         if found is None or found.last.timestamp > self.horizon:
             return False
+        if self._replaced:
+            self._begin_again_if_older(min(found.oldest.values()))
         latest = self._latest
+        if not self._has_room(sum(server not in latest for server in found.newest)):
+            return False
         for server, time in found.oldest.items():
             known = latest.get(server)
             if known is not None and time <= known.timestamp:
@@ -134,8 +177,15 @@ class FleetState:
         self._note_newest(found.last)
         self.rows[RowOutcome.OK] += found.rows
         self.oom.update(found.oom)
-        self.phases |= found.phases
+        for phase in found.phases:
+            self._note_phase(phase)
         return True
+
+    def _note_phase(self, phase: str) -> None:
+        if phase in self.phases or len(self.phases) < _MOST_PHASES:
+            self.phases.add(phase)
+        else:
+            self._refused["fleet_incident_phase"] += 1
 
     def _note_newest(self, sample: Sample) -> None:
         if sample.timestamp >= self.position:

@@ -1,5 +1,7 @@
 import gzip
 import json
+import os
+import random
 import shutil
 import time
 from pathlib import Path
@@ -116,6 +118,35 @@ def test_a_file_that_is_truncated_and_rewritten_is_read_from_its_beginning(tmp_p
     assert outcomes(shown(source)) == {"ok": 1 + len(rows)}
 
 
+@pytest.mark.parametrize("form", ["csv", "csv.gz", "parquet"])
+@pytest.mark.parametrize("rows", [2, 3, 5], ids=["shorter", "as long", "longer"])
+@pytest.mark.parametrize("inode", ["kept", "new"])
+def test_an_older_file_that_is_restored_is_shown(tmp_path: Path, form: str, rows: int, inode: str) -> None:
+    def write(path: Path, *seconds: int) -> None:
+        if form == "parquet":
+            parquet_part(path, *seconds)
+        else:
+            text = "".join(f"{row}\n" for row in (HEADER, *map(line, seconds)))
+            path.write_bytes(gzip.compress(text.encode(), mtime=0) if form == "csv.gz" else text.encode())
+
+    path = tmp_path / f"fleet.{form}"
+    write(path, 600, 605, 610)
+    source = follow(path)
+    assert position(shown(source)) == 610
+    write(tmp_path / "older", *range(100, 100 + rows))
+    if inode == "kept":
+        path.write_bytes((tmp_path / "older").read_bytes())
+    else:
+        (tmp_path / "older").replace(path)
+    for _ in range(2):
+        metrics = shown(source)
+    if inode == "kept" or form == "parquet":
+        assert (outcomes(metrics), position(metrics)) == ({"ok": 3 + rows}, 99 + rows)
+    else:
+        # What takes the place of a log file goes on where that one ended.
+        assert outcomes(metrics) == {"ok": 3, "out_of_order": rows}
+
+
 def test_a_file_deleted_and_created_again_goes_on(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(0))
     source = follow(path)
@@ -217,7 +248,7 @@ def test_reset_reads_everything_again(tmp_path: Path) -> None:
     assert (outcomes(metrics), position(metrics)) == ({"ok": 4}, 5)
 
 
-def test_a_folder_is_read_part_by_part_in_the_order_of_names(tmp_path: Path) -> None:
+def test_a_folder_is_read_part_by_part(tmp_path: Path) -> None:
     write_csv(tmp_path / "part-2.csv", line(10), line(15))
     parquet_part(tmp_path / "part-1.parquet", 0, 5)
     (tmp_path / "part-3.csv.gz").write_bytes(gzip.compress(f"{HEADER}\n{line(20)}\n".encode()))
@@ -289,11 +320,123 @@ def test_a_parquet_file_rewritten_with_more_rows_counts_the_new_ones(tmp_path: P
 def test_a_folder_that_vanishes_is_named(tmp_path: Path) -> None:
     folder = tmp_path / "parts"
     folder.mkdir()
+    part = write_csv(folder / "1.csv", line(0))
     source = follow(folder)
+    shown(source)
+    part.unlink()
+    # A folder whose parts are taken away when they were read is in order.
     shown(source)
     folder.rmdir()
     with pytest.raises(SourceError, match=f"{folder} cannot be read: No such file"):
         source.collect()
+
+
+@pytest.mark.parametrize("kind", [".csv", ".csv.gz", ".parquet"])
+@pytest.mark.parametrize("deal", ["in turn", "at random", "backwards"])
+def test_parts_that_are_new_together_are_read_in_the_order_of_time(tmp_path: Path, kind: str, deal: str) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    write_csv(folder / "5.csv", line(0))
+    source = follow(folder)
+    shown(source)
+    count, seconds = 10, range(1, 241)
+    draw = random.Random(deal)  # not a secret
+    names = [f"{draw.randrange(1 << 30):x}{kind}" for _ in range(count)]
+    shares: list[list[int]] = [[] for _ in names]
+    for second in seconds:
+        place = {"in turn": second % count, "at random": draw.randrange(count)}.get(deal, (240 - second) // 24)
+        shares[place].append(second)
+    for name, share in zip(sorted(names) if deal == "backwards" else names, shares, strict=True):
+        if kind == ".parquet":
+            parquet_part(folder / name, *share)
+        else:
+            text = "".join(f"{row}\n" for row in (HEADER, *map(line, share)))
+            (folder / name).write_bytes(gzip.compress(text.encode()) if kind == ".csv.gz" else text.encode())
+    metrics = shown(source)
+    assert outcomes(metrics) == {"ok": 241}
+    assert position(metrics) == 240
+
+
+def test_many_rows_of_overlapping_parts_count_however_often_reading_is_broken_off(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    saved = tmp_path / "position.json"
+    for number in range(60):
+        write_csv(folder / f"{number * 7919 % 61}.csv", *(line(second) for second in range(number, 3000, 60)))
+    source = follow(folder, timeout="2ms", position_file=saved)
+    looks = 0
+    while outcomes(shown(source)) != {"ok": 3000}:
+        looks += 1
+        assert looks < 3000
+    assert looks > 1
+    assert outcomes(shown(follow(folder, position_file=saved))) == {}
+
+
+def test_parts_that_grow_side_by_side_are_read_in_the_order_of_time(tmp_path: Path) -> None:
+    parts = [write_csv(tmp_path / f"{number}.csv", line(number)) for number in range(3)]
+    source = follow(tmp_path)
+    assert outcomes(shown(source)) == {"ok": 3}
+    for second in range(3, 60):
+        append(parts[second * 2 % 3], line(second))
+    assert outcomes(shown(source)) == {"ok": 60}
+
+
+def test_folders_of_partitions_are_read(tmp_path: Path) -> None:
+    for day, hour, second in (("28", "01", 20), ("27", "23", 10), ("28", "00", 15)):
+        folder = tmp_path / "year=2026" / f"date=2026-11-{day}" / f"hour={hour}"
+        folder.mkdir(parents=True)
+        write_csv(folder / "part.csv", line(second), line(second, cpu_pct="?"))
+        write_csv(folder / "_temporary.csv", line(second + 1))
+    (tmp_path / "_delta_log").mkdir()
+    write_csv(tmp_path / "_delta_log" / "part.csv", line(50))
+    (tmp_path / "year=2026" / "loop").symlink_to(tmp_path)
+    families = follow(tmp_path).collect()
+    assert outcomes(samples(families)) == {"ok": 3, "invalid_value": 3}
+    assert messages(families) == [
+        f"year=2026/date=2026-11-{when}/part.csv, row 3: cpu_pct is '?', not a number"
+        for when in ("27/hour=23", "28/hour=00", "28/hour=01")
+    ]
+
+
+def test_what_is_passed_over_is_named_in_check_log_and_page(tmp_path: Path) -> None:
+    folder = tmp_path / "parts"
+    (folder / "a" / "b").mkdir(parents=True)
+    write_csv(folder / "a" / "1.csv", line(0))
+    (folder / "a" / "b" / "data.json").touch()
+    (folder / "notes.txt").touch()
+    os.mkfifo(folder / "2.csv")
+    text = "parts: passed over 2.csv (not a regular file), a/b/data.json, notes.txt"
+    source = follow(folder)
+    assert source.check() == f"{folder}, mode follow: 1 servers; {text}"
+    config = tmp_path / "ml-monitoring.yml"
+    config.write_text(f"web: {{port: 0}}\nsources: {{fleet: {{path: {folder}, interval: 100ms}}}}\n")
+    with serving(config) as exporter:
+        samples = exporter.wait_for('ml_monitoring_source_up{source="fleet"}', 1)
+        assert samples['ml_monitoring_source_errors_total{reason="read",source="fleet"}'] == 0
+        assert text in exporter.wait_for_log("to be known")
+        assert text in exporter.get("/").text
+
+
+def test_folders_below_folders_end_somewhere(tmp_path: Path) -> None:
+    deep = tmp_path.joinpath(*("x" for _ in range(12)))
+    deep.mkdir(parents=True)
+    write_csv(deep / "1.csv", line(0))
+    write_csv(tmp_path / "1.csv", line(0))
+    families = follow(tmp_path).collect()
+    assert families.notes == [f"{tmp_path.name}: passed over x/x/x/x/x/x/x/x/x (below 8 folders)"]
+
+
+@pytest.mark.parametrize("others", [(), ("readme.md", "part.json")])
+def test_a_folder_without_a_part_is_down_until_one_comes(tmp_path: Path, others: tuple[str, ...]) -> None:
+    for name in others:
+        (tmp_path / name).touch()
+    source = follow(tmp_path, start="end")
+    with pytest.raises(SourceError) as error:
+        source.collect()
+    passed_over = "; passed over part.json, readme.md" if others else ""
+    assert str(error.value) == f"{tmp_path} holds no file that ends in .csv, .csv.gz, .parquet{passed_over}"
+    write_csv(tmp_path / "1.csv", line(0))
+    assert outcomes(shown(source)) == {"ok": 1}
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])

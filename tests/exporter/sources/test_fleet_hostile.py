@@ -454,3 +454,26 @@ def test_many_local_times_are_read_in_their_zone(form: str, tmp_path: Path) -> N
     assert outcomes(shown) == {"ok": 4000}
     position = shown[f'fleet_file_position_timestamp_seconds{{file="{path.name}"}}']
     assert position == datetime(2026, 1, 1, 0, 19, tzinfo=UTC).timestamp()
+
+
+def test_more_servers_than_may_be_shown_take_no_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ml_monitoring.exporter.sources.fleet.source._LEAST_SERVERS", 100)
+    # Many rows are read another way; the second 5,000 servers report when the first are gone.
+    rows = [line(second, f"s{second}-{number}") for second in (0, 300) for number in range(5000)]
+    rows += [line(300, f"s300-{number}") for number in range(50)]
+    source = follow(write_csv(tmp_path / "fleet.csv", *rows), max_series=400)
+    families = source.collect()
+    assert {family.metric.name: family.dropped for family in families if family.dropped} == {
+        "fleet_server_risk_ratio": 2 * 4900
+    }
+    assert outcomes(samples(families)) == {"ok": 200, "over_limit": 9800, "duplicate": 50}
+    assert len(source._state._latest) == 100
+    assert source._state._latest.keys() == {f"s300-{number}" for number in range(100)}
+    assert messages(families)[0].startswith("fleet.csv, row 10002: a second row of s300-0")
+
+
+def test_a_column_that_names_endless_phases_or_profiles_is_bounded(tmp_path: Path) -> None:
+    rows = [line(number % 60, f"s{number}", incident_phase=f"p{number}", profile=f"q{number}") for number in range(500)]
+    families = follow(write_csv(tmp_path / "fleet.csv", *rows)).collect()
+    assert families["fleet_incident_phase"].dropped == 400
+    assert len(families["fleet_incident_phase"].samples) <= 105

@@ -1,4 +1,5 @@
 import gzip
+import os
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -237,3 +238,15 @@ def test_check_says_what_it_found_and_changes_nothing(tmp_path: Path) -> None:
     source = replay(path, Clock())
     assert source.check() == f"{path}, mode replay: 6 servers"
     assert outcomes(samples(source.collect())) == {"ok": 6}
+
+
+def test_a_file_that_is_copied_over_with_its_old_time_is_replayed_anew(tmp_path: Path) -> None:
+    clock = Clock()
+    path = write_csv(tmp_path / "fleet.csv", line(0, cpu_pct=40), line(5, cpu_pct=40))
+    source = replay(path, clock)
+    cpu = 'fleet_server_cpu_utilization_ratio{profile="web",server="web-001"}'
+    assert samples(source.collect())[cpu] == 0.4
+    before = path.stat()
+    write_csv(path, line(0, cpu_pct=41), line(5, cpu_pct=41))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert samples(source.collect())[cpu] == 0.41
