@@ -128,6 +128,19 @@ LOGS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
+# The alert that fires when what a group's alerts look at is no longer there, unless the alert itself, or its source, says
+# otherwise: the exporter is gone, or what Prometheus scraped.
+ALERTS_IF_ABSENT: Mapping[str, str] = MappingProxyType(
+    {
+        "exporter": "MlMonitoringDown",
+        "containers": "MlMonitoringSourceDown",
+        **dict.fromkeys(
+            ("services", "experiments", "host", "database", "monitoring", "logs"), "MlMonitoringJobVanished"
+        ),
+    }
+)
+
+
 def _signals() -> tuple[Signal, ...]:
     """Return the signals that the modules define, each once, though some modules import others'."""
     signals: dict[str, Signal] = {}
@@ -175,7 +188,14 @@ def load_alerts(thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:
     chosen = thresholds or load_thresholds()
     scope = chosen.scope()
     bound = (
-        BoundAlert(alert, chosen.alerts[alert.name], chosen.links, scope, LOGS_OF.get(group, ()))
+        BoundAlert(
+            alert,
+            chosen.alerts[alert.name],
+            chosen.links,
+            scope,
+            LOGS_OF.get(group, ()),
+            ALERTS_IF_ABSENT.get(group, ""),
+        )
         for group, alerts in ALERT_GROUPS.items()
         if is_watched(group, chosen)
         for alert in alerts

@@ -12,6 +12,7 @@ from ml_monitoring.alerting.exporter.signals import (
     SOURCE_UP,
 )
 from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.monitoring.signals import TARGET_UP
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -21,6 +22,7 @@ ALERTS: tuple[Alert, ...] = (
         signal=ALERT_RULES_EVALUATED,
         expr="vector(1)",
         always=True,
+        absent="It fires whatever is missing; when Prometheus itself is, its receiver raises the alarm.",
         summary="The alerting pipeline works end to end.",
         description=(
             "This alert always fires. Its receiver expects it every few minutes: when it stops, Prometheus or "
@@ -32,6 +34,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="All exporters are down, or Prometheus has none to scrape.",
         signal=EXPORTER_UP,
         comparison="<",
+        absent="MlMonitoringDown",
         summary="All exporters are down.",
         description=(
             "None of the targets of the job {{ $labels.job }} answered its last scrape, or none is configured. "
@@ -47,6 +50,20 @@ ALERTS: tuple[Alert, ...] = (
         summary="An exporter is down.",
         description=(
             "The exporter {{ $labels.instance }} did not answer its last scrapes. What only it reads is missing."
+        ),
+    ),
+    Alert(
+        # A target that is configured and does not answer has `up` 0; of one that is no longer found nothing is left.
+        name="MlMonitoringJobVanished",
+        condition="Prometheus has no target any more of a job that it scraped an hour ago.",
+        signal=TARGET_UP,
+        expr=(
+            "count without (instance) (instance:up:own offset 1h)\nunless count without (instance) (instance:up:own)"
+        ),
+        summary="All targets of a job are gone.",
+        description=(
+            "An hour ago Prometheus scraped {{ $value }} targets of the job {{ $labels.job }}; now it finds none. "
+            "Alerts on them cannot fire."
         ),
     ),
     Alert(

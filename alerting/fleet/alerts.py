@@ -41,7 +41,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="FleetFileNotAdvancing",
-        condition="The followed file has had no newer row for five minutes.",
+        condition="The followed file has had no newer row for five minutes, or has none at all.",
         signal=FLEET_FILE_ADVANCES,
         comparison="<",
         source="fleet",

@@ -206,6 +206,8 @@ FLEET_FILE_ADVANCES: Final = Signal(
     expr=(
         "max without (instance) (changes(fleet_file_position_timestamp_seconds{<filter>}[5m]))"
         ' and on (cluster, namespace, job, file) fleet_file_info{mode="follow",<filter>}'
+        # A file without any row has no position.
+        ' or 0 * max without (instance, mode, model) (fleet_file_info{mode="follow",<filter>})'
     ),
     unit=Unit.COUNT,
     dashboard=PAGE,

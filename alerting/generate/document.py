@@ -83,13 +83,16 @@ def alerts_table(folder: Path) -> str:
                 alert.numbers.for_,
                 alert.severity,
                 alert.team,
+                alert.absent,
             )
             for alert in load_alerts()
             if runbooks[alert.name].parts[-3] == domain
         ]
         if rows:
             parts.append(f"## {title}\n")
-            parts.append(_table(("Alert", "Fires when", "For", "Severity", "Team"), rows))
+            parts.append(
+                _table(("Alert", "Fires when", "For", "Severity", "Team", "When its series are missing"), rows)
+            )
     return "\n".join(parts)
 
 

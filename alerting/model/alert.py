@@ -42,6 +42,8 @@ class Alert:
         source: The exporter source that the signal is derived from, so that its failure can mute the alert. Empty
             when the alert's series carry the label `source` themselves, or none is behind it.
         expr: The condition of an alert that is not a comparison of its signal.
+        absent: What answers when its series are missing: the name of an alert that fires then, this one or another, or a
+            sentence that says why none does. By default that of its source or group, see `ALERTS_IF_ABSENT`.
         always: Whether it fires for as long as nothing is wrong, so that it has no severity.
     """
 
@@ -57,6 +59,7 @@ class Alert:
     parameters: Mapping[str, Kind] = field(default_factory=dict)
     source: str = ""
     expr: str = ""
+    absent: str = ""
     always: bool = False
 
 
@@ -70,6 +73,7 @@ class BoundAlert:
         links: Where links lead.
         scope: What the placeholders of selectors stand for, see `Thresholds.scope`.
         logs_of: Services whose logs tell more, where the series do not say whose they are.
+        group_absent: What answers when series of its group are missing.
     """
 
     alert: Alert
@@ -77,6 +81,12 @@ class BoundAlert:
     links: Links
     scope: Mapping[str, str]
     logs_of: tuple[str, ...] = ()
+    group_absent: str = ""
+
+    @property
+    def absent(self) -> str:
+        """Return the name of the alert that fires when the series of this one are missing, or why none does."""
+        return self.alert.absent or ("MlMonitoringSourceDown" if self.alert.source else self.group_absent)
 
     @property
     def name(self) -> str:

@@ -101,6 +101,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A service that made predictions within `traffic.recent` of `thresholds.yml` makes none now.",
         signal=API_PREDICTIONS_RECENT,
         comparison="<",
+        absent="MlPredictionsStopped",
         summary="A service has stopped making predictions.",
         description=f"{_SERVICE} made predictions a while ago and makes none now.",
     ),
