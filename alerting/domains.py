@@ -128,8 +128,8 @@ LOGS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 
 
-# The alert that fires when what a group's alerts look at is no longer there, unless the alert itself, or its source, says
-# otherwise: the exporter is gone, or what Prometheus scraped.
+# The alert that fires when what a group's alerts look at is no longer there, unless the alert itself, or its source,
+# says otherwise: the exporter is gone, or what Prometheus scraped.
 ALERTS_IF_ABSENT: Mapping[str, str] = MappingProxyType(
     {
         "exporter": "MlMonitoringDown",

@@ -15,6 +15,8 @@ from ml_monitoring.exporter.catalog import CATALOG, Metric, MetricKind
 from ml_monitoring.exporter.errors import CatalogError, Reason
 
 LabelValues = tuple[str, ...]
+# MLflow's longest name has 500 characters, but a param's value can have 8,000, in each of thousands of series.
+_LONGEST_LABEL = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,9 @@ class MetricFamily:
         for label in labels:
             if not isinstance(label, str):
                 raise CatalogError(f"{name}: label values must be text, got {labels!r}")
+            if len(label) > _LONGEST_LABEL:
+                self.dropped += self._series_each
+                return
         if labels in self.samples:
             raise CatalogError(f"{name}: duplicate labels {labels!r}")
         if len(self.samples) >= self._max_samples:

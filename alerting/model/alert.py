@@ -42,8 +42,8 @@ class Alert:
         source: The exporter source that the signal is derived from, so that its failure can mute the alert. Empty
             when the alert's series carry the label `source` themselves, or none is behind it.
         expr: The condition of an alert that is not a comparison of its signal.
-        absent: What answers when its series are missing: the name of an alert that fires then, this one or another, or a
-            sentence that says why none does. By default that of its source or group, see `ALERTS_IF_ABSENT`.
+        absent: What answers when its series are missing: the name of an alert that fires then, this one or another, or
+            a sentence that says why none does. By default that of its source or group, see `ALERTS_IF_ABSENT`.
         always: Whether it fires for as long as nothing is wrong, so that it has no severity.
     """
 

@@ -99,3 +99,11 @@ def test_extra_labels_go_to_extensible_metrics_only() -> None:
 def test_a_left_out_row_is_noted(families: FamilySet) -> None:
     families.skip(Reason.INVALID_VALUE, "row 7")
     assert [(problem.reason, problem.message) for problem in families.problems] == [(Reason.INVALID_VALUE, "row 7")]
+
+
+def test_a_label_value_of_huge_length_is_dropped_and_counted() -> None:
+    families = FamilySet("mlflow")
+    for length in (1000, 1001, 100_000):
+        families["mlflow_datasets"].add(1, "e" * length)
+    assert [len(experiment) for (experiment,) in families["mlflow_datasets"].samples] == [1000]
+    assert families["mlflow_datasets"].dropped == 2
