@@ -142,6 +142,7 @@ def load(
     width: int = 1600,
     scrape: float = DEFAULT_SCRAPE,
     only: DashboardPanel | None = None,
+    builtin: Mapping[str, str] | None = None,
     on_panel: Callable[[PanelData], None] = lambda _: None,
 ) -> DashboardData:
     """Run a dashboard's queries.
@@ -154,12 +155,13 @@ def load(
         width: Width of the page in pixels; a panel asks for a point a pixel.
         scrape: The data source's scrape interval in seconds.
         only: Run this panel alone.
+        builtin: More of Grafana's own variables, named without their leading underscores.
         on_panel: Called when a panel is done.
 
     Raises:
         RenderError: If a variable cannot be read. What goes wrong with a panel stays in its data.
     """
-    variables = resolve_variables(dashboard, prometheus, span, selected or {})
+    variables = resolve_variables(dashboard, prometheus, span, selected or {}).with_builtin(**builtin or {})
     panels = expand(dashboard.panels, variables)
     if only is not None:
         panels = [panel for panel in panels if panel.id == only.id and panel.type != "row"]

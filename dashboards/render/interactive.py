@@ -1,4 +1,4 @@
-"""A dashboard as one HTML file that needs no network: Plotly is inside, charts can be zoomed, tables sorted."""
+"""Panels as HTML and charts for Plotly, and a dashboard as one file of them that needs no network."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import math
 import re
 from base64 import b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from plotly.offline import get_plotlyjs
 
 from ml_monitoring.dashboards.render import fonts
-from ml_monitoring.dashboards.render.colours import ink_on
+from ml_monitoring.dashboards.render.colours import Theme, ink_on
 from ml_monitoring.dashboards.render.display import Style, show
 from ml_monitoring.dashboards.render.draw import judged
 from ml_monitoring.dashboards.render.draw.lists import alert_rows
@@ -22,14 +23,47 @@ from ml_monitoring.dashboards.render.draw.single import singles_of
 from ml_monitoring.dashboards.render.draw.stat import has_course
 from ml_monitoring.dashboards.render.draw.table import cell_options, row_order
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
-from ml_monitoring.dashboards.render.frames import Field, FieldKind, number
+from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame, number
+from ml_monitoring.dashboards.render.links import Cell, links_of
 from ml_monitoring.dashboards.render.markdown import content_of, to_html
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
 from ml_monitoring.dashboards.render.traces import chart_of
 
 Json = dict[str, Any]
 
+# Beside this module, as all that a browser needs.
+ASSETS = Path(__file__).parent
+FONTS = Path(fonts.__file__).parent
+
 _WITH_LEGEND = frozenset({"timeseries", "state-timeline", "status-history", "barchart"})
+
+
+@dataclass(frozen=True, slots=True)
+class Fragment:
+    """What is inside a panel's frame.
+
+    Attributes:
+        html: Its HTML; `panels.js` gives it looks and draws the chart in `.chart`.
+        chart: What Plotly draws; None where the panel is no chart.
+    """
+
+    html: str
+    chart: Json | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What fragments depend on besides their panel.
+
+    Attributes:
+        data: The dashboard.
+        style: Theme and clock.
+        leads: Whether an address without a host leads anywhere from the page.
+    """
+
+    data: DashboardData
+    style: Style
+    leads: Callable[[str], bool] = lambda _: False
 
 
 def write_html(
@@ -44,32 +78,44 @@ def write_html(
         on_panel: Called when a panel is drawn, with its data, or the error.
     """
     charts: list[Json] = []
-    drawn = [judged(one) for one in data.panels]
-    panels = "\n".join(_panel(one, data, style, charts) for one in drawn)
-    for one in drawn:
-        on_panel(one)
-    page = (Path(__file__).parent / "page.html").read_text(encoding="utf-8")
-    theme = style.theme
+    panels: list[str] = []
+    around = Surroundings(data, style)
+    for one in data.panels:
+        drawn, fragment = fragment_of(one, around)
+        panels.append(_panel(drawn, fragment))
+        charts += [fragment.chart] if fragment.chart else []
+        on_panel(drawn)
+    page = (ASSETS / "page.html").read_text(encoding="utf-8")
     values = {
         "title": escape(data.dashboard.title),
         "span": escape(data.span.describe(style.clock.zone)),
         "variables": "".join(_variable(variable, data) for variable in data.dashboard.variables),
         "problems": f"<p class='problems'>{escape('; '.join(data.problems))}</p>" if data.problems else "",
-        "panels": panels,
-        # A closing tag inside a text would end the script.
-        "charts": json.dumps(charts, ensure_ascii=False, allow_nan=False, default=str).replace("</", "<\\/"),
+        "panels": "\n".join(panels),
+        "theme": theme_css(style.theme),
+        "css": (ASSETS / "panels.css").read_text(encoding="utf-8"),
+        "js": (ASSETS / "panels.js").read_text(encoding="utf-8"),
+        # A tag or comment inside a text would end the script.
+        "charts": json.dumps(charts, ensure_ascii=False, allow_nan=False, default=str).replace("<", "\\u003c"),
         "plotly": get_plotlyjs().replace("</script", "<\\/script"),
-        **{name: getattr(theme, name) for name in ("canvas", "panel", "border", "text", "muted", "grid", "track")},
         "regular": _typeface("Inter-Regular.ttf"),
         "bold": _typeface("Inter-SemiBold.ttf"),
-        "link": theme.colour("blue"),
-        "scheme": theme.name,
     }
     path.write_text(re.sub(r"\{\{(\w+)\}\}", lambda found: values[found[1]], page), encoding="utf-8")
 
 
+def theme_css(theme: Theme) -> str:
+    """Return a theme's colours as the variables that `panels.css` uses."""
+    named = {"good": "green", "bad": "red", "link": "blue", "warn": "orange"}
+    colours = {
+        **{name: getattr(theme, name) for name in ("canvas", "panel", "border", "text", "muted", "grid", "track")},
+        **{use: theme.colour(name) for use, name in named.items()},
+    }
+    return f"color-scheme: {theme.name}; " + " ".join(f"--{name}: {colour};" for name, colour in colours.items())
+
+
 def _typeface(name: str) -> str:
-    return b64encode((Path(fonts.__file__).parent / name).read_bytes()).decode()
+    return b64encode((FONTS / name).read_bytes()).decode()
 
 
 def _variable(variable: Json, data: DashboardData) -> str:
@@ -80,7 +126,7 @@ def _variable(variable: Json, data: DashboardData) -> str:
     return f"<span class='variable'>{label} <b>{escape(value.text or 'none')}</b></span>"
 
 
-def _panel(one: PanelData, data: DashboardData, style: Style, charts: list[Json]) -> str:
+def _panel(one: PanelData, fragment: Fragment) -> str:
     grid = one.panel.grid
     place = f"grid-column:{grid.x + 1}/span {grid.w};grid-row:{grid.y + 1}/span {grid.h}"
     if one.panel.type == "row":
@@ -88,25 +134,40 @@ def _panel(one: PanelData, data: DashboardData, style: Style, charts: list[Json]
     kind = " transparent" if one.panel.raw.get("transparent") else ""
     hint = escape(str(one.panel.raw.get("description") or ""), quote=True)
     head = f"<h3 title='{hint}'>{escape(one.title)}</h3>" if one.title else ""
-    return f"<section class='panel{kind}' style='{place}'>{head}{_content(one, data, style, charts)}</section>"
+    return f"<section class='panel{kind}' style='{place}'>{head}{fragment.html}</section>"
 
 
-def _content(one: PanelData, data: DashboardData, style: Style, charts: list[Json]) -> str:
-    if one.error:
-        word = "Not supported" if one.unsupported else "Failed"
-        return f"<div class='message'><b>{word}: {escape(one.panel.type)}</b><br>{escape(one.error)}</div>"
+def fragment_of(one: PanelData, around: Surroundings) -> tuple[PanelData, Fragment]:
+    """Return what is inside a panel's frame, and the panel's data, with the error where it could not be drawn."""
+    one = judged(one)
+    if not one.error:
+        try:
+            return one, _content(one, around)
+        except Exception as error:  # noqa: BLE001 - a panel that cannot be drawn must not cost the others
+            one = replace(one, error=f"cannot be drawn: {type(error).__name__}: {error}")
+    word, kind = ("Not supported", "unsupported") if one.unsupported else ("Failed", "failed")
+    what = f"<b>{word}: {escape(one.panel.type)}</b><br>{escape(one.error)}"
+    return one, Fragment(f"<div class='message {kind}'><p>{what}</p></div>")
+
+
+def _content(one: PanelData, around: Surroundings) -> Fragment:
+    if one.panel.type == "row":
+        return Fragment("")
     if one.empty and one.panel.type not in ("alertlist", "text"):
-        return f"<div class='message'>{escape(one.no_value)}</div>"
+        return Fragment(f"<div class='message'><p>{escape(one.no_value)}</p></div>")
     if one.panel.type in _PLAIN:
-        return _PLAIN[one.panel.type](one, style)
-    chart = chart_of(one, data, style)
+        return Fragment(_PLAIN[one.panel.type](one, around))
+    chart = chart_of(one, around.data, around.style)
     if chart is None:
-        return "<div class='message'></div>"
+        return Fragment("<div class='message'></div>")
     traces, layout = chart
-    charts.append({"traces": _clean(traces), "layout": _clean(layout), "time": "range" in layout.get("xaxis", {})})
-    legend = _legend(one, traces, style)
+    legend = _legend(one, traces, around.style)
     side = " beside" if (one.panel.options.get("legend") or {}).get("placement") == "right" else ""
-    return f"<div class='with-legend{side}'><div class='chart' data-chart='{len(charts) - 1}'></div>{legend}</div>"
+    name = escape(one.title, quote=True)
+    return Fragment(
+        f"<div class='with-legend{side}'><div class='chart' role='img' aria-label='{name}'></div>{legend}</div>",
+        {"traces": _clean(traces), "layout": _clean(layout), "time": "range" in layout.get("xaxis", {})},
+    )
 
 
 def _legend(one: PanelData, traces: list[Json], style: Style) -> str:
@@ -124,8 +185,9 @@ def _legend(one: PanelData, traces: list[Json], style: Style) -> str:
         cells = "".join(
             f"<td>{escape(str(show(reduce_field(field, name), field, style)))}</td>" for name in calculations if field
         )
-        mark = f"<i style='background:{look.get('color')}'></i>"
-        rows.append(f"<tr data-trace='{place}'><td>{mark}{escape(str(trace['name']))}</td>{cells}</tr>")
+        mark = f"<i data-look='background:{look.get('color')}'></i>"
+        name = f"<button type='button' aria-pressed='true'>{mark}{escape(str(trace['name']))}</button>"
+        rows.append(f"<tr data-trace='{place}'><td>{name}</td>{cells}</tr>")
     kind = "legend" if calculations else "legend plain"
     top = f"<thead><tr><th></th>{head}</tr></thead>" if calculations else ""
     return f"<div class='{kind}'><table>{top}<tbody>{''.join(rows)}</tbody></table></div>"
@@ -142,7 +204,8 @@ def _clean(value: Any) -> Any:
     return value
 
 
-def _stats(one: PanelData, style: Style) -> str:
+def _stats(one: PanelData, around: Surroundings) -> str:
+    style = around.style
     values = singles_of(one, style)
     mode = str(one.panel.options.get("colorMode") or "value")
     named = one.panel.options.get("textMode") in ("value_and_name", "name") or len(values) > 1
@@ -156,8 +219,17 @@ def _stats(one: PanelData, style: Style) -> str:
         text = value.shown.text
         figure = f"<i>{escape(text.prefix)}</i>{escape(text.text)}<i>{escape(text.suffix)}</i>"
         course = _spark(value.field.values) if has_course(value, one.panel.options, one.panel.grid.h * 30) else ""
-        cells.append(f"<div style='{look}'>{name}<b>{figure}</b>{course}</div>")
+        frame = Frame([*([value.times] if value.times else []), value.field])
+        cell = Cell(value.field, frame, max(0, frame.length - 1), style)
+        content = _linked(f"{name}<b>{figure}</b>", one, cell, around)
+        cells.append(f"<div data-look='{look}'>{content}{course}</div>")
     return f"<div class='stat'>{''.join(cells)}</div>"
+
+
+def _linked(content: str, one: PanelData, cell: Cell, around: Surroundings) -> str:
+    """Return HTML as the text of the first link of its field that can be followed."""
+    found = links_of(cell.field.config.get("links"), one.variables, cell, leads=around.leads)
+    return next((link.around(content) for link in found), content)
 
 
 def _spark(values: Sequence[Any]) -> str:
@@ -176,51 +248,57 @@ def _spark(values: Sequence[Any]) -> str:
     return f"<svg viewBox='0 0 100 22' preserveAspectRatio='none'><polyline points='{points}'/></svg>"
 
 
-def _table(one: PanelData, style: Style) -> str:
+def _table(one: PanelData, around: Surroundings) -> str:
     frames = [frame for frame in one.frames if frame.fields]
     if not frames:
         return "<div class='message'>No data</div>"
     columns = [field for field in frames[0].fields if not (field.config.get("custom") or {}).get("hidden")]
-    head = "".join(f"<th class='{field.kind}'>{escape(field.display)}</th>" for field in columns)
-    rows = "".join(
-        "<tr>" + "".join(_cell(field, row, style) for field in columns) + "</tr>" for row in row_order(one, frames[0])
+    head = "".join(
+        f"<th class='{field.kind}'><button type='button'>{escape(field.display)}</button></th>" for field in columns
     )
-    return f"<div class='scroll'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    rows = "".join(
+        "<tr>" + "".join(_cell(field, frames[0], row, one, around) for field in columns) + "</tr>"
+        for row in row_order(one, frames[0])
+    )
+    # To be scrolled by keyboard it has to take the focus.
+    name = escape(one.title, quote=True)
+    return f"<div class='scroll' tabindex='0' role='region' aria-label='{name}'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
 
 
-def _cell(field: Field, row: int, style: Style) -> str:
-    value, course = field.values[row], ""
+def _cell(field: Field, frame: Frame, row: int, one: PanelData, around: Surroundings) -> str:
+    value, course, style = field.values[row], "", around.style
     if field.kind is FieldKind.FRAME and isinstance(value, list):
         course, value = _spark(value[0]), value[1]
     shown = show(value, field, style)
     kind = str(cell_options(field).get("type") or "")
     look = ""
     if kind.startswith("color-background") and str(shown):
-        look = f" style='background:{shown.colour};color:{ink_on(shown.colour)}'"
+        look = f" data-look='background:{shown.colour};color:{ink_on(shown.colour)}'"
     elif kind in ("color-text", "gauge", "sparkline"):
-        look = f" style='color:{shown.colour}'"
+        look = f" data-look='color:{shown.colour}'"
+    content = _linked(escape(str(shown)), one, Cell(field, frame, row, style), around) if str(shown) else ""
     order = "" if math.isnan(shown.number) else f" data-order='{shown.number!r}'"
-    return f"<td class='{field.kind}'{look}{order}>{course}{escape(str(shown))}</td>"
+    return f"<td class='{field.kind}'{look}{order}>{course}{content}</td>"
 
 
-def _alerts(one: PanelData, style: Style) -> str:
+def _alerts(one: PanelData, around: Surroundings) -> str:
     rows = alert_rows(one)
     if not rows:
         return "<div class='message'>No alerts match the filter</div>"
     colours = {"firing": "red", "pending": "orange", "inactive": "green"}
     items = "".join(
-        f"<li style='border-color:{style.theme.colour(colours[row['state']])}'><b>{escape(row['name'])}</b> "
+        f"<li data-look='border-color:{around.style.theme.colour(colours[row['state']])}'><b>{escape(row['name'])}</b> "
         f"<i>{escape(row['state'])}</i><br><small>{escape(row['detail'])}</small></li>"
         for row in rows
     )
-    return f"<ul class='alerts'>{items}</ul>"
+    return f"<ul class='alerts' tabindex='0'>{items}</ul>"
 
 
-def _text(one: PanelData, _: Style) -> str:
+def _text(one: PanelData, _: Surroundings) -> str:
     return f"<div class='text'>{to_html(content_of(one))}</div>"
 
 
-_PLAIN: dict[str, Callable[[PanelData, Style], str]] = {
+_PLAIN: dict[str, Callable[[PanelData, Surroundings], str]] = {
     "stat": _stats,
     "table": _table,
     "logs": _table,

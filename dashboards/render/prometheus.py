@@ -101,6 +101,11 @@ class Prometheus:
 
         return self._once((expr, moment), ask)
 
+    def forget(self) -> None:
+        """Ask again from now on; who waits for an answer still gets it."""
+        with self._lock:
+            self._asked.clear()
+
     def label_values(self, label: str, selector: str, span: TimeRange) -> list[str]:
         """Return the values of a label, of the series that the selector names or of all."""
         arguments: Json = {"start": span.start, "end": span.end}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData, load
 from ml_monitoring.dashboards.render.intervals import TimeRange, parse_range
@@ -46,6 +47,7 @@ class QueryOptions:
     ) -> DashboardData:
         """Run a dashboard's queries. A variable that this dashboard has not is no mistake when another has it."""
         names = {str(variable.get("name")) for variable in dashboard.variables}
+        start, end = dashboard.time
         return load(
             dashboard,
             self.prometheus,
@@ -54,6 +56,8 @@ class QueryOptions:
             width=width,
             scrape=self.scrape,
             only=only,
+            # As it was given: links lead to the last six hours, not to six hours of the past.
+            builtin={"url_time_range": urlencode({"from": self.start or start, "to": self.end or end})},
             on_panel=on_panel,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from ml_monitoring.dashboards.render.errors import QueryError, RenderError
@@ -87,7 +88,7 @@ def _choose(
         )
     if kind == "interval":
         options = [option for option in options if option[0] != "$__auto"]
-    return _selected(variable, options, wanted)
+    return replace(_selected(variable, options, wanted), options=tuple(options))
 
 
 def _selected(variable: Json, options: list[Option], wanted: list[str] | None) -> Value:

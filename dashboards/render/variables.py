@@ -28,6 +28,7 @@ class Value:
         is_all: Whether "All" is chosen.
         all_value: The raw text that "All" puts into queries, empty for the list of all values.
         listed: Whether several may be chosen, so that queries need a regular expression.
+        options: What there is to choose from: value and text.
     """
 
     values: tuple[str, ...]
@@ -35,6 +36,7 @@ class Value:
     is_all: bool = False
     all_value: str = ""
     listed: bool = False
+    options: tuple[tuple[str, str], ...] = field(default=(), compare=False)
 
     @property
     def text(self) -> str:
@@ -82,6 +84,10 @@ class Variables:
         """Return a title or text with the variables replaced by what a reader sees."""
         return self._replace(text, lambda value: value.text)
 
+    def address(self, text: str) -> str:
+        """Return an address with the variables replaced and percent-encoded."""
+        return self._replace(text, lambda value: formatted("", value, "percentencode"))
+
     def _replace(self, text: str, default: Callable[[Value], str]) -> str:
         def one(found: re.Match[str]) -> str:
             simple, bracket, bracket_format, brace, _, brace_format = found.groups()
@@ -122,7 +128,10 @@ def formatted(name: str, value: Value, form: str) -> str:
         "sqlstring": lambda: ",".join("'" + one.replace("'", "''") + "'" for one in values),
         "percentencode": lambda: quote("{" + joined + "}" if len(values) > 1 else joined, safe=""),
         "uriencode": lambda: quote("{" + joined + "}" if len(values) > 1 else joined),
-        "queryparam": lambda: "&".join(f"var-{name}={quote(one, safe='')}" for one in values),
+        # The other page finds out by itself what all is.
+        "queryparam": lambda: "&".join(
+            f"var-{name}={quote(one, safe='')}" for one in ([ALL] if value.is_all else values)
+        ),
         "lucene": lambda: "(" + " OR ".join(f'"{one}"' for one in values) + ")" if len(values) > 1 else joined,
     }
     return simple[form]() if form in simple else joined
