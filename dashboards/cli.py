@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
 
-from ml_monitoring.dashboards.commands import data, diff, export, generate, prove, pull, push, render, report
+from ml_monitoring.dashboards.commands import data, diff, export, generate, prove, pull, push, render, report, serve
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import MonitorError
@@ -16,6 +16,7 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
         "generate": generate,
         "render": render,
+        "serve": serve,
         "prove": prove,
         "data": data,
         "report": report,

@@ -6,6 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +49,7 @@ def add_generated(parser: argparse.ArgumentParser) -> None:
 
 def add_source(parser: argparse.ArgumentParser) -> None:
     """Add where data come from, of which time, and of which variables."""
-    parser.add_argument("--prometheus", default=DEFAULT_URL, metavar="URL", help=f"default: {DEFAULT_URL}")
+    add_prometheus(parser)
     parser.add_argument(
         "--from", dest="start", metavar="TIME", help="now-6h, 2026-11-21T10:00Z ... (default: the dashboard's)"
     )
@@ -56,6 +57,11 @@ def add_source(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--var", action="append", default=[], metavar="NAME=VALUE", help="a variable; repeat for several values"
     )
+
+
+def add_prometheus(parser: argparse.ArgumentParser) -> None:
+    """Add where data come from."""
+    parser.add_argument("--prometheus", default=DEFAULT_URL, metavar="URL", help=f"default: {DEFAULT_URL}")
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds for one query (default: 30)")
     parser.add_argument(
         "--scrape-interval",
@@ -80,22 +86,22 @@ def query_options(options: argparse.Namespace, dashboards: Sequence[Dashboard] =
         options: What `add_source` added.
         dashboards: Of which one at least must have each selected variable; none for no check.
     """
-    # Only where they are needed: they bring an HTTP client.
-    from ml_monitoring.dashboards.render.prometheus import Prometheus  # noqa: PLC0415
-    from ml_monitoring.dashboards.render.query_options import QueryOptions  # noqa: PLC0415
-    from ml_monitoring.dashboards.render.variables import parse_selected  # noqa: PLC0415
+    from ml_monitoring.dashboards.render.variables import parse_selected  # noqa: PLC0415  # only where it is needed
 
-    result = QueryOptions(
-        Prometheus(options.prometheus, timeout=options.timeout, headers=_authorization()),
-        options.start,
-        options.end,
-        parse_selected(options.var),
-        options.scrape_interval,
-        time.time(),
-    )
+    result = replace(live_options(options), start=options.start, end=options.end, selected=parse_selected(options.var))
     if dashboards and (problems := result.unknown_variables(list(dashboards))):
         raise ConfigError(problems)
     return result
+
+
+def live_options(options: argparse.Namespace) -> QueryOptions:
+    """Return how dashboards are queried by what `add_prometheus` added: as each says itself, and now."""
+    # Only where they are needed: they bring an HTTP client.
+    from ml_monitoring.dashboards.render.prometheus import Prometheus  # noqa: PLC0415
+    from ml_monitoring.dashboards.render.query_options import QueryOptions  # noqa: PLC0415
+
+    prometheus = Prometheus(options.prometheus, timeout=options.timeout, headers=_authorization())
+    return QueryOptions(prometheus, None, None, {}, options.scrape_interval, time.time())
 
 
 def _authorization() -> dict[str, str]:

@@ -16,14 +16,14 @@ from plotly.offline import get_plotlyjs
 
 from ml_monitoring.dashboards.render import fonts
 from ml_monitoring.dashboards.render.colours import Theme, ink_on
-from ml_monitoring.dashboards.render.display import Style, show
+from ml_monitoring.dashboards.render.display import Style, ends, show
 from ml_monitoring.dashboards.render.draw import judged
 from ml_monitoring.dashboards.render.draw.lists import alert_rows
 from ml_monitoring.dashboards.render.draw.single import singles_of
 from ml_monitoring.dashboards.render.draw.stat import has_course
 from ml_monitoring.dashboards.render.draw.table import cell_options, row_order
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
-from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame, number
+from ml_monitoring.dashboards.render.frames import FieldKind, Frame, number
 from ml_monitoring.dashboards.render.links import Cell, links_of
 from ml_monitoring.dashboards.render.markdown import content_of, to_html
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
@@ -256,27 +256,32 @@ def _table(one: PanelData, around: Surroundings) -> str:
     head = "".join(
         f"<th class='{field.kind}'><button type='button'>{escape(field.display)}</button></th>" for field in columns
     )
+    scaled = [(field, ends(field)) for field in columns]
     rows = "".join(
-        "<tr>" + "".join(_cell(field, frames[0], row, one, around) for field in columns) + "</tr>"
+        "<tr>"
+        + "".join(_cell(Cell(field, frames[0], row, around.style), limits, one, around) for field, limits in scaled)
+        + "</tr>"
         for row in row_order(one, frames[0])
     )
     # To be scrolled by keyboard it has to take the focus.
     name = escape(one.title, quote=True)
-    return f"<div class='scroll' tabindex='0' role='region' aria-label='{name}'><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    return f"<div class='scroll' tabindex='0' role='region' aria-label='{name}'>{table}</div>"
 
 
-def _cell(field: Field, frame: Frame, row: int, one: PanelData, around: Surroundings) -> str:
-    value, course, style = field.values[row], "", around.style
+def _cell(cell: Cell, limits: tuple[float, float], one: PanelData, around: Surroundings) -> str:
+    field = cell.field
+    value, course = field.values[cell.row], ""
     if field.kind is FieldKind.FRAME and isinstance(value, list):
         course, value = _spark(value[0]), value[1]
-    shown = show(value, field, style)
+    shown = show(value, field, around.style, limits=limits)
     kind = str(cell_options(field).get("type") or "")
     look = ""
     if kind.startswith("color-background") and str(shown):
         look = f" data-look='background:{shown.colour};color:{ink_on(shown.colour)}'"
     elif kind in ("color-text", "gauge", "sparkline"):
         look = f" data-look='color:{shown.colour}'"
-    content = _linked(escape(str(shown)), one, Cell(field, frame, row, style), around) if str(shown) else ""
+    content = _linked(escape(str(shown)), one, cell, around) if str(shown) else ""
     order = "" if math.isnan(shown.number) else f" data-order='{shown.number!r}'"
     return f"<td class='{field.kind}'{look}{order}>{course}{content}</td>"
 

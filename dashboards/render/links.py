@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
 from typing import Any
-from urllib.parse import urlsplit
 
 from ml_monitoring.dashboards.render.display import Style, show
 from ml_monitoring.dashboards.render.frames import Field, Frame
@@ -40,10 +39,10 @@ class Link:
     title: str
     apart: bool = False
 
-    def around(self, content: str) -> str:
-        """Return HTML as the text of the link."""
-        more = " target='_blank'" if self.apart else ""
+    def around(self, content: str, *, named: bool = False) -> str:
+        """Return HTML as the content of the link, which the title names where the content is a mere sign."""
         hint = escape(self.title, quote=True)
+        more = (" target='_blank'" if self.apart else "") + (f" aria-label='{hint}'" if named else "")
         return f"<a href='{escape(self.url, quote=True)}' title='{hint}' rel='noopener noreferrer'{more}>{content}</a>"
 
 
@@ -121,7 +120,9 @@ def _value(found: re.Match[str], cell: Cell) -> str | None:
 
 
 def _key(found: re.Match[str], prefix: str) -> str:
-    return next(found[prefix + kind] for kind in ("word", "double", "single", "place") if found[prefix + kind] is not None)
+    return next(
+        found[prefix + kind] for kind in ("word", "double", "single", "place") if found[prefix + kind] is not None
+    )
 
 
 def _shown(field: Field, cell: Cell) -> str:

@@ -4,16 +4,14 @@ const Panels = (() => {
   // Looks are set from here, as a strict content security policy lets no style attribute through.
   const dress = (root) => root.querySelectorAll('[data-look]').forEach((one) => { one.style.cssText = one.dataset.look; });
 
-  // Draw or redraw a chart; chosen(range) is called when somebody chooses a stretch of time, or all of it again.
+  // Draw or redraw a chart; chosen(range) is called when somebody chooses a stretch of time, chosen(null) for more of it.
   const plot = (place, chart, chosen) => {
     const first = !place.classList.contains('js-plotly-plot');
-    let own = true;
-    Plotly.react(place, chart.traces, chart.layout, { displaylogo: false, responsive: true, displayModeBar: false })
-      .then(() => { own = false; });
+    Plotly.react(place, chart.traces, chart.layout, { displaylogo: false, responsive: true, displayModeBar: false });
     if (!first || !chart.time) return;
     place.on('plotly_relayout', (change) => {
-      if (own || !('xaxis.range[0]' in change || 'xaxis.autorange' in change)) return;
-      chosen('xaxis.range[0]' in change ? [change['xaxis.range[0]'], change['xaxis.range[1]']] : chart.layout.xaxis.range);
+      if ('xaxis.range[0]' in change) chosen([change['xaxis.range[0]'], change['xaxis.range[1]']]);
+      else if ('xaxis.autorange' in change) chosen(null);
     });
   };
 

@@ -91,10 +91,12 @@ def _line(line: Line, style: Style, axis: str) -> Json:
     custom, field = line.custom, line.field
     y = [None if math.isnan(value) else value for value in line.y.tolist()]
     own = y if not len(line.base) else (line.y - line.base).tolist()
-    texts = [_shown(value, field, style) for value in own] if len(own) <= _MOST_TEXTS else None
+    limits = ends(field)
+    texts = [_shown(value, field, style, limits) for value in own] if len(own) <= _MOST_TEXTS else None
     trace: Json = {
         "name": field.display,
-        "x": [moment(value) for value in line.x.tolist()],
+        # As numbers, which are milliseconds and UTC: texts would be most of the page.
+        "x": line.x.tolist(),
         "y": y,
         "hovertemplate": f"{field.display}: %{{text}}<extra></extra>"
         if texts
@@ -135,8 +137,8 @@ def _faint(colour: str, opacity: float) -> str:
     return f"rgba({red},{green},{blue},{opacity:g})"
 
 
-def _shown(value: float | None, field: Field, style: Style) -> str:
-    return "" if value is None or math.isnan(value) else str(show(value, field, style))
+def _shown(value: float | None, field: Field, style: Style, limits: tuple[float, float] | None = None) -> str:
+    return "" if value is None or math.isnan(value) else str(show(value, field, style, limits=limits))
 
 
 def value_axis(lines: Sequence[Line], style: Style) -> Json:

@@ -1,0 +1,79 @@
+"""`dashboards serve`: look at dashboards in a browser, live, without Grafana."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
+from ml_monitoring.dashboards.commands.options import add_prometheus, live_options
+from ml_monitoring.exporter.addresses import ListenAddress
+
+HELP = "serve dashboards to a browser, live and read-only, without Grafana"
+DESCRIPTION = "Serve dashboards to a browser: live, read-only, drawn from Prometheus. Ctrl-C stops it."
+
+DEFAULT_LISTEN = "127.0.0.1:9849"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument(
+        "dashboards",
+        nargs="*",
+        metavar="UID|FILE|DIR",
+        help="generated dashboards by uid, files, or folders of files (default: all generated)",
+    )
+    parser.add_argument("--generated", action="store_true", help="serve all generated ones beside those that are named")
+    add_prometheus(parser)
+    parser.add_argument(
+        "--listen", type=_address, default=DEFAULT_LISTEN, metavar="HOST:PORT", help=f"default: {DEFAULT_LISTEN}"
+    )
+    parser.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="answer under this name too, such as that of a proxy; addresses and localhost always are",
+    )
+
+
+def _address(text: str) -> ListenAddress:
+    try:
+        return ListenAddress.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serve until Ctrl-C and return the exit status."""
+    from aiohttp import web  # noqa: PLC0415  # only where it is needed
+
+    from ml_monitoring.dashboards.viewer.library import Library  # noqa: PLC0415  # the next bring matplotlib
+    from ml_monitoring.dashboards.viewer.server import Viewer  # noqa: PLC0415
+
+    names = list(options.dashboards)
+    if options.generated or not names:
+        names.append(str(OUTPUT_DIR))
+    library = Library(names, OUTPUT_DIR)
+    library.check()
+    queries = live_options(options)
+    listen: ListenAddress = options.listen
+    named = {name.lower() for name in (listen.host, *options.allow_host) if name}
+    with queries.prometheus:
+        viewer = Viewer(library, queries, frozenset(named))
+        print(f"Dashboards: http://{_reached(listen)}/", flush=True)
+        if not _is_loopback(listen.host):
+            print(f"{listen} can be reached from elsewhere, and there is no login: put a proxy that asks before it.")
+        web.run_app(viewer.app, host=listen.host or None, port=listen.port, print=None, access_log=None)
+    return 0
+
+
+def _reached(listen: ListenAddress) -> str:
+    return str(ListenAddress(listen.host if listen.host not in ("", "0.0.0.0", "::") else "localhost", listen.port))  # noqa: S104  # compared, not bound
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
