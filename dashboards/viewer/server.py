@@ -33,8 +33,6 @@ HEADERS: Final = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
 }
-# For so many seconds, pages that ask the same share one answer of Prometheus.
-SHARED: Final = 2.0
 # Pages that are made at a time; others wait.
 _WORKERS: Final = 4
 # Hashes of the pieces of a page that the browser has.
@@ -47,7 +45,9 @@ class Viewer:
     """Pages of dashboards, and what they show now.
 
     Attributes:
-        app: The aiohttp application.
+        library: The dashboards.
+        queries: How they are queried.
+        shared: For so many seconds, those who ask for the same share one answer of Prometheus.
     """
 
     def __init__(self, library: Library, queries: QueryOptions, hosts: frozenset[str] = frozenset()) -> None:
@@ -58,17 +58,20 @@ class Viewer:
             queries: How they are queried; the time range, the variables and the present are the browser's.
             hosts: Names that it is reached under, besides `localhost` and addresses.
         """
-        self._library = library
-        self._queries = queries
+        self.library = library
+        self.queries = queries
         self._hosts = hosts | {"localhost"}
         self._files = pages.assets()
         self._bodies = {asset.address: asset for asset in self._files.values()}
-        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="viewer")
         self._lock = threading.Lock()
         self._now = 0.0
-        self.app = web.Application(middlewares=[self._guard])
-        self.app.cleanup_ctx.append(self._stopped)
-        self.app.add_routes(
+        self.shared = 2.0
+
+    def application(self) -> web.Application:
+        """Return an application that serves it."""
+        app = web.Application(middlewares=[self._guard])
+        app.cleanup_ctx.append(self._running)
+        app.add_routes(
             [
                 web.get("/", self._contents),
                 web.get("/d/{uid}", self._page),
@@ -79,8 +82,10 @@ class Viewer:
                 web.get("/-/healthy", self._healthy),
             ]
         )
+        return app
 
-    async def _stopped(self, _: web.Application) -> AsyncIterator[None]:
+    async def _running(self, _: web.Application) -> AsyncIterator[None]:
+        self._pool = ThreadPoolExecutor(_WORKERS, thread_name_prefix="viewer")
         yield
         self._pool.shutdown(wait=False, cancel_futures=True)
 
@@ -138,7 +143,7 @@ class Viewer:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     async def _contents(self, request: web.Request) -> web.Response:
-        prometheus = self._queries.prometheus
+        prometheus = self.queries.prometheus
 
         def work() -> str:
             problem = ""
@@ -146,12 +151,12 @@ class Viewer:
                 prometheus.version()
             except QueryError as error:
                 problem = str(error)
-            return pages.contents(self._library.shelf(), prometheus.address, problem, self._files, _theme(request))
+            return pages.contents(self.library.shelf(), prometheus.address, problem, self._files, _theme(request))
 
         return web.Response(text=await self._apart(work), content_type="text/html")
 
     async def _page(self, request: web.Request) -> web.Response:
-        shelf = await self._apart(self._library.shelf)
+        shelf = await self._apart(self.library.shelf)
         folder, dashboard = shelf.find(request.match_info["uid"]) or _missing(request)
         text = pages.page(folder, dashboard, shelf, self._files, _theme(request))
         return web.Response(text=text, content_type="text/html")
@@ -161,7 +166,7 @@ class Viewer:
         wish = panels.Wish.of(list(request.query.items()), known)
 
         def work() -> bytes:
-            shelf = self._library.shelf()
+            shelf = self.library.shelf()
             _, dashboard = shelf.find(request.match_info["uid"]) or _missing(request)
             found = panels.answer(dashboard, shelf, self._fresh(), wish)
             return json.dumps(found, ensure_ascii=False, allow_nan=False, default=str).encode()
@@ -174,12 +179,12 @@ class Viewer:
 
     def _fresh(self) -> QueryOptions:
         """Return how to query now. Who asks for the same in the same seconds shares the answers."""
-        now = time.time() // SHARED * SHARED
+        now = time.time() // self.shared * self.shared
         with self._lock:
             if now != self._now:
                 self._now = now
-                self._queries.prometheus.forget()
-        return replace(self._queries, now=now)
+                self.queries.prometheus.forget()
+        return replace(self.queries, now=now)
 
     async def _asset(self, request: web.Request) -> web.Response:
         asset = self._bodies.get(request.path) or _missing(request)

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import os
+import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator
@@ -14,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import pytest
 
 Json = dict[str, Any]
 
+NAMES = ("chromium", "chromium-browser", "google-chrome")
 OPTIONS = (
     "--headless",
     # Root may start it too, and what it opens is ours.
@@ -112,10 +115,11 @@ class Tab:
 
     async def click(self, selector: str) -> None:
         """Click in the middle of an element."""
-        x, y = await self.run(
-            f"(() => {{ const one = document.querySelector({json.dumps(selector)}); one.scrollIntoView({{block: 'center'}});"
-            "const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2]; })()"
+        script = (
+            f"const one = document.querySelector({json.dumps(selector)}); one.scrollIntoView({{block: 'center'}});"
+            "const box = one.getBoundingClientRect(); return [box.x + box.width / 2, box.y + box.height / 2];"
         )
+        x, y = await self.run(f"(() => {{ {script} }})()")
         for kind in ("mousePressed", "mouseReleased"):
             await self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
@@ -138,6 +142,15 @@ class Tab:
         """Stop listening."""
         await self._socket.close()
         await self._reader
+
+
+def find_chromium() -> Path:
+    """Return the program; a test that asks for it is skipped where there is none.
+
+    It is not unpacked as Prometheus is: it comes with a hundred libraries that look for their files in /usr.
+    """
+    found = next((path for name in NAMES if (path := shutil.which(name))), None)
+    return Path(found) if found else pytest.skip("no Chromium (Debian: apt-get install chromium)")
 
 
 @asynccontextmanager

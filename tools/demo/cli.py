@@ -8,15 +8,16 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.values import merge
+from tools.demo import dashboards, screen
 from tools.demo import ports as demo_ports
-from tools.demo import screen
 from tools.demo.parts import PARTS
 from tools.demo.parts.base import Contribution, Place, Server
 from tools.packages import MissingProgram, ensure_programs
@@ -74,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Run exporter, Prometheus and Alertmanager on demo data, on loopback, until Ctrl-C.",
     )
     parser.add_argument(
-        "--port-base", type=int, metavar="N", help="take the ports from N on (default: 9847, 9090, 9093 ...)"
+        "--port-base", type=int, metavar="N", help="take the ports from N on (default: 9847, 9090, 9093, 9849 ...)"
     )
     parser.add_argument(
         "--no-wait", dest="wait", action="store_false", help="stop everything again as soon as it was shown to work"
@@ -103,12 +104,24 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
         contribution = part.prepare(Place(folder, directory / "logs", own, run, _say))
         settings = merge(settings, dict(contribution.settings))
         contributions.append(contribution)
+    ours = Ports(ports["exporter"], ports["prometheus"], ports["alertmanager"])
+    # Alerts link to the dashboards, and the dashboards to the runbooks.
+    numbers = (
+        hurried(load_thresholds(), wait=_ALERT_WAIT)
+        .changed(_thresholds(contributions))
+        .overridden(
+            {
+                "GRAFANA_URL": f"http://127.0.0.1:{ports['dashboards']}",
+                "RUNBOOKS_URL": f"http://127.0.0.1:{ports['exporter']}/runbooks",
+            }
+        )
+    )
     stack = LocalStack(
         settings,
         directory,
-        Ports(ports["exporter"], ports["prometheus"], ports["alertmanager"]),
+        ours,
         programs,
-        thresholds=hurried(load_thresholds(), wait=_ALERT_WAIT).changed(_thresholds(contributions)),
+        thresholds=numbers,
         webhook_url=next((each.webhook_url for each in contributions if each.webhook_url), None),
         alert_log_url=next((each.alert_log_url for each in contributions if each.alert_log_url), ""),
         scrape_interval=_SCRAPE_INTERVAL,
@@ -117,10 +130,30 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
     _say(f"starting {', '.join(process.name for process in stack.processes)}")
     cleanup.callback(stack.stop)
     stack.start()
+    if stack.prometheus is not None:
+        _start_dashboards(stack, directory, ports["dashboards"], numbers, run)
     _show(stack, directory, started, contributions, missing)
     if wait:
         print("\nCtrl-C stops everything.", flush=True)
         _watch(directory, [*((p.name, p) for p in stack.processes), *((what, s) for what, _url, s in started)])
+
+
+def _start_dashboards(
+    stack: LocalStack, directory: Path, port: int, numbers: Thresholds, run: Callable[[str, str, Server], None]
+) -> None:
+    pages, log = directory / "dashboards", directory / "logs" / "dashboards.log"
+    dashboards.write_dashboards(pages, numbers)
+    found = dashboards.find_grafana()
+    if found is None:
+        _say("starting the viewer of the dashboards; no Grafana is installed")
+        server = dashboards.viewer(pages, port, stack.prometheus_url, scrape=_SCRAPE_INTERVAL, log=log)
+    else:
+        _say(f"starting the Grafana that is installed ({found.command[0]}), with the dashboards")
+        addresses = {"prometheus": stack.prometheus_url, "alertmanager": stack.alertmanager_url}
+        server = dashboards.grafana(
+            found, directory / "grafana", pages, port, addresses, scrape=_SCRAPE_INTERVAL, log=log
+        )
+    run(screen.DASHBOARDS if found is None else screen.GRAFANA, f"http://127.0.0.1:{port}", server)
 
 
 def _thresholds(contributions: Sequence[Contribution]) -> dict[str, Any]:
@@ -154,6 +187,7 @@ def _show(
         # Otherwise the table would say that nothing has been scraped yet.
         wait_until(lambda: _all_scraped(stack), timeout=_FIRST_SCRAPE_TIMEOUT, poll=0.2)
     looks = [
+        *screen.dashboard_looks(started),
         *(look for each in contributions for look in each.looks),
         *screen.stack_looks(stack, directory / "config" / "exporter.yml"),
     ]

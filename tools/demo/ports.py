@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from tools.demo import dashboards
 from tools.demo.parts.base import PortUse
 from tools.processes import port_is_free
 from tools.stack import Ports
@@ -14,6 +15,7 @@ STACK_PORTS = (
     PortUse("exporter", "Exporter", Ports().exporter),
     PortUse("prometheus", "Prometheus", Ports().prometheus),
     PortUse("alertmanager", "Alertmanager", Ports().alertmanager),
+    dashboards.PORT,
 )
 _HIGHEST = 65535
 _LISTEN = "0A"

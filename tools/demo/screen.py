@@ -16,12 +16,18 @@ from tools.processes import http_ok
 from tools.stack import ROOT, LocalStack
 
 Row = tuple[str, str, str]
+# What the table calls the server of the dashboards.
+DASHBOARDS = "Dashboards"
+GRAFANA = "Grafana"
 _SOURCE_UP = re.compile(r'^ml_monitoring_source_up\{source="([^"]+)"\} (\d)', re.MULTILINE)
 
 
 def rows(stack: LocalStack, started: Sequence[tuple[str, str, Server]]) -> list[Row]:
-    """Return a row for each server: what, where, how it is."""
-    table = [("Exporter", stack.exporter_url, _exporter_state(stack))]
+    """Return a row for each server: what, where, how it is; the dashboards first, which the rest is for."""
+    table = [(what, url or "-", "running" if server.running else "ended") for what, url, server in started]
+    first = [row for row in table if row[0] in (DASHBOARDS, GRAFANA)] or [(DASHBOARDS, "-", "need Prometheus")]
+    others = [row for row in table if row not in first]
+    table = [*first, ("Exporter", stack.exporter_url, _exporter_state(stack))]
     for what, url, process in (
         ("Prometheus", stack.prometheus_url, stack.prometheus),
         ("Alertmanager", stack.alertmanager_url, stack.alertmanager),
@@ -30,8 +36,7 @@ def rows(stack: LocalStack, started: Sequence[tuple[str, str, Server]]) -> list[
             table.append((what, "-", "missing, see below"))
         else:
             table.append((what, url, _targets(stack) if process is stack.prometheus else "ready"))
-    table += [(what, url or "-", "running" if server.running else "ended") for what, url, server in started]
-    return table
+    return [*table, *others]
 
 
 def table(content: Sequence[Row]) -> str:
@@ -53,6 +58,15 @@ def look_first(stack: LocalStack, looks: Sequence[Look]) -> Iterator[str]:
         yield from (f"      {each}" for each in (look.command, look.url) if each)
 
 
+def dashboard_looks(started: Sequence[tuple[str, str, Server]]) -> Iterator[Look]:
+    """Yield where the dashboards are."""
+    for what, url, _server in started:
+        if what == DASHBOARDS:
+            yield Look("The dashboards, live (read-only, without Grafana):", url=f"{url}/")
+        elif what == GRAFANA:
+            yield Look("The dashboards, in Grafana (as a viewer, without a login):", url=f"{url}/dashboards")
+
+
 def stack_looks(stack: LocalStack, config: Path) -> Iterator[Look]:
     """Yield what there is to see whatever the parts are."""
     if stack.prometheus is not None:
@@ -65,10 +79,6 @@ def stack_looks(stack: LocalStack, config: Path) -> Iterator[Look]:
         yield Look("Who is notified:", command=command, url="" if amtool else f"{stack.alertmanager_url}/#/alerts")
     yield Look("The sources and how they are:", url=f"{stack.exporter_url}/")
     yield Look("A check of everything:", command=f".venv/bin/python -m exporter check --config {shown(config)}")
-    yield Look(
-        "Dashboards: dashboards/generated/ holds them for Grafana, which the demo does not start; "
-        "`make deploy` does (with Docker)."
-    )
 
 
 def _exporter_state(stack: LocalStack) -> str:
