@@ -8,14 +8,14 @@ import shutil
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from aiohttp.test_utils import TestServer
+from aiohttp.test_utils import BaseTestServer, TestServer
 
 from ml_monitoring.dashboards.viewer.server import Viewer
 from tests.support.browser import Tab, browser, find_chromium
 from tests.support.house import RANGE
 from tests.support.panel_store import SPECIMEN
 
-Scenario = Callable[[Tab, str, TestServer], Awaitable[None]]
+Scenario = Callable[[Tab, str, BaseTestServer], Awaitable[None]]
 LOADED = "document.querySelector('#main').getAttribute('aria-busy') === 'false'"
 
 
@@ -40,7 +40,7 @@ async def focused(tab: Tab) -> str:
 def test_every_kind_of_panel_is_drawn_without_a_complaint_or_a_request_elsewhere(viewer: Viewer, house: Path) -> None:
     shutil.copy(SPECIMEN, house / "Home" / "specimen.json")
 
-    async def scenario(tab: Tab, url: str, _: TestServer) -> None:
+    async def scenario(tab: Tab, url: str, _: BaseTestServer) -> None:
         pages = [("/", "light"), ("/d/house", "light"), ("/d/specimen", "light"), ("/d/specimen", "dark")]
         for path, theme in pages:
             await tab.prefer(theme)
@@ -69,7 +69,7 @@ def test_every_kind_of_panel_is_drawn_without_a_complaint_or_a_request_elsewhere
 
 
 def test_variables_time_and_themes_are_chosen_by_keyboard(viewer: Viewer) -> None:
-    async def scenario(tab: Tab, url: str, _: TestServer) -> None:
+    async def scenario(tab: Tab, url: str, _: BaseTestServer) -> None:
         await tab.open(f"{url}/d/house?{RANGE}")
         await tab.until(LOADED)
         order = []
@@ -112,7 +112,7 @@ def test_variables_time_and_themes_are_chosen_by_keyboard(viewer: Viewer) -> Non
 
 
 def test_links_and_panels_lead_on_and_back(viewer: Viewer) -> None:
-    async def scenario(tab: Tab, url: str, _: TestServer) -> None:
+    async def scenario(tab: Tab, url: str, _: BaseTestServer) -> None:
         await tab.open(f"{url}/d/house?{RANGE}")
         await tab.until("document.querySelector('[data-key=\"2\"] td a')")
         # A panel alone, by keyboard, and back.
@@ -146,7 +146,7 @@ def test_links_and_panels_lead_on_and_back(viewer: Viewer) -> None:
 
 
 def test_a_refresh_leaves_what_did_not_change_and_the_focus(viewer: Viewer) -> None:
-    async def scenario(tab: Tab, url: str, _: TestServer) -> None:
+    async def scenario(tab: Tab, url: str, _: BaseTestServer) -> None:
         await tab.open(f"{url}/d/house?{RANGE}")
         await tab.until("document.querySelector('.chart svg')")
         await tab.run(
@@ -167,7 +167,7 @@ def test_a_refresh_leaves_what_did_not_change_and_the_focus(viewer: Viewer) -> N
 
 
 def test_when_nobody_answers_no_old_number_stays(viewer: Viewer) -> None:
-    async def scenario(tab: Tab, url: str, server: TestServer) -> None:
+    async def scenario(tab: Tab, url: str, server: BaseTestServer) -> None:
         await tab.open(f"{url}/d/house?{RANGE}")
         await tab.until("document.querySelector('[data-key=\"1\"] .stat')")
         # Prometheus first: the page says whose words these are.
@@ -192,7 +192,7 @@ def test_when_nobody_answers_no_old_number_stays(viewer: Viewer) -> None:
 
 
 def test_on_a_phone_panels_stand_below_each_other(viewer: Viewer) -> None:
-    async def scenario(tab: Tab, url: str, _: TestServer) -> None:
+    async def scenario(tab: Tab, url: str, _: BaseTestServer) -> None:
         await tab.resize(390, 844)
         await tab.open(f"{url}/d/house?{RANGE}")
         await tab.until("document.querySelector('.chart svg')")
