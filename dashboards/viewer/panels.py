@@ -99,6 +99,7 @@ def answer(dashboard: Dashboard, shelf: Shelf, queries: QueryOptions, wish: Wish
         "range": [moment(data.span.start * 1000), moment(data.span.end * 1000)],
         "variables": _hashed({"html": variables_form(data)}, wish.known),
         "links": _hashed({"html": _dashboard_links(dashboard, shelf, data)}, wish.known),
+        "problems": list(data.problems),
         "panels": panels,
         "failed": sum(one["state"] == "failed" for one in panels),
     }

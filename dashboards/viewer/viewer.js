@@ -116,6 +116,7 @@
     id('problem').textContent = text;
     id('problem').hidden = false;
     id('status').textContent = 'Not refreshed.';
+    if (chosen().get('viewPanel') && !main.querySelector('.back')) wayBack();
     panels.forEach((panel) => {
       panel.hash = '';
       panel.chart = null;
@@ -129,7 +130,8 @@
   };
 
   const show = (page) => {
-    id('problem').hidden = true;
+    id('problem').textContent = page.problems.join('; ');
+    id('problem').hidden = !page.problems.length;
     range = page.range;
     for (const name of ['variables', 'links']) {
       // A form that somebody is using stays as it is.
@@ -236,13 +238,14 @@
       if (panel.latest) panel.chart = panel.latest;
       near.observe(element);
     });
-    if (alone) {
-      const query = chosen();
-      query.delete('viewPanel');
-      const back = Object.assign(document.createElement('a'), { href: `?${query}`, textContent: '← All panels', className: 'back' });
-      back.dataset.view = '';
-      main.prepend(back);
-    }
+    if (alone) wayBack();
+  };
+  const wayBack = () => {
+    const query = chosen();
+    query.delete('viewPanel');
+    const back = Object.assign(document.createElement('a'), { href: `?${query}`, textContent: '← All panels', className: 'back' });
+    back.dataset.view = '';
+    main.prepend(back);
   };
 
   const timeShown = ({ from, to }) => {

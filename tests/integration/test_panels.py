@@ -1,7 +1,8 @@
-"""Every panel of every generated page shows something on the demo, without Grafana."""
+"""Every panel of every generated page shows something on the demo, without Grafana, in a browser too."""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,14 +13,16 @@ from pathlib import Path
 import pytest
 
 from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.pages import BUILDERS
+from tests.support.browser import browser, find_chromium
 from tools.demo import ports
 from tools.demo.parts import PARTS
 from tools.stack import ROOT
 
 
-@pytest.fixture
-def demo(programs: dict[str, Path]) -> Iterator[str]:
-    """Give the address of a running demo's Prometheus."""
+@pytest.fixture(scope="module")
+def demo(programs: dict[str, Path]) -> Iterator[int]:
+    """Give the first port of a running demo."""
     # Away from where the demo's own tests, which may run at the same time, look for theirs.
     base = ports.propose([*ports.STACK_PORTS, *(use for part in PARTS for use in part.ports)], first=29000)
     assert base is not None
@@ -28,14 +31,51 @@ def demo(programs: dict[str, Path]) -> Iterator[str]:
         assert process.stdout is not None
         try:
             assert any(line.startswith("Ctrl-C stops everything.") for line in process.stdout)
-            yield f"http://127.0.0.1:{base + 1}"
+            yield base
         finally:
             os.killpg(process.pid, signal.SIGINT)
             process.communicate(timeout=60)
 
 
-def test_every_panel_of_the_demo_has_data(demo: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_panel_of_the_demo_has_data(demo: int, capsys: pytest.CaptureFixture[str]) -> None:
     # Rates, alerts and incidents need a while; the wait ends as soon as nothing is empty.
-    arguments = ["--prometheus", demo, "--scrape-interval", "5s", "--from", "now-5m", "--wait", "240s"]
+    arguments = [
+        "--prometheus",
+        f"http://127.0.0.1:{demo + 1}",
+        "--scrape-interval",
+        "5s",
+        "--from",
+        "now-5m",
+        "--wait",
+        "240s",
+    ]
     status = main(["prove", *arguments])
     assert status == 0, capsys.readouterr().out
+
+
+def test_every_page_of_the_demo_is_drawn_by_a_browser(demo: int) -> None:
+    program, viewer = find_chromium(), f"http://127.0.0.1:{demo + 3}"
+
+    async def scenario() -> dict[str, list[str]]:
+        wrong: dict[str, list[str]] = {}
+        async with browser(program) as tab:
+            await tab.resize(1366)
+            await tab.open(f"{viewer}/")
+            pages = await tab.run("[...document.querySelectorAll('main a')].map((one) => one.pathname)")
+            assert len(pages) == len(BUILDERS)
+            for page in pages:
+                # No refresh may come between.
+                await tab.open(f"{viewer}{page}?refresh=off")
+                await tab.until("document.querySelector('#main').getAttribute('aria-busy') === 'false'")
+                await tab.resize(1366, await tab.run("document.documentElement.scrollHeight"))
+                seen = "[...document.querySelectorAll('.chart')].filter((one) => one.checkVisibility())"
+                await tab.until(f"{seen}.every((one) => one.querySelector('svg'))")
+                failed = "[...document.querySelectorAll('.panel[data-state=failed]')].map((one) => one.innerText)"
+                wrong[page] = [*tab.complaints, *await tab.run(failed)]
+                wide = await tab.run("document.documentElement.scrollWidth > innerWidth")
+                wrong[page] += ["wider than the screen"] if wide else []
+                tab.complaints.clear()
+                await tab.resize(1366)
+        return wrong
+
+    assert {page: problems for page, problems in asyncio.run(scenario()).items() if problems} == {}

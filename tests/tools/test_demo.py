@@ -70,13 +70,24 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
                 break
         try:
             table = re.findall(r"^  (\S.*?)  +(http\S+|-)  (\S.*)$", output, re.MULTILINE)
-            assert table[:3] == [
+            assert table[:4] == [
+                ("Dashboards", f"http://127.0.0.1:{base + 3}", "running"),
                 ("Exporter", f"http://127.0.0.1:{base}", "ready: fleet up, mlflow up, variants up"),
                 ("Prometheus", f"http://127.0.0.1:{base + 1}", "ready: 7 of 7 targets up"),
                 ("Alertmanager", f"http://127.0.0.1:{base + 2}", "ready"),
             ], output
-            assert all(state == "running" for _what, _url, state in table[3:])
-            assert "What to look at first:" in output
+            assert all(state == "running" for _what, _url, state in table[4:])
+            first = output.partition("What to look at first:")[2].splitlines()[1:3]
+            assert first == [
+                "  - The dashboards, live (read-only, without Grafana):",
+                f"      http://127.0.0.1:{base + 3}/",
+            ]
+            for uid in ("ml-monitoring-operations-overview", "ml-monitoring-mlflow-experiments"):
+                page = httpx.get(f"http://127.0.0.1:{base + 3}/d/{uid}/panels.json", timeout=60).json()
+                assert [one["key"] for one in page["panels"] if one["state"] == "failed"] == []
+                assert "ok" in {one["state"] for one in page["panels"]}
+                # Links lead to this demo's exporter, wherever its ports are.
+                assert "http://127.0.0.1:9847" not in str(page)
             alerts = f"http://127.0.0.1:{base + 1}/api/v1/alerts"
             assert wait_until(
                 lambda: _firing(alerts) >= {"MlMonitoringWatchdog", "MlflowMetricWorseThanBest"}, timeout=60, poll=1
@@ -93,7 +104,7 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
         assert ">> everything is stopped" in rest
     assert time.monotonic() - began < 20
     assert of_the_demo(base) == []
-    assert all(port_is_free(base + number) for number in range(3))
+    assert all(port_is_free(base + number) for number in range(4))
 
 
 def test_without_prometheus_the_exporter_runs_and_the_rest_is_explained(
@@ -109,6 +120,7 @@ def test_without_prometheus_the_exporter_runs_and_the_rest_is_explained(
     monkeypatch.setattr(packages, "TOOLS_DIR", tmp_path / ".tools")
     assert cli.main(["--port-base", str(base), "--no-wait"]) == 0
     output = capfd.readouterr().out
+    assert re.search(r"^  Dashboards +- +need Prometheus$", output, re.MULTILINE)
     assert re.search(
         rf"^  Exporter +http://127\.0\.0\.1:{base} +ready: fleet up, mlflow up, variants up$", output, re.MULTILINE
     )
