@@ -49,7 +49,7 @@ def test_every_panel_of_the_demo_has_data(demo: int, capsys: pytest.CaptureFixtu
         "--wait",
         "240s",
     ]
-    status = main(["prove", *arguments])
+    status = main(["prove", *source, "--from", "now-5m", "--wait", "240s"])
     assert status == 0, capsys.readouterr().out
 
 
