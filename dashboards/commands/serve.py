@@ -64,7 +64,15 @@ def run(options: argparse.Namespace) -> int:
         print(f"Dashboards: http://{_reached(listen)}/", flush=True)
         if not _is_loopback(listen.host):
             print(f"{listen} can be reached from elsewhere, and there is no login: put a proxy that asks before it.")
-        web.run_app(viewer.application(), host=listen.host or None, port=listen.port, print=None, access_log=None)
+        web.run_app(
+            viewer.application(),
+            host=listen.host or None,
+            port=listen.port,
+            print=None,
+            access_log=None,
+            # Of who still waits for an answer when it stops.
+            shutdown_timeout=2.0,
+        )
     return 0
 
 

@@ -39,16 +39,7 @@ def demo(programs: dict[str, Path]) -> Iterator[int]:
 
 def test_every_panel_of_the_demo_has_data(demo: int, capsys: pytest.CaptureFixture[str]) -> None:
     # Rates, alerts and incidents need a while; the wait ends as soon as nothing is empty.
-    arguments = [
-        "--prometheus",
-        f"http://127.0.0.1:{demo + 1}",
-        "--scrape-interval",
-        "5s",
-        "--from",
-        "now-5m",
-        "--wait",
-        "240s",
-    ]
+    source = ["--prometheus", f"http://127.0.0.1:{demo + 1}", "--scrape-interval", "5s"]
     status = main(["prove", *source, "--from", "now-5m", "--wait", "240s"])
     assert status == 0, capsys.readouterr().out
 

@@ -102,7 +102,8 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
             os.killpg(demo.pid, signal.SIGINT)
             rest = demo.stdout.read()
         assert ">> everything is stopped" in rest
-    assert time.monotonic() - began < 20
+    # No server had to be killed for want of an end, which comes after ten seconds each.
+    assert time.monotonic() - began < 60
     assert of_the_demo(base) == []
     assert all(port_is_free(base + number) for number in range(4))
 
