@@ -82,6 +82,7 @@ def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None
     widths = {side: sum(_room(*one) for one in scales if one[1].side == side) for side in ("left", "right")}
     place = box.inset(widths["left"] or 10.0, 6, widths["right"] or 10.0, BOTTOM)
     used = {"left": 0.0, "right": 0.0}
+    gap = _bar_gap(lines)
     for number, (scale, axis) in enumerate(scales):
         axes = area.canvas.axes(place)
         if not number:
@@ -97,7 +98,7 @@ def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None
         _draw_bands(axes, axis.lines)
         # The last series lies on top.
         for line in axis.lines:
-            _draw_line(axes, line, area, place)
+            _draw_line(axes, line, area, place, gap)
 
 
 def _room(scale: Scale, axis: ValueAxis) -> float:
@@ -228,7 +229,7 @@ def scale_of(group: Sequence[Line], height: float, style: Style) -> Scale:
     return value_scale(values.tolist(), group[0].field, height, style, percent=percent)
 
 
-def _draw_line(axes: Axes, line: Line, area: Area, place: Box) -> None:
+def _draw_line(axes: Axes, line: Line, area: Area, place: Box, gap: float) -> None:
     custom, canvas = line.custom, area.canvas
     style = str(custom.get("drawStyle") or "line")
     width = float(custom.get("lineWidth", 1))
@@ -238,7 +239,10 @@ def _draw_line(axes: Axes, line: Line, area: Area, place: Box) -> None:
         return
     base: Any = line.base if len(line.base) else 0.0
     if style == "bars":
-        _draw_bars(axes, line, base, opacity=opacity, width=canvas.points(width), place=place)
+        _draw_bars(
+        each = _bar_width(axes, line, gap, place)
+        _draw_bars(axes, line, base, opacity=opacity, width=canvas.points(width), each=each)
+        )
         return
     x, y = line.x, line.y
     drawstyle = {"stepAfter": "steps-post", "stepBefore": "steps-pre"}.get(
@@ -262,7 +266,7 @@ def _draw_line(axes: Axes, line: Line, area: Area, place: Box) -> None:
             pattern = (0, (1, 2))
         axes.plot(
             x, y, color=colours, linewidth=canvas.points(max(width, 0)), drawstyle=drawstyle, linestyle=pattern,
-            solid_joinstyle="round", zorder=2,
+            solid_joinstyle="round", zorder=2, clip_on=not _touches_zero(axes, y[finite]),
         )  # fmt: skip
     show_points = custom.get("showPoints") or "auto"
     pixels = max(float(custom.get("pointSize") or 5), width)
@@ -289,14 +293,32 @@ def _by_value(line: Line, area: Area) -> str:
     return line.colour
 
 
-def _draw_bars(axes: Axes, line: Line, base: Any, *, opacity: float, width: float, place: Box) -> None:
-    """Draw the bars of a series, centred on its times; those of several series stand in front of each other."""
-    finite = np.isfinite(line.y)
-    gap = float(np.min(np.diff(line.x))) if len(line.x) > 1 else 0.0
+def _touches_zero(axes: Axes, values: Array) -> bool:
+    """Return whether the line runs along the end of the axis, where half of it would be cut off: zero is to be seen."""
+    low, high = axes.get_ylim()
+    inside = values.min() >= low and values.max() <= high
+    return bool(inside and 0 in (values.min(), values.max()))
+
+
+def _bar_gap(lines: Sequence[Line]) -> float:
+    """Return the distance of bars: the smallest of all series, so that all bars are equally wide; 0 for a single bar."""
+    gaps = []
+    for line in lines:
+        if line.custom.get("drawStyle") == "bars":
+            moments = line.x[np.isfinite(line.y)]
+            gaps += [gap for gap in (line.field.step, *np.diff(moments)) if gap > 0]
+    return float(min(gaps, default=0.0))
+
+
+def _bar_width(axes: Axes, line: Line, gap: float, place: Box) -> float:
     first, last = axes.get_xlim()
     pixel = (last - first) / place.w
-    each = min((gap or last - first) * float(line.custom.get("barWidthFactor") or 0.6), 200 * pixel)
-    each = max(each, pixel)
+    return max(min((gap or last - first) * float(line.custom.get("barWidthFactor") or 0.6), 200 * pixel), pixel)
+
+
+def _draw_bars(axes: Axes, line: Line, base: Any, *, opacity: float, width: float, each: float) -> None:
+    """Draw the bars of a series, centred on its times; those of several series stand in front of each other."""
+    finite = np.isfinite(line.y)
     shift = float(line.custom.get("barAlignment") or 0) * each / 2
     bottom = base[finite] if len(line.base) else 0.0
     axes.bar(

@@ -333,6 +333,21 @@ def test_bars_of_several_series_stand_in_front_of_each_other() -> None:
     assert {round(to_rgba(bar.get_facecolor())[3], 2) for bar in bars} == {0.4}
 
 
+def test_bars_are_equally_wide_where_samples_are_missing() -> None:
+    defaults = {"custom": {"drawStyle": "bars", "fillOpacity": 40}}
+    frames = [series("a", [1, 2, 3, 4, 5], missing=[2]), series("b", [1, 2, 3, 4, 5], missing=[1, 3])]
+    canvas = drawn(panel("timeseries", frames, defaults=defaults))
+    patches = [patch for axes in canvas.figure.axes[1:] for patch in axes.patches]
+    widths = {round(patch.get_width()) for patch in patches if isinstance(patch, Rectangle)}
+    assert widths == {36_000}
+
+
+def test_a_line_along_zero_is_not_cut_in_half() -> None:
+    (zero,) = lines_of(drawn(panel("timeseries", [series("a", [0.0] * 300)], minutes=300)), 300)
+    (above,) = lines_of(drawn(panel("timeseries", [series("a", [1.0] * 300)], minutes=300)), 300)
+    assert (zero.get_clip_on(), above.get_clip_on()) == (False, True)
+
+
 def test_points_are_drawn_where_samples_are_sparse() -> None:
     sparse = drawn(panel("timeseries", [series("a", list(range(10)))]))
     dense = drawn(panel("timeseries", [series("a", list(range(200)))], minutes=200))
