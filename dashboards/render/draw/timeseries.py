@@ -239,10 +239,8 @@ def _draw_line(axes: Axes, line: Line, area: Area, place: Box, gap: float) -> No
         return
     base: Any = line.base if len(line.base) else 0.0
     if style == "bars":
-        _draw_bars(
         each = _bar_width(axes, line, gap, place)
         _draw_bars(axes, line, base, opacity=opacity, width=canvas.points(width), each=each)
-        )
         return
     x, y = line.x, line.y
     drawstyle = {"stepAfter": "steps-post", "stepBefore": "steps-pre"}.get(
@@ -301,7 +299,7 @@ def _touches_zero(axes: Axes, values: Array) -> bool:
 
 
 def _bar_gap(lines: Sequence[Line]) -> float:
-    """Return the distance of bars: the smallest of all series, so that all bars are equally wide; 0 for a single bar."""
+    """Return the distance of bars: the smallest of all series, so that all are equally wide; 0 for a single bar."""
     gaps = []
     for line in lines:
         if line.custom.get("drawStyle") == "bars":
