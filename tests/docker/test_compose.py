@@ -411,3 +411,21 @@ def test_images_are_built_on_the_pinned_base_and_on_tested_versions(image: str) 
     assert pins(ROOT / "requirements.txt") <= installed <= tested
     # CSV and Parquet files are read alike.
     assert any(pin.startswith("pyarrow==") for pin in installed)
+
+
+def test_grafana_starts_without_files_of_secrets_and_finds_every_folder_that_it_looks_into() -> None:
+    provisioning = DOCKER / "grafana/provisioning"
+    # Grafana's source: pkg/services/provisioning/*/config_reader.go; an error is logged for each that is missing.
+    assert {"datasources", "plugins", "notifiers", "alerting", "dashboards"} == {
+        folder.name for folder in provisioning.iterdir()
+    }
+    for path in provisioning.rglob("*"):
+        # Other names are skipped with a warning; an empty file would be read as well.
+        assert path.is_dir() or read_yaml(path)["apiVersion"] == 1, path
+        assert path.is_dir() or "$__file{" not in path.read_text(encoding="utf-8"), path
+    environment = SERVICES["grafana"]["environment"]
+    # The entrypoint of Grafana's image (packaging/docker/run.sh) does so for each GF_..__FILE.
+    assert environment["GF_VARIANTS_PASSWORD__FILE"] == "/run/secrets/grafana_reader_password"
+    assert "grafana_reader_password" in SERVICES["grafana"]["secrets"]
+    datasources = read_yaml(provisioning / "datasources/datasources.yaml")["datasources"]
+    assert datasources[2]["secureJsonData"] == {"password": "$GF_VARIANTS_PASSWORD"}
