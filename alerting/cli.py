@@ -11,6 +11,7 @@ from ml_monitoring.alerting.commands import (
     explain,
     fire,
     generate,
+    grafana,
     log,
     maintenance,
     maintenance_end,
@@ -21,6 +22,7 @@ from ml_monitoring.exporter import command_line
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
         "generate": generate,
+        "grafana": grafana,
         "document": document,
         "log": log,
         "explain": explain,

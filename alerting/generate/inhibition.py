@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from ml_monitoring.alerting.model.yamltext import Commented
 
-_MATCHER = re.compile(r'(?P<label>\w+)(?P<operator>=~|!~|!=|=)"(?P<value>.*)"')
+MATCHER = re.compile(r'(?P<label>\w+)(?P<operator>=~|!~|!=|=)"(?P<value>.*)"')
 
 # Labels that together say what an alert is about; a critical alert about the same mutes warnings.
 _SUBJECTS: tuple[tuple[str, ...], ...] = (
@@ -71,7 +71,7 @@ def matches(matcher: str, labels: Mapping[str, str]) -> bool:
     Raises:
         ValueError: The text is no matcher.
     """
-    parts = _MATCHER.fullmatch(matcher)
+    parts = MATCHER.fullmatch(matcher)
     if parts is None:
         raise ValueError(f'{matcher!r} is not a matcher such as team="mlops"')
     value = labels.get(parts["label"], "")

@@ -35,7 +35,7 @@ def dashboard_url(signal: Signal, *, grafana: str) -> str:
 # The service of an alert that says by its label `job` whose it is: jobs are called after the Compose service, but for
 # the stack's exporter, and for the two that Prometheus knows by what they watch.
 SERVICE_OF_JOB = (
-    '{{ $labels.job | reReplaceAll "^ml-monitoring$" "exporter" | reReplaceAll "^(node|postgres)$" "${1}-exporter" '
+    '{{ $labels.job | reReplaceAll "^ml-monitoring$" "exporter" | reReplaceAll "^(node|postgres)$" "$1-exporter" '
     "| urlquery }}"
 )
 

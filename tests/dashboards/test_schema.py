@@ -3,7 +3,6 @@ from __future__ import annotations
 import copy
 import json
 import warnings
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from tests.support import typescript
+from tests.support.round_trip import lost
 
 with warnings.catch_warnings():
     # It recommends its class for schema v2, which Grafana 9 to 11 do not read.
@@ -26,21 +26,6 @@ ANNOTATION_KEYS = {"expr", "step", "tagKeys", "textFormat", "titleFormat"}
 @pytest.fixture(scope="session", autouse=True)
 def _sdk_knows_all_panels() -> None:
     plugins.register_default_plugins()
-
-
-def lost(given: object, back: object, path: str = "") -> Iterator[str]:
-    """Yield where something given did not come back as it was."""
-    if isinstance(given, dict) and isinstance(back, dict):
-        for key, value in given.items():
-            if key in back:
-                yield from lost(value, back[key], f"{path}.{key}")
-            else:
-                yield f"{path}.{key}"
-    elif isinstance(given, list) and isinstance(back, list) and len(given) == len(back):
-        for index, (one, other) in enumerate(zip(given, back, strict=True)):
-            yield from lost(one, other, f"{path}[{index}]")
-    elif given != back:
-        yield f"{path}: {given!r} became {back!r}"
 
 
 def round_trip(dashboard: Json) -> list[str]:
