@@ -6,7 +6,19 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType, ModuleType
 
-from ml_monitoring.dashboards.commands import data, diff, export, generate, prove, pull, push, render, report, serve
+from ml_monitoring.dashboards.commands import (
+    data,
+    diff,
+    export,
+    generate,
+    prove,
+    pull,
+    push,
+    push_alerts,
+    render,
+    report,
+    serve,
+)
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import MonitorError
@@ -22,6 +34,7 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "report": report,
         "diff": diff,
         "push": push,
+        "push-alerts": push_alerts,
         "pull": pull,
         "export": export,
     }

@@ -122,6 +122,9 @@ def add_grafana(parser: argparse.ArgumentParser) -> None:
         help=f"holds a token of a service account (default: {_TOKEN_VARIABLE})",
     )
     parser.add_argument("--ca-file", type=Path, metavar="FILE", help="certificates that Grafana's is checked against")
+    parser.add_argument(
+        "--org", type=int, metavar="ID", help="number of the organisation, to be sure (default: the token's own)"
+    )
 
 
 def grafana(options: argparse.Namespace) -> Grafana:
@@ -143,7 +146,7 @@ def grafana(options: argparse.Namespace) -> Grafana:
     ]
     if missing:
         raise ConfigError(missing)
-    return Grafana(options.url, _read_token(Path(options.token_file)), ca_file=options.ca_file)
+    return Grafana(options.url, _read_token(Path(options.token_file)), ca_file=options.ca_file, org=options.org)
 
 
 def _read_token(path: Path) -> str:

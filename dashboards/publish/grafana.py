@@ -6,9 +6,11 @@ them (`/apis`) exists only from 12 on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -41,6 +43,18 @@ class ChangedMeanwhileError(GrafanaError):
     """Report that somebody saved the dashboard between our look at it and our save."""
 
 
+class NotTakenError(GrafanaError):
+    """Report that Grafana does not take this dashboard, and that others have no part in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Organisation:
+    """What the token reads and writes: one Grafana may hold several."""
+
+    number: int
+    name: str
+
+
 @dataclass(frozen=True, slots=True)
 class Live:
     """A dashboard as Grafana has it.
@@ -50,12 +64,14 @@ class Live:
         folder: Uid of its folder; empty at the top level.
         provisioned: The file that Grafana reads it from; empty for one that can be saved.
         version: Number of the last save.
+        may_save: Whether the token may save it.
     """
 
     dashboard: Json
     folder: str
     provisioned: str
     version: int
+    may_save: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,13 +118,16 @@ class _Bearer(AuthBase):
 class Grafana:
     """One Grafana, and the organisation that the token belongs to."""
 
-    def __init__(self, url: str, token: str, *, ca_file: Path | None = None, timeout: float = 30.0) -> None:
+    def __init__(
+        self, url: str, token: str, *, ca_file: Path | None = None, org: int | None = None, timeout: float = 30.0
+    ) -> None:
         """Prepare; nothing is asked yet.
 
         Args:
             url: Address of Grafana, with its path where it is served below one.
             token: Token of a service account.
             ca_file: Certificates that Grafana's is checked against; default those of the system.
+            org: Number of the organisation that is meant; by default the token's own.
             timeout: Seconds until an answer must begin.
 
         Raises:
@@ -125,10 +144,32 @@ class Grafana:
         self._timeout = timeout
         self._session = requests.Session()
         self._session.auth = _Bearer(token)
+        self.org = org
+        if org is not None:
+            self._session.headers["X-Grafana-Org-Id"] = str(org)
 
     def close(self) -> None:
         """Close the connections."""
         self._session.close()
+
+    def organisation(self) -> Organisation | None:
+        """Return what the token reads and writes; None where it may not know.
+
+        Raises:
+            GrafanaError: If that is not the organisation that is meant.
+        """
+        answer = self._ask("GET", "/api/org", may_be_missing=True)
+        if answer is None:
+            return None
+        found = Organisation(int(answer["id"]), str(answer["name"]))
+        if self.org is not None and self.org != found.number:
+            raise GrafanaError(f"organisation {self.org}: the token belongs to {found.number} ({found.name})")
+        return found
+
+    def actions(self) -> frozenset[str] | None:
+        """Return what the token may do with at least one thing; None where Grafana does not say."""
+        answer = self._ask("GET", "/api/access-control/user/actions", may_be_missing=True)
+        return frozenset(answer) if isinstance(answer, dict) else None
 
     def dashboard(self, uid: str) -> Live | None:
         """Return a dashboard, or None where there is none with this uid that the token may see."""
@@ -150,7 +191,9 @@ class Grafana:
         external = str(meta.get("provisionedExternalId") or "a file") if meta.get("provisioned") else ""
         dashboard = answer["dashboard"]
         version = int(dashboard.get("version") or meta.get("version") or 0)
-        return Live(dashboard, str(meta.get("folderUid") or ""), external, version)
+        return Live(
+            dashboard, str(meta.get("folderUid") or ""), external, version, may_save=bool(meta.get("canSave", True))
+        )
 
     def history(self, uid: str) -> list[Save]:
         """Return the saves of a dashboard, the newest first; none where Grafana keeps or shows no history."""
@@ -158,23 +201,21 @@ class Grafana:
         answer = self._ask("GET", path, {"limit": "100"}, may_be_missing=True)
         # A bare list up to Grafana 10; from 11 on it is the part of an object that can be paged.
         entries = answer.get("versions", []) if isinstance(answer, dict) else answer or []
-        saves = [
-            Save(
-                int(entry["version"]),
-                self._message(path, entry),
-                str(entry.get("createdBy") or ""),
-                str(entry.get("created") or ""),
-            )
-            for entry in entries
-        ]
+        saves = [self._save(path, entry) for entry in entries]
         return sorted(saves, key=lambda save: -save.version)
 
-    def _message(self, path: str, entry: Json) -> str:
-        if entry.get("parentVersion"):
-            return str(entry.get("message") or "")
-        # The list calls the first version "Initial save", whatever it was saved with.
-        answer = self._ask("GET", f"{path}/{entry['version']}", may_be_missing=True)
-        return str((answer or entry).get("message") or "")
+    def _save(self, path: str, entry: Json) -> Save:
+        # The list calls the first version "Initial save", whatever it was saved with, and up to Grafana 10 it has
+        # numbers in place of users' names.
+        if not entry.get("parentVersion") or not isinstance(entry.get("createdBy"), str):
+            entry |= self._ask("GET", f"{path}/{entry['version']}", may_be_missing=True) or {}
+        by = entry.get("createdBy")
+        return Save(
+            int(entry["version"]),
+            str(entry.get("message") or ""),
+            by if isinstance(by, str) else "",
+            str(entry.get("created") or ""),
+        )
 
     def saved(self, uid: str, version: int) -> Json | None:
         """Return what was saved as this version, None where that is not kept."""
@@ -183,20 +224,21 @@ class Grafana:
         data = answer.get("data") if answer else None
         return data if isinstance(data, dict) else None
 
-    def save(self, dashboard: Json, *, folder: str, message: str, overwrite: bool) -> int:
+    def save(self, dashboard: Json, *, folder: str, message: str) -> int:
         """Save a dashboard and return its new version.
 
         Args:
             dashboard: Its JSON; `version` is the one that it replaces, and missing for a new one.
             folder: Uid of the folder.
             message: Entry in the version history.
-            overwrite: Save although somebody saved another version meanwhile.
 
         Raises:
             ChangedMeanwhileError: If the version is not the one that Grafana has.
-            GrafanaError: If Grafana does not take it.
+            NotTakenError: If Grafana does not take this one.
+            GrafanaError: If Grafana takes none.
         """
-        body = {"dashboard": dashboard, "folderUid": folder, "message": message, "overwrite": overwrite}
+        # Never `overwrite`: up to Grafana 10 that also replaces another dashboard of the same title in the folder.
+        body = {"dashboard": dashboard, "folderUid": folder, "message": message, "overwrite": False}
         answer: Json = self._ask("POST", "/api/dashboards/db", body=body)
         return int(answer.get("version", 0))
 
@@ -206,28 +248,21 @@ class Grafana:
 
     def search(self, tag: str = "") -> list[Found]:
         """Return all dashboards that the token may see, or those with a tag."""
-        found: list[Found] = []
-        page = 1
-        while True:
-            query = {"type": "dash-db", "limit": str(_PAGE), "page": str(page)} | ({"tag": tag} if tag else {})
-            entries = self._ask("GET", "/api/search", query)
-            found += [
-                Found(
-                    str(entry["uid"]),
-                    str(entry["title"]),
-                    # Missing at the top level.
-                    str(entry.get("folderUid") or ""),
-                    str(entry.get("folderTitle") or ""),
-                )
-                for entry in entries
-            ]
-            if len(entries) < _PAGE:
-                return found
-            page += 1
+        query = {"type": "dash-db"} | ({"tag": tag} if tag else {})
+        return [
+            Found(
+                str(entry["uid"]),
+                str(entry["title"]),
+                # Missing at the top level.
+                str(entry.get("folderUid") or ""),
+                str(entry.get("folderTitle") or ""),
+            )
+            for entry in self._pages("/api/search", query)
+        ]
 
     def folders(self) -> dict[str, str]:
-        """Return the titles of the folders at the top level, by uid."""
-        entries = self._ask("GET", "/api/folders", {"limit": str(_PAGE)})
+        """Return the titles of the folders at the top level that the token may see, by uid."""
+        entries = self._pages("/api/folders", {})
         return {str(entry["uid"]): str(entry["title"]) for entry in entries}
 
     def folder(self, uid: str) -> str | None:
@@ -240,11 +275,44 @@ class Grafana:
         self._ask("POST", "/api/folders", body={"uid": uid, "title": title})
 
     def datasources(self) -> tuple[Datasource, ...]:
-        """Return all data sources."""
+        """Return all data sources that the token may query."""
+        entries = self._ask("GET", "/api/datasources", may_be_missing=True)
+        if entries is None:
+            # Where a licence narrows who reads data sources, an Editor sees them only as a browser does.
+            entries = self._ask("GET", "/api/frontend/settings")["datasources"].values()
         return tuple(
             Datasource(str(entry["uid"]), str(entry["name"]), str(entry["type"]), bool(entry.get("isDefault")))
-            for entry in self._ask("GET", "/api/datasources")
+            for entry in entries
         )
+
+    def provisioning(
+        self, method: str, path: str, body: Any = None, *, may_be_missing: bool = False, editable: bool = False
+    ) -> Any:
+        """Ask the API of Grafana's alerting and return the answer; None for one that may be missing.
+
+        Args:
+            method: `GET`, `PUT`, `POST` or `DELETE`.
+            path: Below `/api/v1/provisioning/`.
+            body: JSON.
+            may_be_missing: Whether there may be none of these.
+            editable: Whether people can go on editing it in the browser, where Grafana knows of that.
+        """
+        headers = {"X-Disable-Provenance": "true"} if editable else {}
+        return self._ask(
+            method,
+            f"/api/v1/provisioning/{path}",
+            body=body,
+            headers=headers,
+            may_be_missing=may_be_missing,
+            done=frozenset({200, 201, 202, 204}),
+        )
+
+    def _pages(self, path: str, query: Mapping[str, str]) -> Iterator[Json]:
+        for page in count(1):
+            entries = self._ask("GET", path, {**query, "limit": str(_PAGE), "page": str(page)})
+            yield from entries
+            if len(entries) < _PAGE:
+                return
 
     def _ask(
         self,
@@ -252,8 +320,10 @@ class Grafana:
         path: str,
         query: Mapping[str, str] | None = None,
         *,
-        body: Json | None = None,
+        body: Any = None,
+        headers: Mapping[str, str] = MappingProxyType({}),
         may_be_missing: bool = False,
+        done: frozenset[int] = frozenset({200}),
     ) -> Any:
         try:
             answer = self._session.request(
@@ -261,7 +331,7 @@ class Grafana:
                 self.url + path,
                 params=query,
                 json=body,
-                headers={"Accept": "application/json"},
+                headers={"Accept": "application/json", **headers},
                 timeout=self._timeout,
                 verify=self._verify,
                 # A redirected POST would become a GET and seem to succeed.
@@ -272,8 +342,10 @@ class Grafana:
             raise GrafanaError(f"{self.url} does not answer: {error}") from error
         if answer.status_code in _MISSING and may_be_missing:
             return None
-        if answer.status_code != 200:
+        if answer.status_code not in done:
             raise self._refusal(method, path, answer)
+        if answer.status_code == 204:
+            return None
         try:
             return answer.json()
         except requests.JSONDecodeError as error:
@@ -290,14 +362,22 @@ class Grafana:
         message = str(said.get("message") or "")
         if answer.status_code == 412 and said.get("status") == "version-mismatch":
             return ChangedMeanwhileError(f"{what}: {message}", answer.status_code)
+        if answer.status_code == 412 and said.get("status") in {"name-exists", "plugin-dashboard"}:
+            return NotTakenError(message, answer.status_code)
+        if answer.status_code == 400 and "provisioned dashboard" in message:
+            return NotTakenError(message, answer.status_code)
+        if answer.status_code == 403 and message == "Quota reached":
+            return GrafanaError(f"{what}: {message}: the organisation may have no more of them", answer.status_code)
         if answer.is_redirect:
             address = answer.headers.get("Location", "another one")
             return GrafanaError(f"{what}: Grafana's address is {address}", answer.status_code)
-        role = "Viewer" if method == "GET" else "Editor"
+        role = "Admin" if "/provisioning/" in path else "Viewer" if method == "GET" else "Editor"
         hints = {
             401: "the token is wrong, or its service account is disabled",
             403: f"the token's service account needs the role {role}, or the permissions that the guide lists",
-            404: f"is {self.url} Grafana's address, with its path?",
+            # Grafana itself says what was not found.
+            404: f"is {self.url} Grafana's address, with its path?" if message in {"", "Not found"} else "",
+            409: "the token may not see it; choose another with --folder" if path == "/api/folders" else "",
         }
         text = ": ".join(filter(None, [what, message, hints.get(answer.status_code)]))
         return GrafanaError(text, answer.status_code)

@@ -25,11 +25,14 @@ from ml_monitoring.dashboards.publish.grafana import (
     GrafanaError,
     Json,
     Live,
+    NotTakenError,
     Save,
 )
 
 # The entry that a push leaves in the version history.
 _MARK = re.compile(rf"{TAG} push sha256:([0-9a-f]{{16}}) folder:(\S*)")
+# Without either of them the token may save nothing.
+_SAVING = frozenset({"dashboards:create", "dashboards:write"})
 
 
 class State(StrEnum):
@@ -116,6 +119,15 @@ def plan(
         GrafanaError: If Grafana cannot be asked, or has no such data source or folder.
     """
     notes: list[str] = []
+    organisation = grafana.organisation()
+    if organisation is not None:
+        notes.append(f"{grafana.url}, organisation {organisation.number} ({organisation.name})")
+    actions = grafana.actions()
+    if actions is not None and not actions & _SAVING:
+        raise GrafanaError(
+            "the token may save no dashboard: its service account needs the role Editor, or the permissions "
+            f"{' and '.join(sorted(_SAVING))}"
+        )
     if not grafana.encrypted:
         notes.append(f"{grafana.url} is not encrypted: everybody on the way can read the token")
     places = _folders(grafana, sorted({title for title, _ in generated}), folders or {})
@@ -156,11 +168,12 @@ def carry_out(grafana: Grafana, steps: Sequence[Step], *, force: bool = False, p
             grafana.create_folder(step.folder.uid, step.folder.title)
             made.add(step.folder.uid)
         try:
-            grafana.save(
-                step.dashboard, folder=step.folder.uid, message=_mark(step.dashboard, step.folder), overwrite=force
-            )
+            grafana.save(step.dashboard, folder=step.folder.uid, message=_mark(step.dashboard, step.folder))
         except ChangedMeanwhileError:
             yield replace(step, state=State.CONFLICT, why="somebody saved it just now; push again")
+            continue
+        except NotTakenError as error:
+            yield replace(step, state=State.REFUSED, why=str(error))
             continue
         yield replace(step, state=State.UPDATE if step.state is State.CONFLICT else step.state)
 
@@ -171,11 +184,7 @@ def _step(grafana: Grafana, dashboard: Json, folder: Folder) -> Step:
     if live is None:
         changes = compare({}, {uid: dashboard})
         return Step(uid, title, State.CREATE, changes=changes, dashboard=_new(dashboard), folder=folder)
-    if live.provisioned:
-        why = f"Grafana reads it from {live.provisioned}, so it can only be changed there"
-        return Step(uid, title, State.REFUSED, why=why)
-    if TAG not in (live.dashboard.get("tags") or []):
-        why = f"a dashboard with this uid is there without the tag {TAG}, so it is taken for somebody else's"
+    if why := _untouchable(live):
         return Step(uid, title, State.REFUSED, why=why)
     history = grafana.history(uid)
     ours = next((save for save in history if _MARK.search(save.message)), None)
@@ -195,6 +204,15 @@ def _step(grafana: Grafana, dashboard: Json, folder: Folder) -> Step:
     if mark and mark.group(1) == _checksum(dashboard) and mark.group(2) == folder.uid:
         return replace(step, state=State.UNCHANGED)
     return step
+
+
+def _untouchable(live: Live) -> str:
+    """Return why the dashboard can never be saved, with force neither; empty when it can."""
+    if live.provisioned:
+        return f"Grafana reads it from {live.provisioned}, so it can only be changed there"
+    if TAG not in (live.dashboard.get("tags") or []):
+        return f"a dashboard with this uid is there without the tag {TAG}, so it is taken for somebody else's"
+    return "" if live.may_save else "the token may see it and not save it"
 
 
 def _conflict(live: Live, history: Sequence[Save], ours: Save | None) -> str:
@@ -236,9 +254,10 @@ def _folders(grafana: Grafana, titles: Sequence[str], chosen: Mapping[str, str])
             places[title] = _existing_folder(grafana, there, wanted)
             continue
         own = folder_uid(title)
-        if grafana.folder(own) is not None:
-            # By uid, so that it may be given another title in Grafana.
-            places[title] = Folder(title, own, exists=True)
+        # By uid, so that it may be given another title in Grafana, or be moved into another folder.
+        name = there.get(own) or grafana.folder(own)
+        if name is not None:
+            places[title] = Folder(name, own, exists=True)
         else:
             same = sorted(uid for uid, name in there.items() if name == title)
             places[title] = Folder(title, same[0] if same else own, exists=bool(same))

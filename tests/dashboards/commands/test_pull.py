@@ -101,10 +101,9 @@ def test_a_dashboard_that_cannot_be_read_is_named_and_the_others_are_written(
     assert pulled(out) == {"Team A/errors.json"}
     assert capsys.readouterr().err.splitlines() == [
         "error: dashboard Latency (latency): GET /api/dashboards/uid/latency: 403 Forbidden: You'll need additional "
-        "permissions to perform this action.: the token's service account needs the role Viewer, or the permissions "
-        "that the guide lists",
-        "error: dashboard nowhere: GET /api/dashboards/uid/nowhere: 404 Not Found: Dashboard not found: is "
-        f"{grafana.url} Grafana's address, with its path?",
+        "permissions to perform this action. Permissions needed: another: the token's service account needs the role "
+        "Viewer, or the permissions that the guide lists",
+        "error: dashboard nowhere: GET /api/dashboards/uid/nowhere: 404 Not Found: Dashboard not found",
     ]
 
 

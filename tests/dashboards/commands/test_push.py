@@ -116,11 +116,11 @@ def test_a_second_push_of_the_same_writes_nothing(
     assert grafana.writes == []
 
 
-@pytest.mark.parametrize("paged", [False, True], ids=["Grafana 9.4 to 10", "Grafana 11 to 13"])
+@pytest.mark.parametrize("old", [True, False], ids=["Grafana 9.4 to 10", "Grafana 11 to 13"])
 def test_a_dry_run_shows_queries_thresholds_and_units_that_change_and_writes_nothing(
-    push: Push, grafana: GrafanaDouble, generated: Path, capsys: pytest.CaptureFixture[str], paged: bool
+    push: Push, grafana: GrafanaDouble, generated: Path, capsys: pytest.CaptureFixture[str], old: bool
 ) -> None:
-    grafana.paged_versions = paged
+    grafana.old = old
     push()
     capsys.readouterr()
     grafana.requests.clear()
@@ -314,7 +314,7 @@ def test_problems_are_reported_with_the_way_out(
     wrong = tmp_path / "wrong"
     wrong.write_text("something-else", encoding="utf-8")
     assert problem("--token-file", str(wrong)) == (
-        "error: GET /api/folders: 401 Unauthorized: Invalid API key: "
+        "error: GET /api/org: 401 Unauthorized: Invalid API key: "
         "the token is wrong, or its service account is disabled\n"
     )
     assert problem("--url", grafana.url.removesuffix("/grafana") + "/other") == (
@@ -323,7 +323,9 @@ def test_problems_are_reported_with_the_way_out(
     )
     grafana.forbidden = "POST /api/dashboards/db"
     assert problem() == (
-        "error: POST /api/dashboards/db: 403 Forbidden: You'll need additional permissions to perform this action.: "
+        "note: URL, organisation 1 (Main Org.)\n"
+        "error: POST /api/dashboards/db: 403 Forbidden: You'll need additional permissions to perform this action. "
+        "Permissions needed: another: "
         "the token's service account needs the role Editor, or the permissions that the guide lists\n"
     )
     assert grafana.dashboards == {}
@@ -350,9 +352,9 @@ def test_what_is_no_grafana_is_reported_in_a_sentence(push: Push, capsys: pytest
     assert push("--url", url) == 1
     assert push("--url", "grafana.example.org") == 1
     page, gone, moved, refused, no_address = capsys.readouterr().err.splitlines()
-    assert page == f"error: GET /api/folders: the answer is no JSON; is {url} Grafana's address?"
-    assert gone == "error: GET /api/folders: 502 Bad Gateway"
-    assert moved == "error: GET /api/folders: 302 Found: Grafana's address is https://grafana.example.org/login"
+    assert page == f"error: GET /api/org: the answer is no JSON; is {url} Grafana's address?"
+    assert gone == "error: GET /api/org: 502 Bad Gateway"
+    assert moved == "error: GET /api/org: 302 Found: Grafana's address is https://grafana.example.org/login"
     assert refused.startswith(f"error: {url} does not answer: ")
     assert no_address == "error: grafana.example.org: no address of Grafana; it begins with http:// or https://"
 
@@ -362,7 +364,8 @@ def test_several_data_sources_without_a_default_must_be_chosen_from(
 ) -> None:
     grafana.datasources.clear()
     assert push("--dry-run") == 0
-    assert capsys.readouterr().err == (
+    assert capsys.readouterr().err.replace(grafana.url, "URL") == (
+        "note: URL, organisation 1 (Main Org.)\n"
         "note: Grafana has no data source of type prometheus; panels that read ${datasource} stay empty\n"
     )
     grafana.add_datasource("a", "A", "prometheus")
@@ -403,6 +406,150 @@ def test_a_password_of_the_home_directory_does_not_replace_the_token(
     assert push() == 0
 
 
+@pytest.mark.parametrize("role", ["Editor", "Admin"])
+@pytest.mark.parametrize("old", [True, False], ids=["Grafana 9.4 to 10", "Grafana 11 to 13"])
+def test_each_role_that_may_save_pushes_into_an_empty_grafana_and_again(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], role: str, old: bool
+) -> None:
+    grafana.role, grafana.old = role, old
+    assert push("--dry-run") == 0
+    assert grafana.writes == []
+    assert push() == 0
+    grafana.requests.clear()
+    capsys.readouterr()
+    assert push() == 0
+    assert capsys.readouterr().out == "unchanged  Health (health) in Platform\nunchanged  Runs (runs) in ML\n"
+    assert grafana.writes == []
+
+
+@pytest.mark.parametrize("arguments", [[], ["--dry-run"]], ids=["push", "dry run"])
+def test_a_viewer_is_refused_at_once_with_the_right_that_is_missing(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    grafana.role = "Viewer"
+    assert push(*arguments) == 1
+    assert capsys.readouterr().err == (
+        "error: the token may save no dashboard: its service account needs the role Editor, or the permissions "
+        "dashboards:create and dashboards:write\n"
+    )
+    assert grafana.writes == []
+
+
+def test_where_grafana_does_not_say_what_a_token_may_do_its_refusal_is_shown(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grafana.without_rbac = True
+    assert push() == 0
+    grafana.role = "Viewer"
+    assert push() == 1
+    assert capsys.readouterr().out.splitlines()[-1] == "refused    Runs (runs): the token may see it and not save it"
+
+
+@pytest.mark.parametrize("old", [True, False], ids=["Grafana 9.4 to 10", "Grafana 11 to 13"])
+def test_a_conflict_names_the_user_where_the_list_of_versions_has_only_a_number(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], old: bool
+) -> None:
+    grafana.old = old
+    push()
+    grafana.edit("runs", set_expr("up == 0"))
+    capsys.readouterr()
+    assert push() == 1
+    assert "conflict   Runs (runs) in ML: jane saved version 2 of it" in capsys.readouterr().out
+
+
+def test_a_push_says_which_organisation_it_is_for_and_refuses_another_than_the_one_that_is_meant(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grafana.org = 2
+    assert push("--org", "1") == 1
+    assert capsys.readouterr().err == "error: organisation 1: the token belongs to 2 (Main Org.)\n"
+    assert grafana.writes == []
+    assert push("--org", "2") == 0
+    assert capsys.readouterr().err == f"note: {grafana.url}, organisation 2 (Main Org.)\n"
+
+
+@pytest.mark.parametrize("arguments", [[], ["--force"]], ids=["plain", "forced"])
+def test_a_dashboard_of_the_same_title_is_never_replaced_and_the_others_are_pushed(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    grafana.old = True
+    grafana.folders["f1"] = "ML"
+    grafana.save(page("theirs", title="Runs") | {"tags": []}, by="joe", folder="f1")
+    assert push(*arguments) == 1
+    assert capsys.readouterr().out == (
+        "create     Health (health) in Platform\n"
+        "refused    Runs (runs) in ML: A dashboard with the same name in the folder already exists\n"
+        "  changed by the push:\n"
+        "    - **dashboard** added, 1 panels\n"
+    )
+    assert grafana.dashboards["theirs"].version == 1
+    assert sorted(grafana.dashboards) == ["health", "theirs"]
+
+
+def test_a_dashboard_of_a_plugin_or_one_that_became_provisioned_meanwhile_is_refused_alone(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], generated: Path
+) -> None:
+    push()
+    write(generated, "ML", page("runs", expr="sum(up)"))
+    write(generated, "Platform", page("health", expr="sum(up)"))
+    grafana.plugin = "health"
+
+    def provision() -> None:
+        grafana.dashboards["runs"].provisioned = "runs.json"
+
+    grafana.before_save = provision
+    capsys.readouterr()
+    assert push("--force") == 1
+    refused = [line for line in capsys.readouterr().out.splitlines() if line.startswith("refused")]
+    assert refused == [
+        "refused    Health (health) in Platform: The dashboard belongs to plugin Example.",
+        "refused    Runs (runs) in ML: Cannot save provisioned dashboard",
+    ]
+
+
+def test_a_quota_is_no_matter_of_roles(push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]) -> None:
+    grafana.quota = 1
+    assert push() == 1
+    assert capsys.readouterr().err.endswith(
+        "error: POST /api/dashboards/db: 403 Forbidden: Quota reached: the organisation may have no more of them\n"
+    )
+    assert sorted(grafana.dashboards) == ["health"]
+
+
+def test_data_sources_are_found_where_only_administrators_may_list_them(push: Push, grafana: GrafanaDouble) -> None:
+    grafana.licensed = True
+    assert push() == 0
+    (variable,) = grafana.dashboards["runs"].current["templating"]["list"]
+    assert variable["current"]["value"] == "abc"
+
+
+def test_folders_and_dashboards_beyond_the_first_page_are_found(
+    push: Push, grafana: GrafanaDouble, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grafana.folders = {f"a{number}": f"Team {number}" for number in range(1000)} | {"last": "ML"}
+    push()
+    assert grafana.dashboards["runs"].folder == "last"
+    for number in range(1000):
+        grafana.save(page(f"a{number}"), by="joe")
+    (generated / "ML" / "runs.json").unlink()
+    capsys.readouterr()
+    push("--dry-run")
+    assert "left over  Runs (runs)" in capsys.readouterr().out
+
+
+def test_a_folder_that_the_token_may_not_see_is_reported_as_grafana_says_it(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grafana.old = True
+    grafana.folders["theirs"] = "ML"
+    grafana.unseen = {"theirs"}
+    assert push() == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "error: POST /api/folders: 409 Conflict: a folder or dashboard in the general folder with the same name "
+        "already exists: the token may not see it; choose another with --folder"
+    )
+
+
 def test_the_generated_dashboards_are_pushed_as_they_are(grafana: GrafanaDouble, push: Push) -> None:
     directory = Path("dashboards/generated").resolve()
     assert push("--dashboards", str(directory)) == 0
@@ -424,7 +571,7 @@ def test_the_double_answers_with_the_fields_of_grafanas_documentation(grafana: G
     documented = DOCUMENTED["GET /api/dashboards/uid/:uid 200"]
     live = ask("/api/dashboards/uid/runs")
     assert live.keys() == documented.keys()
-    assert live["meta"].keys() == documented["meta"].keys()
+    assert live["meta"].keys() - {"canSave"} == documented["meta"].keys()
     assert {"id", "uid", "title", "tags", "schemaVersion", "version"} <= live["dashboard"].keys()
     for target, name in (
         ("/api/dashboards/uid/runs/versions", "GET /api/dashboards/uid/:uid/versions 200"),
