@@ -27,7 +27,8 @@ def test_rows_tell_what_a_reader_needs() -> None:
     )
     assert (
         "| [MlMonitoringSourceStale](../alerting/exporter/runbooks/MlMonitoringSourceStale.md) | A source was last "
-        "read more than 3 of its refresh intervals ago, without having failed. | 1m | warning | platform | MlMonitoringDown |"
+        "read more than 3 of its refresh intervals ago, without having failed. | 1m | warning | platform | "
+        "MlMonitoringDown |"
     ) in alerts_table(FOLDER).splitlines()
 
 
