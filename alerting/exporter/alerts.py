@@ -58,7 +58,8 @@ ALERTS: tuple[Alert, ...] = (
         condition="Prometheus has no target any more of a job that it scraped an hour ago.",
         signal=TARGET_UP,
         expr=(
-            "count without (instance) (instance:up:own offset 1h)\nunless count without (instance) (instance:up:own)"
+            "count without (instance) (last_over_time(instance:up:own[2m] offset 1h))\n"
+            "unless count without (instance) (instance:up:own)"
         ),
         summary="All targets of a job are gone.",
         description=(
