@@ -32,7 +32,7 @@ def run(settings: Settings) -> Iterator[Result]:
     yield _check_web(settings)
     kinds = {source.name: source for source in SOURCES}
     for name, section in settings.enabled_sources().items():
-        yield _check_source(kinds[name](section), section.timeout)
+        yield _check_source(kinds[name](section), section.first_limit)
     if settings.prometheus is not None:
         yield _check_neighbour("prometheus", settings.prometheus.url, "api/v1/status/buildinfo", ("data", "version"))
     if settings.alertmanager is not None:

@@ -12,9 +12,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from ml_monitoring.exporter.redaction import redact
-from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, read_secret
+from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, is_secret
 from ml_monitoring.exporter.settings_file import Layers, Location, Places
-from ml_monitoring.exporter.values import merge
+from ml_monitoring.exporter.values import FileSecret, merge, read_secret
 
 PREFIX: Final = "ML_MONITORING_"
 FILES_VARIABLE: Final = f"{PREFIX}CONFIG"
@@ -59,7 +59,7 @@ def read_environment(
         if not name.startswith(PREFIX) or name in _OTHER_VARIABLES or not value or _is_of_a_service(name, value):
             continue
         *above, last = name.removeprefix(PREFIX).lower().split("__")
-        content = value
+        content: str | FileSecret = value
         # A setting that ends in the suffix itself is a path.
         if last.endswith(FILE_SUFFIX) and field_at(model, (*above, last)) is None:
             last = last.removesuffix(FILE_SUFFIX)
@@ -68,7 +68,8 @@ def read_environment(
                 problems.append(f"{name}: given together with {direct}; keep one of them")
                 continue
             try:
-                content = read_secret(Path(value))
+                kept = is_secret(field_at(model, (*above, last)))
+                content = FileSecret(Path(value)) if kept else read_secret(Path(value))
             except ValueError as error:
                 problems.append(f"{name}: {error}")
                 continue
@@ -97,11 +98,16 @@ def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -
     uri = environ[name]
     if re.match(r"(?i)https?://", uri):
         problems.append(
-            f"{name}: {redact(uri)} is a tracking server, which cannot be read yet: "
+            f"{name}: {_without_query(uri)} is a tracking server, which cannot be read yet: "
             f"set {STORE_VARIABLES[0]} or sources.mlflow.uri to the database behind it"
         )
     else:
         layers.add({"sources": {"mlflow": {"uri": uri}}}, {("sources", "mlflow", "uri"): (name, 0)})
+
+
+def _without_query(url: str) -> str:
+    """Return a URL without what may be a token."""
+    return re.split("[?#]", redact(url))[0]
 
 
 def _is_given(section: object) -> bool:

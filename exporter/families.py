@@ -165,3 +165,8 @@ class FamilySet:
     def skip(self, reason: Reason, message: str) -> None:
         """Note a row that had to be left out."""
         self.problems.append(Problem(reason, message))
+
+    def describe_problems(self, reason: Reason) -> str:
+        """Return what was left out for a reason, to be appended to a sentence; nothing where all is well."""
+        messages = [problem.message for problem in self.problems if problem.reason is reason]
+        return f"; left out: {'; '.join(messages)}" if messages else ""

@@ -13,8 +13,8 @@ from typing import Any, get_args
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from ml_monitoring.exporter.regular_files import read_text
-from ml_monitoring.exporter.settings_file import Location, Places, describe_read_error
+from ml_monitoring.exporter.settings_file import Location, Places
+from ml_monitoring.exporter.values import FileSecret
 
 FILE_SUFFIX = "_file"
 # `$${NAME}` stands for the text `${NAME}`.
@@ -66,7 +66,7 @@ class References:
                 self.places[*location, base] = self._places[here]
                 path = self._text(str(value), here)
                 try:
-                    yield base, read_secret(Path(path))
+                    yield base, FileSecret(Path(path))
                 except ValueError as error:
                     self._note(here, str(error))
 
@@ -93,20 +93,6 @@ class References:
             known = known[:-1]
         origin, line = self._places[known]
         self.problems.append(f"{origin}:{line}: {'.'.join(map(str, location))}: {message}")
-
-
-def read_secret(path: Path) -> str:
-    """Return what a file of a secret holds.
-
-    Raises:
-        ValueError: It cannot be read.
-    """
-    if ":/" in str(path):
-        raise ValueError("holds a URI, where the path of a file that holds it belongs")
-    try:
-        return read_text(path).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} cannot be read: {describe_read_error(error)}") from None
 
 
 def field_at(model: type[BaseModel], location: Sequence[str | int]) -> FieldInfo | None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr, WithJsonSchema
 
 from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.regular_files import read_text
 
 
 def _duration(value: object) -> float:
@@ -31,6 +36,65 @@ Duration = Annotated[
 # A list, or its items in one text.
 NAMES_SCHEMA = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}
 Names = Annotated[tuple[str, ...], BeforeValidator(split_list), WithJsonSchema(NAMES_SCHEMA)]
+
+
+def _valid_zone(value: str) -> str:
+    try:
+        ZoneInfo(value)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise ValueError("not a time zone like UTC or Europe/Berlin") from None
+    return value
+
+
+Zone = Annotated[str, AfterValidator(_valid_zone)]
+
+
+class FileSecret(SecretStr):
+    """A secret that a file holds, which may be replaced while the exporter runs.
+
+    Args:
+        path: The file.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        super().__init__(read_secret(path))
+
+    def read_again(self) -> str:
+        """Return what the file holds now.
+
+        Raises:
+            ValueError: It cannot be read.
+        """
+        return read_secret(self._path)
+
+
+def rereading(secret: SecretStr) -> Callable[[], str] | None:
+    """Return what reads a secret again, None where it did not come from a file."""
+    return secret.read_again if isinstance(secret, FileSecret) else None
+
+
+def read_secret(path: Path) -> str:
+    """Return what a file of a secret holds.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
+    if ":/" in str(path):
+        raise ValueError("holds a URI, where the path of a file that holds it belongs")
+    # What is no file may be the secret itself.
+    shown = (
+        str(path) if path.is_absolute() and not re.search(r"[@=:\s]", str(path)) else "the file (not an absolute path)"
+    )
+    try:
+        return read_text(path).strip()
+    except UnicodeDecodeError:
+        raise ValueError(f"{shown} cannot be read: not UTF-8 text") from None
+    except OSError as error:
+        raise ValueError(f"{shown} cannot be read: {error.strerror}") from None
 
 
 class Model(BaseModel):

@@ -37,6 +37,7 @@ class Program:
 _DOWNLOADS = "https://prometheus.io/download/"
 _PROMETHEUS = f"{_DOWNLOADS}#prometheus"
 _POSTGRES_EXPORTER = "https://github.com/prometheus-community/postgres_exporter/releases"
+_PGBOUNCER = "https://www.pgbouncer.org/downloads/"
 _VICTORIA_METRICS = "https://docs.victoriametrics.com/victoriametrics/quick-start/"
 _ALERTMANAGER = f"{_DOWNLOADS}#alertmanager"
 
@@ -52,6 +53,7 @@ PROGRAMS = {
     "postgres-exporter": Program(
         "prometheus-postgres-exporter", ("postgres_exporter", "prometheus-postgres-exporter"), _POSTGRES_EXPORTER
     ),
+    "pgbouncer": Program("pgbouncer", ("pgbouncer",), _PGBOUNCER),
     "victoria-metrics": Program("victoria-metrics", ("victoria-metrics", "victoria-metrics-prod"), _VICTORIA_METRICS),
 }
 
@@ -151,8 +153,9 @@ def unpack_program(name: str, tools_dir: Path) -> Path:
 
 
 def _unpacked(name: str, tools_dir: Path) -> Path | None:
-    folder = tools_dir / "packages" / PROGRAMS[name].package / "usr" / "bin"
-    return next((path for each in PROGRAMS[name].names if os.access(path := folder / each, os.X_OK)), None)
+    tree = tools_dir / "packages" / PROGRAMS[name].package / "usr"
+    places = (tree / folder / each for folder in ("bin", "sbin") for each in PROGRAMS[name].names)
+    return next((path for path in places if os.access(path, os.X_OK)), None)
 
 
 def complete(tree: Path) -> None:
@@ -171,7 +174,7 @@ def _make_relocatable(tree: Path) -> None:
     replaced by one of the same length through a descriptor, which a script in the program's place opens first. Builds
     that carry their files within themselves, as the projects' own do, do not name the folder and stay as they are.
     """
-    for path in sorted((tree / "usr" / "bin").iterdir()):
+    for path in sorted((tree / "usr" / "bin").glob("*")):
         content = path.read_bytes()
         if _COMPILED_FOLDER not in content:
             continue

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
+
+from ml_monitoring.exporter.database.text import Replaced
 
 Dialect = Literal["postgresql", "sqlite"]
 Row = tuple[Any, ...]
 
 
 class Session(ABC):
-    """One read-only connection; any error closes it, and the next use opens a new one."""
+    """One read-only connection; any error closes it, and the next use opens a new one.
+
+    Attributes:
+        replaced: The texts in which something that is not UTF-8 was replaced, since that was last cleared.
+    """
 
     dialect: Dialect
+
+    def __init__(self) -> None:
+        self.replaced = Replaced()
 
     @abstractmethod
     def rows(self, sql: str, **parameters: object) -> list[Row]:
@@ -48,6 +57,13 @@ class Session(ABC):
     @abstractmethod
     def readable(self, tables: Sequence[str]) -> frozenset[str]:
         """Return those of the tables that exist and may be read.
+
+        Raises:
+            SourceError: The database could not be read.
+        """
+
+    def narrow(self, conditions: Mapping[str, str]) -> None:  # noqa: B027  # a server's columns are of their types
+        """Leave out the rows of tables that do not meet a condition, from now on.
 
         Raises:
             SourceError: The database could not be read.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import psycopg2
 import psycopg2.errors
@@ -13,30 +13,56 @@ import psycopg2.extensions
 from typing_extensions import override
 
 from ml_monitoring.exporter.database.base import Dialect, Row, Session
+from ml_monitoring.exporter.database.text import RAW, noting
+from ml_monitoring.exporter.database.uri import DatabaseUri
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.redaction import redact
+from ml_monitoring.exporter.redaction import Secrets
 
 APPLICATION_NAME = "ml-monitoring-exporter"
 _STREAM_ROWS = 5_000
-_MALFORMED = (
-    "not a URI that PostgreSQL understands: write special characters of user and password percent-encoded, "
-    "such as @ as %40, / as %2F and % as %25"
-)
+# Encodings in which the bytes of a database are sent as they are; any other is converted by the server.
+_AS_STORED = frozenset({"UTF8", RAW})
+# What psycopg2 takes besides what libpq knows.
+_NOT_OF_LIBPQ = frozenset({"dsn", "connection_factory", "cursor_factory", "async", "async_"})
+# What the file of a URI can say otherwise by now.
+_MAYBE_ROTATED = frozenset({Reason.AUTH, Reason.CONNECT})
 
 
 class PostgresSession(Session):
-    """A read-only PostgreSQL connection."""
+    """A read-only PostgreSQL connection, which may lead through a pooler that gives each transaction another server's.
+
+    So nothing is set for longer than a transaction, and each transaction sets its limits.
+
+    Args:
+        uri: Where to connect to, with any driver of SQLAlchemy's in the scheme.
+        timeout: Limit in seconds for connecting and for each statement.
+        read_again: Reads the URI again where it came from; asked when a connection is refused.
+
+    Raises:
+        ValueError: The URI is malformed; the message holds nothing of it.
+    """
 
     dialect: Dialect = "postgresql"
 
-    def __init__(self, uri: str, *, timeout: float) -> None:
-        # Any driver that SQLAlchemy takes may be named in the scheme; libpq knows none.
-        self._uri = "postgresql:" + uri.partition(":")[2]
+    def __init__(self, uri: str, *, timeout: float, read_again: Callable[[], str] | None = None) -> None:
+        super().__init__()
+        self._read_again = read_again
         self._timeout = timeout
         self._allowed = timeout
+        self._aborted = False
+        self._encoding = RAW
         self._connection: psycopg2.extensions.connection | None = None
         self._opened = 0
-        self._password = _read_password(self._uri)
+        self._use(uri)
+
+    def _use(self, uri: str) -> None:
+        self._dsn = _dsn(uri)
+        self._uri = uri
+        self._secrets = Secrets.of_uri(uri)
+
+    @property
+    def _is_open(self) -> bool:
+        return self._connection is not None and not self._connection.closed
 
     @property
     def connection(self) -> psycopg2.extensions.connection:
@@ -52,49 +78,126 @@ class PostgresSession(Session):
 
     def _open(self) -> psycopg2.extensions.connection:
         try:
-            connection = psycopg2.connect(
-                self._uri,
-                # libpq counts whole seconds and takes less than two as two.
-                connect_timeout=max(2, round(self._timeout)),
-                application_name=APPLICATION_NAME,
-                keepalives=1,
-                keepalives_idle=30,
-                keepalives_interval=5,
-                keepalives_count=3,
-            )
+            return self._connect()
+        except SourceError as error:
+            if error.reason not in _MAYBE_ROTATED or not self._take_new_uri():
+                raise
+        return self._connect()
+
+    def _take_new_uri(self) -> bool:
+        """Tell whether the file of the URI holds another one by now, and use it."""
+        if self._read_again is None:
+            return False
+        try:
+            uri = self._read_again()
+            if uri == self._uri:
+                return False
+            self._use(uri)
+        except ValueError:
+            return False
+        return True
+
+    def _connect(self) -> psycopg2.extensions.connection:
+        try:
+            connection = self._connect_with(self._encoding)
+            if self._encoding == RAW and connection.get_parameter_status("server_encoding") not in _AS_STORED:
+                # Asked for at the start, as poolers know that it belongs to this client.
+                connection.close()
+                self._encoding = "UTF8"
+                connection = self._connect_with(self._encoding)
         except psycopg2.Error as error:
             raise self._connect_error(error) from None
-        try:
-            connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
-            with connection.cursor() as cursor:
-                # SET instead of start-up options, which connection poolers refuse. Compiling (jit) costs more than
-                # these queries take.
-                cursor.execute("SET SESSION statement_timeout = %s", (int(self._timeout * 1000),))
-                cursor.execute("SET SESSION jit = off")
-                # A streamed query is read to its end, so its plan must not be chosen for the first rows.
-                cursor.execute("SET SESSION cursor_tuple_fraction = 1")
-            connection.commit()
-        except psycopg2.Error as error:
-            connection.close()
-            raise self._query_error(error) from None
+        connection.set_session(isolation_level="REPEATABLE READ", readonly=True)
         return connection
+
+    def _connect_with(self, encoding: str) -> psycopg2.extensions.connection:
+        return psycopg2.connect(
+            self._dsn,
+            # libpq counts whole seconds and takes less than two as two.
+            connect_timeout=max(2, round(self._timeout)),
+            client_encoding=encoding,
+            keepalives=1,
+            keepalives_idle=30,
+            keepalives_interval=5,
+            keepalives_count=3,
+            # A connection that a firewall forgot is found dead while there is time for another one.
+            tcp_user_timeout=int(self._timeout * 500),
+        )
 
     @contextlib.contextmanager
     @override
     def transaction(self) -> Iterator[None]:
         """Read from one snapshot of the database; any error closes the connection."""
-        connection = self.connection
+        with noting(self.replaced):
+            connection = self._begin()
+            try:
+                yield
+                # Nothing was written; this only ends the snapshot, so that vacuum is not held up.
+                connection.rollback()
+            except psycopg2.Error as error:
+                self.close()
+                raise self._query_error(error) from None
+            except BaseException:
+                self.close()
+                raise
+
+    def _begin(self) -> psycopg2.extensions.connection:
+        """Begin a transaction with its limits, on another connection where the kept one turns out to be dead."""
         self._allowed = self._timeout
+        self._aborted = False
+        was_kept = self._is_open
         try:
-            yield
-            # Nothing was written; this only ends the snapshot, so that vacuum is not held up.
-            connection.rollback()
+            return self._begin_on(self.connection)
+        except psycopg2.Error as error:
+            lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or not self._is_open
+            self.close()
+            if not was_kept or not lost or self._aborted:
+                raise self._query_error(error) from None
+        # The server, a pooler or a firewall ended it since it was last used.
+        try:
+            return self._begin_on(self.connection)
+        except psycopg2.Error as error:
+            self.close()
+            raise self._query_error(error) from None
+
+    def _begin_on(self, connection: psycopg2.extensions.connection) -> psycopg2.extensions.connection:
+        with connection.cursor() as cursor:
+            # Compiling (jit) costs more than these queries take, and a streamed query is read to its end, so its plan
+            # must not be chosen for the first rows.
+            cursor.execute(
+                "SET LOCAL statement_timeout = %s; SET LOCAL jit = off; SET LOCAL cursor_tuple_fraction = 1;"
+                "SET LOCAL application_name = %s",
+                (int(self._timeout * 1000), APPLICATION_NAME),
+            )
+        return connection
+
+    def listen(self, channel: str) -> psycopg2.extensions.connection:
+        """Listen to a channel; the connection is outside of any transaction from then on.
+
+        Raises:
+            SourceError: The server cannot be reached, or a pooler lies between, which would keep the registration and
+                pass no notification on.
+        """
+        connection = self._begin()
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute("select pg_backend_pid()")
+                if cursor.fetchone() != (connection.info.backend_pid,):
+                    raise SourceError(
+                        Reason.CONNECT,
+                        "a connection pooler passes no notifications on",
+                        hint="set listen_uri to the server itself",
+                    )
+                cursor.execute(f"LISTEN {channel}")
+            connection.commit()
+            connection.set_session(autocommit=True)
         except psycopg2.Error as error:
             self.close()
             raise self._query_error(error) from None
         except BaseException:
             self.close()
             raise
+        return connection
 
     @override
     def rows(self, sql: str, **parameters: object) -> list[Row]:
@@ -157,6 +260,7 @@ class PostgresSession(Session):
     @override
     def abort(self) -> None:
         """Break off whatever the connection waits for, also when the server does not answer at all."""
+        self._aborted = True
         connection = self._connection
         if connection is None or connection.closed:
             return
@@ -176,26 +280,25 @@ class PostgresSession(Session):
                 self._connection.close()
             self._connection = None
 
-    def _message(self, error: psycopg2.Error) -> str:
-        text = " ".join(str(error).split())
-        if self._password:
-            text = text.replace(self._password, "***")
-        return redact(text) or type(error).__name__
+    def describe(self, error: Exception) -> str:
+        """Return the words of an error without anything of the URI that may be secret."""
+        return self._secrets.withhold(str(error)) or type(error).__name__
 
     def _connect_error(self, error: psycopg2.Error) -> SourceError:
-        text = self._message(error)
-        lowered = text.lower()
+        text, lowered = self.describe(error), str(error).lower()
         if "timeout expired" in lowered:
             hint = "check host and port, and that a firewall lets the connection through"
             return SourceError(Reason.TIMEOUT, f"cannot connect within {self._timeout:g} s: {text}", hint=hint)
         if any(sign in lowered for sign in ("password", "authentication", "pg_hba.conf", "role ", "permission denied")):
-            return SourceError(Reason.AUTH, f"access refused: {text}", hint="check user and password of the URI")
+            hint = "check user and password of the URI; a % in them is written as %25"
+            return SourceError(Reason.AUTH, f"access refused: {text}", hint=hint)
         if "database" in lowered and "does not exist" in lowered:
-            return SourceError(Reason.CONNECT, text, hint="check the database name of the URI")
+            hint = "check the database name of the URI"
+            return SourceError(Reason.CONNECT, f"the database does not exist: {text}", hint=hint)
         return SourceError(Reason.CONNECT, f"cannot connect: {text}", hint="check host and port of the URI")
 
     def _query_error(self, error: psycopg2.Error) -> SourceError:
-        text = self._message(error)
+        text = self.describe(error)
         if isinstance(error, psycopg2.errors.QueryCanceled):
             setting = "timeout" if self._allowed == self._timeout else "first_timeout"
             hint = f"raise the source's {setting}, or look for locks and load on the server"
@@ -210,17 +313,13 @@ class PostgresSession(Session):
         return SourceError(Reason.QUERY, text)
 
 
-def _read_password(uri: str) -> str | None:
-    """Return the password, and refuse what libpq would take for a host, port or database and print."""
+def _dsn(uri: str) -> str:
+    """Return what libpq is given for a URI."""
+    arguments = DatabaseUri.parse(uri).libpq_arguments()
     try:
-        parts: dict[str, str] = psycopg2.extensions.parse_dsn(uri)
-    except psycopg2.ProgrammingError:
-        raise ValueError(_MALFORMED) from None
-    host = parts.get("host", "")
-    if "@" in host and not host.startswith("/"):
-        raise ValueError(_MALFORMED)
-    if not all(port.isdecimal() for port in parts.get("port", "").split(",") if port):
-        raise ValueError(_MALFORMED)
-    if "@" in uri.partition("?")[0] and not {"user", "password"} & parts.keys():
-        raise ValueError(_MALFORMED)
-    return parts.get("password")
+        if arguments.keys() & _NOT_OF_LIBPQ:
+            raise psycopg2.ProgrammingError
+        return psycopg2.extensions.make_dsn(**arguments)
+    except (psycopg2.Error, ValueError):
+        # Its message quotes what it does not know, which may be a part of the password.
+        raise ValueError("a parameter after ? is none that PostgreSQL's client library knows") from None

@@ -20,6 +20,7 @@ from typing import NamedTuple, Self
 from typing_extensions import override
 
 from ml_monitoring.exporter.database.base import Dialect, Row, Session
+from ml_monitoring.exporter.database.text import decode, noting
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.regular_files import open_regular, require_regular
 
@@ -108,6 +109,8 @@ class SqliteSession(Session):
     dialect: Dialect = "sqlite"
 
     def __init__(self, path: Path, *, timeout: float) -> None:
+        super().__init__()
+        self._conditions: Mapping[str, str] = {}
         self._path = path
         self._timeout = self._allowed = timeout
         self._deadline = float("inf")
@@ -153,8 +156,9 @@ class SqliteSession(Session):
             )
         except sqlite3.Error as error:
             raise self._error(error) from None
-        # A name that is not UTF-8 must not take the source down.
-        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
+        connection.text_factory = decode
+        # There may be no folder to write to.
+        connection.execute("pragma temp_store = memory")
         connection.set_progress_handler(lambda: time.monotonic() > self._deadline, 10_000)
         return connection
 
@@ -166,7 +170,8 @@ class SqliteSession(Session):
         self.close()
         try:
             self.connection.execute("begin")
-            with self._undisturbed():
+            self._lay_views()
+            with noting(self.replaced), self._undisturbed():
                 yield
         except sqlite3.Error as error:
             raise self._error(error) from None
@@ -220,7 +225,9 @@ class SqliteSession(Session):
     @override
     def columns(self, tables: Sequence[str]) -> dict[str, frozenset[str]]:
         found = {
-            table: frozenset(str(name) for (name,) in self.rows("select name from pragma_table_info(%(t)s)", t=table))
+            table: frozenset(
+                str(name) for (name,) in self.rows("select name from pragma_table_info(%(t)s, 'main')", t=table)
+            )
             for table in tables
         }
         return {table: columns for table, columns in found.items() if columns}
@@ -229,6 +236,19 @@ class SqliteSession(Session):
     def readable(self, tables: Sequence[str]) -> frozenset[str]:
         """Return those of the tables that exist; a file has no rights of its own."""
         return frozenset(self.columns(tables))
+
+    @override
+    def narrow(self, conditions: Mapping[str, str]) -> None:
+        self._conditions = conditions
+        for (view,) in self.rows("select name from temp.sqlite_schema where type = 'view'"):
+            self.rows(f"drop view temp.{view}")
+        self._lay_views()
+
+    def _lay_views(self) -> None:
+        """Lay views over tables; they are the connection's own, and nothing is written to the file."""
+        for table, condition in self._conditions.items():
+            sql = f"create temp view {table} as select * from main.{table} where {condition}"  # noqa: S608  # constants
+            self.connection.execute(sql)
 
     @override
     def abort(self) -> None:

@@ -250,7 +250,7 @@ prometheus: {url: "http://u:s3cret@prometheus:9090"}
     ]
     assert f"    uri: <secret> # {config}:5" in lines
     assert f"    window: 36h # {config}:6" in lines
-    assert f"    url: http://u:***@proxy:2375 # {config}:7" in lines
+    assert f"    url: http://***@proxy:2375 # {config}:7" in lines
     assert "    interval: 15s" in lines
 
     again = folder / "again.yml"

@@ -87,7 +87,7 @@ def test_where_something_else_is_read_mlflows_variable_adds_nothing() -> None:
 def test_a_tracking_server_is_refused_in_one_line() -> None:
     (problem, *_rest) = _problems({"MLFLOW_TRACKING_URI": "https://user:s3cret@mlflow.example"})
     assert problem == (
-        "MLFLOW_TRACKING_URI: https://user:***@mlflow.example is a tracking server, which cannot be read yet: "
+        "MLFLOW_TRACKING_URI: https://***@mlflow.example is a tracking server, which cannot be read yet: "
         "set MLFLOW_BACKEND_STORE_URI or sources.mlflow.uri to the database behind it"
     )
     assert not _rest

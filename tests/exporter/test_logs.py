@@ -52,7 +52,7 @@ def test_no_password_is_logged_no_matter_who_put_it_there(form: str, capsys: pyt
         _log.exception("defect")
     text = capsys.readouterr().err
     assert "s3c" not in text
-    assert "postgresql://u:***@h/d" in text
+    assert "postgresql://***@h/d" in text
 
 
 def test_the_level_counts(capsys: pytest.CaptureFixture[str]) -> None:

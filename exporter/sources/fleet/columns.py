@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 from enum import StrEnum
 from typing import Annotated, Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator
 
@@ -140,17 +140,6 @@ def _valid_columns(value: dict[str, ColumnSettings | None]) -> dict[str, ColumnS
 
 
 Columns = Annotated[dict[str, ColumnSettings | None], BeforeValidator(_from_name), AfterValidator(_valid_columns)]
-
-
-def _valid_zone(value: str) -> str:
-    try:
-        ZoneInfo(value)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise ValueError("not a time zone like UTC or Europe/Berlin") from None
-    return value
-
-
-Zone = Annotated[str, AfterValidator(_valid_zone)]
 
 
 class LocalClock:

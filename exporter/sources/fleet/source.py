@@ -28,12 +28,12 @@ from ml_monitoring.exporter.risk import (
     installed_models,
 )
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
-from ml_monitoring.exporter.sources.fleet.columns import STATES, Columns, Layout, RowOutcome, Zone
+from ml_monitoring.exporter.sources.fleet.columns import STATES, Columns, Layout, RowOutcome
 from ml_monitoring.exporter.sources.fleet.feed import Feed
 from ml_monitoring.exporter.sources.fleet.follow import Follow, Start
 from ml_monitoring.exporter.sources.fleet.replay import AtEnd, Replay
 from ml_monitoring.exporter.sources.fleet.state import FleetState
-from ml_monitoring.exporter.values import Duration, Model
+from ml_monitoring.exporter.values import Duration, Model, Zone
 
 # The phases of the requirements; others are exposed once they were seen.
 PHASES = ("escalation", "peak", "recovery", "stable")

@@ -7,7 +7,7 @@ from functools import lru_cache
 from itertools import islice
 
 from ml_monitoring.exporter.database import Row, Session
-from ml_monitoring.exporter.sources.mlflow import sql
+from ml_monitoring.exporter.sources.mlflow import contents, sql
 from ml_monitoring.exporter.sources.mlflow.run_cache import Run
 from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.sql import LabelSource, Queries
@@ -58,6 +58,8 @@ class StoreReader:
             SourceError: The store is not one of MLflow's.
         """
         sql.require_schema(columns)
+        self.session.replaced.clear()
+        self.session.narrow(contents.sound(columns))
         self.queries = sql.build(self.session.dialect, columns, self.labels, children=self.children)
         self.columns = columns
 
@@ -82,6 +84,16 @@ class StoreReader:
                     found[run][key] = value
             yield from found.items()
 
+    def unsound_rows(self, listed: int) -> list[str]:
+        """Return which rows of an SQLite file are left out, as one of their columns holds something it is not for."""
+        problems: list[str] = []
+        for query in contents.unsound(self.columns, listed):
+            rows = self.session.rows(query, keys=[*self._label_keys.values(), sql.PARENT_TAG])
+            problems += [f"{what}: {which}" for what, which, _count in rows]
+            if rows and rows[0][2] > len(rows):
+                problems.append(f"and {rows[0][2] - len(rows)} more such rows of {rows[0][0].partition('.')[0]}")
+        return problems
+
     def best(self) -> BestValues:
         """Read the best finite values by experiment and key, over the runs that count as results."""
         return self._best(self.session.rows(self.queries.best))
@@ -93,6 +105,9 @@ class StoreReader:
     def best_of_pairs(self, pairs: Collection[Pair]) -> BestValues:
         """Read the best values of at least these pairs."""
         ids, keys = sorted({pair[0] for pair in pairs}), sorted({pair[1] for pair in pairs})
+        # A key in which something was replaced cannot be asked for.
+        if any("\ufffd" in key for key in keys):
+            return self.best_of_experiments(ids)
         return self._best(self.session.rows(self.queries.best_of_pairs, experiments=ids, keys=keys))
 
     def _best(self, rows: Sequence[Row]) -> BestValues:

@@ -23,6 +23,7 @@ from ml_monitoring.exporter.sources.mlflow.optional import Datasets, LoggedModel
 from ml_monitoring.exporter.sources.mlflow.settings import VARIANT_LABEL, MetricPatterns, MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.store_cache import StoreCache
 from ml_monitoring.exporter.sources.mlflow.traces import Traces
+from ml_monitoring.exporter.values import rereading
 
 __all__ = ["RUN_STATUSES", "VARIANT_LABEL", "MetricPatterns", "MlflowSettings", "MlflowSource"]
 
@@ -49,7 +50,9 @@ class MlflowSource(Source):
 
     def __init__(self, settings: MlflowSettings, *, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
-        self._session: Session = connect(settings.uri.get_secret_value(), timeout=settings.timeout)
+        self._session: Session = connect(
+            settings.uri.get_secret_value(), timeout=settings.timeout, read_again=rereading(settings.uri)
+        )
         self._extra_labels = tuple(name for name in settings.labels if name != VARIANT_LABEL)
         self._store = StoreCache(self._session, settings)
         self._optional = _optional_collectors(self._session, settings, now)
@@ -70,18 +73,18 @@ class MlflowSource(Source):
 
     @override
     def check(self) -> str:
-        """Count what the store holds."""
+        """Count what the store holds, and say what `collect` leaves out."""
+        left_out = self.collect().describe_problems(Reason.INVALID_VALUE)
         with self._session.transaction():
-            columns = self._session.columns(sql.TABLES)
-            sql.require_schema(columns)
             (experiments,) = self._session.rows("select count(*) from experiments")[0]
             (runs,) = self._session.rows("select count(*) from runs")[0]
             revision = "unknown"
-            if "alembic_version" in columns:
+            if "alembic_version" in self._store.reader.columns:
                 revision = ", ".join(
                     str(row[0]) for row in self._session.rows("select version_num from alembic_version")
                 )
-        return f"MLflow store on {self._session.dialect}, schema {revision}: {experiments} experiments, {runs} runs"
+        found = f"{experiments} experiments, {runs} runs"
+        return f"MLflow store on {self._session.dialect}, schema {revision}: {found}{left_out}"
 
     @property
     @override
@@ -116,7 +119,7 @@ class MlflowSource(Source):
         if self._settings.shard.first:
             for table, estimate in self._session.rows(self._store.reader.queries.rows):
                 families["mlflow_store_rows"].add(estimate, table)
-        for problem in self._store.problems:
+        for problem in (*self._store.problems, *self._session.replaced.problems):
             families.skip(Reason.INVALID_VALUE, problem)
         return families
 
@@ -126,6 +129,9 @@ class MlflowSource(Source):
         active: dict[int, str] = {}
         taken: set[str] = set()
         for experiment, name, stage, workspace in self._session.rows(self._store.reader.queries.experiments):
+            if stage is None:
+                families.skip(Reason.INVALID_VALUE, f"experiments.lifecycle_stage is null: experiment_id {experiment}")
+                continue
             by_stage[stage] = by_stage.get(stage, 0) + 1
             label = sql.qualified(workspace, name)
             if stage != "active" or not self._exposes(label):

@@ -39,6 +39,10 @@ COUNTED_TABLES = (
 STORED_INFINITY = 1.7976931348623157e308
 
 
+# Of a run that belongs to none.
+NO_EXPERIMENT = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Queries:
     """The SQL for one store; see the properties of the result rows in each comment of `build`."""
@@ -56,7 +60,6 @@ class Queries:
     best_of_pairs: str
     versions: str
     rows: str
-    bad_values: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,15 +128,13 @@ def build(
     """
     workspaces = "workspace" in columns["experiments"]
     postgresql = dialect == "postgresql"
-    # SQLite keeps text in a FLOAT column when it is given text.
-    is_number = "true" if postgresql else "typeof(m.value) <> 'text'"
     runs = _runs(labels, children=children)
     tables = {source.table for sources in labels for source in sources} | ({"tags"} if children else set())
     # experiment_id, key, highest, lowest; finite values only
     best = f"""
         select r.experiment_id, m.key, max(m.value), min(m.value)
         from latest_metrics m join runs r on r.run_uuid = m.run_uuid
-        where r.status = 'FINISHED' and r.lifecycle_stage = 'active' and not m.is_nan and {is_number}
+        where r.status = 'FINISHED' and r.lifecycle_stage = 'active' and not m.is_nan
           and m.value < {STORED_INFINITY!r} and m.value > -{STORED_INFINITY!r} {{}}
         group by r.experiment_id, m.key"""
     return Queries(
@@ -159,9 +160,9 @@ def build(
             for table in sorted(tables)
         ),
         # run_uuid, key, value, is_nan
-        run_metrics=f"""
+        run_metrics="""
             select m.run_uuid, m.key, m.value, m.is_nan from latest_metrics m
-            where m.run_uuid = any(%(runs)s) and {is_number}""",
+            where m.run_uuid = any(%(runs)s)""",
         # run_uuid, key, age of the row relative to `since`; PostgreSQL only
         late_metrics="""
             select run_uuid, key, age(%(since)s::xid) - age(xmin) from latest_metrics
@@ -171,11 +172,6 @@ def build(
         best_of_pairs=best.format("and r.experiment_id = any(%(experiments)s) and m.key = any(%(keys)s)"),
         versions=_versions(columns, workspaces),
         rows=_rows(columns, postgresql),
-        # run_uuid, key
-        bad_values=None
-        if postgresql
-        else """
-            select run_uuid, key from latest_metrics where typeof(value) = 'text' order by key, run_uuid""",
     )
 
 
@@ -198,7 +194,8 @@ def _runs(labels: Sequence[Sequence[LabelSource]], *, children: bool) -> str:
             aliases.append(f"{alias}.value")
         values.append(f"coalesce({', '.join([*aliases, repr('')])})")
     return f"""
-        select r.run_uuid, r.experiment_id, r.status, r.lifecycle_stage, r.start_time, r.end_time, {child},
+        select r.run_uuid, coalesce(r.experiment_id, {NO_EXPERIMENT}), r.status, r.lifecycle_stage,
+               r.start_time, r.end_time, {child},
                {", ".join(values)}
         from runs r {" ".join(joins)}"""
 
@@ -236,4 +233,4 @@ def _rows(columns: Mapping[str, frozenset[str]], postgresql: bool) -> str:
             select relname, reltuples from pg_catalog.pg_class
             where relname in ({names}) and relkind in ('r', 'p') and pg_catalog.pg_table_is_visible(oid)
               and reltuples >= 0 order by relname"""
-    return " union all ".join(f"select '{table}', coalesce(max(rowid), 0) from {table}" for table in tables)
+    return " union all ".join(f"select '{table}', coalesce(max(rowid), 0) from main.{table}" for table in tables)

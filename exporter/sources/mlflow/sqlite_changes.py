@@ -70,7 +70,7 @@ class SqliteChangeTracker(ChangeTracker):
     def restart(self) -> None:
         self._compared = True
         self._waiting = []
-        self.problems = self._find_problems()
+        self.problems = self._reader.unsound_rows(_LISTED_PROBLEMS)
         # Not all are counted, which would take long.
         limited = "select count(*) from (select 1 from latest_metrics limit %(most)s)"
         ((values,),) = self._session.rows(limited, most=_SMALL + 1)
@@ -90,7 +90,7 @@ class SqliteChangeTracker(ChangeTracker):
             self._compared = True
             self._waiting = self._runs.experiments()
             self._slice = max(1, -(-len(self._waiting) // self._slices))
-            self.problems = self._find_problems()
+            self.problems = self._reader.unsound_rows(_LISTED_PROBLEMS)
         experiments, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
         return StoreChanges(runs=runs, experiments=frozenset(experiments), problems=problems != self.problems)
 
@@ -98,12 +98,3 @@ class SqliteChangeTracker(ChangeTracker):
     def note_metrics_read(self, runs: Iterable[str]) -> None:
         # A pass compares what is there; it does not look for what is new.
         pass
-
-    def _find_problems(self) -> list[str]:
-        assert self._reader.queries.bad_values is not None  # noqa: S101  # SQLite's queries have it
-        rows = self._reader.session.rows(self._reader.queries.bad_values)
-        bad = [f"{key!r} of run {run}" for run, key in rows]
-        problems = [f"latest_metrics.value is text, not a number: metric {each}" for each in bad[:_LISTED_PROBLEMS]]
-        if len(bad) > _LISTED_PROBLEMS:
-            problems.append(f"and {len(bad) - _LISTED_PROBLEMS} more such values")
-        return problems

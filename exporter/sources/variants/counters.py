@@ -49,12 +49,15 @@ class RowCounter:
 
     Args:
         table: Name of the table.
-        sql: Query of rows (two labels, bucket, rows, seconds, highest id) for `after`, `upto` and `rows`.
+
+    Attributes:
+        sql: Query of rows (two labels, bucket, rows, seconds, highest id) for `after`, `upto` and `rows`; to be set
+            before rows are read.
     """
 
-    def __init__(self, table: str, sql: str) -> None:
+    def __init__(self, table: str, sql: str = "") -> None:
         self._newest = NEWEST.format(table=table)
-        self._sql = sql
+        self.sql = sql
         self._settled: dict[Key, Sum] = {}
         self._after = 0
         self._candidate: tuple[int, int] | None = None
@@ -87,7 +90,7 @@ class RowCounter:
 
     def _add(self, session: Session, counts: dict[Key, Sum], after: int, upto: int) -> int | None:
         """Count one batch; return its highest id, None when it was the last one."""
-        rows = session.rows(self._sql, after=after, upto=upto, rows=BATCH)
+        rows = session.rows(self.sql, after=after, upto=upto, rows=BATCH)
         for persona, name, bucket, number, seconds, _highest in sorted(rows, key=lambda row: -row[3]):
             item = counts.setdefault((persona or "", self._known(name or ""), bucket), Sum())
             item.rows += number

@@ -51,17 +51,16 @@ class Listener:
     """Keeps a connection that listens, and reports each change.
 
     Args:
-        uri: Where to listen; a server itself, as connection poolers do not pass notifications on.
-        timeout: Limit in seconds for connecting.
+        session: Where to listen; a server itself, as connection poolers do not pass notifications on.
         changes: Where changes are noted.
         wake: Called after each change, and after each time that the connection was made: what happened
             while there was none is not announced again.
     """
 
-    def __init__(self, uri: str, timeout: float, changes: Changes, wake: Callable[[], None]) -> None:
+    def __init__(self, session: PostgresSession, changes: Changes, wake: Callable[[], None]) -> None:
         self.connected = False
         self.error = ""
-        self._session = PostgresSession(uri, timeout=timeout)
+        self._session = session
         self._changes = changes
         self._wake = wake
         self._stopping = threading.Event()
@@ -89,19 +88,16 @@ class Listener:
                 retry = _FIRST_RETRY
                 self._follow(connection)
             except SourceError as error:
-                self.error = str(error)
+                self.error = f"{error} ({error.hint})" if error.hint else str(error)
             except (psycopg2.Error, OSError) as error:
-                self.error = f"connection lost: {' '.join(str(error).split()) or type(error).__name__}"
+                self.error = f"connection lost: {self._session.describe(error)}"
             self.connected = False
             self._session.close()
             self._stopping.wait(retry * random.uniform(0.8, 1.0))  # noqa: S311  # jitter, not a secret
             retry = min(2 * retry, _LONGEST_RETRY)
 
     def _connect(self) -> psycopg2.extensions.connection:
-        connection = self._session.connection
-        connection.set_session(autocommit=True)
-        with connection.cursor() as cursor:
-            cursor.execute(f"LISTEN {CHANNEL}")
+        connection = self._session.listen(CHANNEL)
         self.error = ""
         self.connected = True
         self._changes.add(None)

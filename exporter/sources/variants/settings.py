@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from ml_monitoring.exporter.database import PostgresSession, connect
 from ml_monitoring.exporter.sources.base import SourceSettings
-from ml_monitoring.exporter.values import Duration, Model, Names, Patterns
+from ml_monitoring.exporter.values import Duration, Model, Names, Patterns, Zone
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -68,6 +68,7 @@ class VariantsSettings(SourceSettings):
         uri: Database with the variant tables; a user that may only read will do.
         listen: Whether to listen for notifications, so that changes show at once.
         listen_uri: Where to listen when `uri` leads to a connection pooler; default `uri`.
+        timezone: Zone of times that say none, such as those of `timestamp` columns; default the server's.
         personas: Names of the personas to expose.
         max_personas: Personas beyond are left out, those with the fewest active variants first.
         max_variants: Active variants of a persona beyond are left out, those with the fewest views first.
@@ -84,6 +85,7 @@ class VariantsSettings(SourceSettings):
     uri: PostgresUri
     listen: bool = True
     listen_uri: PostgresUri | None = None
+    timezone: Zone | None = None
     personas: Patterns = Patterns()
     max_personas: Count = 1000
     max_variants: Count = 50

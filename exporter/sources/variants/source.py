@@ -28,6 +28,7 @@ from ml_monitoring.exporter.sources.variants.listener import Changes, Listener
 from ml_monitoring.exporter.sources.variants.persona import Persona, Problems, Rows, add_events, add_kills, build
 from ml_monitoring.exporter.sources.variants.rules import RULES
 from ml_monitoring.exporter.sources.variants.settings import VariantsSettings
+from ml_monitoring.exporter.values import rereading
 
 # Variants a query, summed over its personas, and personas a query: what takes a few milliseconds.
 _BATCH_VARIANTS = 2000
@@ -46,13 +47,15 @@ class _Schema:
     """What the database has.
 
     Attributes:
-        recent: The query of what happened lately.
+        queries: The queries that depend on the types of the columns.
+        without_zone: Columns of times that say no time zone.
         missing: What is missing of the tables that the source can do without.
         announced: Whether every table that exists announces its changes.
         indexed: Whether variants can be found by their persona without reading all of them.
     """
 
-    recent: str
+    queries: sql.FittedQueries
+    without_zone: list[str]
     missing: dict[str, list[str]]
     announced: bool
     indexed: bool
@@ -84,7 +87,9 @@ class VariantsSource(Source):
 
     def __init__(self, settings: VariantsSettings) -> None:
         self._settings = settings
-        self._session: Session = PostgresSession(settings.uri.get_secret_value(), timeout=settings.timeout)
+        self._session: Session = PostgresSession(
+            settings.uri.get_secret_value(), timeout=settings.timeout, read_again=rereading(settings.uri)
+        )
         self._changes = Changes()
         self._listener: Listener | None = None
         self._next_tick = 0.0
@@ -95,15 +100,17 @@ class VariantsSource(Source):
         self._left_out = 0
         self._problems = Problems()
         self._ratchet = Ratchet(_REMEMBERED)
-        self._kills = RowCounter("variant_kills", sql.KILLS)
+        self._kills = RowCounter("variant_kills")
         self._events = RowCounter("dashboard_events", sql.EVENTS)
         self._counters_noted = False
+        self._zone = settings.timezone or "UTC"
 
     @override
     def start(self, wake: Callable[[], None]) -> None:
         if self._settings.listen:
-            uri = (self._settings.listen_uri or self._settings.uri).get_secret_value()
-            self._listener = Listener(uri, self._settings.timeout, self._changes, wake)
+            uri = self._settings.listen_uri or self._settings.uri
+            session = PostgresSession(uri.get_secret_value(), timeout=self._settings.timeout, read_again=rereading(uri))
+            self._listener = Listener(session, self._changes, wake)
             self._listener.start()
 
     @override
@@ -114,6 +121,8 @@ class VariantsSource(Source):
         tick = now >= self._next_tick
         if tick and changed is not None:
             changed = changed.union(self._next_part()) if self._listening else None
+        if changed is None:
+            self._session.replaced.clear()
         try:
             read = self._read(changed, look_up=tick or changed is None)
         except BaseException:
@@ -131,16 +140,21 @@ class VariantsSource(Source):
 
     @override
     def check(self) -> str:
-        """Count what there is, and say how changes are found."""
+        """Count what there is, say how changes are found, and what `collect` leaves out."""
+        families = self.collect()
+        schema = self._schema
+        assert schema is not None  # noqa: S101  # looked up by `collect`
         with self._session.transaction():
-            self._begin()
-            schema = self._look_up()
             ((variants, personas),) = self._session.rows("select count(*), count(distinct persona_id) from variants")
         how = "changes are announced" if schema.announced else "no triggers announce changes: they are found by polling"
         if not schema.indexed:
             how += "; no index finds variants by persona, see docker/postgres/variants/002_indexes.sql"
+        if schema.without_zone:
+            origin = "setting timezone" if self._settings.timezone else "the server's zone; setting timezone"
+            how += f"; times in {', '.join(schema.without_zone)} that say no zone are read as {self._zone} ({origin})"
         lacking = "".join(f"; without {', '.join(missing)}" for missing in schema.missing.values())
-        return f"PostgreSQL: {variants} variants of {personas} personas; {how}{lacking}"
+        left_out = families.describe_problems(Reason.INVALID_VALUE)
+        return f"PostgreSQL: {variants} variants of {personas} personas; {how}{lacking}{left_out}"
 
     @override
     def abort(self) -> None:
@@ -195,7 +209,7 @@ class VariantsSource(Source):
         return {table: counter for table, counter in counters.items() if table not in schema.missing}
 
     def _begin(self) -> tuple[Moment, float]:
-        ((_zone, xmin, xmax, clock),) = self._session.rows(sql.BEGIN)
+        ((_zone, xmin, xmax, clock),) = self._session.rows(sql.BEGIN, zone=self._zone)
         return Moment(int(xmin), int(xmax)), clock
 
     def _look_up(self) -> _Schema:
@@ -205,9 +219,15 @@ class VariantsSource(Source):
         countable = {table for (table,) in self._session.rows(sql.COUNTABLE, tables=tables)}
         missing = sql.missing_parts(columns, countable)
         ((announced,),) = self._session.rows(sql.ANNOUNCED, tables=tables)
-        recent = sql.recent(columns, with_kills="variant_kills" not in missing)
+        types = {(table, column): kind for table, column, kind in self._session.rows(sql.TYPES, tables=tables)}
+        without_zone = sql.without_zone(types)
+        if without_zone and self._settings.timezone is None:
+            ((self._zone,),) = self._session.rows(sql.SERVER_ZONE)
+            self._session.rows(sql.USE_ZONE, zone=self._zone)
+        queries = sql.build(types, with_kills="variant_kills" not in missing)
+        self._kills.sql = queries.kills
         ((indexed,),) = self._session.rows(sql.INDEXED)
-        return _Schema(recent, missing, announced == len(columns), indexed)
+        return _Schema(queries, without_zone, missing, announced == len(columns), indexed)
 
     def _read_statuses(self, schema: _Schema, changed: set[str] | None, clock: float) -> _Read:
         """Read rows by status of the personas in question, or of all; choose those that are exposed."""
@@ -251,11 +271,11 @@ class VariantsSource(Source):
             "min_views": settings.rules.min_views,
             "window": settings.window,
         }
-        for persona, *row in self._session.rows(sql.ACTIVE, **parameters):
+        for persona, *row in self._session.rows(schema.queries.active, **parameters):
             read.rows[persona].active.append(tuple(row))
-        for persona, *row in self._session.rows(sql.POSTS, **parameters):
+        for persona, *row in self._session.rows(schema.queries.posts, **parameters):
             read.rows[persona].posts.append(tuple(row))
-        for persona, *row in self._session.rows(schema.recent, **parameters):
+        for persona, *row in self._session.rows(schema.queries.recent, **parameters):
             read.rows[persona].recent = tuple(row)
 
     def _update(self, read: _Read, changed: set[str] | None) -> None:
@@ -302,6 +322,8 @@ class VariantsSource(Source):
             families["variants"].dropped += self._left_out
         for persona in self._personas.values():
             problems.merge(persona.problems)
+        for text in self._session.replaced.problems:
+            families.skip(Reason.INVALID_VALUE, text)
         problems.report(families)
         listener, schema = self._listener, self._schema
         if schema is None:

@@ -12,6 +12,7 @@ Ids are cast to text only where they are given out, so that indexes apply whatev
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
+from dataclasses import dataclass
 
 from ml_monitoring.exporter.catalog import CATALOG
 from ml_monitoring.exporter.errors import Reason, SourceError
@@ -33,9 +34,9 @@ TABLES = (*_REQUIRED, *_OPTIONAL)
 LONGEST_LABEL = 200
 NO_BUCKET = -1
 
-# Begins each transaction. Columns without a time zone hold UTC; what is not visible yet is known from the snapshot.
+# Begins each transaction. Times without a zone are read in this one; the snapshot says what is not visible yet.
 BEGIN = """
-    select set_config('TimeZone', 'UTC', true), pg_snapshot_xmin(pg_current_snapshot())::text,
+    select set_config('TimeZone', %(zone)s, true), pg_snapshot_xmin(pg_current_snapshot())::text,
            pg_snapshot_xmax(pg_current_snapshot())::text, extract(epoch from now())::float8"""
 
 # Each persona, by jumping from one to the next in the index: a thousandth of the rows are touched.
@@ -69,20 +70,31 @@ STATUSES = f"""
           where persona_id = any(%(personas)s) group by persona_id, status) s
     group by 1, 2"""
 
+# The zone of the server, or of the database or role; not what somebody else left on a pooled connection.
+SERVER_ZONE = "select reset_val from pg_catalog.pg_settings where name = 'TimeZone'"
+USE_ZONE = "select set_config('TimeZone', %(zone)s, true)"
+
+# table, column, type, of a domain the one below it
+TYPES = """
+    select c.relname, a.attname, coalesce(b.typname, t.typname)
+    from pg_catalog.pg_class c join pg_catalog.pg_attribute a on a.attrelid = c.oid
+    join pg_catalog.pg_type t on t.oid = a.atttypid
+    left join pg_catalog.pg_type b on b.oid = t.typbasetype and t.typtype = 'd'
+    where c.relname = any(%(tables)s) and pg_catalog.pg_table_is_visible(c.oid) and a.attnum > 0"""
+
 # persona, id, pattern, predicted, posted (epoch), current, interactions, views, active variants of the persona
-ACTIVE = """
+_ACTIVE = """
     select p.id, a.* from unnest(%(personas)s::text[]) as p (id)
     cross join lateral (
-        select v.id::text, v.pattern_used::text, v.predicted_er::float8,
-               extract(epoch from v.posted_at)::float8, m.current_er::float8,
-               m.interaction_count::float8, m.view_count::float8, count(*) over ()
+        select v.id::text, v.pattern_used::text, {predicted},
+               {posted_epoch}, {current}, {interactions}, {views}, count(*) over ()
         from variants v left join variant_monitoring m on m.variant_id = v.id
         where v.persona_id = p.id and v.status = any(%(statuses)s)
-        order by m.view_count desc nulls last, v.id limit %(limit)s) a"""
+        order by {views} desc nulls last, v.id limit %(limit)s) a"""
 
 # persona, pattern, recent posts, recent views and interactions, earlier views and interactions, posts whose
 # engagement is below and above the prediction
-POSTS = f"""
+_POSTS = f"""
     select p.id, left(h.pattern_used::text, {LONGEST_LABEL}), count(*) filter (where h.number <= %(latest)s),
            coalesce(sum(m.view_count) filter (where h.number <= %(latest)s and m.sound), 0)::float8,
            coalesce(sum(m.interaction_count) filter (where h.number <= %(latest)s and m.sound), 0)::float8,
@@ -94,38 +106,40 @@ POSTS = f"""
                             and m.interaction_count > h.predicted_er * m.view_count)
     from unnest(%(personas)s::text[]) as p (id)
     cross join lateral (
-        select v.id, v.pattern_used, v.predicted_er, row_number() over (order by v.posted_at desc, v.id) as number
-        from variants v where v.persona_id = p.id and v.posted_at <= now()
-        order by v.posted_at desc, v.id limit %(posts)s) h
+        select v.id, v.pattern_used, nullif({{predicted}}, 'NaN') as predicted_er,
+               row_number() over (order by {{posted_order}} desc, v.id) as number
+        from variants v where v.persona_id = p.id and {{posted}} <= now()
+        order by {{posted_order}} desc, v.id limit %(posts)s) h
     left join lateral (
-        select m.view_count, m.interaction_count,
-               m.interaction_count >= 0 and m.view_count >= m.interaction_count as sound
-        from variant_monitoring m where m.variant_id = h.id limit 1) m on true
+        select n.*, n.interaction_count >= 0 and n.view_count >= n.interaction_count
+                    and n.view_count < 'infinity' as sound
+        from (select {{views}} as view_count, {{interactions}} as interaction_count
+              from variant_monitoring m where m.variant_id = h.id limit 1) n) m on true
     group by 1, 2"""
 
 _UPDATED = """
     cross join lateral (
-        select max(m.last_updated) as updated from variant_monitoring m where m.persona_id = p.id) u"""
+        select max({updated}) as updated from variant_monitoring m where m.persona_id = p.id) u"""
 # Stores whose monitoring rows do not name the persona: a join, dearer.
 _UPDATED_BY_JOIN = """
     cross join lateral (
-        select max(m.last_updated) as updated from variant_monitoring m join variants v on v.id = m.variant_id
+        select max({updated}) as updated from variant_monitoring m join variants v on v.id = m.variant_id
         where v.persona_id = p.id) u"""
 
 # persona, newest update (epoch), recent posts, those of them that were killed, recent kills
 _RECENT = """
     select p.id, extract(epoch from u.updated)::float8, r.posts, {killed}, {kills}
-    from unnest(%(personas)s::text[]) as p (id) {updated}
+    from unnest(%(personas)s::text[]) as p (id) {join_updated}
     cross join lateral (
         select count(*) as posts, {count_killed} as killed from variants v
-        where v.persona_id = p.id and v.posted_at > now() - make_interval(secs => %(window)s)
-          and v.posted_at <= now()) r
+        where v.persona_id = p.id and {posted} > now() - make_interval(secs => %(window)s)
+          and {posted} <= now()) r
     {join_kills}"""
 _COUNT_KILLED = "count(*) filter (where exists (select from variant_kills k where k.variant_id = v.id))"
 _JOIN_KILLS = """
     cross join lateral (
         select count(*) as kills from variant_kills k where k.persona_id = p.id
-          and k.killed_at > now() - make_interval(secs => %(window)s) and k.killed_at <= now()) k"""
+          and {killed_at} > now() - make_interval(secs => %(window)s) and {killed_at} <= now()) k"""
 
 # highest id, 0 for an empty table
 NEWEST = "select coalesce(max(id), 0) from {table}"
@@ -147,12 +161,11 @@ def _kill_buckets() -> str:
 
 
 # persona, reason, bucket of the time to the kill (NO_BUCKET: not known), rows, seconds, highest id
-KILLS = f"""
+_KILLS = f"""
     select c.persona_id::text, left(c.reason::text, {LONGEST_LABEL}), {_kill_buckets()}, count(*),
            coalesce(sum(c.seconds) filter (where c.seconds >= 0 and c.seconds < 'infinity'), 0)::float8, max(c.id)
-    from (select id, persona_id, reason,
-                 extract(epoch from killed_at)::float8 - extract(epoch from posted_at)::float8 as seconds
-          from variant_kills where id > %(after)s and id <= %(upto)s order by id limit %(rows)s) c
+    from (select id, persona_id, reason, {{killed_epoch}} - {{kill_posted_epoch}} as seconds
+          from variant_kills k where id > %(after)s and id <= %(upto)s order by id limit %(rows)s) c
     group by 1, 2, 3"""
 
 # tables whose ids are whole numbers, so that new rows can be found by them
@@ -214,12 +227,118 @@ def _missing(wanted: Mapping[str, tuple[str, ...]], columns: Mapping[str, frozen
     return missing
 
 
-def recent(columns: Mapping[str, frozenset[str]], *, with_kills: bool) -> str:
-    """Return the query of what happened lately, fitted to the tables at hand."""
-    return _RECENT.format(
-        updated=_UPDATED if "persona_id" in columns["variant_monitoring"] else _UPDATED_BY_JOIN,
-        killed="r.killed" if with_kills else "null",
-        kills="k.kills" if with_kills else "null",
-        count_killed=_COUNT_KILLED if with_kills else "0",
-        join_kills=_JOIN_KILLS if with_kills else "",
+# Types by name: what a value of another type comes to costs that value, not the query.
+Types = Mapping[tuple[str, str], str]
+_NAIVE_TYPES = ("timestamp", "date")
+_TEXT_TYPES = ("text", "varchar", "bpchar", "name")
+_NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d{1,2})?\s*$"
+_LONGEST_NUMBER = 60
+_TIME = (
+    r"^\s*[1-9]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+    r"([T ]([01]\d|2[0-3]):[0-5]\d(:[0-5]\d(\.\d{1,9})?)?)?\s*(Z|UTC|[+-](0\d|1[0-4])(:?[0-5]\d)?)?\s*$"
+)
+_TIME_COLUMNS = (
+    ("variants", "posted_at"),
+    ("variant_monitoring", "last_updated"),
+    ("variant_kills", "posted_at"),
+    ("variant_kills", "killed_at"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedQueries:
+    """The queries whose form depends on the types of the columns."""
+
+    active: str
+    posts: str
+    recent: str
+    kills: str
+
+
+def without_zone(types: Types) -> list[str]:
+    """Return the columns of times that say no time zone, or need not."""
+    kinds = (*_NAIVE_TYPES, *_TEXT_TYPES)
+    return [f"{table}.{column}" for table, column in _TIME_COLUMNS if types.get((table, column)) in kinds]
+
+
+def build(types: Types, *, with_kills: bool) -> FittedQueries:
+    """Return the queries, fitted to the tables at hand.
+
+    Args:
+        types: Type of each column by table and column.
+        with_kills: Whether kills can be read.
+    """
+
+    def number(alias: str, table: str, column: str) -> str:
+        return _number(f"{alias}.{column}", types.get((table, column), ""))
+
+    def time(alias: str, table: str, column: str) -> tuple[str, str]:
+        return f"{alias}.{column}", types.get((table, column), "")
+
+    posted, killed = time("v", "variants", "posted_at"), time("k", "variant_kills", "killed_at")
+    numbers = {
+        "predicted": number("v", "variants", "predicted_er"),
+        "views": number("m", "variant_monitoring", "view_count"),
+        "interactions": number("m", "variant_monitoring", "interaction_count"),
+    }
+    updated = _UPDATED if ("variant_monitoring", "persona_id") in types else _UPDATED_BY_JOIN
+    return FittedQueries(
+        active=_ACTIVE.format(
+            current=number("m", "variant_monitoring", "current_er"), posted_epoch=_epoch(*posted), **numbers
+        ),
+        posts=_POSTS.format(
+            posted=_moment(*posted),
+            # As it is where that is the same order, for the sake of an index.
+            posted_order=_moment(*posted) if posted[1] in _TEXT_TYPES else posted[0],
+            **numbers,
+        ),
+        recent=_RECENT.format(
+            posted=_moment(*posted),
+            join_updated=updated.format(updated=_moment(*time("m", "variant_monitoring", "last_updated"))),
+            killed="r.killed" if with_kills else "null",
+            kills="k.kills" if with_kills else "null",
+            count_killed=_COUNT_KILLED if with_kills else "0",
+            join_kills=_JOIN_KILLS.format(killed_at=_moment(*killed)) if with_kills else "",
+        ),
+        kills=_KILLS.format(
+            killed_epoch=_epoch(*killed), kill_posted_epoch=_epoch(*time("k", "variant_kills", "posted_at"))
+        ),
     )
+
+
+def _number(column: str, kind: str) -> str:
+    """Return SQL for a column as a number; NaN for what is none, or beyond what a float can be."""
+    if kind in ("int2", "int4", "int8", "float4", "float8"):
+        return f"{column}::float8"
+    if kind == "numeric":
+        good = f"abs({column}) < 1e300 then round({column}, 30)::float8"
+    elif kind in _TEXT_TYPES:
+        good = (
+            f"length({column}::text) < {_LONGEST_NUMBER} and {column}::text ~ '{_NUMBER}' then {column}::text::float8"
+        )
+    else:
+        good = "false then null"
+    return f"(case when {column} is null then null when {good} else 'NaN'::float8 end)"
+
+
+def _moment(column: str, kind: str) -> str:
+    """Return SQL for a column as a time with a zone, the transaction's where it says none; null for what is none."""
+    if kind == "timestamptz":
+        return column
+    if kind in _NAIVE_TYPES:
+        return f"{column}::timestamptz"
+    if kind not in _TEXT_TYPES:
+        return "null::timestamptz"
+    text = f"ltrim({column}::text)"
+    year, month, day = (f"substr({text}, {first}, {length})::int" for first, length in ((1, 4), (6, 2), (9, 2)))
+    # One case in the other: the order of what `and` joins is not promised, and a cast that fails ends the query.
+    exists = f"extract(month from make_date({year}, {month}, 1) + ({day} - 1)) = {month}"
+    return f"(case when {column}::text ~ '{_TIME}' then case when {exists} then {column}::text::timestamptz end end)"
+
+
+def _epoch(column: str, kind: str) -> str:
+    """Return SQL for a column of times in seconds since the epoch; NaN for what is no time."""
+    seconds = f"extract(epoch from {_moment(column, kind)})::float8"
+    if kind in ("timestamptz", *_NAIVE_TYPES):
+        return seconds
+    return f"(case when {column} is not null then coalesce({seconds}, 'NaN'::float8) end)"

@@ -246,7 +246,8 @@ def test_a_metric_value_that_is_text_costs_only_itself(sqlite_store: Path, write
     with serving(write_config(f"sqlite:///{sqlite_store}")) as exporter:
         samples = exporter.wait_for(_UP, 1)
         line = exporter.wait_for_log("left out")
-        assert "latest_metrics.value is text, not a number: metric 'accuracy' of run " in line
+        assert "latest_metrics.value is text: run_uuid '" in line
+        assert ", key 'accuracy'" in line
         assert samples[_errors(Reason.INVALID_VALUE)] >= 1
         latest = 'mlflow_metric_latest{{experiment="churn",metric="{}",model_variant="{}"}}'
         assert latest.format("accuracy", "model_a") not in samples
