@@ -5,10 +5,25 @@ Panels take their id from here too, so that an alert finds its panel without eit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from zlib import crc32
 
 from ml_monitoring.alerting.model.signal import Signal
+
+# Variables that are not called after the label that they narrow: a variable of that name on other pages has another
+# meaning, and Grafana's menu hands values over by name.
+_VARIABLES: Mapping[tuple[str, str], str] = {
+    ("ml-monitoring-exporter-health", "instance"): "exporter",
+    ("ml-monitoring-ab-testing", "variant"): "ab_variant",
+    ("ml-monitoring-model-quality", "variant"): "served_variant",
+    ("ml-monitoring-variant-detail", "variant"): "one_variant",
+    ("ml-monitoring-fleet-server", "server"): "one_server",
+}
+
+
+def variable(page: str, label: str) -> str:
+    """Return the name of the variable that narrows a page by a label."""
+    return _VARIABLES.get((page, label), label)
 
 
 def panel_id(signal_name: str) -> int:
@@ -25,7 +40,7 @@ def dashboard_url(signal: Signal, *, grafana: str) -> str:
     """
     variables = [
         # Prometheus fills this in when the alert fires; names hold spaces and ampersands, so they are escaped.
-        f"&var-{label}={{{{ $labels.{label} | urlquery }}}}"
+        f"&var-{variable(signal.dashboard, label)}={{{{ $labels.{label} | urlquery }}}}"
         for label in signal.by
         if label in signal.filters
     ]

@@ -51,6 +51,11 @@ class Signal:
         return self.legend or " ".join(f"{{{{{label}}}}}" for label in self.by)
 
     @property
+    def is_rate(self) -> bool:
+        """Tell whether counts are given per time, so that less than one is not nothing."""
+        return self.unit is Unit.COUNT and (" per " in self.title or "rate" in self.title.lower())
+
+    @property
     def variable_matchers(self) -> str:
         """Return matchers that bind every filter label to the dashboard variable of its name."""
         return ",".join(f'{label}=~"${label}"' for label in self.filters)

@@ -192,6 +192,19 @@ FIRING_ALERTS: Final = Signal(
     legend="{{alertname}}",
 )
 
+FIRING_ELSEWHERE: Final = Signal(
+    name="firing_elsewhere",
+    title="Other firing alerts",
+    question="How many alerts of other domains fire?",
+    # The Watchdog always fires: without it nothing is known, and nobody may say 0.
+    expr=(
+        'count(ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}) or '
+        '0 * count(ALERTS{alertstate="firing",<own_alerts>,alertname="MlMonitoringWatchdog",<filter>})'
+    ),
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+)
+
 FIRING_BY_SEVERITY: Final = Signal(
     name="firing_by_severity",
     title="Firing alerts by severity",

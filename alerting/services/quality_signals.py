@@ -134,14 +134,17 @@ MODEL_DRIFT: Final = Signal(
     legend=_LEGEND,
 )
 
+# One label that names a model as it is served, for bars side by side.
+_SERVED = '"served", " ", "model", "model_version", "variant", "cluster", "namespace"'
+
 MODEL_SCORE_SHARE: Final = Signal(
     name="model_score_share",
     title="Score distribution",
     question="Which scores do the models give now?",
-    expr=f"{_LEVEL}_bin:ml_prediction_scores:share{{<filter>}}",
+    expr=f"label_join({_LEVEL}_bin:ml_prediction_scores:share{{<filter>}}, {_SERVED})",
     unit=Unit.RATIO,
     dashboard=PAGE,
-    by=(*_MODEL, "bin"),
+    by=(*_MODEL, "bin", "served"),
     filters=_FILTERS,
     legend="{{variant}} up to {{bin}}",
 )
@@ -150,10 +153,10 @@ MODEL_REFERENCE_SHARE: Final = Signal(
     name="model_reference_share",
     title="Score distribution (reference)",
     question="Which scores did the models give in the reference window?",
-    expr=f"{_LEVEL}_bin:ml_prediction_scores:reference_share{{<filter>}}",
+    expr=f"label_join({_LEVEL}_bin:ml_prediction_scores:reference_share{{<filter>}}, {_SERVED})",
     unit=Unit.RATIO,
     dashboard=PAGE,
-    by=(*_MODEL, "bin"),
+    by=(*_MODEL, "bin", "served"),
     filters=_FILTERS,
     legend="{{variant}} up to {{bin}}",
 )

@@ -247,13 +247,18 @@ VARIANT_KILL_MARKS: Final = Signal(
     title="Kill",
     question="When were variants killed, and why?",
     expr=(
-        "sum by (cluster, namespace, persona, reason) "
-        "(max without (instance) (increase(variant_kills_total{<filter>}[<window>]))) > 0"
+        "(sum by (cluster, namespace, persona, reason) "
+        "(max without (instance) "
+        # Since the mark before, so that each kill is in one only.
+        "(variant_kills_total{<filter>} - variant_kills_total{<filter>} offset <window>)) > 0)"
+        # Grafana joins the marks of a series that follow each other to a region, so each moment is a series.
+        ' * on () group_left (at) count_values("at", vector(time()))'
     ),
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("persona", "reason"),
     filters=_PERSONA,
+    window="1m",
 )
 
 VARIANT_WINNER_MARKS: Final = Signal(

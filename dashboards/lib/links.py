@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS
+from ml_monitoring.alerting.model.links import variable
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.upstream import grafana
 
@@ -22,9 +23,9 @@ def page_url(uid: str, variables: Mapping[str, str]) -> str:
 
     Args:
         uid: The page's uid.
-        variables: Values of the page's variables, in Grafana's link syntax.
+        variables: Values of the labels that the page's variables narrow, in Grafana's link syntax.
     """
-    narrowed = "".join(f"var-{name}={value}&" for name, value in sorted(variables.items()))
+    narrowed = "".join(f"var-{variable(uid, name)}={value}&" for name, value in sorted(variables.items()))
     kept = "".join(f"${{{name}:queryparam}}&" for name in ("datasource", *PLACE_LABELS))
     return f"/d/{uid}?{narrowed}{kept}${{__url_time_range}}"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS
+from ml_monitoring.alerting.model.links import variable
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.style import FORMATS, Colour, Format
 from ml_monitoring.dashboards.lib.upstream import Json, grafana
@@ -17,6 +18,8 @@ from ml_monitoring.dashboards.lib.variables import DATASOURCE
 RATE_WINDOW = "$__rate_interval"
 # The whole time range that the page shows, for single values such as "errors in this range".
 SHOWN_RANGE = "$__range"
+# From one value of a query to the next.
+STEP = "$__interval"
 
 REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
@@ -58,6 +61,7 @@ class Query:
         signal: What is asked.
         name: Legend of its series, or title of its column; by default the signal's own.
         where: Labels held at one value, instead of by the variable of that name.
+        matchers: More matchers, such as `alertname=~"A|B"`.
         window: Range of rates in the signal.
         colour: A colour of its own; for a signal that gives one series.
         dashed: Draw as a dashed line, for references beside the real thing.
@@ -67,6 +71,7 @@ class Query:
     signal: Signal
     name: str = ""
     where: Mapping[str, str] = field(default_factory=dict)
+    matchers: str = ""
     window: str = RATE_WINDOW
     colour: Colour | None = None
     dashed: bool = False
@@ -94,8 +99,10 @@ class Query:
         for label in (*self.signal.filters, *places):
             if label in self.where:
                 matchers.append(f'{label}="{self.where[label]}"')
-            elif label in scope.variables:
-                matchers.append(f'{label}=~"${label}"')
+            elif variable(scope.uid, label) in scope.variables:
+                matchers.append(f'{label}=~"${variable(scope.uid, label)}"')
+        if self.matchers:
+            matchers.append(self.matchers)
         expr = self.signal.promql(scope.selectors, matchers=",".join(matchers), window=self.window)
         return expr if self.format.factor == 1 else f"{self.format.factor} * ({expr})"
 

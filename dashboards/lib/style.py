@@ -101,5 +101,10 @@ FORMATS: Mapping[Unit, Format] = MappingProxyType(
     }
 )
 
-# Text of a single value when its query gives nothing: absence is never shown as 0.
+# Where an axis ends at least, so that a flat 0 is not drawn on an axis up to 10000 %. The steps of a short axis of
+# counts are whole numbers.
+LEAST_TOP: Mapping[Unit, float] = MappingProxyType({Unit.RATIO: 0.01, Unit.COUNT: 5, Unit.FLAG: 1})
+
+# Text of a panel whose query gives nothing: absence is never shown as 0. Other texts begin with it and say from where:
+# a source that is missing gives the same empty panel as one that has nothing, so none may say that nothing happened.
 NO_VALUE = "no data"

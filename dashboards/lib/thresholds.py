@@ -6,11 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.signal import Signal
-from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+from ml_monitoring.dashboards.lib.style import LEAST_TOP, SEVERITY, Colour
 from ml_monitoring.dashboards.lib.upstream import Json
+from ml_monitoring.exporter.catalog import Unit
 
 # Of two alerts with one threshold, the louder one colours.
 _LOUDNESS = ("info", "warning", "critical")
+# So far beyond a threshold an axis goes, that its line does not lie on the frame.
+_ABOVE = 1.1
 
 
 def comparing(signals: Iterable[Signal], alerts: Iterable[BoundAlert]) -> tuple[BoundAlert, ...]:
@@ -38,6 +41,20 @@ def steps(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
     if bounds != sorted(set(bounds)):
         raise ValueError(f"{signal.name}: the thresholds of its alerts cross each other: {bounds}")
     return [{"color": str(colour), "value": bound} for colour, bound in zip(colours, (None, *bounds), strict=True)]
+
+
+def soft_ends(unit: Unit, alerts: Iterable[BoundAlert]) -> Json:
+    """Return the ends that an axis has at least: the alerts' thresholds are in sight, and a flat 0 is at its foot.
+
+    Of itself Grafana gives a ratio that is 0 all the time an axis up to 10000 %, and a count one up to 100.
+    """
+    bounds = [alert.threshold for alert in alerts]
+    least = LEAST_TOP.get(unit)
+    tops = [bound * _ABOVE for bound in bounds if bound > 0] + ([] if least is None else [least])
+    ends: Json = {"axisSoftMax": _short(round(max(tops), 6))} if tops else {}
+    if bounds and min(bounds) < 0:
+        ends["axisSoftMin"] = _short(round(min(bounds) * _ABOVE, 6))
+    return ends
 
 
 def flag_colours(signal: Signal, alerts: Iterable[BoundAlert]) -> tuple[Colour, Colour]:
@@ -69,4 +86,4 @@ def _by_value(alerts: Sequence[BoundAlert], comparison: str) -> list[tuple[float
 
 def _short(value: float) -> float:
     """Return a whole number as an int, which JSON writes without `.0`."""
-    return int(value) if value.is_integer() else value
+    return int(value) if float(value).is_integer() else value

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from ml_monitoring.alerting.model.foreign import FOREIGN, PLACE_LABELS, TARGET_LABELS
@@ -16,8 +17,9 @@ DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 # The same for panels and variables of logs.
 LOGS_DATASOURCE = {"type": "loki", "uid": "${loki_datasource}"}
 
-# The same for panels that ask the variant tables themselves. Grafana before 10.3 calls the type `postgres`.
-VARIANTS_DATASOURCE = {"type": "grafana-postgresql-datasource", "uid": "${variants_datasource}"}
+# The same for panels that ask the variant tables themselves. `postgres` is what every Grafana
+# from 9.4 on knows: since 10.3 the type is `grafana-postgresql-datasource`, of which that is an alias.
+VARIANTS_DATASOURCE = {"type": "postgres", "uid": "${variants_datasource}"}
 
 # Grafana's numbers: read the values again when the time range changes; sort by name without regard to case.
 ON_TIME_RANGE = 2
@@ -116,7 +118,7 @@ def variants_datasource() -> Variable:
             name="variants_datasource",
             label="Variant tables",
             type="datasource",
-            query="grafana-postgresql-datasource",
+            query="postgres",
             refresh=1,
             sort=0,
         ),
@@ -128,7 +130,9 @@ def label_values(
     metric: str,
     *,
     title: str,
+    name: str = "",
     within: tuple[str, ...] = (),
+    through: Mapping[str, str] = MappingProxyType({}),
     may_be_empty: bool = False,
     first_only: bool = False,
 ) -> Variable:
@@ -138,7 +142,9 @@ def label_values(
         label: The label, and so the variable's name.
         metric: The metric whose series carry the label, of the catalog or of another program; one with few series.
         title: What the page calls it.
+        name: Name of the variable where it is not the label's, see `alerting.model.links.variable`.
         within: Variables that narrow the choice, by label name.
+        through: The same by label for variables that have another name than their label.
         may_be_empty: Whether series may have the label empty, which "All" then includes.
         first_only: Open on the first value, not on all, and do not offer all: for pages about one of very many.
 
@@ -152,15 +158,15 @@ def label_values(
         series, labels = metric, FOREIGN[metric]
     else:
         raise ValueError(f"variable {label}: no metric {metric} in the catalog or in alerting/model/foreign.py")
-    unknown = {label, *within} - labels - TARGET_LABELS
+    unknown = {label, *within, *through} - labels - TARGET_LABELS
     if unknown:
         raise ValueError(f"variable {label}: {metric} has no label {', '.join(sorted(unknown))}")
     template = grafana.Template(
-        name=label,
+        name=name or label,
         label=title,
         type="query",
         dataSource=DATASOURCE,
-        query=f"label_values({series}{_braces((*PLACE_LABELS, *within))}, {label})",
+        query=f"label_values({series}{_braces((*PLACE_LABELS, *within), through)}, {label})",
         refresh=ON_TIME_RANGE,
         sort=SORT_BY_NAME,
         multi=True,
@@ -169,9 +175,9 @@ def label_values(
         allValue=None if first_only else ".*" if may_be_empty else ".+",
         default=None if first_only else "All",
     )
-    return Variable(label, template)
+    return Variable(name or label, template)
 
 
-def _braces(names: Sequence[str]) -> str:
-    matchers = ",".join(f'{name}=~"${name}"' for name in names)
+def _braces(names: Sequence[str], through: Mapping[str, str] = MappingProxyType({})) -> str:
+    matchers = ",".join(f'{label}=~"${name}"' for label, name in {**{name: name for name in names}, **through}.items())
     return f"{{{matchers}}}" if matchers else ""

@@ -30,7 +30,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, t
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import RUN_STATUS
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
+from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts
 
 
 def build(context: PageContext) -> Page:
@@ -43,7 +43,7 @@ def build(context: PageContext) -> Page:
         tags=("ab-testing",),
         variables=(
             datasource(),
-            label_values("variant", "ab_test_requests_total", title="Variant"),
+            label_values("variant", "ab_test_requests_total", name="ab_variant", title="Variant"),
             label_values("origin", "ab_test_requests_total", title="Origin", may_be_empty=True),
         ),
         rows=(
@@ -58,9 +58,9 @@ def build(context: PageContext) -> Page:
                         "MLflow experiments", page_url(MLFLOW_PAGE, {})
                     ),
                     _variants(),
-                    firing_alerts(context.links, width=8, height=7),
                 ),
             ),
+            domain_alerts(context, "experiments"),
             Row(
                 "Experiment validity",
                 (
@@ -106,8 +106,7 @@ def _variants() -> Panel:
         Query(VARIANT_ERROR_RATIO, name="Error ratio"),
         Query(VARIANT_ACCURACY, name="Accuracy"),
         title="Variants",
-        empty="no service reports variants",
+        empty="no data from Prometheus on variants of services",
         sort_by="Variant",
-        width=16,
         height=7,
     )

@@ -27,7 +27,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, bargauge, stat, text, timeseries
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource
-from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
+from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts
 
 _RECOMMENDATION_COLOURS = (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD)
 
@@ -57,6 +57,7 @@ def build(context: PageContext) -> Page:
                     stat(BUSINESS_PAYBACK, width=4),
                 ),
             ),
+            domain_alerts(context, "experiments"),
             Row(
                 "Daily figures",
                 (
@@ -83,7 +84,6 @@ def build(context: PageContext) -> Page:
                     bargauge(BUSINESS_LATENCY, width=6, height=7),
                     bargauge(BUSINESS_ERRORS, width=6, height=7),
                     _assumptions(context.business),
-                    firing_alerts(context.links, width=8, height=9),
                 ),
             ),
         ),
@@ -95,7 +95,7 @@ def _assumptions(business: Business) -> Panel:
     return text(
         "Assumptions",
         f"""\
-| | |
+| Assumption | Value |
 |---|---|
 | Compared | candidate **{business.candidate}** against baseline **{business.baseline}** |
 | Volume per day | {business.base_volume:,.0f} |
@@ -108,6 +108,5 @@ Revenue = volume x accuracy gain x earning. Cost = requests x milliseconds longe
 fall of the error ratio x cost of a failure. Net = revenue - cost + risk reduction, as if the candidate answered all
 requests; what the present mode does not know counts as 0. A year is 365 such days.
 """,
-        width=16,
         height=9,
     )

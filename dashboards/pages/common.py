@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from ml_monitoring.alerting.domains import ALERT_GROUPS
 from ml_monitoring.alerting.experiments.business_recording import MODES
 from ml_monitoring.alerting.experiments.business_signals import DATA_MODE
 from ml_monitoring.alerting.model.links import runbook_url
-from ml_monitoring.alerting.model.numbers import Links
-from ml_monitoring.alerting.monitoring.signals import ALERT_HISTORY, FIRING_ALERTS, FIRING_BY_SEVERITY
-from ml_monitoring.dashboards.lib.links import cell
+from ml_monitoring.alerting.monitoring.signals import (
+    ALERT_HISTORY,
+    ALERTS_PAGE,
+    FIRING_ALERTS,
+    FIRING_BY_SEVERITY,
+    FIRING_ELSEWHERE,
+)
+from ml_monitoring.dashboards.lib.context import PageContext
+from ml_monitoring.dashboards.lib.links import cell, page_url
+from ml_monitoring.dashboards.lib.page import Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
@@ -24,31 +32,65 @@ def data_mode(*, width: int = 4, height: int = 4) -> Panel:
 
 def firing_by_severity() -> Panel:
     """Return how many alerts of each severity fire."""
-    return stat(FIRING_BY_SEVERITY, width=8, show="value_and_name", colours=SEVERITY, empty="no alert fires")
+    return stat(
+        FIRING_BY_SEVERITY,
+        width=8,
+        show="value_and_name",
+        colours=SEVERITY,
+        empty="no data from Prometheus on firing alerts",
+    )
 
 
 def alert_timeline(*, width: int = 24, height: int = 6) -> Panel:
     """Return a band for each alert, where it fired."""
     fires = {"1": ("fires", Colour.WARNING)}
-    return state_timeline(ALERT_HISTORY, width=width, height=height, values=fires, empty="no alert fired")
+    return state_timeline(
+        ALERT_HISTORY, width=width, height=height, values=fires, empty="no data from Prometheus on alerts that fired"
+    )
 
 
-def firing_alerts(links: Links, *, width: int = 8, height: int = 8) -> Panel:
-    """Return the alerts that fire, each with a link to its runbook, where the alerts themselves lead to."""
+def firing_alerts(
+    context: PageContext, *domains: str, title: str = "Firing alerts", width: int = 8, height: int = 8
+) -> Panel:
+    """Return the alerts that fire, each with a link to its runbook, where the alerts themselves lead to.
+
+    Args:
+        context: Says where runbooks are.
+        domains: Groups of alerts that are meant; by default all.
+        title: Heading.
+        width: Columns.
+        height: Grid units.
+    """
     # By the label that gives their order.
     severities = {str(rank): pair for rank, pair in enumerate(SEVERITY.items(), 1)}
+    runbook = runbook_url(cell("Alert"), runbooks=context.links.runbooks)
     return table(
         (
-            Column(
-                "alertname", "Alert", link=("Open the runbook", runbook_url(cell("Alert"), runbooks=links.runbooks))
-            ),
-            Column("rank", "Severity", width=90, values=severities),
-            Column("team", "Team", width=90),
+            Column("alertname", "Alert", link=("Open the runbook", runbook)),
+            Column("rank", "Severity", width=88, values=severities),
+            Column("team", "Team", width=80),
         ),
-        Query(FIRING_ALERTS, name="Instances"),
-        title="Firing alerts",
-        empty="no alert fires",
+        Query(FIRING_ALERTS, name="Count", matchers=_within("=~", domains)),
+        title=title,
+        empty="no data from Prometheus on firing alerts",
         sort_by="Severity",
         width=width,
         height=height,
     )
+
+
+def domain_alerts(context: PageContext, *domains: str) -> Row:
+    """Return the firing alerts of a page's domains, and how many others there are, with a link to them."""
+    others = stat(Query(FIRING_ELSEWHERE, matchers=_within("!~", domains)), height=6)
+    return Row(
+        "Alerts",
+        (
+            firing_alerts(context, *domains, width=20, height=6),
+            others.linked("All alerts", page_url(ALERTS_PAGE, {})),
+        ),
+    )
+
+
+def _within(comparison: str, domains: tuple[str, ...]) -> str:
+    names = "|".join(sorted(alert.name for domain in domains for alert in ALERT_GROUPS[domain]))
+    return f'alertname{comparison}"{names}"' if names else ""

@@ -31,7 +31,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import domain_alerts
 
 UP = ("down", "up")
 
@@ -47,8 +47,8 @@ def build(context: PageContext) -> Page:
         since="now-1h",
         variables=(
             datasource(),
-            label_values("instance", "ml_monitoring_build_info", title="Exporter"),
-            label_values("source", "ml_monitoring_source_up", title="Source", within=("instance",)),
+            label_values("instance", "ml_monitoring_build_info", name="exporter", title="Exporter"),
+            label_values("source", "ml_monitoring_source_up", title="Source", through={"instance": "exporter"}),
         ),
         rows=(
             Row(
@@ -61,16 +61,22 @@ def build(context: PageContext) -> Page:
                     stat(EXPORTER_VERSION),
                     stat(EXPORTER_MEMORY, title="Memory", trend=True),
                     _sources(),
-                    firing_alerts(context.links, width=7, height=6),
                 ),
             ),
+            domain_alerts(context, "exporter"),
             Row(
                 "Sources",
                 (
                     state_timeline(SOURCE_UP, states=UP, height=4),
                     timeseries(SOURCE_AGE_INTERVALS, width=8, legend="list"),
                     timeseries(SOURCE_ERRORS, width=8, bars=True, stacked=True),
-                    timeseries(SERIES_DROPPED, width=8, bars=True, stacked=True, empty="no series was dropped"),
+                    timeseries(
+                        SERIES_DROPPED,
+                        width=8,
+                        bars=True,
+                        stacked=True,
+                        empty="no data from Prometheus on dropped series",
+                    ),
                     timeseries(
                         SOURCE_REFRESH_DURATION_P50,
                         SOURCE_REFRESH_DURATION_P95,
@@ -110,6 +116,5 @@ def _sources() -> Panel:
         Query(SOURCE_SERIES, name="Series"),
         title="Sources",
         states=UP,
-        width=17,
         height=6,
     )

@@ -40,7 +40,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, s
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import domain_alerts
 
 
 def build(context: PageContext) -> Page:
@@ -69,10 +69,10 @@ def build(context: PageContext) -> Page:
                     stat(FLEET_INCIDENT_PROBABILITY_CHANGE, width=4),
                     stat(FLEET_PHASE, width=3),
                     stat(FLEET_SERVERS_BY_STATE, width=10, colours=SERVER_STATE),
-                    timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=17),
-                    firing_alerts(context.links, width=7),
+                    timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=24),
                 ),
             ),
+            domain_alerts(context, "fleet"),
             Row(
                 "Affected servers",
                 (
@@ -81,7 +81,11 @@ def build(context: PageContext) -> Page:
                     ),
                     _servers(),
                     state_timeline(Query(FLEET_RISK_STRIP, window=SHOWN_RANGE), height=14),
-                    state_timeline(FLEET_SERVER_IN_TROUBLE, height=8, empty="no server is critical or offline"),
+                    state_timeline(
+                        FLEET_SERVER_IN_TROUBLE,
+                        height=8,
+                        empty="no data from Prometheus on critical or offline servers",
+                    ),
                     timeseries(FLEET_DEGRADED_SHARE, width=12),
                     timeseries(
                         FLEET_SERVERS_BY_STATE,
@@ -98,7 +102,13 @@ def build(context: PageContext) -> Page:
                     timeseries(FLEET_CPU_WORST, title="CPU utilization: max by profile", width=8),
                     timeseries(FLEET_LATENCY_WORST, title="Latency: max by profile", width=8),
                     timeseries(FLEET_ERROR_WORST, title="Error ratio: max by profile", width=8),
-                    timeseries(FLEET_OOM_EVENTS, width=24, height=6, bars=True, empty="no server ran out of memory"),
+                    timeseries(
+                        FLEET_OOM_EVENTS,
+                        width=24,
+                        height=6,
+                        bars=True,
+                        empty="no data from Prometheus on servers out of memory",
+                    ),
                 ),
             ),
             Row(
@@ -111,7 +121,9 @@ def build(context: PageContext) -> Page:
                     stat(FLEET_DATA_AGE, width=3),
                     stat(FLEET_FILE_ADVANCES, width=3),
                     timeseries(FLEET_BAD_ROWS_SHARE, width=6),
-                    timeseries(FLEET_RISK_MODEL_FAILURES, width=6, bars=True, empty="the built-in model scores"),
+                    timeseries(
+                        FLEET_RISK_MODEL_FAILURES, width=6, bars=True, empty="no data from Prometheus on the risk model"
+                    ),
                     timeseries(FLEET_ROWS, width=24, bars=True, stacked=True),
                 ),
             ),

@@ -23,11 +23,12 @@ from ml_monitoring.dashboards.lib.panels import stat, state_timeline, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import domain_alerts
 
 _CONDITIONS = {str(code): (state, SERVER_STATE[state]) for code, state in enumerate(CONDITIONS)}
 
 
-def build(_context: PageContext) -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=SERVER_PAGE,
@@ -40,7 +41,14 @@ def build(_context: PageContext) -> Page:
         variables=(
             datasource(),
             label_values("profile", "fleet_server_risk_ratio", title="Profile"),
-            label_values("server", "fleet_server_risk_ratio", title="Server", within=("profile",), first_only=True),
+            label_values(
+                "server",
+                "fleet_server_risk_ratio",
+                name="one_server",
+                title="Server",
+                within=("profile",),
+                first_only=True,
+            ),
         ),
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
         rows=(
@@ -52,6 +60,7 @@ def build(_context: PageContext) -> Page:
                     state_timeline(FLEET_SERVER_CONDITION, values=_CONDITIONS, height=8),
                 ),
             ),
+            domain_alerts(context, "fleet"),
             Row(
                 "Saturation",
                 (

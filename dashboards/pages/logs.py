@@ -14,11 +14,11 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, log_graph, log_ranking, logs, stat, text, timeseries
 from ml_monitoring.dashboards.lib.style import LOG_LEVEL
 from ml_monitoring.dashboards.lib.variables import datasource, log_label, loki_datasource, typed
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import domain_alerts
 from ml_monitoring.exporter.catalog import Unit
 
-_OFF = "logs are not collected"
-_NONE = "no matching line"
+_OFF = "no data from Loki and Alloy"
+_NONE = "no data from Loki on matching lines"
 _HOW = """\
 Logs are collected when the stack is deployed with `WITH=logs`; without it there is no Loki to choose at **Logs** above,
 and only this page has nothing to show. *Text* is a regular expression, without regard to case."""
@@ -54,6 +54,7 @@ def build(context: PageContext) -> Page:
                     stat(LOG_COLLECTOR_FAILURES, width=5, empty=_OFF),
                 ),
             ),
+            domain_alerts(context, "logs"),
             Row("Log volume", _volume()),
             Row("Errors", _errors()),
             Row(
@@ -70,10 +71,7 @@ def build(context: PageContext) -> Page:
             ),
             Row(
                 "Dropped log lines",
-                (
-                    timeseries(LOG_LINES_LOST, width=16, legend="list", empty=_OFF),
-                    firing_alerts(context.links, width=8),
-                ),
+                (timeseries(LOG_LINES_LOST, width=24, legend="list", empty=_OFF),),
             ),
         ),
     )

@@ -45,7 +45,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, alert_list, gauge, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
+from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts
 
 
 def build(context: PageContext) -> Page:
@@ -77,7 +77,8 @@ def build(context: PageContext) -> Page:
                     stat(API_UPTIME, width=3),
                 ),
             ),
-            Row("Model performance", (_models(), firing_alerts(context.links, width=8, height=7))),
+            domain_alerts(context, "services"),
+            Row("Model performance", (_models(),)),
             Row(
                 "API performance",
                 (
@@ -119,10 +120,16 @@ def build(context: PageContext) -> Page:
             Row(
                 "WebSockets, instrumentation, recent alerts",
                 (
-                    timeseries(API_WEBSOCKETS_OPEN, width=6, empty="no WebSocket was opened"),
-                    timeseries(API_WEBSOCKETS_ENDED, width=6, bars=True, empty="no WebSocket ended"),
-                    timeseries(API_RECORDING_ERRORS, width=6, bars=True, empty="every recording worked"),
-                    timeseries(API_RECORDING_OVERFLOW, width=6, bars=True, empty="no metric is full"),
+                    timeseries(API_WEBSOCKETS_OPEN, width=6, empty="no data from Prometheus on WebSockets"),
+                    timeseries(
+                        API_WEBSOCKETS_ENDED, width=6, bars=True, empty="no data from Prometheus on ended WebSockets"
+                    ),
+                    timeseries(
+                        API_RECORDING_ERRORS, width=6, bars=True, empty="no data from Prometheus on failed recordings"
+                    ),
+                    timeseries(
+                        API_RECORDING_OVERFLOW, width=6, bars=True, empty="no data from Prometheus on full metrics"
+                    ),
                     alert_list("Recent alerts", "Which alerts fired lately?", width=24, height=7),
                 ),
             ),
@@ -140,8 +147,7 @@ def _models() -> Panel:
         Query(MODEL_CONFIDENCE, name="Confidence"),
         Query(MODEL_LAST_PREDICTION_AGE, name="Time since last prediction"),
         title="Models",
-        empty="no service reports predictions",
+        empty="no data from Prometheus on predictions of services",
         sort_by="Variant",
-        width=16,
         height=7,
     )

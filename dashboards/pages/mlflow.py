@@ -34,7 +34,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, t
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import domain_alerts
 
 
 def build(context: PageContext) -> Page:
@@ -66,9 +66,9 @@ def build(context: PageContext) -> Page:
                     stat(RUNS, width=10, colours=RUN_STATUS),
                     stat(RUNS_RUNNING, width=4, trend=True),
                     _experiments(),
-                    firing_alerts(context.links, width=7, height=9),
                 ),
             ),
+            domain_alerts(context, "mlflow", "mlflow_models", "mlflow_traces"),
             Row(
                 "Runs",
                 (
@@ -76,7 +76,7 @@ def build(context: PageContext) -> Page:
                     timeseries(LAST_SUCCESS_AGE),
                     timeseries(RECENT_RUNS, width=8, height=9, stacked=True, stepped=True, colours=RUN_STATUS),
                     timeseries(RUNS_FINISHED, width=8, height=9, bars=True, stacked=True),
-                    timeseries(OLDEST_RUNNING_AGE, width=8, empty="no run is running"),
+                    timeseries(OLDEST_RUNNING_AGE, width=8, empty="no data from Prometheus on running runs"),
                 ),
             ),
             Row(
@@ -139,7 +139,6 @@ def _experiments() -> Panel:
         title="Experiment status",
         sort_by="Since last success",
         descending=True,
-        width=17,
         height=9,
     )
 
@@ -171,7 +170,7 @@ def _model_versions() -> Panel:
         ),
         MODEL_VERSIONS,
         title="Model versions",
-        empty="no model is registered",
+        empty="no data from Prometheus on registered models",
         width=12,
     )
 
@@ -181,6 +180,6 @@ def _model_metrics() -> Panel:
         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
         Query(MODEL_METRIC, name="Value"),
         title="Aliased model metrics",
-        empty="no version with an alias has metrics",
+        empty="no data from Prometheus on metrics of versions with an alias",
         width=12,
     )

@@ -18,9 +18,9 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import domain_alerts
 
-_NO_MODELS = "no version has an alias"
+_NO_MODELS = "no data from Prometheus on versions with an alias"
 
 
 def build(context: PageContext) -> Page:
@@ -44,33 +44,40 @@ def build(context: PageContext) -> Page:
                 (
                     # Before the table of the same signal: the alert links to the first panel that leads with it.
                     timeseries(MODEL_LEAD, width=12, empty=_NO_MODELS),
-                    timeseries(REGISTERED_VERSIONS, stepped=True, width=12, empty="no model is registered"),
+                    timeseries(
+                        REGISTERED_VERSIONS,
+                        stepped=True,
+                        width=12,
+                        empty="no data from Prometheus on registered models",
+                    ),
                     table(
                         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
                         Query(MODEL_LEAD, name="Improvement over champion"),
                         title="Candidates vs champion",
                         sort_by="Improvement over champion",
                         descending=True,
-                        empty="no model has a champion and another alias",
-                        width=9,
+                        empty="no data from Prometheus on models with a champion and another alias",
+                        width=12,
                         height=9,
                     ),
-                    timeseries(ALIASED_VERSION_AGE, width=8, height=9, empty=_NO_MODELS),
-                    firing_alerts(context.links, width=7, height=9),
+                    timeseries(ALIASED_VERSION_AGE, width=12, height=9, empty=_NO_MODELS),
                 ),
             ),
+            domain_alerts(context, "mlflow_models", "mlflow"),
             Row(
                 "Logged models, child runs and datasets",
                 (
-                    timeseries(LOGGED_MODELS, stepped=True, empty="no model was logged"),
-                    timeseries(LAST_LOGGED_MODEL_AGE, empty="no model was logged"),
-                    timeseries(CHILD_RUNS, stepped=True, stacked=True, empty="no run has a parent"),
-                    timeseries(DATASETS, stepped=True, empty="no run names its data"),
+                    timeseries(LOGGED_MODELS, stepped=True, empty="no data from Prometheus on logged models"),
+                    timeseries(LAST_LOGGED_MODEL_AGE, empty="no data from Prometheus on logged models"),
+                    timeseries(
+                        CHILD_RUNS, stepped=True, stacked=True, empty="no data from Prometheus on runs with a parent"
+                    ),
+                    timeseries(DATASETS, stepped=True, empty="no data from Prometheus on data sets of runs"),
                     table(
                         (Column("tag", "Tag"), Column("value", "Value")),
                         Query(TAGGED_RUNS, name="Runs"),
                         title="Runs by tag",
-                        empty="no tags are configured (sources.mlflow.count_tags)",
+                        empty="no data from Prometheus on tags (see the setting sources.mlflow.count_tags)",
                     ),
                 ),
             ),

@@ -17,9 +17,9 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import domain_alerts
 
-_NONE = "no trace ended"
+_NONE = "no data from Prometheus on ended traces"
 
 
 def build(context: PageContext) -> Page:
@@ -38,9 +38,8 @@ def build(context: PageContext) -> Page:
             Row(
                 "Traces",
                 (
-                    timeseries(TRACES_ENDED, bars=True, stacked=True, width=10, empty=_NONE),
-                    timeseries(TRACE_ERROR_RATIO, width=7, empty=_NONE),
-                    firing_alerts(context.links, width=7, height=8),
+                    timeseries(TRACES_ENDED, bars=True, stacked=True, width=14, empty=_NONE),
+                    timeseries(TRACE_ERROR_RATIO, width=10, empty=_NONE),
                     timeseries(
                         TRACE_DURATION_P95,
                         Query(TRACE_DURATION_P50, dashed=True),
@@ -51,6 +50,7 @@ def build(context: PageContext) -> Page:
                     timeseries(TRACES_IN_PROGRESS, width=8, empty=_NONE),
                 ),
             ),
+            domain_alerts(context, "mlflow_traces"),
             Row(
                 "Tokens",
                 (

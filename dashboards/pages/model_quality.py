@@ -26,7 +26,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts
+from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts
 
 
 def build(context: PageContext) -> Page:
@@ -43,7 +43,14 @@ def build(context: PageContext) -> Page:
             label_values(
                 "model_version", "ml_predictions_total", title="Version", within=("model",), may_be_empty=True
             ),
-            label_values("variant", "ml_predictions_total", title="Variant", within=("model",), may_be_empty=True),
+            label_values(
+                "variant",
+                "ml_predictions_total",
+                name="served_variant",
+                title="Variant",
+                within=("model",),
+                may_be_empty=True,
+            ),
         ),
         rows=(
             Row(
@@ -54,9 +61,9 @@ def build(context: PageContext) -> Page:
                     stat(MODEL_DRIFT, width=6),
                     stat(MODEL_PREDICTION_RATE, width=7),
                     _models(),
-                    firing_alerts(context.links, width=8, height=7),
                 ),
             ),
+            domain_alerts(context, "services"),
             Row(
                 "Accuracy and error",
                 (
@@ -77,8 +84,8 @@ def build(context: PageContext) -> Page:
                 "Drift",
                 (
                     timeseries(MODEL_DRIFT, title="Score drift over time", width=8),
-                    barchart(MODEL_SCORE_SHARE, x="bin", width=8),
-                    barchart(MODEL_REFERENCE_SHARE, x="bin", width=8),
+                    barchart(MODEL_SCORE_SHARE, x="bin", series="served", width=8),
+                    barchart(MODEL_REFERENCE_SHARE, x="bin", series="served", width=8),
                 ),
             ),
             Row("Champion vs candidate", (_registry(),)),
@@ -86,7 +93,12 @@ def build(context: PageContext) -> Page:
                 "Usage",
                 (
                     timeseries(MODEL_PREDICTION_P95, width=8),
-                    timeseries(MODEL_PREDICTION_ERRORS, width=8, bars=True, empty="no prediction failed"),
+                    timeseries(
+                        MODEL_PREDICTION_ERRORS,
+                        width=8,
+                        bars=True,
+                        empty="no data from Prometheus on failed predictions",
+                    ),
                     timeseries(MODEL_LAST_PREDICTION_AGE, width=8),
                 ),
             ),
@@ -102,9 +114,8 @@ def _models() -> Panel:
         Query(MODEL_LAST_PREDICTION_AGE, name="Time since last prediction"),
         Query(MODEL_CONFIDENCE, name="Confidence"),
         title="Deployed versions",
-        empty="no service reports models",
+        empty="no data from Prometheus on models of services",
         sort_by="Variant",
-        width=16,
         height=7,
     )
 
@@ -114,7 +125,7 @@ def _registry() -> Panel:
         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
         Query(MODEL_METRIC, name="In MLflow"),
         title="Registered versions by alias",
-        empty="no registered version with an alias has metrics",
+        empty="no data from Prometheus on metrics of registered versions with an alias",
         sort_by="Metric",
         width=24,
     )

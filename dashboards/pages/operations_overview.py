@@ -72,7 +72,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "Active alerts",
                 (
-                    firing_alerts(context.links, width=12, height=9),
+                    firing_alerts(context, width=12, height=9),
                     alert_timeline(width=12, height=9),
                 ),
             ),
@@ -82,7 +82,12 @@ def build(context: PageContext) -> Page:
                     firing_by_severity(),
                     stat(TARGETS_DOWN),
                     stat(DATA_AGE, width=12, show="value_and_name"),
-                    stat(SLO_BUDGET_LEFT, width=24, show="value_and_name", empty="no service is monitored"),
+                    stat(
+                        SLO_BUDGET_LEFT,
+                        width=24,
+                        show="value_and_name",
+                        empty="no data from Prometheus on services with objectives",
+                    ),
                     timeseries(DATA_AGE, title="Data age over time", width=12, legend="list"),
                     text(
                         "Drill-down",

@@ -53,14 +53,15 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import domain_alerts
 
 UP = ("down", "up")
-_NO_HOST = "no node exporter"
-_NO_DATABASE = "no postgres exporter"
-_NO_CONTAINERS = "containers are not watched"
+_NO_HOST = "no data from the node exporter"
+_NO_DATABASE = "no data from the postgres exporter"
+_NO_CONTAINERS = "no data from cAdvisor"
 
 
-def build(_context: PageContext) -> Page:
+def build(context: PageContext) -> Page:
     """Return the page."""
     return Page(
         uid=PAGE,
@@ -71,6 +72,7 @@ def build(_context: PageContext) -> Page:
         since="now-6h",
         variables=(datasource(), label_values("instance", "node_memory_MemTotal_bytes", title="Host")),
         rows=(
+            domain_alerts(context, "host", "containers", "database", "monitoring"),
             Row("Hosts", _machines()),
             Row(
                 "Services",
@@ -90,7 +92,9 @@ def build(_context: PageContext) -> Page:
                     stat(PROMETHEUS_SERIES, trend=True),
                     timeseries(PROMETHEUS_SAMPLES, width=12, height=4, legend="list"),
                     timeseries(PROMETHEUS_RULE_FAILURES, width=8, bars=True, legend="list"),
-                    timeseries(PROMETHEUS_UNDELIVERED, width=8, legend="list", empty="no alert was sent"),
+                    timeseries(
+                        PROMETHEUS_UNDELIVERED, width=8, legend="list", empty="no data from Prometheus on alerts sent"
+                    ),
                     timeseries(PROMETHEUS_STORAGE_FAILURES, width=8, bars=True, legend="list"),
                 ),
             ),
@@ -104,7 +108,7 @@ def _machines() -> tuple[Panel, ...]:
         timeseries(HOST_LOAD, width=8, legend="list", empty=_NO_HOST),
         timeseries(HOST_MEMORY_AVAILABLE, width=8, legend="list", empty=_NO_HOST),
         timeseries(HOST_DISK_FREE, width=8, empty=_NO_HOST),
-        timeseries(HOST_DISK_FULL_IN, width=8, empty="no file system fills up"),
+        timeseries(HOST_DISK_FULL_IN, width=8, empty="no data from the node exporter on disks that fill up"),
         timeseries(
             HOST_DISK_READ,
             Query(HOST_DISK_WRITTEN, dashed=True),

@@ -31,7 +31,7 @@ from ml_monitoring.dashboards.lib.panels import stat, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import domain_alerts
 
 
 def build(context: PageContext) -> Page:
@@ -48,7 +48,12 @@ def build(context: PageContext) -> Page:
             datasource(),
             label_values("persona", "variants", title="Persona"),
             label_values(
-                "variant", "variant_predicted_engagement_ratio", title="Variant", within=("persona",), first_only=True
+                "variant",
+                "variant_predicted_engagement_ratio",
+                name="one_variant",
+                title="Variant",
+                within=("persona",),
+                first_only=True,
             ),
             label_values(
                 "pattern", "variant_predicted_engagement_ratio", title="Pattern", within=("persona",), may_be_empty=True
@@ -77,6 +82,7 @@ def build(context: PageContext) -> Page:
                     ),
                 ),
             ),
+            domain_alerts(context, "variants"),
             Row(
                 "Comparison with other variants",
                 (
@@ -89,15 +95,16 @@ def build(context: PageContext) -> Page:
                         width=8,
                     ),
                     timeseries(VARIANT_SEQUENTIAL_P_VALUE, title="Always-valid p-value over time", width=8),
-                    timeseries(VARIANT_LEADER_TRAFFIC, width=8, empty="no variant is ahead"),
+                    timeseries(
+                        VARIANT_LEADER_TRAFFIC, width=8, empty="no data from Prometheus on a variant that is ahead"
+                    ),
                 ),
             ),
             Row(
                 "Comparison with prediction",
                 (
-                    timeseries(VARIANT_PREDICTION_SHORTFALL, width=8),
-                    timeseries(VARIANT_NEW_VIEW_ENGAGEMENT, width=8),
-                    firing_alerts(context.links, width=8),
+                    timeseries(VARIANT_PREDICTION_SHORTFALL, width=12),
+                    timeseries(VARIANT_NEW_VIEW_ENGAGEMENT, width=12),
                 ),
             ),
         ),

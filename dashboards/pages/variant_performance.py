@@ -49,10 +49,10 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, stat, table, timeseries
-from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, STEP, Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values, variants_datasource
-from ml_monitoring.dashboards.pages.common import firing_alerts
+from ml_monitoring.dashboards.pages.common import domain_alerts
 
 _PRIORITY = {"high": Colour.WARNING, "medium": Colour.NOTICE, "low": Colour.NEUTRAL}
 # What is shown of the content is cut: it has any length and shape. Dollar quotes, since a name may hold a quote.
@@ -84,7 +84,7 @@ def build(context: PageContext) -> Page:
             label_values("status", "variants", title="Status", within=("persona",)),
         ),
         marks=(
-            Mark(Query(VARIANT_KILL_MARKS), "{{persona}}: {{reason}}", Colour.WARNING),
+            Mark(Query(VARIANT_KILL_MARKS, window=STEP), "{{persona}}: {{reason}}", Colour.WARNING),
             Mark(Query(VARIANT_WINNER_MARKS), "{{persona}}: {{variant}}", Colour.GOOD),
         ),
         rows=(
@@ -92,7 +92,7 @@ def build(context: PageContext) -> Page:
                 "Overview",
                 (
                     stat(VARIANTS_ACTIVE, width=3),
-                    stat(AVERAGE_ENGAGEMENT, width=4, trend=True),
+                    stat(AVERAGE_ENGAGEMENT, width=4),
                     stat(VARIANT_RECENT_KILLS_SUM, width=3),
                     stat(VARIANT_TIME_TO_KILL_OVERALL, width=4),
                     stat(VARIANT_NOTIFICATIONS, width=3, states=("polling", "active")),
@@ -103,9 +103,9 @@ def build(context: PageContext) -> Page:
                     ).linked("Exporter health", page_url(EXPORTER_PAGE, {"source": "variants"})),
                     stat(VARIANT_UPDATE_AGE, width=4),
                     _opportunities(),
-                    firing_alerts(context.links, width=8, height=8),
                 ),
             ),
+            domain_alerts(context, "variants"),
             Row(
                 "Active variants",
                 (
@@ -124,7 +124,13 @@ def build(context: PageContext) -> Page:
                 "Kills",
                 (
                     timeseries(VARIANT_EARLY_KILL_RATIO, width=8),
-                    timeseries(VARIANT_KILLS, width=8, bars=True, stacked=True, empty="no variant was killed"),
+                    timeseries(
+                        VARIANT_KILLS,
+                        width=8,
+                        bars=True,
+                        stacked=True,
+                        empty="no data from Prometheus on killed variants",
+                    ),
                     _kill_reasons(),
                     timeseries(
                         VARIANT_TIME_TO_KILL_MEAN,
@@ -155,7 +161,7 @@ def build(context: PageContext) -> Page:
                         "What does the variant system report, event by event?",
                         _FEED,
                         width=16,
-                        empty="no event in this time",
+                        empty="no data from PostgreSQL on events in this time",
                     ),
                 ),
             ),
@@ -174,7 +180,7 @@ def _opportunities() -> Panel:
         ),
         VARIANT_OPPORTUNITIES,
         title="Optimization opportunities",
-        empty="nothing to improve is known",
+        empty="no data from Prometheus on optimization opportunities",
         sort_by="Priority",
         width=16,
     )
@@ -212,7 +218,7 @@ def _kill_reasons() -> Panel:
         (Column("persona", "Persona"), Column("reason", "Reason")),
         Query(VARIANT_KILLS, name="Kills", window=SHOWN_RANGE),
         title="Kills by reason (selected range)",
-        empty="no variant was killed",
+        empty="no data from Prometheus on killed variants",
         sort_by="Kills",
         descending=True,
         width=8,

@@ -35,8 +35,9 @@ _PANELS: Final = {
 }
 _DATASOURCES: Final = {
     "alertmanager": "Alertmanager",
-    "grafana-postgresql-datasource": "PostgreSQL",
     "loki": "Loki",
+    # Newer versions of Grafana know the type by this name too.
+    "postgres": "PostgreSQL",
     "prometheus": "Prometheus",
 }
 

@@ -272,7 +272,7 @@ def test_grafana_knows_the_scrape_interval_and_fixed_uids() -> None:
     assert {kind: datasource["uid"] for kind, datasource in by_type.items()} == {
         "prometheus": "prometheus",
         "alertmanager": "alertmanager",
-        "grafana-postgresql-datasource": "variants",
+        "postgres": "variants",
     }
     scrape_interval = read_yaml(GENERATED / "prometheus.yml")["global"]["scrape_interval"]
     assert by_type["prometheus"]["jsonData"]["timeInterval"] == scrape_interval

@@ -10,9 +10,13 @@ from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
 from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
 from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
-from ml_monitoring.dashboards.lib.thresholds import comparing
+from ml_monitoring.dashboards.lib.thresholds import comparing, soft_ends
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
+
+# Grafana's timelines join values of one threshold and then forget the names of values: those need a mode without
+# thresholds. A mapping's colour goes before it.
+MAPPED = "palette-classic"
 
 
 def timeseries(
@@ -50,11 +54,12 @@ def timeseries(
 
     def render(scope: Scope) -> Any:
         defaults = field_defaults(first, scope, colour_mode="palette-classic") | {"noValue": empty}
-        if first.signal.unit is not Unit.RATIO:
-            # An axis over few values needs fractions; only single values are rounded.
-            defaults.pop("decimals", None)
+        if first.signal.is_rate:
+            # Less than one a minute is not nothing.
+            defaults["decimals"] = 2
         if first.format.low is not None:
             defaults["min"] = first.format.low
+        defaults["custom"] = soft_ends(first.signal.unit, comparing((query.signal for query in queries), scope.alerts))
         return grafana.TimeSeries(
             title=title,
             description=describe(queries),
@@ -94,7 +99,7 @@ def state_timeline(
     """Return a band for each series of a flag, a ratio or a code, in the colour of its value at that time.
 
     Args:
-        given: Signals of one unit. A flag has two colours; a ratio goes from good at 0 to failure at 1; a code has
+        given: Signals of one unit. A flag has two colours; a ratio goes from light at 0 to dark red at 1; a code has
             those of its values.
         title: Instead of the first signal's.
         width: Columns.
@@ -113,17 +118,19 @@ def state_timeline(
 
     def render(scope: Scope) -> Any:
         if values:
-            defaults = field_defaults(first, scope) | {"mappings": [names(values)]}
+            defaults = field_defaults(first, scope, colour_mode=MAPPED) | {"mappings": [names(values)]}
         elif first.signal.unit is Unit.FLAG:
-            defaults = field_defaults(first, scope, states=states)
+            defaults = field_defaults(first, scope, colour_mode=MAPPED, states=states)
         else:
-            defaults = field_defaults(first, scope, colour_mode="continuous-GrYlRd") | {"min": 0, "max": 1}
+            # From light to dark, which all eyes can tell.
+            defaults = field_defaults(first, scope, colour_mode="continuous-YlRd") | {"min": 0, "max": 1}
         defaults["noValue"] = empty
         return grafana.StateTimeline(
             title=title,
             description=describe(queries),
             targets=targets(queries, scope),
-            showValue="never",
+            # The word of a state too, where its band is wide enough.
+            showValue="never" if first.signal.unit is Unit.RATIO else "auto",
             tooltipMode="multi",
             extraJson={
                 "fieldConfig": {"defaults": defaults},
@@ -134,8 +141,11 @@ def state_timeline(
     return Panel("state-timeline", title, Size(width, height), queries, render)
 
 
-def heatmap(given: Signal | Query, *, title: str = "", width: int = 12, height: int = 8) -> Panel:
-    """Return how a histogram's buckets fill over time; the signal keeps the label `le`, its unit is the buckets'."""
+def heatmap(given: Signal | Query, *, title: str = "", width: int = 12, height: int = 12) -> Panel:
+    """Return how a histogram's buckets fill over time; the signal keeps the label `le`, its unit is the buckets'.
+
+    It is high, since every bucket has a line of text beside it.
+    """
     queries = as_queries([given])
     query = queries[0]
     title = title or query.signal.title
@@ -177,28 +187,46 @@ def heatmap(given: Signal | Query, *, title: str = "", width: int = 12, height: 
     return Panel("heatmap", title, Size(width, height), queries, render)
 
 
-def barchart(given: Signal | Query, *, x: str, title: str = "", width: int = 12, height: int = 8) -> Panel:
-    """Return a bar now for each value of the label `x`."""
+def barchart(
+    given: Signal | Query, *, x: str, series: str = "", title: str = "", width: int = 12, height: int = 8
+) -> Panel:
+    """Return a bar now for each value of the label `x`.
+
+    Args:
+        given: The signal.
+        x: Label below the bars.
+        series: Label whose values have bars of their own side by side, with a legend; for signals of several things.
+        title: Instead of the signal's.
+        width: Columns.
+        height: Grid units.
+    """
     queries = as_queries([given])
     query = queries[0]
     title = title or query.signal.title
     if x not in query.signal.by:
         raise ValueError(f"{query.signal.name}: has no label {x} to stand below the bars")
+    corner = f"{x}\\{series}"
+    pivot = [
+        {
+            "id": "groupingToMatrix",
+            "options": {"columnField": series, "rowField": x, "valueField": "Value", "emptyValue": "null"},
+        }
+    ]
 
     def render(scope: Scope) -> Any:
-        defaults = field_defaults(query, scope)
+        defaults = field_defaults(query, scope, colour_mode=MAPPED if series else "thresholds")
         if query.format.low is not None:
             defaults["min"] = query.format.low
         return grafana.BarChart(
             title=title,
             description=describe(queries),
             targets=targets(queries, scope, instant=True, form="table"),
-            transformations=[keep_fields([x, "Value"])],
+            transformations=[keep_fields([x, series, "Value"]), *pivot] if series else [keep_fields([x, "Value"])],
             orientation="auto",
             showValue="auto",
-            showLegend=False,
+            showLegend=bool(series),
             tooltipMode="single",
-            extraJson={"fieldConfig": {"defaults": defaults}, "options": {"xField": x}},
+            extraJson={"fieldConfig": {"defaults": defaults}, "options": {"xField": corner if series else x}},
         )
 
     return Panel("barchart", title, Size(width, height), queries, render)

@@ -12,7 +12,7 @@ from typing import Any
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel
 from ml_monitoring.dashboards.lib.queries import Scope, colour_overrides
-from ml_monitoring.dashboards.lib.style import FORMATS, NO_VALUE, Colour
+from ml_monitoring.dashboards.lib.style import FORMATS, LEAST_TOP, NO_VALUE, Colour
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.dashboards.lib.variables import LOGS_DATASOURCE
 from ml_monitoring.exporter.catalog import Unit
@@ -103,7 +103,10 @@ def log_graph(
 def log_ranking(
     title: str, description: str, logql: str, *, legend: str, width: int = 8, height: int = 8, empty: str = NO_VALUE
 ) -> Panel:
-    """Return a bar for each series of a metric query at the end of the time range."""
+    """Return a bar for each series of a metric query at the end of the time range.
+
+    Loki answers with one table, whose rows are the series, so each row is a value.
+    """
     defaults = _defaults(Unit.COUNT, empty) | {"color": {"mode": "fixed", "fixedColor": str(Colour.WARNING)}}
 
     def render(_: Scope) -> Any:
@@ -113,7 +116,7 @@ def log_ranking(
             description=description,
             targets=[_target(logql, legend, INSTANT)],
             defaults=defaults,
-            options={**BARS, "reduceOptions": dict(LAST_VALUE)},
+            options={**BARS, "reduceOptions": {**LAST_VALUE, "values": True}},
         )
 
     return Panel("bargauge", title, Size(width, height), (), render)
@@ -126,6 +129,8 @@ def _target(logql: str, legend: str, form: str) -> Any:
 def _defaults(unit: Unit, empty: str) -> Json:
     form = FORMATS[unit]
     defaults: Json = {"unit": form.unit, "noValue": empty, "min": form.low}
-    if form.decimals is not None and unit is Unit.RATIO:
+    if unit in LEAST_TOP:
+        defaults["custom"] = {"axisSoftMax": LEAST_TOP[unit]}
+    if form.decimals is not None:
         defaults["decimals"] = form.decimals
     return defaults

@@ -89,7 +89,7 @@ def light(given: Signal | Query, *, page: str, title: str, width: int = 4, heigh
         "color": {"mode": "thresholds"},
         "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.MUTED), "value": None}]},
         "mappings": [names({str(value): light for value, light in enumerate(_LIGHTS)})],
-        "noValue": "not in use",
+        "noValue": "no data",
         "links": [data_link("Open the page", page_url(page, {}))],
     }
 

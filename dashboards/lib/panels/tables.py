@@ -21,6 +21,36 @@ from ml_monitoring.exporter.catalog import Unit
 EMPTY_CELL = "-"
 
 
+# Grafana's own least width is 150 pixels, with which columns of a table of many are out of sight.
+LEAST_WIDTH = 50
+# A column of names; it takes what the numbers leave.
+LABEL_WIDTH = 70
+# What values of a kind need, such as `2.3 weeks ago`.
+_VALUE_WIDTHS: Mapping[Unit, int] = {
+    unit: {Unit.SECONDS: 86, Unit.TIMESTAMP: 120, Unit.BYTES: 86, Unit.BYTES_PER_SECOND: 96, Unit.CURRENCY: 90}.get(
+        unit, 70
+    )
+    for unit in Unit
+}
+# Of a heading: a character of Grafana's typeface on average, the padding, and the arrow of a sorted column.
+_CHARACTER, _AROUND = 7.2, 26
+
+
+def header_width(title: str) -> int:
+    """Return the pixels that a column's heading needs."""
+    return round(len(title) * _CHARACTER) + _AROUND
+
+
+def cells(kind: str) -> Json:
+    """Return how cells are drawn, for Grafana 9.4 (`displayMode`) and for what follows it (`cellOptions`)."""
+    return {"displayMode": kind, "cellOptions": {"type": kind}}
+
+
+def coloured() -> list[Json]:
+    """Return the properties of a column whose text has the colour of its value."""
+    return [{"id": f"custom.{name}", "value": value} for name, value in cells("color-text").items()]
+
+
 @dataclass(frozen=True, slots=True)
 class Column:
     """A label as a column.
@@ -87,7 +117,13 @@ def table(
             description=describe(queries),
             targets=targets(queries, scope, instant=True, form="table"),
             defaults={
-                "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": False, "inspect": False},
+                "custom": {
+                    "align": "auto",
+                    **cells("auto"),
+                    "filterable": False,
+                    "inspect": False,
+                    "minWidth": LEAST_WIDTH,
+                },
                 "mappings": [],
                 "noValue": empty,
                 "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.NEUTRAL), "value": None}]},
@@ -98,7 +134,11 @@ def table(
                 "showHeader": True,
                 "frameIndex": 0,
                 "cellHeight": "sm",
-                "sortBy": [{"displayName": sort_by or first, "desc": descending}],
+                # Rows that are equal so far would change places from one answer of Prometheus to the next.
+                "sortBy": [
+                    {"displayName": sort_by or first, "desc": descending},
+                    *({"displayName": column.title, "desc": False} for column in columns if column.title != sort_by),
+                ][0 if sort_by else 1 :],
             },
             transformations=_columns(titles, shared, places_shown=scope.cluster_variables),
         )
@@ -131,11 +171,11 @@ def _columns(titles: Mapping[str, str], shared: Sequence[str], *, places_shown: 
 
 def _label_override(column: Column) -> Json:
     properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
-    if column.width:
-        properties.append({"id": "custom.width", "value": column.width})
+    width = column.width or max(LABEL_WIDTH, header_width(column.title))
+    properties.append({"id": "custom.width" if column.width else "custom.minWidth", "value": width})
     if column.values:
         properties.append({"id": "mappings", "value": [names(column.values)]})
-        properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
+        properties += coloured()
     if column.link:
         properties.append({"id": "links", "value": [data_link(*column.link)]})
     return _override(column.title, properties)
@@ -148,8 +188,10 @@ def _value_override(query: Query, scope: Scope, states: tuple[str, str]) -> Json
     # Only what an alert judges, or a state, is coloured; a coloured cell means something.
     if comparing([query.signal], scope.alerts) or defaults["mappings"]:
         properties += [{"id": name, "value": defaults[name]} for name in ("color", "thresholds", "mappings")]
-        properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
-    return _override(query.name or query.signal.title, properties)
+        properties += coloured()
+    title = query.name or query.signal.title
+    properties.append({"id": "custom.width", "value": max(_VALUE_WIDTHS[query.signal.unit], header_width(title))})
+    return _override(title, properties)
 
 
 def _override(title: str, properties: list[Json]) -> Json:

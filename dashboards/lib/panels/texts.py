@@ -6,6 +6,7 @@ from typing import Any
 
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.panels.base import Panel
+from ml_monitoring.dashboards.lib.panels.tables import LEAST_WIDTH, cells
 from ml_monitoring.dashboards.lib.queries import Scope
 from ml_monitoring.dashboards.lib.style import NO_VALUE
 from ml_monitoring.dashboards.lib.upstream import grafana, plugin_panel
@@ -60,7 +61,13 @@ def rows(title: str, description: str, sql: str, *, width: int = 24, height: int
             description=description,
             targets=[grafana.SqlTarget(rawSql=sql, datasource=VARIANTS_DATASOURCE, refId="A", format="table")],
             defaults={
-                "custom": {"align": "auto", "cellOptions": {"type": "auto"}, "filterable": True, "inspect": True},
+                "custom": {
+                    "align": "auto",
+                    **cells("auto"),
+                    "filterable": True,
+                    "inspect": True,
+                    "minWidth": LEAST_WIDTH,
+                },
                 "noValue": empty,
                 "unit": "short",
             },

@@ -47,7 +47,7 @@ def test_inputs_and_requirements_name_the_plugins_that_the_page_uses() -> None:
     assert inputs == {
         ("DS_PROMETHEUS", "prometheus"),
         ("DS_LOKI", "loki"),
-        ("DS_POSTGRESQL", "grafana-postgresql-datasource"),
+        ("DS_POSTGRESQL", "postgres"),
     }
     requires = {(plugin["type"], plugin["id"]) for plugin in export["__requires"]}
     assert {("grafana", "grafana"), ("datasource", "prometheus"), ("datasource", "loki")} <= requires
