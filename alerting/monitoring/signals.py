@@ -202,7 +202,7 @@ FIRING_ELSEWHERE: Final = Signal(
         '0 * count(ALERTS{alertstate="firing",<own_alerts>,alertname="MlMonitoringWatchdog",<filter>})'
     ),
     unit=Unit.COUNT,
-    dashboard=ALERTS_PAGE,
+    dashboard=SYSTEM,
 )
 
 FIRING_BY_SEVERITY: Final = Signal(

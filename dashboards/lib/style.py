@@ -18,7 +18,8 @@ class Colour(StrEnum):
     """Grafana's named colours by what they mean; names, not hex, so that both themes keep their contrast."""
 
     GOOD = "green"
-    FAILURE = "red"
+    # Darker than the green, so that who does not see hues can tell them.
+    FAILURE = "dark-red"
     WARNING = "orange"
     NOTICE = "yellow"
     NEUTRAL = "blue"

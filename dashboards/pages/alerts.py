@@ -48,7 +48,7 @@ def build(context: PageContext) -> Page:
                     firing_by_severity(),
                     stat(ALERTS_SUPPRESSED),
                     stat(ALERTMANAGER_SILENCES),
-                    stat(ALERTMANAGER_CONFIG_OK),
+                    stat(ALERTMANAGER_CONFIG_OK, title="Alertmanager config"),
                     stat(ALERT_LOG_SIZE),
                     firing_alerts(context, width=12, height=8),
                     table(

@@ -57,7 +57,7 @@ def build(context: PageContext) -> Page:
                     stat(EXPORTER_UP),
                     stat(ALERT_RULES_EVALUATED),
                     stat(CONFIG_RELOAD_OK),
-                    stat(CONFIG_AGE),
+                    stat(CONFIG_AGE, title="Time since reload"),
                     stat(EXPORTER_VERSION),
                     stat(EXPORTER_MEMORY, title="Memory", trend=True),
                     _sources(),

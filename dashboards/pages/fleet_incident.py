@@ -114,12 +114,12 @@ def build(context: PageContext) -> Page:
             Row(
                 "Data source health",
                 (
-                    stat(Query(SOURCE_UP, where={"source": "fleet"}), title="File source up", width=3).linked(
+                    stat(Query(SOURCE_UP, where={"source": "fleet"}), title="Source up", width=3).linked(
                         "Exporter health", page_url(EXPORTER_PAGE, {"source": "fleet"})
                     ),
                     stat(FLEET_REPLAY_PROGRESS, width=3),
                     stat(FLEET_DATA_AGE, width=3),
-                    stat(FLEET_FILE_ADVANCES, width=3),
+                    stat(FLEET_FILE_ADVANCES, title="Updates (5m)", width=3),
                     timeseries(FLEET_BAD_ROWS_SHARE, width=6),
                     timeseries(
                         FLEET_RISK_MODEL_FAILURES, width=6, bars=True, empty="no data from Prometheus on the risk model"

@@ -58,7 +58,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "Overview",
                 (
-                    stat(_of_store(SOURCE_UP), title="MLflow store up", width=3).linked(
+                    stat(_of_store(SOURCE_UP), title="Store up", width=3).linked(
                         "Exporter health", page_url(EXPORTER_PAGE, {"source": "mlflow"})
                     ),
                     stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Data age", width=3),

@@ -88,7 +88,7 @@ def build(context: PageContext) -> Page:
                 "Prometheus",
                 (
                     stat(PROMETHEUS_CONFIG_OK),
-                    stat(PROMETHEUS_ALERTMANAGERS),
+                    stat(PROMETHEUS_ALERTMANAGERS, title="Alertmanagers"),
                     stat(PROMETHEUS_SERIES, trend=True),
                     timeseries(PROMETHEUS_SAMPLES, width=12, height=4, legend="list"),
                     timeseries(PROMETHEUS_RULE_FAILURES, width=8, bars=True, legend="list"),

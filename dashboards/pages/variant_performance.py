@@ -182,7 +182,6 @@ def _opportunities() -> Panel:
         title="Optimization opportunities",
         empty="no data from Prometheus on optimization opportunities",
         sort_by="Priority",
-        width=16,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support import lint, logql, queries_lint
+from tests.support import display_lint, lint, logql, queries_lint
 
 Json = dict[str, Any]
 Rule = Callable[[list[Json]], Iterator[str]]
@@ -24,6 +24,17 @@ RULES: tuple[Rule, ...] = (
     logql.d6_logql,
     logql.d6_logql_variables,
     lint.d7_variables_and_links,
+    display_lint.tables_fit,
+    display_lint.titles_fit,
+    display_lint.timelines_keep_words,
+    display_lint.axes_have_ends,
+    display_lint.bars_are_values_with_names,
+    display_lint.empty_is_no_fact,
+    display_lint.marks_are_moments,
+    display_lint.menus_fit_variables,
+    display_lint.all_versions_know_the_types,
+    display_lint.order_is_stable,
+    display_lint.rows_come_first,
 )
 
 
@@ -123,6 +134,60 @@ def with_wrong_order(page: Json) -> None:
     page["panels"].reverse()
 
 
+def with_defaults(kind: str, **changes: Any) -> Callable[[Json], None]:
+    return lambda page: first(page, kind)["fieldConfig"]["defaults"].update(changes)
+
+
+def with_custom(kind: str, **changes: Any) -> Callable[[Json], None]:
+    return lambda page: first(page, kind)["fieldConfig"]["defaults"]["custom"].update(changes)
+
+
+def with_column(width: int) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        properties = first(page, "table")["fieldConfig"]["overrides"][0]["properties"]
+        properties.append({"id": "custom.width", "value": width})
+
+    return spoil
+
+
+def with_state_timeline(mode: str, show: str) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        panel = first(page, "timeseries")
+        defaults = panel["fieldConfig"]["defaults"]
+        defaults.update({"mappings": [{"type": "value", "options": {}}], "color": {"mode": mode}})
+        panel.update({"type": "state-timeline", "options": {"showValue": show}})
+
+    return spoil
+
+
+def with_bars_of_loki(page: Json) -> None:
+    panel = first(page, "bargauge")
+    panel["datasource"] = {"type": "loki", "uid": "${loki_datasource}"}
+
+
+def with_sparkline(page: Json) -> None:
+    panel = first(page, "stat")
+    panel["options"]["graphMode"] = "area"
+    panel["fieldConfig"]["defaults"]["unit"] = "percentunit"
+
+
+def with_unnamed_bars(page: Json) -> None:
+    first(page, "bargauge").update(
+        {
+            "type": "barchart",
+            "options": {"legend": {"showLegend": False}},
+            "transformations": [
+                {"id": "filterFieldsByName", "options": {"include": {"names": ["bin", "Value"]}}},
+                {"id": "groupingToMatrix", "options": {}},
+            ],
+        }
+    )
+
+
+def with_annotation(expr: str) -> Callable[[Json], None]:
+    return lambda page: page["annotations"]["list"][0].update(expr=expr)
+
+
 GREEN, RED = {"color": "green", "value": None}, {"color": "red", "value": 5}
 
 # One broken page for each thing that a rule looks at, and what the rule must say about it.
@@ -169,6 +234,39 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (lint.d5_panels, with_unit("stat", None), "unit is None"),
     (lint.d5_panels, with_unit("stat", "apples"), "unit is 'apples'"),
     (lint.d5_panels, with_unit("bargauge", "percentunit"), "is a ratio without max"),
+    (display_lint.tables_fit, with_column(2000), "pixels in"),
+    (display_lint.tables_fit, with_column(30), "is cut at 30"),
+    (display_lint.tables_fit, with_custom("table", displayMode="color-text"), "displayMode and cellOptions differ"),
+    (
+        display_lint.titles_fit,
+        with_panel("stat", title="A title that is too long for the panel below it"),
+        "the title needs",
+    ),
+    (display_lint.timelines_keep_words, with_state_timeline("thresholds", "auto"), "names of values are lost"),
+    (display_lint.timelines_keep_words, with_state_timeline("palette-classic", "never"), "by colour alone"),
+    (display_lint.axes_have_ends, with_defaults("timeseries", unit="percentunit", custom={}), "no end of its axis"),
+    (display_lint.axes_have_ends, with_custom("timeseries", axisSoftMax=1e-9), "beyond the axis' end"),
+    (display_lint.bars_are_values_with_names, with_bars_of_loki, "only one of Loki's rows"),
+    (display_lint.bars_are_values_with_names, with_sparkline, "the sparkline of a ratio is flat"),
+    (display_lint.bars_are_values_with_names, with_unnamed_bars, "without a legend"),
+    (display_lint.bars_are_values_with_names, with_panel("timeseries", type="heatmap"), "buckets overlap"),
+    (display_lint.empty_is_no_fact, with_defaults("stat", noValue="nothing fires"), "says 'nothing fires'"),
+    (display_lint.marks_are_moments, with_annotation("up == 0"), "would tint"),
+    (display_lint.menus_fit_variables, with_variable(name="exporter"), "has other values on"),
+    (display_lint.menus_fit_variables, with_variable(includeAll=False), "offers All"),
+    (display_lint.all_versions_know_the_types, with_panel("stat", type="canvas"), "type canvas"),
+    (
+        display_lint.all_versions_know_the_types,
+        with_target(datasource={"type": "grafana-postgresql-datasource"}),
+        "data source",
+    ),
+    (
+        display_lint.order_is_stable,
+        with_panel("table", options={"sortBy": [{"displayName": "Other"}]}),
+        "change places",
+    ),
+    (display_lint.rows_come_first, lambda page: page["panels"].pop(0), "begins without a row"),
+    (display_lint.rows_come_first, with_panel("stat", type="text", options={"content": "| | |"}), "empty heading"),
     (queries_lint.d6_parses, with_expr("sum(up"), "unclosed left parenthesis"),
     (queries_lint.d6_names, with_expr("mlflow_runz"), "no exporter or rule gives mlflow_runz"),
     (queries_lint.d6_names, with_expr('mlflow_runs{state="x"}'), "mlflow_runs has no label state"),

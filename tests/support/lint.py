@@ -38,7 +38,7 @@ LEGACY_KEYS = {
         ),
     },
     "options": {"fieldOptions"},
-    "custom": {"displayMode"},
+    "custom": set(),
     "target": {"intervalFactor", "metric", "step", "target", "query"},
 }
 UNITS = {value for value in vars(units).values() if isinstance(value, str)}
@@ -235,7 +235,7 @@ def _fixed_source(source: object) -> bool:
     return source not in (
         {"type": "prometheus", "uid": "${datasource}"},
         {"type": "loki", "uid": "${loki_datasource}"},
-        {"type": "grafana-postgresql-datasource", "uid": "${variants_datasource}"},
+        {"type": "postgres", "uid": "${variants_datasource}"},
     )
 
 

@@ -93,6 +93,13 @@ def d6_names(pages: list[Json]) -> Iterator[str]:
         except ValueError:
             continue
         under_rate = {id_ for call in _nodes(tree, promql_parser.Call) for id_ in _selected_by_rate(call)}
+        # A counter less itself of before is an increase too.
+        under_rate |= {
+            str(side)
+            for minus in _nodes(tree, promql_parser.BinaryExpr)
+            if str(minus.op) == "-" and " offset " in str(minus.rhs) and str(minus.rhs).startswith(str(minus.lhs))
+            for side in (minus.lhs, minus.rhs)
+        }
         for selector in _nodes(tree, promql_parser.VectorSelector):
             metric = str(selector.name)
             if metric not in LABELS:

@@ -205,6 +205,8 @@ def barchart(
     title = title or query.signal.title
     if x not in query.signal.by:
         raise ValueError(f"{query.signal.name}: has no label {x} to stand below the bars")
+    if not series and set(query.signal.by) - {x}:
+        raise ValueError(f"{query.signal.name}: bars of several things need a label that names them")
     corner = f"{x}\\{series}"
     pivot = [
         {
