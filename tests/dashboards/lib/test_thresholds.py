@@ -29,7 +29,7 @@ def test_a_value_above_the_threshold_has_the_colour_of_the_severity() -> None:
 
 
 def test_a_value_below_the_threshold_of_a_falling_alert_has_the_colour_of_the_severity() -> None:
-    assert thresholds.steps(SOURCE_UP, ALERTS) == [{"color": "red", "value": None}, {"color": "green", "value": 1}]
+    assert thresholds.steps(SOURCE_UP, ALERTS) == [{"color": "dark-red", "value": None}, {"color": "green", "value": 1}]
     assert thresholds.flag_colours(SOURCE_UP, ALERTS) == (Colour.FAILURE, Colour.GOOD)
 
 
