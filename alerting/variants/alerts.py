@@ -61,8 +61,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="VariantFarBelowPrediction",
         condition=(
-            "Even the upper end of the 95 % interval of a variant's engagement is more than <threshold> below its "
-            "prediction, with at least <minimum_views> views."
+            "A variant's engagement is more than <threshold> below its prediction, with a confidence of 95 % that "
+            "holds however often one looks, and with at least <minimum_views> views."
         ),
         signal=VARIANT_PREDICTION_SHORTFALL,
         comparison=">",
@@ -71,8 +71,8 @@ ALERTS: tuple[Alert, ...] = (
         source="variants",
         summary="A variant performs significantly worse than predicted.",
         description=(
-            "The engagement of {{ $labels.variant }} of {{ $labels.persona }} is with 97.5 % probability more than "
-            "{{ $value | humanizePercentage }} below its prediction."
+            "The engagement of {{ $labels.variant }} of {{ $labels.persona }} is more than "
+            "{{ $value | humanizePercentage }} below its prediction, beyond chance."
         ),
     ),
     Alert(

@@ -22,12 +22,13 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="persona_variant_pattern:variant_prediction_shortfall:ratio",
-        meaning="How far the upper end of the 95 % interval is below the prediction; 0 when it is not.",
-        # With few views the interval is wide and reaches the prediction, so small samples cannot raise it.
+        meaning="How far the engagement is below the prediction beyond chance (95 %); 0 when it is not.",
+        # An interval that holds for one look misses sooner or later when looked at all the time. With few views this
+        # one is wide and reaches the prediction.
         expr="""
             clamp_min(
               1
-              - max without (instance) (variant_engagement_ratio_upper)
+              - max without (instance) (variant_engagement_ratio_upper_anytime)
               / (max without (instance) (variant_predicted_engagement_ratio) > 0),
               0
             )

@@ -123,6 +123,13 @@ VARIANT_METRICS = (
         *_POST,
     ),
     _gauge(
+        "variant_engagement_ratio_upper_anytime",
+        "What an active variant's engagement is below with 95 % confidence however often one looks "
+        "(upper end of a confidence sequence).",
+        Unit.RATIO,
+        *_POST,
+    ),
+    _gauge(
         "variant_probability_best",
         "Posterior probability that the variant has the highest engagement of the persona's active ones.",
         Unit.RATIO,

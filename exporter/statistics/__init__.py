@@ -8,7 +8,13 @@ databases or metrics; every formula names its source.
 from __future__ import annotations
 
 from ml_monitoring.exporter.statistics.posterior import Beta, Standing, compare, prior_of, thompson_shares
-from ml_monitoring.exporter.statistics.sequential import Counts, best_p_values, bias_p_value, split_p_value
+from ml_monitoring.exporter.statistics.sequential import (
+    Counts,
+    best_p_values,
+    bias_p_value,
+    confidence_sequence,
+    split_p_value,
+)
 
 __all__ = [
     "Beta",
@@ -17,6 +23,7 @@ __all__ = [
     "best_p_values",
     "bias_p_value",
     "compare",
+    "confidence_sequence",
     "prior_of",
     "split_p_value",
     "thompson_shares",

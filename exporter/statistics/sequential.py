@@ -27,6 +27,8 @@ _JEFFREYS = 0.5
 # Where the test of a difference is sharpest, in n1 n2 / (n1 + n2): some thousand trials a variant. It has an effect on
 # how soon a difference is found, not on the rate of false alarms.
 _PRIOR_SIZE = 500.0
+# Pseudo-counts of the mixture over splits. They too have no effect on false alarms.
+_CONCENTRATION = 100.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +57,8 @@ def best_p_values(counts: Sequence[Counts]) -> list[float]:
     """Return for each variant an always-valid p-value of "this variant is not the best one".
 
     A variant is best when its rate is above that of each other one. The evidence for that is the evidence against
-    "no difference" to its hardest rival, in the variant's favour. With no difference between k variants, the one that
-    comes out on top by chance has beaten, or has been, one fixed other one: k - 1 pairs, so p-values are multiplied by
-    k - 1 (Bonferroni), and the probability that any of them ever falls to alpha is at most alpha.
+    "no difference" to its hardest rival, in the variant's favour. To be called best by chance it must beat every rival
+    at once: an intersection of tests, which needs no correction for their number (R. Berger, Technometrics 24, 1982).
 
     Returns:
         One p-value a variant, in the order given; empty for fewer than two, who have nothing to be compared with.
@@ -67,15 +68,41 @@ def best_p_values(counts: Sequence[Counts]) -> list[float]:
     p_values = []
     for index, one in enumerate(counts):
         evidence = min(_log_evidence(one, other) for rival, other in enumerate(counts) if rival != index)
-        p_values.append(_p_value(evidence - log(len(counts) - 1)))
+        p_values.append(_p_value(evidence))
     return p_values
+
+
+def confidence_sequence(item: Counts, mistakes: float) -> tuple[float, float]:
+    """Return an interval of the rate that may be looked at at any time, as often as one likes.
+
+    The probability that it ever fails to hold the true rate is at most `mistakes`: it holds those rates against which
+    the mixture over Jeffreys' prior has not yet gathered evidence of 1 / mistakes (Robbins 1970).
+
+    Args:
+        item: What was observed.
+        mistakes: Such as 0.01.
+    """
+    enough = _log_mixture(item) + log(mistakes)
+
+    def bound(outside: float) -> float:
+        inside = item.successes / item.trials if item.trials else 0.5
+        for _ in range(60):
+            middle = (inside + outside) / 2
+            if not 0 < middle < 1:
+                break
+            likelihood = item.successes * log(middle) + item.failures * log1p(-middle)
+            inside, outside = (middle, outside) if likelihood > enough else (inside, middle)
+        return outside
+
+    return bound(0.0), bound(1.0)
 
 
 def split_p_value(observed: Sequence[int], weights: Sequence[float]) -> float | None:
     """Return an always-valid p-value of "units were split as intended" (no sample ratio mismatch).
 
     The multinomial likelihood of the intended shares against its mixture over a Dirichlet distribution that is centred
-    on them (Lindon and Malek, equation 8), with as many pseudo-counts as there are groups.
+    on them (Lindon and Malek, equation 8). Its pseudo-counts say how far from them splits are looked for: a hundred
+    find deviations of a point soonest.
 
     Args:
         observed: Units that each group got.
@@ -86,7 +113,7 @@ def split_p_value(observed: Sequence[int], weights: Sequence[float]) -> float | 
     """
     if len(observed) < 2:
         return None
-    scale = len(weights) / sum(weights)
+    scale = _CONCENTRATION / sum(weights)
     concentrations = [weight * scale for weight in weights]
     total = sum(concentrations)
     evidence = lgamma(total) - lgamma(total + sum(observed))

@@ -24,6 +24,7 @@ from ml_monitoring.exporter.statistics import (
     Standing,
     best_p_values,
     compare,
+    confidence_sequence,
     prior_of,
     split_p_value,
     thompson_shares,
@@ -34,6 +35,8 @@ _LISTED_PROBLEMS = 5
 _NOISE = 1e-9
 # Where lgamma has lost the digits that matter. Counts above are scaled down, which only makes statements more careful.
 _MOST_TRIALS = 10**9
+# Of intervals that hold however often one looks: how often one is ever wrong.
+_MISTAKES = 0.05
 
 
 @dataclass(slots=True)
@@ -149,7 +152,12 @@ def build(name: str, rows: Rows, ratchet: Ratchet, settings: VariantsSettings) -
         ):
             if total is not None:
                 persona.add(family, ratchet.advance((family, *labels), total), *labels)
-    best = _add_inference(name, variants, persona, settings)
+    best: dict[str, float] = {}
+    try:
+        best = _add_inference(name, variants, persona, settings)
+    except (ArithmeticError, ValueError) as error:
+        # What cannot be computed is this persona's alone, and its counts are right all the same.
+        persona.problems.add(f"persona {name!r}: its variants cannot be compared: {type(error).__name__}: {error}")
     fatigue, below, above = _add_patterns(name, rows, persona, settings)
     posts, kill_ratio = _add_recent(name, rows, persona)
     facts = Facts(
@@ -241,6 +249,8 @@ def _add_inference(
         persona.add("variant_observed_interactions", counts.successes, *labels)
         persona.add_computed("variant_engagement_ratio_lower", standing.lower, *labels)
         persona.add_computed("variant_engagement_ratio_upper", standing.upper, *labels)
+        upper = confidence_sequence(counts, _MISTAKES)[1]
+        persona.add_computed("variant_engagement_ratio_upper_anytime", upper, *labels)
         persona.add_computed("variant_probability_best", standing.probability_best, *labels)
         persona.add_computed("variant_expected_loss_ratio", standing.expected_loss, *labels)
         persona.add_computed("variant_lift_ratio", standing.lift, *labels)

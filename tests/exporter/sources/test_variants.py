@@ -93,11 +93,13 @@ def test_reader_role_suffices_to_read_and_listen_and_cannot_write(
 
 def test_inference_equals_scipy(reference: str) -> None:
     families = collect(reference)
-    # Of alice's active variants a3 has no figures; the prior is the pooled rate with the weight of 20 views.
+    # Of alice's active variants a3 has no figures; the prior is the pooled rate, and weighs 20 views
+    # or one interaction.
     counts = {"a1": (96, 2000), "a2": (190, 1900), "a4": (0, 0)}
     pattern = {"a1": "hook", "a2": "story", "a4": ""}
-    rate = (286 + 0.5) / (3900 + 1)
-    posteriors = {name: stats.beta(20 * rate + s, 20 * (1 - rate) + n - s) for name, (s, n) in counts.items()}
+    rate = (286 + 1) / (3900 + 2)
+    weight = max(20, 1 / rate)
+    posteriors = {name: stats.beta(weight * rate + s, weight * (1 - rate) + n - s) for name, (s, n) in counts.items()}
     lower = samples(families, "variant_engagement_ratio_lower")
     upper = samples(families, "variant_engagement_ratio_upper")
     for name, posterior in posteriors.items():

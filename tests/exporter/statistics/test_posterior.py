@@ -9,6 +9,8 @@ from math import exp, lgamma, log
 
 import numpy as np
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 from scipy import integrate, stats  # type: ignore[import-untyped]  # carries no types
 
 from ml_monitoring.exporter.statistics import Beta, Counts, compare, prior_of, thompson_shares
@@ -139,8 +141,52 @@ def test_standing_at_huge_counts_stays_in_order() -> None:
 
 def test_prior_is_centred_on_the_pooled_rate() -> None:
     prior = prior_of([Counts(30, 1000), Counts(70, 999)], weight=20)
-    assert prior.mean == pytest.approx(100.5 / 2000)
+    assert prior.mean == pytest.approx(101 / 2001)
     assert prior.a + prior.b == pytest.approx(20)
+
+
+def test_prior_of_rare_successes_holds_one_success() -> None:
+    prior = prior_of([Counts(1, 10_000)], weight=20)
+    assert prior.mean == pytest.approx(2 / 10_002)
+    assert prior.a == pytest.approx(1)
+
+
+@st.composite
+def observed(draw: st.DrawFn) -> Counts:
+    trials = draw(st.one_of(st.integers(0, 1000), st.integers(0, 10**9)))
+    return Counts(draw(st.one_of(st.just(0), st.just(trials), st.integers(0, trials))), trials)
+
+
+@given(st.lists(observed(), min_size=1, max_size=6), st.floats(0.001, 1e6))
+@example([Counts(10, 10_000), Counts(0, 0)], 20.0)
+@example([Counts(0, 235), Counts(0, 235)], 20.0)
+@example([Counts(10**9, 10**9), Counts(0, 10**9), Counts(0, 0)], 0.001)
+def test_any_counts_can_be_compared(counts: list[Counts], weight: float) -> None:
+    prior = prior_of(counts, weight)
+    standings = compare([prior.updated(item) for item in counts])
+    assert sum(item.probability_best for item in standings) == pytest.approx(1)
+    for item in standings:
+        assert 0 <= item.lower <= item.mean * (1 + 1e-6)
+        assert item.mean <= item.upper * (1 + 1e-6) <= 1 + 1e-6
+        assert 0 <= item.expected_loss <= 1
+
+
+def test_intervals_hold_the_rate_as_often_as_they_say() -> None:
+    random = np.random.default_rng(8)
+    held = []
+    for rate in (0.0005, 0.002, 0.01, 0.05, 0.2):
+        for trials in (200, 500, 2000, 10_000):
+            experiments = random.binomial(trials, rate, size=(200, 2)).tolist()
+            hits = 0
+            for successes in experiments:
+                counts = [Counts(number, trials) for number in successes]
+                prior = prior_of(counts, 20)
+                low, high = prior.updated(counts[0]).interval()
+                hits += low <= rate <= high
+            held.append(hits / len(experiments))
+    # Few rare successes come in steps, which no interval of fixed ends can follow.
+    assert min(held) > 0.88
+    assert 0.93 < np.mean(held) < 0.97
 
 
 @pytest.mark.parametrize("counts", [[], [Counts(0, 0)], [Counts(0, 50)], [Counts(50, 50)]])

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from scipy import integrate, stats  # type: ignore[import-untyped]  # carries no types
 
-from ml_monitoring.exporter.statistics import Counts, best_p_values, bias_p_value, split_p_value
+from ml_monitoring.exporter.statistics import (
+    Counts,
+    best_p_values,
+    bias_p_value,
+    confidence_sequence,
+    split_p_value,
+)
 
 EXPERIMENTS = 1000
 LOOKS = 200
@@ -97,6 +103,28 @@ def test_bias_watched_continuously_raises_at_most_5_percent_false_alarms() -> No
     assert alarms <= ALPHA * EXPERIMENTS
 
 
+@pytest.mark.parametrize("rate", [0.0005, 0.01, 0.3])
+def test_a_confidence_sequence_watched_continuously_misses_the_rate_in_at_most_5_percent(rate: float) -> None:
+    random = np.random.default_rng(6)
+    shown = np.unique(np.geomspace(20, 50_000, 60).astype(int))
+    missed = 0
+    for _ in range(300):
+        seen = random.binomial(np.diff(shown, prepend=0), rate).cumsum()
+        bounds = [confidence_sequence(Counts(int(s), int(n)), 0.05) for s, n in zip(seen, shown, strict=True)]
+        missed += any(not low <= rate <= high for low, high in bounds)
+    assert missed <= 0.05 * 300
+
+
+def test_a_confidence_sequence_is_where_the_evidence_of_the_mixture_is_reached() -> None:
+    low, high = confidence_sequence(Counts(30, 1000), 0.05)
+    for bound in (low, high):
+        ratio = stats.betabinom.pmf(30, 1000, 0.5, 0.5) / stats.binom.pmf(30, 1000, bound)
+        assert ratio == pytest.approx(20, rel=1e-6)
+    assert low < 0.03 < high
+    assert confidence_sequence(Counts(0, 0), 0.05) == (0.0, 1.0)
+    assert confidence_sequence(Counts(0, 1000), 0.05)[0] == 0
+
+
 def test_best_p_value_equals_its_definition_by_scipy() -> None:
     counts = [(330, 4000), (420, 4100), (200, 3800)]
 
@@ -111,14 +139,14 @@ def test_best_p_value_equals_its_definition_by_scipy() -> None:
         likelihood = integrate.quad(lambda d: prior.pdf(d) * stats.norm.pdf(seen, d, spread), -0.2, 0.2, points=[seen])
         return float(likelihood[0] / stats.norm.pdf(seen, 0, spread))
 
-    expected = min(1.0, 2 / min(ratio(counts[1], counts[0]), ratio(counts[1], counts[2])))
+    expected = min(1.0, 1 / min(ratio(counts[1], counts[0]), ratio(counts[1], counts[2])))
     assert best_p_values([Counts(s, n) for s, n in counts]) == [1.0, pytest.approx(expected, rel=1e-6), 1.0]
     assert 1e-4 < expected < 0.1
 
 
 def test_split_p_value_equals_scipy() -> None:
     observed, weights = [530, 250, 220], [0.5, 0.3, 0.2]
-    concentrations = 3 * np.array(weights)
+    concentrations = 100 * np.array(weights)
     ratio = stats.dirichlet_multinomial.logpmf(observed, concentrations, 1000) - stats.multinomial.logpmf(
         observed, 1000, weights
     )
