@@ -11,9 +11,9 @@ chmod 700 "$folder"
 
 # write NAME VALUE: whole or not at all, without a newline that could become part of a password.
 write() {
-    printf '%s' "$2" > "$folder/.$1.part"
-    chmod 444 "$folder/.$1.part"
-    mv "$folder/.$1.part" "$folder/$1"
+    printf '%s' "$2" > "$folder/$1.part"
+    chmod 444 "$folder/$1.part"
+    mv "$folder/$1.part" "$folder/$1"
     echo "made $folder/$1"
 }
 
@@ -26,9 +26,10 @@ for name in postgres_password mlflow_password mlflow_writer_password variants_pa
     exporter_password grafana_reader_password monitor_password grafana_admin_password grafana_secret_key renderer_token; do
     [ -e "$folder/$name" ] || write "$name" "$(random)"
 done
-# For the passwords of Alertmanager's channels, which only you know.
+# For the passwords of Alertmanager's channels, which only you know, and what it posts to the alert log with.
 mkdir -p "$folder/channels"
 chmod 755 "$folder/channels"
+[ -e "$folder/channels/alertlog_token" ] || write channels/alertlog_token "$(random)"
 # What was written by hand, whatever the umask was; the authority's key is nobody else's.
 find "$folder" -type f ! -name ca_key ! -perm -004 -exec chmod o+r {} +
 # uri NAME ROLE DATABASE

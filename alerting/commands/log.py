@@ -31,17 +31,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the same notification within this time is one that was sent again for want of an answer (default: 2m); "
         "keep it below the shortest repeat_interval",
     )
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        help="file with the token that Alertmanager posts with (default: everybody may post)",
+    )
+    parser.add_argument(
+        "--allowed-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="a name under which the log is reached, such as that of a proxy; addresses, names without a dot and those "
+        "of a cluster need none (may be given several times)",
+    )
     parser.add_argument("--log-format", choices=["logfmt", "json"], default="logfmt", help="default: logfmt")
 
 
 def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM."""
     # Here, as the other commands need no server.
+    from ml_monitoring.alerting.log.access import Access  # noqa: PLC0415
     from ml_monitoring.alerting.log.server import serve  # noqa: PLC0415
 
     host, port = options.listen
     logs.setup("info", options.log_format)
-    serve(options.directory, host, port, retention=options.retention, duplicate_window=options.duplicate_window)
+    serve(
+        options.directory,
+        host,
+        port,
+        retention=options.retention,
+        duplicate_window=options.duplicate_window,
+        access=Access(hosts=options.allowed_host, token_file=options.token_file),
+    )
     return 0
 
 

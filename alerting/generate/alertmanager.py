@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ml_monitoring.alerting.domains import load_thresholds
-from ml_monitoring.alerting.generate.channels import Channel, Configs, Configured, Receiver, Webhook
+from ml_monitoring.alerting.generate.channels import AlertLogChannel, Channel, Configs, Configured, Receiver, Webhook
 from ml_monitoring.alerting.generate.inhibition import INHIBITIONS
 from ml_monitoring.alerting.model.notifications import Address, Notifications
 from ml_monitoring.alerting.model.thresholds import SEVERITIES, Thresholds, Timing
@@ -43,6 +43,7 @@ def build(
     timing: Timing | None = None,
     channels: Iterable[Channel] = (),
     alert_log_url: str | None = None,
+    alert_log_token_file: str | None = None,
 ) -> dict[str, Any]:
     """Return the configuration.
 
@@ -52,11 +53,16 @@ def build(
         timing: Times for every receiver but the escalation in place of those, for people and tests that look on.
         channels: Further channels.
         alert_log_url: Where the alert log listens, instead of what `thresholds.yml` says; empty for nowhere.
+        alert_log_token_file: File with the token of the log at this address, as Alertmanager sees it.
     """
     chosen = thresholds or load_thresholds()
     settings = chosen.notifications
     log_url = settings.alert_log if alert_log_url is None else alert_log_url
-    everywhere: list[Channel] = [Webhook(url) for url in (webhook_url or settings.webhook, log_url) if url]
+    # A log of its own, as a test's or the demo's, has no token unless one is named.
+    own_token = settings.alert_log_token_file if alert_log_url is None else alert_log_token_file
+    alert_log = [AlertLogChannel(log_url, own_token)] if log_url else []
+    webhook = webhook_url or settings.webhook
+    everywhere: list[Channel] = [*([Webhook(webhook)] if webhook else []), *alert_log]
     told_by = [*everywhere, *map(Configured, settings.channels.values()), _Heartbeat(settings.heartbeat), *channels]
     teams = {team: [Receiver(f"{team}-{severity}", team, severity) for severity in SEVERITIES] for team in chosen.teams}
     outside = [Receiver(UNROUTED), Receiver(WATCHDOG), Receiver(ESCALATION, escalation=True)]
@@ -113,7 +119,7 @@ def build(
         },
         "inhibit_rules": [inhibition.rule for inhibition in INHIBITIONS],
         "receivers": [
-            _receiver(Receiver(DEPLOYMENT_TEST), [Webhook(log_url)] if log_url else []),
+            _receiver(Receiver(DEPLOYMENT_TEST), alert_log),
             *(_receiver(receiver, told_by) for receiver in outside),
             *(_action_receiver(name, settings, everywhere) for name in settings.actions),
             *(_receiver(receiver, told_by) for of_team in teams.values() for receiver in of_team),

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from ml_monitoring.alerting.model.notifications import (
     ChannelModel,
@@ -20,6 +20,9 @@ from ml_monitoring.alerting.model.notifications import (
     Severity,
     Slack,
 )
+
+# A larger group would be refused as a whole; the log counts what is left out of one.
+_LOGGED_AT_ONCE: Final = 2_000
 
 Configs = Mapping[str, Sequence[Mapping[str, Any]]]
 
@@ -50,7 +53,7 @@ class Channel(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Webhook:
-    """Posts every alert of every receiver, and its end, as JSON: how the alert log receives them."""
+    """Posts every alert of every receiver, and its end, as JSON."""
 
     url: str
 
@@ -58,6 +61,27 @@ class Webhook:
         """Return the webhook; it is the same for every receiver, whose name is in what is posted."""
         del receiver
         return {"webhook_configs": [{"url": self.url, "send_resolved": True}]}
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLogChannel:
+    """Posts every alert of every receiver, and its end, to the alert log.
+
+    Attributes:
+        url: Where it listens.
+        token_file: File with its token, as Alertmanager sees it; None without.
+    """
+
+    url: str
+    token_file: str | None = None
+
+    def configs(self, receiver: Receiver) -> Configs:
+        """Return the webhook, which is the same for every receiver."""
+        del receiver
+        entry: dict[str, Any] = {"url": self.url, "send_resolved": True, "max_alerts": _LOGGED_AT_ONCE}
+        if self.token_file is not None:
+            entry["http_config"] = {"authorization": {"credentials_file": self.token_file}}
+        return {"webhook_configs": [entry]}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +126,12 @@ def _slack(settings: Any) -> tuple[str, dict[str, Any]]:
         "api_url_file": settings.api_url_file,
         "channel": settings.channel,
         "color": _template("ml.colour"),
-        "fallback": _template("ml.subject"),
-        "title": _template("ml.subject"),
+        "fallback": _template("ml.slack.subject"),
+        "title": _template("ml.slack.subject"),
         "title_link": _template("ml.alertmanager_url"),
         "text": _template("ml.slack"),
+        # Not the text: an asterisk in a label is none of Slack's. Links are read all the same.
+        "mrkdwn_in": ["pretext"],
     }
 
 
@@ -113,11 +139,11 @@ def _pagerduty(settings: Any) -> tuple[str, dict[str, Any]]:
     entry: dict[str, Any] = {
         "routing_key_file": settings.routing_key_file,
         "description": _template("ml.subject"),
-        # PagerDuty's own words for severity are ours, and one more.
-        "severity": "{{ if .CommonLabels.severity }}{{ .CommonLabels.severity }}{{ else }}error{{ end }}",
+        "severity": _template("ml.pagerduty.severity"),
         "client": "ML monitoring",
         "client_url": _template("ml.alertmanager_url"),
-        "details": {"text": _template("ml.text")},
+        # In place of Alertmanager's own two, which hold all labels of all alerts, and are read as YAML.
+        "details": {"firing": _template("ml.pagerduty.details"), "resolved": "{{ .Alerts.Resolved | len }}"},
     }
     return "pagerduty_configs", entry | ({"url": settings.url} if settings.url else {})
 
@@ -125,7 +151,7 @@ def _pagerduty(settings: Any) -> tuple[str, dict[str, Any]]:
 def _msteams(settings: Any) -> tuple[str, dict[str, Any]]:
     return "msteamsv2_configs", {
         "webhook_url_file": settings.webhook_url_file,
-        "title": _template("ml.subject"),
+        "title": _template("ml.markdown.subject"),
         "text": _template("ml.markdown"),
     }
 

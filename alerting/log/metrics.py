@@ -11,13 +11,17 @@ from ml_monitoring.exporter.catalog import RESOLVE_BUCKETS
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.families import FamilySet
 
-# Whoever can post could name any number of alerts.
-_MAX_SERIES = 5000
 _NAMES = {
     "notifications": "alert_notifications_total",
     "starts": "alert_starts_total",
     "last_start": "alert_last_start_timestamp_seconds",
     "duplicates": "alert_log_duplicates_total",
+    "names_dropped": "alert_log_names_dropped_total",
+    "left_out": "alert_log_alerts_left_out_total",
+    "writable": "alert_log_writable",
+    "write_errors": "alert_log_write_errors_total",
+    "damaged_files": "alert_log_damaged_files",
+    "refused": "alert_log_refused_total",
     "alerts": "alert_log_alerts",
 }
 
@@ -30,7 +34,7 @@ def expected() -> tuple[Total, ...]:
     receivers = [receiver["name"] for receiver in alertmanager.build()["receivers"]]
     who = [(alert.name, alert.severity, alert.team) for alert in load_alerts()]
     return (
-        Total("duplicates", (), 0),
+        *(Total(metric, (), 0) for metric in ("duplicates", "names_dropped", "left_out")),
         *(Total("notifications", (name, status), 0) for name in receivers for status in ("firing", "resolved")),
         *(Total("starts", labels, 0) for labels in who),
         *(Total("resolved_0", labels, 0) for labels in who),
@@ -44,7 +48,7 @@ def render(totals: Iterable[Total], at_least: Iterable[Total] = ()) -> bytes:
         totals: What happened.
         at_least: Totals that are shown although nothing happened yet.
     """
-    families = FamilySet("alertlog", max_series=_MAX_SERIES)
+    families = FamilySet("alertlog")
     counts: dict[tuple[str, ...], list[int]] = {}
     sums: dict[tuple[str, ...], float] = {}
     known = {(total.metric, total.labels): total for total in (*at_least, *totals)}
@@ -53,7 +57,7 @@ def render(totals: Iterable[Total], at_least: Iterable[Total] = ()) -> bytes:
             families[_NAMES[total.metric]].add(total.value, *total.labels)
         elif total.metric == "resolved_seconds":
             sums[total.labels] = total.value
-        else:
+        elif total.metric.startswith("resolved_"):
             buckets = counts.setdefault(total.labels, [0] * (len(RESOLVE_BUCKETS) + 1))
             buckets[int(total.metric.removeprefix("resolved_"))] = int(total.value)
     for labels, buckets in counts.items():

@@ -11,6 +11,13 @@ from typing import Any
 
 from ml_monitoring.exporter.errors import MonitorError
 
+# Of alerts with some thirty labels in groups of two thousand, a few times over.
+_MAX_OBJECTS = 100_000
+_MAX_VALUES = 500_000
+# A time that is none, as seconds of the Unix epoch; and the last that has a name in every zone.
+UNKNOWN = 0.0
+_LAST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
+
 
 class NotificationError(MonitorError):
     """Report a body that is not a notification; sending it again would not help."""
@@ -25,7 +32,7 @@ class NotifiedAlert:
         status: `firing` or `resolved`.
         labels: Its labels.
         annotations: Its texts.
-        starts: When it began, in seconds of the Unix epoch.
+        starts: When it began, in seconds of the Unix epoch; `UNKNOWN` where that is no time.
         ends: When it ended; None while it fires.
     """
 
@@ -47,7 +54,7 @@ class Notification:
         status: `firing` while one of its alerts fires, else `resolved`.
         group: Alertmanager's name for the group of alerts.
         alerts: The alerts.
-        body: What was posted.
+        left_out: How many more alerts the group has, which Alertmanager did not send.
     """
 
     received: float
@@ -55,7 +62,7 @@ class Notification:
     status: str
     group: str
     alerts: tuple[NotifiedAlert, ...]
-    body: Mapping[str, Any]
+    left_out: int
 
     @property
     def digest(self) -> str:
@@ -63,18 +70,16 @@ class Notification:
         said = sorted((alert.fingerprint, alert.starts, alert.status, alert.ends or 0) for alert in self.alerts)
         return hashlib.sha256(json.dumps([self.receiver, self.group, said]).encode()).hexdigest()[:32]
 
-    @property
-    def line(self) -> str:
-        """Return the notification as a line of JSON."""
-        return json.dumps({"received": self.received, "notification": self.body}, ensure_ascii=False) + "\n"
 
-
-def parse(content: bytes | str, received: float) -> Notification:
+def parse(content: bytes, received: float) -> Notification:
     """Read a posted body.
 
     Raises:
         NotificationError: It is not what Alertmanager sends.
     """
+    # Two bytes of JSON can become a hundred in memory.
+    if content.count(b"{") + content.count(b"[") > _MAX_OBJECTS or content.count(b",") > _MAX_VALUES:
+        raise NotificationError("too many values: notify in smaller groups, or set max_alerts")
     try:
         body = json.loads(content)
     except (ValueError, RecursionError) as error:
@@ -85,36 +90,24 @@ def parse(content: bytes | str, received: float) -> Notification:
             receiver=_text(body["receiver"]),
             status=_status(body["status"]),
             group=_text(body.get("groupKey", "")),
-            alerts=tuple(map(_alert, body["alerts"])),
-            body=body,
+            alerts=tuple(_alert(alert, received) for alert in body["alerts"]),
+            left_out=int(body.get("truncatedAlerts", 0)),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotificationError(f"not a notification of Alertmanager: {type(error).__name__}: {error}") from None
 
 
-def parse_line(line: str) -> Notification:
-    """Read a line that `Notification.line` wrote.
-
-    Raises:
-        NotificationError: It is no such line.
-    """
-    try:
-        entry = json.loads(line)
-        received, body = float(entry["received"]), entry["notification"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise NotificationError(f"not a line of the journal: {error}") from None
-    return parse(json.dumps(body), received)
-
-
-def _alert(value: Any) -> NotifiedAlert:
+def _alert(value: Any, received: float) -> NotifiedAlert:
     status = _status(value["status"])
+    # It is over, whenever that was.
+    ends = (_time(value["endsAt"]) or received) if status == "resolved" else None
     return NotifiedAlert(
         fingerprint=_text(value["fingerprint"]),
         status=status,
         labels={_text(name): _text(text) for name, text in value["labels"].items()},
         annotations={_text(name): _text(text) for name, text in value.get("annotations", {}).items()},
         starts=_time(value["startsAt"]),
-        ends=_time(value["endsAt"]) if status == "resolved" else None,
+        ends=ends,
     )
 
 
@@ -132,5 +125,11 @@ def _text(value: Any) -> str:
 
 
 def _time(value: Any) -> float:
-    moment = datetime.fromisoformat(_text(value))
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    try:
+        moment = datetime.fromisoformat(_text(value))
+    except ValueError:
+        # The rest of the alert is worth keeping.
+        return UNKNOWN
+    seconds = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    # The year 1 is Go's word for no time; of the last ones, no other zone's calendar knows all hours.
+    return min(max(seconds, UNKNOWN), _LAST)

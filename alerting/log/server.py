@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from aiohttp import web
 
 from ml_monitoring.alerting.log import metrics
+from ml_monitoring.alerting.log.access import Access, Refusal
 from ml_monitoring.alerting.log.notification import Notification, NotificationError, parse
 from ml_monitoring.alerting.log.page import page
-from ml_monitoring.alerting.log.store import AlertLog
+from ml_monitoring.alerting.log.store import AlertLog, Total
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.exposition import TEXT_CONTENT_TYPE
@@ -25,11 +27,25 @@ from ml_monitoring.exporter.logs import event
 
 _log = logging.getLogger(__name__)
 
-# Some thousand alerts in one notification; Alertmanager has no limit of its own.
-_MAX_BODY = 32 * 1024 * 1024
+# Two thousand alerts of two KB, of which Alertmanager sends no more at once (`max_alerts`).
+_MAX_BODY = 4 * 1024 * 1024
+# Of all bodies that are being read or written; more would not fit into the memory of a small container.
+_MAX_BODIES = 12 * 1024 * 1024
+_READ_TIMEOUT = 30.0
+# What is parsed without a thread of its own.
+_SMALL = 64 * 1024
 _PRUNE_INTERVAL = 3600.0
+_CHECK_INTERVAL = 15.0
+# A check that takes so long is as good as failed.
+_CHECK_PATIENCE = 60.0
+_ANSWER_PATIENCE = 4.0
 _PAGE_SPAN = "7d"
 _MAX_ROWS = 1000
+_ERRORS = (OSError, sqlite3.Error)
+_REASONS = ("host", "origin", "token", "size", "busy", "invalid")
+_TOO_LARGE = Refusal(413, "size", f"more than {_MAX_BODY} bytes: notify in smaller groups, or set max_alerts")
+_BUSY = Refusal(503, "busy", "too much at once: try again")
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class LogServer:
@@ -38,22 +54,29 @@ class LogServer:
     Notifications that come while others are being written are written together, with one wait for the disk.
     """
 
-    def __init__(self, log: AlertLog) -> None:
+    def __init__(self, log: AlertLog, access: Access) -> None:
         self._alert_log = log
+        self._access = access
         self._expected = metrics.expected()
         self._waiting: list[tuple[Notification, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
+        self._parsing = asyncio.Lock()
+        self._bytes = 0
+        self._refused = dict.fromkeys(_REASONS, 0)
+        self._write_errors = 0
+        self._written = -math.inf
+        self._problem = "nothing was written yet"
 
     def application(self) -> web.Application:
         """Return the application."""
-        application = web.Application(client_max_size=_MAX_BODY)
+        application = web.Application(client_max_size=_MAX_BODY, middlewares=[self._guard])
         application.add_routes(
             [
                 web.post("/alerts", self._take),
                 web.get("/api/alerts", self._history),
                 web.get("/metrics", self._metrics),
                 web.get("/-/healthy", self._healthy),
-                web.get("/-/ready", self._healthy),
+                web.get("/-/ready", self._ready),
                 web.get("/", self._page),
             ]
         )
@@ -61,18 +84,53 @@ class LogServer:
         return application
 
     async def _background(self, _: web.Application) -> AsyncIterator[None]:
-        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._prune())]
+        await self._try_to_write()
+        tasks = [asyncio.create_task(each) for each in (self._write(), self._prune(), self._check())]
         yield
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    @web.middleware
+    async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        refusal = self._access.refuse(request.headers)
+        if refusal is None and request.method == "POST":
+            refusal = self._access.refuse_post(request.headers)
+        return self._refuse(refusal) if refusal else await handler(request)
+
+    def _refuse(self, refusal: Refusal) -> web.Response:
+        self._refused[refusal.reason] += 1
+        return web.Response(status=refusal.status, text=f"{refusal.message}\n")
+
     async def _take(self, request: web.Request) -> web.Response:
+        size = _MAX_BODY if request.content_length is None else request.content_length
+        if size > _MAX_BODY:
+            return self._refuse(_TOO_LARGE)
+        if self._bytes + size > _MAX_BODIES:
+            return self._refuse(_BUSY)
+        self._bytes += size
         try:
-            notification = parse(await request.read(), time.time())
+            return await self._keep(request)
+        except web.HTTPRequestEntityTooLarge:
+            return self._refuse(_TOO_LARGE)
+        except TimeoutError:
+            return self._refuse(Refusal(408, "busy", "the body did not come"))
         except NotificationError as error:
             # Not 5xx: the same body would be refused again.
-            return web.Response(status=400, text=f"{error}\n")
+            return self._refuse(Refusal(400, "invalid", str(error)))
+        finally:
+            self._bytes -= size
+
+    async def _keep(self, request: web.Request) -> web.Response:
+        async with asyncio.timeout(_READ_TIMEOUT):
+            content = await request.read()
+        received = time.time()
+        if len(content) < _SMALL:
+            notification = parse(content, received)
+        else:
+            # One at a time: parsed, it is several times as large.
+            async with self._parsing:
+                notification = await asyncio.to_thread(parse, content, received)
         written: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append((notification, written))
         self._wake.set()
@@ -93,24 +151,65 @@ class LogServer:
             problem: Exception | None = None
             try:
                 await asyncio.to_thread(self._alert_log.record, [one for one, _ in batch], time.time())
+                self._note_success()
             except Exception as error:  # noqa: BLE001  # whatever it is, the next ones must be written
                 problem = error
-                event(_log, logging.ERROR, "notifications cannot be written", count=len(batch), reason=error)
+                self._note_failure(error, count=len(batch))
             for _, written in batch:
                 if not written.done():
                     written.set_exception(problem) if problem else written.set_result(None)
+
+    async def _check(self) -> None:
+        while True:
+            await asyncio.sleep(_CHECK_INTERVAL)
+            await self._try_to_write()
+
+    async def _try_to_write(self) -> None:
+        try:
+            await asyncio.to_thread(self._alert_log.check, time.time())
+            self._note_success()
+        except _ERRORS as error:
+            self._note_failure(error)
+
+    def _note_success(self) -> None:
+        self._written, self._problem = time.monotonic(), ""
+
+    def _note_failure(self, error: Exception, **fields: object) -> None:
+        self._write_errors += 1
+        # One line for each problem, not for each that it stopped.
+        if self._problem != str(error):
+            event(_log, logging.ERROR, "notifications cannot be written", reason=error, **fields)
+        self._problem = str(error)
+
+    @property
+    def _not_writable(self) -> str:
+        """Return why nothing can be written; empty when it can."""
+        if not self._problem and time.monotonic() - self._written > _CHECK_PATIENCE:
+            return "writing takes too long"
+        return self._problem
 
     async def _prune(self) -> None:
         while True:
             try:
                 await asyncio.to_thread(self._alert_log.prune, time.time())
-            except (OSError, sqlite3.Error) as error:
+            except _ERRORS as error:
                 event(_log, logging.ERROR, "old alerts cannot be removed", reason=error)
             await asyncio.sleep(_PRUNE_INTERVAL)
 
     async def _metrics(self, _: web.Request) -> web.Response:
-        totals = await asyncio.to_thread(self._alert_log.totals)
-        return web.Response(body=metrics.render(totals, self._expected), headers={"Content-Type": TEXT_CONTENT_TYPE})
+        own = [
+            Total("writable", (), float(not self._not_writable)),
+            Total("write_errors", (), self._write_errors),
+            Total("damaged_files", (), len(self._alert_log.damaged_files())),
+            *(Total("refused", (reason,), count) for reason, count in self._refused.items()),
+        ]
+        try:
+            totals = await asyncio.to_thread(self._alert_log.totals)
+            body = metrics.render([*totals, *own], self._expected)
+        except _ERRORS:
+            # Totals of 0 would be wrong, and without the others nobody would learn of it.
+            body = metrics.render(own)
+        return web.Response(body=body, headers={"Content-Type": TEXT_CONTENT_TYPE})
 
     async def _history(self, request: web.Request) -> web.Response:
         query = dict(request.query)
@@ -123,34 +222,57 @@ class LogServer:
             return web.Response(status=400, text=f"{error}\n")
         if unknown := query.keys() - {"alertname", "severity", "team"}:
             return web.Response(status=400, text=f"unknown: {', '.join(sorted(unknown))}\n")
-        alerts = await asyncio.to_thread(self._alert_log.history, since=time.time() - span, limit=limit, **query)
+        try:
+            alerts = await asyncio.to_thread(self._alert_log.history, since=time.time() - span, limit=limit, **query)
+        except _ERRORS as error:
+            return _unreadable(error)
         return web.json_response(alerts)
 
     async def _page(self, _: web.Request) -> web.Response:
         since = time.time() - durations.parse(_PAGE_SPAN)
-        alerts = await asyncio.to_thread(self._alert_log.history, since=since, limit=_MAX_ROWS)
+        try:
+            alerts = await asyncio.to_thread(self._alert_log.history, since=since, limit=_MAX_ROWS)
+        except _ERRORS as error:
+            return _unreadable(error)
         return web.Response(text=page(alerts, _PAGE_SPAN), content_type="text/html")
 
     async def _healthy(self, _: web.Request) -> web.Response:
+        """Tell whether the history can be read."""
+        try:
+            async with asyncio.timeout(_ANSWER_PATIENCE):
+                await asyncio.to_thread(self._alert_log.history, since=time.time(), limit=1)
+        except (*_ERRORS, TimeoutError) as error:
+            return _unreadable(error)
         return web.Response(text="ok\n")
 
+    async def _ready(self, request: web.Request) -> web.Response:
+        """Tell whether notifications can be kept, and the history read."""
+        if problem := self._not_writable:
+            return web.Response(status=503, text=f"cannot be written: {problem}\n")
+        return await self._healthy(request)
 
-def serve(directory: Path, host: str, port: int, *, retention: float, duplicate_window: float) -> None:
+
+def _unreadable(error: Exception) -> web.Response:
+    return web.Response(status=503, text=f"cannot be read: {error or type(error).__name__}\n")
+
+
+def serve(directory: Path, host: str, port: int, *, retention: float, duplicate_window: float, access: Access) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
         ConfigError: The folder or the address cannot be used.
     """
+    reserved = {total.labels for total in metrics.expected()}
     try:
-        log = AlertLog(directory, retention=retention, duplicate_window=duplicate_window)
+        log = AlertLog(directory, retention=retention, duplicate_window=duplicate_window, reserved=reserved)
     except (OSError, sqlite3.Error) as error:
         raise ConfigError([f"--directory {directory}: {error}"]) from None
     with contextlib.closing(log):
-        asyncio.run(_serve(log, host, port))
+        asyncio.run(_serve(LogServer(log, access), host, port))
 
 
-async def _serve(log: AlertLog, host: str, port: int) -> None:
-    runner = web.AppRunner(LogServer(log).application(), access_log=None)
+async def _serve(server: LogServer, host: str, port: int) -> None:
+    runner = web.AppRunner(server.application(), access_log=None)
     await runner.setup()
     try:
         try:

@@ -1,60 +1,66 @@
-"""The history in SQLite: alerts with their beginning and end, who was notified when, and totals for the metrics."""
+"""The history: alerts with their beginning and end, who was notified when, and totals for the metrics."""
 
 from __future__ import annotations
 
 import json
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, Final, TypeVar
 
-from ml_monitoring.alerting.log.journal import Journal, JournalPosition
-from ml_monitoring.alerting.log.notification import Notification, NotificationError, NotifiedAlert, parse_line
+from ml_monitoring.alerting.log import database as files
+from ml_monitoring.alerting.log.earlier import journal_files, lines_since, parse_line
+from ml_monitoring.alerting.log.notification import UNKNOWN, Notification, NotificationError, NotifiedAlert
 from ml_monitoring.exporter.catalog import RESOLVE_BUCKETS
 from ml_monitoring.exporter.logs import event
 
 _log = logging.getLogger(__name__)
+_T = TypeVar("_T")
 
-_TABLES = """
-CREATE TABLE IF NOT EXISTS notifications (
-    id INTEGER PRIMARY KEY, received REAL NOT NULL, receiver TEXT NOT NULL, status TEXT NOT NULL,
-    alerts INTEGER NOT NULL, digest TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS notifications_digest ON notifications (digest, received);
-CREATE INDEX IF NOT EXISTS notifications_received ON notifications (received);
-CREATE TABLE IF NOT EXISTS alerts (
-    fingerprint TEXT NOT NULL, starts REAL NOT NULL, ends REAL, alertname TEXT NOT NULL, severity TEXT NOT NULL,
-    team TEXT NOT NULL, labels TEXT NOT NULL, summary TEXT NOT NULL, description TEXT NOT NULL, told REAL NOT NULL,
-    PRIMARY KEY (fingerprint, starts)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS alerts_starts ON alerts (starts);
-CREATE TABLE IF NOT EXISTS told (
-    fingerprint TEXT NOT NULL, starts REAL NOT NULL, receiver TEXT NOT NULL, first REAL NOT NULL,
-    times INTEGER NOT NULL, PRIMARY KEY (fingerprint, starts, receiver)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS totals (
-    metric TEXT NOT NULL, labels TEXT NOT NULL, value REAL NOT NULL, PRIMARY KEY (metric, labels)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS positions (file TEXT PRIMARY KEY, byte INTEGER NOT NULL) WITHOUT ROWID;
-"""
+# Names of alerts and of receivers that have totals, beside those of the project: anybody can make some up.
+_MAX_NAMES: Final = 500
+_MAX_LENGTH: Final = 200
+_DAY: Final = 86_400.0
+# Rows that are removed in one transaction, between which notifications are taken.
+_PRUNED_AT_ONCE: Final = 1_000
+_READ_AT_ONCE: Final = 200
+
 _ADD = """
-INSERT INTO totals VALUES (?, ?, ?) ON CONFLICT (metric, labels) DO UPDATE SET value = value + excluded.value
+INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT (metric, labels) DO UPDATE
+SET value = value + excluded.value, seen = excluded.seen
 """
-_PRUNE = (
-    "DELETE FROM notifications WHERE received < ?1",
-    "DELETE FROM alerts WHERE told < ?1",
-    "DELETE FROM told WHERE NOT EXISTS (SELECT 1 FROM alerts AS a"
-    " WHERE a.fingerprint = told.fingerprint AND a.starts = told.starts)",
+_RAISE = """
+INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT (metric, labels) DO UPDATE
+SET value = max(value, excluded.value), seen = excluded.seen
+"""
+_PRUNE_NOTIFICATIONS = f"""
+DELETE FROM notifications WHERE id IN
+(SELECT id FROM notifications WHERE received < ? ORDER BY received LIMIT {_PRUNED_AT_ONCE})
+"""  # noqa: S608  # a number of ours
+_PRUNE_ALERTS = tuple(
+    f"DELETE FROM {table} WHERE (fingerprint, starts) IN"  # noqa: S608  # names and a number of ours
+    f" (SELECT fingerprint, starts FROM alerts WHERE told < ? ORDER BY told LIMIT {_PRUNED_AT_ONCE})"
+    for table in ("told", "alerts")
+)
+# All that is said of a name goes at once: a histogram without some of its buckets would count backwards.
+_PRUNE_TOTALS = """
+DELETE FROM totals WHERE labels IN (SELECT labels FROM totals WHERE labels != '[]' GROUP BY labels HAVING max(seen) < ?)
+"""
+_COLUMNS = (
+    "fingerprint, starts, ends, labels, summary, description,"
+    " (SELECT json_group_object(receiver, json_array(first, times)) FROM told"
+    "  WHERE told.fingerprint = alerts.fingerprint AND told.starts = alerts.starts)"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """A number that only grows, kept through restarts and retention."""
+    """A number that only grows, kept through restarts and for as long as its name is heard of."""
 
     metric: str
     labels: tuple[str, ...]
@@ -62,33 +68,43 @@ class Total:
 
 
 class AlertLog:
-    """Keeps notifications: first in the journal, then in SQLite, which is brought up to the journal at the start.
+    """Keeps notifications in a database; what `record` returned from is on disk.
+
+    A damaged file is replaced, while the log runs too. With a full disk it opens later.
 
     Args:
-        directory: Folder for the journal and the database.
-        retention: Seconds after which a notification is forgotten.
+        directory: Folder of the database; made if needed.
+        retention: Seconds after which a notification is forgotten, and a name that was not heard of since.
         duplicate_window: Seconds within which the same notification is one that was sent again for want of an answer.
+        reserved: Labels of totals that are kept however many others there are.
 
     Raises:
         OSError: The folder cannot be used.
         sqlite3.Error: The database cannot be used.
     """
 
-    def __init__(self, directory: Path, *, retention: float, duplicate_window: float) -> None:
-        self._journal = Journal(directory)
+    def __init__(
+        self, directory: Path, *, retention: float, duplicate_window: float, reserved: Iterable[tuple[str, ...]] = ()
+    ) -> None:
+        self._directory = directory
         self._path = directory / "history.sqlite"
         self._retention = retention
         self._window = duplicate_window
+        self._reserved = frozenset(reserved)
         self._lock = Lock()
-        # The journal is what survives; losing SQLite's last moments to a power cut costs a replay.
-        self._database = sqlite3.connect(self._path, check_same_thread=False, isolation_level=None)
-        self._database.execute("PRAGMA journal_mode = WAL")
-        self._database.execute("PRAGMA synchronous = NORMAL")
-        self._database.executescript(_TABLES)
-        self._behind = True
-        with self._lock:
-            self._take_over()
-            self._catch_up()
+        self._connection: sqlite3.Connection | None = None
+        self._opened: list[int] = []
+        self._names: set[tuple[str, ...]] = set()
+        self._alerts = 0
+        directory.mkdir(parents=True, exist_ok=True)
+        try:
+            with self._lock:
+                self._database()
+        except sqlite3.Error as error:
+            self._close()
+            if not files.may_pass(error):
+                raise
+            event(_log, logging.ERROR, "the alert log cannot be opened yet", reason=error)
 
     def record(self, notifications: Sequence[Notification], now: float) -> int:
         """Keep notifications, all or none; when this returns they survive a crash. Returns how many were new.
@@ -97,39 +113,44 @@ class AlertLog:
             OSError: They could not be written.
             sqlite3.Error: The same.
         """
-        with self._lock:
-            if self._behind:
-                self._catch_up()
-            seen: set[str] = set()
-            new = [one for one in notifications if not self._is_duplicate(one, seen)]
-            duplicates = len(notifications) - len(new)
-            position = self._journal.append([one.line for one in new], now) if new else None
-            # From here on they count even if SQLite fails: the next call catches up.
-            self._behind = True
-            self._apply(new, [position] if position else [], duplicates)
-            self._behind = False
-            return len(new)
+        return self._write(lambda database: self._record(database, notifications, now))
 
     def prune(self, now: float) -> None:
-        """Forget what is older than the retention."""
-        with self._lock:
-            dropped = self._journal.drop_before(now - self._retention)
-            with self._transaction() as database:
-                database.executemany("DELETE FROM positions WHERE file = ?", [(name,) for name in dropped])
-                for statement in _PRUNE:
-                    database.execute(statement, (now - self._retention,) if "?1" in statement else ())
+        """Forget what is older than the retention.
+
+        Raises:
+            OSError: It could not be removed.
+            sqlite3.Error: The same.
+        """
+        before = (now - self._retention,)
+        while self._write(lambda database: database.execute(_PRUNE_NOTIFICATIONS, before).rowcount):
+            pass
+        while self._write(lambda database: self._remove_alerts(database, before)):
+            pass
+        self._write(lambda database: self._remove_totals(database, before))
+
+    def check(self, now: float) -> None:
+        """Write something.
+
+        Raises:
+            OSError: That is not possible.
+            sqlite3.Error: The same.
+        """
+        self._write(lambda database: database.execute("REPLACE INTO checked VALUES (1, ?)", (now,)))
 
     def totals(self) -> list[Total]:
-        """Return every total, and the number of alerts in the history."""
-        with closing(self._reader()) as database:
-            rows = database.execute("SELECT metric, labels, value FROM totals ORDER BY metric, labels").fetchall()
-            (alerts,) = database.execute("SELECT count(*) FROM alerts").fetchone()
-            starts = database.execute("SELECT alertname, severity, team, max(starts) FROM alerts GROUP BY 1, 2, 3")
-            return [
-                *(Total(metric, tuple(json.loads(labels)), value) for metric, labels, value in rows),
-                *(Total("last_start", (name, severity, team), at) for name, severity, team, at in starts),
-                Total("alerts", (), alerts),
-            ]
+        """Return every total, and the number of alerts in the history.
+
+        Raises:
+            OSError: They cannot be read.
+            sqlite3.Error: The same.
+        """
+
+        def read(database: sqlite3.Connection) -> list[Total]:
+            rows = database.execute("SELECT metric, labels, value FROM totals ORDER BY metric, labels")
+            return [Total(metric, tuple(json.loads(labels)), value) for metric, labels, value in rows]
+
+        return [*self._read(read), Total("alerts", (), self._alerts)]
 
     def history(self, *, since: float, limit: int, **equal: str) -> list[dict[str, Any]]:
         """Return alerts that fired since a moment, newest first.
@@ -138,16 +159,23 @@ class AlertLog:
             since: Seconds of the Unix epoch; alerts that ended before are left out.
             limit: At most so many.
             equal: Values of `alertname`, `severity`, `team` that they must have.
+
+        Raises:
+            OSError: They cannot be read.
+            sqlite3.Error: The same.
         """
-        conditions = ["(ends IS NULL OR ends >= ?)", *(f"{column} = ?" for column in equal)]
-        query = (
-            "SELECT fingerprint, starts, ends, labels, summary, description,"  # noqa: S608  # names of columns only
-            " (SELECT json_group_object(receiver, json_array(first, times)) FROM told"
-            "  WHERE told.fingerprint = alerts.fingerprint AND told.starts = alerts.starts)"
-            f" FROM alerts WHERE {' AND '.join(conditions)} ORDER BY starts DESC LIMIT ?"
-        )
-        with closing(self._reader()) as database:
-            rows = database.execute(query, (since, *equal.values(), limit)).fetchall()
+        conditions = "".join(f" AND {column} = ?" for column in equal)
+        # Apart: each has an index that gives few rows, however long the history is.
+        parts = ("starts >= ?", "starts < ? AND (ends IS NULL OR ends >= ?)")
+
+        def read(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            rows: list[tuple[Any, ...]] = []
+            for part in parts:
+                query = f"SELECT {_COLUMNS} FROM alerts WHERE {part}{conditions} ORDER BY starts DESC LIMIT ?"  # noqa: S608
+                moments = (since,) * part.count("?")
+                rows += database.execute(query, (*moments, *equal.values(), limit - len(rows)))
+            return rows
+
         return [
             {
                 "fingerprint": fingerprint,
@@ -160,80 +188,170 @@ class AlertLog:
                     receiver: {"first": first, "times": times} for receiver, (first, times) in json.loads(told).items()
                 },
             }
-            for fingerprint, starts, ends, labels, summary, description, told in rows
+            for fingerprint, starts, ends, labels, summary, description, told in self._read(read)
         ]
+
+    def damaged_files(self) -> list[Path]:
+        """Return the damaged files that are kept."""
+        return files.damaged_files(self._directory)
 
     def close(self) -> None:
         """Close the database."""
         with self._lock:
-            self._database.close()
+            self._close()
 
-    def _reader(self) -> sqlite3.Connection:
-        # Of its own, so that a long answer does not hold up the writer.
-        return sqlite3.connect(f"file:{self._path}?mode=ro", uri=True)
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
-    def _is_duplicate(self, notification: Notification, seen: set[str]) -> bool:
+    def _read(self, read: Callable[[sqlite3.Connection], _T]) -> _T:
+        try:
+            with closing(files.reader(self._path)) as database:
+                return read(database)
+        except sqlite3.Error as error:
+            if not files.is_damage(error):
+                raise
+        with self._lock:
+            self._close()
+            self._database()
+        with closing(files.reader(self._path)) as database:
+            return read(database)
+
+    def _write(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
+        with self._lock:
+            try:
+                return self._change(change)
+            except sqlite3.Error as error:
+                if not files.is_damage(error):
+                    raise
+            # Opening it again replaces it.
+            self._close()
+            return self._change(change)
+
+    def _change(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
+        database = self._database()
+        names, alerts = set(self._names), self._alerts
+        try:
+            with _transaction(database):
+                return change(database)
+        except BaseException:
+            self._names, self._alerts = names, alerts
+            raise
+
+    def _database(self) -> sqlite3.Connection:
+        """Return the connection, to the files that are there now: one that was moved away keeps nothing."""
+        if self._connection is not None and self._inodes() != self._opened:
+            event(_log, logging.ERROR, "the file of the alert log was taken away", file=self._path)
+            self._close()
+        if self._connection is None:
+            self._connection = database = files.connect(self._path)
+            self._take_over(database)
+            with _transaction(database):
+                self._limit_names(database)
+                self._names = _names(database)
+                # Now there is a write-ahead log.
+                database.execute("REPLACE INTO checked VALUES (1, ?)", (time.time(),))
+            (self._alerts,) = database.execute("SELECT count(*) FROM alerts").fetchone()
+            self._opened = self._inodes()
+        return self._connection
+
+    def _inodes(self) -> list[int]:
+        """Return which files there are: that of the database and its log."""
+        found = []
+        for path in (self._path, self._path.with_name(f"{self._path.name}-wal")):
+            try:
+                found.append(path.stat().st_ino)
+            except FileNotFoundError:
+                found.append(0)
+        return found
+
+    def _limit_names(self, database: sqlite3.Connection) -> None:
+        """Remove totals of names beyond the limit, which earlier versions did not have; the newest stay."""
+        rows = database.execute(
+            "SELECT labels FROM totals WHERE labels != '[]' GROUP BY labels ORDER BY max(seen) DESC"
+        )
+        made_up = [labels for (labels,) in rows if tuple(json.loads(labels)) not in self._reserved]
+        dropped = made_up[_MAX_NAMES:]
+        database.executemany("DELETE FROM totals WHERE labels = ?", ((labels,) for labels in dropped))
+        if dropped:
+            database.execute(_ADD, ("names_dropped", "[]", len(dropped), time.time()))
+
+    def _record(self, database: sqlite3.Connection, notifications: Sequence[Notification], now: float) -> int:
+        seen: set[str] = set()
+        new = [one for one in notifications if not self._is_duplicate(database, one, seen)]
+        for notification in new:
+            self._insert(database, notification)
+        if len(new) < len(notifications):
+            database.execute(_ADD, ("duplicates", "[]", len(notifications) - len(new), now))
+        return len(new)
+
+    def _remove_alerts(self, database: sqlite3.Connection, before: tuple[float]) -> int:
+        for statement in _PRUNE_ALERTS:
+            removed = database.execute(statement, before).rowcount
+        self._alerts -= removed
+        return removed
+
+    def _remove_totals(self, database: sqlite3.Connection, before: tuple[float]) -> None:
+        database.execute(_PRUNE_TOTALS, before)
+        self._names = _names(database)
+
+    def _is_duplicate(self, database: sqlite3.Connection, notification: Notification, seen: set[str]) -> bool:
         digest = notification.digest
         if digest in seen:
             return True
         seen.add(digest)
-        found = self._database.execute(
+        found = database.execute(
             "SELECT 1 FROM notifications WHERE digest = ? AND received > ? LIMIT 1",
             (digest, notification.received - self._window),
         )
         return found.fetchone() is not None
 
-    def _take_over(self) -> None:
-        """Turn the one position of earlier versions, before which everything was read, into one for each file."""
-        if not self._database.execute("SELECT 1 FROM sqlite_master WHERE name = 'position'").fetchone():
+    def _take_over(self, database: sqlite3.Connection) -> None:
+        """Take over what earlier versions kept: a journal that may be ahead, and no moment of the last start."""
+        positions: dict[str, int] = {}
+        if database.execute("SELECT 1 FROM sqlite_master WHERE name = 'position'").fetchone():
+            # One for all files: those before it were read.
+            for file, byte in database.execute("SELECT file, byte FROM position"):
+                older = (path for path in journal_files(self._directory) if path.name < file)
+                positions |= {path.name: path.stat().st_size for path in older} | {file: byte}
+        positions |= dict(database.execute("SELECT file, byte FROM positions"))
+        for path in journal_files(self._directory):
+            offset = positions.get(path.name, 0)
+            found: list[Notification] = []
+            for line, behind in lines_since(path, offset):
+                offset = behind
+                try:
+                    found.append(parse_line(line))
+                except NotificationError as error:
+                    event(_log, logging.WARNING, "a line of the journal is left out", file=path.name, reason=error)
+                if len(found) >= _READ_AT_ONCE:
+                    self._take_over_lines(database, found, path.name, offset)
+                    found = []
+            self._take_over_lines(database, found, path.name, offset)
+            path.unlink()
+            database.execute("DELETE FROM positions WHERE file = ?", (path.name,))
+            event(_log, logging.INFO, "a journal of an earlier version was taken over", file=path.name)
+        database.execute("DROP TABLE IF EXISTS position")
+        if database.execute("SELECT 1 FROM totals WHERE metric = 'last_start' LIMIT 1").fetchone():
             return
-        read = dict(self._database.execute("SELECT file, byte FROM position"))
-        read |= {name: size for name, size in self._journal.sizes().items() if name < max(read, default="")}
-        with self._transaction() as database:
-            database.executemany("REPLACE INTO positions VALUES (?, ?)", read.items())
-            database.execute("DROP TABLE position")
+        last: dict[tuple[str, ...], float] = {}
+        for *who, at in database.execute("SELECT alertname, severity, team, starts FROM alerts"):
+            name = _name(who)
+            if name in last or len(last) < _MAX_NAMES:
+                last[name] = max(at, last.get(name, at))
+        with _transaction(database):
+            database.executemany(_RAISE, [("last_start", json.dumps(name), at, at) for name, at in last.items()])
 
-    def _catch_up(self) -> None:
-        """Apply what is in the journal and not in SQLite."""
-        offsets = dict(self._database.execute("SELECT file, byte FROM positions"))
-        found: list[Notification] = []
-        last: dict[str, JournalPosition] = {}
-        for line, behind in self._journal.since(offsets):
-            last[behind.file] = behind
-            try:
-                found.append(parse_line(line))
-            except NotificationError as error:
-                event(_log, logging.WARNING, "a line of the journal is left out", file=behind.file, reason=error)
-        if last:
-            self._apply(found, last.values(), 0)
-            event(_log, logging.INFO, "the history was brought up to the journal", notifications=len(found))
-        self._behind = False
-
-    def _apply(
-        self, notifications: Iterable[Notification], positions: Iterable[JournalPosition], duplicates: int
+    def _take_over_lines(
+        self, database: sqlite3.Connection, found: Sequence[Notification], file: str, offset: int
     ) -> None:
-        with self._transaction() as database:
-            for notification in notifications:
-                self._insert(notification)
-            if duplicates:
-                database.execute(_ADD, ("duplicates", "[]", duplicates))
-            for position in positions:
-                database.execute("REPLACE INTO positions VALUES (?, ?)", (position.file, position.offset))
+        with _transaction(database):
+            for notification in found:
+                self._insert(database, notification)
+            database.execute("REPLACE INTO positions VALUES (?, ?)", (file, offset))
 
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        """Give the database, to be changed as a whole or not at all."""
-        self._database.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._database
-            self._database.execute("COMMIT")
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("ROLLBACK")
-            raise
-
-    def _insert(self, notification: Notification) -> None:
-        database = self._database
+    def _insert(self, database: sqlite3.Connection, notification: Notification) -> None:
         database.execute(
             "INSERT INTO notifications (received, receiver, status, alerts, digest) VALUES (?, ?, ?, ?, ?)",
             (
@@ -244,13 +362,13 @@ class AlertLog:
                 notification.digest,
             ),
         )
-        labels = json.dumps([notification.receiver, notification.status])
-        database.execute(_ADD, ("notifications", labels, 1))
+        self._count(database, {"notifications": 1}, (notification.receiver, notification.status), notification.received)
+        if notification.left_out:
+            database.execute(_ADD, ("left_out", "[]", notification.left_out, notification.received))
         for alert in notification.alerts:
-            self._insert_alert(alert, notification)
+            self._insert_alert(database, alert, notification)
 
-    def _insert_alert(self, alert: NotifiedAlert, notification: Notification) -> None:
-        database = self._database
+    def _insert_alert(self, database: sqlite3.Connection, alert: NotifiedAlert, notification: Notification) -> None:
         key = (alert.fingerprint, alert.starts)
         who = tuple(alert.labels.get(name, "") for name in ("alertname", "severity", "team"))
         known = database.execute("SELECT ends FROM alerts WHERE fingerprint = ? AND starts = ?", key).fetchone()
@@ -264,11 +382,54 @@ class AlertLog:
             "INSERT INTO told VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1",
             (*key, notification.receiver, notification.received),
         )
-        labels = json.dumps(who)
+        counts: dict[str, float] = {}
         if known is None:
-            database.execute(_ADD, ("starts", labels, 1))
-        if alert.ends is not None and (known is None or known[0] is None):
+            self._alerts += 1
+            counts["starts"] = 1
+        if alert.ends is not None and (known is None or known[0] is None) and alert.starts != UNKNOWN:
             took = max(0.0, alert.ends - alert.starts)
-            bucket = sum(took > bound for bound in RESOLVE_BUCKETS)
-            database.execute(_ADD, (f"resolved_{bucket}", labels, 1))
-            database.execute(_ADD, ("resolved_seconds", labels, took))
+            counts[f"resolved_{sum(took > bound for bound in RESOLVE_BUCKETS)}"] = 1
+            counts["resolved_seconds"] = took
+        has_totals = bool(counts) and self._count(database, counts, who, notification.received)
+        # What is to begin tomorrow did not begin.
+        if has_totals and UNKNOWN < alert.starts < notification.received + _DAY:
+            labels = json.dumps(_name(who))
+            database.execute(_RAISE, ("last_start", labels, alert.starts, notification.received))
+
+    def _count(
+        self, database: sqlite3.Connection, counts: Mapping[str, float], labels: Sequence[str], now: float
+    ) -> bool:
+        """Add to totals of a name; return whether it has some: beyond so many it is one that was made up."""
+        name = _name(labels)
+        if name not in self._names and name not in self._reserved:
+            if len(self._names - self._reserved) >= _MAX_NAMES:
+                database.execute(_ADD, ("names_dropped", "[]", 1, now))
+                return False
+            self._names.add(name)
+        rows = [(metric, json.dumps(name), value, now) for metric, value in counts.items()]
+        database.executemany(_ADD, rows)
+        return True
+
+
+def _names(database: sqlite3.Connection) -> set[tuple[str, ...]]:
+    return {
+        tuple(json.loads(labels))
+        for (labels,) in database.execute("SELECT DISTINCT labels FROM totals WHERE labels != '[]'")
+    }
+
+
+def _name(labels: Sequence[str]) -> tuple[str, ...]:
+    return tuple(label[:_MAX_LENGTH] for label in labels)
+
+
+@contextmanager
+def _transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Change the database as a whole or not at all."""
+    database.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        database.execute("COMMIT")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("ROLLBACK")
+        raise

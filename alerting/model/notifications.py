@@ -193,6 +193,7 @@ class Notifications(StrictModel):
 
     webhook: Url | None = None
     alert_log: Url | None = None
+    alert_log_token_file: SecretFile | None = None
     heartbeat: Address | None = None
     critical: Timing
     warning: Timing

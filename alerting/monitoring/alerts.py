@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.monitoring.signals import (
+    ALERT_LOG_DAMAGED,
+    ALERT_LOG_WRITABLE,
     ALERTMANAGER_CONFIG_OK,
     ALERTMANAGER_FAILED,
     PROMETHEUS_ALERTMANAGERS,
@@ -99,6 +101,28 @@ ALERTS: tuple[Alert, ...] = (
         description=(
             "{{ $value | humanizePercentage }} of the notifications through {{ $labels.integration }} "
             "from {{ $labels.instance }} failed in the last 15 minutes."
+        ),
+    ),
+    Alert(
+        name="AlertLogNotWritable",
+        condition="The alert log cannot store the notifications that it gets.",
+        signal=ALERT_LOG_WRITABLE,
+        comparison="<",
+        summary="The alert log cannot store notifications.",
+        description=(
+            "The alert log {{ $labels.instance }} refuses notifications because it cannot write: "
+            "Alertmanager sends them again, but not for ever."
+        ),
+    ),
+    Alert(
+        name="AlertLogDamaged",
+        condition="The alert log found its database damaged and replaced it.",
+        signal=ALERT_LOG_DAMAGED,
+        comparison=">",
+        summary="The alert log's database was damaged.",
+        description=(
+            'The alert log {{ $labels.instance }} keeps {{ $value | printf "%.0f" }} damaged databases beside the one '
+            "that replaced them: alerts may be missing from the history."
         ),
     ),
 )

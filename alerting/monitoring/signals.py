@@ -332,3 +332,37 @@ ALERT_LOG_DUPLICATES: Final = Signal(
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,
 )
+
+ALERT_LOG_WRITABLE: Final = Signal(
+    name="alert_log_writable",
+    title="Alert log writable",
+    question="Can the alert log store the notifications that it gets?",
+    expr="alert_log_writable{<alertlog>,<filter>}",
+    unit=Unit.FLAG,
+    dashboard=ALERTS_PAGE,
+    by=_INSTANCE,
+)
+
+ALERT_LOG_DAMAGED: Final = Signal(
+    name="alert_log_damaged",
+    title="Damaged alert logs kept",
+    question="How many damaged databases of the alert log were replaced and wait for somebody to remove them?",
+    expr="alert_log_damaged_files{<alertlog>,<filter>}",
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=_INSTANCE,
+)
+
+ALERT_LOG_REFUSED: Final = Signal(
+    name="alert_log_refused",
+    title="Requests refused by the alert log",
+    question="How many requests did the alert log refuse, and why?",
+    expr=(
+        "sum by (cluster, namespace, instance, reason) "
+        "(increase(alert_log_refused_total{<alertlog>,<filter>}[<window>]))"
+    ),
+    unit=Unit.COUNT,
+    dashboard=ALERTS_PAGE,
+    by=("instance", "reason"),
+    legend="{{reason}}",
+)

@@ -52,4 +52,36 @@ ALERTLOG_METRICS = (
         origin=_ORIGIN,
     ),
     gauge("alert_log_alerts", "Alerts in the history.", Unit.COUNT, origin=_ORIGIN),
+    gauge(
+        "alert_log_writable",
+        "Whether the alert log could write when it last tried, at most a minute ago.",
+        Unit.FLAG,
+        origin=_ORIGIN,
+    ),
+    counter("alert_log_write_errors_total", "Attempts to write that failed.", Unit.COUNT, origin=_ORIGIN),
+    gauge(
+        "alert_log_damaged_files",
+        "Damaged databases that were replaced and are kept beside their successor.",
+        Unit.COUNT,
+        origin=_ORIGIN,
+    ),
+    counter(
+        "alert_log_names_dropped_total",
+        "Events that no counter shows, because there are too many names of alerts or receivers.",
+        Unit.COUNT,
+        origin=_ORIGIN,
+    ),
+    counter(
+        "alert_log_alerts_left_out_total",
+        "Alerts of large groups that Alertmanager left out of its notifications to the log (`max_alerts`).",
+        Unit.COUNT,
+        origin=_ORIGIN,
+    ),
+    counter(
+        "alert_log_refused_total",
+        "Requests that were refused, by reason: host, origin, token, size, busy, or what is no notification.",
+        Unit.COUNT,
+        "reason",
+        origin=_ORIGIN,
+    ),
 )

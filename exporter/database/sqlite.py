@@ -160,6 +160,8 @@ class SqliteSession(Session):
         # There may be no folder to write to.
         connection.execute("pragma temp_store = memory")
         connection.set_progress_handler(lambda: time.monotonic() > self._deadline, 10_000)
+        # The root of a container is read-only, with no place for temporary files.
+        connection.execute("pragma temp_store = memory")
         return connection
 
     @contextlib.contextmanager

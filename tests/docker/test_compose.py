@@ -162,25 +162,30 @@ def test_secrets_come_from_files(name: str) -> None:
 def test_every_secret_is_granted_and_made(tmp_path: Path) -> None:
     folder = tmp_path / "secrets"
     subprocess.run([DOCKER / "make-secrets.sh", folder], check=True, capture_output=True)
-    made = {path.name: path.read_text(encoding="ascii") for path in folder.iterdir() if path.is_file()}
+    # Alertmanager's own folder holds what others have too.
+    files = [path for path in (*folder.iterdir(), *(folder / "channels").iterdir()) if path.is_file()]
+    made = {path.name: path.read_text(encoding="ascii") for path in files}
+    places = {path.name: f"./secrets/{path.relative_to(folder)}" for path in files}
     declared: dict[str, Any] = {}
     granted: set[str] = set()
     for file in (COMPOSE, *OVERLAYS.values()):
         declared |= file.get("secrets", {})
         granted |= {secret for service in file["services"].values() for secret in service.get("secrets", [])}
     assert granted == set(declared)
-    assert all(with_defaults(secret["file"]) == f"./secrets/{name}" for name, secret in declared.items())
+    expected = {name: places.get(name, f"./secrets/{name}") for name in declared}
+    assert {name: with_defaults(secret["file"]) for name, secret in declared.items()} == expected
+    assert places["alertlog_token"] == "./secrets/channels/alertlog_token"
     # Certificates are made by a script of their own.
     assert granted - CERTIFICATES == set(made)
     passwords = [value for name, value in made.items() if not name.endswith("_uri")]
-    assert len(set(passwords)) == len(passwords) == 11
+    assert len(set(passwords)) == len(passwords) == 12
     assert all(re.fullmatch(r"[A-Za-z0-9]{32}", password) for password in passwords)
     assert made["mlflow_uri"] == f"postgresql://exporter:{made['exporter_password']}@postgres:5432/mlflow"
     assert made["variants_uri"] == f"postgresql://exporter:{made['exporter_password']}@postgres:5432/variants"
     assert made["mlflow_writer_uri"].endswith(f"//mlflow_writer:{made['mlflow_writer_password']}@postgres:5432/mlflow")
     # Containers run as users of their own; other users of this machine must not get that far.
     assert folder.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in folder.iterdir() if path.is_file()} == {0o444}
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o444}
 
 
 def test_secrets_that_are_there_stay(tmp_path: Path) -> None:

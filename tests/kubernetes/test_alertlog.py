@@ -56,7 +56,14 @@ def test_selectors_ports_and_references_meet(base: dict[str, Json]) -> None:
     assert {probe["httpGet"]["port"] for name, probe in container.items() if name.endswith("Probe")} == ports
     objects = list(base.values())
     one(objects, "ServiceAccount", spec["serviceAccountName"])
-    (volume,), (mount,) = spec["volumes"], container["volumeMounts"]
+    (volume, token), (mount, token_mount) = spec["volumes"], container["volumeMounts"]
+    # The key that Alertmanager sends, of the Secret that it is told of.
+    receiver = base["alertmanagerconfig.yaml"]["spec"]["receivers"][0]
+    sent = receiver["webhookConfigs"][0]["httpConfig"]["authorization"]["credentials"]
+    (item,) = token["secret"]["items"]
+    assert (token["secret"]["secretName"], item["key"]) == (sent["name"], sent["key"])
+    assert token["name"] == token_mount["name"]
+    assert f"--token-file={token_mount['mountPath']}/{item['path']}" in container["args"]
     claim = one(objects, "PersistentVolumeClaim", volume["persistentVolumeClaim"]["claimName"])
     assert volume["name"] == mount["name"]
     # One pod at a time writes to it.
@@ -93,13 +100,15 @@ def test_it_runs_as_the_deployment_says_and_keeps_what_alertmanager_posts(
     base: dict[str, Json], tmp_path: Path
 ) -> None:
     _, container = pod(base)
-    (mount,), port = container["volumeMounts"], free_port()
+    (mount, token), port = container["volumeMounts"], free_port()
+    (tmp_path / "alertlog_token").write_text("secret")
     arguments = ["-m", "ml_monitoring", *container["args"]]
     listen = f"--listen=0.0.0.0:{container['ports'][0]['containerPort']}"
     assert {listen, f"--directory={mount['mountPath']}"} <= set(arguments)
     here = {
         listen: f"--listen=127.0.0.1:{port}",
         f"--directory={mount['mountPath']}": f"--directory={tmp_path / 'log'}",
+        f"--token-file={token['mountPath']}/alertlog_token": f"--token-file={tmp_path / 'alertlog_token'}",
     }
     url = f"http://127.0.0.1:{port}"
     probes = {probe["httpGet"]["path"] for name, probe in container.items() if name.endswith("Probe")}
@@ -120,9 +129,8 @@ def test_it_runs_as_the_deployment_says_and_keeps_what_alertmanager_posts(
         log=tmp_path / "alertlog.log",
         healthy=lambda: all(http_ok(f"{url}{probe}") for probe in probes),
     ):
-        request = urllib.request.Request(
-            f"{url}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-        )
+        headers = {"Content-Type": "application/json", "Authorization": "Bearer secret"}
+        request = urllib.request.Request(f"{url}{path}", json.dumps(body).encode(), headers)
         with urllib.request.urlopen(request, timeout=10) as answer:
             assert answer.status == 200
         with urllib.request.urlopen(f"{url}/api/alerts?since=3650d", timeout=10) as answer:
@@ -132,7 +140,15 @@ def test_it_runs_as_the_deployment_says_and_keeps_what_alertmanager_posts(
 
 def test_without_an_alert_log_there_is_none_of_it() -> None:
     data = load_thresholds().model_dump(by_alias=True)
-    data["notifications"]["alert_log"] = None
+    data["notifications"] |= {"alert_log": None}
     made = manifests("ml-monitoring", Thresholds.model_validate(data))
     assert not [name for name in made if name.startswith("alertlog")]
     assert "ml-monitoring-alertlog" not in str(made["alertmanagerconfig.yaml"])
+
+
+def test_without_a_token_none_is_asked_for_and_no_secret_is_needed() -> None:
+    data = load_thresholds().model_dump(by_alias=True)
+    data["notifications"]["alert_log_token_file"] = None
+    made = manifests("ml-monitoring", Thresholds.model_validate(data))
+    assert "token" not in str(made["alertlog-deployment.yaml"])
+    assert "httpConfig" not in str(made["alertmanagerconfig.yaml"])

@@ -114,7 +114,7 @@ def test_channels_take_their_secrets_from_the_secret_by_the_files_names() -> Non
     assert mail["headers"] == [{"key": "Subject", "value": '{{ template "ml.subject" . }}'}]
     assert chat["apiURL"] == {"name": SECRET, "key": "slack_url"}
     assert pager["routingKey"] == {"name": SECRET, "key": "pagerduty_key"}
-    assert [each["key"] for each in pager["details"]] == ["text"]
+    assert [each["key"] for each in pager["details"]] == ["firing", "resolved"]
     (hidden,) = critical["webhookConfigs"]
     assert hidden == {
         "urlSecret": {"name": SECRET, "key": "hook"},

@@ -12,6 +12,7 @@ TOPICS: Mapping[str, str] = {
     "mlflow": "mlflow: 100,000 runs; answers beside two other exporters and the floor, and what a refresh costs",
     "instrument": "instrument: processor time that instrumentation adds to a request, beside two other libraries",
     "fleet": "fleet: a file of five million rows followed, beside pandas.read_csv",
+    "alertlog": "alertlog: notifications acknowledged, and memory with a million alerts and a journal of 100 MB",
     "servers": "servers: one body handed out by the exporter, by other HTTP servers and by the floor",
     "variants": "variants: commit to /metrics, many scrapers under load, queries on a large database",
 }

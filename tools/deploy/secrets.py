@@ -35,7 +35,8 @@ def differ(printed: str, service: Mapping[str, Any], folder: Path) -> bool:
     """Tell whether what `sha256sum` prints in a service is not what the files are."""
     seen = {name: checksum for checksum, name in (line.split() for line in printed.splitlines())}
     for secret in service["secrets"]:
-        file = folder / secret["source"]
+        # Those that Alertmanager has too are in its own folder.
+        file = next((path for path in folder.rglob(secret["source"]) if path.is_file()), folder / secret["source"])
         target = Path(secret.get("target") or secret["source"]).name
         if file.is_file() and seen.get(target) != hashlib.sha256(file.read_bytes()).hexdigest():
             return True

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
 from typing import Final
 
 from tools.kubernetes.exporter import USER, hardened, probe
-from tools.kubernetes.objects import ALERT_LOG, ALERT_LOG_PORT, IMAGE, Json, labelled, labels, selector
+from tools.kubernetes.objects import (
+    ALERT_LOG,
+    ALERT_LOG_PORT,
+    IMAGE,
+    NOTIFICATIONS_SECRET,
+    Json,
+    labelled,
+    labels,
+    selector,
+)
 
 # Its job in Prometheus too: rules and dashboards say job="alertlog".
 COMPONENT: Final = "alertlog"
 _SELECTOR = selector(COMPONENT)
 _LABELS = labels(COMPONENT)
 _DIRECTORY = "/var/lib/alertlog"
+_SECRETS = "/run/secrets/alertlog"
 
 
 def url(namespace: str) -> str:
@@ -19,14 +30,20 @@ def url(namespace: str) -> str:
     return f"http://{ALERT_LOG}.{namespace}.svc:{ALERT_LOG_PORT}/alerts"
 
 
-def objects(namespace: str) -> dict[str, Json]:
-    """Return the objects by file name."""
+def objects(namespace: str, token_file: str | None) -> dict[str, Json]:
+    """Return the objects by file name.
+
+    Args:
+        namespace: Where they live.
+        token_file: File of the token in the settings, whose name is a key of the Secret for notifications; None to let
+            everybody post whom the network lets.
+    """
     return {
         "alertlog-serviceaccount.yaml": labelled("ServiceAccount", "v1", ALERT_LOG, namespace, labels=_LABELS)
         | {"automountServiceAccountToken": False},
         "alertlog-volume.yaml": labelled("PersistentVolumeClaim", "v1", ALERT_LOG, namespace, labels=_LABELS)
         | {"spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}}},
-        "alertlog-deployment.yaml": _deployment(namespace),
+        "alertlog-deployment.yaml": _deployment(namespace, token_file),
         "alertlog-service.yaml": labelled("Service", "v1", ALERT_LOG, namespace, labels=_LABELS)
         | {
             "spec": {
@@ -39,7 +56,7 @@ def objects(namespace: str) -> dict[str, Json]:
     }
 
 
-def _deployment(namespace: str) -> Json:
+def _deployment(namespace: str, token_file: str | None) -> Json:
     return labelled("Deployment", "apps/v1", ALERT_LOG, namespace, labels=_LABELS) | {
         "spec": {
             "replicas": 1,
@@ -47,13 +64,23 @@ def _deployment(namespace: str) -> Json:
             "strategy": {"type": "Recreate"},
             "revisionHistoryLimit": 3,
             "selector": {"matchLabels": _SELECTOR},
-            "template": {"metadata": {"labels": _LABELS}, "spec": _pod_spec()},
+            "template": {"metadata": {"labels": _LABELS}, "spec": _pod_spec(token_file)},
         }
     }
 
 
-def _pod_spec() -> Json:
+def _pod_spec(token_file: str | None) -> Json:
     pod, container = hardened()
+    volumes: list[Json] = [{"name": "log", "persistentVolumeClaim": {"claimName": ALERT_LOG}}]
+    mounts: list[Json] = [{"name": "log", "mountPath": _DIRECTORY}]
+    token: list[str] = []
+    if token_file is not None:
+        key = PurePosixPath(token_file).name
+        # Of that Secret, nothing else.
+        secret = {"secretName": NOTIFICATIONS_SECRET, "items": [{"key": key, "path": key}]}
+        volumes.append({"name": "token", "secret": secret})
+        mounts.append({"name": "token", "mountPath": _SECRETS, "readOnly": True})
+        token = [f"--token-file={_SECRETS}/{key}"]
     return {
         "serviceAccountName": ALERT_LOG,
         **pod,
@@ -71,6 +98,7 @@ def _pod_spec() -> Json:
                     f"--listen=0.0.0.0:{ALERT_LOG_PORT}",
                     f"--directory={_DIRECTORY}",
                     "--retention=90d",
+                    *token,
                     "--log-format=json",
                 ],
                 "ports": [{"name": "http", "containerPort": ALERT_LOG_PORT, "protocol": "TCP"}],
@@ -79,10 +107,10 @@ def _pod_spec() -> Json:
                 "readinessProbe": probe("/-/ready", periodSeconds=5, failureThreshold=3),
                 "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"memory": "256Mi"}},
                 "securityContext": container,
-                "volumeMounts": [{"name": "log", "mountPath": _DIRECTORY}],
+                "volumeMounts": mounts,
             }
         ],
-        "volumes": [{"name": "log", "persistentVolumeClaim": {"claimName": ALERT_LOG}}],
+        "volumes": volumes,
     }
 
 

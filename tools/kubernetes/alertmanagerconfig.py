@@ -129,6 +129,7 @@ _CHANNELS: Mapping[str, Mapping[str, _Word]] = {
         "url": _same("url"),
         "url_file": _secret("urlSecret"),
         "http_config": _http,
+        "max_alerts": _same("maxAlerts"),
         "send_resolved": _same("sendResolved"),
     },
     "email_configs": {
@@ -151,6 +152,7 @@ _CHANNELS: Mapping[str, Mapping[str, _Word]] = {
         "title": _same("title"),
         "title_link": _same("titleLink"),
         "text": _same("text"),
+        "mrkdwn_in": _same("mrkdwnIn"),
         "send_resolved": _same("sendResolved"),
     },
     "pagerduty_configs": {

@@ -77,24 +77,29 @@ def manifests(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
     templates = generate.templates()
     # Its address in the thresholds is that of the compose stack; null there means that there is none.
     with_log = thresholds.notifications.alert_log is not None
-    notifications = alertmanager.build(thresholds=thresholds, alert_log_url=alertlog.url(namespace) if with_log else "")
+    token_file = thresholds.notifications.alert_log_token_file
+    notifications = alertmanager.build(
+        thresholds=thresholds,
+        alert_log_url=alertlog.url(namespace) if with_log else "",
+        alert_log_token_file=token_file,
+    )
     return {
         **exporter.objects(namespace),
         "servicemonitor.yaml": monitoring.service_monitor(
             namespace, SCRAPE_INTERVAL, name=NAME, component=exporter.COMPONENT, job_label=NAME_LABEL
         ),
-        **(_alert_log(namespace) if with_log else {}),
+        **(_alert_log(namespace, token_file) if with_log else {}),
         "alertmanagerconfig.yaml": alertmanager_config(namespace, notifications),
         "alertmanager-templates.yaml": labelled("ConfigMap", "v1", TEMPLATES, namespace) | {"data": templates},
         **monitoring.prometheus_rules(namespace, thresholds),
     }
 
 
-def _alert_log(namespace: str) -> dict[str, Json]:
+def _alert_log(namespace: str, token_file: str | None) -> dict[str, Json]:
     monitor = monitoring.service_monitor(
         namespace, SCRAPE_INTERVAL, name=ALERT_LOG, component=alertlog.COMPONENT, job_label=COMPONENT_LABEL
     )
-    return {**alertlog.objects(namespace), "alertlog-servicemonitor.yaml": monitor}
+    return {**alertlog.objects(namespace, token_file), "alertlog-servicemonitor.yaml": monitor}
 
 
 def write(texts: Mapping[str, str], directory: Path) -> None:

@@ -107,6 +107,8 @@ class RunCache:
     def __init__(self) -> None:
         # The thread that refreshes is not the one that closes.
         self._database = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
+        # Without it even this database sorts in files, for which a read-only root has no place.
+        self._database.execute("pragma temp_store = memory")
         self._database.executescript(_SCHEMA)
         self._states = _Interned[tuple[str, bool, bool]]()
         self._labels = _Interned[LabelSet]()

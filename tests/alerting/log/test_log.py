@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import re
-import resource
 import sqlite3
-import sys
 import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,88 +17,12 @@ import pytest
 
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import alertmanager
-from ml_monitoring.alerting.log.journal import Journal
 from ml_monitoring.alerting.log.notification import NotificationError, parse
 from ml_monitoring.alerting.log.store import AlertLog
 from ml_monitoring.exporter.errors import MonitorError
+from tests.support.alert_log import T0, Server, body
 from tests.support.alertmanager_server import AT_ONCE, running
-from tools.processes import Process, free_port, http_ok, wait_until
-from tools.stack import ROOT
-
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-T0 = 1_795_000_000.0
-
-
-def moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat()
-
-
-def body(number: int = 1, *, starts: float = T0, ends: float | None = None, receiver: str = "mlops-warning") -> bytes:
-    status = "firing" if ends is None else "resolved"
-    alert = {
-        "status": status,
-        "labels": {"alertname": "Broken", "severity": "warning", "team": "mlops", "number": str(number)},
-        "annotations": {"summary": "It broke.", "description": f"Number {number} <broke>."},
-        "startsAt": moment(starts),
-        "endsAt": "0001-01-01T00:00:00Z" if ends is None else moment(ends),
-        "fingerprint": f"{number:016x}",
-    }
-    return json.dumps(
-        {"version": "4", "receiver": receiver, "status": status, "groupKey": "g", "alerts": [alert]}
-    ).encode()
-
-
-class Server:
-    """The service as a process."""
-
-    def __init__(self, directory: Path) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
-        self.directory = directory
-        listen = f"--listen={self.url.removeprefix('http://')}"
-        self.process = Process(
-            "alert log",
-            [sys.executable, "-m", "alerting", "log", listen, f"--directory={directory}"],
-            log=directory.parent / "alertlog.log",
-            cwd=ROOT,
-            healthy=lambda: http_ok(f"{self.url}/-/ready"),
-        )
-
-    def post(self, content: bytes) -> int:
-        request = urllib.request.Request(f"{self.url}/alerts", content, {"Content-Type": "application/json"})
-        try:
-            with _OPENER.open(request, timeout=10) as response:
-                return int(response.status)
-        except urllib.error.HTTPError as error:
-            return error.code
-
-    def get(self, path: str) -> str:
-        with _OPENER.open(f"{self.url}{path}", timeout=10) as response:
-            return str(response.read().decode())
-
-    def metric(self, name: str) -> float:
-        found = re.search(rf"^{re.escape(name)} (\S+)$", self.get("/metrics"), re.MULTILINE)
-        assert found, f"no {name} in {self.get('/metrics')}"
-        return float(found[1])
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
-    server = Server(tmp_path / "log")
-    with server.process:
-        yield server
-
-
-@pytest.fixture
-def make_log(tmp_path: Path) -> Iterator[Callable[[], AlertLog]]:
-    opened = []
-
-    def make() -> AlertLog:
-        opened.append(AlertLog(tmp_path / "log", retention=86400, duplicate_window=120))
-        return opened[-1]
-
-    yield make
-    for log in opened:
-        log.close()
+from tools.processes import wait_until
 
 
 def totals(log: AlertLog) -> dict[tuple[str, ...], float]:
@@ -196,8 +115,6 @@ def test_a_text_that_is_no_unicode_is_kept_without_it_and_holds_up_nothing(serve
         "It ? broke.",
         "It broke.",
     }
-    (journal,) = server.directory.glob("*.jsonl")
-    assert journal.read_text(encoding="utf-8").count("It ? broke.") == 1
 
 
 def test_a_query_that_cannot_be_meant_is_refused(server: Server) -> None:
@@ -233,61 +150,13 @@ def test_a_notification_sent_again_counts_once_and_a_repeated_one_counts(make_lo
     assert log.history(since=0, limit=9)[0]["notified"] == {"mlops-warning": {"first": T0, "times": 2}}
 
 
-def test_the_history_is_rebuilt_from_the_journal(make_log: Callable[[], AlertLog], tmp_path: Path) -> None:
-    log = make_log()
-    log.record([parse(body(number), T0) for number in range(5)], T0)
-    log.record([parse(body(1, ends=T0 + 30), T0 + 30)], T0 + 30)
-    expected, history = totals(log), log.history(since=0, limit=9)
-    log.close()
-    for path in (tmp_path / "log").glob("history.sqlite*"):
-        path.unlink()
-    again = make_log()
-    assert totals(again) == expected
-    assert again.history(since=0, limit=9) == history
-
-
-def test_a_line_that_a_crash_tore_is_removed_and_the_rest_counts(
-    make_log: Callable[[], AlertLog], tmp_path: Path
-) -> None:
-    log = make_log()
-    log.record([parse(body(1), T0)], T0)
-    log.close()
-    (journal,) = (tmp_path / "log").glob("*.jsonl")
-    complete = journal.read_bytes()
-    journal.write_bytes(complete + parse(body(2), T0).line.encode()[:-20])
-    again = make_log()
-    assert journal.read_bytes() == complete
-    assert again.record([parse(body(2), T0 + 1)], T0 + 1) == 1
-    assert len(again.history(since=0, limit=9)) == 2
-
-
-def test_a_failed_write_keeps_nothing_and_the_next_one_works(
-    make_log: Callable[[], AlertLog], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    log = make_log()
-
-    def full(_: int) -> None:
-        raise OSError("no space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr("os.fsync", full)
-        with pytest.raises(OSError, match="no space"):
-            log.record([parse(body(1), T0)], T0)
-    assert log.history(since=0, limit=9) == []
-    assert log.record([parse(body(1), T0 + 1)], T0 + 1) == 1
-    assert totals(log)["starts", "Broken", "warning", "mlops"] == 1
-
-
-def test_what_is_older_than_the_retention_is_forgotten_and_totals_stay(
-    make_log: Callable[[], AlertLog], tmp_path: Path
-) -> None:
+def test_what_is_older_than_the_retention_is_forgotten_and_totals_stay(make_log: Callable[[], AlertLog]) -> None:
     log = make_log()
     log.record([parse(body(1), T0)], T0)
     later = T0 + 3 * 86400
     log.record([parse(body(2), later)], later)
     log.prune(later)
     assert [alert["labels"]["number"] for alert in log.history(since=0, limit=9)] == ["2"]
-    assert len([*(tmp_path / "log").glob("*.jsonl")]) == 1
     assert totals(log)["starts", "Broken", "warning", "mlops"] == 2
 
 
@@ -304,71 +173,3 @@ def test_every_alert_and_receiver_begins_at_0_so_that_its_first_event_is_an_incr
         assert server.metric(f"alert_time_to_resolve_seconds_count{labels}") == 0
     assert server.metric('alert_notifications_total{receiver="escalation",status="firing"}') == 0
     assert server.metric("alert_log_duplicates_total") == 0
-
-
-@contextlib.contextmanager
-def files_of_at_most(size: int) -> Iterator[None]:
-    """Let every write beyond that fail, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-def test_a_full_disk_leaves_no_part_of_a_line(tmp_path: Path) -> None:
-    journal = Journal(tmp_path)
-    journal.append(["first\n"], T0)
-    with files_of_at_most(3_000), pytest.raises(OSError, match="File too large"):
-        journal.append([f"{'x' * 2_000}\n", f"{'y' * 2_000}\n"], T0)
-    (path,) = tmp_path.iterdir()
-    assert path.read_bytes() == b"first\n"
-    journal.append(["second\n"], T0)
-    assert path.read_bytes() == b"first\nsecond\n"
-
-
-def test_a_clock_that_is_set_back_over_midnight_loses_nothing_and_counts_nothing_twice(
-    make_log: Callable[[], AlertLog], tmp_path: Path
-) -> None:
-    yesterday = T0 - 86400
-    log = make_log()
-    log.record([parse(body(1), T0)], T0)
-    log.record([parse(body(2), yesterday)], yesterday)
-    expected = totals(log)
-    log.close()
-    again = make_log()
-    assert totals(again) == expected
-    again.close()
-    # On disk, and then the power went before it was in SQLite.
-    Journal(tmp_path / "log").append([parse(body(3), yesterday).line], yesterday)
-    assert {alert["labels"]["number"] for alert in make_log().history(since=0, limit=9)} == {"1", "2", "3"}
-
-
-def test_a_history_of_an_earlier_version_is_taken_over(make_log: Callable[[], AlertLog], tmp_path: Path) -> None:
-    log = make_log()
-    log.record([parse(body(1), T0)], T0)
-    log.record([parse(body(2), T0 + 86400)], T0 + 86400)
-    expected = totals(log)
-    log.close()
-    with contextlib.closing(sqlite3.connect(tmp_path / "log" / "history.sqlite")) as database, database:
-        (newest,) = database.execute("SELECT max(file) FROM positions").fetchone()
-        (byte,) = database.execute("SELECT byte FROM positions WHERE file = ?", (newest,)).fetchone()
-        database.execute("DROP TABLE positions")
-        database.execute("CREATE TABLE position (only_row INTEGER PRIMARY KEY, file TEXT, byte INTEGER)")
-        database.execute("INSERT INTO position VALUES (1, ?, ?)", (newest, byte))
-    assert totals(make_log()) == expected
-    assert totals(make_log()) == expected
-
-
-def test_what_cannot_be_removed_on_a_full_disk_keeps_nothing_from_being_recorded_later(
-    make_log: Callable[[], AlertLog],
-) -> None:
-    log = make_log()
-    log.record([parse(body(1), T0)], T0)
-    later = T0 + 3 * 86400
-    with files_of_at_most(1), pytest.raises(sqlite3.Error):
-        log.prune(later)
-    assert log.record([parse(body(2), later)], later) == 1
-    log.prune(later)
-    assert [alert["labels"]["number"] for alert in log.history(since=0, limit=9)] == ["2"]

@@ -1,0 +1,83 @@
+"""Who may ask the alert log, and who may post to it."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+# Domains that the public DNS does not have, so that no stranger's name leads here.
+_PRIVATE: Final = (".svc", ".svc.cluster.local", ".localhost", ".internal")
+_BEARER: Final = b"Bearer "
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request is not answered.
+
+    Attributes:
+        status: Of the answer.
+        reason: One word for the metric.
+        message: For who asked.
+    """
+
+    status: int
+    reason: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Rules for requests.
+
+    Attributes:
+        hosts: Names under which the log is asked, beside addresses, names without a dot and those of private domains.
+            A page of somebody else's whose name leads here has a name of its own.
+        token_file: File with the token that has to be posted with; None for no token. Read for each request, so that
+            it can be replaced.
+    """
+
+    hosts: Collection[str] = ()
+    token_file: Path | None = None
+
+    def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
+        """Return why nothing is answered to a request with these headers."""
+        if not _is_own(headers.get("Host", ""), self.hosts):
+            return Refusal(421, "host", "not a name of the alert log: give it to --allowed-host")
+        return None
+
+    def refuse_post(self, headers: Mapping[str, str]) -> Refusal | None:
+        """Return why nothing is taken from a request with these headers."""
+        # What a browser says of the page that makes it post; Alertmanager is none.
+        if headers.get("Origin") is not None or headers.get("Sec-Fetch-Site", "none") != "none":
+            return Refusal(403, "origin", "not for browsers")
+        kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if kind != "application/json" or headers.get("Content-Encoding", "identity") != "identity":
+            return Refusal(415, "invalid", "not JSON as it is")
+        if self.token_file is None:
+            return None
+        try:
+            token = self.token_file.read_bytes().strip()
+        except OSError:
+            # Alertmanager tries again.
+            return Refusal(503, "token", "the file of the token cannot be read")
+        given = headers.get("Authorization", "")
+        # An empty file is no token that everybody has.
+        if token and hmac.compare_digest(given.encode("utf-8", "surrogateescape"), _BEARER + token):
+            return None
+        return Refusal(401, "token", "wants the token")
+
+
+def _is_own(host: str, names: Collection[str]) -> bool:
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    name = name.removeprefix("[").removesuffix("]").rstrip(".").lower()
+    if not name:
+        return False
+    try:
+        ipaddress.ip_address(name.partition("%")[0])
+    except ValueError:
+        return "." not in name or name in {each.lower() for each in names} or name.endswith(_PRIVATE)
+    return True
