@@ -168,12 +168,12 @@ def _integrations(receiver: Mapping[str, Any], writing: Writing) -> Iterator[Jso
 
 def _webhook(entry: Mapping[str, Any], writing: Writing) -> tuple[str, Json]:
     url = writing.secret(entry["url_file"]) if "url_file" in entry else writing.literal(entry["url"])
+    settings: Json = {"url": url} | ({"maxAlerts": entry["max_alerts"]} if "max_alerts" in entry else {})
     authorization = entry.get("http_config", {}).get("authorization")
     if authorization is None:
-        return "webhook", {"url": url}
+        return "webhook", settings
     credentials = writing.secret(authorization["credentials_file"])
-    return "webhook", {
-        "url": url,
+    return "webhook", settings | {
         "authorization_scheme": "Bearer",
         "authorization_credentials": credentials,
     }
@@ -189,7 +189,7 @@ def _slack(entry: Mapping[str, Any], writing: Writing) -> tuple[str, Json]:
     return "slack", {
         "url": writing.secret(entry["api_url_file"]),
         "recipient": writing.literal(entry["channel"]),
-        "title": _text("subject"),
+        "title": _text("slack.subject"),
         "text": _text("slack"),
     }
 
@@ -205,7 +205,7 @@ def _pagerduty(entry: Mapping[str, Any], writing: Writing) -> tuple[str, Json]:
 def _msteams(entry: Mapping[str, Any], writing: Writing) -> tuple[str, Json]:
     return "teams", {
         "url": writing.secret(entry["webhook_url_file"]),
-        "title": _text("subject"),
+        "title": _text("markdown.subject"),
         "message": _text("markdown"),
     }
 

@@ -297,7 +297,15 @@ def test_channels_become_integrations_and_secrets_stay_in_files() -> None:
     def settings(point: str) -> list[tuple[str, Json]]:
         return [(one["type"], one["settings"]) for one in points[f"ml-monitoring-{point}"]]
 
-    log = ("webhook", {"url": "http://alertlog:9848/alerts"})
+    log = (
+        "webhook",
+        {
+            "url": "http://alertlog:9848/alerts",
+            "maxAlerts": 2_000,
+            "authorization_scheme": "Bearer",
+            "authorization_credentials": "$__file{/run/secrets/alertlog_token}",
+        },
+    )
     text = '{{ template "ml.subject" . }}'
     assert settings("platform-warning") == [
         log,
@@ -317,14 +325,18 @@ def test_channels_become_integrations_and_secrets_stay_in_files() -> None:
             {
                 "url": "$__file{/run/secrets/slack_url}",
                 "recipient": "#alerts$$1",
-                "title": text,
+                "title": '{{ template "ml.slack.subject" . }}',
                 "text": '{{ template "ml.slack" . }}',
             },
         ),
     ]
     assert settings("growth-warning")[1] == (
         "teams",
-        {"url": "$__file{/run/secrets/teams_url}", "title": text, "message": '{{ template "ml.markdown" . }}'},
+        {
+            "url": "$__file{/run/secrets/teams_url}",
+            "title": '{{ template "ml.markdown.subject" . }}',
+            "message": '{{ template "ml.markdown" . }}',
+        },
     )
     assert settings("escalation")[1][1]["integrationKey"] == "$__file{/run/secrets/pagerduty_key}"
     assert settings("growth-info")[1] == (
