@@ -130,7 +130,7 @@ def _called(node: Any) -> frozenset[str] | None:
     inner = next((labels for labels in map(_surviving, node.args) if labels is not None), frozenset())
     if name == "histogram_quantile":
         return inner - {"le"}
-    if name == "label_replace":
+    if name in {"label_replace", "label_join"}:
         return inner | {node.args[1].val}
     return inner
 

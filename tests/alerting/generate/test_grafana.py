@@ -113,7 +113,7 @@ def test_a_rule_is_written_as_grafana_itself_writes_rules_of_prometheus() -> Non
             '{{ with $values.A }}{{ .Value | printf "%.1f" }}{{ end }} refresh intervals ago. Panels show old numbers.',
             "runbook_url": "http://127.0.0.1:9847/runbooks/MlMonitoringSourceStale",
             "dashboard_url": "http://127.0.0.1:3000/d/ml-monitoring-exporter-health?viewPanel=1568927857"
-            "&var-instance={{ with $labels.instance }}{{ . | urlquery }}{{ end }}"
+            "&var-exporter={{ with $labels.instance }}{{ . | urlquery }}{{ end }}"
             "&var-source={{ with $labels.source }}{{ . | urlquery }}{{ end }}",
             "__dashboardUid__": "ml-monitoring-exporter-health",
             "__panelId__": "1568927857",
