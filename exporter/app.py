@@ -14,6 +14,7 @@ from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.server import Server
+from ml_monitoring.exporter.shutdown import end_within
 
 _log = logging.getLogger(__name__)
 
@@ -71,8 +72,8 @@ class _Application:
             event(_log, logging.INFO, "listening", url=url, version=__version__)
         await stopping.wait()
         event(_log, logging.INFO, "stopping")
-        await self._server.stop()
-        await asyncio.to_thread(self._runner.stop)
+        end_within()
+        await asyncio.gather(self._server.stop(), asyncio.to_thread(self._runner.stop))
 
     def _start_reload(self) -> None:
         self._reload_task = asyncio.create_task(self._reload())

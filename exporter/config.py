@@ -59,6 +59,7 @@ class WebSettings(Model):
         port: TCP port; 0 takes a free one.
         listen_addresses: Addresses to bind in place of `host` and `port`, each as `host:port`, `[::1]:port` or `:port`.
         telemetry_path: Where the metrics are; the landing page leads there.
+        max_connections: Most connections at a time; above it, those that have waited longest for their clients end.
         config_file: A `web.config.file` of Prometheus's exporter-toolkit (TLS, basic authentication).
         runbooks_dir: Folder of `<AlertName>.md` files that `/runbooks/<AlertName>` shows before those of the stack.
         enable_lifecycle: Whether `POST /-/reload` and `POST /-/reset/<source>` are answered.
@@ -68,6 +69,7 @@ class WebSettings(Model):
     port: Annotated[int, Field(ge=0, le=65535)] = 9847
     listen_addresses: ListenAddresses = ()
     telemetry_path: Annotated[str, Field(pattern=TELEMETRY_PATH), AfterValidator(_free_path)] = "/metrics"
+    max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
     config_file: Path | None = None
     runbooks_dir: Path | None = None
     enable_lifecycle: bool = False

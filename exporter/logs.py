@@ -6,6 +6,8 @@ import json
 import logging
 import re
 import sys
+import time
+from collections import Counter
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -24,6 +26,28 @@ def setup(level: str, form: Literal["logfmt", "json"]) -> None:
 def event(logger: logging.Logger, level: int, message: str, **fields: object) -> None:
     """Log an event with fields."""
     logger.log(level, message, extra={"fields": fields})
+
+
+class Seldom:
+    """Logs each kind of event once a minute at most: what clients can repeat must not fill a disk."""
+
+    def __init__(self, interval: float = 60.0) -> None:
+        self._interval = interval
+        self._next: dict[tuple[str, str], float] = {}
+        self._held: Counter[tuple[str, str]] = Counter()
+
+    def event(self, logger: logging.Logger, level: int, message: str, kind: str = "", **fields: object) -> None:
+        """Log an event with fields, or only count it: the next line tells how many were held back."""
+        key = (message, kind)
+        now = time.monotonic()
+        if now < self._next.get(key, now):
+            self._held[key] += 1
+            return
+        self._next[key] = now + self._interval
+        held = self._held.pop(key, 0)
+        if held:
+            fields["repeated"] = held
+        event(logger, level, message, **fields)
 
 
 class _Formatter(logging.Formatter):

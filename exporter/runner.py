@@ -245,9 +245,13 @@ class Runner:
     def stop(self) -> None:
         """End all threads."""
         self._stopping.set()
-        self._watcher.join(_CLOSE_TIMEOUT)
-        for runner in self._runners.values():
-            runner.stop()
+        # Side by side: each may wait for its network.
+        stopping = [threading.Thread(target=runner.stop, daemon=True) for runner in self._runners.values()]
+        for thread in stopping:
+            thread.start()
+        deadline = self.clock.monotonic() + _CLOSE_TIMEOUT
+        for thread in (*stopping, self._watcher):
+            thread.join(max(0.0, deadline - self.clock.monotonic()))
 
     def reconfigure(self, settings: Mapping[str, SourceSettings]) -> None:
         """Replace the sources whose settings changed; the others go on undisturbed."""
@@ -271,6 +275,12 @@ class Runner:
         if successful:
             self._reload.last_success = self.clock.now()
         self.publish_self()
+
+    def note_web_config(self, *, usable: bool) -> None:
+        """Expose whether `web.config_file` and its certificates are usable."""
+        if self._reload.web_usable is not usable:
+            self._reload.web_usable = usable
+            self.publish_self()
 
     def publish_source(self, runner: SourceRunner, snapshot: Snapshot | None) -> None:
         """Publish a source's snapshot (None withdraws it) and the metrics about it in one step."""

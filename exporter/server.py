@@ -15,12 +15,14 @@ from pathlib import Path
 
 from aiohttp import web
 
-from ml_monitoring.exporter.addresses import ListenAddress
 from ml_monitoring.exporter.config import WebSettings
+from ml_monitoring.exporter.connection import Limits
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.landing import landing_page
+from ml_monitoring.exporter.listener import Listener
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.negotiation import Representation
+from ml_monitoring.exporter.passwords import BusyError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.web_config import WebConfig
@@ -35,12 +37,13 @@ _OWN_SITE = frozenset({"same-origin", "none"})
 _ALERTING = Path(__file__).parents[1] / "alerting"
 _RUNBOOK = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _WEB_CONFIG_INTERVAL = 2.0
-# Prometheus's own default scrape timeout: a scrape that is under way at the end may take that long.
-_SHUTDOWN_TIMEOUT = 10.0
-# Hundreds of scrapers may connect in the same moment.
-_BACKLOG = 1024
+# So long may a scrape take that is under way at the end; with sources and the rest it is over within ten seconds.
+_SHUTDOWN_TIMEOUT = 6.0
 # Of a larger body, only a piece at a time is copied for a client that reads slowly.
 _PIECE = 256 * 1024
+
+# Seconds until the queue of logins has had a turn.
+_RETRY_AFTER = "2"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Reload = Callable[[], Awaitable[bool]]
@@ -63,14 +66,15 @@ class Server:
         self._settings = settings
         self._reload_settings = reload
         self._web_config = WebConfig(settings.config_file)
-        self._app_runner = web.AppRunner(self._application(), access_log=None, shutdown_timeout=_SHUTDOWN_TIMEOUT)
+        limits = Limits(connections=settings.max_connections)
+        # A password of a client that is gone is not verified any more.
+        self._listener = Listener(self._application(), limits, tls=lambda: self._web_config.tls, cancels=True)
         self._watcher: asyncio.Task[None] | None = None
 
     @property
     def urls(self) -> tuple[str, ...]:
         """Return the addresses that the server listens on."""
-        scheme = "https" if self._web_config.tls else "http"
-        return tuple(f"{scheme}://{ListenAddress(*bound[:2])}" for bound in self._app_runner.addresses)
+        return self._listener.urls
 
     async def start(self) -> None:
         """Begin to listen.
@@ -79,15 +83,13 @@ class Server:
             ConfigError: The address cannot be bound.
         """
         self._warn()
-        await self._app_runner.setup()
+        await self._listener.start()
         for address in self._settings.addresses:
-            host, port = address.host or None, address.port
-            site = web.TCPSite(self._app_runner, host, port, ssl_context=self._web_config.tls, backlog=_BACKLOG)
             try:
-                await site.start()
+                await self._listener.listen(address.host, address.port)
             except OSError as error:
-                await self._app_runner.cleanup()
-                # asyncio's own text names the address a second time.
+                await self._listener.stop(0)
+                # A name that is not found has its text, and a number that is none of the system's.
                 reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
                 setting = "listen_addresses" if self._settings.listen_addresses else "host, web.port"
                 raise ConfigError([f"web.{setting}: cannot listen on {address}: {reason}"]) from None
@@ -97,15 +99,7 @@ class Server:
         """Stop listening and let requests that are under way end."""
         if self._watcher is not None:
             self._watcher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
-        server = self._app_runner.server
-        transports = [each.transport for each in server.connections if each.transport] if server else []
-        await self._app_runner.cleanup()
-        # A request counts as ended when its answer is handed to asyncio; the client may not have taken all of it.
-        deadline = asyncio.get_running_loop().time() + _SHUTDOWN_TIMEOUT
-        while any(map(_unread, transports)) and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        await self._listener.stop(_SHUTDOWN_TIMEOUT)
 
     def _application(self) -> web.Application:
         application = web.Application(middlewares=[self._guard])
@@ -129,7 +123,11 @@ class Server:
             return web.Response(status=429, text="Too Many Requests\n")
         if not config.knows(request.get_extra_info("peercert")):
             return web.Response(status=403, text="The client's certificate has none of the allowed names.\n")
-        if not is_probe and not await config.allows(request.headers.get("Authorization")):
+        try:
+            allowed = is_probe or await config.allows(request.headers.get("Authorization"), request.remote or "")
+        except BusyError:
+            return web.Response(status=503, text="Too many logins; try again.\n", headers={"Retry-After": _RETRY_AFTER})
+        if not allowed:
             headers = {"WWW-Authenticate": 'Basic realm="exporter", charset="UTF-8"'}
             return web.Response(status=401, text="Unauthorized\n", headers=headers)
         response = await handler(request)
@@ -178,7 +176,8 @@ class Server:
         self._refuse_unless_allowed(request)
         if self._reload_settings is None:
             raise web.HTTPNotFound
-        if await self._reload_settings():
+        # Goes on where the client does not wait for it.
+        if await asyncio.shield(self._reload_settings()):
             return web.Response(text="Settings reloaded.\n")
         # Which problem is for the log alone: who may scrape need not know.
         return web.Response(status=500, text="The settings cannot be used, the old ones stay; see the log.\n")
@@ -205,25 +204,25 @@ class Server:
         while True:
             await asyncio.sleep(_WEB_CONFIG_INTERVAL)
             try:
-                changed = await asyncio.to_thread(self._web_config.reload_if_changed)
+                change = await asyncio.to_thread(self._web_config.read_if_changed)
             except ConfigError as error:
                 if str(error) != shown:
                     event(_log, logging.ERROR, "web.config_file not usable, the old one stays", error=str(error))
                 shown = str(error)
+                self._runner.note_web_config(usable=False)
                 continue
             shown = ""
-            if changed:
+            self._runner.note_web_config(usable=True)
+            if change is not None:
+                self._web_config.take(change)
+                # Who was let in by the old one has to be let in by the new one.
+                self._listener.renew()
                 event(_log, logging.INFO, "web.config_file read again")
                 self._warn()
 
     def _warn(self) -> None:
         for warning in self._web_config.warnings:
             event(_log, logging.WARNING, "web.config_file in force in part", problem=warning)
-
-
-def _unread(transport: asyncio.BaseTransport) -> int:
-    """Return how many bytes wait for the client to read."""
-    return transport.get_write_buffer_size() if isinstance(transport, asyncio.WriteTransport) else 0
 
 
 async def _pieces(body: bytes) -> AsyncIterator[memoryview]:

@@ -55,9 +55,10 @@ class SourceStatus:
 
 @dataclass(slots=True)
 class ReloadStatus:
-    """Whether the settings in force are those of the file."""
+    """Whether the settings in force are those of the files: of the settings, and of `web.config_file`."""
 
     successful: bool = True
+    web_usable: bool = True
     last_success: float = 0.0
 
 
@@ -74,7 +75,7 @@ class SelfMetrics:
         """Render the state of all sources and of the process."""
         families = FamilySet("exporter")
         families["ml_monitoring_build_info"].add(1, __version__, revision(), platform.python_version())
-        families["ml_monitoring_config_last_reload_successful"].add(reload.successful)
+        families["ml_monitoring_config_last_reload_successful"].add(reload.successful and reload.web_usable)
         families["ml_monitoring_config_last_reload_success_timestamp_seconds"].add(reload.last_success)
         for status in statuses:
             name = status.name

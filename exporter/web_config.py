@@ -7,23 +7,21 @@ when their files change, without a restart.
 
 from __future__ import annotations
 
-import asyncio
 import base64
-import binascii
 import contextlib
-import hashlib
 import os
 import re
 import ssl
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import bcrypt
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
 
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.passwords import Passwords
 from ml_monitoring.exporter.regular_files import require_regular
 from ml_monitoring.exporter.settings_file import Layers, describe_read_error
 from ml_monitoring.exporter.values import Model
@@ -46,14 +44,33 @@ _GO_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.
 _GO_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?)(ns|us|µs|ms|s|m|h)")
 _GO_DURATION = re.compile(rf"0|(?:{_GO_PART.pattern})+")
 _BCRYPT = re.compile(r"\$2[aby]\$\d\d\$[./A-Za-z0-9]{53}")
-# bcrypt reads no more of a password than this, and its newer releases raise instead of cutting.
-_BCRYPT_LIMIT = 72
-# Verifying a password costs a tenth of a second on purpose; a scraper sends the same one each time.
-_CACHE_SIZE = 100
+# Go's names of the suites of TLS 1.2, and OpenSSL's of the same; those of TLS 1.3 are neither's to choose.
+_SUITE = re.compile(r"TLS_(?:(?P<exchange>ECDHE_ECDSA|ECDHE_RSA)|RSA)_WITH_(?P<cipher>\w+)")
+_CIPHERS = {
+    "AES_128_CBC_SHA": "AES128-SHA",
+    "AES_256_CBC_SHA": "AES256-SHA",
+    "AES_128_CBC_SHA256": "AES128-SHA256",
+    "AES_128_GCM_SHA256": "AES128-GCM-SHA256",
+    "AES_256_GCM_SHA384": "AES256-GCM-SHA384",
+    "CHACHA20_POLY1305": "CHACHA20-POLY1305",
+    "CHACHA20_POLY1305_SHA256": "CHACHA20-POLY1305",
+}
+
+
+_TLS13_SUITES = frozenset({"TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"})
+
+
+def _cipher(suite: str) -> str | None:
+    """Return OpenSSL's name of a suite of TLS 1.2, None where it has none."""
+    parts = _SUITE.fullmatch(suite)
+    if parts is None or parts["cipher"] not in _CIPHERS:
+        return None
+    exchange = (parts["exchange"] or "").replace("_", "-")
+    return "-".join(filter(None, (exchange, _CIPHERS[parts["cipher"]])))
 
 
 def _valid_hash(value: str) -> str:
-    if not _BCRYPT.fullmatch(value):
+    if not _BCRYPT.fullmatch(value) or not 4 <= int(value[4:6]) <= 31:
         raise ValueError("not a bcrypt hash; `htpasswd -nB USER` makes one")
     return value
 
@@ -134,9 +151,10 @@ class TlsConfig(Model):
             yield "client_allowed_sans: no certificate is asked for, so nobody's name is compared"
         if self.min_version in {"TLS10", "TLS11"}:
             yield f"min_version {self.min_version}: nothing below TLS12 is spoken"
-        for key in ("cipher_suites", "curve_preferences"):
-            if getattr(self, key):
-                yield f"{key}: not supported by this exporter, OpenSSL's own are used"
+        if unknown := [suite for suite in self.cipher_suites if _cipher(suite) is None and suite not in _TLS13_SUITES]:
+            yield f"cipher_suites: {', '.join(unknown)}: not known to this exporter, and left out"
+        if self.curve_preferences:
+            yield "curve_preferences: not supported by this exporter, OpenSSL's own are used"
 
     def files(self, folder: Path) -> tuple[Path, ...]:
         """Return the files that are named; relative paths count from the folder of the file."""
@@ -170,6 +188,15 @@ class WebConfigFile(Model):
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What was read, to be put into force."""
+
+    file: WebConfigFile
+    tls: ssl.SSLContext | None
+    seen: tuple[object, ...]
+
+
 class WebConfig:
     """The file in force.
 
@@ -182,13 +209,13 @@ class WebConfig:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
-        self._verified: set[bytes] = set()
+        self._passwords = Passwords()
         self._tokens = 0.0
         self._filled = 0.0
         self._file = WebConfigFile()
         self._seen: tuple[object, ...] = ()
         self.tls: ssl.SSLContext | None = None
-        self._load()
+        self.take(self._read())
 
     @property
     def headers(self) -> dict[str, str]:
@@ -220,58 +247,53 @@ class WebConfig:
             return True
         return any(_normal_name(*name) in allowed for name in certificate.get("subjectAltName", ()))
 
-    def reload_if_changed(self) -> bool:
-        """Read everything again when the file, the certificate or the key changed; tell whether one had.
+    def read_if_changed(self) -> Change | None:
+        """Read everything again when the file, the certificate or the key changed; may be called from any thread.
 
         Raises:
             ConfigError: They cannot be used; the old ones stay in force.
         """
-        if self._stamp() == self._seen:
-            return False
-        self._load()
-        return True
+        return None if self._stamp(self._file) == self._seen else self._read()
 
-    async def allows(self, authorization: str | None) -> bool:
-        """Tell whether an `Authorization` header names a user of the file with the right password."""
-        users = self._file.basic_auth_users
-        if not users:
-            return True
-        user, password = _credentials(authorization)
-        # An unknown user costs as much time as a wrong password, so that names cannot be guessed.
-        hashed = users.get(user) or next(iter(users.values()))
-        key = hashlib.sha256(b"\0".join((user.encode(), hashed.encode(), password))).digest()
-        if key in self._verified:
-            return True
-        # In a thread: the event loop must not stand still for a tenth of a second.
-        matches = await asyncio.to_thread(bcrypt.checkpw, password[:_BCRYPT_LIMIT], hashed.encode())
-        if not matches or user not in users:
-            return False
-        if len(self._verified) >= _CACHE_SIZE:
-            self._verified.clear()
-        self._verified.add(key)
-        return True
+    def take(self, change: Change) -> None:
+        """Put into force what was read."""
+        self._file, self.tls, self._seen = change.file, change.tls, change.seen
+        self._tokens = float(change.file.rate_limit.burst)
+        self._passwords.take(change.file.basic_auth_users)
 
-    def _load(self) -> None:
-        file = _read(self._path) if self._path is not None else WebConfigFile()
-        tls = file.tls_server_config
-        if self._seen and tls.enabled is not (self.tls is not None):
+    async def allows(self, authorization: str | None, address: str) -> bool:
+        """Tell whether an `Authorization` header names a user of the file with the right password.
+
+        Args:
+            authorization: The header's value.
+            address: Of the client.
+
+        Raises:
+            BusyError: Too many passwords wait to be verified.
+        """
+        if not self._file.basic_auth_users:
+            return True
+        given = _credentials(authorization)
+        return given is not None and await self._passwords.allow(*given, address)
+
+    def _read(self) -> Change:
+        if self._path is None:
+            return Change(WebConfigFile(), None, ())
+        # Before anything is read: what changes while it is read is read again.
+        own = _identity(self._path)
+        file = _read(self._path)
+        seen = (own, *self._stamp(file)[1:])
+        config = file.tls_server_config
+        if self._seen and config.enabled is not (self.tls is not None):
             raise ConfigError([f"{self._path}: tls_server_config: switching TLS on or off needs a restart"])
-        if tls.enabled and self._path is not None:
-            # A throw-away context first: a broken pair of files must not spoil the one in use.
-            _require_files(tls, self._path)
-            _configure(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), tls, self._path)
-            self.tls = self.tls or ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-            _configure(self.tls, tls, self._path)
-        self._file = file
-        self._tokens = float(file.rate_limit.burst)
-        self._verified.clear()
-        self._seen = self._stamp()
+        # Always a new one: a context only learns to trust, it forgets no authority, cipher or ticket.
+        return Change(file, _context(config, self._path) if config.enabled else None, seen)
 
-    def _stamp(self) -> tuple[object, ...]:
+    def _stamp(self, file: WebConfigFile) -> tuple[object, ...]:
         if self._path is None:
             return ()
-        files = (self._path, *self._file.tls_server_config.files(self._path.parent))
-        return tuple(_identity(file) for file in files)
+        files = (self._path, *file.tls_server_config.files(self._path.parent))
+        return tuple(map(_identity, files))
 
 
 def _read(path: Path) -> WebConfigFile:
@@ -291,7 +313,9 @@ def _require_files(config: TlsConfig, path: Path) -> None:
             raise ConfigError([f"{path}: tls_server_config: {file}: {describe_read_error(error)}"]) from None
 
 
-def _configure(context: ssl.SSLContext, config: TlsConfig, path: Path) -> None:
+def _context(config: TlsConfig, path: Path) -> ssl.SSLContext:
+    _require_files(config, path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     folder = path.parent
     with contextlib.ExitStack() as stack:
         names = {"cert": config.cert_file or "cert", "key": config.key_file or "key"}
@@ -314,6 +338,15 @@ def _configure(context: ssl.SSLContext, config: TlsConfig, path: Path) -> None:
     context.verify_mode = _VERIFY[config.client_auth_type]
     context.minimum_version = _VERSIONS.get(config.min_version, ssl.TLSVersion.TLSv1_2)
     context.maximum_version = _VERSIONS[config.max_version]
+    if config.cipher_suites:
+        try:
+            context.set_ciphers(":".join(filter(None, map(_cipher, config.cipher_suites))))
+        except ssl.SSLError:
+            # Nothing is left that TLS 1.2 could be spoken with.
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            if context.maximum_version is ssl.TLSVersion.TLSv1_2:
+                raise ConfigError([f"{path}: tls_server_config.cipher_suites: none of them is usable"]) from None
+    return context
 
 
 @contextlib.contextmanager
@@ -343,16 +376,17 @@ def _identity(file: Path) -> object:
         status = file.stat()
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_size, status.st_ino
+    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
-def _credentials(authorization: str | None) -> tuple[str, bytes]:
-    """Return user and password of a header; both empty when it is missing or not basic authentication."""
+def _credentials(authorization: str | None) -> tuple[str, bytes] | None:
+    """Return user and password of a header; None when it is missing or not basic authentication."""
     scheme, _, encoded = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
-        return "", b""
+        return None
     try:
-        user, _, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
-        return user.decode(), password
-    except (binascii.Error, UnicodeDecodeError):
-        return "", b""
+        user, separator, password = base64.b64decode(encoded.strip(), validate=True).partition(b":")
+        return (user.decode(), password) if separator else None
+    except ValueError:
+        # Not base64, not ASCII, or not UTF-8.
+        return None

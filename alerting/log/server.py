@@ -23,7 +23,9 @@ from ml_monitoring.alerting.log.store import AlertLog, Total
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.exposition import TEXT_CONTENT_TYPE
+from ml_monitoring.exporter.listener import Listener
 from ml_monitoring.exporter.logs import event
+from ml_monitoring.exporter.shutdown import end_within
 
 _log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ _CHECK_INTERVAL = 15.0
 # A check that takes so long is as good as failed.
 _CHECK_PATIENCE = 60.0
 _ANSWER_PATIENCE = 4.0
+# So long may notifications take that are being written at the end.
+_SHUTDOWN_TIMEOUT = 6.0
 _PAGE_SPAN = "7d"
 _MAX_ROWS = 1000
 _ERRORS = (OSError, sqlite3.Error)
@@ -272,11 +276,11 @@ def serve(directory: Path, host: str, port: int, *, retention: float, duplicate_
 
 
 async def _serve(server: LogServer, host: str, port: int) -> None:
-    runner = web.AppRunner(server.application(), access_log=None)
-    await runner.setup()
+    listener = Listener(server.application())
+    await listener.start()
     try:
         try:
-            await web.TCPSite(runner, host, port).start()
+            await listener.listen(host, port)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise ConfigError([f"--listen: cannot listen on {host}:{port}: {reason}"]) from None
@@ -285,5 +289,6 @@ async def _serve(server: LogServer, host: str, port: int) -> None:
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await stop.wait()
+        end_within()
     finally:
-        await runner.cleanup()
+        await listener.stop(_SHUTDOWN_TIMEOUT)

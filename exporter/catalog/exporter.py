@@ -19,7 +19,7 @@ EXPORTER_METRICS = (
     ),
     gauge(
         "ml_monitoring_config_last_reload_successful",
-        "Whether the settings file was usable when it was last read; 0 means that older settings are in force.",
+        "Whether the settings and web.config_file were usable when last read; 0 means that older ones are in force.",
         Unit.FLAG,
         origin="exporter",
     ),

@@ -48,12 +48,11 @@ class _Running:
 
     async def transport(self) -> asyncio.Transport:
         """Return the server's end of the only connection."""
-        server = self.server._app_runner.server
-        assert server is not None
+        http = self.server._listener.http
         async with asyncio.timeout(_PATIENCE):
-            while not server.connections:
+            while not http.connections:
                 await asyncio.sleep(0)
-        (connection,) = server.connections
+        (connection,) = http.connections
         assert isinstance(connection.transport, asyncio.Transport)
         return connection.transport
 

@@ -149,7 +149,7 @@ def test_what_cannot_be_used_is_named(folder: Path, text: str, problem: str) -> 
 def test_what_the_toolkit_can_do_and_python_cannot_is_named_and_does_not_stop_anything(folder: Path) -> None:
     (folder / "web.yml").write_text(
         f"{_PAIR}, client_auth_type: RequestClientCert, client_ca_file: tls.crt, min_version: TLS10, "
-        "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256], curve_preferences: [X25519], "
+        "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_RSA_WITH_RC4_128_SHA], curve_preferences: [X25519], "
         "prefer_server_cipher_suites: false}"
     )
     with serving(folder / "ml-monitoring.yml") as exporter:
@@ -159,7 +159,7 @@ def test_what_the_toolkit_can_do_and_python_cannot_is_named_and_does_not_stop_an
     assert warned == [
         f'"{file}.client_auth_type RequestClientCert: any certificate would do, so none is asked for"',
         f'"{file}.min_version TLS10: nothing below TLS12 is spoken"',
-        f'"{file}.cipher_suites: not supported by this exporter, OpenSSL\'s own are used"',
+        f'"{file}.cipher_suites: TLS_RSA_WITH_RC4_128_SHA: not known to this exporter, and left out"',
         f'"{file}.curve_preferences: not supported by this exporter, OpenSSL\'s own are used"',
     ]
 
@@ -251,4 +251,4 @@ def test_without_a_file_everyone_is_served() -> None:
     config = WebConfig(None)
     assert config.tls is None
     assert config.headers == {}
-    assert config.reload_if_changed() is False
+    assert config.read_if_changed() is None

@@ -55,7 +55,7 @@ class Scrape:
 
     async def answer(self, path: str, headers: Mapping[str, str]) -> tuple[int, dict[str, str], bytes]:
         """Return status, headers and body of a GET."""
-        if not await self._web_config.allows(headers.get("authorization")):
+        if not await self._web_config.allows(headers.get("authorization"), ""):
             return 401, {}, b"Unauthorized\n"
         if path != "/metrics":
             return 404, {}, b"Not Found\n"
