@@ -50,6 +50,6 @@ WORKDIR /
 EXPOSE 9847
 # Plain HTTP on loopback; where `web.config_file` turns TLS on, compose or Kubernetes give a check of their own.
 HEALTHCHECK --interval=10s --timeout=5s --retries=3 --start-period=20s CMD ["/opt/venv/bin/python", "-c", \
-    "import urllib.request as r; r.urlopen('http://127.0.0.1:9847/-/healthy', timeout=4)"]
+    "import urllib.request as r; r.build_opener(r.ProxyHandler({})).open('http://127.0.0.1:9847/-/healthy', timeout=4)"]
 ENTRYPOINT ["/opt/venv/bin/ml-monitoring"]
 CMD ["serve"]

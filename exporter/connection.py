@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from aiohttp import web
-from aiohttp.web_protocol import RequestHandler
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from ml_monitoring.exporter.logs import Seldom
 
@@ -170,6 +170,9 @@ class Connection(RequestHandler):
     def log_exception(self, *_args: object, **kw: object) -> None:
         """Log a defect, one of a kind a minute: what clients can repeat fills no disk."""
         error = kw.get("exc_info")
+        if isinstance(error, RequestPayloadError):
+            self._owner.seldom.event(_log, logging.WARNING, "malformed request", problem="the body cannot be read")
+            return
         kind = type(error).__name__ if isinstance(error, BaseException) else "unknown"
         self._owner.seldom.event(_log, logging.ERROR, "defect in a request", kind, error=kind, place=place_of(error))
 

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from ml_monitoring.exporter.errors import MonitorError
+from ml_monitoring.exporter.proxies import opener
 
 
 class RemoteError(MonitorError):
@@ -46,7 +47,7 @@ def fetch(url: str, path: str, *, timeout: float, method: str = "GET", json_body
     if credentials:
         request.add_header("Authorization", f"Basic {base64.b64encode(unquote(credentials).encode()).decode()}")
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:  # noqa: S310
+        with opener(bare).open(request, timeout=timeout) as response:
             return bytes(response.read())
     except urllib.error.HTTPError as error:
         with contextlib.closing(error):

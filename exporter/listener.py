@@ -42,7 +42,7 @@ _GONE: Final = frozenset(
 _EVICTED_SHARE: Final = 20
 
 
-class Listener:
+class WebListener:
     """Serves an application on addresses.
 
     Args:

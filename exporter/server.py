@@ -19,7 +19,7 @@ from ml_monitoring.exporter.config import WebSettings
 from ml_monitoring.exporter.connection import Limits
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.landing import landing_page
-from ml_monitoring.exporter.listener import Listener
+from ml_monitoring.exporter.listener import WebListener
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.negotiation import Representation
 from ml_monitoring.exporter.passwords import BusyError
@@ -68,7 +68,7 @@ class Server:
         self._web_config = WebConfig(settings.config_file)
         limits = Limits(connections=settings.max_connections)
         # A password of a client that is gone is not verified any more.
-        self._listener = Listener(self._application(), limits, tls=lambda: self._web_config.tls, cancels=True)
+        self._listener = WebListener(self._application(), limits, tls=lambda: self._web_config.tls, cancels=True)
         self._watcher: asyncio.Task[None] | None = None
 
     @property

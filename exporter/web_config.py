@@ -189,7 +189,7 @@ class WebConfigFile(Model):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class WebConfigChange:
     """What was read, to be put into force."""
 
     file: WebConfigFile
@@ -247,7 +247,7 @@ class WebConfig:
             return True
         return any(_normal_name(*name) in allowed for name in certificate.get("subjectAltName", ()))
 
-    def read_if_changed(self) -> Change | None:
+    def read_if_changed(self) -> WebConfigChange | None:
         """Read everything again when the file, the certificate or the key changed; may be called from any thread.
 
         Raises:
@@ -255,7 +255,7 @@ class WebConfig:
         """
         return None if self._stamp(self._file) == self._seen else self._read()
 
-    def take(self, change: Change) -> None:
+    def take(self, change: WebConfigChange) -> None:
         """Put into force what was read."""
         self._file, self.tls, self._seen = change.file, change.tls, change.seen
         self._tokens = float(change.file.rate_limit.burst)
@@ -276,9 +276,9 @@ class WebConfig:
         given = _credentials(authorization)
         return given is not None and await self._passwords.allow(*given, address)
 
-    def _read(self) -> Change:
+    def _read(self) -> WebConfigChange:
         if self._path is None:
-            return Change(WebConfigFile(), None, ())
+            return WebConfigChange(WebConfigFile(), None, ())
         # Before anything is read: what changes while it is read is read again.
         own = _identity(self._path)
         file = _read(self._path)
@@ -287,7 +287,7 @@ class WebConfig:
         if self._seen and config.enabled is not (self.tls is not None):
             raise ConfigError([f"{self._path}: tls_server_config: switching TLS on or off needs a restart"])
         # Always a new one: a context only learns to trust, it forgets no authority, cipher or ticket.
-        return Change(file, _context(config, self._path) if config.enabled else None, seen)
+        return WebConfigChange(file, _context(config, self._path) if config.enabled else None, seen)
 
     def _stamp(self, file: WebConfigFile) -> tuple[object, ...]:
         if self._path is None:

@@ -23,7 +23,7 @@ from ml_monitoring.alerting.log.store import AlertLog, Total
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.exposition import TEXT_CONTENT_TYPE
-from ml_monitoring.exporter.listener import Listener
+from ml_monitoring.exporter.listener import WebListener
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.shutdown import end_within
 
@@ -276,7 +276,7 @@ def serve(directory: Path, host: str, port: int, *, retention: float, duplicate_
 
 
 async def _serve(server: LogServer, host: str, port: int) -> None:
-    listener = Listener(server.application())
+    listener = WebListener(server.application())
     await listener.start()
     try:
         try:

@@ -18,6 +18,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("panel", metavar="UID/PANEL", help="dashboard (uid or file) and panel (id or title)")
     add_source(parser)
     parser.add_argument("--format", choices=("csv", "json", "parquet"), default="csv", help="default: csv")
+    parser.add_argument(
+        "--raw", action="store_true", help="write texts as they are, also where a spreadsheet takes them for formulas"
+    )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to (default: standard output)")
     parser.add_argument(
         "--width", type=int, default=1600, help="points a series, through the panel's width (default: 1600)"
@@ -39,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     for one in loaded:
         if one.error:
             raise MonitorError(f"{dashboard.uid}: {one.panel.name}: {one.error}")
-    content = export(loaded, options.format)
+    content = export(loaded, options.format, raw=options.raw)
     if options.out is not None:
         options.out.write_bytes(content)
     elif options.format == "parquet" and sys.stdout.isatty():

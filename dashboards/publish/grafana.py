@@ -18,6 +18,7 @@ import requests
 from requests.auth import AuthBase
 
 from ml_monitoring.exporter.errors import MonitorError
+from ml_monitoring.exporter.proxies import asked_directly
 
 Json = dict[str, Any]
 # Grafana's own limit of one page, for everything that it lists.
@@ -142,6 +143,8 @@ class Grafana:
         self.encrypted = parts.scheme == "https" or parts.hostname in _LOOPBACK
         self._verify = str(ca_file) if ca_file else True
         self._timeout = timeout
+        # As if NO_PROXY named it; what else the environment says (certificates) stays in force.
+        self._proxies = {"no_proxy": str(parts.hostname)} if asked_directly(url) else {}
         self._session = requests.Session()
         self._session.auth = _Bearer(token)
         self.org = org
@@ -334,6 +337,7 @@ class Grafana:
                 headers={"Accept": "application/json", **headers},
                 timeout=self._timeout,
                 verify=self._verify,
+                proxies=self._proxies,
                 # A redirected POST would become a GET and seem to succeed.
                 allow_redirects=False,
             )

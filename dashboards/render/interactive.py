@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from base64 import b64encode
@@ -22,6 +21,7 @@ from ml_monitoring.dashboards.render.draw.lists import alert_rows
 from ml_monitoring.dashboards.render.draw.single import singles_of
 from ml_monitoring.dashboards.render.draw.stat import has_course
 from ml_monitoring.dashboards.render.draw.table import cell_options, row_order
+from ml_monitoring.dashboards.render.embed import json_for_script
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.frames import FieldKind, Frame, number
 from ml_monitoring.dashboards.render.links import Cell, links_of
@@ -95,8 +95,7 @@ def write_html(
         "theme": theme_css(style.theme),
         "css": (ASSETS / "panels.css").read_text(encoding="utf-8"),
         "js": (ASSETS / "panels.js").read_text(encoding="utf-8"),
-        # A tag or comment inside a text would end the script.
-        "charts": json.dumps(charts, ensure_ascii=False, allow_nan=False, default=str).replace("<", "\\u003c"),
+        "charts": json_for_script(charts),
         "plotly": get_plotlyjs().replace("</script", "<\\/script"),
         "regular": _typeface("Inter-Regular.ttf"),
         "bold": _typeface("Inter-SemiBold.ttf"),

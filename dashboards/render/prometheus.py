@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -135,8 +136,8 @@ class Prometheus:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
             session = self._local.session = requests.Session()
-            # A proxy has no way to this machine's loopback.
-            session.trust_env = urlsplit(self.url).hostname not in ("127.0.0.1", "localhost", "::1")
+            # A proxy has no way to this machine's loopback, nor to a container or a service.
+            session.trust_env = not _is_local(self.url)
             session.headers.update(self.headers)
         address = f"{self.url.rstrip('/')}/api/v1/{path}"
         try:
@@ -189,6 +190,12 @@ def _series(data: Json) -> tuple[Series, ...]:
 def _points(values: list[list[Any]]) -> tuple[tuple[float, float], ...]:
     # float() reads Prometheus's NaN, +Inf and -Inf as they are written.
     return tuple((float(moment), float(value)) for moment, value in values)
+
+
+def _is_local(url: str) -> bool:
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    loopback = host == "::1" or re.fullmatch(r"127(\.\d+){3}", host)
+    return bool(loopback) or not {".", ":"} & set(host) or host.endswith((".localhost", ".svc", ".svc.cluster.local"))
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -6,7 +6,8 @@ import csv
 import io
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -17,18 +18,29 @@ from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.transforms_rows import join_by_field
 
+# What spreadsheets begin a formula with, also in full width, and behind blanks that they leave out.
+_FORMULA = re.compile(r"[\s\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]Inf")
 ISO = "YYYY-MM-DD[T]HH:mm:ss.SSS[Z]"
 
 
-def export(panels: Sequence[PanelData], form: str) -> bytes:
+def export(panels: Sequence[PanelData], form: str, *, raw: bool = False) -> bytes:
     """Return the data of a panel (of each of its copies, where it is repeated).
 
     Args:
         panels: The panel's copies with their data.
         form: `csv`, `json` or `parquet`.
+        raw: Whether texts in CSV stay as they are, although a spreadsheet would take some for formulas.
     """
     table = as_table([frame for one in panels for frame in one.frames])
-    return {"csv": _csv, "json": _json, "parquet": _parquet}[form](table)
+    if form == "csv":
+        return _csv(table, str if raw else neutral)
+    return {"json": _json, "parquet": _parquet}[form](table)
+
+
+def neutral(text: str) -> str:
+    """Return a text that a spreadsheet takes for text: behind an apostrophe where it would be a formula."""
+    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
 
 
 def as_table(frames: Sequence[Frame]) -> list[Field]:
@@ -74,14 +86,20 @@ def _cell(value: Any, field: Field) -> Any:
     return value
 
 
-def _csv(table: Sequence[Field]) -> bytes:
+def _csv(table: Sequence[Field], as_text: Callable[[str], str]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([field.display or field.name for field in table])
+    writer.writerow([as_text(field.display or field.name) for field in table])
     for row in zip(*(field.values for field in table), strict=True):
         cells = [_cell(value, field) for value, field in zip(row, table, strict=True)]
-        writer.writerow(["" if cell is None else repr(cell) if isinstance(cell, float) else cell for cell in cells])
+        writer.writerow([_csv_cell(cell, as_text) for cell in cells])
     return text.getvalue().encode()
+
+
+def _csv_cell(cell: Any, as_text: Callable[[str], str]) -> str:
+    if cell is None:
+        return ""
+    return repr(cell) if isinstance(cell, int | float) else as_text(str(cell))
 
 
 def _json(table: Sequence[Field]) -> bytes:

@@ -149,8 +149,8 @@ def test_what_cannot_be_used_is_named(folder: Path, text: str, problem: str) -> 
 def test_what_the_toolkit_can_do_and_python_cannot_is_named_and_does_not_stop_anything(folder: Path) -> None:
     (folder / "web.yml").write_text(
         f"{_PAIR}, client_auth_type: RequestClientCert, client_ca_file: tls.crt, min_version: TLS10, "
-        "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_RSA_WITH_RC4_128_SHA], curve_preferences: [X25519], "
-        "prefer_server_cipher_suites: false}"
+        "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_RSA_WITH_RC4_128_SHA], "
+        "curve_preferences: [X25519], prefer_server_cipher_suites: false}"
     )
     with serving(folder / "ml-monitoring.yml") as exporter:
         assert exporter.get("/-/healthy", verify=str(folder / "tls.crt")).status_code == 200

@@ -26,11 +26,14 @@ class ExporterProcess:
         *,
         command: Sequence[str] = (sys.executable, "-m", "exporter", "serve"),
         cwd: Path | None = None,
+        files: int | None = None,
     ) -> None:
         self.log = log
         self._output = log.open("wb")
         environ = {key: value for key, value in os.environ.items() if not key.startswith("ML_MONITORING_")}
-        self.process = subprocess.Popen([*command, "--config", str(config)], stderr=self._output, env=environ, cwd=cwd)
+        # What `ulimit -n` does, in the child alone.
+        limited = ["prlimit", f"--nofile={files}", *command] if files else command
+        self.process = subprocess.Popen([*limited, "--config", str(config)], stderr=self._output, env=environ, cwd=cwd)
         self.url = self.wait_for_log("url=").split("url=")[1].split()[0]
 
     def wait_for_log(self, text: str, timeout: float = 20) -> str:
@@ -75,10 +78,10 @@ class ExporterProcess:
 
 
 @contextlib.contextmanager
-def serving(config: Path, *flags: str) -> Iterator[ExporterProcess]:
-    """Run an exporter on a settings file."""
+def serving(config: Path, *flags: str, files: int | None = None) -> Iterator[ExporterProcess]:
+    """Run an exporter on a settings file; it may open so many files."""
     command = (sys.executable, "-m", "exporter", "serve", *flags)
-    process = ExporterProcess(config, config.with_suffix(".log"), command=command)
+    process = ExporterProcess(config, config.with_suffix(".log"), command=command, files=files)
     try:
         yield process
     finally:

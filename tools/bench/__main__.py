@@ -17,7 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m tools.bench",
         description="Measure what the project promises.",
-        epilog="topics:\n" + "\n".join(f"  {name:10} {purpose}" for name, purpose in TOPICS.items()),
+        epilog="topics:\n" + "\n".join(f"  {name:11} {purpose}" for name, purpose in TOPICS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("topics", nargs="*", metavar="TOPIC", help="default: all")

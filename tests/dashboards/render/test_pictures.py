@@ -153,7 +153,7 @@ def test_one_panel_alone(store: Store, tmp_path: Path) -> None:
 
 
 def test_the_interactive_page_needs_no_network_and_runs_no_text_of_the_dashboard(store: Store, tmp_path: Path) -> None:
-    evil = "</script><script>alert(1)</script>"
+    evil = "<!--<script></script><script>alert(1)</script>"
     page = write(
         tmp_path,
         panel(1, "timeseries", evil, "temperature_celsius"),

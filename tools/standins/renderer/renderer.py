@@ -52,6 +52,6 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if sys.argv[1:] == ["healthcheck"]:
-    urllib.request.urlopen(f"http://127.0.0.1:{PORT}/healthz", timeout=3)
+    urllib.request.build_opener(urllib.request.ProxyHandler({})).open(f"http://127.0.0.1:{PORT}/healthz", timeout=3)
 else:
     ThreadingHTTPServer(("", PORT), Handler).serve_forever()

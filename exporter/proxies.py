@@ -1,0 +1,26 @@
+"""Which servers are asked without a proxy, whatever `HTTP_PROXY` says."""
+
+from __future__ import annotations
+
+import urllib.request
+from ipaddress import ip_address
+from typing import Final
+from urllib.parse import urlsplit
+
+# What a proxy cannot know: names of this machine, and of a cluster's services.
+_LOCAL_SUFFIXES: Final = (".localhost", ".svc", ".svc.cluster.local")
+
+
+def asked_directly(url: str) -> bool:
+    """Tell whether a server is this machine or of the stack: a name without a dot is a container or a service."""
+    host = (urlsplit(url).hostname or "").rstrip(".")
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return "." not in host or host.endswith(_LOCAL_SUFFIXES)
+    return address.is_loopback or address.is_unspecified
+
+
+def opener(url: str) -> urllib.request.OpenerDirector:
+    """Return what opens addresses of a server: through the proxy of the environment, unless it is asked directly."""
+    return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if asked_directly(url) else []))
