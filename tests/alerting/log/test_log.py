@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import resource
+import socket
 import sqlite3
 import threading
 import time
@@ -30,6 +33,32 @@ def totals(log: AlertLog) -> dict[tuple[str, ...], float]:
 
 
 STARTS = 'alert_starts_total{alertname="Broken",severity="warning",team="mlops"}'
+
+
+def test_notifications_are_kept_beside_connections_that_say_nothing_or_half(server: Server) -> None:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    assert server.process.pid is not None
+    resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (256, 256))
+    half = b"POST /alerts HTTP/1.1\r\nContent-Length: 5\r\n"
+    with contextlib.ExitStack() as stack:
+        for number in range(400):
+            connection = stack.enter_context(socket.create_connection((host, int(port)), timeout=20))
+            with contextlib.suppress(ConnectionError):
+                connection.sendall((b"", half, half + b"\r\n")[number % 3])
+        assert server.post(body()) == 200
+        assert server.metric(STARTS) == 1
+    assert "Traceback" not in server.process.log_tail(1000)
+
+
+def test_a_malformed_notification_is_one_line_without_its_content(server: Server) -> None:
+    host, _, port = server.url.removeprefix("http://").partition(":")
+    for _ in range(5):
+        with socket.create_connection((host, int(port)), timeout=20) as connection:
+            connection.sendall(b"POST /alerts HTTP/1.1\r\nAuthorization: Bearer never-in-a-log\x00\r\n\r\n")
+            assert connection.makefile("rb").read().endswith(b"\r\n\r\nBad Request\n")
+    log = server.process.log_tail(1000)
+    assert log.count("malformed request") == 1
+    assert "never-in-a-log" not in log
 
 
 def test_what_was_acknowledged_survives_a_kill_under_load_and_nothing_counts_twice(server: Server) -> None:

@@ -54,6 +54,17 @@ def test_series_stand_side_by_side_on_their_time(store: Store, capsysbinary: pyt
     assert len(rows) == 241
 
 
+def test_a_name_that_a_spreadsheet_takes_for_a_formula_is_text_unless_it_is_to_be_raw(
+    store: Store, tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
+) -> None:
+    named = panel(1, "timeseries", "Odd", 'label_replace(sum(temperature_celsius), "named", "=1+1", "", "")')
+    named["targets"][0]["legendFormat"] = "{{named}}"
+    page = write(tmp_path, named)
+    for arguments, header in (([], "Time,'=1+1"), (["--raw"], "Time,=1+1")):
+        assert export(store, f"{page}/1", *arguments) == 0
+        assert capsysbinary.readouterr().out.decode().splitlines()[0] == header
+
+
 def test_all_three_formats_say_the_same(store: Store, tmp_path: Path) -> None:
     page = write(tmp_path, panel(1, "timeseries", "Odd", "odd", "temperature_celsius", maxDataPoints=20))
     for form in ("csv", "json", "parquet"):
