@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 # Hundreds of scrapers may connect in the same moment.
 _BACKLOG: Final = 1024
 # Of those, so many at a time: what came before has its turn in between.
-_ACCEPTS: Final = 64
+_ACCEPTS: Final = 16
 _ACCEPT_PAUSE: Final = 0.25
 _SWEEP_INTERVAL: Final = 1.0
 _TLS_SHUTDOWN: Final = 1.0
