@@ -26,7 +26,7 @@ _FEWEST: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ConnectionLimits:
     """What clients may cost.
 
     Attributes:
@@ -65,7 +65,7 @@ class Phase(enum.Enum):
 class Owner(Protocol):
     """What a connection needs of its listener."""
 
-    limits: Limits
+    limits: ConnectionLimits
     generation: int
     seldom: Seldom
 

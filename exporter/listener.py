@@ -21,7 +21,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from ml_monitoring.exporter.addresses import ListenAddress
-from ml_monitoring.exporter.connection import Connection, Limits, Phase, place_of
+from ml_monitoring.exporter.connection import Connection, ConnectionLimits, Phase, place_of
 from ml_monitoring.exporter.logs import Seldom
 
 _log = logging.getLogger(__name__)
@@ -55,12 +55,12 @@ class WebListener:
     def __init__(
         self,
         application: web.Application,
-        limits: Limits | None = None,
+        limits: ConnectionLimits | None = None,
         *,
         tls: Callable[[], ssl.SSLContext | None] = lambda: None,
         cancels: bool = False,
     ) -> None:
-        self.limits = limits or Limits()
+        self.limits = limits or ConnectionLimits()
         self.generation = 0
         self.seldom = Seldom()
         self._tls = tls

@@ -16,7 +16,7 @@ from pathlib import Path
 from aiohttp import web
 
 from ml_monitoring.exporter.config import WebSettings
-from ml_monitoring.exporter.connection import Limits
+from ml_monitoring.exporter.connection import ConnectionLimits
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.landing import landing_page
 from ml_monitoring.exporter.listener import WebListener
@@ -66,7 +66,7 @@ class Server:
         self._settings = settings
         self._reload_settings = reload
         self._web_config = WebConfig(settings.config_file)
-        limits = Limits(connections=settings.max_connections)
+        limits = ConnectionLimits(connections=settings.max_connections)
         # A password of a client that is gone is not verified any more.
         self._listener = WebListener(self._application(), limits, tls=lambda: self._web_config.tls, cancels=True)
         self._watcher: asyncio.Task[None] | None = None
