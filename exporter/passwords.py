@@ -13,8 +13,9 @@ import hmac
 import secrets
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import bcrypt
@@ -57,6 +58,14 @@ class Passwords:
         self._users = dict(users)
         self._highest = max(map(_cost, self._users.values()), default=0)
 
+    def close(self, patience: float = 0.0) -> bool:
+        """Refuse who waits, now and later, and wait so many seconds for the hash that is under way.
+
+        Returns:
+            Whether the thread has ended.
+        """
+        return self._queue.close(patience)
+
     async def allow(self, user: str, password: bytes, address: str) -> bool:
         """Tell whether this is the user's password.
 
@@ -66,7 +75,7 @@ class Passwords:
             address: Of the client, whose logins wait in line behind each other.
 
         Raises:
-            BusyError: Too many wait already.
+            BusyError: Too many wait already, or it was closed.
         """
         password = password[:_LIMIT]
         digest = hmac.digest(self._key, password, hashlib.sha256)
@@ -99,18 +108,25 @@ class Passwords:
 
 
 class _Queue:
-    """A thread that verifies, and what waits for it: clients' addresses take turns."""
+    """A thread that verifies, and what waits for it.
+
+    Clients' addresses take turns, and logins of one address are verified in the order in which they came. Where the
+    queue is full, the newest of the longest line is refused: what is within its address's share of the queue is
+    verified after at most a round of all addresses for each one before it.
+    """
 
     def __init__(self) -> None:
         self._waiting: OrderedDict[str, deque[_Question]] = OrderedDict()
         self._condition = threading.Condition()
         self._size = 0
+        self._closed = False
+        self._current: _Question | None = None
         self._thread: threading.Thread | None = None
 
     async def put(self, question: _Question) -> bool:
         """Return the answer to a question, which is dropped when the one who asks is gone."""
         with self._condition:
-            if self._size >= _QUEUE and not self._drop(question.address):
+            if self._closed or (self._size >= _QUEUE and not self._drop(question.address)):
                 raise BusyError
             self._waiting.setdefault(question.address, deque()).append(question)
             self._size += 1
@@ -125,6 +141,23 @@ class _Queue:
             self._forget(question)
             raise
 
+    def close(self, patience: float) -> bool:
+        """End the thread after the hash that is under way, and refuse what waits; tell whether it has ended in time."""
+        with self._condition:
+            self._closed = True
+            waiting = [question for line in self._waiting.values() for question in line]
+            if self._current is not None:
+                waiting.append(self._current)
+            self._waiting.clear()
+            self._size = 0
+            self._condition.notify()
+        for question in waiting:
+            _call(question, _refuse)
+        if self._thread is None:
+            return True
+        self._thread.join(patience)
+        return not self._thread.is_alive()
+
     def _drop(self, address: str) -> bool:
         """Make room by refusing the last one of the longest line, where that is not the newcomer's own."""
         longest = max(self._waiting, key=lambda one: len(self._waiting[one]))
@@ -132,8 +165,7 @@ class _Queue:
             return False
         dropped = self._waiting[longest].pop()
         self._size -= 1
-        if not dropped.answer.done():
-            dropped.answer.set_exception(BusyError())
+        _refuse(dropped.answer)
         return True
 
     def _forget(self, question: _Question) -> None:
@@ -145,41 +177,55 @@ class _Queue:
                 if not line:
                     del self._waiting[question.address]
 
-    def _next(self) -> _Question:
+    def _next(self) -> _Question | None:
         with self._condition:
-            self._condition.wait_for(lambda: self._size)
+            self._condition.wait_for(lambda: self._size or self._closed)
+            if self._closed:
+                return None
             address, line = self._waiting.popitem(last=False)
             question = line.popleft()
             self._size -= 1
             if line:
                 # Others' turn first.
                 self._waiting[address] = line
+            self._current = question
             return question
 
     def _run(self) -> None:
-        while True:
-            question = self._next()
+        while (question := self._next()) is not None:
             if question.answer.done():
                 continue
-            right = _matches(question)
-            # A loop that was closed has nobody left to be answered.
-            with contextlib.suppress(RuntimeError):
-                question.answer.get_loop().call_soon_threadsafe(_answer, question.answer, right)
+            right = self._matches(question)
+            _call(question, _refuse if right is None else partial(_answer, right=right))
+
+    def _matches(self, question: _Question) -> bool | None:
+        """Compare with all hashes, so that the time tells nothing; only the first can fit. None where it was closed."""
+        answers = []
+        for hashed in question.hashes:
+            if self._closed:
+                return None
+            try:
+                answers.append(bcrypt.checkpw(question.password, hashed))
+            except ValueError:
+                # A salt that bcrypt does not take although it looks like one.
+                return False
+        return answers[0]
 
 
-def _matches(question: _Question) -> bool:
-    """Compare with all hashes, so that the time tells nothing; only the first can fit."""
-    try:
-        right, *_others = [bcrypt.checkpw(question.password, hashed) for hashed in question.hashes]
-    except ValueError:
-        # A salt that bcrypt does not take although it looks like one.
-        return False
-    return right
+def _call(question: _Question, what: Callable[[asyncio.Future[bool]], None]) -> None:
+    # A loop that was closed has nobody left to be answered.
+    with contextlib.suppress(RuntimeError):
+        question.answer.get_loop().call_soon_threadsafe(what, question.answer)
 
 
 def _answer(answer: asyncio.Future[bool], right: bool) -> None:
     if not answer.done():
         answer.set_result(right)
+
+
+def _refuse(answer: asyncio.Future[bool]) -> None:
+    if not answer.done():
+        answer.set_exception(BusyError())
 
 
 def _cost(hashed: str) -> int:

@@ -99,6 +99,7 @@ class Server:
         """Stop listening and let requests that are under way end."""
         if self._watcher is not None:
             self._watcher.cancel()
+        self._web_config.close()
         await self._listener.stop(_SHUTDOWN_TIMEOUT)
 
     def _application(self) -> web.Application:

@@ -276,6 +276,10 @@ class WebConfig:
         given = _credentials(authorization)
         return given is not None and await self._passwords.allow(*given, address)
 
+    def close(self) -> None:
+        """Verify no password any more."""
+        self._passwords.close()
+
     def _read(self) -> WebConfigChange:
         if self._path is None:
             return WebConfigChange(WebConfigFile(), None, ())

@@ -243,6 +243,7 @@ prometheus: {url: "http://u:s3cret@prometheus:9090"}
         "  listen_addresses: # --web.listen-address",
         "  - :9847",
         "  telemetry_path: /metrics",
+        "  max_connections: 1000",
         "  enable_lifecycle: false",
         "log:",
         "  level: warning # --log.level",

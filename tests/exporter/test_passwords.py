@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import bcrypt
 import pytest
@@ -29,21 +29,33 @@ class Slow:
 
 
 @pytest.fixture
-def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Slow]:
+def slow(monkeypatch: pytest.MonkeyPatch) -> Slow:
     slow = Slow()
     monkeypatch.setattr(bcrypt, "checkpw", slow.checkpw)
-    yield slow
+    return slow
+
+
+Taken = Callable[[dict[str, str]], Passwords]
+
+
+@pytest.fixture
+def taken(slow: Slow) -> Iterator[Taken]:
+    """Give passwords of users; their threads end with the test, so that none verifies within another one."""
+    made = []
+
+    def take(users: dict[str, str]) -> Passwords:
+        made.append(Passwords())
+        made[-1].take(users)
+        return made[-1]
+
+    yield take
     slow.may_answer.set()
-
-
-def taken(users: dict[str, str]) -> Passwords:
-    result = Passwords()
-    result.take(users)
-    return result
+    for each in made:
+        assert each.close(patience=20)
 
 
 @pytest.mark.parametrize("password", [b"right", b"wrong", b"", b"x" * 100])
-def test_every_login_costs_as_much_as_that_of_the_dearest_user(slow: Slow, password: bytes) -> None:
+def test_every_login_costs_as_much_as_that_of_the_dearest_user(slow: Slow, taken: Taken, password: bytes) -> None:
     slow.may_answer.set()
     spent = {}
     for user in (*_USERS, "nobody", "", "user", "\x00"):
@@ -53,7 +65,7 @@ def test_every_login_costs_as_much_as_that_of_the_dearest_user(slow: Slow, passw
     assert set(spent.values()) == {2**7}
 
 
-def test_a_right_password_is_verified_once_and_a_wrong_one_each_time(slow: Slow) -> None:
+def test_a_right_password_is_verified_once_and_a_wrong_one_each_time(slow: Slow, taken: Taken) -> None:
     slow.may_answer.set()
 
     async def scenario() -> list[bool]:
@@ -65,7 +77,7 @@ def test_a_right_password_is_verified_once_and_a_wrong_one_each_time(slow: Slow)
     assert [password for password, _ in slow.asked] == [b"right", b"wrong", b"wrong"]
 
 
-def test_a_known_password_is_let_in_while_the_queue_is_full(slow: Slow) -> None:
+def test_a_known_password_is_let_in_while_the_queue_is_full(slow: Slow, taken: Taken) -> None:
     async def scenario() -> None:
         slow.may_answer.set()
         users = taken(_USERS)
@@ -83,7 +95,7 @@ def test_a_known_password_is_let_in_while_the_queue_is_full(slow: Slow) -> None:
     asyncio.run(scenario())
 
 
-def test_another_address_has_its_turn_before_a_flood(slow: Slow) -> None:
+def test_another_address_has_its_turn_before_a_flood(slow: Slow, taken: Taken) -> None:
     async def scenario() -> None:
         users = taken({"u": _USERS["user4"]})
         flood = [asyncio.create_task(users.allow("u", b"flood", "a")) for _ in range(100)]
@@ -100,16 +112,19 @@ def test_another_address_has_its_turn_before_a_flood(slow: Slow) -> None:
     assert b"right" in [password for password, _ in slow.asked][:3]
 
 
-def test_who_left_is_not_verified(slow: Slow) -> None:
+def test_who_left_is_not_verified(slow: Slow, taken: Taken) -> None:
     async def scenario() -> None:
         users = taken({"u": _USERS["user4"]})
-        left = [asyncio.create_task(users.allow("u", b"left", f"{number}")) for number in range(20)]
+        left = [asyncio.create_task(users.allow("u", b"left", "b")) for _ in range(100)]
         await asyncio.sleep(0)
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
+        # Their places are free before anything is verified.
+        right = asyncio.create_task(users.allow("u", b"right", "b"))
+        await asyncio.sleep(0)
         slow.may_answer.set()
-        assert await users.allow("u", b"right", "b")
+        assert await right
 
     asyncio.run(scenario())
     # The one that was under way already, at most.
@@ -117,8 +132,48 @@ def test_who_left_is_not_verified(slow: Slow) -> None:
     assert len(slow.asked) <= 2
 
 
+# Alone an address has the whole queue, beside three others a quarter of it.
+@pytest.mark.parametrize(("addresses", "before"), [("a", 25), ("abcd", 5)])
+def test_logins_of_one_address_that_wait_are_verified_in_order_and_only_the_newest_is_refused(
+    slow: Slow, taken: Taken, addresses: str, before: int
+) -> None:
+    async def scenario() -> list[object]:
+        users = taken({"u": _USERS["user4"]})
+        given = [b"flood"] * before + [b"right"] + [b"flood"] * 5
+        early = [asyncio.create_task(users.allow("u", password, "a")) for password in given]
+        await asyncio.sleep(0)
+        # More of its own address and of others come, whose turns are in between.
+        late = [asyncio.create_task(users.allow("u", b"late", address)) for address in addresses * 50]
+        await asyncio.sleep(0)
+        slow.may_answer.set()
+        await asyncio.gather(*late, return_exceptions=True)
+        return list(await asyncio.gather(*early, return_exceptions=True))
+
+    answers = asyncio.run(scenario())
+    assert answers[: before + 1] == [False] * before + [True]
+    assert [password for password, _ in slow.asked if password != b"late"].index(b"right") == before
+
+
+def test_who_waits_when_it_is_closed_is_refused_and_the_thread_ends(slow: Slow, taken: Taken) -> None:
+    async def scenario() -> list[object]:
+        users = taken(_USERS)
+        waiting = [asyncio.create_task(users.allow("user4", b"right", "a")) for _ in range(5)]
+        # A thread asks.
+        while not slow.asked:
+            await asyncio.sleep(0.001)
+        assert not users.close()
+        slow.may_answer.set()
+        answers = await asyncio.gather(*waiting, users.allow("user4", b"right", "a"), return_exceptions=True)
+        assert users.close(patience=20)
+        return list(answers)
+
+    assert {type(answer) for answer in asyncio.run(scenario())} == {BusyError}
+    # Of four hashes that make all work equal, the one that was under way.
+    assert len(slow.asked) == 1
+
+
 @pytest.mark.parametrize("users", [{}, {"u": _USERS["user5"]}], ids=["removed", "changed"])
-def test_a_user_who_is_removed_while_waiting_is_refused(slow: Slow, users: dict[str, str]) -> None:
+def test_a_user_who_is_removed_while_waiting_is_refused(slow: Slow, taken: Taken, users: dict[str, str]) -> None:
     async def scenario() -> None:
         passwords_ = taken({"u": _USERS["user4"]})
         asked = asyncio.create_task(passwords_.allow("u", b"right", "a"))
@@ -130,7 +185,7 @@ def test_a_user_who_is_removed_while_waiting_is_refused(slow: Slow, users: dict[
     asyncio.run(scenario())
 
 
-def test_a_hash_that_stays_needs_no_verifying_after_a_reload(slow: Slow) -> None:
+def test_a_hash_that_stays_needs_no_verifying_after_a_reload(slow: Slow, taken: Taken) -> None:
     slow.may_answer.set()
 
     async def scenario() -> None:

@@ -173,7 +173,7 @@ def test_clients_without_a_certificate_are_refused_once_one_is_demanded(folder: 
     [
         "min_version: TLS13",
         "cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]",
-        "cipher_suites: [TLS_AES_128_GCM_SHA256]",
+        pytest.param("cipher_suites: [TLS_AES_128_GCM_SHA256]", marks=pytest.mark.wide),
         "cipher_suites: [TLS_RSA_WITH_RC4_128_SHA]",
     ],
 )
@@ -206,7 +206,7 @@ def test_a_removed_user_is_refused_although_the_password_was_right(folder: Path)
         assert [Client(exporter, folder).get(headers) for headers in (of_a, of_b)] == [401, 200]
 
 
-@pytest.mark.parametrize("broken", ["gone", "rubbish", "pipe", "config"])
+@pytest.mark.parametrize("broken", [pytest.param("gone", marks=pytest.mark.wide), "rubbish", "pipe", "config"])
 def test_what_cannot_be_read_leaves_the_last_good_in_force_and_says_so(broken: str, folder: Path) -> None:
     write(folder, f"{_PAIR}, {_CLIENTS}")
     metric = "ml_monitoring_config_last_reload_successful"
