@@ -47,7 +47,9 @@ def _replacement(recorded: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
         inner = f"({expand(recorded[name], recorded)})"
         for matcher in _MATCHER.finditer(match["matchers"] or ""):
             inner = _matched(inner, **matcher.groupdict())
-        return f"{inner}{match['range'][:-1]}:{_STEP}]" if match["range"] else inner
+        reach = match["range"] or ""
+        # A subquery has its own step.
+        return f"{inner}{reach[:-1]}:{_STEP}]" if reach and ":" not in reach else f"{inner}{reach}"
 
     return replace
 

@@ -7,7 +7,9 @@ each. All are one-sided tests of normal theory that PromQL can compute:
 | Evidence | Holds when |
 |---|---|
 | `Trials` | the lower Wilson bound of a ratio is above the threshold (for `<`: the upper one below) |
+| `Percentile` | so many values are beyond the threshold that a percentile of few is not chance |
 | `StandardError` | the signal is further beyond the threshold than its own error explains |
+| `Also` | a second signal is beyond the threshold, too |
 | `Events` | so many events were counted that one or two bad ones cannot decide |
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from statistics import NormalDist
 from typing import Literal, Protocol
 
@@ -98,6 +100,43 @@ class Trials:
 
 
 @dataclass(frozen=True, slots=True)
+class Percentile:
+    """The signal is a percentile of so many values: a lower one must be above the threshold, too, the lower the fewer.
+
+    A percentile is above t when more than its share of the values is. That so many are by chance is refused by the same
+    score test as in `Trials`, which for a number of values says which share of them it takes. Asked the other way
+    round, for a few shares, it needs no bucket of the histogram that ends at t.
+
+    Attributes:
+        count: PromQL: how many values there are.
+        buckets: PromQL: the histogram that the percentile is of, with the label `le`.
+        percent: Which percentile the signal is.
+    """
+
+    count: str
+    buckets: str
+    percent: int
+    takes_confidence = True
+
+    def guard(self, claim: Claim) -> str:
+        """Return the comparison of lower percentiles, each with the number of values that it takes."""
+        share = 1 - self.percent / 100
+        alternatives = []
+        # The share of values above the threshold that is asked for: almost the signal's own, and large ones.
+        for above in (1.2 * share, 2 * share, 5 * share, 0.5):
+            needed = ceil((claim.deviations / (above - share)) ** 2 * share * (1 - share))
+            percentile = f"histogram_quantile({1 - above:.4g}, {self.buckets})"
+            alternatives.append(
+                f"({percentile} {claim.comparison} {claim.threshold:.12g} and {self.count} >= {max(needed, 3)})"
+            )
+        return "(\n  " + "\n  or ".join(alternatives) + "\n)"
+
+    def sentence(self, confidence: str) -> str:
+        """Return how sure one must be."""
+        return f"So many values must be beyond it that chance does not explain it (confidence {confidence})."
+
+
+@dataclass(frozen=True, slots=True)
 class StandardError:
     """The signal has a known standard error: the excess must be a multiple of it.
 
@@ -115,6 +154,29 @@ class StandardError:
     def sentence(self, confidence: str) -> str:
         """Return how sure one must be."""
         return f"Chance must not explain it, given the standard error (confidence {confidence})."
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """A second signal must be beyond the threshold, too.
+
+    Attributes:
+        signal: PromQL.
+        what: What it is, in words: the beginning of a sentence.
+    """
+
+    signal: str
+    what: str
+    takes_confidence = False
+
+    def guard(self, claim: Claim) -> str:
+        """Return the comparison of the second signal."""
+        return f"{self.signal} {claim.comparison} {claim.threshold:.12g}"
+
+    def sentence(self, confidence: str) -> str:
+        """Return what must be beyond the threshold."""
+        del confidence
+        return f"{self.what} must be beyond the threshold, too."
 
 
 @dataclass(frozen=True, slots=True)

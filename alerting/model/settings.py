@@ -7,7 +7,7 @@ Each number has a placeholder, `<section.key>`, that recording rules use. To add
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -18,6 +18,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 
 from ml_monitoring.exporter import durations
@@ -68,6 +69,24 @@ class Traffic(Section):
     window: Duration
     quality_window: Duration
     recent: Duration
+    day: Duration
+    week: Duration
+    around: Duration
+
+    @model_validator(mode="after")
+    def _around_is_short(self) -> Self:
+        if durations.parse(self.around) >= durations.parse(self.week):
+            raise ValueError(f"around: {self.around} is not shorter than week: {self.week}")
+        return self
+
+    def placeholders(self) -> Iterator[tuple[str, str]]:
+        """Yield the settings, and how long the same hours of earlier weeks last and how long ago they ended."""
+        yield from super().placeholders()
+        around = durations.parse(self.around)
+        yield "same_hours", durations.format_seconds(2 * around)
+        week = durations.parse(self.week)
+        yield "after_a_week", durations.format_seconds(week - around)
+        yield "after_two_weeks", durations.format_seconds(2 * week - around)
 
 
 class Assumed(Section):
@@ -152,7 +171,8 @@ class Slos(Section):
     page_slow: BurnRate
     ticket_fast: BurnRate
     ticket_slow: BurnRate
-    minimum_failures: Annotated[int, Field(gt=0)]
+    minimum_page_failures: Annotated[int, Field(gt=0)]
+    minimum_ticket_failures: Annotated[int, Field(gt=0)]
 
     @field_validator("latency_threshold")
     @classmethod
@@ -165,7 +185,8 @@ class Slos(Section):
     def placeholders(self) -> Iterator[tuple[str, str]]:
         """Yield budgets, windows and factors."""
         yield "period", self.period
-        yield "minimum_failures", str(self.minimum_failures)
+        yield "minimum_page_failures", str(self.minimum_page_failures)
+        yield "minimum_ticket_failures", str(self.minimum_ticket_failures)
         # As client libraries write the label `le`: 1.0, not 1.
         yield "latency_threshold", repr(self.latency_threshold)
         yield "availability_budget", _promql(1 - self.availability)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.experiments.signals import VARIANT_ACCURACY_SHORTFALL
 from ml_monitoring.alerting.model.alert import Alert, Kind
-from ml_monitoring.alerting.model.evidence import Events, StandardError, Trials
+from ml_monitoring.alerting.model.evidence import Also, Events, Percentile, StandardError, Trials
 from ml_monitoring.alerting.services.quality_signals import MODEL_DRIFT
 from ml_monitoring.alerting.services.signals import (
     API_CACHE_HIT_RATIO,
@@ -41,6 +41,11 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than 5 % of the requests of a service take longer than <threshold>.",
         signal=API_LATENCY_P95,
         comparison=">",
+        evidence=(
+            Percentile(
+                "origin:ml_http_requests_timed:count", "le_origin:ml_http_request_duration_seconds_bucket:rate", 95
+            ),
+        ),
         summary="The latency of a service is high.",
         description=f"One request in twenty of {_SERVICE} takes longer than {{{{ $value | humanizeDuration }}}}.",
     ),
@@ -48,7 +53,7 @@ ALERTS: tuple[Alert, ...] = (
         name="MlApiErrorBudgetBurnsFast",
         condition=(
             "The error budget of a service's objective burns faster than `slos.page_fast` or `slos.page_slow` of "
-            "`thresholds.yml` allow, in the long and in the short window, and at least `slos.minimum_failures` "
+            "`thresholds.yml` allow, in the long and in the short window, and at least `slos.minimum_page_failures` "
             "requests failed the objective in the long one."
         ),
         signal=SLO_PAGE_BURNING,
@@ -63,7 +68,7 @@ ALERTS: tuple[Alert, ...] = (
         name="MlApiErrorBudgetBurnsSlowly",
         condition=(
             "The error budget of a service's objective burns faster than `slos.ticket_fast` or `slos.ticket_slow` of "
-            "`thresholds.yml` allow, in the long and in the short window, and at least `slos.minimum_failures` "
+            "`thresholds.yml` allow, in the long and in the short window, and at least `slos.minimum_ticket_failures` "
             "requests failed the objective in the long one."
         ),
         signal=SLO_TICKET_BURNING,
@@ -90,6 +95,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="The hit ratio of a cache is below <threshold>.",
         signal=API_CACHE_HIT_RATIO,
         comparison="<",
+        evidence=(Trials("cache_origin:ml_cache_requests:count"),),
         summary="The hit ratio of a cache is low.",
         description=(
             f"The cache {{{{ $labels.cache }}}} of {_SERVICE} answers {{{{ $value | humanizePercentage }}}} of its "
@@ -98,12 +104,19 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlPredictionsStopped",
-        condition="A service that made predictions within `traffic.recent` of `thresholds.yml` makes none now.",
+        condition=(
+            "A service makes no predictions within `traffic.window` or `traffic.recent` of `thresholds.yml`, though it "
+            "made some at these hours one week ago and, where it is that old, two weeks ago."
+        ),
         signal=API_PREDICTIONS_RECENT,
         comparison="<",
+        evidence=(
+            Events("origin:ml_predictions:missing", "minimum_missing", "predictions that were usual at these hours"),
+        ),
+        parameters={"minimum_missing": Kind.COUNT},
         absent="MlPredictionsStopped",
         summary="A service has stopped making predictions.",
-        description=f"{_SERVICE} made predictions a while ago and makes none now.",
+        description=f"{_SERVICE} makes no predictions, at an hour at which it usually does.",
     ),
     Alert(
         name="MlModelAccuracyLow",
@@ -125,6 +138,12 @@ ALERTS: tuple[Alert, ...] = (
         condition="The scores of a model are further than <threshold> (PSI) from those of the reference window.",
         signal=MODEL_DRIFT,
         comparison=">",
+        evidence=(
+            Also(
+                "model_version_variant_origin:ml_prediction_scores:same_hours_psi",
+                "The distance from the same hours a day before and a week before, where there were any,",
+            ),
+        ),
         summary="A model's scores have drifted.",
         description=(
             "The scores of {{ $labels.model }} {{ $labels.model_version }}, variant {{ $labels.variant }}, are "

@@ -8,6 +8,24 @@ _MODEL = ("model", "model_version", "variant", "origin")
 _LEVEL = "model_version_variant_origin"
 _BIN = (*_MODEL, "bin")
 
+
+def _share_before(age: str) -> str:
+    """Return the share of the predictions that fell into a bin, in PromQL, in a window that ended so long ago."""
+    counted = f"increase(ml_prediction_scores_total[<drift.window>] offset {age})"
+    return f"""(
+      sum without (instance) ({counted})
+      / ignoring (bin) group_left ()
+      (sum without (instance, bin) ({counted}) >= <drift.minimum_predictions>)
+    )"""
+
+
+def _psi(reference: str) -> str:
+    """Return the population stability index of the present shares against others, in PromQL."""
+    # An empty bin would be infinitely far away; it counts as one in ten thousand, as is usual.
+    present, before = f"clamp_min({_LEVEL}_bin:ml_prediction_scores:share, 0.0001)", f"clamp_min({reference}, 0.0001)"
+    return f"sum without (bin) (({present} - {before}) * ln({present} / {before}))"
+
+
 RECORDS: tuple[Record, ...] = (
     Record(
         name=f"{_LEVEL}:ml_predictions:rate",
@@ -80,18 +98,21 @@ RECORDS: tuple[Record, ...] = (
     Record(
         name=f"{_LEVEL}:ml_prediction_scores:psi",
         meaning="Population stability index of the scores against the reference: 0.1 is a shift, 0.25 a large one.",
-        # An empty bin would be infinitely far away; it counts as one in ten thousand, as is usual.
+        expr=_psi(f"{_LEVEL}_bin:ml_prediction_scores:reference_share"),
+        by=_MODEL,
+    ),
+    Record(
+        name=f"{_LEVEL}:ml_prediction_scores:same_hours_psi",
+        meaning="The smaller one of that against the same hours a day and a week before; without them, that itself.",
+        # At night others ask than by day, and on Sundays others than on Mondays.
         expr=f"""
-            sum without (bin) (
-              (
-                clamp_min({_LEVEL}_bin:ml_prediction_scores:share, 0.0001)
-                - clamp_min({_LEVEL}_bin:ml_prediction_scores:reference_share, 0.0001)
-              )
-              * ln(
-                clamp_min({_LEVEL}_bin:ml_prediction_scores:share, 0.0001)
-                / clamp_min({_LEVEL}_bin:ml_prediction_scores:reference_share, 0.0001)
-              )
+            min without (age) (
+              label_replace({_psi(_share_before("<traffic.day>"))}, "age", "day", "", "")
+              or
+              label_replace({_psi(_share_before("<traffic.week>"))}, "age", "week", "", "")
             )
+            or
+            {_LEVEL}:ml_prediction_scores:psi
         """,
         by=_MODEL,
     ),

@@ -8,6 +8,7 @@ real traffic.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from ml_monitoring.alerting.model.recording import Record
 
@@ -66,6 +67,16 @@ _HTTP = _ResponseTimes("ml_http_request_duration_seconds", "instance, method, ro
 _AB = _ResponseTimes("ab_test_response_time_seconds", "instance", _VARIANT, "a variant")
 _PERCENTS = (50, 95, 99)
 
+
+def _predictions(window: str) -> str:
+    return f"sum without (instance, model, model_version, variant) (increase(ml_predictions_total[{window}]))"
+
+
+# Around the same hour: summer time begins and ends, and people are late.
+_USUAL: Final = "min_over_time(silence_origin:ml_predictions:count[<traffic.same_hours>] offset <traffic.{}>)"
+_A_WEEK_AGO: Final = _USUAL.format("after_a_week")
+_TWO_WEEKS_AGO: Final = _USUAL.format("after_two_weeks")
+
 RECORDS: tuple[Record, ...] = (
     Record(
         name="origin:ml_http_requests:rate",
@@ -94,8 +105,32 @@ RECORDS: tuple[Record, ...] = (
         """,
         by=_SERVICE,
     ),
+    Record(
+        name="le_origin:ml_http_request_duration_seconds_bucket:rate",
+        meaning="Requests a second of a service that took up to so long.",
+        expr="""
+            sum without (instance, method, route) (rate(ml_http_request_duration_seconds_bucket[<traffic.window>]))
+        """,
+        by=("le", "origin"),
+    ),
+    Record(
+        name="origin:ml_http_requests_timed:count",
+        meaning="Requests of a service in the window whose response time is known.",
+        expr="""
+            sum without (instance, method, route, le) (
+              increase(ml_http_request_duration_seconds_bucket{le="+Inf"}[<traffic.window>])
+            )
+        """,
+        by=_SERVICE,
+    ),
     *(_HTTP.quantile(percent) for percent in _PERCENTS),
     _HTTP.mean(),
+    Record(
+        name="cache_origin:ml_cache_requests:count",
+        meaning="Lookups in a cache in the window: what its hit ratio is worth.",
+        expr="sum without (instance, outcome) (increase(ml_cache_requests_total[<traffic.window>]))",
+        by=("cache", "origin"),
+    ),
     Record(
         name="cache_origin:ml_cache_hits:ratio",
         meaning="Share of a cache's lookups that found their entry; absent without lookups.",
@@ -125,19 +160,51 @@ RECORDS: tuple[Record, ...] = (
         by=("instance", "resource", "origin"),
     ),
     Record(
-        name="origin:ml_predictions:recent",
-        meaning="Predictions of a service in the window; 0 when it made some not long ago and makes none now.",
-        # A vanished service has no counters any more: what it did within `traffic.recent` still has.
+        name="origin:ml_predictions:count",
+        meaning="Predictions of a service in the window.",
+        expr=_predictions("<traffic.window>"),
+        by=_SERVICE,
+    ),
+    Record(
+        name="silence_origin:ml_predictions:count",
+        meaning="Predictions within a window, an hour and `traffic.recent`, each as long as a silence that would tell.",
+        # In the longer ones those of a window count five at most: a batch that comes once an hour may be a little late.
         expr="""
-            (
-              sum without (instance, model, model_version, variant) (increase(ml_predictions_total[<traffic.window>]))
-              > 0
+            label_replace(origin:ml_predictions:count, "silence", "window", "", "")
+            or
+            label_replace(
+              sum_over_time(clamp_max(origin:ml_predictions:count, 5)[1h:<traffic.window>]), "silence", "hour", "", ""
             )
             or
-            0 * (
-              sum without (instance, model, model_version, variant) (increase(ml_predictions_total[<traffic.recent>]))
-              > 0
+            label_replace(
+              sum_over_time(clamp_max(origin:ml_predictions:count, 5)[<traffic.recent>:<traffic.window>]),
+              "silence", "recent", "", ""
             )
+        """,
+        by=("silence", "origin"),
+    ),
+    Record(
+        name="origin:ml_predictions:missing",
+        meaning="Predictions that are usual at these hours and did not come; absent while some come.",
+        expr=f"""
+            max without (silence) (
+              ({_TWO_WEEKS_AGO} < {_A_WEEK_AGO} or {_A_WEEK_AGO})
+              unless
+              silence_origin:ml_predictions:count > 0
+            )
+        """,
+        by=_SERVICE,
+    ),
+    Record(
+        name="origin:ml_predictions:recent",
+        meaning="Predictions of a service in the window; 0 when it makes none now and did recently, or usually does.",
+        # A vanished service has no counters any more: what it did within `traffic.recent` still has.
+        expr=f"""
+            (origin:ml_predictions:count > 0)
+            or
+            0 * ({_predictions("<traffic.recent>")} > 0)
+            or
+            0 * origin:ml_predictions:missing
         """,
         by=_SERVICE,
     ),

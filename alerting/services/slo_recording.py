@@ -77,7 +77,7 @@ def _burning(name: str, *tiers: str) -> Record:
     """Return how far the burning is above the factor of one of two tiers, in both of that tier's windows."""
     over = [
         _least(f"slo_origin:ml_http_burn_rate:{tier}_long", f"slo_origin:ml_http_burn_rate:{tier}_short")
-        + f" / <slos.{tier}.factor> and slo_origin:ml_http_failures:{tier}_long >= <slos.minimum_failures>"
+        + f" / <slos.{tier}.factor> and slo_origin:ml_http_failures:{tier}_long >= <slos.minimum_{name}_failures>"
         for tier in tiers
     ]
     return Record(

@@ -21,7 +21,7 @@ from tools.stack import LocalStack, Ports, hurried
 RATE = 15
 # A second stands for minutes, so that a scenario shows and is forgotten while a test waits.
 FAST = {
-    "traffic": {"window": "10s", "quality_window": "30s", "recent": "10m"},
+    "traffic": {"window": "10s", "quality_window": "30s", "recent": "10m", "week": "40s", "around": "5s"},
     "business": {"window": "1m"},
     "ab_test": {"window": "40s", "minimum_samples": 100},
     "drift": {"window": "20s", "reference_window": "30s", "reference_offset": "30s", "minimum_predictions": 80},

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_monitoring.alerting.domains import ALERTS, load_alerts
-from ml_monitoring.alerting.model.evidence import Claim, Comparison, Events, StandardError, Trials
+from ml_monitoring.alerting.model.evidence import Also, Claim, Comparison, Events, Percentile, StandardError, Trials
 from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, read
 from ml_monitoring.exporter.errors import ConfigError
 
@@ -59,6 +59,27 @@ def test_one_failure_of_five_is_no_proof_of_five_percent_but_thirty_of_three_hun
 def test_a_standard_error_is_multiplied_by_what_the_confidence_asks_for() -> None:
     assert StandardError("spread").guard(Claim("a", ">", 0.2, 0.999)) == "(a - 0.2) > 3.09 * spread"
     assert StandardError("spread").guard(Claim("a", "<", 0.2, 0.975)) == "(0.2 - a) > 1.96 * spread"
+
+
+def test_a_percentile_of_few_values_takes_a_lower_percentile_beyond_the_threshold() -> None:
+    guard = Percentile("n", "b", 95).guard(Claim("p95", ">", 0.5, 0.999))
+    assert guard.splitlines() == [
+        "(",
+        "  (histogram_quantile(0.94, b) > 0.5 and n >= 4537)",
+        "  or (histogram_quantile(0.9, b) > 0.5 and n >= 182)",
+        "  or (histogram_quantile(0.75, b) > 0.5 and n >= 12)",
+        "  or (histogram_quantile(0.5, b) > 0.5 and n >= 3)",
+        ")",
+    ]
+    # Each number is the least for which the score test of `Trials` refuses chance.
+    trials = Trials("trials").guard(Claim("ratio", ">", 0.05, 0.999))
+    for above, needed in ((0.06, 4537), (0.1, 182), (0.25, 12)):
+        assert holds(trials, ratio=above, trials=needed + 1)
+        assert not holds(trials, ratio=above, trials=needed - 1)
+
+
+def test_a_second_signal_is_compared_with_the_same_threshold() -> None:
+    assert Also("b", "It").guard(Claim("a", ">", 0.25, None)) == "b > 0.25"
 
 
 def test_events_are_counted() -> None:

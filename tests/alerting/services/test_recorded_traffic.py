@@ -189,3 +189,62 @@ def test_how_long_an_experiment_fails_is_counted_from_its_first_failure_not_from
     age = "experiment:mlflow_last_success_age_seconds:min"
     for at, expected in (("1h", 3_600 + 100_000), ("26h", 93_600 + 100_000)):
         check_rules(programs["promtool"], tmp_path, series, {age: expected}, at=at, topics=("mlflow",), interval="30m")
+
+
+WEEKDAY, WEEKEND = 5 * 48, 2 * 48
+
+
+def workweek(weeks: int, each: int) -> str:
+    """Return a counter, twice an hour, that grows from Monday to Friday in so many weeks, then stands still."""
+    values = []
+    for week in range(weeks):
+        begins = week * WEEKDAY * each
+        values += [f"{begins}+{each}x{WEEKDAY - 1}", f"{begins + WEEKDAY * each}x{WEEKEND - 1}"]
+    return " ".join([*values, f"{weeks * WEEKDAY * each}x{WEEKEND}"])
+
+
+@pytest.mark.parametrize(
+    ("weeks", "day", "missing"),
+    [
+        # Two samples an hour of 100 each. On Saturday it was quiet a week ago, on Monday it was not.
+        (3, 19, 0),
+        (3, 21, 200),
+        # Of one week there are one week's hours, of less there are none.
+        (1, 7, 200),
+        (1, 5, None),
+    ],
+    ids=["a Saturday", "a Monday", "the second Monday of all", "the first Saturday of all"],
+)
+def test_predictions_are_missing_when_they_came_at_these_hours_of_earlier_weeks(
+    weeks: int, day: int, missing: float | None, programs: dict[str, Path], tmp_path: Path
+) -> None:
+    series = {
+        'ml_predictions_total{job="ml",instance="a",model="m",model_version="1",variant="A"}': workweek(weeks, 100)
+    }
+    expected = {
+        "origin:ml_predictions:missing": missing,
+        "origin:ml_predictions:recent": None if missing is None else 0,
+    }
+    check_rules(
+        programs["promtool"], tmp_path, series, expected,
+        at=f"{24 * day + 12}h", topics=["traffic"], interval="30m",
+        thresholds=load_thresholds().changed({"traffic": {"window": "1h"}}),
+    )  # fmt: skip
+
+
+def test_a_batch_that_comes_once_an_hour_is_not_missed_within_the_hour(
+    programs: dict[str, Path], tmp_path: Path
+) -> None:
+    # A hundred at once every hour, which count five each: of an hour too few to be missed, of six enough.
+    batches = " ".join(f"{100 * hour}x5" for hour in range(60))
+    series = {
+        'ml_predictions_total{job="ml",instance="a",model="m",model_version="1",variant="A"}': f"{batches} 5900x60"
+    }
+    # Yesterday was last week.
+    for at, missing in (("61h30m", 5), ("66h10m", 30)):
+        expected: dict[str, float | None] = {"origin:ml_predictions:missing": missing}
+        check_rules(
+            programs["promtool"], tmp_path, series, expected,
+            at=at, topics=["traffic"], interval="10m",
+            thresholds=load_thresholds().changed({"traffic": {"window": "20m", "week": "1d"}}),
+        )  # fmt: skip
