@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from ml_monitoring.alerting.experiments.signals import AB_IMPROVEMENT_P_VALUE, AB_SPLIT_P_VALUE
+from ml_monitoring.alerting.experiments.signals import AB_SPLIT_P_VALUE, AB_WORSE_P_VALUE
 from ml_monitoring.alerting.model.alert import Alert, Kind
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="AbTestVariantWorse",
         condition=(
-            "The candidate is worse than the baseline in accuracy or errors, with a p-value below <threshold> and at "
-            "least <minimum_samples> samples of each."
+            "The candidate is worse than the baseline in accuracy or errors, in `ab_test.window` or `ab_test.recent`, "
+            "with a p-value below <threshold> and at least <minimum_samples> samples of each."
         ),
-        signal=AB_IMPROVEMENT_P_VALUE,
+        signal=AB_WORSE_P_VALUE,
         comparison="<",
-        guards=(
-            "metric_origin:ab_test_improvement:ratio < 0",
-            "metric_origin:ab_test_trials:min >= <minimum_samples>",
-        ),
+        guards=("metric_origin:ab_test_trials:min >= <minimum_samples>",),
         parameters={"minimum_samples": Kind.COUNT},
         summary="The candidate is worse than the baseline.",
         description=(
@@ -28,7 +25,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="AbTestSampleRatioMismatch",
         condition=(
-            "The traffic is not split as `ab_test.candidate_share` of `thresholds.yml` says: p-value below <threshold> "
+            "The traffic is not split as `ab_test.shares` of `thresholds.yml` says: p-value below <threshold> "
             "with at least <minimum_samples> requests of each variant."
         ),
         signal=AB_SPLIT_P_VALUE,

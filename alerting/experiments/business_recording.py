@@ -54,6 +54,29 @@ def _measured(series: str, assumed: str) -> Callable[[str], str]:
     )
 
 
+def _mean(series: str, assumed: str) -> Callable[[str], str]:
+    """Return a mean from services, each weighted by its requests: live, else simulated, else assumed."""
+    return lambda role: (
+        f"""
+        (
+          {_weighted(f'{series}{{variant="<business.{role}>",origin!="simulated"}}')} and ({_SERVICES_COUNT})
+          or
+          {_weighted(f'{series}{{variant="<business.{role}>",origin="simulated"}}')} and ({_SIMULATED})
+          or
+          ({_SIMULATED}) + <business.assumed_{role}.{assumed}>
+        )
+    """
+    )
+
+
+def _weighted(mean: str) -> str:
+    requests = "variant_origin:business_requests:daily"
+    return (
+        f"(sum by (cluster) ({mean} * ({requests} > 0)) / sum by (cluster) (({requests} > 0) and {mean})"
+        f" or avg by (cluster) ({mean}))"
+    )
+
+
 def _mlflow(role: str, origin: str) -> str:
     return (
         f'max by (cluster) (mlflow_metric_latest{{metric="<business.accuracy_metric>",'
@@ -62,16 +85,15 @@ def _mlflow(role: str, origin: str) -> str:
 
 
 def _accuracy(role: str) -> str:
-    measured = f'variant_origin:ab_test_accuracy:ratio{{variant="<business.{role}>"'
+    measured = f'variant_origin:ab_test_accuracy:ratio{{variant="<business.{role}>",origin'
+    live, simulated = _weighted(f'{measured}!="simulated"}}'), _weighted(f'{measured}="simulated"}}')
     return f"""
             (
               {_mlflow(role, "!=")} and (({_MODE} == 1) or ({_MODE} == 3))
               or
-              max by (cluster) ({measured},origin!="simulated"}})
-              and ({_MODE} == 2)
+              {live} and ({_MODE} == 2)
               or
-              max by (cluster) ({measured},origin="simulated"}})
-              and ({_SIMULATED})
+              {simulated} and ({_SIMULATED})
               or
               {_mlflow(role, "=")} and ({_SIMULATED})
               or
@@ -158,13 +180,13 @@ RECORDS: tuple[Record, ...] = (
     Record(
         name="role:business_latency_seconds:mean",
         meaning="Mean response time of baseline and candidate.",
-        expr=_by_role(_measured("variant_origin:business_latency_seconds:mean", "latency")),
+        expr=_by_role(_mean("variant_origin:business_latency_seconds:mean", "latency")),
         by=("role",),
     ),
     Record(
         name="role:business_errors:ratio",
         meaning="Share of failed requests of baseline and candidate.",
-        expr=_by_role(_measured("variant_origin:business_errors:ratio", "error_ratio")),
+        expr=_by_role(_mean("variant_origin:business_errors:ratio", "error_ratio")),
         by=("role",),
     ),
     Record(

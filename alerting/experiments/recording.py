@@ -5,9 +5,10 @@ In PromQL and not in the exporter, because the counts are in Prometheus only, an
 alert does: over a whole A/A experiment it falls below 0.01 with a probability of at most 1 %, where that of a fixed
 test does so sooner or later. `docs/experiments.md` has the formulas.
 
-    L = sqrt(V / (V + s^2)) * exp(s^2 * d^2 / (2 * V * (V + s^2)))      p = min(1, 1 / L)
+    L = sqrt(V / (V + s^2)) * exp(s^2 * d^2 / (2 * V * (V + s^2)))      p = min(1, k / L)
 
-d is the difference, V its variance, s the spread of the differences that are looked for.
+d is the difference, V its variance, s the spread of the differences that are looked for, and k how many windows an
+experiment has: the promise holds within each of them.
 """
 
 from __future__ import annotations
@@ -19,129 +20,183 @@ _METRIC = ("metric", "origin")
 _PAIR = 'variant=~"<business.baseline>|<business.candidate>"'
 
 
-def _p_value(difference: str, variance: str) -> str:
+_REQUESTS = "sum without (instance, outcome) (increase(ab_test_requests_total{{{}}}[{}]))"
+
+
+def _p_value(difference: str, variance: str, looks: str) -> str:
     """Return the test's p-value; the logarithm of 1 / L does not overflow where L would."""
     spread = "<ab_test.spread> ^ 2"
     return f"""
             exp(clamp_max(
-              0.5 * ln(({variance} + {spread}) / {variance})
+              {looks}
+              + 0.5 * ln(({variance} + {spread}) / {variance})
               - {spread} * {difference} ^ 2 / (2 * {variance} * ({variance} + {spread})),
               0
             ))
         """
 
 
-RECORDS: tuple[Record, ...] = (
-    Record(
-        name="variant_metric_origin:ab_test_trials:count",
-        meaning="Requests of a variant since the experiment began, and those of its predictions whose truth is known.",
-        expr=f"""
-            label_replace(
-              sum without (instance, outcome) (increase(ab_test_requests_total{{{_PAIR}}}[<ab_test.window>])),
-              "metric", "errors", "", ""
-            )
-            or
-            label_replace(
-              sum without (instance, model, model_version, outcome) (
-                increase(ml_prediction_truths_total{{{_PAIR}}}[<ab_test.window>])
-              ),
-              "metric", "accuracy", "", ""
-            )
-        """,
-        by=_TRIAL,
-    ),
-    Record(
-        name="variant_metric_origin:ab_test_success:ratio",
-        meaning="Share of them that went well: did not fail, or was right.",
-        # One more success and one more failure than there were, so that few trials are not a certainty.
-        expr=f"""
-            (
-              (
-                label_replace(
-                  sum without (instance, outcome) (increase(ab_test_requests_total{{{_PAIR}}}[<ab_test.window>]))
-                  - sum without (instance) (increase(ab_test_errors_total{{{_PAIR}}}[<ab_test.window>])),
-                  "metric", "errors", "", ""
-                )
+def _comparison(kind: str, window: str, looks: str, when: str) -> tuple[Record, ...]:
+    """Return the comparison of candidate and baseline in a window.
+
+    Args:
+        kind: Begins the last part of the names.
+        window: As a placeholder.
+        looks: Logarithm of how many such windows an experiment has: each of them may alarm by chance.
+        when: The window in words.
+    """
+    requests = _REQUESTS.format(_PAIR, window)
+    trials = f"variant_metric_origin:ab_test_trials:{kind}count"
+    ratio, variance = (f"variant_metric_origin:ab_test_success:{kind}{of}" for of in ("ratio", "variance"))
+    improvement = f"metric_origin:ab_test_improvement:{kind}"
+    return (
+        Record(
+            name=trials,
+            meaning=f"Requests of a variant {when}, and those of its predictions whose truth is known.",
+            expr=f"""
+                label_replace({requests}, "metric", "errors", "", "")
                 or
                 label_replace(
                   sum without (instance, model, model_version, outcome) (
-                    increase(ml_prediction_truths_total{{outcome="correct",{_PAIR}}}[<ab_test.window>])
+                    increase(ml_prediction_truths_total{{{_PAIR}}}[{window}])
                   ),
                   "metric", "accuracy", "", ""
                 )
+            """,
+            by=_TRIAL,
+        ),
+        Record(
+            name=ratio,
+            meaning="Share of them that went well: did not fail, or was right.",
+            # One more success and one more failure than there were, so that few trials are not a certainty.
+            expr=f"""
+                (
+                  (
+                    label_replace(
+                      {requests}
+                      - (
+                        sum without (instance) (increase(ab_test_errors_total{{{_PAIR}}}[{window}]))
+                        or 0 * {requests}
+                      ),
+                      "metric", "errors", "", ""
+                    )
+                    or
+                    label_replace(
+                      sum without (instance, model, model_version, outcome) (
+                        increase(ml_prediction_truths_total{{outcome="correct",{_PAIR}}}[{window}])
+                      ),
+                      "metric", "accuracy", "", ""
+                    )
+                  )
+                  + 1
+                )
+                /
+                ({trials} + 2)
+            """,
+            by=_TRIAL,
+        ),
+        Record(
+            name=variance,
+            meaning="Variance of that share.",
+            expr=f"{ratio} * (1 - {ratio}) / ({trials} > 0)",
+            by=_TRIAL,
+        ),
+        Record(
+            name=f"metric_origin:ab_test_trials:{kind}min",
+            meaning="Trials of the variant that has fewer of them.",
+            expr=f"min without (variant) ({trials})",
+            by=_METRIC,
+        ),
+        Record(
+            name=f"{improvement}ratio",
+            meaning="By how much more of its trials went well for the candidate than for the baseline; below 0: worse.",
+            expr=f"""
+                {ratio}{{variant="<business.candidate>"}}
+                - ignoring (variant)
+                {ratio}{{variant="<business.baseline>"}}
+            """,
+            by=_METRIC,
+        ),
+        Record(
+            name=f"{improvement}variance",
+            meaning="Variance of that difference.",
+            expr=f"sum without (variant) ({variance})",
+            by=_METRIC,
+        ),
+        Record(
+            name=f"{improvement}p_value",
+            meaning="How likely such a difference is at any time of an experiment without one.",
+            expr=_p_value(f"{improvement}ratio", f"{improvement}variance", looks),
+            by=_METRIC,
+        ),
+    )
+
+
+RECORDS: tuple[Record, ...] = (
+    *_comparison("", "<ab_test.window>", "<ab_test.looks>", "since the experiment began"),
+    # After a good week it would take hours until a sudden drop shows in the whole.
+    *_comparison("recent_", "<ab_test.recent>", "<ab_test.recent_looks>", "of late"),
+    Record(
+        name="metric_origin:ab_test_worse:p_value",
+        meaning="How likely the candidate looks so much worse, in the whole window or of late; 1 where it does not.",
+        expr="""
+            min without (window) (
+              label_replace(
+                metric_origin:ab_test_improvement:p_value and metric_origin:ab_test_improvement:ratio < 0,
+                "window", "whole", "", ""
               )
-              + 1
+              or
+              label_replace(
+                metric_origin:ab_test_improvement:recent_p_value
+                and metric_origin:ab_test_improvement:recent_ratio < 0
+                and metric_origin:ab_test_trials:recent_min >= <ab_test.recent_samples>,
+                "window", "recent", "", ""
+              )
             )
-            /
-            (variant_metric_origin:ab_test_trials:count + 2)
-        """,
-        by=_TRIAL,
-    ),
-    Record(
-        name="variant_metric_origin:ab_test_success:variance",
-        meaning="Variance of that share.",
-        expr="""
-            variant_metric_origin:ab_test_success:ratio * (1 - variant_metric_origin:ab_test_success:ratio)
-            /
-            (variant_metric_origin:ab_test_trials:count > 0)
-        """,
-        by=_TRIAL,
-    ),
-    Record(
-        name="metric_origin:ab_test_trials:min",
-        meaning="Trials of the variant that has fewer of them.",
-        expr="min without (variant) (variant_metric_origin:ab_test_trials:count)",
-        by=_METRIC,
-    ),
-    Record(
-        name="metric_origin:ab_test_improvement:ratio",
-        meaning="By how much more of its trials went well for the candidate than for the baseline; negative: worse.",
-        expr="""
-            variant_metric_origin:ab_test_success:ratio{variant="<business.candidate>"}
-            - ignoring (variant)
-            variant_metric_origin:ab_test_success:ratio{variant="<business.baseline>"}
+            or
+            0 * metric_origin:ab_test_improvement:p_value + 1
         """,
         by=_METRIC,
     ),
     Record(
-        name="metric_origin:ab_test_improvement:variance",
-        meaning="Variance of that difference.",
-        expr="sum without (variant) (variant_metric_origin:ab_test_success:variance)",
-        by=_METRIC,
+        name="variant_origin:ab_test_split_requests:count",
+        meaning="Requests of each variant that is meant to get a share.",
+        expr=_REQUESTS.format('variant=~"<ab_test.variants>"', "<ab_test.window>"),
+        by=("variant", "origin"),
     ),
     Record(
-        name="metric_origin:ab_test_improvement:p_value",
-        meaning="How likely such a difference is at any time of an experiment without one.",
-        expr=_p_value("metric_origin:ab_test_improvement:ratio", "metric_origin:ab_test_improvement:variance"),
-        by=_METRIC,
-    ),
-    Record(
-        name="origin:ab_test_split:excess",
-        meaning="Candidate's share of the requests, less the share that it is meant to get.",
-        expr="""
-            sum without (variant, metric) (
-              variant_metric_origin:ab_test_trials:count{metric="errors",variant="<business.candidate>"}
-            )
-            /
-            sum without (variant, metric) (variant_metric_origin:ab_test_trials:count{metric="errors"})
-            - <ab_test.candidate_share>
-        """,
+        name="origin:ab_test_split_requests:count",
+        meaning="Requests of all of them.",
+        expr="sum without (variant) (variant_origin:ab_test_split_requests:count)",
         by=("origin",),
     ),
     Record(
-        name="origin:ab_test_split:variance",
-        meaning="Variance of the share if requests are split as meant.",
+        name="origin:ab_test_split:chi_squared",
+        meaning="Distance of the split from the shares that are meant, by Pearson: 0 if it is as meant.",
+        # The sum of (counted - meant)^2 / meant, written so that a variant that gets nothing needs no series.
         expr="""
-            <ab_test.candidate_share> * (1 - <ab_test.candidate_share>)
-            /
-            (sum without (variant, metric) (variant_metric_origin:ab_test_trials:count{metric="errors"}) > 0)
+            sum without (variant) (
+              variant_origin:ab_test_split_requests:count ^ 2
+              / on (variant) group_left () (<ab_test.expected_shares>)
+            )
+            / (origin:ab_test_split_requests:count > 0)
+            - origin:ab_test_split_requests:count
         """,
         by=("origin",),
     ),
     Record(
         name="origin:ab_test_split:p_value",
         meaning="How likely such a split is at any time if requests are split as meant (sample-ratio mismatch).",
-        expr=_p_value("origin:ab_test_split:excess", "origin:ab_test_split:variance"),
+        # The multinomial form of the test; with two variants it is the same as that of a difference.
+        expr="""
+            exp(clamp_max(
+              <ab_test.looks>
+              + 0.5 * <ab_test.degrees> * ln(1 + <ab_test.split_spread> * origin:ab_test_split_requests:count)
+              - origin:ab_test_split:chi_squared / 2
+              / (1 + 1 / (<ab_test.split_spread> * origin:ab_test_split_requests:count)),
+              0
+            ))
+        """,
         by=("origin",),
     ),
     Record(

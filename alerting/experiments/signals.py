@@ -149,6 +149,18 @@ AB_IMPROVEMENT_P_VALUE: Final = Signal(
     legend="{{metric}}",
 )
 
+AB_WORSE_P_VALUE: Final = Signal(
+    name="ab_worse_p_value",
+    title="Candidate worse (p-value)",
+    question="Could it be chance that the candidate is worse, in the whole window or of late? 1: it is not worse.",
+    expr="metric_origin:ab_test_worse:p_value{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("metric", "origin"),
+    filters=("origin",),
+    legend="{{metric}}",
+)
+
 AB_SPLIT_P_VALUE: Final = Signal(
     name="ab_split_p_value",
     title="Sample ratio mismatch (p-value)",

@@ -6,7 +6,10 @@ Each number has a placeholder, `<section.key>`, that recording rules use. To add
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator, Mapping
+from math import log
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
@@ -23,6 +26,8 @@ from pydantic import (
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog.services import RESPONSE_BUCKETS
+
+_log = logging.getLogger(__name__)
 
 # Environment variables that go first when rules are generated.
 BUSINESS_VARIABLES: Final[Mapping[str, str]] = {
@@ -128,10 +133,59 @@ class AbTest(Section):
     """How the experiment on traffic is judged."""
 
     window: Duration
-    candidate_share: Share
+    recent: Duration
+    duration: Duration
+    # None: equal shares of the business section's two variants, or what `candidate_share` says, its older form.
+    shares: dict[VariantName, Share] | None = None
+    candidate_share: Share | None = None
     spread: Share
     significance: Share
     minimum_samples: Annotated[int, Field(gt=0)]
+    recent_samples: Annotated[int, Field(gt=0)]
+
+    @field_validator("shares")
+    @classmethod
+    def _are_a_split(cls, shares: dict[str, float] | None) -> dict[str, float] | None:
+        if shares is not None and (len(shares) < 2 or abs(sum(shares.values()) - 1) > 1e-6):
+            said = ", ".join(f"{name}: {share:g}" for name, share in shares.items())
+            raise ValueError(
+                f"is not a split of all traffic: the shares of two variants or more add up to 1, not {said}"
+            )
+        return shares
+
+    @field_validator("candidate_share")
+    @classmethod
+    def _is_the_older_form(cls, share: float | None) -> float | None:
+        if share is not None:
+            _log.warning("ab_test.candidate_share is the older form of ab_test.shares, which takes all variants")
+        return share
+
+    def placeholders(self) -> Iterator[tuple[str, str]]:
+        """Yield the settings but for shares, and the logarithms of how many windows an experiment has."""
+        yield from ((name, text) for name, text in super().placeholders() if "share" not in name)
+        for name, window in (("looks", self.window), ("recent_looks", self.recent)):
+            yield name, _promql(log(max(1.0, durations.parse(self.duration) / durations.parse(window))))
+
+    def split(self, baseline: str, candidate: str) -> Iterator[tuple[str, str]]:
+        """Yield what the test of the split computes with.
+
+        Args:
+            baseline: The variant that gets the rest where only the candidate's share is given.
+            candidate: The other one.
+        """
+        half = 0.5 if self.candidate_share is None else self.candidate_share
+        shares = self.shares or {baseline: 1 - half, candidate: half}
+        variance = sum(share * (1 - share) for share in shares.values()) / len(shares)
+        yield "variants", "|".join(re.escape(name).replace("\\", "\\\\") for name in shares)
+        yield (
+            "expected_shares",
+            " or ".join(
+                f'label_replace(vector({_promql(share)}), "variant", "{name}", "", "")'
+                for name, share in shares.items()
+            ),
+        )
+        yield "degrees", str(len(shares) - 1)
+        yield "split_spread", _promql(self.spread**2 / variance)
 
 
 class Drift(Section):
@@ -210,11 +264,13 @@ class Sections(Section):
 
     def section_placeholders(self) -> dict[str, str]:
         """Return every number by its placeholder, without the angle brackets."""
-        return {
+        found = {
             f"{name}.{key}": value
             for name in Sections.model_fields
             for key, value in getattr(self, name).placeholders()
         }
+        split = self.ab_test.split(self.business.baseline, self.business.candidate)
+        return found | {f"ab_test.{key}": value for key, value in split}
 
 
 def business_overrides(environ: Mapping[str, str]) -> dict[str, str]:

@@ -23,7 +23,7 @@ RATE = 15
 FAST = {
     "traffic": {"window": "10s", "quality_window": "30s", "recent": "10m", "week": "40s", "around": "5s"},
     "business": {"window": "1m"},
-    "ab_test": {"window": "40s", "minimum_samples": 100},
+    "ab_test": {"window": "40s", "recent": "20s", "duration": "40s", "minimum_samples": 100},
     "drift": {"window": "20s", "reference_window": "30s", "reference_offset": "30s", "minimum_predictions": 80},
     # Long windows of 5 and 30 seconds for the page, 2 and 6 minutes for the ticket.
     "slos": {"period": "1h", "availability": 0.95},

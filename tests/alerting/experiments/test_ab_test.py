@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from ml_monitoring.alerting.domains import load_thresholds
 from tests.support.rules import check_rules
 
 SPREAD = 0.02
@@ -17,11 +18,15 @@ EXPERIMENTS = 400
 LOOKS = 200
 
 
-def p_value(difference: Any, variance: Any) -> Any:
+# Weeks of the longest experiment.
+WINDOWS = 90 / 7
+
+
+def p_value(difference: Any, variance: Any, windows: float = 1) -> Any:
     """Return the p-value of the mixture sequential probability ratio test, as docs/experiments.md gives it."""
     total = variance + SPREAD**2
     ratio = np.sqrt(variance / total) * np.exp(SPREAD**2 * difference**2 / (2 * variance * total))
-    return np.minimum(1, 1 / ratio)
+    return np.minimum(1, windows / ratio)
 
 
 def series(variant: str, right: int, wrong: int, fine: int, failed: int) -> dict[str, str]:
@@ -51,12 +56,76 @@ def test_the_rules_compute_the_formula(programs: dict[str, Path], tmp_path: Path
         variance = variances["A", metric] + variances["B", metric]
         expected[f'metric_origin:ab_test_improvement:ratio{{metric="{metric}"}}'] = difference
         expected[f'metric_origin:ab_test_improvement:p_value{{metric="{metric}"}}'] = float(
-            p_value(difference, variance)
+            p_value(difference, variance, WINDOWS)
         )
-    expected["origin:ab_test_split:p_value"] = 1.0 * min(1, float(p_value(0.0, 0.25 / (MINUTES * 100))))
+        recent = float(p_value(difference, variance, 90 * 24))
+        expected[f'metric_origin:ab_test_improvement:recent_p_value{{metric="{metric}"}}'] = recent
+    expected["origin:ab_test_split:p_value"] = 1
     expected["origin:ab_test_verdict:code"] = 2
     given = series("A", *counts["A"]) | series("B", *counts["B"])
     check_rules(programs["promtool"], tmp_path, given, expected, at="1h", topics=["ab_test"], tolerance=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("shares", "counts"),
+    [
+        ({"A": 0.5, "B": 0.25, "C": 0.25}, {"A": 50, "B": 25, "C": 25}),
+        ({"A": 0.5, "B": 0.25, "C": 0.25}, {"A": 45, "B": 28, "C": 27}),
+        # One that gets nothing has no series; one that has no share does not count.
+        ({"A": 0.7, "B": 0.3}, {"A": 70, "D": 30}),
+        ({"A": 0.7, "B": 0.3}, {"A": 68, "B": 32, "D": 50}),
+    ],
+    ids=["three as meant", "three otherwise", "one without requests", "one without a share"],
+)
+def test_the_split_of_all_variants_is_judged_by_the_multinomial_test(
+    shares: dict[str, float], counts: dict[str, int], programs: dict[str, Path], tmp_path: Path
+) -> None:
+    total = MINUTES * sum(count for name, count in counts.items() if name in shares)
+    meant = {name: share * total for name, share in shares.items()}
+    squared = sum((MINUTES * counts.get(name, 0) - number) ** 2 / number for name, number in meant.items())
+    spread = SPREAD**2 / np.mean([share * (1 - share) for share in shares.values()])
+    seen = total * spread
+    p = WINDOWS * (1 + seen) ** ((len(shares) - 1) / 2) * exp(-squared / 2 * seen / (1 + seen))
+    given = {
+        f'ab_test_requests_total{{job="ml",variant="{name}",outcome="success"}}': f"0+{count}x{MINUTES}"
+        for name, count in counts.items()
+    }
+    expected: dict[str, float | None] = {"origin:ab_test_split:p_value": min(1, float(p))}
+    thresholds = load_thresholds().changed({"ab_test": {"shares": shares}})
+    check_rules(
+        programs["promtool"], tmp_path, given, expected,
+        at="1h", topics=["ab_test"], thresholds=thresholds, tolerance=1e-6,
+    )  # fmt: skip
+
+
+def test_the_older_setting_of_one_share_is_still_read(caplog: pytest.LogCaptureFixture) -> None:
+    older = load_thresholds().changed({"ab_test": {"candidate_share": 0.2}}).section_placeholders()
+    assert "ab_test.candidate_share is the older form of ab_test.shares" in caplog.text
+    newer = load_thresholds().changed({"ab_test": {"shares": {"A": 0.8, "B": 0.2}}}).section_placeholders()
+    assert older == newer
+
+
+@pytest.mark.parametrize("shares", [{"A": 0.5, "B": 0.4}, {"A": 0.9999999}], ids=["too little", "one"])
+def test_shares_that_are_no_split_are_refused(shares: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match="is not a split of all traffic"):
+        load_thresholds().changed({"ab_test": {"shares": shares}})
+
+
+def test_a_sudden_drop_after_a_good_week_shows_within_the_hour(programs: dict[str, Path], tmp_path: Path) -> None:
+    # Two points better for two days, then five worse for an hour.
+    before, after = 2 * 24 * 6, 6
+    given = {}
+    for variant, (good, bad) in {"A": (800, 800), "B": (820, 750)}.items():
+        for outcome, early, late in (("correct", good, bad), ("incorrect", 1000 - good, 1000 - bad)):
+            labels = f'job="ml",model="m",model_version="1",variant="{variant}",outcome="{outcome}"'
+            given[f"ml_prediction_truths_total{{{labels}}}"] = (
+                f"0+{early}x{before} {early * before + late}+{late}x{after - 1}"
+            )
+    expected: dict[str, float | None] = {
+        "count(metric_origin:ab_test_worse:p_value < 0.01)": 1,
+        "count(metric_origin:ab_test_improvement:ratio > 0.01)": 1,
+    }
+    check_rules(programs["promtool"], tmp_path, given, expected, at="49h", topics=["ab_test"], interval="10m")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tools.soundness.scenario import Scenario
-from tools.soundness.scenarios import services
+from tools.soundness.scenarios import experiments, services
 
-SCENARIOS: tuple[Scenario, ...] = (*services.SCENARIOS,)
+SCENARIOS: tuple[Scenario, ...] = (*services.SCENARIOS, *experiments.SCENARIOS)

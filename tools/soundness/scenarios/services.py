@@ -198,6 +198,6 @@ SCENARIOS: tuple[Scenario, ...] = (
         faults={"scores 0.2 higher": 0.2, "scores 0.3 higher": 0.3},
         # Long enough for a week to compare with; a drift begins at noon.
         warm_up=9.5 * DAY,
-        step=300,
+        step=1800,
     ),
 )
