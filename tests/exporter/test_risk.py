@@ -1,5 +1,6 @@
 import math
 import random
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -30,6 +31,17 @@ def sample(server: str = "web-001", timestamp: float = 0.0, **values: Any) -> Sa
 NORMAL = {"web": {"cpu": 0.4, "memory": 0.5, "latency": 0.05, "error": 0.002, "gc_pause": 0.004}}
 
 
+DANGERLESS = dict.fromkeys(risk.DANGERS, 0.0)
+
+
+def logistic(weights: tuple[float, ...], values: Iterable[float], bias: float) -> float:
+    return 1 / (1 + math.exp(-bias - sum(weight * value for weight, value in zip(weights, values, strict=True))))
+
+
+def joined(**dangers: float) -> float:
+    return logistic(risk.WEIGHTS, {**DANGERLESS, **dangers}.values(), risk.BIAS)
+
+
 def score(**values: Any) -> float:
     return BuiltinRisk(NORMAL).score([sample(**values)])[0]
 
@@ -37,96 +49,202 @@ def score(**values: Any) -> float:
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        ({}, 0),
-        ({"cpu": 0.1, "latency": 0.01}, 0),
-        ({"cpu": 0.9}, 0.45),
-        ({"cpu": 1.0}, 0.45),
-        ({"cpu": 0.65}, 0.225),
-        ({"memory": 0.95}, 0.30),
-        ({"latency": 0.25}, 0.50),
-        ({"latency": 0.15}, 0.25),
-        ({"error": 0.102}, 0.60),
-        ({"gc_pause": 0.04}, 0.25),
-        ({"cpu": 0.9, "latency": 0.25}, 1 - 0.55 * 0.5),
-        (
-            {"cpu": 0.9, "memory": 0.95, "latency": 0.25, "error": 0.102, "gc_pause": 0.04},
-            1 - 0.55 * 0.70 * 0.50 * 0.40 * 0.75,
-        ),
+        ({}, {}),
+        ({"cpu": 0.1, "latency": 0.01, "network_receive": 1e9}, {}),
+        ({"cpu": 0.7}, {}),
+        ({"cpu": 0.825}, {"cpu": 0.5}),
+        ({"cpu": 1.0}, {"cpu": 1}),
+        ({"memory": 0.58}, {}),
+        ({"memory": 0.69}, {"growth": 0.5}),
+        ({"memory": 0.9}, {"memory": 0.5, "growth": 1}),
+        ({"latency": 0.0752 * 1.0001}, {"latency": 0}),
+        ({"latency": 0.4014}, {"latency": 1}),
+        ({"error": 0.009}, {}),
+        ({"error": 0.1}, {"error": 1}),
+        ({"gc_pause": 0.014}, {}),
+        ({"gc_pause": 0.075}, {"gc": 1}),
+        # One direction alone is no partition.
+        ({"network_receive": 0}, {}),
+        ({"network_receive": 0, "network_transmit": 0}, {"network": 1}),
+        ({"network_receive": None, "network_transmit": 0}, {"network": 1}),
+    ],
+)
+def test_dangers_are_as_documented(values: dict[str, Any], expected: dict[str, float]) -> None:
+    model = BuiltinRisk(NORMAL)
+    model.score([sample()])
+    found = dict(zip(risk.DANGERS, model.dangers(sample(**values)), strict=True))
+    assert found == pytest.approx({**DANGERLESS, **expected}, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ({}, joined()),
+        ({"cpu": 1.0}, joined(cpu=1)),
+        ({"cpu": 1.0, "latency": 1}, joined(cpu=1, latency=1)),
+        ({"latency": 1, "error": 0.5, "gc_pause": 1}, joined(latency=1, error=1, gc=1)),
         ({"state": "offline", "cpu": None}, 1),
-        ({"phase": "escalation"}, 0.4),
-        ({"phase": "peak"}, 0.7),
-        ({"phase": "peak", "problem_child": False}, 0),
-        ({"phase": "peak", "problem_child": True, "latency": 0.25}, 1),
-        ({"phase": "recovery", "problem_child": True}, 0),
+        ({"phase": "escalation"}, joined() + 0.4),
+        ({"phase": "peak"}, joined() + 0.7),
+        ({"phase": "peak", "problem_child": False}, joined()),
+        ({"phase": "peak", "problem_child": True, "latency": 1}, 1),
+        ({"phase": "recovery", "problem_child": True}, joined()),
     ],
 )
 def test_the_score_is_as_documented(values: dict[str, Any], expected: float) -> None:
     assert score(**values) == pytest.approx(expected)
 
 
+def test_busy_alone_is_no_trouble_but_busy_and_slow_is() -> None:
+    assert score(cpu=1.0) < 0.1
+    assert score(cpu=1.0, latency=0.4, error=0.02) > 0.9
+
+
 def test_a_value_that_is_missing_is_left_out_of_the_score() -> None:
-    nothing: dict[str, Any] = dict.fromkeys(("cpu", "memory", "latency", "error", "gc_pause"))
-    assert score(cpu=None, latency=0.25) == pytest.approx(0.5)
+    nothing: dict[str, Any] = dict.fromkeys(measure.name for measure in risk.MEASURES)
+    assert score(cpu=None, memory=None, latency=1) == pytest.approx(joined(latency=1))
     assert math.isnan(score(**nothing))
 
 
 def test_each_profile_has_its_own_normal() -> None:
     fleet = [sample(f"web-{number}", latency=0.05) for number in range(5)]
     fleet += [sample(f"batch-{number}", profile="batch", latency=2.0) for number in range(5)]
-    assert max(BuiltinRisk().score(fleet)) == 0
+    assert max(BuiltinRisk().score(fleet)) == pytest.approx(joined())
 
 
-def test_normal_is_the_middle_of_the_calm_servers_and_adapts_slowly() -> None:
+def test_each_server_learns_its_own_normal_and_a_new_one_begins_with_its_profiles() -> None:
     model = BuiltinRisk()
-    model.score([sample(f"web-{n}", 0, latency=0.05) for n in range(5)])
-    hours = 3600.0
-    model.score([sample(f"web-{n}", hours, latency=0.06) for n in range(5)])
-    # The second look of two counts half, whatever the half-life.
-    assert model.normal("web")["latency"] == pytest.approx(0.055)
-    model.score([sample(f"web-{n}", 2 * hours, latency=0.061) for n in range(5)])
-    assert model.normal("web")["latency"] == pytest.approx(0.058)
+    for second in range(0, 600, 10):
+        model.score([sample(f"web-{n}", second, latency=0.05 * n) for n in (1, 2, 3)])
+    assert [model.normal(f"web-{n}")["latency"] for n in (1, 2, 3)] == pytest.approx([0.05, 0.1, 0.15], rel=0.05)
+    model.score([sample("web-4", 600, latency=5.0)])
+    assert model.normal("web-4")["latency"] == pytest.approx(0.1, rel=0.05)
 
 
-def test_trouble_is_not_learned_as_normal() -> None:
+def test_normal_adapts_slowly() -> None:
     model = BuiltinRisk()
-    model.score([sample(timestamp=0)])
-    for second in range(1, 200):
-        found = model.score([sample(timestamp=second * 60, latency=0.5, cpu=0.95)])
-    assert model.normal("web")["latency"] == 0.05
-    assert found[0] > 0.7
+    for minute in range(120):
+        model.score([sample(timestamp=60.0 * minute)])
+    for minute in range(120, 181):
+        model.score([sample(timestamp=60.0 * minute, latency=0.07)])
+    # After one half-life it is half of the way, on a logarithmic scale.
+    assert model.normal("web-001")["latency"] == pytest.approx(math.sqrt(0.05 * 0.07), rel=0.01)
+
+
+def test_trouble_does_not_soon_look_normal_but_a_change_that_stays_does() -> None:
+    model = BuiltinRisk()
+    for minute in range(200):
+        model.score([sample(timestamp=60.0 * minute)])
+    for minute in range(200, 400):
+        found = model.score([sample(timestamp=60.0 * minute, latency=0.5)])
+    assert model.normal("web-001")["latency"] < 0.07
+    assert found[0] > 0.4
+    for minute in range(400, 400 + 7 * 1440, 10):
+        found = model.score([sample(timestamp=60.0 * minute, latency=0.5)])
+    assert found[0] < 0.1
+
+
+def test_a_noisy_servers_noise_is_no_danger() -> None:
+    model = BuiltinRisk()
+    draw = random.Random(3)
+    for second in range(0, 3600, 10):
+        model.score([sample(timestamp=second, latency=0.05 * math.exp(draw.gauss(0, 0.5)))])
+    assert model.dangers(sample(latency=0.05 * math.exp(1.2)))[risk.DANGERS.index("latency")] == 0
 
 
 def test_what_is_bad_everywhere_is_not_normal_even_at_the_first_look() -> None:
-    assert BuiltinRisk().score([sample(cpu=0.95, memory=0.97, error=0.5)])[0] > 0.7
+    fleet = [sample(f"web-{number}", cpu=0.95, memory=0.97, error=0.5) for number in range(6)]
+    assert min(BuiltinRisk().score(fleet)) > 0.7
 
 
-def test_a_refresh_without_new_rows_teaches_nothing() -> None:
+@pytest.mark.parametrize("servers", [1, 6, 240])
+def test_memory_counts(servers: int) -> None:
     model = BuiltinRisk()
-    model.score([sample(timestamp=0)])
+    calm = [sample(f"web-{number}") for number in range(servers)]
+    assert incident_probability(model.score(calm)) < 0.05
+    full = [sample(f"web-{number}", 600.0, memory=0.95) for number in range(servers)]
+    assert incident_probability(model.score(full)) > 0.9
+    # Even when nothing was learned before.
+    assert incident_probability(BuiltinRisk().score(full)) > 0.5
+
+
+def test_a_restart_of_a_minute_weighs_little_and_what_stays_weighs_all() -> None:
+    model = BuiltinRisk()
+    for second in range(0, 300, 15):
+        model.score([sample(timestamp=second)])
+    found = [model.score([sample(timestamp=second, state="offline")])[0] for second in range(300, 900, 15)]
+    assert found[3] < 0.4
+    assert found[-1] > 0.98
+    assert found == sorted(found)
+    back = [model.score([sample(timestamp=second)])[0] for second in range(900, 1200, 15)]
+    assert back[-1] < 0.05
+
+
+def test_a_file_that_begins_again_is_looked_at_for_the_first_time_but_with_what_was_learned() -> None:
+    model = BuiltinRisk()
+    for second in range(0, 600, 10):
+        model.score([sample(timestamp=second)])
+    assert model.score([sample(timestamp=0, latency=1)])[0] == pytest.approx(joined(latency=1))
+
+
+def test_a_refresh_without_new_rows_teaches_nothing_and_says_the_same() -> None:
+    model = BuiltinRisk()
+    first = model.score([sample(timestamp=0)])
     for _ in range(50):
-        model.score([sample(timestamp=0, latency=0.06)])
-    assert model.normal("web")["latency"] == 0.05
+        assert model.score([sample(timestamp=0, latency=0.06)]) == first
+    assert model.normal("web-001")["latency"] == pytest.approx(0.05)
 
 
 def test_a_normal_from_the_settings_is_not_learned() -> None:
     model = BuiltinRisk({"web": {"latency": 0.01}})
-    assert model.score([sample(latency=0.05)])[0] == pytest.approx(0.5)
-    assert model.normal("web") == {"cpu": 0.4, "memory": 0.5, "latency": 0.01, "error": 0.002, "gc_pause": 0.004}
+    assert model.score([sample(latency=0.5)])[0] == pytest.approx(joined(latency=1))
+    assert model.normal("web-001") == pytest.approx(
+        {
+            "cpu": 0.4,
+            "memory": 0.5,
+            "latency": 0.01,
+            "error": 0.002,
+            "gc_pause": 0.004,
+            "network_receive": 1e6,
+            "network_transmit": 1e6,
+        }
+    )
+
+
+def test_servers_that_are_gone_are_forgotten() -> None:
+    model = BuiltinRisk()
+    for number in range(5_000):
+        model.score([sample(f"web-{number}", number)])
+    assert len(model._known) < 1_100
+
+
+def test_an_unscored_fleet_has_no_probability() -> None:
+    assert math.isnan(incident_probability([]))
+    assert math.isnan(incident_probability([math.nan]))
 
 
 @pytest.mark.parametrize(
-    ("risks", "expected"),
+    ("risks", "features"),
     [
-        ([], 0),
-        ([0.3] * 10_000, 0),
-        ([1.0], 0.5),
-        ([1.0, 1.0], 0.75),
-        ([0.65], 0.125),
-        ([math.nan, 1.0], 0.5),
+        ([0.0] * 100, (0, 0, 0)),
+        ([1.0], (1, 1, 1)),
+        ([1.0, 0.0, 0.0, 0.0], (1, 1, 0.5)),
+        ([0.25, math.nan], (0.25, 0.5, 0.5)),
     ],
 )
-def test_the_incident_probability_is_as_documented(risks: list[float], expected: float) -> None:
+def test_the_incident_probability_is_as_documented(risks: list[float], features: tuple[float, ...]) -> None:
+    expected = logistic(risk.FLEET_WEIGHTS, features, risk.FLEET_BIAS)
     assert incident_probability(risks) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("risks", [[0.01] * 6, [0.9, *[0.01] * 5], [0.5, 0.5, 0.1, 0.01, 0.0, 0.0]])
+def test_the_incident_probability_does_not_depend_on_the_size_of_the_fleet(risks: list[float]) -> None:
+    assert incident_probability(risks * 40) == pytest.approx(incident_probability(risks))
+
+
+def test_one_sick_server_is_an_incident_in_any_fleet() -> None:
+    assert min(incident_probability([1.0] + [joined()] * others) for others in (5, 17, 59, 239, 5_000)) > 0.9
+    assert max(incident_probability([joined()] * servers) for servers in (6, 18, 60, 240, 5_000)) < 0.05
 
 
 def test_the_incident_probability_never_falls_when_a_risk_rises() -> None:
@@ -149,9 +267,10 @@ def test_the_score_stays_within_0_and_1() -> None:
                 second,
                 cpu=draw.random(),
                 memory=draw.random(),
-                latency=draw.expovariate(1),
+                latency=draw.expovariate(1) * draw.choice((0, 1, 1e9)),
                 error=draw.random() * draw.randint(0, 1),
                 gc_pause=draw.expovariate(1) * draw.randint(0, 1),
+                network_receive=draw.choice((0, 1e300)),
                 phase=draw.choice([None, "stable", "peak"]),
             )
             for number in range(4)
@@ -200,7 +319,7 @@ def test_a_model_that_fails_is_replaced_and_counted(
 ) -> None:
     monkeypatch.setattr(risk, "entry_points", lambda **_select: (Point(loaded),))
     scorer = Scorer("other", normals=NORMAL)
-    assert list(scorer.score([sample(cpu=0.9)])) == pytest.approx([0.45])
+    assert list(scorer.score([sample(cpu=0.9)])) == pytest.approx([joined(cpu=0.8)])
     assert dict(scorer.failures) == {failure: 1}
     assert scorer.problem == f"risk model 'other' {problem}; the built-in one scores instead"
 

@@ -103,7 +103,7 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
                 expr,
                 durations.parse(alert.numbers.for_),
                 start=BEGIN + scenario.step,
-                end=BEGIN + max(effort.month, scenario.warm_up + scenario.horizon),
+                end=BEGIN + max(_healthy(scenario, effort), scenario.warm_up + scenario.horizon),
                 step=scenario.step,
             )
     return [
@@ -112,7 +112,7 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
             alert.severity,
             level,
             f"{traffic:g} {scenario.unit}",
-            effort.months * effort.month / MONTH,
+            effort.months * _healthy(scenario, effort) / MONTH,
             sum(_is_of(firing, f"{level}-healthy") for firing in firings),
             tuple(_found(scenario, effort, level, fault, firings) for fault in scenario.faults),
         )
@@ -120,11 +120,15 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
     ]
 
 
+def _healthy(scenario: Scenario, effort: Effort) -> float:
+    return min(effort.month, scenario.healthy_span)
+
+
 def _lines(scenario: Scenario, effort: Effort, seed: int) -> Iterator[str]:
     """Yield the samples of all simulations, told apart by their namespace."""
     onset = round(scenario.warm_up / SCRAPE_INTERVAL)
     short = round((scenario.warm_up + scenario.horizon) / SCRAPE_INTERVAL)
-    month = round(effort.month / SCRAPE_INTERVAL)
+    month = round(_healthy(scenario, effort) / SCRAPE_INTERVAL)
     for level, traffic in scenario.traffic.items():
         for number in range(effort.months):
             world = World(np.random.default_rng([seed, number]), month, month)

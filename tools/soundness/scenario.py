@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -27,6 +28,7 @@ class Scenario:
         horizon: Seconds within which the fault must be found.
         cannot: Why a fault cannot be found at a level, by level and fault: it is said, and no goal there.
         step: Seconds between two evaluations of the rule.
+        healthy_span: Seconds of a healthy month that are simulated, where a whole one takes too long.
     """
 
     alert: str
@@ -39,3 +41,4 @@ class Scenario:
     horizon: float = DAY
     cannot: Mapping[tuple[str, str], str] = field(default_factory=dict)
     step: float = 60
+    healthy_span: float = math.inf

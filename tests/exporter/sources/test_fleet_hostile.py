@@ -204,11 +204,12 @@ def test_a_missing_value_is_no_sample_and_no_fault(cell: str, tmp_path: Path) ->
     assert not shown & {"fleet_server_cpu_utilization_ratio", "fleet_server_gc_pause_seconds"}
 
 
-def test_a_server_without_any_measurement_has_no_risk(tmp_path: Path) -> None:
-    nothing = dict.fromkeys(("cpu_pct", "mem_pct", "latency_ms", "error_rate", "gc_pause_ms"), "")
+def test_a_fleet_without_any_measurement_has_neither_risk_nor_probability(tmp_path: Path) -> None:
+    network = ("net_in_mb_s", "net_out_mb_s")
+    nothing = dict.fromkeys(("cpu_pct", "mem_pct", "latency_ms", "error_rate", *network, "gc_pause_ms"), "")
     _found, _told, metrics = read("follow", write_csv(tmp_path / "fleet.csv", line(0, **nothing)), tmp_path)
     assert not [series for series in metrics if series.startswith("fleet_server_risk_ratio")]
-    assert metrics["fleet_incident_probability_ratio"] == 0
+    assert "fleet_incident_probability_ratio" not in metrics
 
 
 PARQUET_CELLS = {

@@ -55,7 +55,7 @@ sources:
         "fleet_server_disk_io_bytes_per_second": 2 * 1024 * 1024,
         "fleet_server_network_receive_bytes_per_second": 1e6,
         "fleet_server_network_transmit_bytes_per_second": 1000,
-        "fleet_server_risk_ratio": 0,
+        "fleet_server_risk_ratio": pytest.approx(0.006, abs=0.001),
     }
     assert shown['fleet_file_position_timestamp_seconds{file="fleet.csv"}'] == START + 0.5
 

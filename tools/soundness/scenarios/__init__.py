@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from tools.soundness.scenario import Scenario
-from tools.soundness.scenarios import experiments, services
+from tools.soundness.scenarios import experiments, fleet, services
 
-SCENARIOS: tuple[Scenario, ...] = (*services.SCENARIOS, *experiments.SCENARIOS)
+SCENARIOS: tuple[Scenario, ...] = (*services.SCENARIOS, *experiments.SCENARIOS, *fleet.SCENARIOS)
