@@ -23,7 +23,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="FleetServerCritical",
-        condition="A server reports a critical issue, or is offline.",
+        condition="A server reports a critical issue, or is offline, for longer than a restart takes.",
         signal=FLEET_SERVER_IN_TROUBLE,
         comparison=">",
         source="fleet",

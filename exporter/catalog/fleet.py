@@ -51,7 +51,7 @@ FLEET_METRICS = (
     ),
     _gauge(
         "fleet_server_risk_ratio",
-        "Risk score of the server by the risk model in use; 0 is its profile's normal.",
+        "Risk score of the server by the risk model in use; near 0 at the server's normal.",
         Unit.RATIO,
         *_SERVER,
     ),
