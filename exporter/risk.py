@@ -291,9 +291,10 @@ def _middle(rows: Sequence[Sequence[float | None]]) -> tuple[list[float | None],
     deviations = []
     for column, highest in zip(zip(*rows, strict=True), _HIGHEST, strict=True):
         there = [value for value in column if value is not None]
-        normal = min(median(there), highest) if there else None
-        middle.append(normal)
-        off = 0.0 if normal is None else median(abs(value - normal) for value in there)
+        centre = median(there) if there else None
+        middle.append(None if centre is None else min(centre, highest))
+        # Of what is there: where all are bad, none is far from the others.
+        off = 0.0 if centre is None else median(abs(value - centre) for value in there)
         deviations.append(max(_FIRST_DEVIATION, off))
     return middle, deviations
 
