@@ -9,7 +9,7 @@ from ml_monitoring.alerting.mlflow.signals import (
     OLDEST_RUNNING_AGE,
 )
 from ml_monitoring.alerting.model.alert import Alert, Kind
-from ml_monitoring.alerting.model.evidence import Events, Trials
+from ml_monitoring.alerting.model.evidence import Events, Trials, Unusual
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -53,11 +53,16 @@ ALERTS: tuple[Alert, ...] = (
         name="MlflowMetricWorseThanBest",
         condition=(
             "The latest finished run of an experiment and variant is worse than the experiment's best run by more than "
-            "<threshold> of the best value; metrics `<ignored_metrics>` and experiments without a finished run within "
-            "<finished_within> do not count."
+            "<threshold> of the best value, and further from it than runs of the last <finished_within> usually are; "
+            "metrics `<ignored_metrics>` and experiments without a finished run within <finished_within> do not count."
         ),
         signal=METRIC_SHORTFALL,
         comparison=">",
+        evidence=(
+            Unusual(
+                "experiment_variant_metric:mlflow_metric:deviation", "experiment_variant_metric:mlflow_metric:spread"
+            ),
+        ),
         matchers='metric!~"<ignored_metrics>"',
         # `on (...)`: the left side has labels that the experiment's age has not.
         guards=(

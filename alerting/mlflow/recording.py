@@ -9,6 +9,11 @@ from __future__ import annotations
 from ml_monitoring.alerting.model.recording import Record
 
 _EXPERIMENT = ("experiment",)
+_RUN_METRIC = ("experiment", "model_variant", "metric")
+_LATEST = "max without (instance) (mlflow_metric_latest)"
+# An hour apart, so that many experiments cost little; where runs are more frequent there are enough of them.
+_RECENT = f"({_LATEST})[<MlflowMetricWorseThanBest.finished_within>:1h]"
+_LEVEL = "experiment_variant_metric:mlflow_metric"
 
 RECORDS: tuple[Record, ...] = (
     Record(
@@ -72,19 +77,54 @@ RECORDS: tuple[Record, ...] = (
         by=_EXPERIMENT,
     ),
     Record(
-        name="experiment_variant_metric:mlflow_metric_shortfall:ratio",
-        meaning="By what share of the best value the latest run is worse than the best one; absent where that is 0.",
-        # The best is the best: whether high or low is better, the distance from it is a loss. `on`, not `ignoring`:
-        # the exporter's settings may add labels to the latest value that the best one does not have.
-        expr="""
-            abs(
-              max without (instance) (mlflow_metric_latest)
-              - on (cluster, namespace, job, experiment, metric) group_left ()
-              max without (instance) (mlflow_metric_best)
-            )
-            / on (cluster, namespace, job, experiment, metric) group_left ()
-            abs(max without (instance) (mlflow_metric_best) != 0)
+        name=f"{_LEVEL}:best",
+        meaning="What the best run of the experiment reached, for each of its variants.",
+        # `on`, not `ignoring`: the exporter's settings may add labels to the latest value that the best one lacks.
+        expr=f"""
+            clamp({_LATEST}, 0, 0)
+            + on (cluster, namespace, job, experiment, metric) group_left ()
+            max without (instance) (mlflow_metric_best)
         """,
-        by=("experiment", "model_variant", "metric"),
+        by=_RUN_METRIC,
+    ),
+    Record(
+        name=f"{_LEVEL}:usual",
+        meaning="Median of what the recent runs reached.",
+        expr=f"quantile_over_time(0.5, {_RECENT})",
+        by=_RUN_METRIC,
+    ),
+    Record(
+        name=f"{_LEVEL}:spread",
+        meaning="Standard deviation of what recent runs reached, by their deciles; at least 3 % of the larger value.",
+        # 1.28 standard deviations are between the median and a decile. The lower and the upper one may differ.
+        expr=f"""
+            max without (of) (
+              label_replace((quantile_over_time(0.9, {_RECENT}) - {_LEVEL}:usual) / 1.2816, "of", "above", "", "")
+              or
+              label_replace(({_LEVEL}:usual - quantile_over_time(0.1, {_RECENT})) / 1.2816, "of", "below", "", "")
+              or
+              label_replace(0.03 * abs({_LEVEL}:usual), "of", "usual", "", "")
+              or
+              label_replace(0.03 * abs({_LEVEL}:best), "of", "best", "", "")
+            )
+        """,
+        by=_RUN_METRIC,
+    ),
+    Record(
+        name=f"{_LEVEL}:deviation",
+        meaning="How much further from the best the latest run is than recent ones usually are.",
+        # The best is the best: whether high or low is better, the distance from it is a loss.
+        expr=f"abs({_LATEST} - {_LEVEL}:best) - abs({_LEVEL}:usual - {_LEVEL}:best)",
+        by=_RUN_METRIC,
+    ),
+    Record(
+        name=f"{_LEVEL}_shortfall:ratio",
+        meaning="By what share of the best value (where that is 0, of the usual one) the latest run is worse than it.",
+        expr=f"""
+            abs({_LATEST} - {_LEVEL}:best)
+            /
+            (abs({_LEVEL}:best) > 0 or abs({_LEVEL}:usual))
+        """,
+        by=_RUN_METRIC,
     ),
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.mlflow.trace_signals import TRACE_DURATION_P95, TRACE_ERROR_RATIO
 from ml_monitoring.alerting.model.alert import Alert, Kind
-from ml_monitoring.alerting.model.evidence import Events, Trials
+from ml_monitoring.alerting.model.evidence import Events, Percentile, Trials
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -26,6 +26,11 @@ ALERTS: tuple[Alert, ...] = (
         condition="5 % of the traces of an experiment that ended within <window> took longer than <threshold>.",
         signal=TRACE_DURATION_P95,
         comparison=">",
+        evidence=(
+            Percentile(
+                "experiment:mlflow_traces_timed:recent", "experiment_le:mlflow_trace_duration_seconds_bucket:rate", 95
+            ),
+        ),
         parameters={"window": Kind.DURATION},
         source="mlflow",
         summary="The latency of an LLM application is high.",

@@ -11,14 +11,7 @@ def _percentile(percent: int) -> Record:
     return Record(
         name=f"experiment:mlflow_trace_duration_seconds:p{percent}",
         meaning=f"Duration that {percent} % of the traces of the last <MlflowTraceLatencyHigh.window> did not exceed.",
-        expr=f"""
-            histogram_quantile(
-              0.{percent},
-              max without (instance) (
-                rate(mlflow_trace_duration_seconds_bucket[<MlflowTraceLatencyHigh.window>])
-              )
-            )
-        """,
+        expr=f"histogram_quantile(0.{percent}, experiment_le:mlflow_trace_duration_seconds_bucket:rate)",
         by=_EXPERIMENT,
     )
 
@@ -45,6 +38,24 @@ RECORDS: tuple[Record, ...] = (
             )
             /
             (experiment:mlflow_traces_ended:recent > 0)
+        """,
+        by=_EXPERIMENT,
+    ),
+    Record(
+        name="experiment_le:mlflow_trace_duration_seconds_bucket:rate",
+        meaning="Traces a second that took up to so long, in the last <MlflowTraceLatencyHigh.window>.",
+        expr="""
+            max without (instance) (rate(mlflow_trace_duration_seconds_bucket[<MlflowTraceLatencyHigh.window>]))
+        """,
+        by=("experiment", "le"),
+    ),
+    Record(
+        name="experiment:mlflow_traces_timed:recent",
+        meaning="Traces in that window whose duration is known.",
+        expr="""
+            max without (instance, le) (
+              increase(mlflow_trace_duration_seconds_bucket{le="+Inf"}[<MlflowTraceLatencyHigh.window>])
+            )
         """,
         by=_EXPERIMENT,
     ),

@@ -9,6 +9,7 @@ each. All are one-sided tests of normal theory that PromQL can compute:
 | `Trials` | the lower Wilson bound of a ratio is above the threshold (for `<`: the upper one below) |
 | `Percentile` | so many values are beyond the threshold that a percentile of few is not chance |
 | `StandardError` | the signal is further beyond the threshold than its own error explains |
+| `Unusual` | recent values do not spread so far |
 | `Also` | a second signal is beyond the threshold, too |
 | `Events` | so many events were counted that one or two bad ones cannot decide |
 """
@@ -154,6 +155,28 @@ class StandardError:
     def sentence(self, confidence: str) -> str:
         """Return how sure one must be."""
         return f"Chance must not explain it, given the standard error (confidence {confidence})."
+
+
+@dataclass(frozen=True, slots=True)
+class Unusual:
+    """Something that belongs to the signal must be further from what is usual than its usual spread explains.
+
+    Attributes:
+        deviation: PromQL: how far it is from the usual, above 0 where it is worse.
+        spread: PromQL: the standard deviation of the usual values.
+    """
+
+    deviation: str
+    spread: str
+    takes_confidence = True
+
+    def guard(self, claim: Claim) -> str:
+        """Return the comparison of the deviation with the spread."""
+        return f"{self.deviation} > {claim.deviations:.4g} * {self.spread}"
+
+    def sentence(self, confidence: str) -> str:
+        """Return how sure one must be."""
+        return f"The spread of recent values must not explain it (confidence {confidence})."
 
 
 @dataclass(frozen=True, slots=True)
