@@ -30,6 +30,8 @@ MAX_BACKOFF = 60.0
 MIN_SPACING = 0.1
 _SELF = "exporter"
 _WATCH_INTERVAL = 0.25
+# How late a refresh may be on a busy machine.
+_GRACE = 2.0
 _SELF_METRICS_INTERVAL = 5.0
 _CLOSE_TIMEOUT = 5.0
 
@@ -70,6 +72,7 @@ class SourceRunner:
         self._attempt: _Attempt | None = None
         self._failures = 0
         self._failing_since: float | None = None
+        self._judged = self._clock.monotonic()
         self._logged_problems: frozenset[str] = frozenset()
         self._renderer = Renderer()
         self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
@@ -87,9 +90,18 @@ class SourceRunner:
         self._thread.join(_CLOSE_TIMEOUT)
         self.source.close()
 
+    @property
+    def _limit(self) -> tuple[str, float]:
+        return self.source.time_limit or ("timeout", self.settings.timeout)
+
+    def overdue(self, now: float) -> bool:
+        """Tell whether its numbers are older than it can be up for: the process stood still, as a frozen one does."""
+        _setting, limit = self._limit
+        return self.status.up is True and now > self._judged + self.settings.interval + limit + _GRACE
+
     def watch(self, now: float) -> None:
         """Break off a refresh that is over its time, and withdraw series that are too old; called by the watcher."""
-        setting, limit = self.source.time_limit or ("timeout", self.settings.timeout)
+        setting, limit = self._limit
         with self._judging:
             attempt = self._attempt
             too_long = attempt is not None and not attempt.timed_out and now > attempt.started + limit
@@ -97,6 +109,9 @@ class SourceRunner:
                 self._attempt = replace(attempt, timed_out=True)
                 hint = f"if it needs more, raise sources.{self.source.name}.{setting}"
                 self._fail(SourceError(Reason.TIMEOUT, f"refresh took longer than {limit:g} s", hint=hint))
+            elif self.overdue(now):
+                late = now - self._judged
+                self._fail(SourceError(Reason.TIMEOUT, f"no refresh for {late:.0f} s: the process stood still"))
         if too_long:
             self.source.abort()
         since = self._failing_since
@@ -153,6 +168,7 @@ class SourceRunner:
         if status.up is not True:
             event(_log, logging.INFO, "source up", source=status.name, series=snapshot.series)
         self._failing_since = None
+        self._judged = self._clock.monotonic()
         status.up = True
         status.error = ""
         status.notes = tuple(families.notes)
@@ -185,6 +201,7 @@ class SourceRunner:
             event(_log, logging.ERROR, "source failed", source=status.name, reason=failure.reason, error=text)
         if self._failing_since is None:
             self._failing_since = self._clock.monotonic()
+        self._judged = self._clock.monotonic()
         status.up = False
         status.error = text
         status.errors[failure.reason] += 1
@@ -228,6 +245,12 @@ class Runner:
     def ready(self) -> bool:
         """Tell whether each source has been tried once."""
         return all(runner.attempted.is_set() for runner in self._runners.values())
+
+    @property
+    def stood_still(self) -> bool:
+        """Tell whether a source that is up has numbers that are too old for that, until the watcher has seen it."""
+        now = self.clock.monotonic()
+        return any(runner.overdue(now) for runner in tuple(self._runners.values()))
 
     def wait_until_ready(self, timeout: float) -> bool:
         """Wait until each source has been tried once; return whether that was within so many seconds."""

@@ -136,6 +136,8 @@ class Server:
         return response
 
     async def _metrics(self, request: web.Request) -> web.Response:
+        if self._runner.stood_still:
+            return web.Response(status=503, text="The process stood still, and its numbers are old; try again.\n")
         headers = request.headers
         representation = Representation.of(headers.getall("Accept", []), headers.getall("Accept-Encoding", []))
         bodies = self._runner.snapshots.bodies

@@ -223,6 +223,29 @@ def test_a_refresh_that_takes_too_long_is_broken_off_and_counted(harness: Harnes
     assert _exposed(runner)[_UP] == "1.0"
 
 
+def test_numbers_of_a_process_that_stood_still_are_not_up_until_they_are_read_again(harness: Harness) -> None:
+    kind = harness.source(_one_series)
+    runner = harness.start(kind)
+    harness.clock.stand_still(17)
+    assert not runner.stood_still
+    harness.clock.stand_still(0.1)
+    assert runner.stood_still
+    harness.clock.advance(0.25)
+    assert len(kind.created[0].refreshes) == 2
+    assert not runner.stood_still
+    assert _exposed(runner)[_UP] == "1.0"
+
+
+def test_a_source_whose_refresh_never_began_again_is_down(harness: Harness) -> None:
+    runner = harness.start(harness.source(_one_series))
+    (source,) = runner._runners.values()
+    harness.clock.stand_still(17.1)
+    source.watch(harness.clock.monotonic())
+    assert _exposed(runner)[_UP] == "0.0"
+    assert source.status.error == "no refresh for 17 s: the process stood still"
+    assert not runner.stood_still
+
+
 def test_a_source_can_wake_its_refresh(harness: Harness) -> None:
     kind = harness.source(_one_series)
     harness.start(kind, settings=SourceSettings(interval="3600s"))

@@ -53,10 +53,16 @@ class FakeClock(SystemClock):
             self._waits[thread] = None
             return event.is_set()
 
+    def stand_still(self, seconds: float) -> None:
+        """Let time pass in which no thread runs, as of a process that is frozen."""
+        with self._changed:
+            self._seconds += seconds
+
     def advance(self, seconds: float) -> None:
         """Let time pass, from one moment at which something is due to the next."""
         with self._changed:
             target = self._seconds + seconds
+            self._changed.notify_all()
             self.settle()
             while self._seconds < target:
                 self._seconds = min([target, *(wait.deadline for wait in self._pending())])
