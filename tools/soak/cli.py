@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import random
 import shutil
+import signal
 import sys
 import tempfile
 import threading
 import time
+import traceback
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import tools.soak
@@ -19,7 +22,7 @@ from tools.soak import report
 from tools.soak.checker import Checker
 from tools.soak.faults import FAULTS, Fault
 from tools.soak.report import Recovery
-from tools.soak.stores import Store, steps
+from tools.soak.stores import steps
 from tools.soak.world import LIMITS, World
 from tools.stack import ROOT
 
@@ -43,6 +46,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     faults = [fault for fault in FAULTS if not options.only or any(text in fault.name for text in options.only)]
     if not faults:
         parser.error(f"there is no such fault; there are: {', '.join(fault.name for fault in FAULTS)}")
+    # Everything is stopped, and the small disk unmounted, when the soak is asked to end.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: sys.exit(1))
     _PARENT.mkdir(exist_ok=True)
     directory = Path(tempfile.mkdtemp(prefix="soak-", dir=_PARENT))
     soak = Soak(directory, faults, seed=options.seed, hours=options.hours, calm=options.calm)
@@ -77,6 +82,7 @@ class Soak:
         self._chance = random.Random(seed)  # noqa: S311  # the order of faults is no secret
         self._doing = "before the first fault"
         self._write_errors = 0
+        self._defects: list[str] = []
         self.recoveries: list[Recovery] = []
 
     def run(self) -> tuple[str, list[str]]:
@@ -85,12 +91,11 @@ class Soak:
         writes = random.Random(self._seed + 1)  # noqa: S311  # neither is what is written
         with World(self._directory, writes, hours=self._hours) as world:
             checker = Checker(world.watched, [world.alert_log], LIMITS, lambda: self._doing)
+            works = [functools.partial(steps, store, errors=self._note_error) for store in world.stores]
             threads = [
-                threading.Thread(target=steps, args=([store], stop, self._note_error), name=store.source, daemon=True)
-                for store in world.stores
+                threading.Thread(target=self._work, args=(work, stop), daemon=True)
+                for work in (*works, checker.run, world.poster.run)
             ]
-            threads.append(threading.Thread(target=checker.run, args=(stop,), name="checker", daemon=True))
-            threads.append(threading.Thread(target=world.poster.run, args=(stop,), name="poster", daemon=True))
             for thread in threads:
                 thread.start()
             began = time.monotonic()
@@ -101,9 +106,15 @@ class Soak:
                 thread.join(60)
             return self._report(world, checker, (time.monotonic() - began) / 60)
 
+    def _work(self, work: Callable[[threading.Event], None], stop: threading.Event) -> None:
+        try:
+            work(stop)
+        except Exception:  # noqa: BLE001  # a checker that ended must not look like one that found nothing
+            self._defects.append(traceback.format_exc())
+
     def _break_things(self, world: World, until: float) -> None:
         coming: deque[Fault] = deque()
-        while time.monotonic() < until:
+        while time.monotonic() < until and not self._defects:
             # Each once before any comes twice.
             coming = coming or deque(self._chance.sample(self._faults, len(self._faults)))
             fault = coming.popleft()
@@ -123,12 +134,12 @@ class Soak:
 
         def right() -> bool:
             moments = [w.right_at.get(source, 0.0) for w in world.watched for source in w.stores]
-            return min(*moments, world.poster.right_at) > since
+            return bool(self._defects) or min(*moments, world.poster.right_at) > since
 
         recovered = wait_until(right, timeout=_RECOVERY_TIMEOUT, poll=0.1)
         self.recoveries.append(Recovery(what, time.monotonic() - since if recovered else None))
 
-    def _note_error(self, _store: Store, _error: BaseException) -> None:
+    def _note_error(self) -> None:
         self._write_errors += 1
 
     def _report(self, world: World, checker: Checker, minutes: float) -> tuple[str, list[str]]:
@@ -137,6 +148,7 @@ class Soak:
         wrong = sum(each.counts["wrong"] for each in world.watched)
         late = [recovery.fault for recovery in self.recoveries if recovery.seconds is None]
         problems = [
+            *(f"a defect of the soak itself: {defect}" for defect in self._defects),
             *([f"{wrong} wrong numbers shown as fresh"] if wrong else []),
             *(f"not recovered within {_RECOVERY_TIMEOUT:g} s: {name}" for name in late),
             *([f"{poster.missing} acknowledged notifications missing"] if poster.missing > 0 else []),

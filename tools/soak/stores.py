@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import csv
-import io
 import os
 import random
 import shutil
@@ -16,7 +15,7 @@ import threading
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, ClassVar
@@ -425,9 +424,9 @@ class FleetFile(Store):
             series("fleet_server_cpu_utilization_ratio", server=server, profile="web"): cpu / 100
             for server, (_when, cpu) in newest.items()
         }
-        values[series("fleet_file_position_timestamp_seconds", file=self.path.name)] = max(
-            when for when, _cpu in newest.values()
-        )
+        if newest:
+            position = series("fleet_file_position_timestamp_seconds", file=self.path.name)
+            values[position] = max(when for when, _cpu in newest.values())
         return values
 
 
@@ -439,17 +438,18 @@ def _rows(path: Path) -> Iterator[tuple[float, str, float]]:
         content = file.read()
     # What follows the last line break is not complete yet; what precedes the first may be a piece of a line.
     lines = content.rpartition(b"\n")[0].decode("utf-8", "replace").split("\n")[1:]
-    for fields in csv.reader(io.StringIO("\n".join(line for line in lines if "\0" not in line))):
-        with contextlib.suppress(ValueError):
-            if len(fields) == _FIELDS:
+    for line in lines:
+        # By itself, as an open quote must not take the next ones along.
+        with contextlib.suppress(ValueError, csv.Error):
+            fields = next(csv.reader([line]), [])
+            if len(fields) == _FIELDS and "\0" not in line:
                 yield datetime.fromisoformat(fields[0]).timestamp(), fields[1], float(fields[4])
 
 
-def steps(stores: Sequence[Store], stop: threading.Event, errors: Callable[[Store, BaseException], None]) -> None:
-    """Change stores once a second until told to stop."""
+def steps(store: Store, stop: threading.Event, *, errors: Callable[[], None]) -> None:
+    """Change a store once a second until told to stop; `errors` hears of those that come of its being broken."""
     while not stop.wait(1):
-        for store in stores:
-            try:
-                store.step()
-            except STORE_ERRORS as error:
-                errors(store, error)
+        try:
+            store.step()
+        except STORE_ERRORS:
+            errors()
