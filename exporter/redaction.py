@@ -19,7 +19,8 @@ _WITHHELD = "the words about it are withheld, as they hold what may be secret"
 
 def redact(text: str) -> str:
     """Hide the credentials of all URIs and DSNs in a text."""
-    return _PARAMETER.sub(r"\1\2***", _AUTHORITY.sub("://***@", text))
+    # Parameters first: one that holds an `@` would be cut there.
+    return _AUTHORITY.sub("://***@", _PARAMETER.sub(r"\1\2***", text))
 
 
 class Secrets:

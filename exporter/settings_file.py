@@ -203,8 +203,13 @@ def _load(path: Path) -> CommentedMap:
         where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else f"{path}"
         # Only the problem, never the excerpt: the line may hold a password.
         raise ConfigError([f"{where}: not valid YAML: {error.problem}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{path}: not valid YAML: nested too deeply"]) from None
     except YAMLError:
         raise ConfigError([f"{path}: not valid YAML"]) from None
+    except (ValueError, OverflowError):
+        # Without the library's words, which may hold a password.
+        raise ConfigError([f"{path}: not valid YAML: it holds a number or a time that there cannot be"]) from None
     if content is None:
         return CommentedMap()
     if not isinstance(content, CommentedMap):
