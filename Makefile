@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check docs wheel k8s prove report pictures bench mutants faults soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check docs wheel k8s prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -118,6 +118,23 @@ soundness: .venv ## Simulate healthy months and faults for each alert, and write
 faults: .venv ## Break eight things, one after the other, and print who was notified of each (seven minutes)
 	@echo ">> breaking things"
 	@$(VENV) -m tools.faults
+
+HOURS ?= 1
+soak: .venv ## Break things at random and compare all numbers with the stores (HOURS=1; SOAK_ARGS="--seed 2 --report FILE")
+	@echo ">> soaking for $(HOURS) hours"
+	@$(VENV) -m tools.soak --hours $(HOURS) $(SOAK_ARGS)
+
+FUZZ_MINUTES ?= 60
+fuzz: .venv ## Try made-up input on all that takes input (FUZZ_MINUTES=60; FUZZ_ARGS="uri csv_rows" narrows)
+	@echo ">> fuzzing for $(FUZZ_MINUTES) minutes"
+	@$(VENV) -m tests.fuzz --minutes $(FUZZ_MINUTES) $(FUZZ_ARGS)
+
+audit: .venv ## Check pinned packages: known vulnerabilities, licences, and a bill of materials (into dist/)
+	@echo ">> auditing the pinned packages"
+	@$(VENV) -m tools.audit
+
+digests: ## Pin the images of docker/.env by digest, where a registry can be reached
+	@$(PYTHON) -m tools.image_digests
 
 maintenance: .venv ## Silence all alerts but the Watchdog (DURATION=2h REASON="new disks")
 	@$(VENV) -m alerting maintenance --duration "$(DURATION)" --reason "$(REASON)"

@@ -89,8 +89,8 @@ def _passes(target: Target, attempt: Callable[[], object]) -> bool:
         attempt()
     except Exception as error:  # noqa: BLE001  # whatever it is, it is what was looked for
         traceback.print_exc()
-        content = getattr(error, "content", None)
-        if isinstance(content, bytes):
+        found = error.exceptions if isinstance(error, ExceptionGroup) else [error]
+        for content in filter(None, (getattr(each, "content", None) for each in found)):
             path = CORPUS / target.name / f"found-{hashlib.sha256(content).hexdigest()[:12]}"
             path.write_bytes(content)
             print(f"kept as {path}", file=sys.stderr, flush=True)

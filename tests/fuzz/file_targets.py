@@ -102,14 +102,15 @@ def _whole_file(suffix: str, folder: Path) -> Iterator[Check]:
         path.write_bytes(content)
         os.utime(path, (START, START))
         with contextlib.closing(_source(path)) as source:
+            problems: list[tuple[Reason, str]]
             try:
                 families = source.collect()
                 parse_samples(render_text(families).decode())
-                problems = [problem.message for problem in families.problems]
+                problems = [(problem.reason, problem.message) for problem in families.problems]
             except SourceError as error:
-                assert error.reason is not Reason.INTERNAL
-                problems = [str(error)]
-        for message in problems:
+                problems = [(error.reason, str(error))]
+        for reason, message in problems:
+            assert reason is not Reason.INTERNAL
             assert path.name in message or message.startswith("and "), message
             assert len(message) < 2_000, message
 
@@ -152,8 +153,8 @@ CSV_FILE = Target(
 
 _WHEN = datetime.fromtimestamp(START, UTC)
 _COLUMN_TYPES: tuple[Any, ...] = (
-    pa.string(), pa.large_string(), pa.binary(), pa.int64(), pa.uint8(), pa.float16(), pa.float64(), pa.bool_(), pa.null(),
-    pa.date32(), pa.timestamp("ns"), pa.timestamp("s", "Europe/Berlin"), pa.time64("us"), pa.duration("ms"),
+    pa.string(), pa.large_string(), pa.binary(), pa.int64(), pa.uint8(), pa.float16(), pa.float64(), pa.bool_(),
+    pa.null(), pa.date32(), pa.timestamp("ns"), pa.timestamp("s", "Europe/Berlin"), pa.time64("us"), pa.duration("ms"),
     pa.decimal128(38, 20), pa.list_(pa.string()), pa.struct([("a", pa.int8())]), pa.dictionary(pa.int8(), pa.string()),
 )  # fmt: skip
 
@@ -181,7 +182,7 @@ def _parquet(draw: st.DrawFn) -> bytes:
         del columns[name]
     sink = io.BytesIO()
     compression = draw(st.sampled_from(["none", "snappy", "gzip", "zstd"]))
-    pq.write_table(pa.table(columns), sink, compression=compression)  # type: ignore[no-untyped-call]  # Arrow has no types
+    pq.write_table(pa.table(columns), sink, compression=compression)
     return sink.getvalue()
 
 
@@ -197,7 +198,7 @@ def _seed_parquet() -> bytes:
     sink = io.BytesIO()
     good = dict(zip(NAMES, line(0).split(","), strict=True))
     table = pa.table({name: [value] * 3 for name, value in good.items()})
-    pq.write_table(table, sink)  # type: ignore[no-untyped-call]  # as above
+    pq.write_table(table, sink)
     return sink.getvalue()
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.fuzz.target import Target
 from tests.fuzz.targets import TARGETS
 from tests.fuzz.trial import try_corpus, try_made_up
-from tests.fuzz.target import Target
 
 
 @pytest.mark.parametrize("target", TARGETS, ids=lambda target: target.name)

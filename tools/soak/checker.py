@@ -160,12 +160,11 @@ class Checker:
             watched.counts["no answer"] += 1
             watched.down_since.clear()
             return
-        for source, store in watched.stores.items():
-            self._judge(watched, source, store, samples, asked, answered)
+        for source in watched.stores:
+            self._judge(watched, source, samples, (asked, answered))
 
-    def _judge(
-        self, watched: Watched, source: str, store: Store, samples: Samples, asked: float, answered: float
-    ) -> None:
+    def _judge(self, watched: Watched, source: str, samples: Samples, times: tuple[float, float]) -> None:
+        store, (asked, answered) = watched.stores[source], times
         values = _values(samples, store.families)
         if samples.get(("ml_monitoring_source_up", (("source", source),))) != 1:
             watched.counts["down"] += 1

@@ -167,7 +167,8 @@ class Soak:
             "",
             f"Alert log: {poster.sent} notifications sent, {poster.acknowledged} acknowledged, "
             f"{max(poster.missing, 0)} of these missing.",
-            f"Exceptions in logs: {len(exceptions)}. Writes that failed because their store was broken: {self._write_errors}.",
+            f"Exceptions in logs: {len(exceptions)}. "
+            f"Writes that failed because their store was broken: {self._write_errors}.",
             "",
             *report.table_of_recoveries(self.recoveries),
             "",

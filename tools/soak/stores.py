@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import psycopg2
+from typing_extensions import override
 
 from tools.postgres import PostgresServer
 from tools.soak.truth import History, Series, Values, series
@@ -109,6 +110,7 @@ class MlflowStore(Store):
     def session(self) -> contextlib.AbstractContextManager[Execute]:
         """Open a transaction and give what executes a statement in it."""
 
+    @override
     def change(self) -> None:
         with self.session() as execute:
             self._change(execute)
@@ -158,6 +160,7 @@ class MlflowStore(Store):
                 now,
             )
 
+    @override
     def read(self) -> Values:
         with self.session() as execute:
             counts = execute(
@@ -201,6 +204,7 @@ class SqliteStore(MlflowStore):
             connection.execute("pragma journal_mode = wal")
         shutil.copy(path, self.backup)
 
+    @override
     @contextlib.contextmanager
     def session(self) -> Iterator[Execute]:
         # Opened each time: what an open connection sees is what is in question.
@@ -248,6 +252,7 @@ class PostgresMlflowStore(MlflowStore):
         super().__init__(chance)
         self._uri = uri
 
+    @override
     def session(self) -> contextlib.AbstractContextManager[Execute]:
         return postgres_session(self._uri)
 
@@ -282,6 +287,7 @@ class VariantsStore(Store):
         self._uri = uri
         self._posted = 0
 
+    @override
     def change(self) -> None:
         with postgres_session(self._uri) as execute:
             self._change(execute)
@@ -313,6 +319,7 @@ class VariantsStore(Store):
                 *(round(chance.random(), 6), chance.choice(active)),
             )
 
+    @override
     def read(self) -> Values:
         with postgres_session(self._uri) as execute:
             counts = execute("select persona_id, status, count(*) from variants group by 1, 2")
@@ -381,6 +388,7 @@ class FleetFile(Store):
         ]
         return "".join(lines).encode()
 
+    @override
     def change(self) -> None:
         self.append(self.rows())
         if self.path.stat().st_size > _ROTATE_BYTES:
@@ -413,6 +421,7 @@ class FleetFile(Store):
                 file.write(content)
             self._read_rotated = False
 
+    @override
     def read(self) -> Values:
         newest: dict[str, tuple[float, float]] = {}
         files = [self.rotated] if self._read_rotated else []

@@ -33,7 +33,7 @@ from tools.stack import ROOT
 
 INTERVAL, TIMEOUT = 1.0, 3.0
 LIMITS = Limits(INTERVAL, TIMEOUT)
-_LIBRARIES = "x86_64-linux-gnu/faketime aarch64-linux-gnu/faketime faketime".split()
+_LIBRARIES = ["x86_64-linux-gnu/faketime", "aarch64-linux-gnu/faketime", "faketime"]
 _EXPERIMENTS = ("churn", "fraud", "ranking")
 _RECEIVER = "mlops-warning"
 _POST_TIMEOUT = 5.0
@@ -134,7 +134,7 @@ class Poster:
             "fingerprint": f"{self.sent:016x}",
         }
         body = {"version": "4", "receiver": _RECEIVER, "status": "firing", "groupKey": "soak", "alerts": [alert]}
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310  # a server of our own
             f"{self._url}/alerts", json.dumps(body).encode(), {"Content-Type": "application/json"}
         )
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
