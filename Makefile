@@ -133,7 +133,7 @@ audit: .venv ## Check pinned packages: known vulnerabilities, licences, and a bi
 	@echo ">> auditing the pinned packages"
 	@$(VENV) -m tools.audit
 
-digests: ## Pin the images of docker/.env by digest, where a registry can be reached
+digests: ## Pin the images of docker/versions.env by digest, where a registry can be reached
 	@$(PYTHON) -m tools.image_digests
 
 maintenance: .venv ## Silence all alerts but the Watchdog (DURATION=2h REASON="new disks")
