@@ -139,6 +139,8 @@ def test_no_service_is_more_than_it_must_be(name: str) -> None:
     assert service["read_only"] is True
     assert service["pids_limit"] == 256
     assert re.fullmatch(r"\d+[mg]", with_defaults(service["mem_limit"]))
+    # Else a service may take as much again of the machine's swap.
+    assert service["memswap_limit"] == service["mem_limit"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
@@ -316,6 +318,8 @@ def test_what_overlays_add_is_no_more_than_it_must_be(name: str) -> None:
     assert service["read_only"] is True
     assert service["pids_limit"] <= 512
     assert re.fullmatch(r"\d+[mg]", with_defaults(service["mem_limit"]))
+    # Else a service may take as much again of the machine's swap.
+    assert service["memswap_limit"] == service["mem_limit"]
     assert service["cap_drop"] == ["ALL"]
     assert service["security_opt"] == ["no-new-privileges:true"]
     assert service["logging"]["options"] == {"max-size": "10m", "max-file": "3"}
