@@ -170,6 +170,7 @@ requirements: .venv ## Pin the requirements again, keeping pins that still fit (
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-dev.in --output-file requirements-dev.txt
 	@$(UV_COMPILE) docker/exporter/requirements.in --output-file docker/exporter/requirements.txt
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) docker/exporter/build-requirements.in --output-file docker/exporter/build-requirements.txt
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-audit.in --output-file requirements-audit.txt
 	@$(UV_COMPILE) docker/demo/requirements.in --output-file docker/demo/requirements.txt
 
 # Quick when nothing changed: the script compares a hash.

@@ -23,7 +23,12 @@ from ml_monitoring.alerting.generate.document import DOMAIN_TITLES
 
 ROOT = Path(__file__).resolve().parents[1]
 # File of the repository: page of the site.
-PAGES = {"CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md", "docker/README.md": "docker.md"}
+PAGES = {
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
+    "docker/README.md": "docker.md",
+}
 RUNBOOK_INDEX = "runbooks/index.md"
 
 _LINK = re.compile(r"\]\((?P<target>[^)\s#:]+)(?P<anchor>#[^)\s]*)?\)")
