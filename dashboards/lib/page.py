@@ -50,11 +50,13 @@ class Mark:
         query: A signal that has a sample where something happened; its title names the marks.
         text: What a mark says, in Grafana's legend syntax.
         colour: Of the mark.
+        shown: Whether it is shown without being asked for; not where there are many.
     """
 
     query: Query
     text: str
     colour: Colour
+    shown: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +159,7 @@ class Page:
         return {
             "name": mark.query.signal.title,
             "datasource": DATASOURCE,
-            "enable": True,
+            "enable": mark.shown,
             "hide": False,
             "iconColor": str(mark.colour),
             "expr": mark.query.expr(scope),

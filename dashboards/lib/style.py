@@ -6,7 +6,7 @@ no page names a colour of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -18,13 +18,19 @@ class Colour(StrEnum):
     """Grafana's named colours by what they mean; names, not hex, so that both themes keep their contrast."""
 
     GOOD = "green"
-    # Darker than the green, so that who does not see hues can tell them.
-    FAILURE = "dark-red"
-    WARNING = "orange"
+    # Darker than the green, so that who does not see hues can tell them, and light enough for text on dark.
+    FAILURE = "semi-dark-red"
+    WARNING = "semi-dark-orange"
+    # Too light for text on white, see `readable`.
     NOTICE = "yellow"
     NEUTRAL = "blue"
     SECOND = "purple"
     MUTED = "#8e8e8e"
+
+
+def readable(colours: Iterable[str]) -> bool:
+    """Return whether all of the colours can be those of text; others are for what stands behind text."""
+    return Colour.NOTICE not in colours
 
 
 SEVERITY: Mapping[str, Colour] = MappingProxyType(

@@ -14,6 +14,8 @@ from ml_monitoring.exporter.catalog import Unit
 _LOUDNESS = ("info", "warning", "critical")
 # So far beyond a threshold an axis goes, that its line does not lie on the frame.
 _ABOVE = 1.1
+# Less than what is counted: of `> 0`, a 0 is still good.
+_ABOVE_ZERO = 1e-9
 
 
 def comparing(signals: Iterable[Signal], alerts: Iterable[BoundAlert]) -> tuple[BoundAlert, ...]:
@@ -26,7 +28,7 @@ def steps(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
     """Return Grafana's threshold steps for a signal: neutral without an alert, else good where none holds.
 
     A step colours from its value upwards, so a value that equals a `>` threshold is already coloured although the
-    alert is not yet true; Grafana cannot express the difference.
+    alert is not yet true. Of a 0, which is common, Grafana gets to know the difference.
 
     Raises:
         ValueError: If the thresholds of two alerts cross each other.
@@ -37,6 +39,7 @@ def steps(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
     below, above = _by_value(judging, "<"), _by_value(judging, ">")
     # Up to a `<` threshold its own colour holds, and from there on the colour of the next.
     colours = [*(colour for _, colour in below), Colour.GOOD, *(colour for _, colour in above)]
+    above = [(value or _ABOVE_ZERO, colour) for value, colour in above]
     bounds = [value for value, _ in below + above]
     if bounds != sorted(set(bounds)):
         raise ValueError(f"{signal.name}: the thresholds of its alerts cross each other: {bounds}")

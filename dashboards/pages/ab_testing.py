@@ -108,7 +108,7 @@ def _variants() -> Panel:
         Query(VARIANT_ERROR_RATIO, name="Error ratio"),
         Query(VARIANT_ACCURACY, name="Accuracy"),
         title="Variants",
-        empty="no data from Prometheus on variants of services",
+        empty="no variants of services, or no data from Prometheus",
         sort_by="Variant",
         height=7,
     )

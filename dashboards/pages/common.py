@@ -16,7 +16,7 @@ from ml_monitoring.alerting.monitoring.signals import (
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table
+from ml_monitoring.dashboards.lib.panels import Column, Panel, alert_list, stat, state_timeline, table
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 
@@ -37,7 +37,7 @@ def firing_by_severity() -> Panel:
         width=8,
         show="value_and_name",
         colours=SEVERITY,
-        empty="no data from Prometheus on firing alerts",
+        empty="no firing alerts, or no data from Prometheus",
     )
 
 
@@ -45,7 +45,11 @@ def alert_timeline(*, width: int = 24, height: int = 6) -> Panel:
     """Return a band for each alert, where it fired."""
     fires = {"1": ("fires", Colour.WARNING)}
     return state_timeline(
-        ALERT_HISTORY, width=width, height=height, values=fires, empty="no data from Prometheus on alerts that fired"
+        ALERT_HISTORY,
+        width=width,
+        height=height,
+        values=fires,
+        empty="no alerts that fired, or no data from Prometheus",
     )
 
 
@@ -72,7 +76,7 @@ def firing_alerts(
         ),
         Query(FIRING_ALERTS, name="Count", matchers=_within("=~", domains)),
         title=title,
-        empty="no data from Prometheus on firing alerts",
+        empty="no firing alerts, or no data from Prometheus",
         sort_by="Severity",
         width=width,
         height=height,
@@ -88,6 +92,17 @@ def domain_alerts(context: PageContext, *domains: str) -> Row:
             firing_alerts(context, *domains, width=20, height=6),
             others.linked("All alerts", page_url(ALERTS_PAGE, {})),
         ),
+    )
+
+
+def recent_alerts(*domains: str) -> Panel:
+    """Return Grafana's own list of the alerts of a page's domains, pending ones too."""
+    return alert_list(
+        "Recent alerts",
+        "Which alerts of this domain fire, or are about to?",
+        labels=f"{{{_within('=~', domains)}}}",
+        width=24,
+        height=7,
     )
 
 

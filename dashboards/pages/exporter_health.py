@@ -75,7 +75,7 @@ def build(context: PageContext) -> Page:
                         width=8,
                         bars=True,
                         stacked=True,
-                        empty="no data from Prometheus on dropped series",
+                        empty="no dropped series, or no data from Prometheus",
                     ),
                     timeseries(
                         SOURCE_REFRESH_DURATION_P50,

@@ -76,7 +76,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "Affected servers",
                 (
-                    bargauge(FLEET_TOP_RISK, width=8, height=10).linked(
+                    bargauge(FLEET_TOP_RISK, width=8, height=10, ranked=True).linked(
                         "Details of the servers", page_url(SERVER_PAGE, {})
                     ),
                     _servers(),
@@ -84,7 +84,7 @@ def build(context: PageContext) -> Page:
                     state_timeline(
                         FLEET_SERVER_IN_TROUBLE,
                         height=8,
-                        empty="no data from Prometheus on critical or offline servers",
+                        empty="no critical or offline servers, or no data from Prometheus",
                     ),
                     timeseries(FLEET_DEGRADED_SHARE, width=12),
                     timeseries(
@@ -107,7 +107,7 @@ def build(context: PageContext) -> Page:
                         width=24,
                         height=6,
                         bars=True,
-                        empty="no data from Prometheus on servers out of memory",
+                        empty="no servers out of memory, or no data from Prometheus",
                     ),
                 ),
             ),
@@ -122,7 +122,10 @@ def build(context: PageContext) -> Page:
                     stat(FLEET_FILE_ADVANCES, title="Updates (5m)", width=3),
                     timeseries(FLEET_BAD_ROWS_SHARE, width=6),
                     timeseries(
-                        FLEET_RISK_MODEL_FAILURES, width=6, bars=True, empty="no data from Prometheus on the risk model"
+                        FLEET_RISK_MODEL_FAILURES,
+                        width=6,
+                        bars=True,
+                        empty="no failures of the risk model, or no data from Prometheus",
                     ),
                     timeseries(FLEET_ROWS, width=24, bars=True, stacked=True),
                 ),

@@ -18,7 +18,7 @@ from ml_monitoring.dashboards.pages.common import domain_alerts
 from ml_monitoring.exporter.catalog import Unit
 
 _OFF = "no data from Loki and Alloy"
-_NONE = "no data from Loki on matching lines"
+_NONE = "no matching lines, or no data from Loki"
 _HOW = """\
 Logs are collected when the stack is deployed with `WITH=logs`; without it there is no Loki to choose at **Logs** above,
 and only this page has nothing to show. *Text* is a regular expression, without regard to case."""

@@ -42,10 +42,10 @@ from ml_monitoring.alerting.services.signals import (
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, alert_list, gauge, heatmap, stat, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, gauge, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts
+from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts, recent_alerts
 
 
 def build(context: PageContext) -> Page:
@@ -120,17 +120,23 @@ def build(context: PageContext) -> Page:
             Row(
                 "WebSockets, instrumentation, recent alerts",
                 (
-                    timeseries(API_WEBSOCKETS_OPEN, width=6, empty="no data from Prometheus on WebSockets"),
+                    timeseries(API_WEBSOCKETS_OPEN, width=6, empty="no WebSockets, or no data from Prometheus"),
                     timeseries(
-                        API_WEBSOCKETS_ENDED, width=6, bars=True, empty="no data from Prometheus on ended WebSockets"
+                        API_WEBSOCKETS_ENDED,
+                        width=6,
+                        bars=True,
+                        empty="no ended WebSockets, or no data from Prometheus",
                     ),
                     timeseries(
-                        API_RECORDING_ERRORS, width=6, bars=True, empty="no data from Prometheus on failed recordings"
+                        API_RECORDING_ERRORS,
+                        width=6,
+                        bars=True,
+                        empty="no failed recordings, or no data from Prometheus",
                     ),
                     timeseries(
-                        API_RECORDING_OVERFLOW, width=6, bars=True, empty="no data from Prometheus on full metrics"
+                        API_RECORDING_OVERFLOW, width=6, bars=True, empty="no full metrics, or no data from Prometheus"
                     ),
-                    alert_list("Recent alerts", "Which alerts fired lately?", width=24, height=7),
+                    recent_alerts("services"),
                 ),
             ),
         ),
@@ -147,7 +153,7 @@ def _models() -> Panel:
         Query(MODEL_CONFIDENCE, name="Confidence"),
         Query(MODEL_LAST_PREDICTION_AGE, name="Time since last prediction"),
         title="Models",
-        empty="no data from Prometheus on predictions of services",
+        empty="no predictions of services, or no data from Prometheus",
         sort_by="Variant",
         height=7,
     )

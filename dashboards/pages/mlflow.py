@@ -76,7 +76,7 @@ def build(context: PageContext) -> Page:
                     timeseries(LAST_SUCCESS_AGE),
                     timeseries(RECENT_RUNS, width=8, height=9, stacked=True, stepped=True, colours=RUN_STATUS),
                     timeseries(RUNS_FINISHED, width=8, height=9, bars=True, stacked=True),
-                    timeseries(OLDEST_RUNNING_AGE, width=8, empty="no data from Prometheus on running runs"),
+                    timeseries(OLDEST_RUNNING_AGE, width=8, empty="no running runs, or no data from Prometheus"),
                 ),
             ),
             Row(
@@ -103,7 +103,7 @@ def build(context: PageContext) -> Page:
                         title="Run duration",
                         width=16,
                     ),
-                    bargauge(Query(RUN_DURATION_MEAN, name="{{experiment}}"), width=8),
+                    bargauge(Query(RUN_DURATION_MEAN, name="{{experiment}}"), width=8, ranked=True),
                 ),
             ),
             Row("Registered models", (_model_versions(), _model_metrics())),
@@ -170,7 +170,7 @@ def _model_versions() -> Panel:
         ),
         MODEL_VERSIONS,
         title="Model versions",
-        empty="no data from Prometheus on registered models",
+        empty="no registered models, or no data from Prometheus",
         width=12,
     )
 
@@ -180,6 +180,6 @@ def _model_metrics() -> Panel:
         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
         Query(MODEL_METRIC, name="Value"),
         title="Aliased model metrics",
-        empty="no data from Prometheus on metrics of versions with an alias",
+        empty="no metrics of versions with an alias, or no data from Prometheus",
         width=12,
     )

@@ -20,7 +20,7 @@ from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import domain_alerts
 
-_NO_MODELS = "no data from Prometheus on versions with an alias"
+_NO_MODELS = "no versions with an alias, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:
@@ -48,7 +48,7 @@ def build(context: PageContext) -> Page:
                         REGISTERED_VERSIONS,
                         stepped=True,
                         width=12,
-                        empty="no data from Prometheus on registered models",
+                        empty="no registered models, or no data from Prometheus",
                     ),
                     table(
                         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
@@ -56,7 +56,7 @@ def build(context: PageContext) -> Page:
                         title="Candidates vs champion",
                         sort_by="Improvement over champion",
                         descending=True,
-                        empty="no data from Prometheus on models with a champion and another alias",
+                        empty="no models with a champion and another alias, or no data from Prometheus",
                         width=12,
                         height=9,
                     ),
@@ -67,17 +67,20 @@ def build(context: PageContext) -> Page:
             Row(
                 "Logged models, child runs and datasets",
                 (
-                    timeseries(LOGGED_MODELS, stepped=True, empty="no data from Prometheus on logged models"),
-                    timeseries(LAST_LOGGED_MODEL_AGE, empty="no data from Prometheus on logged models"),
+                    timeseries(LOGGED_MODELS, stepped=True, empty="no logged models, or no data from Prometheus"),
+                    timeseries(LAST_LOGGED_MODEL_AGE, empty="no logged models, or no data from Prometheus"),
                     timeseries(
-                        CHILD_RUNS, stepped=True, stacked=True, empty="no data from Prometheus on runs with a parent"
+                        CHILD_RUNS,
+                        stepped=True,
+                        stacked=True,
+                        empty="no runs with a parent, or no data from Prometheus",
                     ),
-                    timeseries(DATASETS, stepped=True, empty="no data from Prometheus on data sets of runs"),
+                    timeseries(DATASETS, stepped=True, empty="no data sets of runs, or no data from Prometheus"),
                     table(
                         (Column("tag", "Tag"), Column("value", "Value")),
                         Query(TAGGED_RUNS, name="Runs"),
                         title="Runs by tag",
-                        empty="no data from Prometheus on tags (see the setting sources.mlflow.count_tags)",
+                        empty="no tags (see the setting sources.mlflow.count_tags), or no data from Prometheus",
                     ),
                 ),
             ),

@@ -19,7 +19,7 @@ from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import domain_alerts
 
-_NONE = "no data from Prometheus on ended traces"
+_NONE = "no ended traces, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:

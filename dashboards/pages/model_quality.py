@@ -97,7 +97,7 @@ def build(context: PageContext) -> Page:
                         MODEL_PREDICTION_ERRORS,
                         width=8,
                         bars=True,
-                        empty="no data from Prometheus on failed predictions",
+                        empty="no failed predictions, or no data from Prometheus",
                     ),
                     timeseries(MODEL_LAST_PREDICTION_AGE, width=8),
                 ),
@@ -114,7 +114,7 @@ def _models() -> Panel:
         Query(MODEL_LAST_PREDICTION_AGE, name="Time since last prediction"),
         Query(MODEL_CONFIDENCE, name="Confidence"),
         title="Deployed versions",
-        empty="no data from Prometheus on models of services",
+        empty="no models of services, or no data from Prometheus",
         sort_by="Variant",
         height=7,
     )
@@ -125,7 +125,7 @@ def _registry() -> Panel:
         (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
         Query(MODEL_METRIC, name="In MLflow"),
         title="Registered versions by alias",
-        empty="no data from Prometheus on metrics of registered versions with an alias",
+        empty="no metrics of registered versions with an alias, or no data from Prometheus",
         sort_by="Metric",
         width=24,
     )

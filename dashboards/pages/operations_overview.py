@@ -86,7 +86,7 @@ def build(context: PageContext) -> Page:
                         SLO_BUDGET_LEFT,
                         width=24,
                         show="value_and_name",
-                        empty="no data from Prometheus on services with objectives",
+                        empty="no services with objectives, or no data from Prometheus",
                     ),
                     timeseries(DATA_AGE, title="Data age over time", width=12, legend="list"),
                     text(

@@ -93,7 +93,10 @@ def build(context: PageContext) -> Page:
                     timeseries(PROMETHEUS_SAMPLES, width=12, height=4, legend="list"),
                     timeseries(PROMETHEUS_RULE_FAILURES, width=8, bars=True, legend="list"),
                     timeseries(
-                        PROMETHEUS_UNDELIVERED, width=8, legend="list", empty="no data from Prometheus on alerts sent"
+                        PROMETHEUS_UNDELIVERED,
+                        width=8,
+                        legend="list",
+                        empty="no alerts sent, or no data from Prometheus",
                     ),
                     timeseries(PROMETHEUS_STORAGE_FAILURES, width=8, bars=True, legend="list"),
                 ),
@@ -108,7 +111,7 @@ def _machines() -> tuple[Panel, ...]:
         timeseries(HOST_LOAD, width=8, legend="list", empty=_NO_HOST),
         timeseries(HOST_MEMORY_AVAILABLE, width=8, legend="list", empty=_NO_HOST),
         timeseries(HOST_DISK_FREE, width=8, empty=_NO_HOST),
-        timeseries(HOST_DISK_FULL_IN, width=8, empty="no data from the node exporter on disks that fill up"),
+        timeseries(HOST_DISK_FULL_IN, width=8, empty="no disks that fill up, or no data from the node exporter"),
         timeseries(
             HOST_DISK_READ,
             Query(HOST_DISK_WRITTEN, dashed=True),

@@ -96,7 +96,7 @@ def build(context: PageContext) -> Page:
                     ),
                     timeseries(VARIANT_SEQUENTIAL_P_VALUE, title="Always-valid p-value over time", width=8),
                     timeseries(
-                        VARIANT_LEADER_TRAFFIC, width=8, empty="no data from Prometheus on a variant that is ahead"
+                        VARIANT_LEADER_TRAFFIC, width=8, empty="no variant that is ahead, or no data from Prometheus"
                     ),
                 ),
             ),

@@ -84,8 +84,8 @@ def build(context: PageContext) -> Page:
             label_values("status", "variants", title="Status", within=("persona",)),
         ),
         marks=(
-            Mark(Query(VARIANT_KILL_MARKS, window=STEP), "{{persona}}: {{reason}}", Colour.WARNING),
-            Mark(Query(VARIANT_WINNER_MARKS), "{{persona}}: {{variant}}", Colour.GOOD),
+            Mark(Query(VARIANT_KILL_MARKS, window=STEP), "{{persona}}: {{reason}}", Colour.WARNING, shown=False),
+            Mark(Query(VARIANT_WINNER_MARKS), "{{persona}}: {{variant}}", Colour.GOOD, shown=False),
         ),
         rows=(
             Row(
@@ -115,6 +115,7 @@ def build(context: PageContext) -> Page:
                         title="Leaders by P(best)",
                         width=8,
                         height=10,
+                        ranked=True,
                     ),
                     timeseries(VARIANT_ENGAGEMENT, width=8, height=10),
                     timeseries(VARIANT_SPLIT_P_VALUE, width=8, height=10),
@@ -129,14 +130,14 @@ def build(context: PageContext) -> Page:
                         width=8,
                         bars=True,
                         stacked=True,
-                        empty="no data from Prometheus on killed variants",
+                        empty="no killed variants, or no data from Prometheus",
                     ),
                     _kill_reasons(),
                     timeseries(
                         VARIANT_TIME_TO_KILL_MEAN,
                         Query(VARIANT_TIME_TO_KILL_P90, dashed=True),
                         title="Time to kill (mean, p90)",
-                        width=12,
+                        width=10,
                     ),
                     _personas(),
                 ),
@@ -161,7 +162,7 @@ def build(context: PageContext) -> Page:
                         "What does the variant system report, event by event?",
                         _FEED,
                         width=16,
-                        empty="no data from PostgreSQL on events in this time",
+                        empty="no events in this time, or no data from PostgreSQL",
                     ),
                 ),
             ),
@@ -180,7 +181,7 @@ def _opportunities() -> Panel:
         ),
         VARIANT_OPPORTUNITIES,
         title="Optimization opportunities",
-        empty="no data from Prometheus on optimization opportunities",
+        empty="no optimization opportunities, or no data from Prometheus",
         sort_by="Priority",
     )
 
@@ -217,7 +218,7 @@ def _kill_reasons() -> Panel:
         (Column("persona", "Persona"), Column("reason", "Reason")),
         Query(VARIANT_KILLS, name="Kills", window=SHOWN_RANGE),
         title="Kills by reason (selected range)",
-        empty="no data from Prometheus on killed variants",
+        empty="no killed variants, or no data from Prometheus",
         sort_by="Kills",
         descending=True,
         width=8,
@@ -237,5 +238,5 @@ def _personas() -> Panel:
         title="Personas by early kills",
         sort_by="Early kill ratio",
         descending=True,
-        width=12,
+        width=14,
     )

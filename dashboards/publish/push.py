@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.publish.changes import compare
@@ -31,6 +32,8 @@ from ml_monitoring.dashboards.publish.grafana import (
 
 # The entry that a push leaves in the version history.
 _MARK = re.compile(rf"{TAG} push sha256:([0-9a-f]{{16}}) folder:(\S*)")
+# Names of one type of data source: Grafana's own, and what 10.3 renamed it to.
+_ALIASES: Mapping[str, str] = MappingProxyType({"grafana-postgresql-datasource": "postgres"})
 # Without either of them the token may save nothing.
 _SAVING = frozenset({"dashboards:create", "dashboards:write"})
 
@@ -290,7 +293,7 @@ def _choices(
         raise GrafanaError(f"--datasource {unknown[0]}=...: the data source variables are {', '.join(sorted(kinds))}")
     choices = {}
     for variable, kind in sorted(kinds.items()):
-        fitting = [source for source in there if source.type == kind]
+        fitting = [source for source in there if _type(source.type) == _type(kind)]
         names = ", ".join(sorted(source.name for source in fitting)) or "none"
         wanted = chosen.get(variable)
         if wanted is not None:
@@ -307,6 +310,10 @@ def _choices(
                 raise GrafanaError(f"which data source of type {kind}? choose with --datasource {variable}=: {names}")
             choices[variable] = best[0]
     return choices
+
+
+def _type(name: str) -> str:
+    return _ALIASES.get(name, name)
 
 
 def _with_datasources(dashboard: Json, choices: Mapping[str, Datasource]) -> Json:

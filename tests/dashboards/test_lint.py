@@ -30,6 +30,10 @@ RULES: tuple[Rule, ...] = (
     display_lint.axes_have_ends,
     display_lint.bars_are_values_with_names,
     display_lint.empty_is_no_fact,
+    display_lint.absent_is_neutral,
+    display_lint.text_is_readable,
+    display_lint.zero_is_good,
+    display_lint.marks_are_few,
     display_lint.marks_are_moments,
     display_lint.menus_fit_variables,
     display_lint.all_versions_know_the_types,
@@ -150,6 +154,40 @@ def with_column(width: int) -> Callable[[Json], None]:
     return spoil
 
 
+def with_column_property(name: str, value: Any) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        first(page, "table")["fieldConfig"]["overrides"][0]["properties"].append({"id": name, "value": value})
+
+    return spoil
+
+
+def with_yellow_column(page: Json) -> None:
+    properties = first(page, "table")["fieldConfig"]["overrides"][0]["properties"]
+    properties.append({"id": "custom.displayMode", "value": "color-text"})
+    properties.append({"id": "color", "value": {"mode": "fixed", "fixedColor": "yellow"}})
+
+
+def with_yellow_text(page: Json) -> None:
+    panel = first(page, "stat")
+    panel["options"]["colorMode"] = "value"
+    panel["fieldConfig"]["defaults"]["thresholds"]["steps"] = [{"color": "yellow", "value": None}]
+
+
+def with_options(kind: str, **changes: Any) -> Callable[[Json], None]:
+    return lambda page: first(page, kind)["options"].update(changes)
+
+
+def with_marks(count: int) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        page["annotations"]["list"] = [{"name": str(one), "enable": True} for one in range(count)]
+
+    return spoil
+
+
+def absent(colour: str, text: str = "no data") -> Json:
+    return {"type": "special", "options": {"match": "null+nan", "result": {"text": text, "color": colour}}}
+
+
 def with_state_timeline(mode: str, show: str) -> Callable[[Json], None]:
     def spoil(page: Json) -> None:
         panel = first(page, "timeseries")
@@ -251,6 +289,30 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (display_lint.bars_are_values_with_names, with_unnamed_bars, "without a legend"),
     (display_lint.bars_are_values_with_names, with_panel("timeseries", type="heatmap"), "buckets overlap"),
     (display_lint.empty_is_no_fact, with_defaults("stat", noValue="nothing fires"), "says 'nothing fires'"),
+    (
+        display_lint.empty_is_no_fact,
+        with_defaults("stat", noValue="no firing alerts, or quiet"),
+        "says 'no firing alerts, or quiet'",
+    ),
+    (display_lint.absent_is_neutral, with_defaults("stat", mappings=[]), "no data has the colour of a threshold"),
+    (display_lint.absent_is_neutral, with_defaults("bargauge", mappings=[absent("green")]), "'no data' in green"),
+    (display_lint.absent_is_neutral, with_defaults("stat", mappings=[absent("#8e8e8e", "fine")]), "no data is 'fine'"),
+    (display_lint.absent_is_neutral, with_options("bargauge", showUnfilled=True), "shows an empty bar"),
+    (display_lint.absent_is_neutral, with_column_property("thresholds", {"steps": []}), "the colour of a threshold"),
+    (display_lint.text_is_readable, with_yellow_text, "a colour is not readable as text"),
+    (display_lint.text_is_readable, with_yellow_column, "is not readable as text"),
+    (display_lint.zero_is_good, with_steps(GREEN, {"color": "semi-dark-red", "value": 0}), "a 0 has the colour"),
+    (
+        display_lint.zero_is_good,
+        with_column_property("thresholds", {"steps": [GREEN, {"color": "semi-dark-orange", "value": 0}]}),
+        "a 0 has the colour",
+    ),
+    (
+        display_lint.timelines_keep_words,
+        with_state_timeline("palette-classic", "auto"),
+        "a legend would show gaps as a state",
+    ),
+    (display_lint.marks_are_few, with_marks(3), "3 kinds of marks"),
     (display_lint.marks_are_moments, with_annotation("up == 0"), "would tint"),
     (display_lint.menus_fit_variables, with_variable(name="exporter"), "has other values on"),
     (display_lint.menus_fit_variables, with_variable(includeAll=False), "offers All"),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import json
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
+from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+from ml_monitoring.dashboards.render.fonts import MEDIUM, text_width
 from tests.support.lint import COLUMNS, data_panels, panels
 
 Json = dict[str, Any]
@@ -17,17 +19,20 @@ LAPTOP, DESKTOP = 1366, 1600
 _AROUND_PAGE, _GUTTER, _AROUND_PANEL = 57 + 2 * 16 + 8, 8, 2 * (1 + 8)
 # In a heading beside the title: the mark of the description, and that of a link.
 _MARK = 24
-_TITLE_SIZE, _HEADING_SIZE, _CELL_PADDING = 14, 12, 12
+_TITLE_SIZE, _HEADING_SIZE, _CELL_PADDING, _SORT_ARROW = 14, 14, 12, 20
 _GRAFANAS_LEAST_WIDTH = 150
 # Of a heatmap's panel: title, time axis, legend; a line of text.
 _UNIT, _AROUND_ROWS, _LINE = 38, 105, 14
 _MOST_BUCKETS = 20
+_MOST_MARKS = 2
 # Types of panels and data sources that Grafana 9.4 and all later ones know.
 _PLUGINS = {
     *("alertlist", "barchart", "bargauge", "gauge", "heatmap", "logs", "row", "stat", "state-timeline", "table"),
     *("text", "timeseries"),
 }
 _SOURCES = {"prometheus", "loki", "postgres"}
+# What a panel without data may say: from where none came, or both possibilities.
+_EMPTY = re.compile(r"(no [^,]+, or )?no data from \w[\w ]+")
 # Variables of one name that ask different metrics and mean one thing: names in MLflow, and where a service runs.
 _SAME_MEANING = {"experiment", "metric", "model", "origin", "pattern", "persona", "source"}
 
@@ -57,7 +62,8 @@ def tables_fit(pages: list[Json]) -> Iterator[str]:
             yield from _cells(f"{name}: {column}", of_column)
             least = custom.get("minWidth", _GRAFANAS_LEAST_WIDTH)
             asked[column] = of_column.get("width") or of_column.get("minWidth") or least
-            if asked[column] < text_width(column, _HEADING_SIZE, BOLD) + _CELL_PADDING:
+            arrow = _SORT_ARROW * (column in {one["displayName"] for one in panel["options"].get("sortBy", [])})
+            if asked[column] < text_width(column, _HEADING_SIZE, MEDIUM) + _CELL_PADDING + arrow:
                 yield f"{name}: the heading {column} is cut at {asked[column]} pixels"
         if not asked and "minWidth" not in custom:
             yield f"{name}: columns have no least width"
@@ -84,6 +90,8 @@ def timelines_keep_words(pages: list[Json]) -> Iterator[str]:
                 yield f"{name}: colours by thresholds, so that the names of values are lost"
             if panel["options"].get("showValue") == "never":
                 yield f"{name}: tells states by colour alone"
+            if panel["options"].get("legend", {}).get("showLegend", True):
+                yield f"{name}: a legend would show gaps as a state"
 
 
 def axes_have_ends(pages: list[Json]) -> Iterator[str]:
@@ -123,7 +131,7 @@ def bars_are_values_with_names(pages: list[Json]) -> Iterator[str]:
 
 
 def empty_is_no_fact(pages: list[Json]) -> Iterator[str]:
-    """What a panel says without data says just that: a missing source looks like one in which nothing happened."""
+    """What a panel says without data says both: nothing happened, or the source is missing; they look alike."""
     for name, panel in data_panels(pages):
         config = panel["fieldConfig"]
         texts = [config["defaults"].get("noValue")]
@@ -134,8 +142,73 @@ def empty_is_no_fact(pages: list[Json]) -> Iterator[str]:
             if one["id"] == "noValue"
         ]
         for text in texts:
-            if text not in (None, "-", "no data") and not re.match(r"no data from \w+", text):
+            if text not in (None, "-", "no data") and not _EMPTY.fullmatch(text):
                 yield f"{name}: says {text!r} while its source may be missing"
+
+
+def absent_is_neutral(pages: list[Json]) -> Iterator[str]:
+    """What is not there is not in the colour of a state: Grafana takes that of the lowest threshold, often green."""
+    for name, panel in data_panels(pages):
+        config = panel["fieldConfig"]
+        if panel["type"] in {"stat", "gauge", "bargauge"}:
+            yield from _absent(name, config["defaults"])
+            if panel["options"].get("showUnfilled"):
+                yield f"{name}: shows an empty bar beside the text that there is none"
+        if panel["type"] == "table":
+            for override in config["overrides"]:
+                properties = {one["id"]: one["value"] for one in override["properties"]}
+                if "thresholds" in properties:
+                    yield from _absent(f"{name}: {override['matcher']['options']}", properties)
+
+
+def _absent(name: str, config: Json) -> Iterator[str]:
+    absent = [one["options"] for one in config.get("mappings", []) if one["type"] == "special"]
+    if [one["match"] for one in absent] != ["null+nan"]:
+        yield f"{name}: no data has the colour of a threshold"
+    elif (result := absent[0]["result"])["color"] != Colour.MUTED or result["text"] != config["noValue"]:
+        yield f"{name}: no data is {result['text']!r} in {result['color']}"
+
+
+def text_is_readable(pages: list[Json]) -> Iterator[str]:
+    """Colours without contrast to one of the themes are not those of text."""
+    for name, panel in data_panels(pages):
+        config = panel["fieldConfig"]
+        if panel["type"] == "stat" and panel["options"]["colorMode"] == "value" and _unreadable(config):
+            yield f"{name}: a colour is not readable as text"
+        for override in config.get("overrides", []):
+            kinds = {one["value"] for one in override["properties"] if one["id"] == "custom.displayMode"}
+            if "color-text" in kinds and _unreadable(override):
+                yield f"{name}: a colour of {override['matcher']['options']} is not readable as text"
+
+
+def _unreadable(config: Json) -> bool:
+    return f'"{Colour.NOTICE}"' in json.dumps(config)
+
+
+def zero_is_good(pages: list[Json]) -> Iterator[str]:
+    """No step of an alert begins at 0, of which `> 0` does not hold."""
+    for name, panel in data_panels(pages):
+        config = panel["fieldConfig"]
+        steps = [
+            *config["defaults"].get("thresholds", {}).get("steps", []),
+            *(
+                step
+                for override in config.get("overrides", [])
+                for one in override["properties"]
+                if one["id"] == "thresholds"
+                for step in one["value"]["steps"]
+            ),
+        ]
+        if any(step["value"] == 0 and step["color"] in SEVERITY.values() for step in steps):
+            yield f"{name}: a 0 has the colour of more than 0"
+
+
+def marks_are_few(pages: list[Json]) -> Iterator[str]:
+    """No more than two kinds of marks are on without being asked for: each is a line on every graph."""
+    for page in pages:
+        shown = [one["name"] for one in page["annotations"]["list"] if one["enable"]]
+        if len(shown) > _MOST_MARKS:
+            yield f"{page['uid']}: {len(shown)} kinds of marks crowd the graphs: {', '.join(shown)}"
 
 
 def marks_are_moments(pages: list[Json]) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any, Self
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.queries import Query, Scope
-from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
 from ml_monitoring.dashboards.lib.thresholds import flag_colours, steps
 from ml_monitoring.dashboards.lib.upstream import Json
 from ml_monitoring.exporter.catalog import Unit
@@ -21,7 +21,8 @@ BARS: Mapping[str, Any] = MappingProxyType(
         "displayMode": "basic",
         "orientation": "horizontal",
         "valueMode": "color",
-        "showUnfilled": True,
+        # The unfilled part would be all that an empty panel shows beside its text.
+        "showUnfilled": False,
         "minVizWidth": 8,
         "minVizHeight": 16,
     }
@@ -98,6 +99,14 @@ def names(values: Mapping[str, tuple[str, Colour]]) -> Json:
             value: {"text": text, "color": str(colour), "index": index}
             for index, (value, (text, colour)) in enumerate(values.items())
         },
+    }
+
+
+def absent(text: str = NO_VALUE) -> Json:
+    """Return a value mapping for what is not there: of itself Grafana gives it the colour of the lowest threshold."""
+    return {
+        "type": "special",
+        "options": {"match": "null+nan", "result": {"text": text, "color": str(Colour.MUTED), "index": 0}},
     }
 
 

@@ -57,6 +57,9 @@ def timeseries(
         if first.signal.is_rate:
             # Less than one a minute is not nothing.
             defaults["decimals"] = 2
+        if first.signal.unit is Unit.CURRENCY:
+            # With those of a single value, marks of a narrow axis would all be `$1K`.
+            del defaults["decimals"]
         if first.format.low is not None:
             defaults["min"] = first.format.low
         defaults["custom"] = soft_ends(first.signal.unit, comparing((query.signal for query in queries), scope.alerts))
@@ -134,7 +137,11 @@ def state_timeline(
             tooltipMode="multi",
             extraJson={
                 "fieldConfig": {"defaults": defaults},
-                "options": {"legend": {"showLegend": True, "calcs": []}, "tooltip": {"sort": "none"}},
+                # Where words are in the bands, a legend adds what is no state: the gaps, in a colour of one.
+                "options": {
+                    "legend": {"showLegend": first.signal.unit is Unit.RATIO, "calcs": []},
+                    "tooltip": {"sort": "none"},
+                },
             },
         )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_monitoring.dashboards.lib.layout import Size
-from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel
+from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel, absent
 from ml_monitoring.dashboards.lib.queries import Scope, colour_overrides
 from ml_monitoring.dashboards.lib.style import FORMATS, LEAST_TOP, NO_VALUE, Colour
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
@@ -108,6 +108,7 @@ def log_ranking(
     Loki answers with one table, whose rows are the series, so each row is a value.
     """
     defaults = _defaults(Unit.COUNT, empty) | {"color": {"mode": "fixed", "fixedColor": str(Colour.WARNING)}}
+    defaults["mappings"] = [absent(empty)]
 
     def render(_: Scope) -> Any:
         return plugin_panel(

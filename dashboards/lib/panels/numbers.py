@@ -8,9 +8,9 @@ from typing import Any
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.links import data_link, page_url
-from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel, describe, field_defaults, names
+from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel, absent, describe, field_defaults, names
 from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
-from ml_monitoring.dashboards.lib.style import NO_VALUE, SEVERITY, Colour
+from ml_monitoring.dashboards.lib.style import NO_VALUE, SEVERITY, Colour, readable
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
 
@@ -55,11 +55,14 @@ def stat(
         defaults = field_defaults(queries[0], scope, states=states) | {"noValue": empty}
         if values:
             defaults["mappings"] = [names(values)]
+        defaults["mappings"].append(absent(empty))
+        shades = [*(step["color"] for step in defaults["thresholds"]["steps"]), *(colours or {}).values()]
+        as_text = signal.unit is not Unit.FLAG and not values and readable(shades)
         return grafana.Stat(
             title=title,
             description=describe(queries),
             targets=targets(queries, scope, instant=not trend),
-            colorMode="background" if signal.unit is Unit.FLAG or values else "value",
+            colorMode="value" if as_text else "background",
             graphMode="area" if trend else "none",
             reduceCalc="lastNotNull",
             textMode=show,
@@ -88,8 +91,8 @@ def light(given: Signal | Query, *, page: str, title: str, width: int = 4, heigh
         "decimals": 0,
         "color": {"mode": "thresholds"},
         "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.MUTED), "value": None}]},
-        "mappings": [names({str(value): light for value, light in enumerate(_LIGHTS)})],
-        "noValue": "no data",
+        "mappings": [names({str(value): light for value, light in enumerate(_LIGHTS)}), absent()],
+        "noValue": NO_VALUE,
         "links": [data_link("Open the page", page_url(page, {}))],
     }
 
@@ -109,9 +112,9 @@ def light(given: Signal | Query, *, page: str, title: str, width: int = 4, heigh
     return Panel("stat", title, Size(width, height), queries, render)
 
 
-def bargauge(*given: Signal | Query, title: str = "", width: int = 8, height: int = 8) -> Panel:
-    """Return a horizontal bar for each series, for comparing them now."""
-    return _gauge("bargauge", as_queries(given), title, Size(width, height), BARS)
+def bargauge(*given: Signal | Query, title: str = "", width: int = 8, height: int = 8, ranked: bool = False) -> Panel:
+    """Return a horizontal bar for each series, for comparing them now; the longest first where it is a ranking."""
+    return _gauge("bargauge", as_queries(given), title, Size(width, height), BARS, ranked=ranked)
 
 
 def gauge(*given: Signal | Query, title: str = "", width: int = 6, height: int = 6) -> Panel:
@@ -123,21 +126,35 @@ def gauge(*given: Signal | Query, title: str = "", width: int = 6, height: int =
     return _gauge("gauge", queries, title, Size(width, height), options)
 
 
-def _gauge(plugin: str, queries: tuple[Query, ...], title: str, size: Size, options: Mapping[str, Any]) -> Panel:
+def _gauge(
+    plugin: str,
+    queries: tuple[Query, ...],
+    title: str,
+    size: Size,
+    options: Mapping[str, Any],
+    *,
+    ranked: bool = False,
+) -> Panel:
     first = queries[0]
     title = title or first.signal.title
 
     def render(scope: Scope) -> Any:
         defaults = field_defaults(first, scope) | {"noValue": NO_VALUE}
+        defaults["mappings"].append(absent())
         if first.format.low is not None:
             defaults["min"] = first.format.low
         if first.signal.unit is Unit.RATIO:
             defaults["max"] = 1
+        asked = targets(queries, scope, instant=True)
+        if ranked:
+            # Grafana draws series in the order in which they come.
+            for target in asked:
+                target.expr = f"sort_desc({target.expr})"
         return plugin_panel(
             plugin,
             title=title,
             description=describe(queries),
-            targets=targets(queries, scope, instant=True),
+            targets=asked,
             defaults=defaults,
             overrides=colour_overrides(queries),
             options={**options, "reduceOptions": dict(LAST_VALUE)},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,9 @@ from ml_monitoring.alerting.model.foreign import PLACE_LABELS
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.links import data_link
-from ml_monitoring.dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
+from ml_monitoring.dashboards.lib.panels.base import Panel, absent, describe, field_defaults, keep_fields, names
 from ml_monitoring.dashboards.lib.queries import REF_IDS, Query, Scope, as_query, targets
-from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
+from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour, readable
 from ml_monitoring.dashboards.lib.thresholds import comparing
 from ml_monitoring.dashboards.lib.upstream import Json, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
@@ -27,18 +27,23 @@ LEAST_WIDTH = 50
 LABEL_WIDTH = 70
 # What values of a kind need, such as `2.3 weeks ago`.
 _VALUE_WIDTHS: Mapping[Unit, int] = {
-    unit: {Unit.SECONDS: 86, Unit.TIMESTAMP: 120, Unit.BYTES: 86, Unit.BYTES_PER_SECOND: 96, Unit.CURRENCY: 90}.get(
-        unit, 70
-    )
+    unit: {
+        Unit.ANY: 90,
+        Unit.SECONDS: 86,
+        Unit.TIMESTAMP: 120,
+        Unit.BYTES: 86,
+        Unit.BYTES_PER_SECOND: 96,
+        Unit.CURRENCY: 90,
+    }.get(unit, 70)
     for unit in Unit
 }
-# Of a heading: a character of Grafana's typeface on average, the padding, and the arrow of a sorted column.
-_CHARACTER, _AROUND = 7.2, 26
+# Of a heading: a wide character of Grafana's typeface, the padding, and the arrow of a sorted column.
+_CHARACTER, _AROUND, _ARROW = 8.4, 14, 24
 
 
-def header_width(title: str) -> int:
+def header_width(title: str, *, is_sorted: bool) -> int:
     """Return the pixels that a column's heading needs."""
-    return round(len(title) * _CHARACTER) + _AROUND
+    return round(len(title) * _CHARACTER) + _AROUND + (_ARROW if is_sorted else 0)
 
 
 def cells(kind: str) -> Json:
@@ -46,9 +51,10 @@ def cells(kind: str) -> Json:
     return {"displayMode": kind, "cellOptions": {"type": kind}}
 
 
-def coloured() -> list[Json]:
-    """Return the properties of a column whose text has the colour of its value."""
-    return [{"id": f"custom.{name}", "value": value} for name, value in cells("color-text").items()]
+def coloured(colours: Iterable[str]) -> list[Json]:
+    """Return the properties of a column whose text, or what is behind it, has the colour of its value."""
+    kind = "color-text" if readable(colours) else "color-background"
+    return [{"id": f"custom.{name}", "value": value} for name, value in cells(kind).items()]
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +110,7 @@ def table(
     for query, ref_id in zip(queries, REF_IDS, strict=False):
         if query in valued:
             # Grafana numbers the value columns of a table only when there are several.
-            titles[f"Value #{ref_id}" if len(queries) > 1 else "Value"] = query.name or query.signal.title
+            titles[f"Value #{ref_id}" if len(queries) > 1 else "Value"] = _title(query)
     # Rows merge by the columns that all queries have. One without a result has its time only, so that must be among
     # them, or nothing merges.
     shared = ["Time"] if len(queries) > 1 else []
@@ -129,7 +135,10 @@ def table(
                 "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.NEUTRAL), "value": None}]},
                 "unit": "short",
             },
-            overrides=[*map(_label_override, columns), *(_value_override(query, scope, states) for query in valued)],
+            overrides=[
+                *map(_label_override, columns),
+                *(_value_override(query, scope, states, is_sorted=_title(query) == sort_by) for query in valued),
+            ],
             options={
                 "showHeader": True,
                 "frameIndex": 0,
@@ -171,27 +180,33 @@ def _columns(titles: Mapping[str, str], shared: Sequence[str], *, places_shown: 
 
 def _label_override(column: Column) -> Json:
     properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
-    width = column.width or max(LABEL_WIDTH, header_width(column.title))
+    # Every label sorts, if only rows that are equal so far.
+    width = max(column.width or LABEL_WIDTH, header_width(column.title, is_sorted=True))
     properties.append({"id": "custom.width" if column.width else "custom.minWidth", "value": width})
     if column.values:
         properties.append({"id": "mappings", "value": [names(column.values)]})
-        properties += coloured()
+        properties += coloured(colour for _, colour in column.values.values())
     if column.link:
         properties.append({"id": "links", "value": [data_link(*column.link)]})
     return _override(column.title, properties)
 
 
-def _value_override(query: Query, scope: Scope, states: tuple[str, str]) -> Json:
+def _title(query: Query) -> str:
+    return query.name or query.signal.title
+
+
+def _value_override(query: Query, scope: Scope, states: tuple[str, str], *, is_sorted: bool) -> Json:
     defaults = field_defaults(query, scope, states=states)
     properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
     properties += [{"id": name, "value": defaults[name]} for name in ("unit", "decimals") if name in defaults]
     # Only what an alert judges, or a state, is coloured; a coloured cell means something.
     if comparing([query.signal], scope.alerts) or defaults["mappings"]:
+        defaults["mappings"].append(absent(EMPTY_CELL))
         properties += [{"id": name, "value": defaults[name]} for name in ("color", "thresholds", "mappings")]
-        properties += coloured()
-    title = query.name or query.signal.title
-    properties.append({"id": "custom.width", "value": max(_VALUE_WIDTHS[query.signal.unit], header_width(title))})
-    return _override(title, properties)
+        properties += coloured(step["color"] for step in defaults["thresholds"]["steps"])
+    least = header_width(_title(query), is_sorted=is_sorted)
+    properties.append({"id": "custom.width", "value": max(_VALUE_WIDTHS[query.signal.unit], least)})
+    return _override(_title(query), properties)
 
 
 def _override(title: str, properties: list[Json]) -> Json:

@@ -8,7 +8,7 @@ from typing import Any
 from ml_monitoring.dashboards.render.colours import mix
 from ml_monitoring.dashboards.render.display import ends, threshold_steps, value_colour
 from ml_monitoring.dashboards.render.draw.canvas import Area
-from ml_monitoring.dashboards.render.draw.single import Single, singles
+from ml_monitoring.dashboards.render.draw.single import Single, nothing, singles
 from ml_monitoring.dashboards.render.draw.stat import font_size, tile
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
@@ -23,10 +23,7 @@ START, SWEEP = 150.0, 240.0
 
 def draw_gauge(data: PanelData, area: Area) -> None:
     """Draw a gauge panel."""
-    values = singles(data, area)
-    if not values:
-        area.message(data.no_value)
-        return
+    values = singles(data, area) or [nothing(data, area.style)]
     orientation = str(data.panel.options.get("orientation") or "auto")
     for cell, one in zip(tile(area.box, len(values), orientation), values, strict=True):
         _dial(area.part(cell), one, data.panel.options, named=len(values) > 1)
@@ -87,10 +84,7 @@ def _rim(area: Area, field: Field, centre: tuple[float, float], radius: float, w
 
 def draw_bargauge(data: PanelData, area: Area) -> None:
     """Draw a bar gauge panel."""
-    values = singles(data, area)
-    if not values:
-        area.message(data.no_value)
-        return
+    values = singles(data, area) or [nothing(data, area.style)]
     orientation = str(data.panel.options.get("orientation") or "auto")
     if orientation == "auto":
         orientation = "vertical" if area.box.w > area.box.h else "horizontal"

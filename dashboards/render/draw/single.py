@@ -63,6 +63,12 @@ def singles_of(data: PanelData, style: Style) -> list[Single]:
     return found
 
 
+def nothing(data: PanelData, style: Style) -> Single:
+    """Return what stands for no number at all (Grafana's `createNoValuesFieldDisplay`): mappings of null hold."""
+    field = Field("", FieldKind.NUMBER, (), config={**data.panel.defaults, "noValue": data.no_value})
+    return Single("", show(None, field, style), field, None)
+
+
 def _row_name(shown: Field, field: Field, frame: Frame, row: int, style: Style) -> str:
     """Return the name of one row: its texts, and the field's name where there are several numbers or no text."""
     if field.config.get("displayName"):

@@ -12,7 +12,7 @@ import numpy as np
 from ml_monitoring.dashboards.render.colours import ink_on, mix
 from ml_monitoring.dashboards.render.display import ends
 from ml_monitoring.dashboards.render.draw.canvas import Area
-from ml_monitoring.dashboards.render.draw.single import Single, singles
+from ml_monitoring.dashboards.render.draw.single import Single, nothing, singles
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import MEDIUM, text_width
 from ml_monitoring.dashboards.render.frames import Field, FieldKind, number
@@ -52,17 +52,14 @@ class TileLayout:
 
 def draw(data: PanelData, area: Area) -> None:
     """Draw the panel."""
-    values = singles(data, area)
+    found = singles(data, area)
+    values = found or [nothing(data, area.style)]
     options = data.panel.options
-    if not values:
-        text = data.no_value
-        x, y = area.box.middle
-        size = font_size(text, area.box.w - 24, area.box.h - 24, 30.0)
-        area.canvas.text(x, y, text, size=size, colour=area.theme.muted, align="center", weight=MEDIUM)
-        return
     mode = str(options.get("textMode") or "auto")
     if mode == "auto" and (data.panel.defaults.get("displayName") or not data.title):
         mode = "value_and_name"
+    if not found:
+        mode = "value"
     if mode == "name":
         # The name takes the place of the number, as large.
         values = [replace(one, shown=replace(one.shown, text=Text(one.name), mapped=True)) for one in values]

@@ -293,6 +293,23 @@ def test_a_data_source_is_chosen_by_name_or_uid(push: Push, grafana: GrafanaDoub
     assert variable["current"] == {"selected": True, "text": "Second", "value": "xyz"}
 
 
+@pytest.mark.parametrize("theirs", ["postgres", "grafana-postgresql-datasource"])
+@pytest.mark.parametrize("ours", ["postgres", "grafana-postgresql-datasource"])
+def test_postgresql_is_one_type_whatever_a_version_calls_it(
+    push: Push, grafana: GrafanaDouble, generated: Path, capsys: pytest.CaptureFixture[str], ours: str, theirs: str
+) -> None:
+    grafana.add_datasource("pg", "Variants", theirs)
+    dashboard = page("runs")
+    dashboard["templating"]["list"].append(
+        {"name": "variants_datasource", "type": "datasource", "query": ours, "current": {}}
+    )
+    write(generated, "ML", dashboard)
+    assert push() == 0
+    assert "no data source of type" not in "".join(capsys.readouterr())
+    variable = grafana.dashboards["runs"].current["templating"]["list"][1]
+    assert variable["current"] == {"selected": True, "text": "Variants", "value": "pg"}
+
+
 def test_problems_are_reported_with_the_way_out(
     push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml_monitoring.dashboards.lib.style import RUN_STATUS, SERVER_STATE, SEVERITY, Colour
+from ml_monitoring.dashboards.lib.style import LOG_LEVEL, RUN_STATUS, SERVER_STATE, SEVERITY, Colour, readable
 from ml_monitoring.dashboards.render.colours import THEMES, Theme
 
 Vector = NDArray[np.float64]
@@ -60,6 +60,34 @@ def test_states_that_stand_together_can_be_told_apart(colours: Iterable[Colour],
         if distance(theme.colour(one), theme.colour(other), vision) < LEAST_DISTANCE
     ]
     assert close == []
+
+
+def luminance(colour: str) -> float:
+    encoded = np.array([int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)])
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return float(np.array([0.2126, 0.7152, 0.0722]) @ linear)
+
+
+def contrast(one: str, other: str) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+@pytest.mark.parametrize("colour", sorted({*Colour, *SEVERITY.values(), *LOG_LEVEL.values()}))
+def test_colours_of_text_are_readable_on_a_panel(colour: Colour, theme: Theme) -> None:
+    # WCAG's least contrast of large text and of what is no text.
+    assert not readable([colour]) or contrast(theme.colour(colour), theme.panel) >= 3
+
+
+def test_colours_that_are_no_texts_are_those_that_one_theme_swallows() -> None:
+    swallowed = {one for one in Colour for theme in THEMES.values() if contrast(theme.colour(one), theme.panel) < 3}
+    assert {one for one in Colour if not readable([one])} == swallowed
+
+
+def test_the_contrast_finds_grafanas_dark_red_on_dark() -> None:
+    dark = THEMES["dark"]
+    assert contrast(dark.colour("dark-red"), dark.panel) < 3
 
 
 def test_the_distance_shows_grafanas_own_green_and_red_as_one_to_deuteranopes() -> None:

@@ -24,13 +24,24 @@ def test_a_value_above_the_threshold_has_the_colour_of_the_severity() -> None:
     (alert,) = (alert for alert in ALERTS if alert.name == "MlflowFailedRunRatioHigh")
     assert thresholds.steps(alert.signal, ALERTS) == [
         {"color": "green", "value": None},
-        {"color": "orange", "value": alert.threshold},
+        {"color": "semi-dark-orange", "value": alert.threshold},
     ]
 
 
 def test_a_value_below_the_threshold_of_a_falling_alert_has_the_colour_of_the_severity() -> None:
-    assert thresholds.steps(SOURCE_UP, ALERTS) == [{"color": "dark-red", "value": None}, {"color": "green", "value": 1}]
+    assert thresholds.steps(SOURCE_UP, ALERTS) == [
+        {"color": "semi-dark-red", "value": None},
+        {"color": "green", "value": 1},
+    ]
     assert thresholds.flag_colours(SOURCE_UP, ALERTS) == (Colour.FAILURE, Colour.GOOD)
+
+
+def test_of_more_than_nothing_a_nought_is_still_good() -> None:
+    (alert,) = (alert for alert in ALERTS if alert.name == "AlertLogDamaged")
+    assert thresholds.steps(alert.signal, ALERTS) == [
+        {"color": "green", "value": None},
+        {"color": "semi-dark-orange", "value": 1e-9},
+    ]
 
 
 def test_a_flag_that_alerts_above_nought_is_good_at_nought() -> None:
