@@ -19,7 +19,7 @@ LAPTOP, DESKTOP = 1366, 1600
 _AROUND_PAGE, _GUTTER, _AROUND_PANEL = 57 + 2 * 16 + 8, 8, 2 * (1 + 8)
 # In a heading beside the title: the mark of the description, and that of a link.
 _MARK = 24
-_TITLE_SIZE, _HEADING_SIZE, _CELL_PADDING, _SORT_ARROW = 14, 14, 12, 20
+_TITLE_SIZE, _HEADING_SIZE, _CELL_PADDING, _SORT_ARROW = 14, 14, 17, 20
 _GRAFANAS_LEAST_WIDTH = 150
 # Of a heatmap's panel: title, time axis, legend; a line of text.
 _UNIT, _AROUND_ROWS, _LINE = 38, 105, 14

@@ -129,8 +129,14 @@ def _rows(area: Area, values: list[Single], options: Json) -> None:
             x, fit = box.x + name_width - 10, name_width - 10
             canvas.text(x, y + height / 2, one.name, size=size, align="right", fit=fit)
         _bar(area, bar, one, options, across=True)
-        right, middle, colour = box.x + box.w - 10, bar.y + bar.h / 2, _ink(area, one, options)
-        canvas.text(right, middle, texts[place], size=value_size, colour=colour, weight=MEDIUM, align="right")
+        middle, colour = bar.y + bar.h / 2, _ink(area, one, options)
+        if options.get("showUnfilled", True):
+            x, align = box.x + box.w - 10, "right"
+        else:
+            # Where the empty part of the bar is not shown, the number stands at its end.
+            share = 0.0 if math.isnan(one.shown.number) else one.shown.share
+            x, align = bar.x + bar.w * share + 10, "left"
+        canvas.text(x, middle, texts[place], size=value_size, colour=colour, weight=MEDIUM, align=align)
     if len(shown) < len(values):
         y = min(box.y + len(shown) * (height + gap) + 8, box.y + box.h - 8)
         canvas.text(box.x + name_width, y, f"+{len(values) - len(shown)} more", colour=area.theme.muted)
