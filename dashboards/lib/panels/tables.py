@@ -38,7 +38,7 @@ _VALUE_WIDTHS: Mapping[Unit, int] = {
     for unit in Unit
 }
 # Of a heading: a wide character of Grafana's typeface, the padding, and the arrow of a sorted column.
-_CHARACTER, _AROUND, _ARROW = 8.6, 18, 20
+_CHARACTER, _AROUND, _ARROW = 8.8, 19, 20
 
 
 def header_width(title: str, *, is_sorted: bool) -> int:
