@@ -37,13 +37,14 @@ _VALUE_WIDTHS: Mapping[Unit, int] = {
     }.get(unit, 70)
     for unit in Unit
 }
-# Of a heading: a wide character of Grafana's typeface, the padding, and the arrow of a sorted column.
-_CHARACTER, _AROUND, _ARROW = 8.8, 19, 20
+# Of a heading: a character, and what M and W are wider, of Grafana's typeface, the padding, and the arrow of a sorted column.
+_CHARACTER, _WIDER, _AROUND, _ARROW = 7.9, 5, 19, 20
 
 
 def header_width(title: str, *, is_sorted: bool) -> int:
     """Return the pixels that a column's heading needs."""
-    return round(len(title) * _CHARACTER) + _AROUND + (_ARROW if is_sorted else 0)
+    wide = sum(title.lower().count(letter) for letter in "mw")
+    return round(len(title) * _CHARACTER + wide * _WIDER) + _AROUND + (_ARROW if is_sorted else 0)
 
 
 def cells(kind: str) -> Json:
