@@ -30,15 +30,15 @@ _VALUE_WIDTHS: Mapping[Unit, int] = {
     unit: {
         Unit.ANY: 90,
         Unit.SECONDS: 86,
-        Unit.TIMESTAMP: 120,
+        Unit.TIMESTAMP: 135,
         Unit.BYTES: 86,
         Unit.BYTES_PER_SECOND: 96,
         Unit.CURRENCY: 90,
     }.get(unit, 70)
     for unit in Unit
 }
-# Of a heading: a character, and what M and W are wider, of Grafana's typeface, the padding, and the arrow of a sorted column.
-_CHARACTER, _WIDER, _AROUND, _ARROW = 7.9, 5, 19, 20
+# Of a heading: a character of Grafana's typeface, and what M and W are wider; the padding; the arrow of a sorted column.
+_CHARACTER, _WIDER, _AROUND, _ARROW = 7.9, 5, 20, 20
 
 
 def header_width(title: str, *, is_sorted: bool) -> int:
