@@ -37,7 +37,7 @@ _VALUE_WIDTHS: Mapping[Unit, int] = {
     }.get(unit, 70)
     for unit in Unit
 }
-# Of a heading: a character of Grafana's typeface, and what M and W are wider; the padding; the arrow of a sorted column.
+# Of a heading: a character of Grafana's typeface, and what M and W are wider; the padding; the arrow of a sorted one.
 _CHARACTER, _WIDER, _AROUND, _ARROW = 7.9, 5, 20, 20
 
 
