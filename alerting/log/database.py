@@ -52,12 +52,13 @@ _KEYS: Final = {
     "totals": "metric {0}, labels",
     "positions": "file",
 }
-_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+# What can only be wrong with constant SQL is that tables are not those that were made here.
+_DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 def is_damage(error: BaseException) -> bool:
-    """Tell whether an error says that the file is damaged or no database."""
+    """Tell whether an error says that the file is damaged, no database, or not one of the alert log's."""
     return isinstance(error, sqlite3.DatabaseError) and _code(error) in _DAMAGE
 
 
@@ -109,6 +110,8 @@ def _bound(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA temp_store = MEMORY")
     connection.execute("PRAGMA cache_size = -4096")
     connection.execute("PRAGMA mmap_size = 0")
+    # What a disk or a memory changed may be no text at all, which must not cost all else.
+    connection.text_factory = lambda value: value.decode("utf-8", "replace")
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -121,19 +124,57 @@ def _open(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_size_limit = 8388608")
         (answer,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if answer != "ok":
-            damage = sqlite3.DatabaseError(answer)
-            damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-            raise damage
+            raise _damage(answer)
         columns = [row[1] for row in connection.execute("PRAGMA table_info(totals)")]
         if columns and "seen" not in columns:
             connection.execute("ALTER TABLE totals ADD COLUMN seen REAL NOT NULL DEFAULT 0")
         connection.executescript(_TABLES)
+        _check_contents(connection)
         # Of earlier versions, which did not note it.
         connection.execute("UPDATE totals SET seen = ? WHERE seen = 0", (time.time(),))
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _damage(reason: str) -> sqlite3.DatabaseError:
+    damage = sqlite3.DatabaseError(reason)
+    damage.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return damage
+
+
+def _check_contents(connection: sqlite3.Connection) -> None:
+    """Find what SQLite takes for sound: columns and values that are not the alert log's.
+
+    Raises:
+        sqlite3.DatabaseError: There are some.
+    """
+    with closing(sqlite3.connect(":memory:")) as made:
+        made.executescript(_TABLES)
+        expected = {table: _columns(made, table) for table in _KEYS}
+    for table, columns in expected.items():
+        if [column[:2] for column in _columns(connection, table)] != [column[:2] for column in columns]:
+            raise _damage(f"the columns of {table} are others")
+        sound = " AND ".join(map(_condition, columns))
+        if connection.execute(f"SELECT 1 FROM {table} WHERE NOT ({sound}) LIMIT 1").fetchone():  # noqa: S608  # names of ours
+            raise _damage(f"a row of {table} holds what it is not for")
+
+
+def _condition(column: tuple[str, str, bool]) -> str:
+    """Return the condition, in SQL, under which a column holds what it is for; see `_fits`."""
+    name, kind, optional = column
+    if kind != "TEXT":
+        return f"(typeof({name}) IN ('integer', 'real'){f' OR {name} IS NULL' if optional else ''})"
+    if name != "labels":
+        return f"typeof({name}) = 'text'"
+    # Whatever is no JSON has no type, and asking for it would be an error.
+    return f"CASE WHEN json_valid({name}) THEN json_type({name}) IN ('object', 'array') ELSE FALSE END"
+
+
+def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[str, str, bool]]:
+    """Return name, type and whether it may be null of each column."""
+    return [(row[1], row[2], not row[3]) for row in connection.execute(f"PRAGMA table_info({table})")]
 
 
 def _replace(path: Path, reason: str) -> None:
@@ -176,7 +217,7 @@ def _copy(damaged: Path, recovered: Path) -> dict[str, int]:
         target.executescript(_TABLES)
         counts = {}
         for table, key in _KEYS.items():
-            columns = [(row[1], row[2], not row[3]) for row in target.execute(f"PRAGMA table_info({table})")]
+            columns = _columns(target, table)
             for order in ("ASC", "DESC"):
                 _insert(target, table, len(columns), _rows(damaged, table, columns, f"{key.format(order)} {order}"))
             (counts[table],) = target.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608  # a name of ours
@@ -197,9 +238,7 @@ def _rows(path: Path, table: str, columns: Sequence[tuple[str, str, bool]], orde
     try:
         with closing(reader(path)) as source:
             there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
-            names = ", ".join(name if name in there else "0" for name, *_ in columns)
-            # What is damaged may be no text at all.
-            source.text_factory = lambda value: value.decode("utf-8", "replace")
+            names = ", ".join(name if name in there else "''" if kind == "TEXT" else "0" for name, kind, _ in columns)
             for row in source.execute(f"SELECT {names} FROM {table} ORDER BY {order}"):  # noqa: S608  # names of ours
                 if all(map(_fits, row, columns)):
                     yield row

@@ -14,6 +14,8 @@ from ml_monitoring.exporter.errors import MonitorError
 # Of alerts with some thirty labels in groups of two thousand, a few times over.
 _MAX_OBJECTS = 100_000
 _MAX_VALUES = 500_000
+# More than any Alertmanager holds.
+_MAX_LEFT_OUT = 1_000_000_000
 # A time that is none, as seconds of the Unix epoch; and the last that has a name in every zone.
 UNKNOWN = 0.0
 _LAST = datetime(9999, 12, 30, tzinfo=UTC).timestamp()
@@ -91,7 +93,7 @@ def parse(content: bytes, received: float) -> Notification:
             status=_status(body["status"]),
             group=_text(body.get("groupKey", "")),
             alerts=tuple(_alert(alert, received) for alert in body["alerts"]),
-            left_out=int(body.get("truncatedAlerts", 0)),
+            left_out=_count(body.get("truncatedAlerts")),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotificationError(f"not a notification of Alertmanager: {type(error).__name__}: {error}") from None
@@ -115,6 +117,11 @@ def _status(value: Any) -> str:
     if value not in ("firing", "resolved"):
         raise ValueError(f"status {value!r}")
     return str(value)
+
+
+def _count(value: Any) -> int:
+    # An alert is worth keeping whatever is said of the others.
+    return min(max(int(value), 0), _MAX_LEFT_OUT) if isinstance(value, int) else 0
 
 
 def _text(value: Any) -> str:

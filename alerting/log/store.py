@@ -96,7 +96,6 @@ class AlertLog:
         self._opened: list[int] = []
         self._names: set[tuple[str, ...]] = set()
         self._alerts = 0
-        directory.mkdir(parents=True, exist_ok=True)
         try:
             with self._lock:
                 self._database()
@@ -245,6 +244,7 @@ class AlertLog:
             event(_log, logging.ERROR, "the file of the alert log was taken away", file=self._path)
             self._close()
         if self._connection is None:
+            self._directory.mkdir(parents=True, exist_ok=True)
             self._connection = database = files.connect(self._path)
             self._take_over(database)
             with _transaction(database):

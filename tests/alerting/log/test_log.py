@@ -146,6 +146,17 @@ def test_a_text_that_is_no_unicode_is_kept_without_it_and_holds_up_nothing(serve
     }
 
 
+@pytest.mark.parametrize(("said", "counted"), [(10**30, 10**9), (-5, 0), (None, 0), (1e300, 0), ("many", 0), (3, 3)])
+def test_any_number_of_alerts_that_were_left_out_costs_no_notification(
+    said: object, counted: int, make_log: Callable[[], AlertLog]
+) -> None:
+    content = json.dumps({**json.loads(body(1)), "truncatedAlerts": said}).encode()
+    log = make_log()
+    # Written together: what one cannot be written for costs the others, too.
+    assert log.record([parse(content, T0), parse(body(2), T0)], T0) == 2
+    assert sum(total.value for total in log.totals() if total.metric == "left_out") == counted
+
+
 def test_a_query_that_cannot_be_meant_is_refused(server: Server) -> None:
     for query in ("since=yesterday", "limit=x", "limit=-1", "limit=0", "colour=red"):
         with pytest.raises(urllib.error.HTTPError, match="400"):

@@ -177,6 +177,74 @@ def test_a_damaged_file_is_kept_and_what_can_be_read_goes_on(
     assert at_least < len(there) <= 4_001
 
 
+@pytest.mark.parametrize(
+    ("statement", "lost"),
+    [
+        ("UPDATE totals SET labels = '[\"r' WHERE metric = 'notifications'", 0),
+        ("UPDATE totals SET labels = '5' WHERE metric = 'starts'", 0),
+        ("UPDATE totals SET value = x'00' WHERE metric = 'starts'", 0),
+        ("UPDATE alerts SET labels = '{x' WHERE starts = (SELECT max(starts) FROM alerts)", 1),
+        ("UPDATE alerts SET starts = 'noon' WHERE starts = (SELECT max(starts) FROM alerts)", 1),
+        ("ALTER TABLE told DROP COLUMN times", 0),
+        ("ALTER TABLE alerts ADD COLUMN later TEXT", 0),
+    ],
+)
+def test_what_sqlite_takes_for_sound_and_is_none_of_the_log_costs_its_rows(
+    statement: str, lost: int, make_log: MakeLog, tmp_path: Path
+) -> None:
+    log = make_log()
+    fill(log, 20)
+    log.close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "log" / "history.sqlite")) as other, other:
+        other.execute(statement)
+    log = make_log()
+    assert len(log.damaged_files()) == 1
+    assert len(numbers(log)) == 20 - lost
+    assert log.record([parse(body(99), T0)], T0) == 1
+    assert metrics.render(log.totals(), metrics.expected())
+    assert "99" in numbers(log)
+
+
+def test_a_text_that_is_no_utf_8_costs_nothing_else(make_log: MakeLog, tmp_path: Path) -> None:
+    log = make_log()
+    fill(log, 20)
+    with contextlib.closing(sqlite3.connect(tmp_path / "log" / "history.sqlite")) as other, other:
+        other.execute("UPDATE alerts SET summary = cast(x'ff' AS text)")
+        other.execute("UPDATE totals SET labels = cast(x'5b22ff225d' AS text) WHERE metric = 'notifications'")
+    assert {alert["summary"] for alert in log.history(since=0, limit=100)} == {"�"}
+    assert totals(log)["notifications", "�"] == 1
+    log.close()
+    log = make_log()
+    assert log.record([parse(body(99), T0)], T0) == 1
+    assert len(numbers(log)) == 21
+
+
+def _zero(path: Path) -> None:
+    os.truncate(path, 0)
+
+
+def _drop_table(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as other, other:
+        other.execute("DROP TABLE totals")
+
+
+def _remove_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+
+
+@pytest.mark.parametrize("act", [_zero, _drop_table, _remove_folder])
+def test_a_log_whose_tables_are_taken_away_while_it_runs_goes_on(
+    act: Callable[[Path], None], make_log: MakeLog, tmp_path: Path
+) -> None:
+    log = make_log()
+    fill(log, 20)
+    act(tmp_path / "log" / "history.sqlite")
+    assert log.record([parse(body(99), T0)], T0) == 1
+    assert totals(log)["starts", "Broken", "warning", "mlops"] >= 1
+    log.close()
+    assert "99" in numbers(make_log())
+
+
 def test_a_file_that_is_damaged_while_it_is_open_is_replaced(make_log: MakeLog, tmp_path: Path) -> None:
     log = make_log()
     fill(log, 4_000)
