@@ -105,7 +105,7 @@ class MlflowSource(Source):
         families = FamilySet(self.name, max_series=self._settings.max_series, extra_labels=self._extra_labels)
         experiments = self._read_experiments(families)
         self._add_runs(experiments, families)
-        latest = self._latest_runs(experiments)
+        latest = self._latest_runs(experiments, families)
         versions = self._read_versions(families)
         aliased = registry.aliased_runs(versions)
         metrics = self._store.latest.read([each.run for each in latest], list(aliased.values()))
@@ -170,13 +170,19 @@ class MlflowSource(Source):
             if any(sums.buckets):
                 durations.add_distribution(sums.buckets, sums.duration / 1000, name)
 
-    def _latest_runs(self, experiments: Mapping[int, str]) -> list[_LatestRun]:
+    def _latest_runs(self, experiments: Mapping[int, str], families: FamilySet) -> list[_LatestRun]:
+        """Return the latest runs, at most as many as series are allowed, before their metrics take memory."""
         names = tuple(self._settings.labels)
-        return [
-            _LatestRun(run, {"experiment": experiment, **dict(zip(names, labels, strict=True))})
-            for number, experiment in experiments.items()
-            for labels, (_ended, _started, run) in sorted(self._store.aggregates.get(number).latest.items())
-        ]
+        latest: list[_LatestRun] = []
+        for number, experiment in experiments.items():
+            of_labels = self._store.aggregates.get(number).latest
+            room = self._settings.max_series - len(latest)
+            families["mlflow_metric_latest"].drop(max(0, len(of_labels) - room))
+            latest += [
+                _LatestRun(run, {"experiment": experiment, **dict(zip(names, labels, strict=True))})
+                for labels, (_ended, _started, run) in sorted(of_labels.items())[:room]
+            ]
+        return latest
 
     def _read_versions(self, families: FamilySet) -> list[registry.ModelVersion]:
         """Expose the registry; return the versions that are this exporter's."""

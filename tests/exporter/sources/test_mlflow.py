@@ -187,6 +187,20 @@ def test_the_cap_cuts_the_experiments_that_were_not_used_for_longest(store_uri: 
     assert families["mlflow_runs"].dropped == 20
 
 
+def test_latest_runs_beyond_the_cap_are_counted_and_their_metrics_never_read(sqlite_store: Path) -> None:
+    with contextlib.closing(sqlite3.connect(sqlite_store)) as connection, connection:
+        connection.execute("delete from registered_model_aliases")
+        connection.execute("update params set value = value || run_uuid where key = 'model_variant'")
+    uri = f"sqlite:///{sqlite_store}"
+    all_of_them = len({labels[:2] for labels in _samples(_collect(uri), "mlflow_metric_latest")})
+    with contextlib.closing(MlflowSource(MlflowSettings(uri=uri, max_series=2))) as source:
+        families = source.collect()
+        assert len(source._store.latest._metrics) == 2
+    assert all_of_them > 3
+    assert families["mlflow_metric_latest"].dropped >= all_of_them - 2
+    assert len(families["mlflow_metric_latest"].samples) == 2
+
+
 def test_workspaces_are_distinguished(sqlite_store: Path) -> None:
     with contextlib.closing(sqlite3.connect(sqlite_store)) as connection, connection:
         connection.execute("update experiments set workspace = 'blue' where name = ?", [CHURN])
