@@ -27,6 +27,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A container uses more than <threshold> of its memory limit.",
         signal=CONTAINER_MEMORY,
         comparison=">",
+        absent=("Containers without a limit have none; when the engine cannot be read, MlMonitoringSourceDown fires."),
         summary="A container is close to its memory limit.",
         description=(
             "{{ $labels.container_name }} uses {{ $value | humanizePercentage }} of the memory that it may have."

@@ -27,6 +27,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> of the connections of a PostgreSQL server are in use.",
         signal=DATABASE_CONNECTIONS_USED,
         comparison=">",
+        absent="DatabaseDown",
         summary="PostgreSQL is running out of connections.",
         description="{{ $value | humanizePercentage }} of the connections behind {{ $labels.instance }} are taken.",
     ),
@@ -35,6 +36,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A transaction has been open for more than <threshold>.",
         signal=DATABASE_TRANSACTION_AGE,
         comparison=">",
+        absent="DatabaseDown",
         summary="A transaction has been open for too long.",
         description=(
             "The oldest transaction in {{ $labels.datname }} has been open for {{ $value | humanizeDuration }}: "
@@ -46,6 +48,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> deadlocks in a database within 15 minutes.",
         signal=DATABASE_DEADLOCKS,
         comparison=">",
+        absent="DatabaseDown",
         summary="Transactions deadlock.",
         description=(
             '{{ $value | printf "%.0f" }} transactions in {{ $labels.datname }} were ended '

@@ -14,6 +14,10 @@ ALERTS: tuple[Alert, ...] = (
         ),
         signal=AB_WORSE_P_VALUE,
         comparison="<",
+        absent=(
+            "Only services that run an experiment have one; when the service itself is gone, "
+            "MlMonitoringJobVanished fires."
+        ),
         guards=("metric_origin:ab_test_trials:min >= <minimum_samples>",),
         parameters={"minimum_samples": Kind.COUNT},
         summary="The candidate is worse than the baseline.",
@@ -30,6 +34,10 @@ ALERTS: tuple[Alert, ...] = (
         ),
         signal=AB_SPLIT_P_VALUE,
         comparison="<",
+        absent=(
+            "Only services that run an experiment have one; when the service itself is gone, "
+            "MlMonitoringJobVanished fires."
+        ),
         guards=(
             "on (cluster, namespace, job, origin) "
             'sum without (metric) (metric_origin:ab_test_trials:min{metric="errors"}) >= <minimum_samples>',

@@ -18,6 +18,10 @@ ALERTS: tuple[Alert, ...] = (
         signal=FLEET_INCIDENT_PROBABILITY,
         comparison=">",
         source="fleet",
+        absent=(
+            "A followed file without usable rows is for FleetFileNotAdvancing; when it cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
         summary="The fleet probably has an incident.",
         description="By the risk of its servers, an incident of the fleet is {{ $value | humanizePercentage }} likely.",
     ),
@@ -27,6 +31,10 @@ ALERTS: tuple[Alert, ...] = (
         signal=FLEET_SERVER_IN_TROUBLE,
         comparison=">",
         source="fleet",
+        absent=(
+            "A followed file without usable rows is for FleetFileNotAdvancing; when it cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
         summary="A server of the fleet is critical or offline.",
         description="The {{ $labels.profile }} server {{ $labels.server }} is in state {{ $labels.state }}.",
     ),
@@ -36,6 +44,10 @@ ALERTS: tuple[Alert, ...] = (
         signal=FLEET_DEGRADED_SHARE,
         comparison=">",
         source="fleet",
+        absent=(
+            "A followed file without usable rows is for FleetFileNotAdvancing; when it cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
         summary="Many servers of the fleet are degraded at once.",
         description="{{ $value | humanizePercentage }} of the servers are not online or say that they are not well.",
     ),
@@ -54,6 +66,10 @@ ALERTS: tuple[Alert, ...] = (
         signal=FLEET_BAD_ROWS_SHARE,
         comparison=">",
         source="fleet",
+        absent=(
+            "Without new rows none is bad, which is for FleetFileNotAdvancing; when the file cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
         summary="Too many rows of the fleet file are invalid.",
         description="{{ $value | humanizePercentage }} of the rows of {{ $labels.file }} were left out.",
     ),

@@ -168,8 +168,7 @@ def _condition(column: tuple[str, str, bool]) -> str:
         return f"(typeof({name}) IN ('integer', 'real'){f' OR {name} IS NULL' if optional else ''})"
     if name != "labels":
         return f"typeof({name}) = 'text'"
-    # Whatever is no JSON has no type, and asking for it would be an error.
-    return f"CASE WHEN json_valid({name}) THEN json_type({name}) IN ('object', 'array') ELSE FALSE END"
+    return f"json_valid({name}) AND substr({name}, 1, 1) IN ('{{', '[')"
 
 
 def _columns(connection: sqlite3.Connection, table: str) -> list[tuple[str, str, bool]]:

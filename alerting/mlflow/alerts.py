@@ -46,6 +46,10 @@ ALERTS: tuple[Alert, ...] = (
         ),
         parameters={"window": Kind.DURATION, "minimum_runs": Kind.COUNT},
         source="mlflow",
+        absent=(
+            "Nothing ended in an experiment without one; a last failure long ago is for "
+            "MlflowNoSuccessfulRun; when the store cannot be read, MlMonitoringSourceDown fires."
+        ),
         summary="Too many recent runs of an experiment failed.",
         description="{{ $value | humanizePercentage }} of the recent runs of {{ $labels.experiment }} failed.",
     ),
@@ -71,6 +75,10 @@ ALERTS: tuple[Alert, ...] = (
         ),
         parameters={"ignored_metrics": Kind.PATTERN, "finished_within": Kind.DURATION},
         source="mlflow",
+        absent=(
+            "Runs without metrics, or whose best value is 0, have no shortfall; when the store cannot be "
+            "read, MlMonitoringSourceDown fires."
+        ),
         summary="The latest run of an experiment is much worse than its best.",
         description=(
             "{{ $labels.metric }} of the latest finished run of {{ $labels.experiment }}"
@@ -84,6 +92,10 @@ ALERTS: tuple[Alert, ...] = (
         signal=OLDEST_RUNNING_AGE,
         comparison=">",
         source="mlflow",
+        absent=(
+            "A store in which no run is under way has none; when the store cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
         summary="A run seems to hang.",
         description=(
             "The oldest running run of {{ $labels.experiment }} began {{ $value | humanizeDuration }} ago: "

@@ -14,6 +14,10 @@ ALERTS: tuple[Alert, ...] = (
         matchers='alias=~"<aliases>"',
         parameters={"aliases": Kind.PATTERN},
         source="mlflow",
+        absent=(
+            "Only models of the registry with such an alias have one; when the store cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
         summary="A model in production is old.",
         description=(
             "The {{ $labels.alias }} of {{ $labels.model }} was registered {{ $value | humanizeDuration }} ago."
@@ -30,6 +34,10 @@ ALERTS: tuple[Alert, ...] = (
         matchers='alias=~"<aliases>",metric=~"<metrics>"',
         parameters={"aliases": Kind.PATTERN, "metrics": Kind.PATTERN},
         source="mlflow",
+        absent=(
+            "Only models with aliases for a champion and a candidate have one; when the store cannot be "
+            "read, MlMonitoringSourceDown fires."
+        ),
         summary="A candidate is better than the model in production.",
         description=(
             "The {{ $labels.alias }} of {{ $labels.model }} is {{ $value | humanizePercentage }} better than its "

@@ -18,6 +18,10 @@ ALERTS: tuple[Alert, ...] = (
         ),
         parameters={"window": Kind.DURATION, "minimum_traces": Kind.COUNT},
         source="mlflow",
+        absent=(
+            "Traces are optional, and experiments without recent ones have none; when the store cannot be "
+            "read, MlMonitoringSourceDown fires."
+        ),
         summary="The error ratio of an LLM application is high.",
         description="{{ $value | humanizePercentage }} of the recent traces of {{ $labels.experiment }} failed.",
     ),
@@ -33,6 +37,10 @@ ALERTS: tuple[Alert, ...] = (
         ),
         parameters={"window": Kind.DURATION},
         source="mlflow",
+        absent=(
+            "Traces are optional, and experiments without recent ones have none; when the store cannot be "
+            "read, MlMonitoringSourceDown fires."
+        ),
         summary="The latency of an LLM application is high.",
         description="The slowest 5 % of the traces of {{ $labels.experiment }} take {{ $value | humanizeDuration }}.",
     ),

@@ -84,6 +84,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A service uses more than <threshold> of its CPU, memory or disk limit.",
         signal=API_UTILIZATION,
         comparison=">",
+        absent=("A resource without a limit has none; when the service itself is gone, MlMonitoringJobVanished fires."),
         summary="A service is close to a resource limit.",
         description=(
             f"{_SERVICE} on {{{{ $labels.instance }}}} uses {{{{ $value | humanizePercentage }}}} of its "
@@ -95,6 +96,10 @@ ALERTS: tuple[Alert, ...] = (
         condition="The hit ratio of a cache is below <threshold>.",
         signal=API_CACHE_HIT_RATIO,
         comparison="<",
+        absent=(
+            "Services without a cache or lookups have none; when the service itself is gone, "
+            "MlMonitoringJobVanished fires."
+        ),
         evidence=(Trials("cache_origin:ml_cache_requests:count"),),
         summary="The hit ratio of a cache is low.",
         description=(
@@ -126,6 +131,10 @@ ALERTS: tuple[Alert, ...] = (
         ),
         signal=VARIANT_ACCURACY_SHORTFALL,
         comparison=">",
+        absent=(
+            "Variants whose truth is not reported have none; when the service itself is gone, "
+            "MlMonitoringJobVanished fires."
+        ),
         evidence=(StandardError("variant_origin:ab_test_accuracy:shortfall_error"),),
         summary="A variant is much less accurate than its baseline.",
         description=(
@@ -138,6 +147,10 @@ ALERTS: tuple[Alert, ...] = (
         condition="The scores of a model are further than <threshold> (PSI) from those of the reference window.",
         signal=MODEL_DRIFT,
         comparison=">",
+        absent=(
+            "Models without a baseline or enough predictions have none; when the service itself is gone, "
+            "MlMonitoringJobVanished fires."
+        ),
         evidence=(
             Also(
                 "model_version_variant_origin:ml_prediction_scores:same_hours_psi",

@@ -26,6 +26,10 @@ ALERTS: tuple[Alert, ...] = (
         guards=("max without (instance) (variant_recent_posts) >= <minimum_posts>",),
         parameters={"minimum_posts": Kind.COUNT},
         source="variants",
+        absent=(
+            "Personas without recent posts, and databases without a usable table of kills, which `check` "
+            "names, have none; when the database cannot be read, MlMonitoringSourceDown fires."
+        ),
         summary="Too many variants of a persona are killed early.",
         description=(
             "{{ $value | humanizePercentage }} of the recently posted variants of {{ $labels.persona }} were killed."
@@ -40,6 +44,10 @@ ALERTS: tuple[Alert, ...] = (
         signal=VARIANT_SPLIT_P_VALUE,
         comparison="<",
         source="variants",
+        absent=(
+            "Personas whose variants were not posted together, or are not all tracked, have none; when the "
+            "database cannot be read, MlMonitoringSourceDown fires."
+        ),
         summary="Sample ratio mismatch in the views of competing variants.",
         description=(
             "The split of views among variants of {{ $labels.persona }} that were posted together is not the intended "
@@ -52,6 +60,10 @@ ALERTS: tuple[Alert, ...] = (
         signal=VARIANT_PATTERN_FATIGUE,
         comparison=">",
         source="variants",
+        absent=(
+            "Patterns without enough views and history have none; when the database cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
         summary="A content pattern is fatigued.",
         description=(
             "The pattern {{ $labels.pattern }} of {{ $labels.persona }} has a fatigue of "
@@ -69,6 +81,10 @@ ALERTS: tuple[Alert, ...] = (
         guards=("max without (instance) (variant_observed_views) >= <minimum_views>",),
         parameters={"minimum_views": Kind.COUNT},
         source="variants",
+        absent=(
+            "Variants without a prediction or views have none; when the database cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
         summary="A variant performs significantly worse than predicted.",
         description=(
             "The engagement of {{ $labels.variant }} of {{ $labels.persona }} is more than "
@@ -86,6 +102,10 @@ ALERTS: tuple[Alert, ...] = (
         guards=("max without (instance) (variant_sequential_p_value) < <significance>",),
         parameters={"significance": Kind.COUNT, "window": Kind.DURATION},
         source="variants",
+        absent=(
+            "Variants without a rival or without enough views have none; when the database cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
         summary="A clear winner gets too little traffic.",
         description=(
             "{{ $labels.variant }} of {{ $labels.persona }} is the best active variant, "
@@ -99,6 +119,10 @@ ALERTS: tuple[Alert, ...] = (
         comparison=">",
         guards=('max without (instance, status) (variants{status="active"}) > 0',),
         source="variants",
+        absent=(
+            "A persona whose variants were never measured has no last update; when the database cannot be "
+            "read, MlMonitoringSourceDown fires."
+        ),
         summary="Active variants are no longer updated.",
         description=(
             "The figures of the active variants of {{ $labels.persona }} were last updated "

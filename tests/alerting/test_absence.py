@@ -17,7 +17,7 @@ from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_
 from ml_monitoring.alerting.model.alert import BoundAlert
 
 ALERTS = {alert.name: alert for alert in load_alerts()}
-_JOBS = ("ml-monitoring", "node", "postgres", "prometheus", "alertmanager", "loki", "alloy")
+_JOBS = ("ml-monitoring", "node", "postgres", "prometheus", "alertmanager", "alertlog", "loki", "alloy")
 _SOURCES = ("mlflow", "variants", "fleet", "containers")
 _UP = {f'up{{job="{job}", instance="{job}:1"}}': job for job in _JOBS}
 _SOURCE_UP = 'ml_monitoring_source_up{{job="ml-monitoring", instance="a", source="{}"}}'
@@ -42,6 +42,11 @@ SITUATIONS: Mapping[str, Mapping[str, str]] = {
         **dict.fromkeys(_UP, "1x100"),
         **{_SOURCE_UP.format(source): "1x70 0x30" for source in _SOURCES},
     },
+    "PostgreSQL is down": {
+        **dict.fromkeys(_UP, "1x100"),
+        'pg_up{job="postgres", instance="postgres:1"}': "1x70 0x30",
+        'pg_stat_activity_count{job="postgres", instance="postgres:1"}': "1x70 stale",
+    },
     "a followed file holds no row": {
         **dict.fromkeys(_UP, "1x100"),
         **{_SOURCE_UP.format(source): "1x100" for source in _SOURCES},
@@ -62,6 +67,7 @@ _FIRING = {
         "MlMonitoringWatchdog",
         *(f"MlMonitoringSourceDown ml-monitoring {source}" for source in _SOURCES),
     },
+    "PostgreSQL is down": {"MlMonitoringWatchdog", "DatabaseDown postgres"},
     "a followed file holds no row": {"MlMonitoringWatchdog", "FleetFileNotAdvancing ml-monitoring fleet"},
 }
 
