@@ -128,15 +128,15 @@ class FleetState:
         known = self._latest.get(sample.server)
         if known is not None and sample.timestamp <= known.timestamp:
             if sample.timestamp == known.timestamp:
-                problem = RowError(RowOutcome.DUPLICATE, f"a second row of {sample.server} for the same moment")
+                problem = RowError(RowOutcome.DUPLICATE, f"a second row of {sample.server!r} for the same moment")
             else:
                 behind = known.timestamp - sample.timestamp
-                problem = RowError(RowOutcome.OUT_OF_ORDER, f"{sample.server} goes back in time by {behind:g} s")
+                problem = RowError(RowOutcome.OUT_OF_ORDER, f"{sample.server!r} goes back in time by {behind:g} s")
             self._reject(block, number, problem)
             return
         if sample.timestamp > self.horizon:
             ahead = sample.timestamp - self.horizon
-            problem = RowError(RowOutcome.OUT_OF_RANGE, f"timestamp of {sample.server} is {ahead:g} s too far ahead")
+            problem = RowError(RowOutcome.OUT_OF_RANGE, f"timestamp of {sample.server!r} is {ahead:g} s too far ahead")
             self._reject(block, number, problem)
             return
         # One that is refused tells the time, too: it may make room.

@@ -493,7 +493,7 @@ def test_a_real_exporter_survives_what_happens_to_files(tmp_path: Path) -> None:
         metrics: dict[str, Any] = exporter.wait_for(ok, 2)
         assert metrics[up] == 1
         assert metrics['fleet_file_rows_total{file="fleet.csv",outcome="duplicate"}'] == 1
-        assert "a second row of web-001 for the same moment" in exporter.wait_for_log("left out")
+        assert "a second row of 'web-001' for the same moment" in exporter.wait_for_log("left out")
 
 
 def test_pyarrow_is_only_imported_when_it_is_needed(tmp_path: Path) -> None:

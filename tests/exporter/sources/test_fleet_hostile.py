@@ -77,9 +77,9 @@ BAD_ROWS = {
         "invalid_value",
         "row 3: timestamp is '2026-01-01T00:00:01', without the time zone that earlier rows give",
     ),
-    "duplicate server in a tick": Bad([line(0)], "duplicate", "row 3: a second row of web-001 for the same moment"),
+    "duplicate server in a tick": Bad([line(0)], "duplicate", "row 3: a second row of 'web-001' for the same moment"),
     "time going backwards": Bad(
-        [line(0, timestamp="2025-12-31T23:59:50Z")], "out_of_order", "row 3: web-001 goes back in time by 10 s"
+        [line(0, timestamp="2025-12-31T23:59:50Z")], "out_of_order", "row 3: 'web-001' goes back in time by 10 s"
     ),
     "fields missing": Bad([line(1)[:60]], "incomplete", "row 3: 11 fields instead of 15"),
     "a field too many": Bad([line(1) + ",x"], "incomplete", "row 3: 16 fields instead of 15"),
@@ -470,7 +470,7 @@ def test_more_servers_than_may_be_shown_take_no_memory(tmp_path: Path, monkeypat
     assert outcomes(samples(families)) == {"ok": 200, "over_limit": 9800, "duplicate": 50}
     assert len(source._state._latest) == 100
     assert source._state._latest.keys() == {f"s300-{number}" for number in range(100)}
-    assert messages(families)[0].startswith("fleet.csv, row 10002: a second row of s300-0")
+    assert messages(families)[0].startswith("fleet.csv, row 10002: a second row of 's300-0")
 
 
 def test_a_column_that_names_endless_phases_or_profiles_is_bounded(tmp_path: Path) -> None:
