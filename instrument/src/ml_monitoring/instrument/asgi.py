@@ -7,6 +7,7 @@ All recording happens after the last byte of the response.
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any, Final
@@ -23,6 +24,12 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Servers do not say that a client hung up while a handler works. After this time it is worth 50 microseconds to ask.
 _WORTH_ASKING: Final = 0.1
+# Some have the answer in another thread (granian).
+_PATIENCE: Final = 0.001
+# A small body has so many parts at most: its end is one of its own with some servers.
+_PARTS: Final = 3
+# So many requests are used to find out whether the server's word is good; see `_HttpContext.receive`.
+_TRIALS: Final = 20
 # Close codes after which nothing went wrong: normal, going away (a page was left), none given.
 _NORMAL_CLOSE: Final = frozenset({1000, 1001, 1005})
 _SERVER_ERROR_CLOSE: Final = 1011
@@ -59,6 +66,9 @@ class ASGIMiddleware:
         self._metrics_path = metrics_path
         self._metrics = make_asgi_app(recorder)
         self.hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
+        # Whether the server was seen to wait when it was asked for more than the body.
+        self.server_waits = False
+        self.trials = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -96,6 +106,7 @@ class ASGIMiddleware:
     def _record(self, context: _HttpContext, failure: BaseException | None) -> None:
         """Record a request that is over."""
         context.recorded = True
+        context.stop_asking()
         requests, hooks, scope = self._requests, self.hooks, context.scope
         requests.finished()
         seconds = (context.ended or perf_counter()) - context.started
@@ -129,7 +140,7 @@ class _HttpContext(RequestContext):
     """One request and how far its response has come."""
 
     __slots__ = (
-        *("_middleware", "_receive", "_receiving", "_send", "_unread"),
+        *("_asked", "_body_read", "_middleware", "_receive", "_receiving", "_send", "_unread"),
         *("ended", "left", "recorded", "scope", "started", "status"),
     )
 
@@ -143,7 +154,9 @@ class _HttpContext(RequestContext):
         self._receive = receive
         self._send = send
         self._receiving = 0
-        self._unread: Message | None = None
+        self._asked: asyncio.Future[Message] | None = None
+        self._body_read = False
+        self._unread: deque[Message] = deque()
         self.status = 0
         self.left = False
         self.recorded = False
@@ -151,18 +164,35 @@ class _HttpContext(RequestContext):
         self.started = perf_counter()
 
     async def receive(self) -> Message:
-        if self._unread is not None:
-            message, self._unread = self._unread, None
-            return message
+        if self._unread:
+            return self._unread.popleft()
         self._receiving += 1
         try:
-            message = await self._receive()
+            if self._asked is None:
+                message = await self._receive()
+            else:
+                # The question is never withdrawn before the end: servers take a cancelled `receive` for a client that
+                # left, and say so ever after. The application gets its answer as if nobody had asked before.
+                asked, self._asked = self._asked, None
+                message = await asked
         finally:
             self._receiving -= 1
-        # After the end of the response every server says "disconnect", whether the client is there or not.
-        if message["type"] == "http.disconnect" and not self.ended:
-            self.left = True
+        if message["type"] == "http.disconnect":
+            self._note_disconnect()
+        elif not message.get("more_body", False):
+            self._body_read = True
+            middleware = self._middleware
+            if not middleware.server_waits and middleware.trials < _TRIALS:
+                # Some servers (gunicorn 25.1 to 25.3) say "disconnect" to whatever is asked for after the body. Only one
+                # that was seen to wait at this point is believed after it.
+                middleware.trials += 1
+                await self._ask()
         return message
+
+    def _note_disconnect(self) -> None:
+        # After the end of the response every server says so, whether the client is there or not.
+        if not self.ended and (not self._body_read or self._middleware.server_waits):
+            self.left = True
 
     def send(self, message: Message) -> Awaitable[None]:
         # Not a coroutine itself: one frame less for each part of a streamed response.
@@ -184,6 +214,7 @@ class _HttpContext(RequestContext):
 
     async def _send_last(self, message: Message) -> None:
         """Record as soon as the response is sent: what a background task does after it is not the client's time."""
+        self._look()
         self.ended = perf_counter()
         await self._send(message)
         if not self.recorded:
@@ -191,26 +222,50 @@ class _HttpContext(RequestContext):
 
     async def _ask_and_send(self, message: Message) -> None:
         """Look whether the client is still there before the response starts."""
-        try:
-            asking = asyncio.ensure_future(self._receive())
-        except RuntimeError:
-            # Not asyncio (trio): there the server cancels the handler of a client that left.
-            await self._send(message)
-            return
-        await asyncio.sleep(0)
-        if not asking.done():
-            asking.cancel()
-        try:
-            answer = await asking
-        except asyncio.CancelledError:
-            if (task := asyncio.current_task()) is not None and task.cancelling():
-                raise
-        else:
-            if answer["type"] == "http.disconnect":
-                self.left = True
-            # The application gets it as if nobody had looked: it may still read its body.
-            self._unread = answer
+        for _ in range(_PARTS):
+            await self._ask(_PATIENCE)
+            answer = self._answer()
+            if answer is None or answer["type"] != "http.request":
+                break
+            # A body that the application does not want, or not yet; what comes after it tells.
+            self._unread.append(answer)
+            self._asked, self._body_read = None, not answer.get("more_body", False)
+        self._look()
         await self._send(message)
+
+    async def _ask(self, patience: float = 0.0) -> None:
+        """Ask the server for its next message, and give it the chance to answer at once."""
+        if self._asked is None:
+            try:
+                self._asked = asyncio.ensure_future(self._receive())
+            except RuntimeError:
+                # Not asyncio (trio): there the server cancels the handler of a client that left.
+                return
+            self._asked.add_done_callback(_take_failure)
+        await asyncio.sleep(0)
+        if not self._asked.done():
+            if self._body_read:
+                self._middleware.server_waits = True
+            if patience:
+                await asyncio.wait((self._asked,), timeout=patience)
+
+    def _answer(self) -> Message | None:
+        asked = self._asked
+        if asked is None or not asked.done() or asked.cancelled() or asked.exception() is not None:
+            return None
+        return asked.result()
+
+    def _look(self) -> None:
+        """Note that the client left, if that is what the server has answered."""
+        answer = self._answer()
+        if answer is not None and answer["type"] == "http.disconnect":
+            self._note_disconnect()
+
+    def stop_asking(self) -> None:
+        """Drop a question that the application has not taken over."""
+        if self._asked is not None:
+            self._asked.cancel()
+            self._asked = None
 
     def outcome(self, failure: BaseException | None) -> int:
         """Return the status to record."""
@@ -223,6 +278,12 @@ class _HttpContext(RequestContext):
             return CLIENT_LEFT
         # An exception, or a handler that returned without an answer; in mid-stream, 200 has been sent and is a lie.
         return 500
+
+
+def _take_failure(asked: asyncio.Future[Message]) -> None:
+    """Take what the server raised, which asyncio would log if nobody did."""
+    if not asked.cancelled():
+        asked.exception()
 
 
 class _Connection:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from ml_monitoring.instrument.labels import UNMATCHED
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
-from ml_monitoring.instrument.routes import wsgi_route
+from ml_monitoring.instrument.routes import dispatched, wsgi_route
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -73,7 +73,10 @@ class _Response:
     ) -> None:
         self._requests = middleware._requests
         self._hooks = middleware._hooks
+        self._app = app
         self._environ = environ
+        self._script = environ.get("SCRIPT_NAME", "")
+        self._path = environ.get("PATH_INFO", "")
         self._start_response = start_response
         self._context = RequestContext()
         self._route = UNMATCHED
@@ -112,10 +115,17 @@ class _Response:
             if name.lower() == "content-length" and value.isdecimal():
                 self._length = int(value)
         # Now: Flask forgets the request as soon as it has given its response away.
-        self._route = self._hooks.route(self._environ)
+        self._route = self._find_route()
         # Now: OpenTelemetry's middleware may be inside of this one.
         self._hooks.set_trace(self._context)
         return self._start_response(status, headers, exc_info) if exc_info else self._start_response(status, headers)
+
+    def _find_route(self) -> str:
+        route = self._hooks.route(self._environ)
+        if route == UNMATCHED or self._environ.get("SCRIPT_NAME", "") == self._script:
+            return route
+        # An application inside took a part of the path. A dispatcher has fixed ones; others may have anything.
+        return dispatched(self._app, self._path) + route
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -160,7 +170,7 @@ class _Response:
             self._context,
             method=str(environ.get("REQUEST_METHOD", "")),
             # An exception that went past the framework left no response to learn the route from.
-            route=self._route if self._route != UNMATCHED else hooks.route(environ),
+            route=self._route if self._route != UNMATCHED else self._find_route(),
             status=self._status if self._complete else 500 if self._failed else CLIENT_LEFT,
             seconds=seconds,
             received=_content_length(environ) if self._requests.sizes else None,
