@@ -11,8 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx
+import pytest
 
-from tests.support.wsgi_servers import FRESH, Samples, scrape, wait_for
+from tests.support.wsgi_servers import FRESH, Samples, parse, scrape, wait_for
 from tools.processes import free_port, wait_until
 
 FLASK = """
@@ -47,10 +48,11 @@ MODEL = (("model", "m"), ("model_version", "1"), ("variant", "A"))
 
 
 @contextmanager
-def workers(tmp_path: Path, *arguments: str, app: str) -> Iterator[tuple[httpx.Client, int]]:
+def workers(tmp_path: Path, *arguments: str, app: str, left_over: bool = True) -> Iterator[tuple[httpx.Client, int]]:
     (tmp_path / "service.py").write_text(app)
-    (tmp_path / "shared").mkdir()
-    (tmp_path / "shared" / "counter_1.db").write_bytes(b"left over from an earlier start")
+    if left_over:
+        (tmp_path / "shared").mkdir()
+        (tmp_path / "shared" / "counter_1.db").write_bytes(b"left over from an earlier start")
     port = free_port()
     environment = {
         **os.environ,
@@ -121,3 +123,98 @@ def test_uvicorn_workers_add_up(tmp_path: Path) -> None:
         _pids, count = ask_until_two_workers_answered(client)
         for _ in range(5):  # whichever worker answers
             check_sums(client, count)
+
+
+@pytest.mark.parametrize("left_over", [False, True], ids=["no folder", "old folder"])
+def test_gunicorn_with_the_application_loaded_before_its_hooks_keeps_few_files(tmp_path: Path, left_over: bool) -> None:
+    arguments = (
+        *("-m", "gunicorn", "--preload", "--workers", "2", "--max-requests", "5", "--bind", "127.0.0.1:{port}"),
+        *("--no-control-socket", "--config", "python:ml_monitoring.instrument.multiprocess", "service:app"),
+    )
+    # Counted before the workers are forked, in a file of the process that forks them.
+    app = f"{FLASK}\nmodel.record_outcome(False)\n"
+    with workers(tmp_path, *arguments, app=app, left_over=left_over) as (client, _pid):
+        pids = set()
+        counted = 0.0
+        for number in range(1, 121):
+            pids.add(client.get("/pid").text)
+            if number % 10 == 0:
+                now = scrape(client)["ml_http_requests_total", (*ROUTE, ("status", "200"))]
+                assert counted <= now <= number
+                counted = now
+        assert len(pids) > 20
+        wait_for(lambda: scrape(client)["ml_http_requests_total", (*ROUTE, ("status", "200"))] == 120)
+        samples = scrape(client)
+        assert samples["ml_prediction_truths_total", (*MODEL[:2], ("outcome", "incorrect"), MODEL[2])] == 1
+        assert samples["ml_prediction_truths_total", (*MODEL[:2], ("outcome", "correct"), MODEL[2])] == 120
+        # Of the one that forks, of two that live, of the dead not merged yet, and of those just being replaced.
+        assert len(list(tmp_path.glob("shared/counter_*"))) <= 1 + 1 + 2 + 8 + 2
+
+
+SERVERS = {
+    "gunicorn without hooks": ("-m", "gunicorn", "--workers", "2", "--bind", "127.0.0.1:{port}", "service:app"),
+    "flask with its reloader": ("-m", "flask", "--app", "service", "run", "--reload", "--port", "{port}"),
+    "granian": (
+        *("-m", "granian", "--interface", "wsgi", "--workers", "2", "--host", "127.0.0.1", "--port", "{port}"),
+        "service:app",
+    ),
+    "uvicorn": ("-m", "uvicorn", "--workers", "2", "--host", "127.0.0.1", "--port", "{port}", "service:app"),
+}
+
+
+@pytest.mark.parametrize("server", [pytest.param(name, marks=pytest.mark.wide) for name in SERVERS])
+def test_the_folder_is_there_in_time_whatever_starts_the_workers(tmp_path: Path, server: str) -> None:
+    app = FASTAPI if server == "uvicorn" else FLASK
+    # A metric of the service's own opens its file as soon as it is made.
+    app = app.replace(
+        "\napp =", "\nfrom prometheus_client import Counter\nown = Counter('own', 'Own.')\nown.inc()\napp ="
+    )
+    with workers(tmp_path, *SERVERS[server], app=app, left_over=False) as (client, _pid):
+        for _ in range(20):
+            client.get("/pid")
+        wait_for(lambda: scrape(client)["ml_http_requests_total", (*ROUTE, ("status", "200"))] == 20)
+        assert scrape(client)["own_total", ()] >= 1
+
+
+POOL = """
+import multiprocessing, os
+from ml_monitoring.instrument import Recorder
+
+recorder = Recorder(labels={"region": "eu"}, max_label_sets=7, response_buckets=(0.5, 1), sizes=True)
+again = Recorder(labels={"region": "eu"}, max_label_sets=7, response_buckets=(0.5, 1), sizes=True)
+model = recorder.model("m", "1")
+
+def task(number):
+    model.record_prediction(0.1, score=0.5)
+    again.model("m", "1").record_prediction(0.1)
+    recorder.cache(f"cache {number}").record_hit()
+
+if __name__ == "__main__":
+    with multiprocessing.get_context("fork").Pool(3, maxtasksperchild=1) as pool:
+        pool.map(task, range(60), chunksize=1)
+        pool.close()
+        pool.join()
+    print(recorder.exposition().body.decode())
+"""
+
+
+def test_forked_tasks_add_up_with_the_options_of_the_recorder(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", POOL],
+        env={**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path / "made" / "for it")},
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    samples = parse(done.stdout)
+    model = (("model", "m"), ("model_version", "1"), ("variant", ""))
+    assert samples["ml_predictions_total", model] == 120
+    assert samples["ml_prediction_scores_total", (("bin", "0.5"), *model)] == 60
+    hits = {
+        dict(labels)["cache"]: value
+        for (name, labels), value in samples.items()
+        if name == "ml_cache_requests_total" and dict(labels)["outcome"] == "hit"
+    }
+    assert sum(hits.values()) == 60
+    assert len(list(tmp_path.glob("made/for it/counter_*.db"))) <= 1 + 1 + 8

@@ -183,8 +183,8 @@ class _HttpContext(RequestContext):
             self._body_read = True
             middleware = self._middleware
             if not middleware.server_waits and middleware.trials < _TRIALS:
-                # Some servers (gunicorn 25.1 to 25.3) say "disconnect" to whatever is asked for after the body. Only one
-                # that was seen to wait at this point is believed after it.
+                # Some servers (gunicorn 25.1 to 25.3) say "disconnect" to whatever is asked for after the body. Only
+                # one that was seen to wait at this point is believed after it.
                 middleware.trials += 1
                 await self._ask()
         return message

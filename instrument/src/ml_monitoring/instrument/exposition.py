@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
@@ -11,12 +10,11 @@ from typing import Final
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.metrics_core import Metric
-from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 from ml_monitoring.instrument.catalog import SERVICE_METRICS
+from ml_monitoring.instrument.shared_folder import SharedCollector, shared_folder
 
-MULTIPROCESS_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 # The client library names a counter's family without its suffix.
 _OWN_FAMILIES: Final = frozenset(metric.name.removesuffix("_total") for metric in SERVICE_METRICS)
 # Most of the saving, a fraction of the time of the default 9.
@@ -34,11 +32,11 @@ class Exposition:
 class _WithoutCreated(Collector):
     """Leaves out the `_created` series of this package's metrics: nobody asks for them, and they are half of all."""
 
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
+    def __init__(self, inner: Collector) -> None:
+        self._inner = inner
 
     def collect(self) -> Iterator[Metric]:
-        for family in self._registry.collect():
+        for family in self._inner.collect():
             if family.name in _OWN_FAMILIES:
                 family.samples = [sample for sample in family.samples if not sample.name.endswith("_created")]
             yield family
@@ -52,11 +50,9 @@ def render(registry: CollectorRegistry, accept: str, accept_encoding: str) -> Ex
         accept: The scraper's `Accept` header.
         accept_encoding: Its `Accept-Encoding` header.
     """
-    if os.environ.get(MULTIPROCESS_VARIABLE):
-        registry = CollectorRegistry()
-        MultiProcessCollector(registry)
+    folder = shared_folder()
     encoder, content_type = choose_encoder(accept)
-    body = encoder(_WithoutCreated(registry))
+    body = encoder(_WithoutCreated(SharedCollector(folder) if folder is not None else registry))
     headers = [("content-type", content_type)]
     if "gzip" in accept_encoding:
         body = gzip.compress(body, compresslevel=_GZIP_LEVEL)

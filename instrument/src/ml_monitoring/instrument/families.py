@@ -10,12 +10,14 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import update_wrapper
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, cast
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ml_monitoring.instrument.catalog import CATALOG, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
 from ml_monitoring.instrument.labels import OTHER, clean
+from ml_monitoring.instrument.shared_folder import join, shared_folder
 
 _log = logging.getLogger("ml_monitoring.instrument")
 # The first failure is logged at once, a storm of them once a minute.
@@ -26,6 +28,7 @@ _CLOSED_LABELS: Final = frozenset({"method", "status", "outcome", "bin", "operat
 # What was registered already, kept at the registry itself, so that a second recorder in the process shares it.
 _REGISTERED: Final = "_ml_monitoring_registered"
 _registering = threading.RLock()
+_in_files: Final = SimpleNamespace()
 
 MetricType = TypeVar("MetricType", Counter, Gauge, Histogram)
 Shared = TypeVar("Shared")
@@ -150,6 +153,9 @@ class Metrics:
         self._buckets = buckets or {}
         self._max_label_sets = max_label_sets
         self._quiet_until = 0.0
+        if not disabled:
+            # Before the first metric: it opens a file there.
+            join()
         # First: the others report to these two.
         self._errors = self.counter("ml_instrument_errors_total")
         self._overflow = self.counter("ml_instrument_overflow_total")
@@ -209,8 +215,10 @@ class Metrics:
     def shared(self, name: str, make: Callable[[], Shared]) -> Shared:
         """Return what an earlier recorder put into this registry under the name, or make it."""
         with _registering:
-            known: dict[str, Any] = getattr(self.registry, _REGISTERED, None) or {}
-            setattr(self.registry, _REGISTERED, known)
+            # Worker processes share files that know no registry: two metrics of one name would write over each other.
+            holder = _in_files if shared_folder() is not None else self.registry
+            known: dict[str, Any] = getattr(holder, _REGISTERED, None) or {}
+            setattr(holder, _REGISTERED, known)
             if name not in known:
                 known[name] = make()
             return cast("Shared", known[name])

@@ -5,31 +5,36 @@ With gunicorn, `--config python:ml_monitoring.instrument.multiprocess` is all th
 
 from __future__ import annotations
 
+import logging
 import os
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from prometheus_client.multiprocess import mark_process_dead
+from ml_monitoring.instrument.shared_folder import LOCK_FILE, clear, merge_dead, shared_folder
 
-from ml_monitoring.instrument.exposition import MULTIPROCESS_VARIABLE
+__all__ = ["child_exit", "clear", "on_starting"]
+
+_log = logging.getLogger("ml_monitoring.instrument")
+# Workers that ended since the folder was emptied.
+_ended: Final[set[int]] = set()
 
 
-def on_starting(server: Any) -> None:  # noqa: ARG001  # gunicorn's hooks have fixed parameters
+def on_starting(server: Any) -> None:
     """Empty the folder: files of an earlier start would be added to those of this one."""
     clear()
+    folder, user = shared_folder(), server.cfg.uid
+    if folder is not None and os.geteuid() == 0 and user:
+        # The workers are to write there as well.
+        for path in (folder, folder / LOCK_FILE):
+            os.chown(path, user, server.cfg.gid)
 
 
-def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001  # as above
+def child_exit(server: Any, worker: Any) -> None:  # noqa: ARG001  # gunicorn's hooks have fixed parameters
     """Forget what a worker that is gone had in progress; what it counted stays."""
-    mark_process_dead(worker.pid)
-
-
-def clear() -> None:
-    """Make the shared folder if needed and empty it.
-
-    When the server is not gunicorn, call this before the workers start.
-    """
-    folder = Path(os.environ[MULTIPROCESS_VARIABLE])
-    folder.mkdir(parents=True, exist_ok=True)
-    for file in folder.glob("*.db"):
-        file.unlink()
+    folder = shared_folder()
+    if folder is None:
+        return
+    _ended.add(worker.pid)
+    try:
+        _ended.intersection_update(merge_dead(folder, *_ended))
+    except Exception as error:  # noqa: BLE001  # gunicorn itself would end with it
+        _log.warning("%s: what worker %s counted could not be merged yet: %s", folder, worker.pid, error)

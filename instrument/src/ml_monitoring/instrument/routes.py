@@ -1,7 +1,7 @@
 """Route templates: `/users/{id}`, never `/users/42`, so that a client cannot make series.
 
-Frameworks are read from what they leave in the request's own state, and from their routers; none is imported. Nothing is
-ever made of the path by replacing values in it: a value may be equal to a fixed part of the path.
+Frameworks are read from what they leave in the request's own state, and from their routers; none is imported. No
+template is made of a path by replacing values in it: a value may be equal to a fixed part of the path.
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def wsgi_route(environ: Mapping[str, Any]) -> str:
 
 
 def dispatched(app: Any, path: str) -> str:
-    """Return where Werkzeug's `DispatcherMiddleware` (and one inside of it) sends a path; empty for its own application.
+    """Return where Werkzeug's `DispatcherMiddleware` sends a path, and one inside of it; empty for its own application.
 
     Args:
         app: The outer application.
