@@ -224,7 +224,7 @@ def test_a_client_that_hangs_up_is_counted_as_such(path: str) -> None:
         with socket.create_connection((client.base_url.host, client.base_url.port or 0)) as connection:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             wait_for(lambda: lines(client, "ml_http_requests_in_progress") == ["ml_http_requests_in_progress 1.0"])
-        wait_for(lambda: b"ml_http_requests_total{" in kept.exposition().body)
+        wait_for(lambda: b'status="499"' in kept.exposition().body)
         route = path.partition("?")[0]
         assert lines(client, "ml_http_requests_total", "ml_http_requests_in_progress") == [
             "ml_http_requests_in_progress 0.0",

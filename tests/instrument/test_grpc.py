@@ -169,7 +169,7 @@ def counts(recorder: Recorder, name: str = TOTAL) -> dict[str, float]:
     return {
         " ".join(value for _, value in labels): count
         for (found, labels), count in parse(recorder.exposition().body.decode()).items()
-        if found == name
+        if found == name and (count or not found.endswith("_total"))
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,6 +40,17 @@ def asgi_server(app: Any, **options: Any) -> Iterator[httpx.Client]:
         thread.join(10)
 
 
+def ask_asgi(app: Any, path: str, method: str = "GET", *, host: str = "x", root_path: str = "") -> int:
+    """Ask the application without a server; return the status."""
+
+    async def ask() -> int:
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False, root_path=root_path)
+        async with httpx.AsyncClient(transport=transport, base_url=f"http://{host}") as client:
+            return (await client.request(method, path)).status_code
+
+    return asyncio.run(ask())
+
+
 @contextmanager
 def wsgi_server(app: Any) -> Iterator[httpx.Client]:
     """Run the application under werkzeug's server and yield a client of it."""
@@ -71,9 +83,14 @@ def scrape(client: httpx.Client) -> Samples:
 
 
 def lines(client: httpx.Client, *names: str) -> list[str]:
-    """Return the sample lines of these metrics, sorted."""
+    """Return the sample lines of these metrics, sorted, without requests that nobody has made yet."""
     text = client.get("/metrics").text
-    return sorted(line for line in text.splitlines() if line.startswith(names))
+    prepared = ("ml_http_requests_total{", "ml_websocket_connections_total{", "ab_test_requests_total{")
+    return sorted(
+        line
+        for line in text.splitlines()
+        if line.startswith(names) and not (line.startswith(prepared) and line.endswith(" 0.0"))
+    )
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

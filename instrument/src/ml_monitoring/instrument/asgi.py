@@ -24,8 +24,8 @@ ASGIApp = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 # Servers do not say that a client hung up while a handler works. After this time it is worth 50 microseconds to ask.
 _WORTH_ASKING: Final = 0.1
-# Some have the answer in another thread (granian).
-_PATIENCE: Final = 0.001
+# Some have the answer in another thread (granian): so much of a request's time they get.
+_PATIENCE: Final = 0.02
 # A small body has so many parts at most: its end is one of its own with some servers.
 _PARTS: Final = 3
 # So many requests are used to find out whether the server's word is good; see `_HttpContext.receive`.
@@ -223,7 +223,7 @@ class _HttpContext(RequestContext):
     async def _ask_and_send(self, message: Message) -> None:
         """Look whether the client is still there before the response starts."""
         for _ in range(_PARTS):
-            await self._ask(_PATIENCE)
+            await self._ask(_PATIENCE * (perf_counter() - self.started))
             answer = self._answer()
             if answer is None or answer["type"] != "http.request":
                 break

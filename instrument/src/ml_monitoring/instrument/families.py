@@ -25,10 +25,25 @@ _LOG_INTERVAL: Final = 60.0
 
 # Labels whose values this package makes itself; all others can grow and fall under `OTHER` at the cap.
 _CLOSED_LABELS: Final = frozenset({"method", "status", "outcome", "bin", "operation", "family"})
+# Values of a label that are there together, at 0, as soon as one of them is: what first shows as 1 has lost that 1 for
+# `increase`. Of the statuses those that a failure usually has.
+FAILURES: Final = ("500", "503", "502", "504")
+OUTCOMES: Final = ("closed", "rejected", "failed", "abandoned")
+_TOGETHER: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "ml_http_requests_total": ("status", FAILURES),
+    "ml_websocket_connections_total": ("outcome", OUTCOMES),
+    "ml_prediction_truths_total": ("outcome", ("correct", "incorrect")),
+    "ml_prediction_scores_total": ("bin", SCORE_BINS),
+    "ml_cache_requests_total": ("outcome", ("hit", "miss")),
+    "ab_test_requests_total": ("outcome", ("success", "error", "abandoned")),
+}
 # What was registered already, kept at the registry itself, so that a second recorder in the process shares it.
 _REGISTERED: Final = "_ml_monitoring_registered"
 _registering = threading.RLock()
 _in_files: Final = SimpleNamespace()
+
+# What may fail: methods that are guarded, and the hooks of users.
+_OPERATIONS: Final = {"get_route", "get_variant", "labels"}
 
 MetricType = TypeVar("MetricType", Counter, Gauge, Histogram)
 Shared = TypeVar("Shared")
@@ -45,6 +60,7 @@ class Family(Generic[MetricType]):
         max_label_sets: Beyond so many, the service's own labels are booked under `OTHER`; beyond twice as many, all
             labels that can grow.
         on_overflow: Called for each such booking.
+        together: A label, and those of its values that are made as soon as one of them is.
     """
 
     def __init__(
@@ -56,6 +72,7 @@ class Family(Generic[MetricType]):
         extra: int = 0,
         max_label_sets: int,
         on_overflow: Callable[[], None],
+        together: tuple[str, tuple[str, ...]] | None = None,
     ) -> None:
         self._parent: MetricType = parent
         self._labels = tuple(labels)
@@ -63,6 +80,10 @@ class Family(Generic[MetricType]):
         self._constant = constant
         self._max_label_sets = max_label_sets
         self._on_overflow = on_overflow
+        self._together = together
+        # Not counted with the others: what may never be used must not take the place of what is.
+        self._prepared: dict[tuple[str, ...], MetricType] = {}
+        self._prepared_sets = max_label_sets // 2
         # The count of overflows must not overflow itself.
         self._can_grow = not _CLOSED_LABELS.issuperset(labels)
         self._children: dict[tuple[str, ...], MetricType] = {}
@@ -73,6 +94,20 @@ class Family(Generic[MetricType]):
         found = self._children.get(values)
         return found if found is not None else self._make(values)
 
+    def prepare(self, *values: str) -> None:
+        """Make the series, at 0, if there is room."""
+        key: tuple[str, ...] = tuple(clean(value) for value in values)
+        with self._lock:
+            self._prepare(key)
+
+    def _prepare(self, key: tuple[str, ...]) -> None:
+        if key not in self._children and key not in self._prepared and len(self._prepared) < self._prepared_sets:
+            self._prepared[key] = self._new(key)
+
+    def _new(self, key: tuple[str, ...]) -> MetricType:
+        everything = (*key, *self._constant)
+        return self._parent.labels(*everything) if everything else self._parent
+
     def _make(self, values: tuple[str, ...]) -> MetricType:
         if len(values) != len(self._labels):
             raise ValueError(f"label values {values!r} for labels {self._labels!r}")
@@ -82,9 +117,11 @@ class Family(Generic[MetricType]):
             key: tuple[str, ...] = self._within_cap(wanted)
             found = self._children.get(key)
             if found is None:
-                everything = (*key, *self._constant)
-                found = self._parent.labels(*everything) if everything else self._parent
-                self._children[key] = found
+                found = self._children[key] = self._prepared.pop(key) if key in self._prepared else self._new(key)
+                if self._together is not None:
+                    place: int = self._labels.index(self._together[0])
+                    for value in self._together[1]:
+                        self._prepare((*key[:place], value, *key[place + 1 :]))
         if key != wanted:
             self._on_overflow()
         return found
@@ -107,6 +144,9 @@ class _Nothing:
 
     def child(self, *_values: str) -> _Nothing:
         return self
+
+    def prepare(self, *_values: str) -> None:
+        """Make nothing."""
 
     def inc(self, _amount: float = 1, _exemplar: Any = None) -> None:
         """Record nothing."""
@@ -159,6 +199,8 @@ class Metrics:
         # First: the others report to these two.
         self._errors = self.counter("ml_instrument_errors_total")
         self._overflow = self.counter("ml_instrument_overflow_total")
+        for operation in sorted(_OPERATIONS):
+            self._errors.child(operation)
 
     def counter(self, name: str, *optional: str, extra: bool = False) -> Family[Counter]:
         """Return a family of counters.
@@ -203,6 +245,8 @@ class Metrics:
             )
         # A bin is a share of one label set of its model, not a label set of its own.
         cap = self._max_label_sets * (len(SCORE_BINS) if "bin" in labels else 1)
+        if not _CLOSED_LABELS.issuperset(labels):
+            self._overflow.child(name)
         return Family(
             parent,
             labels,
@@ -210,6 +254,7 @@ class Metrics:
             extra=len(added),
             max_label_sets=cap,
             on_overflow=lambda: self._overflow.child(name).inc(),
+            together=_TOGETHER.get(name) if name in _TOGETHER and _TOGETHER[name][0] in labels else None,
         )
 
     def shared(self, name: str, make: Callable[[], Shared]) -> Shared:
@@ -250,12 +295,14 @@ def guarded(
     method: Callable[Concatenate[_Self, _Arguments], None],
 ) -> Callable[Concatenate[_Self, _Arguments], None]:
     """Make a recording method swallow, count and log whatever it raises."""
+    operation = method.__name__.strip("_")
+    _OPERATIONS.add(operation)
 
     def call(self: _Self, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
         try:
             method(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  # monitoring must never break what it monitors
-            self._metrics.failed(method.__name__.strip("_"), error)
+            self._metrics.failed(operation, error)
 
     update_wrapper(call, method)
     return call

@@ -7,9 +7,9 @@ from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from ml_monitoring.instrument.asgi import ASGIMiddleware
-from ml_monitoring.instrument.options import disabled
+from ml_monitoring.instrument.options import disabled, excluded
 from ml_monitoring.instrument.recorder import Recorder
-from ml_monitoring.instrument.routes import DJANGO_REQUEST
+from ml_monitoring.instrument.routes import DJANGO_REQUEST, KnownRoute, asgi_routes, django_routes, flask_routes
 from ml_monitoring.instrument.wsgi import WSGIMiddleware
 
 _INSTRUMENTED: Final = "_ml_monitoring_instrumented"
@@ -43,6 +43,7 @@ def instrument(
         ValueError: The application is instrumented already, or an option is wrong.
     """
     used = recorder or Recorder()
+    exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
     if disabled():
         return used
     if getattr(app, _INSTRUMENTED, False):
@@ -60,7 +61,17 @@ def instrument(
             "wrap it in ASGIMiddleware or WSGIMiddleware"
         )
     setattr(app, _INSTRUMENTED, True)
+    left_out = excluded(exclude)
+    used._requests.known_routes.append(
+        lambda: (route for route in _routes(app) if left_out is None or left_out(route.template) is None)
+    )
     return used
+
+
+def _routes(app: Any) -> Iterable[KnownRoute]:
+    if hasattr(app, "add_middleware"):
+        return asgi_routes(app.routes)
+    return flask_routes(app) if hasattr(app, "url_map") else django_routes()
 
 
 def _instrument_django(handler: Any, recorder: Recorder, options: dict[str, Any]) -> None:

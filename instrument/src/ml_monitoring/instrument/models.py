@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from time import perf_counter, time
 from types import TracebackType
 from typing import Final
 
-from prometheus_client import Counter
-
 from ml_monitoring.instrument.catalog import SCORE_BINS
-from ml_monitoring.instrument.families import Family, Metrics, guarded
+from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.quality import RollingAccuracy, RollingR2
 from ml_monitoring.instrument.requests import CURRENT, VariantMetrics
 from ml_monitoring.instrument.tracing import Exemplar, Exemplars
@@ -63,7 +61,16 @@ class ModelRecorder:
         self._accuracy = accuracy
         self._r2 = RollingR2()
         self._next_r2 = 0.0
-        self._prepared: set[str] = set()
+
+    @guarded
+    def _prepare(self) -> None:
+        # What first shows as 1 has lost that 1 for `increase`.
+        self._families.made.prepare(*self._key)
+        self._families.errors.prepare(*self._key)
+        for outcome in ("correct", "incorrect"):
+            self._families.truths.prepare(*self._key, outcome)
+        if self._variant:
+            self._families.variants.prepare(self._variant)
 
     def track_prediction(self) -> Prediction:
         """Time and count one prediction, as a context manager; set its `confidence` and `score` inside.
@@ -92,14 +99,12 @@ class ModelRecorder:
         if failed:
             families.errors.child(*key).inc()
             return
-        families.errors.child(*key)
         families.made.child(*key).inc()
         families.duration.child(*key).observe(seconds, families.exemplar())
         families.last.child(*key).set(time())
         if confidence is not None and not math.isnan(confidence):
             families.confidence.child(*key).observe(confidence)
         if score is not None and not math.isnan(score):
-            self._prepare(families.scores, SCORE_BINS)
             bin_label = SCORE_BINS[min(bisect_left(_BIN_BOUNDS, score), len(SCORE_BINS) - 1)]
             families.scores.child(*key, bin_label).inc()
 
@@ -110,7 +115,6 @@ class ModelRecorder:
         Args:
             correct: Whether the prediction was the truth.
         """
-        self._prepare(self._families.truths, ("correct", "incorrect"))
         self._families.truths.child(*self._key, "correct" if correct else "incorrect").inc()
         if self._variant:
             # A comparison of arrays gives an array's own kind of truth.
@@ -144,13 +148,6 @@ class ModelRecorder:
         started = perf_counter()
         yield
         self.record_load(perf_counter() - started)
-
-    def _prepare(self, family: Family[Counter], last_labels: Sequence[str]) -> None:
-        # A counter that first shows as 1 has lost that 1 for `increase`; a bin that nobody hit is empty, not unknown.
-        if last_labels[0] not in self._prepared:
-            self._prepared.add(last_labels[0])
-            for label in last_labels:
-                family.child(*self._key, label)
 
 
 class Prediction:

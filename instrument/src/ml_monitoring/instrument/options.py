@@ -101,6 +101,7 @@ class ExtraLabels:
             if name in _TAKEN_LABELS:
                 raise ValueError(f"labels: {name!r} is a label of these metrics already")
         self.names = tuple(labels)
+        self.constant = not any(callable(value) for value in labels.values())
         self._values = tuple(value if callable(value) else clean(value) for value in labels.values())
 
     def values(self, request: Request, on_error: Callable[[str, Exception], None]) -> tuple[str, ...]:

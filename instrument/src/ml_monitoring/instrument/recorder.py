@@ -89,11 +89,15 @@ class Recorder:
         with self._lock:
             # Shared by all versions of the variant.
             accuracy = self._accuracies.setdefault(variant, RollingAccuracy())
-        return ModelRecorder(self._predictions, accuracy, clean(name), clean(version), variant)
+        model = ModelRecorder(self._predictions, accuracy, clean(name), clean(version), variant)
+        model._prepare()
+        return model
 
     def cache(self, name: str) -> CacheRecorder:
         """Return the recorder of one cache."""
-        return CacheRecorder(self._caches, clean(name))
+        cache = CacheRecorder(self._caches, clean(name))
+        cache._prepare()
+        return cache
 
     def set_variant(self, variant: str) -> None:
         """Attribute the current request to the variant; without a request this does nothing."""
@@ -130,6 +134,8 @@ class Recorder:
     @guarded
     def _refresh(self) -> None:
         self._process.refresh()
+        for requests in tuple(self._requests.neighbours):
+            requests.prepare()
 
 
 class _CacheMetrics:
@@ -149,6 +155,11 @@ class CacheRecorder:
         self._metrics = families.metrics
         self._families = families
         self._name = name
+
+    @guarded
+    def _prepare(self) -> None:
+        for outcome in ("hit", "miss"):
+            self._families.requests.prepare(self._name, outcome)
 
     @guarded
     def record_hit(self) -> None:

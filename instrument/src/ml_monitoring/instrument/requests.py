@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from typing import Final
+from weakref import WeakSet
 
-from ml_monitoring.instrument.families import Metrics, guarded
+from ml_monitoring.instrument.families import FAILURES, OUTCOMES, Metrics, guarded
 from ml_monitoring.instrument.labels import UNMATCHED, method_label, status_label
 from ml_monitoring.instrument.options import ExtraLabels, Hook, Request, excluded
 from ml_monitoring.instrument.process import ProcessMetrics
+from ml_monitoring.instrument.routes import KnownRoute
 from ml_monitoring.instrument.tracing import Exemplar, Exemplars, of_traceparent
 
 # A client that left before the end of the response, as nginx records it.
@@ -49,6 +51,10 @@ class VariantMetrics:
         self.accuracy = metrics.gauge("ab_test_model_accuracy")
         self.impact = metrics.gauge("ab_test_business_impact")
 
+    def prepare(self, variant: str) -> None:
+        """Make the variant's errors, at 0. Not its requests: that there are some says that it takes part."""
+        self._errors.prepare(variant)
+
     @guarded
     def record_request(self, variant: str, outcome: str, seconds: float, exemplar: Exemplar | None = None) -> None:
         """Count one request of the variant."""
@@ -86,6 +92,29 @@ class RequestMetrics:
         self._in_progress = metrics.gauge("ml_http_requests_in_progress")
         self._connections = metrics.counter("ml_websocket_connections_total", extra=True)
         self._open = metrics.gauge("ml_websocket_connections_open")
+        # Asked for at each scrape: applications get routes after they are instrumented.
+        self.known_routes: list[Callable[[], Iterable[KnownRoute]]] = []
+        # A scrape of one recorder shows all of its registry; applications made again and again in tests go.
+        self.neighbours: WeakSet[RequestMetrics] = metrics.shared("neighbours", WeakSet)
+        self.neighbours.add(self)
+
+    @guarded
+    def prepare(self) -> None:
+        """Make what is counted of each route that applications have, at 0 before anybody asks for it."""
+        if not self._labels.constant:
+            # Unknown before the first request, which makes the others with its own.
+            return
+        extra = self._labels.values(None, self._metrics.failed)
+        routes = [route for known in self.known_routes for route in known()]
+        for route in routes:
+            for outcome in () if route.methods else OUTCOMES:
+                self._connections.prepare(route.template, outcome, *extra)
+        # What matters most of all routes first: there may not be room for everything.
+        for status in (FAILURES[0], "", *FAILURES[1:]):
+            for route in routes:
+                for method in route.methods:
+                    for one in (status,) if status else route.statuses:
+                        self._requests.prepare(method, route.template, one, *extra)
 
     @property
     def disabled(self) -> bool:
