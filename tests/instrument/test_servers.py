@@ -62,7 +62,7 @@ def served(tmp_path: Path, server: str, package: str = "") -> Iterator[httpx.Cli
     folders = [str(tmp_path), str(Path(__file__).parents[2])]
     if package:
         other = tmp_path / "other"
-        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", other, package]
+        command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--target", str(other), package]
         subprocess.run(command, check=True)
         folders.insert(0, str(other))
     port = free_port()
