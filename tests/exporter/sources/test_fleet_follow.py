@@ -467,7 +467,7 @@ def test_a_clock_that_is_ahead_does_not_hide_the_others(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(timestamp=now), line(server="web-002", timestamp=ahead))
     families = follow(path).collect()
     assert outcomes(samples(families)) == {"ok": 1, "out_of_range": 1}
-    assert messages(families)[0].startswith("fleet.csv, row 3: timestamp of web-002 is ")
+    assert messages(families)[0].startswith("fleet.csv, row 3: timestamp of 'web-002' is ")
     assert CPU in samples(families)
 
 
