@@ -291,6 +291,20 @@ def _values(column: Any) -> list[Any]:
     return [None if number is None else _moment(epoch, number) for number in microseconds]
 
 
+def replace_undecodable(column: Any) -> Any:
+    """Return a column of text with what is not UTF-8 replaced, so that it spoils its own cells only."""
+    import pyarrow as pa  # noqa: PLC0415  # see the module's docstring
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if not pa.types.is_string(column.type) and not pa.types.is_large_string(column.type):
+        return column
+    values = column.cast(pa.large_binary()).to_pylist()
+    return pa.chunked_array(
+        [[None if value is None else value.decode("utf-8", "replace") for value in values]], pa.string()
+    )
+
+
 def _moment(epoch: datetime, microseconds: int) -> Any:
     try:
         return epoch + timedelta(microseconds=microseconds)

@@ -306,9 +306,13 @@ class CsvReader:
         def split(delimiter: str) -> list[str]:
             return [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
 
-        self.delimiter = max(_DELIMITERS, key=lambda delimiter: len(wanted.intersection(split(delimiter))))
-        self.places = self._layout.places(split(self.delimiter), self.name)
-        self.header = split(self.delimiter)
+        try:
+            self.delimiter = max(_DELIMITERS, key=lambda delimiter: len(wanted.intersection(split(delimiter))))
+            header = split(self.delimiter)
+        except csv.Error:
+            raise SourceError(Reason.SCHEMA, f"{self.name}: the first line holds no names of columns") from None
+        self.places = self._layout.places(header, self.name)
+        self.header = header
         self._getter = itemgetter(*(place or 0 for place in self.places))
         self._row = 1
         self._tail = rest

@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.sources.fleet.blocks import Cells, RowBlock
-from ml_monitoring.exporter.sources.fleet.bulk import cast_table, import_arrow, table_cells
+from ml_monitoring.exporter.sources.fleet.bulk import cast_table, import_arrow, replace_undecodable, table_cells
 from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError
 from ml_monitoring.exporter.sources.fleet.files import Identity, open_regular
 
@@ -71,14 +71,14 @@ class ParquetReader:
         self._raw = open_regular(path)
         try:
             self._file = parquet.ParquetFile(self._raw, buffer_size=_BUFFER, pre_buffer=False)
-        except (arrow.ArrowException, OSError) as error:
+            header = list(self._file.schema_arrow.names)
+        except (arrow.ArrowException, OSError, UnicodeDecodeError) as error:
             self._raw.close()
             raise SourceError(
                 Reason.READ,
                 f"{path.name}: not a complete Parquet file: {_first_line(error)}",
                 hint="is it still being written?",
             ) from None
-        header = list(self._file.schema_arrow.names)
         try:
             places = layout.places(header, path.name)
         except SourceError:
@@ -142,6 +142,11 @@ class ParquetReader:
         import pyarrow as pa  # noqa: PLC0415  # imported already by the constructor
 
         table = pa.Table.from_batches([batch])
+        try:
+            table.validate(full=True)
+        except self._error:
+            # Arrow takes whatever bytes a file calls text.
+            table = pa.table([replace_undecodable(column) for column in table.columns], names=table.column_names)
         # The file gives its columns in its own order.
         return ParquetBlock(
             self.name, self.parser, table.rename_columns([self._names[name] for name in table.column_names]), first_row

@@ -245,6 +245,30 @@ def test_strange_parquet_columns_are_judged_row_by_row(name: str, tmp_path: Path
     assert names <= {"web-001", "17"}
 
 
+@pytest.mark.parametrize("encoded", [False, True], ids=["plain", "dictionary"])
+def test_text_of_parquet_that_is_not_utf8_costs_its_rows_only(tmp_path: Path, encoded: bool) -> None:
+    cells = [dict(zip(HEADER.split(","), line(second).split(","), strict=True)) for second in range(3)]
+    table = pa.Table.from_pylist(cells)
+    names = pa.array([b"a\x80", b"ok", b"\xff"]).view(pa.string())
+    place = table.column_names.index("server_name")
+    table = table.set_column(place, "server_name", names.dictionary_encode() if encoded else names)
+    path = tmp_path / "fleet.parquet"
+    parquet.write_table(table, path)
+    families = follow(path).collect()
+    assert messages(families) == [
+        "fleet.parquet, row 1: server_name is 'a\ufffd', not UTF-8 text",
+        "fleet.parquet, row 3: server_name is '\ufffd', not UTF-8 text",
+    ]
+    assert outcomes(samples(families)) == {"ok": 1, "invalid_value": 2}
+
+
+def test_a_header_that_cannot_be_split_is_a_clear_error(tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    path.write_bytes(b"timestamp,\rserver_name\n")
+    with pytest.raises(SourceError, match=r"^fleet\.csv: the first line holds no names of columns$"):
+        follow(path).collect()
+
+
 def test_many_bad_rows_are_counted_and_a_few_are_named(tmp_path: Path) -> None:
     path = write_csv(tmp_path / "fleet.csv", line(0), *(line(second, cpu_pct=999) for second in range(1, 1001)))
     found, reported, _metrics = read("follow", path, tmp_path)
