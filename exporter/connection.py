@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from aiohttp import web
+from aiohttp import StreamReader, web
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
 
 from ml_monitoring.exporter.logs import Seldom
@@ -80,7 +80,7 @@ class Owner(Protocol):
 class Connection(RequestHandler):
     """A connection that knows what it waits for, and since when."""
 
-    __slots__ = ("_owner", "_phase", "_received", "_socket", "generation", "since")
+    __slots__ = ("_body", "_owner", "_phase", "_received", "_socket", "generation", "since")
 
     def __init__(self, owner: Owner, taken: socket.socket) -> None:
         super().__init__(
@@ -96,6 +96,7 @@ class Connection(RequestHandler):
         self._socket = taken
         self._phase = Phase.HEAD
         self._received = 0
+        self._body: StreamReader | None = None
 
     @property
     def phase(self) -> Phase:
@@ -118,6 +119,8 @@ class Connection(RequestHandler):
             self._received = 0
         self._received += len(data)
         super().data_received(data)
+        if self._messages:
+            self._body = self._messages[-1][1]
         if self._phase is Phase.HEAD:
             if self._under_way():
                 self.begin()
@@ -177,10 +180,12 @@ class Connection(RequestHandler):
         self._owner.seldom.event(_log, logging.ERROR, "defect in a request", kind, error=kind, place=place_of(error))
 
     def _under_way(self) -> bool:
-        """Tell whether a request is being answered, or its answer is not taken yet."""
+        """Tell whether a request is being answered, its answer is not taken yet, or its body has not ended."""
         unread = self.transport.get_write_buffer_size() if self.transport is not None else 0
         # The framework keeps both to itself; a test of slow clients and one of idle ones would miss them.
-        return bool(self._request_in_progress or self._messages or unread)
+        # What is left of a body that was refused is no head: to cut it off would cost the client the answer.
+        unfinished = self._body is not None and not self._body.is_eof()
+        return bool(self._request_in_progress or self._messages or unread or unfinished)
 
 
 def place_of(error: object) -> str:

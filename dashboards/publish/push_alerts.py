@@ -34,7 +34,8 @@ class FromFiles:
         try:
             return Path(path).read_text(encoding="utf-8").strip()
         except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError([f"{path}: the secret of a channel cannot be read here: {error}"]) from error
+            problem = f"{path}: the secret of a channel cannot be read here: {error}"
+            raise ConfigError([f"{problem}; name a file that can be, or null, in `notifications`"]) from error
 
     def literal(self, text: str) -> str:
         """Return the text."""

@@ -76,6 +76,8 @@ def made_labels(expr: str) -> set[str]:
     def visit(node: Any) -> None:
         if isinstance(node, promql.AggregateExpr) and str(node.op) == "count_values" and node.param is not None:
             found.add(str(node.param.val))
+        if isinstance(node, promql.Call) and node.func.name in {"label_replace", "label_join"}:
+            found.add(str(node.args[1].val))
 
     promql.walk(promql.parse(expr), visit)
     return found

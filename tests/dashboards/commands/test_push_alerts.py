@@ -33,9 +33,13 @@ def push(grafana: GrafanaDouble, tmp_path: Path) -> Push:
     token = tmp_path / "token"
     token.write_text(f"{TOKEN}\n", encoding="utf-8")
 
+    # The alert log's token is where Alertmanager runs.
+    own = tmp_path / "alerting.yml"
+    own.write_text("notifications: {alert_log_token_file: null}\n", encoding="utf-8")
+
     def run(*arguments: str) -> int:
-        settings = () if "--settings" in arguments else ("--settings", "/dev/null")
-        return main(["push-alerts", "--url", grafana.url, "--token-file", str(token), *settings, *arguments])
+        common = ("--url", grafana.url, "--token-file", str(token), "--settings", str(own))
+        return main(["push-alerts", *common, *arguments])
 
     return run
 
