@@ -150,9 +150,6 @@ def test_only_the_two_variants_of_the_experiment_are_counted(programs: dict[str,
         trials % ("errors", "C"): None,
         trials % ("accuracy", "B"): 20 * MINUTES,
         trials % ("accuracy", "C"): None,
-        'origin:ab_test_split:excess{job="ml"}': 0.25 - 0.5,
-        # Of requests alone.
-        'origin:ab_test_split:variance{job="ml"}': 0.25 / (40 * MINUTES),
     }
     check_rules(programs["promtool"], tmp_path, series, expected, at=AT, topics=("ab_test",))
 
