@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, NamedTuple
 
 # What people give on purpose: an open descriptor (`<(command)` in a shell), and nothing at all.
 _TAKEN_AS_IT_IS: Final = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin", os.devnull)
@@ -20,6 +20,31 @@ _KINDS: Final = {
     stat.S_ISCHR: "a device",
     stat.S_ISBLK: "a device",
 }
+
+
+class Identity(NamedTuple):
+    """What tells whether a path still leads to the same, unchanged file."""
+
+    device: int
+    inode: int
+    size: int
+    modified: int
+    # A copy over a file can put its time back, but not this one; positions of older versions lack it.
+    changed: int = 0
+
+    @classmethod
+    def none(cls) -> Identity:
+        """Return an identity that no file has."""
+        return cls(0, 0, 0, 0)
+
+    @classmethod
+    def of(cls, status: os.stat_result) -> Identity:
+        """Take it from a file's status."""
+        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def same_file(self, other: Identity) -> bool:
+        """Tell whether it is the same file, changed or not."""
+        return self[:2] == other[:2]
 
 
 class NotRegularError(OSError):

@@ -22,7 +22,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.passwords import Passwords
-from ml_monitoring.exporter.regular_files import require_regular
+from ml_monitoring.exporter.regular_files import Identity, require_regular
 from ml_monitoring.exporter.settings_file import Layers, describe_read_error
 from ml_monitoring.exporter.values import Model
 
@@ -375,12 +375,11 @@ def _tls_problem(error: OSError) -> str:
     return error.strerror or str(error)
 
 
-def _identity(file: Path) -> object:
+def _identity(file: Path) -> Identity | None:
     try:
-        status = file.stat()
+        return Identity.of(file.stat())
     except OSError:
         return None
-    return status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino
 
 
 def _credentials(authorization: str | None) -> tuple[str, bytes] | None:

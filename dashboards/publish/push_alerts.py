@@ -16,6 +16,7 @@ from ml_monitoring.alerting.generate.grafana_rules import OWN
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.dashboards.publish.grafana import Grafana, GrafanaError, Json
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.regular_files import read_text
 
 # Not the uid of a page: up to Grafana 10 folders and dashboards share theirs.
 FOLDER_UID: Final = f"{OWN}-alert-rules"
@@ -32,7 +33,7 @@ class FromFiles:
             ConfigError: If it cannot be read.
         """
         try:
-            return Path(path).read_text(encoding="utf-8").strip()
+            return read_text(Path(path)).strip()
         except (OSError, UnicodeDecodeError) as error:
             problem = f"{path}: the secret of a channel cannot be read here: {error}"
             raise ConfigError([f"{problem}; name a file that can be, or null, in `notifications`"]) from error

@@ -130,16 +130,22 @@ class PostgresSession(Session):
         """Read from one snapshot of the database; any error closes the connection."""
         with noting(self.replaced):
             connection = self._begin()
-            try:
+            with self._closed_by_errors():
                 yield
                 # Nothing was written; this only ends the snapshot, so that vacuum is not held up.
                 connection.rollback()
-            except psycopg2.Error as error:
-                self.close()
-                raise self._query_error(error) from None
-            except BaseException:
-                self.close()
-                raise
+
+    @contextlib.contextmanager
+    def _closed_by_errors(self) -> Iterator[None]:
+        """Close the connection where anything fails, and say of the driver's errors what they are."""
+        try:
+            yield
+        except psycopg2.Error as error:
+            self.close()
+            raise self._query_error(error) from None
+        except BaseException:
+            self.close()
+            raise
 
     def _begin(self) -> psycopg2.extensions.connection:
         """Begin a transaction with its limits, on another connection where the kept one turns out to be dead."""
@@ -179,7 +185,7 @@ class PostgresSession(Session):
                 pass no notification on.
         """
         connection = self._begin()
-        try:
+        with self._closed_by_errors():
             with connection.cursor() as cursor:
                 cursor.execute("select pg_backend_pid()")
                 if cursor.fetchone() != (connection.info.backend_pid,):
@@ -191,12 +197,6 @@ class PostgresSession(Session):
                 cursor.execute(f"LISTEN {channel}")
             connection.commit()
             connection.set_session(autocommit=True)
-        except psycopg2.Error as error:
-            self.close()
-            raise self._query_error(error) from None
-        except BaseException:
-            self.close()
-            raise
         return connection
 
     @override

@@ -15,14 +15,14 @@ import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 from typing_extensions import override
 
 from ml_monitoring.exporter.database.base import Dialect, Row, Session
 from ml_monitoring.exporter.database.text import decode, noting
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.regular_files import open_regular, require_regular
+from ml_monitoring.exporter.regular_files import Identity, open_regular, require_regular
 
 _HEADER = 100
 _LOG_HEADER = 32
@@ -31,25 +31,6 @@ _LOG_HEADER = 32
 _EXACT, _COARSE = 50_000_000, 2_000_000_000
 # How often the write-ahead log may have begun again between two looks.
 _RESTARTS = 1_000_000
-
-
-class FileStamp(NamedTuple):
-    """What tells whether a file is still the same one, and unchanged."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    changed: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Self:
-        """Take it from a file's status."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-    def same_file(self, other: FileStamp) -> bool:
-        """Tell whether it is the same file, changed or not."""
-        return self[:2] == other[:2]
 
 
 class FileVersion(NamedTuple):
@@ -63,9 +44,9 @@ class FileVersion(NamedTuple):
         settled: Whether a later change has another time.
     """
 
-    file: FileStamp
+    file: Identity
     header: bytes
-    log: FileStamp | None
+    log: Identity | None
     log_header: bytes
     settled: bool
 
@@ -157,8 +138,6 @@ class SqliteSession(Session):
         except sqlite3.Error as error:
             raise self._error(error) from None
         connection.text_factory = decode
-        # There may be no folder to write to.
-        connection.execute("pragma temp_store = memory")
         connection.set_progress_handler(lambda: time.monotonic() > self._deadline, 10_000)
         # The root of a container is read-only, with no place for temporary files.
         connection.execute("pragma temp_store = memory")
@@ -192,9 +171,9 @@ class SqliteSession(Session):
         if before and now and now.same_file(before) and now[:4] != before[:4]:
             raise SourceError(Reason.READ, f"{self._path}: was written over while it was read")
 
-    def _stat(self) -> FileStamp | None:
+    def _stat(self) -> Identity | None:
         try:
-            return FileStamp.of(self._path.stat())
+            return Identity.of(self._path.stat())
         except OSError:
             return None
 
@@ -299,7 +278,7 @@ def _look_at(path: Path) -> FileVersion:
     now = time.time_ns()
     with open_regular(path) as file:
         header = file.read(_HEADER)
-        stamp = FileStamp.of(os.fstat(file.fileno()))
+        stamp = Identity.of(os.fstat(file.fileno()))
     for suffix in ("-journal", "-shm", "-wal"):
         beside = path.with_name(path.name + suffix)
         try:
@@ -314,11 +293,11 @@ def _look_at(path: Path) -> FileVersion:
     return FileVersion(stamp, header, log, log_header, settled)
 
 
-def _look_at_log(path: Path) -> tuple[FileStamp | None, bytes]:
+def _look_at_log(path: Path) -> tuple[Identity | None, bytes]:
     try:
         with open_regular(path) as file:
             header = file.read(_LOG_HEADER)
-            return (FileStamp.of(os.fstat(file.fileno())), header) if header else (None, b"")
+            return (Identity.of(os.fstat(file.fileno())), header) if header else (None, b"")
     except OSError:
         # None, or one that SQLite will complain of itself.
         return None, b""

@@ -20,10 +20,11 @@ from typing import Any, NamedTuple
 from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.regular_files import Identity
 from ml_monitoring.exporter.sources.fleet.blocks import Cells, RowBlock
 from ml_monitoring.exporter.sources.fleet.bulk import read_csv_table
 from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError, RowOutcome
-from ml_monitoring.exporter.sources.fleet.files import Bytes, Identity, open_regular
+from ml_monitoring.exporter.sources.fleet.files import Bytes, open_regular
 
 BLOCK = 1 << 20
 # Below this, Arrow's start-up costs more than it saves.

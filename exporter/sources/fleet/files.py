@@ -6,10 +6,11 @@ import os
 import zlib
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from ml_monitoring.exporter import regular_files
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.regular_files import Identity
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
@@ -21,31 +22,6 @@ class FileFormat(StrEnum):
 
     CSV = "csv"
     PARQUET = "parquet"
-
-
-class Identity(NamedTuple):
-    """What tells whether a path still leads to the same, unchanged file."""
-
-    device: int
-    inode: int
-    size: int
-    modified: int
-    # Whoever copies over a file can put its time back, but not this one; positions of older versions lack it.
-    changed: int = 0
-
-    @classmethod
-    def none(cls) -> Identity:
-        """Return an identity that no file has."""
-        return cls(0, 0, 0, 0)
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Identity:
-        """Take it from a file's status."""
-        return cls(status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-    def same_file(self, other: Identity) -> bool:
-        """Tell whether it is the same file, changed or not."""
-        return self[:2] == other[:2]
 
 
 def identify(path: Path) -> Identity:

@@ -11,10 +11,11 @@ from typing import Final, Literal
 from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.regular_files import Identity
 from ml_monitoring.exporter.sources.fleet.columns import Layout
 from ml_monitoring.exporter.sources.fleet.csv import BLOCK, CsvPosition, CsvReader
 from ml_monitoring.exporter.sources.fleet.feed import Feed
-from ml_monitoring.exporter.sources.fleet.files import Identity, identify
+from ml_monitoring.exporter.sources.fleet.files import identify
 from ml_monitoring.exporter.sources.fleet.parquet import ParquetReader
 from ml_monitoring.exporter.sources.fleet.parts import (
     PART_SUFFIXES,

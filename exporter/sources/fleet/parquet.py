@@ -10,10 +10,11 @@ from typing import Any
 from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.regular_files import Identity
 from ml_monitoring.exporter.sources.fleet.blocks import Cells, RowBlock
 from ml_monitoring.exporter.sources.fleet.bulk import cast_table, import_arrow, replace_undecodable, table_cells
 from ml_monitoring.exporter.sources.fleet.columns import FIELDS, Layout, Parser, RowError
-from ml_monitoring.exporter.sources.fleet.files import Identity, open_regular
+from ml_monitoring.exporter.sources.fleet.files import open_regular
 
 _BATCH = 16_384
 # Pages are read through a small buffer instead of whole column chunks at once.

@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.regular_files import Identity
 from ml_monitoring.exporter.risk import Sample
 from ml_monitoring.exporter.sources.fleet.blocks import RowBlock
 from ml_monitoring.exporter.sources.fleet.columns import RowError
 from ml_monitoring.exporter.sources.fleet.csv import CsvPosition, CsvReader
-from ml_monitoring.exporter.sources.fleet.files import Identity
 from ml_monitoring.exporter.sources.fleet.parquet import ParquetReader
 from ml_monitoring.exporter.sources.fleet.state import FleetState
 

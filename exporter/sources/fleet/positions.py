@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.regular_files import read_text
+from ml_monitoring.exporter.regular_files import Identity, read_text
 from ml_monitoring.exporter.sources.fleet.csv import CsvPosition
-from ml_monitoring.exporter.sources.fleet.files import Identity
 
 BEGINNING: Final = -math.inf
 _VERSION = 1

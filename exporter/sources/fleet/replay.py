@@ -10,11 +10,12 @@ from typing import Literal, NamedTuple
 from typing_extensions import override
 
 from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.regular_files import Identity
 from ml_monitoring.exporter.risk import Sample
 from ml_monitoring.exporter.sources.fleet.blocks import RowBlock
 from ml_monitoring.exporter.sources.fleet.columns import Layout
 from ml_monitoring.exporter.sources.fleet.feed import Feed
-from ml_monitoring.exporter.sources.fleet.files import Identity, identify
+from ml_monitoring.exporter.sources.fleet.files import identify
 from ml_monitoring.exporter.sources.fleet.parts import time_of
 from ml_monitoring.exporter.sources.fleet.state import FleetState
 
