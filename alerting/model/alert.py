@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from ml_monitoring.alerting.model.evidence import Claim, Comparison, Evidence
 from ml_monitoring.alerting.model.links import SERVICE, SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
-from ml_monitoring.alerting.model.numbers import Links, Numbers
+from ml_monitoring.alerting.model.numbers import Links, Numbers, number
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter import durations
@@ -208,8 +208,3 @@ def promql_value(kind: Kind, value: float | str) -> str:
     if kind is Kind.PATTERN:
         return str(value).replace("\\", "\\\\").replace('"', '\\"')
     return number(durations.parse(value) if isinstance(value, str) else float(value))
-
-
-def number(value: float) -> str:
-    """Return the number as PromQL reads it, without `.0`."""
-    return str(int(value)) if value.is_integer() else repr(value)

@@ -22,6 +22,8 @@ from math import ceil, sqrt
 from statistics import NormalDist
 from typing import Literal, Protocol
 
+from ml_monitoring.alerting.model.numbers import number
+
 Comparison = Literal["<", ">"]
 
 
@@ -44,8 +46,16 @@ class Claim:
     @property
     def excess(self) -> str:
         """Return how far the signal is beyond the threshold, in PromQL."""
-        threshold = f"{self.threshold:.12g}"
+        threshold = number(self.threshold)
         return f"({self.signal} - {threshold})" if self.comparison == ">" else f"({threshold} - {self.signal})"
+
+    def beyond(self, signal: str) -> str:
+        """Return that another signal is beyond the threshold, in PromQL."""
+        return f"{signal} {self.comparison} {number(self.threshold)}"
+
+    def exceeds(self, distance: str, error: str) -> str:
+        """Return that a distance is more than its error explains, in PromQL."""
+        return f"{distance} > {self.deviations:.4g} * {error}"
 
     @property
     def deviations(self) -> float:
@@ -127,9 +137,7 @@ class Percentile:
         for above in (1.2 * share, 2 * share, 5 * share, 0.5):
             needed = ceil((claim.deviations / (above - share)) ** 2 * share * (1 - share))
             percentile = f"histogram_quantile({1 - above:.4g}, {self.buckets})"
-            alternatives.append(
-                f"({percentile} {claim.comparison} {claim.threshold:.12g} and {self.count} >= {max(needed, 3)})"
-            )
+            alternatives.append(f"({claim.beyond(percentile)} and {self.count} >= {max(needed, 3)})")
         return "(\n  " + "\n  or ".join(alternatives) + "\n)"
 
     def sentence(self, confidence: str) -> str:
@@ -150,7 +158,7 @@ class StandardError:
 
     def guard(self, claim: Claim) -> str:
         """Return the comparison of the excess with the error."""
-        return f"{claim.excess} > {claim.deviations:.4g} * {self.error}"
+        return claim.exceeds(claim.excess, self.error)
 
     def sentence(self, confidence: str) -> str:
         """Return how sure one must be."""
@@ -172,7 +180,7 @@ class Unusual:
 
     def guard(self, claim: Claim) -> str:
         """Return the comparison of the deviation with the spread."""
-        return f"{self.deviation} > {claim.deviations:.4g} * {self.spread}"
+        return claim.exceeds(self.deviation, self.spread)
 
     def sentence(self, confidence: str) -> str:
         """Return how sure one must be."""
@@ -194,7 +202,7 @@ class Also:
 
     def guard(self, claim: Claim) -> str:
         """Return the comparison of the second signal."""
-        return f"{self.signal} {claim.comparison} {claim.threshold:.12g}"
+        return claim.beyond(self.signal)
 
     def sentence(self, confidence: str) -> str:
         """Return what must be beyond the threshold."""

@@ -41,3 +41,8 @@ class Numbers(StrictModel):
     enabled: StrictBool = True
     action: Name | None = None
     parameters: dict[str, Scalar] = Field(default_factory=dict)
+
+
+def number(value: float) -> str:
+    """Return the number as PromQL reads it, without `.0`."""
+    return str(int(value)) if value.is_integer() else repr(value)
