@@ -1,4 +1,4 @@
-"""Passwords against bcrypt hashes: on a thread of its own, in turns, and the same work whoever asks.
+"""Passwords against bcrypt hashes: on a thread of its own, in turns, and the same work for every user.
 
 Verifying costs a tenth of a second on purpose, so that a flood of wrong passwords must not take what all else runs on.
 A right password is remembered and costs nothing again; the others wait in a short queue, clients' addresses in turns.
@@ -82,7 +82,7 @@ class Passwords:
         known = self._right.get(user)
         if known is not None and hmac.compare_digest(known, digest):
             return True
-        # bcrypt ends at a NUL, or refuses it: no password holds one, whoever the user is.
+        # bcrypt ends at a NUL, or refuses it: no password holds one, known user or not.
         if b"\0" in password:
             return False
         hashed = self._users.get(user)

@@ -1,4 +1,4 @@
-"""Passwords: the same work whoever asks, clients' addresses in turns, and what is full refuses."""
+"""Passwords: the same work for every user, clients' addresses in turns, and what is full refuses."""
 
 from __future__ import annotations
 

@@ -220,17 +220,22 @@ print(step)
 """
 
 
-def test_a_merge_that_is_killed_anywhere_loses_and_doubles_nothing(tmp_path: Path) -> None:
+def printed_by(program: str, folder: Path) -> str:
+    """Run a program whose processes share a folder, and return what it prints."""
     done = subprocess.run(
-        [sys.executable, "-c", KILLED],
-        env={**os.environ, VARIABLE: str(tmp_path)},
+        [sys.executable, "-c", program],
+        env={**os.environ, VARIABLE: str(folder)},
         cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert int(done.stdout) > 15
+    return done.stdout
+
+
+def test_a_merge_that_is_killed_anywhere_loses_and_doubles_nothing(tmp_path: Path) -> None:
+    assert int(printed_by(KILLED, tmp_path)) > 15
 
 
 # Short-lived processes count while several others merge and read.
@@ -274,12 +279,4 @@ sys.exit(any(os.waitpid(pid, 0)[1] for pid in pids))
 
 
 def test_several_processes_merge_and_read_at_once(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", CROWD],
-        env={**os.environ, VARIABLE: str(tmp_path)},
-        cwd=Path(__file__).parents[2],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    printed_by(CROWD, tmp_path)

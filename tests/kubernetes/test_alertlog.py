@@ -57,7 +57,7 @@ def test_selectors_ports_and_references_meet(base: dict[str, Json]) -> None:
     objects = list(base.values())
     one(objects, "ServiceAccount", spec["serviceAccountName"])
     (volume, token), (mount, token_mount) = spec["volumes"], container["volumeMounts"]
-    # The key that Alertmanager sends, of the Secret that it is told of.
+    # The key that Alertmanager sends, from the Secret that its receiver names.
     receiver = base["alertmanagerconfig.yaml"]["spec"]["receivers"][0]
     sent = receiver["webhookConfigs"][0]["httpConfig"]["authorization"]["credentials"]
     (item,) = token["secret"]["items"]

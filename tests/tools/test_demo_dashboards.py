@@ -13,7 +13,7 @@ from tools.demo import dashboards
 from tools.demo.dashboards import Grafana
 from tools.processes import free_port
 
-# Stands in for Grafana: notes what it was given, and answers to whoever asks for its health.
+# Stands in for Grafana: notes what it was given, and answers who asks for its health.
 PROGRAM = """#!/usr/bin/env python3
 import http.server, json, os, sys
 settings = {name: value for name, value in os.environ.items() if name.startswith(("GF_", "TRACES_"))}

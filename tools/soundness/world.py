@@ -108,7 +108,7 @@ class World:
         return np.where(begun, self.random.poisson(size, self.scrapes), 0.0)
 
     def counter(self, name: str, labels: Mapping[str, str], increments: Floats) -> Series:
-        """Return a counter that is born at 0, begins anew at each restart, and lacks the lost scrapes."""
+        """Return a counter that is born at 0, begins again at each restart, and lacks the lost scrapes."""
         total = np.cumsum(increments)
         before = np.maximum.accumulate(np.where(self.restarts, total, 0))
         return Series(name, labels, np.where(self.lost, np.nan, total - before))

@@ -7,6 +7,7 @@ makes an incident probability of them.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -121,58 +122,40 @@ _FLAPS = (
     f"{_HEALTHY}; each server says `warning` four times a month for some minutes, one `critical_issue` twice a month"
 )
 
+_of_fleet = partial(Scenario, traffic=SIZES, unit="servers", warm_up=DAY / 8, horizon=DAY / 24)
+
 SCENARIOS: tuple[Scenario, ...] = (
-    Scenario(
+    _of_fleet(
         alert="FleetIncidentProbabilityHigh",
         healthy=_HEALTHY,
         simulate=_probability,
-        traffic=SIZES,
-        unit="servers",
         faults={name: float(place) for place, name in enumerate(INCIDENTS)},
-        warm_up=DAY / 8,
-        horizon=DAY / 24,
         healthy_span=_SPAN,
     ),
-    Scenario(
+    _of_fleet(
         alert="FleetServerCritical",
         healthy=_FLAPS,
         simulate=_trouble,
-        traffic=SIZES,
-        unit="servers",
         faults={"one server critical": 2, "one server offline": 3},
-        warm_up=DAY / 8,
-        horizon=DAY / 24,
         healthy_span=_SPAN,
     ),
-    Scenario(
+    _of_fleet(
         alert="FleetManyServersDegraded",
         healthy=_FLAPS,
         simulate=_degraded,
-        traffic=SIZES,
-        unit="servers",
         faults={"a third of the servers": 1 / 3, "all servers": 1},
-        warm_up=DAY / 8,
-        horizon=DAY / 24,
         healthy_span=_SPAN,
     ),
-    Scenario(
+    _of_fleet(
         alert="FleetFileNotAdvancing",
         healthy="the writer is up to three minutes late eight times a month",
         simulate=_position,
-        traffic=SIZES,
-        unit="servers",
         faults={"no row any more": 1},
-        warm_up=DAY / 8,
-        horizon=DAY / 24,
     ),
-    Scenario(
+    _of_fleet(
         alert="FleetBadRowsRatioHigh",
         healthy="one row in a thousand is damaged, and four times a month some in a row",
         simulate=_bad_rows,
-        traffic=SIZES,
-        unit="servers",
         faults={"a fifth of the rows": 0.2, "all rows": 1},
-        warm_up=DAY / 8,
-        horizon=DAY / 24,
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 
@@ -85,12 +86,12 @@ def _predictions(world: World, traffic: float, size: float | None) -> Iterator[S
 
 def _truths(world: World, traffic: float, size: float | None) -> Iterator[Series]:
     """Yield the truths of two variants that are right in 80 %, until the second one's accuracy falls by a share."""
-    for variant, accuracy in (("A", world.choose(0.8, 0.8)), ("B", world.choose(0.8, 0.8 * (1 - (size or 0))))):
+    for variant, accuracy in (("A", 0.8), ("B", world.choose(0.8, 0.8 * (1 - (size or 0))))):
         known = world.events(traffic / 3600 * world.daily)
         right = world.share(known, accuracy)
         labels = {**_MODEL, "variant": variant}
         yield world.counter("ml_prediction_truths_total", {**labels, "outcome": "correct"}, right)
-        yield world.counter("ml_prediction_truths_total", {**labels, "outcome": "wrong"}, known - right)
+        yield world.counter("ml_prediction_truths_total", {**labels, "outcome": "incorrect"}, known - right)
 
 
 def _scores(world: World, traffic: float, size: float | None) -> Iterator[Series]:
@@ -106,39 +107,32 @@ def _scores(world: World, traffic: float, size: float | None) -> Iterator[Series
         yield world.counter("ml_prediction_scores_total", labels, counts[:, place].astype(np.float64))
 
 
-_ERRORS_OF = "half of the error budget is used, and four times a month a client fails a few times in a row"
-
+_on_errors = partial(
+    Scenario,
+    healthy="half of the error budget is used, and four times a month a client fails a few times in a row",
+    simulate=_errors,
+    traffic=REQUESTS,
+    unit="requests a minute",
+)
 _FAULTS = {"10 % fail": 0.1, "all fail": 1}
 
 SCENARIOS: tuple[Scenario, ...] = (
-    Scenario(
+    _on_errors(
         alert="MlApiErrorRatioHigh",
-        healthy=_ERRORS_OF,
-        simulate=_errors,
-        traffic=REQUESTS,
-        unit="requests a minute",
         faults=_FAULTS,
         cannot={
             ("low", fault): "too few requests in the window; the error budget's alerts look over hours"
             for fault in _FAULTS
         },
     ),
-    Scenario(
+    _on_errors(
         alert="MlApiErrorBudgetBurnsFast",
-        healthy=_ERRORS_OF,
-        simulate=_errors,
-        traffic=REQUESTS,
-        unit="requests a minute",
         faults={"3 % fail": 0.03, "all fail": 1},
         warm_up=3 * DAY,
         step=300,
     ),
-    Scenario(
+    _on_errors(
         alert="MlApiErrorBudgetBurnsSlowly",
-        healthy=_ERRORS_OF,
-        simulate=_errors,
-        traffic=REQUESTS,
-        unit="requests a minute",
         faults={"0.6 % fail": 0.006, "3 % fail": 0.03},
         warm_up=4 * DAY,
         horizon=3 * DAY,
