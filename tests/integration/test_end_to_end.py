@@ -92,7 +92,9 @@ def test_a_failed_run_notifies_its_team_and_so_does_the_recovery(
     assert wait_until(lambda: runs(stack, "FAILED") == 0, timeout=20), "the baseline never reached Prometheus"
     assert states(stack) == []
 
-    end_run(client, "FAILED")
+    # One or two may be chance: three are evidence of more failures than the threshold.
+    for _ in range(3):
+        end_run(client, "FAILED")
     seen: list[str] = []
 
     def fires() -> bool:
@@ -128,8 +130,8 @@ def test_a_failed_run_notifies_its_team_and_so_does_the_recovery(
     assert runbook.status_code == 200
     assert ALERT in runbook.text
 
-    # One failure among four is less than the threshold.
-    for _ in range(3):
+    # Three failures among ten are not more than the threshold.
+    for _ in range(7):
         end_run(client, "FINISHED")
     resolved = receiver.wait_for(about_the_alert("resolved"), timeout=30)
     assert resolved["fingerprint"] == alert["fingerprint"]
