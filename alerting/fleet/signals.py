@@ -278,7 +278,7 @@ FLEET_RISK_MODEL_FAILURES: Final = Signal(
 FLEET_SERVER_RISK: Final = _of_server(
     "fleet_server_risk",
     "Risk",
-    "How close is the server to failing? 0 is its profile's normal.",
+    "How likely is the server in trouble, measured against what is normal for it?",
     ("fleet_server_risk_ratio", Unit.RATIO),
 )
 

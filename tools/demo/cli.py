@@ -29,7 +29,7 @@ from tools.stack import ROOT, LocalStack, Ports, hurried
 DIRECTORY = ROOT / ".demo"
 _SCRAPE_INTERVAL = "5s"
 # Instead of minutes: people who try the demo look on.
-_ALERT_WAIT = "15s"
+ALERT_WAIT = "15s"
 _FIRST_SCRAPE_TIMEOUT = 20.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -107,7 +107,7 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
     ours = Ports(ports["exporter"], ports["prometheus"], ports["alertmanager"])
     # Alerts link to the dashboards, and the dashboards to the runbooks.
     numbers = (
-        hurried(load_thresholds(), wait=_ALERT_WAIT)
+        hurried(load_thresholds(), wait=ALERT_WAIT)
         .changed(_thresholds(contributions))
         .overridden(
             {
