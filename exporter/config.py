@@ -46,8 +46,8 @@ TELEMETRY_PATH = r"^/[A-Za-z0-9._~/-]*$"
 
 
 def _free_path(value: str) -> str:
-    if value.startswith(("/-/", "/runbooks/")):
-        raise ValueError("paths below /-/ and /runbooks/ are taken")
+    if f"{value}/".startswith(("/-/", "/runbooks/", "/experiments/")):
+        raise ValueError("paths below /-/, /runbooks/ and /experiments/ are taken")
     return value
 
 

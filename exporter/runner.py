@@ -292,6 +292,11 @@ class Runner:
         runner = self._runners.get(name)
         return runner is not None and runner.source.reset()
 
+    def source(self, name: str) -> Source | None:
+        """Return the source of this name; None where it is not configured."""
+        runner = self._runners.get(name)
+        return runner.source if runner is not None else None
+
     def note_reload(self, *, successful: bool) -> None:
         """Expose whether the settings file was usable."""
         self._reload.successful = successful

@@ -25,6 +25,8 @@ from ml_monitoring.exporter.negotiation import Representation
 from ml_monitoring.exporter.passwords import BusyError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.runner import Runner
+from ml_monitoring.exporter.sources.experiments import ExperimentsSource
+from ml_monitoring.exporter.sources.experiments.gate import REQUIREMENTS, Gate, GateAnswer
 from ml_monitoring.exporter.web_config import WebConfig
 
 _log = logging.getLogger(__name__)
@@ -41,6 +43,9 @@ _WEB_CONFIG_INTERVAL = 2.0
 _SHUTDOWN_TIMEOUT = 6.0
 # Of a larger body, only a piece at a time is copied for a client that reads slowly.
 _PIECE = 256 * 1024
+
+# What controllers of rollouts take for yes, for no, and for an error that they may try again after.
+_GATE_STATUS = {GateAnswer.GO_ON: 200, GateAnswer.STOP: 409, GateAnswer.UNKNOWN: 503}
 
 # Seconds until the queue of logins has had a turn.
 _RETRY_AFTER = "2"
@@ -113,6 +118,11 @@ class Server:
         for method in ("POST", "PUT"):
             application.router.add_route(method, "/-/reload", self._reload)
         application.router.add_get("/runbooks/{name}", self._runbook)
+        application.router.add_get("/experiments", self._experiments)
+        application.router.add_get("/experiments/{name}", self._experiment)
+        # Flagger posts, all others get.
+        for method in ("GET", "POST"):
+            application.router.add_route(method, "/experiments/{name}/gate", self._gate)
         return application
 
     @web.middleware
@@ -201,6 +211,34 @@ class Server:
         if text is None:
             raise web.HTTPNotFound(text=f"There is no runbook {name}.\n")
         return web.Response(text=text, content_type="text/plain", charset="utf-8")
+
+    async def _experiments(self, _request: web.Request) -> web.Response:
+        source = self._experiments_source()
+        gates = [gate for name in source.gates if (gate := source.gate(name)) is not None]
+        return web.json_response([gate.document for gate in gates])
+
+    async def _experiment(self, request: web.Request) -> web.Response:
+        return web.json_response(self._gate_of(request).document)
+
+    async def _gate(self, request: web.Request) -> web.Response:
+        gate = self._gate_of(request)
+        return web.json_response(gate.document, status=_GATE_STATUS[gate.answer])
+
+    def _gate_of(self, request: web.Request) -> Gate:
+        name = request.match_info["name"]
+        require = request.query.get("require", "")
+        if require not in REQUIREMENTS:
+            raise web.HTTPBadRequest(text=f"require: is one of {', '.join(filter(None, REQUIREMENTS))}.\n")
+        gate = self._experiments_source().gate(name)
+        if gate is None:
+            raise web.HTTPNotFound(text="There is no experiment of this name.\n")
+        return gate.requiring(require)
+
+    def _experiments_source(self) -> ExperimentsSource:
+        source = self._runner.source(ExperimentsSource.name)
+        if not isinstance(source, ExperimentsSource):
+            raise web.HTTPNotFound(text="No experiments are configured: there is no section sources.experiments.\n")
+        return source
 
     async def _watch_web_config(self) -> None:
         shown = ""

@@ -1,4 +1,4 @@
-"""The command `ml-monitoring`: the exporter's commands, `alerts`, `dashboards` and `completion`.
+"""The command `ml-monitoring`: the exporter's commands, `alerts`, `experiments`, `dashboards` and `completion`.
 
 Only the commands that the arguments name are imported: serving metrics needs nothing that draws.
 """
@@ -18,6 +18,7 @@ _EXPORTER = "ml_monitoring.exporter.cli"
 # Commands with commands of their own: where those are, and what they are about.
 _GROUPS: Final = {
     "alerts": ("ml_monitoring.alerting.cli", "recording rules, alerts and routing: generate, explain, test, silence"),
+    "experiments": ("ml_monitoring.exporter.sources.experiments.cli", "experiments: what is read, and may one go on?"),
     "dashboards": ("ml_monitoring.dashboards.cli", "dashboards: generate, push, draw, prove, report, export"),
 }
 _SHELLS = ("bash", "zsh")

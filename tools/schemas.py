@@ -12,6 +12,7 @@ from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.model.json_schema import alerting_schema
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.json_schema import schema_of
+from ml_monitoring.exporter.sources.experiments.declaration import NAME_PATTERN, ExperimentDeclaration
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"
 
@@ -20,7 +21,22 @@ def schemas() -> dict[str, dict[str, Any]]:
     """Return each schema by the name of its file."""
     return {
         "settings.json": schema_of(Settings, "Settings of ml-monitoring's exporter", references=True),
+        "experiments.json": _experiments(),
         "alerting.json": alerting_schema(ALERTS),
+    }
+
+
+def _experiments() -> dict[str, Any]:
+    """Return the schema of a file of experiments by their names."""
+    each = schema_of(ExperimentDeclaration, "Experiments that ml-monitoring follows", references=False)
+    dialect, title, definitions = each.pop("$schema"), each.pop("title"), each.pop("definitions")
+    return {
+        "$schema": dialect,
+        "title": title,
+        "type": "object",
+        "patternProperties": {NAME_PATTERN: {"$ref": "#/definitions/ExperimentDeclaration"}},
+        "additionalProperties": False,
+        "definitions": {"ExperimentDeclaration": each, **definitions},
     }
 
 

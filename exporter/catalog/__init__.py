@@ -13,6 +13,7 @@ from types import MappingProxyType
 from ml_monitoring.exporter.catalog.alertlog import ALERTLOG_METRICS, RESOLVE_BUCKETS
 from ml_monitoring.exporter.catalog.base import Metric, MetricKind, Unit
 from ml_monitoring.exporter.catalog.containers import CONTAINER_METRICS
+from ml_monitoring.exporter.catalog.experiments import EXPERIMENT_METRICS
 from ml_monitoring.exporter.catalog.exporter import EXPORTER_METRICS, REFRESH_BUCKETS
 from ml_monitoring.exporter.catalog.fleet import FLEET_METRICS
 from ml_monitoring.exporter.catalog.mlflow import MLFLOW_METRICS, RUN_BUCKETS
@@ -41,6 +42,7 @@ METRICS: tuple[Metric, ...] = (
     *VARIANT_METRICS,
     *FLEET_METRICS,
     *CONTAINER_METRICS,
+    *EXPERIMENT_METRICS,
     *SERVICE_METRICS,
     *ALERTLOG_METRICS,
 )

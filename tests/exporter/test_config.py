@@ -173,8 +173,8 @@ def test_nothing_to_read_is_a_problem(file: Path, text: str) -> None:
     file.write_text(text)
     (problem,) = _problems(file)
     assert problem == (
-        "sources: nothing to read: give at least one of mlflow, variants, fleet, containers a section in a file of "
-        f"settings ({file}), or set MLFLOW_BACKEND_STORE_URI"
+        "sources: nothing to read: give at least one of mlflow, variants, fleet, containers, experiments a "
+        f"section in a file of settings ({file}), or set MLFLOW_BACKEND_STORE_URI"
     )
 
 
@@ -234,7 +234,7 @@ def test_flags_win_over_the_environment_and_that_over_files(file: Path) -> None:
         ),
         ("--web.listen-address", [":70000"], _NO_ADDRESS),
         ("--web.telemetry-path", "metrics", "string should match pattern '^/[A-Za-z0-9._~/-]*$'"),
-        ("--web.telemetry-path", "/-/ready", "paths below /-/ and /runbooks/ are taken"),
+        ("--web.telemetry-path", "/-/ready", "paths below /-/, /runbooks/ and /experiments/ are taken"),
         ("--log.level", "loud", "input should be 'debug', 'info', 'warning' or 'error'"),
     ],
 )

@@ -1,0 +1,100 @@
+"""What was read, beside the exporter: for experiments that run for longer than Prometheus keeps samples.
+
+Nothing else depends on it: without the file, or with one of another declaration, everything is read again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import Any, Final
+
+from ml_monitoring.exporter.regular_files import open_regular
+from ml_monitoring.exporter.sources.experiments.counters import Counters, Target
+from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration
+from ml_monitoring.exporter.sources.experiments.evidence import ExperimentEvidence
+from ml_monitoring.exporter.sources.experiments.tracked import TrackedExperiment
+
+# Of the form of the files.
+_VERSION: Final = 1
+# What may be declared otherwise without reading everything again; the length of a batch follows from the end.
+_OF_NO_EFFECT: Final = {"title", "team", "link", "end", "stopped", "minimum_duration", "batch"}
+
+
+class ReadingCache:
+    """A folder with a file for each experiment.
+
+    Args:
+        folder: Made where it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def load(self, name: str, declaration: ExperimentDeclaration) -> TrackedExperiment | None:
+        """Return an experiment as it was written; None where that is not known, or was declared otherwise."""
+        try:
+            with open_regular(self._path(name)) as file, gzip.open(file) as text:
+                content = json.load(text)
+            if content["fingerprint"] == fingerprint(declaration):
+                return _tracked(name, declaration, content)
+        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+            return None
+        return None
+
+    def save(self, tracked: TrackedExperiment) -> None:
+        """Write what was read of an experiment.
+
+        Raises:
+            OSError: The folder cannot be written.
+        """
+        history = tracked.history
+        content = {
+            "fingerprint": fingerprint(tracked.declaration),
+            "batches": history.batches,
+            "last": history.last,
+            "totals": [[*counted, total] for counted, total in history.totals.items()],
+            "targets": [[key, each.seen, list(each.values.items())] for key, each in tracked.counters.targets.items()],
+            "evidence": tracked.evidence.dump(),
+        }
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._path(tracked.name)
+        partial = path.with_name(f".{path.name}.{os.getpid()}")
+        try:
+            with gzip.open(partial, "wt", compresslevel=1, encoding="utf-8") as file:
+                json.dump(content, file, separators=(",", ":"))
+            partial.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                partial.unlink()
+            raise
+
+    def _path(self, name: str) -> Path:
+        # The names of experiments are names of files too.
+        return self._folder / f"{name}.json.gz"
+
+
+def fingerprint(declaration: ExperimentDeclaration) -> str:
+    """Return what changes when something else is to be read, or is judged from the start in another way."""
+    kept = declaration.model_dump(mode="json", exclude=_OF_NO_EFFECT)
+    return hashlib.sha256(json.dumps([_VERSION, declaration.step, kept], sort_keys=True).encode()).hexdigest()
+
+
+def _tracked(name: str, declaration: ExperimentDeclaration, content: Any) -> TrackedExperiment:
+    tracked = TrackedExperiment.of(name, declaration)
+    history = tracked.history
+    history.batches, history.last = int(content["batches"]), int(content["last"])
+    history.totals = {(str(what), str(arm)): float(total) for what, arm, total in content["totals"]}
+    tracked.evidence = ExperimentEvidence.load(declaration, content["evidence"])
+    tracked.counters = Counters(
+        {
+            int(key): Target(float(seen), {int(series): float(value) for series, value in values})
+            for key, seen, values in content["targets"]
+        }
+    )
+    tracked.saved = history.batches
+    return tracked

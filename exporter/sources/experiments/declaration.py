@@ -1,0 +1,192 @@
+"""What is declared of an experiment: who runs it, its arms, its metrics, and when it is over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
+
+from ml_monitoring.exporter.sources.experiments.selectors import SeriesSelector, matching
+from ml_monitoring.exporter.values import NAMES_SCHEMA, Duration, Model, split_list
+
+# A history is kept in at most so many batches.
+_BATCHES: Final = 750
+_STEPS: Final = (60, 300, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
+_UNPLANNED: Final = 30 * 86_400.0
+
+# Names stand in addresses, and are names of files.
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+ExperimentName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+PartName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
+Label = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+OneOrMore = Annotated[tuple[str, ...], BeforeValidator(split_list), Field(min_length=1), WithJsonSchema(NAMES_SCHEMA)]
+
+
+def _in_utc(value: datetime) -> datetime:
+    return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def _selector(value: str) -> str:
+    return str(SeriesSelector.parse(value))
+
+
+Moment = Annotated[datetime, AfterValidator(_in_utc)]
+CounterSelector = Annotated[str, AfterValidator(_selector)]
+
+
+class ExperimentMetric(Model):
+    """One number that the arms are compared in.
+
+    Attributes:
+        kind: A share of trials (`proportion`), an average of amounts (`mean`), or events per exposure (`rate`).
+        numerator: Selector of the counter of successes, or of events.
+        denominator: Selector of the counter of trials, or of exposures.
+        sum: Selector of the counter that sums the amounts up.
+        count: Selector of the counter of amounts.
+        squares: Selector of the counter that sums up the squares of the amounts, where there is one.
+        counts: What a trial is: a `request`, or a `user` that is counted once.
+        query: In place of selectors, SQL that gives arm, time, trials, and successes or the sum, and for a mean the sum
+            of squares; `%(since)s` and `%(until)s` stand for the time that is read.
+        direction: Whether more is better (`up`), or less (`down`).
+        role: Whether the experiment is about it (`goal`), it must not become worse (`guardrail`), or it is only shown.
+        margin: By what share a guardrail may be worse than at the baseline.
+        effect: Smallest relative difference that is of interest.
+        value: Money that one success, event or unit of the amount is worth.
+    """
+
+    kind: Literal["proportion", "mean", "rate"]
+    numerator: CounterSelector | None = None
+    denominator: CounterSelector | None = None
+    sum: CounterSelector | None = None
+    count: CounterSelector | None = None
+    squares: CounterSelector | None = None
+    counts: Literal["request", "user"] = "request"
+    query: Annotated[str, StringConstraints(min_length=1, strip_whitespace=True)] | None = None
+    direction: Literal["up", "down"] = "up"
+    role: Literal["goal", "guardrail", "shown"] = "goal"
+    margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    effect: Positive = 0.05
+    value: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        parts = {
+            name: getattr(self, name) is not None for name in ("numerator", "denominator", "sum", "count", "squares")
+        }
+        given = [name for name, is_given in parts.items() if is_given]
+        if self.query is not None:
+            if given:
+                raise ValueError(f"query: given together with {given[0]}; keep one of them")
+            return self
+        needed = ("sum", "count") if self.kind == "mean" else ("numerator", "denominator")
+        if missing := [name for name in needed if name not in given]:
+            raise ValueError(f"a {self.kind} needs {' and '.join(missing)}, or a query")
+        allowed = (*needed, "squares") if self.kind == "mean" else needed
+        if odd := [name for name in given if name not in allowed]:
+            raise ValueError(f"a {self.kind} has no {odd[0]}")
+        return self
+
+    @model_validator(mode="after")
+    def _margin_is_of_a_guardrail(self) -> Self:
+        if self.margin and self.role != "guardrail":
+            raise ValueError("margin: only a guardrail has one")
+        return self
+
+    @property
+    def selectors(self) -> tuple[str, str, str | None] | None:
+        """Return the selectors of trials, sums and sums of squares; None for a metric by SQL."""
+        trials, total = (self.count, self.sum) if self.kind == "mean" else (self.denominator, self.numerator)
+        return (trials, total, self.squares) if trials and total else None
+
+
+class ExperimentDeclaration(Model):
+    """An experiment: two or more arms, of which one is the baseline, compared in declared metrics.
+
+    Attributes:
+        title: The question it answers, in a sentence.
+        team: Whose experiment it is.
+        link: Where its design is written down.
+        start: When it begins; what was counted before does not count. Without a time zone it is UTC.
+        end: When it is planned to be over.
+        stopped: When it was over indeed; nothing later is read.
+        arms: Each arm by the value of `label`, with its intended share of the traffic, in any scale.
+        baseline: The arm that the others are compared with.
+        label: Label whose value tells the arm.
+        cell: Label of the cells that units are hashed into, where the services have them.
+        selector: Further labels that all its series have, with one value each, or several.
+        unit: What is put into an arm at random: each `request`, or a `user` (or session) with all its requests.
+        allocation: Whether the shares stay as declared (`fixed`), or a bandit or a rollout changes them (`changing`).
+        exposure: Selector of the counter of units that were put into an arm; default the first metric's trials.
+        minimum_duration: Nothing is decided earlier, so that each day of the week is seen.
+        batch: What is counted together; by default so that there are at most 750 until the planned end.
+        metrics: What the arms are compared in.
+    """
+
+    title: str = ""
+    team: str = ""
+    link: str = ""
+    start: Moment
+    end: Moment | None = None
+    stopped: Moment | None = None
+    arms: Annotated[dict[PartName, Positive], Field(min_length=2, max_length=32)]
+    baseline: PartName
+    label: Label = "variant"
+    cell: Label = "cell"
+    selector: dict[Label, OneOrMore] = Field(default={})
+    unit: Literal["request", "user"] = "request"
+    allocation: Literal["fixed", "changing"] = "fixed"
+    exposure: CounterSelector | None = None
+    minimum_duration: Duration | None = None
+    batch: Duration | None = None
+    metrics: Annotated[dict[PartName, ExperimentMetric], Field(min_length=1, max_length=64)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.baseline not in self.arms:
+            raise ValueError(f"baseline: {self.baseline!r} is none of the arms {', '.join(self.arms)}")
+        if not any(metric.role == "goal" for metric in self.metrics.values()):
+            raise ValueError("metrics: at least one must have the role goal")
+        for name in ("end", "stopped"):
+            moment = getattr(self, name)
+            if moment is not None and moment <= self.start:
+                raise ValueError(f"{name}: not after start")
+        if self.batch is not None and self.batch < 1:
+            raise ValueError("batch: shorter than a second")
+        if taken := {self.label, self.cell} & self.selector.keys():
+            raise ValueError(f"selector: {min(taken)} tells arms or cells; leave it out")
+        return self
+
+    @model_validator(mode="after")
+    def _is_of_one_store(self) -> Self:
+        by_query = [name for name, metric in self.metrics.items() if metric.query is not None]
+        if by_query and len(by_query) < len(self.metrics):
+            raise ValueError("metrics: some have a query and some have selectors; make two experiments of it")
+        if by_query and (self.exposure is not None or self.selector):
+            raise ValueError("exposure, selector: choose series, but the metrics have queries")
+        return self
+
+    @property
+    def by_query(self) -> bool:
+        """Tell whether the metrics are read by SQL."""
+        return all(metric.query is not None for metric in self.metrics.values())
+
+    @property
+    def step(self) -> float:
+        """Return the seconds of a batch."""
+        if self.batch is not None:
+            return self.batch
+        planned = (self.end - self.start).total_seconds() if self.end else _UNPLANNED
+        return next((step for step in _STEPS if planned <= step * _BATCHES), _STEPS[-1])
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Return the intended shares, which sum up to 1."""
+        total = sum(self.arms.values())
+        return {arm: share / total for arm, share in self.arms.items()}
+
+    def narrowed(self, selector: str) -> str:
+        """Return a metric's selector of this experiment's series alone."""
+        matchers = [matching(label, values) for label, values in self.selector.items()]
+        return str(SeriesSelector.parse(selector).narrowed(*matchers, matching(self.label, tuple(self.arms))))

@@ -1,0 +1,263 @@
+"""From counts to a judgement: what the inference is given of an experiment, and what its answers mean here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, Final, Self
+
+from ml_monitoring.exporter.inference import (
+    ArmCounts,
+    Batch,
+    EffectKind,
+    ExperimentDecision,
+    Finding,
+    Lift,
+    MetricDesign,
+    MetricState,
+    Objective,
+    SplitReport,
+    SplitState,
+    Sums,
+    decide,
+)
+from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentMetric
+from ml_monitoring.exporter.sources.experiments.history import BatchHistory, Counter, Increments
+from ml_monitoring.exporter.sources.experiments.judgement import Decision, Judgement, MetricStanding
+from ml_monitoring.exporter.sources.experiments.sql import columns_of
+
+# Probability that any goal of an experiment is ever decided wrongly, and any guardrail.
+ALPHA: Final = 0.05
+_DAY: Final = 86_400.0
+# As that of the inference: a mismatch that nothing else is believed with.
+_MISMATCH: Final = 0.001
+
+
+class ExperimentEvidence:
+    """What the inference keeps of the batches of an experiment.
+
+    Args:
+        declaration: Of the experiment.
+    """
+
+    def __init__(self, declaration: ExperimentDeclaration) -> None:
+        self._declaration = declaration
+        arms = tuple(declaration.arms)
+        self._states = {name: MetricState(_design(declaration, metric)) for name, metric in declaration.metrics.items()}
+        self._split = SplitState(arms, declaration.unit, exposed_units(declaration))
+        # Arms that have begun, in the order of the declaration.
+        self._begun: list[str] = []
+
+    def add(self, start: float, end: float, increments: Increments) -> None:
+        """Add a batch."""
+        declaration = self._declaration
+        by_column: dict[str, dict[str, list[tuple[Counter, float]]]] = {}
+        for counter, amount in increments.items():
+            by_column.setdefault(counter.what, {}).setdefault(counter.arm, []).append((counter, amount))
+        seen = {counter.arm for counter in increments}
+        self._begun = [arm for arm in declaration.arms if arm in seen or arm in self._begun]
+        shares = None
+        if declaration.allocation == "fixed":
+            shares = {arm: declaration.arms[arm] for arm in self._begun}
+        for name, metric in declaration.metrics.items():
+            counted = counted_as(name, metric)
+            arms = {arm: _counts(by_column, counted, arm) for arm in self._begun}
+            self._states[name].add(Batch(start, end, arms))
+        exposure = (exposed_as(declaration), "", None)
+        exposed = {arm: _counts(by_column, exposure, arm) for arm in self._begun}
+        self._split.add(Batch(start, end, exposed, shares))
+
+    def judge(self, history: BatchHistory) -> Judgement:
+        """Return what follows."""
+        declaration = self._declaration
+        objectives = [
+            Objective(
+                name,
+                guardrail=metric.role == "guardrail",
+                higher_is_better=metric.direction == "up",
+                smallest_effect=metric.effect if metric.role == "goal" else None,
+                margin=metric.margin,
+            )
+            for name, metric in declaration.metrics.items()
+            if metric.role != "shown"
+        ]
+        split = self._split.report() if declaration.allocation == "fixed" else None
+        found = decide(objectives, self._states, split, ALPHA)
+        exposures = {arm: history.total(exposed_as(declaration), arm) for arm in declaration.arms}
+        seconds = history.batches * history.step
+        decision, arm, reason = next(_decisions(declaration, found, split, exposures, seconds))
+        open_goals = [
+            each.power
+            for each in found.findings
+            if each.power is not None and not each.guardrail and each.finding is Finding.OPEN
+        ]
+        caveats = [f"{each.metric}, {each.arm}: {each.reason}" for each in found.findings if each.reason]
+        if split is not None and split.reason:
+            caveats.append(f"split: {split.reason}")
+        return Judgement(
+            decision,
+            arm,
+            reason,
+            tuple(caveats),
+            exposures,
+            tuple(self._standings(found, history)),
+            split.p_value if split is not None else None,
+            max((power.left for power in open_goals), default=None),
+            max((power.days_left * _DAY for power in open_goals), default=None),
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """Return what `load` takes back, for JSON."""
+        return {
+            "metrics": {name: state.dump() for name, state in self._states.items()},
+            "split": self._split.dump(),
+            "begun": self._begun,
+        }
+
+    @classmethod
+    def load(cls, declaration: ExperimentDeclaration, dumped: Mapping[str, Any]) -> Self:
+        """Return what was dumped."""
+        loaded = cls(declaration)
+        loaded._states = {
+            name: MetricState.load(_design(declaration, metric), dumped["metrics"][name])
+            for name, metric in declaration.metrics.items()
+        }
+        arms = tuple(declaration.arms)
+        loaded._split = SplitState.load(arms, dumped["split"], declaration.unit, exposed_units(declaration))
+        loaded._begun = list(dumped["begun"])
+        return loaded
+
+    def _standings(self, found: ExperimentDecision, history: BatchHistory) -> Iterator[MetricStanding]:
+        declaration = self._declaration
+        findings = {(each.metric, each.arm): each for each in found.findings}
+        days = history.batches * history.step / _DAY
+        for name, metric in declaration.metrics.items():
+            state = self._states[name]
+            traffic = sum(state.totals(arm).trials for arm in declaration.arms) / days if days else 0.0
+            worth = None if metric.value is None else metric.value * traffic
+            for arm in declaration.arms:
+                sums = state.totals(arm)
+                value = sums.total / sums.trials if sums.trials > 0 else None
+                finding = findings.get((name, arm))
+                if arm == declaration.baseline:
+                    lift, ranked = None, found.baseline_ranks.get(name)
+                elif finding is not None:
+                    lift, ranked = finding.lift, finding.rank
+                else:
+                    lift, ranked = state.lift(arm, found.guardrail_alpha), None
+                baseline = state.totals(declaration.baseline)
+                scale = abs(baseline.total / baseline.trials) if baseline.trials > 0 else 0.0
+                standing = MetricStanding(
+                    arm,
+                    name,
+                    sums.trials,
+                    value,
+                    probability_best=ranked.probability_best if ranked else None,
+                    expected_loss=ranked.expected_loss / scale if ranked and scale else None,
+                )
+                if finding is not None and finding.guardrail:
+                    standing = replace(standing, breached=finding.finding is Finding.BREACHED)
+                yield replace(standing, **_of_lift(lift, worth)) if lift is not None else standing
+
+
+def counted_as(name: str, metric: ExperimentMetric) -> tuple[str, str, str | None]:
+    """Return what trials, sums and squares of a metric are counted as."""
+    if metric.selectors is not None:
+        return metric.selectors
+    trials, total, squares = columns_of(name)
+    return trials, total, squares if metric.kind == "mean" else None
+
+
+def exposed_as(declaration: ExperimentDeclaration) -> str:
+    """Return what exposures are counted as: by default the trials of the first metric."""
+    if declaration.exposure is not None:
+        return declaration.exposure
+    name, metric = next(iter(declaration.metrics.items()))
+    return counted_as(name, metric)[0]
+
+
+def exposed_units(declaration: ExperimentDeclaration) -> str:
+    """Return what an exposure is one of."""
+    if declaration.exposure is not None:
+        return declaration.unit
+    return next(iter(declaration.metrics.values())).counts
+
+
+def _design(declaration: ExperimentDeclaration, metric: ExperimentMetric) -> MetricDesign:
+    arms = tuple(declaration.arms)
+    return MetricDesign(EffectKind(metric.kind), arms, declaration.baseline, declaration.unit, metric.counts)
+
+
+def _counts(
+    by_column: Mapping[str, Mapping[str, list[tuple[Counter, float]]]],
+    counted: tuple[str, str, str | None],
+    arm: str,
+) -> ArmCounts:
+    """Return what one arm counted in a batch: altogether, by cell and by process."""
+    squares = None if counted[2] is None else 0.0
+    whole: list[Any] = [0.0, 0.0, squares]
+    cells: dict[str, list[Any]] = {}
+    replicas: dict[str, list[Any]] = {}
+    for index, what in enumerate(counted):
+        for counter, amount in by_column.get(what, {}).get(arm, ()) if what else ():
+            whole[index] += amount
+            for groups, key in ((cells, counter.cell), (replicas, counter.replica)):
+                if key:
+                    groups.setdefault(key, [0.0, 0.0, squares])[index] += amount
+    return ArmCounts(
+        Sums(*whole),
+        {key: Sums(*each) for key, each in cells.items()},
+        {key: Sums(*each) for key, each in replicas.items()},
+    )
+
+
+def _decisions(
+    declaration: ExperimentDeclaration,
+    found: ExperimentDecision,
+    split: SplitReport | None,
+    exposures: Mapping[str, float],
+    seconds: float,
+) -> Iterator[tuple[Decision, str, str]]:
+    """Yield all that holds, the decision in force first: each with the arm that it is about, and the reason."""
+    if not sum(exposures.values()):
+        yield Decision.NO_DATA, "", "nothing was exposed since the start"
+    if missing := [arm for arm, count in exposures.items() if not count]:
+        yield Decision.NO_DATA, missing[0], f"nothing was exposed to {', '.join(missing)}"
+    if split is not None and split.p_value is not None and split.p_value < _MISMATCH:
+        yield Decision.INVALID, split.worst, found.words
+    if breached := [each for each in found.findings if each.finding is Finding.BREACHED]:
+        words = ", ".join(f"{each.arm} ({each.metric})" for each in breached)
+        yield Decision.GUARDRAIL_BREACHED, breached[0].arm, f"a guardrail is breached by {words}"
+    if any(each.finding is Finding.UNANSWERABLE for each in found.findings):
+        yield Decision.UNANSWERABLE, "", found.words
+    if not found.decided:
+        yield Decision.COLLECTING, "", found.words
+    worse = [each.arm for each in found.findings if each.finding is Finding.WORSE]
+    if found.recommended == declaration.baseline and worse:
+        yield Decision.WORSE, worse[0], found.words
+    if declaration.minimum_duration is not None and seconds < declaration.minimum_duration:
+        yield Decision.COLLECTING, "", "the minimum duration is not over"
+    if found.recommended == declaration.baseline:
+        yield Decision.NO_DIFFERENCE, "", found.words
+    yield Decision.BETTER, found.recommended, found.words
+
+
+def _of_lift(lift: Lift, worth: float | None) -> dict[str, Any]:
+    """Return what a lift says of an arm.
+
+    Args:
+        lift: Of the arm.
+        worth: Money a day of one more unit of the metric in each trial.
+    """
+    figures: dict[str, Any] = {
+        "lift": lift.relative,
+        "lower": lift.relative_lower,
+        "upper": lift.relative_upper,
+        "p_value": lift.p_value,
+        "overdispersion": lift.dispersion.factor,
+        "overdispersed": any(each.suspicious for each in lift.dispersions),
+    }
+    if worth is not None:
+        ends = sorted((worth * lift.absolute_lower, worth * lift.absolute_upper))
+        figures |= {"money": worth * lift.absolute, "money_lower": ends[0], "money_upper": ends[1]}
+    return figures

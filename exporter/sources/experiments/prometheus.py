@@ -1,0 +1,170 @@
+"""Prometheus's HTTP API, as far as counters of the past are read over it.
+
+Whatever speaks it will do: Prometheus, VictoriaMetrics, Thanos, Mimir. An answer that says of itself that it is not
+complete is an error: counts that are missing now would look like events of a later time.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlencode
+
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.http_client import RemoteError, fetch_json
+
+# A query that takes longer than this is an experiment's own problem, not the source's.
+QUERY_TIMEOUT: Final = 10.0
+_MOST_BYTES: Final = 64 * 2**20
+# What one query is refused for, where others may be answered.
+_OF_THE_QUERY: Final = frozenset({400, 404, 413, 414, 422, 503})
+
+
+class ExperimentError(SourceError):
+    """Report that one experiment could not be read; others may be."""
+
+
+class CounterSeries(NamedTuple):
+    """A series as it was answered.
+
+    Attributes:
+        labels: All labels but the name.
+        samples: Times and values.
+    """
+
+    labels: Mapping[str, str]
+    samples: list[tuple[float, float]]
+
+
+class PrometheusApi:
+    """Asks one server.
+
+    Args:
+        url: Its base URL, which may hold a user and a password.
+        token: Sent as a bearer token.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
+        self._url = url.rstrip("/")
+        self._token = token
+        self._deadline = math.inf
+        self._aborted = False
+
+    def begin(self, seconds: float) -> None:
+        """Let all queries from now on take so many seconds together."""
+        self._deadline = time.monotonic() + seconds
+        self._aborted = False
+
+    def abort(self) -> None:
+        """Answer no further query."""
+        self._aborted = True
+
+    def version(self) -> str:
+        """Return the server's version; empty where it has none.
+
+        Raises:
+            SourceError: It cannot be reached.
+        """
+        try:
+            answer = self._fetch("api/v1/status/buildinfo")
+        except ExperimentError:
+            return ""
+        data = answer.get("data") if isinstance(answer, Mapping) else None
+        return str(data.get("version") or "") if isinstance(data, Mapping) else ""
+
+    def last_values(self, selector: str, start: float, end: float, step: float, window: float) -> list[CounterSeries]:
+        """Return the last value in the window before each of several moments.
+
+        Raises:
+            ExperimentError: The query is refused.
+            SourceError: The server cannot be asked.
+        """
+        return self.range(f"last_over_time({selector}[{_milliseconds(window)}])", start, end, step)
+
+    def samples(self, selector: str, end: float, window: float) -> list[CounterSeries]:
+        """Return all samples of a window.
+
+        Raises:
+            ExperimentError: The query is refused.
+            SourceError: The server cannot be asked.
+        """
+        return self._query("query", query=f"{selector}[{_milliseconds(window)}]", time=_seconds(end))
+
+    def range(self, query: str, start: float, end: float, step: float) -> list[CounterSeries]:
+        """Evaluate a query at several moments.
+
+        Raises:
+            ExperimentError: The query is refused.
+            SourceError: The server cannot be asked.
+        """
+        return self._query(
+            "query_range",
+            query=query,
+            start=_seconds(start),
+            end=_seconds(end),
+            step=f"{step:g}",
+            # VictoriaMetrics would move the moments to multiples of the step.
+            nocache="1",
+        )
+
+    def _query(self, kind: str, **parameters: str) -> list[CounterSeries]:
+        # What these say is Thanos's and VictoriaMetrics's: rather no answer than a part of it.
+        query = urlencode({**parameters, "partial_response": "false", "deny_partial_response": "1"})
+        answer = self._fetch(f"api/v1/{kind}?{query}")
+        if not isinstance(answer, Mapping) or answer.get("status") != "success":
+            raise ExperimentError(Reason.QUERY, "the answer is none of Prometheus's")
+        if answer.get("isPartial"):
+            raise ExperimentError(Reason.QUERY, "the answer is not complete")
+        try:
+            return list(_series(answer["data"]["result"]))
+        except (KeyError, TypeError, ValueError, AttributeError):
+            raise ExperimentError(Reason.SCHEMA, "the answer is none of Prometheus's") from None
+
+    def _fetch(self, path: str) -> Any:
+        left = self._deadline - time.monotonic()
+        if self._aborted or left <= 0:
+            raise SourceError(Reason.TIMEOUT, "broken off")
+        try:
+            return fetch_json(self._url, path, timeout=min(QUERY_TIMEOUT, left), token=self._token, most=_MOST_BYTES)
+        except RemoteError as error:
+            raise _failure(error) from None
+
+
+def _failure(error: RemoteError) -> SourceError:
+    if error.timed_out:
+        return ExperimentError(Reason.TIMEOUT, f"{error}", hint="are there many series, or is Prometheus busy?")
+    if error.status in (401, 403):
+        return SourceError(Reason.AUTH, f"{error}", hint="are sources.experiments.url and token right?")
+    if error.status in _OF_THE_QUERY:
+        return ExperimentError(Reason.QUERY, _said(str(error)))
+    if error.status == 200:
+        return ExperimentError(Reason.SCHEMA, f"{error}")
+    return SourceError(Reason.CONNECT, f"{error}", hint="is sources.experiments.url right, and Prometheus up?")
+
+
+def _said(message: str) -> str:
+    """Return what Prometheus says is wrong with a query, without the JSON around it."""
+    before, brace, rest = message.partition("{")
+    try:
+        said = json.loads(brace + rest)["error"]
+    except (ValueError, KeyError, TypeError):
+        return message
+    return f"{before}{said}"
+
+
+def _series(result: list[Any]) -> Iterator[CounterSeries]:
+    for each in result:
+        labels = {str(label): str(value) for label, value in each["metric"].items() if label != "__name__"}
+        samples = ((float(moment), float(value)) for moment, value in each.get("values", ()))
+        yield CounterSeries(labels, [(moment, value) for moment, value in samples if math.isfinite(value)])
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{round(seconds * 1000)}ms"
+
+
+def _seconds(moment: float) -> str:
+    return f"{moment:.3f}"

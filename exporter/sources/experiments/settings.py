@@ -1,0 +1,73 @@
+"""Settings of the `experiments` source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+
+from ml_monitoring.exporter.database import connect
+from ml_monitoring.exporter.sources.base import SourceSettings
+from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
+from ml_monitoring.exporter.values import Duration
+
+_HTTP = ("http://", "https://")
+
+
+def _valid_url(value: SecretStr) -> SecretStr:
+    text = value.get_secret_value()
+    if not text.startswith(_HTTP) or not text.partition("://")[2].strip("/") or any(each in text for each in " \n\t?#"):
+        raise ValueError("must be the base URL of Prometheus, such as http://prometheus:9090")
+    return value
+
+
+def _valid_uri(value: SecretStr) -> SecretStr:
+    connect(value.get_secret_value(), timeout=1.0)
+    return value
+
+
+class ExperimentsSettings(SourceSettings):
+    """Settings of the `experiments` source.
+
+    Attributes:
+        url: Prometheus, or what answers like it (VictoriaMetrics, Thanos, Mimir), from which counts are read.
+        token: Sent as a bearer token.
+        database: Where metrics that are declared by SQL are read; a user that may only read will do.
+        files: A file of declarations, or a folder of them (`*.yml`); changes are taken at the next interval.
+        declared: Experiments by their names.
+        settle: How long after the end of a batch it is read, so that late samples are in it.
+        late: Rows of SQL may come so much later than their time says.
+        cache: Folder for what was read, for experiments that run for longer than Prometheus keeps samples.
+    """
+
+    interval: Duration = 30.0
+    timeout: Duration = 25.0
+    url: Annotated[SecretStr, AfterValidator(_valid_url)] | None = None
+    token: SecretStr | None = None
+    database: Annotated[SecretStr, AfterValidator(_valid_uri)] | None = None
+    files: Path | None = None
+    declared: dict[ExperimentName, ExperimentDeclaration] = Field(default={})
+    settle: Duration = 60.0
+    late: Duration = 3600.0
+    cache: Path | None = None
+
+    @model_validator(mode="after")
+    def _can_be_read(self) -> Self:
+        if self.url is None and self.database is None:
+            raise ValueError("url: is missing, and so is database")
+        for name, declaration in self.declared.items():
+            if problem := self.problem(declaration):
+                raise ValueError(f"declared.{name}.{problem}")
+        return self
+
+    def problem(self, declaration: ExperimentDeclaration) -> str:
+        """Return what a declaration needs that is not set; nothing where all is well."""
+        for name, metric in declaration.metrics.items():
+            if metric.query is not None and self.database is None:
+                return f"metrics.{name}.query: needs sources.experiments.database"
+            if metric.query is None and self.url is None:
+                return f"metrics.{name}: needs sources.experiments.url"
+        if declaration.exposure is not None and self.url is None:
+            return "exposure: needs sources.experiments.url"
+        return ""

@@ -1,0 +1,131 @@
+"""Counters are read exactly, from real servers: a Prometheus and a VictoriaMetrics that hold the same samples."""
+
+from __future__ import annotations
+
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ml_monitoring.exporter.errors import SourceError
+from ml_monitoring.exporter.sources.experiments.cache import ReadingCache
+from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration
+from ml_monitoring.exporter.sources.experiments.prometheus import ExperimentError, PrometheusApi
+from ml_monitoring.exporter.sources.experiments.tracked import Stores, TrackedExperiment
+from tests.support.experiment_series import START, ScrapedSamples, eventful_hours
+from tools.backfilled_prometheus import backfilled_prometheus
+from tools.packages import ensure_programs
+from tools.processes import Process, free_port, http_ok
+
+DECLARATION = ExperimentDeclaration.model_validate(
+    {
+        "start": START,
+        "arms": {"control": 1, "treatment": 1},
+        "baseline": "control",
+        "selector": {"job": "shop"},
+        "batch": "15m",
+        "metrics": {"success": {"kind": "proportion", "numerator": "successes_total", "denominator": "requests_total"}},
+    }
+)
+# The two hours, and what a store may take to show the last samples.
+END = START + 7200.0
+SAMPLES = eventful_hours()
+
+
+@pytest.fixture(scope="module")
+def prometheus(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with backfilled_prometheus(programs, tmp_path_factory.mktemp("prometheus"), SAMPLES.lines()) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def victoria(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    folder = tmp_path_factory.mktemp("victoria")
+    url = f"http://127.0.0.1:{free_port()}"
+    process = Process(
+        "victoria-metrics",
+        [
+            ensure_programs(["victoria-metrics"])["victoria-metrics"],
+            f"-storageDataPath={folder / 'data'}",
+            f"-httpListenAddr={url.removeprefix('http://')}",
+            "-retentionPeriod=100y",
+        ],
+        log=folder / "victoria.log",
+        healthy=lambda: http_ok(f"{url}/health"),
+    )
+    with process:
+        _import(url, SAMPLES)
+        yield url
+
+
+def _import(url: str, samples: ScrapedSamples) -> None:
+    lines = [
+        f"{name}{{{labels}}} {value:.0f} {moment * 1000:.0f}\n"
+        for (name, labels), each in samples.series.items()
+        for moment, value in each
+    ]
+    for path, data in (("api/v1/import/prometheus", "".join(lines).encode()), ("internal/force_flush", None)):
+        urllib.request.urlopen(f"{url}/{path}", data).read()
+
+
+@pytest.fixture(params=["prometheus", "victoria"])
+def api(request: pytest.FixtureRequest) -> PrometheusApi:
+    api = PrometheusApi(request.getfixturevalue(request.param))
+    api.begin(60.0)
+    return api
+
+
+def _read(tracked: TrackedExperiment, api: PrometheusApi, until: float = END) -> TrackedExperiment:
+    stores = Stores(api, None, settle=1.0, late=1.0)
+    assert not tracked.read(stores, until + 1.0, float("inf"))
+    return tracked
+
+
+def _followed(declaration: ExperimentDeclaration = DECLARATION) -> TrackedExperiment:
+    return TrackedExperiment.of("checkout", declaration)
+
+
+def test_restarts_new_processes_and_gaps_lose_and_invent_nothing(api: PrometheusApi) -> None:
+    assert _read(_followed(), api).history.totals == SAMPLES.truth
+
+
+def test_pieces_give_the_same_as_the_whole_at_once(api: PrometheusApi) -> None:
+    tracked = _followed()
+    for minutes in range(20, 125, 5):
+        _read(tracked, api, START + 60.0 * minutes)
+    assert tracked.history.totals == SAMPLES.truth
+    assert tracked.evidence.dump() == _read(_followed(), api).evidence.dump()
+
+
+def test_a_cache_goes_on_where_the_last_process_ended(api: PrometheusApi, tmp_path: Path) -> None:
+    cache = ReadingCache(tmp_path / "cache")
+    cache.save(_read(_followed(), api, START + 2700.0))
+    found = cache.load("checkout", DECLARATION)
+    assert found is not None
+    assert found.history.end == START + 2700.0
+    assert _read(found, api).history.totals == SAMPLES.truth
+    assert found.evidence.dump() == _read(_followed(), api).evidence.dump()
+
+
+def test_a_cache_of_another_declaration_is_not_used(tmp_path: Path) -> None:
+    cache = ReadingCache(tmp_path)
+    cache.save(_followed())
+    assert cache.load("checkout", DECLARATION.model_copy(update={"title": "Another title"})) is not None
+    assert cache.load("checkout", DECLARATION.model_copy(update={"label": "arm"})) is None
+    (tmp_path / "checkout.json.gz").write_bytes(b"torn")
+    assert cache.load("checkout", DECLARATION) is None
+
+
+def test_a_query_that_is_refused_is_the_experiments_own_error(api: PrometheusApi) -> None:
+    with pytest.raises(ExperimentError):
+        api.range("sum by (", START, START, 1.0)
+
+
+def test_a_server_that_is_not_there_is_everybodys_error() -> None:
+    api = PrometheusApi(f"http://user:hidden@127.0.0.1:{free_port()}")
+    api.begin(5.0)
+    with pytest.raises(SourceError) as caught:
+        api.range("up", START, START, 1.0)
+    assert not isinstance(caught.value, ExperimentError)
+    assert "hidden" not in str(caught.value)
