@@ -119,7 +119,7 @@ VARIANT_REQUESTS_DAY: Final = _of_variant(
 
 VARIANT_ERRORS_DAY: Final = _of_variant(
     "variant_errors_day",
-    "Error ratio (24h)",
+    "Errors (24h)",
     "How many requests did each variant fail to answer in 24 hours?",
     "variant_origin:ab_test_errors:increase1d",
     unit=Unit.COUNT,

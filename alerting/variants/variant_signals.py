@@ -37,6 +37,7 @@ VARIANT_PREDICTED_ENGAGEMENT: Final = gauge(
     "variant_predicted_engagement_ratio",
     unit=Unit.RATIO,
     by=_POST,
+    page=DETAIL_PAGE,
 )
 
 VARIANT_PREDICTION_DIFFERENCE: Final = Signal(

@@ -284,6 +284,11 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (display_lint.timelines_keep_words, with_state_timeline("palette-classic", "never"), "by colour alone"),
     (display_lint.axes_have_ends, with_defaults("timeseries", unit="percentunit", custom={}), "no end of its axis"),
     (display_lint.axes_have_ends, with_custom("timeseries", axisSoftMax=1e-9), "beyond the axis' end"),
+    (
+        display_lint.axes_have_ends,
+        with_defaults("timeseries", unit="locale", decimals=0, mappings=[], noValue="no data"),
+        "marks between whole numbers are labelled 'no data'",
+    ),
     (display_lint.bars_are_values_with_names, with_bars_of_loki, "only one of Loki's rows"),
     (display_lint.bars_are_values_with_names, with_sparkline, "the sparkline of a ratio is flat"),
     (display_lint.bars_are_values_with_names, with_unnamed_bars, "without a legend"),

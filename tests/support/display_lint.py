@@ -14,7 +14,7 @@ from tests.support.lint import COLUMNS, data_panels, panels
 
 Json = dict[str, Any]
 
-LAPTOP, DESKTOP = 1366, 1600
+LAPTOP = 1366
 # Grafana's menu bar, the page's padding on both sides and its scroll bar; between panels; a panel's border and padding.
 _AROUND_PAGE, _GUTTER, _AROUND_PANEL = 57 + 2 * 16 + 8, 8, 2 * (1 + 8)
 # In a heading beside the title: the mark of the description, and that of a link.
@@ -45,7 +45,7 @@ def inner_width(panel: Json, screen: int) -> float:
 
 
 def tables_fit(pages: list[Json]) -> Iterator[str]:
-    """All columns of a table are in sight on a desktop, their headings are not cut, and cells are for all versions."""
+    """All columns of a table are in sight on a laptop, their headings are not cut, and cells are for all versions."""
     for name, panel in data_panels(pages):
         if panel["type"] != "table":
             continue
@@ -67,7 +67,7 @@ def tables_fit(pages: list[Json]) -> Iterator[str]:
                 yield f"{name}: the heading {column} is cut at {asked[column]} pixels"
         if not asked and "minWidth" not in custom:
             yield f"{name}: columns have no least width"
-        if sum(asked.values()) > (has := inner_width(panel, DESKTOP)):
+        if sum(asked.values()) > (has := inner_width(panel, LAPTOP)):
             yield f"{name}: columns of {sum(asked.values())} pixels in {has:.0f}"
 
 
@@ -106,6 +106,10 @@ def axes_have_ends(pages: list[Json]) -> Iterator[str]:
             yield f"{name}: a flat 0 has no end of its axis"
         if defaults.get("unit") == "locale" and "decimals" not in defaults:
             yield f"{name}: counts have no number of decimals"
+        if defaults.get("decimals") == 0 and [
+            one.get("options", {}).get("match") for one in defaults.get("mappings", [])
+        ] != ["null"]:
+            yield f"{name}: marks between whole numbers are labelled {defaults['noValue']!r}"
         if custom.get("thresholdsStyle", {}).get("mode", "off") != "off":
             bounds = [step["value"] for step in defaults["thresholds"]["steps"] if step["value"] is not None]
             for bound in bounds:

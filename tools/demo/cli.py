@@ -195,7 +195,7 @@ def _show(
     if missing:
         print(f"{missing}\n")
     print("What to look at first:")
-    print("\n".join(screen.look_first(stack, looks)))
+    print("\n".join(screen.look_first(screen.dashboards_url(started), looks)))
     print(f"\nData, configuration and logs: {directory.relative_to(ROOT)}/", flush=True)
 
 

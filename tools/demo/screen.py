@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import urllib.error
-import urllib.parse
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from ml_monitoring.alerting.model.signal import UID_PREFIX
 from tools.demo.parts.base import Look, Server
 from tools.packages import find_program
-from tools.processes import http_ok
 from tools.stack import ROOT, LocalStack
 
 Row = tuple[str, str, str]
@@ -46,16 +45,25 @@ def table(content: Sequence[Row]) -> str:
     return "\n".join(f"  {what:{widths[0]}}  {url:{widths[1]}}  {state}" for what, url, state in lines)
 
 
-def look_first(stack: LocalStack, looks: Sequence[Look]) -> Iterator[str]:
-    """Yield the lines of what to look at first."""
+def look_first(dashboards: str, looks: Sequence[Look]) -> Iterator[str]:
+    """Yield the lines of what to look at first.
+
+    Args:
+        dashboards: Address of the dashboards; empty without Prometheus, which they need.
+        looks: What there is to see.
+    """
     for look in looks:
-        if look.expr and stack.prometheus is None:
+        if look.page and not dashboards:
             continue
         yield f"  - {look.text}"
-        if look.expr:
-            parameters = urllib.parse.urlencode({"g0.expr": look.expr, "g0.tab": 0, "g0.range_input": "15m"})
-            yield f"      {stack.prometheus_url}{_page(stack, 'graph')}?{parameters}"
+        if look.page:
+            yield f"      {dashboards}/d/{UID_PREFIX}{look.page}"
         yield from (f"      {each}" for each in (look.command, look.url) if each)
+
+
+def dashboards_url(started: Sequence[tuple[str, str, Server]]) -> str:
+    """Return where the dashboards are; empty if nothing shows them."""
+    return next((url for what, url, _server in started if what in {DASHBOARDS, GRAFANA}), "")
 
 
 def dashboard_looks(started: Sequence[tuple[str, str, Server]]) -> Iterator[Look]:
@@ -69,10 +77,7 @@ def dashboard_looks(started: Sequence[tuple[str, str, Server]]) -> Iterator[Look
 
 def stack_looks(stack: LocalStack, config: Path) -> Iterator[Look]:
     """Yield what there is to see whatever the parts are."""
-    if stack.prometheus is not None:
-        yield Look(
-            "The alerts; the first ones fire within a minute:", url=f"{stack.prometheus_url}{_page(stack, 'alerts')}"
-        )
+    yield Look("The alerts; the first ones fire within a minute:", page="alerts")
     if stack.alertmanager is not None:
         amtool = find_program("amtool")
         command = f"{shown(amtool)} alert --alertmanager.url={stack.alertmanager_url}" if amtool else ""
@@ -101,11 +106,6 @@ def targets(stack: LocalStack) -> list[str]:
     """Return how each target of Prometheus is: `up`, `down`, or `unknown` before its first scrape."""
     answer = stack.get_json(f"{stack.prometheus_url}/api/v1/targets", state="active")
     return [target["health"] for target in answer["data"]["activeTargets"]]
-
-
-def _page(stack: LocalStack, name: str) -> str:
-    """Return the path of one of Prometheus's pages; Debian's build has only the older ones, in a place of their own."""
-    return f"/{name}" if http_ok(f"{stack.prometheus_url}/alerts") else f"/classic/{name}"
 
 
 def shown(path: Path) -> str:

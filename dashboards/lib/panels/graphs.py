@@ -7,7 +7,14 @@ from typing import Any
 
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
-from ml_monitoring.dashboards.lib.panels.base import Panel, describe, field_defaults, keep_fields, names
+from ml_monitoring.dashboards.lib.panels.base import (
+    Panel,
+    describe,
+    field_defaults,
+    keep_fields,
+    names,
+    unlabelled_fractions,
+)
 from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
 from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
 from ml_monitoring.dashboards.lib.thresholds import comparing, soft_ends
@@ -62,6 +69,8 @@ def timeseries(
             del defaults["decimals"]
         if first.format.low is not None:
             defaults["min"] = first.format.low
+        if defaults.get("decimals") == 0:
+            defaults["mappings"].append(unlabelled_fractions())
         defaults["custom"] = soft_ends(first.signal.unit, comparing((query.signal for query in queries), scope.alerts))
         return grafana.TimeSeries(
             title=title,

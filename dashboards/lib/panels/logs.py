@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_monitoring.dashboards.lib.layout import Size
-from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel, absent
+from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel, absent, unlabelled_fractions
 from ml_monitoring.dashboards.lib.queries import Scope, colour_overrides
 from ml_monitoring.dashboards.lib.style import FORMATS, LEAST_TOP, NO_VALUE, Colour
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
@@ -134,4 +134,6 @@ def _defaults(unit: Unit, empty: str) -> Json:
         defaults["custom"] = {"axisSoftMax": LEAST_TOP[unit]}
     if form.decimals is not None:
         defaults["decimals"] = form.decimals
+    if form.decimals == 0:
+        defaults["mappings"] = [unlabelled_fractions()]
     return defaults

@@ -63,13 +63,13 @@ class Look:
 
     Attributes:
         text: What is to be seen, in a sentence.
-        expr: PromQL that shows it; becomes a link into Prometheus.
+        page: The dashboard that shows it: its uid, without what all begin with, and what is chosen there.
         command: What to type to see it.
         url: Where to see it.
     """
 
     text: str
-    expr: str = ""
+    page: str = ""
     command: str = ""
     url: str = ""
 

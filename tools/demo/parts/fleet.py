@@ -33,11 +33,7 @@ class FleetIncident:
         fleet = {"path": str(path), "mode": "replay", "at_end": "loop", "interval": f"{_INTERVAL}s"}
         return Contribution(
             settings={"sources": {"fleet": fleet}},
-            looks=(
-                Look(f"A fleet has an incident every five minutes: {begins}."),
-                Look("How likely it has one now:", expr="fleet_incident_probability_ratio"),
-                Look("Its five riskiest servers:", expr="topk(5, fleet_server_risk_ratio)"),
-            ),
+            looks=(Look(f"A fleet has an incident every five minutes: {begins}:", page="fleet-incident"),),
         )
 
 

@@ -53,9 +53,9 @@ class InferenceService:
             looks=(
                 Look(
                     "Two model variants answer requests; A is right in 78.2 % of them, B in 81.8 %:",
-                    expr="variant_origin:ab_test_accuracy:ratio",
+                    page="ab-testing",
                 ),
-                Look("What variant B is worth a day, from simulated data (mode 0):", expr=":business_net:daily"),
+                Look("What variant B is worth a day, from simulated data (mode 0):", page="business-impact"),
                 Look("Break it, and see which alerts fire:", command=f"curl -X PUT {url}/scenarios/latency"),
                 Look("The other scenarios, and how to end one:", command=f"curl {url}/scenarios  # then -X DELETE"),
             ),

@@ -43,12 +43,7 @@ class Machine:
                     if name.startswith("Host")
                 }
             },
-            looks=(
-                Look(
-                    "How much of its disks this machine has left:",
-                    expr="instance_mountpoint:node_filesystem_free:ratio",
-                ),
-            ),
+            looks=(Look("How busy this machine is, and what is left of its disks:", page="system-infrastructure"),),
         )
 
 

@@ -46,10 +46,9 @@ class MlflowStore:
         return Contribution(
             settings={"sources": {"mlflow": {"uri": uri, "interval": "5s", "count_tags": ["team"]}}},
             looks=(
-                Look(f"Two experiments are in trouble: {worse} got much worse than its best, {failing} only fails."),
                 Look(
-                    "The latest accuracy of each experiment and variant:",
-                    expr='mlflow_metric_latest{metric="accuracy"}',
+                    f"Two experiments are in trouble: {worse} got much worse than its best, {failing} only fails:",
+                    page="mlflow-experiments",
                 ),
                 Look("The same store in MLflow's own pages:", command=f".venv/bin/mlflow ui --backend-store-uri {uri}"),
             ),

@@ -49,15 +49,15 @@ class VariantSystem:
             looks=(
                 Look(
                     f"{WINNER} is the best variant of ada; after about a minute that is beyond chance:",
-                    expr="variant_sequential_p_value < 0.05",
+                    page=f"variant-detail?var-one_variant={WINNER}",
                 ),
                 Look(
                     "ben's variants are all the same, and nothing is found; cleo's split of views is wrong:",
-                    expr="variant_sample_ratio_p_value",
+                    page="variant-performance?var-persona=ben&var-persona=cleo",
                 ),
                 Look(
                     f"Variants of dan are killed early for {KILL_REASON}, as they are predicted too high:",
-                    expr="variant_early_kill_ratio",
+                    page="variant-performance?var-persona=dan",
                 ),
             ),
         )
