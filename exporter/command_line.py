@@ -30,6 +30,7 @@ EXTRAS: Final = {
     "numpy": "render",
     "plotly": "render",
     "pyarrow": "fleet",
+    "pymysql": "mysql",
 }
 
 

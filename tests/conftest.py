@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tools.mariadb import MariadbServer
 from tools.packages import ensure_programs
 from tools.postgres import PostgresServer
 from tools.webhook import WebhookReceiver
@@ -41,6 +42,13 @@ def postgres_server() -> Iterator[PostgresServer]:
 def postgres_database(postgres_server: PostgresServer) -> str:
     """Return the superuser's address of a fresh, empty database."""
     return postgres_server.create_database(f"test_{next(_database_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def mariadb_server() -> Iterator[MariadbServer]:
+    """Give a running MariaDB server; a test that stops or pauses it brings it back."""
+    with MariadbServer() as server:
+        yield server
 
 
 @pytest.fixture

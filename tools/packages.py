@@ -38,6 +38,7 @@ _DOWNLOADS = "https://prometheus.io/download/"
 _PROMETHEUS = f"{_DOWNLOADS}#prometheus"
 _POSTGRES_EXPORTER = "https://github.com/prometheus-community/postgres_exporter/releases"
 _PGBOUNCER = "https://www.pgbouncer.org/downloads/"
+_MARIADB = "https://mariadb.org/download/"
 _VICTORIA_METRICS = "https://docs.victoriametrics.com/victoriametrics/quick-start/"
 _ALERTMANAGER = f"{_DOWNLOADS}#alertmanager"
 
@@ -54,6 +55,7 @@ PROGRAMS = {
         "prometheus-postgres-exporter", ("postgres_exporter", "prometheus-postgres-exporter"), _POSTGRES_EXPORTER
     ),
     "pgbouncer": Program("pgbouncer", ("pgbouncer",), _PGBOUNCER),
+    "mariadbd": Program("mariadb-server-core", ("mariadbd",), _MARIADB),
     "victoria-metrics": Program("victoria-metrics", ("victoria-metrics", "victoria-metrics-prod"), _VICTORIA_METRICS),
 }
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ml_monitoring.exporter.database.text import Replaced
 
-Dialect = Literal["postgresql", "sqlite"]
+Dialect = Literal["postgresql", "mysql", "sqlite"]
 Row = tuple[Any, ...]
 
 

@@ -12,7 +12,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, unquote
+
+from ml_monitoring.exporter.database.base import Dialect
 
 _PATTERN = re.compile(
     r"""
@@ -35,10 +38,28 @@ _PATTERN = re.compile(
     """,
     re.VERBOSE,
 )
-_DIALECTS = {"postgresql": "postgresql", "postgres": "postgresql", "sqlite": "sqlite"}
+_DIALECTS: Mapping[str, Dialect] = {
+    "postgresql": "postgresql",
+    "postgres": "postgresql",
+    "mysql": "mysql",
+    "mariadb": "mysql",
+    "sqlite": "sqlite",
+}
 # Words that say what was given instead; any other beginning may be a part of a secret.
-_KNOWN_SCHEMES = re.compile(r"(https?|file|mysql|mariadb|mssql|oracle|databricks|databricks-uc|s3|gs)(\+\w+)?:")
+_KNOWN_SCHEMES = re.compile(r"(https?|file|mssql|oracle|databricks|databricks-uc|s3|gs)(\+\w+)?:")
 _TRUE = frozenset({"true", "yes", "on", "y", "t", "1"})
+_FALSE = frozenset({"false", "no", "off", "n", "f", "0"})
+_SSL_MODES = ("", "DISABLED", "PREFERRED", "REQUIRED", "VERIFY_CA", "VERIFY_IDENTITY")
+_MYSQL_FLAGS = ("ssl", "ssl_check_hostname", "ssl_disabled", "ssl_verify_cert", "ssl_verify_identity")
+# Those that only say how MLflow's own driver works are known and change nothing here.
+_MYSQL_PARAMETERS = frozenset(
+    {
+        *("host", "port", "user", "password", "passwd", "unix_socket", *_MYSQL_FLAGS),
+        *("ssl_ca", "ssl_capath", "ssl_cert", "ssl_cipher", "ssl_key", "ssl_key_password", "ssl_mode"),
+        *("charset", "collation", "use_unicode", "connect_timeout", "read_timeout", "write_timeout", "binary_prefix"),
+        *("autocommit", "client_flag", "local_infile", "max_allowed_packet", "program_name", "sql_mode"),
+    }
+)
 _SQLITE_FORMS = "a SQLite URI is sqlite:///relative/path or sqlite:////absolute/path"
 _ENCODE = (
     "write special characters of user and password percent-encoded, such as @ as %40, / as %2F, : as %3A and % as %25"
@@ -49,10 +70,37 @@ Query = Mapping[str, str | list[str]]
 
 
 @dataclass(frozen=True, slots=True)
+class Tls:
+    """How a connection to MySQL is encrypted.
+
+    Attributes:
+        required: Whether a server without it is refused.
+        verifies: Whether the server's certificate must be of an authority that is trusted.
+        names_host: Whether it must be of the host's name, too.
+        ca: File of the authorities; default those of the system.
+        capath: Folder of the authorities.
+        cert: File of this client's certificate.
+        key: File of its key.
+        key_password: What the key is encrypted with.
+        cipher: Ciphers that are allowed.
+    """
+
+    required: bool
+    verifies: bool
+    names_host: bool
+    ca: str | None = None
+    capath: str | None = None
+    cert: str | None = None
+    key: str | None = None
+    key_password: str | None = field(default=None, repr=False)
+    cipher: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DatabaseUri:
     """The parts of a URI, decoded; those that may be secret are not shown by `repr`."""
 
-    dialect: str
+    dialect: Dialect
     username: str | None = field(repr=False)
     password: str | None = field(repr=False)
     host: str | None = field(repr=False)
@@ -108,6 +156,40 @@ class DatabaseUri:
             raise ValueError("a port is no number")
         return texts
 
+    def mysql_arguments(self) -> dict[str, Any]:
+        """Return what is given to PyMySQL, but for TLS; the parameters are PyMySQL's or mysqlclient's.
+
+        Raises:
+            ValueError: A parameter is unknown, given twice, or does not fit the others.
+        """
+        query: dict[str, str] = {key: value for key, value in self.query.items() if isinstance(value, str)}
+        if len(query) < len(self.query):
+            raise ValueError("a parameter after ? is given twice")
+        if query.keys() - _MYSQL_PARAMETERS:
+            raise ValueError("a parameter after ? is none that is known for MySQL")
+        port = query.get("port", "3306")
+        if not re.fullmatch(r"[0-9]{1,5}", port):
+            raise ValueError("a port is no number")
+        if not (self.database or "").strip():
+            raise ValueError("names no database: mysql://user:password@host/database")
+        return {
+            "host": self.host or query.get("host") or "localhost",
+            "port": self.port or int(port),
+            # As bytes, because the driver would take them for Latin-1.
+            "password": (self.password or query.get("password") or query.get("passwd") or "").encode(),
+            "user": self.username or query.get("user") or "",
+            "database": self.database,
+            "unix_socket": query.get("unix_socket"),
+        }
+
+    def mysql_tls(self) -> Tls | None:
+        """Return how a connection to MySQL is encrypted, None where it must not be.
+
+        Raises:
+            ValueError: A parameter is not what it may be.
+        """
+        return _tls({key: value for key, value in self.query.items() if isinstance(value, str)})
+
     def sqlite_path(self) -> Path:
         """Return the file that SQLAlchemy's SQLite dialect opens.
 
@@ -152,6 +234,45 @@ class DatabaseUri:
         return hosts, ports or [""] * len(hosts)
 
 
+def _tls(query: Mapping[str, str]) -> Tls | None:
+    """Return how a connection to MySQL is encrypted, None where it must not be.
+
+    Raises:
+        ValueError: A value is not one that is known.
+    """
+    mode = query.get("ssl_mode", "").upper()
+    if mode not in _SSL_MODES:
+        raise ValueError(f"ssl_mode must be one of {', '.join(_SSL_MODES[1:])}")
+    flags = {key: _flag(query[key], key) for key in _MYSQL_FLAGS if key in query}
+    if mode == "DISABLED" or flags.get("ssl_disabled"):
+        return None
+    files = {
+        key: query[f"ssl_{key}"]
+        for key in ("ca", "capath", "cert", "key", "key_password", "cipher")
+        if f"ssl_{key}" in query
+    }
+    # Where an authority is given, SQLAlchemy's drivers compare the name as well, unless they are told otherwise.
+    trusts = not mode and bool({"ca", "capath"} & files.keys())
+    names_host = mode == "VERIFY_IDENTITY" or flags.get("ssl_verify_identity", trusts)
+    names_host = flags.get("ssl_check_hostname", names_host)
+    verifies = mode.startswith("VERIFY") or flags.get("ssl_verify_cert", trusts) or names_host
+    required = bool(files or verifies or flags.get("ssl") or mode not in ("", "PREFERRED"))
+    return Tls(required=required, verifies=verifies, names_host=names_host and verifies, **files)
+
+
+def _flag(text: str, key: str) -> bool:
+    """Return a switch.
+
+    Raises:
+        ValueError: It is neither on nor off.
+    """
+    if text.lower() in _TRUE:
+        return True
+    if text.lower() in _FALSE:
+        return False
+    raise ValueError(f"{key} must be true or false")
+
+
 def _decoded(part: str | None) -> str | None:
     return None if part is None else unquote(part)
 
@@ -185,8 +306,8 @@ def _parts_with_at(query: str | None) -> list[str]:
 def _describe_beginning(text: str) -> str:
     known = _KNOWN_SCHEMES.match(text)
     if known is not None:
-        return f"must begin with postgresql:// or sqlite:///, not with {known[1]}"
-    if re.match(r"(postgres(ql)?|sqlite)(\+\w+)?://", text):
+        return f"must begin with postgresql://, mysql:// or sqlite:///, not with {known[1]}"
+    if re.match(r"(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?://", text):
         return f"not a URI that SQLAlchemy understands: {_ENCODE}"
     kind = "something else" if "://" in text else "no scheme"
-    return f"must begin with postgresql:// or sqlite:///, not with {kind}"
+    return f"must begin with postgresql://, mysql:// or sqlite:///, not with {kind}"

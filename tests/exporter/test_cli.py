@@ -111,12 +111,12 @@ def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> No
 
 
 def test_check_names_each_bad_setting(folder: Path) -> None:
-    done = _run("check", ML_MONITORING_SOURCES__MLFLOW__URI="mysql://u:s3cret@h/d", ML_MONITORING_WEB__PORT="-1")
+    done = _run("check", ML_MONITORING_SOURCES__MLFLOW__URI="mssql://u:s3cret@h/d", ML_MONITORING_WEB__PORT="-1")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         "FAIL  settings  ML_MONITORING_WEB__PORT: input should be greater than or equal to 0",
-        "FAIL  settings  ML_MONITORING_SOURCES__MLFLOW__URI: must begin with postgresql:// or sqlite:///, "
-        "not with mysql",
+        "FAIL  settings  ML_MONITORING_SOURCES__MLFLOW__URI: must begin with postgresql://, mysql:// or sqlite:///, "
+        "not with mssql",
     ]
 
 

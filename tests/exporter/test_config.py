@@ -106,7 +106,7 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
         prometheus: {url: localhost}
         sources:
           mlflow:
-            uri: mysql://root:s3cret@db/mlflow
+            uri: mssql://root:s3cret@db/mlflow
             interval: soon
             max_series: 0
             labels: {"bad-name": ["param:x"], team: ["column:team"]}
@@ -127,7 +127,10 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
     ]
     assert f"{file}:2: web.hots: unknown key" in problems
     assert f"{file}:8: sources.mlflow.interval: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m" in problems
-    assert f"{file}:7: sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mysql" in problems
+    assert (
+        f"{file}:7: sources.mlflow.uri: must begin with postgresql://, mysql:// or sqlite:///, not with mssql"
+        in problems
+    )
     assert "s3cret" not in "".join(problems)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml_monitoring.exporter.database import PostgresSession, SqliteSession, connect
+from ml_monitoring.exporter.database.mysql import MysqlSession
 from ml_monitoring.exporter.errors import Reason, SourceError
 from tools.postgres import PostgresServer
 from tools.processes import wait_until
@@ -18,6 +19,9 @@ from tools.processes import wait_until
         ("postgresql://u:p@h/d", PostgresSession),
         ("postgresql+psycopg2://u:p@h/d", PostgresSession),
         ("postgres://u:p@h/d", PostgresSession),
+        ("mysql://u:p@h/d", MysqlSession),
+        ("mysql+mysqldb://u:p@h/d", MysqlSession),
+        ("mariadb+mariadbconnector://u:p@h/d", MysqlSession),
         ("sqlite:///mlflow.db", SqliteSession),
         ("sqlite:////data/mlflow.db", SqliteSession),
     ],
@@ -29,7 +33,7 @@ def test_uris_are_taken_as_sqlalchemy_writes_them(uri: str, kind: type) -> None:
 @pytest.mark.parametrize(
     ("uri", "message"),
     [
-        ("mysql://root:s3cret@h/d", "must begin with postgresql:// or sqlite:///, not with mysql"),
+        ("mssql://root:s3cret@h/d", "must begin with postgresql://, mysql:// or sqlite:///, not with mssql"),
         ("http://mlflow:5000", "not with http"),
         ("./mlruns", "not with no scheme"),
         ("host=h password=s3cret", "not with no scheme"),

@@ -172,7 +172,8 @@ def test_a_sqlite_uri_without_a_file_is_refused(uri: str) -> None:
         *("postgresql://h:S3CRET/d", "postgresql://u:p@h/d?S3CRET=1", "postgresql://u@h/d?dsn=S3CRET"),
         *("postgresql://u:S3CRET\0@h/d", "postgresql://u:S3CRET\udc80@h/d", "postgresql://u@h/d?port=S3CRET"),
         *("postgresql:/u:S3CRET@h/d", "postgresql//u:S3CRET@h", "S3CRET", "S3CRET://x", "u:S3CRET@h/d", ""),
-        *("mysql+pymysql://u:S3CRET@h/d", "host=h password=S3CRET", "postgresql://u@h/d?host=a:S3CRET&host=b:1"),
+        *("mssql+pyodbc://u:S3CRET@h/d", "mysql://u:p@S3CRET@h/d", "mysql://u:S3CRET/x@h/d?port=S3CRET"),
+        *("host=h password=S3CRET", "postgresql://u@h/d?host=a:S3CRET&host=b:1"),
         *("postgresql://u@h/d?password=S3CRET&password=b", "postgresql://u:S3CRET@h/d?\nx", "dbname='S3CRET"),
     ],
 )
@@ -217,7 +218,9 @@ _FORMS = st.sampled_from(
         lambda word: f"host=127.0.0.1 port=1 user=u password={word}",
         lambda word: f"host=127.0.0.1 port=1 user=u password='{word}'",
         lambda word: f"sqlite://u:{word}@/x.db",
-        lambda word: f"mysql+pymysql://u:{word}@h/d",
+        lambda word: f"mssql+pyodbc://u:{word}@h/d",
+        lambda word: f"mysql+pymysql://u:{word}@{_NOBODY_LISTENS}/d",
+        lambda word: f"mariadb://u:{quote(word, safe='')}@{_NOBODY_LISTENS}/d?ssl_key_password={quote_plus(word)}",
         lambda word: f"https://u:{word}@h/?token={word}",
         lambda word: word,
     ]

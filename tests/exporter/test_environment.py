@@ -95,7 +95,7 @@ def test_a_tracking_server_is_refused_in_one_line() -> None:
 
 def test_a_store_that_cannot_be_read_is_blamed_on_its_variable() -> None:
     assert _problems({"MLFLOW_BACKEND_STORE_URI": "mssql://u:s3cret@db/mlflow"}) == (
-        "MLFLOW_BACKEND_STORE_URI: must begin with postgresql:// or sqlite:///, not with mssql",
+        "MLFLOW_BACKEND_STORE_URI: must begin with postgresql://, mysql:// or sqlite:///, not with mssql",
     )
 
 

@@ -98,7 +98,10 @@ def test_a_problem_with_what_the_file_holds_is_found_at_its_key(file: Path, tmp_
     (tmp_path / "uri").write_text("mssql://u:s3cret@db\n")
     file.write_text(f"sources:\n  mlflow:\n    uri_file: {tmp_path}/uri")
     (problem,) = _problems(file)
-    assert problem == f"{file}:3: sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mssql"
+    assert (
+        problem
+        == f"{file}:3: sources.mlflow.uri: must begin with postgresql://, mysql:// or sqlite:///, not with mssql"
+    )
 
 
 def test_only_secrets_have_files(file: Path) -> None:

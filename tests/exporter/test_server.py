@@ -178,7 +178,7 @@ def test_a_request_takes_new_settings_where_that_is_switched_on(method: str, con
         assert (answer.status_code, answer.text) == (200, "Settings reloaded.\n")
         assert exporter.samples()['ml_monitoring_source_interval_seconds{source="mlflow"}'] == 7
 
-        other.write_text(usable.replace("sqlite", "mysql"))
+        other.write_text(usable.replace("sqlite", "mssql"))
         answer = requests.request(method, url, timeout=10)
         assert (answer.status_code, answer.text) == (
             500,
@@ -267,12 +267,12 @@ def test_sighup_takes_new_settings_and_keeps_the_old_ones_when_they_are_bad(conf
     with serving(other) as exporter:
         exporter.wait_for('ml_monitoring_source_interval_seconds{source="mlflow"}', 1)
 
-        other.write_text("sources: {mlflow: {uri: 'mysql://u:s3cret@h/d'}}")
+        other.write_text("sources: {mlflow: {uri: 'mssql://u:s3cret@h/d'}}")
         exporter.process.send_signal(signal.SIGHUP)
         samples = exporter.wait_for("ml_monitoring_config_last_reload_successful", 0)
         assert samples['ml_monitoring_source_interval_seconds{source="mlflow"}'] == 1
         line = exporter.wait_for_log("old ones stay")
-        assert "sources.mlflow.uri: must begin with postgresql:// or sqlite:///, not with mysql" in line
+        assert "sources.mlflow.uri: must begin with postgresql://, mysql:// or sqlite:///, not with mssql" in line
         assert "s3cret" not in exporter.log.read_text()
 
         other.write_text(config.read_text().replace("interval: 1s", "interval: 7s"))

@@ -1,4 +1,4 @@
-"""MLflow's backend store: PostgreSQL or SQLite."""
+"""MLflow's backend store: PostgreSQL, MySQL, MariaDB or SQLite."""
 
 from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.source import MlflowSource

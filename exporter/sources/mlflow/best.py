@@ -26,6 +26,10 @@ class BestMetrics:
         """Return the best values of an experiment by key."""
         return self._values.get(experiment, {})
 
+    def pairs(self) -> dict[Pair, float]:
+        """Return all best values as they are now, by experiment and key."""
+        return {(of, key): value for of, values in self._values.items() for key, value in values.items()}
+
     def load(self) -> None:
         """Read everything."""
         self._values = self._reader.best()
@@ -70,14 +74,18 @@ class BestMetrics:
             self._replace_pairs(pairs)
         return differs
 
+    def improves(self, experiment: int, key: str, value: float) -> bool:
+        """Tell whether a value is better than what is known."""
+        known = self.get(experiment).get(key)
+        return known is None or (value < known if self._reader.lower_wins(key) else value > known)
+
     def _improve(self, experiment: int, metrics: Mapping[str, float]) -> None:
         """Take the values of a run into account."""
         values = self._values.setdefault(experiment, {})
         for key, value in metrics.items():
             if not abs(value) < STORED_INFINITY:
                 continue
-            known = values.get(key)
-            if known is None or (value < known if self._reader.lower_wins(key) else value > known):
+            if self.improves(experiment, key, value):
                 values[key] = value
 
     def _held(self, experiment: int, metrics: Mapping[str, float]) -> list[Pair]:

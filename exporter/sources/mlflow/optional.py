@@ -151,7 +151,9 @@ class TaggedRuns(OptionalCollector):
 
     @override
     def read(self, session: Session, columns: frozenset[str]) -> None:
-        self._rows = session.rows(sql.TAGGED_RUNS, keys=self._keys)
+        rows = session.rows(sql.tagged_runs(session.dialect), keys=self._keys)
+        # MySQL finds keys of other case as well.
+        self._rows = [row for row in rows if row[0] in self._keys]
 
     @override
     def add(self, families: FamilySet, experiments: Mapping[int, str]) -> None:

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ml_monitoring.exporter.database import Dialect
+from ml_monitoring.exporter.sources.mlflow.sql import exactly
+
 # experiment_id, datasets; by the primary key
 DATASETS = "select experiment_id, count(*) from datasets group by experiment_id"
 # experiment_id, status, models, latest creation (ms)
 LOGGED_MODELS = """
     select experiment_id, status, count(*), max(creation_timestamp_ms) from logged_models
     where lifecycle_stage = 'active' group by experiment_id, status"""
-# key, value, runs; by the primary key, as far as the keys go
-TAGGED_RUNS = """
-    select t.key, t.value, count(*) from tags t join runs r on r.run_uuid = t.run_uuid
-    where t.key = any(%(keys)s) and r.lifecycle_stage = 'active' group by t.key, t.value"""
+
+
+def tagged_runs(dialect: Dialect) -> str:
+    """Return SQL for rows of key, value, runs; by the primary key, as far as the keys go."""
+    return f"""
+        select t.key, t.value, count(*) from tags t join runs r on r.run_uuid = t.run_uuid
+        where t.key = any(%(keys)s) and r.lifecycle_stage = 'active'
+        group by t.key, t.value{exactly(dialect, "t.key", "t.value")}"""
 
 
 def traces(bounds_ms: Sequence[int], *, tokens: bool) -> str:

@@ -11,17 +11,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from typing_extensions import override
 
-from ml_monitoring.exporter.database import Row
 from ml_monitoring.exporter.sources.mlflow.changes import ChangeTracker, StoreChanges
+from ml_monitoring.exporter.sources.mlflow.late_labels import relabelled
 from ml_monitoring.exporter.sources.mlflow.reader import Pair, StoreReader
-from ml_monitoring.exporter.sources.mlflow.run_cache import LabelSet, RunCache
-from ml_monitoring.exporter.sources.mlflow.sql import PARENT_TAG
+from ml_monitoring.exporter.sources.mlflow.run_cache import RunCache
 
 _POSITION = """
     select pg_current_snapshot()::text, pg_is_in_recovery(), pg_postmaster_start_time()::text,
@@ -38,7 +36,6 @@ _XIDS = 2**32
 _FIRST_NORMAL_XID = 3
 _LAST_PAGE = 2**32 - 1
 _TID_RANGE_SCANS = 140000
-_PREFIXES = 16**4
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +162,7 @@ class PostgresChangeTracker(ChangeTracker):
         late: set[tuple[str, Pair]] = set()
         work = self._pass or self._begin_pass()
         if work is not None:
-            changed |= self._relabelled(work)
+            changed |= relabelled(self._reader, self._runs, work.slice, self._slices)
             late = self._late_metrics(work)
             work.slice += 1
             if work.slice >= self._slices:
@@ -200,47 +197,6 @@ class PostgresChangeTracker(ChangeTracker):
         ((pages,),) = self._reader.session.rows(_PAGES)
         self._pass = _Pass(since, self._here, pages)
         return self._pass
-
-    def _relabelled(self, work: _Pass) -> set[str]:
-        """Return the runs in a slice of ids whose labels are not those that are remembered."""
-        low, high = (_PREFIXES * step // self._slices for step in (work.slice, work.slice + 1))
-        if low == high:
-            return set()
-        first, last = f"{low:04x}", f"{high - 1:04x}" + "f" * 28
-        ignored = (
-            "" if any(each.key == PARENT_TAG for sources in self._reader.labels for each in sources) else PARENT_TAG
-        )
-        rows: defaultdict[str, tuple[Row, ...]] = defaultdict(tuple)
-        for sql in self._reader.queries.label_rows:
-            for table, run, key, value in self._reader.session.rows(sql, first=first, last=last, **self._label_keys()):
-                # Whose child a run is would make each set of rows another one.
-                rows[run] += ((table, key, "" if key == ignored else value),)
-        # Few sets of labels are shared by many runs: what they come to is found out once.
-        known: dict[tuple[Row, ...], tuple[LabelSet, bool]] = {}
-        changed = set()
-        for run, labels, child in self._runs.labels_between(first, last):
-            given = rows.get(run, ())
-            if given not in known:
-                known[given] = self._labels_of(given)
-            if known[given] != (labels, child):
-                changed.add(run)
-        return changed
-
-    def _labels_of(self, rows: Iterable[Row]) -> tuple[LabelSet, bool]:
-        """Return the labels that rows of params and tags come to, and whether they are those of a child run."""
-        given = {(table, key): value for table, key, value in rows}
-        labels = tuple(
-            next((found for source in sources if (found := given.get((source.table, source.key))) is not None), "")
-            for sources in self._reader.labels
-        )
-        return labels, self._reader.children and ("tags", PARENT_TAG) in given
-
-    def _label_keys(self) -> dict[str, list[str]]:
-        keys: dict[str, list[str]] = {"params": [], "tags": [PARENT_TAG] if self._reader.children else []}
-        for sources in self._reader.labels:
-            for source in sources:
-                keys[source.table].append(source.key)
-        return keys
 
     def _late_metrics(self, work: _Pass) -> set[tuple[str, Pair]]:
         """Return the metrics in a slice of pages that were written to an ended run after they were read."""

@@ -110,6 +110,10 @@ class StoreReader:
             return self.best_of_experiments(ids)
         return self._best(self.session.rows(self.queries.best_of_pairs, experiments=ids, keys=keys))
 
+    def best_between(self, first: str, last: str) -> BestValues:
+        """Read the best values over the runs whose ids begin so, or come after it but before the other one."""
+        return self._best(self.session.rows(self.queries.best_between, first=first, last=last))
+
     def _best(self, rows: Sequence[Row]) -> BestValues:
         found: BestValues = {}
         for experiment, key, highest, lowest in rows:

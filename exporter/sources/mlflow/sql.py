@@ -4,7 +4,7 @@ MLflow's stores differ by version (no aliases before 2.3, workspaces since 3.x),
 SQL is put together for it. Three habits keep the queries fast on 100,000 runs:
 
 * all runs are read once; afterwards PostgreSQL knows which rows were written since (`xmin`), in one scan of `runs`,
-  which has no index that could spare it;
+  which has no index that could spare it, and MySQL sums over the rows by the beginnings of their ids;
 * params, tags and metrics are fetched in a second step by run id, through MLflow's own indexes;
 * the best values over all runs are read once, and again only where the run that held one is gone.
 """
@@ -50,14 +50,17 @@ class Queries:
     experiments: str
     runs: str
     runs_by_id: str
+    run_rows: str
     changed_runs: str
     run_ids: str
+    run_sums: str
     label_rows: tuple[str, ...]
     run_metrics: str
     late_metrics: str
     best: str
     best_of_experiments: str
     best_of_pairs: str
+    best_between: str
     versions: str
     rows: str
 
@@ -127,8 +130,7 @@ def build(
         children: Whether to look which runs have a parent.
     """
     workspaces = "workspace" in columns["experiments"]
-    postgresql = dialect == "postgresql"
-    runs = _runs(labels, children=children)
+    runs = _runs(labels, children=children, dialect=dialect)
     tables = {source.table for sources in labels for source in sources} | ({"tags"} if children else set())
     # experiment_id, key, highest, lowest; finite values only
     best = f"""
@@ -136,7 +138,7 @@ def build(
         from latest_metrics m join runs r on r.run_uuid = m.run_uuid
         where r.status = 'FINISHED' and r.lifecycle_stage = 'active' and not m.is_nan
           and m.value < {STORED_INFINITY!r} and m.value > -{STORED_INFINITY!r} {{}}
-        group by r.experiment_id, m.key"""
+        group by r.experiment_id, m.key{exactly(dialect, "m.key")}"""
     return Queries(
         # experiment_id, name, lifecycle_stage, workspace
         experiments=f"""
@@ -146,17 +148,28 @@ def build(
         # for each label
         runs=runs,
         runs_by_id=f"{runs} where r.run_uuid = any(%(runs)s)",
+        # run_uuid, experiment_id, status, lifecycle_stage, start_time, end_time
+        run_rows=f"""
+            select run_uuid, coalesce(experiment_id, {NO_EXPERIMENT}), status, lifecycle_stage, start_time, end_time
+            from runs where run_uuid >= %(first)s and run_uuid < %(last)s""",
         # runs, ids of those that a transaction wrote which was not over when `since` was the oldest one at work;
         # PostgreSQL only. The age of the ids of long-gone transactions can be negative.
         changed_runs="""
             select count(*), array_agg(run_uuid) filter (where age(xmin) between 0 and age(%(since)s::xid))
             from runs""",
         run_ids="select run_uuid from runs",
+        # beginning of ids, sum over the runs with it that changes with any of them; MySQL only. A sum alone, of numbers
+        # that a change alters alike in two runs, could stay the same.
+        run_sums="""
+            select left(run_uuid, %(digits)s), sum(crc32(concat_ws(',', run_uuid, coalesce(experiment_id, ''),
+                   coalesce(status, ''), coalesce(lifecycle_stage, ''), coalesce(start_time, ''),
+                   coalesce(end_time, ''))) * crc32(run_uuid))
+            from runs where run_uuid >= %(first)s and run_uuid < %(last)s group by 1""",
         # run_uuid, key, value; by the primary key of params and tags
         label_rows=tuple(
             f"""
-            select '{table}', run_uuid, key, value from {table}
-            where key = any(%({table})s) and run_uuid >= %(first)s and run_uuid <= %(last)s"""
+            select '{table}', t.run_uuid, t.key, t.value from {table} t
+            where t.key = any(%({table})s) and t.run_uuid >= %(first)s and t.run_uuid <= %(last)s"""
             for table in sorted(tables)
         ),
         # run_uuid, key, value, is_nan
@@ -170,12 +183,18 @@ def build(
         best=best.format(""),
         best_of_experiments=best.format("and r.experiment_id = any(%(experiments)s)"),
         best_of_pairs=best.format("and r.experiment_id = any(%(experiments)s) and m.key = any(%(keys)s)"),
+        best_between=best.format("and r.run_uuid >= %(first)s and r.run_uuid < %(last)s"),
         versions=_versions(columns, workspaces),
-        rows=_rows(columns, postgresql),
+        rows=_rows(columns, dialect),
     )
 
 
-def _runs(labels: Sequence[Sequence[LabelSource]], *, children: bool) -> str:
+def exactly(dialect: Dialect, *columns: str) -> str:
+    """Return what makes groups of texts that are equal to the letter, as MySQL counts accents and case for nothing."""
+    return "".join(f", crc32({column})" for column in columns) if dialect == "mysql" else ""
+
+
+def _runs(labels: Sequence[Sequence[LabelSource]], *, children: bool, dialect: Dialect) -> str:
     joins: list[str] = []
     child = "false"
     if children:
@@ -191,6 +210,9 @@ def _runs(labels: Sequence[Sequence[LabelSource]], *, children: bool) -> str:
             joins.append(
                 f"left join {source.table} {alias} on {alias}.run_uuid = r.run_uuid and {alias}.key = %({alias})s"
             )
+            if dialect == "mysql":
+                # Besides, as an index is of MySQL's own idea of what is equal.
+                joins[-1] += f" and {alias}.key = %({alias})s collate utf8mb4_bin"
             aliases.append(f"{alias}.value")
         values.append(f"coalesce({', '.join([*aliases, repr('')])})")
     return f"""
@@ -223,11 +245,16 @@ def _versions(columns: Mapping[str, frozenset[str]], workspaces: bool) -> str:
         order by v.creation_time desc, v.name, v.version desc, 4"""
 
 
-def _rows(columns: Mapping[str, frozenset[str]], postgresql: bool) -> str:
+def _rows(columns: Mapping[str, frozenset[str]], dialect: Dialect) -> str:
     """Return SQL for rows of table, estimated rows."""
     tables = [table for table in COUNTED_TABLES if table in columns]
-    if postgresql:
-        names = ", ".join(f"'{table}'" for table in tables)
+    names = ", ".join(f"'{table}'" for table in tables)
+    if dialect == "mysql":
+        return f"""
+            select table_name, table_rows from information_schema.tables
+            where table_schema = database() and table_name in ({names}) and table_rows is not null
+            order by table_name"""
+    if dialect == "postgresql":
         # -1: never vacuumed or analysed, so nothing is known.
         return f"""
             select relname, reltuples from pg_catalog.pg_class

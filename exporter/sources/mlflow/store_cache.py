@@ -16,6 +16,7 @@ from ml_monitoring.exporter.sources.mlflow.aggregates import Aggregates
 from ml_monitoring.exporter.sources.mlflow.best import BestMetrics
 from ml_monitoring.exporter.sources.mlflow.changes import ChangeTracker, StoreChanges
 from ml_monitoring.exporter.sources.mlflow.latest import LatestMetrics
+from ml_monitoring.exporter.sources.mlflow.mysql_changes import MysqlChangeTracker
 from ml_monitoring.exporter.sources.mlflow.postgres_changes import PostgresChangeTracker
 from ml_monitoring.exporter.sources.mlflow.reader import StoreReader
 from ml_monitoring.exporter.sources.mlflow.run_cache import RunCache
@@ -49,8 +50,13 @@ class StoreCache:
         self.latest = LatestMetrics(self._read_metrics, self.slices)
         self.loads = 0
         self.loading = False
-        tracker = PostgresChangeTracker if session.dialect == "postgresql" else SqliteChangeTracker
-        self._tracker: ChangeTracker = tracker(self.reader, self.runs, self.slices)
+        self._tracker: ChangeTracker
+        if session.dialect == "postgresql":
+            self._tracker = PostgresChangeTracker(self.reader, self.runs, self.slices)
+        elif session.dialect == "mysql":
+            self._tracker = MysqlChangeTracker(self.reader, self.runs, self.best, self.slices)
+        else:
+            self._tracker = SqliteChangeTracker(self.reader, self.runs, self.slices)
         self._first_limit = settings.first_limit
         self._complete = False
         self._reload_at = 0.0

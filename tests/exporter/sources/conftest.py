@@ -1,6 +1,6 @@
 """Fleet sources that get closed, and MLflow stores with the reference content.
 
-The stores exist in both kinds of database; they are written once and copied for each test.
+The stores exist in each kind of database; they are written once and copied for each test.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import pytest
 
 from tests.support.fleet_files import OPENED
 from tests.support.mlflow_store import write_reference_store
+from tools.mariadb import MariadbServer
 from tools.postgres import PostgresServer
 
 _numbers = itertools.count(1)
@@ -59,11 +60,29 @@ def postgres_store(postgres_server: PostgresServer, _postgres_reference: str) ->
     return name
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
+@pytest.fixture(scope="session")
+def _mariadb_reference(mariadb_server: MariadbServer) -> str:
+    name = "mlflow_reference"
+    write_reference_store(mariadb_server.create_database(name))
+    return name
+
+
+@pytest.fixture
+def mariadb_store(mariadb_server: MariadbServer, _mariadb_reference: str) -> str:
+    """Return the name of a MariaDB database with the reference content."""
+    name = f"mlflow_{next(_numbers)}"
+    mariadb_server.create_database(name, template=_mariadb_reference)
+    return name
+
+
+@pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
 def store_uri(request: pytest.FixtureRequest) -> str:
     """Return the URI of a store with the reference content, once in each kind of database."""
     if request.param == "sqlite":
         return f"sqlite:///{request.getfixturevalue('sqlite_store')}"
+    if request.param == "mariadb":
+        mariadb: MariadbServer = request.getfixturevalue("mariadb_server")
+        return mariadb.uri(database=request.getfixturevalue("mariadb_store"))
     server: PostgresServer = request.getfixturevalue("postgres_server")
     return server.uri(database=request.getfixturevalue("postgres_store"))
 

@@ -261,7 +261,7 @@ def test_the_session_is_read_only_named_and_bounded(postgres_server: PostgresSer
 
 def test_check_says_what_was_found(store_uri: str) -> None:
     source = MlflowSource(MlflowSettings(uri=store_uri))
-    dialect = store_uri.split(":", 1)[0]
+    dialect = store_uri.split(":", 1)[0].partition("+")[0]
     assert source.check().startswith(f"MLflow store on {dialect}, schema ")
     assert source.check().endswith(": 7 experiments, 18 runs")
     source.close()

@@ -14,6 +14,7 @@ from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
 from tests.support.mlflow_store import CHURN, EPOCH, reference_client, write_reference_store
 from tests.support.mlflow_workload import RandomWorkload
+from tools.mariadb import MariadbServer
 from tools.postgres import PostgresServer
 from tools.processes import wait_until
 
@@ -97,7 +98,7 @@ def test_a_transaction_that_was_open_over_a_refresh_is_not_missed(
         assert source.collect()["mlflow_runs"].samples[(CHURN, "FAILED")] == 3
 
 
-def test_runs_that_are_removed_for_good_are_missed(store_uri: str, postgres_server: PostgresServer) -> None:
+def test_runs_that_are_removed_for_good_are_missed(store_uri: str, request: pytest.FixtureRequest) -> None:
     statements = [
         f"delete from {table} where run_uuid in (select run_uuid from runs where end_time = {(EPOCH + 60) * 1000})"
         for table in ("metrics", "latest_metrics", "params", "tags")
@@ -111,7 +112,9 @@ def test_runs_that_are_removed_for_good_are_missed(store_uri: str, postgres_serv
                 for statement in statements:
                     file.execute(statement)
         else:
-            postgres_server.execute(";".join(statements), store_uri.rsplit("/", 1)[1])
+            kind = "mariadb" if store_uri.startswith("mysql") else "postgres"
+            server: PostgresServer | MariadbServer = request.getfixturevalue(f"{kind}_server")
+            server.execute(";".join(statements), store_uri.rsplit("/", 1)[1])
         after = source.collect()
         assert after["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.85
         assert render_text(after).decode() == _fresh(store_uri)
