@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from ml_monitoring.alerting.containers.signals import CONTAINER_MEMORY, CONTAINER_RESTARTS, CONTAINER_STATE
-from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.model.alert import Alert, Kind
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="ContainerRestarting",
-        condition="A container ended by itself and was started again more than <threshold> times within an hour.",
+        condition=(
+            "A container ended by itself and was started again more than <threshold> times within an hour, in each of "
+            "the last two <window>."
+        ),
         signal=CONTAINER_RESTARTS,
         comparison=">",
+        # Until its database is there, a container may be started ten times within minutes.
+        guards=(
+            "sum without (instance) (increase(docker_container_restarts_total[<window>s])) > 0",
+            "sum without (instance) (increase(docker_container_restarts_total[<window>s] offset <window>s)) > 0",
+        ),
+        parameters={"window": Kind.DURATION},
         summary="A container keeps restarting.",
         description='{{ $labels.container_name }} was started again {{ $value | printf "%.0f" }} times within an hour.',
     ),

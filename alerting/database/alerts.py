@@ -8,7 +8,7 @@ from ml_monitoring.alerting.database.signals import (
     DATABASE_TRANSACTION_AGE,
     DATABASE_UP,
 )
-from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.model.alert import Alert, Kind
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -33,10 +33,13 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="DatabaseTransactionLong",
-        condition="A transaction has been open for more than <threshold>.",
+        condition="A transaction has been open for more than <threshold>; dumps and vacuums may take longer.",
         signal=DATABASE_TRANSACTION_AGE,
         comparison=">",
         absent="DatabaseDown",
+        # A dump is one transaction by design, and a vacuum holds nothing back. Older exporters do not have the labels.
+        matchers='application_name!~"<ignored_applications>",backend_type!="autovacuum worker"',
+        parameters={"ignored_applications": Kind.PATTERN},
         summary="A transaction has been open for too long.",
         description=(
             "The oldest transaction in {{ $labels.datname }} has been open for {{ $value | humanizeDuration }}: "

@@ -55,10 +55,12 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         # A target that is configured and does not answer has `up` 0; of one that is no longer found nothing is left.
         name="MlMonitoringJobVanished",
-        condition="Prometheus has no target any more of a job that it scraped an hour ago.",
+        condition="Prometheus has no target any more of a job that it scraped an hour ago, and twelve hours before.",
         signal=TARGET_UP,
         expr=(
             "count without (instance) (last_over_time(instance:up:own[2m] offset 1h))\n"
+            # A batch that is a target while it runs ends each night.
+            "and count without (instance) (last_over_time(instance:up:own[2m] offset 13h))\n"
             "unless count without (instance) (instance:up:own)"
         ),
         summary="All targets of a job are gone.",

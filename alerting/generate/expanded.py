@@ -16,6 +16,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 _USE: Final = re.compile(
     r'"(?:[^"\\]|\\.)*"'
     r"|(?P<name>\w+:[\w:]+)(?:\{(?P<matchers>(?:[^{}\"]|\"(?:[^\"\\]|\\.)*\")*)\})?(?P<range>\[[^\]]+\])?"
+    r"(?P<offset>\s+offset\s+\w+)?"
 )
 _MATCHER: Final = re.compile(r'\s*(?P<label>\w+)\s*(?P<operator>=~|!~|!=|=)\s*"(?P<value>(?:[^"\\]|\\.)*)"\s*,?')
 # How often rules are evaluated: as often are subqueries that stand for recorded samples.
@@ -47,9 +48,12 @@ def _replacement(recorded: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
         inner = f"({expand(recorded[name], recorded)})"
         for matcher in _MATCHER.finditer(match["matchers"] or ""):
             inner = _matched(inner, **matcher.groupdict())
-        reach = match["range"] or ""
+        reach, offset = match["range"] or "", match["offset"] or ""
+        if offset and not reach:
+            # Only selectors and subqueries can be of an earlier time.
+            return f"last_over_time({inner}[{_STEP}:{_STEP}]{offset})"
         # A subquery has its own step.
-        return f"{inner}{reach[:-1]}:{_STEP}]" if reach and ":" not in reach else f"{inner}{reach}"
+        return f"{inner}{reach[:-1]}:{_STEP}]{offset}" if reach and ":" not in reach else f"{inner}{reach}{offset}"
 
     return replace
 

@@ -10,6 +10,7 @@ from ml_monitoring.alerting.host.signals import (
     HOST_MEMORY_AVAILABLE,
 )
 from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.evidence import Also
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -17,6 +18,10 @@ ALERTS: tuple[Alert, ...] = (
         condition="The CPU utilization of a host is above <threshold>.",
         signal=HOST_CPU,
         comparison=">",
+        evidence=(
+            Also("instance:node_cpu_busy:ratio", "The CPU utilization over <window>, which a job does not fill,"),
+        ),
+        parameters={"window": Kind.DURATION},
         summary="The CPU usage of a host is high.",
         description="{{ $value | humanizePercentage }} of the CPUs of {{ $labels.instance }} are busy.",
     ),
@@ -42,12 +47,18 @@ ALERTS: tuple[Alert, ...] = (
         name="HostDiskFilling",
         condition=(
             "A file system is full within <threshold> at the pace of the last <window>, "
-            "and less than <free_below> of it is free."
+            "and less than <free_below> of it is free. A pattern that repeats each day or week is none: compared with "
+            "the same time of yesterday, or of a week ago, at least <lost_above> of what is free was lost."
         ),
         signal=HOST_DISK_FULL_IN,
         comparison="<",
-        guards=("instance_mountpoint:node_filesystem_free:ratio < <free_below>",),
-        parameters={"window": Kind.DURATION, "free_below": Kind.RATIO},
+        guards=(
+            "instance_mountpoint:node_filesystem_free:ratio < <free_below>",
+            # Of a new host there is nothing to compare with.
+            "(instance_mountpoint:node_filesystem_free:ratio "
+            "unless instance_mountpoint:node_filesystem_lost_per_free:ratio < <lost_above>)",
+        ),
+        parameters={"window": Kind.DURATION, "free_below": Kind.RATIO, "lost_above": Kind.RATIO},
         summary="A file system is filling up.",
         description=(
             "{{ $labels.mountpoint }} on {{ $labels.instance }} is full in {{ $value | humanizeDuration }} "

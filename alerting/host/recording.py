@@ -9,6 +9,12 @@ _REAL = 'fstype!~"tmpfs|overlay|squashfs|iso9660|ramfs",mountpoint!~"/(boot|run|
 
 RECORDS: tuple[Record, ...] = (
     Record(
+        name="instance:node_cpu_busy:ratio",
+        meaning="Busy share of a host's CPUs over the window of HostCpuBusy, which a nightly job does not fill.",
+        expr='1 - avg without (cpu, mode) (rate(node_cpu_seconds_total{<node>,mode="idle"}[<HostCpuBusy.window>]))',
+        by=("instance",),
+    ),
+    Record(
         name="instance_mountpoint:node_filesystem_free:ratio",
         meaning="Free share of a file system, as a program without privileges may fill it.",
         expr=f"""
@@ -26,6 +32,26 @@ RECORDS: tuple[Record, ...] = (
               node_filesystem_avail_bytes{{<node>,{_REAL}}}
               / -(deriv(node_filesystem_avail_bytes{{<node>}}[<HostDiskFilling.window>]) < 0)
             )
+        """,
+        by=("instance", "mountpoint"),
+    ),
+    Record(
+        name="instance_mountpoint:node_filesystem_lost_per_free:ratio",
+        meaning=(
+            "What a file system has lost since about the same time of yesterday, or of a week ago if less was free "
+            "then, for each byte that is free: what backups and jobs take and give back each day or week cancels out."
+        ),
+        expr="""
+            min without (ago) (
+              label_replace(
+                min_over_time(instance_mountpoint:node_filesystem_free:ratio[4h] offset 22h), "ago", "1d", "", ""
+              )
+              or label_replace(
+                min_over_time(instance_mountpoint:node_filesystem_free:ratio[4h] offset 166h), "ago", "1w", "", ""
+              )
+            )
+            / instance_mountpoint:node_filesystem_free:ratio
+            - 1
         """,
         by=("instance", "mountpoint"),
     ),

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from ml_monitoring.alerting.logs.signals import LOG_COLLECTOR_FAILURES, LOG_LINES_LOST
-from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.model.alert import Alert, Kind
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="LogLinesLost",
-        condition="More than <threshold> log lines were dropped within 15 minutes.",
+        condition=(
+            "More than <threshold> log lines were dropped within 15 minutes, and more than <lost_above> of those delivered."
+        ),
         signal=LOG_LINES_LOST,
         comparison=">",
+        # Lines that are too long are dropped one by one. Where nothing is sent any more, all are lost.
+        guards=(
+            "(sum without (host, reason, tenant) (increase(loki_write_dropped_entries_total[15m])) "
+            "unless sum without (host, reason, tenant) (increase(loki_write_dropped_entries_total[15m])) "
+            "<= <lost_above> * sum without (host, tenant) (increase(loki_write_sent_entries_total[15m])))",
+        ),
+        parameters={"lost_above": Kind.RATIO},
         summary="Log lines are being dropped.",
         description=(
             'Alloy {{ $labels.instance }} gave up {{ $value | printf "%.0f" }} lines in the last 15 minutes, '

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.model.evidence import Trials
 from ml_monitoring.alerting.monitoring.signals import (
     ALERT_LOG_DAMAGED,
     ALERT_LOG_WRITABLE,
@@ -64,6 +65,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> of the alerts that Prometheus sent were not accepted by Alertmanager.",
         signal=PROMETHEUS_UNDELIVERED,
         comparison=">",
+        evidence=(Trials("sum without (alertmanager) (increase(prometheus_notifications_sent_total[5m]))"),),
         summary="Prometheus fails to send alerts to Alertmanager.",
         description=(
             "{{ $value | humanizePercentage }} of the alerts that {{ $labels.instance }} sends "
@@ -97,6 +99,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="More than <threshold> of the notifications through one kind of channel failed within 15 minutes.",
         signal=ALERTMANAGER_FAILED,
         comparison=">",
+        evidence=(Trials("sum without (reason) (increase(alertmanager_notifications_total[15m]))"),),
         summary="Alertmanager fails to send notifications.",
         description=(
             "{{ $value | humanizePercentage }} of the notifications through {{ $labels.integration }} "

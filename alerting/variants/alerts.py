@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.evidence import Events, StandardError, Trials
 from ml_monitoring.alerting.variants.signals import (
     VARIANT_EARLY_KILL_RATIO,
     VARIANT_PATTERN_FATIGUE,
@@ -18,12 +19,14 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="VariantEarlyKillRateHigh",
         condition=(
-            "More than <threshold> of the recently posted variants of a persona have been killed, "
-            "and at least <minimum_posts> were posted."
+            "More than <threshold> of the recently posted variants of a persona have been killed."
         ),
         signal=VARIANT_EARLY_KILL_RATIO,
         comparison=">",
-        guards=("max without (instance) (variant_recent_posts) >= <minimum_posts>",),
+        evidence=(
+            Trials("max without (instance) (variant_recent_posts)"),
+            Events("max without (instance) (variant_recent_posts)", "minimum_posts", "posts"),
+        ),
         parameters={"minimum_posts": Kind.COUNT},
         source="variants",
         absent=(
@@ -59,6 +62,7 @@ ALERTS: tuple[Alert, ...] = (
         condition="A pattern of a persona has a fatigue above <threshold>: it is overused, and its engagement falls.",
         signal=VARIANT_PATTERN_FATIGUE,
         comparison=">",
+        evidence=(StandardError("max without (instance) (variant_pattern_fatigue_error_ratio)"),),
         source="variants",
         absent=(
             "Patterns without enough views and history have none; when the database cannot be read, "
@@ -114,10 +118,16 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="VariantUpdatesStopped",
-        condition="No figures of a persona with active variants have been updated for <threshold>.",
+        condition=(
+            "No figures of a persona with active variants have been updated for <threshold>, in which there would have "
+            "been <minimum_updates> updates at the pace of the last day or week."
+        ),
         signal=VARIANT_UPDATE_AGE,
         comparison=">",
         guards=('max without (instance, status) (variants{status="active"}) > 0',),
+        # A persona with few views is updated now and then, at night seldom.
+        evidence=(Events("persona:variant_updates_missing:count", "minimum_updates", "missing updates"),),
+        parameters={"minimum_updates": Kind.COUNT},
         source="variants",
         absent=(
             "A persona whose variants were never measured has no last update; when the database cannot be "

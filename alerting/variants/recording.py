@@ -11,6 +11,18 @@ _POST = ("persona", "variant", "pattern")
 
 RECORDS: tuple[Record, ...] = (
     Record(
+        name="persona:variant_updates_missing:count",
+        meaning="How many updates of a persona there would have been since the last one, at its pace of the last day or week.",
+        expr="""
+            (time() - max without (instance) (variant_last_update_timestamp_seconds))
+            * max without (instance, pace) (
+              label_replace(changes(variant_last_update_timestamp_seconds[1d]) / 86400, "pace", "1d", "", "")
+              or label_replace(changes(variant_last_update_timestamp_seconds[1w]) / 604800, "pace", "1w", "", "")
+            )
+        """,
+        by=("persona",),
+    ),
+    Record(
         name="persona_variant_pattern:variant_prediction_difference:ratio",
         meaning="Reported engagement against the prediction: (engagement - predicted) / predicted.",
         expr="""

@@ -97,6 +97,12 @@ VARIANT_METRICS = (
         Unit.RATIO,
         *_PATTERN,
     ),
+    _gauge(
+        "variant_pattern_fatigue_error_ratio",
+        "Standard error of a pattern's fatigue, from the spread of engagement between posts.",
+        Unit.RATIO,
+        *_PATTERN,
+    ),
     # Inference over the active variants of a persona
     _gauge(
         "variant_observed_views",

@@ -11,19 +11,21 @@ from ml_monitoring.exporter.statistics.posterior import Beta, Standing, compare,
 from ml_monitoring.exporter.statistics.sequential import (
     Counts,
     best_p_values,
-    bias_p_value,
     confidence_sequence,
     split_p_value,
 )
+from ml_monitoring.exporter.statistics.spread import RatioSums, Sums, mean_p_value
 
 __all__ = [
     "Beta",
     "Counts",
+    "RatioSums",
     "Standing",
+    "Sums",
     "best_p_values",
-    "bias_p_value",
     "compare",
     "confidence_sequence",
+    "mean_p_value",
     "prior_of",
     "split_p_value",
     "thompson_shares",

@@ -3,7 +3,7 @@
 A usual p-value holds for one look at a moment fixed beforehand; looked at every 15 seconds it falls below 0.05 sooner
 or later without any difference. The p-values here are one over a test martingale: with no difference, the probability
 that one *ever* falls to alpha or below is at most alpha (Ville's inequality). They need no state and no planned length.
-`split_p_value` and `bias_p_value` are exact; `best_p_values` takes the difference of two rates for normal, which
+`split_p_value` is exact; `best_p_values` takes the difference of two rates for normal, which
 simulations bear out down to rates of 0.001 once there are 100 trials (see the tests).
 
 Sources:
@@ -119,12 +119,6 @@ def split_p_value(observed: Sequence[int], weights: Sequence[float]) -> float | 
     evidence = lgamma(total) - lgamma(total + sum(observed))
     for count, concentration in zip(observed, concentrations, strict=True):
         evidence += lgamma(concentration + count) - lgamma(concentration) - count * log(concentration / total)
-    return _p_value(evidence)
-
-
-def bias_p_value(below: int, above: int) -> float:
-    """Return an always-valid p-value of "below is as probable as above": a sign test."""
-    evidence = _log_mixture(Counts(below, below + above)) + (below + above) * log(2)
     return _p_value(evidence)
 
 

@@ -107,6 +107,25 @@ class World:
         begun = self.random.random(self.scrapes) < a_month * SCRAPE_INTERVAL / (30 * DAY)
         return np.where(begun, self.random.poisson(size, self.scrapes), 0.0)
 
+    def spells(self, a_month: float, shortest: float, longest: float) -> NDArray[np.bool_]:
+        """Draw at which scrapes something lasts that begins so many times a month, between so many minutes each."""
+        mask = np.zeros(self.scrapes, dtype=np.bool_)
+        for begin in np.flatnonzero(self.random.random(self.scrapes) < a_month * SCRAPE_INTERVAL / (30 * DAY)):
+            mask[begin : begin + round(self.random.uniform(shortest, longest) * 60 / SCRAPE_INTERVAL)] = True
+        return mask
+
+    def nightly(self, shortest: float, longest: float, *, hour: float = 2) -> NDArray[np.bool_]:
+        """Draw at which scrapes a nightly job runs: from about this hour on, between so many minutes each."""
+        mask = np.zeros(self.scrapes, dtype=np.bool_)
+        for day in range(0, self.scrapes * SCRAPE_INTERVAL // DAY + 1):
+            begin = round((day * DAY + hour * 3600 + self.random.uniform(0, 300)) / SCRAPE_INTERVAL)
+            mask[begin : begin + round(self.random.uniform(shortest, longest) * 60 / SCRAPE_INTERVAL)] = True
+        return mask
+
+    def flag(self, name: str, labels: Mapping[str, str], bad: NDArray[np.bool_], size: float | None) -> Series:
+        """Return a gauge that is 1, and 0 while it is bad or, where the simulation has a fault, after its onset."""
+        return self.gauge(name, labels, np.where(bad | (self.faulty & (size is not None)), 0.0, 1.0))
+
     def counter(self, name: str, labels: Mapping[str, str], increments: Floats) -> Series:
         """Return a counter that is born at 0, begins again at each restart, and lacks the lost scrapes."""
         total = np.cumsum(increments)

@@ -21,7 +21,9 @@ from ml_monitoring.exporter.sources.variants.settings import VariantsSettings
 from ml_monitoring.exporter.sources.variants.sql import LONGEST_LABEL, NO_BUCKET
 from ml_monitoring.exporter.statistics import (
     Counts,
+    RatioSums,
     Standing,
+    Sums,
     best_p_values,
     compare,
     confidence_sequence,
@@ -158,7 +160,7 @@ def build(name: str, rows: Rows, ratchet: Ratchet, settings: VariantsSettings) -
     except (ArithmeticError, ValueError) as error:
         # What cannot be computed is this persona's alone, and its counts are right all the same.
         persona.problems.add(f"persona {name!r}: its variants cannot be compared: {type(error).__name__}: {error}")
-    fatigue, below, above = _add_patterns(name, rows, persona, settings)
+    fatigue, bias = _add_patterns(name, rows, persona, settings)
     posts, kill_ratio = _add_recent(name, rows, persona)
     facts = Facts(
         recent_posts=posts,
@@ -171,8 +173,7 @@ def build(name: str, rows: Rows, ratchet: Ratchet, settings: VariantsSettings) -
             for variant in variants
             if variant.views is not None
         ],
-        below_prediction=below,
-        above_prediction=above,
+        bias=bias,
     )
     for rule in RULES:
         applies = rule.applies(facts, settings.rules)
@@ -301,28 +302,49 @@ def _split_p_value(variants: Sequence[_Variant], settings: VariantsSettings) -> 
     return min(1.0, len(known) * min(known)) if known else None
 
 
-def _add_patterns(name: str, rows: Rows, persona: Persona, settings: VariantsSettings) -> tuple[list[float], int, int]:
-    """Add shares and fatigue; return the fatigues, and posts below and above their prediction."""
+def _add_patterns(name: str, rows: Rows, persona: Persona, settings: VariantsSettings) -> tuple[list[float], Sums]:
+    """Add shares and fatigue; return the fatigues as far as chance does not explain them, and errors of prediction."""
     posts = sum(row[1] for row in rows.posts)
     fatigues: list[float] = []
-    for pattern, number, views, interactions, earlier_views, earlier_interactions, _below, _above in sorted(
-        rows.posts, key=lambda row: row[0] or ""
-    ):
+    for pattern, number, *sums in sorted(rows.posts, key=lambda row: row[0] or ""):
         # A post without a pattern is a post, but there is nothing to wear out.
-        if not pattern or not all(map(math.isfinite, (views, interactions, earlier_views, earlier_interactions))):
+        if not pattern or not all(map(math.isfinite, sums)):
             continue
         labels = (name, pattern)
         share = number / posts if posts else 0.0
         persona.add("variant_pattern_share_ratio", share, *labels)
-        recent = interactions / views if views else None
-        history = earlier_interactions / earlier_views if earlier_views else None
-        persona.add("variant_pattern_engagement_ratio", recent, *labels, "recent")
-        persona.add("variant_pattern_engagement_ratio", history, *labels, "history")
-        enough = min(views, earlier_views) >= settings.rules.min_views
-        if recent is not None and history and enough and posts >= settings.rules.min_posts:
-            fatigues.append(math.sqrt(share * min(1.0, max(0.0, 1 - recent / history))))
-            persona.add("variant_pattern_fatigue_ratio", fatigues[-1], *labels)
-    return fatigues, sum(row[6] for row in rows.posts), sum(row[7] for row in rows.posts)
+        recent, history = RatioSums(*sums[:6]), RatioSums(*sums[6:12])
+        persona.add("variant_pattern_engagement_ratio", recent.ratio, *labels, "recent")
+        persona.add("variant_pattern_engagement_ratio", history.ratio, *labels, "history")
+        enough = min(recent.trials, history.trials) >= settings.rules.min_views
+        if recent.ratio is not None and history.ratio and enough and posts >= settings.rules.min_posts:
+            kept = recent.ratio / history.ratio
+            fatigue = math.sqrt(share * min(1.0, max(0.0, 1 - kept)))
+            persona.add("variant_pattern_fatigue_ratio", fatigue, *labels)
+            error = _fatigue_error(share, fatigue, recent, history)
+            # Without a known error nothing is beyond chance, and nobody is notified.
+            if math.isfinite(error):
+                persona.add_computed("variant_pattern_fatigue_error_ratio", error, *labels)
+                fatigues.append(fatigue - settings.rules.deviations * error)
+            else:
+                fatigues.append(0.0)
+    columns = [[row[-3 + place] for row in rows.posts] for place in range(3)]
+    return fatigues, Sums(sum(columns[0]), math.fsum(columns[1]), math.fsum(columns[2]))
+
+
+def _fatigue_error(share: float, fatigue: float, recent: RatioSums, history: RatioSums) -> float:
+    """Return the standard error of a fatigue: of the square root of the share times the decline (delta method).
+
+    Where no recent post was interacted with, a single interaction is taken for the error.
+    """
+    if not fatigue:
+        return 0.0
+    if recent.successes:
+        kept = 1 - fatigue**2 / share
+        decline_error = kept * math.hypot(recent.relative_error, history.relative_error)
+    else:
+        decline_error = 1 / (recent.trials * (history.ratio or 1.0))
+    return share * decline_error / (2 * fatigue)
 
 
 def _add_recent(name: str, rows: Rows, persona: Persona) -> tuple[int, float | None]:

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import sqrt
 
 from ml_monitoring.exporter.sources.variants.settings import RuleSettings
-from ml_monitoring.exporter.statistics import bias_p_value
+from ml_monitoring.exporter.statistics import Sums, mean_p_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +35,16 @@ class Facts:
     Attributes:
         recent_posts: Variants posted within the window.
         early_kill_ratio: Share of them that were killed; None when that is not known.
-        fatigue: Fatigue of each pattern of which it is known.
+        fatigue: Fatigue of each pattern of which it is known, as far as chance does not explain it.
         active: Its active variants.
-        below_prediction: Posts with enough views whose engagement is below the prediction.
-        above_prediction: The same above the prediction.
+        bias: Differences of engagement and prediction, of posts with enough views.
     """
 
     recent_posts: int
     early_kill_ratio: float | None
     fatigue: Sequence[float]
     active: Sequence[ActiveFacts]
-    below_prediction: int
-    above_prediction: int
+    bias: Sums
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +61,15 @@ class Rule:
 def _miscalibrated(facts: Facts, settings: RuleSettings) -> bool | None:
     if facts.early_kill_ratio is None or facts.recent_posts < settings.min_posts:
         return None
-    return facts.early_kill_ratio > settings.early_kill_ratio
+    tolerable, excess = settings.early_kill_ratio, facts.early_kill_ratio - settings.early_kill_ratio
+    # The lower Wilson bound of the ratio is above what is tolerable.
+    return excess * sqrt(facts.recent_posts) > settings.deviations * sqrt(tolerable * (1 - tolerable))
 
 
 def _biased(facts: Facts, settings: RuleSettings) -> bool | None:
-    if not facts.below_prediction + facts.above_prediction:
+    if facts.bias.count < settings.min_posts:
         return None
-    return bias_p_value(facts.below_prediction, facts.above_prediction) <= settings.bias_significance
+    return mean_p_value(facts.bias) <= settings.bias_significance
 
 
 def _fatigued(facts: Facts, settings: RuleSettings) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
@@ -49,6 +50,7 @@ class RuleSettings(Model):
         significance: Level of the sequential tests.
         bias_significance: Level of the test for one-sided prediction errors.
         winner_share: Share of views below which a winner is not exploited.
+        confidence: How sure early kills and fatigue must be beyond chance.
     """
 
     early_kill_ratio: Share = 0.35
@@ -59,6 +61,12 @@ class RuleSettings(Model):
     significance: Share = 0.05
     bias_significance: Share = 0.01
     winner_share: Share = 0.5
+    confidence: Annotated[float, Field(ge=0.5, lt=1)] = 0.99
+
+    @property
+    def deviations(self) -> float:
+        """Return how many standard errors the confidence is."""
+        return NormalDist().inv_cdf(self.confidence)
 
 
 class VariantsSettings(SourceSettings):

@@ -92,18 +92,31 @@ _ACTIVE = """
         where v.persona_id = p.id and v.status = any(%(statuses)s)
         order by {views} desc nulls last, v.id limit %(limit)s) a"""
 
-# persona, pattern, recent posts, recent views and interactions, earlier views and interactions, posts whose
-# engagement is below and above the prediction
+_LATEST, _EARLIER = "h.number <= %(latest)s", "h.number > %(latest)s"
+
+
+def _ratio_sums(period: str) -> str:
+    """Return SQL for the columns of `RatioSums`."""
+    v, i = "m.view_count", "m.interaction_count"
+    which = f"filter (where {period} and m.sound)"
+    sums = ", ".join(f"coalesce(sum({term}) {which}, 0)::float8" for term in (v, i, f"{v} * {v}", f"{v} * {i}", f"{i} * {i}"))
+    return f"count(*) filter (where {period} and m.sound and {v} > 0), {sums}"
+
+
+def _bias_sums() -> str:
+    """Return SQL for the columns of `Sums`: of the differences of engagement and prediction."""
+    difference = "m.interaction_count / m.view_count - h.predicted_er"
+    which = "filter (where m.sound and m.view_count >= %(min_views)s and h.predicted_er between 0 and 1)"
+    sums = ", ".join(f"coalesce(sum({term}) {which}, 0)::float8" for term in (difference, f"({difference}) ^ 2"))
+    return f"count(*) {which}, {sums}"
+
+
+# persona, pattern, recent posts, sums of the recent posts, of the earlier ones, and of the errors of prediction
 _POSTS = f"""
-    select p.id, left(h.pattern_used::text, {LONGEST_LABEL}), count(*) filter (where h.number <= %(latest)s),
-           coalesce(sum(m.view_count) filter (where h.number <= %(latest)s and m.sound), 0)::float8,
-           coalesce(sum(m.interaction_count) filter (where h.number <= %(latest)s and m.sound), 0)::float8,
-           coalesce(sum(m.view_count) filter (where h.number > %(latest)s and m.sound), 0)::float8,
-           coalesce(sum(m.interaction_count) filter (where h.number > %(latest)s and m.sound), 0)::float8,
-           count(*) filter (where m.sound and m.view_count >= %(min_views)s
-                            and m.interaction_count < h.predicted_er * m.view_count),
-           count(*) filter (where m.sound and m.view_count >= %(min_views)s
-                            and m.interaction_count > h.predicted_er * m.view_count)
+    select p.id, left(h.pattern_used::text, {LONGEST_LABEL}), count(*) filter (where {_LATEST}),
+           {_ratio_sums(_LATEST)},
+           {_ratio_sums(_EARLIER)},
+           {_bias_sums()}
     from unnest(%(personas)s::text[]) as p (id)
     cross join lateral (
         select v.id, v.pattern_used, nullif({{predicted}}, 'NaN') as predicted_er,
@@ -112,7 +125,7 @@ _POSTS = f"""
         order by {{posted_order}} desc, v.id limit %(posts)s) h
     left join lateral (
         select n.*, n.interaction_count >= 0 and n.view_count >= n.interaction_count
-                    and n.view_count < 'infinity' as sound
+                    and n.view_count < 1e15 as sound
         from (select {{views}} as view_count, {{interactions}} as interaction_count
               from variant_monitoring m where m.variant_id = h.id limit 1) n) m on true
     group by 1, 2"""

@@ -55,6 +55,8 @@ def answer(server: str, expr: str) -> dict[str, float]:
         ('avg_over_time(a:b{variant="B"}[3m])', {"B": 2}),
         ('count_over_time(a:b{variant="B"}[4m:2m])', {"B": 3}),
         ('last_over_time(a:b{variant="A"}[5m] offset 1m)', {"A": 1}),
+        ('a:b{variant="A"} offset 2m', {"A": 1}),
+        ('a:b{variant="A"} offset 1d', {}),
         ('label_replace(a:b{variant="A"}, "variant", "a:b", "variant", "A")', {"a:b": 1}),
     ],
 )

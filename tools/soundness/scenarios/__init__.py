@@ -3,11 +3,30 @@
 from __future__ import annotations
 
 from tools.soundness.scenario import Scenario
-from tools.soundness.scenarios import experiments, fleet, mlflow, services
+from tools.soundness.scenarios import (
+    containers,
+    database,
+    experiments,
+    exporter,
+    fleet,
+    host,
+    logs,
+    mlflow,
+    monitoring,
+    services,
+    variants,
+)
 
 SCENARIOS: tuple[Scenario, ...] = (
-    *services.SCENARIOS,
+    *containers.SCENARIOS,
+    *database.SCENARIOS,
     *experiments.SCENARIOS,
+    *exporter.SCENARIOS,
     *fleet.SCENARIOS,
+    *host.SCENARIOS,
+    *logs.SCENARIOS,
     *mlflow.SCENARIOS,
+    *monitoring.SCENARIOS,
+    *services.SCENARIOS,
+    *variants.SCENARIOS,
 )
