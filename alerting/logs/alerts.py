@@ -9,7 +9,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="LogLinesLost",
         condition=(
-            "More than <threshold> log lines were dropped within 15 minutes, and more than <lost_above> of those delivered."
+            "More than <threshold> log lines were dropped within 15 minutes, and more than <lost_above> of those "
+            "delivered."
         ),
         signal=LOG_LINES_LOST,
         comparison=">",

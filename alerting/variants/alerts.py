@@ -18,9 +18,7 @@ from ml_monitoring.alerting.variants.variant_signals import (
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="VariantEarlyKillRateHigh",
-        condition=(
-            "More than <threshold> of the recently posted variants of a persona have been killed."
-        ),
+        condition=("More than <threshold> of the recently posted variants of a persona have been killed."),
         signal=VARIANT_EARLY_KILL_RATIO,
         comparison=">",
         evidence=(

@@ -12,7 +12,7 @@ _POST = ("persona", "variant", "pattern")
 RECORDS: tuple[Record, ...] = (
     Record(
         name="persona:variant_updates_missing:count",
-        meaning="How many updates of a persona there would have been since the last one, at its pace of the last day or week.",
+        meaning="Updates of a persona that there would have been since the last one, at the pace of a day or week.",
         expr="""
             (time() - max without (instance) (variant_last_update_timestamp_seconds))
             * max without (instance, pace) (

@@ -77,9 +77,9 @@ FAULTS: tuple[Fault, ...] = (
     ),
     Fault(
         "variants-killed",
-        "20 of 40 variants are killed at once",
+        "24 of 40 variants are killed at once",
         ("VariantEarlyKillRateHigh",),
-        lambda world: world.kill_variants(20),
+        lambda world: world.kill_variants(24),
         lambda world: world.post(60),
     ),
     Fault(

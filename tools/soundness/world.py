@@ -117,7 +117,7 @@ class World:
     def nightly(self, shortest: float, longest: float, *, hour: float = 2) -> NDArray[np.bool_]:
         """Draw at which scrapes a nightly job runs: from about this hour on, between so many minutes each."""
         mask = np.zeros(self.scrapes, dtype=np.bool_)
-        for day in range(0, self.scrapes * SCRAPE_INTERVAL // DAY + 1):
+        for day in range(self.scrapes * SCRAPE_INTERVAL // DAY + 1):
             begin = round((day * DAY + hour * 3600 + self.random.uniform(0, 300)) / SCRAPE_INTERVAL)
             mask[begin : begin + round(self.random.uniform(shortest, longest) * 60 / SCRAPE_INTERVAL)] = True
         return mask

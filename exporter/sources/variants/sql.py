@@ -99,7 +99,9 @@ def _ratio_sums(period: str) -> str:
     """Return SQL for the columns of `RatioSums`."""
     v, i = "m.view_count", "m.interaction_count"
     which = f"filter (where {period} and m.sound)"
-    sums = ", ".join(f"coalesce(sum({term}) {which}, 0)::float8" for term in (v, i, f"{v} * {v}", f"{v} * {i}", f"{i} * {i}"))
+    sums = ", ".join(
+        f"coalesce(sum({term}) {which}, 0)::float8" for term in (v, i, f"{v} * {v}", f"{v} * {i}", f"{i} * {i}")
+    )
     return f"count(*) filter (where {period} and m.sound and {v} > 0), {sums}"
 
 

@@ -39,15 +39,15 @@ def test_everything_about_an_alert_is_explained(capsys: pytest.CaptureFixture[st
     assert lines[lines.index("  Set in") + 1 : lines.index("  Expression")] == [
         f"    {DEFAULT_PATHS[0]}:{number + 1}: threshold: 1",
         f"    {DEFAULT_PATHS[0]}:{number + 2}: unit: flag",
-        f"    {DEFAULT_PATHS[0]}:{number + 3}: for: 2m",
-        f"    {DEFAULT_PATHS[0]}:{number + 4}: severity: critical",
-        f"    {DEFAULT_PATHS[0]}:{number + 5}: team: platform",
+        f"    {DEFAULT_PATHS[0]}:{number + 4}: for: 3m",
+        f"    {DEFAULT_PATHS[0]}:{number + 5}: severity: critical",
+        f"    {DEFAULT_PATHS[0]}:{number + 6}: team: platform",
     ]
     assert "    ml_monitoring_source_up < 1" in lines
     notified = lines[lines.index("  Notified") + 1 : lines.index("  Muted")]
     assert notified == [
-        "    escalation: 32 min after the condition begins to hold, again every 1h; through webhook",
-        "    platform-critical: 2 min 10 s after the condition begins to hold, again every 15m; through webhook",
+        "    escalation: 33 min after the condition begins to hold, again every 1h; through webhook",
+        "    platform-critical: 3 min 10 s after the condition begins to hold, again every 15m; through webhook",
     ]
     assert lines[lines.index("  Muted") + 1 :] == [
         "    Without the exporter nothing that it says can be trusted, not even that a problem ended."
@@ -153,7 +153,7 @@ def past(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 def test_a_backtest_finds_when_an_alert_would_have_fired(past: str) -> None:
     alerts = [alert for alert in ALERTS if alert.name == "MlMonitoringSourceDown"]
     (result,) = backtest(past, alerts, {}, days=2, step=60, now=2880 * 60)
-    # Two minutes after the source went down; a glitch of a minute or two is none.
-    assert [(firing.begins, firing.ends) for firing in result.firings] == [(602 * 60, 660 * 60)]
+    # Three minutes after the source went down; a glitch of a minute or two is none.
+    assert [(firing.begins, firing.ends) for firing in result.firings] == [(603 * 60, 660 * 60)]
     assert result.firings[0].labels == {"job": "ml-monitoring", "instance": "a", "source": "mlflow"}
-    assert result.seconds == 58 * 60
+    assert result.seconds == 57 * 60

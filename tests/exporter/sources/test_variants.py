@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import sqrt
+from math import hypot, sqrt
 from pathlib import Path
 
 import pytest
@@ -133,7 +133,19 @@ def test_fatigue_follows_its_definition(reference: str) -> None:
     assert engagement["alice", "hook", "history"] == history
     fatigue = samples(families, "variant_pattern_fatigue_ratio")
     # story has no history, list\ of the other persona too few posts: nothing is known, so there is no sample.
-    assert fatigue == {("alice", "hook"): pytest.approx(sqrt(0.5 * (1 - recent / history)))}
+    expected = sqrt(0.5 * (1 - recent / history))
+    assert fatigue == {("alice", "hook"): pytest.approx(expected)}
+    # Each post's interactions against those at the pattern's rate.
+    posts = {
+        recent: [(300, 3), (300, 3), (200, 1)],
+        history: [(2000, 96), *[(1000, 80)] * 4],
+    }
+    relative = [
+        sqrt(sum((i - rate * v) ** 2 for v, i in rows) * len(rows) / (len(rows) - 1)) / sum(i for _, i in rows)
+        for rate, rows in posts.items()
+    ]
+    error = 0.5 * recent / history * hypot(*relative) / (2 * expected)
+    assert samples(families, "variant_pattern_fatigue_error_ratio") == {("alice", "hook"): pytest.approx(error)}
 
 
 def test_opportunities_are_seen(reference: str) -> None:
@@ -150,7 +162,7 @@ def test_opportunities_are_seen(reference: str) -> None:
         "under_sampled": 1,
     }
     # The other side of each threshold.
-    assert seen(early_kill_ratio=0.27, winner_share=0.4, fatigue=0.9, min_views=1) == {
+    assert seen(early_kill_ratio=0.05, winner_share=0.4, fatigue=0.6, min_views=1) == {
         "prediction_calibration": 1,
         "clear_winner": 0,
         "prediction_bias": 0,
@@ -158,6 +170,9 @@ def test_opportunities_are_seen(reference: str) -> None:
         "under_sampled": 1,
     }
     assert "prediction_calibration" not in seen(min_posts=12)
+    # 3 of 11 is more than 27 %, and 0.66 more than a fatigue of 0.65, but not beyond chance.
+    may_be_chance = seen(early_kill_ratio=0.27, fatigue=0.65)
+    assert (may_be_chance["prediction_calibration"], may_be_chance["pattern_fatigue"]) == (0, 0)
 
 
 def test_one_sided_prediction_errors_are_seen(uri: str) -> None:

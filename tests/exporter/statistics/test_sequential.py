@@ -11,7 +11,6 @@ from scipy import integrate, stats  # type: ignore[import-untyped]  # carries no
 from ml_monitoring.exporter.statistics import (
     Counts,
     best_p_values,
-    bias_p_value,
     confidence_sequence,
     split_p_value,
 )
@@ -96,13 +95,6 @@ def test_split_watched_continuously_raises_at_most_5_percent_false_alarms_and_fi
     assert outcomes[1] >= 0.95 * EXPERIMENTS
 
 
-def test_bias_watched_continuously_raises_at_most_5_percent_false_alarms() -> None:
-    random = np.random.default_rng(5)
-    signs = random.integers(0, 2, size=(EXPERIMENTS, 500)).cumsum(axis=1).tolist()
-    alarms = sum(any(bias_p_value(k, n - k) <= ALPHA for n, k in enumerate(row, start=1)) for row in signs)
-    assert alarms <= ALPHA * EXPERIMENTS
-
-
 @pytest.mark.parametrize("rate", [0.0005, 0.01, 0.3])
 def test_a_confidence_sequence_watched_continuously_misses_the_rate_in_at_most_5_percent(rate: float) -> None:
     random = np.random.default_rng(6)
@@ -164,12 +156,6 @@ def test_split_p_value_takes_weights_in_any_scale() -> None:
     assert split_p_value([600, 200, 200], [5, 3, 2]) == split_p_value([600, 200, 200], [50, 30, 20])
 
 
-def test_bias_p_value_equals_scipy() -> None:
-    ratio = stats.betabinom.pmf(19, 22, 0.5, 0.5) / stats.binom.pmf(19, 22, 0.5)
-    assert bias_p_value(19, 3) == pytest.approx(1 / ratio)
-    assert bias_p_value(19, 3) == bias_p_value(3, 19)
-
-
 @pytest.mark.parametrize("counts", [[], [Counts(5, 100)]])
 def test_nothing_to_compare_gives_no_p_value(counts: list[Counts]) -> None:
     assert best_p_values(counts) == []
@@ -179,7 +165,6 @@ def test_nothing_to_compare_gives_no_p_value(counts: list[Counts]) -> None:
 def test_no_observation_is_no_evidence() -> None:
     assert best_p_values([Counts(0, 0), Counts(0, 0)]) == [1.0, 1.0]
     assert split_p_value([0, 0], [1, 1]) == 1.0
-    assert bias_p_value(0, 0) == 1.0
 
 
 def test_extreme_counts_are_finite() -> None:

@@ -47,7 +47,7 @@ def _memory(world: World, traffic: float, size: float | None) -> Iterator[Series
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         alert="ContainerRestarting",
-        healthy="at each deployment it ends and starts up to ten times within five minutes, until its database is there",
+        healthy="at each deployment it ends and starts up to ten times within five minutes",
         simulate=_restarts,
         traffic=_DEPLOYMENTS,
         unit="deployments a month",
@@ -63,7 +63,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         alert="ContainerMemoryNearLimit",
-        healthy="memory that rises for hours until it is collected, and eight batches that take 95 % for up to 12 minutes",
+        healthy="memory that rises for hours until it is collected, and eight batches that take 95 % for minutes",
         simulate=_memory,
         traffic={"low": 0.2, "usual": 0.45, "high": 0.6},
         unit="of the limit in use after a collection",

@@ -33,7 +33,7 @@ def _connections(world: World, traffic: float, size: float | None) -> Iterator[S
 
 
 def _transactions(world: World, _traffic: float, size: float | None) -> Iterator[Series]:
-    """Yield ages: short ones, the nightly dump, a vacuum of a large table, and an application that forgets to commit."""
+    """Yield ages: short ones, a nightly dump, a vacuum of a large table, and one whose commit is forgotten."""
 
     def age(running: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
         begun = np.maximum.accumulate(np.where(running, 0.0, world.moments))
@@ -52,7 +52,7 @@ def _transactions(world: World, _traffic: float, size: float | None) -> Iterator
 
 
 def _deadlocks(world: World, traffic: float, size: float | None) -> Iterator[Series]:
-    """Yield deadlocks: a few a day, and now and then a batch whose transactions meet in the wrong order for a minute."""
+    """Yield deadlocks: a few a day, and now and then a batch whose transactions meet in the wrong order."""
     usual = world.events(traffic / 86400 * world.daily) + world.bursts(8, 10)
     faulty = world.events((size or 0) / 60)
     yield world.counter("pg_stat_database_deadlocks", _DATABASE, usual + np.where(world.faulty, faulty, 0))

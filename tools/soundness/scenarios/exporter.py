@@ -61,7 +61,7 @@ def _dropped(world: World, _traffic: float, size: float | None) -> Iterator[Seri
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         alert="MlMonitoringDown",
-        healthy="each exporter is restarted eight times a month, within two minutes, and one scrape in a thousand fails",
+        healthy="each exporter is restarted eight times a month, within two minutes, and single scrapes fail",
         simulate=_exporters,
         traffic={"low": 1, "usual": 2, "high": 4},
         unit="exporters",
@@ -69,7 +69,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         alert="MlMonitoringTargetDown",
-        healthy="each exporter is restarted eight times a month, within two minutes, and one scrape in a thousand fails",
+        healthy="each exporter is restarted eight times a month, within two minutes, and single scrapes fail",
         simulate=_exporters,
         traffic={"low": 1, "usual": 2, "high": 4},
         unit="exporters",

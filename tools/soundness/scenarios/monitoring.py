@@ -101,7 +101,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         alert="PrometheusRulesFailing",
-        healthy="six times a month a rule fails for up to four minutes, while old and new targets overlap, and single ones",
+        healthy="six times a month a rule fails for up to four minutes, while old and new targets overlap",
         simulate=_rules,
         traffic=_ONE,
         unit="Prometheus: rules are evaluated whatever the traffic is",

@@ -126,8 +126,7 @@ def _predicted(world: World, traffic: float, size: float | None) -> Iterator[Ser
         true = world.random.uniform(0.9, 1.1) if size is None or begin < world.onset else size
         hits = world.random.binomial(views[0], _ENGAGEMENT * true).cumsum()
         upper = [
-            confidence_sequence(Counts(int(hits[at]), int(total[0][at])), 0.05)[1]
-            for at in range(0, len(hits), _SLOT)
+            confidence_sequence(Counts(int(hits[at]), int(total[0][at])), 0.05)[1] for at in range(0, len(hits), _SLOT)
         ]
         labels = {**_PERSONA, "variant": f"v{day}", "pattern": "hook"}
         length = part.stop - part.start
