@@ -14,8 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import exp, inf, log1p, sqrt
 
-# Where the test of a mean is sharpest, in posts. It has an effect on how soon a bias is found, not on false alarms.
-_PRIOR_SIZE = 50.0
+# Where the test of a mean is sharpest, in posts. With 50, skewed errors would be taken for a bias in 6 % of the cases
+# instead of 0.1 %, since a mean of few of them is not normal.
+_PRIOR_SIZE = 500.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Sums:
 def mean_p_value(sums: Sums) -> float:
     """Return a p-value of "the mean is 0" that may be looked at after each further number.
 
-    No matter how skewed the numbers are: what is compared is their mean with its own error, not how many are above 0.
+    What is compared is their mean with its own error, not how many are above 0: skewed numbers have no bias by that.
     """
     if sums.count < 2 or not sums.total:
         return 1.0

@@ -145,7 +145,9 @@ def test_fatigue_follows_its_definition(reference: str) -> None:
         for rate, rows in posts.items()
     ]
     error = 0.5 * recent / history * hypot(*relative) / (2 * expected)
-    assert samples(families, "variant_pattern_fatigue_error_ratio") == {("alice", "hook"): pytest.approx(error)}
+    assert samples(families, "variant_pattern_fatigue_error_ratio") == {
+        ("alice", "hook"): pytest.approx(error, rel=1e-5)
+    }
 
 
 def test_opportunities_are_seen(reference: str) -> None:
@@ -162,7 +164,7 @@ def test_opportunities_are_seen(reference: str) -> None:
         "under_sampled": 1,
     }
     # The other side of each threshold.
-    assert seen(early_kill_ratio=0.05, winner_share=0.4, fatigue=0.6, min_views=1) == {
+    assert seen(early_kill_ratio=0.05, winner_share=0.4, fatigue=0.9, min_views=1) == {
         "prediction_calibration": 1,
         "clear_winner": 0,
         "prediction_bias": 0,
