@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ml_monitoring.alerting.exporter.signals import (
     ALERT_RULES_EVALUATED,
     CONFIG_RELOAD_OK,
@@ -13,6 +15,9 @@ from ml_monitoring.alerting.exporter.signals import (
 )
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.monitoring.signals import TARGET_UP
+
+# In how many of the five minutes of half a day there was a target of a job; which one it was may change.
+_PRESENT: Final = "count_over_time((count without (instance) (instance:up:own))[12h:5m] offset 1h)"
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -55,12 +60,15 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         # A target that is configured and does not answer has `up` 0; of one that is no longer found nothing is left.
         name="MlMonitoringJobVanished",
-        condition="Prometheus has no target any more of a job that it scraped an hour ago, and twelve hours before.",
+        condition=(
+            "Prometheus has no target any more of a job that it scraped an hour ago, and in the twelve hours before "
+            "nearly as long as any job."
+        ),
         signal=TARGET_UP,
         expr=(
             "count without (instance) (last_over_time(instance:up:own[2m] offset 1h))\n"
-            # A batch that is a target while it runs ends each night.
-            "and count without (instance) (last_over_time(instance:up:own[2m] offset 13h))\n"
+            # A batch is a target while it runs. How long Prometheus itself has run says what the other jobs were there.
+            f"and {_PRESENT} > on (cluster) group_left () 0.9 * max by (cluster) ({_PRESENT})\n"
             "unless count without (instance) (instance:up:own)"
         ),
         summary="All targets of a job are gone.",

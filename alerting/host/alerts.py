@@ -48,15 +48,17 @@ ALERTS: tuple[Alert, ...] = (
         condition=(
             "A file system is full within <threshold> at the pace of the last <window>, "
             "and less than <free_below> of it is free. A pattern that repeats each day or week is none: compared with "
-            "the same time of yesterday, or of a week ago, at least <lost_above> of what is free was lost."
+            "the same time of yesterday, or of a week ago, at least <lost_above> of what is free was lost. Of a new "
+            "one, less than half of <free_below> must be free."
         ),
         signal=HOST_DISK_FULL_IN,
         comparison="<",
         guards=(
             "instance_mountpoint:node_filesystem_free:ratio < <free_below>",
-            # Of a new host there is nothing to compare with.
-            "(instance_mountpoint:node_filesystem_free:ratio "
-            "unless instance_mountpoint:node_filesystem_lost_per_free:ratio < <lost_above>)",
+            # Of a new host there is nothing to compare with, and its first backup looks like a disk that fills.
+            "(instance_mountpoint:node_filesystem_lost_per_free:ratio >= <lost_above> "
+            "or (instance_mountpoint:node_filesystem_free:ratio < <free_below> / 2 "
+            "unless instance_mountpoint:node_filesystem_lost_per_free:ratio))",
         ),
         parameters={"window": Kind.DURATION, "free_below": Kind.RATIO, "lost_above": Kind.RATIO},
         summary="A file system is filling up.",

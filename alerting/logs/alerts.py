@@ -9,8 +9,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="LogLinesLost",
         condition=(
-            "More than <threshold> log lines were dropped within 15 minutes, and more than <lost_above> of those "
-            "delivered."
+            "More than <threshold> log lines were dropped within 15 minutes, more than <lost_above> of those "
+            "delivered, and some within the last <recent>."
         ),
         signal=LOG_LINES_LOST,
         comparison=">",
@@ -19,8 +19,10 @@ ALERTS: tuple[Alert, ...] = (
             "(sum without (host, reason, tenant) (increase(loki_write_dropped_entries_total[15m])) "
             "unless sum without (host, reason, tenant) (increase(loki_write_dropped_entries_total[15m])) "
             "<= <lost_above> * sum without (host, tenant) (increase(loki_write_sent_entries_total[15m])))",
+            # What is over stays in the long window for as long.
+            "sum without (host, reason, tenant) (increase(loki_write_dropped_entries_total[<recent>s])) > 0",
         ),
-        parameters={"lost_above": Kind.RATIO},
+        parameters={"lost_above": Kind.RATIO, "recent": Kind.DURATION},
         summary="Log lines are being dropped.",
         description=(
             'Alloy {{ $labels.instance }} gave up {{ $value | printf "%.0f" }} lines in the last 15 minutes, '

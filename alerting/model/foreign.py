@@ -51,6 +51,7 @@ FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
         "alloy_component_controller_running_components": frozenset({"controller_id", "controller_path", "health_type"}),
         "loki_distributor_lines_received_total": frozenset({"format", "is_internal_stream", "policy", "tenant"}),
         "loki_write_dropped_entries_total": frozenset({"host", "reason", "tenant"}),
+        "loki_write_sent_entries_total": frozenset({"host", "tenant"}),
         # node exporter.
         "node_boot_time_seconds": frozenset(),
         "node_cpu_seconds_total": frozenset({"cpu", "mode"}),
