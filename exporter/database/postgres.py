@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 import psycopg2
 import psycopg2.errors
@@ -17,6 +18,7 @@ from ml_monitoring.exporter.database.text import RAW, noting
 from ml_monitoring.exporter.database.uri import DatabaseUri
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.redaction import Secrets
+from ml_monitoring.exporter.regular_files import Identity
 
 APPLICATION_NAME = "ml-monitoring-exporter"
 _STREAM_ROWS = 5_000
@@ -26,6 +28,14 @@ _AS_STORED = frozenset({"UTF8", RAW})
 _NOT_OF_LIBPQ = frozenset({"dsn", "connection_factory", "cursor_factory", "async", "async_"})
 # What the file of a URI can say otherwise by now.
 _MAYBE_ROTATED = frozenset({Reason.AUTH, Reason.CONNECT})
+# The files by which libpq trusts a server, and by which the server trusts this client, and where they are by default.
+_TRUST = {
+    "sslrootcert": "root.crt",
+    "sslcrl": "root.crl",
+    "sslcrldir": "",
+    "sslcert": "postgresql.crt",
+    "sslkey": "postgresql.key",
+}
 
 
 class PostgresSession(Session):
@@ -53,6 +63,7 @@ class PostgresSession(Session):
         self._encoding = RAW
         self._connection: psycopg2.extensions.connection | None = None
         self._opened = 0
+        self._trust: Sequence[Identity | None] = ()
         self._use(uri)
 
     def _use(self, uri: str) -> None:
@@ -76,6 +87,11 @@ class PostgresSession(Session):
             self._opened += 1
         return self._connection
 
+    @property
+    def is_outdated(self) -> bool:
+        """Tell whether certificates or revocations are others than those by which the connection was made."""
+        return self._is_open and self._trust != _trust(self._dsn)
+
     def _open(self) -> psycopg2.extensions.connection:
         try:
             return self._connect()
@@ -98,6 +114,8 @@ class PostgresSession(Session):
         return True
 
     def _connect(self) -> psycopg2.extensions.connection:
+        # Before they are read: what changes meanwhile is read again.
+        self._trust = _trust(self._dsn)
         try:
             connection = self._connect_with(self._encoding)
             if self._encoding == RAW and connection.get_parameter_status("server_encoding") not in _AS_STORED:
@@ -151,6 +169,8 @@ class PostgresSession(Session):
         """Begin a transaction with its limits, on another connection where the kept one turns out to be dead."""
         self._allowed = self._timeout
         self._aborted = False
+        if self.is_outdated:
+            self.close()
         was_kept = self._is_open
         try:
             return self._begin_on(self.connection)
@@ -295,6 +315,9 @@ class PostgresSession(Session):
         if "database" in lowered and "does not exist" in lowered:
             hint = "check the database name of the URI"
             return SourceError(Reason.CONNECT, f"the database does not exist: {text}", hint=hint)
+        if "certificate" in lowered or "ssl" in lowered:
+            hint = "check sslmode of the URI, and what its sslrootcert, sslcert, sslkey and sslcrl name"
+            return SourceError(Reason.CONNECT, f"no TLS that is trusted: {text}", hint=hint)
         return SourceError(Reason.CONNECT, f"cannot connect: {text}", hint="check host and port of the URI")
 
     def _query_error(self, error: psycopg2.Error) -> SourceError:
@@ -311,6 +334,20 @@ class PostgresSession(Session):
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             return SourceError(Reason.CONNECT, f"connection lost: {text}")
         return SourceError(Reason.QUERY, text)
+
+
+def _trust(dsn: str) -> list[Identity | None]:
+    """Return which files there are that say whom to trust; None for one that is missing."""
+    named = psycopg2.extensions.parse_dsn(dsn)
+    found: list[Identity | None] = []
+    for key, default in _TRUST.items():
+        path = Path(named.get(key) or os.environ.get(f"PG{key.upper()}") or f"~/.postgresql/{default}")
+        try:
+            found.append(Identity.of(path.expanduser().stat()))
+        except (OSError, RuntimeError):
+            # No such file, or no home.
+            found.append(None)
+    return found
 
 
 def _dsn(uri: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import ssl
@@ -18,7 +19,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, load_pem_private_key
 from cryptography.x509.oid import NameOID
 
+from ml_monitoring.exporter.database import PostgresSession
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.sources.variants.listener import Changes, Listener
 from tests.support.serving import ExporterProcess, serving
+from tests.support.tls_postgres import behind_tls
+from tools.postgres import PostgresServer
+from tools.processes import wait_until
 
 _PAIR = "cert_file: server.crt, key_file: server.key"
 _CLIENTS = "client_ca_file: clients.crt, client_auth_type: RequireAndVerifyClientCert"
@@ -237,3 +244,61 @@ def test_what_cannot_be_read_leaves_the_last_good_in_force_and_says_so(broken: s
 def _metrics(exporter: ExporterProcess, folder: Path, name: str = "alice") -> str:
     pair = (str(folder / f"{name}.crt"), str(folder / f"{name}.key"))
     return exporter.get("/metrics", verify=str(folder / "server.crt"), cert=pair).text
+
+
+@pytest.fixture
+def database(folder: Path, postgres_server: PostgresServer) -> Iterator[str]:
+    """Give the URI of a database whose certificate is verified by a file that can be replaced."""
+    make(folder, "database", "first")
+    with behind_tls(postgres_server.port, folder / "database.crt", folder / "database.key") as port:
+        uri = postgres_server.uri("postgres", postgres_server.password, "postgres")
+        uri = uri.replace(f":{postgres_server.port}/", f":{port}/")
+        yield f"{uri}?sslmode=verify-full&sslrootcert={folder}/clients.crt&sslcrl={folder}/revoked.crl"
+
+
+def revoke(folder: Path, name: str) -> None:
+    now = datetime.now(UTC)
+    authority = x509.load_pem_x509_certificate((folder / "first.crt").read_bytes())
+    number = x509.load_pem_x509_certificate((folder / f"{name}.crt").read_bytes()).serial_number
+    revoked = x509.RevokedCertificateBuilder().serial_number(number).revocation_date(now).build()
+    builder = x509.CertificateRevocationListBuilder(authority.subject, now, now + timedelta(days=1))
+    signed = builder.add_revoked_certificate(revoked).sign(_load_key(folder / "first.key"), hashes.SHA256())
+    (folder / "revoked.crl").write_bytes(signed.public_bytes(Encoding.PEM))
+
+
+@pytest.mark.parametrize("how", ["replaced", "removed", "revoked"])
+def test_a_kept_connection_ends_when_its_server_is_trusted_no_more(how: str, database: str, folder: Path) -> None:
+    with contextlib.closing(PostgresSession(database, timeout=5)) as session:
+        for _ in range(2):
+            with session.transaction():
+                assert session.rows("select 1") == [(1,)]
+        assert session.opened == 1
+        trusted = folder / "clients.crt"
+        if how == "replaced":
+            trusted.write_bytes((folder / "second.crt").read_bytes())
+        elif how == "removed":
+            trusted.unlink()
+        else:
+            revoke(folder, "database")
+        with pytest.raises(SourceError, match="no TLS that is trusted") as error, session.transaction():
+            pass
+        assert error.value.reason is Reason.CONNECT
+        trusted.write_bytes((folder / "first.crt").read_bytes())
+        (folder / "revoked.crl").unlink(missing_ok=True)
+        with session.transaction():
+            assert session.rows("select 1") == [(1,)]
+
+
+def test_nobody_listens_to_a_server_that_is_trusted_no_more(
+    database: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml_monitoring.exporter.sources.variants.listener._LOOK", 0.05)
+    listener = Listener(PostgresSession(database, timeout=5), Changes(), lambda: None)
+    listener.start()
+    try:
+        assert wait_until(lambda: listener.connected, timeout=20)
+        (folder / "clients.crt").write_bytes((folder / "second.crt").read_bytes())
+        assert wait_until(lambda: "no TLS that is trusted" in listener.error, timeout=20)
+        assert not listener.connected
+    finally:
+        listener.stop()

@@ -20,6 +20,8 @@ from ml_monitoring.exporter.sources.variants.sql import CHANNEL
 _FIRST_RETRY = 1.0
 _LONGEST_RETRY = 30.0
 _STOP_TIMEOUT = 2.0
+# How often it is looked whether the connection would be made again as it was.
+_LOOK = 5.0
 
 
 class Changes:
@@ -106,7 +108,9 @@ class Listener:
 
     def _follow(self, connection: psycopg2.extensions.connection) -> None:
         while not self._stopping.is_set():
-            readable, _, _ = select.select([connection.fileno(), self._stop_reader], [], [])
+            readable, _, _ = select.select([connection.fileno(), self._stop_reader], [], [], _LOOK)
+            if self._session.is_outdated:
+                return
             if connection.fileno() not in readable:
                 continue
             connection.poll()
