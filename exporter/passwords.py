@@ -2,6 +2,7 @@
 
 Verifying costs a tenth of a second on purpose, so that a flood of wrong passwords must not take what all else runs on.
 A right password is remembered and costs nothing again; the others wait in a short queue, clients' addresses in turns.
+Who floods from more networks than the queue has places keeps new logins out, until it stops; known ones go on.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 import bcrypt
@@ -87,7 +89,7 @@ class Passwords:
             return False
         hashed = self._users.get(user)
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        right = await self._queue.put(_Question(address, password, tuple(self._work(hashed)), answer))
+        right = await self._queue.put(_Question(_client(address), password, tuple(self._work(hashed)), answer))
         # The user may have been removed, or given another password, in the meantime.
         if not right or hashed is None or self._users.get(user) != hashed:
             return False
@@ -112,7 +114,8 @@ class _Queue:
 
     Clients' addresses take turns, and logins of one address are verified in the order in which they came. Where the
     queue is full, the newest of the longest line is refused: what is within its address's share of the queue is
-    verified after at most a round of all addresses for each one before it.
+    verified after at most a round of all addresses for each one before it. Where each address has one waiting and there
+    is no room for another, every newcomer is refused.
     """
 
     def __init__(self) -> None:
@@ -226,6 +229,15 @@ def _answer(answer: asyncio.Future[bool], right: bool) -> None:
 def _refuse(answer: asyncio.Future[bool]) -> None:
     if not answer.done():
         answer.set_exception(BusyError())
+
+
+def _client(address: str) -> str:
+    """Return what stands for a client: its address, or the network of IPv6 in which it can choose any."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(IPv6Network((int(found), 64), strict=False)) if isinstance(found, IPv6Address) else address
 
 
 def _cost(hashed: str) -> int:

@@ -8,7 +8,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 # What a proxy cannot know: names of this machine, and of a cluster's services.
-_LOCAL_SUFFIXES: Final = (".localhost", ".svc", ".svc.cluster.local")
+LOCAL_SUFFIXES: Final = (".localhost", ".svc", ".svc.cluster.local")
 
 
 def asked_directly(url: str) -> bool:
@@ -17,7 +17,7 @@ def asked_directly(url: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
-        return "." not in host or host.endswith(_LOCAL_SUFFIXES)
+        return "." not in host or host.endswith(LOCAL_SUFFIXES)
     return address.is_loopback or address.is_unspecified
 
 

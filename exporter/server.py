@@ -15,6 +15,7 @@ from pathlib import Path
 
 from aiohttp import web
 
+from ml_monitoring.exporter import origin
 from ml_monitoring.exporter.config import WebSettings
 from ml_monitoring.exporter.connection import ConnectionLimits
 from ml_monitoring.exporter.errors import ConfigError
@@ -33,8 +34,6 @@ _log = logging.getLogger(__name__)
 
 # Orchestrators probe without credentials, and these two answers tell nothing.
 _OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
-# What a browser says of a request that its user made, or a page of ours.
-_OWN_SITE = frozenset({"same-origin", "none"})
 # Beside this package, installed and in a checkout; an import would point the wrong way.
 _ALERTING = Path(__file__).parents[1] / "alerting"
 _RUNBOOK = re.compile(r"[A-Za-z][A-Za-z0-9]*")
@@ -198,8 +197,7 @@ class Server:
     def _refuse_unless_allowed(self, request: web.Request) -> None:
         if not self._settings.enable_lifecycle:
             raise web.HTTPForbidden(text="Off; web.enable_lifecycle or --web.enable-lifecycle switches it on.\n")
-        # A page of another site must not be able to do this through somebody's browser.
-        if request.headers.get("Sec-Fetch-Site", "same-origin") not in _OWN_SITE:
+        if not origin.is_own(request.headers):
             raise web.HTTPForbidden(text="Not from another site.\n")
 
     async def _runbook(self, request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 
 from ml_monitoring.exporter import __version__
-from ml_monitoring.exporter.catalog import REFRESH_BUCKETS
+from ml_monitoring.exporter.catalog import METRICS, REFRESH_BUCKETS
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.exposition import OPENMETRICS_END, render_openmetrics, render_text
 from ml_monitoring.exporter.families import FamilySet
@@ -88,8 +88,9 @@ class SelfMetrics:
             # Counters that exist from the start let rate() see their first increase.
             for reason in Reason:
                 families["ml_monitoring_source_errors_total"].add(status.errors[reason], name, reason)
-            for family, dropped in sorted(status.dropped.items()):
-                families["ml_monitoring_series_dropped_total"].add(dropped, name, family)
+            own = {metric.name for metric in METRICS if metric.origin == name}
+            for family in sorted(own | status.dropped.keys()):
+                families["ml_monitoring_series_dropped_total"].add(status.dropped[family], name, family)
         process_text = generate_latest(self._registry)
         process_openmetrics = generate_openmetrics(self._registry).removesuffix(OPENMETRICS_END)
         return Snapshot.of(

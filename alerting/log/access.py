@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ml_monitoring.exporter.proxies import LOCAL_SUFFIXES
+
 # Domains that the public DNS does not have, so that no stranger's name leads here.
-_PRIVATE: Final = (".svc", ".svc.cluster.local", ".localhost", ".internal")
+_PRIVATE: Final = (*LOCAL_SUFFIXES, ".internal")
 _BEARER: Final = b"Bearer "
 
 

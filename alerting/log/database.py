@@ -55,6 +55,7 @@ _KEYS: Final = {
 # What can only be wrong with constant SQL is that tables are not those that were made here.
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+_RECOVERED: Final = ".recovered"
 
 
 def is_damage(error: BaseException) -> bool:
@@ -76,8 +77,10 @@ def connect(path: Path) -> sqlite3.Connection:
         OSError: The file cannot be used.
         sqlite3.Error: The same.
     """
-    if path.exists() and not path.is_file():
-        raise OSError(f"{path} is no file")
+    for suffix in ("", "-wal", "-shm", "-journal", _RECOVERED):
+        file = path.with_name(path.name + suffix)
+        if file.exists() and not file.is_file():
+            raise OSError(f"{file} is no file")
     _finish_replacement(path)
     try:
         return _open(path)
@@ -206,7 +209,7 @@ def _finish_replacement(path: Path) -> None:
 
 
 def _recovered(path: Path) -> Path:
-    return path.with_name(f"{path.name}.recovered")
+    return path.with_name(path.name + _RECOVERED)
 
 
 def _copy(damaged: Path, recovered: Path) -> dict[str, int]:

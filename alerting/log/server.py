@@ -11,6 +11,7 @@ import signal
 import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 
 from aiohttp import web
@@ -62,6 +63,8 @@ class LogServer:
         self._alert_log = log
         self._access = access
         self._expected = metrics.expected()
+        # Names that were shown, None while it is not known which ones an earlier process showed.
+        self._shown: set[tuple[str, ...]] | None = None
         self._waiting: list[tuple[Notification, asyncio.Future[None]]] = []
         self._wake = asyncio.Event()
         self._parsing = asyncio.Lock()
@@ -89,6 +92,8 @@ class LogServer:
 
     async def _background(self, _: web.Application) -> AsyncIterator[None]:
         await self._try_to_write()
+        with contextlib.suppress(*_ERRORS):
+            await self._totals()
         tasks = [asyncio.create_task(each) for each in (self._write(), self._prune(), self._check())]
         yield
         for task in tasks:
@@ -208,12 +213,22 @@ class LogServer:
             *(Total("refused", (reason,), count) for reason, count in self._refused.items()),
         ]
         try:
-            totals = await asyncio.to_thread(self._alert_log.totals)
-            body = metrics.render([*totals, *own], self._expected)
+            body = metrics.render([*await self._totals(), *own], self._expected)
         except _ERRORS:
             # Totals of 0 would be wrong, and without the others nobody would learn of it.
             body = metrics.render(own)
         return web.Response(body=body, headers={"Content-Type": TEXT_CONTENT_TYPE})
+
+    async def _totals(self) -> list[Total]:
+        """Return all totals; those of a name that was never shown are 0, so that its first event is an increase."""
+        totals = await asyncio.to_thread(self._alert_log.totals)
+        names = {total.labels for total in totals}
+        shown = names if self._shown is None else self._shown.union(each.labels for each in self._expected)
+        self._shown = names
+        return [
+            total if total.labels in shown or total.metric == "last_start" else replace(total, value=0)
+            for total in totals
+        ]
 
     async def _history(self, request: web.Request) -> web.Response:
         query = dict(request.query)

@@ -19,6 +19,7 @@ from ml_monitoring.dashboards.render.errors import QueryError, RenderError
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.viewer import pages, panels
 from ml_monitoring.dashboards.viewer.library import Library
+from ml_monitoring.exporter import origin
 
 # Plotly adds its rules to an empty style element: the hash is that of nothing.
 _NOTHING = "'sha256-47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU='"
@@ -114,10 +115,7 @@ class Viewer:
         if not self._is_own(given):
             return f"Host {given!r}: not a name of this server; start it with --allow-host to answer under it"
         # A link may lead here from anywhere, but only own pages may make Prometheus work.
-        if request.path.endswith("/panels.json") and request.headers.get("Sec-Fetch-Site", "same-origin") not in (
-            "same-origin",
-            "none",
-        ):
+        if request.path.endswith("/panels.json") and not origin.is_own(request.headers):
             return "panels are for pages of this server only"
         return ""
 

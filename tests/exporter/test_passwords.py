@@ -112,6 +112,42 @@ def test_another_address_has_its_turn_before_a_flood(slow: Slow, taken: Taken) -
     assert b"right" in [password for password, _ in slow.asked][:3]
 
 
+def test_addresses_of_one_network_are_one_client(slow: Slow, taken: Taken) -> None:
+    async def scenario() -> None:
+        users = taken({"u": _USERS["user4"]})
+        flood = [asyncio.create_task(users.allow("u", b"flood", f"2001:db8::{number:x}%eth0")) for number in range(100)]
+        await asyncio.sleep(0)
+        others = [asyncio.create_task(users.allow("u", b"right", one)) for one in ("2001:db8:0:1::1", "192.0.2.1")]
+        await asyncio.sleep(0)
+        slow.may_answer.set()
+        assert await asyncio.gather(*others) == [True, True]
+        await asyncio.gather(*flood, return_exceptions=True)
+
+    asyncio.run(scenario())
+    assert [password for password, _ in slow.asked][:5].count(b"right") == 2
+
+
+def test_a_known_password_is_let_in_while_more_networks_flood_than_the_queue_has_places(
+    slow: Slow, taken: Taken
+) -> None:
+    async def scenario() -> None:
+        slow.may_answer.set()
+        users = taken({"u": _USERS["user4"]})
+        assert await users.allow("u", b"right", "192.0.2.1")
+        slow.may_answer.clear()
+        flood = [asyncio.create_task(users.allow("u", b"flood", f"198.51.100.{number}")) for number in range(100)]
+        await asyncio.sleep(0)
+        assert await users.allow("u", b"right", "192.0.2.1")
+        # Nobody can tell a new client from the flood.
+        with pytest.raises(BusyError):
+            await users.allow("u", b"other", "192.0.2.1")
+        slow.may_answer.set()
+        await asyncio.gather(*flood, return_exceptions=True)
+        assert not await users.allow("u", b"other", "192.0.2.1")
+
+    asyncio.run(scenario())
+
+
 def test_who_left_is_not_verified(slow: Slow, taken: Taken) -> None:
     async def scenario() -> None:
         users = taken({"u": _USERS["user4"]})

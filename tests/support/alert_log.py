@@ -39,7 +39,7 @@ def body(number: int = 1, *, starts: float = T0, ends: float | None = None, rece
 class Server:
     """The service as a process."""
 
-    def __init__(self, directory: Path, *options: str) -> None:
+    def __init__(self, directory: Path, *options: str, start_timeout: float = 30) -> None:
         self.url = f"http://127.0.0.1:{free_port()}"
         self.directory = directory
         listen = f"--listen={self.url.removeprefix('http://')}"
@@ -50,6 +50,7 @@ class Server:
             cwd=ROOT,
             # What answers with a full disk too.
             healthy=lambda: http_ok(f"{self.url}/metrics"),
+            start_timeout=start_timeout,
         )
 
     def post(self, content: bytes, **headers: str) -> int:

@@ -46,6 +46,7 @@ def test_notifications_are_kept_beside_connections_that_say_nothing_or_half(serv
             with contextlib.suppress(ConnectionError):
                 connection.sendall((b"", half, half + b"\r\n")[number % 3])
         assert server.post(body()) == 200
+        server.get("/metrics")
         assert server.metric(STARTS) == 1
     assert "Traceback" not in server.process.log_tail(1000)
 
@@ -106,6 +107,8 @@ def test_metrics_history_and_page_tell_the_same(server: Server) -> None:
     assert server.post(body(1, starts=now - 400, ends=now - 100)) == 200
     assert server.post(body(2, starts=now - 50)) == 200
     assert server.post(body(2, starts=now - 50)) == 200
+    # Of a name that was never heard of, the first answer has its beginning.
+    assert server.metric(STARTS) == 0
     assert server.metric(STARTS) == 2
     assert server.metric('alert_notifications_total{receiver="mlops-warning",status="firing"}') == 2
     assert server.metric('alert_notifications_total{receiver="escalation",status="firing"}') == 1
@@ -213,3 +216,20 @@ def test_every_alert_and_receiver_begins_at_0_so_that_its_first_event_is_an_incr
         assert server.metric(f"alert_time_to_resolve_seconds_count{labels}") == 0
     assert server.metric('alert_notifications_total{receiver="escalation",status="firing"}') == 0
     assert server.metric("alert_log_duplicates_total") == 0
+    for reason in ("host", "origin", "token", "size", "busy", "invalid"):
+        assert server.metric(f'alert_log_refused_total{{reason="{reason}"}}') == 0
+
+
+def test_names_of_others_begin_at_0_and_go_on_after_a_restart(server: Server) -> None:
+    count = STARTS.replace("alert_starts_total", "alert_time_to_resolve_seconds_count")
+    assert server.post(body(1, ends=T0 + 60)) == 200
+    assert server.metric(STARTS) == 0
+    assert (server.metric(STARTS), server.metric(count)) == (1, 1)
+    server.process.kill()
+    server.process.start()
+    assert (server.metric(STARTS), server.metric(count)) == (1, 1)
+    # What came before the first answer of a process is not lost either.
+    other = 'alert_notifications_total{receiver="others",status="firing"}'
+    assert server.post(body(2, receiver="others")) == 200
+    assert server.metric(other) == 0
+    assert server.metric(other) == 1

@@ -292,9 +292,11 @@ def test_a_replacement_that_was_killed_is_finished(after: str, make_log: MakeLog
     assert not recovered.exists()
 
 
-def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "history.sqlite")
-    with pytest.raises(OSError, match="is no file"):
+@pytest.mark.parametrize("name", ["history.sqlite", "history.sqlite-wal", "history.sqlite.recovered"])
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_refused_by_its_name(make: Callable[[Path], None], name: str, tmp_path: Path) -> None:
+    make(tmp_path / name)
+    with pytest.raises(OSError, match=f"{name} is no file"):
         AlertLog(tmp_path, retention=86400, duplicate_window=120)
 
 
@@ -432,7 +434,8 @@ def test_a_million_alerts_and_a_journal_of_100_mb_fit_into_128_mb(make_log: Make
     with (tmp_path / "log" / "notifications-2026-11-18.jsonl").open("wb") as journal:
         while journal.tell() < 100 * MiB:
             journal.write(lines)
-    server = Server(tmp_path / "log", "--retention=90d")
+    # It answers when it has read everything.
+    server = Server(tmp_path / "log", "--retention=90d", start_timeout=900)
     with server.process:
         server.get("/metrics")
         server.get("/")
