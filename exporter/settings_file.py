@@ -98,8 +98,8 @@ class Layers:
     def problem(self, location: Location, message: str) -> str:
         """Return the sentence about a setting: its place, its dotted location, and what is wrong."""
         place = self.place(location)
-        # A URI in a wrong place can end up as a key.
-        dotted = redact(".".join(map(str, location))) or "(top level)"
+        # A URI in a wrong place can end up as a key, and in the words of what expects something else there.
+        dotted, message = redact(".".join(map(str, location))) or "(top level)", redact(message)
         # A variable says by its name which setting it is.
         return ": ".join([*([str(place)] if place else []), *([] if place and not place.line else [dotted]), message])
 

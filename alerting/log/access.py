@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ml_monitoring.exporter.proxies import LOCAL_SUFFIXES
+from ml_monitoring.exporter.regular_files import read_text
 
 # Domains that the public DNS does not have, so that no stranger's name leads here.
 _PRIVATE: Final = (*LOCAL_SUFFIXES, ".internal")
@@ -62,8 +63,8 @@ class Access:
         if self.token_file is None:
             return None
         try:
-            token = self.token_file.read_bytes().strip()
-        except OSError:
+            token = read_text(self.token_file).strip().encode()
+        except (OSError, UnicodeDecodeError):
             # Alertmanager tries again.
             return Refusal(503, "token", "the file of the token cannot be read")
         given = headers.get("Authorization", "")

@@ -11,7 +11,7 @@ from ml_monitoring.alerting.log.notification import Notification, NotificationEr
 
 def journal_files(directory: Path) -> list[Path]:
     """Return the files of the journal, oldest first."""
-    return sorted(directory.glob("notifications-*.jsonl"))
+    return sorted(path for path in directory.glob("notifications-*.jsonl") if path.is_file())
 
 
 def lines_since(path: Path, offset: int) -> Iterator[tuple[str, int]]:

@@ -167,7 +167,9 @@ def find_dashboards(names: list[str], generated: Path) -> list[Dashboard]:
     for name in names:
         path = Path(name)
         if path.is_dir():
-            files = (file for file in sorted(path.rglob("*.json")) if file.name != formats.FOLDER_FILE)
+            # What is no file, such as a FIFO, would be waited for.
+            found = (file for file in sorted(path.rglob("*.json")) if file.is_file())
+            files = (file for file in found if file.name != formats.FOLDER_FILE)
             found += [load_dashboard(file) for file in files]
         elif path.is_file():
             found.append(load_dashboard(path))

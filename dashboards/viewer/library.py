@@ -82,7 +82,8 @@ class Library:
         for name in self.names:
             path = Path(name)
             if path.is_dir():
-                for file in sorted(path.rglob("*.json")):
+                # What is no file, such as a FIFO, would be waited for.
+                for file in filter(Path.is_file, sorted(path.rglob("*.json"))):
                     yield (file.parent.name if file.parent != path else NO_FOLDER), file
             elif path.is_file():
                 yield NO_FOLDER, path

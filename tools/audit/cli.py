@@ -34,15 +34,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"licences of {len(names)} pinned packages: {len(wrong)} not allowed")
     for problem in wrong:
         print(f"  {problem}")
-    programs = prepare()
+    python = prepare()
     options.output_dir.mkdir(parents=True, exist_ok=True)
     for path in SHIPPED:
         name = "-".join(path.relative_to(ROOT).with_suffix("").parts)
-        write_bill(programs, path, options.output_dir / f"{name}.cdx.json")
+        write_bill(python, path, options.output_dir / f"{name}.cdx.json")
     found = False
     unknown = False
     for path in _ALL:
-        result = run_audit(programs, path)
+        result = run_audit(python, path)
         print(f"vulnerabilities of {path.relative_to(ROOT)}: {result.text}")
         found |= bool(result.vulnerable)
         unknown |= not result.asked
@@ -52,22 +52,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def prepare() -> Path:
-    """Make the environment of the programs unless it is there; return its folder of programs."""
-    stamp = _ENVIRONMENT / "pins"
+    """Make the environment of the programs unless it is there; return its Python."""
+    stamp, python = _ENVIRONMENT / "pins", _ENVIRONMENT / "bin/python"
     digest = hashlib.sha256(_PINS.read_bytes()).hexdigest()
     if not stamp.is_file() or stamp.read_text(encoding="ascii") != digest:
         uv = [str(Path(sys.executable).with_name("uv"))]
         subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, _ENVIRONMENT], check=True)
-        python = _ENVIRONMENT / "bin/python"
         command: list[str | Path] = [*uv, "pip", "install", "--quiet", "--require-hashes"]
         subprocess.run([*command, "--python", python, "--requirement", _PINS], check=True)
         stamp.write_text(digest, encoding="ascii")
-    return _ENVIRONMENT / "bin"
+    return python
 
 
-def write_bill(programs: Path, requirements: Path, to: Path) -> None:
+def write_bill(python: Path, requirements: Path, to: Path) -> None:
     """Write a bill of materials in CycloneDX, which the program validates by its schema."""
-    command: list[str | Path] = [programs / "cyclonedx-py", "requirements", "--validate", "--output-reproducible"]
+    # By their modules: a program's first line names the folder that it was installed in, which may have moved.
+    command: list[str | Path] = [python, "-m", "cyclonedx_py", "requirements", "--validate", "--output-reproducible"]
     subprocess.run([*command, "--of", "JSON", "--output-file", to, requirements], check=True, stderr=subprocess.DEVNULL)
     components = json.loads(to.read_text(encoding="utf-8"))["components"]
     print(f"bill of materials of {len(components)} packages, valid: {to}")
@@ -104,9 +104,9 @@ class Audit:
             self.text = f"{known or 'none known'} in {len(packages)} packages"
 
 
-def run_audit(programs: Path, requirements: Path) -> Audit:
+def run_audit(python: Path, requirements: Path) -> Audit:
     """Ask for known vulnerabilities of pinned packages."""
-    command: list[str | Path] = [programs / "pip-audit", "--requirement", requirements, "--disable-pip"]
+    command: list[str | Path] = [python, "-m", "pip_audit", "--requirement", requirements, "--disable-pip"]
     command += ["--require-hashes", "--progress-spinner", "off", "--format", "json", "--timeout", "10"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     return Audit(done.stdout)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import re
 import socket
 import time
@@ -99,6 +100,8 @@ def test_with_a_token_only_its_owner_posts_and_a_new_one_is_read_at_once(guarded
     (tmp_path / "token").write_text("")
     assert guarded.post(body(3), Authorization="Bearer ") == 401
     (tmp_path / "token").unlink()
+    assert guarded.post(body(3), Authorization="Bearer other") == 503
+    os.mkfifo(tmp_path / "token")
     assert guarded.post(body(3), Authorization="Bearer other") == 503
     log = guarded.process.log.read_text()
     assert "secret-token" not in log
