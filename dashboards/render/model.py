@@ -168,8 +168,9 @@ def find_dashboards(names: list[str], generated: Path) -> list[Dashboard]:
         path = Path(name)
         if path.is_dir():
             # What is no file, such as a FIFO, would be waited for.
-            found = (file for file in sorted(path.rglob("*.json")) if file.is_file())
-            files = (file for file in found if file.name != formats.FOLDER_FILE)
+            files = (
+                file for file in sorted(path.rglob("*.json")) if file.is_file() and file.name != formats.FOLDER_FILE
+            )
             found += [load_dashboard(file) for file in files]
         elif path.is_file():
             found.append(load_dashboard(path))
