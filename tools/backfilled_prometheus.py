@@ -26,9 +26,23 @@ def backfilled_prometheus(
         config: Its configuration.
         flags: Further flags.
     """
-    text, data, settings = folder / "backfill.om", folder / "data", folder / "prometheus.yml"
+    backfill(programs, folder, lines)
+    with prometheus_on(programs, folder, config=config, flags=flags) as url:
+        yield url
+
+
+def backfill(programs: Mapping[str, Path], folder: Path, lines: Iterable[str]) -> None:
+    """Write samples for `prometheus_on`.
+
+    Args:
+        programs: Has `promtool`.
+        folder: For the data.
+        lines: OpenMetrics with a time in each line, without the end mark.
+    """
+    text = folder / "backfill.om"
     with text.open("w", encoding="utf-8") as file:
-        file.writelines(f"{line}\n" for line in (*lines, "# EOF"))
+        file.writelines(f"{line}\n" for line in lines)
+        file.write("# EOF\n")
     create: list[str | Path] = [
         programs["promtool"],
         "tsdb",
@@ -36,9 +50,24 @@ def backfilled_prometheus(
         "openmetrics",
         _ONE_BLOCK,
         text,
-        data,
+        folder / "data",
     ]
     subprocess.run(create, check=True, capture_output=True)
+
+
+@contextmanager
+def prometheus_on(
+    programs: Mapping[str, Path], folder: Path, *, config: str = "{}", flags: Iterable[str] = ()
+) -> Iterator[str]:
+    """Run Prometheus on samples that were written before and give its address.
+
+    Args:
+        programs: Has `prometheus`.
+        folder: Where `backfill` put them.
+        config: Its configuration.
+        flags: Further flags.
+    """
+    settings = folder / "prometheus.yml"
     settings.write_text(config, encoding="utf-8")
     url = f"http://127.0.0.1:{free_port()}"
     process = Process(
@@ -46,7 +75,7 @@ def backfilled_prometheus(
         [
             programs["prometheus"],
             f"--config.file={settings}",
-            f"--storage.tsdb.path={data}",
+            f"--storage.tsdb.path={folder / 'data'}",
             # The samples are older than what Prometheus keeps by default.
             "--storage.tsdb.retention.time=100y",
             f"--web.listen-address={url.removeprefix('http://')}",

@@ -15,12 +15,10 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.model.recording import Record
 
+_VARIANT = ("variant", "origin")
 _TRIAL = ("variant", "metric", "origin")
 _METRIC = ("metric", "origin")
 _PAIR = 'variant=~"<business.baseline>|<business.candidate>"'
-
-
-_REQUESTS = "sum without (instance, outcome) (increase(ab_test_requests_total{{{}}}[{}]))"
 
 
 def _p_value(difference: str, variance: str, looks: str) -> str:
@@ -45,23 +43,46 @@ def _comparison(kind: str, window: str, looks: str, when: str) -> tuple[Record, 
         looks: Logarithm of how many such windows an experiment has: each of them may alarm by chance.
         when: The window in words.
     """
-    requests = _REQUESTS.format(_PAIR, window)
+    requests, errors = (f"variant_origin:ab_test_{what}:{kind}count" for what in ("requests", "errors"))
+    truths = f"outcome_variant_origin:ab_test_truths:{kind}count"
     trials = f"variant_metric_origin:ab_test_trials:{kind}count"
     ratio, variance = (f"variant_metric_origin:ab_test_success:{kind}{of}" for of in ("ratio", "variance"))
     improvement = f"metric_origin:ab_test_improvement:{kind}"
     return (
+        # Windows of a week have many samples: each is looked at once.
+        Record(
+            name=requests,
+            meaning=f"Requests of each variant of the experiment {when}.",
+            expr=f"sum without (instance, outcome) (increase(ab_test_requests_total[{window}]))",
+            by=_VARIANT,
+        ),
+        Record(
+            name=errors,
+            meaning=f"Those that failed; 0 where none did {when}.",
+            expr=f"""
+                sum without (instance) (increase(ab_test_errors_total{{{_PAIR}}}[{window}]))
+                or
+                0 * {requests}{{{_PAIR}}}
+            """,
+            by=_VARIANT,
+        ),
+        Record(
+            name=truths,
+            meaning=f"Predictions of a variant whose truth became known {when}, by whether they were right.",
+            expr=f"""
+                sum without (instance, model, model_version) (
+                  increase(ml_prediction_truths_total{{{_PAIR}}}[{window}])
+                )
+            """,
+            by=("outcome", *_VARIANT),
+        ),
         Record(
             name=trials,
             meaning=f"Requests of a variant {when}, and those of its predictions whose truth is known.",
             expr=f"""
-                label_replace({requests}, "metric", "errors", "", "")
+                label_replace({requests}{{{_PAIR}}}, "metric", "errors", "", "")
                 or
-                label_replace(
-                  sum without (instance, model, model_version, outcome) (
-                    increase(ml_prediction_truths_total{{{_PAIR}}}[{window}])
-                  ),
-                  "metric", "accuracy", "", ""
-                )
+                label_replace(sum without (outcome) ({truths}), "metric", "accuracy", "", "")
             """,
             by=_TRIAL,
         ),
@@ -72,21 +93,9 @@ def _comparison(kind: str, window: str, looks: str, when: str) -> tuple[Record, 
             expr=f"""
                 (
                   (
-                    label_replace(
-                      {requests}
-                      - (
-                        sum without (instance) (increase(ab_test_errors_total{{{_PAIR}}}[{window}]))
-                        or 0 * {requests}
-                      ),
-                      "metric", "errors", "", ""
-                    )
+                    label_replace({requests} - {errors}, "metric", "errors", "", "")
                     or
-                    label_replace(
-                      sum without (instance, model, model_version, outcome) (
-                        increase(ml_prediction_truths_total{{outcome="correct",{_PAIR}}}[{window}])
-                      ),
-                      "metric", "accuracy", "", ""
-                    )
+                    label_replace(sum without (outcome) ({truths}{{outcome="correct"}}), "metric", "accuracy", "", "")
                   )
                   + 1
                 )
@@ -161,7 +170,7 @@ RECORDS: tuple[Record, ...] = (
     Record(
         name="variant_origin:ab_test_split_requests:count",
         meaning="Requests of each variant that is meant to get a share.",
-        expr=_REQUESTS.format('variant=~"<ab_test.variants>"', "<ab_test.window>"),
+        expr='variant_origin:ab_test_requests:count{variant=~"<ab_test.variants>"}',
         by=("variant", "origin"),
     ),
     Record(

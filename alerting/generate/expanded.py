@@ -40,6 +40,11 @@ def expand(expr: str, recorded: Mapping[str, str]) -> str:
     return _USE.sub(_replacement(recorded), expr)
 
 
+def used(expr: str, recorded: Mapping[str, str]) -> set[str]:
+    """Return the names of the recorded series in an expression."""
+    return {match["name"] for match in _USE.finditer(expr)} & recorded.keys()
+
+
 def _replacement(recorded: Mapping[str, str]) -> Callable[[re.Match[str]], str]:
     def replace(match: re.Match[str]) -> str:
         name = match["name"]

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tools.soundness.judge import Effort, Found, Judgement, judge
+from ml_monitoring.alerting.operate.soundness import Detection, TrafficLevel, Measured
+from tools.soundness.judge import Effort, is_today, judge
 from tools.soundness.report import interval, misses
 from tools.soundness.scenarios import SCENARIOS
 from tools.soundness.world import DAY, Series, World
@@ -44,22 +45,26 @@ def test_the_interval_of_a_rate_is_the_exact_one() -> None:
 
 
 def test_a_goal_that_is_missed_is_named() -> None:
-    found = (Found("all fail", 20, (60.0,) * 18), Found("few fail", 20, (), "too few"))
-    judged = Judgement("A", "critical", "low", "1 request a minute", 12.0, 2, found)
-    assert misses([judged]) == ["A, low: 0.17 false alarms a month", "A, low: finds 90% of `all fail`"]
+    found = (Detection("all fail", 20, 18, 60.0), Detection("few fail", 20, 0, None, "too few"))
+    measured = Measured("critical", "r", "s", 1, "calm", "requests a minute", "", (TrafficLevel("low", 1.0, 12.0, 2, found),))
+    assert list(misses("A", measured)) == ["A, low: 0.17 false alarms a month", "A, low: finds 90% of `all fail`"]
 
 
 def test_the_rules_of_an_alert_judge_what_is_simulated(programs: dict[str, Path]) -> None:
     (scenario,) = [scenario for scenario in SCENARIOS if scenario.alert == "MlApiErrorRatioHigh"]
-    low, usual, high = judge(scenario, Effort(months=2, faults=4, month=2 * DAY), programs)
-    assert [judged.level for judged in (low, usual, high)] == ["low", "usual", "high"]
+    effort = Effort(months=2, faults=4, month=2 * DAY)
+    measured = judge(scenario, effort, programs)
+    low, usual, high = measured.levels
+    assert [level.name for level in measured.levels] == ["low", "usual", "high"]
     assert usual.months == pytest.approx(2 * 2 / 30)
     assert usual.false_alarms == high.false_alarms == 0
     assert [found.share for found in (*usual.found, *high.found)] == [1, 1, 1, 1]
-    delays = [delay for found in usual.found for delay in found.delays]
     # Not before `for` is over.
-    assert min(delays) >= 120
+    assert min(found.median_delay or 0 for found in usual.found) >= 120
     assert [bool(found.cannot) for found in low.found] == [True, True]
+    assert is_today(scenario, effort, measured)
+    assert not is_today(replace(scenario, traffic={"low": 2, "usual": 60, "high": 3000}), effort, measured)
+    assert not is_today(scenario, effort, replace(measured, rule="of another rule"))
 
 
 def test_an_alert_that_fires_on_anything_is_found_out(programs: dict[str, Path]) -> None:
@@ -70,6 +75,6 @@ def test_an_alert_that_fires_on_anything_is_found_out(programs: dict[str, Path])
         return [world.counter("ml_http_requests_total", labels, world.events(traffic / 60))]
 
     broken = replace(scenario, simulate=always_failing, traffic={"usual": 60})
-    (judged,) = judge(broken, Effort(months=1, faults=1, month=DAY), programs)
-    assert judged.false_alarms > 0
-    assert misses([judged])[0].startswith("MlApiErrorRatioHigh, usual: ")
+    measured = judge(broken, Effort(months=1, faults=1, month=DAY), programs)
+    assert measured.levels[0].false_alarms > 0
+    assert next(misses(broken.alert, measured)).startswith("MlApiErrorRatioHigh, usual: ")

@@ -1,49 +1,70 @@
-"""The command line: simulate all alerts or some, print what they did, and write the page when it was all."""
+"""The command line: simulate all alerts or some, print what they did, and write it down."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import time
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
-from functools import partial
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import tools.soundness
+from ml_monitoring.alerting.operate.soundness import Measured, load, save
 from tools.packages import ensure_programs
-from tools.soundness.judge import Effort, judge
-from tools.soundness.report import interval, misses, write
+from tools.soundness.judge import Effort, is_today, judge
+from tools.soundness.report import misses, summary, write
+from tools.soundness.scenario import Scenario
 from tools.soundness.scenarios import SCENARIOS
 
 PAGE = Path("docs/soundness.md")
-DATA = Path("docs/soundness.json")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each alert and level of traffic; return 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m tools.soundness", description=tools.soundness.__doc__)
-    parser.add_argument("names", nargs="*", metavar="ALERT", help="default: all, which writes docs/soundness.*")
+    parser.add_argument("names", nargs="*", metavar="ALERT", help="default: all")
     parser.add_argument("--months", type=int, default=12, help="healthy months for each level (default: 12)")
+    parser.add_argument("--critical-months", type=int, default=24, help="the same of critical alerts (default: 24)")
     parser.add_argument("--faults", type=int, default=40, help="simulations of each fault (default: 40)")
+    parser.add_argument("--seed", type=int, default=1, help="other random numbers")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--again", action="store_true", help="also what neither its rule nor its scenario changed")
+    parser.add_argument("--document", action="store_true", help=f"simulate nothing, and write {PAGE} of what is known")
     options = parser.parse_args(arguments)
+    measured = load()
+    if options.document:
+        write(measured, PAGE)
+        return 0
+    effort = Effort(options.months, options.faults, critical_months=options.critical_months)
     chosen = [scenario for scenario in SCENARIOS if not options.names or scenario.alert in options.names]
-    programs = ensure_programs(["prometheus", "promtool"])
     began = time.monotonic()
-    judgements = []
-    with ProcessPoolExecutor(options.workers) as pool:
-        one = partial(judge, effort=Effort(options.months, options.faults), programs=programs)
-        for judged in pool.map(one, chosen):
-            judgements += judged
-            for level in judged:
-                low, high = interval(level.false_alarms, level.months)
-                faults = "; ".join(f"{one.fault}: {one.share:.0%}" for one in level.found)
-                print(f"{level.alert:32} {level.level:6} {level.false_alarms:3} ({low:.2g} to {high:.2g})  {faults}")
-    if not options.names:
-        write(judgements, SCENARIOS, PAGE, DATA)
-    missed = misses(judgements)
+    for name, one, seconds in _measure(chosen, effort, {} if options.again else measured, options):
+        print("\n".join(summary(name, level) for level in one.levels), f" [{seconds:.0f} s]", flush=True)
+        measured[name] = one
+        save(measured)
+    known = {scenario.alert for scenario in SCENARIOS}
+    measured = {name: one for name, one in measured.items() if name in known}
+    save(measured)
+    write(load(), PAGE)
+    missed = [line for scenario in chosen for line in misses(scenario.alert, measured[scenario.alert])]
     for line in missed:
         print(f"missed: {line}")
-    print(f"{len(chosen)} alerts, {len(missed)} goals missed; {time.monotonic() - began:.0f} s")
+    print(f"{len(chosen)} alerts, {len(missed)} goals missed; {time.monotonic() - began:.0f} s; see {PAGE}")
     return 1 if missed or not chosen else 0
+
+
+def _measure(
+    scenarios: Sequence[Scenario], effort: Effort, before: dict[str, Measured], options: argparse.Namespace
+) -> Iterator[tuple[str, Measured, float]]:
+    """Yield what is measured of each alert as it comes, and after how many seconds; without what is known already."""
+    programs = ensure_programs(["prometheus", "promtool"])
+    with ProcessPoolExecutor(options.workers) as pool:
+        began = time.monotonic()
+        running = {
+            pool.submit(judge, scenario, effort, programs, seed=options.seed): scenario.alert
+            for scenario in scenarios
+            if scenario.alert not in before or not is_today(scenario, effort, before[scenario.alert])
+        }
+        for done in as_completed(running):
+            yield running[done], done.result(), time.monotonic() - began

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from statistics import median
 
@@ -12,9 +14,12 @@ import numpy as np
 
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate.expanded import expand, recorded_expressions
+from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate.backtest import Firing, find_firings
+from ml_monitoring.alerting.operate.soundness import Detection, TrafficLevel, Measured, fingerprint
 from ml_monitoring.exporter import durations
-from tools.backfilled_prometheus import backfilled_prometheus
+from tools.backfilled_prometheus import backfill, prometheus_on
+from tools.soundness.recorded import query_flags, record
 from tools.soundness.scenario import Scenario
 from tools.soundness.world import BEGIN, DAY, SCRAPE_INTERVAL, World
 
@@ -29,128 +34,140 @@ class Effort:
         months: Healthy months for each level of traffic.
         faults: Simulations for each fault and level.
         month: Seconds of a healthy month; a sample may take less.
+        critical_months: Healthy months of critical alerts, if more: they may fire once a year.
     """
 
     months: int
     faults: int
     month: float = MONTH
+    critical_months: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """How an alert finds a fault.
+class _Simulation:
+    """One simulation: which one it is, and what happens in it."""
 
-    Attributes:
-        fault: In words.
-        simulations: How many there were.
-        delays: Seconds from the beginning of the fault to the alert, for those that it found in time.
-        cannot: Why it cannot be found at this traffic; empty where it can.
-    """
-
-    fault: str
-    simulations: int
-    delays: tuple[float, ...]
-    cannot: str = ""
-
-    @property
-    def share(self) -> float:
-        """Return which share was found."""
-        return len(self.delays) / self.simulations
-
-    @property
-    def median_delay(self) -> float | None:
-        """Return the median delay in seconds; None where nothing was found."""
-        return median(self.delays) if self.delays else None
-
-
-@dataclass(frozen=True, slots=True)
-class Judgement:
-    """What an alert did at one level of traffic.
-
-    Attributes:
-        alert: Its name.
-        severity: Its severity.
-        level: Name of the level.
-        traffic: In words.
-        months: Healthy time that was simulated, in months.
-        false_alarms: How often it fired in it.
-        found: What it did with the faults.
-    """
-
-    alert: str
-    severity: str
     level: str
-    traffic: str
-    months: float
-    false_alarms: int
-    found: tuple[Found, ...]
+    kind: str
+    number: int
+    traffic: float
+    size: float | None
+    scrapes: int
+    onset: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.level}-{self.kind}-{self.number}"
+
+    def lines(self, scenario: Scenario, seed: int) -> Iterator[str]:
+        """Yield its samples, with its name as their namespace."""
+        place = () if self.size is None else (int(self.kind.removeprefix("fault")),)
+        world = World(np.random.default_rng([seed, self.number, *place]), self.scrapes, self.onset)
+        for series in scenario.simulate(world, self.traffic, self.size):
+            yield from series.lines(self.name)
 
 
-def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, seed: int = 1) -> list[Judgement]:
-    """Simulate a scenario and return what its alert did, a judgement for each level of traffic.
-
-    Raises:
-        StopIteration: No enabled alert has the scenario's name.
-    """
-    alert = next(alert for alert in load_alerts() if alert.name == scenario.alert)
-    expr = expand(alert.expr, recorded_expressions(load_thresholds()))
-    with tempfile.TemporaryDirectory() as folder:
-        lines = _lines(scenario, effort, seed)
-        flags = ("--query.max-samples=1000000000", "--query.timeout=10m")
-        with backfilled_prometheus(programs, Path(folder), lines, flags=flags) as url:
+def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, seed: int = 1) -> Measured:
+    """Simulate a scenario and return what its alert did at each level of traffic."""
+    alert = _alert(scenario)
+    recorded = recorded_expressions(load_thresholds())
+    simulations = list(_simulations(scenario, effort, alert.severity))
+    end = BEGIN + max(_healthy(scenario, effort), scenario.warm_up + scenario.horizon)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        backfill(programs, folder, (line for one in simulations for line in one.lines(scenario, seed)))
+        expr = expand(alert.expr, recorded)
+        if scenario.recorded_every:
+            record(programs, folder, alert.expr, recorded, begin=BEGIN, end=end, step=scenario.recorded_every)
+            expr = alert.expr
+        with prometheus_on(programs, folder, flags=query_flags(scenario.recorded_every)) as url:
             firings = find_firings(
                 url,
                 expr,
                 durations.parse(alert.numbers.for_),
                 start=BEGIN + scenario.step,
-                end=BEGIN + max(_healthy(scenario, effort), scenario.warm_up + scenario.horizon),
+                end=end,
                 step=scenario.step,
             )
-    return [
-        Judgement(
-            alert.name,
-            alert.severity,
-            level,
-            f"{traffic:g} {scenario.unit}",
-            effort.months * _healthy(scenario, effort) / MONTH,
-            sum(_is_of(firing, f"{level}-healthy") for firing in firings),
-            tuple(_found(scenario, effort, level, fault, firings) for fault in scenario.faults),
-        )
-        for level, traffic in scenario.traffic.items()
-    ]
+    spans = sum(one.size is None for one in simulations) / len(scenario.traffic)
+    return Measured(
+        alert.severity,
+        fingerprint(alert, recorded),
+        simulated(scenario, effort, seed=seed),
+        seed,
+        scenario.healthy,
+        scenario.unit,
+        scenario.query,
+        tuple(
+            TrafficLevel(
+                level,
+                traffic,
+                spans * _healthy(scenario, effort) / MONTH,
+                sum(_is_of(firing, level, "healthy") for firing in firings),
+                tuple(_found(scenario, effort, level, fault, firings) for fault in scenario.faults),
+            )
+            for level, traffic in scenario.traffic.items()
+        ),
+    )
+
+
+def simulated(scenario: Scenario, effort: Effort, *, seed: int = 1) -> str:
+    """Return what changes with the simulations: how many they are, and the samples of the first one of each kind."""
+    digest = hashlib.sha256(repr((effort, scenario.warm_up, scenario.horizon, scenario.cannot, scenario.step)).encode())
+    for one in _simulations(scenario, effort, _alert(scenario).severity):
+        if one.number == 0:
+            digest.update(f"{one.name} {one.traffic} {one.size}\n".encode())
+            for line in one.lines(scenario, seed):
+                digest.update(line.encode())
+    return digest.hexdigest()[:16]
+
+
+def is_today(scenario: Scenario, effort: Effort, measured: Measured) -> bool:
+    """Return whether something that was measured would be measured just so again."""
+    recorded = recorded_expressions(load_thresholds())
+    if measured.rule != fingerprint(_alert(scenario), recorded):
+        return False
+    return measured.simulated == simulated(scenario, effort, seed=measured.seed)
+
+
+def _alert(scenario: Scenario) -> BoundAlert:
+    return next(alert for alert in load_alerts() if alert.name == scenario.alert)
 
 
 def _healthy(scenario: Scenario, effort: Effort) -> float:
     return min(effort.month, scenario.healthy_span)
 
 
-def _lines(scenario: Scenario, effort: Effort, seed: int) -> Iterator[str]:
-    """Yield the samples of all simulations, told apart by their namespace."""
+def _simulations(scenario: Scenario, effort: Effort, severity: str) -> Iterator[_Simulation]:
     onset = round(scenario.warm_up / SCRAPE_INTERVAL)
     short = round((scenario.warm_up + scenario.horizon) / SCRAPE_INTERVAL)
-    month = round(_healthy(scenario, effort) / SCRAPE_INTERVAL)
+    span = _healthy(scenario, effort)
+    month = round(span / SCRAPE_INTERVAL)
+    months = max(effort.months, effort.critical_months) if severity == "critical" else effort.months
     for level, traffic in scenario.traffic.items():
-        for number in range(effort.months):
-            world = World(np.random.default_rng([seed, number]), month, month)
-            for series in scenario.simulate(world, traffic, None):
-                yield from series.lines(f"{level}-healthy-{number}")
+        for number in range(ceil(months * effort.month / span)):
+            yield _Simulation(level, "healthy", number, traffic, None, month, month)
         for place, size in enumerate(scenario.faults.values()):
             for number in range(effort.faults):
-                world = World(np.random.default_rng([seed, number, place]), short, onset)
-                for series in scenario.simulate(world, traffic, size):
-                    yield from series.lines(f"{level}-fault{place}-{number}")
+                yield _Simulation(level, f"fault{place}", number, traffic, size, short, onset)
 
 
-def _is_of(firing: Firing, kind: str) -> bool:
-    return firing.labels["namespace"].startswith(f"{kind}-")
+def _is_of(firing: Firing, level: str, kind: str) -> bool:
+    return firing.labels["namespace"].startswith(f"{level}-{kind}-")
 
 
-def _found(scenario: Scenario, effort: Effort, level: str, fault: str, firings: list[Firing]) -> Found:
+def _found(scenario: Scenario, effort: Effort, level: str, fault: str, firings: list[Firing]) -> Detection:
     begun = BEGIN + scenario.warm_up
     place = list(scenario.faults).index(fault)
-    first: dict[str, float] = {}
+    delays: dict[str, float] = {}
     for firing in firings:
         # What still fires when the fault begins was no finding of it.
-        if _is_of(firing, f"{level}-fault{place}") and firing.begins >= begun:
-            first.setdefault(firing.labels["namespace"], firing.begins - begun)
-    return Found(fault, effort.faults, tuple(sorted(first.values())), scenario.cannot.get((level, fault), ""))
+        if _is_of(firing, level, f"fault{place}") and firing.begins >= begun:
+            delays.setdefault(firing.labels["namespace"], firing.begins - begun)
+    return Detection(
+        fault,
+        effort.faults,
+        len(delays),
+        median(delays.values()) if delays else None,
+        scenario.cannot.get((level, fault), ""),
+    )

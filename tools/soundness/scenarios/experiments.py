@@ -52,6 +52,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         warm_up=8 * DAY,
         cannot={("low", "5 points less accurate"): "it takes 4,000 truths of each variant"},
         step=900,
+        recorded_every=900,
     ),
     Scenario(
         alert="AbTestSampleRatioMismatch",
@@ -63,5 +64,6 @@ SCENARIOS: tuple[Scenario, ...] = (
         warm_up=DAY,
         cannot={("low", "40 % of the requests"): "it takes some thousand requests"},
         step=900,
+        recorded_every=900,
     ),
 )
