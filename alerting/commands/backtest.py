@@ -9,9 +9,13 @@ from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_server
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
+from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.operate import soundness
 from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.explain import UnknownAlertError
-from ml_monitoring.exporter import command_line
+from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
+from ml_monitoring.exporter import command_line, durations
+from ml_monitoring.exporter.catalog import Unit
 
 HELP = "say when alerts would have fired in the past"
 
@@ -20,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
     parser.add_argument("names", nargs="*", metavar="ALERT", help="default: all")
-    parser.add_argument("--days", type=float, default=7)
+    parser.add_argument("--days", type=float, default=7, help="default: 7; of 30 and more one alarm a month is allowed")
     parser.add_argument("--step", type=command_line.duration, default="1m", metavar="DURATION", help="default: 1m")
     add_server(parser, "prometheus", "http://127.0.0.1:9090")
 
@@ -31,11 +35,33 @@ def run(options: argparse.Namespace) -> int:
     alerts = [alert for alert in load_alerts(thresholds) if not options.names or alert.name in options.names]
     if unknown := sorted(set(options.names) - {alert.name for alert in alerts}):
         raise UnknownAlertError(f"no enabled alert is called {', '.join(unknown)}")
-    print(f"{'Alert':34} {'Fired':>6} {'For':>10}  Last began")
-    recorded = recorded_expressions(thresholds)
-    for result in backtest(options.prometheus, alerts, recorded, days=options.days, step=options.step):
+    print(
+        f"{'Alert':34} {'Fired':>6} {'For':>15}  {'Last began':20}  {'Simulated a month':22} "
+        f"{'Threshold':>10} {'1 a month':>10}"
+    )
+    recorded, measured = recorded_expressions(thresholds), soundness.load()
+    for result in backtest(options.prometheus, alerts, recorded, measured, days=options.days, step=options.step):
         last = datetime.fromtimestamp(result.firings[-1].begins).astimezone() if result.firings else None
         began = f"{last:%Y-%m-%d %H:%M %Z}" if last else ""
         total = str(timedelta(seconds=round(result.seconds)))
-        print(f"{result.alert.name:34} {len(result.firings):6} {total:>10}  {began}")
+        print(
+            f"{result.alert.name:34} {len(result.firings):6} {total:>15}  {began:20}  "
+            f"{_false_alarms(result.level, measured.get(result.alert.name)):22} "
+            f"{_value(result.alert, result.alert.threshold if result.alert.comparison else None):>10} "
+            f"{_value(result.alert, result.threshold):>10}".rstrip()
+        )
     return 0
+
+
+def _false_alarms(level: TrafficLevel | None, measured: Measured | None) -> str:
+    """Return how many false alarms a month simulations had at this traffic; where it is not known, at the worst."""
+    if level:
+        return f"{level.false_alarms_a_month:.2g} ({level.name} traffic)"
+    worst = max((one.false_alarms_a_month for one in measured.levels), default=0) if measured else None
+    return "" if worst is None else f"up to {worst:.2g}"
+
+
+def _value(alert: BoundAlert, value: float | None) -> str:
+    if value is None:
+        return ""
+    return durations.format_seconds(value) if alert.signal.unit is Unit.SECONDS else f"{value:.6g}"

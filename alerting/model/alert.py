@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ml_monitoring.alerting.model.evidence import Claim, Comparison, Evidence
@@ -130,13 +130,22 @@ class BoundAlert:
         """Return the condition in PromQL, each part on its own line."""
         if self.comparison is None:
             return self.alert.expr
-        signal = self.signal.promql(self.scope, matchers=fill(self.alert.matchers, self.parameters))
-        if any(character.isspace() for character in signal):
-            signal = f"({signal})"
+        signal = self.watched
         claim = Claim(signal, self.comparison, self.threshold, self.numbers.confidence)
         beyond_chance = [evidence.guard(claim) for evidence in self.alert.evidence]
         guards = [fill(guard, self.parameters) for guard in (*self.alert.guards, *beyond_chance)]
         return "\nand ".join([f"{signal} {self.comparison} {number(self.threshold)}", *guards])
+
+    @property
+    def watched(self) -> str:
+        """Return what is compared with the threshold, in PromQL, in brackets where it needs them."""
+        signal = self.signal.promql(self.scope, matchers=fill(self.alert.matchers, self.parameters))
+        return f"({signal})" if any(character.isspace() for character in signal) else signal
+
+    def with_threshold(self, threshold: float) -> BoundAlert:
+        """Return the same alert with another threshold, in the signal's unit."""
+        value = durations.format_seconds(threshold) if self.signal.unit is Unit.SECONDS else threshold
+        return replace(self, numbers=self.numbers.model_copy(update={"threshold": value}))
 
     @property
     def parameters(self) -> dict[str, str]:

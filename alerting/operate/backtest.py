@@ -4,20 +4,27 @@ from __future__ import annotations
 
 import time
 import urllib.parse
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count, takewhile
+from math import ceil, floor, inf, isfinite, log10
 from typing import Any
 
 from ml_monitoring.alerting.generate.expanded import expand
 from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.http_client import fetch_json
 
 # A month of a long window takes its time.
 _TIMEOUT = 600.0
 # Prometheus refuses more points than this for one series, so that a longer span is asked for in parts.
 _MAX_POINTS = 10_000
+_DAY, _MONTH = 86400, 30 * 86400
+# Thresholds that are tried are values that the signal had: so many of them, evenly, for each takes its queries.
+_TRIED = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +49,16 @@ class BacktestResult:
     Attributes:
         alert: The alert.
         firings: Every time, oldest first.
+        level: What was measured of the alert at the traffic that there is, see `soundness`; None where that is not
+            known.
+        threshold: The threshold with which it would have fired once a month at most; None where it compares nothing,
+            or with a flag, or its signal was not there.
     """
 
     alert: BoundAlert
     firings: tuple[Firing, ...]
+    level: TrafficLevel | None = None
+    threshold: float | None = None
 
     @property
     def seconds(self) -> float:
@@ -57,6 +70,7 @@ def backtest(
     url: str,
     alerts: Sequence[BoundAlert],
     recorded: Mapping[str, str],
+    measured: Mapping[str, Measured],
     *,
     days: float,
     step: float,
@@ -68,6 +82,7 @@ def backtest(
         url: Prometheus, without a slash at the end.
         alerts: The alerts.
         recorded: Recorded series by name, see `expand`: only raw samples are asked for.
+        measured: What simulations say of them, by their names.
         days: How far back.
         step: Seconds between two evaluations.
         now: End of the span; by default now.
@@ -76,10 +91,73 @@ def backtest(
         RemoteError: Prometheus cannot be reached, or refuses.
     """
     end = time.time() if now is None else now
+    history = _History(url, recorded, end - days * _DAY, end, step)
     for alert in alerts:
-        expr, wait = expand(alert.expr, recorded), durations.parse(alert.numbers.for_)
-        firings = find_firings(url, expr, wait, start=end - days * 86400, end=end, step=step)
-        yield BacktestResult(alert, tuple(firings))
+        known = measured.get(alert.name)
+        level = history.level(known) if known else None
+        yield BacktestResult(alert, tuple(history.firings(alert)), level, history.threshold(alert))
+
+
+@dataclass(frozen=True, slots=True)
+class _History:
+    """A span of the past in Prometheus."""
+
+    url: str
+    recorded: Mapping[str, str]
+    start: float
+    end: float
+    step: float
+
+    def firings(self, alert: BoundAlert) -> list[Firing]:
+        """Return when an alert would have fired."""
+        expr, wait = expand(alert.expr, self.recorded), durations.parse(alert.numbers.for_)
+        return find_firings(self.url, expr, wait, start=self.start, end=self.end, step=self.step)
+
+    def level(self, measured: Measured) -> TrafficLevel | None:
+        """Return the level that is the nearest to the traffic; of several services, the one with most false alarms."""
+        if not measured.query:
+            return None
+        mean = f"avg_over_time(({expand(measured.query, self.recorded)})[{self.end - self.start:.0f}s:1h])"
+        found = _query(self.url, "query", query=mean, time=self.end)
+        levels = [measured.nearest(float(series["value"][1])) for series in found]
+        return max(levels, key=lambda level: level.false_alarms_a_month, default=None)
+
+    def threshold(self, alert: BoundAlert) -> float | None:
+        """Return the threshold that is the nearest to every value of the signal but fires no more than once a month."""
+        if alert.comparison is None or alert.signal.unit is Unit.FLAG:
+            return None
+        allowed = int((self.end - self.start) / _MONTH)
+        tried = self._values(alert)
+        if alert.comparison == "<":
+            tried.reverse()
+        # The more extreme, the less it fires: with the last one never.
+        first = bisect_left(range(len(tried)), True, key=lambda place: self._count(alert, tried[place]) <= allowed)
+        return tried[first] if first < len(tried) else None
+
+    def _count(self, alert: BoundAlert, threshold: float) -> int:
+        return len(self.firings(alert.with_threshold(threshold)))
+
+    def _values(self, alert: BoundAlert) -> list[float]:
+        """Return values of what the alert compares, in order."""
+        values = {
+            _outwards(float(value), alert)
+            for begin, end in _parts(self.start, self.end, self.step)
+            for series in _query_range(self.url, expand(alert.watched, self.recorded), begin, end, self.step)
+            for _, value in series["values"]
+        }
+        # A ratio beyond its range is no threshold.
+        top = 1.0 if alert.signal.unit is Unit.RATIO else inf
+        usable = sorted(value for value in values if isfinite(value) and 0 <= value <= top)
+        return [usable[round(place * (len(usable) - 1) / _TRIED)] for place in range(_TRIED + 1)] if usable else []
+
+
+def _outwards(value: float, alert: BoundAlert) -> float:
+    """Return a value with three digits, rounded so that an alert with this threshold fires less, not more."""
+    if value == 0 or not isfinite(value):
+        return value
+    digits = 2 - floor(log10(abs(value)))
+    scaled = value * 10.0**digits
+    return round((ceil(scaled) if alert.comparison == ">" else floor(scaled)) / 10.0**digits, max(digits, 0))
 
 
 def find_firings(url: str, expr: str, wait: float, *, start: float, end: float, step: float) -> list[Firing]:
@@ -97,9 +175,8 @@ def find_firings(url: str, expr: str, wait: float, *, start: float, end: float, 
         RemoteError: Prometheus cannot be reached, or refuses.
     """
     times: dict[tuple[tuple[str, str], ...], list[float]] = {}
-    part = step * _MAX_POINTS
-    for begin in takewhile(lambda moment: moment <= end, count(start, part)):
-        for series in _query_range(url, expr, begin, min(end, begin + part - step), step):
+    for begin, last in _parts(start, end, step):
+        for series in _query_range(url, expr, begin, last, step):
             labels = {name: value for name, value in series["metric"].items() if name != "__name__"}
             times.setdefault(tuple(sorted(labels.items())), []).extend(float(moment) for moment, _ in series["values"])
     firings = [firing for labels, held in times.items() for firing in _firings(dict(labels), held, wait, step)]
@@ -118,8 +195,18 @@ def _firings(labels: dict[str, str], times: Sequence[float], wait: float, step: 
                 first = times[index + 1]
 
 
+def _parts(start: float, end: float, step: float) -> Iterator[tuple[float, float]]:
+    """Yield the first and the last moment of parts that Prometheus answers."""
+    part = step * _MAX_POINTS
+    for begin in takewhile(lambda moment: moment <= end, count(start, part)):
+        yield begin, min(end, begin + part - step)
+
+
 def _query_range(url: str, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
-    asked = urllib.parse.urlencode({"query": expr, "start": start, "end": end, "step": step})
-    answer = fetch_json(url, f"api/v1/query_range?{asked}", timeout=_TIMEOUT)
+    return _query(url, "query_range", query=expr, start=start, end=end, step=step)
+
+
+def _query(url: str, kind: str, **parameters: str | float) -> list[dict[str, Any]]:
+    answer = fetch_json(url, f"api/v1/{kind}?{urllib.parse.urlencode(parameters)}", timeout=_TIMEOUT)
     result: list[dict[str, Any]] = answer["data"]["result"]
     return result

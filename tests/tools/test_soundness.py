@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ml_monitoring.alerting.operate.soundness import Detection, TrafficLevel, Measured
+from ml_monitoring.alerting.operate.soundness import Detection, Measured, TrafficLevel
 from tools.soundness.judge import Effort, is_today, judge
 from tools.soundness.report import interval, misses
 from tools.soundness.scenarios import SCENARIOS
@@ -46,7 +46,9 @@ def test_the_interval_of_a_rate_is_the_exact_one() -> None:
 
 def test_a_goal_that_is_missed_is_named() -> None:
     found = (Detection("all fail", 20, 18, 60.0), Detection("few fail", 20, 0, None, "too few"))
-    measured = Measured("critical", "r", "s", 1, "calm", "requests a minute", "", (TrafficLevel("low", 1.0, 12.0, 2, found),))
+    measured = Measured(
+        "critical", "r", "s", 1, "calm", "requests a minute", "", (TrafficLevel("low", 1.0, 12.0, 2, found),)
+    )
     assert list(misses("A", measured)) == ["A, low: 0.17 false alarms a month", "A, low: finds 90% of `all fail`"]
 
 

@@ -16,7 +16,7 @@ from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate.expanded import expand, recorded_expressions
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate.backtest import Firing, find_firings
-from ml_monitoring.alerting.operate.soundness import Detection, TrafficLevel, Measured, fingerprint
+from ml_monitoring.alerting.operate.soundness import Detection, Measured, TrafficLevel, fingerprint
 from ml_monitoring.exporter import durations
 from tools.backfilled_prometheus import backfill, prometheus_on
 from tools.soundness.recorded import query_flags, record

@@ -8,7 +8,7 @@ from typing import Final
 
 from scipy.stats import chi2  # type: ignore[import-untyped]  # carries no types
 
-from ml_monitoring.alerting.operate.soundness import Detection, TrafficLevel, Measured
+from ml_monitoring.alerting.operate.soundness import Detection, Measured, TrafficLevel
 
 # False alarms a month that an alert may have, by severity.
 GOAL = {"critical": 1 / 12, "warning": 1.0, "info": 1.0}
@@ -66,7 +66,7 @@ def write(measured: Mapping[str, Measured], page: Path) -> None:
 
 def _lines(measured: Mapping[str, Measured]) -> Iterator[str]:
     yield from (
-        "| Alert | Traffic | Months | False alarms a month | Fault | Detection | Median delay |",
+        "| Alert | Traffic | Months | False alarms a month | Fault | Found | Median delay |",
         "|---|---|---|---|---|---|---|",
     )
     for name, one in measured.items():

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from ml_monitoring.alerting.cli import main
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
+from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, SEVERITIES
 from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.routing import stops
+from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from tests.alerting.generate.test_promtool import TEAMS, route
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
 from tools.backfilled_prometheus import backfilled_prometheus
@@ -152,8 +154,70 @@ def past(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) ->
 
 def test_a_backtest_finds_when_an_alert_would_have_fired(past: str) -> None:
     alerts = [alert for alert in ALERTS if alert.name == "MlMonitoringSourceDown"]
-    (result,) = backtest(past, alerts, {}, days=2, step=60, now=2880 * 60)
+    (result,) = backtest(past, alerts, {}, {}, days=2, step=60, now=2880 * 60)
     # Three minutes after the source went down; a glitch of a minute or two is none.
     assert [(firing.begins, firing.ends) for firing in result.firings] == [(603 * 60, 660 * 60)]
     assert result.firings[0].labels == {"job": "ml-monitoring", "instance": "a", "source": "mlflow"}
     assert result.seconds == 57 * 60
+    # A flag has no other threshold, and nothing was measured.
+    assert (result.level, result.threshold) == (None, None)
+
+
+MEASURED = Measured(
+    severity="critical",
+    rule="",
+    simulated="",
+    seed=1,
+    healthy="",
+    unit="requests a minute",
+    query="60 * sum without (instance, method, route, status) (rate(ml_http_requests_total[5m]))",
+    levels=(
+        TrafficLevel("low", 1, 24, 4, ()),
+        TrafficLevel("usual", 60, 24, 1, ()),
+        TrafficLevel("high", 3000, 24, 0, ()),
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def failing(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a Prometheus with a month of 100 requests a minute, and three times twenty minutes in which some fail."""
+    lines = []
+    for status in ("200", "500"):
+        total = 0
+        for minute in range(30 * 1440):
+            failed = {5000: 10, 20000: 20, 30000: 30}.get(minute // 20 * 20, 0)
+            total += failed if status == "500" else 100 - failed
+            labels = f'job="ml",instance="a",method="GET",route="/",status="{status}"'
+            lines.append(f"ml_http_requests_total{{{labels}}} {total} {minute * 60}")
+    with backfilled_prometheus(programs, tmp_path_factory.mktemp("failing"), lines) as url:
+        yield url
+
+
+def test_a_backtest_says_what_is_known_at_this_traffic_and_which_threshold_had_fired_once_a_month(failing: str) -> None:
+    alerts = [alert for alert in ALERTS if alert.name == "MlApiErrorRatioHigh"]
+    recorded, measured = recorded_expressions(load_thresholds()), {"MlApiErrorRatioHigh": MEASURED}
+    (result,) = backtest(failing, alerts, recorded, measured, days=30, step=60, now=30 * 86400)
+    assert len(result.firings) == 3
+    assert result.level == MEASURED.levels[1]
+    assert result.threshold is not None
+    began = []
+    for threshold in (result.threshold, 0.9 * result.threshold):
+        again = [one.with_threshold(threshold) for one in alerts]
+        (with_it,) = backtest(failing, again, recorded, {}, days=30, step=60, now=30 * 86400)
+        began.append([firing.begins // 60 // 5000 for firing in with_it.firings])
+    # A tenth failed the first time, more the second, and most the third time.
+    assert began == [[6], [4, 6]]
+
+
+def test_the_backtest_command_prints_a_line_for_each_alert(failing: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["backtest", "MlApiErrorRatioHigh", "MlCacheHitRatioLow", f"--prometheus={failing}", "--days=1"]) == 0
+    head, *lines = capsys.readouterr().out.splitlines()
+    columns = ["Alert", "Fired", "For", "Last began", "Simulated a month", "Threshold", "1 a month"]
+    assert re.split(r"\s{2,}", head) == columns
+    assert [line.split()[:3] for line in lines] == [
+        ["MlApiErrorRatioHigh", "0", "0:00:00"],
+        ["MlCacheHitRatioLow", "0", "0:00:00"],
+    ]
+    # There is no traffic now, so that the worst one counts, and no value of the signal.
+    assert re.search(r" up to [0-9.e-]+ +0\.05$", lines[0])
