@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.mlflow.model_signals import ALIASED_VERSION_AGE, MODEL_LEAD
 from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.evidence import BestOf
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
@@ -32,6 +33,14 @@ ALERTS: tuple[Alert, ...] = (
         signal=MODEL_LEAD,
         comparison=">",
         matchers='alias=~"<aliases>",metric=~"<metrics>"',
+        evidence=(
+            BestOf(
+                "max without (instance) (mlflow_model_metric_lead_ratio)",
+                "max without (instance) (mlflow_model_metric_lead_error_ratio)",
+                "max without (instance) (mlflow_model_candidates)",
+                "on (cluster, namespace, job, model, alias) group_left ()",
+            ),
+        ),
         parameters={"aliases": Kind.PATTERN, "metrics": Kind.PATTERN},
         source="mlflow",
         absent=(

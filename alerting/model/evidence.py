@@ -10,6 +10,7 @@ each. All are one-sided tests of normal theory that PromQL can compute:
 | `Percentile` | so many values are beyond the threshold that a percentile of few is not chance |
 | `StandardError` | the signal is further beyond the threshold than its own error explains |
 | `Unusual` | recent values do not spread so far |
+| `BestOf` | it is beyond what is the best of so many by chance |
 | `Also` | a second signal is beyond the threshold, too |
 | `Events` | so many events were counted that one or two bad ones cannot decide |
 """
@@ -185,6 +186,35 @@ class Unusual:
     def sentence(self, confidence: str) -> str:
         """Return how sure one must be."""
         return f"The spread of recent values must not explain it (confidence {confidence})."
+
+
+@dataclass(frozen=True, slots=True)
+class BestOf:
+    """The signal is a lead that was chosen from many: it must be more than the best of so many has by chance.
+
+    The best of k equal ones is above x with at most k times the probability of one. For a normal one that is as if its
+    confidence z were sqrt(z^2 + 2 ln k), or a little less.
+
+    Attributes:
+        lead: PromQL: how much better it is, 0 where it is no better.
+        error: PromQL: the standard error of that.
+        among: PromQL: the best of how many it may be.
+        matching: How PromQL finds that of an error, such as `on (...) group_left ()`.
+    """
+
+    lead: str
+    error: str
+    among: str
+    matching: str
+    takes_confidence = True
+
+    def guard(self, claim: Claim) -> str:
+        """Return the comparison of the lead with its error."""
+        return f"{self.lead} > {self.error} * {self.matching} sqrt({claim.deviations**2:.4g} + 2 * ln({self.among}))"
+
+    def sentence(self, confidence: str) -> str:
+        """Return how sure one must be."""
+        return f"The best of so many equal ones must not be that much better by chance (confidence {confidence})."
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,24 @@ MLFLOW_MODEL_METRICS = (
         origin="mlflow",
     ),
     gauge(
+        "mlflow_model_metric_lead_error_ratio",
+        "Standard error of that share, by the sizes of both test sets, see the settings test_size and "
+        "assumed_test_size.",
+        Unit.RATIO,
+        "model",
+        "alias",
+        "metric",
+        origin="mlflow",
+    ),
+    gauge(
+        "mlflow_model_candidates",
+        "Runs that have finished in the experiment of the aliased version's run: from how many it may be the best.",
+        Unit.COUNT,
+        "model",
+        "alias",
+        origin="mlflow",
+    ),
+    gauge(
         "mlflow_child_runs",
         "Active runs that belong to a parent run, such as the trials of a search, by status.",
         Unit.COUNT,

@@ -84,6 +84,13 @@ class StoreReader:
                     found[run][key] = value
             yield from found.items()
 
+    def texts(self, runs: Iterable[str], keys: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+        """Read the params and tags of these keys: run, key and value of each."""
+        for some in _batches(runs):
+            for query in self.queries.run_texts:
+                for run, key, value in self.session.rows(query, runs=some, keys=list(keys)):
+                    yield run, key, value or ""
+
     def unsound_rows(self, listed: int) -> list[str]:
         """Return which rows of an SQLite file are left out, as one of their columns holds something it is not for."""
         problems: list[str] = []

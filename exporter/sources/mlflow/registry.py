@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from math import sqrt
 from typing import NamedTuple
 
 from ml_monitoring.exporter.database import Row
@@ -64,25 +65,74 @@ def add_metrics(metrics: ModelMetrics, families: FamilySet) -> None:
             families["mlflow_model_metric"].add(value, model, alias, key)
 
 
-def add_leads(metrics: ModelMetrics, champion: str, lower_wins: Callable[[str], bool], families: FamilySet) -> None:
-    """Expose how much better or worse other aliased versions are than the champion.
+class Champion(NamedTuple):
+    """What versions are compared with: the alias of the champion, and for which metrics lower is better."""
+
+    alias: str
+    lower_wins: Callable[[str], bool]
+
+
+def add_leads(
+    metrics: ModelMetrics, champion: Champion, test_sizes: Mapping[tuple[str, str], float], families: FamilySet
+) -> None:
+    """Expose how much better or worse other aliased versions are than the champion, and how sure that is.
 
     Args:
         metrics: Metrics by model and alias.
-        champion: Alias of the version that others are compared with.
-        lower_wins: Tells for which metrics lower is better.
+        champion: What others are compared with.
+        test_sizes: Rows of the test set by model and alias.
         families: Where to.
     """
-    family = families["mlflow_model_metric_lead_ratio"]
+    lead, error = families["mlflow_model_metric_lead_ratio"], families["mlflow_model_metric_lead_error_ratio"]
     for (model, alias), values in metrics.items():
-        reference = metrics.get((model, champion), {})
-        if alias == champion:
+        reference = metrics.get((model, champion.alias), {})
+        if alias == champion.alias:
             continue
         for key, value in values.items():
             base = reference.get(key)
             if base and max(abs(base), abs(value)) < STORED_INFINITY:
-                lead = (value - base) / abs(base)
-                family.add(-lead if lower_wins(key) else lead, model, alias, key)
+                gain = (value - base) / abs(base)
+                lead.add(-gain if champion.lower_wins(key) else gain, model, alias, key)
+                sizes = test_sizes[(model, alias)], test_sizes[(model, champion.alias)]
+                error.add(lead_error((value, base), sizes), model, alias, key)
+
+
+def lead_error(values: tuple[float, float], sizes: tuple[float, float]) -> float:
+    """Return the standard error of how much better a value is than another, as a share of the other.
+
+    Of a metric in 0..1 it is that of two shares of the rows: exact for an accuracy, near enough for F1 and AUC. Of
+    others, such as a root mean square error, it is that of a mean whose parts spread as much as they are large.
+
+    Args:
+        values: Of the version and of the champion, which is not 0.
+        sizes: Rows of the test sets of both.
+    """
+    if all(0 <= value <= 1 for value in values):
+        # A success and a failure more than there were, so that few rows are not a certainty.
+        shares = [(value * size + 1) / (size + 2) for value, size in zip(values, sizes, strict=True)]
+        variance = sum(share * (1 - share) / size for share, size in zip(shares, sizes, strict=True))
+        return sqrt(variance) / abs(values[1])
+    return sqrt(sum(1 / size for size in sizes))
+
+
+def add_candidates(aliased: Mapping[tuple[str, str], str], finished: Mapping[str, int], families: FamilySet) -> None:
+    """Expose how many runs each aliased version may have been chosen from.
+
+    Args:
+        aliased: Runs by model and alias.
+        finished: By run, how many have finished in its experiment.
+        families: Where to.
+    """
+    for (model, alias), run in aliased.items():
+        families["mlflow_model_candidates"].add(max(1, finished.get(run, 1)), model, alias)
+
+
+def rows_of(text: str) -> float:
+    """Return the number in a param or tag; 0 where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def _run_status(run: Run | None) -> str:

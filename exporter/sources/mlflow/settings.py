@@ -68,6 +68,8 @@ class MlflowSettings(SourceSettings):
             before) are found within this time; those of runs on display are found sooner.
         champion: Alias of the version that other aliased ones are compared with.
         registry: Whether to count registered versions by stage and compare with the champion.
+        test_size: Metrics, params and tags of a run that say of how many rows its test set was; the first one counts.
+        assumed_test_size: How many rows a test set is taken to have where no run says it.
         children: Whether to count runs that have a parent run.
         datasets: Whether to count datasets.
         count_tags: Tags whose values runs are counted by.
@@ -87,6 +89,8 @@ class MlflowSettings(SourceSettings):
     reconcile: Duration = 300.0
     champion: str = "champion"
     registry: bool = True
+    test_size: Names = ("test_size", "test_rows", "test_samples", "n_test", "num_test")
+    assumed_test_size: int = Field(default=1000, ge=1)
     children: bool = True
     datasets: bool = True
     count_tags: Names = ()

@@ -114,7 +114,9 @@ class MlflowSource(Source):
         of_models = {model_and_alias: metrics[run] for model_and_alias, run in aliased.items()}
         registry.add_metrics(of_models, families)
         if self._settings.registry:
-            registry.add_leads(of_models, self._settings.champion, self._store.reader.lower_wins, families)
+            champion = registry.Champion(self._settings.champion, self._store.reader.lower_wins)
+            registry.add_leads(of_models, champion, self._test_sizes(aliased, metrics), families)
+            registry.add_candidates(aliased, self._finished_beside(aliased), families)
         self._optional.add(families, experiments)
         if self._settings.shard.first:
             for table, estimate in self._session.rows(self._store.reader.queries.rows):
@@ -193,6 +195,26 @@ class MlflowSource(Source):
         if self._settings.registry:
             registry.add_stages_and_aliases(versions, families)
         return versions
+
+    def _test_sizes(
+        self, aliased: Mapping[tuple[str, str], str], metrics: Mapping[str, Mapping[str, float]]
+    ) -> dict[tuple[str, str], float]:
+        """Return of how many rows the test sets of aliased versions were, as far as a run says it."""
+        names = self._settings.test_size
+        said = {run: {key: metrics[run][key] for key in names if key in metrics[run]} for run in aliased.values()}
+        for run, key, value in self._store.reader.texts(sorted(said), names):
+            said[run].setdefault(key, registry.rows_of(value))
+        # A share of all rows, as scikit-learn's parameter of this name is, says nothing.
+        sizes = {run: next((of[key] for key in names if of.get(key, 0) > 1), None) for run, of in said.items()}
+        assumed = float(self._settings.assumed_test_size)
+        return {model_and_alias: sizes[run] or assumed for model_and_alias, run in aliased.items()}
+
+    def _finished_beside(self, aliased: Mapping[tuple[str, str], str]) -> dict[str, int]:
+        """Return how many runs have finished in the experiment of each aliased version's run, by that run."""
+        runs = self._store.runs.get(set(aliased.values()))
+        return {
+            name: self._store.aggregates.get(run.experiment).counts.get("FINISHED", 0) for name, run in runs.items()
+        }
 
     def _add_best(self, experiments: Mapping[int, str], families: FamilySet) -> None:
         family = families["mlflow_metric_best"]

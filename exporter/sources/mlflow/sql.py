@@ -56,6 +56,7 @@ class Queries:
     run_sums: str
     label_rows: tuple[str, ...]
     run_metrics: str
+    run_texts: tuple[str, ...]
     late_metrics: str
     best: str
     best_of_experiments: str
@@ -176,6 +177,13 @@ def build(
         run_metrics="""
             select m.run_uuid, m.key, m.value, m.is_nan from latest_metrics m
             where m.run_uuid = any(%(runs)s)""",
+        # run_uuid, key, value
+        run_texts=tuple(
+            f"""
+            select t.run_uuid, t.key, t.value from {table} t
+            where t.run_uuid = any(%(runs)s) and t.key = any(%(keys)s)"""
+            for table in ("params", "tags")
+        ),
         # run_uuid, key, age of the row relative to `since`; PostgreSQL only
         late_metrics="""
             select run_uuid, key, age(%(since)s::xid) - age(xmin) from latest_metrics

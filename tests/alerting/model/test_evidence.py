@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from statistics import NormalDist
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ml_monitoring.alerting.domains import ALERTS, load_alerts
-from ml_monitoring.alerting.model.evidence import Also, Claim, Comparison, Events, Percentile, StandardError, Trials
+from ml_monitoring.alerting.model.evidence import (
+    Also,
+    BestOf,
+    Claim,
+    Comparison,
+    Events,
+    Percentile,
+    StandardError,
+    Trials,
+)
 from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, read
 from ml_monitoring.exporter.errors import ConfigError
 
@@ -54,6 +64,18 @@ def test_one_failure_of_five_is_no_proof_of_five_percent_but_thirty_of_three_hun
     assert guard == "(ratio - 0.05) * sqrt(trials) > 0.6735"
     assert not holds(guard, ratio=0.2, trials=5)
     assert holds(guard, ratio=0.1, trials=300)
+
+
+@pytest.mark.parametrize("among", [1, 10, 100, 10_000])
+def test_the_best_of_many_equal_ones_is_seldom_a_lead(among: int) -> None:
+    guard = BestOf("lead", "error", "among", "").guard(Claim("lead", ">", 0.02, 0.99))
+    guard = guard.replace("ln(", "log(")
+    needed = next(
+        z / 1000 for z in range(10_000) if eval(guard, vars(math), {"lead": z / 1000, "error": 1, "among": among})
+    )
+    # The chance that the best of so many is above.
+    chance = 1 - NormalDist().cdf(needed) ** among
+    assert 0.001 < chance < 0.0101
 
 
 def test_a_standard_error_is_multiplied_by_what_the_confidence_asks_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ from mlflow.tracing.client import TracingClient
 
 from ml_monitoring.exporter.families import Distribution, FamilySet
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
+from ml_monitoring.exporter.sources.mlflow.registry import lead_error
 from tests.support.mlflow_store import CHURN, EMPTY, reference_client
 from tools.postgres import PostgresServer
 
@@ -172,15 +174,67 @@ def test_versions_are_compared_with_the_champion(store_uri: str) -> None:
     assert not [labels for labels in leads if labels[1] == "champion"]
     leads = _samples(_collect(store_uri, champion="candidate"), "mlflow_model_metric_lead_ratio")
     assert leads[("churn-model", "champion", "val_loss")] == 0.5
+    # 1,000 rows each are assumed.
+    errors = _samples(families, "mlflow_model_metric_lead_error_ratio")
+    assert errors[("churn-model", "candidate", "accuracy")] == pytest.approx(
+        math.sqrt(0.7 * 0.3 / 1000 + 0.95 * 0.05 / 1000) / 0.95, rel=0.01
+    )
     assert _samples(families, "mlflow_model_versions")[("churn-model", "None")] == 5
     registered = _samples(families, "mlflow_model_aliased_version_timestamp_seconds")
     assert all(abs(when - time.time()) < 3600 for when in registered.values())
 
 
+def test_how_sure_a_lead_is_follows_from_what_runs_say_of_their_test_sets(store_uri: str) -> None:
+    client = reference_client(store_uri)
+    champion, candidate = (
+        client.get_model_version_by_alias("churn-model", alias).run_id for alias in ("champion", "candidate")
+    )
+
+    def error() -> float:
+        errors = _samples(_collect(store_uri), "mlflow_model_metric_lead_error_ratio")
+        return float(errors[("churn-model", "candidate", "accuracy")])
+
+    assert candidate
+    assert champion
+    assumed = error()
+    # The share of all rows that is held out is not how many they are.
+    client.log_param(candidate, "test_size", "0.2")
+    assert error() == assumed
+    client.set_tag(candidate, "test_rows", "4000")
+    smaller = error()
+    assert smaller < assumed
+    client.log_param(champion, "n_test", "4000")
+    assert error() == pytest.approx(assumed / 2, rel=0.01)
+    client.log_metric(candidate, "test_size", 100)
+    assert error() > assumed
+    candidates = _samples(_collect(store_uri), "mlflow_model_candidates")
+    finished = _samples(_collect(store_uri), "mlflow_runs")[(CHURN, "FINISHED")]
+    assert candidates[("churn-model", "candidate")] == finished
+
+
+@pytest.mark.parametrize(
+    ("values", "sizes", "error"),
+    [
+        ((0.8, 0.8), (1000, 1000), math.sqrt(2 * 0.16 / 1000) / 0.8),
+        # All right of ten is not sure.
+        ((1.0, 0.5), (10, 10**9), math.sqrt(11 / 12 / 12 / 10) / 0.5),
+        ((12.0, 10.0), (400, 400), math.sqrt(2 / 400)),
+        ((-0.2, 0.4), (400, 400), math.sqrt(2 / 400)),
+    ],
+)
+def test_a_lead_has_the_error_of_two_test_sets(
+    values: tuple[float, float], sizes: tuple[float, float], error: float
+) -> None:
+    assert lead_error(values, sizes) == pytest.approx(error, rel=0.01)
+
+
 @pytest.mark.parametrize(
     ("setting", "prefixes"),
     [
-        ("registry", ("mlflow_model_versions", "mlflow_model_aliased", "mlflow_model_metric_lead")),
+        (
+            "registry",
+            ("mlflow_model_versions", "mlflow_model_aliased", "mlflow_model_metric_lead", "mlflow_model_candidates"),
+        ),
         ("datasets", ("mlflow_datasets",)),
         ("logged_models", ("mlflow_logged_models", "mlflow_last_logged_model")),
         ("traces", ("mlflow_trace",)),

@@ -1,20 +1,30 @@
-"""MLflow: runs that fail, and results that spread until one is much worse."""
+"""MLflow: runs that fail, hang or stop, results that spread until one is much worse, models and traces."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ml_monitoring.exporter.sources.mlflow.registry import lead_error
 from tools.soundness.scenario import Scenario
 from tools.soundness.world import BEGIN, DAY, Floats, Series, World
 
-_EXPORTER = {"job": "ml-monitoring", "instance": "a:9847", "experiment": "churn"}
+_STORE = {"job": "ml-monitoring", "instance": "a:9847"}
+_EXPORTER = {**_STORE, "experiment": "churn"}
 _RUNS = {"low": 2, "usual": 12, "high": 200}
+_RUNS_A_DAY = 'sum without (status) (max without (instance) (delta(mlflow_runs{status=~"FINISHED|FAILED"}[1d])))'
 
 
 def _ended(world: World, a_day: float) -> Floats:
     return world.events(a_day / DAY)
+
+
+def _last(happened: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return for each scrape the number of the last one at which something happened."""
+    return np.maximum.accumulate(np.where(happened, np.arange(len(happened)), 0))
 
 
 def _failing(world: World, traffic: float, size: float | None) -> Iterator[Series]:
@@ -25,12 +35,73 @@ def _failing(world: World, traffic: float, size: float | None) -> Iterator[Serie
         yield world.gauge("mlflow_runs", {**_EXPORTER, "status": status}, np.cumsum(counted))
 
 
+def _successes(world: World, traffic: float, size: float | None) -> Iterator[Series]:
+    """Yield when runs last finished and failed; of ten runs one fails, and nobody works at weekends."""
+    at_work = world.moments // DAY % 7 < 5
+    ended = _ended(world, traffic) * at_work
+    failed = world.share(ended, world.choose(0.1, size or 0.1))
+    for status, counted in (("FINISHED", ended - failed), ("FAILED", failed)):
+        happened = counted > 0
+        # Both have been seen before.
+        happened[0] = True
+        when = BEGIN + world.moments[_last(happened)]
+        yield world.gauge("mlflow_last_run_timestamp_seconds", {**_EXPORTER, "status": status}, when)
+
+
+def _running(world: World, hours: float, size: float | None) -> Iterator[Series]:
+    """Yield when the oldest running run began: one after the other, of so many hours on average."""
+    start = np.full(world.scrapes, np.nan)
+    begin = 0
+    while begin < world.scrapes:
+        # Twice the mean at most; a pause between two.
+        lasts = int(world.random.uniform(0.2, 2) * hours * 60)
+        start[begin : begin + lasts] = BEGIN + 60 * begin
+        begin += lasts + int(world.random.exponential(120)) + 1
+    if size is not None:
+        start[world.onset :] = BEGIN + 60 * world.onset
+    yield world.gauge("mlflow_running_run_start_timestamp_seconds", _EXPORTER, start)
+
+
+def _champion(world: World, weeks: float, size: float | None) -> Iterator[Series]:
+    """Yield when the champion was registered: every so many weeks there is a new one, until there is none for long."""
+    week = 7 * DAY / 60
+    registered = np.full(world.scrapes, BEGIN - world.random.uniform(0, weeks) * 7 * DAY)
+    moment = world.random.uniform(0, weeks) * week
+    while moment < world.scrapes:
+        registered[int(moment) :] = BEGIN + 60 * moment
+        moment += world.random.uniform(0.5, 1.5) * weeks * week
+    if size is not None:
+        registered = np.where(world.faulty, BEGIN + 60 * world.onset - size * DAY, registered)
+    labels = {**_STORE, "model": "churn", "alias": "champion"}
+    yield world.gauge("mlflow_model_aliased_version_timestamp_seconds", labels, registered)
+
+
+def _candidates(world: World, rows: float, size: float | None, *, among: int = 100) -> Iterator[Series]:
+    """Yield the lead of a candidate that is the best of so many runs, none of which is better than the champion.
+
+    Each day there is another one. All are right in 80 % of so many rows, and each test set is another one.
+    """
+    days = int(world.scrapes * 60 / DAY) + 1
+    lead, error = np.zeros(world.scrapes), np.zeros(world.scrapes)
+    for day in range(days):
+        first, last = day * 1440, (day + 1) * 1440
+        better = size if size is not None and first >= world.onset else 0.0
+        base = world.random.binomial(int(rows), 0.8) / rows
+        best = world.random.binomial(int(rows), 0.8 + (better or 0.0), among).max() / rows
+        lead[first:last] = (best - base) / base
+        error[first:last] = lead_error((best, base), (rows, rows))
+    labels = {**_STORE, "model": "churn", "alias": "candidate"}
+    yield world.gauge("mlflow_model_metric_lead_ratio", {**labels, "metric": "accuracy"}, lead)
+    yield world.gauge("mlflow_model_metric_lead_error_ratio", {**labels, "metric": "accuracy"}, error)
+    yield world.gauge("mlflow_model_candidates", labels, float(among))
+
+
 def _results(world: World, traffic: float, size: float | None) -> Iterator[Series]:
     """Yield the latest and the best loss of runs that spread by a tenth; a fault multiplies it."""
     ended = _ended(world, traffic) > 0
     ended[0] = True
     loss = world.random.normal(1, 0.1, world.scrapes) * world.choose(1, size or 1)
-    last = np.maximum.accumulate(np.where(ended, np.arange(world.scrapes), 0))
+    last = _last(ended)
     yield world.gauge("mlflow_metric_latest", {**_EXPORTER, "model_variant": "b", "metric": "loss"}, loss[last])
     best = np.minimum.accumulate(np.where(ended, loss, np.inf))
     yield world.gauge("mlflow_metric_best", {**_EXPORTER, "metric": "loss"}, best)
@@ -38,13 +109,46 @@ def _results(world: World, traffic: float, size: float | None) -> Iterator[Serie
     yield world.gauge("mlflow_last_run_timestamp_seconds", finished, BEGIN + world.moments[last])
 
 
+def _traces(world: World, traffic: float, size: float | None) -> Iterator[Series]:
+    """Yield traces of which 1 % fail, and now and then some in a row."""
+    ended = world.events(traffic / 60 * world.daily)
+    burst = world.bursts(4, 3)
+    failed = world.share(ended, world.choose(0.01, size or 0.01)) + burst
+    for status, counted in (("OK", ended + burst - failed), ("ERROR", failed)):
+        yield world.counter("mlflow_traces_total", {**_EXPORTER, "status": status}, counted)
+
+
+def _answers(world: World, traffic: float, size: float | None) -> Iterator[Series]:
+    """Yield durations of traces, of which 1 % take a minute, half of them in a bad minute thrice a month."""
+    ended = world.events(traffic / 60 * world.daily)
+    jammed = world.random.random(world.scrapes) < 3 / (30 * 1440)
+    slow = world.share(ended, np.where(jammed, 0.5, world.choose(0.01, size or 0.01)))
+    for le, counted in (("5.0", 0.7 * (ended - slow)), ("30.0", ended - slow), ("60.0", ended), ("+Inf", ended)):
+        labels = {**_EXPORTER, "le": le}
+        yield world.counter("mlflow_trace_duration_seconds_bucket", labels, np.floor(counted))
+
+
+_of_runs = partial(Scenario, traffic=_RUNS, unit="runs a day", query=_RUNS_A_DAY)
+_of_traces = partial(
+    Scenario,
+    traffic={"low": 0.2, "usual": 10, "high": 300},
+    unit="traces a minute",
+    query="sum without (status) (max without (instance) (60 * rate(mlflow_traces_total[1h])))",
+)
+
 SCENARIOS: tuple[Scenario, ...] = (
-    Scenario(
+    _of_runs(
+        alert="MlflowNoSuccessfulRun",
+        healthy="a tenth of the runs fails, and nobody works at weekends",
+        simulate=_successes,
+        faults={"all fail": 1},
+        horizon=3 * DAY,
+        step=300,
+    ),
+    _of_runs(
         alert="MlflowFailedRunRatioHigh",
         healthy="5 % of the runs fail",
         simulate=_failing,
-        traffic=_RUNS,
-        unit="runs a day",
         faults={"60 % fail": 0.6, "all fail": 1},
         horizon=2 * DAY,
         cannot={
@@ -54,15 +158,63 @@ SCENARIOS: tuple[Scenario, ...] = (
         },
         step=300,
     ),
-    Scenario(
+    _of_runs(
         alert="MlflowMetricWorseThanBest",
         healthy="a loss spreads by 10 % from run to run",
         simulate=_results,
-        traffic=_RUNS,
-        unit="runs a day",
         faults={"twice the loss": 2, "three times the loss": 3},
         warm_up=8 * DAY,
         horizon=3 * DAY,
         step=900,
+        recorded_every=900,
+    ),
+    Scenario(
+        alert="MlflowRunHanging",
+        healthy="one run after the other, up to twice as long as usual",
+        simulate=_running,
+        traffic={"low": 0.5, "usual": 3, "high": 10},
+        unit="hours that a run takes",
+        faults={"it never ends": 1},
+        horizon=2 * DAY,
+        step=300,
+    ),
+    Scenario(
+        alert="MlflowChampionOld",
+        healthy="the champion is replaced after half to one and a half of the usual time",
+        simulate=_champion,
+        traffic={"low": 1, "usual": 4, "high": 7},
+        unit="weeks between two champions",
+        faults={"91 days old": 91, "a year old": 365},
+        step=3600,
+    ),
+    Scenario(
+        alert="MlflowCandidateBetter",
+        healthy="each day the best of 100 runs is the candidate, and none of them is better than the champion",
+        simulate=_candidates,
+        traffic={"low": 200, "usual": 1000, "high": 10_000},
+        unit="rows of the test sets",
+        faults={"5 points better": 0.05, "15 points better": 0.15},
+        cannot={
+            ("low", "5 points better"): "of 200 rows the best of 100 equal runs is as much better by chance",
+            ("usual", "5 points better"): "of 1,000 rows the best of 100 equal runs is as much better by chance",
+        },
+        step=1800,
+    ),
+    _of_traces(
+        alert="MlflowTraceErrorRatioHigh",
+        healthy="1 % of the traces fail, and four times a month a few in a row",
+        simulate=_traces,
+        faults={"30 % fail": 0.3, "all fail": 1},
+        cannot={
+            ("low", "30 % fail"): "three traces within the window",
+            ("low", "all fail"): "three traces within the window, of ten that it takes",
+        },
+    ),
+    _of_traces(
+        alert="MlflowTraceLatencyHigh",
+        healthy="1 % of the traces take a minute, half of them in a bad minute thrice a month",
+        simulate=_answers,
+        faults={"a fifth takes a minute": 0.2, "all take a minute": 1},
+        cannot={("low", "a fifth takes a minute"): "of three traces within the window one is slow by chance, too"},
     ),
 )
