@@ -9,14 +9,14 @@ from ml_monitoring.alerting.mlflow.signals import (
     OLDEST_RUNNING_AGE,
 )
 from ml_monitoring.alerting.model.alert import Alert, Kind
-from ml_monitoring.alerting.model.evidence import Events, Trials, Unusual
+from ml_monitoring.alerting.model.evidence import Events, Exceptional, Trials, Unusual
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlflowNoSuccessfulRun",
         condition=(
-            "No run of an experiment has finished for <threshold>, "
-            "although one failed or was killed since, within the last <failed_within>."
+            "No run of an experiment has finished for <threshold>, although one failed or was killed since, within the "
+            "last <failed_within>; where it took as long before, within two weeks, only if <minimum_failures> did."
         ),
         signal=LAST_SUCCESS_AGE,
         comparison=">",
@@ -25,7 +25,16 @@ ALERTS: tuple[Alert, ...] = (
             # Whatever failed before the last success was fixed by it.
             "experiment:mlflow_last_failure_age_seconds:min <= experiment:mlflow_last_success_age_seconds:min",
         ),
-        parameters={"failed_within": Kind.DURATION},
+        evidence=(
+            Exceptional(
+                "experiment:mlflow_last_success_age_seconds:min",
+                "experiment:mlflow_last_success_age_seconds:usual_max",
+                "experiment:mlflow_runs_failed:recent",
+                "minimum_failures",
+                "runs that failed of late",
+            ),
+        ),
+        parameters={"failed_within": Kind.DURATION, "minimum_failures": Kind.COUNT},
         source="mlflow",
         summary="An experiment has had no successful run for too long.",
         description=(

@@ -47,6 +47,33 @@ RECORDS: tuple[Record, ...] = (
         by=_EXPERIMENT,
     ),
     Record(
+        name="experiment:mlflow_last_success_age_seconds:usual_max",
+        meaning="The longest time without a success in two weeks, but for the last day of it.",
+        expr="""
+            max_over_time(
+              experiment:mlflow_last_success_age_seconds:min[14d:1h] offset <MlflowNoSuccessfulRun.threshold>
+            )
+        """,
+        by=_EXPERIMENT,
+    ),
+    Record(
+        name="experiment:mlflow_runs_failed:recent",
+        meaning="Runs that failed or were killed in <MlflowNoSuccessfulRun.threshold>, and as long before that.",
+        expr="""
+            sum without (status) (
+              max without (instance) (mlflow_runs{status=~"FAILED|KILLED"})
+              -
+              min without (instance) (
+                min_over_time(
+                  mlflow_runs{status=~"FAILED|KILLED"}[<MlflowNoSuccessfulRun.threshold>]
+                  offset <MlflowNoSuccessfulRun.threshold>
+                )
+              )
+            )
+        """,
+        by=_EXPERIMENT,
+    ),
+    Record(
         name="experiment_status:mlflow_runs:recent",
         meaning="Runs that ended in the window of MlflowFailedRunRatioHigh, by status.",
         # Not delta(): it extrapolates, and is negative after runs were deleted. Against the lowest count in the

@@ -12,6 +12,7 @@ each. All are one-sided tests of normal theory that PromQL can compute:
 | `Unusual` | recent values do not spread so far |
 | `BestOf` | it is beyond what is the best of so many by chance |
 | `Also` | a second signal is beyond the threshold, too |
+| `Exceptional` | it was not so before, or many events speak for it |
 | `Events` | so many events were counted that one or two bad ones cannot decide |
 """
 
@@ -264,3 +265,33 @@ class Events:
         """Return how many there must be."""
         del confidence
         return f"It takes at least <{self.parameter}> {self.what}."
+
+
+@dataclass(frozen=True, slots=True)
+class Exceptional:
+    """It must be more than it was before, or so many events must have been counted; what is not known does not count.
+
+    Attributes:
+        signal: PromQL.
+        before: PromQL: the most it was before.
+        count: PromQL: how many events there were.
+        parameter: The alert's parameter that says how many there must be.
+        what: What is counted, as a plural in words.
+    """
+
+    signal: str
+    before: str
+    count: str
+    parameter: str
+    what: str
+    takes_confidence = False
+
+    def guard(self, claim: Claim) -> str:
+        """Return the signal, unless it is known to be usual and few events were counted."""
+        del claim
+        return f"({self.signal} unless ({self.before} >= {self.signal} and {self.count} < <{self.parameter}>))"
+
+    def sentence(self, confidence: str) -> str:
+        """Return what must be so."""
+        del confidence
+        return f"It must be longer than it ever was before, or there must be <{self.parameter}> {self.what}."
