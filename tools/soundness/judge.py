@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
 from statistics import median
@@ -113,7 +113,7 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
 
 def simulated(scenario: Scenario, effort: Effort, *, seed: int = 1) -> str:
     """Return what changes with the simulations: how many they are, and the samples of the first one of each kind."""
-    digest = hashlib.sha256(repr((effort, scenario.warm_up, scenario.horizon, scenario.cannot, scenario.step)).encode())
+    digest = hashlib.sha256(repr((effort, scenario.warm_up, scenario.horizon, scenario.step)).encode())
     for one in _simulations(scenario, effort, _alert(scenario).severity):
         if one.number == 0:
             digest.update(f"{one.name} {one.traffic} {one.size}\n".encode())
@@ -128,6 +128,18 @@ def is_today(scenario: Scenario, effort: Effort, measured: Measured) -> bool:
     if measured.rule != fingerprint(_alert(scenario), recorded):
         return False
     return measured.simulated == simulated(scenario, effort, seed=measured.seed)
+
+
+def in_words_of(scenario: Scenario, measured: Measured) -> Measured:
+    """Return the same measurement, described as the scenario does now."""
+    levels = [
+        replace(
+            level,
+            found=tuple(replace(one, cannot=scenario.cannot.get((level.name, one.fault), "")) for one in level.found),
+        )
+        for level in measured.levels
+    ]
+    return replace(measured, healthy=scenario.healthy, unit=scenario.unit, query=scenario.query, levels=tuple(levels))
 
 
 def _alert(scenario: Scenario) -> BoundAlert:

@@ -122,7 +122,14 @@ _FLAPS = (
     f"{_HEALTHY}; each server says `warning` four times a month for some minutes, one `critical_issue` twice a month"
 )
 
-_of_fleet = partial(Scenario, traffic=SIZES, unit="servers", warm_up=DAY / 8, horizon=DAY / 24)
+_of_fleet = partial(
+    Scenario,
+    traffic=SIZES,
+    unit="servers",
+    query="count without (server, profile, instance) (fleet_server_cpu_utilization_ratio)",
+    warm_up=DAY / 8,
+    horizon=DAY / 24,
+)
 
 SCENARIOS: tuple[Scenario, ...] = (
     _of_fleet(

@@ -14,6 +14,10 @@ REQUESTS = {"low": 1, "usual": 60, "high": 3000}
 _SERVICE = {"job": "ml", "instance": "a:80"}
 _ROUTE = {**_SERVICE, "method": "POST", "route": "/predict"}
 _MODEL = {**_SERVICE, "model": "m", "model_version": "1"}
+_TRUTHS_KNOWN = (
+    "sum without (instance, model, model_version, outcome) (increase(ml_prediction_truths_total{variant!=''}[1h]))"
+)
+_PREDICTED = "60 * model_version_variant_origin:ml_predictions:rate"
 # Half of the budget of an objective of 99.9 %.
 _HEALTHY_ERRORS = 0.0005
 
@@ -113,6 +117,7 @@ _on_errors = partial(
     simulate=_errors,
     traffic=REQUESTS,
     unit="requests a minute",
+    query="60 * origin:ml_http_requests:rate",
 )
 _FAULTS = {"10 % fail": 0.1, "all fail": 1}
 
@@ -144,6 +149,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         simulate=_durations,
         traffic=REQUESTS,
         unit="requests a minute",
+        query="60 * origin:ml_http_requests:rate",
         faults={"a fifth is slow": 0.2, "all are slow": 1},
         cannot={("low", "a fifth is slow"): "of five requests in the window one is slow by chance, too"},
     ),
@@ -161,6 +167,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         simulate=_cache,
         traffic=REQUESTS,
         unit="lookups a minute",
+        query="60 * sum without (instance, outcome) (rate(ml_cache_requests_total[5m]))",
         faults={"30 % found": 0.3, "5 % found": 0.05},
         cannot={("low", "30 % found"): "of five lookups in the window, two are found by chance, too"},
     ),
@@ -170,10 +177,12 @@ SCENARIOS: tuple[Scenario, ...] = (
         simulate=_predictions,
         traffic=REQUESTS,
         unit="predictions a minute, mean of the day",
+        query=_PREDICTED,
         faults={"none any more": 1, "the service is gone": 2},
         # Wednesday of the third week, at ten o'clock.
         warm_up=16 * DAY + 10 * 3600,
         horizon=DAY / 4,
+        recorded_every=60,
     ),
     Scenario(
         alert="MlModelAccuracyLow",
@@ -181,6 +190,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         simulate=_truths,
         traffic={"low": 20, "usual": 100, "high": 5000},
         unit="truths an hour and variant",
+        query=_TRUTHS_KNOWN,
         faults={"halved": 0.5, "a third": 0.66},
     ),
     Scenario(
@@ -189,6 +199,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         simulate=_scores,
         traffic={"low": 20, "usual": 60, "high": 3000},
         unit="predictions a minute",
+        query=_PREDICTED,
         faults={"scores 0.2 higher": 0.2, "scores 0.3 higher": 0.3},
         # Long enough for a week to compare with; a drift begins at noon.
         warm_up=9.5 * DAY,
