@@ -83,6 +83,10 @@ UNUSED: Mapping[str, str] = MappingProxyType(
         "alert_log_write_errors_total": "for the runbook of AlertLogNotWritable, which fires on what it can do now",
         "alert_log_names_dropped_total": "0 unless somebody makes up names; says why a name has no totals",
         "alert_log_alerts_left_out_total": "0 but for groups of more than 2,000 alerts; says what the history misses",
+        "ab_test_cell_trials_total": "for experiments, which read counts by cell of users over Prometheus's API",
+        "ab_test_cell_value_total": "as above",
+        "ab_test_cell_value_squared_total": "as above",
+        "ab_test_cell_first_exposures_total": "as above",
         "ml_http_request_size_bytes": "only of services that ask for it; for pages of their own",
         "ml_http_response_size_bytes": "only of services that ask for it; for pages of their own",
     }

@@ -13,6 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from ml_monitoring.instrument.cells import cell_of
 from tests.support.wsgi_servers import FRESH, Samples, parse, scrape, wait_for
 from tools.processes import free_port, wait_until
 
@@ -22,12 +23,14 @@ from flask import Flask
 from ml_monitoring.instrument import instrument
 
 app = Flask(__name__)
-model = instrument(app).model("m", "1", variant="A")
+recorder = instrument(app)
+model = recorder.model("m", "1", variant="A")
 
 @app.get("/pid")
 def pid():
     with model.track_prediction() as prediction:
         prediction.score = 0.5
+    recorder.set_variant("A", unit="anna")
     model.record_outcome(True)
     return str(os.getpid())
 """
@@ -96,6 +99,8 @@ def check_sums(client: httpx.Client, count: int) -> None:
     assert samples["ml_predictions_total", MODEL] == count
     assert samples["ml_prediction_scores_total", (("bin", "0.5"), *MODEL)] == count
     assert samples["ab_test_requests_total", (("outcome", "success"), ("variant", "A"))] == count
+    cell = (("cell", cell_of("anna")), ("experiment", ""), ("metric", "request"), ("variant", "A"))
+    assert samples["ab_test_cell_trials_total", cell] == count
     assert samples["ab_test_model_accuracy", (("variant", "A"),)] == 1
     assert samples["ml_process_memory_bytes", ()] > 20e6
 

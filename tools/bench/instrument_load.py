@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import itertools
 import json
 import sys
 import time
@@ -46,6 +47,28 @@ def ours() -> FastAPI:
     return app
 
 
+def by_cell() -> FastAPI:
+    """Return it with requests of users, who are counted by cell as well."""
+    from ml_monitoring.instrument import instrument  # noqa: PLC0415  # as above
+
+    app = FastAPI()
+    recorder = instrument(app)
+    for number in range(ROUTES - 1):
+
+        @app.get(f"/other{number}/{{item}}")
+        async def other(item: str) -> dict[str, str]:
+            return {"item": item}
+
+    users = itertools.cycle(f"user {number}" for number in range(1000))
+
+    @app.get("/models/{model}/predict")
+    async def predict(model: str) -> dict[str, Any]:
+        recorder.set_variant("B", unit=next(users))
+        return {"model": model, "digit": 7, "confidence": 0.93}
+
+    return app
+
+
 def instrumentator() -> FastAPI:
     """Return it with prometheus-fastapi-instrumentator, as its start page says."""
     import prometheus_fastapi_instrumentator as rival  # type: ignore[import-not-found]  # noqa: PLC0415  # not in .venv
@@ -68,6 +91,7 @@ def starlette_exporter() -> FastAPI:
 CANDIDATES: dict[str, Callable[[], FastAPI]] = {
     "bare": bare,
     "ours": ours,
+    "ours, users by cell": by_cell,
     "prometheus-fastapi-instrumentator": instrumentator,
     "starlette-exporter": starlette_exporter,
 }

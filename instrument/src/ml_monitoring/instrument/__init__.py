@@ -14,6 +14,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from ml_monitoring.instrument.asgi import ASGIMiddleware, make_asgi_app
+from ml_monitoring.instrument.cells import ExperimentRecorder
 from ml_monitoring.instrument.exposition import Exposition
 from ml_monitoring.instrument.instrumentation import instrument
 from ml_monitoring.instrument.models import ModelRecorder, Prediction
@@ -26,6 +27,7 @@ __all__ = [
     "HEALTH_CHECKS",
     "ASGIMiddleware",
     "CacheRecorder",
+    "ExperimentRecorder",
     "Exposition",
     "ModelRecorder",
     "Prediction",

@@ -26,6 +26,8 @@ ABSOLUTE_ERROR_BUCKETS: Final = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 SIZE_BUCKETS: Final = (100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0, 100_000_000.0)
 # Upper bounds of the bins in which prediction scores are counted for drift.
 SCORE_BINS: Final = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0")
+# Cells that units (users, sessions) are hashed into.
+CELLS: Final = tuple(str(cell) for cell in range(32))
 
 Kind = Literal["counter", "gauge", "histogram"]
 Unit = Literal["count", "seconds", "timestamp_seconds", "bytes", "ratio", "currency", "any"]
@@ -70,6 +72,7 @@ def _histogram(name: str, help: str, unit: Unit, *labels: str, buckets: tuple[fl
     return ServiceMetric(name, "histogram", help, unit, labels, buckets=buckets)
 
 
+_CELL = ("experiment", "variant", "metric", "cell")
 _MODEL = ("model", "model_version", "variant")
 
 _AB_TEST = (
@@ -109,6 +112,32 @@ _AB_TEST = (
         "currency",
         "variant",
         mode="mostrecent",
+    ),
+    _counter(
+        "ab_test_cell_trials_total",
+        "Observations of units (users, sessions) by the cell that a unit is hashed into.",
+        "count",
+        *_CELL,
+    ),
+    _counter(
+        "ab_test_cell_value_total",
+        "Sum of what was observed, by cell: successes, seconds, money.",
+        "any",
+        *_CELL,
+    ),
+    _counter(
+        "ab_test_cell_value_squared_total",
+        "Sum of the squares of what was observed, by cell.",
+        "any",
+        *_CELL,
+    ),
+    _counter(
+        "ab_test_cell_first_exposures_total",
+        "Units that were shown the variant for the first time, by cell, as far as a process remembers.",
+        "count",
+        "experiment",
+        "variant",
+        "cell",
     ),
 )
 

@@ -15,7 +15,7 @@ from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVa
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-from ml_monitoring.instrument.catalog import CATALOG, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
+from ml_monitoring.instrument.catalog import CATALOG, CELLS, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
 from ml_monitoring.instrument.labels import OTHER, clean
 from ml_monitoring.instrument.shared_folder import join, shared_folder
 
@@ -24,7 +24,7 @@ _log = logging.getLogger("ml_monitoring.instrument")
 _LOG_INTERVAL: Final = 60.0
 
 # Labels whose values this package makes itself; all others can grow and fall under `OTHER` at the cap.
-_CLOSED_LABELS: Final = frozenset({"method", "status", "outcome", "bin", "operation", "family"})
+_CLOSED_LABELS: Final = frozenset({"method", "status", "outcome", "bin", "operation", "family", "cell"})
 # Values of a label that are there together, at 0, as soon as one of them is: what first shows as 1 has lost that 1 for
 # `increase`. Of the statuses those that a failure usually has.
 FAILURES: Final = ("500", "503", "502", "504")
@@ -35,8 +35,14 @@ _TOGETHER: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "ml_prediction_truths_total": ("outcome", ("correct", "incorrect")),
     "ml_prediction_scores_total": ("bin", SCORE_BINS),
     "ml_cache_requests_total": ("outcome", ("hit", "miss")),
+    "ab_test_cell_trials_total": ("cell", CELLS),
+    "ab_test_cell_value_total": ("cell", CELLS),
+    "ab_test_cell_value_squared_total": ("cell", CELLS),
+    "ab_test_cell_first_exposures_total": ("cell", CELLS),
     "ab_test_requests_total": ("outcome", ("success", "error", "abandoned")),
 }
+# For each so many label sets of other metrics one of those that are counted by cell.
+_CELL_SETS: Final = 10
 # What was registered already, kept at the registry itself, so that a second recorder in the process shares it.
 _REGISTERED: Final = "_ml_monitoring_registered"
 _registering = threading.RLock()
@@ -245,6 +251,9 @@ class Metrics:
             )
         # A bin is a share of one label set of its model, not a label set of its own.
         cap = self._max_label_sets * (len(SCORE_BINS) if "bin" in labels else 1)
+        if "cell" in labels:
+            # Nor is a cell, and a few metrics of a few variants are all that experiments are decided by.
+            cap = max(1, self._max_label_sets // _CELL_SETS) * len(CELLS)
         if not _CLOSED_LABELS.issuperset(labels):
             self._overflow.child(name)
         return Family(

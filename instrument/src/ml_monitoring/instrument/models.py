@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from time import perf_counter, time
 from types import TracebackType
 from typing import Final
 
 from ml_monitoring.instrument.catalog import SCORE_BINS
+from ml_monitoring.instrument.cells import ACCURACY, cell_of
 from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.quality import RollingAccuracy, RollingR2
 from ml_monitoring.instrument.requests import CURRENT, VariantMetrics
@@ -109,17 +110,21 @@ class ModelRecorder:
             families.scores.child(*key, bin_label).inc()
 
     @guarded
-    def record_outcome(self, correct: bool) -> None:
+    def record_outcome(self, correct: bool, unit: Hashable | None = None) -> None:
         """Record a classification whose truth is known.
 
         Args:
             correct: Whether the prediction was the truth.
+            unit: As that of `Recorder.set_variant`: the user or session that it was made for.
         """
         self._families.truths.child(*self._key, "correct" if correct else "incorrect").inc()
         if self._variant:
             # A comparison of arrays gives an array's own kind of truth.
             share = self._accuracy.add(correct=bool(correct))
             self._families.variants.accuracy.child(self._variant).set(share)
+            if unit is not None:
+                cells = self._families.variants.cells
+                cells.add("", self._variant, ACCURACY, cell_of(unit), 1.0 if correct else 0.0)
 
     @guarded
     def record_regression(self, predicted: float, actual: float) -> None:

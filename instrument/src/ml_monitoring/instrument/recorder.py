@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from time import perf_counter
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from ml_monitoring.instrument.catalog import INFERENCE_BUCKETS, RESPONSE_BUCKETS
+from ml_monitoring.instrument.cells import ExperimentRecorder, cell_of
 from ml_monitoring.instrument.exposition import Exposition, render
 from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.labels import clean
@@ -99,22 +100,40 @@ class Recorder:
         cache._prepare()
         return cache
 
-    def set_variant(self, variant: str) -> None:
-        """Attribute the current request to the variant; without a request this does nothing."""
+    def experiment(self, name: str) -> ExperimentRecorder:
+        """Return the recorder of an experiment whose units (users, sessions) come back; keep it."""
+        return ExperimentRecorder(self._variants.cells, clean(name))
+
+    def set_variant(self, variant: str, unit: Hashable | None = None) -> None:
+        """Attribute the current request to the variant; without a request this does nothing.
+
+        Args:
+            variant: Which one answers it.
+            unit: What is given a variant once and makes many requests, such as a user's or a session's id. Only the
+                cell that it is hashed into is kept: errors and times are then counted by cell as well.
+        """
         context = CURRENT.get()
         if context is not None:
             context.variant = variant
+            if unit is not None:
+                context.cell = cell_of(unit)
 
     @contextmanager
-    def track_request(self, variant: str) -> Iterator[None]:
-        """Record what happens inside as one request of the variant: for queues and batches, where no middleware is."""
+    def track_request(self, variant: str, unit: Hashable | None = None) -> Iterator[None]:
+        """Record what happens inside as one request of the variant: for queues and batches, where no middleware is.
+
+        Args:
+            variant: Which one answers it.
+            unit: As that of `set_variant`.
+        """
         started = perf_counter()
         outcome = "error"
         try:
             yield
             outcome = "success"
         finally:
-            self._variants.record_request(variant, outcome, perf_counter() - started)
+            cell = "" if unit is None else cell_of(unit)
+            self._variants.record_request(variant, outcome, perf_counter() - started, cell=cell)
 
     @guarded
     def set_business_impact(self, variant: str, per_day: float) -> None:

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from typing import Final
 from weakref import WeakSet
 
+from ml_monitoring.instrument.cells import CellMetrics
 from ml_monitoring.instrument.families import FAILURES, OUTCOMES, Metrics, guarded
 from ml_monitoring.instrument.labels import UNMATCHED, method_label, status_label
 from ml_monitoring.instrument.options import ExtraLabels, Hook, Request, excluded
@@ -26,12 +27,14 @@ class RequestContext:
         variant: Which variant answers it, once that is known.
         exemplar: The trace that it belongs to, if exemplars are on.
         sent: Bytes of the response's body so far.
+        cell: Cell of the unit (user, session) that made it, once that is known.
     """
 
-    __slots__ = ("exemplar", "sent", "variant")
+    __slots__ = ("cell", "exemplar", "sent", "variant")
 
     def __init__(self) -> None:
         self.variant = ""
+        self.cell = ""
         self.exemplar: Exemplar | None = None
         self.sent = 0
 
@@ -50,19 +53,24 @@ class VariantMetrics:
         self._seconds = metrics.histogram("ab_test_response_time_seconds")
         self.accuracy = metrics.gauge("ab_test_model_accuracy")
         self.impact = metrics.gauge("ab_test_business_impact")
+        self.cells = CellMetrics(metrics)
 
     def prepare(self, variant: str) -> None:
         """Make the variant's errors, at 0. Not its requests: that there are some says that it takes part."""
         self._errors.prepare(variant)
 
     @guarded
-    def record_request(self, variant: str, outcome: str, seconds: float, exemplar: Exemplar | None = None) -> None:
-        """Count one request of the variant."""
+    def record_request(
+        self, variant: str, outcome: str, seconds: float, exemplar: Exemplar | None = None, cell: str = ""
+    ) -> None:
+        """Count one request of the variant, and by the cell of the unit that made it where that is known."""
         self._requests.child(variant, outcome).inc()
         errors = self._errors.child(variant)
         if outcome == "error":
             errors.inc()
         self._seconds.child(variant).observe(seconds, exemplar)
+        if cell:
+            self.cells.add_request(variant, cell, seconds, failed=outcome == "error")
 
 
 class RequestMetrics:
@@ -168,7 +176,7 @@ class RequestMetrics:
             self._sent.child(method, route, *extra).observe(context.sent)
         if variant:
             outcome = "error" if status >= _FAILURE else "abandoned" if status == CLIENT_LEFT else "success"
-            self._variants.record_request(variant, outcome, seconds, exemplar)
+            self._variants.record_request(variant, outcome, seconds, exemplar, context.cell)
         self._process.refresh_if_due()
 
     @guarded

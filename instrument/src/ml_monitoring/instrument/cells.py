@@ -1,0 +1,145 @@
+"""Counts by cell of users, from which experiments know how much users vary without knowing any of them.
+
+Where a user makes many requests, requests are not independent: a test that counts them as if they were finds
+differences where there are none. A unit (a user, a session) is hashed into one of 32 cells, and counts are kept by
+cell: the spread between cells is the variance of any mean or ratio, whatever the correlation within a unit. No id
+leaves the process, and none can be recovered from a cell. The number of series is fixed: cells times what is counted of
+each variant.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Hashable
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from ml_monitoring.instrument.catalog import CELLS
+from ml_monitoring.instrument.families import Metrics, guarded
+from ml_monitoring.instrument.labels import clean
+
+# Units that are remembered as seen, at most, for each experiment and process: some 10 MB.
+_REMEMBERED: Final = 100_000
+# Keyed, so that cells have nothing in common with whatever assigns variants by a hash of the same id. The same in all
+# processes, after all restarts.
+_KEY: Final = b"ml-monitoring cells"
+_DIGEST: Final = 8
+
+# What is counted of requests with a unit, and of predictions for one.
+REQUEST: Final = "request"
+ERROR: Final = "error"
+SECONDS: Final = "seconds"
+ACCURACY: Final = "accuracy"
+
+
+def _unit_hash(unit: Hashable) -> bytes:
+    """Return the keyed hash of a unit, the same everywhere: its text is what counts."""
+    return blake2b(str(unit).encode("utf-8", "replace"), digest_size=_DIGEST, key=_KEY).digest()
+
+
+def cell_of(unit: Hashable) -> str:
+    """Return the cell of a unit, as the label says it."""
+    return CELLS[_unit_hash(unit)[-1] % len(CELLS)]
+
+
+class CellMetrics:
+    """The `ab_test_cell_*` metrics."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.metrics = metrics
+        self._trials = metrics.counter("ab_test_cell_trials_total")
+        self._sums = metrics.counter("ab_test_cell_value_total")
+        self._squares = metrics.counter("ab_test_cell_value_squared_total")
+        self.units = metrics.counter("ab_test_cell_first_exposures_total")
+        # Found at once, since each request needs several.
+        self._requests: dict[tuple[str, str], _RequestSeries] = {}
+
+    def add(self, experiment: str, variant: str, metric: str, cell: str, value: float) -> None:
+        """Add an observation.
+
+        Raises:
+            ValueError: The value is negative or no number: counters cannot hold it.
+        """
+        if not 0 <= value < math.inf:
+            raise ValueError(f"{metric}: {value!r} is not a number of 0 or more")
+        self._trials.child(experiment, variant, metric, cell).inc()
+        self._sums.child(experiment, variant, metric, cell).inc(value)
+        self._squares.child(experiment, variant, metric, cell).inc(value * value)
+
+    def add_request(self, variant: str, cell: str, seconds: float, *, failed: bool) -> None:
+        """Add a request. There are as many times and possible errors as requests, so these are counted once."""
+        series = self._requests.get((variant, cell))
+        if series is None:
+            series = self._requests[variant, cell] = _RequestSeries(
+                self._trials.child("", variant, REQUEST, cell).inc,
+                self._sums.child("", variant, ERROR, cell).inc,
+                self._sums.child("", variant, SECONDS, cell).inc,
+                self._squares.child("", variant, SECONDS, cell).inc,
+            )
+        series.requests()
+        if failed:
+            series.errors()
+        series.seconds(seconds)
+        series.squares(seconds * seconds)
+
+
+class _RequestSeries(NamedTuple):
+    """What counts the requests of one variant's cell."""
+
+    requests: Callable[[], None]
+    errors: Callable[[], None]
+    seconds: Callable[[float], None]
+    squares: Callable[[float], None]
+
+
+class ExperimentRecorder:
+    """Records what units do in one experiment; `Recorder.experiment` makes it."""
+
+    def __init__(self, cells: CellMetrics, name: str) -> None:
+        self._metrics = cells.metrics
+        self._cells = cells
+        self._name = name
+        self._lock = threading.Lock()
+        # Two generations: the older one is forgotten when the newer one is full.
+        self._seen: set[tuple[str, bytes]] = set()
+        self._seen_before: set[tuple[str, bytes]] = set()
+
+    @guarded
+    def record_exposure(self, variant: str, unit: Hashable) -> None:
+        """Note that a unit was shown a variant; only its first time counts, as far as this process remembers."""
+        hashed = _unit_hash(unit)
+        key = (variant, hashed)
+        with self._lock:
+            if key in self._seen:
+                return
+            known = key in self._seen_before
+            self._seen.add(key)
+            if len(self._seen) >= _REMEMBERED // 2:
+                self._seen_before, self._seen = self._seen, set()
+        if not known:
+            self._cells.units.child(self._name, clean(variant), CELLS[hashed[-1] % len(CELLS)]).inc()
+
+    @guarded
+    def record_success(self, metric: str, variant: str, unit: Hashable, success: bool) -> None:
+        """Count a trial: whether what the metric names happened, such as a sale.
+
+        Args:
+            metric: A short name from a closed set.
+            variant: The variant that the unit has.
+            unit: Its id, such as a user's or a session's; only its cell is kept.
+            success: Whether it happened.
+        """
+        self._cells.add(self._name, clean(variant), clean(metric), cell_of(unit), 1.0 if success else 0.0)
+
+    @guarded
+    def record_value(self, metric: str, variant: str, unit: Hashable, value: float) -> None:
+        """Add a value of 0 or more, such as money or seconds.
+
+        Args:
+            metric: A short name from a closed set.
+            variant: The variant that the unit has.
+            unit: Its id, such as a user's or a session's; only its cell is kept.
+            value: What is averaged.
+        """
+        self._cells.add(self._name, clean(variant), clean(metric), cell_of(unit), float(value))
