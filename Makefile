@@ -114,6 +114,7 @@ mutants: .venv ## Change each rule in small ways and see whether its unit tests 
 soundness: .venv ## Simulate healthy months and faults for each alert, and write docs/soundness.* (ARGS="NAME --months 24" narrows)
 	@echo ">> simulating"
 	@$(VENV) -m tools.soundness $(ARGS)
+	$(if $(ARGS),,@$(VENV) -m tools.soundness.experiments)
 
 faults: .venv ## Break eight things, one after the other, and print who was notified of each (seven minutes)
 	@echo ">> breaking things"

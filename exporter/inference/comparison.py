@@ -23,7 +23,7 @@ from math import exp, inf, isfinite, log, sqrt
 from typing import Any, Final
 
 from ml_monitoring.exporter.inference.batches import ArmCounts, Sums
-from ml_monitoring.exporter.inference.boundary import boundary, excess, log_e_value, normal_of_t, t_of_normal
+from ml_monitoring.exporter.inference.boundary import INDEPENDENT, PER_INFORMATION, boundary, excess, log_e_value
 from ml_monitoring.exporter.inference.replicates import Clusters, Levels, SpreadEstimate, clusters_spread
 
 # Standard deviations beyond chance at which blocks of a longer scale, or processes, are said to vary on their own.
@@ -90,10 +90,8 @@ class Lift:
         relative: Ratio of the two, less 1; None when the baseline's mean is not above 0.
         relative_lower: Lower end of its interval; None where the baseline's mean may be 0.
         relative_upper: Upper end; None likewise.
-        z: The difference in standard errors, as a normal deviate, at no difference.
         log_e_value: Logarithm of the evidence against no difference.
         information: What has been gathered, in the units of `boundary.MIXTURE`.
-        boundary: Standard errors that would be enough now.
         standard_error: Of the absolute difference.
         baseline_share: Part of the variance that is the baseline's.
         dispersions: Sources of variance that were looked at, the one that was taken first.
@@ -110,10 +108,8 @@ class Lift:
     relative: float | None
     relative_lower: float | None
     relative_upper: float | None
-    z: float
     log_e_value: float
     information: float
-    boundary: float
     standard_error: float
     baseline_share: float
     dispersions: tuple[Dispersion, ...]
@@ -226,29 +222,16 @@ class Comparison:
         Args:
             alpha: Probability that its interval misses the truth at any time.
         """
-        sums = self._sums
-        weight, null_variance = sums["weight"], sums["null_variance"]
-        if weight <= 0 or null_variance <= 0:
+        standing = self._standing()
+        if standing is None:
             return None
-        arm = _Side(sums["arm_sum"] / weight, weight * weight / sums["arm_scale"])
-        baseline = _Side(sums["baseline_sum"] / weight, weight * weight / sums["baseline_scale"])
-        model = self._model(arm, baseline)
-        dispersions = self._dispersions(model.null_variance if model else None)
-        if not dispersions:
-            return None
-        if model is None:
-            # Sums without squares: blocks of time are the observations.
-            model = _from_time(arm, baseline, weight, dispersions[0].factor)
-            information = dispersions[0].freedom + 1
-            dispersions = [Dispersion("time", 1.0, dispersions[0].freedom, dispersions[0].seconds), *dispersions[1:]]
-        else:
-            information = model.information
-        raw = (arm.mean - baseline.mean) * weight / sqrt(model.null_variance)
-        information /= max(item.factor for item in dispersions)
-        enough = boundary(information, alpha)
-        limits = [(sqrt(item.factor) * t_of_normal(enough, item.freedom), item) for item in dispersions]
+        sums, model = self._sums, standing.model
+        arm, baseline = standing.arm, standing.baseline
+        limits = [
+            (sqrt(item.factor) * boundary(item.freedom, standing.information, alpha), item)
+            for item in standing.dispersions
+        ]
         limit, taken = max(limits, key=lambda pair: pair[0])
-        z = min((normal_of_t(raw / sqrt(item.factor), item.freedom) for item in dispersions), key=abs)
         lower, upper = model.interval(limit)
         relative = model.relative_interval(limit)
         return Lift(
@@ -260,17 +243,48 @@ class Comparison:
             relative=arm.mean / baseline.mean - 1 if baseline.mean > 0 else None,
             relative_lower=relative[0],
             relative_upper=relative[1],
-            z=z,
-            log_e_value=log_e_value(z, information),
-            information=information,
-            boundary=enough,
-            standard_error=sqrt(model.null_variance * taken.factor) / weight,
+            log_e_value=standing.log_e_value,
+            information=standing.information,
+            standard_error=sqrt(model.null_variance * taken.factor) / sums["weight"],
             baseline_share=model.baseline_share,
-            dispersions=(taken, *(item for item in dispersions if item is not taken)),
+            dispersions=(taken, *(item for item in standing.dispersions if item is not taken)),
             trials=sums["trials"],
             baseline_trials=sums["baseline_trials"],
             seconds=sums["seconds"],
         )
+
+    def log_e_value(self, *, at_least: float = 0.0) -> float:
+        """Return the logarithm of the evidence for any difference, which is all that simulations ask for.
+
+        Args:
+            at_least: Return 0 where independent observations would not even be so many standard errors apart.
+        """
+        standing = self._standing(at_least)
+        return standing.log_e_value if standing else 0.0
+
+    def _standing(self, at_least: float = 0.0) -> _Standing | None:
+        sums = self._sums
+        weight = sums["weight"]
+        if weight <= 0 or sums["null_variance"] <= 0:
+            return None
+        arm = _Side(sums["arm_sum"] / weight, weight * weight / sums["arm_scale"])
+        baseline = _Side(sums["baseline_sum"] / weight, weight * weight / sums["baseline_scale"])
+        model = self._model(arm, baseline)
+        if model is not None and abs(arm.mean - baseline.mean) * weight < at_least * sqrt(model.null_variance):
+            return None
+        dispersions = self._dispersions(model.null_variance if model else None)
+        if not dispersions:
+            return None
+        if model is None:
+            # Sums without squares: blocks of time are the observations.
+            first = dispersions[0]
+            model = _from_time(arm, baseline, weight, first.factor)
+            model.information = first.freedom + 1
+            dispersions[0] = Dispersion("time", 1.0, first.freedom, first.seconds)
+        raw = (arm.mean - baseline.mean) * weight / sqrt(model.null_variance)
+        information = model.information / max(item.factor for item in dispersions)
+        evidence = min(log_e_value(raw / sqrt(item.factor), item.freedom, information) for item in dispersions)
+        return _Standing(arm, baseline, model, dispersions, information, evidence)
 
     def _model(self, arm: _Side, baseline: _Side) -> _Model | None:
         """Return the variance of independent observations; None where only blocks of time have one."""
@@ -292,10 +306,10 @@ class Comparison:
         """
         found: list[Dispersion] = []
         if null_variance is not None:
-            freedom = inf
+            freedom = INDEPENDENT
             if self._kind is EffectKind.MEAN:
                 freedom = min(self._sums["arm_freedom"], self._sums["baseline_freedom"])
-            found.append(Dispersion("observations", 1.0, freedom if isfinite(freedom) else 1e9))
+            found.append(Dispersion("observations", 1.0, freedom))
         unit = null_variance
         block = self._sums["seconds"] / self._sums["blocks"]
         for level, replicates in enumerate(self._levels):
@@ -303,6 +317,9 @@ class Comparison:
             if level and seconds > _LONGEST:
                 break
             spread = replicates.spread()
+            if spread is None and level == 0:
+                # A single block has no spread, and one outage may be all that it shows.
+                return []
             if spread is None:
                 break
             if unit is None:
@@ -316,7 +333,7 @@ class Comparison:
                 factor / max(1.0, found[-1].factor if level == 1 and null_variance else 1.0), spread.freedom
             )
             suspicious = beyond > _SUSPICION
-            if factor > 1 and (level == 0 or suspicious):
+            if factor > 0 and (level == 0 or suspicious):
                 found.append(Dispersion("time", factor, spread.freedom, seconds, suspicious))
         if unit is not None and null_variance is not None:
             found += self._clustered(unit)
@@ -326,7 +343,7 @@ class Comparison:
         found = []
         effect = self._effect()
         spread = clusters_spread([side.residuals(effect) for side in self._cells])
-        if spread is not None and spread.variance > unit:
+        if spread is not None and spread.variance > 0:
             found.append(Dispersion("users", spread.variance / unit, spread.freedom))
         replicas = [side.residuals(effect) for side in self._replicas]
         spread = _replicas_spread(replicas)
@@ -369,6 +386,18 @@ class _Side:
     size: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """What the sums amount to."""
+
+    arm: _Side
+    baseline: _Side
+    model: _Model
+    dispersions: list[Dispersion]
+    information: float
+    log_e_value: float
+
+
 class _Model:
     """The variance of a difference of two means of independent observations."""
 
@@ -391,7 +420,7 @@ class _Measured(_Model):
         self._squares = variance / arm.size, baseline_variance / baseline.size
         total = sum(self._squares)
         self.null_variance = weight * weight * total
-        self.information = (variance + baseline_variance) / 2 / total
+        self.information = (variance + baseline_variance) / 2 / total / PER_INFORMATION
         self.baseline_share = self._squares[1] / total
 
     def interval(self, limit: float) -> tuple[float, float]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Final
 
-from ml_monitoring.exporter.inference.boundary import boundary
+from ml_monitoring.exporter.inference.boundary import INDEPENDENT, PER_INFORMATION, boundary
 from ml_monitoring.exporter.inference.comparison import EffectKind, Lift
 
 # Standard normal quantile: found in four of five experiments.
@@ -52,11 +52,11 @@ def power_left(lift: Lift, smallest: float, alpha: float, *, relative: bool = Tr
 def information_needed(effect: float, alpha: float) -> float:
     """Return the information at which a standardised effect is found in four of five experiments."""
     low, high = 1e-3, 1.0
-    while effect * sqrt(high) < boundary(high, alpha) + _POWER and high < _MOST:
+    while effect * sqrt(high) < boundary(INDEPENDENT, high, alpha) + _POWER and high < _MOST:
         high *= 2
     for _ in range(60):
         middle = sqrt(low * high)
-        if effect * sqrt(middle) < boundary(middle, alpha) + _POWER:
+        if effect * sqrt(middle) < boundary(INDEPENDENT, middle, alpha) + _POWER:
             low = middle
         else:
             high = middle
@@ -91,6 +91,9 @@ def samples_needed(
         return float("inf")
     share = shares[0] / sum(shares)
     # Information for each observation of either arm, and the effect for each root of it.
-    each = share * (1 - share) * (1.0 if kind is EffectKind.MEAN else variance)
-    scale = abs(effect) / (sqrt(variance) if kind is EffectKind.MEAN else variance)
+    if kind is EffectKind.MEAN:
+        each, scale = 1 / PER_INFORMATION, abs(effect) / sqrt(variance / PER_INFORMATION)
+    else:
+        each, scale = variance, abs(effect) / variance
+    each *= share * (1 - share)
     return information_needed(scale, alpha) / each

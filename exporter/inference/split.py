@@ -15,7 +15,7 @@ from math import exp, log, sqrt
 from typing import Any, Final
 
 from ml_monitoring.exporter.inference.batches import Batch
-from ml_monitoring.exporter.inference.boundary import excess, log_e_value, normal_of_t
+from ml_monitoring.exporter.inference.boundary import INDEPENDENT, excess, log_e_value
 from ml_monitoring.exporter.inference.metric import PendingBlock
 from ml_monitoring.exporter.inference.replicates import Clusters, Levels, clusters_spread
 
@@ -158,22 +158,22 @@ class _SplitSide:
     def evidence(self) -> tuple[float, float]:
         """Return the logarithm of the evidence for a mismatch, and the factor of the variance that was taken."""
         raw = (self.seen - self.expected) / sqrt(self.variance)
-        found = [(1.0, 1e9)]
+        found = [(1.0, INDEPENDENT)]
         for level, replicates in enumerate(self.levels):
             spread = replicates.spread()
             if spread is None:
                 break
             factor = spread.variance / self.variance
             suspicious = excess(factor / max(1.0, found[-1][0] if level == 1 else 1.0), spread.freedom) > _SUSPICION
-            if factor > 1 and (level == 0 or suspicious):
+            if factor > 0 and (level == 0 or suspicious):
                 found.append((factor, spread.freedom))
         if len(self.cells) > 1:
             spread = clusters_spread([self.cells.residuals((self.seen - self.expected) / self.variance)])
-            if spread is not None and spread.variance > self.variance:
+            if spread is not None and spread.variance > 0:
                 found.append((spread.variance / self.variance, spread.freedom))
         factor = max(item[0] for item in found)
-        z = min((normal_of_t(raw / sqrt(each), freedom) for each, freedom in found), key=abs)
-        return log_e_value(z, self.variance / factor), factor
+        information = self.variance / factor
+        return min(log_e_value(raw / sqrt(each), freedom, information) for each, freedom in found), factor
 
     def dump(self) -> dict[str, Any]:
         return {

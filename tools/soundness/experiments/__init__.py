@@ -1,0 +1,1 @@
+"""Simulate experiments under conditions of the world outside, and compare tests that judge them at every look."""

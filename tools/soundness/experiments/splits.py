@@ -1,0 +1,149 @@
+"""Splits that are as intended although they do not look like it, and one that is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ml_monitoring.exporter.inference import ArmCounts, Batch, SplitState, Sums
+from ml_monitoring.exporter.statistics import split_p_value
+from tools.soundness.experiments.methods import ALPHA
+from tools.soundness.experiments.worlds import BATCH, CELLS, Array
+
+_BATCHES = 288
+_EVERY = 4
+_PARTS = 8
+_BROKEN = 0.52
+# Exposures by batch, arm and cell (one cell where users are not known), and intended shares by batch and arm.
+_Drawn = tuple[Array, Array]
+
+
+@dataclass(frozen=True, slots=True)
+class SplitRow:
+    """One condition.
+
+    Attributes:
+        condition: Its name.
+        words: What it is.
+        experiments: How many.
+        false: Share of those as intended that was ever said not to be, by test.
+        found: Share of those with 52 % that was found.
+    """
+
+    condition: str
+    words: str
+    experiments: int
+    false: Mapping[str, float]
+    found: Mapping[str, float]
+
+    def line(self) -> str:
+        """Return it as a line for a terminal."""
+        figures = "  ".join(f"{name} {self.false[name]:6.1%} {self.found[name]:4.0%}" for name in self.false)
+        return f"split: {self.condition:30}{figures}"
+
+
+def _independent(rng: np.random.Generator, share: float) -> _Drawn:
+    shares = np.tile([1 - share, share], (_BATCHES, 1))
+    return rng.poisson(100 * shares).astype(float)[:, :, None], np.full((_BATCHES, 2), 0.5)
+
+
+def _changing(rng: np.random.Generator, share: float) -> _Drawn:
+    intended = 0.5 + 0.45 * np.sin(np.arange(_BATCHES) / 20)
+    actual = np.clip(intended + share - 0.5, 0.01, 0.99)
+    counts = rng.poisson(100 * np.stack([1 - actual, actual], axis=1)).astype(float)
+    return counts[:, :, None], np.stack([1 - intended, intended], axis=1)
+
+
+def _fives(rng: np.random.Generator, share: float) -> _Drawn:
+    counts, shares = _independent(rng, share)
+    return 5 * np.floor(counts / 5 + rng.random(counts.shape)), shares
+
+
+def _users(rng: np.random.Generator, share: float) -> _Drawn:
+    people = 1500
+    arm = (rng.random(people) < share).astype(int)
+    requests = rng.integers(5, 36, people)
+    start = rng.integers(0, _BATCHES, people)
+    who = np.repeat(np.arange(people), requests)
+    when = start[who] + (rng.random(len(who)) * (_BATCHES - start[who])).astype(int)
+    counts = np.zeros((_BATCHES, 2, CELLS))
+    np.add.at(counts, (when, arm[who], rng.integers(0, CELLS, people)[who]), 1)
+    return counts, np.full((_BATCHES, 2), 0.5)
+
+
+def _late(rng: np.random.Generator, share: float) -> _Drawn:
+    counts, shares = _independent(rng, share)
+    # A fifth of one arm's rows is read with the next batch.
+    moved = np.floor(counts[:-1, 1] * 0.2)
+    counts[:-1, 1] -= moved
+    counts[1:, 1] += moved
+    return counts, shares
+
+
+_CONDITIONS: tuple[tuple[str, str, Callable[[np.random.Generator, float], _Drawn]], ...] = (
+    ("requests", "independent", _independent),
+    ("changing shares", "the intended shares swing between 5 % and 95 %", _changing),
+    ("fives", "rows come by fives", _fives),
+    ("users", "who keep their arm and make 20 requests over a day, counted by cell", _users),
+    ("late rows", "a fifth of one arm's rows comes a batch later", _late),
+)
+
+
+def run(pool: ProcessPoolExecutor, experiments: int, names: Sequence[str]) -> list[SplitRow]:
+    """Return what was measured of each condition."""
+    rows = []
+    for place, (name, words, _draw) in enumerate(_CONDITIONS):
+        if names and f"split: {name}" not in names:
+            continue
+        shares = []
+        for share in (0.5, _BROKEN):
+            each = max(1, experiments // _PARTS)
+            parts = list(pool.map(partial(_judge, place, share, each), range(_PARTS)))
+            merged = np.concatenate(parts)
+            shares.append({"ours": float(merged[:, 0].mean()), "multinomial": float(merged[:, 1].mean())})
+        rows.append(SplitRow(name, words, max(1, experiments // _PARTS) * _PARTS, shares[0], shares[1]))
+    return rows
+
+
+def _judge(place: int, share: float, experiments: int, seed: int) -> Array:
+    """Return whether each test ever found a mismatch."""
+    rng = np.random.default_rng([seed, place, int(share * 100)])
+    found = np.zeros((experiments, 2))
+    for number in range(experiments):
+        counts, shares = _CONDITIONS[place][2](rng, share)
+        found[number] = _ours(counts, shares), _multinomial(counts, shares)
+    return found
+
+
+def _ours(counts: Array, shares: Array) -> bool:
+    has_cells = counts.shape[2] > 1
+    state = SplitState(("a", "b"), "user" if has_cells else "request")
+    for index in range(_BATCHES):
+        arms = {}
+        for place, name in enumerate("ab"):
+            row = counts[index, place].tolist()
+            cells = {str(key): Sums(value, 0.0) for key, value in enumerate(row) if value} if has_cells else {}
+            arms[name] = ArmCounts(Sums(sum(row), 0.0), cells)
+        state.add(Batch(index * BATCH, (index + 1) * BATCH, arms, dict(zip("ab", shares[index].tolist(), strict=True))))
+        if index % _EVERY == 0 or index == _BATCHES - 1:
+            p_value = state.report().p_value
+            if p_value is not None and p_value <= ALPHA:
+                return True
+    return False
+
+
+def _multinomial(counts: Array, shares: Array) -> bool:
+    """Judge all counts against the shares that were intended on average."""
+    observed = np.cumsum(counts.sum(axis=2), axis=0)
+    expected = np.cumsum(counts.sum(axis=(1, 2))[:, None] * shares, axis=0)
+    for index in range(0, _BATCHES, _EVERY):
+        if not observed[index].any():
+            continue
+        p_value = split_p_value([int(value) for value in observed[index]], expected[index].tolist())
+        if p_value is not None and p_value <= ALPHA:
+            return True
+    return False
