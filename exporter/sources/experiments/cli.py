@@ -1,6 +1,6 @@
-"""The commands `ml-monitoring experiments ...`: what would be read, and may an experiment go on?
+"""The commands `ml-monitoring experiments ...`: what would be read, may one go on, what does it say?
 
-Both read for themselves, with the exporter's settings; neither needs an exporter that runs.
+All read for themselves, with the exporter's settings; none needs an exporter that runs.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from ml_monitoring.exporter.environment import settings_files
 from ml_monitoring.exporter.errors import ConfigError, Reason, SourceError
 from ml_monitoring.exporter.sources.experiments import ExperimentsSettings, ExperimentsSource
 from ml_monitoring.exporter.sources.experiments.gate import REQUIREMENTS, Gate, GateAnswer
+from ml_monitoring.exporter.sources.experiments.report import as_html, report_of
 from ml_monitoring.exporter.sources.experiments.survey import survey
 
 _LIMIT: Final = 300.0
@@ -36,11 +37,23 @@ def add_commands(commands: command_line.Commands) -> None:
         "--require", choices=[each for each in REQUIREMENTS if each], default="", help="go on only with this decision"
     )
     gate.add_argument("--json", action="store_true", help="print the answer as the exporter's endpoint gives it")
-    gate.add_argument(
-        "--timeout", type=command_line.duration, default=_LIMIT, metavar="DURATION", help="to read it (default 5m)"
-    )
     gate.set_defaults(command=_gate)
-    for subparser in (check, gate):
+    purpose = "write what an experiment says for people who decide, as HTML or PDF"
+    report = commands.add_parser("report", help=purpose, description=purpose)
+    report.add_argument("name", metavar="NAME")
+    report.add_argument(
+        "--output",
+        "-o",
+        type=_report_file,
+        metavar="FILE",
+        help="its end chooses the form: .html or .pdf (default NAME.html)",
+    )
+    report.set_defaults(command=_report)
+    for subparser in (gate, report):
+        subparser.add_argument(
+            "--timeout", type=command_line.duration, default=_LIMIT, metavar="DURATION", help="to read it (default 5m)"
+        )
+    for subparser in (check, gate, report):
         subparser.add_argument(
             "--config.file",
             "--config",
@@ -94,6 +107,31 @@ def _gate(options: argparse.Namespace) -> int:
         for caveat in gate.caveats:
             print(f"  {caveat}")
     return 0 if gate.answer is GateAnswer.GO_ON else 1
+
+
+def _report(options: argparse.Namespace) -> int:
+    path: Path = options.output or Path(f"{options.name}.html")
+    source = ExperimentsSource(_settings(options))
+    try:
+        gate = _read(source, options.name, options.timeout)
+        report = report_of(source.tracked[options.name], gate, time.time())
+    finally:
+        source.close()
+    if path.suffix == ".pdf":
+        from ml_monitoring.exporter.sources.experiments.paper import write_pdf  # noqa: PLC0415  # draws by an extra
+
+        write_pdf(report, path)
+    else:
+        path.write_text(as_html(report), encoding="utf-8")
+    print(f"{path}: {options.name}: {report.decision}: {report.reason}")
+    return 0
+
+
+def _report_file(text: str) -> Path:
+    path = Path(text)
+    if path.suffix not in {".html", ".pdf"}:
+        raise argparse.ArgumentTypeError(f"{text}: neither .html nor .pdf")
+    return path
 
 
 def _read(source: ExperimentsSource, name: str, limit: float) -> Gate:
