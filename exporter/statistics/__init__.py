@@ -14,14 +14,14 @@ from ml_monitoring.exporter.statistics.sequential import (
     confidence_sequence,
     split_p_value,
 )
-from ml_monitoring.exporter.statistics.spread import RatioSums, Sums, mean_p_value
+from ml_monitoring.exporter.statistics.spread import NumberSums, RatioSums, mean_p_value
 
 __all__ = [
     "Beta",
     "Counts",
+    "NumberSums",
     "RatioSums",
     "Standing",
-    "Sums",
     "best_p_values",
     "compare",
     "confidence_sequence",

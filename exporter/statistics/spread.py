@@ -47,7 +47,7 @@ class RatioSums:
 
 
 @dataclass(frozen=True, slots=True)
-class Sums:
+class NumberSums:
     """Sums over so many numbers: of themselves, and of their squares."""
 
     count: int
@@ -55,7 +55,7 @@ class Sums:
     squares: float
 
 
-def mean_p_value(sums: Sums) -> float:
+def mean_p_value(sums: NumberSums) -> float:
     """Return a p-value of "the mean is 0" that may be looked at after each further number.
 
     What is compared is their mean with its own error, not how many are above 0: skewed numbers have no bias by that.

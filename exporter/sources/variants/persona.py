@@ -21,9 +21,9 @@ from ml_monitoring.exporter.sources.variants.settings import VariantsSettings
 from ml_monitoring.exporter.sources.variants.sql import LONGEST_LABEL, NO_BUCKET
 from ml_monitoring.exporter.statistics import (
     Counts,
+    NumberSums,
     RatioSums,
     Standing,
-    Sums,
     best_p_values,
     compare,
     confidence_sequence,
@@ -302,7 +302,9 @@ def _split_p_value(variants: Sequence[_Variant], settings: VariantsSettings) -> 
     return min(1.0, len(known) * min(known)) if known else None
 
 
-def _add_patterns(name: str, rows: Rows, persona: Persona, settings: VariantsSettings) -> tuple[list[float], Sums]:
+def _add_patterns(
+    name: str, rows: Rows, persona: Persona, settings: VariantsSettings
+) -> tuple[list[float], NumberSums]:
     """Add shares and fatigue; return the fatigues as far as chance does not explain them, and errors of prediction."""
     posts = sum(row[1] for row in rows.posts)
     fatigues: list[float] = []
@@ -329,7 +331,7 @@ def _add_patterns(name: str, rows: Rows, persona: Persona, settings: VariantsSet
             else:
                 fatigues.append(0.0)
     columns = [[row[-3 + place] for row in rows.posts] for place in range(3)]
-    return fatigues, Sums(sum(columns[0]), math.fsum(columns[1]), math.fsum(columns[2]))
+    return fatigues, NumberSums(sum(columns[0]), math.fsum(columns[1]), math.fsum(columns[2]))
 
 
 def _fatigue_error(share: float, fatigue: float, recent: RatioSums, history: RatioSums) -> float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from math import sqrt
 
 from ml_monitoring.exporter.sources.variants.settings import RuleSettings
-from ml_monitoring.exporter.statistics import Sums, mean_p_value
+from ml_monitoring.exporter.statistics import NumberSums, mean_p_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Facts:
     early_kill_ratio: float | None
     fatigue: Sequence[float]
     active: Sequence[ActiveFacts]
-    bias: Sums
+    bias: NumberSums
 
 
 @dataclass(frozen=True, slots=True)

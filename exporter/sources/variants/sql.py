@@ -106,7 +106,7 @@ def _ratio_sums(period: str) -> str:
 
 
 def _bias_sums() -> str:
-    """Return SQL for the columns of `Sums`: of the differences of engagement and prediction."""
+    """Return SQL for the columns of `NumberSums`: of the differences of engagement and prediction."""
     difference = "m.interaction_count / m.view_count - h.predicted_er"
     which = "filter (where m.sound and m.view_count >= %(min_views)s and h.predicted_er between 0 and 1)"
     sums = ", ".join(f"coalesce(sum({term}) {which}, 0)::float8" for term in (difference, f"({difference}) ^ 2"))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml_monitoring.exporter.statistics import RatioSums, Sums, mean_p_value
+from ml_monitoring.exporter.statistics import NumberSums, RatioSums, mean_p_value
 
 ALPHA = 0.01
 
@@ -18,8 +18,8 @@ def ratio_sums(trials: NDArray[np.float64], successes: NDArray[np.float64]) -> R
     return RatioSums(len(v), v.sum(), i.sum(), (v * v).sum(), (v * i).sum(), (i * i).sum())
 
 
-def sums(numbers: NDArray[np.float64]) -> Sums:
-    return Sums(len(numbers), numbers.sum(), (numbers**2).sum())
+def sums(numbers: NDArray[np.float64]) -> NumberSums:
+    return NumberSums(len(numbers), numbers.sum(), (numbers**2).sum())
 
 
 def test_the_error_of_a_ratio_is_that_of_cochran() -> None:
@@ -56,7 +56,7 @@ def test_a_mean_of_skewed_errors_watched_continuously_raises_at_most_1_percent_f
     numbers = 0.05 * (random.lognormal(-0.5, 1, size=(500, 250)) - 1)
     totals, squares = numbers.cumsum(axis=1), (numbers**2).cumsum(axis=1)
     alarms = sum(
-        any(mean_p_value(Sums(n, total[n - 1], square[n - 1])) <= ALPHA for n in range(20, 251))
+        any(mean_p_value(NumberSums(n, total[n - 1], square[n - 1])) <= ALPHA for n in range(20, 251))
         for total, square in zip(totals, squares, strict=True)
     )
     biased = sum(mean_p_value(sums(row + 0.03)) <= ALPHA for row in numbers)
@@ -66,7 +66,7 @@ def test_a_mean_of_skewed_errors_watched_continuously_raises_at_most_1_percent_f
 
 
 def test_no_difference_is_no_evidence_and_one_that_is_always_the_same_is() -> None:
-    assert mean_p_value(Sums(0, 0.0, 0.0)) == 1.0
+    assert mean_p_value(NumberSums(0, 0.0, 0.0)) == 1.0
     assert mean_p_value(sums(np.array([0.1]))) == 1.0
     assert mean_p_value(sums(np.zeros(30))) == 1.0
     assert mean_p_value(sums(np.full(32, 0.25))) == 0.0
