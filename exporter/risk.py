@@ -1,33 +1,41 @@
 """Risk: how likely each server is in trouble, and how likely the fleet has an incident.
 
-**The built-in score.** A server's newest row becomes dangers from 0 to 1, in a straight line between two values:
+**The built-in score.** What a server measured lately becomes dangers from 0 to 1, in a straight line between
+two values:
 
 | danger  | 0 up to                     | 1 from        | highest normal |
 |---------|-----------------------------|---------------|----------------|
 | cpu     | 70 % in use, or its normal  | 95 %          |                |
-| memory  | 85 % in use                 | 95 %          | 85 %           |
+| memory  | 85 % in use                 | 93 %          | 85 %           |
 | growth  | memory 8 points over normal | 30 points     | 85 %           |
-| latency | 1.5 times its normal        | eight times   |                |
-| error   | twice its normal            | fifteen times | 5 %            |
-| gc      | three times its normal      | fifteen times |                |
+| latency | 1.3 times its normal        | four times    |                |
+| error   | 1.5 times its normal        | six times     | 5 %            |
+| failure | 5 % of the requests         | 15 %          |                |
+| gc      | twice its normal            | eight times   |                |
 | network | half its normal             | a tenth       |                |
+| state   | anything else               | critical      |                |
 
-Multiples are of the value plus a floor (0.2 ms, 0.5 points of errors, 1 ms of pause, 10 kB/s) and begin no sooner than
-at four of the server's usual deviations. A logistic model joins them, `1 / (1 + exp(-(BIAS + sum(weight * danger))))`:
-busy alone is no trouble, busy and slow is. An offline server has 1, one without any measurement no score. Both are
-smoothed over the file's time with a half-life of `PERSISTENCE` or `OFFLINE_PERSISTENCE`, so that a restart of a minute
-weighs little. When the file has a phase column, a server that is marked as a problem child (any server, when no column
-marks them) gets 0.4 in `escalation` and 0.7 in `peak` on top.
+Multiples are of the value plus a floor (0.2 ms, 0.2 points of errors, 3 ms of pause, 10 kB/s). They and the growth
+begin no sooner than at two of the server's usual deviations. "Lately" is a moving average over the file's time with a
+half-life of `RECENT`, to which no row adds more than half, so that a single bad row is no trouble; what gets better is
+followed twice as fast, memory at once, and a value that is missing counts as normal. A logistic model joins the
+dangers, `1 / (1 + exp(-(BIAS + sum(weight * danger))))`: `BuiltinRisk.dangers` says them, and `WEIGHTS` how much each
+adds. Busy alone is no trouble, busy and slow is. No danger makes a score smaller.
+
+An offline server's score rises to 1 with a half-life of `OFFLINE_PERSISTENCE`, so that a restart of a minute weighs
+little. After it is back, or was silent, or is new beside others, its dangers count fully only after `WARM_UP`. A server
+without any measurement has no score. When the file has a phase column, a server that is marked as a problem child (any
+server, when no column marks them) gets 0.4 in `escalation` and 0.7 in `peak` on top.
 
 **Normal** is each server's own mean, with a half-life of one hour of the file's time; of a day while it is in trouble,
 so that trouble does not soon look normal, and a change that stays does in the end. A server without a past is compared
-with what is normal for the others of its profile; at the very first look with their middle, as it is then. What hits a
-whole profile before anything was learned is therefore seen by its CPU, memory and errors only. The settings can say
-what is normal instead.
+with what is normal for the others of its profile; at the very first look with their middle, as it is then, and only
+large multiples of it count, since servers of a profile differ. What hits a whole profile before anything was learned is
+therefore seen by its memory, errors, CPU and state only. The settings can say what is normal instead.
 
-**The incident probability** is a logistic model of the worst risk, its root, and the root of the mean risk: none
-depends on how many servers there are, and no risk can rise without it rising or staying. The weights were fitted on
-labelled simulations, see `tools.risk_fit`.
+**The incident probability** is a logistic model of the log odds of the worst risk: it does not depend on how many
+servers there are, and no risk can rise without it rising or staying. Means of the risks were tried and added nothing.
+The weights were fitted on labelled simulations, see `tools.risk_fit`.
 
 **Another model** is an object with `score`, made by a callable that a package gives in the entry-point group
 `ml_monitoring.risk_models`; `examples/` holds one. It replaces the score, not the probability.
@@ -48,20 +56,25 @@ from typing import Any, Final, NamedTuple, Protocol
 GROUP: Final = "ml_monitoring.risk_models"
 BUILTIN: Final = "builtin"
 # A server above it is in trouble, and its values are not taken for normal.
-TROUBLE: Final = 0.3
+TROUBLE: Final = 0.1
 HALF_LIFE: Final = 3600.0
 TROUBLE_HALF_LIFE: Final = 86400.0
-PERSISTENCE: Final = 30.0
+RECENT: Final = 20.0
 OFFLINE_PERSISTENCE: Final = 90.0
+WARM_UP: Final = 120.0
 PHASE_BONUS: Final = {"escalation": 0.4, "peak": 0.7}
-DANGERS: Final = ("cpu", "memory", "growth", "latency", "error", "gc", "network")
+DANGERS: Final = ("cpu", "memory", "growth", "latency", "error", "failure", "gc", "network", "state")
 # Fitted by tools.risk_fit; in the order of DANGERS.
-WEIGHTS: Final = (1.75, 5.37, 3.6, 5.19, 5.31, 5.63, 0.39)
-BIAS: Final = -5.11
-# Of the worst risk, of its root, and of the root of the mean.
-FLEET_WEIGHTS: Final = (3.99, 5.36, 1.43)
-FLEET_BIAS: Final = -5.87
-_OFFLINE = "offline"
+WEIGHTS: Final = (0.74, 5.26, 2.5, 4.72, 4.31, 1.54, 3.63, 0.85, 4.65)
+BIAS: Final = -4.98
+# Of the log odds of the worst risk.
+FLEET_WEIGHT: Final = 1.3
+FLEET_BIAS: Final = 0.3
+_OFFLINE, _CRITICAL = "offline", "critical_issue"
+# Without rows for so many times the usual, a server was away.
+_GAP, _SHORTEST_GAP = 3.0, 20.0
+# Of one row in the recent values.
+_LARGEST_WEIGHT = 0.5
 # Servers that are gone are forgotten when there are more of them.
 _MOST_GONE = 1_000
 
@@ -127,33 +140,49 @@ MEASURES: Final = (
     _Measure("cpu"),
     _Measure("memory", highest_normal=0.85),
     _Measure("latency", 0.0002),
-    _Measure("error", 0.005, highest_normal=0.05),
-    _Measure("gc_pause", 0.001),
+    _Measure("error", 0.002, highest_normal=0.05),
+    _Measure("gc_pause", 0.003),
     _Measure("network_receive", 1e4),
     _Measure("network_transmit", 1e4),
 )
+_NOTHING = [None] * len(MEASURES)
+_MEMORY = 1
+# From this place on less is worse.
+_NETWORK_FROM = 5
 _SCALES = tuple((Sample._fields.index(measure.name), measure.floor) for measure in MEASURES)
 _HIGHEST = tuple(measure.scaled(measure.highest_normal) for measure in MEASURES)
 # How much above normal a multiple's danger begins and is 1, as logarithms; the network's below it.
-_LATENCY = (math.log(1.5), math.log(8))
-_ERROR = (math.log(2), math.log(15))
-_GC = (math.log(3), math.log(15))
+_GROWTH = (0.08, 0.30)
+_LATENCY = (math.log(1.3), math.log(4))
+_ERROR = (math.log(1.5), math.log(6))
+# These are of all requests, not multiples.
+_FAILURE = (math.log(0.05 + 0.002), math.log(0.15 + 0.002))
+_GC = (math.log(2), math.log(8))
 _NETWORK = (math.log(2), math.log(10))
 # Danger begins no sooner than at so many mean deviations.
-_DEVIATIONS = 4.0
-_FIRST_DEVIATION = 0.1
+_DEVIATIONS = 2.0
+_FIRST_DEVIATION = 0.5
+_GIVEN_DEVIATION = 0.04
+_FIRST_STEP = 0.1
+# No score is taken for surer than that.
+_SUREST = 0.01
 
 
 class _Known:
-    """What is known of one server: its normals and mean deviations, scaled, and its smoothed risk."""
+    """What is known of one server: its normals and mean deviations, scaled, its recent values, and its risk."""
 
-    __slots__ = ("at", "deviations", "normals", "profile", "risk", "seen")
+    __slots__ = ("at", "back", "critical", "deviations", "normals", "profile", "recent", "risk", "seen", "step")
 
-    def __init__(self, profile: str, normals: list[float | None], deviations: list[float]) -> None:
+    def __init__(self, profile: str, normals: list[float | None], deviations: list[float], back: float) -> None:
         self.profile = profile
         self.normals = normals
         self.deviations = deviations
+        self.recent = list(normals)
+        self.critical = 0.0
         self.at = -math.inf
+        # Between two rows, usually; when it came, or came back.
+        self.step = 0.0
+        self.back = back
         self.risk = math.nan
         self.seen = 1
 
@@ -181,10 +210,9 @@ class BuiltinRisk:
             self._known = known = {sample.server: known[sample.server] for sample in samples}
         return [_with_bonus(sample, self._update(known[sample.server], sample)) for sample in samples]
 
-    def dangers(self, sample: Sample) -> tuple[float, ...]:
-        """Return the dangers of a server against what is normal for it at present; empty while it has no past."""
-        known = self._known.get(sample.server)
-        return () if known is None else dangers(_scaled(sample), self._normals(known), known.deviations)
+    def dangers(self, server: str) -> dict[str, float]:
+        """Return the dangers behind a server's score; times WEIGHTS, how much each of them adds."""
+        return dict(zip(DANGERS, self._dangers(self._known[server]), strict=True))
 
     def normal(self, server: str) -> dict[str, float]:
         """Return what counts as normal for a server at present, in base units."""
@@ -214,62 +242,112 @@ class BuiltinRisk:
             if sample.profile in first:
                 rows[sample.profile].append(_scaled(sample))
         middle = {profile: _middle(found) for profile, found in rows.items()}
+        fresh = not self._known
         for sample in unknown:
             normals, deviations = middle[sample.profile]
-            self._known[sample.server] = _Known(sample.profile, list(normals), list(deviations))
+            back = -math.inf if fresh else sample.timestamp
+            given = self._given.get(sample.profile) or _NOTHING
+            spread = [off if fixed is None else _GIVEN_DEVIATION for off, fixed in zip(deviations, given, strict=True)]
+            self._known[sample.server] = _Known(sample.profile, list(normals), spread, back)
 
     def _update(self, known: _Known, sample: Sample) -> float:
         """Take a server's newest row in and return its risk."""
-        elapsed = sample.timestamp - known.at
+        now = sample.timestamp
+        elapsed = now - known.at
         if not elapsed:
             # A refresh that brought no new row.
             return known.risk
-        values = _scaled(sample)
-        found = dangers(values, self._normals(known), known.deviations)
-        if sample.state == _OFFLINE:
-            risk = 1.0
-        elif any(value is not None for value in values):
-            risk = _logistic(BIAS + sum(map(mul, WEIGHTS, found)))
-        else:
-            known.at, known.risk = sample.timestamp, math.nan
-            return math.nan
-        known.at = sample.timestamp
-        if elapsed > 0:
-            _learn(known, values, elapsed, calm=risk < TROUBLE)
+        known.at = now
         # The first look, and one after the file began again, stand for themselves.
-        if 0 < elapsed < math.inf and not math.isnan(known.risk):
-            half_life = OFFLINE_PERSISTENCE if sample.state == _OFFLINE else PERSISTENCE
-            risk = known.risk + (1.0 - 2.0 ** (-elapsed / half_life)) * (risk - known.risk)
-        known.risk = risk
+        first = not 0 < elapsed < math.inf
+        if sample.state == _OFFLINE:
+            known.back = math.inf
+            weight = 1.0 if first else 1.0 - 2.0 ** (-elapsed / OFFLINE_PERSISTENCE)
+            known.risk = 1.0 if math.isnan(known.risk) else known.risk + weight * (1.0 - known.risk)
+            return known.risk
+        values = _scaled(sample)
+        if values == _NOTHING:
+            known.back, known.risk = math.inf, math.nan
+            return math.nan
+        critical = 1.0 if sample.state == _CRITICAL else 0.0
+        if first:
+            known.recent, known.critical = values, critical
+            if elapsed < 0:
+                known.back = -math.inf
+        else:
+            if known.back == math.inf or (known.step and elapsed > max(_GAP * known.step, _SHORTEST_GAP)):
+                known.back = now
+            known.step += 0.1 * (elapsed - known.step) if known.step else elapsed
+            weight = min(_LARGEST_WEIGHT, 1.0 - 2.0 ** (-elapsed / RECENT))
+            known.critical += weight * (critical - known.critical)
+            _average(known.recent, values, self._normals(known), weight)
+            if (memory := values[_MEMORY]) is not None:
+                # It does not jump for a moment.
+                known.recent[_MEMORY] = memory
+        found = self._dangers(known)
+        risk = known.risk = _logistic(BIAS + sum(map(mul, WEIGHTS, found)))
+        if elapsed > 0 and now - known.back >= WARM_UP:
+            _learn(known, values, elapsed, calm=risk < TROUBLE)
         return risk
+
+    def _dangers(self, known: _Known) -> list[float]:
+        found = dangers(known.recent, self._normals(known), known.deviations)
+        found.append(known.critical)
+        since = known.at - known.back
+        return found if since >= WARM_UP else [max(0.0, since) / WARM_UP * danger for danger in found]
+
+
+def _average(
+    recent: list[float | None], values: Sequence[float | None], normals: Sequence[float | None], weight: float
+) -> None:
+    """Let the recent values follow the newest, twice as fast where it is better; what is not measured is normal."""
+    better = weight * (2.0 - weight)
+    for place, value in enumerate(values):
+        old = recent[place]
+        new = normals[place] if value is None else value
+        if old is None or new is None:
+            recent[place] = new
+        else:
+            off = new - old
+            worse = value is None or (off > 0.0) is (place < _NETWORK_FROM)
+            recent[place] = old + (weight if worse else better) * off
 
 
 def dangers(
     values: Sequence[float | None], normals: Sequence[float | None], deviations: Sequence[float]
-) -> tuple[float, ...]:
-    """Return the dangers of one server in the order of DANGERS, from its scaled values."""
+) -> list[float]:
+    """Return the dangers of one server's scaled values in the order of DANGERS."""
     cpu, memory, latency, error, gc, received, sent = (
         None if value is None or normal is None else value - normal
         for value, normal in zip(values, normals, strict=True)
     )
-    found = [0.0] * len(DANGERS)
+    found = [0.0] * (len(DANGERS) - 1)
     if cpu is not None and values[0] is not None:
-        begin = values[0] - cpu if cpu < values[0] - 0.70 else 0.70
+        begin = max(0.70, values[0] - cpu)
         found[0] = _ramp(values[0], begin, max(0.95, begin + 0.05))
     if memory is not None and values[1] is not None:
-        found[1] = _ramp(values[1], 0.85, 0.95)
-        found[2] = _ramp(memory, 0.08, 0.30)
+        begin = max(0.85, values[1] - memory)
+        found[1] = _ramp(values[1], begin, max(0.93, begin + 0.05))
+        found[2] = _over(memory, _GROWTH, deviations[1])
     if latency is not None:
-        found[3] = _ramp(latency, max(_LATENCY[0], _DEVIATIONS * deviations[2]), _LATENCY[1])
-    if error is not None:
-        found[4] = _ramp(error, max(_ERROR[0], _DEVIATIONS * deviations[3]), _ERROR[1])
+        found[3] = _over(latency, _LATENCY, deviations[2])
+    if error is not None and values[3] is not None:
+        found[4] = _over(error, _ERROR, deviations[3])
+        begin = max(_FAILURE[0], values[3] - error)
+        found[5] = _ramp(values[3], begin, max(_FAILURE[1], begin + _FAILURE[1] - _FAILURE[0]))
     if gc is not None:
-        found[5] = _ramp(gc, max(_GC[0], _DEVIATIONS * deviations[4]), _GC[1])
-    fallen = [-value for value in (received, sent) if value is not None]
-    if fallen:
+        found[6] = _over(gc, _GC, deviations[4])
+    if received is not None or sent is not None:
         # A partition takes both directions.
-        found[6] = _ramp(min(fallen), max(_NETWORK[0], _DEVIATIONS * deviations[5]), _NETWORK[1])
-    return tuple(found)
+        best = max(-math.inf if off is None else off for off in (received, sent))
+        found[7] = _over(-best, _NETWORK, deviations[5])
+    return found
+
+
+def _over(off: float, ramp: tuple[float, float], deviation: float) -> float:
+    """Return the danger of a multiple, less where the server's values vary much."""
+    begin = max(ramp[0], _DEVIATIONS * deviation)
+    return _ramp(off, begin, max(ramp[1], 2.0 * begin))
 
 
 def _ramp(value: float, begin: float, end: float) -> float:
@@ -307,7 +385,7 @@ def _learn(known: _Known, values: Sequence[float | None], elapsed: float, *, cal
         known.seen += 1
     elif elapsed == math.inf:
         return
-    normals, deviations = known.normals, known.deviations
+    normals, deviations, recent = known.normals, known.deviations, known.recent
     for place, value in enumerate(values):
         if value is None:
             continue
@@ -315,30 +393,27 @@ def _learn(known: _Known, values: Sequence[float | None], elapsed: float, *, cal
         if normal is None:
             normals[place] = min(value, _HIGHEST[place])
             continue
-        off = value - normal
-        normals[place] = min(normal + weight * off, _HIGHEST[place])
-        deviations[place] += weight * (abs(off) - deviations[place])
+        deviation = deviations[place]
+        # What begins to go wrong is not usual, as far as it is more than that.
+        off = min(abs((recent[place] or 0.0) - normal), max(3.0 * deviation, _FIRST_STEP))
+        deviations[place] += weight * (off - deviation)
+        normals[place] = min(normal + weight * (value - normal), _HIGHEST[place])
 
 
 def _logistic(score: float) -> float:
     return 1.0 / (1.0 + math.exp(-score))
 
 
-def fleet_features(risks: Iterable[float]) -> tuple[float, ...]:
-    """Return what the incident probability depends on, in the order of FLEET_WEIGHTS; empty without any risk."""
-    found = [min(risk, 1.0) for risk in risks if not math.isnan(risk)]
-    if not found:
-        return ()
-    worst, mean = max(found), sum(found) / len(found)
-    return (worst, math.sqrt(worst), math.sqrt(mean))
+def worst_log_odds(risks: Iterable[float]) -> float:
+    """Return the log odds of the worst risk, which the incident probability depends on; NaN without any risk."""
+    worst = max((risk for risk in risks if not math.isnan(risk)), default=math.nan)
+    worst = min(max(worst, _SUREST), 1.0 - _SUREST)
+    return log(worst / (1.0 - worst))
 
 
 def incident_probability(risks: Iterable[float]) -> float:
     """Return how likely the fleet has an incident, from the scores of its servers; NaN when none has one."""
-    features = fleet_features(risks)
-    if not features:
-        return math.nan
-    return _logistic(FLEET_BIAS + sum(map(mul, FLEET_WEIGHTS, features)))
+    return _logistic(FLEET_BIAS + FLEET_WEIGHT * worst_log_odds(risks))
 
 
 def installed_models() -> tuple[str, ...]:

@@ -1,6 +1,7 @@
 """Fit the weights of `exporter.risk` on labelled simulations, and measure on others how good and calibrated they are.
 
     python -m tools.risk_fit              what the committed weights do on simulations that they were not fitted on
+    python -m tools.risk_fit --seed 7     the same on others of them
     python -m tools.risk_fit --fit        weights fitted again, to be put into exporter/risk.py
 
 What a server has learned depends on the weights, so that a fit after a change is repeated until they stay.
@@ -21,9 +22,12 @@ from scipy.optimize import minimize  # type: ignore[import-untyped]  # carries n
 
 from ml_monitoring.exporter import risk
 from ml_monitoring.exporter.risk import BuiltinRisk, Sample
+from tools.soundness.fleet_other_world import OtherWorld
 from tools.soundness.fleet_world import CALM, FITTED_ON, HELD_OUT, INCIDENTS, FleetWorld, Floats, Ranges, episode
 
 SIZES: Final = (6, 18, 60, 240)
+# What is measured: the simulator that the weights were fitted on with other parameters, and one that nothing was.
+TRIED_ON: Final[dict[str, Ranges | None]] = {"other parameters": HELD_OUT, "another simulator": None}
 # Half of the episodes are calm; a calm kind is as frequent as the other calm ones, and so are incidents.
 _KINDS: Final = tuple(kind for pair in zip(CALM * len(INCIDENTS), INCIDENTS * len(CALM), strict=True) for kind in pair)
 _BINS: Final = 10
@@ -42,8 +46,8 @@ class Seen:
         incident: Whether there was an incident, at each moment.
         settled: Moments that are not within two minutes of a beginning or an end.
         probability: What was said at each moment.
-        fleet: What the probability depends on, at each moment.
-        dangers: Of some servers, and the last column whether they were sick.
+        worst: What the probability depends on, at each moment.
+        dangers: Of some servers; the last two columns are their weight, and whether they were sick.
     """
 
     what: str
@@ -51,11 +55,11 @@ class Seen:
     incident: Floats
     settled: Floats
     probability: Floats
-    fleet: Floats
+    worst: Floats
     dangers: Floats
 
 
-def fleet_samples(world: FleetWorld, begin: float = 1.7e9) -> Iterator[list[tuple[int, Sample]]]:
+def fleet_samples(world: FleetWorld | OtherWorld, begin: float = 1.7e9) -> Iterator[list[tuple[int, Sample]]]:
     """Yield what the exporter knows at each moment: the newest rows, with the numbers of their servers."""
     newest: dict[int, Sample] = {}
     for moment, rows in enumerate(world.rows()):
@@ -69,42 +73,53 @@ def fleet_samples(world: FleetWorld, begin: float = 1.7e9) -> Iterator[list[tupl
         yield sorted(newest.items())
 
 
-def look(job: tuple[int, str, int], *, ranges: Ranges, fit: bool = False) -> Seen:
-    """Let the exporter's model look at one episode."""
+def look(job: tuple[int, str, int], *, ranges: Ranges | None, fit: bool = False) -> Seen:
+    """Let the exporter's model look at one episode, of the other simulator when there are no ranges."""
     number, what, servers = job
-    world = episode((number, servers, int(ranges is HELD_OUT)), what, servers=servers, ranges=ranges)
+    world: FleetWorld | OtherWorld
+    if ranges is None:
+        world = OtherWorld((number, servers), what, servers=servers)
+    else:
+        world = episode((number, servers, int(ranges is HELD_OUT)), what, servers=servers, ranges=ranges)
     model = BuiltinRisk()
-    probability, fleet, dangers = [], [], []
+    probability, worst, dangers = [], [], []
     for moment, numbered in enumerate(fleet_samples(world)):
         samples = [sample for _number, sample in numbered]
-        if fit:
-            dangers += [
-                (*found, world.sick[moment, place])
-                for place, sample in numbered
-                if (place + moment) % _EVERY == 0 and sample.state != "offline" and (found := model.dangers(sample))
-            ]
         risks = model.score(samples)
+        if fit:
+            # A sick server among many weighs as much as many sick ones: it alone has to be seen.
+            weight = (len(numbered) / max(1, world.sick[moment].sum())) ** 0.5
+            dangers += [
+                (
+                    *model.dangers(sample.server).values(),
+                    weight if world.sick[moment, place] else 1,
+                    world.sick[moment, place],
+                )
+                for place, sample in numbered
+                if (place + moment) % _EVERY == 0 and sample.state != "offline"
+            ]
         probability.append(risk.incident_probability(risks))
-        fleet.append(risk.fleet_features(risks))
+        worst.append(risk.worst_log_odds(risks))
     incident = world.incident.astype(float)
     settled = np.ones(len(incident))
     near = round(120 / world.interval)
     for change in np.flatnonzero(np.diff(incident)):
         settled[change + 1 : change + 1 + near] = 0
-    return Seen(what, servers, incident, settled, np.array(probability), np.array(fleet), np.array(dangers))
+    return Seen(what, servers, incident, settled, np.array(probability), np.array(worst), np.array(dangers))
 
 
-def fit(features: Floats, labels: Floats) -> tuple[list[float], float]:
+def fit(features: Floats, labels: Floats, counts: Floats | None = None) -> tuple[list[float], float]:
     """Return the weights, none below 0, and the bias of a logistic model."""
 
     def loss(values: Floats) -> tuple[float, Floats]:
         score = features @ values[:-1] + values[-1]
-        error = 1 / (1 + np.exp(-score)) - labels
-        value = np.mean(np.logaddexp(0, score) - labels * score) + 1e-4 * np.sum(values[:-1] ** 2)
+        error = share * (1 / (1 + np.exp(-score)) - labels)
+        value = np.mean(share * (np.logaddexp(0, score) - labels * score)) + 1e-4 * np.sum(values[:-1] ** 2)
         slope = np.append(features.T @ error / len(labels) + 2e-4 * values[:-1], error.mean())
         return float(value), slope
 
     count = features.shape[1]
+    share = np.ones(len(labels)) if counts is None else counts / counts.mean()
     bounds = [(0, None)] * count + [(None, None)]
     found = minimize(loss, np.append(np.ones(count), -3.0), jac=True, bounds=bounds).x
     return [round(float(value), 2) for value in found[:-1]], round(float(found[-1]), 2)
@@ -142,41 +157,59 @@ def _flat(seen: Sequence[Seen], *, settled: bool = False) -> tuple[Floats, Float
     return said, was
 
 
-def simulate(episodes: int, sizes: Sequence[int], ranges: Ranges, *, workers: int, fit: bool = False) -> list[Seen]:
+def simulate(
+    episodes: int, sizes: Sequence[int], ranges: Ranges | None, *, workers: int, fit: bool = False, seed: int = 0
+) -> list[Seen]:
     """Look at so many episodes of each size, of all kinds in turn."""
-    jobs = [(number, _KINDS[number % len(_KINDS)], size) for size in sizes for number in range(episodes)]
+    first = seed * 100_000
+    jobs = [(first + number, _KINDS[number % len(_KINDS)], size) for size in sizes for number in range(episodes)]
     with ProcessPoolExecutor(workers) as pool:
         return list(pool.map(partial(look, ranges=ranges, fit=fit), jobs, chunksize=4))
 
 
 def main() -> int:
-    """Print weights, or a table of how good they are."""
+    """Print weights, or tables of how good they are."""
     parser = argparse.ArgumentParser(prog="python -m tools.risk_fit", description=__doc__)
     parser.add_argument("--fit", action="store_true")
     parser.add_argument("--episodes", type=int, default=96, help="for each size of the fleet (default: 96)")
+    parser.add_argument("--seed", type=int, default=0, help="of the simulations (default: 0)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
+    run = partial(simulate, options.episodes, workers=options.workers, seed=options.seed)
     if options.fit:
-        seen = simulate(options.episodes, SIZES[:3], FITTED_ON, workers=options.workers, fit=True)
+        seen = run(SIZES[:3], FITTED_ON, fit=True)
         rows = np.concatenate([one.dangers for one in seen if len(one.dangers)])
-        weights, bias = fit(rows[:, :-1], rows[:, -1])
+        weights, bias = fit(rows[:, :-2], rows[:, -1], rows[:, -2])
         print(f"WEIGHTS: Final = {tuple(weights)}\nBIAS: Final = {bias}")
-        weights, bias = fit(np.concatenate([one.fleet for one in seen]), np.concatenate([one.incident for one in seen]))
-        print(f"FLEET_WEIGHTS: Final = {tuple(weights)}\nFLEET_BIAS: Final = {bias}")
+        worst = np.concatenate([one.worst for one in seen])
+        (weight,), bias = fit(worst[:, None], np.concatenate([one.incident for one in seen]))
+        print(f"FLEET_WEIGHT: Final = {weight}\nFLEET_BIAS: Final = {bias}")
         return 0
-    seen = simulate(options.episodes, SIZES, HELD_OUT, workers=options.workers)
-    print("Without the two minutes after a change, and with them:")
+    for name, ranges in TRIED_ON.items():
+        _report(name, run(SIZES, ranges))
+    return 0
+
+
+def _report(name: str, seen: Sequence[Seen]) -> None:
+    print(f"## {name}\n\n| servers | recall | precision | with two minutes after a change | | Brier |\n|{'---|' * 6}")
     for size in SIZES:
         of_size = [one for one in seen if one.servers == size]
         figures = [
-            f"{figure:.2f}"
+            f"{figure:.3f}"
             for settled in (True, False)
             for figure in recall_and_precision(of_size, 0.5, settled=settled)
         ]
-        print(f"{size:4} servers above 50 %: recall, precision {figures}; Brier {brier(of_size):.3f}")
-    for said, was, moments in reliability(seen):
-        print(f"said {said:.2f}, was {was:.2f} ({moments} moments)")
-    return 0
+        print(f"| {size} | {' | '.join(figures)} | {brier(of_size):.4f} |")
+    print("\n| what happens | recall | false | \n|---|---|---|")
+    for what in (*CALM, *INCIDENTS):
+        of_kind = [one for one in seen if one.what == what]
+        recall = f"{recall_and_precision(of_kind, 0.5)[0]:.3f}" if what in INCIDENTS else ""
+        said, was = _flat(of_kind, settled=True)
+        print(f"| {what} | {recall} | {np.sum((said > 0.5) * (1 - was)) / np.sum(1 - was):.4f} |")
+    print("\n| said | was | moments | \n|---|---|---|")
+    for mean, was_incident, moments in reliability(seen):
+        print(f"| {mean:.3f} | {was_incident:.3f} | {moments} |")
+    print()
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from tools.stack import ROOT, LocalStack, Ports, hurried
 
 # Git ignores it. One folder a demo, so that two with different ports do not meet.
 DIRECTORY = ROOT / ".demo"
-_SCRAPE_INTERVAL = "5s"
+SCRAPE_INTERVAL = "5s"
 # Instead of minutes: people who try the demo look on.
 ALERT_WAIT = "15s"
 _FIRST_SCRAPE_TIMEOUT = 20.0
@@ -124,7 +124,7 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
         thresholds=numbers,
         webhook_url=next((each.webhook_url for each in contributions if each.webhook_url), None),
         alert_log_url=next((each.alert_log_url for each in contributions if each.alert_log_url), ""),
-        scrape_interval=_SCRAPE_INTERVAL,
+        scrape_interval=SCRAPE_INTERVAL,
         extra_jobs=[job for each in contributions for job in each.jobs],
     )
     _say(f"starting {', '.join(process.name for process in stack.processes)}")
@@ -146,12 +146,12 @@ def _start_dashboards(
     found = dashboards.find_grafana()
     if found is None:
         _say("starting the viewer of the dashboards; no Grafana is installed")
-        server = dashboards.viewer(pages, port, stack.prometheus_url, scrape=_SCRAPE_INTERVAL, log=log)
+        server = dashboards.viewer(pages, port, stack.prometheus_url, scrape=SCRAPE_INTERVAL, log=log)
     else:
         _say(f"starting the Grafana that is installed ({found.command[0]}), with the dashboards")
         addresses = {"prometheus": stack.prometheus_url, "alertmanager": stack.alertmanager_url}
         server = dashboards.grafana(
-            found, directory / "grafana", pages, port, addresses, scrape=_SCRAPE_INTERVAL, log=log
+            found, directory / "grafana", pages, port, addresses, scrape=SCRAPE_INTERVAL, log=log
         )
     run(screen.DASHBOARDS if found is None else screen.GRAFANA, f"http://127.0.0.1:{port}", server)
 

@@ -7,7 +7,7 @@ server.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -42,18 +42,26 @@ class Ranges:
         spread: Spread of the servers of a profile.
         swing: How far the daily curve goes from its mean.
         severity: Of incidents; 1 is plain to see, 0.5 is what users just notice.
-        heavy_tailed: Noise with rare large values instead of normal logarithms.
+        heavy_tailed: How often noise has rare large values instead of normal logarithms.
         profiles: How many kinds of servers there may be.
         lost: Share of rows that never arrive.
+        empty: Share of values that are not measured.
+        unmeasured: How often the fleet does not measure pauses, and how often not the network.
+        flaps: Share of rows in which a server says for no reason that it is critical.
+        before: Rows of health before something happens.
     """
 
-    noise: tuple[float, float] = (0.05, 0.25)
-    spread: tuple[float, float] = (0.0, 0.3)
-    swing: tuple[float, float] = (0.0, 0.7)
+    noise: tuple[float, float] = (0.03, 0.3)
+    spread: tuple[float, float] = (0.0, 0.4)
+    swing: tuple[float, float] = (0.0, 0.8)
     severity: tuple[float, float] = (0.5, 1.6)
-    heavy_tailed: bool = False
-    profiles: tuple[int, int] = (1, 5)
-    lost: tuple[float, float] = (0.0, 0.02)
+    heavy_tailed: float = 0.5
+    profiles: tuple[int, int] = (1, 6)
+    lost: tuple[float, float] = (0.0, 0.05)
+    empty: tuple[float, float] = (0.0, 0.1)
+    unmeasured: float = 0.1
+    flaps: tuple[float, float] = (0.0, 0.001)
+    before: tuple[int, int] = (1, 120)
 
 
 # The weights are fitted on the first and tried on the second.
@@ -63,9 +71,13 @@ HELD_OUT: Final = Ranges(
     spread=(0.1, 0.4),
     swing=(0.2, 0.8),
     severity=(0.6, 1.4),
-    heavy_tailed=True,
+    heavy_tailed=1.0,
     profiles=(2, 7),
     lost=(0.0, 0.05),
+    empty=(0.0, 0.0),
+    unmeasured=0.0,
+    flaps=(0.0, 0.0),
+    before=(90, 90),
 )
 
 
@@ -105,8 +117,8 @@ class FleetWorld:
         self.incident: Flags = np.zeros(moments, dtype=bool)
         self.states = np.zeros((moments, servers), dtype=np.int8)
         self.lost: Flags = random.random((moments, servers)) < random.uniform(*ranges.lost)
-        noise = random.uniform(*ranges.noise)
-        self._noise_size = noise
+        self._noise_size = random.uniform(*ranges.noise)
+        self._heavy_tailed = random.random() < ranges.heavy_tailed
 
         def each(low: float, high: float) -> Floats:
             kind = np.exp(random.uniform(np.log(low), np.log(high), kinds))[self._kind]
@@ -127,6 +139,15 @@ class FleetWorld:
             "network_transmit": each(1e6, 5e7) * load * self._noise(0.7),
             "gc_pause": each(0.0005, 0.03) * self._noise(1.2) * self._slow_rows(),
         }
+
+        flaps = random.random((moments, servers)) < random.uniform(*ranges.flaps)
+        self.states[flaps] = STATES.index(_CRITICAL)
+        empty = random.uniform(*ranges.empty)
+        for name, values in self.values.items():
+            missing = random.random((moments, servers)) < empty
+            if name in ("gc_pause", "network_receive", "network_transmit") and random.random() < ranges.unmeasured:
+                missing[:] = True
+            values[missing] = np.nan
 
     def happen(self, what: str, begin: int, end: int) -> None:
         """Let something of CALM or INCIDENTS happen between two moments."""
@@ -170,7 +191,7 @@ class FleetWorld:
 
     def _noise(self, size: float) -> Floats:
         size *= self._noise_size
-        if self._ranges.heavy_tailed:
+        if self._heavy_tailed:
             return np.asarray(np.exp(size * np.clip(self.random.standard_t(4, (self.moments, self.servers)), -6, 6)))
         return np.asarray(np.exp(size * self._normal()))
 
@@ -261,13 +282,16 @@ class FleetWorld:
         at_once = max(1, int(self.servers * random.uniform(0.02, 0.15)))
         down, warm = (max(1, round(random.uniform(*span) / self.interval)) for span in ((15, 90), (15, 90)))
         order = random.permutation(self.servers)
-        silent = random.random() < 0.4
+        silent, drained = random.random() < 0.4, random.random() < 0.5
         gap = max(1, round(random.uniform(0, 60) / self.interval))
         place = begin
         for first in range(0, self.servers, at_once):
             who = order[first : first + at_once]
             if place + down + warm >= end:
                 break
+            if drained:
+                for name in ("network_receive", "network_transmit"):
+                    self.values[name][max(begin, place - down) : place, who] *= 0.05
             if silent:
                 self.lost[place : place + down, who] = True
             else:
@@ -322,8 +346,10 @@ class FleetWorld:
         how = self._ramp(begin, end, (1, 20))
         for name in ("network_receive", "network_transmit"):
             self._change(name, begin, end, who, 1 - how * self.random.uniform(0.5, 0.98))
-        self._raise("error", begin, end, who, how * size * self.random.uniform(0.03, 0.6))
-        self._change("latency", begin, end, who, 1 + how * size * self.random.uniform(1, 15))
+        # Some servers only see that nothing comes any more.
+        felt = size * (0.1 if self.random.random() < 0.25 else 1.0)
+        self._raise("error", begin, end, who, how * felt * self.random.uniform(0.03, 0.6))
+        self._change("latency", begin, end, who, 1 + how * felt * self.random.uniform(1, 15))
         self._change("cpu", begin, end, who, 1 - how * self.random.uniform(0.1, 0.6))
         self._mark(begin, end, who, how)
 
@@ -358,17 +384,13 @@ class FleetWorld:
         self._mark(begin, end, who, np.ones(shape))
 
 
-def episode(
-    seed: tuple[int, ...], what: str, *, servers: int, ranges: Ranges = FITTED_ON, size: Mapping[str, int] | None = None
-) -> FleetWorld:
-    """Return half an hour to an hour and a half of health, then something for ten to forty minutes, then health."""
+def episode(seed: tuple[int, ...], what: str, *, servers: int, ranges: Ranges = FITTED_ON) -> FleetWorld:
+    """Return minutes to an hour and a half of health, then something for ten to forty minutes, then health."""
     random = np.random.default_rng(seed)
     interval = float(random.choice([5, 10, 15, 30, 60]))
     # As many rows whatever the interval: a fine one shows the past shorter.
-    before = (size or {}).get("before", 90)
-    during = (size or {}).get(
-        "during", max(30, round(random.uniform(600, 2400) / interval / (1 if interval > 20 else 3)))
-    )
+    before = int(random.integers(ranges.before[0], ranges.before[1] + 1))
+    during = max(30, round(random.uniform(600, 2400) / interval / (1 if interval > 20 else 3)))
     world = FleetWorld(random, servers=servers, moments=before + during + 20, interval=interval, ranges=ranges)
     world.happen(what, before, before + during)
     return world
