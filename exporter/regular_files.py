@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -45,6 +46,18 @@ class Identity(NamedTuple):
     def same_file(self, other: Identity) -> bool:
         """Tell whether it is the same file, changed or not."""
         return self[:2] == other[:2]
+
+
+def identities(paths: Iterable[str | Path]) -> list[Identity | None]:
+    """Return what each of some paths leads to; None where there is nothing, or nothing that may be looked at."""
+    found: list[Identity | None] = []
+    for path in paths:
+        try:
+            found.append(Identity.of(Path(path).expanduser().stat()))
+        except (OSError, RuntimeError):
+            # The second one: `~` of somebody who has no home.
+            found.append(None)
+    return found
 
 
 class NotRegularError(OSError):

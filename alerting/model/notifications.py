@@ -81,7 +81,7 @@ class Timing(StrictModel):
 class Address(StrictModel):
     """An address, or the file that holds it because it is a secret (Alertmanager 0.26 or newer)."""
 
-    url: Url | None = None
+    url: Url | None = Field(default=None, repr=False)
     url_file: SecretFile | None = None
 
     @model_validator(mode="after")
@@ -129,7 +129,7 @@ class PagerDuty(ChannelModel):
 
     kind: Literal["pagerduty"]
     routing_key_file: SecretFile
-    url: Url | None = None
+    url: Url | None = Field(default=None, repr=False)
 
 
 class MsTeams(ChannelModel):
@@ -143,7 +143,7 @@ class PostedWebhook(ChannelModel):
     """Alertmanager's JSON, posted to an address."""
 
     kind: Literal["webhook"]
-    url: Url | None = None
+    url: Url | None = Field(default=None, repr=False)
     url_file: SecretFile | None = None
     credentials_file: SecretFile | None = None
 
@@ -191,8 +191,8 @@ class MuteTime(StrictModel):
 class Notifications(StrictModel):
     """How alerts are delivered."""
 
-    webhook: Url | None = None
-    alert_log: Url | None = None
+    webhook: Url | None = Field(default=None, repr=False)
+    alert_log: Url | None = Field(default=None, repr=False)
     alert_log_token_file: SecretFile | None = None
     heartbeat: Address | None = None
     critical: Timing

@@ -13,7 +13,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pymysql
@@ -85,6 +85,11 @@ class MysqlSession(ServerSession["pymysql.Connection[Any]"]):
         version: str = connection.get_server_info()  # type: ignore[no-untyped-call]  # the stubs leave its type out
         self._is_mariadb = "mariadb" in version.lower()
         return connection
+
+    @override
+    def _trusted_files(self) -> Iterable[str]:
+        tls = self._tls
+        return filter(None, (tls.ca, tls.capath, tls.cert, tls.key)) if tls is not None else ()
 
     def _tls_arguments(self) -> dict[str, Any]:
         try:

@@ -6,7 +6,6 @@ import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import psycopg2
 import psycopg2.errors
@@ -18,7 +17,7 @@ from ml_monitoring.exporter.database.text import RAW, noting
 from ml_monitoring.exporter.database.uri import DatabaseUri
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.redaction import Secrets
-from ml_monitoring.exporter.regular_files import Identity
+from ml_monitoring.exporter.regular_files import Identity, identities
 
 APPLICATION_NAME = "ml-monitoring-exporter"
 _STREAM_ROWS = 5_000
@@ -339,20 +338,18 @@ class PostgresSession(Session):
 def _trust(dsn: str) -> list[Identity | None]:
     """Return which files there are that say whom to trust; None for one that is missing."""
     named = psycopg2.extensions.parse_dsn(dsn)
-    found: list[Identity | None] = []
-    for key, default in _TRUST.items():
-        path = Path(named.get(key) or os.environ.get(f"PG{key.upper()}") or f"~/.postgresql/{default}")
-        try:
-            found.append(Identity.of(path.expanduser().stat()))
-        except (OSError, RuntimeError):
-            # No such file, or no home.
-            found.append(None)
-    return found
+    return identities(
+        named.get(key) or os.environ.get(f"PG{key.upper()}") or f"~/.postgresql/{default}"
+        for key, default in _TRUST.items()
+    )
 
 
 def _dsn(uri: str) -> str:
     """Return what libpq is given for a URI."""
     arguments = DatabaseUri.parse(uri).libpq_arguments()
+    if any("\0" in value for value in arguments.values()):
+        # To libpq it is the end: without what follows, such as the port, it would ask another server.
+        raise ValueError("it holds a NUL (%00), which PostgreSQL takes nowhere")
     try:
         if arguments.keys() & _NOT_OF_LIBPQ:
             raise psycopg2.ProgrammingError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from typing_extensions import override
@@ -13,6 +13,7 @@ from ml_monitoring.exporter.database.base import Session
 from ml_monitoring.exporter.database.text import noting
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.redaction import Secrets
+from ml_monitoring.exporter.regular_files import Identity, identities
 
 _Connection = TypeVar("_Connection")
 # What the file of a URI can say otherwise by now.
@@ -42,6 +43,7 @@ class ServerSession(Session, Generic[_Connection]):
         self._aborted = False
         self._connection: _Connection | None = None
         self._opened = 0
+        self._trust: Sequence[Identity | None] = ()
         self._use(uri)
 
     def _use(self, uri: str) -> None:
@@ -56,6 +58,10 @@ class ServerSession(Session, Generic[_Connection]):
         Raises:
             ValueError: The URI is malformed; the message holds nothing of it.
         """
+
+    @abstractmethod
+    def _trusted_files(self) -> Iterable[str]:
+        """Return the files and folders by which server and client trust each other."""
 
     @abstractmethod
     def _connect(self) -> _Connection:
@@ -98,6 +104,8 @@ class ServerSession(Session, Generic[_Connection]):
             SourceError: The server cannot be reached or refuses.
         """
         if self._connection is None or not self._is_usable(self._connection):
+            # Before they are read: what changes meanwhile is read again.
+            self._trust = identities(self._trusted_files())
             self._connection = self._open()
             self._opened += 1
         return self._connection
@@ -154,6 +162,9 @@ class ServerSession(Session, Generic[_Connection]):
         """Begin a transaction with its limits, on another connection where the kept one turns out to be dead."""
         self._allowed = self._timeout
         self._aborted = False
+        if self._connection is not None and self._trust != identities(self._trusted_files()):
+            # What it was trusted by is not what is trusted now.
+            self.close()
         was_kept = self._connection is not None and self._is_usable(self._connection)
         try:
             connection = self.connection

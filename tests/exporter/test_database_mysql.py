@@ -258,6 +258,25 @@ def test_a_connection_is_encrypted_and_verified_as_the_uri_says(own_server: Mari
     assert "No such file" in str(_fails_at(f"{base}?ssl_ca=/nonexistent"))
 
 
+def test_a_kept_connection_ends_when_its_server_is_trusted_no_more(own_server: MariadbServer, tmp_path: Path) -> None:
+    own_server.execute("create database if not exists trust")
+    authority = tmp_path / "ca.pem"
+    authority.write_bytes((own_server.directory / "ca.pem").read_bytes())
+    uri = own_server.uri(database="trust").replace("127.0.0.1", "localhost")
+    with _session(f"{uri}?ssl_ca={authority}") as session:
+        for _ in range(2):
+            with session.transaction():
+                session.rows("select 1")
+        assert session.opened == 1
+        authority.unlink()
+        with pytest.raises(SourceError) as error, session.transaction():
+            pass
+        assert error.value.reason is Reason.CONNECT
+        authority.write_bytes((own_server.directory / "ca.pem").read_bytes())
+        with session.transaction():
+            assert session.rows("select 1") == [(1,)]
+
+
 def test_a_server_without_tls_is_refused_where_it_is_demanded(uri: str) -> None:
     with _session(uri) as session, session.transaction():
         session.rows("select 1")

@@ -170,6 +170,7 @@ def test_a_sqlite_uri_without_a_file_is_refused(uri: str) -> None:
         *("postgresql://u:p@S3CRET@127.0.0.1:1/d", "postgresql://u:p@S3CRET/x@127.0.0.1:1/d"),
         *("postgresql://us/er:S3CRET@127.0.0.1:1/d", "postgresql://u:p@a?S3CRET@h/d", "postgresql://u:p@a:S3CRET@h/d"),
         *("postgresql://h:S3CRET/d", "postgresql://u:p@h/d?S3CRET=1", "postgresql://u@h/d?dsn=S3CRET"),
+        *("postgresql://u:S3CRET%00@h:1/d", "postgresql://u@h:1/d?password=S3CRET%00"),
         *("postgresql://u:S3CRET\0@h/d", "postgresql://u:S3CRET\udc80@h/d", "postgresql://u@h/d?port=S3CRET"),
         *("postgresql:/u:S3CRET@h/d", "postgresql//u:S3CRET@h", "S3CRET", "S3CRET://x", "u:S3CRET@h/d", ""),
         *("mssql+pyodbc://u:S3CRET@h/d", "mysql://u:p@S3CRET@h/d", "mysql://u:S3CRET/x@h/d?port=S3CRET"),

@@ -8,7 +8,7 @@ holds still at decreases, for the counts that a row itself holds.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass
 
 from ml_monitoring.exporter.database import Session
@@ -19,6 +19,8 @@ BATCH = 10_000
 # Different texts of one label; further ones are counted as OTHER. A text of free words must not become a series a row.
 MOST_NAMES = 50
 OTHER = "other"
+# Personas that rows are counted by; further ones together. About 1 KB each.
+MOST_PERSONAS = 20_000
 
 Key = tuple[str, str, int]
 
@@ -62,6 +64,11 @@ class RowCounter:
         self._after = 0
         self._candidate: tuple[int, int] | None = None
         self._names: set[str] = set()
+        self._personas: set[str] = set()
+
+    def prefer(self, personas: Collection[str]) -> list[str]:
+        """Count by these personas if there is still room; return those that are counted together with others."""
+        return [persona for persona in personas if persona and not self._persona(persona)]
 
     def note(self, session: Session, moment: Moment) -> None:
         """Remember the highest id, so that a later `read` can settle up to there."""
@@ -74,7 +81,7 @@ class RowCounter:
             self._candidate = (newest, moment.xmax)
 
     def read(self, session: Session, moment: Moment) -> dict[Key, Sum]:
-        """Return the counts of all rows that are visible or were ever settled."""
+        """Return the counts of all rows that are visible or were ever settled; of many personas some have none."""
         if self._candidate is not None and moment.xmin >= self._candidate[1]:
             upto = self._candidate[0]
             self._candidate = None
@@ -92,12 +99,19 @@ class RowCounter:
         """Count one batch; return its highest id, None when it was the last one."""
         rows = session.rows(self.sql, after=after, upto=upto, rows=BATCH)
         for persona, name, bucket, number, seconds, _highest in sorted(rows, key=lambda row: -row[3]):
-            item = counts.setdefault((persona or "", self._known(name or ""), bucket), Sum())
+            item = counts.setdefault((self._persona(persona or ""), self._known(name or ""), bucket), Sum())
             item.rows += number
             item.seconds += seconds
         if sum(row[3] for row in rows) < BATCH:
             return None
         return max(int(row[5]) for row in rows)
+
+    def _persona(self, persona: str) -> str:
+        if persona not in self._personas:
+            if len(self._personas) >= MOST_PERSONAS:
+                return ""
+            self._personas.add(persona)
+        return persona
 
     def _known(self, name: str) -> str:
         if name not in self._names:

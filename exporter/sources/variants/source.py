@@ -9,6 +9,7 @@ missed. After each time that the connection was lost everything is read again.
 
 from __future__ import annotations
 
+import heapq
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
@@ -194,9 +195,12 @@ class VariantsSource(Source):
             moment, clock = self._begin()
             if look_up or self._schema is None:
                 self._schema = self._look_up()
-            read = self._read_statuses(self._schema, changed, clock)
+            read = self._read_statuses(changed, clock)
             for batch in _batches({name: sum(rows.statuses.values()) for name, rows in sorted(read.rows.items())}):
                 self._read_personas(self._schema, batch, read)
+            # Those that are shown first: there is not room for everybody's rows.
+            for counter in self._counters(self._schema).values():
+                counter.prefer(list(read.rows))
             counters = {
                 table: counter.read(self._session, moment) for table, counter in self._counters(self._schema).items()
             }
@@ -229,36 +233,42 @@ class VariantsSource(Source):
         ((indexed,),) = self._session.rows(sql.INDEXED)
         return _Schema(queries, without_zone, missing, announced == len(columns), indexed)
 
-    def _read_statuses(self, schema: _Schema, changed: set[str] | None, clock: float) -> _Read:
+    def _read_statuses(self, changed: set[str] | None, clock: float) -> _Read:
         """Read rows by status of the personas in question, or of all; choose those that are exposed."""
         read = _Read({})
         if changed is None:
             ((nobodys,),) = self._session.rows(sql.WITHOUT_PERSONA)
             if nobodys:
                 read.problems.add(f"variants: {nobodys} rows without a persona")
-            query = sql.PERSONAS if schema.indexed else sql.PERSONAS_WITHOUT_INDEX
-            personas = [persona for (persona,) in self._session.rows(query)]
+            personas, read.left_out = self._largest(read.problems)
         else:
             personas = sorted(changed)
         for batch in _batches(dict.fromkeys(personas, 0)):
             for persona, status, count in self._session.rows(sql.STATUSES, personas=batch):
-                if len(persona) > sql.LONGEST_LABEL:
-                    read.problems.add(f"variants: {count} rows of the persona {persona[:40]!r}...")
-                elif self._settings.personas.matches(persona):
+                if len(persona) <= sql.LONGEST_LABEL and self._settings.personas.matches(persona):
                     read.rows.setdefault(persona, Rows(clock, {})).statuses[status or ""] = count
-        if changed is None:
-            by_size = sorted(read.rows, key=lambda name: (-self._active(read.rows[name]), name))
-            for name in by_size[self._settings.max_personas :]:
-                del read.rows[name]
-            read.left_out = max(0, len(by_size) - self._settings.max_personas)
-        else:
+        if changed is not None:
             room = self._settings.max_personas - len(self._personas)
             for name in [name for name in read.rows if name not in self._personas][max(0, room) :]:
                 del read.rows[name]
         return read
 
-    def _active(self, rows: Rows) -> int:
-        return sum(rows.statuses.get(status, 0) for status in self._settings.active_statuses)
+    def _largest(self, problems: Problems) -> tuple[list[str], int]:
+        """Return the personas with the most active variants, and how many others there are; most take no memory."""
+        matching = 0
+
+        def sizes() -> Iterator[tuple[int, str]]:
+            nonlocal matching
+            statuses = list(self._settings.active_statuses)
+            for persona, active, count in self._session.stream(sql.SIZES, statuses=statuses):
+                if len(persona) > sql.LONGEST_LABEL:
+                    problems.add(f"variants: {count} rows of the persona {persona[:40]!r}...")
+                elif self._settings.personas.matches(persona):
+                    matching += 1
+                    yield -active, persona
+
+        largest = [persona for _active, persona in heapq.nsmallest(self._settings.max_personas, sizes())]
+        return sorted(largest), matching - len(largest)
 
     def _read_personas(self, schema: _Schema, personas: list[str], read: _Read) -> None:
         settings = self._settings
@@ -304,9 +314,14 @@ class VariantsSource(Source):
                     families[metric.name].add(value, *labels)
         names = [name for name, _persona in ordered]
         if read.kills is not None:
-            add_kills(read.kills, names, self._ratchet, families, problems)
+            uncounted = frozenset(self._kills.prefer(names))
+            families["variant_kills_total"].drop(len(uncounted))
+            counted = [name for name in names if name not in uncounted]
+            add_kills(read.kills, counted, self._ratchet, families, problems)
         if read.events is not None:
-            add_events(read.events, names, self._ratchet, families)
+            uncounted = frozenset(self._events.prefer(names))
+            families["variant_events_total"].drop(len(uncounted))
+            add_events(read.events, [name for name in names if name not in uncounted], self._ratchet, families)
         for rule in RULES:
             labels = (rule.opportunity, rule.priority, rule.title, rule.action)
             families["variant_optimization_opportunity_info"].add(1, *labels)

@@ -39,18 +39,6 @@ BEGIN = """
     select set_config('TimeZone', %(zone)s, true), pg_snapshot_xmin(pg_current_snapshot())::text,
            pg_snapshot_xmax(pg_current_snapshot())::text, extract(epoch from now())::float8"""
 
-# Each persona, by jumping from one to the next in the index: a thousandth of the rows are touched.
-PERSONAS = """
-    with recursive persona (id) as (
-        (select persona_id from variants order by persona_id limit 1)
-        union all
-        select (select v.persona_id from variants v where v.persona_id > p.id order by v.persona_id limit 1)
-        from persona p where p.id is not null
-    )
-    select id::text from persona where id is not null"""
-# The same where there is no such index, and each jump would read the whole table.
-PERSONAS_WITHOUT_INDEX = "select distinct persona_id::text from variants where persona_id is not null"
-
 # whether variants can be found by persona, and posts by persona and time
 INDEXED = """
     select exists (
@@ -59,6 +47,11 @@ INDEXED = """
         join pg_catalog.pg_attribute a on a.attrelid = c.oid and a.attnum = i.indkey[0]
         where c.relname = 'variants' and pg_catalog.pg_table_is_visible(c.oid) and i.indisvalid
           and i.indpred is null and a.attname = 'persona_id')"""
+
+# persona, active variants, variants
+SIZES = """
+    select persona_id::text, count(*) filter (where status = any(%(statuses)s)), count(*)
+    from variants where persona_id is not null group by persona_id"""
 
 # rows that belong to nobody
 WITHOUT_PERSONA = "select count(*) from variants where persona_id is null"

@@ -277,6 +277,37 @@ def test_personas_beyond_the_cap_are_left_out_and_counted(uri: str) -> None:
     assert families["variants"].dropped == 3
 
 
+def test_rows_of_more_personas_than_are_counted_take_no_memory_and_show_no_wrong_0(
+    uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ml_monitoring.exporter.sources.variants.counters.MOST_PERSONAS", 2)
+    with connected(uri) as cursor:
+        # Those that nobody sees have more rows, and the older ones.
+        for number in (*range(10, 20), 1, 2):
+            for _ in range(2):
+                row = (f"p{number}",)
+                cursor.execute("insert into variant_kills (variant_id, persona_id, reason) values ('x', %s, 'r')", row)
+                cursor.execute("insert into dashboard_events (event_type, persona_id) values ('e', %s)", row)
+        for persona in ("p1", "p2"):
+            add_active(cursor, f"v of {persona}", persona, 100, 5)
+    with reading(uri, interval="1ms") as source:
+        families = source.collect()
+        assert samples(families, "variant_kills_total") == {("p1", "r"): 2, ("p2", "r"): 2}
+        assert samples(families, "variant_events_total") == {("", "e"): 20, ("p1", "e"): 2, ("p2", "e"): 2}
+        assert {name: families[name].dropped for name in ("variant_kills_total", "variant_events_total")} == {
+            "variant_kills_total": 0,
+            "variant_events_total": 0,
+        }
+        with connected(uri) as cursor:
+            add_active(cursor, "v of p10", "p10", 100, 5)
+        families = source.collect()
+        # Its kills are among the others' by now: none are shown instead of none having happened.
+        assert ("p10", "active") in samples(families, "variants")
+        assert set(samples(families, "variant_kills_total")) == {("p1", "r"), ("p2", "r")}
+        assert families["variant_kills_total"].dropped == 1
+        assert families["variant_events_total"].dropped == 1
+
+
 def test_personas_can_be_chosen(uri: str) -> None:
     with connected(uri) as cursor:
         for persona in ("live-1", "live-2", "test-1"):
