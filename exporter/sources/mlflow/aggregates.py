@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import heapq
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from ml_monitoring.exporter.catalog import CATALOG
@@ -67,34 +68,66 @@ class _Lost:
 
 
 class Aggregates:
-    """The aggregates of all experiments.
+    """The aggregates of experiments: of all, or where there are very many of those that were used or asked for last.
 
     Args:
         runs: Where a maximum is looked up that lost the run it came from.
+        most: Of so many experiments they are kept, or up to twice as many for a while.
     """
 
-    def __init__(self, runs: RunCache) -> None:
+    def __init__(self, runs: RunCache, most: int) -> None:
         self._runs = runs
+        self._most = most
         self._by_experiment: dict[int, ExperimentAggregate] = {}
+        # When the others that have runs were last used.
+        self._others: dict[int, int] = {}
 
     def get(self, experiment: int) -> ExperimentAggregate:
         """Return the sums of an experiment; of one without runs they are empty."""
+        if self._others.pop(experiment, None) is not None:
+            self._count(experiment)
         return self._by_experiment.get(experiment) or ExperimentAggregate()
+
+    def last_used(self, experiment: int) -> int:
+        """Return when an active run of an experiment last began or ended; 0 for never."""
+        if (known := self._by_experiment.get(experiment)) is not None:
+            return max(known.last.values(), default=0)
+        return self._others.get(experiment, 0)
 
     def load(self) -> None:
         """Count all runs."""
         self._by_experiment = {}
-        for totals in self._runs.totals():
-            if totals.active:
+        self._others = {}
+        if len(self._runs.experiments()) > self._most:
+            for totals in self._runs.totals():
+                last = (totals.last_activity or 0) if totals.active else 0
+                self._others[totals.experiment] = max(last, self._others.get(totals.experiment, 0))
+            for experiment in heapq.nlargest(self._most, self._others, key=self._others.__getitem__):
+                del self._others[experiment]
+        self._count()
+
+    def trim(self, shown: Collection[int]) -> None:
+        """Forget those that are not shown, where they are too many."""
+        if len(self._by_experiment) > 2 * self._most:
+            for experiment in self._by_experiment.keys() - shown:
+                self._others[experiment] = self.last_used(experiment)
+                del self._by_experiment[experiment]
+
+    def _count(self, one: int | None = None) -> None:
+        """Count the runs of one experiment, or of all that are kept."""
+        for totals in self._runs.totals(one):
+            if totals.active and totals.experiment not in self._others:
                 aggregate = self._of(totals.experiment)
                 aggregate.count(totals.status, totals.runs, child=totals.child)
                 aggregate.extend(totals.status, totals.last_activity, totals.first_start)
-        for experiment, bucket, count, duration in self._runs.durations(_BUCKETS_MS):
-            aggregate = self._of(experiment)
-            aggregate.buckets[bucket] = count
-            aggregate.duration += duration
-        for experiment, labels, rank in self._runs.latest_results():
-            self._of(experiment).latest[labels] = rank
+        for experiment, bucket, count, duration in self._runs.durations(_BUCKETS_MS, one):
+            if experiment not in self._others:
+                aggregate = self._of(experiment)
+                aggregate.buckets[bucket] = count
+                aggregate.duration += duration
+        for experiment, labels, rank in self._runs.latest_results(one):
+            if experiment not in self._others:
+                self._of(experiment).latest[labels] = rank
 
     def apply(self, changes: Iterable[tuple[Run | None, Run | None]]) -> None:
         """Correct the sums by runs as they were before and as they are now."""
@@ -110,6 +143,10 @@ class Aggregates:
         return self._by_experiment.setdefault(experiment, ExperimentAggregate())
 
     def _add(self, run: Run) -> None:
+        if run.experiment in self._others:
+            last = (run.last_activity or 0) if run.active else 0
+            self._others[run.experiment] = max(last, self._others[run.experiment])
+            return
         aggregate = self._of(run.experiment)
         aggregate.add_duration(run, 1)
         if run.active:
@@ -119,6 +156,8 @@ class Aggregates:
             aggregate.latest[run.labels] = max(run.rank, aggregate.latest.get(run.labels, run.rank))
 
     def _subtract(self, run: Run, lost: _Lost) -> None:
+        if run.experiment in self._others:
+            return
         aggregate = self._of(run.experiment)
         aggregate.add_duration(run, -1)
         if not run.active:

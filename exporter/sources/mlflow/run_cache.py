@@ -187,22 +187,24 @@ class RunCache:
         rows = self._database.execute("select id, labels, state from run where id between ? and ?", [low, high])
         return ((_text(key), self._labels[labels], self._states[state][2]) for key, labels, state in rows)
 
-    def totals(self) -> Iterator[StateTotals]:
-        """Count all runs by experiment and state."""
+    def totals(self, experiment: int | None = None) -> Iterator[StateTotals]:
+        """Count runs by experiment and state, of one experiment or of all."""
         rows = self._database.execute(
-            """select experiment, state, count(*), max(coalesce(ended, started)), min(started)
-               from run group by experiment, state"""
+            f"""select experiment, state, count(*), max(coalesce(ended, started)), min(started)
+                from run {"" if experiment is None else "where experiment = ?"} group by experiment, state""",  # noqa: S608  # constants
+            [] if experiment is None else [experiment],
         )
         return (StateTotals(experiment, *self._states[state], *rest) for experiment, state, *rest in rows)
 
-    def durations(self, bounds_ms: Sequence[int]) -> Iterator[tuple[int, int, int, int]]:
+    def durations(self, bounds_ms: Sequence[int], experiment: int | None = None) -> Iterator[tuple[int, int, int, int]]:
         """Return experiment, bucket, number of finished runs and the sum of their durations, deleted runs too."""
         cases = " ".join(f"when ended - started <= {bound} then {index}" for index, bound in enumerate(bounds_ms))
         states = [*self._numbers(FINISHED, active=True), *self._numbers(FINISHED, active=False)]
         return self._database.execute(
             f"""select experiment, case {cases} else {len(bounds_ms)} end, count(*), sum(ended - started)
-                from run where state in (?, ?, ?, ?) and ended >= started group by 1, 2""",  # noqa: S608  # numbers
-            states,
+                from run where {"" if experiment is None else "experiment = ? and"} state in (?, ?, ?, ?)
+                and ended >= started group by 1, 2""",  # noqa: S608  # numbers
+            [*([] if experiment is None else [experiment]), *states],
         )
 
     def last_activity(self, experiment: int, status: str) -> int | None:

@@ -8,8 +8,10 @@ What else MLflow keeps is read by `optional`.
 
 from __future__ import annotations
 
+import heapq
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import ClassVar, NamedTuple
 
 from typing_extensions import override
@@ -108,6 +110,9 @@ class MlflowSource(Source):
         latest = self._latest_runs(experiments, families)
         versions = self._read_versions(families)
         aliased = registry.aliased_runs(versions)
+        if len(aliased) > self._settings.max_series:
+            families["mlflow_model_metric"].drop(len(aliased) - self._settings.max_series)
+            aliased = dict(islice(aliased.items(), self._settings.max_series))
         metrics = self._store.latest.read([each.run for each in latest], list(aliased.values()))
         _add_latest(latest, metrics, families)
         self._add_best(experiments, families)
@@ -126,29 +131,40 @@ class MlflowSource(Source):
         return families
 
     def _read_experiments(self, families: FamilySet) -> dict[int, str]:
-        """Count experiments; return the exposed names of the active ones by id, the most recently used first."""
+        """Count experiments; return the exposed names of the active ones by id, the most recently used first.
+
+        Of more than may have a series each, those that nobody works on take no memory.
+        """
         by_stage = {"active": 0, "deleted": 0}
-        active: dict[int, str] = {}
-        taken: set[str] = set()
-        for experiment, name, stage, workspace in self._session.rows(self._store.reader.queries.experiments):
-            if stage is None:
-                families.skip(Reason.INVALID_VALUE, f"experiments.lifecycle_stage is null: experiment_id {experiment}")
-                continue
-            by_stage[stage] = by_stage.get(stage, 0) + 1
-            label = sql.qualified(workspace, name)
-            if stage != "active" or not self._exposes(label):
-                continue
-            if label in taken:
-                families.skip(Reason.INVALID_VALUE, f"two experiments are exposed as {label!r}: {experiment} left out")
-                continue
-            taken.add(label)
-            active[experiment] = label
+        matching = 0
+
+        def exposed() -> Iterator[tuple[int, str, int]]:
+            nonlocal matching
+            for experiment, name, stage, workspace in self._session.stream(self._store.reader.queries.experiments):
+                if stage is None:
+                    families.skip(
+                        Reason.INVALID_VALUE, f"experiments.lifecycle_stage is null: experiment_id {experiment}"
+                    )
+                    continue
+                by_stage[stage] = by_stage.get(stage, 0) + 1
+                label = sql.qualified(workspace, name)
+                if stage == "active" and self._exposes(label):
+                    matching += 1
+                    yield -self._store.aggregates.last_used(experiment), label, experiment
+
+        # When a cap cuts, it is to cut what nobody works on.
+        recent = heapq.nsmallest(self._settings.max_series, exposed())
+        names: dict[str, int] = {}
+        for _used, label, experiment in recent:
+            if (first := names.setdefault(label, experiment)) != experiment:
+                left_out = f"two experiments are exposed as {label!r}: {experiment} left out, {first} shown"
+                families.skip(Reason.INVALID_VALUE, left_out)
         if self._settings.shard.first:
             for stage, count in sorted(by_stage.items()):
                 families["mlflow_experiments"].add(count, stage)
-        last_used = {each: max(self._store.aggregates.get(each).last.values(), default=0) for each in active}
-        # When a cap cuts, it is to cut what nobody works on.
-        return dict(sorted(active.items(), key=lambda item: (-last_used[item[0]], item[1])))
+        families["mlflow_runs"].drop((matching - len(recent)) * len(RUN_STATUSES))
+        self._store.aggregates.trim(frozenset(names.values()))
+        return {experiment: label for label, experiment in names.items()}
 
     def _exposes(self, experiment: str) -> bool:
         return self._settings.experiments.matches(experiment) and self._settings.shard.owns(experiment)

@@ -44,7 +44,7 @@ class StoreCache:
     def __init__(self, session: Session, settings: MlflowSettings) -> None:
         self.reader = StoreReader(session, settings)
         self.runs = RunCache()
-        self.aggregates = Aggregates(self.runs)
+        self.aggregates = Aggregates(self.runs, settings.max_series)
         self.best = BestMetrics(self.reader, self._read_metrics)
         self.slices = max(1, math.ceil(settings.reconcile / 2 / settings.interval))
         self.latest = LatestMetrics(self._read_metrics, self.slices)
