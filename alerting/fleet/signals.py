@@ -149,18 +149,6 @@ FLEET_SERVER_IN_TROUBLE: Final = Signal(
     legend="{{server}} {{state}}",
 )
 
-FLEET_TOP_RISK: Final = Signal(
-    name="fleet_top_risk",
-    title="Top 5 servers by risk",
-    question="Which servers have the highest risk?",
-    expr="topk(5, max without (instance) (fleet_server_risk_ratio{<filter>}))",
-    unit=Unit.RATIO,
-    dashboard=PAGE,
-    by=_SERVER,
-    filters=_SERVER,
-    legend="{{server}}",
-)
-
 FLEET_RISK_STRIP: Final = Signal(
     name="fleet_risk_strip",
     title="Risk timeline: top 30 servers",

@@ -96,3 +96,25 @@ TAGGED_RUNS: Final = Signal(
     dashboard=PAGE,
     by=("tag", "value"),
 )
+
+MODEL_VERSIONS: Final = Signal(
+    name="model_versions",
+    title="Model versions",
+    question="Which versions are registered, which carry an alias, and did the run behind them succeed?",
+    expr="max without (instance) (mlflow_model_version_info{<filter>})",
+    unit=Unit.INFO,
+    dashboard=PAGE,
+    by=("model", "version", "alias", "run_status"),
+    filters=("model",),
+)
+
+MODEL_METRIC: Final = Signal(
+    name="model_metric",
+    title="Aliased model metrics",
+    question="How good are the model versions that carry an alias, such as the one in production?",
+    expr="max without (instance) (mlflow_model_metric{<filter>})",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("model", "alias", "metric"),
+    filters=("model", "metric"),
+)

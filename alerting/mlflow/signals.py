@@ -48,17 +48,6 @@ EXPERIMENT_RUNS: Final = Signal(
     filters=("experiment", "status"),
 )
 
-RUNS_RUNNING: Final = Signal(
-    name="runs_running",
-    title="Active runs",
-    question="How many runs have the status RUNNING in the store?",
-    expr='sum without (experiment, status) (max without (instance) (mlflow_runs{status="RUNNING",<filter>}))',
-    unit=Unit.COUNT,
-    dashboard=PAGE,
-    legend="running",
-    filters=_EXPERIMENT,
-)
-
 OLDEST_RUNNING_AGE: Final = Signal(
     name="oldest_running_age",
     title="Longest running run",
@@ -199,28 +188,6 @@ RUN_DURATION_MEAN: Final = Signal(
     by=_EXPERIMENT,
     filters=_EXPERIMENT,
     legend="mean {{experiment}}",
-)
-
-MODEL_VERSIONS: Final = Signal(
-    name="model_versions",
-    title="Model versions",
-    question="Which versions are registered, which carry an alias, and did the run behind them succeed?",
-    expr="max without (instance) (mlflow_model_version_info{<filter>})",
-    unit=Unit.INFO,
-    dashboard=PAGE,
-    by=("model", "version", "alias", "run_status"),
-    filters=("model",),
-)
-
-MODEL_METRIC: Final = Signal(
-    name="model_metric",
-    title="Aliased model metrics",
-    question="How good are the model versions that carry an alias, such as the one in production?",
-    expr="max without (instance) (mlflow_model_metric{<filter>})",
-    unit=Unit.ANY,
-    dashboard=PAGE,
-    by=("model", "alias", "metric"),
-    filters=("model", "metric"),
 )
 
 STORE_ROWS: Final = Signal(

@@ -23,7 +23,8 @@ _SESSION = frozenset(
 FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # Prometheus, of its own rules and of each target that it scrapes.
-        "ALERTS": frozenset({"alertname", "alertstate", "severity", "team", "source"}),
+        "ALERTS": frozenset({"alertname", "alertstate", "severity", "team", "source", "server"}),
+        "ALERTS_FOR_STATE": frozenset({"alertname", "severity", "team", "source", "server"}),
         "scrape_duration_seconds": frozenset(),
         "scrape_samples_scraped": frozenset(),
         "up": frozenset(),

@@ -174,42 +174,56 @@ ALERTS_SUPPRESSED: Final = Signal(
     by=_INSTANCE,
 )
 
+_FIRING = 'ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}'
+_SINCE = (
+    f'ALERTS_FOR_STATE{{<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}} and ignoring (alertstate) {_FIRING}'
+)
+
+
+def _ranked(expr: str) -> str:
+    """Return the expression with a label that says the order: as texts, critical comes before info and warning."""
+    for rank, severity in enumerate(("critical", "warning", "info"), 1):
+        expr = f'label_replace({expr}, "rank", "{rank}", "severity", "{severity}")'
+    return expr
+
+
 FIRING_ALERTS: Final = Signal(
     name="firing_alerts",
     title="Firing alerts",
-    question="Which alerts fire at present, and whose are they?",
-    # Tables sort by text, in which critical comes before info and warning: hence a label that says the order.
-    expr=(
-        "label_replace(label_replace(label_replace("
-        "count by (cluster, namespace, alertname, severity, team) "
-        '(ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}), '
-        '"rank", "1", "severity", "critical"), "rank", "2", "severity", "warning"), '
-        '"rank", "3", "severity", "info")'
-    ),
+    question="Which alerts fire at present, whose are they, and how many?",
+    expr=_ranked(f"count by (cluster, namespace, alertname, severity, team) ({_FIRING})"),
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=(*_WHOSE, "rank"),
     legend="{{alertname}}",
 )
 
-FIRING_ELSEWHERE: Final = Signal(
-    name="firing_elsewhere",
-    title="Other firing alerts",
-    question="How many alerts of other domains fire?",
-    # The Watchdog always fires: without it nothing is known, and nobody may say 0.
-    expr=(
-        'count(ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}) or '
-        '0 * count(ALERTS{alertstate="firing",<own_alerts>,alertname="MlMonitoringWatchdog",<filter>})'
-    ),
-    unit=Unit.COUNT,
-    dashboard=SYSTEM,
+FIRING_SINCE: Final = Signal(
+    name="firing_since",
+    title="Firing since",
+    question="Since when does what they fire for last?",
+    expr=_ranked(f"min by (cluster, namespace, alertname, severity, team) ({_SINCE})"),
+    unit=Unit.TIMESTAMP,
+    dashboard=ALERTS_PAGE,
+    by=(*_WHOSE, "rank"),
+    legend="{{alertname}}",
+)
+
+TROUBLE_SINCE: Final = Signal(
+    name="trouble_since",
+    title="Since",
+    question="Since when does what the alert that fires longest fires for last?",
+    expr=f"min({_SINCE})",
+    unit=Unit.TIMESTAMP,
+    dashboard=ALERTS_PAGE,
+    legend="since",
 )
 
 FIRING_BY_SEVERITY: Final = Signal(
     name="firing_by_severity",
     title="Firing alerts by severity",
     question="How many alerts of each severity fire?",
-    expr='count by (severity) (ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>})',
+    expr=f"count by (severity) ({_FIRING})",
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=("severity",),
@@ -218,9 +232,13 @@ FIRING_BY_SEVERITY: Final = Signal(
 ALERT_HISTORY: Final = Signal(
     name="alert_history",
     title="Alert timeline",
-    question="Which alerts fired when?",
-    expr='max by (alertname) (ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>})',
-    unit=Unit.FLAG,
+    question="Which alerts fired when, and how severe were they?",
+    # By severity, so that each has a colour of its own; 3 is critical.
+    expr=" or ".join(
+        f'{rank} * max by (alertname) ({_FIRING[:-1]},severity="{severity}"}})'
+        for rank, severity in ((3, "critical"), (2, "warning"), (1, "info"))
+    ),
+    unit=Unit.ANY,
     dashboard=ALERTS_PAGE,
     by=("alertname",),
 )

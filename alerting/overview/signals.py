@@ -1,11 +1,24 @@
-"""Signals of the page `operations-overview`: a traffic light for each domain."""
+"""Traffic lights: one for each domain on the page `operations-overview`, and one for each page's own alerts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Final
 
+from ml_monitoring.alerting.experiments.signals import PAGE as AB_TESTS
+from ml_monitoring.alerting.exporter.signals import PAGE as EXPORTER
+from ml_monitoring.alerting.fleet.signals import PAGE as FLEET
+from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
+from ml_monitoring.alerting.logs.signals import PAGE as LOGS
+from ml_monitoring.alerting.mlflow.model_signals import PAGE as MODELS
+from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW
+from ml_monitoring.alerting.mlflow.trace_signals import PAGE as TRACES
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE
+from ml_monitoring.alerting.services.quality_signals import PAGE as QUALITY
+from ml_monitoring.alerting.services.signals import PAGE as SERVICES
+from ml_monitoring.alerting.variants.variant_signals import DETAIL_PAGE as VARIANT
+from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
 from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-operations-overview"
@@ -23,10 +36,32 @@ _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
     ("monitoring", "Monitoring", "(Prometheus|Alertmanager)", "up{<prometheus>,<filter>}"),
 )
 
+# Page: how the names of the alerts that link to it begin, and what shows that there is anything to judge.
+_PAGES: tuple[tuple[str, str, str], ...] = (
+    (EXPORTER, "MlMonitoring(D|T|S|C).+", "up{<exporter>,<filter>}"),
+    (
+        SYSTEM,
+        "Host.+|Container.+|Database.+|Prometheus.+|MlMonitoringJobVanished",
+        "up{<prometheus>,<filter>}",
+    ),
+    (MLFLOW, "Mlflow(NoSuccessful|FailedRun|Metric|Run).+", 'ml_monitoring_source_up{source="mlflow",<filter>}'),
+    (MODELS, "Mlflow(Champion|Candidate).+", 'ml_monitoring_source_up{source="mlflow",<filter>}'),
+    (TRACES, "MlflowTrace.+", "mlflow_traces_in_progress{<filter>}"),
+    (VARIANTS, "Variant(Early|Sample|Pattern|Updates).+", 'ml_monitoring_source_up{source="variants",<filter>}'),
+    (VARIANT, "Variant(Far|Clear).+", 'ml_monitoring_source_up{source="variants",<filter>}'),
+    (FLEET, "Fleet.+", 'ml_monitoring_source_up{source="fleet",<filter>}'),
+    (SERVICES, "Ml(Api|Service|Cache|PredictionsStopped).*", "ml_process_start_timestamp_seconds{<filter>}"),
+    (QUALITY, "MlPredictionDrift", "ml_process_start_timestamp_seconds{<filter>}"),
+    (AB_TESTS, "AbTest.+|MlModelAccuracyLow", "ab_test_model_accuracy{<filter>}"),
+    (LOGS, "Log(Lines|Collector).+", "up{<logs>,<filter>}"),
+    # All alerts: who is asked there is asked of everything.
+    (ALERTS_PAGE, ".+", 'ALERTS{alertname="MlMonitoringWatchdog"}'),
+)
+
 
 def _light(names: str, in_use: str) -> str:
     def firing(severity: str) -> str:
-        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}.+",<own_alerts>,<filter>}})'
+        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",<own_alerts>,<filter>}})'
 
     # `or` keeps the first that there is, so that the loudest decides.
     return f"3 * {firing('critical')} or 2 * {firing('warning')} or {firing('info')} or 0 * max({in_use})"
@@ -37,12 +72,25 @@ HEALTH: Final[Mapping[str, Signal]] = {
         name=f"health_{key}",
         title=title,
         question=f"Does an alert of the domain {title} fire, and what is the highest severity?",
-        expr=_light(names, in_use),
+        expr=_light(f"{names}.+", in_use),
         unit=Unit.COUNT,
         dashboard=PAGE,
         legend=title,
     )
     for key, title, names, in_use in _DOMAINS
+}
+
+STATES: Final[Mapping[str, Signal]] = {
+    page: Signal(
+        name="state_" + page.removeprefix("ml-monitoring-").replace("-", "_"),
+        title="State",
+        question="Does an alert of this page fire, and what is the highest severity?",
+        expr=_light(names, in_use),
+        unit=Unit.COUNT,
+        dashboard=page,
+        legend="state",
+    )
+    for page, names, in_use in _PAGES
 }
 
 DATA_AGE: Final = Signal(

@@ -16,7 +16,6 @@ from ml_monitoring.dashboards.lib.links import menu
 from ml_monitoring.dashboards.lib.panels import Panel
 from ml_monitoring.dashboards.lib.queries import Query, Scope
 from ml_monitoring.dashboards.lib.style import Colour
-from ml_monitoring.dashboards.lib.thresholds import comparing
 from ml_monitoring.dashboards.lib.upstream import Json, as_json, grafana
 from ml_monitoring.dashboards.lib.variables import DATASOURCE, Variable, places
 
@@ -34,7 +33,7 @@ class Row:
     Attributes:
         title: Heading.
         panels: Panels, laid out from left to right.
-        collapsed: Whether the row starts folded; not for panels that alerts link to.
+        collapsed: Whether the row starts folded; Grafana opens the one that holds the panel of a link.
     """
 
     title: str
@@ -104,7 +103,7 @@ class Page:
             cluster_variables: Whether the choice of a cluster and a namespace is shown.
 
         Raises:
-            ValueError: If a folded row holds a panel that alerts link to, or two panels get one id.
+            ValueError: If two panels get one id.
         """
         source, *others = self.variables
         variables = [source, *places(shown=cluster_variables), *others]
@@ -134,8 +133,6 @@ class Page:
         top = 0
         placed: list[Any] = []
         for row in self.rows:
-            if row.collapsed and comparing((panel.lead for panel in row.panels if panel.lead), scope.alerts):
-                raise ValueError(f"{self.uid}: alerts link to panels of the row {row.title}, so it cannot be folded")
             heading = grafana.RowPanel(title=row.title, collapsed=row.collapsed)
             _place(heading, ids.of_row(row), Position(0, top, COLUMNS, _ROW_HEIGHT))
             positions, bottom = flow([panel.size for panel in row.panels], top + _ROW_HEIGHT)

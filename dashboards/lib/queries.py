@@ -64,6 +64,7 @@ class Query:
         matchers: More matchers, such as `alertname=~"A|B"`.
         window: Range of rates in the signal.
         colour: A colour of its own; for a signal that gives one series.
+        lowest: Only so many series of each cluster and namespace, those with the lowest values; 0 for all.
         dashed: Draw as a dashed line, for references beside the real thing.
         exemplars: Show exemplars too; for a signal that reads a histogram's buckets itself, not a recorded series.
     """
@@ -74,6 +75,7 @@ class Query:
     matchers: str = ""
     window: str = RATE_WINDOW
     colour: Colour | None = None
+    lowest: int = 0
     dashed: bool = False
     exemplars: bool = False
 
@@ -104,6 +106,8 @@ class Query:
         if self.matchers:
             matchers.append(self.matchers)
         expr = self.signal.promql(scope.selectors, matchers=",".join(matchers), window=self.window)
+        if self.lowest:
+            expr = f"bottomk by ({', '.join(PLACE_LABELS)}) ({self.lowest}, {expr})"
         return expr if self.format.factor == 1 else f"{self.format.factor} * ({expr})"
 
     def target(self, scope: Scope, ref_id: str, *, instant: bool = False, form: str = "time_series") -> Any:

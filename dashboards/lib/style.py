@@ -48,6 +48,16 @@ RUN_STATUS: Mapping[str, Colour] = MappingProxyType(
     }
 )
 
+# Answers of HTTP by their class, as patterns.
+STATUS_CLASS: Mapping[str, Colour] = MappingProxyType(
+    {
+        "2\\d\\d": Colour.GOOD,
+        "3\\d\\d": Colour.NEUTRAL,
+        "4\\d\\d": Colour.WARNING,
+        "5\\d\\d": Colour.FAILURE,
+    }
+)
+
 # What servers say of themselves.
 SERVER_STATE: Mapping[str, Colour] = MappingProxyType(
     {

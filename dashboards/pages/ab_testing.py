@@ -22,16 +22,13 @@ from ml_monitoring.alerting.experiments.signals import (
     VARIANT_REQUESTS_DAY,
     VARIANT_TRAFFIC_SHARE,
 )
-from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW_PAGE
-from ml_monitoring.alerting.mlflow.signals import RUNS
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
-from ml_monitoring.dashboards.lib.style import RUN_STATUS
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts
+from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
 
 
 def build(context: PageContext) -> Page:
@@ -48,37 +45,41 @@ def build(context: PageContext) -> Page:
             label_values("origin", "ab_test_requests_total", title="Origin", may_be_empty=True),
         ),
         rows=(
+            verdict(
+                "Which variant is better, and how sure is that?",
+                stat(AB_IMPROVEMENT, width=8),
+                stat(VARIANT_ACCURACY, width=4),
+                data_mode(width=4).linked("Business impact", page_url(BUSINESS_PAGE, {})),
+                page=PAGE,
+            ),
             Row(
-                "Status",
+                "Variants and improvement",
                 (
-                    data_mode(width=3).linked("Business impact", page_url(BUSINESS_PAGE, {})),
-                    stat(VARIANT_REQUESTS_DAY, width=5),
-                    stat(VARIANT_ERRORS_DAY, width=4),
-                    stat(VARIANT_ACCURACY, width=4),
-                    stat(RUNS, title="MLflow runs", width=8, colours=RUN_STATUS).linked(
-                        "MLflow experiments", page_url(MLFLOW_PAGE, {})
-                    ),
                     _variants(),
+                    timeseries(AB_IMPROVEMENT, title="Improvement over time", height=7),
+                    firing_alerts(context, PAGE),
                 ),
             ),
-            domain_alerts(context, "experiments"),
             Row(
                 "Experiment validity",
                 (
-                    stat(AB_IMPROVEMENT, width=6),
-                    timeseries(AB_IMPROVEMENT_P_VALUE, width=6),
-                    timeseries(AB_WORSE_P_VALUE, width=6),
-                    timeseries(AB_SPLIT_P_VALUE, width=6),
+                    timeseries(AB_IMPROVEMENT_P_VALUE, width=8),
+                    timeseries(AB_WORSE_P_VALUE, width=8),
+                    timeseries(AB_SPLIT_P_VALUE, width=8),
                     timeseries(VARIANT_ACCURACY_SHORTFALL, width=12),
                     bargauge(AB_TRIALS, width=12),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Traffic",
                 (
                     timeseries(VARIANT_REQUEST_RATE),
                     timeseries(VARIANT_TRAFFIC_SHARE, stacked=True),
+                    stat(VARIANT_REQUESTS_DAY, width=12),
+                    stat(VARIANT_ERRORS_DAY, width=12),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Service",
@@ -91,9 +92,9 @@ def build(context: PageContext) -> Page:
                         title="Latency",
                     ),
                     timeseries(VARIANT_ERROR_RATIO),
-                    timeseries(VARIANT_ACCURACY, title="Accuracy over time"),
-                    timeseries(AB_IMPROVEMENT, title="Improvement over time"),
+                    timeseries(VARIANT_ACCURACY, title="Accuracy over time", width=24),
                 ),
+                collapsed=True,
             ),
         ),
     )

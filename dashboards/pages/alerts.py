@@ -28,7 +28,7 @@ from ml_monitoring.dashboards.lib.panels import Column, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 from ml_monitoring.dashboards.lib.variables import datasource
-from ml_monitoring.dashboards.pages.common import alert_timeline, firing_alerts, firing_by_severity
+from ml_monitoring.dashboards.pages.common import alert_timeline, firing_alerts, firing_by_severity, verdict
 
 # The alert log knows the Watchdog too.
 _SEVERITIES = {severity: (severity, colour) for severity, colour in SEVERITY.items()} | {"none": ("none", Colour.MUTED)}
@@ -45,15 +45,23 @@ def build(context: PageContext) -> Page:
         since="now-24h",
         variables=(datasource(),),
         rows=(
+            verdict(
+                "What fires, since when, and do people hear of it?",
+                firing_by_severity(),
+                stat(ALERTS_SUPPRESSED),
+                stat(ALERTMANAGER_SILENCES),
+                page=ALERTS_PAGE,
+            ),
             Row(
-                "Active alerts",
+                "Firing and fired alerts",
                 (
-                    firing_by_severity(),
-                    stat(ALERTS_SUPPRESSED),
-                    stat(ALERTMANAGER_SILENCES),
-                    stat(ALERTMANAGER_CONFIG_OK, title="Alertmanager config"),
-                    stat(ALERT_LOG_SIZE),
-                    firing_alerts(context, width=12, height=8),
+                    firing_alerts(context, width=12, height=14),
+                    alert_timeline(width=12, height=14),
+                ),
+            ),
+            Row(
+                "Alert history",
+                (
                     table(
                         (
                             Column("job", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
@@ -63,15 +71,8 @@ def build(context: PageContext) -> Page:
                         Query(ALERT_JOBS, name="Instances"),
                         title="Services with firing alerts",
                         empty="no firing alerts, or no data from Prometheus",
-                        width=12,
                         height=8,
                     ),
-                ),
-            ),
-            Row(
-                "Alert history",
-                (
-                    alert_timeline(height=10),
                     table(
                         (
                             Column("alertname", "Alert"),
@@ -96,6 +97,7 @@ def build(context: PageContext) -> Page:
                         empty="no resolved alerts, or no data from the alert log",
                     ),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Notifications",
@@ -121,7 +123,10 @@ def build(context: PageContext) -> Page:
                         legend="list",
                         empty="no refused requests, or no data from Prometheus",
                     ),
+                    stat(ALERTMANAGER_CONFIG_OK, title="Alertmanager config", width=12),
+                    stat(ALERT_LOG_SIZE, width=12),
                 ),
+                collapsed=True,
             ),
         ),
     )

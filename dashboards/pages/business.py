@@ -27,7 +27,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, bargauge, stat, text, timeseries
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource
-from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts
+from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
 
 _RECOMMENDATION_COLOURS = (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD)
 
@@ -43,21 +43,18 @@ def build(context: PageContext) -> Page:
         tags=("ab-testing", "business"),
         variables=(datasource(),),
         rows=(
-            Row(
-                "Decision",
-                (
-                    data_mode(width=4),
-                    stat(
-                        RECOMMENDATION,
-                        values={str(code): pair for code, pair in enumerate(words)},
-                        width=8,
-                    ).linked("A/B testing", page_url(AB_PAGE, {})),
-                    stat(BUSINESS_NET_ANNUAL, width=4),
-                    stat(BUSINESS_ROI, width=4),
-                    stat(BUSINESS_PAYBACK, width=4),
-                ),
+            verdict(
+                "What is the candidate worth, and should it be rolled out?",
+                stat(BUSINESS_NET_ANNUAL, width=5),
+                stat(BUSINESS_ROI, width=4),
+                stat(BUSINESS_PAYBACK, width=4),
+                data_mode(width=3),
+                page=AB_PAGE,
+                state=stat(
+                    RECOMMENDATION,
+                    values={str(code): pair for code, pair in enumerate(words)},
+                ).linked("A/B testing", page_url(AB_PAGE, {})),
             ),
-            domain_alerts(context, "experiments"),
             Row(
                 "Daily figures",
                 (
@@ -71,9 +68,11 @@ def build(context: PageContext) -> Page:
                         BUSINESS_COST,
                         BUSINESS_RISK,
                         title="Revenue, cost and net per day",
-                        width=16,
+                        width=12,
+                        height=9,
                     ),
-                    timeseries(BUSINESS_REPORTED, width=8),
+                    _assumptions(context.business),
+                    firing_alerts(context, AB_PAGE, width=24, height=4),
                 ),
             ),
             Row(
@@ -83,8 +82,9 @@ def build(context: PageContext) -> Page:
                     bargauge(BUSINESS_REQUESTS, width=6, height=7),
                     bargauge(BUSINESS_LATENCY, width=6, height=7),
                     bargauge(BUSINESS_ERRORS, width=6, height=7),
-                    _assumptions(context.business),
+                    timeseries(BUSINESS_REPORTED, width=24, height=7),
                 ),
+                collapsed=True,
             ),
         ),
     )
@@ -108,5 +108,6 @@ Revenue = volume x accuracy gain x earning. Cost = requests x milliseconds longe
 fall of the error ratio x cost of a failure. Net = revenue - cost + risk reduction, as if the candidate answered all
 requests; what the present mode does not know counts as 0. A year is 365 such days.
 """,
+        width=12,
         height=9,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_monitoring.alerting.domains import ALERT_GROUPS
+from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.experiments.business_recording import MODES
 from ml_monitoring.alerting.experiments.business_signals import DATA_MODE
 from ml_monitoring.alerting.model.links import runbook_url
@@ -11,12 +11,15 @@ from ml_monitoring.alerting.monitoring.signals import (
     ALERTS_PAGE,
     FIRING_ALERTS,
     FIRING_BY_SEVERITY,
-    FIRING_ELSEWHERE,
+    FIRING_SINCE,
+    TROUBLE_SINCE,
 )
+from ml_monitoring.alerting.overview.signals import STATES
 from ml_monitoring.dashboards.lib.context import PageContext
-from ml_monitoring.dashboards.lib.links import cell, page_url
+from ml_monitoring.dashboards.lib.links import cell
 from ml_monitoring.dashboards.lib.page import Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, alert_list, stat, state_timeline, table
+from ml_monitoring.dashboards.lib.panels import Column, Panel, light, stat, state_timeline, table
+from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 
@@ -28,6 +31,21 @@ def data_mode(*, width: int = 4, height: int = 4) -> Panel:
     """Return the badge that says whether figures are real: LIVE, OPERATIONAL, MODEL or SIMULATED."""
     values = {str(code): (mode, _MODES[mode]) for code, mode in enumerate(MODES)}
     return stat(DATA_MODE, values=values, width=width, height=height)
+
+
+def verdict(question: str, *panels: Panel, page: str, state: Panel | None = None, only: str = "") -> Row:
+    """Return what opens a page: its question, the answer in a word and a colour, since when, and the numbers behind.
+
+    Args:
+        question: In words, for the heading.
+        panels: The numbers that answer it; 16 columns of them fill the line.
+        page: Whose alerts give the state.
+        state: Says the answer instead, where the page decides more than whether an alert fires.
+        only: More matchers that alerts must meet.
+    """
+    state = state or light(STATES[page], page=ALERTS_PAGE, title="State", height=4)
+    since = stat(Query(TROUBLE_SINCE, matchers=_linked_to(page, only=only)), title="Firing since", empty=EMPTY_CELL)
+    return Row(question, (state, since, *panels))
 
 
 def firing_by_severity() -> Panel:
@@ -42,40 +60,40 @@ def firing_by_severity() -> Panel:
 
 
 def alert_timeline(*, width: int = 24, height: int = 6) -> Panel:
-    """Return a band for each alert, where it fired."""
-    fires = {"1": ("fires", Colour.WARNING)}
+    """Return a band for each alert, where it fired, in the colour of its severity."""
+    severities = {str(3 - rank): pair for rank, pair in enumerate(SEVERITY.items())}
     return state_timeline(
         ALERT_HISTORY,
         width=width,
         height=height,
-        values=fires,
+        values=severities,
         empty="no alerts that fired, or no data from Prometheus",
     )
 
 
-def firing_alerts(
-    context: PageContext, *domains: str, title: str = "Firing alerts", width: int = 8, height: int = 8
-) -> Panel:
-    """Return the alerts that fire, each with a link to its runbook, where the alerts themselves lead to.
+def firing_alerts(context: PageContext, *pages: str, only: str = "", width: int = 12, height: int = 7) -> Panel:
+    """Return the alerts that fire, the worst first, each with a link to its runbook; alerts themselves lead there.
 
     Args:
         context: Says where runbooks are.
-        domains: Groups of alerts that are meant; by default all.
-        title: Heading.
+        pages: Those whose alerts are meant; by default all.
+        only: More matchers that they must meet.
         width: Columns.
         height: Grid units.
     """
     # By the label that gives their order.
     severities = {str(rank): pair for rank, pair in enumerate(SEVERITY.items(), 1)}
     runbook = runbook_url(cell("Alert"), runbooks=context.links.runbooks)
+    matchers = _linked_to(*pages, only=only)
     return table(
         (
             Column("alertname", "Alert", link=("Open the runbook", runbook)),
             Column("rank", "Severity", width=88, values=severities),
             Column("team", "Team", width=80),
         ),
-        Query(FIRING_ALERTS, name="Count", matchers=_within("=~", domains)),
-        title=title,
+        Query(FIRING_ALERTS, name="Count", matchers=matchers),
+        Query(FIRING_SINCE, name="Since", matchers=matchers),
+        title="Firing alerts",
         empty="no firing alerts, or no data from Prometheus",
         sort_by="Severity",
         width=width,
@@ -83,29 +101,8 @@ def firing_alerts(
     )
 
 
-def domain_alerts(context: PageContext, *domains: str) -> Row:
-    """Return the firing alerts of a page's domains, and how many others there are, with a link to them."""
-    others = stat(Query(FIRING_ELSEWHERE, matchers=_within("!~", domains)), height=6)
-    return Row(
-        "Alerts",
-        (
-            firing_alerts(context, *domains, width=20, height=6),
-            others.linked("All alerts", page_url(ALERTS_PAGE, {})),
-        ),
-    )
-
-
-def recent_alerts(*domains: str) -> Panel:
-    """Return Grafana's own list of the alerts of a page's domains, pending ones too."""
-    return alert_list(
-        "Recent alerts",
-        "Which alerts of this domain fire, or are about to?",
-        labels=f"{{{_within('=~', domains)}}}",
-        width=24,
-        height=7,
-    )
-
-
-def _within(comparison: str, domains: tuple[str, ...]) -> str:
-    names = "|".join(sorted(alert.name for domain in domains for alert in ALERT_GROUPS[domain]))
-    return f'alertname{comparison}"{names}"' if names else ""
+def _linked_to(*pages: str, only: str = "") -> str:
+    """Return the matchers of the alerts that link to one of the pages; all alerts of the page of all, and of none."""
+    names = sorted(alert.name for alert in ALERTS if alert.signal.dashboard in pages)
+    ours = [f'alertname=~"{"|".join(names)}"'] if names and ALERTS_PAGE not in pages else []
+    return ",".join([*ours, *([only] if only else [])])

@@ -31,7 +31,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 UP = ("down", "up")
 
@@ -51,23 +51,25 @@ def build(context: PageContext) -> Page:
             label_values("source", "ml_monitoring_source_up", title="Source", through={"instance": "exporter"}),
         ),
         rows=(
+            verdict(
+                "Is the data on all other pages current and complete?",
+                stat(EXPORTER_UP),
+                stat(ALERT_RULES_EVALUATED),
+                stat(CONFIG_RELOAD_OK),
+                stat(EXPORTER_VERSION),
+                page=PAGE,
+            ),
             Row(
-                "Exporter status",
+                "Sources and their age",
                 (
-                    stat(EXPORTER_UP),
-                    stat(ALERT_RULES_EVALUATED),
-                    stat(CONFIG_RELOAD_OK),
-                    stat(CONFIG_AGE, title="Time since reload"),
-                    stat(EXPORTER_VERSION),
-                    stat(EXPORTER_MEMORY, title="Memory", trend=True),
                     _sources(),
+                    firing_alerts(context, PAGE, height=6),
+                    state_timeline(SOURCE_UP, states=UP, width=12, height=6),
                 ),
             ),
-            domain_alerts(context, "exporter"),
             Row(
-                "Sources",
+                "Refreshes",
                 (
-                    state_timeline(SOURCE_UP, states=UP, height=4),
                     timeseries(SOURCE_AGE_INTERVALS, width=8, legend="list"),
                     timeseries(SOURCE_ERRORS, width=8, bars=True, stacked=True),
                     timeseries(
@@ -87,6 +89,7 @@ def build(context: PageContext) -> Page:
                     timeseries(SOURCE_REFRESHES, width=8, legend="list"),
                     timeseries(SOURCE_SERIES, width=8, legend="list"),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Exporter process",
@@ -94,9 +97,11 @@ def build(context: PageContext) -> Page:
                     state_timeline(EXPORTER_TARGET_UP, states=UP, height=4),
                     timeseries(EXPORTER_SCRAPE_DURATION, width=6, legend="list"),
                     timeseries(EXPORTER_SCRAPE_SAMPLES, width=6, legend="list"),
-                    timeseries(EXPORTER_MEMORY, title="Memory over time", width=6, legend="list"),
+                    timeseries(EXPORTER_MEMORY, width=6, legend="list"),
                     timeseries(EXPORTER_CPU, width=6, legend="list"),
+                    stat(CONFIG_AGE, title="Time since reload", width=24),
                 ),
+                collapsed=True,
             ),
         ),
     )

@@ -29,18 +29,17 @@ from ml_monitoring.alerting.fleet.signals import (
     FLEET_SERVER_MEMORY,
     FLEET_SERVER_RISK,
     FLEET_SERVERS_BY_STATE,
-    FLEET_TOP_RISK,
     PAGE,
     SERVER_PAGE,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 
 def build(context: PageContext) -> Page:
@@ -61,25 +60,24 @@ def build(context: PageContext) -> Page:
         ),
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
         rows=(
+            verdict(
+                "Is there an incident, and which servers are in it?",
+                stat(FLEET_INCIDENT_PROBABILITY, width=4),
+                stat(FLEET_PHASE, width=3),
+                stat(FLEET_SERVERS_BY_STATE, width=9, colours=SERVER_STATE),
+                page=PAGE,
+            ),
             Row(
-                "Incident status",
+                "Servers by risk",
                 (
-                    stat(FLEET_HEALTH, width=3),
-                    stat(FLEET_INCIDENT_PROBABILITY, width=4),
-                    stat(FLEET_INCIDENT_PROBABILITY_CHANGE, width=4),
-                    stat(FLEET_PHASE, width=3),
-                    stat(FLEET_SERVERS_BY_STATE, width=10, colours=SERVER_STATE),
-                    timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=24),
+                    _servers(),
+                    firing_alerts(context, PAGE, height=10),
+                    timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=24, height=7),
                 ),
             ),
-            domain_alerts(context, "fleet"),
             Row(
-                "Affected servers",
+                "Servers over time",
                 (
-                    bargauge(FLEET_TOP_RISK, width=8, height=10, ranked=True).linked(
-                        "Details of the servers", page_url(SERVER_PAGE, {})
-                    ),
-                    _servers(),
                     state_timeline(Query(FLEET_RISK_STRIP, window=SHOWN_RANGE), height=14),
                     state_timeline(
                         FLEET_SERVER_IN_TROUBLE,
@@ -94,7 +92,10 @@ def build(context: PageContext) -> Page:
                         stacked=True,
                         colours=SERVER_STATE,
                     ),
+                    stat(FLEET_HEALTH, width=8),
+                    stat(FLEET_INCIDENT_PROBABILITY_CHANGE, width=16),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Saturation and errors",
@@ -110,6 +111,7 @@ def build(context: PageContext) -> Page:
                         empty="no servers out of memory, or no data from Prometheus",
                     ),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Data source health",
@@ -129,6 +131,7 @@ def build(context: PageContext) -> Page:
                     ),
                     timeseries(FLEET_ROWS, width=24, bars=True, stacked=True),
                 ),
+                collapsed=True,
             ),
         ),
     )
@@ -146,6 +149,6 @@ def _servers() -> Panel:
         title="Servers by risk",
         sort_by="Risk",
         descending=True,
-        width=16,
+        width=12,
         height=10,
     )

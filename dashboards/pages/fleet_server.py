@@ -15,17 +15,22 @@ from ml_monitoring.alerting.fleet.signals import (
     FLEET_SERVER_RECEIVED,
     FLEET_SERVER_RISK,
     FLEET_SERVER_SENT,
+    PAGE,
     SERVER_PAGE,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
+from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import stat, state_timeline, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 _CONDITIONS = {str(code): (state, SERVER_STATE[state]) for code, state in enumerate(CONDITIONS)}
+
+# Alerts of the chosen server.
+_THIS = 'server=~"$one_server"'
 
 
 def build(context: PageContext) -> Page:
@@ -52,15 +57,27 @@ def build(context: PageContext) -> Page:
         ),
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
         rows=(
-            Row(
-                "Risk and state",
-                (
-                    stat(FLEET_SERVER_RISK, width=8, height=6),
-                    timeseries(FLEET_SERVER_RISK, title="Risk over time", width=16, height=6),
-                    state_timeline(FLEET_SERVER_CONDITION, values=_CONDITIONS, height=8),
+            verdict(
+                "What is wrong with this server, and since when?",
+                stat(FLEET_SERVER_RISK, width=4),
+                stat(FLEET_SERVER_CPU, title="CPU", width=3),
+                stat(FLEET_SERVER_MEMORY, title="Memory", width=3),
+                stat(FLEET_SERVER_LATENCY, title="Latency", width=3),
+                stat(FLEET_SERVER_ERRORS, title="Error ratio", width=3),
+                page=PAGE,
+                only=_THIS,
+                state=stat(FLEET_SERVER_CONDITION, title="State", values=_CONDITIONS).linked(
+                    "All servers", page_url(PAGE, {})
                 ),
             ),
-            domain_alerts(context, "fleet"),
+            Row(
+                "State and risk over time",
+                (
+                    state_timeline(FLEET_SERVER_CONDITION, values=_CONDITIONS, height=4),
+                    timeseries(FLEET_SERVER_RISK, title="Risk over time", height=7),
+                    firing_alerts(context, PAGE, only=_THIS),
+                ),
+            ),
             Row(
                 "Saturation",
                 (
@@ -73,6 +90,7 @@ def build(context: PageContext) -> Page:
                     timeseries(FLEET_SERVER_ERRORS),
                     timeseries(FLEET_SERVER_GC_PAUSE),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Disk and network I/O",
@@ -84,6 +102,7 @@ def build(context: PageContext) -> Page:
                         title="Network",
                     ),
                 ),
+                collapsed=True,
             ),
         ),
     )

@@ -14,7 +14,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, log_graph, log_ranking, logs, stat, text, timeseries
 from ml_monitoring.dashboards.lib.style import LOG_LEVEL
 from ml_monitoring.dashboards.lib.variables import datasource, log_label, loki_datasource, typed
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 from ml_monitoring.exporter.catalog import Unit
 
 _OFF = "no data from Loki and Alloy"
@@ -45,26 +45,23 @@ def build(context: PageContext) -> Page:
             typed("text", title="Text"),
         ),
         rows=(
-            Row(
-                "Log collection",
-                (
-                    text("Log collection", _HOW, width=8, height=4),
-                    stat(LOG_SERVICES_UP, width=6, states=("down", "up"), empty=_OFF),
-                    stat(LOG_LINES_KEPT, width=5, trend=True, empty=_OFF),
-                    stat(LOG_COLLECTOR_FAILURES, width=5, empty=_OFF),
-                ),
+            verdict(
+                "What do the services log, and where are the errors?",
+                stat(LOG_SERVICES_UP, width=6, states=("down", "up"), empty=_OFF),
+                stat(LOG_LINES_KEPT, width=5, trend=True, empty=_OFF),
+                stat(LOG_COLLECTOR_FAILURES, width=5, empty=_OFF),
+                page=PAGE,
             ),
-            domain_alerts(context, "logs"),
-            Row("Log volume", _volume()),
-            Row("Errors", _errors()),
             Row(
-                "Log lines",
+                "Errors and lines",
                 (
+                    *_errors(),
+                    firing_alerts(context, PAGE, width=24, height=4),
                     logs(
                         "Log lines",
                         "Which lines do the selected services log, at the selected levels, that match the text?",
                         _CHOSEN,
-                        height=18,
+                        height=12,
                         empty=_NONE,
                     ),
                 ),
@@ -72,7 +69,9 @@ def build(context: PageContext) -> Page:
             Row(
                 "Dropped log lines",
                 (timeseries(LOG_LINES_LOST, width=24, legend="list", empty=_OFF),),
+                collapsed=True,
             ),
+            Row("Log volume", (*_volume(), text("Log collection", _HOW, height=4)), collapsed=True),
         ),
     )
 

@@ -44,8 +44,9 @@ from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, gauge, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import STATUS_CLASS
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts, recent_alerts
+from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
 
 
 def build(context: PageContext) -> Page:
@@ -64,48 +65,46 @@ def build(context: PageContext) -> Page:
         refresh="5s",
         since="now-1h",
         rows=(
+            verdict(
+                "Is the service up, fast and right?",
+                stat(API_ERROR_RATIO, width=3),
+                stat(API_LATENCY_P95, title="p95 latency", width=3),
+                stat(API_REQUEST_RATE, title="Requests/min", width=3),
+                stat(SLO_BUDGET_LEFT, width=7),
+                page=PAGE,
+            ),
             Row(
-                "Overview",
+                "Errors, latency and requests",
                 (
-                    data_mode(width=3),
-                    stat(API_REQUEST_RATE, title="Requests/min", width=3),
-                    stat(API_LATENCY_MEAN, title="Mean latency", width=3),
-                    stat(API_LATENCY_P95, title="p95 latency", width=3),
-                    stat(API_LATENCY_P99, title="p99 latency", width=3),
-                    stat(API_ERROR_RATIO, width=3),
-                    stat(API_PREDICTIONS_RECENT, title="Predictions", width=3),
-                    stat(API_UPTIME, width=3),
+                    timeseries(API_ERROR_RATIO, title="Error ratio over time", height=7),
+                    timeseries(API_LATENCY_P95, API_LATENCY_P50, API_LATENCY_P99, title="Latency", height=7),
+                    timeseries(API_STATUS_RATE, stacked=True, height=7, colours=STATUS_CLASS),
+                    firing_alerts(context, PAGE),
                 ),
             ),
-            domain_alerts(context, "services"),
-            Row("Model performance", (_models(),)),
+            Row("Model performance", (_models(),), collapsed=True),
             Row(
-                "API performance",
+                "Routes and latency distribution",
                 (
                     timeseries(API_ROUTE_RATE),
-                    timeseries(API_STATUS_RATE, stacked=True),
+                    timeseries(Query(API_ROUTE_P95, exemplars=True)),
                     heatmap(API_LATENCY_BUCKETS),
-                    timeseries(
-                        API_LATENCY_P95,
-                        API_LATENCY_P50,
-                        API_LATENCY_P99,
-                        title="Latency",
-                    ),
-                    timeseries(API_ERROR_RATIO, title="Error ratio over time", width=8),
-                    timeseries(Query(API_ROUTE_P95, exemplars=True), width=8),
-                    timeseries(API_IN_PROGRESS, width=8),
-                    timeseries(Query(MODEL_ACCURACY), title="Accuracy over time", width=24, height=7).linked(
+                    timeseries(API_IN_PROGRESS),
+                    timeseries(Query(MODEL_ACCURACY), title="Accuracy over time", height=7).linked(
                         "Model quality", page_url(QUALITY_PAGE, {})
                     ),
+                    stat(API_PREDICTIONS_RECENT, title="Predictions", width=6, height=7),
+                    stat(API_UPTIME, width=6, height=7),
                 ),
+                collapsed=True,
             ),
             Row(
                 "SLOs",
                 (
-                    stat(SLO_BUDGET_LEFT, width=6, height=8),
-                    timeseries(SLO_PAGE_BURNING, width=9),
-                    timeseries(SLO_TICKET_BURNING, width=9),
+                    timeseries(SLO_PAGE_BURNING),
+                    timeseries(SLO_TICKET_BURNING),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Cache and resources",
@@ -116,9 +115,10 @@ def build(context: PageContext) -> Page:
                     stat(API_CACHE_SIZE, width=12, height=4),
                     stat(API_CACHE_ENTRIES, width=12, height=4),
                 ),
+                collapsed=True,
             ),
             Row(
-                "WebSockets, instrumentation, recent alerts",
+                "WebSockets and instrumentation",
                 (
                     timeseries(API_WEBSOCKETS_OPEN, width=6, empty="no WebSockets, or no data from Prometheus"),
                     timeseries(
@@ -136,8 +136,10 @@ def build(context: PageContext) -> Page:
                     timeseries(
                         API_RECORDING_OVERFLOW, width=6, bars=True, empty="no full metrics, or no data from Prometheus"
                     ),
-                    recent_alerts("services"),
+                    data_mode(width=12),
+                    stat(API_LATENCY_MEAN, title="Mean latency", width=12),
                 ),
+                collapsed=True,
             ),
         ),
     )

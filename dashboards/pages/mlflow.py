@@ -13,8 +13,6 @@ from ml_monitoring.alerting.mlflow.signals import (
     METRIC_BEST,
     METRIC_LATEST,
     METRIC_SHORTFALL,
-    MODEL_METRIC,
-    MODEL_VERSIONS,
     OLDEST_RUNNING_AGE,
     PAGE,
     RECENT_RUNS,
@@ -23,18 +21,17 @@ from ml_monitoring.alerting.mlflow.signals import (
     RUN_DURATION_P95,
     RUNS,
     RUNS_FINISHED,
-    RUNS_RUNNING,
     STORE_ROWS,
 )
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 
 def build(context: PageContext) -> Page:
@@ -52,32 +49,35 @@ def build(context: PageContext) -> Page:
                 "model_variant", "mlflow_metric_latest", title="Variant", within=("experiment",), may_be_empty=True
             ),
             label_values("metric", "mlflow_metric_best", title="Metric", within=("experiment",)),
-            label_values("model", "mlflow_model_version_info", title="Model"),
         ),
         rows=(
+            verdict(
+                "Which experiments run, fail, stall or get worse?",
+                stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Data age", width=3).linked(
+                    "Exporter health", page_url(EXPORTER_PAGE, {"source": "mlflow"})
+                ),
+                stat(EXPERIMENTS, width=3),
+                stat(RUNS, width=10, colours=RUN_STATUS),
+                page=PAGE,
+            ),
             Row(
-                "Overview",
+                "Experiments, longest without success first",
                 (
-                    stat(_of_store(SOURCE_UP), title="Store up", width=3).linked(
-                        "Exporter health", page_url(EXPORTER_PAGE, {"source": "mlflow"})
-                    ),
-                    stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Data age", width=3),
-                    stat(EXPERIMENTS, width=4),
-                    stat(RUNS, width=10, colours=RUN_STATUS),
-                    stat(RUNS_RUNNING, width=4, trend=True),
                     _experiments(),
+                    firing_alerts(context, PAGE),
+                    timeseries(FAILED_RUN_RATIO, height=7),
                 ),
             ),
-            domain_alerts(context, "mlflow", "mlflow_models", "mlflow_traces"),
             Row(
                 "Runs",
                 (
-                    timeseries(FAILED_RUN_RATIO),
                     timeseries(LAST_SUCCESS_AGE),
+                    state_timeline(_of_store(SOURCE_UP), title="Store up", width=12, height=8, states=("down", "up")),
                     timeseries(RECENT_RUNS, width=8, height=9, stacked=True, stepped=True, colours=RUN_STATUS),
                     timeseries(RUNS_FINISHED, width=8, height=9, bars=True, stacked=True),
                     timeseries(OLDEST_RUNNING_AGE, width=8, empty="no running runs, or no data from Prometheus"),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Quality",
@@ -93,6 +93,7 @@ def build(context: PageContext) -> Page:
                         stepped=True,
                     ).repeated("metric"),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Run durations",
@@ -105,8 +106,8 @@ def build(context: PageContext) -> Page:
                     ),
                     bargauge(Query(RUN_DURATION_MEAN, name="{{experiment}}"), width=8, ranked=True),
                 ),
+                collapsed=True,
             ),
-            Row("Registered models", (_model_versions(), _model_metrics())),
             Row(
                 "Store",
                 (timeseries(STORE_ROWS), timeseries(RUNS, title="Stored runs by status", stepped=True)),
@@ -155,31 +156,5 @@ def _latest_metrics() -> Panel:
         title="Latest runs by variant",
         sort_by="Below best",
         descending=True,
-        width=12,
-    )
-
-
-def _model_versions() -> Panel:
-    statuses = {status: (status, colour) for status, colour in RUN_STATUS.items()}
-    return table(
-        (
-            Column("model", "Model"),
-            Column("version", "Version"),
-            Column("alias", "Alias"),
-            Column("run_status", "Run status", values=statuses),
-        ),
-        MODEL_VERSIONS,
-        title="Model versions",
-        empty="no registered models, or no data from Prometheus",
-        width=12,
-    )
-
-
-def _model_metrics() -> Panel:
-    return table(
-        (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
-        Query(MODEL_METRIC, name="Value"),
-        title="Aliased model metrics",
-        empty="no metrics of versions with an alias, or no data from Prometheus",
         width=12,
     )

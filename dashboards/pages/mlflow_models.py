@@ -9,17 +9,21 @@ from ml_monitoring.alerting.mlflow.model_signals import (
     LAST_LOGGED_MODEL_AGE,
     LOGGED_MODELS,
     MODEL_LEAD,
+    MODEL_METRIC,
+    MODEL_VERSIONS,
     PAGE,
     REGISTERED_VERSIONS,
     TAGGED_RUNS,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import RUN_STATUS
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
+_NO_REGISTRY = "no registered models, or no data from Prometheus"
 _NO_MODELS = "no versions with an alias, or no data from Prometheus"
 
 
@@ -39,34 +43,29 @@ def build(context: PageContext) -> Page:
             label_values("experiment", "mlflow_runs", title="Experiment"),
         ),
         rows=(
+            verdict(
+                "How old is the champion, and is a candidate better?",
+                stat(Query(MODEL_LEAD, name="{{model}} {{alias}} {{metric}}"), width=16, empty=_NO_MODELS),
+                page=PAGE,
+            ),
             Row(
-                "Champions and candidates",
+                "Champions, candidates and their metrics",
                 (
-                    # Before the table of the same signal: the alert links to the first panel that leads with it.
-                    timeseries(MODEL_LEAD, width=12, empty=_NO_MODELS),
-                    timeseries(
-                        REGISTERED_VERSIONS,
-                        stepped=True,
-                        width=12,
-                        empty="no registered models, or no data from Prometheus",
-                    ),
-                    table(
-                        (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
-                        Query(MODEL_LEAD, name="Improvement over champion"),
-                        title="Candidates vs champion",
-                        sort_by="Improvement over champion",
-                        descending=True,
-                        empty="no models with a champion and another alias, or no data from Prometheus",
-                        width=12,
-                        height=9,
-                    ),
-                    timeseries(ALIASED_VERSION_AGE, width=12, height=9, empty=_NO_MODELS),
+                    _model_versions(),
+                    _candidates(),
+                    firing_alerts(context, PAGE),
+                    timeseries(MODEL_LEAD, title="Improvement over champion over time", height=7, empty=_NO_MODELS),
                 ),
             ),
-            domain_alerts(context, "mlflow_models", "mlflow"),
+            Row(
+                "Metrics and age",
+                (_model_metrics(), timeseries(ALIASED_VERSION_AGE, width=12, empty=_NO_MODELS)),
+                collapsed=True,
+            ),
             Row(
                 "Logged models, child runs and datasets",
                 (
+                    timeseries(REGISTERED_VERSIONS, stepped=True, empty=_NO_REGISTRY),
                     timeseries(LOGGED_MODELS, stepped=True, empty="no logged models, or no data from Prometheus"),
                     timeseries(LAST_LOGGED_MODEL_AGE, empty="no logged models, or no data from Prometheus"),
                     timeseries(
@@ -81,8 +80,48 @@ def build(context: PageContext) -> Page:
                         Query(TAGGED_RUNS, name="Runs"),
                         title="Runs by tag",
                         empty="no tags (see the setting sources.mlflow.count_tags), or no data from Prometheus",
+                        width=12,
                     ),
                 ),
+                collapsed=True,
             ),
         ),
+    )
+
+
+def _candidates() -> Panel:
+    return table(
+        (Column("model", "Model"), Column("alias", "Candidate"), Column("metric", "Metric")),
+        Query(MODEL_LEAD, name="Improvement over champion"),
+        title="Candidates vs champion",
+        sort_by="Improvement over champion",
+        descending=True,
+        empty="no models with a champion and another alias, or no data from Prometheus",
+        width=12,
+    )
+
+
+def _model_versions() -> Panel:
+    statuses = {status: (status, colour) for status, colour in RUN_STATUS.items()}
+    return table(
+        (
+            Column("model", "Model"),
+            Column("version", "Version"),
+            Column("alias", "Alias"),
+            Column("run_status", "Run status", values=statuses),
+        ),
+        MODEL_VERSIONS,
+        title="Model versions",
+        empty="no registered models, or no data from Prometheus",
+        width=12,
+    )
+
+
+def _model_metrics() -> Panel:
+    return table(
+        (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
+        Query(MODEL_METRIC, name="Value"),
+        title="Aliased model metrics",
+        empty="no metrics of versions with an alias, or no data from Prometheus",
+        width=12,
     )

@@ -14,10 +14,10 @@ from ml_monitoring.alerting.mlflow.trace_signals import (
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import timeseries
+from ml_monitoring.dashboards.lib.panels import stat, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 _NONE = "no ended traces, or no data from Prometheus"
 
@@ -35,9 +35,16 @@ def build(context: PageContext) -> Page:
             label_values("experiment", "mlflow_traces_total", title="Experiment", may_be_empty=True),
         ),
         rows=(
+            verdict(
+                "Do the LLM applications answer, how fast, and with how many tokens?",
+                stat(TRACE_ERROR_RATIO, width=8, empty=_NONE),
+                stat(TRACE_DURATION_P95, width=8, empty=_NONE),
+                page=PAGE,
+            ),
             Row(
-                "Traces",
+                "Answers over time",
                 (
+                    firing_alerts(context, PAGE, width=24, height=5),
                     timeseries(TRACES_ENDED, bars=True, stacked=True, width=14, empty=_NONE),
                     timeseries(TRACE_ERROR_RATIO, width=10, empty=_NONE),
                     timeseries(
@@ -50,13 +57,13 @@ def build(context: PageContext) -> Page:
                     timeseries(TRACES_IN_PROGRESS, width=8, empty=_NONE),
                 ),
             ),
-            domain_alerts(context, "mlflow_traces"),
             Row(
                 "Tokens",
                 (
                     timeseries(TRACE_TOKENS, bars=True, stacked=True, width=12, empty=_NONE),
                     timeseries(TOKENS_PER_TRACE, width=12, empty=_NONE),
                 ),
+                collapsed=True,
             ),
         ),
     )

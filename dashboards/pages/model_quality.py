@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_monitoring.alerting.mlflow.signals import MODEL_METRIC
+from ml_monitoring.alerting.mlflow.model_signals import MODEL_METRIC
 from ml_monitoring.alerting.services.quality_signals import (
     MODEL_ACCURACY,
     MODEL_CONFIDENCE,
@@ -26,7 +26,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, domain_alerts
+from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
 
 
 def build(context: PageContext) -> Page:
@@ -53,25 +53,30 @@ def build(context: PageContext) -> Page:
             ),
         ),
         rows=(
+            verdict(
+                "Are the models still accurate, confident and undrifted?",
+                stat(MODEL_ACCURACY, width=6),
+                stat(MODEL_DRIFT, width=5),
+                stat(MODEL_CONFIDENCE, width=5, title="Confidence"),
+                page=PAGE,
+            ),
             Row(
-                "Overview",
+                "Accuracy and drift over time",
                 (
-                    data_mode(width=4),
-                    stat(MODEL_ACCURACY, width=7),
-                    stat(MODEL_DRIFT, width=6),
-                    stat(MODEL_PREDICTION_RATE, width=7),
+                    timeseries(MODEL_ACCURACY, title="Accuracy over time", height=7),
+                    timeseries(MODEL_DRIFT, title="Score drift over time", height=7),
                     _models(),
+                    firing_alerts(context, PAGE, width=24, height=5),
                 ),
             ),
-            domain_alerts(context, "services"),
             Row(
-                "Accuracy and error",
+                "Error",
                 (
-                    timeseries(MODEL_ACCURACY, title="Accuracy over time"),
                     timeseries(MODEL_MAE),
                     heatmap(MODEL_ERROR_BUCKETS),
-                    timeseries(MODEL_R2),
+                    timeseries(MODEL_R2, width=24),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Confidence",
@@ -79,16 +84,17 @@ def build(context: PageContext) -> Page:
                     heatmap(MODEL_CONFIDENCE_BUCKETS),
                     timeseries(MODEL_CONFIDENCE),
                 ),
+                collapsed=True,
             ),
             Row(
-                "Drift",
+                "Scores by bin",
                 (
-                    timeseries(MODEL_DRIFT, title="Score drift over time", width=8),
-                    barchart(MODEL_SCORE_SHARE, x="bin", series="served", width=8),
-                    barchart(MODEL_REFERENCE_SHARE, x="bin", series="served", width=8),
+                    barchart(MODEL_SCORE_SHARE, x="bin", series="served"),
+                    barchart(MODEL_REFERENCE_SHARE, x="bin", series="served"),
                 ),
+                collapsed=True,
             ),
-            Row("Champion vs candidate", (_registry(),)),
+            Row("Champion vs candidate", (_registry(),), collapsed=True),
             Row(
                 "Usage",
                 (
@@ -100,7 +106,10 @@ def build(context: PageContext) -> Page:
                         empty="no failed predictions, or no data from Prometheus",
                     ),
                     timeseries(MODEL_LAST_PREDICTION_AGE, width=8),
+                    timeseries(MODEL_PREDICTION_RATE, width=16, height=6),
+                    data_mode(width=8, height=6),
                 ),
+                collapsed=True,
             ),
         ),
     )
@@ -116,7 +125,7 @@ def _models() -> Panel:
         title="Deployed versions",
         empty="no models of services, or no data from Prometheus",
         sort_by="Variant",
-        height=7,
+        height=6,
     )
 
 

@@ -20,7 +20,7 @@ from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import light, stat, text, timeseries
+from ml_monitoring.dashboards.lib.panels import light, stat, text
 from ml_monitoring.dashboards.lib.variables import datasource
 from ml_monitoring.dashboards.pages.common import alert_timeline, firing_alerts, firing_by_severity
 
@@ -63,7 +63,7 @@ def build(context: PageContext) -> Page:
         variables=(datasource(),),
         rows=(
             Row(
-                "Health by domain",
+                "What is wrong now, and in which domain?",
                 (
                     *(light(HEALTH[domain], page=page, title=HEALTH[domain].title) for domain, page in _LIGHTS.items()),
                     stat(ALERT_RULES_EVALUATED, title="Watchdog", width=12, height=3),
@@ -72,23 +72,22 @@ def build(context: PageContext) -> Page:
             Row(
                 "Active alerts",
                 (
-                    firing_alerts(context, width=12, height=9),
-                    alert_timeline(width=12, height=9),
-                ),
-            ),
-            Row(
-                "Key metrics",
-                (
-                    firing_by_severity(),
-                    stat(TARGETS_DOWN),
-                    stat(DATA_AGE, width=12, show="value_and_name"),
                     stat(
                         SLO_BUDGET_LEFT,
-                        width=24,
+                        width=12,
                         show="value_and_name",
                         empty="no services with objectives, or no data from Prometheus",
                     ),
-                    timeseries(DATA_AGE, title="Data age over time", width=12, legend="list"),
+                    firing_by_severity(),
+                    stat(TARGETS_DOWN),
+                    firing_alerts(context, width=12, height=11),
+                    alert_timeline(width=12, height=11),
+                ),
+            ),
+            Row(
+                "Where to look",
+                (
+                    stat(DATA_AGE, width=12, height=8, show="value_and_name"),
                     text(
                         "Drill-down",
                         "\n".join(f"- [{title}]({page_url(uid, {})}): {what}" for title, uid, what in _PAGES),
@@ -96,6 +95,7 @@ def build(context: PageContext) -> Page:
                         height=8,
                     ),
                 ),
+                collapsed=True,
             ),
         ),
     )

@@ -53,7 +53,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 UP = ("down", "up")
 _NO_HOST = "no data from the node exporter"
@@ -72,25 +72,42 @@ def build(context: PageContext) -> Page:
         since="now-6h",
         variables=(datasource(), label_values("instance", "node_memory_MemTotal_bytes", title="Host")),
         rows=(
-            domain_alerts(context, "host", "containers", "database", "monitoring"),
-            Row("Hosts", _machines()),
+            verdict(
+                "Are the machines, the databases and the monitoring well?",
+                stat(HOST_CPU, width=3, empty=_NO_HOST),
+                stat(HOST_MEMORY_AVAILABLE, title="Memory free", width=3, empty=_NO_HOST),
+                stat(Query(HOST_DISK_FREE, name="{{mountpoint}}", lowest=1), width=4, empty=_NO_HOST),
+                stat(DATABASE_UP, width=3, title="PostgreSQL", states=UP, empty=_NO_DATABASE),
+                stat(PROMETHEUS_ALERTMANAGERS, title="Alertmanagers", width=3),
+                page=PAGE,
+            ),
+            Row(
+                "Targets and alerts",
+                (
+                    firing_alerts(context, PAGE),
+                    timeseries(
+                        HOST_DISK_FULL_IN, height=7, empty="no disks that fill up, or no data from the node exporter"
+                    ),
+                    state_timeline(TARGET_UP, states=UP, height=9),
+                ),
+            ),
+            Row("Hosts", _machines(), collapsed=True),
             Row(
                 "Services",
                 (
-                    state_timeline(TARGET_UP, states=UP, height=7),
                     timeseries(SERVICE_MEMORY),
                     timeseries(SERVICE_CPU),
                 ),
+                collapsed=True,
             ),
-            Row("Containers", _containers()),
-            Row("PostgreSQL", _database()),
+            Row("Containers", _containers(), collapsed=True),
+            Row("PostgreSQL", _database(), collapsed=True),
             Row(
                 "Prometheus",
                 (
                     stat(PROMETHEUS_CONFIG_OK),
-                    stat(PROMETHEUS_ALERTMANAGERS, title="Alertmanagers"),
                     stat(PROMETHEUS_SERIES, trend=True),
-                    timeseries(PROMETHEUS_SAMPLES, width=12, height=4, legend="list"),
+                    timeseries(PROMETHEUS_SAMPLES, width=16, height=4, legend="list"),
                     timeseries(PROMETHEUS_RULE_FAILURES, width=8, bars=True, legend="list"),
                     timeseries(
                         PROMETHEUS_UNDELIVERED,
@@ -100,6 +117,7 @@ def build(context: PageContext) -> Page:
                     ),
                     timeseries(PROMETHEUS_STORAGE_FAILURES, width=8, bars=True, legend="list"),
                 ),
+                collapsed=True,
             ),
         ),
     )
@@ -110,13 +128,11 @@ def _machines() -> tuple[Panel, ...]:
         timeseries(HOST_CPU, width=8, legend="list", empty=_NO_HOST),
         timeseries(HOST_LOAD, width=8, legend="list", empty=_NO_HOST),
         timeseries(HOST_MEMORY_AVAILABLE, width=8, legend="list", empty=_NO_HOST),
-        timeseries(HOST_DISK_FREE, width=8, empty=_NO_HOST),
-        timeseries(HOST_DISK_FULL_IN, width=8, empty="no disks that fill up, or no data from the node exporter"),
+        timeseries(HOST_DISK_FREE, empty=_NO_HOST),
         timeseries(
             HOST_DISK_READ,
             Query(HOST_DISK_WRITTEN, dashed=True),
             title="Disk I/O",
-            width=8,
             legend="list",
             empty=_NO_HOST,
         ),

@@ -31,7 +31,7 @@ from ml_monitoring.dashboards.lib.panels import stat, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 
 def build(context: PageContext) -> Page:
@@ -61,16 +61,17 @@ def build(context: PageContext) -> Page:
         ),
         marks=(Mark(Query(VARIANT_WINNER_MARKS), "{{persona}}: {{variant}}", Colour.GOOD),),
         rows=(
+            verdict(
+                "Is this variant better than the others, or is it chance?",
+                stat(VARIANT_LIFT, width=5),
+                stat(VARIANT_SEQUENTIAL_P_VALUE, title="p-value vs others", width=4),
+                stat(VARIANT_PROBABILITY_BEST, width=3),
+                stat(Query(VARIANT_PREDICTION_DIFFERENCE), width=4).linked("All variants", page_url(PAGE, {})),
+                page=DETAIL_PAGE,
+            ),
             Row(
-                "Performance",
+                "Engagement and alerts",
                 (
-                    stat(VARIANT_OBSERVED_VIEWS, width=3),
-                    stat(VARIANT_OBSERVED_INTERACTIONS, width=3),
-                    stat(VARIANT_AGE, width=3),
-                    stat(Query(VARIANT_PREDICTION_DIFFERENCE), width=4).linked("All variants", page_url(PAGE, {})),
-                    stat(VARIANT_LIFT, width=4),
-                    stat(VARIANT_SEQUENTIAL_P_VALUE, title="p-value vs others", width=4),
-                    stat(VARIANT_PROBABILITY_BEST, width=3),
                     timeseries(
                         Query(VARIANT_ENGAGEMENT_UPPER, name="{{variant}} 97.5 %", dashed=True),
                         Query(VARIANT_ENGAGEMENT, name="{{variant}} reported"),
@@ -80,9 +81,12 @@ def build(context: PageContext) -> Page:
                         width=24,
                         height=10,
                     ),
+                    firing_alerts(context, DETAIL_PAGE),
+                    stat(VARIANT_OBSERVED_VIEWS, width=4, height=7),
+                    stat(VARIANT_OBSERVED_INTERACTIONS, width=4, height=7),
+                    stat(VARIANT_AGE, width=4, height=7),
                 ),
             ),
-            domain_alerts(context, "variants"),
             Row(
                 "Comparison with other variants",
                 (
@@ -99,6 +103,7 @@ def build(context: PageContext) -> Page:
                         VARIANT_LEADER_TRAFFIC, width=8, empty="no variant that is ahead, or no data from Prometheus"
                     ),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Comparison with prediction",
@@ -106,6 +111,7 @@ def build(context: PageContext) -> Page:
                     timeseries(VARIANT_PREDICTION_SHORTFALL, width=12),
                     timeseries(VARIANT_NEW_VIEW_ENGAGEMENT, width=12),
                 ),
+                collapsed=True,
             ),
         ),
     )

@@ -50,7 +50,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, s
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, STEP, Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values, variants_datasource
-from ml_monitoring.dashboards.pages.common import domain_alerts
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 _PRIORITY = {"high": Colour.WARNING, "medium": Colour.NOTICE, "low": Colour.NEUTRAL}
 # What is shown of the content is cut: it has any length and shape. Dollar quotes, since a name may hold a quote.
@@ -86,28 +86,29 @@ def build(context: PageContext) -> Page:
             Mark(Query(VARIANT_WINNER_MARKS), "{{persona}}: {{variant}}", Colour.GOOD, shown=False),
         ),
         rows=(
+            verdict(
+                "What performs, what was killed, what is worn out?",
+                stat(VARIANTS_ACTIVE, width=4),
+                stat(AVERAGE_ENGAGEMENT, width=4),
+                stat(VARIANT_RECENT_KILLS_SUM, width=4),
+                stat(
+                    Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "variants"}),
+                    title="Data age",
+                    width=4,
+                ).linked("Exporter health", page_url(EXPORTER_PAGE, {"source": "variants"})),
+                page=PAGE,
+            ),
             Row(
-                "Overview",
+                "What to do next",
                 (
-                    stat(VARIANTS_ACTIVE, width=3),
-                    stat(AVERAGE_ENGAGEMENT, width=4),
-                    stat(VARIANT_RECENT_KILLS_SUM, width=3),
-                    stat(VARIANT_TIME_TO_KILL_OVERALL, width=4),
-                    stat(VARIANT_NOTIFICATIONS, width=3, states=("polling", "active")),
-                    stat(
-                        Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "variants"}),
-                        title="Data age",
-                        width=3,
-                    ).linked("Exporter health", page_url(EXPORTER_PAGE, {"source": "variants"})),
-                    stat(VARIANT_UPDATE_AGE, width=4),
                     _opportunities(),
+                    firing_alerts(context, PAGE, height=8),
+                    _active(),
                 ),
             ),
-            domain_alerts(context, "variants"),
             Row(
-                "Active variants",
+                "Leaders and traffic",
                 (
-                    _active(),
                     bargauge(
                         Query(VARIANT_PROBABILITY_BEST, name="{{persona}} {{variant}}"),
                         title="Leaders by P(best)",
@@ -118,6 +119,7 @@ def build(context: PageContext) -> Page:
                     timeseries(VARIANT_ENGAGEMENT, width=8, height=10),
                     timeseries(VARIANT_SPLIT_P_VALUE, width=8, height=10),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Kills",
@@ -138,7 +140,11 @@ def build(context: PageContext) -> Page:
                         width=8,
                     ),
                     _personas(),
+                    stat(VARIANT_TIME_TO_KILL_OVERALL, width=8),
+                    stat(VARIANT_NOTIFICATIONS, width=8, states=("polling", "active")),
+                    stat(VARIANT_UPDATE_AGE, width=8),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Patterns",
@@ -147,6 +153,7 @@ def build(context: PageContext) -> Page:
                     timeseries(VARIANT_PATTERN_ENGAGEMENT, width=8),
                     timeseries(VARIANT_PATTERN_SHARE, width=8),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Activity",
@@ -163,6 +170,7 @@ def build(context: PageContext) -> Page:
                         empty="no events in this time, or no data from PostgreSQL",
                     ),
                 ),
+                collapsed=True,
             ),
         ),
     )
@@ -181,6 +189,7 @@ def _opportunities() -> Panel:
         title="Optimization opportunities",
         empty="no optimization opportunities, or no data from Prometheus",
         sort_by="Priority",
+        width=12,
     )
 
 

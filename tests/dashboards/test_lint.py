@@ -259,7 +259,7 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (lint.d4_layout, with_same_id, "is used 2 times"),
     (lint.d4_layout, with_panel("stat", id=2**31), "panel id 2147483648"),
     (lint.d4_layout, with_place(w=30), "outside of the grid"),
-    (lint.d4_layout, with_place(w=24), "overlap"),
+    (lint.d4_layout, with_place(w=24, x=0), "overlap"),
     (lint.d4_layout, with_wrong_order, "not in reading order"),
     (lint.d5_panels, with_panel("stat", title=""), "has no title"),
     (lint.d5_panels, with_panel("stat", description=""), "has no description"),

@@ -40,7 +40,7 @@ STEADY = {"fleet_server_state": 1.0, "variant_optimization_opportunity": 1.0}
 # What is meant to be one answer for all that is chosen: an overview, the rows of a heatmap, and the watchdog.
 OVERALL = {
     *(f"{signal.title} A" for signal in HEALTH.values()),
-    *("Firing alerts by severity A", "Other firing alerts A", "Alert timeline A", "Targets down A"),
+    *("Firing alerts by severity A", "State A", "Firing since A", "Alert timeline A", "Targets down A"),
     *("Latency distribution A", "Confidence A", "Absolute error distribution A"),
     *("Alert rules evaluated A", "Watchdog A"),
 }

@@ -11,6 +11,7 @@ from ml_monitoring.alerting.model.links import panel_id
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.pages import build_all
+from tests.support.lint import panels
 
 Json = dict[str, Any]
 ALERTS = load_alerts()
@@ -23,8 +24,9 @@ def test_an_alert_links_to_the_panel_that_shows_it(alert: BoundAlert, pages: lis
     assert found, address
     uid, number, rest = found.groups()
     (page,) = (page for page in pages if page["uid"] == uid)
-    # Not one of a folded row's: Grafana shows those only when the row was opened.
-    (panel,) = (panel for panel in page["panels"] if panel["id"] == int(number))
+    # Grafana opens the row of a link's panel, but not for those that it repeats.
+    (panel,) = (panel for panel in panels(page) if panel["id"] == int(number))
+    assert "repeat" not in panel
     assert alert.signal.question in panel["description"]
     declared = {variable["name"] for variable in page["templating"]["list"]}
     assert set(re.findall(r"&var-(\w+)=", rest)) <= declared
@@ -33,7 +35,7 @@ def test_an_alert_links_to_the_panel_that_shows_it(alert: BoundAlert, pages: lis
 @pytest.mark.parametrize("alert", [alert for alert in ALERTS if alert.comparison], ids=lambda alert: alert.name)
 def test_a_panel_changes_colour_at_the_number_of_its_alert(alert: BoundAlert, pages: list[Json]) -> None:
     number = panel_id(alert.signal.name)
-    (panel,) = (panel for page in pages for panel in page["panels"] if panel["id"] == number)
+    (panel,) = (panel for page in pages for panel in panels(page) if panel["id"] == number)
     steps = panel["fieldConfig"]["defaults"]["thresholds"]["steps"]
     # Of `> 0`, a 0 is still good.
     first = 1e-9 if (alert.comparison, alert.threshold) == (">", 0) else alert.threshold

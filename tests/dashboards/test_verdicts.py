@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from ml_monitoring.alerting.domains import ALERTS
+from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE
+from ml_monitoring.alerting.overview.signals import STATES
+from tests.support import verdict_lint
+
+Json = dict[str, Any]
+Rule = Callable[[list[Json]], Iterator[str]]
+
+RULES: tuple[Rule, ...] = (
+    verdict_lint.a_question_heads_the_page,
+    verdict_lint.an_answer_comes_first,
+    verdict_lint.little_is_open,
+    verdict_lint.alerts_are_those_of_the_page,
+)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_every_page_keeps_the_rule(rule: Rule, pages: list[Json]) -> None:
+    assert list(rule(pages)) == []
+
+
+def test_a_page_without_question_is_found(pages: list[Json]) -> None:
+    page = spoiled(pages)
+    page["panels"][0]["title"] = "Overview"
+    assert list(verdict_lint.a_question_heads_the_page([page])) == [f"{page['uid']}: no question heads the page"]
+
+
+def test_a_number_is_no_state(pages: list[Json]) -> None:
+    page = spoiled(pages)
+    page["panels"][1]["options"]["colorMode"] = "value"
+    assert list(verdict_lint.an_answer_comes_first([page])) == [f"{page['uid']}: begins with State, which is no state"]
+
+
+def test_a_state_without_since_is_found(pages: list[Json]) -> None:
+    page = spoiled(pages)
+    page["panels"] = page["panels"][:2]
+    assert list(verdict_lint.an_answer_comes_first([page])) == [f"{page['uid']}: nothing that is open says since when"]
+
+
+def test_a_third_open_row_and_a_long_page_are_found(pages: list[Json]) -> None:
+    page = spoiled(pages)
+    (row, *_) = [panel for panel in page["panels"] if panel.get("collapsed")]
+    row.update(collapsed=False, gridPos={"x": 0, "y": 90, "w": 24, "h": 1})
+    assert list(verdict_lint.little_is_open([page])) == [
+        f"{page['uid']}: 3 rows are open",
+        f"{page['uid']}: 3458 pixels are open",
+    ]
+
+
+def firing(page: Json) -> Json:
+    (found,) = [panel for panel in page["panels"] if panel["title"] == "Firing alerts"]
+    return found  # type: ignore[no-any-return]  # JSON
+
+
+def test_alerts_of_other_pages_and_another_order_are_found(pages: list[Json]) -> None:
+    page = spoiled(pages)
+    table = firing(page)
+    table["options"]["sortBy"].reverse()
+    for target in table["targets"]:
+        target["expr"] = re.sub(r'alertname=~"[^"]*",?', "", target["expr"])
+    order = table["options"]["sortBy"][0]["displayName"]
+    assert list(verdict_lint.alerts_are_those_of_the_page([page])) == [
+        f"{page['uid']}: lists alerts by {order}, or not since when they fire",
+        f"{page['uid']}: lists alerts of other pages, or not all",
+    ]
+
+
+def test_a_missing_list_and_a_second_one_are_found(pages: list[Json]) -> None:
+    page = spoiled(pages)
+    firing(page).update(title="Recent alerts", type="alertlist")
+    assert list(verdict_lint.alerts_are_those_of_the_page([page])) == [
+        f"{page['uid']}: 0 lists of firing alerts are open",
+        f"{page['uid']}: has a second list of alerts",
+    ]
+
+
+def spoiled(pages: list[Json]) -> Json:
+    return copy.deepcopy(next(page for page in pages if page["uid"] == "ml-monitoring-ml-api"))
+
+
+@pytest.mark.parametrize("page", sorted(STATES.keys() - {ALERTS_PAGE}))
+def test_a_state_is_that_of_the_alerts_that_link_to_its_page(page: str) -> None:
+    (names,) = set(re.findall(r'alertname=~"([^"]*)"', STATES[page].expr))
+    meant = {alert.name for alert in ALERTS if re.fullmatch(names, alert.name)}
+    # The watchdog fires always, which says nothing of a page.
+    linked = {alert.name for alert in ALERTS if alert.signal.dashboard == page} - {"MlMonitoringWatchdog"}
+    assert meant == linked
