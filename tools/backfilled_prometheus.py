@@ -26,20 +26,20 @@ def backfilled_prometheus(
         config: Its configuration.
         flags: Further flags.
     """
-    backfill(programs, folder, lines)
+    backfill(programs, folder / "data", lines)
     with prometheus_on(programs, folder, config=config, flags=flags) as url:
         yield url
 
 
-def backfill(programs: Mapping[str, Path], folder: Path, lines: Iterable[str]) -> None:
-    """Write samples for `prometheus_on`.
+def backfill(programs: Mapping[str, Path], data: Path, lines: Iterable[str]) -> None:
+    """Write samples of the past, in the order of time for each series.
 
     Args:
         programs: Has `promtool`.
-        folder: For the data.
+        data: Prometheus's folder of data.
         lines: OpenMetrics with a time in each line, without the end mark.
     """
-    text = folder / "backfill.om"
+    text = data.parent / f"{data.name}.om"
     with text.open("w", encoding="utf-8") as file:
         file.writelines(f"{line}\n" for line in lines)
         file.write("# EOF\n")
@@ -50,9 +50,10 @@ def backfill(programs: Mapping[str, Path], folder: Path, lines: Iterable[str]) -
         "openmetrics",
         _ONE_BLOCK,
         text,
-        folder / "data",
+        data,
     ]
     subprocess.run(create, check=True, capture_output=True)
+    text.unlink()
 
 
 @contextmanager
@@ -63,7 +64,7 @@ def prometheus_on(
 
     Args:
         programs: Has `prometheus`.
-        folder: Where `backfill` put them.
+        folder: Where `backfill` put them, as `data`.
         config: Its configuration.
         flags: Further flags.
     """

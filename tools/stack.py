@@ -117,6 +117,11 @@ class LocalStack(Server):
         """Return the processes in the order in which they are started."""
         return [each for each in (self.exporter, self.alertmanager, self.prometheus) if each is not None]
 
+    @property
+    def prometheus_data(self) -> Path:
+        """Return the folder of Prometheus's data, which may be filled before the start."""
+        return self._directory / "prometheus"
+
     def write_configuration(self) -> None:
         """Write every configuration file."""
         self._config.mkdir(parents=True, exist_ok=True)
@@ -198,7 +203,7 @@ class LocalStack(Server):
     def _prometheus(self, program: Path) -> Process:
         arguments = [
             f"--config.file={self._config / 'prometheus.yml'}",
-            f"--storage.tsdb.path={self._directory / 'prometheus'}",
+            f"--storage.tsdb.path={self.prometheus_data}",
             f"--web.listen-address=127.0.0.1:{self.ports.prometheus}",
             f"--web.external-url={self.prometheus_url}/",
             # An alert that fires in the first seconds finds no Alertmanager yet: targets are discovered every 5 s.

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from ml_monitoring.alerting.operate.soundness import Detection, Measured, TrafficLevel
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
+from ml_monitoring.alerting.generate.expanded import recorded_expressions
+from ml_monitoring.alerting.operate.soundness import Detection, Measured, TrafficLevel, fingerprint, load
+from tools.soundness.cli import PAGE
 from tools.soundness.judge import Effort, is_today, judge
-from tools.soundness.report import interval, misses
+from tools.soundness.report import interval, misses, write
 from tools.soundness.scenarios import SCENARIOS
 from tools.soundness.world import DAY, Series, World
 
@@ -80,3 +84,27 @@ def test_an_alert_that_fires_on_anything_is_found_out(programs: dict[str, Path])
     measured = judge(broken, Effort(months=1, faults=1, month=DAY), programs)
     assert measured.levels[0].false_alarms > 0
     assert next(misses(broken.alert, measured)).startswith("MlApiErrorRatioHigh, usual: ")
+
+
+def test_every_result_is_of_the_rule_that_is_generated_now() -> None:
+    alerts = {alert.name: alert for alert in load_alerts()}
+    recorded = recorded_expressions(load_thresholds())
+    stale = [name for name, one in load().items() if one.rule != fingerprint(alerts[name], recorded)]
+    assert stale == [], f"measure again with: make soundness ARGS='{' '.join(stale)}'"
+
+
+def test_the_page_says_what_was_measured(tmp_path: Path) -> None:
+    page = tmp_path / "soundness.md"
+    shutil.copyfile(PAGE, page)
+    write(load(), page)
+    assert page.read_text() == PAGE.read_text(), "write it again with: python -m tools.soundness --document"
+
+
+def test_critical_alerts_were_watched_for_two_years() -> None:
+    short = {
+        (name, level.name): level.months
+        for name, one in load().items()
+        for level in one.levels
+        if one.severity == "critical" and level.months < 24
+    }
+    assert short == {}

@@ -16,6 +16,7 @@ from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.values import merge
+from tools.backfilled_prometheus import backfill
 from tools.demo import dashboards, screen
 from tools.demo import ports as demo_ports
 from tools.demo.parts import PARTS
@@ -129,6 +130,9 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
     )
     _say(f"starting {', '.join(process.name for process in stack.processes)}")
     cleanup.callback(stack.stop)
+    history = [line for each in contributions for line in each.history]
+    if history and {"prometheus", "promtool"} <= programs.keys():
+        backfill(programs, stack.prometheus_data, history)
     stack.start()
     if stack.prometheus is not None:
         _start_dashboards(stack, directory, ports["dashboards"], numbers, run)
@@ -168,7 +172,7 @@ def _find_programs() -> tuple[dict[str, Path], str]:
     """Return the programs that can be had, and a message about those that cannot."""
     programs: dict[str, Path] = {}
     messages = []
-    for name in ("prometheus", "alertmanager"):
+    for name in ("prometheus", "promtool", "alertmanager"):
         try:
             programs |= ensure_programs([name])
         except MissingProgram as error:

@@ -75,7 +75,7 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
     end = BEGIN + max(_healthy(scenario, effort), scenario.warm_up + scenario.horizon)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        backfill(programs, folder, (line for one in simulations for line in one.lines(scenario, seed)))
+        backfill(programs, folder / "data", (line for one in simulations for line in one.lines(scenario, seed)))
         expr = expand(alert.expr, recorded)
         if scenario.recorded_every:
             record(programs, folder, alert.expr, recorded, begin=BEGIN, end=end, step=scenario.recorded_every)

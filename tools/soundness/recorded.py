@@ -37,7 +37,7 @@ def record(
 
     Args:
         programs: Has `prometheus` and `promtool`.
-        folder: Where `backfill` put the samples.
+        folder: Where `backfill` put the samples, as `data`.
         expr: The expression.
         recorded: What is recorded, by name.
         begin: Seconds of the Unix epoch.

@@ -112,7 +112,7 @@ def test_a_tier_burns_as_its_slower_window_and_an_alert_as_its_faster_tier(
         )
         if multiple is not None
     }
-    least = {"page": 8, "ticket": 16}
+    least = {"page": 10, "ticket": 16}
     # Enough requests failed in each long window, but for the objective of which too few are known to have.
     series |= {
         f'slo_origin:ml_http_failures:{kind}_{tier}_long{{slo="{slo}"}}': f"{least[kind] - (slo == 'few')}x5"

@@ -85,6 +85,7 @@ class Contribution:
         webhook_url: Where Alertmanager posts notifications; at most one part may say.
         thresholds: Fragment of `alerting/thresholds.yml` that makes rules look back over minutes instead of days.
         alert_log_url: Where the alert log takes notifications; at most one part may say.
+        history: What Prometheus would have scraped before the demo began, in OpenMetrics with a time in each line.
     """
 
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class Contribution:
     webhook_url: str | None = None
     thresholds: Mapping[str, Any] = field(default_factory=dict)
     alert_log_url: str = ""
+    history: Sequence[str] = ()
 
 
 class Part(Protocol):

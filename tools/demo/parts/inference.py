@@ -14,7 +14,7 @@ _START_TIMEOUT = 120.0
 JOB = "demo-inference"
 # Days become minutes: people who try the demo look on. One error in a hundred is this service's usual state.
 THRESHOLDS = {
-    "traffic": {"window": "1m", "quality_window": "5m"},
+    "traffic": {"window": "1m", "quality_window": "5m", "recent": "5m", "week": "10m", "around": "2m"},
     "business": {"window": "5m"},
     "ab_test": {"window": "30m"},
     "drift": {"window": "1m", "reference_window": "5m", "reference_offset": "2m", "minimum_predictions": 200},

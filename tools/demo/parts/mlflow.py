@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from demo.mlflow_content import EXPERIMENTS
+from demo.mlflow_content import EXPERIMENTS, past_runs
 from tools.demo.parts.base import Contribution, Look, Place, PortUse
 from tools.processes import Process
 
@@ -15,6 +16,9 @@ _STORE_FILE = "mlflow.db"
 # Some hundred runs through the MLflow client, on a slow disk.
 _WRITE_TIMEOUT = 300.0
 _LIVE_STEP = "3s"
+_HOUR = timedelta(hours=1)
+# As long as alerts look back for how results usually spread.
+_HISTORY = timedelta(days=8)
 
 
 class MlflowStore:
@@ -45,6 +49,7 @@ class MlflowStore:
         failing = next(spec.name for spec in EXPERIMENTS if spec.failing_for is not None)
         return Contribution(
             settings={"sources": {"mlflow": {"uri": uri, "interval": "5s", "count_tags": ["team"]}}},
+            history=list(results_of_the_past(datetime.now(UTC))),
             looks=(
                 Look(
                     f"Two experiments are in trouble: {worse} got much worse than its best, {failing} only fails:",
@@ -53,3 +58,21 @@ class MlflowStore:
                 Look("The same store in MLflow's own pages:", command=f".venv/bin/mlflow ui --backend-store-uri {uri}"),
             ),
         )
+
+
+def results_of_the_past(now: datetime) -> Iterator[str]:
+    """Yield the latest results of the demo's experiments at each hour, as they would have been scraped.
+
+    A result is worse than usual only where it is known what is usual.
+    """
+    for spec in EXPERIMENTS:
+        runs = [run for run in past_runs(spec, seed=0, now=now) if run.status == "FINISHED" and not run.deleted]
+        ended = [(run.start + timedelta(seconds=run.seconds), run.params["model_variant"], run) for run in runs]
+        hour = (now - _HISTORY).replace(minute=0, second=0, microsecond=0)
+        while hour <= now:
+            latest = {variant: run for end, variant, run in ended if end <= hour}
+            for variant, run in latest.items():
+                for key, value in {sample.key: sample.value for sample in run.samples}.items():
+                    labels = f'job="ml-monitoring",experiment="{spec.name}",model_variant="{variant}",metric="{key}"'
+                    yield f"mlflow_metric_latest{{{labels}}} {value} {hour.timestamp():.0f}"
+            hour += _HOUR

@@ -135,6 +135,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         faults={"3 % fail": 0.03, "all fail": 1},
         warm_up=3 * DAY,
         step=300,
+        recorded_every=300,
     ),
     _on_errors(
         alert="MlApiErrorBudgetBurnsSlowly",
@@ -142,6 +143,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         warm_up=4 * DAY,
         horizon=3 * DAY,
         step=300,
+        recorded_every=300,
     ),
     Scenario(
         alert="MlApiLatencyHigh",
