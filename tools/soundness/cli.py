@@ -24,9 +24,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each alert and level of traffic; return 1 when a goal is missed."""
     parser = argparse.ArgumentParser(prog="python -m tools.soundness", description=tools.soundness.__doc__)
     parser.add_argument("names", nargs="*", metavar="ALERT", help="default: all")
-    parser.add_argument("--months", type=int, default=12, help="healthy months for each level (default: 12)")
+    parser.add_argument("--months", type=int, default=4, help="healthy months for each level (default: 4)")
     parser.add_argument("--critical-months", type=int, default=24, help="the same of critical alerts (default: 24)")
-    parser.add_argument("--faults", type=int, default=40, help="simulations of each fault (default: 40)")
+    parser.add_argument("--faults", type=int, default=20, help="simulations of each fault (default: 20)")
     parser.add_argument("--seed", type=int, default=1, help="other random numbers")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--again", action="store_true", help="also what neither its rule nor its scenario changed")

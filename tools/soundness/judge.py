@@ -24,6 +24,8 @@ from tools.soundness.scenario import Scenario
 from tools.soundness.world import BEGIN, DAY, SCRAPE_INTERVAL, World
 
 MONTH = 30 * DAY
+# So much of a healthy month says whether another one would be simulated now.
+_FINGERPRINTED = 2 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
     return Measured(
         alert.severity,
         fingerprint(alert, recorded),
-        simulated(scenario, effort, seed=seed),
+        simulated(scenario, seed=seed),
         seed,
         scenario.healthy,
         scenario.unit,
@@ -111,10 +113,11 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
     )
 
 
-def simulated(scenario: Scenario, effort: Effort, *, seed: int = 1) -> str:
-    """Return what changes with the simulations: how many they are, and the samples of the first one of each kind."""
-    digest = hashlib.sha256(repr((effort, scenario.warm_up, scenario.horizon, scenario.step)).encode())
-    for one in _simulations(scenario, effort, _alert(scenario).severity):
+def simulated(scenario: Scenario, *, seed: int = 1) -> str:
+    """Return what changes with the simulations: the first one of each kind, a healthy one of some days."""
+    times = (scenario.warm_up, scenario.horizon, scenario.step, scenario.healthy_span)
+    digest = hashlib.sha256(repr(times).encode())
+    for one in _simulations(scenario, Effort(1, 1, month=_FINGERPRINTED), ""):
         if one.number == 0:
             digest.update(f"{one.name} {one.traffic} {one.size}\n".encode())
             for line in one.lines(scenario, seed):
@@ -123,11 +126,16 @@ def simulated(scenario: Scenario, effort: Effort, *, seed: int = 1) -> str:
 
 
 def is_today(scenario: Scenario, effort: Effort, measured: Measured) -> bool:
-    """Return whether something that was measured would be measured just so again."""
-    recorded = recorded_expressions(load_thresholds())
-    if measured.rule != fingerprint(_alert(scenario), recorded):
+    """Return whether something was measured with today's rule and scenario, and with no less effort."""
+    alert = _alert(scenario)
+    if measured.rule != fingerprint(alert, recorded_expressions(load_thresholds())):
         return False
-    return measured.simulated == simulated(scenario, effort, seed=measured.seed)
+    months = _months(effort, alert.severity) * effort.month / MONTH
+    enough = all(
+        level.months >= months and all(found.simulations >= effort.faults for found in level.found)
+        for level in measured.levels
+    )
+    return enough and measured.simulated == simulated(scenario, seed=measured.seed)
 
 
 def in_words_of(scenario: Scenario, measured: Measured) -> Measured:
@@ -146,6 +154,10 @@ def _alert(scenario: Scenario) -> BoundAlert:
     return next(alert for alert in load_alerts() if alert.name == scenario.alert)
 
 
+def _months(effort: Effort, severity: str) -> int:
+    return max(effort.months, effort.critical_months) if severity == "critical" else effort.months
+
+
 def _healthy(scenario: Scenario, effort: Effort) -> float:
     return min(effort.month, scenario.healthy_span)
 
@@ -155,7 +167,7 @@ def _simulations(scenario: Scenario, effort: Effort, severity: str) -> Iterator[
     short = round((scenario.warm_up + scenario.horizon) / SCRAPE_INTERVAL)
     span = _healthy(scenario, effort)
     month = round(span / SCRAPE_INTERVAL)
-    months = max(effort.months, effort.critical_months) if severity == "critical" else effort.months
+    months = _months(effort, severity)
     for level, traffic in scenario.traffic.items():
         for number in range(ceil(months * effort.month / span)):
             yield _Simulation(level, "healthy", number, traffic, None, month, month)

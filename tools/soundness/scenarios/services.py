@@ -184,7 +184,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         # Wednesday of the third week, at ten o'clock.
         warm_up=16 * DAY + 10 * 3600,
         horizon=DAY / 4,
-        recorded_every=60,
+        step=300,
+        recorded_every=300,
     ),
     Scenario(
         alert="MlModelAccuracyLow",
