@@ -8,6 +8,7 @@ from typing import Final
 
 from scipy.stats import chi2  # type: ignore[import-untyped]  # carries no types
 
+from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.operate.soundness import Detection, Measured, TrafficLevel
 
 # False alarms a month that an alert may have, by severity.
@@ -87,6 +88,9 @@ def _lines(measured: Mapping[str, Measured]) -> Iterator[str]:
     missed = [line for name, one in measured.items() for line in misses(name, one)]
     yield from ("", "### What misses its goal", "")
     yield from (f"- {line}" for line in missed) if missed else ("Nothing.",)
+    waiting = [alert.name for alert in load_alerts() if alert.name not in measured]
+    if waiting:
+        yield from ("", "### What was not measured yet", "", f"{', '.join(waiting)}.")
     yield from ("", "### What cannot be found, and why", "")
     for name, one in measured.items():
         for level in one.levels:
