@@ -41,15 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     began = time.monotonic()
     for name, one, seconds in _measure(chosen, effort, {} if options.again else measured, options):
         print("\n".join(summary(name, level) for level in one.levels), f" [{seconds:.0f} s]", flush=True)
-        measured[name] = one
-        save(measured)
-    known = {scenario.alert for scenario in SCENARIOS}
-    measured = {name: one for name, one in measured.items() if name in known}
-    for scenario in chosen:
-        # Words are no reason to simulate again.
-        measured[scenario.alert] = in_words_of(scenario, measured[scenario.alert])
+        # Others may have written since.
+        save(load() | {name: one})
+    known = {scenario.alert: scenario for scenario in SCENARIOS}
+    # Words are no reason to simulate again.
+    measured = {name: in_words_of(known[name], one) for name, one in load().items() if name in known}
     save(measured)
-    write(load(), PAGE)
+    write(measured, PAGE)
     missed = [line for scenario in chosen for line in misses(scenario.alert, measured[scenario.alert])]
     for line in missed:
         print(f"missed: {line}")
