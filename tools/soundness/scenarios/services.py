@@ -195,6 +195,8 @@ SCENARIOS: tuple[Scenario, ...] = (
         unit="truths an hour and variant",
         query=_TRUTHS_KNOWN,
         faults={"halved": 0.5, "a third": 0.66},
+        step=300,
+        recorded_every=300,
     ),
     Scenario(
         alert="MlPredictionDrift",
@@ -207,5 +209,6 @@ SCENARIOS: tuple[Scenario, ...] = (
         # Long enough for a week to compare with; a drift begins at noon.
         warm_up=9.5 * DAY,
         step=1800,
+        recorded_every=1800,
     ),
 )
