@@ -152,6 +152,8 @@ _NETWORK_FROM = 5
 _SCALES = tuple((Sample._fields.index(measure.name), measure.floor) for measure in MEASURES)
 _HIGHEST = tuple(measure.scaled(measure.highest_normal) for measure in MEASURES)
 # How much above normal a multiple's danger begins and is 1, as logarithms; the network's below it.
+_CPU = (0.70, 0.95)
+_FULL = (0.85, 0.93)
 _GROWTH = (0.08, 0.30)
 _LATENCY = (math.log(1.3), math.log(4))
 _ERROR = (math.log(1.5), math.log(6))
@@ -322,19 +324,22 @@ def dangers(
         for value, normal in zip(values, normals, strict=True)
     )
     found = [0.0] * (len(DANGERS) - 1)
-    if cpu is not None and values[0] is not None:
-        begin = max(0.70, values[0] - cpu)
-        found[0] = _ramp(values[0], begin, max(0.95, begin + 0.05))
+    # What is usual needs no look at what is normal.
+    if cpu is not None and values[0] is not None and values[0] > _CPU[0]:
+        begin = max(_CPU[0], values[0] - cpu)
+        found[0] = _ramp(values[0], begin, max(_CPU[1], begin + 0.05))
     if memory is not None and values[1] is not None:
-        begin = max(0.85, values[1] - memory)
-        found[1] = _ramp(values[1], begin, max(0.93, begin + 0.05))
+        if values[1] > _FULL[0]:
+            begin = max(_FULL[0], values[1] - memory)
+            found[1] = _ramp(values[1], begin, max(_FULL[1], begin + 0.05))
         found[2] = _over(memory, _GROWTH, deviations[1])
     if latency is not None:
         found[3] = _over(latency, _LATENCY, deviations[2])
     if error is not None and values[3] is not None:
         found[4] = _over(error, _ERROR, deviations[3])
-        begin = max(_FAILURE[0], values[3] - error)
-        found[5] = _ramp(values[3], begin, max(_FAILURE[1], begin + _FAILURE[1] - _FAILURE[0]))
+        if values[3] > _FAILURE[0]:
+            begin = max(_FAILURE[0], values[3] - error)
+            found[5] = _ramp(values[3], begin, max(_FAILURE[1], begin + _FAILURE[1] - _FAILURE[0]))
     if gc is not None:
         found[6] = _over(gc, _GC, deviations[4])
     if received is not None or sent is not None:
@@ -346,6 +351,8 @@ def dangers(
 
 def _over(off: float, ramp: tuple[float, float], deviation: float) -> float:
     """Return the danger of a multiple, less where the server's values vary much."""
+    if off <= ramp[0]:
+        return 0.0
     begin = max(ramp[0], _DEVIATIONS * deviation)
     return _ramp(off, begin, max(ramp[1], 2.0 * begin))
 
@@ -395,9 +402,13 @@ def _learn(known: _Known, values: Sequence[float | None], elapsed: float, *, cal
             continue
         deviation = deviations[place]
         # What begins to go wrong is not usual, as far as it is more than that.
-        off = min(abs((recent[place] or 0.0) - normal), max(3.0 * deviation, _FIRST_STEP))
-        deviations[place] += weight * (off - deviation)
-        normals[place] = min(normal + weight * (value - normal), _HIGHEST[place])
+        off = abs((recent[place] or 0.0) - normal)
+        if off > _FIRST_STEP and off > 3.0 * deviation:
+            off = max(3.0 * deviation, _FIRST_STEP)
+        deviations[place] = deviation + weight * (off - deviation)
+        normal += weight * (value - normal)
+        highest = _HIGHEST[place]
+        normals[place] = normal if normal < highest else highest
 
 
 def _logistic(score: float) -> float:
