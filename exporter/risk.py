@@ -69,7 +69,7 @@ WEIGHTS: Final = (0.74, 5.26, 2.5, 4.72, 4.31, 1.54, 3.63, 0.85, 4.65)
 BIAS: Final = -4.98
 # Of the log odds of the worst risk.
 FLEET_WEIGHT: Final = 1.3
-FLEET_BIAS: Final = 0.3
+FLEET_BIAS: Final = -0.1
 _OFFLINE, _CRITICAL = "offline", "critical_issue"
 # Without rows for so many times the usual, a server was away.
 _GAP, _SHORTEST_GAP = 3.0, 20.0
