@@ -17,7 +17,7 @@ from ml_monitoring.alerting.containers import signals as container_signals
 from ml_monitoring.alerting.database import alerts as database_alerts
 from ml_monitoring.alerting.database import signals as database_signals
 from ml_monitoring.alerting.experiments import alerts as experiment_alerts
-from ml_monitoring.alerting.experiments import business_recording, business_signals
+from ml_monitoring.alerting.experiments import business_recording, business_signals, declared_alerts, declared_signals
 from ml_monitoring.alerting.experiments import recording as experiment_recording
 from ml_monitoring.alerting.experiments import signals as experiment_signals
 from ml_monitoring.alerting.exporter import alerts as exporter_alerts
@@ -68,6 +68,7 @@ _SIGNAL_MODULES: tuple[ModuleType, ...] = (
     fleet_signals,
     experiment_signals,
     business_signals,
+    declared_signals,
     service_signals,
     quality_signals,
     host_signals,
@@ -88,6 +89,7 @@ ALERT_GROUPS: Mapping[str, tuple[Alert, ...]] = MappingProxyType(
         "fleet": fleet_alerts.ALERTS,
         "services": service_alerts.ALERTS,
         "experiments": experiment_alerts.ALERTS,
+        "declared_experiments": declared_alerts.ALERTS,
         "host": host_alerts.ALERTS,
         "containers": container_alerts.ALERTS,
         "database": database_alerts.ALERTS,
@@ -121,6 +123,7 @@ LOGS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "mlflow_traces": ("exporter", "mlflow"),
         "variants": ("exporter",),
         "fleet": ("exporter",),
+        "declared_experiments": ("exporter",),
         "database": ("postgres",),
         "monitoring": ("prometheus", "alertmanager"),
         "logs": ("alloy", "loki"),

@@ -30,6 +30,7 @@ class Demo:
 
 
 DEMOS: Mapping[str, Demo] = {
+    "experiments": Demo("demo.experiments", "serve the counters of five experiments of known truth"),
     "fleet": Demo("demo.fleet", "write the files of a reproducible fleet incident"),
     "inference": Demo("demo.inference", "serve two model variants, with traffic and switches for faults"),
     "mlflow": Demo("demo.mlflow", "write an MLflow store by the real MLflow client"),

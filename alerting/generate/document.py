@@ -31,7 +31,7 @@ DOMAIN_TITLES: Mapping[str, str] = MappingProxyType(
     {
         "mlflow": "MLflow",
         "variants": "Content variants",
-        "experiments": "A/B tests",
+        "experiments": "A/B tests and experiments",
         "services": "ML services",
         "fleet": "Server fleets",
         "host": "Hosts",

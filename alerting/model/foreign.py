@@ -94,4 +94,4 @@ UNUSED: Mapping[str, str] = MappingProxyType(
 )
 
 # Domains (`Metric.origin`) of which nothing is shown yet.
-UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType({"experiments": "its pages and alerts are being made"})
+UNUSED_ORIGINS: Mapping[str, str] = MappingProxyType({})

@@ -16,6 +16,9 @@ _VARIABLES: Mapping[tuple[str, str], str] = {
     ("ml-monitoring-exporter-health", "instance"): "exporter",
     ("ml-monitoring-ab-testing", "variant"): "ab_variant",
     ("ml-monitoring-model-quality", "variant"): "served_variant",
+    ("ml-monitoring-experiments", "experiment"): "declared_experiment",
+    ("ml-monitoring-experiment", "experiment"): "one_experiment",
+    ("ml-monitoring-experiment", "metric"): "experiment_metric",
     ("ml-monitoring-variant-detail", "variant"): "one_variant",
     ("ml-monitoring-fleet-server", "server"): "one_server",
 }

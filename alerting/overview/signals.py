@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from ml_monitoring.alerting.experiments.declared_signals import DETAIL_PAGE as EXPERIMENT
+from ml_monitoring.alerting.experiments.declared_signals import PAGE as EXPERIMENTS
 from ml_monitoring.alerting.experiments.signals import PAGE as AB_TESTS
 from ml_monitoring.alerting.exporter.signals import PAGE as EXPORTER
 from ml_monitoring.alerting.fleet.signals import PAGE as FLEET
@@ -30,7 +32,12 @@ _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
     ("variants", "Variants", "Variant", 'ml_monitoring_source_up{source="variants",<filter>}'),
     ("fleet", "Fleet", "Fleet", 'ml_monitoring_source_up{source="fleet",<filter>}'),
     ("services", "Services", "Ml(Api|Service|Cache|Prediction|Model)", "ml_process_start_timestamp_seconds{<filter>}"),
-    ("experiments", "A/B tests", "AbTest", "ab_test_model_accuracy{<filter>}"),
+    (
+        "experiments",
+        "A/B tests",
+        "(AbTest|Experiment)",
+        "ab_test_model_accuracy{<filter>} or ml_monitoring_experiment_info{<filter>}",
+    ),
     ("hosts", "Hosts", "Host", "node_memory_MemTotal_bytes{<node>,<filter>}"),
     ("databases", "PostgreSQL", "Database", "pg_up{<postgres>,<filter>}"),
     ("monitoring", "Monitoring", "(Prometheus|Alertmanager)", "up{<prometheus>,<filter>}"),
@@ -53,6 +60,16 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     (SERVICES, "Ml(Api|Service|Cache|PredictionsStopped).*", "ml_process_start_timestamp_seconds{<filter>}"),
     (QUALITY, "MlPredictionDrift", "ml_process_start_timestamp_seconds{<filter>}"),
     (AB_TESTS, "AbTest.+|MlModelAccuracyLow", "ab_test_model_accuracy{<filter>}"),
+    (
+        EXPERIMENTS,
+        "Experiment(Sample|Decided|Overdue|Nothing|Data).*",
+        'ml_monitoring_source_up{source="experiments",<filter>}',
+    ),
+    (
+        EXPERIMENT,
+        "Experiment(Guardrail|Overdispersed).*",
+        'ml_monitoring_source_up{source="experiments",<filter>}',
+    ),
     (LOGS, "Log(Lines|Collector).+", "up{<logs>,<filter>}"),
     # All alerts: who is asked there is asked of everything.
     (ALERTS_PAGE, ".+", 'ALERTS{alertname="MlMonitoringWatchdog"}'),

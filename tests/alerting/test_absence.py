@@ -18,7 +18,7 @@ from ml_monitoring.alerting.model.alert import BoundAlert
 
 ALERTS = {alert.name: alert for alert in load_alerts()}
 _JOBS = ("ml-monitoring", "node", "postgres", "prometheus", "alertmanager", "alertlog", "loki", "alloy")
-_SOURCES = ("mlflow", "variants", "fleet", "containers")
+_SOURCES = ("mlflow", "variants", "fleet", "containers", "experiments")
 _UP = {f'up{{job="{job}", instance="{job}:1"}}': job for job in _JOBS}
 _SOURCE_UP = 'ml_monitoring_source_up{{job="ml-monitoring", instance="a", source="{}"}}'
 _SERVICE = 'job="api", instance="api:1", origin="ml-monitoring"'

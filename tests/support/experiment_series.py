@@ -90,7 +90,7 @@ def steady_hours(
 
     Args:
         experiment: Value of the label `service`.
-        arms: Requests of each arm between two scrapes, and the share of them that succeed.
+        arms: Mean requests of each arm between two scrapes, and the share of them that succeed.
         hours: From the start on.
         seed: Of chance.
         errors: Share of the requests of the last arm that fail; of the others one in a hundred.
@@ -103,10 +103,11 @@ def steady_hours(
         labels = f'instance="{experiment}:1",job="shop",service="{experiment}",variant="{arm}"'
         counts = dict.fromkeys(("requests_total", "successes_total", "errors_total"), 0.0)
         for moment in range(START, START + 3600 * hours + 1, SCRAPE):
+            seen = sum(chance.random() < 0.25 for _visitor in range(4 * requests))
             for name, amount in (
-                ("requests_total", requests),
-                ("successes_total", sum(chance.random() < share for _request in range(requests))),
-                ("errors_total", sum(chance.random() < failing for _request in range(requests))),
+                ("requests_total", seen),
+                ("successes_total", sum(chance.random() < share for _request in range(seen))),
+                ("errors_total", sum(chance.random() < failing for _request in range(seen))),
             ):
                 counts[name] += amount if moment > START else 0
                 samples.series.setdefault((name, labels), []).append((moment, counts[name]))

@@ -102,7 +102,8 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool)
         folder = directory / part.name
         folder.mkdir(parents=True)
         own = {use.name: ports[use.name] for use in part.ports}
-        contribution = part.prepare(Place(folder, directory / "logs", own, run, _say))
+        prometheus_url = f"http://127.0.0.1:{ports['prometheus']}"
+        contribution = part.prepare(Place(folder, directory / "logs", own, run, _say, prometheus_url))
         settings = merge(settings, dict(contribution.settings))
         contributions.append(contribution)
     ours = Ports(ports["exporter"], ports["prometheus"], ports["alertmanager"])

@@ -48,6 +48,7 @@ class Place:
         run: Start a server now, show it in the table under a name and an address (may be empty), and stop it at the
             end, after the exporter and before what was started earlier.
         say: Print a line on what is going on.
+        prometheus_url: Where Prometheus will be.
     """
 
     directory: Path
@@ -55,6 +56,7 @@ class Place:
     ports: Mapping[str, int]
     run: Callable[[str, str, Server], None]
     say: Callable[[str], None]
+    prometheus_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)

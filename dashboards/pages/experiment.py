@@ -1,0 +1,158 @@
+"""The page `Experiment`: what is known of one experiment, and how did that come about?"""
+
+from __future__ import annotations
+
+from ml_monitoring.alerting.experiments.declared_signals import (
+    DETAIL_PAGE,
+    EXPERIMENT_ARM_EXPOSURES,
+    EXPERIMENT_DECISION,
+    EXPERIMENT_DECISION_MARKS,
+    EXPERIMENT_GUARDRAIL,
+    EXPERIMENT_INFO,
+    EXPERIMENT_INTENDED,
+    EXPERIMENT_LIFT,
+    EXPERIMENT_LIFT_LOWER,
+    EXPERIMENT_LIFT_UPPER,
+    EXPERIMENT_LOSS,
+    EXPERIMENT_MONEY,
+    EXPERIMENT_MONEY_LOWER,
+    EXPERIMENT_MONEY_UPPER,
+    EXPERIMENT_OVERDISPERSED,
+    EXPERIMENT_OVERDISPERSION,
+    EXPERIMENT_P_VALUE,
+    EXPERIMENT_PROBABILITY_BEST,
+    EXPERIMENT_SHARE,
+    EXPERIMENT_START_MARKS,
+    EXPERIMENT_TIME_LEFT,
+    EXPERIMENT_TRIALS,
+    EXPERIMENT_TRIALS_LEFT,
+    EXPERIMENT_VALUE,
+    PAGE,
+)
+from ml_monitoring.dashboards.lib.context import PageContext
+from ml_monitoring.dashboards.lib.links import page_url
+from ml_monitoring.dashboards.lib.page import Mark, Page, Row
+from ml_monitoring.dashboards.lib.panels import Column, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.variables import datasource, label_values
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.experiments import DECISIONS
+
+_NO_MONEY = "no declared value, or no data from Prometheus"
+
+
+def build(context: PageContext) -> Page:
+    """Return the page."""
+    return Page(
+        uid=DETAIL_PAGE,
+        title="Experiment",
+        description="For those who decide on an experiment: what does it say, how sure is that, and is it sound?",
+        folder="ML",
+        tags=("experiments",),
+        since="now-24h",
+        variables=(
+            datasource(),
+            label_values(
+                "experiment",
+                "ml_monitoring_experiment_info",
+                name="one_experiment",
+                title="Experiment",
+                first_only=True,
+            ),
+            label_values("metric", "ml_monitoring_experiment_trials", name="experiment_metric", title="Metric"),
+        ),
+        marks=(
+            Mark(Query(EXPERIMENT_START_MARKS), "{{experiment}} begins", Colour.NOTICE, shown=False),
+            Mark(Query(EXPERIMENT_DECISION_MARKS), "{{experiment}} is decided", Colour.GOOD),
+        ),
+        rows=(
+            verdict(
+                "What does this experiment say, how sure is that, and is it sound?",
+                stat(EXPERIMENT_DECISION, width=6).linked("All experiments", page_url(PAGE, {})),
+                stat(EXPERIMENT_TIME_LEFT, width=3, empty="no open question, or no data from Prometheus"),
+                stat(EXPERIMENT_TRIALS_LEFT, width=3, empty="no open question, or no data from Prometheus"),
+                stat(EXPERIMENT_INFO, width=4),
+                page=DETAIL_PAGE,
+            ),
+            Row(
+                "Lift and alerts",
+                (
+                    timeseries(
+                        Query(EXPERIMENT_LIFT_UPPER, dashed=True),
+                        Query(EXPERIMENT_LIFT, name="{{arm}} {{metric}}"),
+                        Query(EXPERIMENT_LIFT_LOWER, dashed=True),
+                        title="Lift, with the interval that holds at all times",
+                        width=24,
+                        height=10,
+                    ),
+                    firing_alerts(context, DETAIL_PAGE),
+                    table(
+                        (
+                            Column("decision", "Decision", width=160, values=DECISIONS),
+                            Column("arm", "Arm", width=120),
+                            Column("reason", "Why"),
+                        ),
+                        EXPERIMENT_DECISION,
+                        title="Decision and reason",
+                        width=12,
+                        height=7,
+                    ),
+                ),
+            ),
+            Row(
+                "Metrics",
+                (
+                    table(
+                        (Column("arm", "Arm"), Column("metric", "Metric")),
+                        Query(EXPERIMENT_TRIALS, name="Trials"),
+                        Query(EXPERIMENT_VALUE, name="Value"),
+                        Query(EXPERIMENT_LIFT, name="Lift"),
+                        Query(EXPERIMENT_LIFT_LOWER, name="From"),
+                        Query(EXPERIMENT_LIFT_UPPER, name="To"),
+                        Query(EXPERIMENT_PROBABILITY_BEST, name="P(best)"),
+                        Query(EXPERIMENT_LOSS, name="Expected loss"),
+                        Query(EXPERIMENT_P_VALUE, name="p-value"),
+                        title="Arms and metrics",
+                        sort_by="Arm",
+                    ),
+                    timeseries(EXPERIMENT_VALUE, title="Values over time", width=8),
+                    timeseries(EXPERIMENT_PROBABILITY_BEST, title="P(best) over time", width=8),
+                    timeseries(EXPERIMENT_P_VALUE, title="p-value over time", width=8),
+                ),
+                collapsed=True,
+            ),
+            Row(
+                "Soundness",
+                (
+                    state_timeline(
+                        EXPERIMENT_GUARDRAIL,
+                        width=12,
+                        height=8,
+                        empty="no declared guardrails, or no data from Prometheus",
+                    ),
+                    state_timeline(EXPERIMENT_OVERDISPERSED, width=12, height=8),
+                    timeseries(
+                        EXPERIMENT_SHARE, Query(EXPERIMENT_INTENDED, dashed=True), title="Split over time", width=8
+                    ),
+                    timeseries(EXPERIMENT_ARM_EXPOSURES, width=8),
+                    timeseries(EXPERIMENT_OVERDISPERSION, width=8),
+                ),
+                collapsed=True,
+            ),
+            Row(
+                "Worth",
+                (
+                    timeseries(
+                        Query(EXPERIMENT_MONEY_UPPER, dashed=True),
+                        EXPERIMENT_MONEY,
+                        Query(EXPERIMENT_MONEY_LOWER, dashed=True),
+                        title="Worth a day",
+                        width=24,
+                        empty=_NO_MONEY,
+                    ),
+                ),
+                collapsed=True,
+            ),
+        ),
+    )
