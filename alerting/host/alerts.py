@@ -19,7 +19,10 @@ ALERTS: tuple[Alert, ...] = (
         signal=HOST_CPU,
         comparison=">",
         evidence=(
-            Also("instance:node_cpu_busy:ratio", "The CPU utilization over <window>, which a job does not fill,"),
+            Also(
+                "instance:node_cpu_unusually_busy:ratio",
+                "The CPU utilization over <window>, which is usual neither at this time of day nor of the week,",
+            ),
         ),
         parameters={"window": Kind.DURATION},
         summary="The CPU usage of a host is high.",

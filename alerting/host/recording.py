@@ -15,6 +15,24 @@ RECORDS: tuple[Record, ...] = (
         by=("instance",),
     ),
     Record(
+        name="instance:node_cpu_unusually_busy:ratio",
+        meaning=(
+            "The same, but absent where a job may explain it: where about the same time of yesterday, or of a week "
+            "ago, was nine tenths as busy, and the last 18 hours were not."
+        ),
+        expr="""
+            instance:node_cpu_busy:ratio
+            unless (
+              max without (ago) (
+                label_replace(max_over_time(instance:node_cpu_busy:ratio[4h] offset 22h), "ago", "1d", "", "")
+                or label_replace(max_over_time(instance:node_cpu_busy:ratio[4h] offset 166h), "ago", "1w", "", "")
+              ) > 0.9 * instance:node_cpu_busy:ratio
+              unless avg_over_time(instance:node_cpu_busy:ratio[18h]) > 0.9 * instance:node_cpu_busy:ratio
+            )
+        """,
+        by=("instance",),
+    ),
+    Record(
         name="instance_mountpoint:node_filesystem_free:ratio",
         meaning="Free share of a file system, as a program without privileges may fill it.",
         expr=f"""

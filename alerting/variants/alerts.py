@@ -117,13 +117,13 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="VariantUpdatesStopped",
         condition=(
-            "No figures of a persona with active variants have been updated for <threshold>, in which there would have "
-            "been <minimum_updates> updates at the pace of the last day or week."
+            "No figures of a persona with active variants have been updated for <threshold> or longer, in which there "
+            "were <minimum_updates> updates yesterday and a week ago."
         ),
         signal=VARIANT_UPDATE_AGE,
         comparison=">",
         guards=('max without (instance, status) (variants{status="active"}) > 0',),
-        # A persona with few views is updated now and then, at night seldom.
+        # A persona with few views is updated now and then, at night and at weekends seldom.
         evidence=(Events("persona:variant_updates_missing:count", "minimum_updates", "missing updates"),),
         parameters={"minimum_updates": Kind.COUNT},
         source="variants",

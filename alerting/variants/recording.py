@@ -9,17 +9,43 @@ from ml_monitoring.alerting.model.recording import Record
 
 _POST = ("persona", "variant", "pattern")
 
+_UPDATED = "variant_last_update_timestamp_seconds"
+
+
+def _updates_within(hours: int, *agos: str) -> str:
+    """Return how many updates one expects within a span, where the last one is longer ago."""
+
+    def updates(ago: str) -> str:
+        return f"max without (instance) (changes({_UPDATED}[{hours}h] offset {ago}))"
+
+    # Traffic has its curve over the day, and other days at weekends.
+    known = "\n        or ".join(f'label_replace({updates(ago)}, "ago", "{ago}", "", "")' for ago in agos)
+    return f"""
+  label_replace(
+    (
+      min without (ago) (
+        {known}
+      )
+      or max without (instance) (changes({_UPDATED}[{4 * hours}h])) / 3
+    )
+    and time() - max without (instance) ({_UPDATED}) > {3600 * hours},
+    "span", "{hours}h", "", ""
+  )"""
+
+
+# The spans that one waits, the busier the hours the shorter. What lasts a day has no yesterday with updates.
+_WITHIN_SPANS = "\n  or".join(
+    (*(_updates_within(hours, "1d", "1w") for hours in (1, 2, 4, 8, 16)), _updates_within(24, "1w"))
+)
+
 RECORDS: tuple[Record, ...] = (
     Record(
         name="persona:variant_updates_missing:count",
-        meaning="Updates of a persona that there would have been since the last one, at the pace of a day or week.",
-        expr="""
-            (time() - max without (instance) (variant_last_update_timestamp_seconds))
-            * max without (instance, pace) (
-              label_replace(changes(variant_last_update_timestamp_seconds[1d]) / 86400, "pace", "1d", "", "")
-              or label_replace(changes(variant_last_update_timestamp_seconds[1w]) / 604800, "pace", "1w", "", "")
-            )
-        """,
+        meaning=(
+            "Updates of a persona that there would have been since the last one: as many as in the same hours of "
+            "yesterday or of a week ago, of which the fewer count, or else at the pace of the hours before."
+        ),
+        expr=f"max without (span) ({_WITHIN_SPANS}\n)",
         by=("persona",),
     ),
     Record(

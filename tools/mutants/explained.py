@@ -8,6 +8,7 @@ from types import MappingProxyType
 _OTHER_SIDE = "the other side of the operation has the same matcher, and only what both sides have is left"
 _DIVISOR = "it is divided by the trials, which know no other variant"
 _PANEL = "it is for the panel; the alert's guard asks for p < 0.05, which is less"
+_EVIDENCE = "what is above the threshold beyond chance is above it"
 
 # Rule and change, by how they are printed.
 EXPLAINED: Mapping[str, str] = MappingProxyType(
@@ -20,6 +21,10 @@ EXPLAINED: Mapping[str, str] = MappingProxyType(
         'variant_metric_origin:ab_test_success:ratio: ml_prediction_truths_total at 467 loses variant=~"A|B"': _DIVISOR,
         'origin:ab_test_verdict:code: ratio at 333 loses metric="accuracy"': _OTHER_SIDE,
         'origin:ab_test_verdict:code: p_value at 402 loses metric="accuracy"': _OTHER_SIDE,
+        "VariantEarlyKillRateHigh: 0.35 at 54 becomes 0.035": _EVIDENCE,
+        "VariantPatternFatigued: 0.5 at 59 becomes 0.05": _EVIDENCE,
+        "PrometheusAlertsNotDelivered: 0.01 at 200 becomes 0.001": _EVIDENCE,
+        "AlertmanagerNotificationsFailing: 0.01 at 193 becomes 0.001": _EVIDENCE,
         "VariantClearWinnerNotExploited: 1 at 105 becomes 10": _PANEL,
     }
 )

@@ -78,6 +78,11 @@ class World:
         return 1 - 0.75 * np.cos(2 * np.pi * self.moments / DAY)
 
     @property
+    def weekly(self) -> Floats:
+        """Return the curve over day and week: on the last two days of each week a third of the others."""
+        return self.daily * np.where(self.moments // DAY % 7 >= 5, 1 / 3, 1)
+
+    @property
     def faulty(self) -> NDArray[np.bool_]:
         """Return at which scrapes the fault is there."""
         return np.asarray(np.arange(self.scrapes) >= self.onset)

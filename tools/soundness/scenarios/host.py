@@ -30,7 +30,8 @@ def _noise(world: World, deviation: float, minutes: float) -> Floats:
 
 def _cpu(world: World, traffic: float, size: float | None) -> Iterator[Series]:
     busy = traffic * world.daily + _noise(world, 0.06, 20)
-    busy = np.where(world.nightly(20, 50) | world.spells(8, 10, 40), 0.99, busy)
+    weekly = world.nightly(120, 240, hour=5) & (world.moments // DAY % 7 == 6)
+    busy = np.where(world.nightly(20, 50) | weekly | world.spells(8, 10, 40), 0.99, busy)
     busy = np.where(world.faulty, size or 0, busy) + world.random.normal(0, 0.01, world.scrapes)
     for cpu in "01":
         idle = SCRAPE_INTERVAL * (1 - np.clip(busy, 0, 1))
@@ -86,7 +87,10 @@ _USED = {"low": 0.3, "usual": 0.5, "high": 0.6}
 SCENARIOS: tuple[Scenario, ...] = (
     Scenario(
         alert="HostCpuBusy",
-        healthy="a daily curve, each night a job of up to 50 minutes that takes all CPUs, and eight more a month",
+        healthy=(
+            "a daily curve, jobs that take all CPUs: each night one of up to 50 minutes, each week one of up to four "
+            "hours, and eight more a month of up to 40 minutes"
+        ),
         simulate=_cpu,
         traffic=_LOAD,
         unit="of the CPUs on average",
