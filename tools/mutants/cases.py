@@ -70,7 +70,7 @@ def of_recorded_series(directory: Path) -> list[Case]:
     Raises:
         subprocess.CalledProcessError: One of those tests fails.
     """
-    modules = sorted(path for path in TESTS.glob("test_*.py") if "check_rules(" in path.read_text(encoding="utf-8"))
+    modules = sorted(path for path in TESTS.rglob("test_*.py") if "check_rules(" in path.read_text(encoding="utf-8"))
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--basetemp={directory}"]
     subprocess.run(
         [*command, *map(str, modules)],
