@@ -15,7 +15,8 @@ from ml_monitoring.alerting.operate.soundness import Detection, Measured, Traffi
 from tools.soundness.cli import PAGE
 from tools.soundness.judge import Effort, is_today, judge
 from tools.soundness.report import interval, misses, write
-from tools.soundness.scenarios import SCENARIOS
+from tools.soundness.scenario import Scenario
+from tools.soundness.scenarios import NOT_SIMULATED, SCENARIOS
 from tools.soundness.world import DAY, Series, World
 
 
@@ -54,6 +55,26 @@ def test_a_goal_that_is_missed_is_named() -> None:
         "critical", "r", "s", 1, "calm", "requests a minute", "", (TrafficLevel("low", 1.0, 12.0, 2, found),)
     )
     assert list(misses("A", measured)) == ["A, low: 0.17 false alarms a month", "A, low: finds 90% of `all fail`"]
+
+
+def test_every_alert_has_one_scenario_or_a_reason_for_none() -> None:
+    simulated = [scenario.alert for scenario in SCENARIOS]
+    alerts = {alert.name for alert in load_alerts()}
+    assert alerts
+    assert sorted([*simulated, *NOT_SIMULATED]) == sorted(alerts)
+    assert all(len(reason.split()) > 3 for reason in NOT_SIMULATED.values())
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.alert)
+def test_a_scenario_says_what_is_healthy_and_what_is_wrong(scenario: Scenario) -> None:
+    assert scenario.healthy
+    assert scenario.unit
+    assert scenario.traffic
+    # Without a fault nobody knows whether the alert fires at all.
+    assert scenario.faults
+    # What it cannot find is one of them.
+    assert scenario.cannot.keys() <= {(level, fault) for level in scenario.traffic for fault in scenario.faults}
+    assert all(len(reason.split()) > 3 for reason in scenario.cannot.values())
 
 
 def test_the_rules_of_an_alert_judge_what_is_simulated(programs: dict[str, Path]) -> None:

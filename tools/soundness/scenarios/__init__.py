@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from tools.soundness.scenario import Scenario
 from tools.soundness.scenarios import (
     containers,
@@ -29,4 +32,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     *monitoring.SCENARIOS,
     *services.SCENARIOS,
     *variants.SCENARIOS,
+)
+
+# Alerts that nothing can be simulated for, and why. Every other one has a scenario.
+NOT_SIMULATED: Mapping[str, str] = MappingProxyType(
+    {"MlMonitoringWatchdog": "it always fires by design; its receiver raises the alarm when it stops"}
 )
