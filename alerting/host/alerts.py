@@ -52,7 +52,7 @@ ALERTS: tuple[Alert, ...] = (
             "A file system is full within <threshold> at the pace of the last <window>, "
             "and less than <free_below> of it is free. A pattern that repeats each day or week is none: compared with "
             "the same time of yesterday, or of a week ago, at least <lost_above> of what is free was lost. Of a new "
-            "one, less than half of <free_below> must be free."
+            "one, less than <free_below_at_first> must be free."
         ),
         signal=HOST_DISK_FULL_IN,
         comparison="<",
@@ -60,10 +60,15 @@ ALERTS: tuple[Alert, ...] = (
             "instance_mountpoint:node_filesystem_free:ratio < <free_below>",
             # Of a new host there is nothing to compare with, and its first backup looks like a disk that fills.
             "(instance_mountpoint:node_filesystem_lost_per_free:ratio >= <lost_above> "
-            "or (instance_mountpoint:node_filesystem_free:ratio < <free_below> / 2 "
+            "or (instance_mountpoint:node_filesystem_free:ratio < <free_below_at_first> "
             "unless instance_mountpoint:node_filesystem_lost_per_free:ratio))",
         ),
-        parameters={"window": Kind.DURATION, "free_below": Kind.RATIO, "lost_above": Kind.RATIO},
+        parameters={
+            "window": Kind.DURATION,
+            "free_below": Kind.RATIO,
+            "free_below_at_first": Kind.RATIO,
+            "lost_above": Kind.RATIO,
+        },
         summary="A file system is filling up.",
         description=(
             "{{ $labels.mountpoint }} on {{ $labels.instance }} is full in {{ $value | humanizeDuration }} "

@@ -38,7 +38,10 @@ _CHANGES: dict[str, Any] = {
         "HostCpuBusy": {"enabled": False},
         "HostMemoryLow": {"enabled": False},
         "MlServiceResourceHigh": {"enabled": False},
-        "HostDiskFilling": {"threshold": "5m", "parameters": {"window": "10s", "free_below": 1}},
+        "HostDiskFilling": {
+            "threshold": "5m",
+            "parameters": {"window": "10s", "free_below": 1, "free_below_at_first": 1},
+        },
     },
 }
 
