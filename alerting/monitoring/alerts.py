@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.evidence import Trials
 from ml_monitoring.alerting.monitoring.signals import (
     ALERT_LOG_DAMAGED,
@@ -96,20 +96,14 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="AlertmanagerNotificationsFailing",
-        condition=(
-            "More than <threshold> of the notifications through one kind of channel failed within 15 minutes, "
-            "and some within the last <recent>."
-        ),
+        condition="More than <threshold> of the notifications through one kind of channel failed within 10 minutes.",
         signal=ALERTMANAGER_FAILED,
         comparison=">",
-        # What is over stays in the long window for as long.
-        guards=("sum without (reason) (increase(alertmanager_notifications_failed_total[<recent>s])) > 0",),
-        evidence=(Trials("sum without (reason) (increase(alertmanager_notifications_total[15m]))"),),
-        parameters={"recent": Kind.DURATION},
+        evidence=(Trials("sum without (reason) (increase(alertmanager_notifications_total[10m]))"),),
         summary="Alertmanager fails to send notifications.",
         description=(
             "{{ $value | humanizePercentage }} of the notifications through {{ $labels.integration }} "
-            "from {{ $labels.instance }} failed in the last 15 minutes."
+            "from {{ $labels.instance }} failed in the last 10 minutes."
         ),
     ),
     Alert(

@@ -151,7 +151,7 @@ ALERTMANAGER_FAILED: Final = Signal(
     dashboard=ALERTS_PAGE,
     by=("instance", "integration"),
     legend="{{integration}} ({{instance}})",
-    window="15m",
+    window="10m",
 )
 
 ALERTMANAGER_SILENCES: Final = Signal(

@@ -8,6 +8,7 @@ from types import MappingProxyType
 _OTHER_SIDE = "the other side of the operation has the same matcher, and only what both sides have is left"
 _DIVISOR = "it is divided by the trials, which know no other variant"
 _PANEL = "it is for the panel; the alert's guard asks for p < 0.05, which is less"
+_SPAN = "the updates that are missing are counted after an hour"
 _EVIDENCE = "what is above the threshold beyond chance is above it"
 
 # Rule and change, by how they are printed.
@@ -25,6 +26,7 @@ EXPLAINED: Mapping[str, str] = MappingProxyType(
         "VariantPatternFatigued: 0.5 at 59 becomes 0.05": _EVIDENCE,
         "PrometheusAlertsNotDelivered: 0.01 at 200 becomes 0.001": _EVIDENCE,
         "AlertmanagerNotificationsFailing: 0.01 at 193 becomes 0.001": _EVIDENCE,
+        "VariantUpdatesStopped: 3600 at 76 becomes 360": _SPAN,
         "VariantClearWinnerNotExploited: 1 at 105 becomes 10": _PANEL,
     }
 )

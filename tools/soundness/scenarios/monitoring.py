@@ -147,7 +147,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         traffic={"low": 0.005, "usual": 0.2, "high": 10},
         unit="notifications a minute",
         faults={"30 % fail": 0.3, "all fail": 1},
-        cannot={("low", "30 % fail"): "often none of the few within a quarter of an hour is among them"},
+        cannot={("low", "30 % fail"): "often none of the few within ten minutes is among them"},
     ),
     Scenario(
         alert="AlertLogNotWritable",
