@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 _OTHER_SIDE = "the other side of the operation has the same matcher, and only what both sides have is left"
-_DIVISOR = "it is divided by the trials, which know no other variant"
 _PANEL = "it is for the panel; the alert's guard asks for p < 0.05, which is less"
 _SPAN = "the updates that are missing are counted after an hour"
 _EVIDENCE = "what is above the threshold beyond chance is above it"
@@ -17,9 +16,6 @@ EXPLAINED: Mapping[str, str] = MappingProxyType(
         'experiment_status:mlflow_runs:recent: mlflow_runs at 24 loses status=~"FAILED|FINISHED|KILLED"': _OTHER_SIDE,
         'experiment_status:mlflow_runs:recent: mlflow_runs at 114 loses status=~"FAILED|FINISHED|KILLED"': _OTHER_SIDE,
         'variant_origin:ab_test_accuracy:ratio: ml_prediction_truths_total at 67 loses variant!=""': _OTHER_SIDE,
-        'variant_metric_origin:ab_test_success:ratio: ab_test_requests_total at 73 loses variant=~"A|B"': _DIVISOR,
-        'variant_metric_origin:ab_test_success:ratio: ab_test_errors_total at 169 loses variant=~"A|B"': _DIVISOR,
-        'variant_metric_origin:ab_test_success:ratio: ml_prediction_truths_total at 467 loses variant=~"A|B"': _DIVISOR,
         'origin:ab_test_verdict:code: ratio at 333 loses metric="accuracy"': _OTHER_SIDE,
         'origin:ab_test_verdict:code: p_value at 402 loses metric="accuracy"': _OTHER_SIDE,
         "VariantEarlyKillRateHigh: 0.35 at 54 becomes 0.035": _EVIDENCE,
