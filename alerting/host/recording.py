@@ -24,8 +24,8 @@ RECORDS: tuple[Record, ...] = (
             instance:node_cpu_busy:ratio
             unless (
               max without (ago) (
-                label_replace(max_over_time(instance:node_cpu_busy:ratio[4h] offset 22h), "ago", "1d", "", "")
-                or label_replace(max_over_time(instance:node_cpu_busy:ratio[4h] offset 166h), "ago", "1w", "", "")
+                label_replace(max_over_time(instance:node_cpu_busy:ratio[2h] offset 23h), "ago", "1d", "", "")
+                or label_replace(max_over_time(instance:node_cpu_busy:ratio[2h] offset 167h), "ago", "1w", "", "")
               ) > 0.9 * instance:node_cpu_busy:ratio
               unless avg_over_time(instance:node_cpu_busy:ratio[18h]) > 0.9 * instance:node_cpu_busy:ratio
             )

@@ -8,7 +8,7 @@ from types import MappingProxyType
 _OTHER_SIDE = "the other side of the operation has the same matcher, and only what both sides have is left"
 _PANEL = "it is for the panel; the alert's guard asks for p < 0.05, which is less"
 _SPAN = "the updates that are missing are counted after an hour"
-_EVIDENCE = "what is above the threshold beyond chance is above it"
+_EVIDENCE = "what is beyond the threshold by more than chance is beyond it"
 
 # Rule and change, by how they are printed.
 EXPLAINED: Mapping[str, str] = MappingProxyType(
@@ -19,6 +19,7 @@ EXPLAINED: Mapping[str, str] = MappingProxyType(
         'origin:ab_test_verdict:code: ratio at 333 loses metric="accuracy"': _OTHER_SIDE,
         'origin:ab_test_verdict:code: p_value at 402 loses metric="accuracy"': _OTHER_SIDE,
         "VariantEarlyKillRateHigh: 0.35 at 54 becomes 0.035": _EVIDENCE,
+        "MlCacheHitRatioLow: 0.5 at 35 becomes 5": _EVIDENCE,
         "VariantPatternFatigued: 0.5 at 59 becomes 0.05": _EVIDENCE,
         "PrometheusAlertsNotDelivered: 0.01 at 200 becomes 0.001": _EVIDENCE,
         "AlertmanagerNotificationsFailing: 0.01 at 193 becomes 0.001": _EVIDENCE,

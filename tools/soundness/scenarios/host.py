@@ -31,7 +31,7 @@ def _noise(world: World, deviation: float, minutes: float) -> Floats:
 def _cpu(world: World, traffic: float, size: float | None) -> Iterator[Series]:
     busy = traffic * world.daily + _noise(world, 0.06, 20)
     weekly = world.nightly(120, 240, hour=5) & (world.moments // DAY % 7 == 6)
-    busy = np.where(world.nightly(20, 50) | weekly | world.spells(8, 10, 40), 0.99, busy)
+    busy = np.where(world.nightly(20, 50) | weekly | world.spells(4, 10, 30), 0.99, busy)
     busy = np.where(world.faulty, size or 0, busy) + world.random.normal(0, 0.01, world.scrapes)
     for cpu in "01":
         idle = SCRAPE_INTERVAL * (1 - np.clip(busy, 0, 1))
@@ -89,7 +89,7 @@ SCENARIOS: tuple[Scenario, ...] = (
         alert="HostCpuBusy",
         healthy=(
             "a daily curve, jobs that take all CPUs: each night one of up to 50 minutes, each week one of up to four "
-            "hours, and eight more a month of up to 40 minutes"
+            "hours, whose first one on a new host alerts, and four more a month of up to half an hour"
         ),
         simulate=_cpu,
         traffic=_LOAD,
