@@ -46,7 +46,9 @@ def record(
     """
     rules = folder / "rules.yml"
     for names in layers(expr, recorded):
-        group = {"name": "layer", "rules": [{"record": name, "expr": recorded[name]} for name in sorted(names)]}
+        # A sum has no name: else the tool takes samples of `a or b` for two series, and refuses them out of order.
+        named = [{"record": name, "expr": f"({recorded[name]}) + 0"} for name in sorted(names)]
+        group = {"name": "layer", "rules": named}
         rules.write_text(yaml.safe_dump({"groups": [group]}), encoding="utf-8")
         with prometheus_on(programs, folder, flags=query_flags(step)) as url:
             command: list[str | Path] = [
@@ -56,7 +58,9 @@ def record(
                 f"--output-dir={folder / 'data'}",
                 rules,
             ]
-            subprocess.run(command, check=True, capture_output=True)
+            done = subprocess.run(command, check=False, capture_output=True, text=True)
+            if done.returncode:
+                raise RuntimeError(f"{done.stdout}{done.stderr}")
 
 
 def layers(expr: str, recorded: Mapping[str, str]) -> Iterator[set[str]]:
