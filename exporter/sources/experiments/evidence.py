@@ -204,11 +204,14 @@ def _counts(
             for groups, key in ((cells, counter.cell), (replicas, counter.replica)):
                 if key:
                     groups.setdefault(key, [0.0, 0.0, squares])[index] += amount
-    return ArmCounts(
-        Sums(*whole),
-        {key: Sums(*each) for key, each in cells.items()},
-        {key: Sums(*each) for key, each in replicas.items()},
-    )
+    return ArmCounts(Sums(*whole), _groups(cells, whole[0]), _groups(replicas, whole[0]))
+
+
+def _groups(groups: Mapping[str, list[Any]], trials: float) -> dict[str, Sums]:
+    """Return the sums of cells or processes; nothing where only the numerator is counted by them."""
+    if sum(each[0] for each in groups.values()) < trials / 2:
+        return {}
+    return {key: Sums(*each) for key, each in groups.items() if each[0] > 0 or not each[1]}
 
 
 def _decisions(

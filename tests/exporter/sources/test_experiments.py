@@ -20,7 +20,9 @@ from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.experiments import ExperimentsSettings, ExperimentsSource
+from ml_monitoring.exporter.sources.experiments.evidence import ExperimentEvidence
 from ml_monitoring.exporter.sources.experiments.gate import GateAnswer
+from ml_monitoring.exporter.sources.experiments.history import BatchHistory, Counter
 from ml_monitoring.exporter.sources.experiments.judgement import Decision
 from tests.support.experiment_series import START
 from tests.support.fleet_files import messages
@@ -161,6 +163,18 @@ def test_users_that_are_randomised_and_not_counted_are_named(experiments_url: st
     assert gate is not None
     assert (gate.decision, gate.answer) == (Decision.UNANSWERABLE, GateAnswer.UNKNOWN)
     assert "add `unit=` to the recorder" in gate.reason
+
+
+def test_cells_that_only_the_numerator_has_are_not_taken_for_users() -> None:
+    declaration = settings(url="http://prometheus:9090", declared={"a": declared("a", unit="user")}).declared["a"]
+    evidence = ExperimentEvidence(declaration)
+    for batch in range(100):
+        increments = {Counter("requests_total", arm): 100.0 for arm in declaration.arms}
+        for cell in range(32):
+            increments |= {Counter("successes_total", arm, str(cell)): float(batch % 3) for arm in declaration.arms}
+        evidence.add(START + 600.0 * batch, START + 600.0 * (batch + 1), increments)
+    history = BatchHistory(START, 600.0, 100, {("requests_total", arm): 10_000.0 for arm in declaration.arms})
+    assert evidence.judge(history).decision is Decision.UNANSWERABLE
 
 
 def test_files_of_a_folder_are_taken_when_they_change(experiments_url: str, tmp_path: Path) -> None:

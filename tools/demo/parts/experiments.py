@@ -46,7 +46,7 @@ class DeclaredExperiments:
             "url": place.prometheus_url,
             "interval": "5s",
             "settle": "10s",
-            "declared": {name: _declared(name, start) for name in TRUTHS},
+            "declared": declarations(start),
         }
         return Contribution(
             settings={"sources": {"experiments": source}},
@@ -58,6 +58,11 @@ class DeclaredExperiments:
                 ),
             ),
         )
+
+
+def declarations(start: str) -> dict[str, Any]:
+    """Return what is declared of each experiment."""
+    return {name: _declared(name, start) for name in TRUTHS}
 
 
 def _declared(name: str, start: str) -> dict[str, Any]:
