@@ -13,6 +13,7 @@ from ml_monitoring.exporter.http_client import RemoteError, fetch_json
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source
+from ml_monitoring.exporter.stores import kind_of
 from ml_monitoring.exporter.web_config import WebConfig
 
 _TIMEOUT = 5.0
@@ -32,7 +33,7 @@ def run(settings: Settings) -> Iterator[Result]:
     yield _check_web(settings)
     kinds = {source.name: source for source in SOURCES}
     for name, section in settings.enabled_sources().items():
-        yield _check_source(kinds[name](section), section.first_limit)
+        yield _check_source(name, kinds[kind_of(name)](section), section.first_limit)
     if settings.prometheus is not None:
         yield _check_neighbour("prometheus", settings.prometheus.url, "api/v1/status/buildinfo", ("data", "version"))
     if settings.alertmanager is not None:
@@ -49,13 +50,13 @@ def _check_web(settings: Settings) -> Result:
     return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *config.warnings)))
 
 
-def _check_source(source: Source, timeout: float) -> Result:
+def _check_source(name: str, source: Source, timeout: float) -> Result:
     timer = threading.Timer(timeout, source.abort)
     timer.start()
     try:
-        return Result(source.name, True, source.check())
+        return Result(name, True, source.check())
     except SourceError as error:
-        return Result(source.name, False, f"{error}{f' - {error.hint}' if error.hint else ''}")
+        return Result(name, False, f"{error}{f' - {error.hint}' if error.hint else ''}")
     finally:
         timer.cancel()
         source.close()

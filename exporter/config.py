@@ -31,6 +31,7 @@ from ml_monitoring.exporter.settings_file import Layers, Location, Places
 from ml_monitoring.exporter.settings_file import read as read_file
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
+from ml_monitoring.exporter.stores import by_name, one_or_named
 from ml_monitoring.exporter.values import Model
 
 # The command line's flags, named as Prometheus's exporters name theirs, and the setting that each stands for.
@@ -124,13 +125,13 @@ class Neighbour(Model):
 if TYPE_CHECKING:
 
     class SourcesSettings(Model):
-        """One optional section a source; the fields are made from the list of sources."""
+        """One optional section a source, or several by names; the fields are made from the list of sources."""
 
 else:
     SourcesSettings = create_model(
         "SourcesSettings",
         __base__=Model,
-        **{source.name: (source.Settings | None, None) for source in SOURCES},
+        **{source.name: (one_or_named(source.Settings) | None, None) for source in SOURCES},
     )
 
 
@@ -152,9 +153,14 @@ class Settings(Model):
     alertmanager: Neighbour | None = None
 
     def enabled_sources(self) -> dict[str, SourceSettings]:
-        """Return the settings of each source that has a section."""
+        """Return the settings of each source that has a section, those of named ones as `kind/name`."""
         sections = {source.name: getattr(self.sources, source.name) for source in SOURCES}
-        return {name: section for name, section in sections.items() if section is not None}
+        return {
+            name: section
+            for kind, given in sections.items()
+            if given is not None
+            for name, section in by_name(kind, given).items()
+        }
 
 
 def load(

@@ -14,6 +14,8 @@ from pydantic import BaseModel
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, is_secret
 from ml_monitoring.exporter.settings_file import Layers, Location, Places
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings
+from ml_monitoring.exporter.stores import are_named
 from ml_monitoring.exporter.values import FileSecret, merge, read_secret
 
 PREFIX: Final = "ML_MONITORING_"
@@ -91,7 +93,10 @@ def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -
     if not isinstance(sources, dict):
         return
     section = sources.get("mlflow")
-    wanted = "uri" not in section if isinstance(section, dict) else not any(map(_is_given, sources.values()))
+    if isinstance(section, dict):
+        wanted = "uri" not in section and not are_named(section, MlflowSettings)
+    else:
+        wanted = not any(map(_is_given, sources.values()))
     name = next((name for name in STORE_VARIABLES if environ.get(name)), None)
     if not wanted or name is None:
         return

@@ -7,8 +7,9 @@ because label prefixes are formatted once and nothing is validated twice.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from types import MappingProxyType
 
 from prometheus_client.utils import floatToGoString
 
@@ -38,9 +39,9 @@ def render_openmetrics(families: Iterable[MetricFamily]) -> bytes:
     return b"".join(part for family in families for part in (openmetrics_header(family), render_samples(family)))
 
 
-def render_samples(family: MetricFamily) -> bytes:
-    """Render the lines that both formats have in common."""
-    lines = _sample_lines(family)
+def render_samples(family: MetricFamily, labels: Mapping[str, str] = MappingProxyType({})) -> bytes:
+    """Render the lines that both formats have in common, with labels that all samples have besides."""
+    lines = _sample_lines(family, labels)
     # In parts: joining and encoding millions of characters would hold the interpreter's lock for milliseconds.
     return b"".join(iter(lambda: _encode("".join(islice(lines, _LINES_AT_ONCE))), b""))
 
@@ -67,41 +68,41 @@ def _encode(text: str) -> bytes:
     return text.encode("utf-8", "replace")
 
 
-def _sample_lines(family: MetricFamily) -> Iterator[str]:
+def _sample_lines(family: MetricFamily, common: Mapping[str, str]) -> Iterator[str]:
     name = family.metric.name
     if family.metric.kind is MetricKind.HISTOGRAM:
         bounds = [floatToGoString(bound) for bound in (*family.metric.buckets, float("inf"))]
         for labels, value in family.samples.items():
             assert isinstance(value, Distribution)  # noqa: S101  # MetricFamily.add_distribution is the only way in
-            yield from _histogram_lines(family, labels, value, bounds)
+            yield from _histogram_lines(family, labels, value, bounds, common)
         return
-    template = _label_template(family.labels)
+    template = _label_template(family.labels, common)
     for labels, value in family.samples.items():
         assert isinstance(value, float)  # noqa: S101  # MetricFamily.add is the only way in
         yield f"{name}{template(labels)} {format_value(value)}\n"
 
 
 def _histogram_lines(
-    family: MetricFamily, labels: LabelValues, value: Distribution, bounds: list[str]
+    family: MetricFamily, labels: LabelValues, value: Distribution, bounds: list[str], common: Mapping[str, str]
 ) -> Iterator[str]:
     name = family.metric.name
-    with_bound = _label_template((*family.labels, "le"))
+    with_bound = _label_template((*family.labels, "le"), common)
     cumulative = 0
     for bound, count in zip(bounds, value.counts, strict=True):
         cumulative += count
         yield f"{name}_bucket{with_bound((*labels, bound))} {format_value(float(cumulative))}\n"
-    plain = _label_template(family.labels)(labels)
+    plain = _label_template(family.labels, common)(labels)
     yield f"{name}_count{plain} {format_value(float(cumulative))}\n"
     yield f"{name}_sum{plain} {format_value(value.total)}\n"
 
 
-def _label_template(names: LabelValues) -> Callable[[LabelValues], str]:
+def _label_template(names: LabelValues, common: Mapping[str, str]) -> Callable[[LabelValues], str]:
     """Return a function from label values to `{a="x",b="y"}`, sorted by name as prometheus_client does."""
-    if not names:
+    # Positional slots: label names are declared, and so are the values that all have, and cannot hold braces.
+    slots = {name: f"{{{index}}}" for index, name in enumerate(names)} | dict(common)
+    if not slots:
         return lambda _values: ""
-    order = sorted(range(len(names)), key=names.__getitem__)
-    # Positional slots: label names are declared and so cannot hold braces.
-    form = "{{" + ",".join(f'{names[index]}="{{{index}}}"' for index in order) + "}}"
+    form = "{{" + ",".join(f'{name}="{slots[name]}"' for name in sorted(slots)) + "}}"
     return lambda values: form.format(*map(_escape, values))
 
 

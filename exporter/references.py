@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
@@ -101,7 +101,20 @@ def field_at(model: type[BaseModel], location: Sequence[str | int]) -> FieldInfo
     field = model.model_fields.get(str(first))
     if field is None or not rest:
         return field
-    return next((found for inner in models_in(field.annotation) if (found := field_at(inner, rest))), None)
+    for inner in models_in(field.annotation):
+        # Below a name, where sections have names of their own choice.
+        named = field_at(inner, rest[1:]) if rest[1:] and _holds_named(field.annotation, inner) else None
+        if found := field_at(inner, rest) or named:
+            return found
+    return None
+
+
+def _holds_named(annotation: Any, model: type[BaseModel]) -> bool:
+    """Tell whether an annotation takes a mapping of names to such models."""
+    arguments = get_args(annotation)
+    if get_origin(annotation) is dict:
+        return model in models_in(arguments[1])
+    return any(_holds_named(argument, model) for argument in arguments)
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -21,6 +21,7 @@ from ml_monitoring.exporter.snapshot import Renderer, Snapshot, SnapshotStore
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 from ml_monitoring.exporter.status import ReloadStatus, SelfMetrics, SourceStatus
+from ml_monitoring.exporter.stores import kind_of, labels_of
 
 _log = logging.getLogger(__name__)
 
@@ -58,10 +59,11 @@ class _Attempt:
 class SourceRunner:
     """Refreshes one source on a thread of its own."""
 
-    def __init__(self, source: Source, settings: SourceSettings, runner: Runner) -> None:
+    def __init__(self, name: str, source: Source, settings: SourceSettings, runner: Runner) -> None:
+        self.name = name
         self.source = source
         self.settings = settings
-        self.status = SourceStatus(name=source.name, interval=settings.interval)
+        self.status = SourceStatus(name=name, interval=settings.interval)
         self._runner = runner
         self._clock = runner.clock
         self.attempted = self._clock.event()
@@ -74,8 +76,8 @@ class SourceRunner:
         self._failing_since: float | None = None
         self._judged = self._clock.monotonic()
         self._logged_problems: frozenset[str] = frozenset()
-        self._renderer = Renderer()
-        self._thread = threading.Thread(target=self._run, name=f"source-{source.name}", daemon=True)
+        self._renderer = Renderer(labels_of(name))
+        self._thread = threading.Thread(target=self._run, name=f"source-{name}", daemon=True)
 
     def start(self) -> None:
         """Begin to refresh."""
@@ -107,7 +109,7 @@ class SourceRunner:
             too_long = attempt is not None and not attempt.timed_out and now > attempt.started + limit
             if attempt is not None and too_long:
                 self._attempt = replace(attempt, timed_out=True)
-                hint = f"if it needs more, raise sources.{self.source.name}.{setting}"
+                hint = f"if it needs more, raise sources.{self.name.replace('/', '.')}.{setting}"
                 self._fail(SourceError(Reason.TIMEOUT, f"refresh took longer than {limit:g} s", hint=hint))
             elif self.overdue(now):
                 late = now - self._judged
@@ -118,7 +120,7 @@ class SourceRunner:
         if self.status.series and since is not None and now - since > self.settings.staleness_limit:
             self.status.series = 0
             self._runner.publish_source(self, None)
-            event(_log, logging.WARNING, "series withdrawn", source=self.source.name, failing_s=round(now - since, 1))
+            event(_log, logging.WARNING, "series withdrawn", source=self.name, failing_s=round(now - since, 1))
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -146,7 +148,7 @@ class SourceRunner:
         except SourceError as error:
             failure = error
         except Exception as error:  # noqa: BLE001  # a defect in one source must not end its thread
-            _log.exception("defect in source", extra={"fields": {"source": self.source.name}})
+            _log.exception("defect in source", extra={"fields": {"source": self.name}})
             failure = SourceError(Reason.INTERNAL, f"{type(error).__name__}: {error}", hint="this is a defect")
         with self._judging:
             timed_out = self._attempt.timed_out
@@ -213,7 +215,7 @@ class Runner:
     """All sources, and the store that their snapshots are published in.
 
     Args:
-        settings: The settings of each source to run, by the source's name.
+        settings: The settings of each source to run, by its name: its kind, or `kind/store`.
         sources: The kinds of sources there are.
         clock: Tells the time and waits.
     """
@@ -314,10 +316,10 @@ class Runner:
         """Publish a source's snapshot (None withdraws it) and the metrics about it in one step."""
         with self._lock:
             # A refresh that ends after its source was replaced has nothing to say.
-            if self._runners.get(runner.source.name) is not runner:
+            if self._runners.get(runner.name) is not runner:
                 return
             own = self._self_metrics.render(self.statuses, self._reload)
-            self.snapshots.publish(**{runner.source.name: snapshot, _SELF: own})
+            self.snapshots.publish(**{runner.name: snapshot, _SELF: own})
         runner.attempted.set()
 
     def publish_self(self) -> None:
@@ -326,9 +328,11 @@ class Runner:
             self.snapshots.publish(**{_SELF: self._self_metrics.render(self.statuses, self._reload)})
 
     def _create(self, settings: Mapping[str, SourceSettings]) -> list[SourceRunner]:
-        created = [SourceRunner(self._kinds[name](section), section, self) for name, section in settings.items()]
+        created = [
+            SourceRunner(name, self._kinds[kind_of(name)](section), section, self) for name, section in settings.items()
+        ]
         with self._lock:
-            self._runners.update({runner.source.name: runner for runner in created})
+            self._runners.update({runner.name: runner for runner in created})
         return created
 
     def _watch(self) -> None:

@@ -113,7 +113,7 @@ class Server:
         application.router.add_get(self._settings.telemetry_path, self._metrics)
         application.router.add_get("/-/healthy", self._healthy)
         application.router.add_get("/-/ready", self._ready)
-        application.router.add_post("/-/reset/{source}", self._reset)
+        application.router.add_post("/-/reset/{source:.+}", self._reset)
         for method in ("POST", "PUT"):
             application.router.add_route(method, "/-/reload", self._reload)
         application.router.add_get("/runbooks/{name}", self._runbook)

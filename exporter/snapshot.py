@@ -13,9 +13,11 @@ import threading
 import zlib
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from ml_monitoring.exporter.exposition import OPENMETRICS_END, openmetrics_header, render_samples, text_header
 from ml_monitoring.exporter.families import Distribution, LabelValues, MetricFamily
+from ml_monitoring.exporter.stores import kind_of
 
 # A gzip member's header: deflate, no flags, no time (equal content gives equal bytes), any operating system.
 _GZIP_HEADER = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff"
@@ -105,10 +107,11 @@ class _Rendered:
     family: RenderedFamily
 
     @classmethod
-    def of(cls, family: MetricFamily) -> _Rendered:
+    def of(cls, family: MetricFamily, common: Mapping[str, str]) -> _Rendered:
         """Render and compress a family; the expensive step."""
-        text, openmetrics, samples = text_header(family), openmetrics_header(family), render_samples(family)
-        if text == openmetrics:
+        text, openmetrics, samples = text_header(family), openmetrics_header(family), render_samples(family, common)
+        # Of several sources of a kind, the samples follow each other behind one header.
+        if text == openmetrics and not common:
             pieces = (Piece.of(text + samples),)
             return cls(family.labels, family.samples, RenderedFamily(pieces, pieces))
         # The samples look the same in both formats: keep one copy.
@@ -125,9 +128,13 @@ class Renderer:
     """Renders the families of one source, refresh after refresh, and only those that changed.
 
     A family that was rendered must not change afterwards: sources build fresh ones, or return the same set again.
+
+    Args:
+        common: Labels that all samples have besides their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, common: Mapping[str, str] = MappingProxyType({})) -> None:
+        self._common = common
         self._rendered: dict[str, _Rendered] = {}
         self._families: object = None
         self._snapshot = Snapshot((), 0)
@@ -141,7 +148,7 @@ class Renderer:
         for family in families:
             known = self._rendered.get(family.metric.name)
             fits = known is not None and known.fits(family)
-            rendered[family.metric.name] = known if known is not None and fits else _Rendered.of(family)
+            rendered[family.metric.name] = known if known is not None and fits else _Rendered.of(family, self._common)
             series += family.series
         self._rendered = rendered
         self._snapshot = Snapshot(tuple(each.family for each in rendered.values()), series)
@@ -199,14 +206,14 @@ class SnapshotStore:
 
         Args:
             names: Names of families or of their samples; empty means all.
-            sources: Whose families; empty means those of all.
+            sources: Whose families, or those of which kinds; empty means those of all.
         """
         with self._lock:
             snapshots = sorted(self._snapshots.items())
         return _join(
             family
             for source, snapshot in snapshots
-            if not sources or source in sources
+            if not sources or source in sources or kind_of(source) in sources
             for family in snapshot.families
             if not names or not family.names.isdisjoint(names)
         )
@@ -218,6 +225,14 @@ class SnapshotStore:
 def _join(families: Iterable[RenderedFamily]) -> Bodies:
     families = tuple(families)
     return Bodies(
-        text=Body.join(piece for family in families for piece in family.text),
-        openmetrics=Body.join((*(piece for family in families for piece in family.openmetrics), _END)),
+        text=Body.join(_pieces(family.text for family in families)),
+        openmetrics=Body.join((*_pieces(family.openmetrics for family in families), _END)),
     )
+
+
+def _pieces(families: Iterable[tuple[Piece, ...]]) -> Iterable[Piece]:
+    """Return the pieces of all families, those of a family of several sources together and behind its header."""
+    by_header: dict[bytes, list[Piece]] = {}
+    for header, *samples in families:
+        by_header.setdefault(header.plain, [header]).extend(samples)
+    return (piece for pieces in by_header.values() for piece in pieces)

@@ -25,7 +25,7 @@ def filled(text: str) -> str:
 
 def _rows(schema: dict[str, Any], part: dict[str, Any], above: tuple[str, ...]) -> Iterator[str]:
     for key, entry in part["properties"].items():
-        inner = next((option["$ref"] for option in (entry, *entry.get("anyOf", [])) if "$ref" in option), None)
+        inner = next((option["$ref"] for option in _options(entry) if "$ref" in option), None)
         if inner is not None:
             yield from _rows(schema, schema["definitions"][inner.rpartition("/")[2]], (*above, key))
             continue
@@ -33,6 +33,13 @@ def _rows(schema: dict[str, Any], part: dict[str, Any], above: tuple[str, ...]) 
         shown = f"`{default if isinstance(default, str) else json.dumps(default)}`" if default not in ("", []) else ""
         meaning = entry["description"].replace("|", "\\|")
         yield f"| `{'.'.join((*above, key))}` | {shown} | {meaning} |"
+
+
+def _options(entry: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Yield what a setting may be; a section comes before sections by names."""
+    yield entry
+    for option in (*entry.get("anyOf", ()), *(entry[key] for key in ("else",) if key in entry)):
+        yield from _options(option)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -10,9 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+# What a source exposes that the exporter's settings give a name has this one, and what is recorded of it.
+STORE_LABEL = "store"
 # Every scraped series has these; a rule may aggregate them away.
 # `cluster` and `namespace` where Prometheus watches several.
-TARGET_LABELS: frozenset[str] = frozenset({"cluster", "namespace", "job", "instance"})
+TARGET_LABELS: frozenset[str] = frozenset({"cluster", "namespace", "job", "instance", STORE_LABEL})
 # Those of them that say where a target runs; each page has a variable of each.
 PLACE_LABELS: tuple[str, ...] = ("cluster", "namespace")
 

@@ -32,6 +32,8 @@ class Dashboards(BaseModel):
 
     # Whether pages offer the choice of a cluster and a namespace.
     cluster_variables: StrictBool = False
+    # Whether pages of sources that are given by names offer the choice of one.
+    store_variable: StrictBool = False
 
 
 class Selectors(BaseModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -9,6 +10,9 @@ from typing import Final
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.exporter.catalog import Unit
 
+# Metrics of sources that can be given by names, and what is recorded of them.
+_NAMED: Final = {"mlflow": "mlflow", "variant": "variants", "variants": "variants", "fleet": "fleet"}
+_OF_NAMED: Final = re.compile(rf"\b(?:\w+:)?({'|'.join(_NAMED)})(?:_|\{{)")
 # Dashboards of others in the same Grafana must keep their uids.
 UID_PREFIX: Final = "ml-monitoring-"
 
@@ -59,6 +63,12 @@ class Signal:
     def variable_matchers(self) -> str:
         """Return matchers that bind every filter label to the dashboard variable of its name."""
         return ",".join(f'{label}=~"${label}"' for label in self.filters)
+
+    @property
+    def source(self) -> str:
+        """Return the source that its series are of, where that can be given several times, by names."""
+        found = _OF_NAMED.search(self.expr)
+        return _NAMED[found[1]] if found is not None else ""
 
     def promql(self, scope: Mapping[str, str], *, matchers: str = "", window: str | None = None) -> str:
         """Return the expression with its placeholders filled.

@@ -51,7 +51,12 @@ def write_pages(directory: Path, thresholds: Thresholds) -> tuple[Path, ...]:
     pages = [
         (
             page.folder,
-            page.to_json(context.alerts, context.selectors, cluster_variables=context.cluster_variables),
+            page.to_json(
+                context.alerts,
+                context.selectors,
+                cluster_variables=context.cluster_variables,
+                store_variable=context.store_variable,
+            ),
         )
         for page in build_all(context)
     ]

@@ -23,6 +23,7 @@ class PageContext:
         business: The assumptions of the figures on business impact.
         selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`.
         cluster_variables: Whether pages show the choice of a cluster and a namespace.
+        store_variable: Whether pages show the choice of a store.
     """
 
     alerts: tuple[BoundAlert, ...]
@@ -30,6 +31,7 @@ class PageContext:
     business: Business
     selectors: Mapping[str, str]
     cluster_variables: bool
+    store_variable: bool
 
     @classmethod
     def of(cls, thresholds: Thresholds) -> Self:
@@ -40,4 +42,5 @@ class PageContext:
             thresholds.business,
             thresholds.scope(),
             thresholds.dashboards.cluster_variables,
+            thresholds.dashboards.store_variable,
         )

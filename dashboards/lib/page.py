@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
-from ml_monitoring.alerting.model.foreign import PLACE_LABELS
+from ml_monitoring.alerting.model.foreign import PLACE_LABELS, STORE_LABEL
 from ml_monitoring.alerting.model.links import panel_id
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.finalise import finalise
@@ -17,7 +17,7 @@ from ml_monitoring.dashboards.lib.panels import Panel
 from ml_monitoring.dashboards.lib.queries import Query, Scope
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.upstream import Json, as_json, grafana
-from ml_monitoring.dashboards.lib.variables import DATASOURCE, Variable, places
+from ml_monitoring.dashboards.lib.variables import DATASOURCE, Variable, places, stores
 
 # Newest shape that 9.4 reads and that every later version migrates; older ones are refused by some of Grafana 12.
 SCHEMA_VERSION = 39
@@ -93,6 +93,7 @@ class Page:
         selectors: Mapping[str, str] | None = None,
         *,
         cluster_variables: bool = False,
+        store_variable: bool = False,
     ) -> Json:
         """Return the dashboard as Grafana loads it.
 
@@ -101,14 +102,17 @@ class Page:
             selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`; needed where a signal
                 names them.
             cluster_variables: Whether the choice of a cluster and a namespace is shown.
+            store_variable: Whether that of a store is, on pages of sources that can be given by names.
 
         Raises:
             ValueError: If two panels get one id.
         """
         source, *others = self.variables
-        variables = [source, *places(shown=cluster_variables), *others]
+        variables = [source, *places(shown=cluster_variables), *stores(others, shown=store_variable), *others]
         names = frozenset(variable.name for variable in variables)
-        scope = Scope(self.uid, names, alerts, selectors or {}, cluster_variables)
+        has_stores = any(name.endswith(f"_{STORE_LABEL}") for name in names)
+        shown = (*(PLACE_LABELS * cluster_variables), *((STORE_LABEL,) * (store_variable and has_stores)))
+        scope = Scope(self.uid, names, alerts, selectors or {}, shown)
         dashboard = grafana.Dashboard(
             title=self.title,
             uid=self.uid,

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
-from ml_monitoring.alerting.model.foreign import PLACE_LABELS
+from ml_monitoring.alerting.model.foreign import PLACE_LABELS, STORE_LABEL
 from ml_monitoring.alerting.model.links import variable
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.style import FORMATS, Colour, Format
 from ml_monitoring.dashboards.lib.upstream import Json, grafana
-from ml_monitoring.dashboards.lib.variables import DATASOURCE
+from ml_monitoring.dashboards.lib.variables import DATASOURCE, store_variable
 
 # At least four scrapes wide, and never narrower than the step; right for rate() and its kin only.
 RATE_WINDOW = "$__rate_interval"
@@ -26,8 +26,6 @@ REF_IDS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 # A heatmap names its rows by their upper bound; a table has columns instead of a legend.
 _LEGENDS = {"heatmap": "{{le}}", "table": "__auto"}
 
-_PLACES = " ".join(f"{{{{{label}}}}}" for label in PLACE_LABELS)
-
 
 @dataclass(frozen=True, slots=True)
 class Scope:
@@ -38,14 +36,14 @@ class Scope:
         variables: Names of the variables that narrow its queries.
         alerts: The alerts, of which those on a panel's signals colour it.
         selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`.
-        cluster_variables: Whether the choice of a cluster and a namespace is shown, and so of which ones series are.
+        shown_places: Clusters, namespaces and stores, as far as their choice is shown, and so of which ones series are.
     """
 
     uid: str
     variables: frozenset[str]
     alerts: tuple[BoundAlert, ...] = ()
     selectors: Mapping[str, str] = field(default_factory=dict)
-    cluster_variables: bool = False
+    shown_places: tuple[str, ...] = ()
 
 
 class _WithExemplars(grafana.Target):  # type: ignore[misc]  # grafanalib carries no types
@@ -103,6 +101,8 @@ class Query:
                 matchers.append(f'{label}="{self.where[label]}"')
             elif variable(scope.uid, label) in scope.variables:
                 matchers.append(f'{label}=~"${variable(scope.uid, label)}"')
+        if (of_store := store_variable(self.signal.source)) in scope.variables:
+            matchers.append(f'{STORE_LABEL}=~"${of_store}"')
         if self.matchers:
             matchers.append(self.matchers)
         expr = self.signal.promql(scope.selectors, matchers=",".join(matchers), window=self.window)
@@ -112,7 +112,7 @@ class Query:
 
     def target(self, scope: Scope, ref_id: str, *, instant: bool = False, form: str = "time_series") -> Any:
         """Return the grafanalib target; `finalise` adds what it lacks and removes its dead keys."""
-        legend = f"{self.legend} {_PLACES}" if scope.cluster_variables else self.legend
+        legend = " ".join([self.legend, *(f"{{{{{label}}}}}" for label in scope.shown_places)])
         made = _WithExemplars if self.exemplars else grafana.Target
         return made(
             expr=self.expr(scope),

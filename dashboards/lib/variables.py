@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from ml_monitoring.alerting.model.foreign import FOREIGN, PLACE_LABELS, TARGET_LABELS
+from ml_monitoring.alerting.model.foreign import FOREIGN, PLACE_LABELS, STORE_LABEL, TARGET_LABELS
 from ml_monitoring.dashboards.lib.upstream import grafana
 from ml_monitoring.exporter.catalog import CATALOG
 
@@ -25,6 +25,8 @@ VARIANTS_DATASOURCE = {"type": "postgres", "uid": "${variants_datasource}"}
 ON_TIME_RANGE = 2
 SORT_BY_NAME = 5
 SHOWN, OUT_OF_SIGHT = 0, 2
+# By source that can be given by names, what each store has few series of.
+_OF_STORES = {"mlflow": "mlflow_experiments", "variants": "variants", "fleet": "fleet_file_info"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,43 @@ def places(*, shown: bool) -> list[Variable]:
             ),
         )
         for index, label in enumerate(PLACE_LABELS)
+    ]
+
+
+def store_variable(source: str) -> str:
+    """Return the variable that chooses the store of a source; each has its own, as the menu hands values over."""
+    return f"{source}_{STORE_LABEL}"
+
+
+def stores(others: Sequence[Variable], *, shown: bool) -> list[Variable]:
+    """Return the choice of a store, by default all, of the sources by which the other variables are narrowed.
+
+    Args:
+        others: The page's other variables.
+        shown: Whether it is more than there.
+    """
+    queries = " ".join(str(other.template.query) for other in others)
+    return [
+        Variable(
+            store_variable(source),
+            grafana.Template(
+                name=store_variable(source),
+                label=STORE_LABEL.capitalize(),
+                type="query",
+                dataSource=DATASOURCE,
+                query=f"label_values({series}{_braces(PLACE_LABELS)}, {STORE_LABEL})",
+                refresh=ON_TIME_RANGE,
+                sort=SORT_BY_NAME,
+                multi=True,
+                includeAll=True,
+                # Also series without the label, as those of a source without a name.
+                allValue=".*",
+                default="All",
+                hide=SHOWN if shown else OUT_OF_SIGHT,
+            ),
+        )
+        for source, series in _OF_STORES.items()
+        if f"${store_variable(source)}" in queries
     ]
 
 
@@ -161,12 +200,15 @@ def label_values(
     unknown = {label, *within, *through} - labels - TARGET_LABELS
     if unknown:
         raise ValueError(f"variable {label}: {metric} has no label {', '.join(sorted(unknown))}")
+    # What a source exposes that the settings give a name is narrowed by its name, too; see `stores`.
+    origin = CATALOG[metric].origin if metric in CATALOG else ""
+    of_store = {STORE_LABEL: store_variable(origin)} if origin in _OF_STORES else {}
     template = grafana.Template(
         name=name or label,
         label=title,
         type="query",
         dataSource=DATASOURCE,
-        query=f"label_values({series}{_braces((*PLACE_LABELS, *within), through)}, {label})",
+        query=f"label_values({series}{_braces((*PLACE_LABELS, *within), {**of_store, **through})}, {label})",
         refresh=ON_TIME_RANGE,
         sort=SORT_BY_NAME,
         multi=True,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ml_monitoring.alerting.model.foreign import PLACE_LABELS
+from ml_monitoring.alerting.model.foreign import PLACE_LABELS, STORE_LABEL
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.links import data_link
@@ -150,7 +150,7 @@ def table(
                     *({"displayName": column.title, "desc": False} for column in columns if column.title != sort_by),
                 ][0 if sort_by else 1 :],
             },
-            transformations=_columns(titles, shared, places_shown=scope.cluster_variables),
+            transformations=_columns(titles, shared, scope=scope),
         )
 
     if sort_by and sort_by not in titles.values():
@@ -158,19 +158,19 @@ def table(
     return Panel("table", title, Size(width, height), queries, render)
 
 
-def _columns(titles: Mapping[str, str], shared: Sequence[str], *, places_shown: bool) -> list[Json]:
-    """Return the transformations that make columns; rows of different clusters and namespaces stay apart."""
-    transformations = [keep_fields([*shared, *titles, *PLACE_LABELS])]
+def _columns(titles: Mapping[str, str], shared: Sequence[str], *, scope: Scope) -> list[Json]:
+    """Return the transformations that make columns; rows of different clusters, namespaces and stores stay apart."""
+    has_stores = any(name.endswith(f"_{STORE_LABEL}") for name in scope.variables)
+    places = (*PLACE_LABELS, *((STORE_LABEL,) * has_stores))
+    transformations = [keep_fields([*shared, *titles, *places])]
     if shared:
         transformations.append({"id": "merge", "options": {}})
-    named = {**titles, **({label: label.capitalize() for label in PLACE_LABELS} if places_shown else {})}
+    named = {**titles, **{label: label.capitalize() for label in scope.shown_places}}
     transformations.append(
         {
             "id": "organize",
             "options": {
-                "excludeByName": dict.fromkeys(
-                    [*shared, *(label for label in PLACE_LABELS if label not in named)], True
-                ),
+                "excludeByName": dict.fromkeys([*shared, *(label for label in places if label not in named)], True),
                 "indexByName": {name: index for index, name in enumerate(named)},
                 "renameByName": named,
             },
