@@ -157,8 +157,8 @@ FLEET_RISK_STRIP: Final = Signal(
     # the highest of the shown range, so that a server keeps its place in it.
     expr=(
         "max without (instance) (fleet_server_risk_ratio{<filter>})"
-        " * on (cluster, namespace, job, profile, server) group_left (order)"
-        ' count_values by (cluster, namespace, job, profile, server) ("order", round(200 - 100 *'
+        " * on (cluster, namespace, job, store, profile, server) group_left (order)"
+        ' count_values by (cluster, namespace, job, store, profile, server) ("order", round(200 - 100 *'
         " topk(30, max without (instance) (max_over_time(fleet_server_risk_ratio{<filter>}[<window>] @ end())))))"
     ),
     unit=Unit.RATIO,
@@ -193,7 +193,7 @@ FLEET_FILE_ADVANCES: Final = Signal(
     question="Does the followed file still bring new rows? A replayed one may be held at its end.",
     expr=(
         "max without (instance) (changes(fleet_file_position_timestamp_seconds{<filter>}[5m]))"
-        ' and on (cluster, namespace, job, file) fleet_file_info{mode="follow",<filter>}'
+        ' and on (cluster, namespace, job, store, file) fleet_file_info{mode="follow",<filter>}'
         # A file without any row has no position.
         ' or 0 * max without (instance, mode, model) (fleet_file_info{mode="follow",<filter>})'
     ),
@@ -209,7 +209,7 @@ FLEET_DATA_AGE: Final = Signal(
     question="How old is the newest row of the followed file, by its own clock?",
     expr=(
         "time() - max without (instance) (fleet_file_position_timestamp_seconds{<filter>})"
-        ' and on (cluster, namespace, job, file) fleet_file_info{mode="follow",<filter>}'
+        ' and on (cluster, namespace, job, store, file) fleet_file_info{mode="follow",<filter>}'
     ),
     unit=Unit.SECONDS,
     dashboard=PAGE,

@@ -75,7 +75,7 @@ def _rule(alert: BoundAlert, datasource: str) -> dict[str, Any]:
         "noDataState": "OK",
         # A rule that cannot be evaluated fires `DatasourceError`, which has a policy of its own.
         "execErrState": "Error",
-        "labels": alert.labels | {OWN_LABEL: OWN},
+        "labels": alert.rule_labels | {OWN_LABEL: OWN},
         "annotations": {
             **{name: annotation(text) for name, text in alert.annotations.items()},
             # With these Grafana shows the rule's state on the panel.

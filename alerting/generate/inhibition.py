@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ml_monitoring.alerting.model.foreign import STORE_LABEL
 from ml_monitoring.alerting.model.yamltext import Commented
 
 MATCHER = re.compile(r'(?P<label>\w+)(?P<operator>=~|!~|!=|=)"(?P<value>.*)"')
@@ -23,6 +24,8 @@ _SUBJECTS: tuple[tuple[str, ...], ...] = (
     ("job", "server"),
     ("job", "model", "model_version"),
 )
+# What may have the same name in several stores.
+_SEVERAL = frozenset({"experiment", "persona", "server", "model"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,14 @@ class Inhibition:
         source: Matchers of the alert that mutes.
         target: Matchers of the alerts that are muted.
         equal: Labels whose values both must share, and have.
+        alike: Labels that both must share where either has them.
     """
 
     reason: str
     source: tuple[str, ...]
     target: tuple[str, ...]
     equal: tuple[str, ...]
+    alike: tuple[str, ...] = ()
 
     @property
     def rule(self) -> Commented:
@@ -52,7 +57,7 @@ class Inhibition:
             {
                 "source_matchers": [*self.source, *present],
                 "target_matchers": [*self.target, *present],
-                "equal": list(self.equal),
+                "equal": [*self.equal, *self.alike],
             },
         )
 
@@ -62,6 +67,7 @@ class Inhibition:
             all(matches(matcher, source) for matcher in self.source)
             and all(matches(matcher, target) for matcher in self.target)
             and all(source.get(label) and source.get(label) == target.get(label) for label in self.equal)
+            and all(source.get(label, "") == target.get(label, "") for label in self.alike)
         )
 
 
@@ -101,6 +107,7 @@ INHIBITIONS: tuple[Inhibition, ...] = (
             source=('severity="critical"',),
             target=('severity=~"warning|info"',),
             equal=subject,
+            alike=() if _SEVERAL.isdisjoint(subject) else (STORE_LABEL,),
         )
         for subject in _SUBJECTS
     ),

@@ -79,7 +79,7 @@ ALERTS: tuple[Alert, ...] = (
         matchers='metric!~"<ignored_metrics>"',
         # `on (...)`: the left side has labels that the experiment's age has not.
         guards=(
-            "on (cluster, namespace, job, experiment) "
+            "on (cluster, namespace, job, store, experiment) "
             "experiment:mlflow_last_success_age_seconds:min < <finished_within>",
         ),
         parameters={"ignored_metrics": Kind.PATTERN, "finished_within": Kind.DURATION},

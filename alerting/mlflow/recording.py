@@ -109,7 +109,7 @@ RECORDS: tuple[Record, ...] = (
         # `on`, not `ignoring`: the exporter's settings may add labels to the latest value that the best one lacks.
         expr=f"""
             clamp({_LATEST}, 0, 0)
-            + on (cluster, namespace, job, experiment, metric) group_left ()
+            + on (cluster, namespace, job, store, experiment, metric) group_left ()
             max without (instance) (mlflow_metric_best)
         """,
         by=_RUN_METRIC,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from ml_monitoring.alerting.model.evidence import Claim, Comparison, Evidence
+from ml_monitoring.alerting.model.foreign import STORE_LABEL
 from ml_monitoring.alerting.model.links import SERVICE, SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
 from ml_monitoring.alerting.model.numbers import Links, Numbers, number
 from ml_monitoring.alerting.model.placeholders import fill
@@ -181,6 +182,12 @@ class BoundAlert:
         return labels | ({"source": self.alert.source} if self.alert.source else {})
 
     @property
+    def rule_labels(self) -> dict[str, str]:
+        """Return the labels for a rule; the source is called as the exporter calls it, with the store's name behind."""
+        of_store = f"{{{{ with $labels.{STORE_LABEL} }}}}/{{{{ . }}}}{{{{ end }}}}"
+        return self.labels | ({"source": f"{self.alert.source}{of_store}"} if self.alert.source else {})
+
+    @property
     def annotations(self) -> dict[str, str]:
         """Return what the receiver reads."""
         return {
@@ -207,7 +214,7 @@ class BoundAlert:
             "alert": self.name,
             "expr": self.expr,
             "for": self.numbers.for_,
-            "labels": self.labels,
+            "labels": self.rule_labels,
             "annotations": self.annotations,
         }
 

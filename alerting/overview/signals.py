@@ -28,9 +28,9 @@ PAGE: Final = "ml-monitoring-operations-overview"
 # Domain: how its alerts' names begin, and what shows that the domain is in use.
 _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
     ("exporter", "Exporter", "MlMonitoring", "up{<exporter>,<filter>}"),
-    ("mlflow", "MLflow", "Mlflow", 'ml_monitoring_source_up{source="mlflow",<filter>}'),
-    ("variants", "Variants", "Variant", 'ml_monitoring_source_up{source="variants",<filter>}'),
-    ("fleet", "Fleet", "Fleet", 'ml_monitoring_source_up{source="fleet",<filter>}'),
+    ("mlflow", "MLflow", "Mlflow", 'ml_monitoring_source_up{source=~"mlflow(/.+)?",<filter>}'),
+    ("variants", "Variants", "Variant", 'ml_monitoring_source_up{source=~"variants(/.+)?",<filter>}'),
+    ("fleet", "Fleet", "Fleet", 'ml_monitoring_source_up{source=~"fleet(/.+)?",<filter>}'),
     ("services", "Services", "Ml(Api|Service|Cache|Prediction|Model)", "ml_process_start_timestamp_seconds{<filter>}"),
     (
         "experiments",

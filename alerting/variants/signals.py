@@ -197,7 +197,7 @@ VARIANT_OPPORTUNITIES: Final = Signal(
     question="What could be done better, and how?",
     expr=(
         "(max without (instance) (variant_optimization_opportunity{<filter>}) == 1)"
-        " * on (cluster, namespace, job, opportunity, priority) group_left (title, action)"
+        " * on (cluster, namespace, job, store, opportunity, priority) group_left (title, action)"
         " max without (instance) (variant_optimization_opportunity_info)"
     ),
     unit=Unit.INFO,
@@ -247,7 +247,7 @@ VARIANT_KILL_MARKS: Final = Signal(
     title="Kill",
     question="When were variants killed, and why?",
     expr=(
-        "(sum by (cluster, namespace, persona, reason) "
+        "(sum by (cluster, namespace, store, persona, reason) "
         "(max without (instance) "
         # Since the mark before, so that each kill is in one only.
         "(variant_kills_total{<filter>} - variant_kills_total{<filter>} offset <window>)) > 0)"
@@ -267,8 +267,8 @@ VARIANT_WINNER_MARKS: Final = Signal(
     question="When was a variant found to be the best one beyond chance?",
     # A mark where the always-valid p-value falls below the usual level, not its whole duration.
     expr=(
-        "max by (cluster, namespace, persona, variant, pattern) (variant_sequential_p_value{<filter>}) < 0.05 "
-        "unless max by (cluster, namespace, persona, variant, pattern) "
+        "max by (cluster, namespace, store, persona, variant, pattern) (variant_sequential_p_value{<filter>}) < 0.05 "
+        "unless max by (cluster, namespace, store, persona, variant, pattern) "
         "(variant_sequential_p_value{<filter>} offset 1m) < 0.05"
     ),
     unit=Unit.ANY,

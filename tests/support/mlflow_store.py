@@ -61,7 +61,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import inf, nan
 
 # The client reports usage to its makers unless switched off before its import.
@@ -155,11 +155,16 @@ def reference_client(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def write_reference_store(uri: str) -> None:
-    """Write the content above into an empty store; creates MLflow's tables first."""
+def write_reference_store(uri: str, *, colon: str = ":") -> None:
+    """Write the content above into an empty store; creates MLflow's tables first.
+
+    Args:
+        uri: The store.
+        colon: What stands for colons in keys, which old versions of MLflow do not take.
+    """
     client = reference_client(uri)
     churn = _write_experiment(client, CHURN, CHURN_RUNS)
-    vision = _write_experiment(client, VISION, VISION_RUNS)
+    vision = _write_experiment(client, VISION, [_with_colon(run, colon) for run in VISION_RUNS])
     _write_experiment(client, LONG, LONG_RUNS)
     _write_experiment(client, EMPTY, ())
     only_deleted = _write_experiment(client, ONLY_DELETED, (ReferenceRun("gone", 0, 60, metrics={"accuracy": [0.11]}),))
@@ -187,6 +192,10 @@ def write_reference_store(uri: str) -> None:
 
     client.delete_run(churn["deleted"])
     client.delete_run(only_deleted["gone"])
+
+
+def _with_colon(run: ReferenceRun, colon: str) -> ReferenceRun:
+    return replace(run, metrics={key.replace(":", colon): values for key, values in run.metrics.items()})
 
 
 def _write_experiment(client: MlflowClient, name: str, runs: Sequence[ReferenceRun]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 # What each topic measures, for --help.
 TOPICS: Mapping[str, str] = {
     "mlflow": "mlflow: 100,000 runs; answers beside two other exporters and the floor, and what a refresh costs",
+    "stores": "stores: memory of one exporter with 50 MLflow stores",
     "instrument": "instrument: processor time that instrumentation adds to a request, beside two other libraries",
     "fleet": "fleet: a file of five million rows followed, beside pandas.read_csv",
     "alertlog": "alertlog: notifications acknowledged, and memory with a million alerts and a journal of 100 MB",

@@ -53,6 +53,19 @@ def test_whatever_fires_at_least_one_of_the_loudest_is_sent() -> None:
     assert {*TopologicalSorter(graph).static_order()} >= {alert.name for pair in PAIRS for alert in pair}
 
 
+def test_the_same_name_in_another_store_is_another_subject() -> None:
+    def muted(**store: str) -> bool:
+        loud = {"job": "j", "experiment": "churn", "severity": "critical", "store": "prod"}
+        return any(
+            rule.mutes(loud, {"job": "j", "experiment": "churn", "severity": "warning", **store})
+            for rule in INHIBITIONS
+        )
+
+    assert muted(store="prod")
+    assert not muted(store="lab")
+    assert not muted()
+
+
 def test_the_watchdog_is_never_muted() -> None:
     assert "MlMonitoringWatchdog" not in {quiet.name for _, quiet in PAIRS}
 
