@@ -94,7 +94,7 @@ def test_each_enabled_alert_is_one_rule_with_the_same_condition_labels_and_wait(
     for alert in alerts:
         rule = made[alert.name]
         assert rule["data"][0]["model"]["expr"] == alert.expr
-        assert rule["labels"] == {**alert.labels, "stack": "ml-monitoring"}
+        assert rule["labels"] == {**alert.rule_labels, "stack": "ml-monitoring"}
         assert rule["for"] == alert.numbers.for_
 
 
