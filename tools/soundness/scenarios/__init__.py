@@ -34,7 +34,18 @@ SCENARIOS: tuple[Scenario, ...] = (
     *variants.SCENARIOS,
 )
 
-# Alerts that nothing can be simulated for, and why. Every other one has a scenario.
+_EXPERIMENTS = "`python -m tools.soundness.experiments` simulates whole experiments that the same inference judges"
+
+# Alerts that have no scenario, and why. Every other one has one.
 NOT_SIMULATED: Mapping[str, str] = MappingProxyType(
-    {"MlMonitoringWatchdog": "it always fires by design; its receiver raises the alarm when it stops"}
+    {
+        "MlMonitoringWatchdog": "it always fires by design; its receiver raises the alarm when it stops",
+        "ExperimentDecided": _EXPERIMENTS,
+        "ExperimentGuardrailBreached": _EXPERIMENTS,
+        "ExperimentSampleRatioMismatch": _EXPERIMENTS,
+        "ExperimentOverdispersed": "it is about how an experiment was declared, not about a moment that may be healthy",
+        "ExperimentOverdue": "a planned end has passed or has not; chance has no part in it",
+        "ExperimentDataMissing": "the exporter could read the counts or could not; chance has no part in it",
+        "ExperimentNothingExposed": "its wait is to be longer than the quiet hours of the experiments that one runs",
+    }
 )
