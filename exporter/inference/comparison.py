@@ -23,7 +23,15 @@ from math import exp, inf, isfinite, log, sqrt
 from typing import Any, Final
 
 from ml_monitoring.exporter.inference.batches import ArmCounts, Sums
-from ml_monitoring.exporter.inference.boundary import INDEPENDENT, PER_INFORMATION, boundary, excess, log_e_value
+from ml_monitoring.exporter.inference.boundary import (
+    INDEPENDENT,
+    PER_INFORMATION,
+    boundary,
+    excess,
+    log_e_value,
+    skewed,
+    unskewed,
+)
 from ml_monitoring.exporter.inference.replicates import Clusters, Levels, SpreadEstimate, clusters_spread
 
 # Standard deviations beyond chance at which blocks of a longer scale, or processes, are said to vary on their own.
@@ -50,6 +58,7 @@ class Dispersion:
         source: `observations`, `time` (blocks), `users` (cells) or `replicas` (processes).
         factor: How many times as large it is as that of independent observations.
         freedom: Degrees of freedom.
+        skewness: Of the difference, beyond chance.
         seconds: Of `time`: how long the blocks are.
         suspicious: More than chance explains.
         worst: Of `replicas`: the arm and the process that differs most.
@@ -58,6 +67,7 @@ class Dispersion:
     source: str
     factor: float
     freedom: float
+    skewness: float = 0.0
     seconds: float = 0.0
     suspicious: bool = False
     worst: str = ""
@@ -227,13 +237,15 @@ class Comparison:
             return None
         sums, model = self._sums, standing.model
         arm, baseline = standing.arm, standing.baseline
-        limits = [
-            (sqrt(item.factor) * boundary(item.freedom, standing.information, alpha), item)
-            for item in standing.dispersions
-        ]
-        limit, taken = max(limits, key=lambda pair: pair[0])
-        lower, upper = model.interval(limit)
-        relative = model.relative_interval(limit)
+        limits: list[tuple[float, float]] = []
+        for item in standing.dispersions:
+            enough, root = boundary(item.freedom, standing.information, alpha), sqrt(item.factor)
+            limits.append((root * skewed(enough, item.skewness), -root * skewed(-enough, item.skewness)))
+        taken = standing.dispersions[max(range(len(limits)), key=lambda place: sum(limits[place]))]
+        # How far the difference may be above what is tried, and below.
+        reach = max(above for above, _ in limits), max(below for _, below in limits)
+        lower, upper = model.interval(reach)
+        relative = model.relative_interval(reach)
         return Lift(
             mean=arm.mean,
             baseline_mean=baseline.mean,
@@ -280,10 +292,13 @@ class Comparison:
             first = dispersions[0]
             model = _from_time(arm, baseline, weight, first.factor)
             model.information = first.freedom + 1
-            dispersions[0] = Dispersion("time", 1.0, first.freedom, first.seconds)
+            dispersions[0] = Dispersion("time", 1.0, first.freedom, first.skewness, first.seconds)
         raw = (arm.mean - baseline.mean) * weight / sqrt(model.null_variance)
         information = model.information / max(item.factor for item in dispersions)
-        evidence = min(log_e_value(raw / sqrt(item.factor), item.freedom, information) for item in dispersions)
+        evidence = min(
+            log_e_value(unskewed(raw / sqrt(item.factor), item.skewness), item.freedom, information)
+            for item in dispersions
+        )
         return _Standing(arm, baseline, model, dispersions, information, evidence)
 
     def _model(self, arm: _Side, baseline: _Side) -> _Model | None:
@@ -326,15 +341,17 @@ class Comparison:
                 unit = spread.variance
                 if unit <= 0:
                     return []
-                found.append(Dispersion("time", unit, spread.freedom, seconds))
+                found.append(Dispersion("time", unit, spread.freedom, spread.skewness, seconds))
                 continue
             factor = spread.variance / unit
-            beyond = excess(
-                factor / max(1.0, found[-1].factor if level == 1 and null_variance else 1.0), spread.freedom
-            )
-            suspicious = beyond > _SUSPICION
+            before = found[-1].factor if level == 1 and null_variance else 1.0
+            freedom = spread.freedom
+            if level == 0 and self._kind is not EffectKind.MEAN:
+                # Counts of a block are normal, so a block that is not is itself what is looked for.
+                freedom = spread.normal_freedom
+            suspicious = freedom > 0 and excess(factor / max(1.0, before), freedom) > _SUSPICION
             if factor > 0 and (level == 0 or suspicious):
-                found.append(Dispersion("time", factor, spread.freedom, seconds, suspicious))
+                found.append(Dispersion("time", factor, spread.freedom, spread.skewness, seconds, suspicious))
         if unit is not None and null_variance is not None:
             found += self._clustered(unit)
         return found
@@ -405,10 +422,12 @@ class _Model:
     information: float
     baseline_share: float
 
-    def interval(self, limit: float) -> tuple[float, float]:
+    def interval(self, reach: tuple[float, float]) -> tuple[float, float]:
+        """Return the differences from which the observed one is not too far above or below, in standard errors."""
         raise NotImplementedError
 
-    def relative_interval(self, limit: float) -> tuple[float | None, float | None]:
+    def relative_interval(self, reach: tuple[float, float]) -> tuple[float | None, float | None]:
+        """Return likewise the ratios, less 1; None where an end is not bounded."""
         raise NotImplementedError
 
 
@@ -423,19 +442,21 @@ class _Measured(_Model):
         self.information = (variance + baseline_variance) / 2 / total / PER_INFORMATION
         self.baseline_share = self._squares[1] / total
 
-    def interval(self, limit: float) -> tuple[float, float]:
-        difference, reach = self._arm.mean - self._baseline.mean, limit * sqrt(sum(self._squares))
-        return difference - reach, difference + reach
+    def interval(self, reach: tuple[float, float]) -> tuple[float, float]:
+        difference, error = self._arm.mean - self._baseline.mean, sqrt(sum(self._squares))
+        return difference - reach[0] * error, difference + reach[1] * error
 
-    def relative_interval(self, limit: float) -> tuple[float | None, float | None]:
+    def relative_interval(self, reach: tuple[float, float]) -> tuple[float | None, float | None]:
         one, other = self._arm.mean, self._baseline.mean
         # Fieller: those ratios r for which one - r other is within its limit.
-        square = other * other - limit * limit * self._squares[1]
-        if other <= 0 or square <= 0:
+        squares = [other * other - limit * limit * self._squares[1] for limit in reach]
+        if other <= 0 or min(squares) <= 0:
             return None, None
-        root = (one * other) ** 2 - square * (one * one - limit * limit * self._squares[0])
-        reach = sqrt(max(root, 0.0))
-        return (one * other - reach) / square - 1, (one * other + reach) / square - 1
+        ends = []
+        for sign, limit, square in zip((-1, 1), reach, squares, strict=True):
+            root = (one * other) ** 2 - square * (one * one - limit * limit * self._squares[0])
+            ends.append((one * other + sign * sqrt(max(root, 0.0))) / square - 1)
+        return ends[0], ends[1]
 
 
 class _Counted(_Model):
@@ -456,7 +477,7 @@ class _Counted(_Model):
             return mean * (1 - mean)
         return max(mean, 0.0)
 
-    def interval(self, limit: float) -> tuple[float, float]:
+    def interval(self, reach: tuple[float, float]) -> tuple[float, float]:
         one, other = self._arm, self._baseline
         share = one.size / (one.size + other.size)
         difference = one.mean - other.mean
@@ -464,12 +485,13 @@ class _Counted(_Model):
         def outside(tried: float) -> bool:
             arm, baseline = self._pooled + tried * (1 - share), self._pooled - tried * share
             variance = self._variance(arm) / one.size + self._variance(baseline) / other.size
+            limit = reach[0] if tried < difference else reach[1]
             return (difference - tried) ** 2 > limit * limit * variance * self._drift
 
         edges = (-1.0, 1.0) if self._bounded else (-inf, inf)
         return _edge(outside, difference, edges[0]), _edge(outside, difference, edges[1])
 
-    def relative_interval(self, limit: float) -> tuple[float | None, float | None]:
+    def relative_interval(self, reach: tuple[float, float]) -> tuple[float | None, float | None]:
         one, other = self._arm, self._baseline
         if one.mean <= 0 and other.mean <= 0:
             return None, None
@@ -480,7 +502,9 @@ class _Counted(_Model):
             if self._bounded:
                 mean = min(mean, 1.0, 1 / ratio)
             variance = self._variance(ratio * mean) / one.size + ratio * ratio * self._variance(mean) / other.size
-            return (one.mean - ratio * other.mean) ** 2 > limit * limit * variance * self._drift
+            beyond = one.mean - ratio * other.mean
+            limit = reach[0] if beyond > 0 else reach[1]
+            return beyond * beyond > limit * limit * variance * self._drift
 
         smallest = 1e-12
         start = log(max(one.mean, smallest) / max(other.mean, smallest))

@@ -15,6 +15,8 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+# Standard deviations beyond which a skewness is none of chance.
+_SUSPICION = 3.0
 # Some thirty days of blocks of a minute.
 _MOST_LEVELS = 16
 
@@ -26,10 +28,14 @@ class SpreadEstimate:
     Attributes:
         variance: Of the total.
         freedom: Degrees of freedom that the estimate has; few where single replicates dominate.
+        skewness: Of the total; 0 unless the replicates show one beyond chance.
+        normal_freedom: Degrees of freedom if the replicates were normal.
     """
 
     variance: float
     freedom: float
+    skewness: float = 0.0
+    normal_freedom: float = 0.0
 
 
 class Replicates:
@@ -37,7 +43,7 @@ class Replicates:
 
     __slots__ = ("_sums",)
 
-    def __init__(self, sums: Sequence[float] = (0.0,) * 11) -> None:
+    def __init__(self, sums: Sequence[float] = (0.0,) * 15) -> None:
         self._sums = array("d", sums)
 
     def add(self, d: float, x: float) -> None:
@@ -54,6 +60,10 @@ class Replicates:
         sums[8] += dd * xx
         sums[9] += dx * xx
         sums[10] += xx * xx
+        sums[11] += dd * d
+        sums[12] += dd * x
+        sums[13] += d * xx
+        sums[14] += xx * x
 
     def with_one(self, d: float, x: float) -> Replicates:
         """Return a copy with one replicate more."""
@@ -63,7 +73,7 @@ class Replicates:
 
     def spread(self) -> SpreadEstimate | None:
         """Return the variance of the total of d, the effect being its ratio to that of x; None for fewer than two."""
-        _, d, x, dd, dx, xx, d4, d3x, d2x2, dx3, x4 = self._sums
+        _, d, x, dd, dx, xx, d4, d3x, d2x2, dx3, x4, d3, d2x, dx2, x3 = self._sums
         if x <= 0 or xx <= 0:
             return None
         size = x * x / xx
@@ -75,7 +85,11 @@ class Replicates:
         if squares <= 0 or fourth <= 0:
             return SpreadEstimate(0.0, size - 1)
         freedom = max(1.0, min(size - 1, 3 * squares * squares / fourth - 1))
-        return SpreadEstimate(squares * size / (size - 1), freedom)
+        third = d3 - 3 * effect * d2x + 3 * effect**2 * dx2 - effect**3 * x3
+        skewness = third / squares**1.5
+        # Of so many normal replicates the skewness of the total would have a variance of 6 / size squared.
+        significant = skewness * skewness * size * size > _SUSPICION**2 * 6
+        return SpreadEstimate(squares * size / (size - 1), freedom, skewness if significant else 0.0, size - 1)
 
     def dump(self) -> list[float]:
         """Return the sums, which the constructor takes back."""

@@ -21,6 +21,8 @@ DATA = Path("docs/soundness-experiments.json")
 # Relative effects that are to be found, by kind of metric.
 EFFECTS = {"proportion": 0.4, MEAN: 0.2}
 _PARTS = 8
+# Experiments of each part that are asked whether something varies too much.
+_NAMED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +80,12 @@ def judge(job: _Job) -> dict[str, list[int | None]]:
     """Return when each test decided, for each experiment."""
     condition = next(one for one in CONDITIONS if one.name == job.condition)
     rng = np.random.default_rng([job.seed, len(job.condition), int(job.effect * 100)])
-    answers: dict[str, list[int | None]] = {name: [] for name in ("ours", *methods.RIVALS)}
-    for _ in range(job.experiments):
+    answers: dict[str, list[int | None]] = {name: [] for name in ("ours", "named", *methods.RIVALS)}
+    for number in range(job.experiments):
         observed = condition.draw(rng, job.kind, job.effect)
         answers["ours"].append(methods.ours(observed, job.kind, user=condition.user))
+        if number < _NAMED:
+            answers["named"].append(1 if methods.names_dispersion(observed, job.kind) else None)
         for name, rival in methods.RIVALS.items():
             answers[name].append(rival(observed, job.kind))
     return answers

@@ -30,6 +30,15 @@ def ours(observed: Observed, kind: str, *, user: bool = False) -> Answer:
     return None
 
 
+def names_dispersion(observed: Observed, kind: str) -> bool:
+    """Return whether this project says in the end that something varies more than chance explains."""
+    state = MetricState(MetricDesign(EffectKind(kind), ("a", "b"), "a"))
+    for index in range(len(observed.trials)):
+        state.add(batch_of(observed, index))
+    lift = state.lift("b", ALPHA)
+    return lift is not None and any(item.suspicious for item in lift.dispersions)
+
+
 def batch_of(observed: Observed, index: int) -> Batch:
     """Return one batch as the project reads it."""
     arms = {}

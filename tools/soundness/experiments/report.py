@@ -36,6 +36,7 @@ class Cell:
         effect: Relative difference that was to be found.
         experiments: How many had no difference.
         false: Share of these that was ever decided, by test.
+        named: Share in which this project said that something varies more than chance explains.
         found: Share of those with a difference that was decided.
         hours: Median time until then; None where fewer than half were.
     """
@@ -46,6 +47,7 @@ class Cell:
     effect: float
     experiments: int
     false: Mapping[str, float]
+    named: float
     found: Mapping[str, float]
     hours: Mapping[str, float | None]
 
@@ -65,9 +67,10 @@ class Cell:
             kind,
             effect,
             len(null["ours"]),
-            {name: _share(answers) for name, answers in null.items()},
-            {name: _share(answers) for name, answers in found.items()},
-            {name: _hours(answers) for name, answers in found.items()},
+            {name: _share(null[name]) for name in _WORDS},
+            _share(null["named"]),
+            {name: _share(found[name]) for name in _WORDS},
+            {name: _hours(found[name]) for name in _WORDS},
         )
 
     def line(self) -> str:
@@ -75,7 +78,7 @@ class Cell:
         figures = "  ".join(
             f"{name} {self.false[name]:6.1%} {self.found[name]:4.0%} {_time(self.hours[name]):>6}" for name in _WORDS
         )
-        return f"{self.condition:26}{self.kind:11}{figures}"
+        return f"{self.condition:26}{self.kind:11}{figures}  named {self.named:.0%}"
 
 
 def _share(answers: Sequence[int | None]) -> float:
@@ -112,11 +115,12 @@ def write(cells: Sequence[Cell], splits: Sequence[SplitRow], same: str, page: Pa
     lines = [
         f"Experiments without a difference that were ever decided, of {cells[0].experiments}; nominal {ALPHA:.0%}:",
         "",
-        f"| Condition | Metric | {' | '.join(_WORDS.values())} |",
-        f"|---|---|{'---|' * len(names)}",
+        f"| Condition | Metric | {' | '.join(_WORDS.values())} | said to vary too much |",
+        f"|---|---|{'---|' * (len(names) + 1)}",
     ]
     lines += [
-        f"| {cell.condition}: {cell.words} | {cell.kind} | {' | '.join(f'{cell.false[name]:.1%}' for name in names)} |"
+        f"| {cell.condition}: {cell.words} | {cell.kind} | {' | '.join(f'{cell.false[name]:.1%}' for name in names)} "
+        f"| {cell.named:.0%} |"
         for cell in cells
     ]
     lines += [
