@@ -33,6 +33,7 @@ INDEPENDENT: Final = 1e9
 # Beyond that many standard errors nothing is looked for.
 _FARTHEST: Final = 1e6
 _HALVINGS: Final = 40
+_NO_SKEWNESS: Final = 1e-6
 
 
 def log_e_value(
@@ -91,7 +92,7 @@ def unskewed(t: float, skewness: float) -> float:
 
 def skewed(t: float, skewness: float) -> float:
     """Return the inverse of `unskewed`: what has to be observed for t."""
-    if not skewness:
+    if abs(skewness) < _NO_SKEWNESS:
         return t
     cubed = 1 + skewness * (t - skewness / 6)
     root = abs(cubed) ** (1 / 3) * (1 if cubed > 0 else -1)

@@ -34,10 +34,15 @@ from ml_monitoring.exporter.inference.boundary import (
 )
 from ml_monitoring.exporter.inference.replicates import Clusters, Levels, SpreadEstimate, clusters_spread
 
-# Standard deviations beyond chance at which blocks of a longer scale, or processes, are said to vary on their own.
-_SUSPICION: Final = 2.5
+# Standard deviations beyond chance at which the spread of longer blocks, or of processes, is taken for the variance.
+_SUSPICION: Final = 3.0
+# And at which it is named, since a name is an alarm.
+_NAMED: Final = 4.0
 # Longest scale: what differs from day to day is a part of the effect.
 _LONGEST: Final = 1.5 * 86400
+# Longer blocks are asked once there are so many of them.
+_FEWEST_LONG: Final = 3
+_SMALLEST: Final = 1e-9
 _MOST_CELLS: Final = 1024
 _MOST_REPLICAS: Final = 64
 
@@ -130,7 +135,8 @@ class Lift:
     @property
     def p_value(self) -> float:
         """Return the always-valid p-value of no difference."""
-        return exp(-self.log_e_value) if self.log_e_value > 0 else 1.0
+        # No smaller than what a float can hold.
+        return exp(-min(self.log_e_value, 700.0)) if self.log_e_value > 0 else 1.0
 
     @property
     def dispersion(self) -> Dispersion:
@@ -335,7 +341,7 @@ class Comparison:
             if spread is None and level == 0:
                 # A single block has no spread, and one outage may be all that it shows.
                 return []
-            if spread is None:
+            if spread is None or (level and spread.normal_freedom < _FEWEST_LONG - 1):
                 break
             if unit is None:
                 unit = spread.variance
@@ -349,9 +355,13 @@ class Comparison:
             if level == 0 and self._kind is not EffectKind.MEAN:
                 # Counts of a block are normal, so a block that is not is itself what is looked for.
                 freedom = spread.normal_freedom
-            suspicious = freedom > 0 and excess(factor / max(1.0, before), freedom) > _SUSPICION
-            if factor > 0 and (level == 0 or suspicious):
-                found.append(Dispersion("time", factor, spread.freedom, spread.skewness, seconds, suspicious))
+            beyond = excess(factor / max(1.0, before), freedom) if freedom > 0 else 0.0
+            if level == 0 or beyond > _SUSPICION:
+                # Blocks that are all the same by chance do not make anything certain.
+                factor = max(factor, _SMALLEST)
+                found.append(
+                    Dispersion("time", factor, spread.freedom, spread.skewness, seconds, suspicious=beyond > _NAMED)
+                )
         if unit is not None and null_variance is not None:
             found += self._clustered(unit)
         return found
@@ -364,10 +374,13 @@ class Comparison:
             found.append(Dispersion("users", spread.variance / unit, spread.freedom))
         replicas = [side.residuals(effect) for side in self._replicas]
         spread = _replicas_spread(replicas)
-        if spread is not None and excess(spread.variance / unit, spread.freedom) > _SUSPICION:
+        beyond = excess(spread.variance / unit, spread.freedom) if spread is not None else 0.0
+        if spread is not None and beyond > _SUSPICION:
             worst = max((item for group in replicas if len(group) > 1 for item in group), key=lambda item: abs(item[1]))
             found.append(
-                Dispersion("replicas", spread.variance / unit, spread.freedom, suspicious=True, worst=worst[0])
+                Dispersion(
+                    "replicas", spread.variance / unit, spread.freedom, suspicious=beyond > _NAMED, worst=worst[0]
+                )
             )
         return found
 

@@ -210,7 +210,8 @@ def _overdispersed(lift: Lift) -> str:
     suspicious = [item for item in lift.dispersions if item.suspicious]
     if not suspicious:
         return ""
-    return max(suspicious, key=lambda item: item.factor).words
+    # What says which process it was says most.
+    return max(suspicious, key=lambda item: (item.source == "replicas", item.factor)).words
 
 
 def _conclude(

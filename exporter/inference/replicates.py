@@ -15,6 +15,8 @@ from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+# Replicates of equal size that say as much; below that it is as good as a single one.
+_FEWEST = 1.2
 # Standard deviations beyond which a skewness is none of chance.
 _SUSPICION = 3.0
 # Some thirty days of blocks of a minute.
@@ -77,13 +79,13 @@ class Replicates:
         if x <= 0 or xx <= 0:
             return None
         size = x * x / xx
-        if size < 2 - 1e-9:
+        if size < _FEWEST:
             return None
         effect = d / x
         squares = dd - 2 * effect * dx + effect * effect * xx
         fourth = d4 - 4 * effect * d3x + 6 * effect**2 * d2x2 - 4 * effect**3 * dx3 + effect**4 * x4
         if squares <= 0 or fourth <= 0:
-            return SpreadEstimate(0.0, size - 1)
+            return SpreadEstimate(0.0, max(1.0, size - 1), 0.0, size - 1)
         freedom = max(1.0, min(size - 1, 3 * squares * squares / fourth - 1))
         third = d3 - 3 * effect * d2x + 3 * effect**2 * dx2 - effect**3 * x3
         skewness = third / squares**1.5
@@ -187,7 +189,7 @@ def clusters_spread(residuals: Sequence[Sequence[tuple[str, float, float]]]) -> 
     for group in residuals:
         x, xx = sum(abs(item[2]) for item in group), sum(item[2] ** 2 for item in group)
         size = x * x / xx if xx else 0.0
-        if size < 2 - 1e-9:
+        if size < _FEWEST:
             return None
         mean = sum(item[1] for item in group) / x
         rest = [item[1] - mean * abs(item[2]) for item in group]

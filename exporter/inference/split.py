@@ -19,7 +19,7 @@ from ml_monitoring.exporter.inference.boundary import INDEPENDENT, excess, log_e
 from ml_monitoring.exporter.inference.metric import PendingBlock
 from ml_monitoring.exporter.inference.replicates import Clusters, Levels, clusters_spread
 
-_SUSPICION: Final = 2.5
+_SUSPICION: Final = 3.0
 _LONGEST: Final = 1.5 * 86400
 _MOST_CELLS: Final = 1024
 
