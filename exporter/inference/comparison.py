@@ -247,7 +247,8 @@ class Comparison:
         for item in standing.dispersions:
             enough, root = boundary(item.freedom, standing.information, alpha), sqrt(item.factor)
             limits.append((root * skewed(enough, item.skewness), -root * skewed(-enough, item.skewness)))
-        taken = standing.dispersions[max(range(len(limits)), key=lambda place: sum(limits[place]))]
+        pairs = zip(limits, standing.dispersions, strict=True)
+        _, taken = max(pairs, key=lambda pair: (sum(pair[0]), pair[1].factor))
         # How far the difference may be above what is tried, and below.
         reach = max(above for above, _ in limits), max(below for _, below in limits)
         lower, upper = model.interval(reach)
@@ -332,12 +333,13 @@ class Comparison:
                 freedom = min(self._sums["arm_freedom"], self._sums["baseline_freedom"])
             found.append(Dispersion("observations", 1.0, freedom))
         unit = null_variance
+        clustered = [] if unit is None else self._clustered(unit)
         block = self._sums["seconds"] / self._sums["blocks"]
         for level, replicates in enumerate(self._levels):
             seconds = block * 2**level
             if level and seconds > _LONGEST:
                 break
-            spread = replicates.spread()
+            spread = replicates.spread(unit or 0.0)
             if spread is None and level == 0:
                 # A single block has no spread, and one outage may be all that it shows.
                 return []
@@ -348,28 +350,30 @@ class Comparison:
                 if unit <= 0:
                     return []
                 found.append(Dispersion("time", unit, spread.freedom, spread.skewness, seconds))
+                clustered = self._clustered(unit)
                 continue
             factor = spread.variance / unit
-            before = found[-1].factor if level == 1 and null_variance else 1.0
+            # What users vary is not what only time explains.
+            before = max([1.0, *(item.factor for item in clustered if item.source == "users")])
+            if level == 1 and null_variance is not None:
+                before = max(before, found[-1].factor)
             freedom = spread.freedom
             if level == 0 and self._kind is not EffectKind.MEAN:
                 # Counts of a block are normal, so a block that is not is itself what is looked for.
                 freedom = spread.normal_freedom
-            beyond = excess(factor / max(1.0, before), freedom) if freedom > 0 else 0.0
+            beyond = excess(factor / before, freedom) if freedom > 0 else 0.0
             if level == 0 or beyond > _SUSPICION:
                 # Blocks that are all the same by chance do not make anything certain.
                 factor = max(factor, _SMALLEST)
                 found.append(
                     Dispersion("time", factor, spread.freedom, spread.skewness, seconds, suspicious=beyond > _NAMED)
                 )
-        if unit is not None and null_variance is not None:
-            found += self._clustered(unit)
-        return found
+        return found + clustered
 
     def _clustered(self, unit: float) -> list[Dispersion]:
         found = []
         effect = self._effect()
-        spread = clusters_spread([side.residuals(effect) for side in self._cells])
+        spread = clusters_spread([side.residuals(effect) for side in self._cells], unit)
         if spread is not None and spread.variance > 0:
             found.append(Dispersion("users", spread.variance / unit, spread.freedom))
         replicas = [side.residuals(effect) for side in self._replicas]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 # Replicates of equal size that say as much; below that it is as good as a single one.
 _FEWEST = 1.2
 # Standard deviations beyond which a skewness is none of chance.
-_SUSPICION = 3.0
+_SUSPICION = 2.0
 # Some thirty days of blocks of a minute.
 _MOST_LEVELS = 16
 
@@ -73,8 +73,13 @@ class Replicates:
         copied.add(d, x)
         return copied
 
-    def spread(self) -> SpreadEstimate | None:
-        """Return the variance of the total of d, the effect being its ratio to that of x; None for fewer than two."""
+    def spread(self, known: float = 0.0) -> SpreadEstimate | None:
+        """Return the variance of the total of d, the effect being its ratio to that of x; None for fewer than two.
+
+        Args:
+            known: What the variance would be of independent observations. A replicate that stands out from others that
+                vary less than that takes no degrees of freedom away.
+        """
         _, d, x, dd, dx, xx, d4, d3x, d2x2, dx3, x4, d3, d2x, dx2, x3 = self._sums
         if x <= 0 or xx <= 0:
             return None
@@ -86,7 +91,7 @@ class Replicates:
         fourth = d4 - 4 * effect * d3x + 6 * effect**2 * d2x2 - 4 * effect**3 * dx3 + effect**4 * x4
         if squares <= 0 or fourth <= 0:
             return SpreadEstimate(0.0, max(1.0, size - 1), 0.0, size - 1)
-        freedom = max(1.0, min(size - 1, 3 * squares * squares / fourth - 1))
+        freedom = max(1.0, min(size - 1, 3 * max(squares, known) ** 2 / fourth - 1))
         third = d3 - 3 * effect * d2x + 3 * effect**2 * dx2 - effect**3 * x3
         skewness = third / squares**1.5
         # Of so many normal replicates the skewness of the total would have a variance of 6 / size squared.
@@ -183,8 +188,15 @@ class Clusters:
         return clusters
 
 
-def clusters_spread(residuals: Sequence[Sequence[tuple[str, float, float]]]) -> SpreadEstimate | None:
-    """Return the variance of the total over groups of clusters, each of them centred on its own; None without two."""
+def clusters_spread(
+    residuals: Sequence[Sequence[tuple[str, float, float]]], known: float = 0.0
+) -> SpreadEstimate | None:
+    """Return the variance of the total over groups of clusters, each of them centred on its own; None without two.
+
+    Args:
+        residuals: What each cluster of each group contributed, as `Clusters.residuals` says it.
+        known: As that of `Replicates.spread`.
+    """
     variance = squares = fourth = freedom = 0.0
     for group in residuals:
         x, xx = sum(abs(item[2]) for item in group), sum(item[2] ** 2 for item in group)
@@ -200,4 +212,4 @@ def clusters_spread(residuals: Sequence[Sequence[tuple[str, float, float]]]) -> 
         freedom += size - 1
     if fourth <= 0:
         return SpreadEstimate(variance, max(freedom, 1.0)) if freedom else None
-    return SpreadEstimate(variance, max(1.0, min(freedom, 3 * squares * squares / fourth - 1)))
+    return SpreadEstimate(variance, max(1.0, min(freedom, 3 * max(squares, known) ** 2 / fourth - 1)))

@@ -21,6 +21,7 @@ from ml_monitoring.exporter.inference.replicates import Clusters, Levels, cluste
 
 _SUSPICION: Final = 3.0
 _LONGEST: Final = 1.5 * 86400
+_SMALLEST: Final = 1e-9
 _MOST_CELLS: Final = 1024
 
 
@@ -160,15 +161,16 @@ class _SplitSide:
         raw = (self.seen - self.expected) / sqrt(self.variance)
         found = [(1.0, INDEPENDENT)]
         for level, replicates in enumerate(self.levels):
-            spread = replicates.spread()
+            spread = replicates.spread(self.variance)
             if spread is None:
                 break
             factor = spread.variance / self.variance
             suspicious = excess(factor / max(1.0, found[-1][0] if level == 1 else 1.0), spread.freedom) > _SUSPICION
-            if factor > 0 and (level == 0 or suspicious):
+            if level == 0 or suspicious:
+                factor = max(factor, _SMALLEST)
                 found.append((factor, spread.freedom))
         if len(self.cells) > 1:
-            spread = clusters_spread([self.cells.residuals((self.seen - self.expected) / self.variance)])
+            spread = clusters_spread([self.cells.residuals((self.seen - self.expected) / self.variance)], self.variance)
             if spread is not None and spread.variance > 0:
                 found.append((spread.variance / self.variance, spread.freedom))
         factor = max(item[0] for item in found)

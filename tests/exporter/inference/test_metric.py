@@ -107,6 +107,21 @@ def test_a_mean_without_squares_is_judged_by_blocks_of_time() -> None:
     assert lift.absolute_lower < 0.6 < lift.absolute_upper
 
 
+def test_users_of_a_mean_without_squares_are_allowed_for() -> None:
+    rng = np.random.default_rng(8)
+    state = MetricState(MetricDesign(EffectKind.MEAN, ("a", "b"), "a", randomised="user"))
+    habits = {arm: rng.lognormal(0, 1, 32) for arm in "ab"}
+    for index in range(60):
+        arms = {}
+        for arm in "ab":
+            cells = {str(cell): Sums(10, float(rng.gamma(10, habits[arm][cell]))) for cell in range(32)}
+            arms[arm] = ArmCounts(Sums(320, sum(each.total for each in cells.values())), cells)
+        state.add(Batch(index * 300, index * 300 + 300, arms))
+    assert state.unanswerable() == ""
+    assert _lift(state).dispersion.source == "users"
+    assert _lift(state).dispersion.factor > 10
+
+
 def test_a_single_block_decides_nothing() -> None:
     assert _fed(PROPORTION, [[Sums(10_000, 0), Sums(10_000, 5_000)]]).lift("b", ALPHA) is None
 

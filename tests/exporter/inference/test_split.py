@@ -78,6 +78,11 @@ def test_nothing_is_said_without_shares_or_exposures() -> None:
     assert split.report().reason == "the intended shares are not known"
 
 
+def test_a_broken_split_without_chance_is_found_although_one_batch_stands_out() -> None:
+    counts = [(24.0, 16.0)] * 40 + [(12.0, 8.0)] + [(24.0, 16.0)] * 40
+    assert _p(_split(counts, [(0.5, 0.5)] * 81).report()) < 0.001
+
+
 def test_a_state_survives_json() -> None:
     split = _split([(60.0 + n % 3, 40.0) for n in range(20)], [(0.6, 0.4)] * 20, cells=4)
     loaded = SplitState.load(("a", "b"), json.loads(json.dumps(split.dump())))
