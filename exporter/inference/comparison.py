@@ -41,7 +41,7 @@ _NAMED: Final = 4.0
 # Longest scale: what differs from day to day is a part of the effect.
 _LONGEST: Final = 1.5 * 86400
 # Longer blocks are asked once there are so many of them.
-_FEWEST_LONG: Final = 3
+_FEWEST_LONG: Final = 1.8
 _SMALLEST: Final = 1e-9
 _MOST_CELLS: Final = 1024
 _MOST_REPLICAS: Final = 64
@@ -358,7 +358,7 @@ class Comparison:
             if level == 1 and null_variance is not None:
                 before = max(before, found[-1].factor)
             freedom = spread.freedom
-            if level == 0 and self._kind is not EffectKind.MEAN:
+            if self._kind is not EffectKind.MEAN:
                 # Counts of a block are normal, so a block that is not is itself what is looked for.
                 freedom = spread.normal_freedom
             beyond = excess(factor / before, freedom) if freedom > 0 else 0.0
