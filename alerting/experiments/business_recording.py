@@ -19,8 +19,8 @@ MODES: Final = ("SIMULATED", "MODEL", "OPERATIONAL", "LIVE")
 # The values of `:business_recommendation:code`.
 RECOMMENDATIONS: Final = (
     "Keep the baseline",
-    "Wait: too few samples",
-    "Keep testing: the difference may be chance",
+    "Too early: too few samples or days",
+    "Keep testing: not significant, counts as 0",
     "Roll out the candidate",
 )
 
@@ -100,6 +100,25 @@ def _accuracy(role: str) -> str:
               ({_SIMULATED}) + <business.assumed_{role}.accuracy>
             )
         """
+
+
+def _of_the_mode(series: str, of: str) -> str:
+    """Return an experiment's series, of services that count in the present mode."""
+    return f"""
+            {of} ({series.replace("<origin>", 'origin!="simulated"')}) and on (cluster) ({_SERVICES_COUNT})
+            or
+            {of} ({series.replace("<origin>", 'origin="simulated"')}) and on (cluster) ({_SIMULATED})
+        """
+
+
+def _bound(name: str, sign: str, of: str) -> str:
+    """Return an end of the interval of the experiment's differences; one that is not significant counts as 0."""
+    improvement = "metric_origin:ab_test_improvement"
+    end = (
+        f"({improvement}:ratio{{<origin>}} {sign} {improvement}:half_width{{<origin>}})"
+        f" * ({improvement}:code{{<origin>}} > bool 0)"
+    )
+    return f'label_replace({_of_the_mode(end, f"{of} by (cluster, metric)")}, "bound", "{name}", "", "")'
 
 
 def _difference(series: str) -> str:
@@ -252,17 +271,53 @@ RECORDS: tuple[Record, ...] = (
         by=(),
     ),
     Record(
+        name="metric_bound:business_improvement:ratio",
+        meaning="Low and high end of what the experiment holds for possible; what is not significant counts as 0.",
+        expr=f"""
+            {_bound("low", "-", "min")}
+            or
+            {_bound("high", "+", "max")}
+        """,
+        by=("metric", "bound"),
+    ),
+    Record(
+        name="bound:business_value:annual",
+        meaning="What that is worth a year after the cost of running the candidate; faster answers count as 0.",
+        expr="""
+            365 * (
+              sum without (metric) (
+                <business.base_volume> * <business.accuracy_revenue_multiplier> * <business.accuracy_factor>
+                * metric_bound:business_improvement:ratio{metric="accuracy"}
+                or
+                metric_bound:business_improvement:ratio{metric="errors"} * <business.error_cost_multiplier>
+                * on (cluster) group_left () sum without (role) (role:business_requests:daily)
+              )
+              - on (cluster) group_left ()
+              (clamp_min(:business_cost:daily, 0) or 0 * :business_data_mode:code)
+            )
+            - <business.infrastructure_annual_cost>
+        """,
+        by=("bound",),
+    ),
+    Record(
+        name=":business_verdict:code",
+        meaning="What the experiment that counts in the present mode says, see origin:ab_test_verdict:code.",
+        expr=_of_the_mode("origin:ab_test_verdict:code{<origin>}", "min by (cluster)"),
+        by=(),
+    ),
+    Record(
         name=":business_recommendation:code",
         meaning=", ".join(f"{code} {text}" for code, text in enumerate(RECOMMENDATIONS)) + ".",
-        # Without a return there is nothing to wait for; else the experiment of the origin that counts decides.
-        expr=f"""
-            0 * (:business_return_on_investment:ratio <= 0)
+        # Not by the point values, whose sign is that of noise: only what the experiment is sure of can pay.
+        expr="""
+            0 * (:business_verdict:code == 3 and (sum without (bound) (bound:business_value:annual{bound="high"}) <= 0))
             or
-            max by (cluster) (origin:ab_test_verdict:code{{origin!="simulated"}}) and ({_SERVICES_COUNT})
+            0 * (:business_verdict:code == 3) + 2
+            unless (sum without (bound) (bound:business_value:annual{bound="low"}) > 0)
             or
-            max by (cluster) (origin:ab_test_verdict:code{{origin="simulated"}}) and ({_SIMULATED})
+            :business_verdict:code
             or
-            0 * (:business_return_on_investment:ratio > 0) + 1
+            0 * :business_data_mode:code + 1
         """,
         by=(),
     ),

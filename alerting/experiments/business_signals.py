@@ -57,6 +57,18 @@ RECOMMENDATION: Final = _figure(
     Unit.ANY,
 )
 
+BUSINESS_VALUE: Final = Signal(
+    name="business_value",
+    title="Value a year, lowest and highest likely",
+    question="What is the candidate worth a year after the cost of running it? From the experiment's interval at all "
+    "times; a difference that is not significant counts as 0, and so does a shorter wait, which is not tested.",
+    expr="bound:business_value:annual{<filter>}",
+    unit=Unit.CURRENCY,
+    dashboard=PAGE,
+    by=("bound",),
+    lacks=_LACKS,
+)
+
 BUSINESS_REVENUE: Final = _figure(
     "business_revenue", "Revenue per day", "What does the gain in accuracy earn?", ":business_revenue:daily{<filter>}"
 )
@@ -83,9 +95,9 @@ BUSINESS_NET_ANNUAL: Final = _figure(
 BUSINESS_ROI: Final = _figure(
     "business_roi",
     "Return on investment",
-    "What does a year bring, above the cost of running the candidate, as a share of that cost?",
+    "How many times the cost of running the candidate does a year bring, above that cost?",
     ":business_return_on_investment:ratio{<filter>}",
-    Unit.RATIO,
+    Unit.ANY,
 )
 
 BUSINESS_PAYBACK: Final = _figure(

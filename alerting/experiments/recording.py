@@ -146,6 +146,34 @@ RECORDS: tuple[Record, ...] = (
     # After a good week it would take hours until a sudden drop shows in the whole.
     *_comparison("recent_", "<ab_test.recent>", "<ab_test.recent_looks>", "of late"),
     Record(
+        name="metric_origin:ab_test_improvement:half_width",
+        meaning="Half the width of the interval that holds the true difference at all times of an experiment.",
+        # What the test above does not rule out: the differences within have p-values above the significance.
+        expr="""
+            sqrt(
+              2 * metric_origin:ab_test_improvement:variance
+              * (metric_origin:ab_test_improvement:variance + <ab_test.spread> ^ 2) / <ab_test.spread> ^ 2
+              * (
+                <ab_test.looks> - ln(<ab_test.significance> + 0 * metric_origin:ab_test_improvement:variance)
+                + 0.5 * ln(
+                  (metric_origin:ab_test_improvement:variance + <ab_test.spread> ^ 2)
+                  / metric_origin:ab_test_improvement:variance
+                )
+              )
+            )
+        """,
+        by=_METRIC,
+    ),
+    Record(
+        name="metric_origin:ab_test_improvement:code",
+        meaning="What that says: 0 no difference yet, 1 the candidate is worse, 2 better.",
+        expr="""
+            (metric_origin:ab_test_improvement:ratio < bool -1 * metric_origin:ab_test_improvement:half_width)
+            + 2 * (metric_origin:ab_test_improvement:ratio > bool metric_origin:ab_test_improvement:half_width)
+        """,
+        by=_METRIC,
+    ),
+    Record(
         name="metric_origin:ab_test_worse:p_value",
         meaning="How likely the candidate looks so much worse, in the whole window or of late; 1 where it does not.",
         expr="""
@@ -210,7 +238,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="origin:ab_test_verdict:code",
-        meaning="What the experiment says: 0 the candidate is worse, 1 too few samples, 2 no difference yet, 3 better.",
+        meaning="What the experiment says: 0 the candidate is worse, 1 too early, 2 no difference yet, 3 better.",
         # Accuracy can speak for the candidate; accuracy and errors can speak against it.
         expr="""
             0 * min without (metric) (metric_origin:ab_test_trials:min) + 1
@@ -219,6 +247,11 @@ RECORDS: tuple[Record, ...] = (
             0 * count without (metric) (
               metric_origin:ab_test_improvement:ratio < 0
               and metric_origin:ab_test_improvement:p_value < <ab_test.significance>
+            )
+            or
+            0 * min without (metric) (metric_origin:ab_test_trials:min) + 1
+            unless min without (metric) (
+              max_over_time(metric_origin:ab_test_trials:min[1h] offset <ab_test.minimum_duration>)
             )
             or
             0 * sum without (metric) (

@@ -125,6 +125,66 @@ VARIANT_ERRORS_DAY: Final = _of_variant(
     unit=Unit.COUNT,
 )
 
+# What a metric's difference and an experiment are called by their codes.
+DIFFERENCES: Final = ("no difference yet", "worse", "better")
+VERDICTS: Final = ("Candidate is worse", "Too early", "No difference yet", "Candidate is better")
+
+_POINTS = "100 * metric_origin:ab_test_improvement:ratio{<filter>}"
+
+
+def _of_metric(name: str, title: str, question: str, expr: str) -> Signal:
+    return Signal(
+        name=name,
+        title=title,
+        question=question,
+        expr=expr,
+        unit=Unit.ANY,
+        dashboard=PAGE,
+        by=("metric", "origin"),
+        filters=("origin",),
+        legend="{{metric}}",
+    )
+
+
+AB_VERDICT: Final = Signal(
+    name="ab_verdict",
+    title="Verdict",
+    question="Is the candidate better, after the declared minimum of samples and days, and is that no chance?",
+    expr="origin:ab_test_verdict:code{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("origin",),
+    filters=("origin",),
+)
+
+AB_DIFFERENCE: Final = _of_metric(
+    "ab_difference",
+    "Difference by metric",
+    "Is the candidate better or worse in each metric?",
+    "metric_origin:ab_test_improvement:code{<filter>}",
+)
+
+AB_LOW: Final = _of_metric(
+    "ab_low",
+    "Lowest likely difference",
+    "How much better is the candidate at least, in percentage points? It may be read at any time.",
+    f"{_POINTS} - 100 * metric_origin:ab_test_improvement:half_width{{<filter>}}",
+)
+
+AB_HIGH: Final = _of_metric(
+    "ab_high",
+    "Highest likely difference",
+    "How much better is the candidate at most, in percentage points?",
+    f"{_POINTS} + 100 * metric_origin:ab_test_improvement:half_width{{<filter>}}",
+)
+
+AB_POINTS: Final = _of_metric(
+    "ab_points",
+    "Difference in points",
+    "How many percentage points more of the candidate's trials go well?",
+    _POINTS,
+)
+
 AB_IMPROVEMENT: Final = Signal(
     name="ab_improvement",
     title="Candidate improvement",

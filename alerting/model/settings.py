@@ -142,6 +142,7 @@ class AbTest(Section):
     significance: Share
     minimum_samples: Annotated[int, Field(gt=0)]
     recent_samples: Annotated[int, Field(gt=0)]
+    minimum_duration: Duration
 
     @field_validator("shares")
     @classmethod

@@ -7,7 +7,6 @@ from typing import Final
 
 from ml_monitoring.alerting.experiments.declared_signals import DETAIL_PAGE as EXPERIMENT
 from ml_monitoring.alerting.experiments.declared_signals import PAGE as EXPERIMENTS
-from ml_monitoring.alerting.experiments.signals import PAGE as AB_TESTS
 from ml_monitoring.alerting.exporter.signals import PAGE as EXPORTER
 from ml_monitoring.alerting.fleet.signals import PAGE as FLEET
 from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
@@ -59,7 +58,6 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     (FLEET, "Fleet.+", 'ml_monitoring_source_up{source="fleet",<filter>}'),
     (SERVICES, "Ml(Api|Service|Cache|PredictionsStopped).*", "ml_process_start_timestamp_seconds{<filter>}"),
     (QUALITY, "MlPredictionDrift", "ml_process_start_timestamp_seconds{<filter>}"),
-    (AB_TESTS, "AbTest.+|MlModelAccuracyLow", "ab_test_model_accuracy{<filter>}"),
     (
         EXPERIMENTS,
         "Experiment(Sample|Decided|Overdue|Nothing|Data).*",

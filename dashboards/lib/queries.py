@@ -63,6 +63,7 @@ class Query:
         window: Range of rates in the signal.
         colour: A colour of its own; for a signal that gives one series.
         lowest: Only so many series of each cluster and namespace, those with the lowest values; 0 for all.
+        values: Words and colours of the values of a code, in a table.
         dashed: Draw as a dashed line, for references beside the real thing.
         exemplars: Show exemplars too; for a signal that reads a histogram's buckets itself, not a recorded series.
     """
@@ -74,6 +75,7 @@ class Query:
     window: str = RATE_WINDOW
     colour: Colour | None = None
     lowest: int = 0
+    values: Mapping[str, tuple[str, Colour]] = field(default_factory=dict)
     dashed: bool = False
     exemplars: bool = False
 

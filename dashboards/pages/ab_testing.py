@@ -8,6 +8,7 @@ from ml_monitoring.alerting.experiments.signals import (
     AB_IMPROVEMENT_P_VALUE,
     AB_SPLIT_P_VALUE,
     AB_TRIALS,
+    AB_VERDICT,
     AB_WORSE_P_VALUE,
     PAGE,
     VARIANT_ACCURACY,
@@ -21,14 +22,16 @@ from ml_monitoring.alerting.experiments.signals import (
     VARIANT_REQUEST_RATE,
     VARIANT_REQUESTS_DAY,
     VARIANT_TRAFFIC_SHARE,
+    VERDICTS,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import data_mode, differences, firing_alerts, verdict
 
 
 def build(context: PageContext) -> Page:
@@ -47,17 +50,18 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Which variant is better, and how sure is that?",
-                stat(AB_IMPROVEMENT, width=8),
                 stat(VARIANT_ACCURACY, width=4),
-                data_mode(width=4).linked("Business impact", page_url(BUSINESS_PAGE, {})),
+                stat(VARIANT_REQUESTS_DAY, width=5),
+                data_mode(width=3).linked("Business impact", page_url(BUSINESS_PAGE, {})),
                 page=PAGE,
+                state=_verdict(),
             ),
             Row(
-                "Variants and improvement",
+                "Differences and variants",
                 (
-                    _variants(),
-                    timeseries(AB_IMPROVEMENT, title="Improvement over time", height=7),
+                    differences(),
                     firing_alerts(context, PAGE),
+                    _variants(),
                 ),
             ),
             Row(
@@ -76,8 +80,8 @@ def build(context: PageContext) -> Page:
                 (
                     timeseries(VARIANT_REQUEST_RATE),
                     timeseries(VARIANT_TRAFFIC_SHARE, stacked=True),
-                    stat(VARIANT_REQUESTS_DAY, width=12),
-                    stat(VARIANT_ERRORS_DAY, width=12),
+                    timeseries(AB_IMPROVEMENT),
+                    stat(VARIANT_ERRORS_DAY, width=12, height=8),
                 ),
                 collapsed=True,
             ),
@@ -98,6 +102,12 @@ def build(context: PageContext) -> Page:
             ),
         ),
     )
+
+
+def _verdict() -> Panel:
+    colours = (Colour.FAILURE, Colour.MUTED, Colour.MUTED, Colour.GOOD)
+    words = {str(code): pair for code, pair in enumerate(zip(VERDICTS, colours, strict=True))}
+    return stat(AB_VERDICT, values=words, width=8, empty="no experiments on traffic, or no data from Prometheus")
 
 
 def _variants() -> Panel:

@@ -16,6 +16,7 @@ from ml_monitoring.alerting.experiments.business_signals import (
     BUSINESS_REVENUE,
     BUSINESS_RISK,
     BUSINESS_ROI,
+    BUSINESS_VALUE,
     PAGE,
     RECOMMENDATION,
 )
@@ -27,9 +28,9 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, bargauge, stat, text, timeseries
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource
-from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import data_mode, differences, firing_alerts, verdict
 
-_RECOMMENDATION_COLOURS = (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD)
+_RECOMMENDATION_COLOURS = (Colour.FAILURE, Colour.MUTED, Colour.MUTED, Colour.GOOD)
 
 
 def build(context: PageContext) -> Page:
@@ -45,19 +46,29 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "What is the candidate worth, and should it be rolled out?",
-                stat(BUSINESS_NET_ANNUAL, width=5),
-                stat(BUSINESS_ROI, width=4),
-                stat(BUSINESS_PAYBACK, width=4),
+                stat(BUSINESS_VALUE, width=9, show="value_and_name"),
                 data_mode(width=3),
                 page=AB_PAGE,
                 state=stat(
                     RECOMMENDATION,
                     values={str(code): pair for code, pair in enumerate(words)},
+                    width=8,
                 ).linked("A/B testing", page_url(AB_PAGE, {})),
             ),
             Row(
-                "Daily figures",
+                "What is measured, and what is assumed",
                 (
+                    differences(),
+                    firing_alerts(context, AB_PAGE),
+                    _assumptions(context.business),
+                ),
+            ),
+            Row(
+                "Point values of the formulas, noise included: not for decisions",
+                (
+                    stat(BUSINESS_NET_ANNUAL, width=8),
+                    stat(BUSINESS_ROI, title="Return on investment (multiple)", width=8),
+                    stat(BUSINESS_PAYBACK, width=8),
                     stat(BUSINESS_REVENUE, width=6),
                     stat(BUSINESS_COST, width=6),
                     stat(BUSINESS_RISK, width=6),
@@ -68,12 +79,10 @@ def build(context: PageContext) -> Page:
                         BUSINESS_COST,
                         BUSINESS_RISK,
                         title="Revenue, cost and net per day",
-                        width=12,
-                        height=9,
+                        width=24,
                     ),
-                    _assumptions(context.business),
-                    firing_alerts(context, AB_PAGE, width=24, height=4),
                 ),
+                collapsed=True,
             ),
             Row(
                 "Inputs",
@@ -107,7 +116,10 @@ def _assumptions(business: Business) -> Panel:
 Revenue = volume x accuracy gain x earning. Cost = requests x milliseconds longer x cost. Risk reduction = requests x
 fall of the error ratio x cost of a failure. Net = revenue - cost + risk reduction, as if the candidate answered all
 requests; what the present mode does not know counts as 0. A year is 365 such days.
+
+**Measured**: the differences above, requests, milliseconds. **Assumed**: this table. The recommendation takes the low
+and the high end of the differences; one that is not significant counts as 0, and so does a shorter wait, which is not
+tested.
 """,
-        width=12,
-        height=9,
+        height=11,
     )

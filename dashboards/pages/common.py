@@ -5,6 +5,7 @@ from __future__ import annotations
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.experiments.business_recording import MODES
 from ml_monitoring.alerting.experiments.business_signals import DATA_MODE
+from ml_monitoring.alerting.experiments.signals import AB_DIFFERENCE, AB_HIGH, AB_LOW, AB_POINTS, DIFFERENCES
 from ml_monitoring.alerting.model.links import runbook_url
 from ml_monitoring.alerting.monitoring.signals import (
     ALERT_HISTORY,
@@ -46,6 +47,23 @@ def verdict(question: str, *panels: Panel, page: str, state: Panel | None = None
     state = state or light(STATES[page], page=ALERTS_PAGE, title="State", height=4)
     since = stat(Query(TROUBLE_SINCE, matchers=_linked_to(page, only=only)), title="Firing since", empty=EMPTY_CELL)
     return Row(question, (state, since, *panels))
+
+
+def differences() -> Panel:
+    """Return what the experiment says of each metric: the difference, its interval at all times, and a word."""
+    colours = (Colour.MUTED, Colour.FAILURE, Colour.GOOD)
+    words = {str(code): pair for code, pair in enumerate(zip(DIFFERENCES, colours, strict=True))}
+    return table(
+        (Column("metric", "Metric"), Column("origin", "Origin")),
+        Query(AB_DIFFERENCE, name="Verdict", values=words),
+        Query(AB_POINTS, name="Difference (pp)"),
+        Query(AB_LOW, name="At least"),
+        Query(AB_HIGH, name="At most"),
+        title="Candidate against baseline, percentage points",
+        empty="no experiments on traffic, or no data from Prometheus",
+        width=12,
+        height=7,
+    )
 
 
 def firing_by_severity() -> Panel:

@@ -35,6 +35,7 @@ PLACELESS = {
     # Each cluster has figures of its own.
     ":business_": ("namespace",),
     "role:business_": ("namespace",),
+    "bound:business_": ("namespace",),
 }
 
 _VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?}?|\[\[(\w+)]]")

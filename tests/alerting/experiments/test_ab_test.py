@@ -18,6 +18,8 @@ EXPERIMENTS = 400
 LOOKS = 200
 
 
+# The default asks for three days.
+SOON = load_thresholds().changed({"ab_test": {"minimum_duration": "10m"}})
 # Weeks of the longest experiment.
 WINDOWS = 90 / 7
 
@@ -27,6 +29,12 @@ def p_value(difference: Any, variance: Any, windows: float = 1) -> Any:
     total = variance + SPREAD**2
     ratio = np.sqrt(variance / total) * np.exp(SPREAD**2 * difference**2 / (2 * variance * total))
     return np.minimum(1, windows / ratio)
+
+
+def half_width(variance: Any) -> Any:
+    """Return half the width of the interval at all times: the difference whose p-value is the significance."""
+    total = variance + SPREAD**2
+    return np.sqrt(2 * variance * total / SPREAD**2 * (log(WINDOWS / 0.01) + 0.5 * np.log(total / variance)))
 
 
 def series(variant: str, right: int, wrong: int, fine: int, failed: int) -> dict[str, str]:
@@ -60,10 +68,15 @@ def test_the_rules_compute_the_formula(programs: dict[str, Path], tmp_path: Path
         )
         recent = float(p_value(difference, variance, 90 * 24))
         expected[f'metric_origin:ab_test_improvement:recent_p_value{{metric="{metric}"}}'] = recent
+        expected[f'metric_origin:ab_test_improvement:half_width{{metric="{metric}"}}'] = float(half_width(variance))
+        # Fewer failures are beyond chance, less accuracy is not.
+        expected[f'metric_origin:ab_test_improvement:code{{metric="{metric}"}}'] = 2 if metric == "errors" else 0
     expected["origin:ab_test_split:p_value"] = 1
     expected["origin:ab_test_verdict:code"] = 2
     given = series("A", *counts["A"]) | series("B", *counts["B"])
-    check_rules(programs["promtool"], tmp_path, given, expected, at="1h", topics=["ab_test"], tolerance=1e-6)
+    check_rules(
+        programs["promtool"], tmp_path, given, expected, at="1h", topics=["ab_test"], tolerance=1e-6, thresholds=SOON
+    )
 
 
 @pytest.mark.parametrize(
@@ -142,7 +155,36 @@ def test_the_verdict_in_words(
 ) -> None:
     given = series("A", *counts["A"]) | series("B", *counts["B"])
     expected: dict[str, float | None] = {"origin:ab_test_verdict:code": verdict}
+    check_rules(programs["promtool"], tmp_path, given, expected, at="1h", topics=["ab_test"], thresholds=SOON)
+
+
+@pytest.mark.parametrize(("b", "verdict"), [((40, 10, 50, 0), 1), ((20, 30, 50, 0), 0)], ids=["better", "worse"])
+def test_within_the_first_days_nothing_is_better_but_what_is_worse_is_said(
+    b: tuple[int, int, int, int], verdict: int, programs: dict[str, Path], tmp_path: Path
+) -> None:
+    given = series("A", 30, 20, 50, 0) | series("B", *b)
+    expected: dict[str, float | None] = {"origin:ab_test_verdict:code": verdict}
     check_rules(programs["promtool"], tmp_path, given, expected, at="1h", topics=["ab_test"])
+
+
+def test_a_month_without_a_difference_is_rarely_called_better_however_often_one_looks() -> None:
+    chance = np.random.default_rng(23)
+    months, looks = 200, 30 * 1440
+    called = 0
+    for _ in range(months):
+        # Each variant gets 20 requests a minute; the window of a week is judged as a whole, whichever it is.
+        trials = np.minimum(np.arange(1, looks + 1), 7 * 1440) * 20
+        a, b = ((_of_the_last_week(chance.binomial(20, 0.8, looks)) + 1) / (trials + 2) for _ in range(2))
+        variance = (a * (1 - a) + b * (1 - b)) / trials
+        called += bool(np.any((b - a > half_width(variance)) & (trials >= 500)))
+    # One percent is promised of 90 days with windows of a week; chance on top.
+    assert called <= 0.01 * months + 3 * np.sqrt(0.01 * months)
+
+
+def _of_the_last_week(counts: Any) -> Any:
+    sums = counts.cumsum()
+    week = 7 * 1440
+    return sums - np.concatenate([np.zeros(week), sums[:-week]])
 
 
 def looked_at(share_a: float, share_b: float, *, each: int) -> tuple[Any, Any]:

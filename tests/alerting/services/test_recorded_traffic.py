@@ -175,7 +175,8 @@ def test_a_verdict_needs_a_p_value_below_one_percent(
         f"metric_origin:ab_test_improvement:p_value{recorded}": f"{p_value}x5",
     }
     expected: dict[str, float | None] = {"origin:ab_test_verdict:code": verdict}
-    check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=("ab_test",))
+    soon = load_thresholds().changed({"ab_test": {"minimum_duration": "1m"}})
+    check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=("ab_test",), thresholds=soon)
 
 
 def test_how_long_an_experiment_fails_is_counted_from_its_first_failure_not_from_other_runs(

@@ -16,7 +16,7 @@ JOB = "demo-inference"
 THRESHOLDS = {
     "traffic": {"window": "1m", "quality_window": "5m", "recent": "5m", "week": "10m", "around": "2m"},
     "business": {"window": "5m"},
-    "ab_test": {"window": "30m"},
+    "ab_test": {"window": "30m", "minimum_duration": "10m"},
     "drift": {"window": "1m", "reference_window": "5m", "reference_offset": "2m", "minimum_predictions": 200},
     "slos": {"availability": 0.95},
 }
