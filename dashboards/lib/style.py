@@ -48,6 +48,22 @@ RUN_STATUS: Mapping[str, Colour] = MappingProxyType(
     }
 )
 
+# Outcomes of traces, states of logged models and of variants, and whether an alert fires or ended.
+OUTCOME: Mapping[str, Colour] = MappingProxyType(
+    {
+        "OK": Colour.GOOD,
+        "READY": Colour.GOOD,
+        "ERROR": Colour.FAILURE,
+        "FAILED": Colour.FAILURE,
+        "IN_PROGRESS": Colour.NEUTRAL,
+        "PENDING": Colour.NEUTRAL,
+        "active": Colour.NEUTRAL,
+        "killed": Colour.WARNING,
+        "firing": Colour.WARNING,
+        "resolved": Colour.GOOD,
+    }
+)
+
 # Answers of HTTP by their class, as patterns.
 STATUS_CLASS: Mapping[str, Colour] = MappingProxyType(
     {

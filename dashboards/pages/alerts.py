@@ -26,7 +26,7 @@ from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
-from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+from ml_monitoring.dashboards.lib.style import OUTCOME, SEVERITY, Colour
 from ml_monitoring.dashboards.lib.variables import datasource
 from ml_monitoring.dashboards.pages.common import alert_timeline, firing_alerts, firing_by_severity, verdict
 
@@ -106,6 +106,7 @@ def build(context: PageContext) -> Page:
                         ALERT_NOTIFICATIONS,
                         bars=True,
                         stacked=True,
+                        colours=OUTCOME,
                         empty="no notifications sent, or no data from Prometheus",
                     ),
                     timeseries(

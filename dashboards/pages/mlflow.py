@@ -110,7 +110,10 @@ def build(context: PageContext) -> Page:
             ),
             Row(
                 "Store",
-                (timeseries(STORE_ROWS), timeseries(RUNS, title="Stored runs by status", stepped=True)),
+                (
+                    timeseries(STORE_ROWS),
+                    timeseries(RUNS, title="Stored runs by status", stepped=True, colours=RUN_STATUS),
+                ),
                 collapsed=True,
             ),
         ),

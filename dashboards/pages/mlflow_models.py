@@ -19,7 +19,7 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
-from ml_monitoring.dashboards.lib.style import RUN_STATUS
+from ml_monitoring.dashboards.lib.style import OUTCOME, RUN_STATUS
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
@@ -66,11 +66,17 @@ def build(context: PageContext) -> Page:
                 "Logged models, child runs and datasets",
                 (
                     timeseries(REGISTERED_VERSIONS, stepped=True, empty=_NO_REGISTRY),
-                    timeseries(LOGGED_MODELS, stepped=True, empty="no logged models, or no data from Prometheus"),
+                    timeseries(
+                        LOGGED_MODELS,
+                        stepped=True,
+                        colours=OUTCOME,
+                        empty="no logged models, or no data from Prometheus",
+                    ),
                     timeseries(LAST_LOGGED_MODEL_AGE, empty="no logged models, or no data from Prometheus"),
                     timeseries(
                         CHILD_RUNS,
                         stepped=True,
+                        colours=RUN_STATUS,
                         stacked=True,
                         empty="no runs with a parent, or no data from Prometheus",
                     ),

@@ -16,6 +16,7 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import stat, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.style import OUTCOME
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
@@ -45,7 +46,7 @@ def build(context: PageContext) -> Page:
                 "Answers over time",
                 (
                     firing_alerts(context, PAGE, width=24, height=5),
-                    timeseries(TRACES_ENDED, bars=True, stacked=True, width=14, empty=_NONE),
+                    timeseries(TRACES_ENDED, bars=True, stacked=True, width=14, colours=OUTCOME, empty=_NONE),
                     timeseries(TRACE_ERROR_RATIO, width=10, empty=_NONE),
                     timeseries(
                         TRACE_DURATION_P95,

@@ -48,7 +48,7 @@ from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, STEP, Query
-from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.style import OUTCOME, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values, variants_datasource
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
@@ -160,7 +160,7 @@ def build(context: PageContext) -> Page:
                 (
                     timeseries(PERSONA_ENGAGEMENT, width=8),
                     timeseries(VARIANT_VIEWS_RATE, width=8),
-                    timeseries(VARIANTS_BY_STATUS, width=8, stepped=True),
+                    timeseries(VARIANTS_BY_STATUS, width=8, stepped=True, colours=OUTCOME),
                     timeseries(VARIANT_EVENTS, width=8, bars=True, stacked=True),
                     rows(
                         "Events",

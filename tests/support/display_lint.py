@@ -223,6 +223,16 @@ def marks_are_moments(pages: list[Json]) -> Iterator[str]:
                 yield f"{page['uid']}/annotation {one['name']}: would tint the time in which it is true"
 
 
+def outcomes_have_their_colours(pages: list[Json]) -> Iterator[str]:
+    """Series that are called after a status or an outcome take their colours by word, not from the palette."""
+    for name, panel in data_panels(pages):
+        legends = [target.get("legendFormat") or "" for target in panel.get("targets", [])]
+        if panel["type"] == "timeseries" and any("{{status}}" in one for one in legends):
+            by_word = [one for one in panel["fieldConfig"]["overrides"] if one["matcher"]["id"] == "byRegexp"]
+            if str(Colour.FAILURE) not in json.dumps(by_word):
+                yield f"{name}: a failure has the colour of any series"
+
+
 def menus_fit_variables(pages: list[Json]) -> Iterator[str]:
     """Where a menu hands variables over, those of one name mean one thing, and all pages offer All or none does."""
     by_name: dict[str, list[tuple[str, Json]]] = {}
