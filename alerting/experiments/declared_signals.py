@@ -264,21 +264,14 @@ EXPERIMENT_INTENDED: Final = _gauge(
 )
 
 
-def _marks(name: str, title: str, question: str, happened: str) -> Signal:
-    return Signal(name, title, question, happened, Unit.ANY, DETAIL_PAGE, by=_ONE, filters=_ONE)
+def _marks(name: str, title: str, question: str, metric: str) -> Signal:
+    """Return the moments in which a flag went up."""
+    up = f"max by (cluster, namespace, experiment) ({_PREFIX}{metric}{{{{<filter>}}}}{{}}) > 0"
+    expr = f"{up.format('')} unless {up.format(' offset 1m')}"
+    return Signal(name, title, question, expr, Unit.ANY, DETAIL_PAGE, by=_ONE, filters=_ONE)
 
 
-EXPERIMENT_START_MARKS: Final = _marks(
-    "experiment_start_marks",
-    "Start",
-    "When did the experiment begin?",
-    f"(max without (instance) ({_PREFIX}running{{<filter>}}) == 1) "
-    f"unless (max without (instance) ({_PREFIX}running{{<filter>}} offset 1m) == 1)",
-)
+EXPERIMENT_START_MARKS: Final = _marks("experiment_start_marks", "Start", "When did the experiment begin?", "running")
 EXPERIMENT_DECISION_MARKS: Final = _marks(
-    "experiment_decision_marks",
-    "Decision",
-    "When was the experiment decided?",
-    f"(max without (instance) ({_PREFIX}decided{{<filter>}}) == 1) "
-    f"unless (max without (instance) ({_PREFIX}decided{{<filter>}} offset 1m) == 1)",
+    "experiment_decision_marks", "Decision", "When was the experiment decided?", "decided"
 )

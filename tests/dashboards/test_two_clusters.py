@@ -35,7 +35,13 @@ PAGES = find_dashboards([], Path("dashboards/generated"))
 # Cluster: the namespace of ours in it, and how fast its numbers grow.
 CLUSTERS = {"a": ("ml", 1), "b": ("ml-of-others", 3)}
 # What has begun by the last sample only, and what is compared with 1 or with a bound; all else grows, as counters must.
-BEGUN = {"ALERTS": 1.0, "fleet_incident_phase": 1.0, "variant_sequential_p_value": 0.01}
+BEGUN = {
+    "ALERTS": 1.0,
+    "fleet_incident_phase": 1.0,
+    "variant_sequential_p_value": 0.01,
+    "ml_monitoring_experiment_decided": 1.0,
+    "ml_monitoring_experiment_running": 1.0,
+}
 STEADY = {"fleet_server_state": 1.0, "variant_optimization_opportunity": 1.0}
 # What is meant to be one answer for all that is chosen: an overview, the rows of a heatmap, and the watchdog.
 OVERALL = {
