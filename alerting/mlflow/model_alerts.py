@@ -38,7 +38,7 @@ ALERTS: tuple[Alert, ...] = (
                 "max without (instance) (mlflow_model_metric_lead_ratio)",
                 "max without (instance) (mlflow_model_metric_lead_error_ratio)",
                 "max without (instance) (mlflow_model_candidates)",
-                "on (cluster, namespace, job, model, alias) group_left ()",
+                "on (cluster, namespace, job, store, model, alias) group_left ()",
             ),
         ),
         parameters={"aliases": Kind.PATTERN, "metrics": Kind.PATTERN},
