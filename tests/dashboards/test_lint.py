@@ -284,6 +284,7 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (display_lint.timelines_keep_words, with_state_timeline("thresholds", "auto"), "names of values are lost"),
     (display_lint.timelines_keep_words, with_state_timeline("palette-classic", "never"), "by colour alone"),
     (display_lint.axes_have_ends, with_defaults("timeseries", unit="percentunit", custom={}), "no end of its axis"),
+    (display_lint.axes_have_ends, with_target(expr="variant_sequential_p_value"), "has an axis beyond 1"),
     (display_lint.axes_have_ends, with_custom("timeseries", axisSoftMax=1e-9), "beyond the axis' end"),
     (
         display_lint.axes_have_ends,

@@ -104,6 +104,9 @@ def axes_have_ends(pages: list[Json]) -> Iterator[str]:
         top = custom.get("axisSoftMax", defaults.get("max"))
         if defaults.get("unit") in {"percentunit", "locale"} and top is None:
             yield f"{name}: a flat 0 has no end of its axis"
+        # Not where one is only compared.
+        if any(re.search(r"p_value(?!.*<)", one["expr"]) for one in panel["targets"]) and defaults.get("max") != 1:
+            yield f"{name}: a probability has an axis beyond 1"
         if defaults.get("unit") == "locale" and "decimals" not in defaults:
             yield f"{name}: counts have no number of decimals"
         if defaults.get("decimals") == 0 and [

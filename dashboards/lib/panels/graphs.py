@@ -69,6 +69,9 @@ def timeseries(
             del defaults["decimals"]
         if first.format.low is not None:
             defaults["min"] = first.format.low
+        if first.signal.name.endswith("p_value"):
+            # No chance is more than certain; of itself Grafana draws a constant 1 on an axis up to 2.
+            defaults["max"] = 1
         if defaults.get("decimals") == 0:
             defaults["mappings"].append(unlabelled_fractions())
         defaults["custom"] = soft_ends(first.signal.unit, comparing((query.signal for query in queries), scope.alerts))
