@@ -57,6 +57,8 @@ def values(pattern: str) -> Iterator[str]:
     """Yield texts of which one surely meets a pattern."""
     yield "x"
     yield from pattern.split("|")
+    # Without what may be left out.
+    yield re.sub(r"\([^)]*\)\?", "", pattern)
     yield from (alert.name for alert in load_alerts())
 
 
