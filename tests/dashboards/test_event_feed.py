@@ -9,6 +9,7 @@ import pytest
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.lib.variables import VARIANTS_DATASOURCE
 from ml_monitoring.dashboards.render.variables import Value, Variables
+from tests.support.lint import panels
 from tests.support.variants_store import EPOCH, ZOE, connected, create_tables, write_reference_content
 
 EVERYBODY = Value((), (), is_all=True, all_value=".+", listed=True)
@@ -30,7 +31,7 @@ def database(postgres_database: str) -> str:
 
 def statement() -> str:
     page = json.loads((OUTPUT_DIR / "Growth" / "ml-monitoring-variant-performance.json").read_text(encoding="utf-8"))
-    (panel,) = [panel for panel in page["panels"] if panel.get("datasource") == VARIANTS_DATASOURCE]
+    (panel,) = [panel for panel in panels(page) if panel.get("datasource") == VARIANTS_DATASOURCE]
     return str(panel["targets"][0]["rawSql"])
 
 

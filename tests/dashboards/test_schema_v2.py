@@ -26,6 +26,7 @@ from ml_monitoring.dashboards.render.page import draw_dashboard
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.units import Clock
 from tests.support import typescript
+from tests.support.lint import panels
 from tests.support.panel_store import END, SPECIMEN
 
 with warnings.catch_warnings():
@@ -97,7 +98,9 @@ def read_back(dashboard: Json) -> Json:
 def test_every_page_comes_back_with_each_query_option_and_variable(path: Path) -> None:
     page = json.loads(path.read_text(encoding="utf-8"))
     back = read_back(page)
-    assert set(differences(without_row_ids(page), without_row_ids(back))) <= ASSUMED
+    found = differences(without_row_ids(page), without_row_ids(back))
+    # A folded row holds its panels, of which the same is assumed.
+    assert {one.replace(".panels[].panels[]", ".panels[]", 1) for one in found} <= ASSUMED
 
 
 def test_a_second_journey_changes_nothing() -> None:
@@ -113,7 +116,7 @@ def test_the_comparison_of_pages_sees_the_same_panels_rows_and_queries_in_both_f
     for path in GENERATED:
         page = page_of(path)
         # One query says nothing of being hidden, which is part of what is compared of a query without `expr`.
-        for panel in page["panels"]:
+        for panel in panels(page):
             for target in panel.get("targets") or []:
                 target.setdefault("hide", False)
         classic.write_text(json.dumps(page), encoding="utf-8")
@@ -121,7 +124,7 @@ def test_the_comparison_of_pages_sees_the_same_panels_rows_and_queries_in_both_f
         assert main(["diff", str(classic), str(v2)]) == 0
         lines = capsys.readouterr().out.splitlines()
         assert [one for one in lines if re.search(r" (removed|added|moved|resized)|query . changed", one)] == []
-    panel = next(panel for panel in page["panels"] if panel.get("targets") and "expr" in panel["targets"][0])
+    panel = next(panel for panel in panels(page) if panel.get("targets") and "expr" in panel["targets"][0])
     panel["targets"][0]["expr"] = "vector(1)"
     v2.write_text(json.dumps(resource(page)), encoding="utf-8")
     assert main(["diff", str(classic), str(v2)]) == 0
