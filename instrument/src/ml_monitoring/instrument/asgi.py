@@ -145,10 +145,7 @@ class _HttpContext(RequestContext):
     )
 
     def __init__(self, middleware: ASGIMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
-        # Without super(): this is made for every request.
-        self.variant = ""
-        self.exemplar = None
-        self.sent = 0
+        super().__init__()
         self._middleware = middleware
         self.scope = scope
         self._receive = receive
