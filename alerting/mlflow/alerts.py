@@ -16,7 +16,8 @@ ALERTS: tuple[Alert, ...] = (
         name="MlflowNoSuccessfulRun",
         condition=(
             "No run of an experiment has finished for <threshold>, although one failed or was killed since, within the "
-            "last <failed_within>; where it took as long before, within two weeks, only if <minimum_failures> did."
+            "last <failed_within>; where it took two thirds as long in the two weeks before, only if "
+            "<minimum_failures> did."
         ),
         signal=LAST_SUCCESS_AGE,
         comparison=">",
@@ -28,7 +29,7 @@ ALERTS: tuple[Alert, ...] = (
         evidence=(
             Exceptional(
                 "experiment:mlflow_last_success_age_seconds:min",
-                "experiment:mlflow_last_success_age_seconds:usual_max",
+                "experiment:mlflow_last_success_age_seconds:unusual",
                 "experiment:mlflow_runs_failed:recent",
                 "minimum_failures",
                 "runs that failed of late",

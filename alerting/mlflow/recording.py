@@ -47,10 +47,10 @@ RECORDS: tuple[Record, ...] = (
         by=_EXPERIMENT,
     ),
     Record(
-        name="experiment:mlflow_last_success_age_seconds:usual_max",
-        meaning="The longest time without a success in two weeks, but for the last day of it.",
+        name="experiment:mlflow_last_success_age_seconds:unusual",
+        meaning="Half again the longest time without a success in two weeks, but for the last day of them.",
         expr="""
-            max_over_time(
+            1.5 * max_over_time(
               experiment:mlflow_last_success_age_seconds:min[14d:1h] offset <MlflowNoSuccessfulRun.threshold>
             )
         """,

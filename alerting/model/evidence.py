@@ -269,18 +269,18 @@ class Events:
 
 @dataclass(frozen=True, slots=True)
 class Exceptional:
-    """It must be more than it was before, or so many events must have been counted; what is not known does not count.
+    """It must be more than is usual, or so many events must have been counted; what is not known does not count.
 
     Attributes:
         signal: PromQL.
-        before: PromQL: the most it was before.
+        usual: PromQL: the most that is usual.
         count: PromQL: how many events there were.
         parameter: The alert's parameter that says how many there must be.
         what: What is counted, as a plural in words.
     """
 
     signal: str
-    before: str
+    usual: str
     count: str
     parameter: str
     what: str
@@ -289,9 +289,9 @@ class Exceptional:
     def guard(self, claim: Claim) -> str:
         """Return the signal, unless it is known to be usual and few events were counted."""
         del claim
-        return f"({self.signal} unless ({self.before} >= {self.signal} and {self.count} < <{self.parameter}>))"
+        return f"({self.signal} unless ({self.usual} >= {self.signal} and {self.count} < <{self.parameter}>))"
 
     def sentence(self, confidence: str) -> str:
         """Return what must be so."""
         del confidence
-        return f"It must be longer than it ever was before, or there must be <{self.parameter}> {self.what}."
+        return f"It must be longer than is usual, or there must be <{self.parameter}> {self.what}."

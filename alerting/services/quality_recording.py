@@ -103,7 +103,7 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name=f"{_LEVEL}:ml_prediction_scores:same_hours_psi",
-        meaning="The smaller one of that against the same hours a day and a week before; without them, that itself.",
+        meaning="The smaller one of that against the same hours a day and a week before; of a new model, that itself.",
         # At night others ask than by day, and on Sundays others than on Mondays.
         expr=f"""
             min without (age) (
@@ -112,7 +112,10 @@ RECORDS: tuple[Record, ...] = (
               label_replace({_psi(_share_before("<traffic.week>"))}, "age", "week", "", "")
             )
             or
-            {_LEVEL}:ml_prediction_scores:psi
+            (
+              {_LEVEL}:ml_prediction_scores:psi
+              unless sum without (instance, bin) (ml_prediction_scores_total offset <traffic.day>)
+            )
         """,
         by=_MODEL,
     ),

@@ -74,7 +74,7 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
     alert = _alert(scenario)
     recorded = recorded_expressions(load_thresholds())
     simulations = list(_simulations(scenario, effort, alert.severity))
-    end = BEGIN + max(_healthy(scenario, effort), scenario.warm_up + scenario.horizon)
+    end = BEGIN + max(scenario.known_for + _healthy(scenario, effort), scenario.warm_up + scenario.horizon)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         backfill(programs, folder / "data", (line for one in simulations for line in one.lines(scenario, seed)))
@@ -105,7 +105,10 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
                 level,
                 traffic,
                 spans * _healthy(scenario, effort) / MONTH,
-                sum(_is_of(firing, level, "healthy") for firing in firings),
+                sum(
+                    _is_of(firing, level, "healthy") and firing.begins >= BEGIN + scenario.known_for
+                    for firing in firings
+                ),
                 tuple(_found(scenario, effort, level, fault, firings) for fault in scenario.faults),
             )
             for level, traffic in scenario.traffic.items()
@@ -115,7 +118,13 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
 
 def simulated(scenario: Scenario, *, seed: int = 1) -> str:
     """Return what changes with the simulations: the first one of each kind, a healthy one of some days."""
-    times = (scenario.warm_up, scenario.horizon, scenario.step, scenario.healthy_span)
+    times = (
+        scenario.warm_up,
+        scenario.horizon,
+        scenario.step,
+        scenario.healthy_span,
+        *filter(None, [scenario.known_for]),
+    )
     digest = hashlib.sha256(repr(times).encode())
     for one in _simulations(scenario, Effort(1, 1, month=_FINGERPRINTED), ""):
         if one.number == 0:
@@ -166,7 +175,7 @@ def _simulations(scenario: Scenario, effort: Effort, severity: str) -> Iterator[
     onset = round(scenario.warm_up / SCRAPE_INTERVAL)
     short = round((scenario.warm_up + scenario.horizon) / SCRAPE_INTERVAL)
     span = _healthy(scenario, effort)
-    month = round(span / SCRAPE_INTERVAL)
+    month = round((scenario.known_for + span) / SCRAPE_INTERVAL)
     months = _months(effort, severity)
     for level, traffic in scenario.traffic.items():
         for number in range(ceil(months * effort.month / span)):

@@ -29,6 +29,7 @@ class Scenario:
         cannot: Why a fault cannot be found at a level, by level and fault: it is said, and no goal there.
         step: Seconds between two evaluations of the rule.
         healthy_span: Seconds of a healthy month that are simulated, where a whole one takes too long: there are more.
+        known_for: Seconds of health before false alarms count, where an alert has to learn first what is usual.
         query: PromQL that gives the traffic of a service, a series for each, in `unit`.
         recorded_every: Seconds between two samples of the recorded series, where the alert takes too long without any.
             0: it is asked of raw samples.
@@ -45,5 +46,6 @@ class Scenario:
     cannot: Mapping[tuple[str, str], str] = field(default_factory=dict)
     step: float = 60
     healthy_span: float = math.inf
+    known_for: float = 0
     query: str = ""
     recorded_every: float = 0

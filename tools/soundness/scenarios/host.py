@@ -89,12 +89,14 @@ SCENARIOS: tuple[Scenario, ...] = (
         alert="HostCpuBusy",
         healthy=(
             "a daily curve, jobs that take all CPUs: each night one of up to 50 minutes, each week one of up to four "
-            "hours, whose first one on a new host alerts, and four more a month of up to half an hour"
+            "hours, and four more a month of up to half an hour; the first weekly job of a new host, which alerts, "
+            "is not counted"
         ),
         simulate=_cpu,
         traffic=_LOAD,
         unit="of the CPUs on average",
         faults={"95 % busy": 0.95, "all busy": 1},
+        known_for=8 * DAY,
     ),
     Scenario(
         alert="HostMemoryLow",

@@ -140,11 +140,13 @@ _of_traces = partial(
 SCENARIOS: tuple[Scenario, ...] = (
     _of_runs(
         alert="MlflowNoSuccessfulRun",
-        healthy="a tenth of the runs fails, and nobody works at weekends",
+        healthy="a tenth of the runs fails, nobody works at weekends, and the experiment is known for two weeks",
         simulate=_successes,
         faults={"all fail": 1},
-        warm_up=8 * DAY,
-        horizon=3 * DAY,
+        # It compares with the pauses of two weeks; at weekends nothing fails.
+        known_for=15 * DAY,
+        warm_up=15 * DAY,
+        horizon=5 * DAY,
         step=300,
         recorded_every=300,
     ),
