@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import subprocess
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -31,17 +32,19 @@ def uri(mariadb_server: MariadbServer) -> str:
 
 
 @pytest.fixture(scope="module")
-def own_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariadbServer]:
+def own_server() -> Iterator[MariadbServer]:
     """Give a server with TLS that may be frozen and stopped."""
-    folder = tmp_path_factory.mktemp("tls")
-    folder.chmod(0o755)
-    _make_certificate(folder)
-    settings = {"ssl-cert": f"{folder}/cert.pem", "ssl-key": f"{folder}/key.pem"}
-    with MariadbServer(settings=settings) as server:
-        server.create_database("tls")
-        server.create_database("ca")
-        (server.directory / "ca.pem").write_bytes((folder / "cert.pem").read_bytes())
-        yield server
+    # Its user may not enter pytest's own folders.
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        _make_certificate(folder)
+        settings = {"ssl-cert": f"{folder}/cert.pem", "ssl-key": f"{folder}/key.pem"}
+        with MariadbServer(settings=settings) as server:
+            server.create_database("tls")
+            server.create_database("ca")
+            (server.directory / "ca.pem").write_bytes((folder / "cert.pem").read_bytes())
+            yield server
 
 
 def _make_certificate(folder: Path) -> None:
@@ -51,8 +54,6 @@ def _make_certificate(folder: Path) -> None:
     ]
     subprocess.run(command, check=True, capture_output=True)
     (folder / "key.pem").chmod(0o644)
-    for path in (folder.parent, folder.parent.parent):
-        path.chmod(0o755)
 
 
 @contextlib.contextmanager

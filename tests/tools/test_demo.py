@@ -80,8 +80,8 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
             table = re.findall(r"^  (\S.*?)  +(http\S+|-)  (\S.*)$", output, re.MULTILINE)
             assert table[:4] == [
                 ("Dashboards", f"http://127.0.0.1:{base + 3}", "running"),
-                ("Exporter", f"http://127.0.0.1:{base}", "ready: fleet up, mlflow up, variants up"),
-                ("Prometheus", f"http://127.0.0.1:{base + 1}", "ready: 7 of 7 targets up"),
+                ("Exporter", f"http://127.0.0.1:{base}", "ready: experiments up, fleet up, mlflow up, variants up"),
+                ("Prometheus", f"http://127.0.0.1:{base + 1}", "ready: 8 of 8 targets up"),
                 ("Alertmanager", f"http://127.0.0.1:{base + 2}", "ready"),
             ], output
             assert all(state == "running" for _what, _url, state in table[4:])
@@ -129,7 +129,9 @@ def test_without_prometheus_the_exporter_runs_and_the_rest_is_explained(
     output = capfd.readouterr().out
     assert re.search(r"^  Dashboards +- +need Prometheus$", output, re.MULTILINE)
     assert re.search(
-        rf"^  Exporter +http://127\.0\.0\.1:{base} +ready: fleet up, mlflow up, variants up$", output, re.MULTILINE
+        rf"^  Exporter +http://127\.0\.0\.1:{base} +ready: experiments up, fleet up, mlflow up, variants up$",
+        output,
+        re.MULTILINE,
     )
     assert re.search(r"^  Prometheus +- +missing, see below$", output, re.MULTILINE)
     assert re.search(r"^  Alertmanager +- +missing, see below$", output, re.MULTILINE)

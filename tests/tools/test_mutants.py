@@ -49,6 +49,8 @@ def test_a_unit_test_evaluates_no_more_than_it_needs() -> None:
         "experiment:mlflow_last_run_age_seconds:min",
         "experiment:mlflow_last_failure_age_seconds:min",
         "experiment:mlflow_last_success_age_seconds:min",
+        "experiment:mlflow_last_success_age_seconds:unusual",
+        "experiment:mlflow_runs_failed:recent",
         "MlflowNoSuccessfulRun",
     ]
 
