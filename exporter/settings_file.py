@@ -145,7 +145,7 @@ class Layers:
         for index, part in enumerate(location):
             if isinstance(part, int) if isinstance(node, list) else isinstance(node, dict) and part in node:
                 node = node[part]
-            elif not isinstance(node, dict) or part == "[key]" or index < len(location) - 1:
+            elif not isinstance(node, dict) or str(part).startswith("[") or index < len(location) - 1:
                 continue
             found = (*found, part)
         return found

@@ -206,6 +206,9 @@ def test_every_declared_metric_is_emitted_with_its_declared_labels() -> None:
     for name in ("c", "one too many"):
         recorder.cache(name).record_hit()
         recorder.cache(name).set_size(size_bytes=10, entries=1)
+    experiment = recorder.experiment("e")
+    experiment.record_exposure("A", "u")
+    experiment.record_value("basket", "A", "u", 2.5)
     context = RequestContext()
     context.variant = "A"
     requests = recorder._requests

@@ -26,6 +26,7 @@ _KINDS = {
     ("alerting", ".tmpl"),
     ("alerting", ".yml"),
     ("dashboards", ".css"),
+    ("alerting", ".json"),
     ("dashboards", ".html"),
     ("dashboards", ".js"),
     ("dashboards", ".json"),

@@ -132,8 +132,8 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
         ),
         (
             "teams:\n  [platform, mlops]",
-            "1: teams: 'growth', which alerts.VariantEarlyKillRateHigh.team and 6 more names, is not one of the teams: "
-            "platform, mlops",
+            "1: teams: 'growth', which alerts.VariantEarlyKillRateHigh.team and 13 more names, is not one of the "
+            "teams: platform, mlops",
         ),
         (
             "alerts:\n  MlflowRunHanging: {action: retrain}",
