@@ -16,7 +16,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -375,13 +375,16 @@ class FleetFile(Store):
         self.rotated = path.with_name("fleet.csv.1")
         self._read_rotated = False
         self._backup = b""
+        self._reported = datetime.min.replace(tzinfo=UTC)
         path.write_text(_HEADER, encoding="utf-8")
         self.change()
         self._backup = path.read_bytes()
 
     def rows(self) -> bytes:
         """Return a row for each server, of this moment."""
-        now = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        # Rows give milliseconds: a second report in one would not be newer than the first.
+        self._reported = max(datetime.now(UTC), self._reported + timedelta(milliseconds=1))
+        now = self._reported.isoformat(timespec="milliseconds").replace("+00:00", "Z")
         lines = [
             f"{now},web-{number},web,online,{self._chance.randrange(1, 99)},50,50,0.001,10,10,10,5\n"
             for number in range(_SERVERS)
