@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ml_monitoring.exporter.database.base import Dialect, Row, Session
-from ml_monitoring.exporter.database.postgres import APPLICATION_NAME, PostgresSession
+from ml_monitoring.exporter.database.postgres import PostgresSession
+from ml_monitoring.exporter.database.server import APPLICATION_NAME
 from ml_monitoring.exporter.database.sqlite import SqliteSession
 from ml_monitoring.exporter.database.uri import DatabaseUri
 

@@ -22,11 +22,10 @@ from pymysql.cursors import SSCursor
 from typing_extensions import override
 
 from ml_monitoring.exporter.database.base import Dialect, Row
-from ml_monitoring.exporter.database.server import ServerSession
+from ml_monitoring.exporter.database.server import APPLICATION_NAME, ServerSession
 from ml_monitoring.exporter.database.uri import DatabaseUri, Tls
 from ml_monitoring.exporter.errors import Reason, SourceError
 
-APPLICATION_NAME = "ml-monitoring-exporter"
 # Codes that the driver has no names for: of MariaDB, of MySQL, and of users that the operating system must know.
 _MARIADB_STATEMENT_TIMEOUT, _MYSQL_STATEMENT_TIMEOUT = 1969, 3024
 _MARIADB_KILLED, _MYSQL_IDLE = 1927, 4031

@@ -5,28 +5,25 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from typing import ClassVar
 
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
 from typing_extensions import override
 
-from ml_monitoring.exporter.database.base import Dialect, Row, Session
-from ml_monitoring.exporter.database.text import RAW, noting
+from ml_monitoring.exporter.database.base import Dialect, Row
+from ml_monitoring.exporter.database.server import APPLICATION_NAME, ServerSession
+from ml_monitoring.exporter.database.text import RAW
 from ml_monitoring.exporter.database.uri import DatabaseUri
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.redaction import Secrets
-from ml_monitoring.exporter.regular_files import Identity, identities
 
-APPLICATION_NAME = "ml-monitoring-exporter"
 _STREAM_ROWS = 5_000
 # Encodings in which the bytes of a database are sent as they are; any other is converted by the server.
 _AS_STORED = frozenset({"UTF8", RAW})
 # What psycopg2 takes besides what libpq knows.
 _NOT_OF_LIBPQ = frozenset({"dsn", "connection_factory", "cursor_factory", "async", "async_"})
-# What the file of a URI can say otherwise by now.
-_MAYBE_ROTATED = frozenset({Reason.AUTH, Reason.CONNECT})
 # The files by which libpq trusts a server, and by which the server trusts this client, and where they are by default.
 _TRUST = {
     "sslrootcert": "root.crt",
@@ -37,84 +34,29 @@ _TRUST = {
 }
 
 
-class PostgresSession(Session):
+class PostgresSession(ServerSession[psycopg2.extensions.connection]):
     """A read-only PostgreSQL connection, which may lead through a pooler that gives each transaction another server's.
 
     So nothing is set for longer than a transaction, and each transaction sets its limits.
-
-    Args:
-        uri: Where to connect to, with any driver of SQLAlchemy's in the scheme.
-        timeout: Limit in seconds for connecting and for each statement.
-        read_again: Reads the URI again where it came from; asked when a connection is refused.
-
-    Raises:
-        ValueError: The URI is malformed; the message holds nothing of it.
     """
 
     dialect: Dialect = "postgresql"
+    errors: ClassVar[tuple[type[Exception], ...]] = (psycopg2.Error,)
+    _encoding = RAW
 
-    def __init__(self, uri: str, *, timeout: float, read_again: Callable[[], str] | None = None) -> None:
-        super().__init__()
-        self._read_again = read_again
-        self._timeout = timeout
-        self._allowed = timeout
-        self._aborted = False
-        self._encoding = RAW
-        self._connection: psycopg2.extensions.connection | None = None
-        self._opened = 0
-        self._trust: Sequence[Identity | None] = ()
-        self._use(uri)
-
-    def _use(self, uri: str) -> None:
+    @override
+    def _take(self, uri: str) -> None:
+        """Make what libpq is given for a URI, with any driver of SQLAlchemy's in the scheme."""
         self._dsn = _dsn(uri)
-        self._uri = uri
-        self._secrets = Secrets.of_uri(uri)
 
-    @property
-    def _is_open(self) -> bool:
-        return self._connection is not None and not self._connection.closed
+    @override
+    def _trusted_files(self) -> Iterator[str]:
+        named = psycopg2.extensions.parse_dsn(self._dsn)
+        for key, default in _TRUST.items():
+            yield named.get(key) or os.environ.get(f"PG{key.upper()}") or f"~/.postgresql/{default}"
 
-    @property
-    def connection(self) -> psycopg2.extensions.connection:
-        """Return the open connection, opened now when there is none.
-
-        Raises:
-            SourceError: The server cannot be reached or refuses.
-        """
-        if self._connection is None or self._connection.closed:
-            self._connection = self._open()
-            self._opened += 1
-        return self._connection
-
-    @property
-    def is_outdated(self) -> bool:
-        """Tell whether certificates or revocations are others than those by which the connection was made."""
-        return self._is_open and self._trust != _trust(self._dsn)
-
-    def _open(self) -> psycopg2.extensions.connection:
-        try:
-            return self._connect()
-        except SourceError as error:
-            if error.reason not in _MAYBE_ROTATED or not self._take_new_uri():
-                raise
-        return self._connect()
-
-    def _take_new_uri(self) -> bool:
-        """Tell whether the file of the URI holds another one by now, and use it."""
-        if self._read_again is None:
-            return False
-        try:
-            uri = self._read_again()
-            if uri == self._uri:
-                return False
-            self._use(uri)
-        except ValueError:
-            return False
-        return True
-
+    @override
     def _connect(self) -> psycopg2.extensions.connection:
-        # Before they are read: what changes meanwhile is read again.
-        self._trust = _trust(self._dsn)
         try:
             connection = self._connect_with(self._encoding)
             if self._encoding == RAW and connection.get_parameter_status("server_encoding") not in _AS_STORED:
@@ -141,51 +83,16 @@ class PostgresSession(Session):
             tcp_user_timeout=int(self._timeout * 500),
         )
 
-    @contextlib.contextmanager
     @override
-    def transaction(self) -> Iterator[None]:
-        """Read from one snapshot of the database; any error closes the connection."""
-        with noting(self.replaced):
-            connection = self._begin()
-            with self._closed_by_errors():
-                yield
-                # Nothing was written; this only ends the snapshot, so that vacuum is not held up.
-                connection.rollback()
+    def _is_usable(self, connection: psycopg2.extensions.connection) -> bool:
+        return not connection.closed
 
-    @contextlib.contextmanager
-    def _closed_by_errors(self) -> Iterator[None]:
-        """Close the connection where anything fails, and say of the driver's errors what they are."""
-        try:
-            yield
-        except psycopg2.Error as error:
-            self.close()
-            raise self._query_error(error) from None
-        except BaseException:
-            self.close()
-            raise
+    @override
+    def _is_lost(self, error: Exception) -> bool:
+        return isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError)
 
-    def _begin(self) -> psycopg2.extensions.connection:
-        """Begin a transaction with its limits, on another connection where the kept one turns out to be dead."""
-        self._allowed = self._timeout
-        self._aborted = False
-        if self.is_outdated:
-            self.close()
-        was_kept = self._is_open
-        try:
-            return self._begin_on(self.connection)
-        except psycopg2.Error as error:
-            lost = isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError) or not self._is_open
-            self.close()
-            if not was_kept or not lost or self._aborted:
-                raise self._query_error(error) from None
-        # The server, a pooler or a firewall ended it since it was last used.
-        try:
-            return self._begin_on(self.connection)
-        except psycopg2.Error as error:
-            self.close()
-            raise self._query_error(error) from None
-
-    def _begin_on(self, connection: psycopg2.extensions.connection) -> psycopg2.extensions.connection:
+    @override
+    def _begin_on(self, connection: psycopg2.extensions.connection) -> None:
         with connection.cursor() as cursor:
             # Compiling (jit) costs more than these queries take, and a streamed query is read to its end, so its plan
             # must not be chosen for the first rows.
@@ -194,7 +101,10 @@ class PostgresSession(Session):
                 "SET LOCAL application_name = %s",
                 (int(self._timeout * 1000), APPLICATION_NAME),
             )
-        return connection
+
+    @override
+    def _end_on(self, connection: psycopg2.extensions.connection) -> None:
+        connection.rollback()
 
     def listen(self, channel: str) -> psycopg2.extensions.connection:
         """Listen to a channel; the connection is outside of any transaction from then on.
@@ -249,11 +159,6 @@ class PostgresSession(Session):
             self.close()
             raise self._query_error(error) from None
 
-    @property
-    @override
-    def opened(self) -> int:
-        return self._opened
-
     @override
     def columns(self, tables: Sequence[str]) -> dict[str, frozenset[str]]:
         """Return the columns of those of the tables that are on the search path."""
@@ -299,10 +204,6 @@ class PostgresSession(Session):
                 self._connection.close()
             self._connection = None
 
-    def describe(self, error: Exception) -> str:
-        """Return the words of an error without anything of the URI that may be secret."""
-        return self._secrets.withhold(str(error)) or type(error).__name__
-
     def _connect_error(self, error: psycopg2.Error) -> SourceError:
         text, lowered = self.describe(error), str(error).lower()
         if "timeout expired" in lowered:
@@ -319,7 +220,8 @@ class PostgresSession(Session):
             return SourceError(Reason.CONNECT, f"no TLS that is trusted: {text}", hint=hint)
         return SourceError(Reason.CONNECT, f"cannot connect: {text}", hint="check host and port of the URI")
 
-    def _query_error(self, error: psycopg2.Error) -> SourceError:
+    @override
+    def _query_error(self, error: Exception) -> SourceError:
         text = self.describe(error)
         if isinstance(error, psycopg2.errors.QueryCanceled):
             setting = "timeout" if self._allowed == self._timeout else "first_timeout"
@@ -333,15 +235,6 @@ class PostgresSession(Session):
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             return SourceError(Reason.CONNECT, f"connection lost: {text}")
         return SourceError(Reason.QUERY, text)
-
-
-def _trust(dsn: str) -> list[Identity | None]:
-    """Return which files there are that say whom to trust; None for one that is missing."""
-    named = psycopg2.extensions.parse_dsn(dsn)
-    return identities(
-        named.get(key) or os.environ.get(f"PG{key.upper()}") or f"~/.postgresql/{default}"
-        for key, default in _TRUST.items()
-    )
 
 
 def _dsn(uri: str) -> str:

@@ -15,6 +15,7 @@ from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.redaction import Secrets
 from ml_monitoring.exporter.regular_files import Identity, identities
 
+APPLICATION_NAME = "ml-monitoring-exporter"
 _Connection = TypeVar("_Connection")
 # What the file of a URI can say otherwise by now.
 _MAYBE_ROTATED = frozenset({Reason.AUTH, Reason.CONNECT})
@@ -97,6 +98,15 @@ class ServerSession(Session, Generic[_Connection]):
         return self._opened
 
     @property
+    def is_outdated(self) -> bool:
+        """Tell whether certificates or revocations are others than those by which the connection was made."""
+        return self._is_open and self._trust != identities(self._trusted_files())
+
+    @property
+    def _is_open(self) -> bool:
+        return self._connection is not None and self._is_usable(self._connection)
+
+    @property
     def connection(self) -> _Connection:
         """Return the open connection, opened now when there is none.
 
@@ -104,8 +114,6 @@ class ServerSession(Session, Generic[_Connection]):
             SourceError: The server cannot be reached or refuses.
         """
         if self._connection is None or not self._is_usable(self._connection):
-            # Before they are read: what changes meanwhile is read again.
-            self._trust = identities(self._trusted_files())
             self._connection = self._open()
             self._opened += 1
         return self._connection
@@ -139,10 +147,15 @@ class ServerSession(Session, Generic[_Connection]):
 
     def _open(self) -> _Connection:
         try:
-            return self._connect()
+            return self._connect_trusting()
         except SourceError as error:
             if error.reason not in _MAYBE_ROTATED or not self._take_new_uri():
                 raise
+        return self._connect_trusting()
+
+    def _connect_trusting(self) -> _Connection:
+        # Before they are read: what changes meanwhile is read again.
+        self._trust = identities(self._trusted_files())
         return self._connect()
 
     def _take_new_uri(self) -> bool:
@@ -162,15 +175,14 @@ class ServerSession(Session, Generic[_Connection]):
         """Begin a transaction with its limits, on another connection where the kept one turns out to be dead."""
         self._allowed = self._timeout
         self._aborted = False
-        if self._connection is not None and self._trust != identities(self._trusted_files()):
-            # What it was trusted by is not what is trusted now.
+        if self.is_outdated:
             self.close()
-        was_kept = self._connection is not None and self._is_usable(self._connection)
+        was_kept = self._is_open
         try:
             connection = self.connection
             self._begin_on(connection)
         except self.errors as error:
-            lost = self._is_lost(error) or self._connection is None or not self._is_usable(self._connection)
+            lost = self._is_lost(error) or not self._is_open
             self.close()
             if not was_kept or not lost or self._aborted:
                 raise self._query_error(error) from None
