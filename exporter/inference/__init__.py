@@ -8,8 +8,8 @@ and every formula names its source.
 from __future__ import annotations
 
 from ml_monitoring.exporter.inference.batches import ArmCounts, Batch, Sums
-from ml_monitoring.exporter.inference.comparison import Dispersion, EffectKind, Lift
 from ml_monitoring.exporter.inference.decision import ArmFinding, ExperimentDecision, Finding, Objective, decide
+from ml_monitoring.exporter.inference.lift import Dispersion, EffectKind, Lift
 from ml_monitoring.exporter.inference.metric import MetricDesign, MetricState
 from ml_monitoring.exporter.inference.planning import PowerLeft, power_left, samples_needed
 from ml_monitoring.exporter.inference.ranking import ArmRank, rank

@@ -10,28 +10,31 @@ to a day; cells of users; processes. Each has its degrees of freedom.
 
 - W. Cochran, "Some methods for strengthening the common chi-squared tests", Biometrics 10, 1954.
 - N. Mantel, W. Haenszel, "Statistical aspects of the analysis of data", JNCI 22, 1959.
-- O. Miettinen, M. Nurminen, "Comparative analysis of two rates", Statistics in Medicine 4, 1985: score intervals.
-- E. Fieller, "Some problems in interval estimation", JRSS B 16, 1954: the ratio of two means.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from math import exp, inf, isfinite, log, sqrt
+from math import sqrt
 from typing import Any, Final
 
 from ml_monitoring.exporter.inference.batches import ArmCounts, Sums
 from ml_monitoring.exporter.inference.boundary import (
     INDEPENDENT,
-    PER_INFORMATION,
     boundary,
     excess,
     log_e_value,
     skewed,
     unskewed,
 )
+from ml_monitoring.exporter.inference.difference import (
+    CountedDifference,
+    DifferenceModel,
+    MeasuredDifference,
+    WeightedMean,
+)
+from ml_monitoring.exporter.inference.lift import Dispersion, EffectKind, Lift
 from ml_monitoring.exporter.inference.replicates import Clusters, Levels, SpreadEstimate, clusters_spread
 
 # Standard deviations beyond chance at which the spread of longer blocks, or of processes, is taken for the variance.
@@ -45,103 +48,6 @@ _FEWEST_LONG: Final = 1.8
 _SMALLEST: Final = 1e-9
 _MOST_CELLS: Final = 1024
 _MOST_REPLICAS: Final = 64
-
-
-class EffectKind(StrEnum):
-    """What a metric measures of each observation."""
-
-    PROPORTION = "proportion"
-    MEAN = "mean"
-    RATE = "rate"
-
-
-@dataclass(frozen=True, slots=True)
-class Dispersion:
-    """Where a variance comes from.
-
-    Attributes:
-        source: `observations`, `time` (blocks), `users` (cells) or `replicas` (processes).
-        factor: How many times as large it is as that of independent observations.
-        freedom: Degrees of freedom.
-        skewness: Of the difference, beyond chance.
-        seconds: Of `time`: how long the blocks are.
-        suspicious: More than chance explains.
-        worst: Of `replicas`: the arm and the process that differs most.
-    """
-
-    source: str
-    factor: float
-    freedom: float
-    skewness: float = 0.0
-    seconds: float = 0.0
-    suspicious: bool = False
-    worst: str = ""
-
-    @property
-    def words(self) -> str:
-        """Return it in words."""
-        if self.source == "replicas":
-            return f"one process differs from the others of its arm more than chance explains: {self.worst}"
-        if self.source == "users":
-            return f"users differ: the variance is {self.factor:.3g} times that of independent requests"
-        if self.source == "time":
-            return (
-                f"the difference changes over time more than chance explains: blocks of {_duration(self.seconds)} "
-                f"have {self.factor:.3g} times the variance; look for a process of one arm that failed, or an outage"
-            )
-        return "observations are independent"
-
-
-@dataclass(frozen=True, slots=True)
-class Lift:
-    """How an arm differs from the baseline.
-
-    Attributes:
-        mean: Of the arm, over the blocks that both arms ran in, each weighted as in the comparison.
-        baseline_mean: Of the baseline, likewise.
-        absolute: Difference of the two.
-        absolute_lower: Lower end of its interval, which holds at every look.
-        absolute_upper: Upper end.
-        relative: Ratio of the two, less 1; None when the baseline's mean is not above 0.
-        relative_lower: Lower end of its interval; None where the baseline's mean may be 0.
-        relative_upper: Upper end; None likewise.
-        log_e_value: Logarithm of the evidence against no difference.
-        information: What has been gathered, in the units of `boundary.MIXTURE`.
-        standard_error: Of the absolute difference.
-        baseline_share: Part of the variance that is the baseline's.
-        dispersions: Sources of variance that were looked at, the one that was taken first.
-        trials: Observations of the arm that were compared.
-        baseline_trials: Observations of the baseline that were compared.
-        seconds: Time in which both ran.
-    """
-
-    mean: float
-    baseline_mean: float
-    absolute: float
-    absolute_lower: float
-    absolute_upper: float
-    relative: float | None
-    relative_lower: float | None
-    relative_upper: float | None
-    log_e_value: float
-    information: float
-    standard_error: float
-    baseline_share: float
-    dispersions: tuple[Dispersion, ...]
-    trials: float
-    baseline_trials: float
-    seconds: float
-
-    @property
-    def p_value(self) -> float:
-        """Return the always-valid p-value of no difference."""
-        # No smaller than what a float can hold.
-        return exp(-min(self.log_e_value, 700.0)) if self.log_e_value > 0 else 1.0
-
-    @property
-    def dispersion(self) -> Dispersion:
-        """Return the source of variance that was taken."""
-        return self.dispersions[0]
 
 
 class Comparison:
@@ -286,8 +192,8 @@ class Comparison:
         weight = sums["weight"]
         if weight <= 0 or sums["null_variance"] <= 0:
             return None
-        arm = _Side(sums["arm_sum"] / weight, weight * weight / sums["arm_scale"])
-        baseline = _Side(sums["baseline_sum"] / weight, weight * weight / sums["baseline_scale"])
+        arm = WeightedMean(sums["arm_sum"] / weight, weight * weight / sums["arm_scale"])
+        baseline = WeightedMean(sums["baseline_sum"] / weight, weight * weight / sums["baseline_scale"])
         model = self._model(arm, baseline)
         if model is not None and abs(arm.mean - baseline.mean) * weight < at_least * sqrt(model.null_variance):
             return None
@@ -297,8 +203,7 @@ class Comparison:
         if model is None:
             # Sums without squares: blocks of time are the observations.
             first = dispersions[0]
-            model = _from_time(arm, baseline, weight, first.factor)
-            model.information = first.freedom + 1
+            model = MeasuredDifference.of_blocks(arm, baseline, weight, first.factor, first.freedom + 1)
             dispersions[0] = Dispersion("time", 1.0, first.freedom, first.skewness, first.seconds)
         raw = (arm.mean - baseline.mean) * weight / sqrt(model.null_variance)
         information = model.information / max(item.factor for item in dispersions)
@@ -308,18 +213,20 @@ class Comparison:
         )
         return _Standing(arm, baseline, model, dispersions, information, evidence)
 
-    def _model(self, arm: _Side, baseline: _Side) -> _Model | None:
+    def _model(self, arm: WeightedMean, baseline: WeightedMean) -> DifferenceModel | None:
         """Return the variance of independent observations; None where only blocks of time have one."""
         sums = self._sums
         weight = sums["weight"]
         if self._kind is not EffectKind.MEAN:
-            return _Counted(arm, baseline, weight, sums["null_variance"], bounded=self._kind is EffectKind.PROPORTION)
+            return CountedDifference(
+                arm, baseline, weight, sums["null_variance"], bounded=self._kind is EffectKind.PROPORTION
+            )
         if sums["without_squares"] or sums["arm_freedom"] < 1 or sums["baseline_freedom"] < 1:
             return None
         variances = sums["arm_squares"] / sums["arm_freedom"], sums["baseline_squares"] / sums["baseline_freedom"]
         if variances[0] + variances[1] <= 0:
             return None
-        return _Measured(arm, baseline, weight, *variances)
+        return MeasuredDifference(arm, baseline, weight, *variances)
 
     def _dispersions(self, null_variance: float | None) -> list[Dispersion]:
         """Return the variances from all sources that hold, as factors of that of independent observations.
@@ -413,157 +320,15 @@ class Comparison:
 
 
 @dataclass(frozen=True, slots=True)
-class _Side:
-    """One arm as if it were a single sample: its weighted mean, and how many observations that is worth."""
-
-    mean: float
-    size: float
-
-
-@dataclass(frozen=True, slots=True)
 class _Standing:
     """What the sums amount to."""
 
-    arm: _Side
-    baseline: _Side
-    model: _Model
+    arm: WeightedMean
+    baseline: WeightedMean
+    model: DifferenceModel
     dispersions: list[Dispersion]
     information: float
     log_e_value: float
-
-
-class _Model:
-    """The variance of a difference of two means of independent observations."""
-
-    null_variance: float
-    information: float
-    baseline_share: float
-
-    def interval(self, reach: tuple[float, float]) -> tuple[float, float]:
-        """Return the differences from which the observed one is not too far above or below, in standard errors."""
-        raise NotImplementedError
-
-    def relative_interval(self, reach: tuple[float, float]) -> tuple[float | None, float | None]:
-        """Return likewise the ratios, less 1; None where an end is not bounded."""
-        raise NotImplementedError
-
-
-class _Measured(_Model):
-    """Means with variances of their own."""
-
-    def __init__(self, arm: _Side, baseline: _Side, weight: float, variance: float, baseline_variance: float) -> None:
-        self._arm, self._baseline = arm, baseline
-        self._squares = variance / arm.size, baseline_variance / baseline.size
-        total = sum(self._squares)
-        self.null_variance = weight * weight * total
-        self.information = (variance + baseline_variance) / 2 / total / PER_INFORMATION
-        self.baseline_share = self._squares[1] / total
-
-    def interval(self, reach: tuple[float, float]) -> tuple[float, float]:
-        difference, error = self._arm.mean - self._baseline.mean, sqrt(sum(self._squares))
-        return difference - reach[0] * error, difference + reach[1] * error
-
-    def relative_interval(self, reach: tuple[float, float]) -> tuple[float | None, float | None]:
-        one, other = self._arm.mean, self._baseline.mean
-        # Fieller: those ratios r for which one - r other is within its limit.
-        squares = [other * other - limit * limit * self._squares[1] for limit in reach]
-        if other <= 0 or min(squares) <= 0:
-            return None, None
-        ends = []
-        for sign, limit, square in zip((-1, 1), reach, squares, strict=True):
-            root = (one * other) ** 2 - square * (one * one - limit * limit * self._squares[0])
-            ends.append((one * other + sign * sqrt(max(root, 0.0))) / square - 1)
-        return ends[0], ends[1]
-
-
-class _Counted(_Model):
-    """Proportions and rates: the variance follows from the mean, and is taken at the difference that is tried."""
-
-    def __init__(self, arm: _Side, baseline: _Side, weight: float, null_variance: float, *, bounded: bool) -> None:
-        self._arm, self._baseline, self._bounded = arm, baseline, bounded
-        self.null_variance = self.information = null_variance
-        size = arm.size + baseline.size
-        self._pooled = (arm.size * arm.mean + baseline.size * baseline.mean) / size
-        # Where rates drift, less than that of the average rate.
-        self._drift = null_variance / max(weight * self._variance(self._pooled), 1e-300)
-        self.baseline_share = arm.size / size
-
-    def _variance(self, mean: float) -> float:
-        if self._bounded:
-            mean = min(max(mean, 0.0), 1.0)
-            return mean * (1 - mean)
-        return max(mean, 0.0)
-
-    def interval(self, reach: tuple[float, float]) -> tuple[float, float]:
-        one, other = self._arm, self._baseline
-        share = one.size / (one.size + other.size)
-        difference = one.mean - other.mean
-
-        def outside(tried: float) -> bool:
-            arm, baseline = self._pooled + tried * (1 - share), self._pooled - tried * share
-            variance = self._variance(arm) / one.size + self._variance(baseline) / other.size
-            limit = reach[0] if tried < difference else reach[1]
-            return (difference - tried) ** 2 > limit * limit * variance * self._drift
-
-        edges = (-1.0, 1.0) if self._bounded else (-inf, inf)
-        return _edge(outside, difference, edges[0]), _edge(outside, difference, edges[1])
-
-    def relative_interval(self, reach: tuple[float, float]) -> tuple[float | None, float | None]:
-        one, other = self._arm, self._baseline
-        if one.mean <= 0 and other.mean <= 0:
-            return None, None
-
-        def outside(tried: float) -> bool:
-            ratio = exp(tried)
-            mean = self._pooled * (one.size + other.size) / (one.size * ratio + other.size)
-            if self._bounded:
-                mean = min(mean, 1.0, 1 / ratio)
-            variance = self._variance(ratio * mean) / one.size + ratio * ratio * self._variance(mean) / other.size
-            beyond = one.mean - ratio * other.mean
-            limit = reach[0] if beyond > 0 else reach[1]
-            return beyond * beyond > limit * limit * variance * self._drift
-
-        smallest = 1e-12
-        start = log(max(one.mean, smallest) / max(other.mean, smallest))
-        lower = exp(_edge(outside, start, -30.0)) - 1 if one.mean > 0 else -1.0
-        upper = exp(_edge(outside, start, 30.0)) - 1 if other.mean > 0 else None
-        return lower, upper if upper is None or upper < exp(29) else None
-
-
-def _edge(outside: Callable[[float], bool], inside: float, far: float) -> float:
-    """Return where `outside` begins between a point inside and one far out; far itself when it does not."""
-    if not isfinite(far):
-        step = max(abs(inside), 1e-9)
-        sign = 1 if far > 0 else -1
-        while not outside(inside + sign * step):
-            step *= 2
-            if step > 1e18:
-                return far
-        far = inside + sign * step
-    elif not outside(far):
-        return far
-    for _ in range(50):
-        middle = (inside + far) / 2
-        if outside(middle):
-            far = middle
-        else:
-            inside = middle
-    return (inside + far) / 2
-
-
-def _duration(seconds: float) -> str:
-    """Return a time in its largest unit."""
-    for unit, size in (("days", 86400), ("hours", 3600), ("minutes", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:.3g} {unit}"
-    return f"{seconds:.3g} seconds"
-
-
-def _from_time(arm: _Side, baseline: _Side, weight: float, variance: float) -> _Measured:
-    """Return the model whose variance is that between blocks of time."""
-    # As if both arms had the same variance; what the interval needs is their sum.
-    each = variance / (weight * weight) / (1 / arm.size + 1 / baseline.size)
-    return _Measured(arm, baseline, weight, each, each)
 
 
 def _add_clusters(kept: Clusters, given: Mapping[str, Sums], factor: float, pooled: float, scale: float) -> None:

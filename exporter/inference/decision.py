@@ -16,7 +16,7 @@ from enum import StrEnum
 from math import inf
 from typing import Final
 
-from ml_monitoring.exporter.inference.comparison import Lift
+from ml_monitoring.exporter.inference.lift import Lift
 from ml_monitoring.exporter.inference.metric import MetricState
 from ml_monitoring.exporter.inference.planning import PowerLeft, power_left
 from ml_monitoring.exporter.inference.ranking import ArmRank, rank

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ml_monitoring.exporter.inference.batches import ArmCounts, Batch, Sums
-from ml_monitoring.exporter.inference.comparison import Comparison, EffectKind, Lift
+from ml_monitoring.exporter.inference.comparison import Comparison
+from ml_monitoring.exporter.inference.lift import EffectKind, Lift
 
 # A block of n observations costs one of them, so that 40 lose a fortieth.
 _FEWEST_TRIALS: Final = 20

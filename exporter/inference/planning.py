@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Final
 
 from ml_monitoring.exporter.inference.boundary import INDEPENDENT, PER_INFORMATION, boundary
-from ml_monitoring.exporter.inference.comparison import EffectKind, Lift
+from ml_monitoring.exporter.inference.lift import EffectKind, Lift
 
 # Standard normal quantile: found in four of five experiments.
 _POWER: Final = 0.8416

@@ -11,7 +11,7 @@ from math import exp, pi, sqrt
 from typing import Final
 
 from ml_monitoring.exporter.inference.boundary import normal_cdf
-from ml_monitoring.exporter.inference.comparison import Lift
+from ml_monitoring.exporter.inference.lift import Lift
 
 _REACH: Final = 6.0
 _CELLS: Final = 40
