@@ -75,9 +75,26 @@ class PendingBlock:
         """Return whether there are enough observations."""
         return sum(counts.sums.trials for counts in self.arms.values()) >= _FEWEST_TRIALS * len(self.arms)
 
-    def batch(self) -> Batch:
-        """Return all of it as one batch."""
-        return Batch(self.start, self.end, self.arms, self.shares)
+    def dump(self) -> dict[str, Any]:
+        """Return what `load` takes back, for JSON."""
+        return {
+            "start": self.start,
+            "end": self.end,
+            "shares": self.shares,
+            "arms": {name: [counts.sums, counts.cells, counts.replicas] for name, counts in self.arms.items()},
+        }
+
+    @classmethod
+    def load(cls, dumped: Mapping[str, Any]) -> PendingBlock:
+        """Return what was dumped."""
+        arms = {}
+        for name, (sums, cells, replicas) in dumped["arms"].items():
+            arms[name] = ArmCounts(
+                Sums(*sums),
+                {key: Sums(*value) for key, value in cells.items()},
+                {key: Sums(*value) for key, value in replicas.items()},
+            )
+        return cls(Batch(dumped["start"], dumped["end"], arms, dumped["shares"]))
 
 
 class MetricState:
@@ -159,7 +176,7 @@ class MetricState:
             "batches": self.batches,
             "totals": self._totals,
             "comparisons": {arm: comparison.dump() for arm, comparison in self._comparisons.items()},
-            "pending": None if pending is None else _dump_batch(pending.batch()),
+            "pending": None if pending is None else pending.dump(),
         }
 
     @classmethod
@@ -170,7 +187,7 @@ class MetricState:
         loaded._totals = {arm: (float(n), float(s)) for arm, (n, s) in dumped["totals"].items()}
         loaded._comparisons = {arm: Comparison.load(design.kind, part) for arm, part in dumped["comparisons"].items()}
         if dumped["pending"] is not None:
-            loaded._pending = PendingBlock(_load_batch(dumped["pending"]))
+            loaded._pending = PendingBlock.load(dumped["pending"])
         return loaded
 
 
@@ -206,23 +223,3 @@ def _check(name: str, sums: Sums, arms: Iterable[str]) -> None:
     # Also refuses NaN.
     if not 0 <= sums.trials < float("inf") or not abs(sums.total) < float("inf"):
         raise ValueError(f"arm {name!r}: {sums.total} in {sums.trials} trials")
-
-
-def _dump_batch(batch: Batch) -> dict[str, Any]:
-    return {
-        "start": batch.start,
-        "end": batch.end,
-        "shares": batch.shares,
-        "arms": {name: [counts.sums, counts.cells, counts.replicas] for name, counts in batch.arms.items()},
-    }
-
-
-def _load_batch(dumped: Mapping[str, Any]) -> Batch:
-    arms = {}
-    for name, (sums, cells, replicas) in dumped["arms"].items():
-        arms[name] = ArmCounts(
-            Sums(*sums),
-            {key: Sums(*value) for key, value in cells.items()},
-            {key: Sums(*value) for key, value in replicas.items()},
-        )
-    return Batch(dumped["start"], dumped["end"], arms, dumped["shares"])

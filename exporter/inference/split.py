@@ -121,8 +121,12 @@ class SplitState:
         return SplitReport(p_value, observed, intended, worst, factor)
 
     def dump(self) -> dict[str, Any]:
-        """Return what `load` takes back, for JSON. The open block is left out: at most some dozens of exposures."""
-        return {"sides": {arm: side.dump() for arm, side in self._sides.items()}}
+        """Return what `load` takes back, for JSON."""
+        return {
+            "sides": {arm: side.dump() for arm, side in self._sides.items()},
+            "pending": None if self._pending is None else self._pending.dump(),
+            "without_shares": self._without_shares,
+        }
 
     @classmethod
     def load(
@@ -131,6 +135,9 @@ class SplitState:
         """Return what was dumped."""
         loaded = cls(arms, randomised, counted)
         loaded._sides = {arm: _SplitSide.load(part) for arm, part in dumped["sides"].items()}
+        if dumped["pending"] is not None:
+            loaded._pending = PendingBlock.load(dumped["pending"])
+        loaded._without_shares = int(dumped["without_shares"])
         return loaded
 
 
@@ -141,7 +148,6 @@ class _SplitSide:
         self.seen = self.expected = self.variance = 0.0
         self.levels = Levels()
         self.cells = Clusters(_MOST_CELLS)
-        self._blocks = 0
 
     def add(
         self, seen: float, total: float, share: float, cells: Mapping[str, float], all_cells: Mapping[str, float]
@@ -150,7 +156,6 @@ class _SplitSide:
         self.seen += seen
         self.expected += total * share
         self.variance += spread
-        self._blocks += 1
         if spread > 0:
             self.levels.add(seen - total * share, spread)
         for key, trials in all_cells.items():

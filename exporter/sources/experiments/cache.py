@@ -20,7 +20,7 @@ from ml_monitoring.exporter.sources.experiments.evidence import ExperimentEviden
 from ml_monitoring.exporter.sources.experiments.tracked import TrackedExperiment
 
 # Of the form of the files.
-_VERSION: Final = 1
+_VERSION: Final = 2
 # What may be declared otherwise without reading everything again; the length of a batch follows from the end.
 _OF_NO_EFFECT: Final = {"title", "team", "link", "end", "stopped", "minimum_duration", "batch"}
 

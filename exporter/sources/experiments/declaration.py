@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
 from ml_monitoring.exporter.sources.experiments.selectors import SeriesSelector, matching
+from ml_monitoring.exporter.stores import StoreName
 from ml_monitoring.exporter.values import NAMES_SCHEMA, Duration, Model, split_list
 
 # A history is kept in at most so many batches.
@@ -21,6 +23,7 @@ ExperimentName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 PartName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
 Label = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(split_list), Field(min_length=1), WithJsonSchema(NAMES_SCHEMA)]
 
 
@@ -101,6 +104,18 @@ class ExperimentMetric(Model):
         return (trials, total, self.squares) if trials and total else None
 
 
+class ShareChange(Model):
+    """A change of the intended shares.
+
+    Attributes:
+        at: From when on. Without a time zone it is UTC.
+        arms: All arms with their shares from then on, in any scale; 0 for an arm that gets no traffic.
+    """
+
+    at: Moment
+    arms: Annotated[dict[PartName, Share], Field(min_length=2, max_length=32)]
+
+
 class ExperimentDeclaration(Model):
     """An experiment: two or more arms, of which one is the baseline, compared in declared metrics.
 
@@ -111,14 +126,16 @@ class ExperimentDeclaration(Model):
         start: When it begins; what was counted before does not count. Without a time zone it is UTC.
         end: When it is planned to be over.
         stopped: When it was over indeed; nothing later is read.
-        arms: Each arm by the value of `label`, with its intended share of the traffic, in any scale.
+        arms: Each arm by the value of `label`, with its intended share of the traffic at the start, in any scale.
         baseline: The arm that the others are compared with.
         label: Label whose value tells the arm.
         cell: Label of the cells that units are hashed into, where the services have them.
         selector: Further labels that all its series have, with one value each, or several.
         unit: What is put into an arm at random: each `request`, or a `user` (or session) with all its requests.
+        changes: When the intended shares change, and what they are from then on.
         allocation: Whether the shares stay as declared (`fixed`), or a bandit or a rollout changes them (`changing`).
         exposure: Selector of the counter of units that were put into an arm; default the first metric's trials.
+        database: Which of `sources.experiments.databases` its queries are for; default `sources.experiments.database`.
         minimum_duration: Nothing is decided earlier, so that each day of the week is seen.
         batch: What is counted together; by default so that there are at most 750 until the planned end.
         metrics: What the arms are compared in.
@@ -130,14 +147,16 @@ class ExperimentDeclaration(Model):
     start: Moment
     end: Moment | None = None
     stopped: Moment | None = None
-    arms: Annotated[dict[PartName, Positive], Field(min_length=2, max_length=32)]
+    arms: Annotated[dict[PartName, Share], Field(min_length=2, max_length=32)]
     baseline: PartName
     label: Label = "variant"
     cell: Label = "cell"
     selector: dict[Label, OneOrMore] = Field(default={})
     unit: Literal["request", "user"] = "request"
+    changes: Annotated[tuple[ShareChange, ...], Field(max_length=100)] = ()
     allocation: Literal["fixed", "changing"] = "fixed"
     exposure: CounterSelector | None = None
+    database: StoreName | None = None
     minimum_duration: Duration | None = None
     batch: Duration | None = None
     metrics: Annotated[dict[PartName, ExperimentMetric], Field(min_length=1, max_length=64)]
@@ -159,18 +178,44 @@ class ExperimentDeclaration(Model):
         return self
 
     @model_validator(mode="after")
+    def _changes_all_shares(self) -> Self:
+        if self.changes and self.allocation != "fixed":
+            raise ValueError("changes: says when shares change, but allocation says that nobody knows")
+        before = self.start
+        for index, change in enumerate(self.changes):
+            if change.at <= before:
+                raise ValueError(f"changes.{index}.at: not after {'the change before' if index else 'start'}")
+            before = change.at
+            if odd := sorted(change.arms.keys() ^ self.arms.keys()):
+                word = "is missing" if odd[0] in self.arms else "is none of the arms"
+                raise ValueError(f"changes.{index}.arms: {odd[0]!r} {word}; give all arms, those without traffic as 0")
+        stages = [self.arms, *(change.arms for change in self.changes)]
+        if not all(any(shares.values()) for shares in stages):
+            raise ValueError("arms: all shares are 0 at a time")
+        if idle := [arm for arm in self.arms if not any(shares[arm] for shares in stages)]:
+            raise ValueError(f"arms: {idle[0]!r} has no share at any time")
+        return self
+
+    @model_validator(mode="after")
     def _is_of_one_store(self) -> Self:
         by_query = [name for name, metric in self.metrics.items() if metric.query is not None]
         if by_query and len(by_query) < len(self.metrics):
             raise ValueError("metrics: some have a query and some have selectors; make two experiments of it")
         if by_query and (self.exposure is not None or self.selector):
             raise ValueError("exposure, selector: choose series, but the metrics have queries")
+        if self.database and not by_query:
+            raise ValueError("database: is for queries, but the metrics have selectors")
         return self
 
     @property
     def by_query(self) -> bool:
         """Tell whether the metrics are read by SQL."""
         return all(metric.query is not None for metric in self.metrics.values())
+
+    @property
+    def store(self) -> str:
+        """Return which store it is read from, in words."""
+        return f"database {self.database or ''}" if self.by_query else "Prometheus"
 
     @property
     def step(self) -> float:
@@ -182,11 +227,32 @@ class ExperimentDeclaration(Model):
 
     @property
     def shares(self) -> dict[str, float]:
-        """Return the intended shares, which sum up to 1."""
-        total = sum(self.arms.values())
-        return {arm: share / total for arm, share in self.arms.items()}
+        """Return the intended shares at its start, which sum up to 1."""
+        return _of_one(self.arms)
+
+    def shares_at(self, moment: float) -> dict[str, float]:
+        """Return the intended shares at a moment, which sum up to 1."""
+        return _of_one(self._stages(moment)[-1])
+
+    def begun(self, moment: float) -> list[str]:
+        """Return the arms that were to have traffic before a moment."""
+        stages = self._stages(moment)
+        return [arm for arm in self.arms if any(shares[arm] for shares in stages)]
+
+    def changes_within(self, start: float, end: float) -> bool:
+        """Tell whether the shares change between two moments, these themselves not counted."""
+        return any(start < change.at.timestamp() < end for change in self.changes)
+
+    def _stages(self, moment: float) -> list[Mapping[str, float]]:
+        """Return all shares that were intended until a moment, the last ones last."""
+        return [self.arms, *(change.arms for change in self.changes if change.at.timestamp() <= moment)]
 
     def narrowed(self, selector: str) -> str:
         """Return a metric's selector of this experiment's series alone."""
         matchers = [matching(label, values) for label, values in self.selector.items()]
         return str(SeriesSelector.parse(selector).narrowed(*matchers, matching(self.label, tuple(self.arms))))
+
+
+def _of_one(shares: Mapping[str, float]) -> dict[str, float]:
+    total = sum(shares.values())
+    return {arm: share / total for arm, share in shares.items()}

@@ -56,13 +56,17 @@ class ExperimentEvidence:
             by_column.setdefault(counter.what, {}).setdefault(counter.arm, []).append((counter, amount))
         seen = {counter.arm for counter in increments}
         self._begun = [arm for arm in declaration.arms if arm in seen or arm in self._begun]
+        if declaration.changes_within(start, end):
+            # Arms are compared within batches, so that none may reach over a change.
+            return
         shares = None
         if declaration.allocation == "fixed":
-            shares = {arm: declaration.arms[arm] for arm in self._begun}
+            intended = declaration.shares_at(start)
+            shares = {arm: intended[arm] for arm in self._begun}
         for name, metric in declaration.metrics.items():
             counted = counted_as(name, metric)
             arms = {arm: _counts(by_column, counted, arm) for arm in self._begun}
-            self._states[name].add(Batch(start, end, arms))
+            self._states[name].add(Batch(start, end, arms, shares))
         exposure = (exposed_as(declaration), "", None)
         exposed = {arm: _counts(by_column, exposure, arm) for arm in self._begun}
         self._split.add(Batch(start, end, exposed, shares))
@@ -85,7 +89,9 @@ class ExperimentEvidence:
         found = decide(objectives, self._states, split, ALPHA)
         exposures = {arm: history.total(exposed_as(declaration), arm) for arm in declaration.arms}
         seconds = history.batches * history.step
-        decision, arm, reason = next(_decisions(declaration, found, split, exposures, seconds))
+        begun = declaration.begun(history.end)
+        asked = {arm: count for arm, count in exposures.items() if count or arm in begun}
+        decision, arm, reason = next(_decisions(declaration, found, split, asked, seconds))
         open_goals = [
             each.power
             for each in found.findings
@@ -104,6 +110,7 @@ class ExperimentEvidence:
             split.p_value if split is not None else None,
             max((power.left for power in open_goals), default=None),
             max((power.days_left * _DAY for power in open_goals), default=None),
+            split.intended if split is not None and declaration.changes else {},
         )
 
     def dump(self) -> dict[str, Any]:

@@ -93,6 +93,7 @@ class Judgement:
         split_p_value: Of the intended shares; None where they are not fixed, or nothing was exposed.
         trials_left: Further trials of each arm until the smallest effect of interest is found.
         time_left: Seconds until then at the present traffic.
+        intended: Shares that were intended over the same time, where they changed.
     """
 
     decision: Decision
@@ -104,3 +105,4 @@ class Judgement:
     split_p_value: float | None = None
     trials_left: float | None = None
     time_left: float | None = None
+    intended: Mapping[str, float] = field(default_factory=dict)

@@ -24,7 +24,8 @@ def add_experiment(families: FamilySet, tracked: TrackedExperiment, now: float, 
     add("running", tracked.running(now))
     add("batch_seconds", history.step)
     if declaration.allocation == "fixed":
-        for arm, share in declaration.shares.items():
+        known = tracked.judgement.intended if tracked.judgement else {}
+        for arm, share in (known or declaration.shares_at(now)).items():
             add("intended_share_ratio", share, arm)
     if history.batches:
         add("read_timestamp_seconds", history.end)

@@ -167,7 +167,8 @@ def _facts(tracked: TrackedExperiment, judgement: Judgement | None) -> list[tupl
     facts.append(("Time", f"since {begun}{end}; {tracked.history.batches} batches of {span(tracked.history.step)}"))
     exposures = judgement.exposures if judgement else {}
     total = sum(exposures.values())
-    for arm, share in declaration.shares.items():
+    intended = (judgement.intended if judgement else {}) or declaration.shares
+    for arm, share in intended.items():
         words = [f"intended {share:.1%}"] if declaration.allocation == "fixed" else []
         if total:
             words.append(f"got {exposures[arm]:,.0f} ({exposures[arm] / total:.1%})")

@@ -10,7 +10,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from ml_monitoring.exporter.database import connect
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
-from ml_monitoring.exporter.values import Duration
+from ml_monitoring.exporter.stores import StoreName
+from ml_monitoring.exporter.values import Duration, Model
 
 _HTTP = ("http://", "https://")
 
@@ -27,6 +28,16 @@ def _valid_uri(value: SecretStr) -> SecretStr:
     return value
 
 
+class ExperimentsDatabase(Model):
+    """A database that experiments name.
+
+    Attributes:
+        uri: Of PostgreSQL or SQLite; a user that may only read will do.
+    """
+
+    uri: Annotated[SecretStr, AfterValidator(_valid_uri)]
+
+
 class ExperimentsSettings(SourceSettings):
     """Settings of the `experiments` source.
 
@@ -34,6 +45,7 @@ class ExperimentsSettings(SourceSettings):
         url: Prometheus, or what answers like it (VictoriaMetrics, Thanos, Mimir), from which counts are read.
         token: Sent as a bearer token.
         database: Where metrics that are declared by SQL are read; a user that may only read will do.
+        databases: Further ones, by the names that experiments give as `database`.
         files: A file of declarations, or a folder of them (`*.yml`); changes are taken at the next interval.
         declared: Experiments by their names.
         settle: How long after the end of a batch it is read, so that late samples are in it.
@@ -46,6 +58,7 @@ class ExperimentsSettings(SourceSettings):
     url: Annotated[SecretStr, AfterValidator(_valid_url)] | None = None
     token: SecretStr | None = None
     database: Annotated[SecretStr, AfterValidator(_valid_uri)] | None = None
+    databases: dict[StoreName, ExperimentsDatabase] = Field(default={})
     files: Path | None = None
     declared: dict[ExperimentName, ExperimentDeclaration] = Field(default={})
     settle: Duration = 60.0
@@ -54,7 +67,7 @@ class ExperimentsSettings(SourceSettings):
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
-        if self.url is None and self.database is None:
+        if self.url is None and self.database is None and not self.databases:
             raise ValueError("url: is missing, and so is database")
         for name, declaration in self.declared.items():
             if problem := self.problem(declaration):
@@ -63,9 +76,12 @@ class ExperimentsSettings(SourceSettings):
 
     def problem(self, declaration: ExperimentDeclaration) -> str:
         """Return what a declaration needs that is not set; nothing where all is well."""
+        if declaration.database is not None and declaration.database not in self.databases:
+            known = ", ".join(self.databases) or "none"
+            return f"database: {declaration.database!r} is not in sources.experiments.databases (there: {known})"
         for name, metric in declaration.metrics.items():
-            if metric.query is not None and self.database is None:
-                return f"metrics.{name}.query: needs sources.experiments.database"
+            if metric.query is not None and declaration.database is None and self.database is None:
+                return f"metrics.{name}.query: needs sources.experiments.database, or a database of its own"
             if metric.query is None and self.url is None:
                 return f"metrics.{name}: needs sources.experiments.url"
         if declaration.exposure is not None and self.url is None:

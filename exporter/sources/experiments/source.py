@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import ClassVar, Final
 
+from pydantic import SecretStr
 from typing_extensions import override
 
 from ml_monitoring.exporter.database import connect
@@ -51,14 +52,14 @@ class ExperimentsSource(Source):
         self._clock = clock
         token = settings.token.get_secret_value() if settings.token else ""
         api = PrometheusApi(settings.url.get_secret_value(), token) if settings.url else None
-        session = None
+        uris: dict[str | None, SecretStr] = {name: database.uri for name, database in settings.databases.items()}
         if settings.database is not None:
-            session = connect(
-                settings.database.get_secret_value(),
-                timeout=settings.timeout * _ANSWER,
-                read_again=rereading(settings.database),
-            )
-        self._stores = Stores(api, session, settings.settle, settings.late)
+            uris[None] = settings.database
+        sessions = {
+            name: connect(uri.get_secret_value(), timeout=settings.timeout * _ANSWER, read_again=rereading(uri))
+            for name, uri in uris.items()
+        }
+        self._stores = Stores(api, sessions, settings.settle, settings.late)
         self._files = DeclarationFiles(settings.files) if settings.files else None
         self._cache = ReadingCache(settings.cache) if settings.cache else None
         self._cache_error = ""
@@ -92,29 +93,33 @@ class ExperimentsSource(Source):
         if self.declare():
             raise SourceError(Reason.INVALID_VALUE, "; ".join(self._problems))
         found = [f"{len(self._tracked)} experiments"]
-        api, session = self._stores.api, self._stores.session
+        api = self._stores.api
         if api is not None:
             self.begin()
             version = api.version()
             api.range("vector(1)", self._clock(), self._clock(), 1.0)
             found.append(f"Prometheus {version}".strip())
-        if session is not None:
-            with session.transaction():
-                session.rows("select 1")
-            found.append(f"{session.dialect} answers")
+        for name, session in self._stores.sessions.items():
+            try:
+                with session.transaction():
+                    session.rows("select 1")
+            except SourceError as error:
+                where = f"databases.{name}: " if name else ""
+                raise SourceError(error.reason, f"{where}{error}", hint=error.hint) from None
+            found.append(f"{name or session.dialect} answers")
         return ", ".join(found)
 
     @override
     def abort(self) -> None:
         if self._stores.api is not None:
             self._stores.api.abort()
-        if self._stores.session is not None:
-            self._stores.session.abort()
+        for session in self._stores.sessions.values():
+            session.abort()
 
     @override
     def close(self) -> None:
-        if self._stores.session is not None:
-            self._stores.session.close()
+        for session in self._stores.sessions.values():
+            session.close()
 
     @property
     def tracked(self) -> dict[str, TrackedExperiment]:
@@ -188,26 +193,27 @@ class ExperimentsSource(Source):
         self.begin()
         deadline = time.monotonic() + self._settings.timeout * _BEGIN
         more = False
-        down: dict[bool, SourceError] = {}
-        read = 0
+        down: dict[str, SourceError] = {}
         for each in due:
-            by_query = each.declaration.by_query
-            if by_query in down:
-                each.fail(down[by_query], now, pause=False)
+            store = each.declaration.store
+            if store in down:
                 continue
             if time.monotonic() > deadline:
                 more = True
                 break
             try:
                 more |= each.read(self._stores, now, deadline)
-                read += 1
                 self._save(each)
             except ExperimentError:
-                read += 1
+                continue
             except SourceError as error:
-                down[by_query] = error
-        if down and not read:
+                down[store] = error
+        if down and all(each.declaration.store in down for each in self._tracked.values()):
             raise next(iter(down.values()))
+        for each in due:
+            if error := down.get(each.declaration.store):
+                # Others must not wait for a store that does not answer.
+                each.fail(error, now, pause=True)
         return more
 
     def _save(self, tracked: TrackedExperiment) -> None:
@@ -224,7 +230,15 @@ class ExperimentsSource(Source):
     def _build(self, now: float) -> FamilySet:
         stale_after = self._settings.staleness_limit
         shown = [
-            (name, each.declaration, each.history.batches, each.error, each.judgement, each.running(now))
+            (
+                name,
+                each.declaration,
+                each.declaration.shares_at(now),
+                each.history.batches,
+                each.error,
+                each.judgement,
+                each.running(now),
+            )
             for name, each in sorted(self._tracked.items())
         ]
         problems = [*self._problems, *([self._cache_error] if self._cache_error else [])]

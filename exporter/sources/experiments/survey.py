@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import Final
@@ -44,7 +44,7 @@ def survey(name: str, declaration: ExperimentDeclaration, stores: Stores, now: f
             continue
         yield SurveyLine(subject, found.trials > 0, found.words)
         if found.trials > 0 and metric.role == "goal":
-            yield SurveyLine(subject, True, _duration(metric, declaration, found))
+            yield SurveyLine(subject, True, _duration(metric, declaration, found, now))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +62,26 @@ def _outline(declaration: ExperimentDeclaration, now: float) -> str:
     began = f"begins at {declaration.start:%Y-%m-%d %H:%M} UTC"
     if start <= now:
         began = f"runs since {declaration.start:%Y-%m-%d %H:%M} UTC"
-    shares = ", ".join(f"{arm} {share:.0%}" for arm, share in declaration.shares.items())
+    shares = _shares(declaration.shares)
+    for change in declaration.changes:
+        shares += f"; from {change.at:%Y-%m-%d %H:%M} on {_shares(declaration.shares_at(change.at.timestamp()))}"
     return f"{began}; {shares}; batches of {durations.format_seconds(declaration.step)}"
+
+
+def _shares(shares: Mapping[str, float]) -> str:
+    return ", ".join(f"{arm} {share:.0%}" for arm, share in shares.items())
 
 
 def _by_query(
     name: str, metric: ExperimentMetric, declaration: ExperimentDeclaration, stores: Stores, now: float
 ) -> _Found | None:
-    if metric.query is None or stores.session is None:
+    if metric.query is None:
         return None
+    session = stores.sessions[declaration.database]
     sums = [0.0, 0.0, 0.0]
     rows = 0
-    with stores.session.transaction():
-        for row in read_rows(stores.session, name, metric, now - _DAYS * _DAY, now):
+    with session.transaction():
+        for row in read_rows(session, name, metric, now - _DAYS * _DAY, now):
             rows += row.arm in declaration.arms
             for index, amount in enumerate(row.amounts):
                 sums[index] += amount if row.arm in declaration.arms else 0.0
@@ -118,16 +125,19 @@ def _increase(api: PrometheusApi, selector: str, now: float) -> tuple[float, flo
     return found[0], found[1]
 
 
-def _duration(metric: ExperimentMetric, declaration: ExperimentDeclaration, found: _Found) -> str:
+def _duration(metric: ExperimentMetric, declaration: ExperimentDeclaration, found: _Found, now: float) -> str:
     mean = found.total / found.trials
     deviation = 1.0
     if metric.kind == "mean":
         if not found.squares:
             return "how long it will take is not known without `squares`"
         deviation = sqrt(max(found.squares / found.trials - mean * mean, 0.0))
-    shares = declaration.shares
+    present = declaration.shares_at(max(now, declaration.start.timestamp()))
+    shares = {arm: share for arm, share in present.items() if share > 0}
+    if declaration.baseline not in shares or len(shares) < 2:
+        return "how long it will take is not known: the baseline, or all others, have no share at present"
     goals = sum(each.role == "goal" for each in declaration.metrics.values())
-    alpha = ALPHA / (goals * (len(shares) - 1))
+    alpha = ALPHA / (goals * (len(declaration.arms) - 1))
     smallest = min(share for arm, share in shares.items() if arm != declaration.baseline)
     pair = (smallest, shares[declaration.baseline])
     needed = samples_needed(

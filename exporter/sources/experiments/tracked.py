@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -23,10 +24,17 @@ _LONGEST_PAUSE: Final = 600.0
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """Where experiments are read, and how late what is there can be."""
+    """Where experiments are read, and how late what is there can be.
+
+    Attributes:
+        api: Prometheus.
+        sessions: Databases by the names that experiments give; the one without a name is everybody else's.
+        settle: How long after its end a batch of counters is read.
+        late: How much later than their time rows may come.
+    """
 
     api: PrometheusApi | None
-    session: Session | None
+    sessions: Mapping[str | None, Session]
     settle: float
     late: float
 
@@ -118,8 +126,7 @@ class TrackedExperiment:
         if self.declaration.by_query:
             if not isinstance(self._reader, QueryReader):
                 self._reader = QueryReader(self.declaration, self.history, self._append)
-            assert stores.session is not None  # noqa: S101  # the settings were checked for it
-            return self._reader.advance(stores.session, until)
+            return self._reader.advance(stores.sessions[self.declaration.database], until)
         if not isinstance(self._reader, CounterReader):
             self._reader = CounterReader(self.declaration, self.history, self.counters, self._append)
         assert stores.api is not None  # noqa: S101  # the settings were checked for it

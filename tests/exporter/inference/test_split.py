@@ -87,3 +87,20 @@ def test_a_state_survives_json() -> None:
     split = _split([(60.0 + n % 3, 40.0) for n in range(20)], [(0.6, 0.4)] * 20, cells=4)
     loaded = SplitState.load(("a", "b"), json.loads(json.dumps(split.dump())))
     assert loaded.report() == split.report()
+
+
+def test_an_open_block_survives_json() -> None:
+    def added(split: SplitState, index: int) -> SplitState:
+        # Seven exposures a batch: six of them make a block.
+        arms = {"a": ArmCounts(Sums(4, 0)), "b": ArmCounts(Sums(3, 0))}
+        split.add(Batch(index * 300, index * 300 + 300, arms, {"a": 1.0, "b": 1.0}))
+        return split
+
+    whole = SplitState(("a", "b"))
+    whole.add(Batch(-300, 0, {"a": ArmCounts(Sums(5, 0)), "b": ArmCounts(Sums(5, 0))}))
+    restarted = SplitState.load(("a", "b"), json.loads(json.dumps(whole.dump())))
+    for index in range(20):
+        whole = added(whole, index)
+        restarted = SplitState.load(("a", "b"), json.loads(json.dumps(added(restarted, index).dump())))
+    assert restarted.report() == whole.report()
+    assert json.dumps(restarted.dump()) == json.dumps(whole.dump())

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -24,6 +26,7 @@ from ml_monitoring.exporter.sources.experiments.evidence import ExperimentEviden
 from ml_monitoring.exporter.sources.experiments.gate import GateAnswer
 from ml_monitoring.exporter.sources.experiments.history import BatchHistory, Counter
 from ml_monitoring.exporter.sources.experiments.judgement import Decision
+from ml_monitoring.exporter.sources.experiments.survey import survey
 from tests.support.experiment_series import START
 from tests.support.fleet_files import messages
 from tools.processes import free_port
@@ -38,6 +41,7 @@ ERRORS = {
     "role": "guardrail",
     "margin": 0.5,
 }
+LATE_BEGINS = {"control": 1, "treatment": 1, "late": 1}
 # Four hours of samples, and what it takes until the last batch is read.
 NOW = START + 4 * 3600 + 60.0
 
@@ -243,6 +247,89 @@ def _read_rows(database: str) -> None:
     assert decision(each, "sales") == (Decision.BETTER, GateAnswer.GO_ON)
 
 
+def test_experiments_name_the_database_that_they_read(tmp_path: Path) -> None:
+    for name, sold in (("shop", 10), ("warehouse", 20)):
+        with closing(sqlite3.connect(tmp_path / f"{name}.db")) as connection, connection:
+            connection.execute("create table sales as select 100 as n, ? as sold", (sold,))
+    query = f'select a.value, {START}, n, sold from sales, json_each(\'["control", "treatment"]\') a'
+    metrics = {"sold": {"kind": "proportion", "query": query}}
+    given = {"shop": {}, "warehouse": {"database": "warehouse"}, "gone": {"database": "gone"}}
+    now = START + 700.0
+    each = source(
+        lambda: now,
+        database=f"sqlite:///{tmp_path / 'shop.db'}",
+        databases={name: {"uri": f"sqlite:///{tmp_path / name}.db"} for name in ("warehouse", "gone")},
+        late="1m",
+        declared={name: declared("", selector={}, metrics=metrics, **other) for name, other in given.items()},
+    )
+    families = each.collect()
+    assert exposed(families, "up") == {("shop",): 1, ("warehouse",): 1, ("gone",): 0}
+    sold = {name: tracked.history.total("sold sum", "control") for name, tracked in each.tracked.items()}
+    assert sold == {"shop": 10, "warehouse": 20, "gone": 0}
+    # Nobody waits for a store that does not answer: it is tried again later.
+    assert [name for name, tracked in each.tracked.items() if tracked.due(each.stores, now)] == []
+    with pytest.raises(SourceError, match=r"^databases\.gone: "):
+        each.check()
+
+
+def test_shares_that_are_declared_to_change_are_no_mismatch(experiments_url: str) -> None:
+    change = {"at": START + 2 * 3600 + 300, "arms": {"control": 1, "treatment": 3}}
+    found = {}
+    for name, excess in (("as declared", 0.0), ("otherwise", 0.06)):
+        given = declared("a", changes=[change])
+        declaration = settings(url="http://prometheus:9090", declared={"a": given}).declared["a"]
+        each, history = ExperimentEvidence(declaration), BatchHistory(START, 600.0)
+        rng = random.Random(1)
+        for batch in range(24):
+            share = 0.5 if batch < 12 else 0.75
+            # Half of the batch in which it changes.
+            share = 0.625 if batch == 12 else share
+            treatment = sum(rng.random() < share + excess for _ in range(1000))
+            counts = {"control": 1000 - treatment, "treatment": treatment}
+            increments = {Counter("requests_total", arm): float(count) for arm, count in counts.items()}
+            increments |= {Counter("successes_total", arm): 0.1 * count for arm, count in counts.items()}
+            each.add(START + 600.0 * batch, START + 600.0 * (batch + 1), increments)
+            history.append(increments)
+        found[name] = each.judge(history)
+    assert found["otherwise"].decision is Decision.INVALID
+    judged = found["as declared"]
+    assert judged.decision is Decision.NO_DIFFERENCE
+    assert judged.split_p_value is not None
+    assert judged.split_p_value > 0.05
+    # The batch in which they change is left out, and what is intended is that of the same exposures.
+    assert judged.intended == pytest.approx({"control": (12 * 0.5 + 11 * 0.25) / 23, "treatment": (6 + 11 * 0.75) / 23})
+
+
+def test_an_arm_that_is_to_begin_later_is_not_missed_before() -> None:
+    later = declared(
+        "a", arms={"control": 1, "treatment": 1, "late": 0}, changes=[{"at": START + 1200, "arms": LATE_BEGINS}]
+    )
+    declaration = settings(url="http://prometheus:9090", declared={"a": later}).declared["a"]
+    each, history = ExperimentEvidence(declaration), BatchHistory(START, 600.0)
+    decisions = []
+    for batch in range(4):
+        increments = {Counter("requests_total", arm): 100.0 for arm in ("control", "treatment")}
+        each.add(START + 600.0 * batch, START + 600.0 * (batch + 1), increments)
+        history.append(increments)
+        judged = each.judge(history)
+        decisions.append((judged.decision, judged.reason))
+    # A batch after it should have begun it is.
+    assert [decision for decision, _reason in decisions[:2]] == [Decision.COLLECTING, Decision.NO_DATA]
+    assert decisions[2:] == [(Decision.NO_DATA, "nothing was exposed to late")] * 2
+
+
+def test_a_change_of_shares_shows_in_the_check() -> None:
+    shares = declared("a", changes=[{"at": START + 86_400, "arms": {"control": 1, "treatment": 3}}])
+    each = source(url=f"http://127.0.0.1:{free_port()}", declared={"a": shares})
+    each.declare()
+    outline = next(survey("a", each.tracked["a"].declaration, each.stores, NOW)).message
+    began = datetime.fromtimestamp(START, UTC)
+    assert outline == (
+        f"runs since {began:%Y-%m-%d %H:%M} UTC; control 50%, treatment 50%; "
+        f"from {began + timedelta(days=1):%Y-%m-%d %H:%M} on control 25%, treatment 75%; batches of 10m"
+    )
+
+
 @pytest.mark.parametrize(
     ("select", "problem"),
     [
@@ -313,6 +400,23 @@ def test_an_answer_that_is_not_whole_is_not_used(answer: str, problem: str) -> N
             "needs sources.experiments.database",
         ),
         ({"arms": {"control": 1}}, "at least 2 items"),
+        ({"arms": {"control": 1, "treatment": 0}}, "arms: 'treatment' has no share at any time"),
+        ({"changes": [{"at": START, "arms": {"control": 1, "treatment": 2}}]}, "changes.0.at: not after start"),
+        (
+            {"changes": [{"at": START + at, "arms": {"control": 1, "treatment": 2}} for at in (60, 60)]},
+            "changes.1.at: not after the change before",
+        ),
+        ({"changes": [{"at": START + 1, "arms": {"control": 1, "x": 2}}]}, "'treatment' is missing; give all arms"),
+        ({"changes": [{"at": START + 1, "arms": {"control": 0, "treatment": 0}}]}, "all shares are 0 at a time"),
+        (
+            {"allocation": "changing", "changes": [{"at": START + 1, "arms": {"control": 1, "treatment": 2}}]},
+            "allocation says that nobody knows",
+        ),
+        ({"database": "warehouse"}, "database: is for queries"),
+        (
+            {"selector": {}, "database": "x", "metrics": {"sold": {"kind": "rate", "query": "select 1"}}},
+            "database: 'x' is not in sources.experiments.databases",
+        ),
     ],
 )
 def test_a_declaration_that_cannot_be_is_refused(change: dict[str, Any], problem: str) -> None:

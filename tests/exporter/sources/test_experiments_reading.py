@@ -77,7 +77,7 @@ def api(request: pytest.FixtureRequest) -> PrometheusApi:
 
 
 def _read(tracked: TrackedExperiment, api: PrometheusApi, until: float = END) -> TrackedExperiment:
-    stores = Stores(api, None, settle=1.0, late=1.0)
+    stores = Stores(api, {}, settle=1.0, late=1.0)
     assert not tracked.read(stores, until + 1.0, float("inf"))
     return tracked
 
