@@ -211,9 +211,9 @@ class ExperimentsSource(Source):
         if down and all(each.declaration.store in down for each in self._tracked.values()):
             raise next(iter(down.values()))
         for each in due:
-            if error := down.get(each.declaration.store):
+            if each.declaration.store in down:
                 # Others must not wait for a store that does not answer.
-                each.fail(error, now, pause=True)
+                each.fail(down[each.declaration.store], now, pause=True)
         return more
 
     def _save(self, tracked: TrackedExperiment) -> None:

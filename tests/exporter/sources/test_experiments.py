@@ -264,8 +264,8 @@ def test_experiments_name_the_database_that_they_read(tmp_path: Path) -> None:
     )
     families = each.collect()
     assert exposed(families, "up") == {("shop",): 1, ("warehouse",): 1, ("gone",): 0}
-    sold = {name: tracked.history.total("sold sum", "control") for name, tracked in each.tracked.items()}
-    assert sold == {"shop": 10, "warehouse": 20, "gone": 0}
+    found = {name: tracked.history.total("sold sum", "control") for name, tracked in each.tracked.items()}
+    assert found == {"shop": 10, "warehouse": 20, "gone": 0}
     # Nobody waits for a store that does not answer: it is tried again later.
     assert [name for name, tracked in each.tracked.items() if tracked.due(each.stores, now)] == []
     with pytest.raises(SourceError, match=r"^databases\.gone: "):
