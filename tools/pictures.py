@@ -82,7 +82,7 @@ def _draw_all(url: str, folder: Path, minutes: float) -> int:
     with Prometheus(url) as prometheus:
         queries = QueryOptions(prometheus, f"now-{minutes * 60:.0f}s", "now", {}, SCRAPE_SECONDS, time.time())
         for dashboard in find_dashboards([], OUTPUT_DIR):
-            for path in draw(dashboard, queries, folder):
+            for path in draw(dashboard.as_it_opens(), queries, folder):
                 size = path.stat().st_size
                 print(f"{path}  {size / 1000:.0f} kB")
                 if size > LARGEST_BYTES:

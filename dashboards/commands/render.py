@@ -22,6 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--dpi", type=float, default=144, help="resolution of png; 96 is one pixel a pixel (default: 144)"
     )
     parser.add_argument("--width", type=int, default=1600, help="width of the page in pixels (default: 1600)")
+    parser.add_argument(
+        "--all-rows", action="store_true", help="draw folded rows open, not as Grafana opens the page; html always does"
+    )
     parser.add_argument("--panel", metavar="ID|TITLE", help="draw this panel alone")
     parser.add_argument("--cover", action="store_true", help="pdf: put a cover page before the panels")
     parser.add_argument(
@@ -36,6 +39,8 @@ def run(options: argparse.Namespace) -> int:
 
     dashboards = find(options.dashboards)
     queries = query_options(options, dashboards)
+    if not (options.all_rows or options.panel or options.format == "html"):
+        dashboards = [dashboard.as_it_opens() for dashboard in dashboards]
     options.out.mkdir(parents=True, exist_ok=True)
     form = Form(options.format, options.theme, options.width, options.dpi, cover=options.cover)
     bad = False

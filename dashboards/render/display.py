@@ -57,6 +57,8 @@ def show(value: Any, field: Field, style: Style, *, limits: tuple[float, float] 
         limits: Ends of the scale; by default the field's own.
     """
     config = field.config
+    if isinstance(value, float):
+        value += 0.0  # -0 is 0, whose value mapping it has
     unit = str(config.get("unit") or "")
     if field.kind is FieldKind.TIME and not is_date(unit):
         unit = "dateTimeAsSystem"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class DashboardPanel:
         grid: Its place.
         raw: The JSON, in today's shape.
         scope: Values that a repeat gives to variables in this copy.
+        folded: For the heading of a row that is drawn folded, how many panels it hides; else 0.
     """
 
     id: int
@@ -46,6 +47,7 @@ class DashboardPanel:
     grid: GridPos
     raw: Json = field(repr=False)
     scope: tuple[tuple[str, str], ...] = ()
+    folded: int = 0
 
     @property
     def targets(self) -> list[Json]:
@@ -90,6 +92,10 @@ class Dashboard:
     path: Path
     raw: Json = field(repr=False)
     panels: tuple[DashboardPanel, ...] = ()
+
+    def as_it_opens(self) -> Dashboard:
+        """Return the dashboard as Grafana shows it first: of a collapsed row the heading only."""
+        return replace(self, panels=tuple(_panels(self.raw, self.path, unfold=False)))
 
     @property
     def variables(self) -> list[Json]:
@@ -188,16 +194,19 @@ def find_dashboards(names: list[str], generated: Path) -> list[Dashboard]:
     return found
 
 
-def _panels(raw: Json, path: Path) -> Iterator[DashboardPanel]:
+def _panels(raw: Json, path: Path, *, unfold: bool = True) -> Iterator[DashboardPanel]:
     if "panels" not in raw:
         raise RenderError(f"{path}: is older than Grafana 5 (it has rows); open and save it in a newer Grafana first")
     listed = sorted(raw["panels"], key=lambda panel: (_grid(panel).y, _grid(panel).x))
     shift = 0
     for one in listed:
         panel = _panel(one, shift)
+        children = (one.get("panels") or []) if panel.type == "row" else []
+        if not unfold and panel.raw.get("collapsed"):
+            yield replace(panel, folded=len(children))
+            continue
         yield panel
-        children = one.get("panels") or []
-        if panel.type != "row" or not children:
+        if not children:
             continue
         # A collapsed row keeps its panels inside and takes one unit; opened, what follows moves down.
         top = min(_grid(child).y for child in children)

@@ -136,8 +136,13 @@ def draw_panel(area: Area, data: PanelData, events: Sequence[Annotation] = ()) -
 
 def _row(area: Area, data: PanelData) -> None:
     y = area.box.y + area.box.h / 2
-    area.canvas.polygon([(area.box.x + 4, y - 3), (area.box.x + 12, y - 3), (area.box.x + 8, y + 3)], area.theme.muted)
-    area.canvas.text(area.box.x + 20, y, data.title, size=15, weight=BOLD, fit=area.box.w - 30)
+    x, hidden = area.box.x, data.panel.folded
+    arrow = [(x + 5, y - 4), (x + 11, y), (x + 5, y + 4)] if hidden else [(x + 4, y - 3), (x + 12, y - 3), (x + 8, y + 3)]
+    area.canvas.polygon(arrow, area.theme.muted)
+    used = area.canvas.text(x + 20, y, data.title, size=15, weight=BOLD, fit=area.box.w - 120)
+    if hidden:
+        count = f"({hidden} panel{'s' if hidden > 1 else ''})"
+        area.canvas.text(x + 28 + used, y, count, size=12, colour=area.theme.muted)
 
 
 def _problem(area: Area, data: PanelData) -> None:

@@ -144,6 +144,52 @@ def test_resolution(store: Store, tmp_path: Path) -> None:
         assert round(picture.info["dpi"][0]) == 300
 
 
+def folded(path: Path) -> None:
+    page = json.loads(path.read_text("utf-8"))
+    hidden, *shown = page["panels"]
+    row = {"id": 9, "type": "row", "title": "Details", "collapsed": True, "gridPos": {"x": 0, "y": 0, "w": 24, "h": 1}}
+    for one in shown:
+        one["gridPos"]["y"] = 1
+    page["panels"] = [{**row, "panels": [hidden]}, *shown]
+    path.write_text(json.dumps(page), encoding="utf-8")
+
+
+def test_a_folded_row_is_its_heading_only_and_what_follows_moves_up(store: Store, tmp_path: Path) -> None:
+    page = write(tmp_path, panel(1, "stat", "Hidden", "door_open"), panel(2, "stat", "Shown", "temperature_celsius"))
+    folded(page)
+    drawn = {}
+    for more in ([], ["--all-rows"]):
+        command = ["render", str(page), *range_of(store), "--dpi", "96", *more, "--out", str(tmp_path), "--format"]
+        assert main([*command, "svg"]) == 0
+        svg = (tmp_path / "page.svg").read_text("utf-8")
+        drawn[len(more)] = [word in svg for word in ("Hidden", "Shown", "Details", "(1 panel)")], len(svg)
+        assert main([*command, "png"]) == 0
+        with Image.open(tmp_path / "page.png") as picture:
+            drawn[len(more)] = drawn[len(more)][0], picture.height
+    assert drawn[0] == ([False, True, True, True], 386)
+    assert drawn[1] == ([True, True, True, False], 690)
+
+
+def test_a_panel_of_a_folded_row_can_be_drawn_alone(store: Store, tmp_path: Path) -> None:
+    page = write(tmp_path, panel(1, "stat", "Hidden", "door_open"), panel(2, "stat", "Shown", "temperature_celsius"))
+    folded(page)
+    assert main(["render", str(page), *range_of(store), "--panel", "Hidden", "--out", str(tmp_path)]) == 0
+    assert [path.name for path in tmp_path.glob("*.png")] == ["page-hidden.png"]
+
+
+def test_minus_zero_is_zero_and_has_its_words(store: Store, tmp_path: Path) -> None:
+    words_of_zero = [{"type": "value", "options": {"0": {"text": "Keep the baseline", "index": 0}}}]
+    code = panel(1, "stat", "Code", "-1 * (temperature_celsius - temperature_celsius)")
+    share = panel(2, "stat", "Share", "-1 * (temperature_celsius - temperature_celsius)")
+    share["fieldConfig"] = {"defaults": {"unit": "locale"}}
+    code["fieldConfig"] = {"defaults": {"mappings": words_of_zero}}
+    page = write(tmp_path, code, share)
+    assert main(["render", str(page), *range_of(store), "--format", "svg", "--out", str(tmp_path)]) == 0
+    svg = (tmp_path / "page.svg").read_text("utf-8")
+    assert "Keep the baseline" in svg
+    assert ">-0<" not in svg
+
+
 def test_one_panel_alone(store: Store, tmp_path: Path) -> None:
     page = write(
         tmp_path, panel(1, "stat", "First", "door_open"), panel(2, "stat", "Room's heat", "temperature_celsius")
