@@ -116,13 +116,14 @@ def _bound(name: str, sign: str, of: str) -> str:
     improvement = "metric_origin:ab_test_improvement"
     end = (
         f"({improvement}:ratio{{<origin>}} {sign} {improvement}:half_width{{<origin>}})"
-        f" * ({improvement}:code{{<origin>}} > bool 0)"
+        # A negative end that counts as 0 would be -0.
+        f" * ({improvement}:code{{<origin>}} > bool 0) + 0"
     )
     return f'label_replace({_of_the_mode(end, f"{of} by (cluster, metric)")}, "bound", "{name}", "", "")'
 
 
-def _difference(series: str) -> str:
-    return f'({series}{{role="candidate"}} - ignoring (role) {series}{{role="baseline"}})'
+def _difference(series: str, *, of: str = "candidate", less: str = "baseline") -> str:
+    return f'({series}{{role="{of}"}} - ignoring (role) {series}{{role="{less}"}})'
 
 
 RECORDS: tuple[Record, ...] = (
@@ -232,7 +233,7 @@ RECORDS: tuple[Record, ...] = (
         meaning="requests x error rate improvement x error_cost, if the candidate answered all requests.",
         expr=f"""
             sum without (role) (role:business_requests:daily)
-            * (-1 * {_difference("role:business_errors:ratio")})
+            * {_difference("role:business_errors:ratio", of="baseline", less="candidate")}
             * <business.error_cost_multiplier>
         """,
         by=(),

@@ -185,30 +185,6 @@ AB_POINTS: Final = _of_metric(
     _POINTS,
 )
 
-AB_IMPROVEMENT: Final = Signal(
-    name="ab_improvement",
-    title="Candidate improvement",
-    question="How much larger is the candidate's share of requests without error, and of right predictions?",
-    expr="metric_origin:ab_test_improvement:ratio{<filter>}",
-    unit=Unit.ANY,
-    dashboard=PAGE,
-    by=("metric", "origin"),
-    filters=("origin",),
-    legend="{{metric}}",
-)
-
-AB_IMPROVEMENT_P_VALUE: Final = Signal(
-    name="ab_improvement_p_value",
-    title="Candidate vs baseline (p-value)",
-    question="Could the difference be chance? The test is sequential, so it may be read at any time.",
-    expr="metric_origin:ab_test_improvement:p_value{<filter>}",
-    unit=Unit.ANY,
-    dashboard=PAGE,
-    by=("metric", "origin"),
-    filters=("origin",),
-    legend="{{metric}}",
-)
-
 AB_WORSE_P_VALUE: Final = Signal(
     name="ab_worse_p_value",
     title="Candidate worse (p-value)",
@@ -231,16 +207,4 @@ AB_SPLIT_P_VALUE: Final = Signal(
     by=("origin",),
     filters=("origin",),
     legend="split {{origin}}",
-)
-
-AB_TRIALS: Final = Signal(
-    name="ab_trials",
-    title="Sample size",
-    question="How many requests, and predictions with known truth, is the comparison based on?",
-    expr="variant_metric_origin:ab_test_trials:count{<filter>}",
-    unit=Unit.COUNT,
-    dashboard=PAGE,
-    by=("variant", "metric", "origin"),
-    filters=("variant", "origin"),
-    legend="{{variant}} {{metric}}",
 )

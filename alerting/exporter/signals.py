@@ -106,18 +106,6 @@ SOURCE_REFRESH_DURATION_P95: Final = Signal(
     legend="p95 {{source}} ({{instance}})",
 )
 
-SOURCE_REFRESHES: Final = Signal(
-    name="source_refreshes",
-    title="Refresh rate",
-    question="Is each source still refreshed at its interval, or does it back off?",
-    expr="increase(ml_monitoring_source_refresh_duration_seconds_count{<filter>}[<window>])",
-    unit=Unit.COUNT,
-    dashboard=PAGE,
-    by=_SOURCE,
-    filters=_SOURCE,
-    legend=_SOURCE_LEGEND,
-)
-
 SOURCE_ERRORS: Final = Signal(
     name="source_errors",
     title="Errors by reason",
@@ -194,17 +182,6 @@ EXPORTER_SCRAPE_DURATION: Final = Signal(
     question="How long does a scrape of the exporter take? Milliseconds, since nothing is computed in a scrape.",
     expr="scrape_duration_seconds{<exporter>,<filter>}",
     unit=Unit.SECONDS,
-    dashboard=PAGE,
-    by=("instance",),
-    filters=("instance",),
-)
-
-EXPORTER_SCRAPE_SAMPLES: Final = Signal(
-    name="exporter_scrape_samples",
-    title="Samples per scrape",
-    question="How many samples does one scrape of the exporter return?",
-    expr="scrape_samples_scraped{<exporter>,<filter>}",
-    unit=Unit.COUNT,
     dashboard=PAGE,
     by=("instance",),
     filters=("instance",),

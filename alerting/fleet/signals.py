@@ -68,19 +68,6 @@ FLEET_INCIDENT_PROBABILITY: Final = Signal(
     dashboard=PAGE,
 )
 
-FLEET_INCIDENT_PROBABILITY_CHANGE: Final = Signal(
-    name="fleet_incident_probability_change",
-    title="Change vs 5m mean",
-    question="Is the incident probability rising? Above 0 it is higher than its mean of the last five minutes.",
-    # Not delta(): it extrapolates, and would leave the range of a probability.
-    expr=(
-        "max without (instance) (fleet_incident_probability_ratio{<filter>})"
-        " - max without (instance) (avg_over_time(fleet_incident_probability_ratio{<filter>}[5m]))"
-    ),
-    unit=Unit.RATIO,
-    dashboard=PAGE,
-)
-
 FLEET_PHASE: Final = Signal(
     name="fleet_phase",
     title="Incident phase",
@@ -103,16 +90,6 @@ FLEET_PHASE_BEGINS: Final = Signal(
     unit=Unit.INFO,
     dashboard=PAGE,
     by=("phase",),
-)
-
-FLEET_HEALTH: Final = Signal(
-    name="fleet_health",
-    title="Healthy servers",
-    question="What share of the servers is online and healthy?",
-    expr=_share('state="online"'),
-    unit=Unit.RATIO,
-    dashboard=PAGE,
-    filters=_SERVER,
 )
 
 FLEET_DEGRADED_SHARE: Final = Signal(
@@ -238,18 +215,6 @@ FLEET_BAD_ROWS_SHARE: Final = Signal(
     by=_FILE,
     filters=_FILE,
     window="10m",
-)
-
-FLEET_ROWS: Final = Signal(
-    name="fleet_rows",
-    title="Rows by outcome",
-    question="How many rows were read, and why were some left out? The exporter's log names file and row.",
-    expr="max without (instance) (increase(fleet_file_rows_total{<filter>}[<window>]))",
-    unit=Unit.COUNT,
-    dashboard=PAGE,
-    by=("file", "outcome"),
-    filters=_FILE,
-    legend="{{outcome}} ({{file}})",
 )
 
 FLEET_RISK_MODEL_FAILURES: Final = Signal(

@@ -173,29 +173,3 @@ RUN_DURATION_P95: Final = Signal(
     filters=_EXPERIMENT,
     legend="p95 {{experiment}}",
 )
-
-RUN_DURATION_MEAN: Final = Signal(
-    name="run_duration_mean",
-    title="Mean run duration",
-    question="What is the mean duration of all stored runs?",
-    # The mean is exact where the percentiles are only as fine as their buckets; 0 runs give no mean.
-    expr=(
-        "max without (instance) (mlflow_run_duration_seconds_sum{<filter>})"
-        " / (max without (instance) (mlflow_run_duration_seconds_count{<filter>}) > 0)"
-    ),
-    unit=Unit.SECONDS,
-    dashboard=PAGE,
-    by=_EXPERIMENT,
-    filters=_EXPERIMENT,
-    legend="mean {{experiment}}",
-)
-
-STORE_ROWS: Final = Signal(
-    name="store_rows",
-    title="Store rows by table",
-    question="Which table of the store grows? Estimates of the database, not counts.",
-    expr="max without (instance) (mlflow_store_rows{<filter>})",
-    unit=Unit.COUNT,
-    dashboard=PAGE,
-    by=("table",),
-)

@@ -51,14 +51,28 @@ TRACE_DURATION_P50: Final = _duration("50", "Trace duration (p50)", "How long do
 
 TRACE_DURATION_P95: Final = _duration("95", "Trace duration (p95)", "How long does a slow answer take?")
 
-TRACES_IN_PROGRESS: Final = Signal(
-    name="traces_in_progress",
-    title="Traces in progress",
-    question="How many answers are being worked on, or were left unfinished?",
-    expr="max without (instance) (mlflow_traces_in_progress{<filter>})",
+TRACE_RATE: Final = Signal(
+    name="trace_rate",
+    title="Traces per minute",
+    question="How much are the applications used?",
+    expr="60 * sum by (cluster, namespace) (max without (instance) (rate(mlflow_traces_total{<filter>}[<window>])))",
     unit=Unit.COUNT,
     dashboard=PAGE,
-    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+    legend="traces",
+)
+
+TOKEN_RATE: Final = Signal(
+    name="token_rate",
+    title="Tokens per minute",
+    question="How many tokens go in and out a minute?",
+    expr=(
+        "60 * sum by (cluster, namespace, kind) "
+        "(max without (instance) (rate(mlflow_trace_tokens_total{<filter>}[<window>])))"
+    ),
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("kind",),
     filters=_EXPERIMENT,
 )
 

@@ -243,20 +243,6 @@ ALERT_HISTORY: Final = Signal(
     by=("alertname",),
 )
 
-ALERT_JOBS: Final = Signal(
-    name="alert_jobs",
-    title="Services with firing alerts",
-    question="Which services do firing alerts come from?",
-    expr=(
-        "count by (cluster, namespace, job, alertname, severity) "
-        '(ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",job!="",<filter>})'
-    ),
-    unit=Unit.COUNT,
-    dashboard=ALERTS_PAGE,
-    by=("job", "alertname", "severity"),
-    legend="{{job}} {{alertname}}",
-)
-
 ALERT_STARTS: Final = Signal(
     name="alert_starts",
     title="Alerts fired",
@@ -329,16 +315,6 @@ ALERT_NOTIFICATIONS: Final = Signal(
     dashboard=ALERTS_PAGE,
     by=("receiver", "status"),
     legend="{{receiver}} {{status}}",
-)
-
-ALERT_LOG_SIZE: Final = Signal(
-    name="alert_log_size",
-    title="Alert log size",
-    question="How many alerts does the alert log store?",
-    expr="alert_log_alerts{<alertlog>,<filter>}",
-    unit=Unit.COUNT,
-    dashboard=ALERTS_PAGE,
-    by=_INSTANCE,
 )
 
 ALERT_LOG_DUPLICATES: Final = Signal(

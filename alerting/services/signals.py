@@ -55,10 +55,6 @@ API_LATENCY_P99: Final = _latency("api_latency_p99", "Latency (p99)", "How long 
 
 API_LATENCY_P50: Final = _latency("api_latency_p50", "Latency (p50)", "How long does a usual request take?", "p50")
 
-API_LATENCY_MEAN: Final = _latency(
-    "api_latency_mean", "Mean latency", "How long does a request take on average?", "mean"
-)
-
 API_LATENCY_BUCKETS: Final = Signal(
     name="api_latency_buckets",
     title="Latency distribution",
@@ -142,17 +138,6 @@ API_WEBSOCKETS_OPEN: Final = Signal(
     legend="{{job}}",
 )
 
-API_WEBSOCKETS_ENDED: Final = Signal(
-    name="api_websockets_ended",
-    title="Closed WebSockets",
-    question="How do WebSocket connections end?",
-    expr="sum by (cluster, namespace, route, outcome) (increase(ml_websocket_connections_total{<filter>}[<window>]))",
-    unit=Unit.COUNT,
-    dashboard=PAGE,
-    by=("route", "outcome"),
-    filters=_SERVICE,
-)
-
 API_CACHE_HIT_RATIO: Final = Signal(
     name="api_cache_hit_ratio",
     title="Cache hit ratio",
@@ -173,28 +158,6 @@ API_CACHE_REQUESTS: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("cache", "outcome"),
-    filters=_SERVICE,
-)
-
-API_CACHE_SIZE: Final = Signal(
-    name="api_cache_size",
-    title="Cache size",
-    question="How much memory does each cache hold?",
-    expr="sum without (instance) (ml_cache_size_bytes{<filter>})",
-    unit=Unit.BYTES,
-    dashboard=PAGE,
-    by=("cache",),
-    filters=_SERVICE,
-)
-
-API_CACHE_ENTRIES: Final = Signal(
-    name="api_cache_entries",
-    title="Cache entries",
-    question="How many entries does each cache hold?",
-    expr="sum without (instance) (ml_cache_entries{<filter>})",
-    unit=Unit.COUNT,
-    dashboard=PAGE,
-    by=("cache",),
     filters=_SERVICE,
 )
 

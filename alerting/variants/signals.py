@@ -28,15 +28,6 @@ VARIANTS_ACTIVE: Final = Signal(
     legend="active",
 )
 
-VARIANTS_BY_STATUS: Final = gauge(
-    "variants_by_status",
-    "Variants by status",
-    "What became of the variants of each persona?",
-    "variants",
-    unit=Unit.COUNT,
-    by=("persona", "status"),
-)
-
 PERSONA_ENGAGEMENT: Final = Signal(
     name="persona_engagement",
     title="Engagement rate of new views",
@@ -135,20 +126,6 @@ VARIANT_KILLS: Final = Signal(
     filters=_PERSONA,
 )
 
-VARIANT_TIME_TO_KILL_MEAN: Final = Signal(
-    name="variant_time_to_kill_mean",
-    title="Mean time to kill",
-    question="How long does a variant that is killed live, over all kills?",
-    expr=(
-        "max without (instance) (variant_time_to_kill_seconds_sum{<filter>})"
-        " / (max without (instance) (variant_time_to_kill_seconds_count{<filter>}) > 0)"
-    ),
-    unit=Unit.SECONDS,
-    dashboard=PAGE,
-    by=_PERSONA,
-    filters=_PERSONA,
-)
-
 VARIANT_TIME_TO_KILL_P90: Final = Signal(
     name="variant_time_to_kill_p90",
     title="Time to kill (p90)",
@@ -204,16 +181,6 @@ VARIANT_OPPORTUNITIES: Final = Signal(
     dashboard=PAGE,
     by=("persona", "opportunity", "priority", "title", "action"),
     filters=_PERSONA,
-)
-
-VARIANT_EVENTS: Final = Signal(
-    name="variant_events",
-    title="Events",
-    question="What does the variant system report, and how often?",
-    expr="sum without (persona) (max without (instance) (increase(variant_events_total{<filter>}[<window>])))",
-    unit=Unit.COUNT,
-    dashboard=PAGE,
-    by=("event",),
 )
 
 # Sums over the chosen personas, and marks in time

@@ -120,16 +120,6 @@ VARIANT_ENGAGEMENT_UPPER: Final = gauge(
     page=DETAIL_PAGE,
 )
 
-VARIANT_EXPECTED_LOSS: Final = gauge(
-    "variant_expected_loss",
-    "Expected loss",
-    "How much engagement is given up if only this variant is used from now on?",
-    "variant_expected_loss_ratio",
-    unit=Unit.RATIO,
-    by=_POST,
-    page=DETAIL_PAGE,
-)
-
 VARIANT_LIFT: Final = gauge(
     "variant_lift",
     "Lift vs next best",

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.experiments.business_signals import PAGE as BUSINESS_PAGE
 from ml_monitoring.alerting.experiments.signals import (
-    AB_IMPROVEMENT,
-    AB_IMPROVEMENT_P_VALUE,
     AB_SPLIT_P_VALUE,
-    AB_TRIALS,
     AB_VERDICT,
     AB_WORSE_P_VALUE,
     PAGE,
@@ -27,7 +24,7 @@ from ml_monitoring.alerting.experiments.signals import (
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
@@ -50,8 +47,8 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Which variant is better, and how sure is that?",
-                stat(VARIANT_ACCURACY, width=4),
-                stat(VARIANT_REQUESTS_DAY, width=5),
+                stat(VARIANT_ACCURACY, width=5),
+                stat(VARIANT_TRAFFIC_SHARE, width=4),
                 data_mode(width=3).linked("Business impact", page_url(BUSINESS_PAGE, {})),
                 page=PAGE,
                 state=_verdict(),
@@ -67,11 +64,9 @@ def build(context: PageContext) -> Page:
             Row(
                 "Experiment validity",
                 (
-                    timeseries(AB_IMPROVEMENT_P_VALUE, width=8),
                     timeseries(AB_WORSE_P_VALUE, width=8),
                     timeseries(AB_SPLIT_P_VALUE, width=8),
-                    timeseries(VARIANT_ACCURACY_SHORTFALL, width=12),
-                    bargauge(AB_TRIALS, width=12),
+                    timeseries(VARIANT_ACCURACY_SHORTFALL, width=8),
                 ),
                 collapsed=True,
             ),
@@ -80,8 +75,6 @@ def build(context: PageContext) -> Page:
                 (
                     timeseries(VARIANT_REQUEST_RATE),
                     timeseries(VARIANT_TRAFFIC_SHARE, stacked=True),
-                    timeseries(AB_IMPROVEMENT),
-                    stat(VARIANT_ERRORS_DAY, width=12, height=8),
                 ),
                 collapsed=True,
             ),
@@ -113,7 +106,9 @@ def _verdict() -> Panel:
 def _variants() -> Panel:
     return table(
         (Column("variant", "Variant"), Column("origin", "Origin")),
-        Query(VARIANT_REQUEST_RATE, name="Requests per minute"),
+        Query(VARIANT_REQUEST_RATE, name="Requests/min"),
+        Query(VARIANT_REQUESTS_DAY, name="Requests (24h)"),
+        Query(VARIANT_ERRORS_DAY, name="Errors (24h)"),
         Query(VARIANT_TRAFFIC_SHARE, name="Traffic share"),
         Query(VARIANT_LATENCY_P95, name="p95"),
         Query(VARIANT_ERROR_RATIO, name="Error ratio"),

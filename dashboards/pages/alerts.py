@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from ml_monitoring.alerting.logs.signals import PAGE as LOGS
 from ml_monitoring.alerting.monitoring.signals import (
-    ALERT_JOBS,
     ALERT_LAST_START,
     ALERT_LOG_DAMAGED,
     ALERT_LOG_DUPLICATES,
     ALERT_LOG_REFUSED,
-    ALERT_LOG_SIZE,
     ALERT_LOG_WRITABLE,
     ALERT_NOTIFICATIONS,
     ALERT_RESOLVE_P90,
@@ -22,7 +19,6 @@ from ml_monitoring.alerting.monitoring.signals import (
     ALERTS_SUPPRESSED,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
-from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
@@ -62,17 +58,6 @@ def build(context: PageContext) -> Page:
             Row(
                 "Alert history",
                 (
-                    table(
-                        (
-                            Column("job", "Service", link=("Its logs", page_url(LOGS, {"service": cell("Service")}))),
-                            Column("alertname", "Alert"),
-                            Column("severity", "Severity", width=90, values=_SEVERITIES),
-                        ),
-                        Query(ALERT_JOBS, name="Instances"),
-                        title="Services with firing alerts",
-                        empty="no firing alerts, or no data from Prometheus",
-                        height=8,
-                    ),
                     table(
                         (
                             Column("alertname", "Alert"),
@@ -118,14 +103,12 @@ def build(context: PageContext) -> Page:
                     stat(Query(ALERT_LOG_DUPLICATES, window=SHOWN_RANGE)),
                     stat(ALERT_LOG_WRITABLE),
                     stat(ALERT_LOG_DAMAGED),
-                    timeseries(
-                        ALERT_LOG_REFUSED,
-                        width=16,
-                        legend="list",
+                    stat(
+                        Query(ALERT_LOG_REFUSED, window=SHOWN_RANGE),
+                        width=12,
                         empty="no refused requests, or no data from Prometheus",
                     ),
                     stat(ALERTMANAGER_CONFIG_OK, title="Alertmanager config", width=12),
-                    stat(ALERT_LOG_SIZE, width=12),
                 ),
                 collapsed=True,
             ),

@@ -25,7 +25,8 @@ from ml_monitoring.alerting.model.settings import Business
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Panel, bargauge, stat, text, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, text, timeseries
+from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource
 from ml_monitoring.dashboards.pages.common import data_mode, differences, firing_alerts, verdict
@@ -69,10 +70,6 @@ def build(context: PageContext) -> Page:
                     stat(BUSINESS_NET_ANNUAL, width=8),
                     stat(BUSINESS_ROI, title="Return on investment (multiple)", width=8),
                     stat(BUSINESS_PAYBACK, width=8),
-                    stat(BUSINESS_REVENUE, width=6),
-                    stat(BUSINESS_COST, width=6),
-                    stat(BUSINESS_RISK, width=6),
-                    stat(BUSINESS_NET, width=6),
                     timeseries(
                         BUSINESS_NET,
                         BUSINESS_REVENUE,
@@ -87,11 +84,17 @@ def build(context: PageContext) -> Page:
             Row(
                 "Inputs",
                 (
-                    bargauge(BUSINESS_ACCURACY, width=6, height=7),
-                    bargauge(BUSINESS_REQUESTS, width=6, height=7),
-                    bargauge(BUSINESS_LATENCY, width=6, height=7),
-                    bargauge(BUSINESS_ERRORS, width=6, height=7),
-                    timeseries(BUSINESS_REPORTED, width=24, height=7),
+                    table(
+                        (Column("role", "Role"),),
+                        Query(BUSINESS_ACCURACY, name="Accuracy"),
+                        Query(BUSINESS_REQUESTS, name="Requests per day"),
+                        Query(BUSINESS_LATENCY, name="Mean latency"),
+                        Query(BUSINESS_ERRORS, name="Error ratio"),
+                        title="Baseline and candidate",
+                        width=12,
+                        height=7,
+                    ),
+                    timeseries(BUSINESS_REPORTED, width=12, height=7),
                 ),
                 collapsed=True,
             ),

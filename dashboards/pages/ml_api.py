@@ -10,16 +10,12 @@ from ml_monitoring.alerting.services.quality_signals import (
     MODEL_PREDICTION_RATE,
     MODEL_R2,
 )
-from ml_monitoring.alerting.services.quality_signals import PAGE as QUALITY_PAGE
 from ml_monitoring.alerting.services.signals import (
-    API_CACHE_ENTRIES,
     API_CACHE_HIT_RATIO,
     API_CACHE_REQUESTS,
-    API_CACHE_SIZE,
     API_ERROR_RATIO,
     API_IN_PROGRESS,
     API_LATENCY_BUCKETS,
-    API_LATENCY_MEAN,
     API_LATENCY_P50,
     API_LATENCY_P95,
     API_LATENCY_P99,
@@ -32,7 +28,6 @@ from ml_monitoring.alerting.services.signals import (
     API_STATUS_RATE,
     API_UPTIME,
     API_UTILIZATION,
-    API_WEBSOCKETS_ENDED,
     API_WEBSOCKETS_OPEN,
     PAGE,
     SLO_BUDGET_LEFT,
@@ -40,10 +35,9 @@ from ml_monitoring.alerting.services.signals import (
     SLO_TICKET_BURNING,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
-from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, gauge, heatmap, stat, table, timeseries
-from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import STATUS_CLASS
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
@@ -82,7 +76,6 @@ def build(context: PageContext) -> Page:
                     firing_alerts(context, PAGE),
                 ),
             ),
-            Row("Model performance", (_models(),), collapsed=True),
             Row(
                 "Routes and latency distribution",
                 (
@@ -90,11 +83,8 @@ def build(context: PageContext) -> Page:
                     timeseries(Query(API_ROUTE_P95, exemplars=True)),
                     heatmap(API_LATENCY_BUCKETS),
                     timeseries(API_IN_PROGRESS),
-                    timeseries(Query(MODEL_ACCURACY), title="Accuracy over time", height=7).linked(
-                        "Model quality", page_url(QUALITY_PAGE, {})
-                    ),
-                    stat(API_PREDICTIONS_RECENT, title="Predictions", width=6, height=7),
-                    stat(API_UPTIME, width=6, height=7),
+                    stat(API_PREDICTIONS_RECENT, title="Predictions", width=12),
+                    stat(API_UPTIME, width=12),
                 ),
                 collapsed=True,
             ),
@@ -112,32 +102,25 @@ def build(context: PageContext) -> Page:
                     gauge(API_CACHE_HIT_RATIO, width=5, height=7),
                     timeseries(API_CACHE_REQUESTS, width=8, height=7),
                     timeseries(API_UTILIZATION, width=11, height=7),
-                    stat(API_CACHE_SIZE, width=12, height=4),
-                    stat(API_CACHE_ENTRIES, width=12, height=4),
                 ),
                 collapsed=True,
             ),
             Row(
-                "WebSockets and instrumentation",
+                "Models and instrumentation",
                 (
-                    timeseries(API_WEBSOCKETS_OPEN, width=6, empty="no WebSockets, or no data from Prometheus"),
-                    timeseries(
-                        API_WEBSOCKETS_ENDED,
+                    _models(),
+                    stat(API_WEBSOCKETS_OPEN, width=6, empty="no WebSockets, or no data from Prometheus"),
+                    stat(
+                        Query(API_RECORDING_ERRORS, window=SHOWN_RANGE),
                         width=6,
-                        bars=True,
-                        empty="no ended WebSockets, or no data from Prometheus",
-                    ),
-                    timeseries(
-                        API_RECORDING_ERRORS,
-                        width=6,
-                        bars=True,
                         empty="no failed recordings, or no data from Prometheus",
                     ),
-                    timeseries(
-                        API_RECORDING_OVERFLOW, width=6, bars=True, empty="no full metrics, or no data from Prometheus"
+                    stat(
+                        Query(API_RECORDING_OVERFLOW, window=SHOWN_RANGE),
+                        width=6,
+                        empty="no full metrics, or no data from Prometheus",
                     ),
-                    data_mode(width=12),
-                    stat(API_LATENCY_MEAN, title="Mean latency", width=12),
+                    data_mode(width=6),
                 ),
                 collapsed=True,
             ),

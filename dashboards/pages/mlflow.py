@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ml_monitoring.alerting.exporter.signals import PAGE as EXPORTER_PAGE
-from ml_monitoring.alerting.exporter.signals import SOURCE_LAST_SUCCESS_AGE, SOURCE_UP
+from ml_monitoring.alerting.exporter.signals import SOURCE_LAST_SUCCESS_AGE
 from ml_monitoring.alerting.mlflow.signals import (
     EXPERIMENT_RUNS,
     EXPERIMENTS,
@@ -16,18 +16,16 @@ from ml_monitoring.alerting.mlflow.signals import (
     OLDEST_RUNNING_AGE,
     PAGE,
     RECENT_RUNS,
-    RUN_DURATION_MEAN,
     RUN_DURATION_P50,
     RUN_DURATION_P95,
     RUNS,
     RUNS_FINISHED,
-    STORE_ROWS,
 )
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
@@ -72,10 +70,9 @@ def build(context: PageContext) -> Page:
                 "Runs",
                 (
                     timeseries(LAST_SUCCESS_AGE),
-                    state_timeline(_of_store(SOURCE_UP), title="Store up", width=12, height=8, states=("down", "up")),
-                    timeseries(RECENT_RUNS, width=8, height=9, stacked=True, stepped=True, colours=RUN_STATUS),
-                    timeseries(RUNS_FINISHED, width=8, height=9, bars=True, stacked=True),
-                    timeseries(OLDEST_RUNNING_AGE, width=8, empty="no running runs, or no data from Prometheus"),
+                    timeseries(OLDEST_RUNNING_AGE, empty="no running runs, or no data from Prometheus"),
+                    timeseries(RECENT_RUNS, stacked=True, stepped=True, colours=RUN_STATUS),
+                    timeseries(RUNS_FINISHED, bars=True, stacked=True),
                 ),
                 collapsed=True,
             ),
@@ -102,17 +99,8 @@ def build(context: PageContext) -> Page:
                         RUN_DURATION_P50,
                         Query(RUN_DURATION_P95, dashed=True),
                         title="Run duration",
-                        width=16,
+                        width=24,
                     ),
-                    bargauge(Query(RUN_DURATION_MEAN, name="{{experiment}}"), width=8, ranked=True),
-                ),
-                collapsed=True,
-            ),
-            Row(
-                "Store",
-                (
-                    timeseries(STORE_ROWS),
-                    timeseries(RUNS, title="Stored runs by status", stepped=True, colours=RUN_STATUS),
                 ),
                 collapsed=True,
             ),

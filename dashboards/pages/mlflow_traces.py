@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.mlflow.trace_signals import (
     PAGE,
+    TOKEN_RATE,
     TOKENS_PER_TRACE,
     TRACE_DURATION_P50,
     TRACE_DURATION_P95,
     TRACE_ERROR_RATIO,
+    TRACE_RATE,
     TRACE_TOKENS,
     TRACES_ENDED,
-    TRACES_IN_PROGRESS,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
@@ -38,29 +39,30 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Do the LLM applications answer, how fast, and with how many tokens?",
-                stat(TRACE_ERROR_RATIO, width=8, empty=_NONE),
-                stat(TRACE_DURATION_P95, width=8, empty=_NONE),
+                stat(TRACE_ERROR_RATIO, width=4, empty=_NONE),
+                stat(TRACE_DURATION_P95, title="p95 duration", width=4, empty=_NONE),
+                stat(TRACE_RATE, width=4, empty=_NONE),
+                stat(TOKEN_RATE, width=4, empty=_NONE),
                 page=PAGE,
             ),
             Row(
                 "Answers over time",
                 (
                     firing_alerts(context, PAGE, width=24, height=5),
-                    timeseries(TRACES_ENDED, bars=True, stacked=True, width=14, colours=OUTCOME, empty=_NONE),
-                    timeseries(TRACE_ERROR_RATIO, width=10, empty=_NONE),
+                    timeseries(TRACE_ERROR_RATIO, empty=_NONE),
                     timeseries(
                         TRACE_DURATION_P95,
                         Query(TRACE_DURATION_P50, dashed=True),
                         title="Trace duration",
-                        width=16,
+                        width=12,
                         empty=_NONE,
                     ),
-                    timeseries(TRACES_IN_PROGRESS, width=8, empty=_NONE),
                 ),
             ),
             Row(
-                "Tokens",
+                "Traces and tokens",
                 (
+                    timeseries(TRACES_ENDED, bars=True, stacked=True, width=24, colours=OUTCOME, empty=_NONE),
                     timeseries(TRACE_TOKENS, bars=True, stacked=True, width=12, empty=_NONE),
                     timeseries(TOKENS_PER_TRACE, width=12, empty=_NONE),
                 ),

@@ -51,7 +51,7 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
-from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
@@ -106,16 +106,11 @@ def build(context: PageContext) -> Page:
                 "Prometheus",
                 (
                     stat(PROMETHEUS_CONFIG_OK),
+                    stat(Query(PROMETHEUS_RULE_FAILURES, window=SHOWN_RANGE)),
+                    stat(PROMETHEUS_UNDELIVERED, empty="no alerts sent, or no data from Prometheus"),
+                    stat(Query(PROMETHEUS_STORAGE_FAILURES, window=SHOWN_RANGE)),
                     stat(PROMETHEUS_SERIES, trend=True),
-                    timeseries(PROMETHEUS_SAMPLES, width=16, height=4, legend="list"),
-                    timeseries(PROMETHEUS_RULE_FAILURES, width=8, bars=True, legend="list"),
-                    timeseries(
-                        PROMETHEUS_UNDELIVERED,
-                        width=8,
-                        legend="list",
-                        empty="no alerts sent, or no data from Prometheus",
-                    ),
-                    timeseries(PROMETHEUS_STORAGE_FAILURES, width=8, bars=True, legend="list"),
+                    stat(PROMETHEUS_SAMPLES, title="Samples/s", trend=True),
                 ),
                 collapsed=True,
             ),
@@ -125,10 +120,9 @@ def build(context: PageContext) -> Page:
 
 def _machines() -> tuple[Panel, ...]:
     return (
-        timeseries(HOST_CPU, width=8, legend="list", empty=_NO_HOST),
-        timeseries(HOST_LOAD, width=8, legend="list", empty=_NO_HOST),
-        timeseries(HOST_MEMORY_AVAILABLE, width=8, legend="list", empty=_NO_HOST),
-        timeseries(HOST_DISK_FREE, empty=_NO_HOST),
+        timeseries(HOST_CPU, title="CPU utilization over time", legend="list", empty=_NO_HOST),
+        timeseries(HOST_MEMORY_AVAILABLE, title="Memory free over time", legend="list", empty=_NO_HOST),
+        timeseries(HOST_DISK_FREE, title="Free disk space over time", empty=_NO_HOST),
         timeseries(
             HOST_DISK_READ,
             Query(HOST_DISK_WRITTEN, dashed=True),
@@ -143,8 +137,9 @@ def _machines() -> tuple[Panel, ...]:
             legend="list",
             empty=_NO_HOST,
         ),
-        stat(HOST_CLOCK_OFFSET, width=6, height=8, empty=_NO_HOST),
-        stat(HOST_UPTIME, width=6, height=8, empty=_NO_HOST),
+        stat(HOST_LOAD, width=4, height=8, empty=_NO_HOST),
+        stat(HOST_CLOCK_OFFSET, width=4, height=8, empty=_NO_HOST),
+        stat(HOST_UPTIME, width=4, height=8, empty=_NO_HOST),
     )
 
 
@@ -176,11 +171,10 @@ def _containers() -> tuple[Panel, ...]:
 
 def _database() -> tuple[Panel, ...]:
     return (
-        state_timeline(DATABASE_UP, width=12, states=UP, empty=_NO_DATABASE),
-        timeseries(DATABASE_CONNECTIONS_USED, width=12, height=6, legend="list", empty=_NO_DATABASE),
-        timeseries(DATABASE_COMMITS, width=8, legend="list", empty=_NO_DATABASE),
-        timeseries(DATABASE_CACHE_HITS, width=8, legend="list", empty=_NO_DATABASE),
-        timeseries(DATABASE_TRANSACTION_AGE, width=8, legend="list", empty=_NO_DATABASE),
-        timeseries(DATABASE_DEADLOCKS, bars=True, legend="list", empty=_NO_DATABASE),
-        timeseries(DATABASE_SIZE, legend="list", empty=_NO_DATABASE),
+        timeseries(DATABASE_CONNECTIONS_USED, width=12, legend="list", empty=_NO_DATABASE),
+        timeseries(DATABASE_TRANSACTION_AGE, width=12, legend="list", empty=_NO_DATABASE),
+        timeseries(DATABASE_COMMITS, width=12, legend="list", empty=_NO_DATABASE),
+        timeseries(DATABASE_SIZE, width=12, legend="list", empty=_NO_DATABASE),
+        stat(Query(DATABASE_DEADLOCKS, window=SHOWN_RANGE), width=12, empty=_NO_DATABASE),
+        stat(DATABASE_CACHE_HITS, width=12, empty=_NO_DATABASE),
     )

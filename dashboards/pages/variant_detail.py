@@ -10,7 +10,6 @@ from ml_monitoring.alerting.variants.variant_signals import (
     VARIANT_ENGAGEMENT,
     VARIANT_ENGAGEMENT_LOWER,
     VARIANT_ENGAGEMENT_UPPER,
-    VARIANT_EXPECTED_LOSS,
     VARIANT_LEADER_TRAFFIC,
     VARIANT_LIFT,
     VARIANT_NEW_VIEW_ENGAGEMENT,
@@ -90,17 +89,15 @@ def build(context: PageContext) -> Page:
             Row(
                 "Comparison with other variants",
                 (
-                    timeseries(VARIANT_PROBABILITY_BEST, title="P(best) over time"),
-                    timeseries(VARIANT_EXPECTED_LOSS),
+                    timeseries(VARIANT_PROBABILITY_BEST, title="P(best) over time", width=24),
                     timeseries(
                         Query(VARIANT_TRAFFIC, name="{{variant}} gets"),
                         Query(VARIANT_SUGGESTED_TRAFFIC, name="{{variant}} suggested", dashed=True),
                         title="Traffic share: current vs suggested",
-                        width=8,
+                        width=12,
                     ),
-                    timeseries(VARIANT_SEQUENTIAL_P_VALUE, title="Always-valid p-value over time", width=8),
                     timeseries(
-                        VARIANT_LEADER_TRAFFIC, width=8, empty="no variant that is ahead, or no data from Prometheus"
+                        VARIANT_LEADER_TRAFFIC, width=12, empty="no variant that is ahead, or no data from Prometheus"
                     ),
                 ),
                 collapsed=True,

@@ -8,7 +8,6 @@ from ml_monitoring.alerting.variants.signals import (
     AVERAGE_ENGAGEMENT,
     PERSONA_ENGAGEMENT,
     VARIANT_EARLY_KILL_RATIO,
-    VARIANT_EVENTS,
     VARIANT_KILL_MARKS,
     VARIANT_KILLS,
     VARIANT_NOTIFICATIONS,
@@ -19,14 +18,12 @@ from ml_monitoring.alerting.variants.signals import (
     VARIANT_RECENT_KILLS,
     VARIANT_RECENT_KILLS_SUM,
     VARIANT_RECENT_POSTS,
-    VARIANT_TIME_TO_KILL_MEAN,
     VARIANT_TIME_TO_KILL_OVERALL,
     VARIANT_TIME_TO_KILL_P90,
     VARIANT_UPDATE_AGE,
     VARIANT_VIEWS_RATE,
     VARIANT_WINNER_MARKS,
     VARIANTS_ACTIVE,
-    VARIANTS_BY_STATUS,
 )
 from ml_monitoring.alerting.variants.variant_signals import (
     DETAIL_PAGE,
@@ -48,7 +45,7 @@ from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, STEP, Query
-from ml_monitoring.dashboards.lib.style import OUTCOME, Colour
+from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values, variants_datasource
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
@@ -79,7 +76,6 @@ def build(context: PageContext) -> Page:
             label_values(
                 "pattern", "variant_predicted_engagement_ratio", title="Pattern", within=("persona",), may_be_empty=True
             ),
-            label_values("status", "variants", title="Status", within=("persona",)),
         ),
         marks=(
             Mark(Query(VARIANT_KILL_MARKS, window=STEP), "{{persona}}: {{reason}}", Colour.WARNING, shown=False),
@@ -112,33 +108,19 @@ def build(context: PageContext) -> Page:
                     bargauge(
                         Query(VARIANT_PROBABILITY_BEST, name="{{persona}} {{variant}}"),
                         title="Leaders by P(best)",
-                        width=8,
+                        width=12,
                         height=10,
                         ranked=True,
                     ),
-                    timeseries(VARIANT_ENGAGEMENT, width=8, height=10),
-                    timeseries(VARIANT_SPLIT_P_VALUE, width=8, height=10),
+                    timeseries(VARIANT_SPLIT_P_VALUE, width=12, height=10),
                 ),
                 collapsed=True,
             ),
             Row(
                 "Kills",
                 (
-                    timeseries(VARIANT_EARLY_KILL_RATIO, width=8),
-                    timeseries(
-                        VARIANT_KILLS,
-                        width=8,
-                        bars=True,
-                        stacked=True,
-                        empty="no killed variants, or no data from Prometheus",
-                    ),
+                    timeseries(VARIANT_EARLY_KILL_RATIO),
                     _kill_reasons(),
-                    timeseries(
-                        VARIANT_TIME_TO_KILL_MEAN,
-                        Query(VARIANT_TIME_TO_KILL_P90, dashed=True),
-                        title="Time to kill (mean, p90)",
-                        width=8,
-                    ),
                     _personas(),
                     stat(VARIANT_TIME_TO_KILL_OVERALL, width=8),
                     stat(VARIANT_NOTIFICATIONS, width=8, states=("polling", "active")),
@@ -149,24 +131,22 @@ def build(context: PageContext) -> Page:
             Row(
                 "Patterns",
                 (
-                    timeseries(VARIANT_PATTERN_FATIGUE, width=8),
-                    timeseries(VARIANT_PATTERN_ENGAGEMENT, width=8),
-                    timeseries(VARIANT_PATTERN_SHARE, width=8),
+                    timeseries(VARIANT_PATTERN_FATIGUE),
+                    timeseries(VARIANT_PATTERN_SHARE),
+                    _patterns(),
                 ),
                 collapsed=True,
             ),
             Row(
                 "Activity",
                 (
-                    timeseries(PERSONA_ENGAGEMENT, width=8),
-                    timeseries(VARIANT_VIEWS_RATE, width=8),
-                    timeseries(VARIANTS_BY_STATUS, width=8, stepped=True, colours=OUTCOME),
-                    timeseries(VARIANT_EVENTS, width=8, bars=True, stacked=True),
+                    timeseries(PERSONA_ENGAGEMENT),
+                    timeseries(VARIANT_VIEWS_RATE),
                     rows(
                         "Events",
                         "What does the variant system report, event by event?",
                         _FEED,
-                        width=16,
+                        width=24,
                         empty="no events in this time, or no data from PostgreSQL",
                     ),
                 ),
@@ -226,7 +206,15 @@ def _kill_reasons() -> Panel:
         empty="no killed variants, or no data from Prometheus",
         sort_by="Kills",
         descending=True,
-        width=8,
+        width=12,
+    )
+
+
+def _patterns() -> Panel:
+    return table(
+        (Column("persona", "Persona"), Column("pattern", "Pattern"), Column("period", "Period")),
+        Query(VARIANT_PATTERN_ENGAGEMENT, name="Engagement"),
+        title="Engagement by pattern",
     )
 
 
@@ -237,11 +225,11 @@ def _personas() -> Panel:
         Query(VARIANT_RECENT_POSTS, name="Posts"),
         Query(VARIANT_RECENT_KILLS, name="Kills"),
         Query(VARIANT_EARLY_KILL_RATIO, name="Early kill ratio"),
-        Query(VARIANT_TIME_TO_KILL_MEAN, name="Mean time to kill"),
+        Query(VARIANT_TIME_TO_KILL_P90, name="Time to kill (p90)"),
         Query(VARIANT_SPLIT_P_VALUE, name="SRM p-value"),
         Query(VARIANT_UPDATE_AGE, name="Since update"),
         title="Personas by early kills",
         sort_by="Early kill ratio",
         descending=True,
-        width=16,
+        width=24,
     )

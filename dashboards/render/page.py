@@ -137,7 +137,9 @@ def draw_panel(area: Area, data: PanelData, events: Sequence[Annotation] = ()) -
 def _row(area: Area, data: PanelData) -> None:
     y = area.box.y + area.box.h / 2
     x, hidden = area.box.x, data.panel.folded
-    arrow = [(x + 5, y - 4), (x + 11, y), (x + 5, y + 4)] if hidden else [(x + 4, y - 3), (x + 12, y - 3), (x + 8, y + 3)]
+    arrow = (
+        [(x + 5, y - 4), (x + 11, y), (x + 5, y + 4)] if hidden else [(x + 4, y - 3), (x + 12, y - 3), (x + 8, y + 3)]
+    )
     area.canvas.polygon(arrow, area.theme.muted)
     used = area.canvas.text(x + 20, y, data.title, size=15, weight=BOLD, fit=area.box.w - 120)
     if hidden:

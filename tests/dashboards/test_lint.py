@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,10 @@ def with_defaults(kind: str, **changes: Any) -> Callable[[Json], None]:
     return lambda page: first(page, kind)["fieldConfig"]["defaults"].update(changes)
 
 
+def without_end(page: Json) -> None:
+    del first(page, "bargauge")["fieldConfig"]["defaults"]["max"]
+
+
 def with_custom(kind: str, **changes: Any) -> Callable[[Json], None]:
     return lambda page: first(page, kind)["fieldConfig"]["defaults"]["custom"].update(changes)
 
@@ -272,7 +277,7 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (lint.d5_panels, with_panel("table", transformations=WITHOUT_TIME), "merges without the time"),
     (lint.d5_panels, with_unit("stat", None), "unit is None"),
     (lint.d5_panels, with_unit("stat", "apples"), "unit is 'apples'"),
-    (lint.d5_panels, with_unit("bargauge", "percentunit"), "is a ratio without max"),
+    (lint.d5_panels, without_end, "is a ratio without max"),
     (display_lint.tables_fit, with_column(2000), "pixels in"),
     (display_lint.tables_fit, with_column(30), "is cut at 30"),
     (display_lint.tables_fit, with_custom("table", displayMode="color-text"), "displayMode and cellOptions differ"),
@@ -373,6 +378,10 @@ def test_the_rule_finds_a_broken_page(
     rule: Rule, spoil: Callable[[Json], None], message: str, pages: list[Json]
 ) -> None:
     broken = copy.deepcopy(pages)
-    spoil(broken[0])
+    for page in broken:
+        # No page has panels of all kinds.
+        with suppress(StopIteration):
+            spoil(page)
+            break
     found = list(rule(broken))
     assert any(message in problem for problem in found), found

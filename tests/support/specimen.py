@@ -15,7 +15,7 @@ from ml_monitoring.alerting.mlflow.signals import (
     FAILED_RUN_RATIO,
     METRIC_BEST,
     METRIC_LATEST,
-    STORE_ROWS,
+    RUNS,
 )
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib import panels
@@ -76,7 +76,7 @@ def specimen() -> Page:
                     ),
                     panels.timeseries(SOURCE_ERRORS, bars=True, stacked=True),
                     panels.heatmap(BUCKETS),
-                    panels.barchart(STORE_ROWS, x="table"),
+                    panels.barchart(RUNS, x="status"),
                     panels.state_timeline(EXPORTER_TARGET_UP).repeated("source"),
                     panels.table(
                         (

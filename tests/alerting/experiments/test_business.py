@@ -186,6 +186,18 @@ def test_the_mode_follows_what_is_there(
     check_rules(programs["promtool"], tmp_path, series, wanted, at="70m", topics=TOPICS, thresholds=HOUR)
 
 
+def test_what_is_nothing_is_no_negative_zero(programs: dict[str, Path], tmp_path: Path) -> None:
+    # Without a difference in failures; too short an experiment to be significant.
+    alike = {**traffic("A", requests=60, errors=3, seconds=0.05), **traffic("B", requests=40, errors=2, seconds=0.06)}
+    expected = {
+        ":business_risk_reduction:daily": 0,
+        "count(1 / :business_risk_reduction:daily > 0)": 1,
+        'count(1 / metric_bound:business_improvement:ratio{bound="low"} > 0)': 1,
+        'count(1 / metric_bound:business_improvement:ratio{bound="low"} < 0)': None,
+    }
+    check_rules(programs["promtool"], tmp_path, LIVE | alike, expected, at="70m", topics=TOPICS, thresholds=HOUR)
+
+
 @pytest.mark.parametrize(
     ("gone", "mode"), [("mlflow", "OPERATIONAL"), ("ab_test", "MODEL"), ("", "LIVE"), ("all", "SIMULATED")]
 )

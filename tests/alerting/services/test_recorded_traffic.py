@@ -40,7 +40,6 @@ def test_means_and_ratios_of_a_service_and_none_of_an_idle_one(programs: dict[st
         **counter("ab_test_response_time_seconds_count", 'variant="A"', 30),
     }
     values = {
-        "origin:ml_http_request_duration_seconds:mean{%s}": 0.25,
         "model_version_variant_origin:ml_prediction_absolute_error:mean{%s}": 0.25,
         "model_version_variant_origin:ml_prediction_confidence:mean{%s}": 0.8,
         "model_version_variant_origin:ml_prediction_accuracy:ratio{%s}": 0.75,
