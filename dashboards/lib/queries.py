@@ -10,7 +10,7 @@ from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS, STORE_LABEL
 from ml_monitoring.alerting.model.links import variable
 from ml_monitoring.alerting.model.signal import Signal
-from ml_monitoring.dashboards.lib.style import FORMATS, Colour, Format
+from ml_monitoring.dashboards.lib.style import ABOVE_ZERO, FORMATS, Colour, Format
 from ml_monitoring.dashboards.lib.upstream import Json, grafana
 from ml_monitoring.dashboards.lib.variables import DATASOURCE, store_variable
 
@@ -112,14 +112,17 @@ class Query:
             expr = f"bottomk by ({', '.join(PLACE_LABELS)}) ({self.lowest}, {expr})"
         return expr if self.format.factor == 1 else f"{self.format.factor} * ({expr})"
 
+    def shown_legend(self, scope: Scope) -> str:
+        """Return the name of the query's series where those of several places are shown."""
+        return " ".join([self.legend, *(f"{{{{{label}}}}}" for label in scope.shown_places)])
+
     def target(self, scope: Scope, ref_id: str, *, instant: bool = False, form: str = "time_series") -> Any:
         """Return the grafanalib target; `finalise` adds what it lacks and removes its dead keys."""
-        legend = " ".join([self.legend, *(f"{{{{{label}}}}}" for label in scope.shown_places)])
         made = _WithExemplars if self.exemplars else grafana.Target
         return made(
             expr=self.expr(scope),
             datasource=DATASOURCE,
-            legendFormat=_LEGENDS.get(form, legend),
+            legendFormat=_LEGENDS.get(form, self.shown_legend(scope)),
             refId=ref_id,
             instant=instant,
             format=form,
@@ -156,12 +159,15 @@ def targets(queries: Sequence[Query], scope: Scope, *, instant: bool = False, fo
     ]
 
 
-def colour_overrides(queries: Sequence[Query], by_word: Mapping[str, Colour] | None = None) -> list[Json]:
+def colour_overrides(
+    queries: Sequence[Query], by_word: Mapping[str, Colour] | None = None, *, base: Colour | None = None
+) -> list[Json]:
     """Return the field overrides that fix colours.
 
     Args:
         queries: Those with a colour of their own give it to their series.
         by_word: Colours of series by a word in their name, such as a run status.
+        base: Colour of a 0, which is no alarm; by default that of the word.
     """
     matchers = [
         ({"id": "byFrameRefID", "options": ref_id}, query.colour)
@@ -169,10 +175,11 @@ def colour_overrides(queries: Sequence[Query], by_word: Mapping[str, Colour] | N
         if query.colour
     ]
     matchers += [({"id": "byRegexp", "options": rf"/\b{word}\b/"}, colour) for word, colour in (by_word or {}).items()]
-    return [
-        {
-            "matcher": matcher,
-            "properties": [{"id": "color", "value": {"mode": "fixed", "fixedColor": str(colour)}}],
-        }
-        for matcher, colour in matchers
-    ]
+    return [{"matcher": matcher, "properties": _coloured(colour, base)} for matcher, colour in matchers]
+
+
+def _coloured(colour: Colour, base: Colour | None) -> list[Json]:
+    if base is None:
+        return [{"id": "color", "value": {"mode": "fixed", "fixedColor": str(colour)}}]
+    counted = [{"color": str(base), "value": None}, {"color": str(colour), "value": ABOVE_ZERO}]
+    return [{"id": "thresholds", "value": {"mode": "absolute", "steps": counted}}]

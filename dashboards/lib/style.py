@@ -1,12 +1,12 @@
 """How things look: one colour table and one mapping from the catalog's units to Grafana's.
 
-Red means failure and nothing else; that is why severities and run statuses take their colours from here, and why
-no page names a colour of its own.
+Red means failure and green means good, and nothing else has either; that is why severities and run statuses take their
+colours from here, and why no page names a colour of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -15,22 +15,32 @@ from ml_monitoring.exporter.catalog import Unit
 
 
 class Colour(StrEnum):
-    """Grafana's named colours by what they mean; names, not hex, so that both themes keep their contrast."""
+    """Colours by what they mean.
 
-    GOOD = "green"
-    # Darker than the green, so that who does not see hues can tell them, and light enough for text on dark.
-    FAILURE = "semi-dark-red"
-    WARNING = "semi-dark-orange"
-    # Too light for text on white, see `readable`.
+    Those that judge stand behind text, never are text: no shade of them has contrast to both themes' panels. On them
+    Grafana writes in white (in black on yellow) with a contrast of 4.5 or more.
+    """
+
+    GOOD = "#1f7a45"
+    FAILURE = "#d50b3e"
+    WARNING = "#b8520a"
     NOTICE = "yellow"
-    NEUTRAL = "blue"
-    SECOND = "purple"
-    MUTED = "#8e8e8e"
+    NEUTRAL = "#2f6fc9"
+    SECOND = "#8a4fc8"
+    MUTED = "#6c6c70"
+    # That of text: what nothing judges has neither a good nor a bad end.
+    PLAIN = "text"
+    # Of bars that nothing judges.
+    BAR = "#6f7d93"
+    # No colour: where a limit has its good side.
+    CLEAR = "transparent"
 
 
-def readable(colours: Iterable[str]) -> bool:
-    """Return whether all of the colours can be those of text; others are for what stands behind text."""
-    return Colour.NOTICE not in colours
+# Of series that are nothing but themselves; none is near a colour that judges, and all differ in lightness or hue for
+# colour-blind eyes. The names have a shade for each theme; the others have contrast to both.
+SERIES: tuple[str, ...] = (
+    "light-blue", "semi-dark-purple", "#17909c", "#a9712f", "semi-dark-blue", "light-purple", "#c2549a", "#6f7d93",
+)  # fmt: skip
 
 
 SEVERITY: Mapping[str, Colour] = MappingProxyType(
@@ -88,11 +98,11 @@ SERVER_STATE: Mapping[str, Colour] = MappingProxyType(
 # Levels of lines in logs, as docker/logs/config.alloy gives them.
 LOG_LEVEL: Mapping[str, Colour] = MappingProxyType(
     {
-        "critical": Colour.SECOND,
+        "critical": Colour.FAILURE,
         "error": Colour.FAILURE,
         "warning": Colour.WARNING,
-        "info": Colour.GOOD,
-        "debug": Colour.NEUTRAL,
+        "info": Colour.NEUTRAL,
+        "debug": Colour.SECOND,
         "unknown": Colour.MUTED,
     }
 )
@@ -137,6 +147,9 @@ FORMATS: Mapping[Unit, Format] = MappingProxyType(
 # Where an axis ends at least, so that a flat 0 is not drawn on an axis up to 10000 %. The steps of a short axis of
 # counts are whole numbers.
 LEAST_TOP: Mapping[Unit, float] = MappingProxyType({Unit.RATIO: 0.01, Unit.COUNT: 5, Unit.FLAG: 1})
+
+# Less than what is counted: of `> 0`, a 0 is still good.
+ABOVE_ZERO = 1e-9
 
 # Text of a panel whose query gives nothing: absence is never shown as 0. Other texts begin with it and say from where:
 # a source that is missing gives the same empty panel as one that has nothing, so none may say that nothing happened.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.signal import Signal
-from ml_monitoring.dashboards.lib.style import LEAST_TOP, SEVERITY, Colour
+from ml_monitoring.dashboards.lib.style import ABOVE_ZERO, FORMATS, LEAST_TOP, SEVERITY, Colour
 from ml_monitoring.dashboards.lib.upstream import Json
 from ml_monitoring.exporter.catalog import Unit
 
@@ -14,8 +14,6 @@ from ml_monitoring.exporter.catalog import Unit
 _LOUDNESS = ("info", "warning", "critical")
 # So far beyond a threshold an axis goes, that its line does not lie on the frame.
 _ABOVE = 1.1
-# Less than what is counted: of `> 0`, a 0 is still good.
-_ABOVE_ZERO = 1e-9
 
 
 def comparing(signals: Iterable[Signal], alerts: Iterable[BoundAlert]) -> tuple[BoundAlert, ...]:
@@ -35,15 +33,23 @@ def steps(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
     """
     judging = comparing([signal], alerts)
     if not judging:
-        return [{"color": str(Colour.NEUTRAL), "value": None}]
+        return [{"color": str(Colour.PLAIN), "value": None}]
     below, above = _by_value(judging, "<"), _by_value(judging, ">")
     # Up to a `<` threshold its own colour holds, and from there on the colour of the next.
     colours = [*(colour for _, colour in below), Colour.GOOD, *(colour for _, colour in above)]
-    above = [(value or _ABOVE_ZERO, colour) for value, colour in above]
+    above = [(value or ABOVE_ZERO, colour) for value, colour in above]
     bounds = [value for value, _ in below + above]
     if bounds != sorted(set(bounds)):
         raise ValueError(f"{signal.name}: the thresholds of its alerts cross each other: {bounds}")
     return [{"color": str(colour), "value": bound} for colour, bound in zip(colours, (None, *bounds), strict=True)]
+
+
+def limits(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
+    """Return the steps for lines: Grafana draws a limit in the colour of its bad side where the good one has none."""
+    return [
+        {**step, "color": str(Colour.CLEAR)} if step["color"] in {Colour.GOOD, Colour.PLAIN} else step
+        for step in steps(signal, alerts)
+    ]
 
 
 def soft_ends(unit: Unit, alerts: Iterable[BoundAlert]) -> Json:
@@ -55,8 +61,9 @@ def soft_ends(unit: Unit, alerts: Iterable[BoundAlert]) -> Json:
     least = LEAST_TOP.get(unit)
     tops = [bound * _ABOVE for bound in bounds if bound > 0] + ([] if least is None else [least])
     ends: Json = {"axisSoftMax": _short(round(max(tops), 6))} if tops else {}
-    if bounds and min(bounds) < 0:
-        ends["axisSoftMin"] = _short(round(min(bounds) * _ABOVE, 6))
+    if bounds and (min(bounds) < 0 or FORMATS[unit].low is None):
+        # A limit that is far below the data is in sight too.
+        ends["axisSoftMin"] = _short(round(min(0, min(bounds) * _ABOVE), 6))
     return ends
 
 

@@ -99,7 +99,7 @@ def build(context: PageContext) -> Page:
                     timeseries(FLEET_LATENCY_WORST, title="Latency: max by profile", width=8),
                     timeseries(FLEET_ERROR_WORST, title="Error ratio: max by profile", width=8),
                     timeseries(
-                        FLEET_OOM_EVENTS,
+                        Query(FLEET_OOM_EVENTS, colour=Colour.FAILURE),
                         width=24,
                         height=6,
                         bars=True,

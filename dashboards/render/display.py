@@ -132,7 +132,8 @@ def _key(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:.0f}" if value.is_integer() else repr(value)
+        # JavaScript writes -0 as 0.
+        return f"{value + 0.0:.0f}" if value.is_integer() else repr(value)
     return str(value)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ml_monitoring.dashboards.lib.style import Colour
 from tests.support import display_lint, lint, logql, queries_lint
 
 Json = dict[str, Any]
@@ -33,6 +34,8 @@ RULES: tuple[Rule, ...] = (
     display_lint.empty_is_no_fact,
     display_lint.absent_is_neutral,
     display_lint.text_is_readable,
+    display_lint.colours_mean_something,
+    display_lint.limits_are_seen,
     display_lint.zero_is_good,
     display_lint.marks_are_few,
     display_lint.marks_are_moments,
@@ -179,6 +182,34 @@ def with_yellow_text(page: Json) -> None:
     panel["fieldConfig"]["defaults"]["thresholds"]["steps"] = [{"color": "yellow", "value": None}]
 
 
+def with_palette(page: Json) -> None:
+    first(page, "timeseries")["fieldConfig"]["defaults"]["color"] = {"mode": "palette-classic"}
+
+
+def with_blue_number(page: Json) -> None:
+    panel = first(page, "stat")
+    panel["options"]["colorMode"] = "value"
+    panel["fieldConfig"]["defaults"].update(
+        color={"mode": "thresholds"}, thresholds={"steps": [{"color": "blue", "value": None}]}
+    )
+
+
+def with_word(word: str, colour: Colour) -> Callable[[Json], None]:
+    properties = [{"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}]
+    override = {"matcher": {"id": "byRegexp", "options": rf"/\b{word}\b/"}, "properties": properties}
+    return lambda page: first(page, "timeseries")["fieldConfig"]["overrides"].append(override)
+
+
+def with_limits(colour: str, value: float) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        defaults = first(page, "timeseries")["fieldConfig"]["defaults"]
+        defaults["thresholds"]["steps"] = [{"color": Colour.FAILURE, "value": None}, {"color": colour, "value": value}]
+        defaults.update(min=0)
+        defaults["custom"]["thresholdsStyle"] = {"mode": "dashed"}
+
+    return spoil
+
+
 def with_options(kind: str, **changes: Any) -> Callable[[Json], None]:
     return lambda page: first(page, kind)["options"].update(changes)
 
@@ -311,12 +342,23 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (display_lint.absent_is_neutral, with_defaults("stat", mappings=[absent("#8e8e8e", "fine")]), "no data is 'fine'"),
     (display_lint.absent_is_neutral, with_options("bargauge", showUnfilled=True), "shows an empty bar"),
     (display_lint.absent_is_neutral, with_column_property("thresholds", {"steps": []}), "the colour of a threshold"),
-    (display_lint.text_is_readable, with_yellow_text, "a colour is not readable as text"),
-    (display_lint.text_is_readable, with_yellow_column, "is not readable as text"),
-    (display_lint.zero_is_good, with_steps(GREEN, {"color": "semi-dark-red", "value": 0}), "a 0 has the colour"),
+    (display_lint.text_is_readable, with_yellow_text, "text has a contrast of 1.6 to yellow in the light theme"),
+    (display_lint.text_is_readable, with_yellow_column, "text has a contrast of 1.6 to yellow in the light theme"),
+    (display_lint.colours_mean_something, with_palette, "takes colours from palette-classic"),
+    (
+        display_lint.colours_mean_something,
+        with_defaults("timeseries", color={"mode": "fixed"}),
+        "not in a colour",
+    ),
+    (display_lint.colours_mean_something, with_blue_number, "what nothing judges is blue"),
+    (display_lint.colours_mean_something, with_word("demo", Colour.FAILURE), "demo"),
+    (display_lint.colours_mean_something, with_word("FAILED", Colour.GOOD), "FAILED"),
+    (display_lint.limits_are_seen, with_limits(Colour.GOOD, 1), "a limit is in the colour of its good side"),
+    (display_lint.limits_are_seen, with_limits(Colour.CLEAR, -1), "the limit -1 is below the axis, which begins at 0"),
+    (display_lint.zero_is_good, with_steps(GREEN, {"color": Colour.FAILURE, "value": 0}), "a 0 has the colour"),
     (
         display_lint.zero_is_good,
-        with_column_property("thresholds", {"steps": [GREEN, {"color": "semi-dark-orange", "value": 0}]}),
+        with_column_property("thresholds", {"steps": [GREEN, {"color": Colour.WARNING, "value": 0}]}),
         "a 0 has the colour",
     ),
     (

@@ -10,7 +10,7 @@ from typing import Any, Self
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.queries import Query, Scope
-from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
+from ml_monitoring.dashboards.lib.style import NO_VALUE, SERIES, Colour
 from ml_monitoring.dashboards.lib.thresholds import flag_colours, steps
 from ml_monitoring.dashboards.lib.upstream import Json
 from ml_monitoring.exporter.catalog import Unit
@@ -27,6 +27,8 @@ BARS: Mapping[str, Any] = MappingProxyType(
         "minVizHeight": 16,
     }
 )
+# The colour of a series that no pattern of `series_colours` knows.
+OF_SERIES: Mapping[str, Any] = MappingProxyType({"mode": "fixed", "fixedColor": SERIES[0]})
 LAST_VALUE: Mapping[str, Any] = MappingProxyType({"calcs": ["lastNotNull"], "fields": "", "values": False})
 
 
@@ -102,11 +104,11 @@ def names(values: Mapping[str, tuple[str, Colour]]) -> Json:
     }
 
 
-def absent(text: str = NO_VALUE) -> Json:
+def absent(text: str = NO_VALUE, colour: Colour = Colour.PLAIN) -> Json:
     """Return a value mapping for what is not there: of itself Grafana gives it the colour of the lowest threshold."""
     return {
         "type": "special",
-        "options": {"match": "null+nan", "result": {"text": text, "color": str(Colour.MUTED), "index": 0}},
+        "options": {"match": "null+nan", "result": {"text": text, "color": str(colour), "index": 0}},
     }
 
 

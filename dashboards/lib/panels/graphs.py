@@ -8,6 +8,7 @@ from typing import Any
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.panels.base import (
+    OF_SERIES,
     Panel,
     describe,
     field_defaults,
@@ -16,8 +17,9 @@ from ml_monitoring.dashboards.lib.panels.base import (
     unlabelled_fractions,
 )
 from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
+from ml_monitoring.dashboards.lib.series import series_colours
 from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
-from ml_monitoring.dashboards.lib.thresholds import comparing, soft_ends
+from ml_monitoring.dashboards.lib.thresholds import comparing, limits, soft_ends
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
 
@@ -60,7 +62,8 @@ def timeseries(
     legend = legend or ("table" if any(query.signal.by for query in queries) else "list")
 
     def render(scope: Scope) -> Any:
-        defaults = field_defaults(first, scope, colour_mode="palette-classic") | {"noValue": empty}
+        defaults = field_defaults(first, scope) | {"noValue": empty, "color": dict(OF_SERIES)}
+        defaults["thresholds"]["steps"] = limits(first.signal, scope.alerts)
         if first.signal.is_rate:
             # Less than one a minute is not nothing.
             defaults["decimals"] = 2
@@ -95,7 +98,7 @@ def timeseries(
             legendCalcs=["lastNotNull", "max"] if legend == "table" else [],
             tooltipMode="multi",
             tooltipSort="desc",
-            overrides=[*colour_overrides(queries, colours), *_dashed(queries)],
+            overrides=[*_series_colours(queries, scope), *colour_overrides(queries, colours), *_dashed(queries)],
             extraJson={"fieldConfig": {"defaults": defaults}, "options": {"legend": {"showLegend": True}}},
         )
 
@@ -137,15 +140,15 @@ def state_timeline(
         elif first.signal.unit is Unit.FLAG:
             defaults = field_defaults(first, scope, colour_mode=MAPPED, states=states)
         else:
-            # From light to dark, which all eyes can tell.
-            defaults = field_defaults(first, scope, colour_mode="continuous-YlRd") | {"min": 0, "max": 1}
+            # One hue, so that all eyes can tell how much it is, and the number where there is room.
+            defaults = field_defaults(first, scope, colour_mode="continuous-reds") | {"min": 0, "max": 1, "decimals": 0}
         defaults["noValue"] = empty
         return grafana.StateTimeline(
             title=title,
             description=describe(queries),
             targets=targets(queries, scope),
             # The word of a state too, where its band is wide enough.
-            showValue="never" if first.signal.unit is Unit.RATIO else "auto",
+            showValue="auto",
             tooltipMode="multi",
             extraJson={
                 "fieldConfig": {"defaults": defaults},
@@ -235,7 +238,7 @@ def barchart(
     ]
 
     def render(scope: Scope) -> Any:
-        defaults = field_defaults(query, scope, colour_mode=MAPPED if series else "thresholds")
+        defaults = field_defaults(query, scope) | {"color": dict(OF_SERIES)}
         if query.format.low is not None:
             defaults["min"] = query.format.low
         return grafana.BarChart(
@@ -247,10 +250,15 @@ def barchart(
             showValue="auto",
             showLegend=bool(series),
             tooltipMode="single",
+            overrides=series_colours([(f"{{{{{series}}}}}", False)]) if series else [],
             extraJson={"fieldConfig": {"defaults": defaults}, "options": {"xField": corner if series else x}},
         )
 
     return Panel("barchart", title, Size(width, height), queries, render)
+
+
+def _series_colours(queries: Sequence[Query], scope: Scope) -> list[Json]:
+    return series_colours([(query.legend, query.dashed) for query in queries], len(scope.shown_places))
 
 
 def _dashed(queries: Sequence[Query]) -> list[Json]:

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_monitoring.dashboards.lib.layout import Size
-from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel, absent, unlabelled_fractions
+from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, OF_SERIES, Panel, absent, unlabelled_fractions
 from ml_monitoring.dashboards.lib.queries import Scope, colour_overrides
+from ml_monitoring.dashboards.lib.series import series_colours
 from ml_monitoring.dashboards.lib.style import FORMATS, LEAST_TOP, NO_VALUE, Colour
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.dashboards.lib.variables import LOGS_DATASOURCE
@@ -88,9 +89,9 @@ def log_graph(
             legendPlacement="bottom",
             tooltipMode="multi",
             tooltipSort="desc",
-            overrides=colour_overrides((), colours),
+            overrides=[*series_colours([(legend, False)]), *colour_overrides((), colours)],
             extraJson={
-                "fieldConfig": {"defaults": _defaults(unit, empty) | {"color": {"mode": "palette-classic"}}},
+                "fieldConfig": {"defaults": _defaults(unit, empty) | {"color": dict(OF_SERIES)}},
                 "options": {"legend": {"showLegend": True}},
             },
         )
@@ -107,7 +108,7 @@ def log_ranking(
 
     Loki answers with one table, whose rows are the series, so each row is a value.
     """
-    defaults = _defaults(Unit.COUNT, empty) | {"color": {"mode": "fixed", "fixedColor": str(Colour.WARNING)}}
+    defaults = _defaults(Unit.COUNT, empty) | {"color": {"mode": "fixed", "fixedColor": str(Colour.FAILURE)}}
     defaults["mappings"] = [absent(empty)]
 
     def render(_: Scope) -> Any:

@@ -10,7 +10,7 @@ from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.links import data_link, page_url
 from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel, absent, describe, field_defaults, names
 from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
-from ml_monitoring.dashboards.lib.style import NO_VALUE, SEVERITY, Colour, readable
+from ml_monitoring.dashboards.lib.style import NO_VALUE, SEVERITY, Colour
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
 
@@ -55,20 +55,23 @@ def stat(
         defaults = field_defaults(queries[0], scope, states=states) | {"noValue": empty}
         if values:
             defaults["mappings"] = [names(values)]
-        defaults["mappings"].append(absent(empty))
-        shades = [*(step["color"] for step in defaults["thresholds"]["steps"]), *(colours or {}).values()]
-        as_text = signal.unit is not Unit.FLAG and not values and readable(shades)
+        base = defaults["thresholds"]["steps"][0]
+        # What judges is behind the text.
+        judged = signal.unit is Unit.FLAG or bool(values or colours) or base["color"] != Colour.PLAIN
+        if judged and base["color"] == Colour.PLAIN:
+            base["color"] = str(Colour.MUTED)
+        defaults["mappings"].append(absent(empty, Colour.MUTED if judged else Colour.PLAIN))
         return grafana.Stat(
             title=title,
             description=describe(queries),
             targets=targets(queries, scope, instant=not trend),
-            colorMode="value" if as_text else "background",
+            colorMode="background" if judged else "value",
             graphMode="area" if trend else "none",
             reduceCalc="lastNotNull",
             textMode=show,
             # grafanalib's default is the string "", which Grafana cannot read.
             thresholds=[],
-            overrides=colour_overrides(queries, colours),
+            overrides=colour_overrides(queries, colours, base=Colour(base["color"])),
             extraJson={"fieldConfig": {"defaults": defaults}},
         )
 
@@ -91,7 +94,7 @@ def light(given: Signal | Query, *, page: str, title: str, width: int = 4, heigh
         "decimals": 0,
         "color": {"mode": "thresholds"},
         "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.MUTED), "value": None}]},
-        "mappings": [names({str(value): light for value, light in enumerate(_LIGHTS)}), absent()],
+        "mappings": [names({str(value): light for value, light in enumerate(_LIGHTS)}), absent(colour=Colour.MUTED)],
         "noValue": NO_VALUE,
         "links": [data_link("Open the page", page_url(page, {}))],
     }
@@ -140,6 +143,9 @@ def _gauge(
 
     def render(scope: Scope) -> Any:
         defaults = field_defaults(first, scope) | {"noValue": NO_VALUE}
+        base = defaults["thresholds"]["steps"][0]
+        if base["color"] == Colour.PLAIN:
+            base["color"] = str(Colour.BAR)
         defaults["mappings"].append(absent())
         if first.format.low is not None:
             defaults["min"] = first.format.low

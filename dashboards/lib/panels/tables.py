@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +12,8 @@ from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.links import data_link
 from ml_monitoring.dashboards.lib.panels.base import Panel, absent, describe, field_defaults, keep_fields, names
 from ml_monitoring.dashboards.lib.queries import REF_IDS, Query, Scope, as_query, targets
-from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour, readable
-from ml_monitoring.dashboards.lib.thresholds import comparing
+from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
+from ml_monitoring.dashboards.lib.thresholds import comparing, limits
 from ml_monitoring.dashboards.lib.upstream import Json, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
 
@@ -52,10 +52,10 @@ def cells(kind: str) -> Json:
     return {"displayMode": kind, "cellOptions": {"type": kind}}
 
 
-def coloured(colours: Iterable[str]) -> list[Json]:
-    """Return the properties of a column whose text, or what is behind it, has the colour of its value."""
-    kind = "color-text" if readable(colours) else "color-background"
-    return [{"id": f"custom.{name}", "value": value} for name, value in cells(kind).items()]
+# A column whose cells have the colours of their values behind their text.
+_COLOURED: tuple[Json, ...] = tuple(
+    {"id": f"custom.{name}", "value": value} for name, value in cells("color-background").items()
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +133,7 @@ def table(
                 },
                 "mappings": [],
                 "noValue": empty,
-                "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.NEUTRAL), "value": None}]},
+                "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.CLEAR), "value": None}]},
                 "unit": "short",
             },
             overrides=[
@@ -186,7 +186,7 @@ def _label_override(column: Column) -> Json:
     properties.append({"id": "custom.width" if column.width else "custom.minWidth", "value": width})
     if column.values:
         properties.append({"id": "mappings", "value": [names(column.values)]})
-        properties += coloured(colour for _, colour in column.values.values())
+        properties += _COLOURED
     if column.link:
         properties.append({"id": "links", "value": [data_link(*column.link)]})
     return _override(column.title, properties)
@@ -204,9 +204,11 @@ def _value_override(query: Query, scope: Scope, states: tuple[str, str], *, is_s
     properties += [{"id": name, "value": defaults[name]} for name in ("unit", "decimals") if name in defaults]
     # Only what an alert judges, or a state, is coloured; a coloured cell means something.
     if comparing([query.signal], scope.alerts) or defaults["mappings"]:
-        defaults["mappings"].append(absent(EMPTY_CELL))
+        defaults["mappings"].append(absent(EMPTY_CELL, Colour.CLEAR))
+        # A table of green cells would hide the others.
+        defaults["thresholds"]["steps"] = limits(query.signal, scope.alerts)
         properties += [{"id": name, "value": defaults[name]} for name in ("color", "thresholds", "mappings")]
-        properties += coloured(step["color"] for step in defaults["thresholds"]["steps"])
+        properties += _COLOURED
     least = header_width(_title(query), is_sorted=is_sorted)
     properties.append({"id": "custom.width", "value": max(_VALUE_WIDTHS[query.signal.unit], least)})
     return _override(_title(query), properties)

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ml_monitoring.dashboards.lib.style import LOG_LEVEL, RUN_STATUS, SERVER_STATE, SEVERITY, Colour, readable
-from ml_monitoring.dashboards.render.colours import THEMES, Theme
+from ml_monitoring.dashboards.lib.style import LOG_LEVEL, RUN_STATUS, SERIES, SERVER_STATE, SEVERITY, Colour
+from ml_monitoring.dashboards.render.colours import THEMES, Theme, ink_on
 
 Vector = NDArray[np.float64]
 
@@ -73,16 +73,28 @@ def contrast(one: str, other: str) -> float:
     return (light + 0.05) / (dark + 0.05)
 
 
+BEHIND_TEXT = sorted({*SEVERITY.values(), *RUN_STATUS.values(), *SERVER_STATE.values(), *LOG_LEVEL.values()})
+
+
 @pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
-@pytest.mark.parametrize("colour", sorted({*Colour, *SEVERITY.values(), *LOG_LEVEL.values()}))
-def test_colours_of_text_are_readable_on_a_panel(colour: Colour, theme: Theme) -> None:
-    # WCAG's least contrast of large text and of what is no text.
-    assert not readable([colour]) or contrast(theme.colour(colour), theme.panel) >= 3
+@pytest.mark.parametrize("colour", BEHIND_TEXT)
+def test_text_is_readable_on_the_colour_of_a_state(colour: Colour, theme: Theme) -> None:
+    shown = theme.colour(colour)
+    assert contrast(ink_on(shown), shown) >= 4.5
 
 
-def test_colours_that_are_no_texts_are_those_that_one_theme_swallows() -> None:
-    swallowed = {one for one in Colour for theme in THEMES.values() if contrast(theme.colour(one), theme.panel) < 3}
-    assert {one for one in Colour if not readable([one])} == swallowed
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+@pytest.mark.parametrize("colour", sorted({*SERIES, *Colour} - {Colour.NOTICE, Colour.CLEAR}))
+def test_lines_are_seen_on_a_panel(colour: str, theme: Theme) -> None:
+    # WCAG's least contrast of what is no text.
+    assert contrast(theme.colour(colour), theme.panel) >= 3
+
+
+@pytest.mark.parametrize("theme", THEMES.values(), ids=THEMES)
+@pytest.mark.parametrize("colour", SERIES)
+def test_no_ordinary_series_looks_as_if_it_judged(colour: str, theme: Theme) -> None:
+    judging = (Colour.GOOD, Colour.FAILURE, Colour.WARNING, Colour.NOTICE)
+    assert min(distance(theme.colour(colour), theme.colour(one), "normal") for one in judging) > LEAST_DISTANCE
 
 
 def test_the_contrast_finds_grafanas_dark_red_on_dark() -> None:

@@ -16,22 +16,22 @@ ALERTS = load_alerts()
 
 
 def test_a_signal_that_no_alert_judges_is_neither_good_nor_bad() -> None:
-    assert thresholds.steps(SOURCE_INTERVAL, ALERTS) == [{"color": "blue", "value": None}]
+    assert thresholds.steps(SOURCE_INTERVAL, ALERTS) == [{"color": Colour.PLAIN, "value": None}]
     assert thresholds.flag_colours(ALERT_HISTORY, ALERTS) == (Colour.MUTED, Colour.GOOD)
 
 
 def test_a_value_above_the_threshold_has_the_colour_of_the_severity() -> None:
     (alert,) = (alert for alert in ALERTS if alert.name == "MlflowFailedRunRatioHigh")
     assert thresholds.steps(alert.signal, ALERTS) == [
-        {"color": "green", "value": None},
-        {"color": "semi-dark-orange", "value": alert.threshold},
+        {"color": Colour.GOOD, "value": None},
+        {"color": Colour.WARNING, "value": alert.threshold},
     ]
 
 
 def test_a_value_below_the_threshold_of_a_falling_alert_has_the_colour_of_the_severity() -> None:
     assert thresholds.steps(SOURCE_UP, ALERTS) == [
-        {"color": "semi-dark-red", "value": None},
-        {"color": "green", "value": 1},
+        {"color": Colour.FAILURE, "value": None},
+        {"color": Colour.GOOD, "value": 1},
     ]
     assert thresholds.flag_colours(SOURCE_UP, ALERTS) == (Colour.FAILURE, Colour.GOOD)
 
@@ -39,8 +39,8 @@ def test_a_value_below_the_threshold_of_a_falling_alert_has_the_colour_of_the_se
 def test_of_more_than_nothing_a_nought_is_still_good() -> None:
     (alert,) = (alert for alert in ALERTS if alert.name == "AlertLogDamaged")
     assert thresholds.steps(alert.signal, ALERTS) == [
-        {"color": "green", "value": None},
-        {"color": "semi-dark-orange", "value": 1e-9},
+        {"color": Colour.GOOD, "value": None},
+        {"color": Colour.WARNING, "value": 1e-9},
     ]
 
 
