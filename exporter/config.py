@@ -9,7 +9,7 @@ Docker and Kubernetes hand out secrets.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
@@ -31,7 +31,7 @@ from ml_monitoring.exporter.settings_file import Layers, Location, Places
 from ml_monitoring.exporter.settings_file import read as read_file
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
-from ml_monitoring.exporter.stores import by_name, one_or_named
+from ml_monitoring.exporter.stores import by_name, named, one_or_named
 from ml_monitoring.exporter.values import Model
 
 # The command line's flags, named as Prometheus's exporters name theirs, and the setting that each stands for.
@@ -131,7 +131,10 @@ else:
     SourcesSettings = create_model(
         "SourcesSettings",
         __base__=Model,
-        **{source.name: (one_or_named(source.Settings) | None, None) for source in SOURCES},
+        **{
+            source.name: ((named if source.are_named else one_or_named)(source.Settings) | None, None)
+            for source in SOURCES
+        },
     )
 
 
@@ -154,6 +157,17 @@ class Settings(Model):
 
     def enabled_sources(self) -> dict[str, SourceSettings]:
         """Return the settings of each source that has a section, those of named ones as `kind/name`."""
+        sections = self._sections()
+        return {name: section.completed(sections) for name, section in sections.items()}
+
+    def conflicts(self) -> Iterator[tuple[Location, str]]:
+        """Yield which settings of a source do not fit those of others, and what is wrong."""
+        sections = self._sections()
+        for name, section in sections.items():
+            for location, message in section.conflicts(sections):
+                yield ("sources", *name.split("/", 1), *location), message
+
+    def _sections(self) -> dict[str, SourceSettings]:
         sections = {source.name: getattr(self.sources, source.name) for source in SOURCES}
         return {
             name: section
@@ -204,6 +218,8 @@ def read(
         settings = Settings.model_validate(layers.data)
     except ValidationError as error:
         problems.extend(layers.describe(error))
+    else:
+        problems.extend(layers.problem(*conflict) for conflict in settings.conflicts())
     if problems:
         raise ConfigError(problems)
     if not settings.enabled_sources():

@@ -8,7 +8,7 @@ label set are errors, and a missing value is no sample.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_monitoring.exporter.catalog import CATALOG, Metric, MetricKind
@@ -124,12 +124,21 @@ class FamilySet:
 
     Args:
         origin: Only metrics that the catalog gives this origin can be built.
+        catalog: The metrics that there are.
         max_series: Cap on the series of each family; what exceeds it is counted in `MetricFamily.dropped`.
         extra_labels: Appended to the labels of every metric that is declared extensible.
     """
 
-    def __init__(self, origin: str, *, max_series: int = 1_000_000, extra_labels: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        origin: str,
+        *,
+        catalog: Mapping[str, Metric] = CATALOG,
+        max_series: int = 1_000_000,
+        extra_labels: Sequence[str] = (),
+    ) -> None:
         self._origin = origin
+        self._catalog = catalog
         self._max_series = max_series
         self._extra_labels = tuple(extra_labels)
         self._families: dict[str, MetricFamily] = {}
@@ -143,7 +152,7 @@ class FamilySet:
             CatalogError: The catalog has no such metric of this origin.
         """
         if name not in self._families:
-            metric = CATALOG.get(name)
+            metric = self._catalog.get(name)
             if metric is None or metric.origin != self._origin:
                 raise CatalogError(f"{name}: the catalog has no such metric of {self._origin}")
             extra = self._extra_labels if metric.extensible else ()

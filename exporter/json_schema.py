@@ -23,6 +23,8 @@ _ATTRIBUTE: Final = re.compile(r"^(?P<name>\w+): (?P<text>.*(?:\n +.*)*)", re.MU
 # What says nothing to an editor, or demands what another file or a variable may give.
 _NEEDLESS: Final = frozenset({"title", "required", "writeOnly", "format", "discriminator"})
 _LITERAL: Final = frozenset({"default", "enum", "const"})
+# What holds schemas by names, which may be like words of JSON Schema.
+_BY_NAME: Final = frozenset({"properties", "definitions"})
 _SCALARS: Final = frozenset({"integer", "number", "boolean"})
 
 
@@ -118,7 +120,10 @@ def _value(node: dict[str, Any]) -> dict[str, Any]:
 
 def _let_references_in(node: dict[str, Any]) -> dict[str, Any]:
     """Return a schema whose checked values may be a reference to a variable too."""
-    node = {key: _each(value) if key not in _LITERAL else value for key, value in node.items()}
+    node = {
+        key: value if key in _LITERAL else _by_name(value) if key in _BY_NAME else _each(value)
+        for key, value in node.items()
+    }
     if isinstance(node.get("pattern"), str):
         return node | {"pattern": f"{node['pattern']}|{_REFERENCE}"}
     types = node.get("type")
@@ -126,6 +131,10 @@ def _let_references_in(node: dict[str, Any]) -> dict[str, Any]:
         kept: dict[str, Any] = {key: node.pop(key) for key in ("description", "default") if key in node}
         return {"anyOf": [node, {"type": "string", "pattern": _REFERENCE}], **kept}
     return node
+
+
+def _by_name(schemas: dict[str, Any]) -> dict[str, Any]:
+    return {name: _each(schema) for name, schema in schemas.items()}
 
 
 def _each(part: Any) -> Any:

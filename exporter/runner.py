@@ -76,7 +76,7 @@ class SourceRunner:
         self._failing_since: float | None = None
         self._judged = self._clock.monotonic()
         self._logged_problems: frozenset[str] = frozenset()
-        self._renderer = Renderer(labels_of(name))
+        self._renderer = Renderer({} if source.are_named else labels_of(name))
         self._thread = threading.Thread(target=self._run, name=f"source-{name}", daemon=True)
 
     def start(self) -> None:

@@ -17,18 +17,23 @@ _ONE, _NAMED = "[one]", "[named]"
 _Section = TypeVar("_Section")
 
 
+def named(section: type[BaseModel]) -> Any:
+    """Return the type of a setting that is sections by names."""
+    sections: Any = dict.__class_getitem__((StoreName, section))
+    return Annotated[sections, Field(min_length=1)]
+
+
 def one_or_named(section: type[BaseModel]) -> Any:
     """Return the type of a setting that is either a section or sections by names."""
 
     def kind(value: object) -> str:
         return _NAMED if are_named(value, section) else _ONE
 
-    sections: Any = dict.__class_getitem__((StoreName, section))
-    one, named = (
+    one, several = (
         Annotated[section, Tag(_ONE)],
-        Annotated[sections, Field(min_length=1), AfterValidator(_with_free_label), Tag(_NAMED)],
+        Annotated[named(section), AfterValidator(_with_free_label), Tag(_NAMED)],
     )
-    return Annotated[one | named, Discriminator(kind), _OneOrNamed(section)]
+    return Annotated[one | several, Discriminator(kind), _OneOrNamed(section)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,10 @@ _EXPORTER = "ml_monitoring.exporter.cli"
 _GROUPS: Final = {
     "alerts": ("ml_monitoring.alerting.cli", "recording rules, alerts and routing: generate, explain, test, silence"),
     "experiments": ("ml_monitoring.exporter.sources.experiments.cli", "experiments: what is read, and may one go on?"),
+    "queries": (
+        "ml_monitoring.exporter.sources.queries.cli",
+        "metrics by query: taken over from query-exporter or sql_exporter",
+    ),
     "dashboards": ("ml_monitoring.dashboards.cli", "dashboards: generate, push, draw, prove, report, export"),
 }
 _SHELLS = ("bash", "zsh")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any, Literal
 
 from ml_monitoring.exporter.database.text import Replaced
@@ -27,15 +27,15 @@ class Session(ABC):
 
     @abstractmethod
     def rows(self, sql: str, **parameters: object) -> list[Row]:
-        """Run a query and return all rows.
+        """Run a query and return all rows; one without parameters is sent as it stands.
 
         Raises:
             SourceError: The query failed or took longer than the timeout.
         """
 
     @abstractmethod
-    def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
-        """Run a query whose rows must not all be in memory at once; to be read to its end inside the transaction.
+    def stream(self, sql: str, **parameters: object) -> Generator[Row, None, None]:
+        """Run a query whose rows must not all be in memory at once; to be read or closed inside the transaction.
 
         Raises:
             SourceError: The query failed or took longer than the timeout.

@@ -13,7 +13,7 @@ import ssl
 import struct
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import pymysql
@@ -147,7 +147,7 @@ class MysqlSession(ServerSession["pymysql.Connection[Any]"]):
             return list(cursor.fetchall())
 
     @override
-    def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
+    def stream(self, sql: str, **parameters: object) -> Generator[Row, None, None]:
         statement, values = _translate(sql, parameters)
         with self._closed_by_errors():
             cursor = self.connection.cursor(SSCursor)
@@ -272,8 +272,10 @@ def _code(error: Exception) -> int:
     return error.args[0] if error.args and isinstance(error.args[0], int) else 0
 
 
-def _translate(sql: str, parameters: Mapping[str, object]) -> tuple[str, dict[str, object]]:
-    """Return a query with `= any(...)` written out, and its parameters."""
+def _translate(sql: str, parameters: Mapping[str, object]) -> tuple[str, dict[str, object] | None]:
+    """Return a query with `= any(...)` written out, and its parameters; None where it has none."""
+    if not parameters:
+        return sql, None
     values = dict(parameters)
 
     def listed(found: re.Match[str]) -> str:

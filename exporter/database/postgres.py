@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from typing import ClassVar
 
 import psycopg2
@@ -132,18 +132,18 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
     def rows(self, sql: str, **parameters: object) -> list[Row]:
         try:
             with self.connection.cursor() as cursor:
-                cursor.execute(sql, parameters)
+                cursor.execute(sql, parameters or None)
                 return cursor.fetchall()
         except psycopg2.Error as error:
             self.close()
             raise self._query_error(error) from None
 
     @override
-    def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
+    def stream(self, sql: str, **parameters: object) -> Generator[Row, None, None]:
         try:
             with self.connection.cursor(name="stream") as cursor:
                 cursor.itersize = _STREAM_ROWS
-                cursor.execute(sql, parameters)
+                cursor.execute(sql, parameters or None)
                 yield from cursor
         except psycopg2.Error as error:
             self.close()

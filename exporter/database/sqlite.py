@@ -13,7 +13,7 @@ import os
 import re
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -180,18 +180,21 @@ class SqliteSession(Session):
     @override
     def rows(self, sql: str, **parameters: object) -> list[Row]:
         try:
-            return self.connection.execute(_translate(sql), _values(parameters)).fetchall()
+            return self._execute(sql, parameters).fetchall()
         except sqlite3.Error as error:
             self.close()
             raise self._error(error) from None
 
     @override
-    def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
+    def stream(self, sql: str, **parameters: object) -> Generator[Row, None, None]:
         try:
-            yield from self.connection.execute(_translate(sql), _values(parameters))
+            yield from self._execute(sql, parameters)
         except sqlite3.Error as error:
             self.close()
             raise self._error(error) from None
+
+    def _execute(self, sql: str, parameters: Mapping[str, object]) -> sqlite3.Cursor:
+        return self.connection.execute(_translate(sql) if parameters else sql, _values(parameters))
 
     @override
     def allow(self, seconds: float) -> None:

@@ -7,6 +7,7 @@ from ml_monitoring.exporter.sources.containers import ContainersSource
 from ml_monitoring.exporter.sources.experiments import ExperimentsSource
 from ml_monitoring.exporter.sources.fleet import FleetSource
 from ml_monitoring.exporter.sources.mlflow import MlflowSource
+from ml_monitoring.exporter.sources.queries import QueriesSource
 from ml_monitoring.exporter.sources.variants import VariantsSource
 
 SOURCES: tuple[type[Source], ...] = (
@@ -15,4 +16,5 @@ SOURCES: tuple[type[Source], ...] = (
     FleetSource,
     ContainersSource,
     ExperimentsSource,
+    QueriesSource,
 )

@@ -8,12 +8,13 @@ gone from the output; a source that knows that nothing changed returns the very 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.settings_file import Location
 from ml_monitoring.exporter.values import Duration, Model
 
 
@@ -42,6 +43,18 @@ class SourceSettings(Model):
         """Return how many seconds the first refresh may take."""
         return self.timeout
 
+    def conflicts(self, sections: Mapping[str, SourceSettings]) -> Iterator[tuple[Location, str]]:  # noqa: ARG002  # most stand alone
+        """Yield where these settings do not fit those of other sources, and what is wrong.
+
+        Args:
+            sections: The settings of all sources by their names, these included.
+        """
+        yield from ()
+
+    def completed(self, sections: Mapping[str, SourceSettings]) -> SourceSettings:  # noqa: ARG002  # most stand alone
+        """Return these settings with what they take from those of other sources, which they do not contradict."""
+        return self
+
 
 class Source(ABC):
     """One system that is read.
@@ -51,6 +64,8 @@ class Source(ABC):
 
     name: ClassVar[str]
     Settings: ClassVar[type[SourceSettings]]
+    # Whether there can be any number, each with a name of its own that is no store's.
+    are_named: ClassVar[bool] = False
 
     @abstractmethod
     def __init__(self, settings: Any) -> None:

@@ -9,7 +9,7 @@ import json
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 
 from ml_monitoring.exporter.database import Session
@@ -40,7 +40,7 @@ class _Clock:
         finally:
             self.waits[sql] += self._worked() - before
 
-    def stream(self, sql: str, **parameters: object) -> Iterator[Row]:
+    def stream(self, sql: str, **parameters: object) -> Generator[Row, None, None]:
         before = self._worked()
         yield from self._stream(sql, **parameters)
         self.waits[sql] += self._worked() - before

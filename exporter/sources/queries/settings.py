@@ -1,0 +1,151 @@
+"""Settings of one query of the source `queries`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, model_validator
+from typing_extensions import override
+
+from ml_monitoring.exporter.catalog import CATALOG
+from ml_monitoring.exporter.database import connect
+from ml_monitoring.exporter.settings_file import Location
+from ml_monitoring.exporter.sources.base import SourceSettings
+from ml_monitoring.exporter.values import Duration, Model, Names
+
+_COUNTER_END: Final = "_total"
+# What samples of counters, histograms and summaries are called behind the names of their families.
+_SAMPLE_ENDS: Final = (_COUNTER_END, "_bucket", "_count", "_sum", "_created", "_info")
+# Prometheus sets these at each scrape, or they mean something of their own.
+_TAKEN_LABELS: Final = frozenset({"job", "instance", "cluster", "namespace", "le", "quantile"})
+_COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+
+
+def _family(metric: str) -> str:
+    """Return what OpenMetrics calls the family of a metric."""
+    return metric.removesuffix(_COUNTER_END)
+
+
+# Name of a family -> the metrics of the catalog that take it.
+_TAKEN: Final = {
+    name: metric.name
+    for metric in CATALOG.values()
+    for name in (metric.name, _family(metric.name), *metric.sample_names)
+}
+
+
+def _free_metric(name: str) -> str:
+    if name.startswith("ml_monitoring_"):
+        raise ValueError("names that begin with ml_monitoring_ are the exporter's own")
+    if taken := _TAKEN.get(name) or _TAKEN.get(_family(name)):
+        raise ValueError(f"the exporter has the metric {taken}")
+    return name
+
+
+def _free_labels(names: tuple[str, ...]) -> tuple[str, ...]:
+    for name in names:
+        if name.startswith("__") or name in _TAKEN_LABELS:
+            raise ValueError(f"{name!r} is a label of Prometheus's own; name the column otherwise with AS")
+    if len({name.lower() for name in names}) < len(names):
+        raise ValueError("a column is given twice")
+    return names
+
+
+Column = Annotated[str, Field(pattern=_COLUMN, max_length=63)]
+MetricName = Annotated[str, Field(pattern=_COLUMN, max_length=200), AfterValidator(_free_metric)]
+
+
+class QueryMetric(Model):
+    """One metric of a query.
+
+    Attributes:
+        value: Column of its values.
+        help: One sentence about it.
+        type: A counter's name ends in `_total`.
+        labels: Columns that become labels of the same names.
+    """
+
+    value: Column
+    help: Annotated[str, Field(min_length=1, max_length=500)]
+    type: Literal["gauge", "counter"] = "gauge"
+    labels: Annotated[Names, AfterValidator(_free_labels)] = ()
+
+    @model_validator(mode="after")
+    def _has_columns(self) -> Self:
+        for column in self.labels:
+            if not column.isidentifier() or not column.isascii():
+                raise ValueError(f"labels: {column!r} is no name of a column; name it otherwise with AS")
+        return self
+
+
+def _valid_uri(value: SecretStr) -> SecretStr:
+    connect(value.get_secret_value(), timeout=1.0)
+    return value
+
+
+class QueriesSettings(SourceSettings):
+    """Settings of one query.
+
+    Attributes:
+        store: Source whose database is asked, such as `mlflow`, `mlflow/prod` or `variants`.
+        uri: Database that is asked, in place of `store`; a user that may only read will do.
+        sql: One SELECT.
+        metrics: What is made of its columns, by the names of metrics.
+    """
+
+    interval: Duration = 60.0
+    max_series: Annotated[int, Field(ge=1)] = 1_000
+    store: str | None = None
+    uri: Annotated[SecretStr, AfterValidator(_valid_uri)] | None = None
+    sql: Annotated[str, Field(min_length=1)]
+    metrics: Annotated[dict[MetricName, QueryMetric], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.store is None) is (self.uri is None):
+            raise ValueError("store: give either store or uri")
+        for name, metric in self.metrics.items():
+            if metric.type == "counter" and not name.endswith(_COUNTER_END):
+                raise ValueError(f"metrics.{name}: the name of a counter ends in {_COUNTER_END}")
+            if metric.type == "gauge" and name.endswith(_SAMPLE_ENDS):
+                raise ValueError(f"metrics.{name}: the name of a gauge must not end in {_ends(name)}")
+        return self
+
+    @override
+    def conflicts(self, sections: Mapping[str, SourceSettings]) -> Iterator[tuple[Location, str]]:
+        """Yield a store that is none, and metrics that a query before has."""
+        if self.store is not None and self.store not in (stores := _stores(sections)):
+            known = ", ".join(stores) or "none"
+            yield ("store",), f"there is no source {self.store!r} with a database; there is {known}"
+        before: dict[str, str] = {}
+        for name, section in sections.items():
+            if section is self:
+                break
+            if isinstance(section, QueriesSettings):
+                before |= {_family(metric): name for metric in section.metrics}
+        for metric in self.metrics:
+            if other := before.get(_family(metric)):
+                yield ("metrics", metric), f"{other} has a metric of this name"
+
+    @override
+    def completed(self, sections: Mapping[str, SourceSettings]) -> SourceSettings:
+        """Return these settings with the URI of the store."""
+        return self if self.store is None else self.model_copy(update={"uri": _stores(sections)[self.store]})
+
+
+def _ends(name: str) -> str:
+    return next(end for end in _SAMPLE_ENDS if name.endswith(end))
+
+
+def _stores(sections: Mapping[str, SourceSettings]) -> dict[str, SecretStr]:
+    """Return the databases of other sources by their names."""
+    found = {}
+    for name, section in sections.items():
+        uri = getattr(section, "uri", None)
+        if isinstance(section, QueriesSettings) or not isinstance(uri, SecretStr):
+            continue
+        # A tracking server has a URI too, but takes no SQL.
+        if not uri.get_secret_value().startswith(("http://", "https://")):
+            found[name] = uri
+    return found

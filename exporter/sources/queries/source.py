@@ -1,0 +1,119 @@
+"""One query of the source `queries`, which is refreshed, limited and judged like any other source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from typing import ClassVar, Final
+
+from typing_extensions import override
+
+from ml_monitoring.exporter.catalog import Metric, MetricKind, Unit
+from ml_monitoring.exporter.database import Row, connect
+from ml_monitoring.exporter.errors import Reason, SourceError
+from ml_monitoring.exporter.exposition import render_text
+from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.queries.rows import number_of, statement_of
+from ml_monitoring.exporter.sources.queries.settings import QueriesSettings, QueryMetric
+from ml_monitoring.exporter.values import rereading
+
+_MOST_ROWS: Final = 100_000
+_SHOWN_LINES: Final = 20
+
+
+@dataclass
+class _LeftOut:
+    """Rows that gave a metric no sample, for one reason."""
+
+    first: int
+    rows: int = 0
+
+
+class QueriesSource(Source):
+    """Reads the metrics of one query.
+
+    It keeps no connection between refreshes, so that any number of queries leaves a server its connections.
+
+    Args:
+        settings: What to read.
+    """
+
+    name: ClassVar[str] = "queries"
+    Settings: ClassVar[type[SourceSettings]] = QueriesSettings
+    are_named: ClassVar[bool] = True
+
+    def __init__(self, settings: QueriesSettings) -> None:
+        assert settings.uri is not None  # noqa: S101  # settings are completed by now
+        self._settings = settings
+        uri = settings.uri
+        self._session = connect(uri.get_secret_value(), timeout=settings.timeout, read_again=rereading(uri))
+        self._catalog = {name: _metric(name, metric) for name, metric in settings.metrics.items()}
+        self._values = _distinct(metric.value for metric in settings.metrics.values())
+        self._labels = _distinct(label for metric in settings.metrics.values() for label in metric.labels)
+        self._statement = statement_of(settings.sql, self._values, self._labels, self._session.dialect)
+
+    @override
+    def collect(self) -> FamilySet:
+        """Ask once."""
+        families = FamilySet(self.name, catalog=self._catalog, max_series=self._settings.max_series)
+        left_out: dict[str, _LeftOut] = {}
+        try:
+            with self._session.transaction(), closing(self._session.stream(self._statement)) as rows:
+                for number, row in enumerate(rows, 1):
+                    if number > _MOST_ROWS:
+                        raise SourceError(
+                            Reason.QUERY, f"gives more than {_MOST_ROWS:,} rows", hint="aggregate with GROUP BY"
+                        )
+                    self._add(families, row, number, left_out)
+        finally:
+            self._session.close()
+        for problem, rows_of_it in left_out.items():
+            families.skip(Reason.INVALID_VALUE, f"{problem}: {rows_of_it.rows} rows, first row {rows_of_it.first}")
+        return families
+
+    def _add(self, families: FamilySet, row: Row, number: int, left_out: dict[str, _LeftOut]) -> None:
+        values = dict(zip(self._values, row, strict=False))
+        texts = ("" if text is None else str(text) for text in row[len(self._values) :])
+        labels = dict(zip(self._labels, texts, strict=True))
+        for name, metric in self._settings.metrics.items():
+            problem = ""
+            try:
+                value = number_of(values[metric.value])
+            except ValueError:
+                problem = f"{name}: {metric.value} is no number"
+            else:
+                family, chosen = families[name], tuple(labels[label] for label in metric.labels)
+                if chosen in family.samples:
+                    problem = f"{name}: the same labels again"
+                else:
+                    family.add(value, *chosen)
+            if problem:
+                left_out.setdefault(problem, _LeftOut(number)).rows += 1
+
+    @override
+    def check(self) -> str:
+        """Ask once, and show what becomes of it."""
+        families = self.collect()
+        shown = render_text(families).decode().splitlines()
+        if len(shown) > _SHOWN_LINES:
+            shown[_SHOWN_LINES:] = [f"... {len(shown) - _SHOWN_LINES} more lines"]
+        problems = families.describe_problems(Reason.INVALID_VALUE)
+        return "\n      ".join([f"{families.series} series{problems}", *shown])
+
+    @override
+    def abort(self) -> None:
+        self._session.abort()
+
+    @override
+    def close(self) -> None:
+        self._session.close()
+
+
+def _metric(name: str, metric: QueryMetric) -> Metric:
+    return Metric(name, MetricKind(metric.type), metric.help, Unit.ANY, metric.labels, QueriesSource.name)
+
+
+def _distinct(names: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(names))
