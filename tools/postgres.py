@@ -217,6 +217,18 @@ class PostgresServer(Server):
             return False
         return True
 
+    def cpu_seconds(self) -> float:
+        """Return the processor time of the server's processes, those that ended included."""
+        first, *others = (
+            [
+                int(field)
+                for field in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[11:15]
+            ]
+            for pid in self._pids()
+        )
+        # Its own time and that of children that ended; of the others, the time so far.
+        return (sum(first) + sum(sum(times[:2]) for times in others)) / os.sysconf("SC_CLK_TCK")
+
     def _pids(self) -> list[int]:
         """Return the server's process id and those of its children, which PostgreSQL puts in sessions of their own."""
         parent = self._process.pid if self._process is not None else None

@@ -17,5 +17,6 @@ TOPICS: Mapping[str, str] = {
     "servers": "servers: one body handed out by the exporter, by other HTTP servers and by the floor",
     "connections": "connections: scrapes beside 2,000 idle connections, and beside 300 bad logins a second",
     "experiments": "experiments: a hundred read from thirty days of counters, and a refresh without a new batch",
+    "queries": "queries: ten metrics by query, beside two other exporters that ask the same",
     "variants": "variants: commit to /metrics, many scrapers under load, queries on a large database",
 }

@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 
 from tools.bench import mlflow_store
 from tools.bench.mlflow_answers import Target, measure, results, summary
-from tools.bench.mlflow_peers import PeerError, query_exporter, sql_exporter
 from tools.bench.mlflow_refreshes import Refreshes
 from tools.bench.mlflow_store import Size
 from tools.bench.progress import Progress
 from tools.bench.results import Result
+from tools.bench.sql_peers import PeerError, query_exporter, sql_exporter
 from tools.bench.usage import answers
 from tools.postgres import PostgresServer
 from tools.processes import Process, free_port

@@ -20,6 +20,8 @@ from ml_monitoring.exporter.sources.queries.settings import QueriesSettings, Que
 from ml_monitoring.exporter.values import rereading
 
 _MOST_ROWS: Final = 100_000
+# A connection is kept where it is needed again within so many seconds: to make one costs more than most queries.
+_KEPT_FOR: Final = 30.0
 _SHOWN_LINES: Final = 20
 
 
@@ -34,7 +36,7 @@ class _LeftOut:
 class QueriesSource(Source):
     """Reads the metrics of one query.
 
-    It keeps no connection between refreshes, so that any number of queries leaves a server its connections.
+    It keeps no connection between rare refreshes, so that any number of queries leaves a server its connections.
 
     Args:
         settings: What to read.
@@ -68,7 +70,8 @@ class QueriesSource(Source):
                         )
                     self._add(families, row, number, left_out)
         finally:
-            self._session.close()
+            if self._settings.interval > _KEPT_FOR:
+                self._session.close()
         for problem, rows_of_it in left_out.items():
             families.skip(Reason.INVALID_VALUE, f"{problem}: {rows_of_it.rows} rows, first row {rows_of_it.first}")
         return families

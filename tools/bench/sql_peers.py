@@ -1,4 +1,4 @@
-"""The neighbours: exporters that run SQL, on the same store and with the same five queries.
+"""The neighbours: exporters that run SQL, on the same database and with the same queries.
 
 Both run their queries in the background, at the interval at which ours refreshes, which is when they answer fastest.
 """
@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 import yaml
@@ -31,7 +32,8 @@ _LATEST = f"""
     from latest l join experiments e using (experiment_id) join latest_metrics m using (run_uuid)
     where {_FINITE}"""  # noqa: S608  # constants
 # By metric: labels and the query, whose value has the metric's name.
-QUERIES: Mapping[str, tuple[tuple[str, ...], str]] = {
+Queries: TypeAlias = Mapping[str, tuple[tuple[str, ...], str]]
+QUERIES: Queries = {
     "mlflow_runs": (
         ("experiment", "status"),
         """select e.name as experiment, r.status, count(*) as mlflow_runs
@@ -63,7 +65,7 @@ class PeerError(Exception):
     """Report a neighbour that cannot be had; the message says why."""
 
 
-def query_exporter(uri: str, folder: Path, interval: int) -> tuple[str, Process]:
+def query_exporter(uri: str, folder: Path, interval: int, queries: Queries = QUERIES) -> tuple[str, Process]:
     """Describe query-exporter, installed into a folder of its own before; return its address, too.
 
     Raises:
@@ -83,11 +85,11 @@ def query_exporter(uri: str, folder: Path, interval: int) -> tuple[str, Process]
         "databases": {"mlflow": {"dsn": uri.replace("postgresql://", "postgresql+psycopg://", 1)}},
         "metrics": {
             name: {"type": "gauge", "description": name, "labels": list(labels)}
-            for name, (labels, _sql) in QUERIES.items()
+            for name, (labels, _sql) in queries.items()
         },
         "queries": {
             name: {"interval": interval, "databases": ["mlflow"], "metrics": [name], "sql": sql}
-            for name, (_labels, sql) in QUERIES.items()
+            for name, (_labels, sql) in queries.items()
         },
     }
     config.write_text(yaml.safe_dump(content), encoding="utf-8")
@@ -106,10 +108,10 @@ def query_exporter(uri: str, folder: Path, interval: int) -> tuple[str, Process]
         "--log-level",
         "error",
     ]
-    return url, _process("query-exporter", command, folder, url, "mlflow_metric_best{")
+    return url, _process("query-exporter", command, folder, url, f"{list(queries)[-1]}{{")
 
 
-def sql_exporter(uri: str, folder: Path, interval: int) -> tuple[str, Process]:
+def sql_exporter(uri: str, folder: Path, interval: int, queries: Queries = QUERIES) -> tuple[str, Process]:
     """Describe Debian's sql_exporter, unpacked before; return its address, too.
 
     Raises:
@@ -132,7 +134,7 @@ def sql_exporter(uri: str, folder: Path, interval: int) -> tuple[str, Process]:
                 "connections": [f"postgres://{parts.netloc}{parts.path}?sslmode=disable"],
                 "queries": [
                     {"name": name, "help": name, "labels": list(labels), "values": [name], "query": sql}
-                    for name, (labels, sql) in QUERIES.items()
+                    for name, (labels, sql) in queries.items()
                 ],
             }
         ]
@@ -141,7 +143,7 @@ def sql_exporter(uri: str, folder: Path, interval: int) -> tuple[str, Process]:
     port = free_port()
     url = f"http://127.0.0.1:{port}/metrics"
     command: list[str | Path] = [program, "-config.file", config, "-web.listen-address", f"127.0.0.1:{port}"]
-    return url, _process("sql_exporter", command, folder, url, "sql_mlflow_metric_best{")
+    return url, _process("sql_exporter", command, folder, url, f"sql_{list(queries)[-1]}{{")
 
 
 def _process(name: str, command: list[str | Path], folder: Path, url: str, sample: str) -> Process:
