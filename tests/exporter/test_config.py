@@ -176,7 +176,7 @@ def test_nothing_to_read_is_a_problem(file: Path, text: str) -> None:
     file.write_text(text)
     (problem,) = _problems(file)
     assert problem == (
-        "sources: nothing to read: give at least one of mlflow, variants, fleet, containers, experiments a "
+        "sources: nothing to read: give at least one of mlflow, variants, fleet, containers, experiments, queries a "
         f"section in a file of settings ({file}), or set MLFLOW_BACKEND_STORE_URI"
     )
 
