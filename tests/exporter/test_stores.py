@@ -96,6 +96,39 @@ def test_what_is_wrong_in_one_of_them_is_named(text: str, problem: str, tmp_path
     assert "s3cret" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("section", "problem"),
+    [
+        (
+            "mlflow: {prod: {uri: 'sqlite:///x', timeout: soon}}",
+            "mlflow.prod.timeout: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m",
+        ),
+        (
+            # Of the name of its kind.
+            "mlflow: {mlflow: {uri: 'sqlite:///x', labels: {a: [3]}}}",
+            "mlflow.mlflow.labels.a.0: input should be a valid string",
+        ),
+        (
+            "variants: {all: {uri: 'ftp://u:s3cret@h/d'}}",
+            "variants.all.uri: must begin with postgresql://, mysql:// or sqlite:///, not with something else",
+        ),
+        (
+            "fleet: {'x.1': {path: /a, risk: {normals: {web: {cpuu: 1}}}}}",
+            "fleet.x.1.risk.normals.web: cpuu: not one of cpu, memory, latency, error, gc_pause, network_receive, "
+            "network_transmit",
+        ),
+        ("containers: {here: {url: 'http://h', interval: []}}", "containers.here.interval: not a duration: write it as"),
+    ],
+)
+def test_a_problem_is_named_with_the_file_the_line_the_kind_and_the_name(
+    section: str, problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        _sections(f"sources:\n  {section}", tmp_path)
+    (line,) = error.value.problems
+    assert line.startswith(f"{tmp_path}/settings.yml:2: sources.{problem}")
+
+
 def test_the_settings_in_force_hide_the_secrets_of_each(tmp_path: Path) -> None:
     path = tmp_path / "settings.yml"
     path.write_text("sources: {mlflow: {prod: {uri: 'postgresql://u:s3cret@h/d'}, lab: {uri: 'sqlite:////s3cret'}}}")

@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     measured = load()
     if options.document:
-        write(measured, PAGE)
+        _document()
         return 0
     effort = Effort(options.months, options.faults, critical_months=options.critical_months)
     chosen = [scenario for scenario in SCENARIOS if not options.names or scenario.alert in options.names]
@@ -43,16 +43,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("\n".join(summary(name, level) for level in one.levels), f" [{seconds:.0f} s]", flush=True)
         # Others may have written since.
         save(load() | {name: one})
-    known = {scenario.alert: scenario for scenario in SCENARIOS}
-    # Words are no reason to simulate again.
-    measured = {name: in_words_of(known[name], one) for name, one in load().items() if name in known}
-    save(measured)
-    write(measured, PAGE)
+    measured = _document()
     missed = [line for scenario in chosen for line in misses(scenario.alert, measured[scenario.alert])]
     for line in missed:
         print(f"missed: {line}")
     print(f"{len(chosen)} alerts, {len(missed)} goals missed; {time.monotonic() - began:.0f} s; see {PAGE}")
     return 1 if missed or not chosen else 0
+
+
+def _document() -> dict[str, Measured]:
+    """Write down what is known in the words of today's scenarios; words are no reason to simulate again."""
+    known = {scenario.alert: scenario for scenario in SCENARIOS}
+    measured = {name: in_words_of(known[name], one) for name, one in load().items() if name in known}
+    save(measured)
+    write(measured, PAGE)
+    return measured
 
 
 def _measure(

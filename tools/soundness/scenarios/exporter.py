@@ -113,7 +113,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         alert="MlMonitoringConfigUnusable",
-        healthy="twice a month a mistake in the settings is mended within four minutes",
+        healthy="twice a month a mistake in the settings is repaired within four minutes",
         simulate=flags("ml_monitoring_config_last_reload_successful", _EXPORTER, 2, 0.5, 4),
         traffic=_ONE,
         unit="exporter: reloads do not depend on traffic",

@@ -93,7 +93,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         alert="PrometheusConfigUnusable",
-        healthy="twice a month a mistake in the configuration is mended within four minutes",
+        healthy="twice a month a mistake in the configuration is repaired within four minutes",
         simulate=flags("prometheus_config_last_reload_successful", _PROMETHEUS, 2, 0.5, 4),
         traffic=_ONE,
         unit="Prometheus: reloads do not depend on traffic",
@@ -134,7 +134,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         alert="AlertmanagerConfigUnusable",
-        healthy="twice a month a mistake in the configuration is mended within four minutes",
+        healthy="twice a month a mistake in the configuration is repaired within four minutes",
         simulate=flags("alertmanager_config_last_reload_successful", _ALERTMANAGER, 2, 0.5, 4),
         traffic=_ONE,
         unit="Alertmanager: reloads do not depend on traffic",
