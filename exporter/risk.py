@@ -20,7 +20,9 @@ begin no sooner than at two of the server's usual deviations. "Lately" is a movi
 half-life of `RECENT`, to which no row adds more than half, so that a single bad row is no trouble; what gets better is
 followed twice as fast, memory at once, and a value that is missing counts as normal. A logistic model joins the
 dangers, `1 / (1 + exp(-(BIAS + sum(weight * danger))))`: `BuiltinRisk.dangers` says them, and `WEIGHTS` how much each
-adds. Busy alone is no trouble, busy and slow is. No danger makes a score smaller.
+adds. Busy alone is no trouble, busy and slow is. What a busy server that answers well takes of memory is that of a job,
+and counts half: `memory` and `growth` are less by `JOB_MEMORY` times what `cpu` is above the dangers of its answers
+(latency, error, failure, gc and state), where latency or errors are measured. No other danger makes a score smaller.
 
 An offline server's score rises to 1 with a half-life of `OFFLINE_PERSISTENCE`, so that a restart of a minute weighs
 little. After it is back, or was silent, or is new beside others, its dangers count fully only after `WARM_UP`. A server
@@ -62,6 +64,7 @@ TROUBLE_HALF_LIFE: Final = 86400.0
 RECENT: Final = 20.0
 OFFLINE_PERSISTENCE: Final = 90.0
 WARM_UP: Final = 120.0
+JOB_MEMORY: Final = 0.5
 PHASE_BONUS: Final = {"escalation": 0.4, "peak": 0.7}
 DANGERS: Final = ("cpu", "memory", "growth", "latency", "error", "failure", "gc", "network", "state")
 # Fitted by tools.risk_fit, in the order of DANGERS. Memory weighs a point more: it alone is enough for an alert.
@@ -151,6 +154,8 @@ _MEMORY = 1
 _NETWORK_FROM = 5
 _SCALES = tuple((Sample._fields.index(measure.name), measure.floor) for measure in MEASURES)
 _HIGHEST = tuple(measure.scaled(measure.highest_normal) for measure in MEASURES)
+# Places in DANGERS.
+_CPU_DANGER, _FULL_DANGER, _GROWTH_DANGER, _ANSWERS = 0, 1, 2, slice(3, 7)
 # How much above normal a multiple's danger begins and is 1, as logarithms; the network's below it.
 _CPU = (0.70, 0.95)
 _FULL = (0.85, 0.93)
@@ -295,6 +300,10 @@ class BuiltinRisk:
     def _dangers(self, known: _Known) -> list[float]:
         found = dangers(known.recent, self._normals(known), known.deviations)
         found.append(known.critical)
+        if found[_CPU_DANGER] and (found[_FULL_DANGER] or found[_GROWTH_DANGER]) and known.recent[2:4] != [None, None]:
+            job = found[_CPU_DANGER] - max(*found[_ANSWERS], known.critical)
+            found[_FULL_DANGER] *= 1.0 - JOB_MEMORY * max(0.0, job)
+            found[_GROWTH_DANGER] *= 1.0 - JOB_MEMORY * max(0.0, job)
         since = known.at - known.back
         return found if since >= WARM_UP else [max(0.0, since) / WARM_UP * danger for danger in found]
 

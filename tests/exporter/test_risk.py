@@ -122,6 +122,39 @@ def test_busy_alone_is_no_trouble_but_busy_and_slow_is() -> None:
     assert score(cpu=1.0, latency=0.4, error=0.02) > 0.9
 
 
+@pytest.mark.parametrize(
+    ("values", "alone"),
+    [
+        # A batch job, and two on one server.
+        ({"cpu": 1.0, "memory": 0.92}, {"memory": 0.92}),
+        ({"cpu": 0.97, "memory": 0.99, "latency": 0.07}, {"memory": 0.99}),
+        ({"cpu": 0.99, "memory": 0.93, "state": "warning"}, {"memory": 0.93}),
+    ],
+)
+def test_the_memory_of_a_job_on_a_busy_server_that_answers_well_is_no_incident(
+    values: dict[str, Any], alone: dict[str, float]
+) -> None:
+    assert incident_probability([score(**values)]) < 0.75
+    assert incident_probability([score(**alone)]) > 0.8
+
+
+@pytest.mark.parametrize(
+    "answers", [{"latency": 1.0}, {"error": 0.4}, {"gc_pause": 0.5}, {"state": "critical_issue"}], ids=str
+)
+def test_full_memory_on_a_busy_server_that_answers_badly_counts_fully(answers: dict[str, Any]) -> None:
+    model = BuiltinRisk(NORMAL)
+    model.score([sample(cpu=1.0, memory=0.97, **answers)])
+    assert model.dangers("web-001")["memory"] == 1
+    assert score(cpu=1.0, memory=0.97, **answers) > score(cpu=0.5, memory=0.97, **answers) > 0.99
+
+
+def test_a_server_whose_answers_nobody_measures_is_not_taken_for_one_that_answers_well() -> None:
+    unmeasured: dict[str, Any] = {"latency": None, "error": None}
+    model = BuiltinRisk()
+    model.score([sample(cpu=1.0, memory=0.97, **unmeasured)])
+    assert model.dangers("web-001")["memory"] == 1
+
+
 def test_a_value_that_is_missing_is_left_out_of_the_score() -> None:
     nothing: dict[str, Any] = dict.fromkeys(measure.name for measure in risk.MEASURES)
     assert score(cpu=None, memory=None, latency=1) == pytest.approx(joined(latency=1))

@@ -117,7 +117,7 @@ def test_what_is_wrong_in_one_of_them_is_named(text: str, problem: str, tmp_path
             "fleet.x.1.risk.normals.web: cpuu: not one of cpu, memory, latency, error, gc_pause, network_receive, "
             "network_transmit",
         ),
-        ("containers: {here: {url: 'http://h', interval: []}}", "containers.here.interval: not a duration: write it as"),
+        ("containers: {here: {url: 'http://h', interval: []}}", "containers.here.interval: not a duration: write"),
     ],
 )
 def test_a_problem_is_named_with_the_file_the_line_the_kind_and_the_name(

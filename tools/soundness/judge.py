@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from math import ceil
 from pathlib import Path
@@ -69,15 +71,17 @@ class _Simulation:
             yield from series.lines(self.name)
 
 
-def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, seed: int = 1) -> Measured:
-    """Simulate a scenario and return what its alert did at each level of traffic."""
+def judge(
+    scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, seed: int = 1, workers: int = 1
+) -> Measured:
+    """Simulate a scenario, on several processors if wanted, and return what its alert did at each level of traffic."""
     alert = _alert(scenario)
     recorded = recorded_expressions(load_thresholds())
     simulations = list(_simulations(scenario, effort, alert.severity))
     end = BEGIN + max(scenario.known_for + _healthy(scenario, effort), scenario.warm_up + scenario.horizon)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        backfill(programs, folder / "data", (line for one in simulations for line in one.lines(scenario, seed)))
+        backfill(programs, folder / "data", _texts(scenario, simulations, seed, workers))
         expr = expand(alert.expr, recorded)
         if scenario.recorded_every:
             record(programs, folder, alert.expr, recorded, begin=BEGIN, end=end, step=scenario.recorded_every)
@@ -114,6 +118,26 @@ def judge(scenario: Scenario, effort: Effort, programs: Mapping[str, Path], *, s
             for level, traffic in scenario.traffic.items()
         ),
     )
+
+
+def _texts(scenario: Scenario, simulations: Sequence[_Simulation], seed: int, workers: int) -> Iterator[str]:
+    if workers == 1:
+        for one in simulations:
+            yield from one.lines(scenario, seed)
+        return
+    with ProcessPoolExecutor(workers) as pool:
+        # A few ahead of what is written: all of them at once would be gigabytes.
+        ahead: deque[Future[list[str]]] = deque()
+        for one in simulations:
+            ahead.append(pool.submit(_lines, one, scenario, seed))
+            if len(ahead) > 2 * workers:
+                yield from ahead.popleft().result()
+        for done in ahead:
+            yield from done.result()
+
+
+def _lines(simulation: _Simulation, scenario: Scenario, seed: int) -> list[str]:
+    return list(simulation.lines(scenario, seed))
 
 
 def simulated(scenario: Scenario, *, seed: int = 1) -> str:
