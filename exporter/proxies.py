@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.request
 from ipaddress import ip_address
 from typing import Final
@@ -9,6 +10,10 @@ from urllib.parse import urlsplit
 
 # What a proxy cannot know: names of this machine, and of a cluster's services.
 LOCAL_SUFFIXES: Final = (".localhost", ".svc", ".svc.cluster.local")
+# What the hosts of containers call themselves, and pods.
+_MORE_SUFFIXES: Final = (".localdomain", ".docker.internal", ".containers.internal", ".pod.cluster.local")
+# 127.1 is 127.0.0.1 to the resolver, and no address to Python.
+_SHORT_LOOPBACK: Final = re.compile(r"127(\.\d+){1,2}")
 
 
 def asked_directly(url: str) -> bool:
@@ -17,7 +22,9 @@ def asked_directly(url: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
-        return "." not in host or host.endswith(LOCAL_SUFFIXES)
+        named = "." not in host or host.endswith(LOCAL_SUFFIXES + _MORE_SUFFIXES)
+        return named or _SHORT_LOOPBACK.fullmatch(host) is not None
+    address = getattr(address, "ipv4_mapped", None) or address
     return address.is_loopback or address.is_unspecified
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -21,6 +22,11 @@ Json = dict[str, Any]
 
 # Prometheus runs up to 20 queries at a time; a picture must not take all of them from the users.
 WORKERS = 6
+# Names of this machine, of a host as its containers know it, and of a cluster's services and pods.
+_LOCAL_SUFFIXES = (
+    *(".localhost", ".svc", ".svc.cluster.local"),
+    *(".localdomain", ".docker.internal", ".containers.internal", ".pod.cluster.local"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +200,13 @@ def _points(values: list[list[Any]]) -> tuple[tuple[float, float], ...]:
 
 def _is_local(url: str) -> bool:
     host = (urlsplit(url).hostname or "").rstrip(".")
-    loopback = host == "::1" or re.fullmatch(r"127(\.\d+){3}", host)
-    return bool(loopback) or not {".", ":"} & set(host) or host.endswith((".localhost", ".svc", ".svc.cluster.local"))
+    try:
+        address = ip_address(host)
+    except ValueError:
+        named = "." not in host or host.endswith(_LOCAL_SUFFIXES)
+        return named or re.fullmatch(r"127(\.\d+){1,2}", host) is not None
+    address = getattr(address, "ipv4_mapped", None) or address
+    return address.is_loopback or address.is_unspecified
 
 
 def _reason(error: requests.RequestException) -> str:

@@ -18,8 +18,11 @@ from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.transforms_rows import join_by_field
 
-# What spreadsheets begin a formula with, also in full width, and behind blanks that they leave out.
-_FORMULA = re.compile(r"[\s\0]*[=+\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+# Where spreadsheets begin a formula: also in full width, behind blanks and marks without width that they leave out, and
+# within a text, where they take a semicolon or a tab for the end of a cell whatever the file's own separator is.
+_FORMULA = re.compile(
+    r"(^|[;\t\r\n])(?=[\s\0\ufeff\u200b-\u200f\u2060]*[=+\-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b])|^(?=[\t\r\n])"
+)
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]Inf")
 ISO = "YYYY-MM-DD[T]HH:mm:ss.SSS[Z]"
 
@@ -40,7 +43,7 @@ def export(panels: Sequence[PanelData], form: str, *, raw: bool = False) -> byte
 
 def neutral(text: str) -> str:
     """Return a text that a spreadsheet takes for text: behind an apostrophe where it would be a formula."""
-    return f"'{text}" if _FORMULA.match(text) and not _NUMBER.fullmatch(text) else text
+    return text if _NUMBER.fullmatch(text) else _FORMULA.sub(r"\1'", text)
 
 
 def as_table(frames: Sequence[Frame]) -> list[Field]:

@@ -26,9 +26,26 @@ def proxy(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> st
 _DIRECT = [
     *("127.0.0.1:9090", "127.9.9.9", "[::1]:9090", "localhost", "LocalHost:1", "a.localhost"),
     *("prometheus:9090", "alertmanager.", "prometheus.monitoring.svc", "p.monitoring.svc.cluster.local:9090"),
-    "u:p@grafana",
+    *("u:p@grafana", "127.1", "0.0.0.0:9090", "[::]:9090", "[::ffff:127.0.0.1]:9090", "[::1%lo]:9090", "2130706433"),
+    *(
+        "localhost.localdomain",
+        "host.docker.internal:9090",
+        "host.containers.internal",
+        "10-0-0-7.mon.pod.cluster.local",
+    ),
 ]
-_OTHERS = ["prometheus.example", "10.0.0.1", "[2001:db8::1]", "128.0.0.1", "localhost.example"]
+_OTHERS = [
+    *(
+        "prometheus.example",
+        "10.0.0.1",
+        "[2001:db8::1]",
+        "128.0.0.1",
+        "localhost.example",
+        "[::ffff:10.0.0.1]",
+        "127.example",
+    ),
+    *("docker.internal.example", "127.0.0.1.example"),
+]
 
 
 @pytest.mark.parametrize("host", _DIRECT)

@@ -18,12 +18,30 @@ def test_json_in_a_script_holds_no_tag_and_means_the_same(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["=1+1", "+x", "-x", "@sum", "\t=1", "\r=1", "\nx", " =1", "\uff1d1", "-1+1", "=", "-"]
+    "text",
+    ["=1+1", "+x", "-x", "@sum", "\nx", " =1", "\uff1d1", "\ufe661", "\ufeff=1", "\u200b\u2060@x", "-1+1", "=", "-"],
 )
 def test_what_a_spreadsheet_takes_for_a_formula_is_text(text: str) -> None:
     assert neutral(text) == f"'{text}"
 
 
-@pytest.mark.parametrize("text", ["-1", "+2.5", "-1e-9", "-Inf", "", "a=b", "'=1", "é", "1-2", "2026-11-28"])
+@pytest.mark.parametrize(
+    ("text", "written"),
+    [
+        ("a;=1+1;b", "a;'=1+1;b"),
+        ("a; @x", "a;' @x"),
+        ("a\t=1", "a\t'=1"),
+        ("a\r\n+x", "a\r'\n'+x"),
+        ("\t=1", "'\t'=1"),
+        ("-1;-x", "'-1;'-x"),
+    ],
+)
+def test_a_formula_behind_what_some_spreadsheets_take_for_the_end_of_a_cell_is_text(text: str, written: str) -> None:
+    assert neutral(text) == written
+
+
+@pytest.mark.parametrize(
+    "text", ["-1", "+2.5", "-1e-9", "-Inf", "", "a=b", "'=1", "é", "1-2", "2026-11-28", "a;b", "a;1=2"]
+)
 def test_other_texts_and_numbers_stay_as_they_are(text: str) -> None:
     assert neutral(text) == text
