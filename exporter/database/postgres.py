@@ -34,6 +34,16 @@ _TRUST = {
 }
 
 
+# Whatever the role, the database or, behind a pooler, another client has set. Compiling (jit) costs more than these
+# queries take, and a streamed query is read to its end, so its plan must not be chosen for the first rows.
+_LOCAL = """
+    SET LOCAL statement_timeout = %s; SET LOCAL idle_in_transaction_session_timeout = %s; SET LOCAL lock_timeout = 0;
+    SET LOCAL application_name = %s; SET LOCAL jit = off; SET LOCAL cursor_tuple_fraction = 1;
+    SET LOCAL role TO DEFAULT; SET LOCAL TimeZone TO DEFAULT;
+    SET LOCAL DateStyle = ISO; SET LOCAL IntervalStyle = postgres; SET LOCAL extra_float_digits = 1;"""
+_SEARCH_PATH = "SET LOCAL search_path TO DEFAULT"
+
+
 class PostgresSession(ServerSession[psycopg2.extensions.connection]):
     """A read-only PostgreSQL connection, which may lead through a pooler that gives each transaction another server's.
 
@@ -48,6 +58,8 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
     def _take(self, uri: str) -> None:
         """Make what libpq is given for a URI, with any driver of SQLAlchemy's in the scheme."""
         self._dsn = _dsn(uri)
+        # A pooler may give the one of the URI to the connection as any client would set it.
+        self._search_path = "" if "search_path" in self._dsn else _SEARCH_PATH
 
     @override
     def _trusted_files(self) -> Iterator[str]:
@@ -93,14 +105,9 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
 
     @override
     def _begin_on(self, connection: psycopg2.extensions.connection) -> None:
+        limit = int(self._timeout * 1000)
         with connection.cursor() as cursor:
-            # Compiling (jit) costs more than these queries take, and a streamed query is read to its end, so its plan
-            # must not be chosen for the first rows.
-            cursor.execute(
-                "SET LOCAL statement_timeout = %s; SET LOCAL jit = off; SET LOCAL cursor_tuple_fraction = 1;"
-                "SET LOCAL application_name = %s",
-                (int(self._timeout * 1000), APPLICATION_NAME),
-            )
+            cursor.execute(_LOCAL + self._search_path, (limit, limit, APPLICATION_NAME))
 
     @override
     def _end_on(self, connection: psycopg2.extensions.connection) -> None:
@@ -154,7 +161,11 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
         self._allowed = seconds
         try:
             with self.connection.cursor() as cursor:
-                cursor.execute("SET LOCAL statement_timeout = %s", (int(seconds * 1000),))
+                limit = int(seconds * 1000)
+                cursor.execute(
+                    "SET LOCAL statement_timeout = %s; SET LOCAL idle_in_transaction_session_timeout = %s",
+                    (limit, limit),
+                )
         except psycopg2.Error as error:
             self.close()
             raise self._query_error(error) from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,40 @@ from tests.support.pgbouncer import other_client, pooled
 from tools.postgres import PostgresServer
 from tools.processes import wait_until
 
-_SETTINGS = ("statement_timeout", "application_name", "jit", "cursor_tuple_fraction", "TimeZone", "client_encoding")
+_SETTINGS = (
+    *("statement_timeout", "application_name", "jit", "cursor_tuple_fraction", "TimeZone", "client_encoding"),
+    *(
+        "idle_in_transaction_session_timeout",
+        "lock_timeout",
+        "role",
+        "DateStyle",
+        "IntervalStyle",
+        "extra_float_digits",
+    ),
+    "search_path",
+)
+# What changes answers or breaks them off.
+_ODD = {
+    "DateStyle": "'SQL, DMY'",
+    "IntervalStyle": "'sql_standard'",
+    "extra_float_digits": "-10",
+    "bytea_output": "'escape'",
+    "lock_timeout": "'1ms'",
+    "statement_timeout": "'10s'",
+    "idle_in_transaction_session_timeout": "'10s'",
+    "default_transaction_read_only": "off",
+    "default_transaction_isolation": "'read committed'",
+}
+_ANSWER = """
+    select 0.1::float8 + 0.2, interval '1 day -2 hours', timestamptz '2026-03-04 12:00+00',
+      current_setting('lock_timeout'), current_setting('idle_in_transaction_session_timeout'),
+      current_setting('statement_timeout'), current_setting('transaction_isolation'), (select name from place)"""
+_ANSWERED = [
+    0.30000000000000004,
+    timedelta(days=1, hours=-2),
+    datetime(2026, 3, 4, 12, tzinfo=UTC),
+    *("0", "5s", "5s", "repeatable read", "public"),
+]
 
 
 @pytest.fixture
@@ -73,9 +107,49 @@ def test_limits_hold_on_a_server_connection_that_the_pooler_made_anew(
 
 def test_what_another_client_set_is_not_ours(pool: str) -> None:
     with other_client(pool) as cursor, _session(pool, timeout=3) as session:
-        cursor.execute("set statement_timeout = '1ms'")
+        cursor.execute("set statement_timeout = '1min'")
         with session.transaction():
-            assert session.rows("select current_setting('statement_timeout') from pg_sleep(0.01)") == [("3s",)]
+            assert session.rows("select current_setting('statement_timeout')") == [("3s",)]
+
+
+@pytest.fixture
+def places(postgres_server: PostgresServer, postgres_database: str) -> str:
+    """Return the name of a database with a table in each of two schemas."""
+    name = postgres_database.rpartition("/")[2]
+    postgres_server.execute(
+        "create table place as select 'public' as name; create schema other;"
+        "create table other.place as select 'other' as name; grant select on place to public",
+        name,
+    )
+    return name
+
+
+def test_what_a_role_is_set_to_changes_no_answer(postgres_server: PostgresServer, places: str) -> None:
+    postgres_server.execute("create role odd login password 'x'")
+    for name, value in _ODD.items():
+        postgres_server.execute(f"alter role odd set {name} = {value}")
+    with _session(postgres_server.uri("odd", "x", places)) as session, session.transaction():
+        assert list(session.rows(_ANSWER)[0]) == _ANSWERED
+
+
+@pytest.mark.usefixtures("places")
+def test_no_setting_of_another_client_changes_an_answer(pool: str, postgres_server: PostgresServer) -> None:
+    postgres_server.execute("drop role if exists nothing; create role nothing")
+    leaked = {**_ODD, "search_path": "other", "TimeZone": "'Pacific/Apia'", "role": "nothing"}
+    with other_client(pool) as cursor, _session(pool) as session:
+        with session.transaction():
+            ((zone,),) = session.rows("select current_setting('TimeZone')")
+        for name, value in leaked.items():
+            cursor.execute(f"set {name} = {value}")
+        with session.transaction():
+            assert list(session.rows(_ANSWER)[0]) == _ANSWERED
+            assert session.rows("select current_setting('TimeZone'), current_setting('role')") == [(zone, "none")]
+
+
+def test_the_search_path_of_a_uri_stays(postgres_server: PostgresServer, places: str) -> None:
+    uri = f"{postgres_server.uri(database=places)}?options=-csearch_path%3Dother"
+    with _session(uri) as session, session.transaction():
+        assert session.rows("select name from place") == [("other",)]
 
 
 def test_nobody_listens_through_a_pooler(pool: str) -> None:
@@ -113,9 +187,7 @@ def test_a_kept_connection_that_was_ended_is_replaced_at_once(
 
 def test_an_idle_limit_of_the_role_costs_no_refresh(postgres_server: PostgresServer, postgres_database: str) -> None:
     role, name = "idler", postgres_database.rpartition("/")[2]
-    postgres_server.execute(
-        f"create role {role} login password 'x'; alter role {role} set idle_session_timeout = '50ms'"
-    )
+    postgres_server.execute(f"create role {role} login password 'x'; alter role {role} set idle_session_timeout = '1s'")
     with _session(postgres_server.uri(role, "x", name)) as session, other_client(postgres_server.uri()) as cursor:
 
         def gone() -> bool:
