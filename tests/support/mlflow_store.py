@@ -60,6 +60,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf, nan
@@ -192,6 +193,31 @@ def write_reference_store(uri: str, *, colon: str = ":") -> None:
 
     client.delete_run(churn["deleted"])
     client.delete_run(only_deleted["gone"])
+
+
+def write_extras(uri: str) -> None:
+    """Add to a reference store what the client's version keeps besides: a dataset, a logged model, a trace."""
+    client = reference_client(uri)
+    found = client.get_experiment_by_name(EMPTY)
+    assert found is not None
+    experiment = found.experiment_id
+    now = round(time.time() * 1000)
+    # What a version does not know it has no method for. The usual way to a trace writes artifacts, too.
+    if hasattr(client, "log_inputs"):
+        from mlflow.entities import Dataset, DatasetInput  # noqa: PLC0415  # not in the oldest versions
+
+        run = client.create_run(experiment, start_time=now).info.run_id
+        client.log_inputs(run, [DatasetInput(Dataset("train", "abc", "local", "{}"))])
+    if hasattr(client, "create_logged_model"):
+        client.create_logged_model(experiment, name="model")
+    store = client._tracking_client.store
+    if hasattr(store, "end_trace"):
+        store.start_trace(experiment, now, request_metadata={}, tags={})
+    elif hasattr(store, "start_trace"):
+        from mlflow.entities import TraceInfo, TraceLocation, TraceState  # noqa: PLC0415  # the same
+
+        location = TraceLocation.from_experiment_id(experiment)
+        store.start_trace(TraceInfo("tr-1", location, request_time=now, state=TraceState.IN_PROGRESS))
 
 
 def _with_colon(run: ReferenceRun, colon: str) -> ReferenceRun:

@@ -99,9 +99,8 @@ class Aggregates:
         self._by_experiment = {}
         self._others = {}
         if len(self._runs.experiments()) > self._most:
-            for totals in self._runs.totals():
-                last = (totals.last_activity or 0) if totals.active else 0
-                self._others[totals.experiment] = max(last, self._others.get(totals.experiment, 0))
+            for experiment, last in self._runs.last_used():
+                self._others[experiment] = max(last, self._others.get(experiment, 0))
             for experiment in heapq.nlargest(self._most, self._others, key=self._others.__getitem__):
                 del self._others[experiment]
         self._count()
@@ -115,17 +114,17 @@ class Aggregates:
 
     def _count(self, one: int | None = None) -> None:
         """Count the runs of one experiment, or of all that are kept."""
-        for totals in self._runs.totals(one):
-            if totals.active and totals.experiment not in self._others:
-                aggregate = self._of(totals.experiment)
+        for totals in self._runs.totals(_BUCKETS_MS, one):
+            if totals.experiment in self._others:
+                continue
+            aggregate = self._of(totals.experiment)
+            if totals.active:
                 aggregate.count(totals.status, totals.runs, child=totals.child)
                 aggregate.extend(totals.status, totals.last_activity, totals.first_start)
-        for experiment, bucket, count, duration in self._runs.durations(_BUCKETS_MS, one):
-            if experiment not in self._others:
-                aggregate = self._of(experiment)
-                aggregate.buckets[bucket] = count
-                aggregate.duration += duration
-        for experiment, labels, rank in self._runs.latest_results(one):
+            if totals.bucket is not None:
+                aggregate.buckets[totals.bucket] += totals.runs
+                aggregate.duration += totals.duration or 0
+        for (experiment, labels), rank in self._runs.latest_results(None if one is None else [one]).items():
             if experiment not in self._others:
                 self._of(experiment).latest[labels] = rank
 
@@ -163,20 +162,31 @@ class Aggregates:
         if not run.active:
             return
         aggregate.count(run.status, -1, child=run.child)
-        if run.last_activity is not None and run.last_activity == aggregate.last.get(run.status):
-            lost.last.add((run.experiment, run.status))
-        if run.status == RUNNING and run.started == aggregate.oldest_running:
+        was_last = run.last_activity is not None and run.last_activity == aggregate.last.get(run.status)
+        if run.status == RUNNING and (was_last or run.started == aggregate.oldest_running):
             lost.running.add(run.experiment)
+        elif was_last:
+            lost.last.add((run.experiment, run.status))
         if run.status == FINISHED and run.rank == aggregate.latest.get(run.labels):
             lost.latest.add(run.experiment)
 
     def _look_up(self, lost: _Lost) -> None:
-        for experiment, status in lost.last:
-            last = self._of(experiment).last
-            last.pop(status, None)
-            if (found := self._runs.last_activity(experiment, status)) is not None:
-                last[status] = found
         for experiment in lost.running:
-            self._of(experiment).oldest_running = self._runs.first_start(experiment, RUNNING)
+            aggregate = self._of(experiment)
+            aggregate.oldest_running, last = self._runs.running(experiment)
+            _set(aggregate.last, RUNNING, last)
+        others = {experiment for experiment, _status in lost.last}
+        activities = self._runs.last_activities(others) if others else {}
+        for experiment, status in lost.last:
+            _set(self._of(experiment).last, status, activities.get((experiment, status)))
+        latest = self._runs.latest_results(lost.latest) if lost.latest else {}
         for experiment in lost.latest:
-            self._of(experiment).latest = {labels: rank for _of, labels, rank in self._runs.latest_results(experiment)}
+            self._of(experiment).latest.clear()
+        for (experiment, labels), rank in latest.items():
+            self._of(experiment).latest[labels] = rank
+
+
+def _set(times: dict[str, int], status: str, time: int | None) -> None:
+    times.pop(status, None)
+    if time is not None:
+        times[status] = time

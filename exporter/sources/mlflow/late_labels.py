@@ -13,6 +13,12 @@ from ml_monitoring.exporter.sources.mlflow.sql import PARENT_TAG
 _PREFIXES = 16**4
 
 
+def ids_of_slice(number: int, slices: int) -> tuple[str, str] | None:
+    """Return the first and last id that can be in a slice of the ids; None when none can."""
+    low, high = (_PREFIXES * step // slices for step in (number, number + 1))
+    return (f"{low:04x}", f"{high - 1:04x}" + "f" * 28) if low < high else None
+
+
 def relabelled(reader: StoreReader, runs: RunCache, number: int, slices: int) -> set[str]:
     """Return the runs in a slice of ids whose labels are not those that are remembered.
 
@@ -22,10 +28,9 @@ def relabelled(reader: StoreReader, runs: RunCache, number: int, slices: int) ->
         number: Number of the slice, from 0.
         slices: In how many slices the ids are compared.
     """
-    low, high = (_PREFIXES * step // slices for step in (number, number + 1))
-    if low == high:
+    if (ids := ids_of_slice(number, slices)) is None:
         return set()
-    first, last = f"{low:04x}", f"{high - 1:04x}" + "f" * 28
+    first, last = ids
     ignored = "" if any(each.key == PARENT_TAG for sources in reader.labels for each in sources) else PARENT_TAG
     rows: defaultdict[str, tuple[Row, ...]] = defaultdict(tuple)
     for sql in reader.queries.label_rows:

@@ -3,21 +3,26 @@
 * Whether anything was written at all shows in `pg_current_snapshot()`: it is the same text as long as no transaction
   of the cluster ended that wrote something. It needs no rights, and no statistics, which may be late or reset.
 * Which runs changed shows in `xmin`, the transaction that wrote a row: it is not older than the oldest one that was
-  at work at the last refresh. New, edited, deleted (in MLflow's sense), restored and back-dated runs all show.
-* Rows that are gone show in the number of rows, which the same scan counts.
+  at work at the last scan. New, edited, deleted (in MLflow's sense), restored and back-dated runs all show. Of a big
+  table a refresh scans some pages: the end, where new rows mostly are, and others in turns.
+* Rows that are gone show in the number of rows, which a scan of the whole table counts; in a big one they show where
+  labels are compared.
 * Metrics that were written to a run after it was read show by their own `xmin`, in slices of the table's pages;
   params and tags that are labels are compared in slices of run ids, because a tag can be removed without a trace.
+* A table that was written anew as a whole keeps its transactions, but not its pages. It shows by its file.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from typing_extensions import override
 
 from ml_monitoring.exporter.sources.mlflow.changes import ChangeTracker, StoreChanges
-from ml_monitoring.exporter.sources.mlflow.late_labels import relabelled
+from ml_monitoring.exporter.sources.mlflow.late_labels import ids_of_slice, relabelled
 from ml_monitoring.exporter.sources.mlflow.reader import Pair, StoreReader
 from ml_monitoring.exporter.sources.mlflow.run_cache import RunCache
 
@@ -29,13 +34,23 @@ _POSITION = """
 _PLAIN = """
     select bool_and(relkind in ('r', 'p')) from pg_catalog.pg_class
     where oid in ('runs'::regclass, 'latest_metrics'::regclass)"""
-_PAGES = "select pg_relation_size('latest_metrics') / current_setting('block_size')::int"
+# Of a partitioned table there are no pages of its own, and it is scanned as a whole.
+_FILES = """
+    select pg_relation_size('runs') / block, pg_relation_size('latest_metrics') / block,
+           pg_relation_filenode('runs')::bigint, pg_relation_filenode('latest_metrics')::bigint
+    from (select current_setting('block_size')::int as block) setting"""
 # Beyond this many transactions the age of a row cannot be distinguished from that of one written 2^32 transactions ago.
 _MAX_DISTANCE = 2**30
 _XIDS = 2**32
 _FIRST_NORMAL_XID = 3
 _LAST_PAGE = 2**32 - 1
 _TID_RANGE_SCANS = 140000
+# What is scanned of `runs` at a refresh: at most 64 MB, some 300,000 runs, which takes the server 30 ms.
+_PAGES_A_SHARE = 2048
+_SHARES_AT_ONCE = 4
+# What a step of a pass looks through; it takes about as long.
+_PAGES_A_SLICE = 2048
+_RUNS_A_SLICE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +95,40 @@ class ClusterPosition:
         return self.server == other.server and near
 
 
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """The files of the tables.
+
+    Attributes:
+        run_pages: Pages of `runs`.
+        metric_pages: Pages of `latest_metrics`.
+        run_file: Another value means that its rows may be on other pages.
+        metric_file: The same.
+    """
+
+    run_pages: int
+    metric_pages: int
+    run_file: int | None
+    metric_file: int | None
+
+    def moved(self, before: _Files) -> bool:
+        """Tell whether rows may be on other pages than before, although nobody wrote them."""
+        return (self.run_file, self.metric_file) != (before.run_file, before.metric_file)
+
+
+@dataclass(slots=True)
+class _Share:
+    """Some pages of `runs`, all of the same number; the last share has no end.
+
+    Attributes:
+        seen: Where the cluster stood when they were last scanned.
+        found: How many runs had changed then.
+    """
+
+    seen: ClusterPosition
+    found: int = 0
+
+
 @dataclass(slots=True)
 class _Pass:
     """A pass through the store that looks for late changes.
@@ -88,12 +137,14 @@ class _Pass:
         since: Rows of transactions from this position on are looked for.
         begun: Where the cluster stood when the pass began.
         pages: Size of `latest_metrics` then.
+        slices: In how many refreshes it is done.
         slice: What comes next.
     """
 
     since: ClusterPosition
     begun: ClusterPosition
     pages: int
+    slices: int
     slice: int = 0
 
 
@@ -103,7 +154,7 @@ class PostgresChangeTracker(ChangeTracker):
     Args:
         reader: Reads the store.
         runs: The runs as they were at the last refresh.
-        slices: How many refreshes a pass through the store takes.
+        slices: How many refreshes a pass through the store takes; in a big store it takes more.
     """
 
     # A column of numbers holds numbers.
@@ -117,6 +168,8 @@ class PostgresChangeTracker(ChangeTracker):
         self._previous: ClusterPosition | None = None
         self._plain = True
         self._reconciled: ClusterPosition | None = None
+        self._files: _Files | None = None
+        self._shares: list[_Share] = []
         self._pass: _Pass | None = None
         # The oldest transaction at work when the metrics of a run were read, kept while a pass can ask for it.
         self._read_at: dict[str, int] = {}
@@ -131,6 +184,7 @@ class PostgresChangeTracker(ChangeTracker):
             or reconciled is None
             or not self._here.comparable(previous)
             or not self._here.comparable(reconciled)
+            or not all(self._here.comparable(share.seen) for share in self._shares)
         )
 
     @property
@@ -153,19 +207,32 @@ class PostgresChangeTracker(ChangeTracker):
     def restart(self) -> None:
         ((self._plain,),) = self._reader.session.rows(_PLAIN)
         self._reconciled = self._position
+        self._files = self._read_files()
+        self._shares = []
+        self._divide(self._files)
         self._pass = None
         self._read_at.clear()
 
     @override
     def changes(self) -> StoreChanges:
-        changed, gone = self._changed_rows() if self._written else (set(), [])
+        unseen = not all(self._here.sees_the_same_as(share.seen) for share in self._shares)
+        if unseen or (self._pass is None and self._passes_again):
+            files = self._read_files()
+            if self._files is None or files.moved(self._files):
+                return StoreChanges(replaced=True)
+            self._files = files
+        changed, gone = self._changed_rows(self._files) if unseen and self._files else (set(), set())
         late: set[tuple[str, Pair]] = set()
         work = self._pass or self._begin_pass()
         if work is not None:
-            changed |= relabelled(self._reader, self._runs, work.slice, self._slices)
+            changed |= relabelled(self._reader, self._runs, work.slice, work.slices)
+            if len(self._shares) > _SHARES_AT_ONCE:
+                new, missing = self._compare_ids(work)
+                changed |= new
+                gone |= missing
             late = self._late_metrics(work)
             work.slice += 1
-            if work.slice >= self._slices:
+            if work.slice >= work.slices:
                 self._reconciled, self._pass = work.begun, None
         return StoreChanges(
             runs={**dict.fromkeys(gone), **self._reader.runs(changed)},
@@ -177,39 +244,95 @@ class PostgresChangeTracker(ChangeTracker):
     def note_metrics_read(self, runs: Iterable[str]) -> None:
         self._read_at.update(dict.fromkeys(runs, self._here.oldest))
 
-    def _changed_rows(self) -> tuple[set[str], list[str]]:
-        """Return the runs whose rows were written, and those that are gone."""
-        assert self._previous is not None  # noqa: S101  # without it everything is read
-        count, written = self._reader.session.rows(self._reader.queries.changed_runs, since=self._previous.xid)[0]
-        changed = set(written or ())
+    @property
+    def _scans_ranges(self) -> bool:
+        """Tell whether some pages can be scanned without the others."""
+        return self._here.version >= _TID_RANGE_SCANS
+
+    @property
+    def _passes_again(self) -> bool:
+        """Tell whether anything was written since the last pass began."""
+        return self._reconciled is None or not self._here.sees_the_same_as(self._reconciled)
+
+    def _read_files(self) -> _Files:
+        return _Files(*self._reader.session.rows(_FILES)[0])
+
+    def _divide(self, files: _Files) -> None:
+        """Make as many shares as there are pages for."""
+        count = max(1, math.ceil(files.run_pages / _PAGES_A_SHARE)) if self._scans_ranges else 1
+        # What is new at the table's end was a part of the last share.
+        seen = self._shares[-1].seen if self._shares else self._here
+        self._shares += [_Share(seen) for _new in range(count - len(self._shares))]
+        del self._shares[count:]
+
+    def _changed_rows(self, files: _Files) -> tuple[set[str], set[str]]:
+        """Return the runs whose rows were written, and those that are gone, of the pages whose turn it is."""
+        self._divide(files)
+        count = len(self._shares)
+        changed: set[str] = set()
+        rows = 0
+        for number in self._next_shares():
+            share, end = self._shares[number], (number + 1) * _PAGES_A_SHARE if number + 1 < count else _LAST_PAGE
+            ((found, written),) = self._reader.session.rows(
+                self._reader.queries.changed_runs,
+                since=share.seen.xid,
+                first=f"({number * _PAGES_A_SHARE},0)",
+                last=f"({end},0)",
+            )
+            rows += found
+            changed.update(written or ())
+            self._shares[number] = _Share(self._here, len(written or ()))
         new = len(changed) - len(self._runs.get(changed))
-        if count == len(self._runs) + new:
-            return changed, []
+        if count > _SHARES_AT_ONCE or rows == len(self._runs) + new:
+            return changed, set()
         ids = (run for (run,) in self._reader.session.stream(self._reader.queries.run_ids))
-        return changed, self._runs.gone(ids)
+        return changed, set(self._runs.gone(ids))
+
+    def _next_shares(self) -> list[int]:
+        """Return the shares whose turn it is: all of few, or the last, the busiest and those not seen for longest."""
+        numbers = range(len(self._shares))
+        if len(numbers) <= _SHARES_AT_ONCE:
+            return list(numbers)
+        # What is new is rather at the end.
+        due = [number for number in reversed(numbers) if not self._here.sees_the_same_as(self._shares[number].seen)]
+        busiest = max(due, key=lambda number: self._shares[number].found)
+        busy = [busiest] if self._shares[busiest].found else []
+        waiting = sorted(due, key=lambda number: self._shares[number].seen.oldest)
+        return list(islice(dict.fromkeys([due[0], *busy, *waiting]), _SHARES_AT_ONCE))
+
+    def _compare_ids(self, work: _Pass) -> tuple[set[str], set[str]]:
+        """Return the runs in a slice of the ids that are not remembered, and those that are gone."""
+        if (ids := ids_of_slice(work.slice, work.slices)) is None:
+            return set(), set()
+        first, last = ids
+        there = {
+            run for (run,) in self._reader.session.rows(self._reader.queries.run_ids_between, first=first, last=last)
+        }
+        known = {run for run, _labels, _child in self._runs.labels_between(first, last)}
+        return there - known, known - there
 
     def _begin_pass(self) -> _Pass | None:
-        since = self._reconciled
+        since, files = self._reconciled, self._files
         assert since is not None  # noqa: S101  # set when everything was read
-        if self._here.sees_the_same_as(since):
+        assert files is not None  # noqa: S101  # the same
+        if not self._passes_again:
             return None
         self._read_at = {run: oldest for run, oldest in self._read_at.items() if oldest >= since.oldest}
-        ((pages,),) = self._reader.session.rows(_PAGES)
-        self._pass = _Pass(since, self._here, pages)
+        slices = max(self._slices, files.metric_pages // _PAGES_A_SLICE, len(self._runs) // _RUNS_A_SLICE)
+        self._pass = _Pass(since, self._here, files.metric_pages, slices)
         return self._pass
 
     def _late_metrics(self, work: _Pass) -> set[tuple[str, Pair]]:
         """Return the metrics in a slice of pages that were written to an ended run after they were read."""
-        last_slice = work.slice == self._slices - 1
-        scans_ranges = work.since.version >= _TID_RANGE_SCANS
-        if not scans_ranges and not last_slice:
+        last_slice = work.slice == work.slices - 1
+        if not self._scans_ranges and not last_slice:
             # Each slice would be a scan of the whole table; one at the end does it all.
             return set()
-        first, last = (work.pages * step // self._slices for step in (work.slice, work.slice + 1))
+        first, last = (work.pages * step // work.slices for step in (work.slice, work.slice + 1))
         rows = self._reader.session.rows(
             self._reader.queries.late_metrics,
             since=work.since.xid,
-            first=f"({first if scans_ranges else 0},0)",
+            first=f"({first if self._scans_ranges else 0},0)",
             last=f"({_LAST_PAGE if last_slice else last},0)",
         )
         known = self._runs.get({run for run, _key, _distance in rows})

@@ -1,14 +1,15 @@
 """The runs of a store as they were last read.
 
-The rows live in an SQLite database in memory: about 80 bytes a run, and what has to be looked up again (the next
-latest run after the latest was deleted) is found by an index, without Python and without the interpreter's lock.
+The rows live in an SQLite database in memory: about 50 bytes a run. What has to be looked up again (the next latest run
+after the latest was deleted) takes a scan of all; only the runs that are running, of which some end all the time, have
+an index.
 """
 
 from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
 from ml_monitoring.exporter.database import Row
@@ -18,8 +19,6 @@ RUNNING = "RUNNING"
 # Any SQLite takes as many values in a statement.
 _AT_ONCE = 500
 _ID_DIGITS = 32
-# Beyond what any clock says; makes times of equal length, so that they compare as text.
-_TIME_BASE = 10**17
 _Key = bytes | str
 _Value = TypeVar("_Value")
 # A run's end and start in ms, and its id: the latest of several runs has the highest.
@@ -31,7 +30,9 @@ _SCHEMA = """
                       labels integer) without rowid;
     create temp table incoming (id blob primary key, experiment integer, state integer, started integer,
                                 ended integer, labels integer) without rowid;"""
-_INDEX = "create index run_by_state on run (experiment, state)"
+# The numbers of the states of active runs that are running.
+_RUNNING_STATES = 2
+_INDEX = f"create index running_run on run (experiment) where state < {_RUNNING_STATES}"
 
 
 class Run(NamedTuple):
@@ -73,15 +74,20 @@ class Run(NamedTuple):
 
 
 class StateTotals(NamedTuple):
-    """The runs of one experiment in one state; times in ms."""
+    """The runs of one experiment in one state whose durations are in one bucket; times in ms.
+
+    Bucket and duration are None where they are not finished, or their durations are not known.
+    """
 
     experiment: int
     status: str
     active: bool
     child: bool
+    bucket: int | None
     runs: int
     last_activity: int | None
     first_start: int | None
+    duration: int | None
 
 
 class _Interned(Generic[_Value]):
@@ -111,6 +117,7 @@ class RunCache:
         self._database.execute("pragma temp_store = memory")
         self._database.executescript(_SCHEMA)
         self._states = _Interned[tuple[str, bool, bool]]()
+        self._numbers(RUNNING, active=True)
         self._labels = _Interned[LabelSet]()
 
     def __len__(self) -> int:
@@ -124,7 +131,7 @@ class RunCache:
     def load(self, runs: Iterable[Run]) -> None:
         """Replace everything."""
         with self._writing():
-            self._database.execute("drop index if exists run_by_state")
+            self._database.execute("drop index if exists running_run")
             self._database.execute("delete from run")
             self._insert("run", runs)
             # Made at once it costs less than row by row.
@@ -187,47 +194,65 @@ class RunCache:
         rows = self._database.execute("select id, labels, state from run where id between ? and ?", [low, high])
         return ((_text(key), self._labels[labels], self._states[state][2]) for key, labels, state in rows)
 
-    def totals(self, experiment: int | None = None) -> Iterator[StateTotals]:
-        """Count runs by experiment and state, of one experiment or of all."""
+    def totals(self, bounds_ms: Sequence[int], experiment: int | None = None) -> Iterator[StateTotals]:
+        """Count runs by experiment, state and bucket of their durations, of one experiment or of all."""
+        cases = " ".join(f"when ended - started <= {bound} then {index}" for index, bound in enumerate(bounds_ms))
+        states = [*self._numbers(FINISHED, active=True), *self._numbers(FINISHED, active=False)]
+        timed = f"state in ({_list(states)}) and ended >= started"
         rows = self._database.execute(
-            f"""select experiment, state, count(*), max(coalesce(ended, started)), min(started)
-                from run {"" if experiment is None else "where experiment = ?"} group by experiment, state""",  # noqa: S608  # constants
+            f"""select experiment, state, case when {timed} then case {cases} else {len(bounds_ms)} end end, count(*),
+                       max(coalesce(ended, started)), min(started), sum(case when {timed} then ended - started end)
+                from run {"" if experiment is None else "where experiment = ?"} group by 1, 2, 3""",  # noqa: S608  # numbers
             [] if experiment is None else [experiment],
         )
         return (StateTotals(experiment, *self._states[state], *rest) for experiment, state, *rest in rows)
 
-    def durations(self, bounds_ms: Sequence[int], experiment: int | None = None) -> Iterator[tuple[int, int, int, int]]:
-        """Return experiment, bucket, number of finished runs and the sum of their durations, deleted runs too."""
-        cases = " ".join(f"when ended - started <= {bound} then {index}" for index, bound in enumerate(bounds_ms))
-        states = [*self._numbers(FINISHED, active=True), *self._numbers(FINISHED, active=False)]
-        return self._database.execute(
-            f"""select experiment, case {cases} else {len(bounds_ms)} end, count(*), sum(ended - started)
-                from run where {"" if experiment is None else "experiment = ? and"} state in (?, ?, ?, ?)
-                and ended >= started group by 1, 2""",  # noqa: S608  # numbers
-            [*([] if experiment is None else [experiment]), *states],
-        )
-
-    def last_activity(self, experiment: int, status: str) -> int | None:
-        """Return the latest end, or start without an end, of active runs."""
-        return self._number("max(coalesce(ended, started))", experiment, status)
-
-    def first_start(self, experiment: int, status: str) -> int | None:
-        """Return the earliest start of active runs."""
-        return self._number("min(started)", experiment, status)
-
-    def latest_results(self, experiment: int | None = None) -> Iterator[tuple[int, LabelSet, Rank]]:
-        """Return experiment, labels and rank of the latest run that counts as a result, of one experiment or of all."""
-        packed = f"printf('%018d%018d', {_TIME_BASE} + coalesce(ended, 0), {_TIME_BASE} + coalesce(started, 0))"
-        text = "case typeof(id) when 'blob' then lower(hex(id)) else id end"
-        # SQLite takes the other columns from the row of the maximum.
+    def last_used(self) -> Iterator[tuple[int, int]]:
+        """Return each experiment with the latest end, or start without an end, of its active runs; 0 for none."""
         rows = self._database.execute(
-            f"""select experiment, labels, ended, started, id, max({packed} || {text})
-                from run where {"" if experiment is None else "experiment = ? and"} state in (?, ?)
-                group by experiment, labels""",  # noqa: S608  # constants
-            [*([] if experiment is None else [experiment]), *self._numbers(FINISHED, active=True)],
+            "select experiment, state, max(coalesce(ended, started)) from run group by experiment, state"
         )
-        for of_experiment, labels, ended, started, key, _packed in rows:
-            yield of_experiment, self._labels[labels], (ended or 0, started or 0, _text(key))
+        return ((experiment, (last or 0) if self._states[state][1] else 0) for experiment, state, last in rows)
+
+    def last_activities(self, experiments: Collection[int]) -> dict[tuple[int, str], int]:
+        """Return the latest end, or start without an end, of the active runs of experiments by status."""
+        rows = self._database.execute(
+            f"""select experiment, state, max(coalesce(ended, started)) from run
+                where experiment in ({_list(experiments)}) group by experiment, state"""  # noqa: S608  # numbers
+        )
+        found: dict[tuple[int, str], int] = {}
+        for experiment, state, last in rows:
+            status, active, _child = self._states[state]
+            if active and last is not None:
+                found[experiment, status] = max(last, found.get((experiment, status), last))
+        return found
+
+    def running(self, experiment: int) -> tuple[int | None, int | None]:
+        """Return when the first and the last run of an experiment started that is running."""
+        row = self._database.execute(
+            f"""select min(started), max(coalesce(ended, started)) from run
+                where experiment = ? and state < {_RUNNING_STATES}""",  # noqa: S608  # a number
+            [experiment],
+        ).fetchone()
+        return row[0], row[1]
+
+    def latest_results(self, experiments: Collection[int] | None = None) -> dict[tuple[int, LabelSet], Rank]:
+        """Return the rank of the latest run that counts as a result by experiment and labels."""
+        only = "" if experiments is None else f"and experiment in ({_list(experiments)})"
+        rows = self._database.execute(
+            f"""select experiment, labels, coalesce(ended, 0), coalesce(started, 0), id from run
+                where state in (?, ?) {only}""",  # noqa: S608  # numbers
+            self._numbers(FINISHED, active=True),
+        )
+        # Groups of SQLite's would be sorted, which takes several times as long.
+        latest: dict[tuple[int, int], Rank] = {}
+        for experiment, labels, ended, started, key in rows:
+            known = latest.get((experiment, labels))
+            if known is None or (ended, started) >= known[:2]:
+                rank = (ended, started, _text(key))
+                if known is None or rank > known:
+                    latest[experiment, labels] = rank
+        return {(experiment, self._labels[labels]): rank for (experiment, labels), rank in latest.items()}
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
@@ -263,10 +288,9 @@ class RunCache:
     def _numbers(self, status: str, *, active: bool) -> list[int]:
         return [self._states.number((status, active, child)) for child in (False, True)]
 
-    def _number(self, expression: str, experiment: int, status: str) -> int | None:
-        sql = f"select {expression} from run where experiment = ? and state in (?, ?)"  # noqa: S608  # constants
-        row = self._database.execute(sql, [experiment, *self._numbers(status, active=True)]).fetchone()
-        return None if row[0] is None else int(row[0])
+
+def _list(numbers: Iterable[int]) -> str:
+    return ",".join(str(int(number)) for number in numbers)
 
 
 def _time(value: object) -> int | None:

@@ -3,8 +3,8 @@
 MLflow's stores differ by version (no aliases before 2.3, workspaces since 3.x), so what exists is looked up and the
 SQL is put together for it. Three habits keep the queries fast on 100,000 runs:
 
-* all runs are read once; afterwards PostgreSQL knows which rows were written since (`xmin`), in one scan of `runs`,
-  which has no index that could spare it, and MySQL sums over the rows by the beginnings of their ids;
+* all runs are read once; afterwards PostgreSQL knows which rows were written since (`xmin`), in a scan of `runs`, which
+  has no index that could spare it, or of some of its pages, and MySQL sums over the rows by how their ids begin;
 * params, tags and metrics are fetched in a second step by run id, through MLflow's own indexes;
 * the best values over all runs are read once, and again only where the run that held one is gone.
 """
@@ -53,6 +53,7 @@ class Queries:
     run_rows: str
     changed_runs: str
     run_ids: str
+    run_ids_between: str
     run_sums: str
     label_rows: tuple[str, ...]
     run_metrics: str
@@ -154,11 +155,13 @@ def build(
             select run_uuid, coalesce(experiment_id, {NO_EXPERIMENT}), status, lifecycle_stage, start_time, end_time
             from runs where run_uuid >= %(first)s and run_uuid < %(last)s""",
         # runs, ids of those that a transaction wrote which was not over when `since` was the oldest one at work;
-        # PostgreSQL only. The age of the ids of long-gone transactions can be negative.
+        # in these pages; PostgreSQL only. The age of the ids of long-gone transactions can be negative.
         changed_runs="""
             select count(*), array_agg(run_uuid) filter (where age(xmin) between 0 and age(%(since)s::xid))
-            from runs""",
+            from runs where ctid >= %(first)s::tid and ctid < %(last)s::tid""",
         run_ids="select run_uuid from runs",
+        # run_uuid; by the primary key
+        run_ids_between="select run_uuid from runs where run_uuid >= %(first)s and run_uuid <= %(last)s",
         # beginning of ids, sum over the runs with it that changes with any of them; MySQL only. A sum alone, of numbers
         # that a change alters alike in two runs, could stay the same.
         run_sums="""

@@ -1,6 +1,6 @@
 """Stores that other versions of MLflow wrote, in each kind of database: the same values, as far as they know of them.
 
-The newest version, which is installed, writes the stores of `test_mlflow.py`.
+The matrix is the table of `docs/mlflow.md`; its newest version is the one that is installed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,24 @@ from tools.mariadb import MariadbServer
 from tools.postgres import PostgresServer
 
 _GOLDEN = Path("tests/golden/mlflow.txt")
-# The first with aliases, the last of the second and of early third generations, and some between.
-VERSIONS = ("2.3.2", "2.9.2", "2.14.3", "2.22.1", "3.1.4")
+# The families that are there only where the store has a table or column for them.
+_EXTRA = {
+    "datasets": frozenset({"mlflow_datasets"}),
+    "traces": frozenset({"mlflow_traces_total", "mlflow_traces_in_progress", "mlflow_trace_duration_seconds"}),
+    "logged models": frozenset({"mlflow_logged_models", "mlflow_last_logged_model_timestamp_seconds"}),
+    "tokens of traces": frozenset({"mlflow_trace_tokens_total"}),
+}
+# The first with aliases, the last of the second and of early third generations, some between, and the one installed;
+# and what its stores have of what is read besides runs, metrics, labels and the registry with its aliases.
+MATRIX = {
+    "2.3.2": (),
+    "2.9.2": ("datasets",),
+    "2.14.3": ("datasets", "traces"),
+    "2.22.1": ("datasets", "traces"),
+    "3.1.4": ("datasets", "traces", "logged models"),
+    "newest": ("datasets", "traces", "logged models", "tokens of traces"),
+}
+BACK_ENDS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 # What the part of MLflow that writes stores needs, and does not bring itself.
 _WITH = (
     "sqlalchemy<2.1",
@@ -34,14 +50,21 @@ _WITH = (
     "pandas<3",
     "cachetools",
 )
-_WRITE = (
-    "import sys; from tests.support.mlflow_store import write_reference_store as write; write(sys.argv[1], colon='.')"
-)
+_WRITE = """
+import sys
+from tests.support import mlflow_store as store
+if sys.argv[1] == "reference":
+    store.write_reference_store(sys.argv[2], colon=".")
+else:
+    store.write_extras(sys.argv[2])
+"""
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
-def python(request: pytest.FixtureRequest) -> Path:
-    """Return the interpreter of an environment with a version of MLflow."""
+@pytest.fixture(scope="module", params=MATRIX)
+def writer(request: pytest.FixtureRequest) -> tuple[str, Path]:
+    """Return a version of MLflow and the interpreter of an environment with it."""
+    if request.param == "newest":
+        return request.param, Path(sys.executable)
     folder: Path = TOOLS_DIR / "mlflow" / request.param
     interpreter = folder / "bin" / "python"
     if not (folder / "complete").exists():
@@ -50,29 +73,51 @@ def python(request: pytest.FixtureRequest) -> Path:
         needed = (f"mlflow-skinny=={request.param}", *_WITH)
         subprocess.run([*uv, "pip", "install", "--python", str(interpreter), *needed], check=True)
         (folder / "complete").touch()
-    return interpreter
+    return request.param, interpreter
 
 
 @pytest.mark.wide
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql", "mariadb"])
+@pytest.mark.parametrize("back_end", BACK_ENDS)
 def test_a_store_of_another_version_has_the_same_values(
-    kind: str, python: Path, tmp_path: Path, request: pytest.FixtureRequest
+    back_end: str, writer: tuple[str, Path], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    if kind == "sqlite":
+    of_version, interpreter = writer
+    if back_end == "sqlite":
         uri = f"sqlite:///{tmp_path}/mlflow.db"
-    elif kind == "mariadb":
-        mariadb: MariadbServer = request.getfixturevalue("mariadb_server")
-        uri = mariadb.create_database(f"mlflow_{python.parent.parent.name.replace('.', '_')}")
     else:
-        postgres: PostgresServer = request.getfixturevalue("postgres_server")
-        uri = postgres.create_database(f"mlflow_{python.parent.parent.name}")
-    done = subprocess.run([python, "-c", _WRITE, uri], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    source = MlflowSource(MlflowSettings.model_validate({"uri": uri}))
-    text = render_text(source.collect()).decode()
-    source.close()
+        fixture = "mariadb_server" if back_end == "mariadb" else "postgres_server"
+        server: MariadbServer | PostgresServer = request.getfixturevalue(fixture)
+        uri = server.create_database(f"mlflow_{of_version.replace('.', '_')}")
+    _run(interpreter, "reference", uri)
     expected = _GOLDEN.read_text(encoding="utf-8").replace("loss/train: top-5", "loss/train. top-5")
+    text, families = _collect(uri)
     assert _values(text) == _values(expected)
+    _run(interpreter, "extras", uri)
+    _text, more = _collect(uri)
+    assert more - families == frozenset().union(*(_EXTRA[part] for part in MATRIX[of_version]))
+
+
+def test_the_table_in_the_docs_is_the_matrix() -> None:
+    pinned = (ROOT / "requirements-dev.txt").read_text(encoding="utf-8")
+    (newest,) = re.findall(r"(?m)^mlflow==(\S+)", pinned)
+    lines = ["| MLflow | " + " | ".join(BACK_ENDS.values()) + " | read besides |", "|---" * (len(BACK_ENDS) + 2) + "|"]
+    for of_version, parts in MATRIX.items():
+        name = newest if of_version == "newest" else of_version
+        lines.append(f"| {name} | " + "yes | " * len(BACK_ENDS) + f"{', '.join(parts) or '-'} |")
+    assert "\n".join(lines) in (ROOT / "docs" / "mlflow.md").read_text(encoding="utf-8")
+
+
+def _run(interpreter: Path, what: str, uri: str) -> None:
+    done = subprocess.run([interpreter, "-c", _WRITE, what, uri], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def _collect(uri: str) -> tuple[str, frozenset[str]]:
+    """Return what is exposed, and the names of the families that have samples."""
+    source = MlflowSource(MlflowSettings.model_validate({"uri": uri}))
+    families = source.collect()
+    source.close()
+    return render_text(families).decode(), frozenset(family.metric.name for family in families if family.samples)
 
 
 def _values(text: str) -> list[str]:
