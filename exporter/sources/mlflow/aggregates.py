@@ -99,8 +99,7 @@ class Aggregates:
         self._by_experiment = {}
         self._others = {}
         if len(self._runs.experiments()) > self._most:
-            for experiment, last in self._runs.last_used():
-                self._others[experiment] = max(last, self._others.get(experiment, 0))
+            self._others = self._runs.last_used()
             for experiment in heapq.nlargest(self._most, self._others, key=self._others.__getitem__):
                 del self._others[experiment]
         self._count()
@@ -123,7 +122,7 @@ class Aggregates:
                 aggregate.extend(totals.status, totals.last_activity, totals.first_start)
             if totals.bucket is not None:
                 aggregate.buckets[totals.bucket] += totals.runs
-                aggregate.duration += totals.duration or 0
+                aggregate.duration += totals.duration
         for (experiment, labels), rank in self._runs.latest_results(None if one is None else [one]).items():
             if experiment not in self._others:
                 self._of(experiment).latest[labels] = rank

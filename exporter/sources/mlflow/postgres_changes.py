@@ -49,7 +49,7 @@ _TID_RANGE_SCANS = 140000
 _PAGES_A_SHARE = 2048
 _SHARES_AT_ONCE = 4
 # What a step of a pass looks through; it takes about as long.
-_PAGES_A_SLICE = 2048
+_PAGES_A_SLICE = 1024
 _RUNS_A_SLICE = 10_000
 
 

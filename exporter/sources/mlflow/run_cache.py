@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Generic, NamedTuple, TypeVar
 
 from ml_monitoring.exporter.database import Row
@@ -76,7 +78,7 @@ class Run(NamedTuple):
 class StateTotals(NamedTuple):
     """The runs of one experiment in one state whose durations are in one bucket; times in ms.
 
-    Bucket and duration are None where they are not finished, or their durations are not known.
+    There is no bucket where they are not finished, or their durations are not known.
     """
 
     experiment: int
@@ -87,7 +89,17 @@ class StateTotals(NamedTuple):
     runs: int
     last_activity: int | None
     first_start: int | None
-    duration: int | None
+    duration: int
+
+
+@dataclass(slots=True)
+class _Group:
+    """What `StateTotals` has of a group, as it is added up."""
+
+    runs: int = 0
+    last: int | None = None
+    first: int | None = None
+    duration: int = 0
 
 
 class _Interned(Generic[_Value]):
@@ -194,25 +206,43 @@ class RunCache:
         rows = self._database.execute("select id, labels, state from run where id between ? and ?", [low, high])
         return ((_text(key), self._labels[labels], self._states[state][2]) for key, labels, state in rows)
 
+    # Groups are made here and not by SQLite, which would sort all runs for it; that takes longer, and more memory.
+
     def totals(self, bounds_ms: Sequence[int], experiment: int | None = None) -> Iterator[StateTotals]:
         """Count runs by experiment, state and bucket of their durations, of one experiment or of all."""
-        cases = " ".join(f"when ended - started <= {bound} then {index}" for index, bound in enumerate(bounds_ms))
-        states = [*self._numbers(FINISHED, active=True), *self._numbers(FINISHED, active=False)]
-        timed = f"state in ({_list(states)}) and ended >= started"
         rows = self._database.execute(
-            f"""select experiment, state, case when {timed} then case {cases} else {len(bounds_ms)} end end, count(*),
-                       max(coalesce(ended, started)), min(started), sum(case when {timed} then ended - started end)
-                from run {"" if experiment is None else "where experiment = ?"} group by 1, 2, 3""",  # noqa: S608  # numbers
+            f"select experiment, state, started, ended from run {'' if experiment is None else 'where experiment = ?'}",  # noqa: S608  # constants
             [] if experiment is None else [experiment],
         )
-        return (StateTotals(experiment, *self._states[state], *rest) for experiment, state, *rest in rows)
+        finished = {*self._numbers(FINISHED, active=True), *self._numbers(FINISHED, active=False)}
+        groups: dict[tuple[int, int, int | None], _Group] = {}
+        for of, state, started, ended in rows:
+            bucket, duration = None, 0
+            if state in finished and started is not None and ended is not None and ended >= started:
+                duration = ended - started
+                bucket = bisect_left(bounds_ms, duration)
+            if (group := groups.get((of, state, bucket))) is None:
+                group = groups[of, state, bucket] = _Group()
+            group.runs += 1
+            group.duration += duration
+            last = started if ended is None else ended
+            if last is not None and (group.last is None or last > group.last):
+                group.last = last
+            if started is not None and (group.first is None or started < group.first):
+                group.first = started
+        for (of, state, bucket), group in groups.items():
+            yield StateTotals(of, *self._states[state], bucket, group.runs, group.last, group.first, group.duration)
 
-    def last_used(self) -> Iterator[tuple[int, int]]:
-        """Return each experiment with the latest end, or start without an end, of its active runs; 0 for none."""
-        rows = self._database.execute(
-            "select experiment, state, max(coalesce(ended, started)) from run group by experiment, state"
-        )
-        return ((experiment, (last or 0) if self._states[state][1] else 0) for experiment, state, last in rows)
+    def last_used(self) -> dict[int, int]:
+        """Return the latest end, or start without an end, of the active runs by experiment; 0 for none."""
+        used: dict[int, int] = {}
+        for experiment, state, last in self._database.execute(
+            "select experiment, state, coalesce(ended, started) from run"
+        ):
+            time = (last or 0) if self._states[state][1] else 0
+            if time >= used.get(experiment, 0):
+                used[experiment] = time
+        return used
 
     def last_activities(self, experiments: Collection[int]) -> dict[tuple[int, str], int]:
         """Return the latest end, or start without an end, of the active runs of experiments by status."""
@@ -244,7 +274,6 @@ class RunCache:
                 where state in (?, ?) {only}""",  # noqa: S608  # numbers
             self._numbers(FINISHED, active=True),
         )
-        # Groups of SQLite's would be sorted, which takes several times as long.
         latest: dict[tuple[int, int], Rank] = {}
         for experiment, labels, ended, started, key in rows:
             known = latest.get((experiment, labels))
