@@ -217,7 +217,7 @@ def read(
     try:
         settings = Settings.model_validate(layers.data)
     except ValidationError as error:
-        problems.extend(layers.describe(error))
+        problems.extend(layers.describe(error, Settings))
     else:
         problems.extend(layers.problem(*conflict) for conflict in settings.conflicts())
     if problems:

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from ml_monitoring.exporter.settings_file import Location, Places
+from ml_monitoring.exporter.settings_file import Location, Places, models_in
 from ml_monitoring.exporter.values import FileSecret
 
 FILE_SUFFIX = "_file"
@@ -115,13 +115,6 @@ def _holds_named(annotation: Any, model: type[BaseModel]) -> bool:
     if get_origin(annotation) is dict:
         return model in models_in(arguments[1])
     return any(_holds_named(argument, model) for argument in arguments)
-
-
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the models that an annotation is made of."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in models_in(argument)]
 
 
 def is_secret(field: FieldInfo | None) -> bool:

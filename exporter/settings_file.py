@@ -7,10 +7,11 @@ it, and `null` in an upper layer takes away what is below it.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, get_args
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
@@ -103,16 +104,25 @@ class Layers:
         # A variable says by its name which setting it is.
         return ": ".join([*([str(place)] if place else []), *([] if place and not place.line else [dotted]), message])
 
-    def problems(self, error: ValidationError) -> list[tuple[Location, str]]:
-        """Return the location of each problem, and what is wrong; input that may be a secret is not quoted."""
-        return [
-            (self._written(problem["loc"]), _message(problem["type"], problem["msg"]))
-            for problem in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
+    def problems(self, error: ValidationError, model: type[BaseModel]) -> list[tuple[Location, str]]:
+        """Return the location of each problem, and what is wrong; input that may be a secret is not quoted.
 
-    def describe(self, error: ValidationError) -> list[str]:
-        """Return one sentence for each problem."""
-        return [self.problem(*problem) for problem in self.problems(error)]
+        Args:
+            error: What is wrong.
+            model: What the settings were to be.
+        """
+        found = []
+        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+            location = self._written(problem["loc"])
+            message = _message(problem["type"], problem["msg"])
+            if problem["type"] == "extra_forbidden":
+                message += _suggestion(model, location)
+            found.append((location, message))
+        return found
+
+    def describe(self, error: ValidationError, model: type[BaseModel]) -> list[str]:
+        """Return one sentence for each problem, see `problems`."""
+        return [self.problem(*problem) for problem in self.problems(error, model)]
 
     def _lay(
         self, below: dict[str, Any], data: Mapping[str, Any], above: Location, places: Mapping[Location, Place]
@@ -149,6 +159,13 @@ class Layers:
                 continue
             found = (*found, part)
         return found
+
+
+def models_in(annotation: Any) -> list[type[BaseModel]]:
+    """Return the models that an annotation is made of."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    return [model for argument in get_args(annotation) for model in models_in(argument)]
 
 
 def read(path: Path) -> tuple[dict[str, Any], Places]:
@@ -241,6 +258,19 @@ def _plain(node: Any) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return node
+
+
+def _suggestion(model: type[BaseModel], location: Location) -> str:
+    """Return which key may be meant by an unknown one."""
+    *above, key = location
+    models = [model]
+    for part in above:
+        fields = [field for each in models if (field := each.model_fields.get(str(part)))]
+        # A name of one's own choice is no field: what it names is one of these still.
+        models = [inner for field in fields for inner in models_in(field.annotation)] or models
+    names = [field.alias or name for each in models for name, field in each.model_fields.items()]
+    close = get_close_matches(str(key), names, 1)
+    return f"; is {close[0]} meant?" if close else ""
 
 
 def _message(kind: str, text: str) -> str:

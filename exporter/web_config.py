@@ -305,7 +305,7 @@ def _read(path: Path) -> WebConfigFile:
     try:
         return WebConfigFile.model_validate(layers.data)
     except ValidationError as error:
-        raise ConfigError(layers.describe(error)) from None
+        raise ConfigError(layers.describe(error, WebConfigFile)) from None
 
 
 def _require_files(config: TlsConfig, path: Path) -> None:

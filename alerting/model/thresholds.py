@@ -161,7 +161,7 @@ def validated(alerts: Sequence[Alert], layers: Layers) -> Thresholds:
     try:
         thresholds = Thresholds.model_validate(data)
     except PydanticError as error:
-        problems += layers.problems(error)
+        problems += layers.problems(error, Thresholds)
     else:
         problems += [
             # Of two settings that do not fit, the one of the upper layer is the new one.

@@ -177,7 +177,7 @@ def test_check_of_the_syntax_alone_connects_to_nothing(folder: Path) -> None:
     config.write_text("sources:\n  mlflow: {uri: 'sqlite:///m.db', intervall: 1s}")
     done = _run("check", "--syntax-only", "--config.file", config)
     assert done.returncode == 1
-    assert done.stdout == f"FAIL  settings  {config}:2: sources.mlflow.intervall: unknown key\n"
+    assert done.stdout == f"FAIL  settings  {config}:2: sources.mlflow.intervall: unknown key; is interval meant?\n"
 
 
 def test_mlflows_own_variable_is_enough_and_is_named_without_its_secret(folder: Path) -> None:
@@ -200,8 +200,8 @@ def test_without_any_settings_one_line_says_what_to_set(tmp_path: Path) -> None:
     done = _run("serve", cwd=tmp_path)
     assert done.returncode == 1
     assert done.stderr == (
-        "error: sources: nothing to read: give at least one of mlflow, variants, fleet, containers, experiments a "
-        "section in a file of settings (there is no ml-monitoring.yml and no /etc/ml-monitoring/ml-monitoring.yml), "
+        "error: sources: nothing to read: give at least one of mlflow, variants, fleet, containers, experiments, "
+        "queries a section in a file of settings (there is no ml-monitoring.yml and no /etc/ml-monitoring/ml-monitoring.yml), "
         "or set MLFLOW_BACKEND_STORE_URI\n"
     )
 

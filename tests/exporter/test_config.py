@@ -125,7 +125,7 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
         "sources.mlfow",
         "prometheus.url",
     ]
-    assert f"{file}:2: web.hots: unknown key" in problems
+    assert f"{file}:2: web.hots: unknown key; is host meant?" in problems
     assert f"{file}:8: sources.mlflow.interval: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m" in problems
     assert (
         f"{file}:7: sources.mlflow.uri: must begin with postgresql://, mysql:// or sqlite:///, not with mssql"

@@ -99,7 +99,7 @@ def test_problems_are_named_by_what_stands_in_the_file(tmp_path: Path) -> None:
     layers = layers_of(tmp_path, "each:\n  one:\n    number: many\n  two:\n    - 1\n    - few")
     with pytest.raises(ValidationError) as caught:
         _Settings.model_validate(layers.data)
-    problems = layers.describe(caught.value)
+    problems = layers.describe(caught.value, _Settings)
     assert (
         f"{tmp_path}/0.yml:3: each.one.number: input should be a valid integer, unable to parse string as an integer"
         in problems
@@ -108,3 +108,14 @@ def test_problems_are_named_by_what_stands_in_the_file(tmp_path: Path) -> None:
         f"{tmp_path}/0.yml:6: each.two.1: input should be a valid integer, unable to parse string as an integer"
         in problems
     )
+
+
+@pytest.mark.parametrize(
+    ("key", "suggestion"),
+    [("numbr", "; is number meant?"), ("Number", "; is number meant?"), ("s3cret", "")],
+)
+def test_an_unknown_key_is_named_with_the_one_that_may_be_meant(key: str, suggestion: str, tmp_path: Path) -> None:
+    layers = layers_of(tmp_path, f"each:\n  one:\n    number: 1\n    {key}: 1")
+    with pytest.raises(ValidationError) as caught:
+        _Settings.model_validate(layers.data)
+    assert f"{tmp_path}/0.yml:4: each.one.{key}: unknown key{suggestion}" in layers.describe(caught.value, _Settings)

@@ -90,7 +90,7 @@ class DeclarationFiles:
         try:
             return _File(identity, ExperimentsFile.model_validate(layers.data).root)
         except ValidationError as error:
-            return _File(identity, self._usable(layers, before), tuple(layers.describe(error)))
+            return _File(identity, self._usable(layers, before), tuple(layers.describe(error, ExperimentsFile)))
 
     @staticmethod
     def _usable(layers: Layers, before: dict[str, ExperimentDeclaration]) -> dict[str, ExperimentDeclaration]:
