@@ -201,8 +201,8 @@ def test_without_any_settings_one_line_says_what_to_set(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert done.stderr == (
         "error: sources: nothing to read: give at least one of mlflow, variants, fleet, containers, experiments, "
-        "queries a section in a file of settings (there is no ml-monitoring.yml and no /etc/ml-monitoring/ml-monitoring.yml), "
-        "or set MLFLOW_BACKEND_STORE_URI\n"
+        "queries a section in a file of settings (there is no ml-monitoring.yml and no "
+        "/etc/ml-monitoring/ml-monitoring.yml), or set MLFLOW_BACKEND_STORE_URI\n"
     )
 
 
