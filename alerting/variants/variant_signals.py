@@ -80,6 +80,30 @@ VARIANT_OBSERVED_INTERACTIONS: Final = gauge(
     by=_POST,
 )
 
+VARIANT_COMPARED_VIEWS: Final = gauge(
+    "variant_compared_views",
+    "Views at equal age",
+    "How many views does the comparison with the other variants rest on? Only ages that several have reached count.",
+    "variant_compared_views",
+    unit=Unit.COUNT,
+    by=_POST,
+    page=DETAIL_PAGE,
+)
+
+VARIANT_COMPARED_ENGAGEMENT: Final = Signal(
+    name="variant_compared_engagement",
+    title="Engagement at equal age",
+    question="What would the engagement be if all variants were equally old? No data before an age is shared.",
+    expr=(
+        "max without (instance) (variant_compared_interactions{<filter>})"
+        " / (max without (instance) (variant_compared_views{<filter>}) > 0)"
+    ),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_POST,
+    filters=_POST,
+)
+
 VARIANT_AGE: Final = Signal(
     name="variant_age",
     title="Time since post",
@@ -94,7 +118,7 @@ VARIANT_AGE: Final = Signal(
 VARIANT_PROBABILITY_BEST: Final = gauge(
     "variant_probability_best",
     "P(best)",
-    "How probable is it that each active variant has the highest engagement of its persona?",
+    "How probable is it that each active variant has, at equal age, the highest engagement of its persona?",
     "variant_probability_best",
     unit=Unit.RATIO,
     by=_POST,
@@ -123,7 +147,7 @@ VARIANT_ENGAGEMENT_UPPER: Final = gauge(
 VARIANT_LIFT: Final = gauge(
     "variant_lift",
     "Lift vs next best",
-    "How much better is the variant than the best other active one?",
+    "How much better is the variant than the best other active one of the same age?",
     "variant_lift_ratio",
     unit=Unit.RATIO,
     by=_POST,
@@ -169,7 +193,7 @@ VARIANT_LEADER_TRAFFIC: Final = Signal(
 VARIANT_SEQUENTIAL_P_VALUE: Final = gauge(
     "variant_sequential_p_value",
     "Best by chance? (always-valid p-value)",
-    "How surprising would it be if the variant were not the best? May be looked at at any time.",
+    "How surprising would it be if the variant were not the best at equal age? May be looked at at any time.",
     "variant_sequential_p_value",
     unit=Unit.ANY,
     by=_POST,
@@ -194,7 +218,7 @@ VARIANT_NEW_VIEW_ENGAGEMENT: Final = Signal(
 VARIANT_SPLIT_P_VALUE: Final = gauge(
     "variant_split_p_value",
     "Sample ratio mismatch (p-value)",
-    "How surprising would it be if variants posted together shared the views as intended?",
+    "How surprising would it be if variants posted together shared the views as declared, or as suggested?",
     "variant_sample_ratio_p_value",
     unit=Unit.ANY,
     by=_PERSONA,

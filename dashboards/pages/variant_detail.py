@@ -7,6 +7,8 @@ from ml_monitoring.alerting.variants.variant_signals import (
     DETAIL_PAGE,
     PAGE,
     VARIANT_AGE,
+    VARIANT_COMPARED_ENGAGEMENT,
+    VARIANT_COMPARED_VIEWS,
     VARIANT_ENGAGEMENT,
     VARIANT_ENGAGEMENT_LOWER,
     VARIANT_ENGAGEMENT_UPPER,
@@ -90,6 +92,8 @@ def build(context: PageContext) -> Page:
                 "Comparison with other variants",
                 (
                     timeseries(VARIANT_PROBABILITY_BEST, title="P(best) over time", width=24),
+                    timeseries(VARIANT_COMPARED_ENGAGEMENT, width=12),
+                    timeseries(VARIANT_COMPARED_VIEWS, width=12),
                     timeseries(
                         Query(VARIANT_TRAFFIC, name="{{variant}} gets"),
                         Query(VARIANT_SUGGESTED_TRAFFIC, name="{{variant}} suggested", dashed=True),

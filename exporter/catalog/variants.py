@@ -117,6 +117,18 @@ VARIANT_METRICS = (
         *_POST,
     ),
     _gauge(
+        "variant_compared_views",
+        "Views of an active variant at ages that it shares with another one, as many as they count at equal age.",
+        Unit.COUNT,
+        *_POST,
+    ),
+    _gauge(
+        "variant_compared_interactions",
+        "Interactions with an active variant at ages that it shares with another one.",
+        Unit.COUNT,
+        *_POST,
+    ),
+    _gauge(
         "variant_engagement_ratio_lower",
         "Lower end of the 95 % credible interval of an active variant's engagement.",
         Unit.RATIO,
@@ -137,7 +149,8 @@ VARIANT_METRICS = (
     ),
     _gauge(
         "variant_probability_best",
-        "Posterior probability that the variant has the highest engagement of the persona's active ones.",
+        "Posterior probability that, at equal age, the variant has the highest engagement of the persona's active "
+        "ones.",
         Unit.RATIO,
         *_POST,
     ),
@@ -149,7 +162,8 @@ VARIANT_METRICS = (
     ),
     _gauge(
         "variant_lift_ratio",
-        "Relative difference of the variant's expected engagement to the best other active one; 0.1 is 10 % better.",
+        "Relative difference of the variant's expected engagement to the best other active one at equal age; 0.1 is "
+        "10 % better.",
         Unit.RATIO,
         *_POST,
     ),
@@ -161,13 +175,15 @@ VARIANT_METRICS = (
     ),
     _gauge(
         "variant_sequential_p_value",
-        "Always-valid p-value of the hypothesis that the variant is not the best active one of its persona.",
+        "Always-valid p-value of the hypothesis that, at equal age, the variant is not the best active one of its "
+        "persona.",
         Unit.ANY,
         *_POST,
     ),
     _gauge(
         "variant_sample_ratio_p_value",
-        "Always-valid p-value of the hypothesis that variants posted together share the views as intended.",
+        "Always-valid p-value of the hypothesis that variants posted together share the views as declared, or as "
+        "suggested.",
         Unit.ANY,
         *_PERSONA,
     ),

@@ -10,13 +10,15 @@ from pathlib import Path
 import pytest
 
 from demo.variants_content import KILL_BELOW, KILL_VIEWS, PERSONAS, WINNER, System
+from ml_monitoring.exporter.sources.variants.equal_age import EqualAges, Totals
 from ml_monitoring.exporter.sources.variants.rules import RULES
-from ml_monitoring.exporter.statistics import Counts, best_p_values, split_p_value
+from ml_monitoring.exporter.sources.variants.traffic import PostedTogether
 from tests.support import variants_fixtures
 from tests.support.variants_fixtures import samples
 from tests.support.variants_store import connected, create_tables
 
 STEP = 0.5
+LOOK = 5.0
 
 
 def _system(seed: int = 0, minutes: float = 0) -> System:
@@ -40,13 +42,24 @@ def test_the_same_seed_gives_the_same_system() -> None:
 
 def test_the_winner_is_found_and_nothing_else_whatever_the_seed() -> None:
     for seed in range(5):
-        system = _system(seed, minutes=6)
-        for persona in ("ada", "ben", "cleo"):
-            active = [item for item in system.variants if item.persona == persona and item.status == "active"]
-            counts = [Counts(item.interactions, item.views) for item in active]
-            found = [item.name for item, p in zip(active, best_p_values(counts), strict=True) if p < 0.05]
+        system = _system(seed)
+        ages = {persona: EqualAges() for persona in ("ada", "ben", "cleo")}
+        splits: dict[str, PostedTogether] = {}
+        for _look in range(int(360 / LOOK)):
+            for persona, known in ages.items():
+                active = [item for item in system.variants if item.persona == persona and item.status == "active"]
+                totals = {item.name: Totals(item.views, item.interactions) for item in active}
+                known.look({item.name: (system.now - item.posted, totals[item.name]) for item in active}, totals)
+                views = {name: each.views for name, each in totals.items()}
+                even = dict.fromkeys(views, 1.0)
+                splits.setdefault(persona, PostedTogether(views, system.now, even)).look(views, system.now, 60.0)
+            for _step in range(int(LOOK / STEP)):
+                system.step(STEP)
+        for persona, known in ages.items():
+            p_values = known.best_p_values(list(known.curves))
+            found = [name for name, p_value in p_values.items() if p_value < 0.05]
             assert found == ([WINNER] if persona == "ada" else [])
-            split = split_p_value([item.views for item in active], [1.0] * len(active))
+            split = splits[persona].p_value
             assert split is not None
             assert (split < 0.001) is (persona == "cleo")
 

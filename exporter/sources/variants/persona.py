@@ -10,25 +10,26 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from ml_monitoring.exporter.catalog import KILL_BUCKETS
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.variants.counters import Key, Ratchet, Sum
+from ml_monitoring.exporter.sources.variants.equal_age import Totals
+from ml_monitoring.exporter.sources.variants.history import PersonaHistory, VariantHistory
 from ml_monitoring.exporter.sources.variants.rules import RULES, ActiveFacts, Facts
 from ml_monitoring.exporter.sources.variants.settings import VariantsSettings
 from ml_monitoring.exporter.sources.variants.sql import LONGEST_LABEL, NO_BUCKET
+from ml_monitoring.exporter.sources.variants.traffic import PostedTogether, posted_together
 from ml_monitoring.exporter.statistics import (
     Counts,
     NumberSums,
     RatioSums,
     Standing,
-    best_p_values,
     compare,
     confidence_sequence,
     prior_of,
-    split_p_value,
     thompson_shares,
 )
 
@@ -130,7 +131,9 @@ class _Variant:
         return Counts(int(self.interactions * scale), int(self.views * scale))
 
 
-def build(name: str, rows: Rows, ratchet: Ratchet, settings: VariantsSettings) -> Persona:
+def build(
+    name: str, rows: Rows, ratchet: Ratchet, settings: VariantsSettings, history: VariantHistory | None = None
+) -> Persona:
     """Return the samples of a persona.
 
     Args:
@@ -138,8 +141,10 @@ def build(name: str, rows: Rows, ratchet: Ratchet, settings: VariantsSettings) -
         rows: What was read of it.
         ratchet: Keeps the counters from falling.
         settings: Of the source.
+        history: What was read before; it takes in what is read now.
     """
     persona = Persona()
+    history = history or VariantHistory()
     for status, count in sorted(rows.statuses.items()):
         persona.add("variants", count, name, status)
     variants = _variants(name, rows, persona)
@@ -156,7 +161,7 @@ def build(name: str, rows: Rows, ratchet: Ratchet, settings: VariantsSettings) -
                 persona.add(family, ratchet.advance((family, *labels), total), *labels)
     best: dict[str, float] = {}
     try:
-        best = _add_inference(name, variants, persona, settings)
+        best = _add_inference(name, variants, persona, settings, _look(name, rows.now, variants, history))
     except (ArithmeticError, ValueError) as error:
         # What cannot be computed is this persona's alone, and its counts are right all the same.
         persona.problems.add(f"persona {name!r}: its variants cannot be compared: {type(error).__name__}: {error}")
@@ -234,72 +239,104 @@ class _Checker:
         return None
 
 
+def _look(name: str, now: float, variants: Sequence[_Variant], history: VariantHistory) -> _Looked:
+    """Let what is kept of the persona take in what is read now."""
+    looks = {}
+    for variant in variants:
+        # One that is posted in the future, by a clock that runs ahead, has no age yet.
+        if variant.counts is not None and variant.posted is not None and variant.posted <= now:
+            looks[variant.name] = now - variant.posted, Totals(variant.views or 0.0, variant.interactions or 0.0)
+    return _Looked(now, history.look(name, looks, [variant.name for variant in variants]))
+
+
+class _Looked(NamedTuple):
+    """What is kept of a persona, as of now."""
+
+    now: float
+    history: PersonaHistory
+
+
 def _add_inference(
-    name: str, variants: Sequence[_Variant], persona: Persona, settings: VariantsSettings
+    name: str, variants: Sequence[_Variant], persona: Persona, settings: VariantsSettings, looked: _Looked
 ) -> dict[str, float]:
     """Add what follows from comparing the variants; return the p-values of being best by variant."""
     sound = [(variant, counts) for variant in variants if (counts := variant.counts) is not None]
     # Among variants that nobody has seen there is nothing to compare.
     if not any(counts.trials for _variant, counts in sound):
         return {}
-    standings = _compare(tuple(counts for _variant, counts in sound), settings.prior_views)
+    own = tuple(counts for _variant, counts in sound)
+    compared = own
+    if len(sound) > 1:
+        equal = looked.history.ages.standardised([variant.name for variant, _ in sound], settings.split.together)
+        compared = tuple(equal[variant.name] for variant, _counts in sound)
+    intervals = _intervals(own, settings.prior_views)
+    standings = _compare(own, compared, settings.prior_views)
     shares = thompson_shares([standing.probability_best for standing in standings], settings.exploration)
-    for (variant, counts), standing, share in zip(sound, standings, shares, strict=True):
+    for (variant, counts), ages, interval, standing, share in zip(
+        sound, compared, intervals, standings, shares, strict=True
+    ):
         labels = (name, variant.name, variant.pattern)
         persona.add("variant_observed_views", counts.trials, *labels)
         persona.add("variant_observed_interactions", counts.successes, *labels)
-        persona.add_computed("variant_engagement_ratio_lower", standing.lower, *labels)
-        persona.add_computed("variant_engagement_ratio_upper", standing.upper, *labels)
+        persona.add("variant_compared_views", ages.trials, *labels)
+        persona.add("variant_compared_interactions", ages.successes, *labels)
+        persona.add_computed("variant_engagement_ratio_lower", interval[0], *labels)
+        persona.add_computed("variant_engagement_ratio_upper", interval[1], *labels)
         upper = confidence_sequence(counts, _MISTAKES)[1]
         persona.add_computed("variant_engagement_ratio_upper_anytime", upper, *labels)
         persona.add_computed("variant_probability_best", standing.probability_best, *labels)
         persona.add_computed("variant_expected_loss_ratio", standing.expected_loss, *labels)
         persona.add_computed("variant_lift_ratio", standing.lift, *labels)
         persona.add_computed("variant_suggested_traffic_ratio", share, *labels)
-    # The sequential test takes rates for normal, which needs some views of each.
-    tested = [(variant, item) for variant, item in sound if item.trials >= settings.rules.min_views]
-    p_values = best_p_values([item for _variant, item in tested])
+    # With fewer views a variant is no rival yet.
+    tested = [variant for variant, item in sound if item.trials >= settings.rules.min_views]
     # There are none for a variant without a rival.
-    best = {variant.name: p_value for (variant, _counts), p_value in zip(tested, p_values, strict=False)}
-    for variant, _counts in tested:
+    best = looked.history.ages.best_p_values([variant.name for variant in tested])
+    for variant in tested:
         persona.add_computed("variant_sequential_p_value", best.get(variant.name), name, variant.name, variant.pattern)
     # The cap keeps those with the most views, which would look like a bad split.
     if not persona.untracked:
-        persona.add_computed(
-            "variant_sample_ratio_p_value", _split_p_value([variant for variant, _ in sound], settings), name
-        )
+        suggested = {variant.name: share for (variant, _counts), share in zip(sound, shares, strict=True)}
+        split = _split_p_value([variant for variant, _ in sound], suggested, settings, looked)
+        persona.add_computed("variant_sample_ratio_p_value", split, name)
     return best
 
 
 # Most personas do not change between two refreshes, and this is the dearest step.
 @lru_cache(maxsize=2048)
-def _compare(counts: tuple[Counts, ...], prior_views: float) -> list[Standing]:
-    prior = prior_of(counts, prior_views)
-    return compare([prior.updated(item) for item in counts])
+def _compare(own: tuple[Counts, ...], compared: tuple[Counts, ...], prior_views: float) -> list[Standing]:
+    prior = prior_of(own, prior_views)
+    return compare([prior.updated(item) for item in compared])
 
 
-def _split_p_value(variants: Sequence[_Variant], settings: VariantsSettings) -> float | None:
+@lru_cache(maxsize=2048)
+def _intervals(own: tuple[Counts, ...], prior_views: float) -> list[tuple[float, float]]:
+    prior = prior_of(own, prior_views)
+    return [prior.updated(item).interval() for item in own]
+
+
+def _split_p_value(
+    variants: Sequence[_Variant], suggested: Mapping[str, float], settings: VariantsSettings, looked: _Looked
+) -> float | None:
     """Return the p-value of the intended split over all groups of variants that were posted together."""
-    groups: list[list[_Variant]] = []
-    start = -math.inf
-    for posted, variant in sorted(
-        ((variant.posted, variant) for variant in variants if variant.posted is not None), key=lambda item: item[0]
-    ):
-        if posted - start > settings.split.together:
-            groups.append([])
-            start = posted
-        groups[-1].append(variant)
-    weights = settings.split.weights
-    p_values = [
-        split_p_value(
-            [int(variant.views or 0) for variant in group], [weights.get(variant.name, 1.0) for variant in group]
-        )
-        for group in groups
-        if len(group) > 1
-    ]
-    known = [p_value for p_value in p_values if p_value is not None]
+    views = {variant.name: variant.views or 0.0 for variant in variants}
+    posted = {variant.name: variant.posted for variant in variants if variant.posted is not None}
+    known = looked.history.splits
+    splits = {}
+    for group in posted_together(posted, settings.split.together):
+        now = {name: views[name] for name in group}
+        split = known.get(group)
+        if split is None:
+            weights = {name: settings.split.weights.get(name, 1.0) for name in group}
+            split = PostedTogether(now, looked.now, weights if settings.split.weights.keys() & weights.keys() else None)
+        else:
+            split.look(now, looked.now, settings.split.applied)
+        split.suggest(suggested)
+        splits[group] = split
+    looked.history.splits = splits
+    p_values = [p_value for split in splits.values() if (p_value := split.p_value) is not None]
     # Bonferroni: the more groups, the likelier that one of them looks bad by chance.
-    return min(1.0, len(known) * min(known)) if known else None
+    return min(1.0, len(p_values) * min(p_values)) if p_values else None
 
 
 def _add_patterns(

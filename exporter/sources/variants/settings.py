@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from statistics import NormalDist
 from typing import Annotated
 
@@ -31,11 +32,14 @@ class SplitSettings(Model):
     Attributes:
         together: Variants posted within this time of each other form one experiment. Keep it so short that the views
             which the first one gains meanwhile do not matter.
-        weights: Intended weight of a variant by its id; 1 unless given.
+        weights: Intended weight of a variant by its id; 1 unless given. Variants of which none is given are meant to
+            share evenly, or as suggested.
+        applied: How long it takes until suggested traffic is applied, by a system that follows it.
     """
 
     together: Duration = 1.0
     weights: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] = Field(default={})
+    applied: Duration = 60.0
 
 
 class RuleSettings(Model):
@@ -86,6 +90,7 @@ class VariantsSettings(SourceSettings):
         earlier_posts: Its history is taken over so many posts before them.
         prior_views: Weight of the prior of engagement, in views.
         exploration: Part of the suggested traffic that is spread evenly.
+        history: File in which totals by age survive a restart; without one, variants are compared from then on.
         split: Intended split of views.
         rules: From where on something is an optimization opportunity.
     """
@@ -103,5 +108,6 @@ class VariantsSettings(SourceSettings):
     earlier_posts: Count = 200
     prior_views: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
     exploration: Share = 0.05
+    history: Path | None = None
     split: SplitSettings = SplitSettings()
     rules: RuleSettings = RuleSettings()

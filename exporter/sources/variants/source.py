@@ -25,6 +25,7 @@ from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 from ml_monitoring.exporter.sources.variants import sql
 from ml_monitoring.exporter.sources.variants.counters import Key, Moment, Ratchet, RowCounter, Sum
+from ml_monitoring.exporter.sources.variants.history import VariantHistory
 from ml_monitoring.exporter.sources.variants.listener import Changes, Listener
 from ml_monitoring.exporter.sources.variants.persona import Persona, Problems, Rows, add_events, add_kills, build
 from ml_monitoring.exporter.sources.variants.rules import RULES
@@ -101,6 +102,7 @@ class VariantsSource(Source):
         self._left_out = 0
         self._problems = Problems()
         self._ratchet = Ratchet(_REMEMBERED)
+        self._history = VariantHistory(settings.history)
         self._kills = RowCounter("variant_kills")
         self._events = RowCounter("dashboard_events", sql.EVENTS)
         self._counters_noted = False
@@ -165,6 +167,7 @@ class VariantsSource(Source):
     def close(self) -> None:
         if self._listener is not None:
             self._listener.stop()
+        self._history.save(time.monotonic(), at_once=True)
         self._session.close()
 
     @property
@@ -295,7 +298,9 @@ class VariantsSource(Source):
         for name in changed or ():
             self._personas.pop(name, None)
         for name, rows in read.rows.items():
-            self._personas[name] = build(name, rows, self._ratchet, self._settings)
+            self._personas[name] = build(name, rows, self._ratchet, self._settings, self._history)
+        self._history.keep(self._personas)
+        self._history.save(time.monotonic())
 
     def _families(self, read: _Read) -> FamilySet:
         families = FamilySet(self.name, max_series=self._settings.max_series)
@@ -340,6 +345,8 @@ class VariantsSource(Source):
         for text in self._session.replaced.problems:
             families.skip(Reason.INVALID_VALUE, text)
         problems.report(families)
+        if self._history.error:
+            families.skip(Reason.INVALID_VALUE, self._history.error)
         listener, schema = self._listener, self._schema
         if schema is None:
             return

@@ -13,6 +13,8 @@ from tools.processes import Process
 
 _DATABASE = "variants"
 _START_TIMEOUT = 60.0
+# Declared, so that a split that happens to be the suggested one is wrong too.
+_EVEN = {"cleo-1": 1.0, "cleo-2": 1.0}
 
 
 class VariantSystem:
@@ -45,7 +47,7 @@ class VariantSystem:
         )
         place.run("Variant system", "", writer)
         return Contribution(
-            settings={"sources": {"variants": {"uri": uri, "interval": "5s"}}},
+            settings={"sources": {"variants": {"uri": uri, "interval": "5s", "split": {"weights": _EVEN}}}},
             looks=(
                 Look(
                     f"{WINNER} is the best variant of ada; after about a minute that is beyond chance:",
