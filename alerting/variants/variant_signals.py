@@ -99,7 +99,7 @@ VARIANT_COMPARED_ENGAGEMENT: Final = Signal(
         " / (max without (instance) (variant_compared_views{<filter>}) > 0)"
     ),
     unit=Unit.RATIO,
-    dashboard=PAGE,
+    dashboard=DETAIL_PAGE,
     by=_POST,
     filters=_POST,
 )

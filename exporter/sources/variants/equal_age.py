@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from math import exp
 from typing import Any, Final, NamedTuple
 
-from ml_monitoring.exporter.inference import ArmCounts, Sums
-from ml_monitoring.exporter.inference.comparison import Comparison, EffectKind
+from ml_monitoring.exporter.inference import ArmCounts, EffectKind, Sums
+from ml_monitoring.exporter.inference.comparison import Comparison
 from ml_monitoring.exporter.statistics import Counts
 
 _FIRST_AGE: Final = 8
@@ -139,9 +139,9 @@ class AgeCurve:
         while (age - self._first) / self._spacing > _MOST_LINEAR:
             self._spacing *= 2
             kept = [n for n, each in enumerate(self._ages) if each in _KEPT or each % self._spacing == 0]
-            self._ages, self._views, self._interactions = (
-                array(each.typecode, (each[n] for n in kept)) for each in (self._ages, self._views, self._interactions)
-            )
+            self._ages = array("q", (self._ages[n] for n in kept))
+            self._views = array("d", (self._views[n] for n in kept))
+            self._interactions = array("d", (self._interactions[n] for n in kept))
         low, high = bisect_left(_AGES, int(self.age) + 1), bisect_left(_AGES, int(age) + 1)
         found = _AGES[low:high]
         found += range((int(self.age) // self._spacing + 1) * self._spacing, int(age) + 1, self._spacing)
