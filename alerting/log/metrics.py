@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.log.store import Total
-from ml_monitoring.exporter.catalog import RESOLVE_BUCKETS
+from ml_monitoring.exporter.catalog import NOTIFY_BUCKETS, RESOLVE_BUCKETS
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.families import FamilySet
 
@@ -24,6 +24,10 @@ _NAMES = {
     "refused": "alert_log_refused_total",
     "alerts": "alert_log_alerts",
 }
+_DISTRIBUTIONS = {
+    "notified": ("alert_time_to_notify_seconds", NOTIFY_BUCKETS),
+    "resolved": ("alert_time_to_resolve_seconds", RESOLVE_BUCKETS),
+}
 
 
 def expected() -> tuple[Total, ...]:
@@ -37,7 +41,7 @@ def expected() -> tuple[Total, ...]:
         *(Total(metric, (), 0) for metric in ("duplicates", "names_dropped", "left_out")),
         *(Total("notifications", (name, status), 0) for name in receivers for status in ("firing", "resolved")),
         *(Total("starts", labels, 0) for labels in who),
-        *(Total("resolved_0", labels, 0) for labels in who),
+        *(Total(f"{what}_0", labels, 0) for what in _DISTRIBUTIONS for labels in who),
     )
 
 
@@ -49,17 +53,20 @@ def render(totals: Iterable[Total], at_least: Iterable[Total] = ()) -> bytes:
         at_least: Totals that are shown although nothing happened yet.
     """
     families = FamilySet("alertlog")
-    counts: dict[tuple[str, ...], list[int]] = {}
-    sums: dict[tuple[str, ...], float] = {}
+    counts: dict[tuple[str, tuple[str, ...]], list[int]] = {}
+    sums: dict[tuple[str, tuple[str, ...]], float] = {}
     known = {(total.metric, total.labels): total for total in (*at_least, *totals)}
     for total in known.values():
         if total.metric in _NAMES:
             families[_NAMES[total.metric]].add(total.value, *total.labels)
-        elif total.metric == "resolved_seconds":
-            sums[total.labels] = total.value
-        elif total.metric.startswith("resolved_"):
-            buckets = counts.setdefault(total.labels, [0] * (len(RESOLVE_BUCKETS) + 1))
-            buckets[int(total.metric.removeprefix("resolved_"))] = int(total.value)
-    for labels, buckets in counts.items():
-        families["alert_time_to_resolve_seconds"].add_distribution(buckets, sums.get(labels, 0.0), *labels)
+            continue
+        what, _, part = total.metric.partition("_")
+        if part == "seconds":
+            sums[what, total.labels] = total.value
+        elif what in _DISTRIBUTIONS:
+            buckets = counts.setdefault((what, total.labels), [0] * (len(_DISTRIBUTIONS[what][1]) + 1))
+            buckets[int(part)] = int(total.value)
+    for (what, labels), buckets in counts.items():
+        name, _ = _DISTRIBUTIONS[what]
+        families[name].add_distribution(buckets, sums.get((what, labels), 0.0), *labels)
     return render_text(families)

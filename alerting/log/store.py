@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from ml_monitoring.alerting.log import database as files
 from ml_monitoring.alerting.log.earlier import journal_files, lines_since, parse_line
 from ml_monitoring.alerting.log.notification import UNKNOWN, Notification, NotificationError, NotifiedAlert
-from ml_monitoring.exporter.catalog import RESOLVE_BUCKETS
+from ml_monitoring.exporter.catalog import NOTIFY_BUCKETS, RESOLVE_BUCKETS
 from ml_monitoring.exporter.logs import event
 
 _log = logging.getLogger(__name__)
@@ -386,10 +386,10 @@ class AlertLog:
         if known is None:
             self._alerts += 1
             counts["starts"] = 1
+            if alert.starts != UNKNOWN:
+                counts |= _took("notified", notification.received - alert.starts, NOTIFY_BUCKETS)
         if alert.ends is not None and (known is None or known[0] is None) and alert.starts != UNKNOWN:
-            took = max(0.0, alert.ends - alert.starts)
-            counts[f"resolved_{sum(took > bound for bound in RESOLVE_BUCKETS)}"] = 1
-            counts["resolved_seconds"] = took
+            counts |= _took("resolved", alert.ends - alert.starts, RESOLVE_BUCKETS)
         has_totals = bool(counts) and self._count(database, counts, who, notification.received)
         # What is to begin tomorrow did not begin.
         if has_totals and UNKNOWN < alert.starts < notification.received + _DAY:
@@ -416,6 +416,11 @@ def _names(database: sqlite3.Connection) -> set[tuple[str, ...]]:
         tuple(json.loads(labels))
         for (labels,) in database.execute("SELECT DISTINCT labels FROM totals WHERE labels != '[]'")
     }
+
+
+def _took(what: str, seconds: float, buckets: Sequence[float]) -> dict[str, float]:
+    seconds = max(0.0, seconds)
+    return {f"{what}_{sum(seconds > bound for bound in buckets)}": 1, f"{what}_seconds": seconds}
 
 
 def _name(labels: Sequence[str]) -> tuple[str, ...]:

@@ -12,12 +12,12 @@ _EXPERIMENT = ("experiment",)
 
 REGISTERED_VERSIONS: Final = Signal(
     name="registered_versions",
-    title="Registered versions by stage",
-    question="How many versions does each model have, and in which stage are they?",
-    expr="max without (instance) (mlflow_model_versions{<filter>})",
+    title="Registered versions",
+    question="How many versions does each model have?",
+    expr="sum without (stage) (max without (instance) (mlflow_model_versions{<filter>}))",
     unit=Unit.COUNT,
     dashboard=PAGE,
-    by=("model", "stage"),
+    by=("model",),
     filters=("model",),
 )
 
@@ -43,6 +43,124 @@ MODEL_LEAD: Final = Signal(
     filters=("model", "alias", "metric"),
 )
 
+_LEAD = "max without (instance) (mlflow_model_metric_lead_ratio{<filter>})"
+_ERROR = "max without (instance) (mlflow_model_metric_lead_error_ratio{<filter>})"
+_PLACES = "cluster, namespace, job, store"
+# Of several metrics, that which says most: its lead is the most of its own standard errors.
+_DECISIVE = f"topk by ({_PLACES}, model, alias) (1, abs({_LEAD} / {_ERROR}))"
+# By so much a lead may be off: as many standard errors as MlflowCandidateBetter asks for by default, which are more of
+# the best of many runs.
+_MARGIN = (
+    f"{_ERROR} * on ({_PLACES}, model, alias) group_left () "
+    "sqrt(5.412 + 2 * ln(max without (instance) (mlflow_model_candidates{<place>})))"
+)
+# Versions with an alias that are compared with none: champions.
+_CHAMPION = f"unless on ({_PLACES}, model, alias) mlflow_model_metric_lead_ratio{{<place>}}"
+# What a candidate is called by its code.
+CANDIDATES: Final = ("champion is better", "no difference yet", "candidate is better")
+
+
+def _decisive(name: str, title: str, question: str, expr: str, unit: Unit = Unit.RATIO) -> Signal:
+    return Signal(
+        name=name,
+        title=title,
+        question=question,
+        expr=f"({expr}) and {_DECISIVE}",
+        unit=unit,
+        dashboard=PAGE,
+        by=("model", "alias", "metric"),
+        filters=("model", "alias", "metric"),
+    )
+
+
+CANDIDATE_LEAD: Final = _decisive(
+    "candidate_lead", "Lead", "By what share is the candidate better in the metric that says most?", _LEAD
+)
+
+CANDIDATE_LEAD_LOW: Final = _decisive(
+    "candidate_lead_low",
+    "Lowest likely lead",
+    "By how much is it better at least, by the sizes of the test sets (99 % sure)?",
+    f"{_LEAD} - {_MARGIN}",
+)
+
+CANDIDATE_LEAD_HIGH: Final = _decisive(
+    "candidate_lead_high", "Highest likely lead", "By how much is it better at most?", f"{_LEAD} + {_MARGIN}"
+)
+
+CANDIDATE_VERDICT: Final = _decisive(
+    "candidate_verdict",
+    "Verdict",
+    "Is the candidate better than the champion, or worse, and is that no chance?",
+    f"1 + ({_LEAD} > bool {_MARGIN}) - ({_LEAD} < bool 0 - {_MARGIN})",
+    Unit.ANY,
+)
+
+CANDIDATES_BETTER: Final = Signal(
+    name="candidates_better",
+    title="Better candidates",
+    question="How many candidates are better than their champion in any metric, and that is no chance?",
+    expr=f"count(count by ({_PLACES}, model, alias) ({_LEAD} > {_MARGIN})) or 0 * count({_LEAD})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    filters=("model", "alias", "metric"),
+    legend="better",
+)
+
+CHAMPIONS: Final = Signal(
+    name="champions",
+    title="Champions",
+    question="Which version of each model serves?",
+    expr=(
+        f"max by ({_PLACES}, model, champion) (label_join("
+        f'mlflow_model_version_info{{alias!="",<filter>}} {_CHAMPION}, "champion", " ", "version", "alias"))'
+    ),
+    unit=Unit.INFO,
+    dashboard=PAGE,
+    by=("model", "champion"),
+    filters=("model",),
+)
+
+CHAMPION_AGE: Final = Signal(
+    name="champion_age",
+    title="Champion's age",
+    question="How long ago was the version that serves registered?",
+    expr=(
+        f"time() - max by ({_PLACES}, model) (mlflow_model_aliased_version_timestamp_seconds{{<filter>}} {_CHAMPION})"
+    ),
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=("model",),
+    filters=("model",),
+)
+
+OLDEST_CHAMPION: Final = Signal(
+    name="oldest_champion",
+    title="Oldest champion",
+    question="How long ago was the oldest version that serves registered?",
+    expr=f"time() - min(mlflow_model_aliased_version_timestamp_seconds{{<filter>}} {_CHAMPION})",
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    filters=("model",),
+    legend="age",
+)
+
+CANDIDATE_VERSIONS: Final = Signal(
+    name="candidate_versions",
+    title="Candidates",
+    question="Which version is compared with the champion?",
+    expr=(
+        f"max by ({_PLACES}, model, alias, candidate) (label_join("
+        f"mlflow_model_version_info{{<filter>}} and on ({_PLACES}, model, alias) "
+        "mlflow_model_metric_lead_ratio{<place>}, "
+        '"candidate", "", "version"))'
+    ),
+    unit=Unit.INFO,
+    dashboard=PAGE,
+    by=("model", "alias", "candidate"),
+    filters=("model",),
+)
+
 LOGGED_MODELS: Final = Signal(
     name="logged_models",
     title="Logged models by status",
@@ -51,7 +169,7 @@ LOGGED_MODELS: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("experiment", "status"),
-    filters=_EXPERIMENT,
+    filters=("experiment", "status"),
 )
 
 LAST_LOGGED_MODEL_AGE: Final = Signal(
@@ -73,7 +191,7 @@ CHILD_RUNS: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("experiment", "status"),
-    filters=_EXPERIMENT,
+    filters=("experiment", "status"),
 )
 
 DATASETS: Final = Signal(

@@ -3,6 +3,7 @@
 | Placeholder | Stands for | In |
 |---|---|---|
 | `<filter>` | matchers of a dashboard's variables | signals |
+| `<place>` | those of clusters and namespaces only, for series without the other labels | signals |
 | `<window>` | the range of a rate | signals |
 | `<exporter>`, `<node>`, ... | matchers of the targets that are watched, see `Selectors` | signals, recording rules |
 | `<own_alerts>` | matchers of the alerts that rules of this project make | signals |

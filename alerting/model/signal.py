@@ -25,8 +25,9 @@ class Signal:
         name: snake_case, unique.
         title: Panel title.
         question: The operator's question in one sentence; it becomes the panel's description.
-        expr: PromQL with `<filter>` where a dashboard's matchers go, `<window>` where a range goes, and `<node>` and
-            its like for whose series of another program's metric are meant, see `Selectors`.
+        expr: PromQL with `<filter>` where a dashboard's matchers go, `<place>` where only those of clusters and
+            namespaces do, `<window>` where a range goes, and `<node>` and its like for whose series of another
+            program's metric are meant, see `Selectors`.
         unit: Unit of the result.
         dashboard: uid of the page that shows the signal; alerts link there.
         by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
@@ -70,12 +71,15 @@ class Signal:
         found = _OF_NAMED.search(self.expr)
         return _NAMED[found[1]] if found is not None else ""
 
-    def promql(self, scope: Mapping[str, str], *, matchers: str = "", window: str | None = None) -> str:
+    def promql(
+        self, scope: Mapping[str, str], *, matchers: str = "", window: str | None = None, place: str = ""
+    ) -> str:
         """Return the expression with its placeholders filled.
 
         Args:
             scope: What the placeholders of selectors stand for, see `Thresholds.scope`.
             matchers: Label matchers for each `<filter>`, such as `experiment=~"$experiment"`; none by default.
             window: Range for each `<window>`; the signal's own by default.
+            place: Label matchers for each `<place>`; none by default.
         """
-        return fill(self.expr, {**scope, "filter": matchers, "window": window or self.window})
+        return fill(self.expr, {**scope, "filter": matchers, "place": place, "window": window or self.window})

@@ -289,6 +289,37 @@ ALERT_RESOLVE_TIME: Final = Signal(
     window="1d",
 )
 
+ALERT_NOTIFY_P90: Final = Signal(
+    name="alert_notify_p90",
+    title="Time to notify (p90)",
+    question="How soon after they began to fire were people notified of nine of ten alerts?",
+    expr=(
+        "histogram_quantile(0.9, sum by (cluster, namespace, le) "
+        "(increase(alert_time_to_notify_seconds_bucket{<alertlog>,<filter>}[<window>])))"
+    ),
+    unit=Unit.SECONDS,
+    dashboard=ALERTS_PAGE,
+    legend="p90",
+    window="1d",
+)
+
+ALERT_NOTIFY_TIME: Final = Signal(
+    name="alert_notify_time",
+    title="Mean time to notify",
+    question="How soon were people notified of each alert on average, of those that began in the time range?",
+    expr=(
+        "sum by (cluster, namespace, alertname, severity, team) "
+        "(increase(alert_time_to_notify_seconds_sum{<alertlog>,<filter>}[<window>])) / "
+        "(sum by (cluster, namespace, alertname, severity, team) "
+        "(increase(alert_time_to_notify_seconds_count{<alertlog>,<filter>}[<window>])) > 0)"
+    ),
+    unit=Unit.SECONDS,
+    dashboard=ALERTS_PAGE,
+    by=_WHOSE,
+    legend="{{alertname}}",
+    window="1d",
+)
+
 ALERT_RESOLVE_P90: Final = Signal(
     name="alert_resolve_p90",
     title="Time to resolve (p90)",

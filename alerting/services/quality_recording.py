@@ -46,6 +46,12 @@ RECORDS: tuple[Record, ...] = (
         by=_MODEL,
     ),
     Record(
+        name=f"{_LEVEL}:ml_prediction_truths:count",
+        meaning="Predictions whose truth became known: what that share is worth.",
+        expr="sum without (instance, outcome) (increase(ml_prediction_truths_total[<traffic.quality_window>]))",
+        by=_MODEL,
+    ),
+    Record(
         name=f"{_LEVEL}:ml_prediction_absolute_error:mean",
         meaning="Mean absolute error (MAE) of the predictions whose truth became known.",
         expr="""

@@ -37,6 +37,62 @@ MODEL_ACCURACY: Final = Signal(
     legend=_LEGEND,
 )
 
+_LIVE = f"{_LEVEL}:ml_prediction_accuracy:ratio{{<filter>}}"
+# Of the version in MLflow that has the same name and number, wherever its store and the service are.
+_OFFLINE = (
+    f"0 * {_LIVE} + on (cluster, model, model_version) group_left () max by (cluster, model, model_version) ("
+    'label_join(mlflow_model_metric{metric="accuracy",<place>} '
+    "* on (cluster, namespace, job, instance, store, model, alias) group_left (version) "
+    'mlflow_model_version_info{alias!="",<place>}, "model_version", "", "version"))'
+)
+# What a model as it is served is called by its code.
+QUALITIES: Final = ("as tested", "not compared", "worse than tested", "drifting")
+
+MODEL_OFFLINE_ACCURACY: Final = Signal(
+    name="model_offline_accuracy",
+    title="Offline accuracy",
+    question="How accurate was the version in its test, as MLflow has it?",
+    expr=_OFFLINE,
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_ACCURACY_POINTS: Final = Signal(
+    name="model_accuracy_points",
+    title="Live minus offline, percentage points",
+    question="How many percentage points more accurate (+) or less (-) is it than in its test?",
+    expr=f"100 * ({_LIVE} - ({_OFFLINE}))",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
+MODEL_VERDICT: Final = Signal(
+    name="model_verdict",
+    title="Verdict",
+    question=(
+        "Does it do as in its test? Worse is more than three standard errors, drifting is a PSI of more than 0.25; "
+        "without a test value in MLflow it is compared with nothing."
+    ),
+    expr=(
+        f"3 * ({_LEVEL}:ml_prediction_scores:psi{{<filter>}} > bool 0.25) > 0"
+        f" or 2 * ({_LIVE} < bool ({_OFFLINE}) - 3 * sqrt(({_OFFLINE}) * (1 - ({_OFFLINE}))"
+        f" / ({_LEVEL}:ml_prediction_truths:count{{<filter>}} > 0))) > 0"
+        f" or (0 * ({_OFFLINE}) and {_LEVEL}:ml_prediction_truths:count{{<filter>}})"
+        f" or 0 * {_LEVEL}:ml_predictions:rate{{<filter>}} + 1"
+    ),
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=_LEGEND,
+)
+
 MODEL_MAE: Final = Signal(
     name="model_mae",
     title="Mean absolute error",

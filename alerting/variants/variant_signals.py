@@ -154,6 +154,79 @@ VARIANT_LIFT: Final = gauge(
     page=DETAIL_PAGE,
 )
 
+# What a variant is called by its code.
+STANDINGS: Final = ("worse than the best", "no difference yet", "best, beyond chance")
+# Either its test says so, or even the upper end of its interval is below another one's lower end. Whichever variant is
+# chosen, it stands beside all.
+_STANDING = (
+    "1 + (max without (instance) (variant_sequential_p_value{<filter>}) < bool 0.05)"
+    " - (max without (instance) (variant_engagement_ratio_upper{<filter>})"
+    " < bool on (cluster, namespace, job, store, persona) group_left () "
+    "max without (instance, variant, pattern) (variant_engagement_ratio_lower{<place>}))"
+)
+
+
+def _of_all(name: str, title: str, question: str, expr: str, unit: Unit = Unit.RATIO) -> Signal:
+    """Return a signal of all variants of the persona of the chosen one."""
+    mates = "and on (cluster, namespace, job, store, persona) variant_probability_best{<filter>}"
+    return Signal(name, title, question, f"({expr}) {mates}", unit, DETAIL_PAGE, by=_POST, filters=_POST)
+
+
+VARIANTS_ENGAGEMENT: Final = _of_all(
+    "variants_engagement",
+    "Engagement of all",
+    "What engagement does each variant of the persona have?",
+    "max without (instance) (variant_engagement_ratio{<place>})",
+)
+
+VARIANTS_LOWER: Final = _of_all(
+    "variants_lower",
+    "95 % interval of all, lower end",
+    "Which engagement has each at least, 95 % sure?",
+    "max without (instance) (variant_engagement_ratio_lower{<place>})",
+)
+
+VARIANTS_UPPER: Final = _of_all(
+    "variants_upper",
+    "95 % interval of all, upper end",
+    "Which engagement has each at most, 95 % sure?",
+    "max without (instance) (variant_engagement_ratio_upper{<place>})",
+)
+
+VARIANTS_LIFT: Final = _of_all(
+    "variants_lift",
+    "Lift of all",
+    "By what share is each better or worse than the best other one?",
+    "max without (instance) (variant_lift_ratio{<place>})",
+)
+
+VARIANTS_PROBABILITY_BEST: Final = _of_all(
+    "variants_probability_best",
+    "P(best) of all",
+    "How probable is it that each is the best?",
+    "max without (instance) (variant_probability_best{<place>})",
+)
+
+VARIANTS_STANDING: Final = _of_all(
+    "variants_standing",
+    "Verdict",
+    "Is it the best, or worse than the best, beyond chance, however often one looks?",
+    _STANDING.replace("<filter>", "<place>"),
+    Unit.ANY,
+)
+
+VARIANT_STANDING: Final = Signal(
+    name="variant_standing",
+    title="Verdict on this variant",
+    question="Is this variant the best, or worse than the best, beyond chance?",
+    expr=_STANDING,
+    unit=Unit.ANY,
+    dashboard=DETAIL_PAGE,
+    by=_POST,
+    filters=_POST,
+    legend="{{variant}}",
+)
+
 VARIANT_SUGGESTED_TRAFFIC: Final = gauge(
     "variant_suggested_traffic",
     "Suggested share of traffic",
@@ -177,8 +250,8 @@ VARIANT_TRAFFIC: Final = Signal(
 
 VARIANT_LEADER_TRAFFIC: Final = Signal(
     name="variant_leader_traffic",
-    title="Leader's traffic share",
-    question="Does the variant with the highest P(best) get the traffic? No data while no variant is ahead.",
+    title="Traffic share while ahead",
+    question="Does the variant get the traffic once it is ahead? No data while it is not.",
     # The test says 1 of all that are not ahead.
     expr=(
         "persona_variant_pattern:variant_traffic:ratio{<filter>}"
@@ -188,16 +261,6 @@ VARIANT_LEADER_TRAFFIC: Final = Signal(
     dashboard=DETAIL_PAGE,
     by=_POST,
     filters=_POST,
-)
-
-VARIANT_SEQUENTIAL_P_VALUE: Final = gauge(
-    "variant_sequential_p_value",
-    "Best by chance? (always-valid p-value)",
-    "How surprising would it be if the variant were not the best at equal age? May be looked at at any time.",
-    "variant_sequential_p_value",
-    unit=Unit.ANY,
-    by=_POST,
-    page=DETAIL_PAGE,
 )
 
 VARIANT_NEW_VIEW_ENGAGEMENT: Final = Signal(

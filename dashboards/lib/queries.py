@@ -107,7 +107,8 @@ class Query:
             matchers.append(f'{STORE_LABEL}=~"${of_store}"')
         if self.matchers:
             matchers.append(self.matchers)
-        expr = self.signal.promql(scope.selectors, matchers=",".join(matchers), window=self.window)
+        place = ",".join(f'{label}=~"${label}"' for label in places if label in scope.variables)
+        expr = self.signal.promql(scope.selectors, matchers=",".join(matchers), window=self.window, place=place)
         if self.lowest:
             expr = f"bottomk by ({', '.join(PLACE_LABELS)}) ({self.lowest}, {expr})"
         return expr if self.format.factor == 1 else f"{self.format.factor} * ({expr})"

@@ -24,6 +24,7 @@ VARIANTS_DATASOURCE = {"type": "postgres", "uid": "${variants_datasource}"}
 # Grafana's numbers: read the values again when the time range changes; sort by name without regard to case.
 ON_TIME_RANGE = 2
 SORT_BY_NAME = 5
+UNSORTED = 0
 SHOWN, OUT_OF_SIGHT = 0, 2
 # By source that can be given by names, what each store has few series of.
 _OF_STORES = {"mlflow": "mlflow_experiments", "variants": "variants", "fleet": "fleet_file_info"}
@@ -174,6 +175,7 @@ def label_values(
     through: Mapping[str, str] = MappingProxyType({}),
     may_be_empty: bool = False,
     first_only: bool = False,
+    first: str = "",
 ) -> Variable:
     """Return a choice of one, several or all values of a label.
 
@@ -186,6 +188,8 @@ def label_values(
         through: The same by label for variables that have another name than their label.
         may_be_empty: Whether series may have the label empty, which "All" then includes.
         first_only: Open on the first value, not on all, and do not offer all: for pages about one of very many.
+        first: Of such a page, which one opens: PromQL of the label's series, `<filter>` for the matchers, of which the
+            highest comes first, not the first of the alphabet.
 
     Raises:
         ValueError: If nothing gives the metric or one of the labels.
@@ -203,14 +207,18 @@ def label_values(
     # What a source exposes that the settings give a name is narrowed by its name, too; see `stores`.
     origin = CATALOG[metric].origin if metric in CATALOG else ""
     of_store = {STORE_LABEL: store_variable(origin)} if origin in _OF_STORES else {}
+    braces = _braces((*PLACE_LABELS, *within), {**of_store, **through})
     template = grafana.Template(
         name=name or label,
         label=title,
         type="query",
         dataSource=DATASOURCE,
-        query=f"label_values({series}{_braces((*PLACE_LABELS, *within), {**of_store, **through})}, {label})",
+        query=f"query_result(sort_desc({first.replace('<filter>', braces.strip('{}'))}))"
+        if first
+        else f"label_values({series}{braces}, {label})",
+        regex=f'/[{{,]{label}="([^"]+)"/' if first else None,
         refresh=ON_TIME_RANGE,
-        sort=SORT_BY_NAME,
+        sort=UNSORTED if first else SORT_BY_NAME,
         multi=True,
         includeAll=not first_only,
         # `.+` demands the label: a series without it is no series of this choice. `.*` where it may be empty.

@@ -66,11 +66,11 @@ def differences() -> Panel:
     )
 
 
-def firing_by_severity() -> Panel:
+def firing_by_severity(*, width: int = 8) -> Panel:
     """Return how many alerts of each severity fire."""
     return stat(
         FIRING_BY_SEVERITY,
-        width=8,
+        width=width,
         show="value_and_name",
         colours=SEVERITY,
         empty="no firing alerts, or no data from Prometheus",

@@ -53,6 +53,7 @@ def build(context: PageContext) -> Page:
                 title="Server",
                 within=("profile",),
                 first_only=True,
+                first="max by (server) (fleet_server_risk_ratio{<filter>})",
             ),
         ),
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),

@@ -4,6 +4,15 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.mlflow.model_signals import (
     ALIASED_VERSION_AGE,
+    CANDIDATE_LEAD,
+    CANDIDATE_LEAD_HIGH,
+    CANDIDATE_LEAD_LOW,
+    CANDIDATE_VERDICT,
+    CANDIDATE_VERSIONS,
+    CANDIDATES,
+    CANDIDATES_BETTER,
+    CHAMPION_AGE,
+    CHAMPIONS,
     CHILD_RUNS,
     DATASETS,
     LAST_LOGGED_MODEL_AGE,
@@ -11,6 +20,7 @@ from ml_monitoring.alerting.mlflow.model_signals import (
     MODEL_LEAD,
     MODEL_METRIC,
     MODEL_VERSIONS,
+    OLDEST_CHAMPION,
     PAGE,
     REGISTERED_VERSIONS,
     TAGGED_RUNS,
@@ -19,7 +29,7 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
-from ml_monitoring.dashboards.lib.style import OUTCOME, RUN_STATUS
+from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
@@ -45,48 +55,36 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "How old is the champion, and is a candidate better?",
-                stat(Query(MODEL_LEAD, name="{{model}} {{alias}} {{metric}}"), width=16, empty=_NO_MODELS),
+                stat(CANDIDATES_BETTER, width=8, empty=_NO_MODELS),
+                stat(OLDEST_CHAMPION, width=8, empty=_NO_MODELS),
                 page=PAGE,
             ),
             Row(
-                "Champions, candidates and their metrics",
+                "Champions and candidates",
                 (
-                    _model_versions(),
-                    _candidates(),
-                    firing_alerts(context, PAGE),
-                    timeseries(MODEL_LEAD, title="Improvement over champion over time", height=7, empty=_NO_MODELS),
+                    _models(),
+                    firing_alerts(context, PAGE, width=24, height=6),
                 ),
             ),
             Row(
                 "Metrics and age",
-                (_model_metrics(), timeseries(ALIASED_VERSION_AGE, width=12, empty=_NO_MODELS)),
+                (
+                    timeseries(MODEL_LEAD, title="Lead over time", empty=_NO_MODELS),
+                    timeseries(ALIASED_VERSION_AGE, empty=_NO_MODELS),
+                    _model_metrics(),
+                    _model_versions(),
+                ),
                 collapsed=True,
             ),
             Row(
                 "Logged models, child runs and datasets",
                 (
-                    timeseries(REGISTERED_VERSIONS, stepped=True, empty=_NO_REGISTRY),
-                    timeseries(
-                        LOGGED_MODELS,
-                        stepped=True,
-                        colours=OUTCOME,
-                        empty="no logged models, or no data from Prometheus",
-                    ),
-                    timeseries(LAST_LOGGED_MODEL_AGE, empty="no logged models, or no data from Prometheus"),
-                    timeseries(
-                        CHILD_RUNS,
-                        stepped=True,
-                        colours=RUN_STATUS,
-                        stacked=True,
-                        empty="no runs with a parent, or no data from Prometheus",
-                    ),
-                    timeseries(DATASETS, stepped=True, empty="no data sets of runs, or no data from Prometheus"),
+                    _logged(),
                     table(
                         (Column("tag", "Tag"), Column("value", "Value")),
                         Query(TAGGED_RUNS, name="Runs"),
                         title="Runs by tag",
                         empty="no tags (see the setting sources.mlflow.count_tags), or no data from Prometheus",
-                        width=12,
                     ),
                 ),
                 collapsed=True,
@@ -95,15 +93,44 @@ def build(context: PageContext) -> Page:
     )
 
 
-def _candidates() -> Panel:
+def _models() -> Panel:
+    colours = (Colour.MUTED, Colour.MUTED, Colour.GOOD)
+    words = {str(code): pair for code, pair in enumerate(zip(CANDIDATES, colours, strict=True))}
     return table(
-        (Column("model", "Model"), Column("alias", "Candidate"), Column("metric", "Metric")),
-        Query(MODEL_LEAD, name="Improvement over champion"),
-        title="Candidates vs champion",
-        sort_by="Improvement over champion",
+        (
+            Column("model", "Model"),
+            Column("champion", "Champion"),
+            Column("alias", "Candidate"),
+            Column("candidate", "Version", width=90),
+            Column("metric", "Metric"),
+        ),
+        CHAMPIONS,
+        Query(CHAMPION_AGE, name="Age"),
+        Query(REGISTERED_VERSIONS, name="Versions"),
+        CANDIDATE_VERSIONS,
+        Query(CANDIDATE_VERDICT, name="Verdict", values=words),
+        Query(CANDIDATE_LEAD, name="Lead"),
+        Query(CANDIDATE_LEAD_LOW, name="At least"),
+        Query(CANDIDATE_LEAD_HIGH, name="At most"),
+        title="Models, by the metric that says most",
+        empty=_NO_REGISTRY,
+        sort_by="Verdict",
         descending=True,
-        empty="no models with a champion and another alias, or no data from Prometheus",
-        width=12,
+        height=10,
+    )
+
+
+def _logged() -> Panel:
+    return table(
+        (Column("experiment", "Experiment"),),
+        Query(LOGGED_MODELS, where={"status": "READY"}, name="Logged models ready"),
+        Query(LOGGED_MODELS, where={"status": "FAILED"}, name="failed"),
+        Query(LAST_LOGGED_MODEL_AGE, name="Since last"),
+        Query(CHILD_RUNS, where={"status": "FINISHED"}, name="Child runs finished"),
+        Query(CHILD_RUNS, where={"status": "FAILED"}, name="Child runs failed"),
+        Query(DATASETS, name="Datasets"),
+        title="Logged models, child runs and datasets",
+        empty="no logged models, or no data from Prometheus",
     )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from ml_monitoring.alerting.mlflow.model_signals import MODEL_METRIC
 from ml_monitoring.alerting.services.quality_signals import (
     MODEL_ACCURACY,
+    MODEL_ACCURACY_POINTS,
     MODEL_CONFIDENCE,
     MODEL_CONFIDENCE_BUCKETS,
     MODEL_DRIFT,
@@ -13,18 +13,22 @@ from ml_monitoring.alerting.services.quality_signals import (
     MODEL_LOAD_DURATION,
     MODEL_LOADED_AGE,
     MODEL_MAE,
+    MODEL_OFFLINE_ACCURACY,
     MODEL_PREDICTION_ERRORS,
     MODEL_PREDICTION_P95,
     MODEL_PREDICTION_RATE,
     MODEL_R2,
     MODEL_REFERENCE_SHARE,
     MODEL_SCORE_SHARE,
+    MODEL_VERDICT,
     PAGE,
+    QUALITIES,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap, stat, table, timeseries
-from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
+from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
 
@@ -61,20 +65,19 @@ def build(context: PageContext) -> Page:
                 page=PAGE,
             ),
             Row(
-                "Accuracy and drift over time",
+                "Live beside offline",
                 (
+                    _models(context),
                     timeseries(MODEL_ACCURACY, title="Accuracy over time", height=7),
-                    timeseries(MODEL_DRIFT, title="Score drift over time", height=7),
-                    _models(),
-                    firing_alerts(context, PAGE, width=24, height=5),
+                    firing_alerts(context, PAGE),
                 ),
             ),
             Row(
-                "Error",
+                "Regression",
                 (
-                    timeseries(MODEL_MAE),
+                    timeseries(MODEL_MAE, height=12),
                     heatmap(MODEL_ERROR_BUCKETS),
-                    timeseries(MODEL_R2, width=24),
+                    stat(MODEL_R2, width=24),
                 ),
                 collapsed=True,
             ),
@@ -87,27 +90,26 @@ def build(context: PageContext) -> Page:
                 collapsed=True,
             ),
             Row(
-                "Scores by bin",
+                "Drift and scores by bin",
                 (
+                    timeseries(MODEL_DRIFT, title="Score drift over time", width=24),
                     barchart(MODEL_SCORE_SHARE, x="bin", series="served"),
                     barchart(MODEL_REFERENCE_SHARE, x="bin", series="served"),
                 ),
                 collapsed=True,
             ),
-            Row("Champion vs candidate", (_registry(),), collapsed=True),
             Row(
                 "Usage",
                 (
-                    timeseries(MODEL_PREDICTION_P95, width=8),
-                    timeseries(
-                        MODEL_PREDICTION_ERRORS,
-                        width=8,
-                        bars=True,
+                    timeseries(MODEL_PREDICTION_P95),
+                    timeseries(MODEL_PREDICTION_RATE),
+                    _deployed(),
+                    data_mode(width=12),
+                    stat(
+                        Query(MODEL_PREDICTION_ERRORS, window=SHOWN_RANGE),
+                        width=12,
                         empty="no failed predictions, or no data from Prometheus",
                     ),
-                    timeseries(MODEL_LAST_PREDICTION_AGE, width=8),
-                    timeseries(MODEL_PREDICTION_RATE, width=16, height=6),
-                    data_mode(width=8, height=6),
                 ),
                 collapsed=True,
             ),
@@ -115,26 +117,34 @@ def build(context: PageContext) -> Page:
     )
 
 
-def _models() -> Panel:
+def _models(context: PageContext) -> Panel:
+    colours = (Colour.GOOD, Colour.MUTED, Colour.WARNING, Colour.WARNING)
+    words = {str(code): pair for code, pair in enumerate(zip(QUALITIES, colours, strict=True))}
+    (limit,) = (alert.threshold for alert in context.alerts if alert.signal is MODEL_DRIFT)
+    return table(
+        (Column("model", "Model"), Column("model_version", "Version"), Column("variant", "Variant")),
+        Query(MODEL_VERDICT, name="Verdict", values=words),
+        Query(MODEL_OFFLINE_ACCURACY, name="Offline accuracy"),
+        Query(MODEL_ACCURACY, name="Live accuracy"),
+        Query(MODEL_ACCURACY_POINTS, name="Difference (pp)"),
+        Query(MODEL_DRIFT, name=f"PSI (limit {limit:g})"),
+        Query(MODEL_CONFIDENCE, name="Confidence"),
+        title="Models as they are served",
+        empty="no models of services, or no data from Prometheus",
+        sort_by="Verdict",
+        descending=True,
+        height=7,
+    )
+
+
+def _deployed() -> Panel:
     return table(
         (Column("model", "Model"), Column("model_version", "Version"), Column("variant", "Variant")),
         Query(MODEL_LOADED_AGE, name="Time since load"),
         Query(MODEL_LOAD_DURATION, name="Load duration"),
         Query(MODEL_LAST_PREDICTION_AGE, name="Time since last prediction"),
-        Query(MODEL_CONFIDENCE, name="Confidence"),
         title="Deployed versions",
         empty="no models of services, or no data from Prometheus",
         sort_by="Variant",
         height=6,
-    )
-
-
-def _registry() -> Panel:
-    return table(
-        (Column("model", "Model"), Column("alias", "Alias"), Column("metric", "Metric")),
-        Query(MODEL_METRIC, name="In MLflow"),
-        title="Registered versions by alias",
-        empty="no metrics of registered versions with an alias, or no data from Prometheus",
-        sort_by="Metric",
-        width=24,
     )

@@ -6,6 +6,7 @@ from ml_monitoring.alerting.variants.signals import VARIANT_WINNER_MARKS
 from ml_monitoring.alerting.variants.variant_signals import (
     DETAIL_PAGE,
     PAGE,
+    STANDINGS,
     VARIANT_AGE,
     VARIANT_COMPARED_ENGAGEMENT,
     VARIANT_COMPARED_VIEWS,
@@ -21,18 +22,30 @@ from ml_monitoring.alerting.variants.variant_signals import (
     VARIANT_PREDICTION_DIFFERENCE,
     VARIANT_PREDICTION_SHORTFALL,
     VARIANT_PROBABILITY_BEST,
-    VARIANT_SEQUENTIAL_P_VALUE,
+    VARIANT_STANDING,
     VARIANT_SUGGESTED_TRAFFIC,
     VARIANT_TRAFFIC,
+    VARIANTS_ENGAGEMENT,
+    VARIANTS_LIFT,
+    VARIANTS_LOWER,
+    VARIANTS_PROBABILITY_BEST,
+    VARIANTS_STANDING,
+    VARIANTS_UPPER,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
-from ml_monitoring.dashboards.lib.links import page_url
+from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
-from ml_monitoring.dashboards.lib.panels import stat, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+
+_NONE = "no active variant, or no data from Prometheus"
+_STANDINGS = {
+    str(code): pair
+    for code, pair in enumerate(zip(STANDINGS, (Colour.WARNING, Colour.MUTED, Colour.GOOD), strict=True))
+}
 
 
 def build(context: PageContext) -> Page:
@@ -55,6 +68,7 @@ def build(context: PageContext) -> Page:
                 title="Variant",
                 within=("persona",),
                 first_only=True,
+                first="max by (variant) (variant_probability_best{<filter>})",
             ),
             label_values(
                 "pattern", "variant_predicted_engagement_ratio", title="Pattern", within=("persona",), may_be_empty=True
@@ -64,28 +78,25 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Is this variant better than the others, or is it chance?",
-                stat(VARIANT_LIFT, width=5),
-                stat(VARIANT_SEQUENTIAL_P_VALUE, title="p-value vs others", width=4),
-                stat(VARIANT_PROBABILITY_BEST, width=3),
-                stat(Query(VARIANT_PREDICTION_DIFFERENCE), width=4).linked("All variants", page_url(PAGE, {})),
+                stat(VARIANT_STANDING, title="Verdict", values=_STANDINGS, width=8, empty=_NONE).linked(
+                    "All variants", page_url(PAGE, {})
+                ),
+                stat(VARIANT_LIFT, width=4),
+                stat(VARIANT_PROBABILITY_BEST, width=4),
                 page=DETAIL_PAGE,
             ),
             Row(
-                "Engagement and alerts",
+                "This variant beside the others",
                 (
+                    _beside_others(),
                     timeseries(
                         Query(VARIANT_ENGAGEMENT_UPPER, name="{{variant}} 97.5 %", dashed=True),
                         Query(VARIANT_ENGAGEMENT, name="{{variant}} reported"),
                         Query(VARIANT_ENGAGEMENT_LOWER, name="{{variant}} 2.5 %", dashed=True),
                         Query(VARIANT_PREDICTED_ENGAGEMENT, name="{{variant}} predicted"),
                         title="Engagement: observed, predicted, 95 % credible interval",
-                        width=24,
-                        height=10,
                     ),
-                    firing_alerts(context, DETAIL_PAGE),
-                    stat(VARIANT_OBSERVED_VIEWS, width=4, height=7),
-                    stat(VARIANT_OBSERVED_INTERACTIONS, width=4, height=7),
-                    stat(VARIANT_AGE, width=4, height=7),
+                    firing_alerts(context, DETAIL_PAGE, height=8),
                 ),
             ),
             Row(
@@ -101,7 +112,9 @@ def build(context: PageContext) -> Page:
                         width=12,
                     ),
                     timeseries(
-                        VARIANT_LEADER_TRAFFIC, width=12, empty="no variant that is ahead, or no data from Prometheus"
+                        VARIANT_LEADER_TRAFFIC,
+                        width=12,
+                        empty="no traffic while the variant is not ahead, or no data from Prometheus",
                     ),
                 ),
                 collapsed=True,
@@ -109,10 +122,35 @@ def build(context: PageContext) -> Page:
             Row(
                 "Comparison with prediction",
                 (
+                    stat(VARIANT_PREDICTION_DIFFERENCE, width=6),
+                    stat(VARIANT_OBSERVED_VIEWS, width=6),
+                    stat(VARIANT_OBSERVED_INTERACTIONS, width=6),
+                    stat(VARIANT_AGE, width=6),
                     timeseries(VARIANT_PREDICTION_SHORTFALL, width=12),
                     timeseries(VARIANT_NEW_VIEW_ENGAGEMENT, width=12),
                 ),
                 collapsed=True,
             ),
         ),
+    )
+
+
+def _beside_others() -> Panel:
+    this = page_url(DETAIL_PAGE, {"persona": cell("Persona"), "variant": cell("Variant")})
+    return table(
+        (
+            Column("persona", "Persona"),
+            Column("variant", "Variant", link=("Show this variant", this)),
+            Column("pattern", "Pattern"),
+        ),
+        Query(VARIANTS_STANDING, name="Verdict", values=_STANDINGS),
+        Query(VARIANTS_ENGAGEMENT, name="Engagement"),
+        Query(VARIANTS_LOWER, name="95 % low"),
+        Query(VARIANTS_UPPER, name="95 % high"),
+        Query(VARIANTS_LIFT, name="Lift"),
+        Query(VARIANTS_PROBABILITY_BEST, name="P(best)"),
+        title="All variants of the persona",
+        sort_by="P(best)",
+        descending=True,
+        height=9,
     )

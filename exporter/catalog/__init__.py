@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ml_monitoring.exporter.catalog.alertlog import ALERTLOG_METRICS, RESOLVE_BUCKETS
+from ml_monitoring.exporter.catalog.alertlog import ALERTLOG_METRICS, NOTIFY_BUCKETS, RESOLVE_BUCKETS
 from ml_monitoring.exporter.catalog.base import Metric, MetricKind, Unit
 from ml_monitoring.exporter.catalog.containers import CONTAINER_METRICS
 from ml_monitoring.exporter.catalog.experiments import EXPERIMENT_METRICS
@@ -26,6 +26,7 @@ __all__ = [
     "CATALOG",
     "KILL_BUCKETS",
     "METRICS",
+    "NOTIFY_BUCKETS",
     "REFRESH_BUCKETS",
     "RESOLVE_BUCKETS",
     "RUN_BUCKETS",

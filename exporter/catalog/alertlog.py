@@ -5,7 +5,8 @@ from __future__ import annotations
 from ml_monitoring.exporter.catalog.base import Unit, counter, gauge, histogram
 
 _ORIGIN = "alertlog"
-# From a glitch to a day; what takes longer is no incident any more.
+# From the shortest wait for a group to what comes too late to help; and from a glitch to a day.
+NOTIFY_BUCKETS = (30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 RESOLVE_BUCKETS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 14400.0, 43200.0, 86400.0)
 
 ALERTLOG_METRICS = (
@@ -44,6 +45,16 @@ ALERTLOG_METRICS = (
         "team",
         origin=_ORIGIN,
         buckets=RESOLVE_BUCKETS,
+    ),
+    histogram(
+        "alert_time_to_notify_seconds",
+        "Time from an alert's beginning to its first notification.",
+        Unit.SECONDS,
+        "alertname",
+        "severity",
+        "team",
+        origin=_ORIGIN,
+        buckets=NOTIFY_BUCKETS,
     ),
     counter(
         "alert_log_duplicates_total",

@@ -91,7 +91,7 @@ def table(
     """Return a table of the values now.
 
     Args:
-        columns: Labels; rows with the same values of all of them become one row.
+        columns: Labels. Rows that agree in those that all signals have become one, unless they differ in another.
         given: Signals; a `Query`'s name is the heading of its column. An info signal gives rows but no column.
         title: Heading.
         width: Columns of the grid.
@@ -103,9 +103,8 @@ def table(
     """
     queries = tuple(as_query(one) for one in given)
     labels = [column.label for column in columns]
-    for query in queries:
-        if missing := set(labels) - set(query.signal.by):
-            raise ValueError(f"table {title}: signal {query.signal.name} has no label {', '.join(sorted(missing))}")
+    if missing := set(labels) - {label for query in queries for label in query.signal.by}:
+        raise ValueError(f"table {title}: no signal has the label {', '.join(sorted(missing))}")
     valued = [query for query in queries if query.signal.unit is not Unit.INFO]
     titles = {column.label: column.title for column in columns}
     for query, ref_id in zip(queries, REF_IDS, strict=False):

@@ -54,7 +54,7 @@ def test_a_panel_refuses_a_signal_that_it_cannot_show() -> None:
         timeseries(WHEN)
     with pytest.raises(ValueError, match="has no label colour"):
         barchart(SOURCE_INTERVAL, x="colour")
-    with pytest.raises(ValueError, match="signal source_interval has no label team"):
+    with pytest.raises(ValueError, match="no signal has the label team"):
         table((Column("team", "Team"),), SOURCE_INTERVAL, title="T")
     with pytest.raises(ValueError, match="no column Age to sort by"):
         table((Column("source", "Source"),), SOURCE_INTERVAL, title="T", sort_by="Age")
