@@ -16,7 +16,6 @@ from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW
 from ml_monitoring.alerting.mlflow.trace_signals import PAGE as TRACES
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE
-from ml_monitoring.alerting.services.quality_signals import PAGE as QUALITY
 from ml_monitoring.alerting.services.signals import PAGE as SERVICES
 from ml_monitoring.alerting.variants.variant_signals import DETAIL_PAGE as VARIANT
 from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
@@ -57,7 +56,6 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     (VARIANT, "Variant(Far|Clear).+", 'ml_monitoring_source_up{source=~"variants(/.+)?",<filter>}'),
     (FLEET, "Fleet.+", 'ml_monitoring_source_up{source=~"fleet(/.+)?",<filter>}'),
     (SERVICES, "Ml(Api|Service|Cache|PredictionsStopped).*", "ml_process_start_timestamp_seconds{<filter>}"),
-    (QUALITY, "MlPredictionDrift", "ml_process_start_timestamp_seconds{<filter>}"),
     (
         EXPERIMENTS,
         "Experiment(Sample|Decided|Overdue|Nothing|Data).*",

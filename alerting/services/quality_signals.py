@@ -46,7 +46,7 @@ _OFFLINE = (
     'mlflow_model_version_info{alias!="",<place>}, "model_version", "", "version"))'
 )
 # What a model as it is served is called by its code.
-QUALITIES: Final = ("as tested", "not compared", "worse than tested", "drifting")
+QUALITIES: Final = ("not compared", "as tested", "worse than tested", "drifting")
 
 MODEL_OFFLINE_ACCURACY: Final = Signal(
     name="model_offline_accuracy",
@@ -83,14 +83,25 @@ MODEL_VERDICT: Final = Signal(
         f"3 * ({_LEVEL}:ml_prediction_scores:psi{{<filter>}} > bool 0.25) > 0"
         f" or 2 * ({_LIVE} < bool ({_OFFLINE}) - 3 * sqrt(({_OFFLINE}) * (1 - ({_OFFLINE}))"
         f" / ({_LEVEL}:ml_prediction_truths:count{{<filter>}} > 0))) > 0"
-        f" or (0 * ({_OFFLINE}) and {_LEVEL}:ml_prediction_truths:count{{<filter>}})"
-        f" or 0 * {_LEVEL}:ml_predictions:rate{{<filter>}} + 1"
+        f" or (0 * ({_OFFLINE}) + 1 and {_LEVEL}:ml_prediction_truths:count{{<filter>}})"
+        f" or 0 * {_LEVEL}:ml_predictions:rate{{<filter>}}"
     ),
     unit=Unit.ANY,
     dashboard=PAGE,
     by=_MODEL,
     filters=_FILTERS,
     legend=_LEGEND,
+)
+
+MODELS_VERDICT: Final = Signal(
+    name="models_verdict",
+    title="Models",
+    question="Do all models do as in their tests? Of several the worst decides.",
+    expr=f"max({MODEL_VERDICT.expr})",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    filters=_FILTERS,
+    legend="models",
 )
 
 MODEL_MAE: Final = Signal(

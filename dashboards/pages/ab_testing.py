@@ -57,7 +57,7 @@ def build(context: PageContext) -> Page:
                 "Differences and variants",
                 (
                     differences(),
-                    firing_alerts(context, PAGE),
+                    firing_alerts(context, PAGE, width=11),
                     _variants(),
                 ),
             ),

@@ -60,7 +60,7 @@ def build(context: PageContext) -> Page:
                 "What is measured, and what is assumed",
                 (
                     differences(),
-                    firing_alerts(context, AB_PAGE),
+                    firing_alerts(context, AB_PAGE, width=11),
                     _assumptions(context.business),
                 ),
             ),

@@ -61,7 +61,7 @@ def differences() -> Panel:
         Query(AB_HIGH, name="At most"),
         title="Candidate against baseline, percentage points",
         empty="no experiments on traffic, or no data from Prometheus",
-        width=12,
+        width=13,
         height=7,
     )
 

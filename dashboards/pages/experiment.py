@@ -59,6 +59,10 @@ def build(context: PageContext) -> Page:
                 name="one_experiment",
                 title="Experiment",
                 first_only=True,
+                first=(
+                    "2 * max by (experiment) (ml_monitoring_experiment_guardrail_breached{<filter>})"
+                    " or max by (experiment) (ml_monitoring_experiment_info{<filter>})"
+                ),
             ),
             label_values("metric", "ml_monitoring_experiment_trials", name="experiment_metric", title="Metric"),
         ),

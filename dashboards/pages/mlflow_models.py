@@ -116,7 +116,7 @@ def _models() -> Panel:
         empty=_NO_REGISTRY,
         sort_by="Verdict",
         descending=True,
-        height=10,
+        height=8,
     )
 
 

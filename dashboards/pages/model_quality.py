@@ -21,6 +21,7 @@ from ml_monitoring.alerting.services.quality_signals import (
     MODEL_REFERENCE_SHARE,
     MODEL_SCORE_SHARE,
     MODEL_VERDICT,
+    MODELS_VERDICT,
     PAGE,
     QUALITIES,
 )
@@ -31,6 +32,13 @@ from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
+
+_QUALITIES = {
+    str(code): pair
+    for code, pair in enumerate(
+        zip(QUALITIES, (Colour.MUTED, Colour.GOOD, Colour.WARNING, Colour.WARNING), strict=True)
+    )
+}
 
 
 def build(context: PageContext) -> Page:
@@ -59,10 +67,16 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Are the models still accurate, confident and undrifted?",
-                stat(MODEL_ACCURACY, width=6),
+                stat(MODEL_ACCURACY, width=5),
                 stat(MODEL_DRIFT, width=5),
-                stat(MODEL_CONFIDENCE, width=5, title="Confidence"),
+                stat(MODEL_CONFIDENCE, width=4, title="Confidence"),
                 page=PAGE,
+                state=stat(
+                    MODELS_VERDICT,
+                    values=_QUALITIES,
+                    width=6,
+                    empty="no models of services, or no data from Prometheus",
+                ),
             ),
             Row(
                 "Live beside offline",
@@ -118,12 +132,10 @@ def build(context: PageContext) -> Page:
 
 
 def _models(context: PageContext) -> Panel:
-    colours = (Colour.GOOD, Colour.MUTED, Colour.WARNING, Colour.WARNING)
-    words = {str(code): pair for code, pair in enumerate(zip(QUALITIES, colours, strict=True))}
     (limit,) = (alert.threshold for alert in context.alerts if alert.signal is MODEL_DRIFT)
     return table(
         (Column("model", "Model"), Column("model_version", "Version"), Column("variant", "Variant")),
-        Query(MODEL_VERDICT, name="Verdict", values=words),
+        Query(MODEL_VERDICT, name="Verdict", values=_QUALITIES),
         Query(MODEL_OFFLINE_ACCURACY, name="Offline accuracy"),
         Query(MODEL_ACCURACY, name="Live accuracy"),
         Query(MODEL_ACCURACY_POINTS, name="Difference (pp)"),

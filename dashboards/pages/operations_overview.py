@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.experiments import business_signals as business
 from ml_monitoring.alerting.experiments import signals as ab_testing
+from ml_monitoring.alerting.experiments.declared_signals import DETAIL_PAGE as EXPERIMENT
+from ml_monitoring.alerting.experiments.declared_signals import PAGE as EXPERIMENTS
 from ml_monitoring.alerting.exporter import signals as exporter
 from ml_monitoring.alerting.exporter.signals import ALERT_RULES_EVALUATED
 from ml_monitoring.alerting.fleet import signals as fleet
 from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
 from ml_monitoring.alerting.logs.signals import PAGE as LOGS
 from ml_monitoring.alerting.mlflow import signals as mlflow
+from ml_monitoring.alerting.mlflow.model_signals import PAGE as MODELS
+from ml_monitoring.alerting.mlflow.trace_signals import PAGE as TRACES
 from ml_monitoring.alerting.monitoring import signals as monitoring
 from ml_monitoring.alerting.overview import signals as overview
 from ml_monitoring.alerting.overview.signals import DATA_AGE, HEALTH, TARGETS_DOWN
 from ml_monitoring.alerting.services import quality_signals as model_quality
 from ml_monitoring.alerting.services import signals as ml_api
 from ml_monitoring.alerting.services.signals import SLO_BUDGET_LEFT
+from ml_monitoring.alerting.variants.variant_signals import DETAIL_PAGE as VARIANT
 from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
@@ -37,17 +42,23 @@ _LIGHTS = {
     "monitoring": SYSTEM,
 }
 _PAGES = (
-    ("Alerts", monitoring.ALERTS_PAGE, "what fires, what fired, who was notified"),
+    ("Alerts", monitoring.ALERTS_PAGE, "what fires, what fired, how soon people were notified"),
     ("System infrastructure", SYSTEM, "hosts, PostgreSQL, Prometheus"),
     ("Logs", LOGS, "log lines, volume, errors"),
     ("Exporter health", exporter.PAGE, "is the data current and complete?"),
     ("MLflow experiments", mlflow.PAGE, "runs and results"),
+    ("MLflow models", MODELS, "champions and candidates"),
+    ("MLflow traces", TRACES, "LLM applications: errors, latency, tokens"),
     ("Variant performance", VARIANTS, "engagement, kills, winners"),
+    ("Variant detail", VARIANT, "one variant beside the others"),
     ("ML API", ml_api.PAGE, "traffic, errors, latency, error budgets"),
-    ("Model quality", model_quality.PAGE, "predictions, accuracy, drift"),
+    ("Model quality", model_quality.PAGE, "live beside offline, drift"),
     ("A/B testing", ab_testing.PAGE, "which variant is better, and is it significant?"),
+    ("Experiments", EXPERIMENTS, "what each declared experiment says"),
+    ("Experiment", EXPERIMENT, "one experiment in detail"),
     ("Business impact", business.PAGE, "what it is worth"),
     ("Fleet incident", fleet.PAGE, "servers and their risk"),
+    ("Fleet server", fleet.SERVER_PAGE, "one server in detail"),
 )
 
 
@@ -87,12 +98,12 @@ def build(context: PageContext) -> Page:
             Row(
                 "Where to look",
                 (
-                    stat(DATA_AGE, width=12, height=8, show="value_and_name"),
+                    stat(DATA_AGE, width=12, height=14, show="value_and_name"),
                     text(
                         "Drill-down",
                         "\n".join(f"- [{title}]({page_url(uid, {})}): {what}" for title, uid, what in _PAGES),
                         width=12,
-                        height=8,
+                        height=14,
                     ),
                 ),
                 collapsed=True,

@@ -152,5 +152,5 @@ def _beside_others() -> Panel:
         title="All variants of the persona",
         sort_by="P(best)",
         descending=True,
-        height=9,
+        height=8,
     )

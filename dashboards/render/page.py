@@ -144,7 +144,7 @@ def _row(area: Area, data: PanelData) -> None:
     used = area.canvas.text(x + 20, y, data.title, size=15, weight=BOLD, fit=area.box.w - 120)
     if hidden:
         count = f"({hidden} panel{'s' if hidden > 1 else ''})"
-        area.canvas.text(x + 28 + used, y, count, size=12, colour=area.theme.muted)
+        area.canvas.text(x + 34 + used, y, count, size=12, colour=area.theme.muted)
 
 
 def _problem(area: Area, data: PanelData) -> None:

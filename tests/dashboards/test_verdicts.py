@@ -20,6 +20,9 @@ RULES: tuple[Rule, ...] = (
     verdict_lint.an_answer_comes_first,
     verdict_lint.little_is_open,
     verdict_lint.alerts_are_those_of_the_page,
+    verdict_lint.one_of_many_is_not_the_first_of_the_alphabet,
+    verdict_lint.every_page_is_named,
+    verdict_lint.nothing_is_drawn_twice,
 )
 
 
@@ -81,6 +84,28 @@ def test_a_missing_list_and_a_second_one_are_found(pages: list[Json]) -> None:
         f"{page['uid']}: 0 lists of firing alerts are open",
         f"{page['uid']}: has a second list of alerts",
     ]
+
+
+def test_a_page_that_opens_on_the_first_of_the_alphabet_is_found(pages: list[Json]) -> None:
+    page = copy.deepcopy(next(page for page in pages if page["uid"] == "ml-monitoring-fleet-server"))
+    (server,) = [one for one in page["templating"]["list"] if one["name"] == "one_server"]
+    server["sort"] = 5
+    found = list(verdict_lint.one_of_many_is_not_the_first_of_the_alphabet([page]))
+    assert found == [f"{page['uid']}: opens on the Server that is first in the alphabet"]
+
+
+def test_a_page_that_the_overview_does_not_name_is_found(pages: list[Json]) -> None:
+    stray = spoiled(pages) | {"uid": "ml-monitoring-stray"}
+    found = list(verdict_lint.every_page_is_named([*pages, stray]))
+    assert found == ["ml-monitoring-stray: the overview does not name it"]
+
+
+def test_a_chart_that_is_there_twice_is_found(pages: list[Json]) -> None:
+    page = spoiled(pages)
+    chart = next(panel for panel in page["panels"] if panel["type"] == "timeseries")
+    page["panels"].append(chart | {"title": "Again"})
+    found = list(verdict_lint.nothing_is_drawn_twice([page]))
+    assert found == [f"{page['uid']}: Again shows the same as {chart['title']}"]
 
 
 def spoiled(pages: list[Json]) -> Json:

@@ -62,3 +62,32 @@ def alerts_are_those_of_the_page(pages: list[Json]) -> Iterator[str]:
                 yield f"{page['uid']}: lists alerts of other pages, or not all"
         if any(panel["type"] == "alertlist" for panel in panels(page)):
             yield f"{page['uid']}: has a second list of alerts"
+
+
+def one_of_many_is_not_the_first_of_the_alphabet(pages: list[Json]) -> Iterator[str]:
+    """A page about one of many opens on the best, the worst or the one in trouble."""
+    for page in pages:
+        for variable in page["templating"]["list"]:
+            if variable["type"] == "query" and not variable["includeAll"] and variable["sort"]:
+                yield f"{page['uid']}: opens on the {variable['label']} that is first in the alphabet"
+
+
+def every_page_is_named(pages: list[Json]) -> Iterator[str]:
+    """The overview says of each page what it is for."""
+    (overview,) = [page for page in pages if page["uid"] == "ml-monitoring-operations-overview"]
+    named = json.dumps([panel["options"] for panel in panels(overview) if panel["type"] == "text"])
+    for page in pages:
+        if page is not overview and f"/d/{page['uid']}?" not in named:
+            yield f"{page['uid']}: the overview does not name it"
+
+
+def nothing_is_drawn_twice(pages: list[Json]) -> Iterator[str]:
+    """No two charts of a page have the same queries; a number and its course are two."""
+    for page in pages:
+        seen: dict[str, str] = {}
+        for panel in panels(page):
+            queries = sorted(target.get("expr", "") for target in panel.get("targets", []))
+            key = f"{panel['type']} {queries} {panel.get('repeat', '')}"
+            if queries and key in seen:
+                yield f"{page['uid']}: {panel['title']} shows the same as {seen[key]}"
+            seen[key] = panel["title"]

@@ -208,7 +208,9 @@ def _value_override(query: Query, scope: Scope, states: tuple[str, str], *, is_s
         defaults["thresholds"]["steps"] = limits(query.signal, scope.alerts)
         properties += [{"id": name, "value": defaults[name]} for name in ("color", "thresholds", "mappings")]
         properties += _COLOURED
-    least = header_width(_title(query), is_sorted=is_sorted)
+    # The words of a code, too.
+    words = max((header_width(word, is_sorted=False) for word, _ in query.values.values()), default=0)
+    least = max(header_width(_title(query), is_sorted=is_sorted), words)
     properties.append({"id": "custom.width", "value": max(_VALUE_WIDTHS[query.signal.unit], least)})
     return _override(_title(query), properties)
 
