@@ -294,10 +294,9 @@ class Runner:
         runner = self._runners.get(name)
         return runner is not None and runner.source.reset()
 
-    def source(self, name: str) -> Source | None:
-        """Return the source of this name; None where it is not configured."""
-        runner = self._runners.get(name)
-        return runner.source if runner is not None else None
+    def sources(self, kind: str) -> dict[str, Source]:
+        """Return the sources of a kind by what they are called: the kind, or with the store's name behind it."""
+        return {name: each.source for name, each in sorted(self._runners.items()) if kind_of(name) == kind}
 
     def note_reload(self, *, successful: bool) -> None:
         """Expose whether the settings file was usable."""

@@ -28,6 +28,7 @@ from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.sources.experiments import ExperimentsSource
 from ml_monitoring.exporter.sources.experiments.gate import REQUIREMENTS, Gate, GateAnswer
+from ml_monitoring.exporter.stores import STORE_LABEL, labels_of
 from ml_monitoring.exporter.web_config import WebConfig
 
 _log = logging.getLogger(__name__)
@@ -211,9 +212,13 @@ class Server:
         return web.Response(text=text, content_type="text/plain", charset="utf-8")
 
     async def _experiments(self, _request: web.Request) -> web.Response:
-        source = self._experiments_source()
-        gates = [gate for name in source.gates if (gate := source.gate(name)) is not None]
-        return web.json_response([gate.document for gate in gates])
+        gates = [
+            gate.document | labels_of(source)
+            for source, each in self._experiments_sources().items()
+            for name in each.gates
+            if (gate := each.gate(name)) is not None
+        ]
+        return web.json_response(gates)
 
     async def _experiment(self, request: web.Request) -> web.Response:
         return web.json_response(self._gate_of(request).document)
@@ -227,16 +232,28 @@ class Server:
         require = request.query.get("require", "")
         if require not in REQUIREMENTS:
             raise web.HTTPBadRequest(text=f"require: is one of {', '.join(filter(None, REQUIREMENTS))}.\n")
-        gate = self._experiments_source().gate(name)
-        if gate is None:
+        store = request.query.get(STORE_LABEL)
+        found = {
+            source: gate
+            for source, each in self._experiments_sources().items()
+            if store in (None, labels_of(source).get(STORE_LABEL, "")) and (gate := each.gate(name)) is not None
+        }
+        if not found:
             raise web.HTTPNotFound(text="There is no experiment of this name.\n")
-        return gate.requiring(require)
+        if len(found) > 1:
+            known = ", ".join(labels_of(source).get(STORE_LABEL, "") for source in found)
+            raise web.HTTPBadRequest(text=f"{STORE_LABEL}: several have an experiment of this name: {known}.\n")
+        return next(iter(found.values())).requiring(require)
 
-    def _experiments_source(self) -> ExperimentsSource:
-        source = self._runner.source(ExperimentsSource.name)
-        if not isinstance(source, ExperimentsSource):
+    def _experiments_sources(self) -> dict[str, ExperimentsSource]:
+        sources = {
+            name: source
+            for name, source in self._runner.sources(ExperimentsSource.name).items()
+            if isinstance(source, ExperimentsSource)
+        }
+        if not sources:
             raise web.HTTPNotFound(text="No experiments are configured: there is no section sources.experiments.\n")
-        return source
+        return sources
 
     async def _watch_web_config(self) -> None:
         shown = ""

@@ -16,7 +16,7 @@ _ONE = ("experiment",)
 _ARM = ("experiment", "arm")
 _METRIC = ("experiment", "arm", "metric")
 _PREFIX = "ml_monitoring_experiment_"
-RUNNING: Final = f"on (cluster, namespace, job, experiment) (max without (instance) ({_PREFIX}running) == 1)"
+RUNNING: Final = f"on (cluster, namespace, job, store, experiment) (max without (instance) ({_PREFIX}running) == 1)"
 
 
 def _gauge(
@@ -266,7 +266,7 @@ EXPERIMENT_INTENDED: Final = _gauge(
 
 def _marks(name: str, title: str, question: str, metric: str) -> Signal:
     """Return the moments in which a flag went up."""
-    up = f"max by (cluster, namespace, experiment) ({_PREFIX}{metric}{{{{<filter>}}}}{{}}) > 0"
+    up = f"max by (cluster, namespace, store, experiment) ({_PREFIX}{metric}{{{{<filter>}}}}{{}}) > 0"
     expr = f"{up.format('')} unless {up.format(' offset 1m')}"
     return Signal(name, title, question, expr, Unit.ANY, DETAIL_PAGE, by=_ONE, filters=_ONE)
 

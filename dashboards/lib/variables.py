@@ -27,7 +27,12 @@ SORT_BY_NAME = 5
 UNSORTED = 0
 SHOWN, OUT_OF_SIGHT = 0, 2
 # By source that can be given by names, what each store has few series of.
-_OF_STORES = {"mlflow": "mlflow_experiments", "variants": "variants", "fleet": "fleet_file_info"}
+_OF_STORES = {
+    "mlflow": "mlflow_experiments",
+    "variants": "variants",
+    "fleet": "fleet_file_info",
+    "experiments": "ml_monitoring_experiment_info",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -97,6 +97,39 @@ def test_a_gate_that_is_not_there_says_so(exporter: ExporterProcess, path: str, 
     assert exporter.get(f"/experiments/{path}").status_code == status
 
 
+def test_sources_of_experiments_with_names_answer_together(experiments_url: str, tmp_path: Path) -> None:
+    given = {"shop": ("winner", "null"), "app": ("harmful", "null")}
+    sources = {
+        store: {"url": experiments_url, "interval": "1s", "declared": {name: declared(name) for name in names}}
+        for store, names in given.items()
+    }
+    path = tmp_path / "ml-monitoring.yml"
+    path.write_text(json.dumps({"web": {"port": 0}, "sources": {"experiments": sources}}), encoding="utf-8")
+    with serving(path) as process:
+        for store, names in given.items():
+            for name in names:
+                labels = f'experiment="{name}",store="{store}"'
+                process.wait_for(f"ml_monitoring_experiment_decided{{{labels}}}", 1)
+        listed = process.get("/experiments").json()
+        assert [(each["store"], each["experiment"]) for each in listed] == [
+            *(("app", "harmful"), ("app", "null")),
+            *(("shop", "null"), ("shop", "winner")),
+        ]
+        asked = ("winner/gate", "null/gate", "null/gate?store=app", "winner/gate?store=app")
+        found = [process.get(f"/experiments/{each}") for each in asked]
+        assert [each.status_code for each in found] == [200, 400, 200, 404]
+        assert found[1].text == "store: several have an experiment of this name: app, shop.\n"
+    done = _run("gate", "null", "--config", path)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: several sources have an experiment null: experiments/shop, experiments/app; give --store\n",
+    )
+    assert _run("gate", "null", "--store", "app", "--config", path).returncode == 0
+    assert _run("gate", "winner", "--config", path).returncode == 0
+    checked = _run("check", "winner", "--config", path).stdout.splitlines()
+    assert checked[0].split()[:3] == ["ok", "shop:", "winner"]
+
+
 def _run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "ml_monitoring", "experiments", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, check=False)

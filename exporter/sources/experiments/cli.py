@@ -20,6 +20,7 @@ from ml_monitoring.exporter.sources.experiments import ExperimentsSettings, Expe
 from ml_monitoring.exporter.sources.experiments.gate import REQUIREMENTS, Gate, GateAnswer
 from ml_monitoring.exporter.sources.experiments.report import as_html, report_of
 from ml_monitoring.exporter.sources.experiments.survey import survey
+from ml_monitoring.exporter.stores import STORE_LABEL, labels_of
 
 _LIMIT: Final = 300.0
 
@@ -55,6 +56,9 @@ def add_commands(commands: command_line.Commands) -> None:
         )
     for subparser in (check, gate, report):
         subparser.add_argument(
+            "--store", metavar="NAME", help="where several sources of experiments have names: this one (default all)"
+        )
+        subparser.add_argument(
             "--config.file",
             "--config",
             dest="files",
@@ -65,27 +69,62 @@ def add_commands(commands: command_line.Commands) -> None:
         )
 
 
-def _settings(options: argparse.Namespace) -> ExperimentsSettings:
-    found = load(settings_files(options.files)).enabled_sources().get(ExperimentsSource.name)
-    if not isinstance(found, ExperimentsSettings):
+def _settings(options: argparse.Namespace) -> dict[str, ExperimentsSettings]:
+    """Return the settings of all sources of experiments that are meant, by what they are called."""
+    enabled = load(settings_files(options.files)).enabled_sources()
+    found = {name: each for name, each in enabled.items() if isinstance(each, ExperimentsSettings)}
+    if not found:
         raise ConfigError(["sources.experiments: no experiments are configured"])
+    if options.store is not None:
+        wanted = f"{ExperimentsSource.name}/{options.store}"
+        if wanted not in found:
+            raise ConfigError([f"--store: there is no {wanted}; there are {', '.join(found)}"])
+        found = {wanted: found[wanted]}
     return found
 
 
+def _source(options: argparse.Namespace) -> ExperimentsSource:
+    """Return the source that has an experiment.
+
+    Raises:
+        ConfigError: None has it, or several.
+    """
+    sources = {name: ExperimentsSource(settings) for name, settings in _settings(options).items()}
+    problems: list[str] = []
+    having = []
+    for name, source in sources.items():
+        problems += source.declare(only=options.name)
+        if options.name in source.tracked:
+            having.append(name)
+    for name in sources.keys() - having[:1]:
+        sources[name].close()
+    if not having:
+        raise ConfigError([*problems, f"there is no experiment {options.name}"])
+    if len(having) > 1:
+        sources[having[0]].close()
+        raise ConfigError([f"several sources have an experiment {options.name}: {', '.join(having)}; give --store"])
+    return sources[having[0]]
+
+
 def _check(options: argparse.Namespace) -> int:
-    source = ExperimentsSource(_settings(options))
-    try:
-        problems = source.declare()
-        known = source.tracked
-        problems += [f"there is no experiment {name}" for name in options.names if name not in known]
-        lines = [("FAIL", "declarations", problem) for problem in problems]
-        for name, tracked in sorted(known.items()):
-            if name in options.names or not options.names:
-                source.begin()
-                found = survey(name, tracked.declaration, source.stores, time.time())
-                lines += [("ok" if each.ok else "FAIL", each.subject, each.message) for each in found]
-    finally:
-        source.close()
+    lines: list[tuple[str, str, str]] = []
+    missing = set(options.names)
+    for source_name, settings in _settings(options).items():
+        source = ExperimentsSource(settings)
+        store = labels_of(source_name).get(STORE_LABEL, "")
+        prefix = f"{store}: " if store else ""
+        try:
+            lines += [("FAIL", f"{prefix}declarations", problem) for problem in source.declare()]
+            missing -= source.tracked.keys()
+            for name, tracked in sorted(source.tracked.items()):
+                if name in options.names or not options.names:
+                    source.begin()
+                    found = survey(name, tracked.declaration, source.stores, time.time())
+                    lines += [("ok" if each.ok else "FAIL", f"{prefix}{each.subject}", each.message) for each in found]
+        finally:
+            source.close()
+    absent = [("FAIL", "declarations", f"there is no experiment {name}") for name in options.names if name in missing]
+    lines = [*absent, *lines]
     width = max((len(subject) for _state, subject, _message in lines), default=0)
     for state, subject, message in lines:
         print(f"{state:4}  {subject:{width}}  {message}")
@@ -93,7 +132,7 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _gate(options: argparse.Namespace) -> int:
-    source = ExperimentsSource(_settings(options))
+    source = _source(options)
     try:
         gate = _read(source, options.name, options.timeout).requiring(options.require)
     finally:
@@ -111,7 +150,7 @@ def _gate(options: argparse.Namespace) -> int:
 
 def _report(options: argparse.Namespace) -> int:
     path: Path = options.output or Path(f"{options.name}.html")
-    source = ExperimentsSource(_settings(options))
+    source = _source(options)
     try:
         gate = _read(source, options.name, options.timeout)
         report = report_of(source.tracked[options.name], gate, time.time())
@@ -138,12 +177,8 @@ def _read(source: ExperimentsSource, name: str, limit: float) -> Gate:
     """Read one experiment to its end.
 
     Raises:
-        ConfigError: There is no such experiment.
         SourceError: It cannot be read.
     """
-    problems = source.declare(only=name)
-    if name not in source.tracked:
-        raise ConfigError([*problems, f"there is no experiment {name}"])
     deadline = time.monotonic() + limit
     while True:
         source.collect()
