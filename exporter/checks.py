@@ -45,6 +45,11 @@ def _check_web(settings: Settings) -> Result:
         config = WebConfig(settings.web.config_file)
     except ConfigError as error:
         return Result("web", False, "; ".join(error.problems))
+    if (folder := settings.web.runbooks_dir) is not None:
+        try:
+            next(folder.iterdir(), None)
+        except OSError as error:
+            return Result("web", False, f"{folder}: {error.strerror} - is web.runbooks_dir right?")
     scheme = "https" if config.tls else "http"
     urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
     return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *config.warnings)))

@@ -110,6 +110,15 @@ def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> No
     ]
 
 
+def test_check_looks_into_the_folder_of_runbooks(folder: Path) -> None:
+    config = folder / "ml-monitoring.yml"
+    config.write_text(
+        f"web: {{runbooks_dir: {folder}/none}}\nsources: {{mlflow: {{uri: 'sqlite:///{folder}/empty.db'}}}}"
+    )
+    line = f"FAIL  web       {folder}/none: No such file or directory - is web.runbooks_dir right?"
+    assert line in _run("check", "--config", config).stdout.splitlines()
+
+
 def test_check_names_each_bad_setting(folder: Path) -> None:
     done = _run("check", ML_MONITORING_SOURCES__MLFLOW__URI="mssql://u:s3cret@h/d", ML_MONITORING_WEB__PORT="-1")
     assert done.returncode == 1
