@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from time import perf_counter
 from typing import Any
 
@@ -248,6 +249,76 @@ def test_looking_for_a_hang_up_loses_nothing_of_the_body() -> None:
         assert lines(client, "ml_http_requests_total") == [
             'ml_http_requests_total{method="POST",route="unmatched",status="200"} 1.0'
         ]
+
+
+class Suspicious:
+    """A server that takes who withdraws a question for a client that left, as gunicorn's does."""
+
+    def __init__(self, *messages: dict[str, Any]) -> None:
+        self._messages = list(messages)
+        self._left = False
+
+    async def receive(self) -> dict[str, Any]:
+        if self._left:
+            return {"type": "http.disconnect"}
+        if self._messages:
+            return self._messages.pop(0)
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            self._left = True
+            raise
+        raise AssertionError
+
+
+async def _looks(receive: Any) -> int:
+    for _ in range(3):
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await receive()
+    return 200
+
+
+async def _watches_beside(receive: Any) -> int:
+    watchers = [asyncio.create_task(receive()) for _ in range(2)]
+    await asyncio.sleep(0)
+    for watcher in watchers:
+        watcher.cancel()
+    await asyncio.wait(watchers)
+    return 200
+
+
+async def _waits_no_longer_for_the_body(receive: Any) -> int:
+    await _looks(receive)
+    return 408
+
+
+@pytest.mark.parametrize(
+    ("does", "body_comes", "status"),
+    [(_looks, True, 200), (_watches_beside, True, 200), (_waits_no_longer_for_the_body, False, 408)],
+)
+def test_an_application_that_withdraws_its_question_has_not_lost_its_client(
+    does: Callable[[Any], Awaitable[int]], body_comes: bool, status: int
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if body_comes:
+            await receive()
+        await send({"type": "http.response.start", "status": await does(receive), "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def sent(message: Any) -> None:
+        pass
+
+    kept = recorder()
+    server = Suspicious(*([{"type": "http.request", "body": b"x"}] if body_comes else []))
+    scope = {"type": "http", "method": "POST", "path": "/x", "headers": []}
+    asyncio.run(ASGIMiddleware(app, kept)(scope, server.receive, sent))
+    counted = [
+        line
+        for line in kept.exposition().body.decode().splitlines()
+        if line.startswith("ml_http_requests_total{") and not line.endswith(" 0.0")
+    ]
+    assert counted == [f'ml_http_requests_total{{method="POST",route="unmatched",status="{status}"}} 1.0']
 
 
 def test_variants_are_booked_from_both_kinds_of_handlers() -> None:

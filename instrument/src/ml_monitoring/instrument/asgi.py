@@ -140,7 +140,7 @@ class _HttpContext(RequestContext):
     """One request and how far its response has come."""
 
     __slots__ = (
-        *("_asked", "_body_read", "_middleware", "_receive", "_receiving", "_send", "_unread"),
+        *("_asked", "_body_read", "_middleware", "_receive", "_receiving", "_send", "_unread", "_withdrawn"),
         *("ended", "left", "recorded", "scope", "started", "status"),
     )
 
@@ -153,6 +153,7 @@ class _HttpContext(RequestContext):
         self._receiving = 0
         self._asked: asyncio.Future[Message] | None = None
         self._body_read = False
+        self._withdrawn = False
         self._unread: deque[Message] = deque()
         self.status = 0
         self.left = False
@@ -165,13 +166,7 @@ class _HttpContext(RequestContext):
             return self._unread.popleft()
         self._receiving += 1
         try:
-            if self._asked is None:
-                message = await self._receive()
-            else:
-                # The question is never withdrawn before the end: servers take a cancelled `receive` for a client that
-                # left, and say so ever after. The application gets its answer as if nobody had asked before.
-                asked, self._asked = self._asked, None
-                message = await asked
+            message = await self._next()
         finally:
             self._receiving -= 1
         if message["type"] == "http.disconnect":
@@ -186,9 +181,36 @@ class _HttpContext(RequestContext):
                 await self._ask()
         return message
 
+    async def _next(self) -> Message:
+        """Return the server's next message, whatever the application withdraws.
+
+        Servers take a cancelled `receive` for a client that left, and say so ever after. So a question is never
+        withdrawn before the end, neither by this nor by an application that only looks whether the client is there; it
+        gets the answer when it asks again.
+        """
+        asked = self._asked
+        if asked is None and self._body_read:
+            asked = self._begin_to_ask()
+        if asked is None:
+            try:
+                # Nearly always there at once: a task would only cost.
+                return await self._receive()
+            except asyncio.CancelledError:
+                self._withdrawn = True
+                raise
+        try:
+            return await asyncio.shield(asked)
+        except asyncio.CancelledError:
+            if self.recorded:
+                asked.cancel()
+            raise
+        finally:
+            if asked.done() and self._asked is asked:
+                self._asked = None
+
     def _note_disconnect(self) -> None:
         # After the end of the response every server says so, whether the client is there or not.
-        if not self.ended and (not self._body_read or self._middleware.server_waits):
+        if not self.ended and not self._withdrawn and (not self._body_read or self._middleware.server_waits):
             self.left = True
 
     def send(self, message: Message) -> Awaitable[None]:
@@ -232,19 +254,25 @@ class _HttpContext(RequestContext):
 
     async def _ask(self, patience: float = 0.0) -> None:
         """Ask the server for its next message, and give it the chance to answer at once."""
-        if self._asked is None:
-            try:
-                self._asked = asyncio.ensure_future(self._receive())
-            except RuntimeError:
-                # Not asyncio (trio): there the server cancels the handler of a client that left.
-                return
-            self._asked.add_done_callback(_take_failure)
+        asked = self._asked or self._begin_to_ask()
+        if asked is None:
+            return
         await asyncio.sleep(0)
-        if not self._asked.done():
+        if not asked.done():
             if self._body_read:
                 self._middleware.server_waits = True
             if patience:
-                await asyncio.wait((self._asked,), timeout=patience)
+                await asyncio.wait((asked,), timeout=patience)
+
+    def _begin_to_ask(self) -> asyncio.Future[Message] | None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            # Not asyncio (trio): there the server cancels the handler of a client that left.
+            return None
+        self._asked = asyncio.ensure_future(self._receive(), loop=loop)
+        self._asked.add_done_callback(_take_failure)
+        return self._asked
 
     def _answer(self) -> Message | None:
         asked = self._asked
@@ -259,8 +287,8 @@ class _HttpContext(RequestContext):
             self._note_disconnect()
 
     def stop_asking(self) -> None:
-        """Drop a question that the application has not taken over."""
-        if self._asked is not None:
+        """Drop a question whose answer the application does not wait for."""
+        if self._asked is not None and not self._receiving:
             self._asked.cancel()
             self._asked = None
 
