@@ -138,6 +138,17 @@ METRIC_BEST: Final = Signal(
     legend="best {{experiment}} {{metric}}",
 )
 
+WORST_SHORTFALL: Final = Signal(
+    name="worst_shortfall",
+    title="Worst metric against best",
+    question="By what share of the experiment's best value is the latest run worse, in the metric that is worst?",
+    expr="max without (model_variant, metric) (experiment_variant_metric:mlflow_metric_shortfall:ratio{<filter>})",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
 METRIC_SHORTFALL: Final = Signal(
     name="metric_shortfall",
     title="Regression from best metric",

@@ -16,6 +16,7 @@ from ml_monitoring.alerting.monitoring.signals import (
     TROUBLE_SINCE,
 )
 from ml_monitoring.alerting.overview.signals import STATES
+from ml_monitoring.alerting.variants.variant_signals import STANDINGS
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell
 from ml_monitoring.dashboards.lib.page import Row
@@ -26,6 +27,13 @@ from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 
 # What the figures of a page rest on; simulated ones must be seen as such from afar.
 _MODES = dict(zip(MODES, (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD), strict=True))
+
+
+# How a variant stands beside the others of its persona.
+STANDING_WORDS = {
+    str(code): pair
+    for code, pair in enumerate(zip(STANDINGS, (Colour.WARNING, Colour.MUTED, Colour.GOOD), strict=True))
+}
 
 
 def data_mode(*, width: int = 4, height: int = 4) -> Panel:

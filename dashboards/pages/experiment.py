@@ -33,6 +33,7 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
@@ -74,8 +75,8 @@ def build(context: PageContext) -> Page:
             verdict(
                 "What does this experiment say, how sure is that, and is it sound?",
                 stat(EXPERIMENT_DECISION, width=6).linked("All experiments", page_url(PAGE, {})),
-                stat(EXPERIMENT_TIME_LEFT, width=3, empty="no open question, or no data from Prometheus"),
-                stat(EXPERIMENT_TRIALS_LEFT, width=3, empty="no open question, or no data from Prometheus"),
+                stat(EXPERIMENT_TIME_LEFT, width=3, empty=EMPTY_CELL),
+                stat(EXPERIMENT_TRIALS_LEFT, width=3, empty=EMPTY_CELL),
                 stat(EXPERIMENT_INFO, width=4),
                 page=DETAIL_PAGE,
             ),

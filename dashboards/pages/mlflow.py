@@ -20,6 +20,7 @@ from ml_monitoring.alerting.mlflow.signals import (
     RUN_DURATION_P95,
     RUNS,
     RUNS_FINISHED,
+    WORST_SHORTFALL,
 )
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.context import PageContext
@@ -123,6 +124,7 @@ def _experiments() -> Panel:
         (Column("experiment", "Experiment", link=("Show only this experiment", only_this)),),
         Query(LAST_SUCCESS_AGE, name="Since last success"),
         Query(FAILED_RUN_RATIO, name="Failed run ratio"),
+        Query(WORST_SHORTFALL, name="Worst below best"),
         _runs_with("RUNNING", "Running"),
         _runs_with("FINISHED", "Finished"),
         _runs_with("FAILED", "Failed"),

@@ -6,7 +6,6 @@ from ml_monitoring.alerting.variants.signals import VARIANT_WINNER_MARKS
 from ml_monitoring.alerting.variants.variant_signals import (
     DETAIL_PAGE,
     PAGE,
-    STANDINGS,
     VARIANT_AGE,
     VARIANT_COMPARED_ENGAGEMENT,
     VARIANT_COMPARED_VIEWS,
@@ -39,13 +38,9 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, time
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import STANDING_WORDS, firing_alerts, verdict
 
 _NONE = "no active variant, or no data from Prometheus"
-_STANDINGS = {
-    str(code): pair
-    for code, pair in enumerate(zip(STANDINGS, (Colour.WARNING, Colour.MUTED, Colour.GOOD), strict=True))
-}
 
 
 def build(context: PageContext) -> Page:
@@ -78,7 +73,7 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Is this variant better than the others, or is it chance?",
-                stat(VARIANT_STANDING, title="Verdict", values=_STANDINGS, width=8, empty=_NONE).linked(
+                stat(VARIANT_STANDING, title="Verdict", values=STANDING_WORDS, width=8, empty=_NONE).linked(
                     "All variants", page_url(PAGE, {})
                 ),
                 stat(VARIANT_LIFT, width=4),
@@ -143,7 +138,7 @@ def _beside_others() -> Panel:
             Column("variant", "Variant", link=("Show this variant", this)),
             Column("pattern", "Pattern"),
         ),
-        Query(VARIANTS_STANDING, name="Verdict", values=_STANDINGS),
+        Query(VARIANTS_STANDING, name="Verdict", values=STANDING_WORDS),
         Query(VARIANTS_ENGAGEMENT, name="Engagement"),
         Query(VARIANTS_LOWER, name="95 % low"),
         Query(VARIANTS_UPPER, name="95 % high"),

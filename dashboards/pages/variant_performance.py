@@ -37,8 +37,7 @@ from ml_monitoring.alerting.variants.variant_signals import (
     VARIANT_PREDICTION_DIFFERENCE,
     VARIANT_PROBABILITY_BEST,
     VARIANT_SPLIT_P_VALUE,
-    VARIANT_SUGGESTED_TRAFFIC,
-    VARIANT_TRAFFIC,
+    VARIANT_STANDING,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
@@ -47,7 +46,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, s
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, STEP, Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values, variants_datasource
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import STANDING_WORDS, firing_alerts, verdict
 
 _PRIORITY = {"high": Colour.WARNING, "medium": Colour.NOTICE, "low": Colour.NEUTRAL}
 # What is shown of the content is cut: it has any length and shape. Dollar quotes, since a name may hold a quote.
@@ -181,16 +180,15 @@ def _active() -> Panel:
             Column("variant", "Variant", link=("Posterior over time", detail)),
             Column("pattern", "Pattern"),
         ),
+        Query(VARIANT_STANDING, name="Verdict", values=STANDING_WORDS),
+        Query(VARIANT_PROBABILITY_BEST, name="P(best)"),
         Query(VARIANT_ENGAGEMENT, name="Engagement"),
+        Query(VARIANT_ENGAGEMENT_LOWER, name="95 % low"),
+        Query(VARIANT_ENGAGEMENT_UPPER, name="95 % high"),
         Query(VARIANT_PREDICTION_DIFFERENCE, name="vs predicted"),
         Query(VARIANT_OBSERVED_VIEWS, name="Views"),
         Query(VARIANT_OBSERVED_INTERACTIONS, name="Interactions"),
         Query(VARIANT_AGE, name="Since post"),
-        Query(VARIANT_PROBABILITY_BEST, name="P(best)"),
-        Query(VARIANT_ENGAGEMENT_LOWER, name="95 % low"),
-        Query(VARIANT_ENGAGEMENT_UPPER, name="95 % high"),
-        Query(VARIANT_TRAFFIC, name="Traffic"),
-        Query(VARIANT_SUGGESTED_TRAFFIC, name="Suggested"),
         title="Active variants by P(best)",
         sort_by="P(best)",
         descending=True,

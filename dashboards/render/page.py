@@ -141,10 +141,10 @@ def _row(area: Area, data: PanelData) -> None:
         [(x + 5, y - 4), (x + 11, y), (x + 5, y + 4)] if hidden else [(x + 4, y - 3), (x + 12, y - 3), (x + 8, y + 3)]
     )
     area.canvas.polygon(arrow, area.theme.muted)
-    used = area.canvas.text(x + 20, y, data.title, size=15, weight=BOLD, fit=area.box.w - 120)
+    area.canvas.text(x + 20, y, data.title, size=15, weight=BOLD, fit=area.box.w - 120)
     if hidden:
         count = f"({hidden} panel{'s' if hidden > 1 else ''})"
-        area.canvas.text(x + 34 + used, y, count, size=12, colour=area.theme.muted)
+        area.canvas.text(x + 32 + text_width(data.title, 15, BOLD), y, count, size=12, colour=area.theme.muted)
 
 
 def _problem(area: Area, data: PanelData) -> None:
