@@ -144,7 +144,9 @@ def load_dashboard(path: Path) -> Dashboard:
     """
     try:
         raw = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        # JSON may escape halves of characters, which no picture and no page can hold.
+        raw = json.loads(json.dumps(raw, ensure_ascii=False).encode(errors="replace"))
+    except (OSError, ValueError, RecursionError) as error:
         raise RenderError(f"{path}: cannot be read as JSON: {error}") from error
     raw = formats.classic(raw, str(path))
     return Dashboard(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from ml_monitoring.dashboards.render.embed import json_for_script
+from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.model import load_dashboard
 from ml_monitoring.dashboards.render.tabular import neutral
 
 
@@ -15,6 +18,20 @@ def test_json_in_a_script_holds_no_tag_and_means_the_same(text: str) -> None:
     written = json_for_script({text: [text, 1]})
     assert "<" not in written
     assert json.loads(written) == {text: [text, 1]}
+
+
+def test_half_a_character_in_a_dashboard_is_shown_as_unknown(tmp_path: Path) -> None:
+    path = tmp_path / "page.json"
+    path.write_text(r'{"title": "a \ud800", "panels": [{"id": 1, "type": "text", "title": "\udfff \ud83d\ude00"}]}')
+    page = load_dashboard(path)
+    assert (page.title, page.panels[0].title) == ("a ?", "? 😀")
+
+
+def test_json_that_is_nested_too_deeply_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "deep.json"
+    path.write_text("[" * 200_000)
+    with pytest.raises(RenderError, match=r"deep\.json: cannot be read as JSON"):
+        load_dashboard(path)
 
 
 @pytest.mark.parametrize(
