@@ -272,6 +272,19 @@ def _marks(name: str, title: str, question: str, metric: str) -> Signal:
 
 
 EXPERIMENT_START_MARKS: Final = _marks("experiment_start_marks", "Start", "When did the experiment begin?", "running")
+_CHANGED: Final = (
+    f"max by (cluster, namespace, store, experiment) ({_PREFIX}share_change_timestamp_seconds{{{{<filter>}}}}{{}})"
+)
+EXPERIMENT_CHANGE_MARKS: Final = Signal(
+    "experiment_change_marks",
+    "Change of shares",
+    "When did the intended shares change, as declared?",
+    f"{_CHANGED.format('')} > {_CHANGED.format(' offset 1m')}",
+    Unit.ANY,
+    DETAIL_PAGE,
+    by=_ONE,
+    filters=_ONE,
+)
 EXPERIMENT_DECISION_MARKS: Final = _marks(
     "experiment_decision_marks", "Decision", "When was the experiment decided?", "decided"
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ml_monitoring.alerting.experiments.declared_signals import (
     DETAIL_PAGE,
     EXPERIMENT_ARM_EXPOSURES,
+    EXPERIMENT_CHANGE_MARKS,
     EXPERIMENT_DECISION,
     EXPERIMENT_DECISION_MARKS,
     EXPERIMENT_GUARDRAIL,
@@ -69,6 +70,7 @@ def build(context: PageContext) -> Page:
         ),
         marks=(
             Mark(Query(EXPERIMENT_START_MARKS), "{{experiment}} begins", Colour.NOTICE, shown=False),
+            Mark(Query(EXPERIMENT_CHANGE_MARKS), "shares of {{experiment}} change", Colour.NEUTRAL),
             Mark(Query(EXPERIMENT_DECISION_MARKS), "{{experiment}} is decided", Colour.GOOD),
         ),
         rows=(

@@ -46,6 +46,11 @@ EXPERIMENT_METRICS = (
     _gauge("planned_end_timestamp_seconds", "When it is planned to be over; absent without a plan.", Unit.TIMESTAMP),
     _gauge("read_timestamp_seconds", "Until when everything is counted.", Unit.TIMESTAMP),
     _gauge("last_exposure_timestamp_seconds", "End of the last batch in which anything was counted.", Unit.TIMESTAMP),
+    _gauge(
+        "share_change_timestamp_seconds",
+        "When the intended shares last changed, or began; absent where they are not declared to change.",
+        Unit.TIMESTAMP,
+    ),
     _gauge("batch_seconds", "What is counted together.", Unit.SECONDS),
     _gauge("running", "Whether the experiment has begun and was not stopped.", Unit.FLAG),
     _gauge("exposures", "Units that were put into the arm since the start.", Unit.COUNT, *_ARM),

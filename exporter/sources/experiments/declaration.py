@@ -234,6 +234,10 @@ class ExperimentDeclaration(Model):
         """Return the intended shares at a moment, which sum up to 1."""
         return _of_one(self._stages(moment)[-1])
 
+    def changed(self, moment: float) -> float:
+        """Return when the intended shares last changed before a moment, or began."""
+        return max([self.start.timestamp(), *(at for each in self.changes if (at := each.at.timestamp()) <= moment)])
+
     def begun(self, moment: float) -> list[str]:
         """Return the arms that were to have traffic before a moment."""
         stages = self._stages(moment)

@@ -22,6 +22,7 @@ def add_experiment(families: FamilySet, tracked: TrackedExperiment, now: float, 
     add("start_timestamp_seconds", history.start)
     add("planned_end_timestamp_seconds", declaration.end.timestamp() if declaration.end else None)
     add("running", tracked.running(now))
+    add("share_change_timestamp_seconds", declaration.changed(now) if declaration.changes else None)
     add("batch_seconds", history.step)
     if declaration.allocation == "fixed":
         known = tracked.judgement.intended if tracked.judgement else {}

@@ -300,6 +300,24 @@ def test_shares_that_are_declared_to_change_are_no_mismatch(experiments_url: str
     assert judged.intended == pytest.approx({"control": (12 * 0.5 + 11 * 0.25) / 23, "treatment": (6 + 11 * 0.75) / 23})
 
 
+def test_a_change_of_shares_is_exposed_when_it_comes() -> None:
+    change = {"at": START + 600, "arms": {"control": 1, "treatment": 3}}
+    now = START + 599.0
+    each = source(
+        lambda: now,
+        url=f"http://127.0.0.1:{free_port()}",
+        settle="1h",
+        declared={"a": declared("a", changes=[change]), "b": declared("b")},
+    )
+    each.declare()
+    found = []
+    for now in (START + 599.0, START + 600.0):
+        families = each._build(now)
+        shares = exposed(families, "intended_share_ratio")
+        found.append((exposed(families, "share_change_timestamp_seconds"), shares["a", "treatment"]))
+    assert found == [({("a",): START}, 0.5), ({("a",): START + 600.0}, 0.75)]
+
+
 def test_an_arm_that_is_to_begin_later_is_not_missed_before() -> None:
     later = declared(
         "a", arms={"control": 1, "treatment": 1, "late": 0}, changes=[{"at": START + 1200, "arms": LATE_BEGINS}]
