@@ -70,7 +70,7 @@ def build(context: PageContext) -> Page:
         ),
         marks=(
             Mark(Query(EXPERIMENT_START_MARKS), "{{experiment}} begins", Colour.NOTICE, shown=False),
-            Mark(Query(EXPERIMENT_CHANGE_MARKS), "shares of {{experiment}} change", Colour.NEUTRAL),
+            Mark(Query(EXPERIMENT_CHANGE_MARKS), "shares of {{experiment}} change", Colour.NEUTRAL, shown=False),
             Mark(Query(EXPERIMENT_DECISION_MARKS), "{{experiment}} is decided", Colour.GOOD),
         ),
         rows=(

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from ml_monitoring.exporter.sources.experiments.paper import write_pdf
+from ml_monitoring.exporter.sources.experiments.report import OPEN, ExperimentReport, ResultRow
 from tests.exporter.test_experiment_gates import declared
 
 
@@ -84,6 +86,26 @@ def test_paper_is_a_pdf_with_the_title(config: Path, tmp_path: Path) -> None:
     assert content.startswith(b"%PDF-")
     assert b"/Count 1" in content
     assert len(content) < 1_000_000
+
+
+@pytest.mark.parametrize(("arms", "caveats", "sheets"), [(2, 0, 1), (4, 8, 1), (4, 100, 4)])
+def test_paper_is_one_sheet_as_long_as_it_can_be_read(tmp_path: Path, arms: int, caveats: int, sheets: int) -> None:
+    cells = ("a metric", "an arm", "1,234", "5.000%", "+1.0%", "-1.0% to +3.0%", "open")
+    report = ExperimentReport(
+        title="Does the new ranking sell more?",
+        decision="collecting",
+        tone=OPEN,
+        reason="still open",
+        facts=(("Arm", "one of several"),) * 12,
+        rows=(ResultRow(cells, (-0.01, 0.01, 0.03), OPEN),) * 6 * arms,
+        caveats=(
+            "a metric, an arm: something that the data cannot tell, said in words that take more than a line " * 2,
+        )
+        * caveats,
+        notes=("How it was made.",),
+    )
+    write_pdf(report, tmp_path / "report.pdf")
+    assert f"/Count {sheets}".encode() in (tmp_path / "report.pdf").read_bytes()
 
 
 @pytest.mark.parametrize(

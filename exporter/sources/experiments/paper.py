@@ -28,30 +28,37 @@ _COLOURS: Final = {GOOD: "#1b7f4b", BAD: "#c0282d", OPEN: "#555555"}
 _COLUMNS: Final = (0.0, 1.4, 2.85, 3.5, 4.05, 5.2, 5.3)
 _DRAWING = (6.1, 6.87)
 _LETTERS: Final = 105
+# The smallest letters are those of a newspaper's small print.
+_SCALES: Final = (1.0, 0.85, 0.7)
 
 
 class _Sheets:
-    """Writes lines from the top of a sheet to its bottom, and goes on on the next one."""
+    """Writes lines from the top of a sheet to its bottom, and goes on on the next one.
 
-    def __init__(self, pages: PdfPages) -> None:
-        self._pages = pages
-        self._figure = Figure(figsize=(_WIDTH, _HEIGHT))
+    Args:
+        scale: Of the letters, and so of the lines.
+    """
+
+    def __init__(self, scale: float) -> None:
+        self._scale = scale
         self._top = _MARGIN
+        self._figure = Figure(figsize=(_WIDTH, _HEIGHT))
+        self.figures = [self._figure]
 
     def text(
         self, text: str, *, size: float = _SIZE, colour: str = "black", bold: bool = False, left: float = 0
     ) -> None:
         """Write a paragraph."""
-        for line in textwrap.wrap(text, max(20, int((_LETTERS - 14 * left) * _SIZE / size))) or [""]:
+        for line in textwrap.wrap(text, max(20, int((_LETTERS - 14 * left) * _SIZE / size / self._scale))) or [""]:
             self.line(size)
             self.put(line, left, size=size, colour=colour, bold=bold)
 
     def line(self, size: float = _SIZE) -> None:
         """Go to the next line."""
-        self._top += _LINE * max(1.0, size / _SIZE)
+        self._top += self._scale * _LINE * max(1.0, size / _SIZE)
         if self._top > _HEIGHT - _MARGIN:
-            self.end()
             self._figure = Figure(figsize=(_WIDTH, _HEIGHT))
+            self.figures.append(self._figure)
             self._top = _MARGIN + _LINE
 
     def put(
@@ -70,7 +77,7 @@ class _Sheets:
             1 - self._top / _HEIGHT,
             # A dollar begins a formula.
             text.replace("$", r"\$"),
-            fontsize=size,
+            fontsize=size * self._scale,
             color=colour,
             fontweight="bold" if bold else "normal",
             horizontalalignment="right" if right else "left",
@@ -94,37 +101,40 @@ class _Sheets:
         ):
             self._figure.add_artist(line)
 
-    def end(self) -> None:
-        """Write the sheet."""
-        self._pages.savefig(self._figure)  # type: ignore[no-untyped-call]  # Matplotlib has no types for it
-
 
 def write_pdf(report: ExperimentReport, path: Path) -> None:
-    """Write the report as a PDF."""
+    """Write the report as a PDF: on one sheet, unless its letters were too small to read then."""
+    written = (_written(report, scale) for scale in _SCALES)
+    figures = next((each for each in written if len(each) == 1), None) or _written(report, _SCALES[-1])
     with PdfPages(path, metadata={"Title": report.title}) as pages:
-        sheets = _Sheets(pages)
-        sheets.text(report.title, size=16, bold=True)
+        for figure in figures:
+            pages.savefig(figure)  # type: ignore[no-untyped-call]  # Matplotlib has no types for it
+
+
+def _written(report: ExperimentReport, scale: float) -> list[Figure]:
+    sheets = _Sheets(scale)
+    sheets.text(report.title, size=16, bold=True)
+    sheets.line()
+    sheets.text(report.decision, size=14, bold=True, colour=_COLOURS[report.tone])
+    sheets.text(report.reason, size=10)
+    sheets.line()
+    _write_row(sheets, COLUMNS, bold=True)
+    for row in report.rows:
+        _write_row(sheets, row.cells, colour=_COLOURS[row.tone])
+        sheets.draw(row, report.reach)
+    if report.caveats:
         sheets.line()
-        sheets.text(report.decision, size=14, bold=True, colour=_COLOURS[report.tone])
-        sheets.text(report.reason, size=10)
-        sheets.line()
-        _write_row(sheets, COLUMNS, bold=True)
-        for row in report.rows:
-            _write_row(sheets, row.cells, colour=_COLOURS[row.tone])
-            sheets.draw(row, report.reach)
-        if report.caveats:
-            sheets.line()
-            sheets.text("What the data cannot tell", bold=True, size=11)
-            for caveat in report.caveats:
-                sheets.text(f"- {caveat}")
-        sheets.line()
-        sheets.text("Design", bold=True, size=11)
-        for name, value in report.facts:
-            sheets.text(f"{name}: {value}")
-        sheets.line()
-        for note in report.notes:
-            sheets.text(note, colour="#555555", size=8)
-        sheets.end()
+        sheets.text("What the data cannot tell", bold=True, size=11)
+        for caveat in report.caveats:
+            sheets.text(f"- {caveat}")
+    sheets.line()
+    sheets.text("Design", bold=True, size=11)
+    for name, value in report.facts:
+        sheets.text(f"{name}: {value}")
+    sheets.line()
+    for note in report.notes:
+        sheets.text(note, colour="#555555", size=8)
+    return sheets.figures
 
 
 def _write_row(sheets: _Sheets, cells: tuple[str, ...], *, colour: str = "black", bold: bool = False) -> None:
