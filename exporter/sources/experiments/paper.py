@@ -108,7 +108,7 @@ def write_pdf(report: ExperimentReport, path: Path) -> None:
     figures = next((each for each in written if len(each) == 1), None) or _written(report, _SCALES[-1])
     with PdfPages(path, metadata={"Title": report.title}) as pages:
         for figure in figures:
-            pages.savefig(figure)  # type: ignore[no-untyped-call]  # Matplotlib has no types for it
+            pages.savefig(figure)
 
 
 def _written(report: ExperimentReport, scale: float) -> list[Figure]:
