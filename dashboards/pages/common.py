@@ -42,7 +42,9 @@ def data_mode(*, width: int = 4, height: int = 4) -> Panel:
     return stat(DATA_MODE, values=values, width=width, height=height)
 
 
-def verdict(question: str, *panels: Panel, page: str, state: Panel | None = None, only: str = "") -> Row:
+def verdict(
+    question: str, *panels: Panel, page: str, state: Panel | None = None, also: tuple[str, ...] = (), only: str = ""
+) -> Row:
     """Return what opens a page: its question, the answer in a word and a colour, since when, and the numbers behind.
 
     Args:
@@ -50,10 +52,13 @@ def verdict(question: str, *panels: Panel, page: str, state: Panel | None = None
         panels: The numbers that answer it; 16 columns of them fill the line.
         page: Whose alerts give the state.
         state: Says the answer instead, where the page decides more than whether an alert fires.
+        also: Pages whose alerts count too, as far as `only` says.
         only: More matchers that alerts must meet.
     """
     state = state or light(STATES[page], page=ALERTS_PAGE, title="State", height=4)
-    since = stat(Query(TROUBLE_SINCE, matchers=_linked_to(page, only=only)), title="Firing since", empty=EMPTY_CELL)
+    since = stat(
+        Query(TROUBLE_SINCE, matchers=_linked_to(page, *also, only=only)), title="Firing since", empty=EMPTY_CELL
+    )
     return Row(question, (state, since, *panels))
 
 

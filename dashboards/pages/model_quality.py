@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ml_monitoring.alerting.experiments.signals import PAGE as AB_PAGE
 from ml_monitoring.alerting.services.quality_signals import (
     MODEL_ACCURACY,
     MODEL_ACCURACY_POINTS,
@@ -33,6 +34,8 @@ from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
 
+# The accuracy of models that share traffic is judged on the page of A/B tests.
+_OF_MODELS = 'alertname=~"Ml.+"'
 _QUALITIES = {
     str(code): pair
     for code, pair in enumerate(
@@ -71,6 +74,8 @@ def build(context: PageContext) -> Page:
                 stat(MODEL_DRIFT, width=5),
                 stat(MODEL_CONFIDENCE, width=4, title="Confidence"),
                 page=PAGE,
+                also=(AB_PAGE,),
+                only=_OF_MODELS,
                 state=stat(
                     MODELS_VERDICT,
                     values=_QUALITIES,
@@ -83,7 +88,7 @@ def build(context: PageContext) -> Page:
                 (
                     _models(context),
                     timeseries(MODEL_ACCURACY, title="Accuracy over time", height=7),
-                    firing_alerts(context, PAGE),
+                    firing_alerts(context, PAGE, AB_PAGE, only=_OF_MODELS),
                 ),
             ),
             Row(
