@@ -13,6 +13,7 @@ from ml_monitoring.exporter.catalog import Unit
 # Metrics of sources that can be given by names, and what is recorded of them.
 _NAMED: Final = {"mlflow": "mlflow", "variant": "variants", "variants": "variants", "fleet": "fleet"}
 _OF_NAMED: Final = re.compile(rf"\b(?:\w+:)?({'|'.join(_NAMED)})(?:_|\{{)")
+_PER_TIME: Final = re.compile(r" per (second|minute|hour)\b|\brate\b", re.IGNORECASE)
 # Dashboards of others in the same Grafana must keep their uids.
 UID_PREFIX: Final = "ml-monitoring-"
 
@@ -58,7 +59,7 @@ class Signal:
     @property
     def is_rate(self) -> bool:
         """Tell whether counts are given per time, so that less than one is not nothing."""
-        return self.unit is Unit.COUNT and (" per " in self.title or "rate" in self.title.lower())
+        return self.unit is Unit.COUNT and _PER_TIME.search(self.title) is not None
 
     @property
     def variable_matchers(self) -> str:

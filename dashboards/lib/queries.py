@@ -65,6 +65,7 @@ class Query:
         lowest: Only so many series of each cluster and namespace, those with the lowest values; 0 for all.
         values: Words and colours of the values of a code, in a table.
         dashed: Draw as a dashed line, for references beside the real thing.
+        above_zero: Only values above 0.
         exemplars: Show exemplars too; for a signal that reads a histogram's buckets itself, not a recorded series.
     """
 
@@ -77,6 +78,7 @@ class Query:
     lowest: int = 0
     values: Mapping[str, tuple[str, Colour]] = field(default_factory=dict)
     dashed: bool = False
+    above_zero: bool = False
     exemplars: bool = False
 
     def __post_init__(self) -> None:
@@ -111,6 +113,8 @@ class Query:
         expr = self.signal.promql(scope.selectors, matchers=",".join(matchers), window=self.window, place=place)
         if self.lowest:
             expr = f"bottomk by ({', '.join(PLACE_LABELS)}) ({self.lowest}, {expr})"
+        if self.above_zero:
+            expr = f"({expr}) > 0"
         return expr if self.format.factor == 1 else f"{self.format.factor} * ({expr})"
 
     def shown_legend(self, scope: Scope) -> str:

@@ -144,6 +144,19 @@ FORMATS: Mapping[Unit, Format] = MappingProxyType(
     }
 )
 
+# Grafana's units of counts by the words of a title that say so, in this order; how many decimals is left to Grafana.
+RATES: Mapping[str, str] = MappingProxyType(
+    {
+        "Requests per second": "reqps",
+        "Requests per minute": "reqpm",
+        " per second": "cps",
+        " per minute": "cpm",
+    }
+)
+
+# Smaller probabilities are said to be so: their digits tell nobody anything.
+SMALLEST_PROBABILITY = 0.001
+
 # Where an axis ends at least, so that a flat 0 is not drawn on an axis up to 10000 %. The steps of a short axis of
 # counts are whole numbers.
 LEAST_TOP: Mapping[Unit, float] = MappingProxyType({Unit.RATIO: 0.01, Unit.COUNT: 5, Unit.FLAG: 1})

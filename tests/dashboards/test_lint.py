@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ml_monitoring.dashboards.lib.style import Colour
-from tests.support import display_lint, lint, logql, queries_lint
+from tests.support import display_lint, lint, logql, queries_lint, style_lint
 
 Json = dict[str, Any]
 Rule = Callable[[list[Json]], Iterator[str]]
@@ -31,11 +31,13 @@ RULES: tuple[Rule, ...] = (
     display_lint.timelines_keep_words,
     display_lint.axes_have_ends,
     display_lint.bars_are_values_with_names,
+    style_lint.numbers_are_rounded,
+    style_lint.legends_begin_with_the_most,
     display_lint.empty_is_no_fact,
     display_lint.absent_is_neutral,
-    display_lint.text_is_readable,
-    display_lint.colours_mean_something,
-    display_lint.limits_are_seen,
+    style_lint.text_is_readable,
+    style_lint.colours_mean_something,
+    style_lint.limits_are_seen,
     display_lint.zero_is_good,
     display_lint.marks_are_few,
     display_lint.marks_are_moments,
@@ -180,6 +182,19 @@ def with_yellow_text(page: Json) -> None:
     panel = first(page, "stat")
     panel["options"]["colorMode"] = "value"
     panel["fieldConfig"]["defaults"]["thresholds"]["steps"] = [{"color": "yellow", "value": None}]
+
+
+def with_titled(kind: str, title: str, unit: str) -> Callable[[Json], None]:
+    def spoil(page: Json) -> None:
+        panel = first(page, kind)
+        panel["title"] = title
+        panel["fieldConfig"]["defaults"].update(unit=unit, mappings=[])
+
+    return spoil
+
+
+def with_legend(**changes: Any) -> Callable[[Json], None]:
+    return lambda page: first(page, "timeseries")["options"]["legend"].update({"displayMode": "table", **changes})
 
 
 def with_palette(page: Json) -> None:
@@ -333,6 +348,8 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (display_lint.bars_are_values_with_names, with_panel("timeseries", type="heatmap"), "buckets overlap"),
     (display_lint.empty_is_no_fact, with_defaults("stat", noValue="nothing fires"), "says 'nothing fires'"),
     (
+        style_lint.numbers_are_rounded,
+        style_lint.legends_begin_with_the_most,
         display_lint.empty_is_no_fact,
         with_defaults("stat", noValue="no firing alerts, or quiet"),
         "says 'no firing alerts, or quiet'",
@@ -342,19 +359,28 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (display_lint.absent_is_neutral, with_defaults("stat", mappings=[absent("#8e8e8e", "fine")]), "no data is 'fine'"),
     (display_lint.absent_is_neutral, with_options("bargauge", showUnfilled=True), "shows an empty bar"),
     (display_lint.absent_is_neutral, with_column_property("thresholds", {"steps": []}), "the colour of a threshold"),
-    (display_lint.text_is_readable, with_yellow_text, "text has a contrast of 1.6 to yellow in the light theme"),
-    (display_lint.text_is_readable, with_yellow_column, "text has a contrast of 1.6 to yellow in the light theme"),
-    (display_lint.colours_mean_something, with_palette, "takes colours from palette-classic"),
+    (style_lint.text_is_readable, with_yellow_text, "text has a contrast of 1.6 to yellow in the light theme"),
+    (style_lint.text_is_readable, with_yellow_column, "text has a contrast of 1.6 to yellow in the light theme"),
+    (style_lint.numbers_are_rounded, with_defaults("stat", unit="locale", decimals=1), "counts with 1 decimals"),
     (
-        display_lint.colours_mean_something,
+        style_lint.numbers_are_rounded,
+        with_titled("timeseries", "Calls per minute", "locale"),
+        "not say per which",
+    ),
+    (style_lint.numbers_are_rounded, with_titled("stat", "Split (p-value)", "short"), "digits of tiny probabilities"),
+    (style_lint.legends_begin_with_the_most, with_legend(sortBy="Name"), "first in the alphabet"),
+    (style_lint.legends_begin_with_the_most, with_custom("timeseries", drawStyle="bars"), "that never happened"),
+    (style_lint.colours_mean_something, with_palette, "takes colours from palette-classic"),
+    (
+        style_lint.colours_mean_something,
         with_defaults("timeseries", color={"mode": "fixed"}),
         "not in a colour",
     ),
-    (display_lint.colours_mean_something, with_blue_number, "what nothing judges is blue"),
-    (display_lint.colours_mean_something, with_word("demo", Colour.FAILURE), "demo"),
-    (display_lint.colours_mean_something, with_word("FAILED", Colour.GOOD), "FAILED"),
-    (display_lint.limits_are_seen, with_limits(Colour.GOOD, 1), "a limit is in the colour of its good side"),
-    (display_lint.limits_are_seen, with_limits(Colour.CLEAR, -1), "the limit -1 is below the axis, which begins at 0"),
+    (style_lint.colours_mean_something, with_blue_number, "what nothing judges is blue"),
+    (style_lint.colours_mean_something, with_word("demo", Colour.FAILURE), "demo"),
+    (style_lint.colours_mean_something, with_word("FAILED", Colour.GOOD), "FAILED"),
+    (style_lint.limits_are_seen, with_limits(Colour.GOOD, 1), "a limit is in the colour of its good side"),
+    (style_lint.limits_are_seen, with_limits(Colour.CLEAR, -1), "the limit -1 is below the axis, which begins at 0"),
     (display_lint.zero_is_good, with_steps(GREEN, {"color": Colour.FAILURE, "value": 0}), "a 0 has the colour"),
     (
         display_lint.zero_is_good,

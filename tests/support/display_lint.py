@@ -8,8 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from ml_monitoring.dashboards.lib.style import SERIES, SEVERITY, Colour
-from ml_monitoring.dashboards.render.colours import THEMES, contrast, ink_on
+from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 from ml_monitoring.dashboards.render.fonts import MEDIUM, text_width
 from tests.support.lint import COLUMNS, data_panels, panels
 
@@ -32,20 +31,7 @@ _PLUGINS = {
     *("text", "timeseries"),
 }
 _SOURCES = {"prometheus", "loki", "postgres"}
-# The least contrast of text (WCAG AA), and what is not there.
-_READABLE = 4.5
 _ABSENT = {Colour.MUTED, Colour.PLAIN, Colour.CLEAR}
-_JUDGING = {Colour.GOOD, Colour.WARNING, Colour.NOTICE, Colour.FAILURE}
-# Words that judge, each with the colours that it may have.
-_WORD = re.compile(r"/\\b(.*)\\b/")
-_WORDS = {
-    **dict.fromkeys(("FINISHED", "OK", "READY", "resolved", "online", "ok", "2\\d\\d"), (Colour.GOOD,)),
-    **dict.fromkeys(("FAILED", "ERROR", "critical_issue", "error", "5\\d\\d", "OOM"), (Colour.FAILURE,)),
-    **dict.fromkeys(("KILLED", "killed", "firing", "warning", "4\\d\\d"), (Colour.WARNING,)),
-    "critical": (Colour.FAILURE,),
-    "info": (Colour.NOTICE,),
-}
-_BAD_TITLE = re.compile("OOM|[Ff]ail|[Ee]rror")
 # What a panel without data may say: from where none came, or both possibilities.
 _EMPTY = re.compile(r"(no [^,]+, or )?no data from \w[\w ]+")
 # Variables of one name that ask different metrics and mean one thing: names in MLflow, and where a service runs.
@@ -189,92 +175,6 @@ def _absent(name: str, config: Json) -> Iterator[str]:
         yield f"{name}: no data has the colour of a threshold"
     elif (result := absent[0]["result"])["color"] not in _ABSENT or result["text"] != config["noValue"]:
         yield f"{name}: no data is {result['text']!r} in {result['color']}"
-
-
-def text_is_readable(pages: list[Json]) -> Iterator[str]:
-    """Text has a contrast of 4.5 in both themes: what judges is behind it, and only text's own colour is text."""
-    for name, panel in data_panels(pages):
-        config = panel["fieldConfig"]
-        if panel["type"] == "stat":
-            behind = panel["options"]["colorMode"].startswith("background")
-            yield from _unreadable(name, config["defaults"], behind=behind)
-            for override in config["overrides"]:
-                yield from _unreadable(name, override, behind=behind)
-        if panel["type"] == "table":
-            for override in config["overrides"]:
-                kinds = {one["value"] for one in override["properties"] if one["id"] == "custom.displayMode"}
-                coloured = any(one["id"] in {"color", "thresholds"} for one in override["properties"])
-                if kinds or coloured:
-                    behind = "color-background" in kinds
-                    yield from _unreadable(f"{name}: {override['matcher']['options']}", override, behind=behind)
-
-
-def _unreadable(name: str, config: Json, *, behind: bool) -> Iterator[str]:
-    for colour in sorted(_colours(config)):
-        for theme in THEMES.values():
-            shown = theme.colour(colour)
-            found = contrast(ink_on(shown), shown) if behind else contrast(shown, theme.panel)
-            if found < _READABLE and colour != Colour.CLEAR:
-                yield f"{name}: text has a contrast of {found:.1f} to {colour} in the {theme.name} theme"
-
-
-def _colours(config: Any) -> Iterator[str]:
-    """Yield the colours that are named anywhere in a panel's settings."""
-    if isinstance(config, dict):
-        for key, value in config.items():
-            if key in {"color", "fixedColor"} and isinstance(value, str):
-                yield value
-            else:
-                yield from _colours(value)
-    elif isinstance(config, list):
-        for one in config:
-            yield from _colours(one)
-
-
-def colours_mean_something(pages: list[Json]) -> Iterator[str]:
-    """Red, orange, yellow and green only judge: a limit, or a series by a word; all others have ordinary colours."""
-    for name, panel in data_panels(pages):
-        config = panel["fieldConfig"]
-        ordinary = {"timeseries": SERIES, "barchart": SERIES, "stat": (Colour.PLAIN,), "bargauge": (Colour.BAR,)}
-        defaults = config["defaults"]
-        mode = defaults.get("color", {}).get("mode", "thresholds")
-        if panel["type"] in {"timeseries", "barchart", "bargauge", "stat", "gauge"} and mode not in {
-            "fixed",
-            "thresholds",
-        }:
-            yield f"{name}: takes colours from {mode}, which has a red and a green that mean nothing"
-        if panel["type"] in {"timeseries", "barchart"} and defaults["color"].get("fixedColor") not in SERIES:
-            yield f"{name}: ordinary series are not in a colour of ordinary series"
-        steps = defaults.get("thresholds", {}).get("steps", [])
-        behind = panel.get("options", {}).get("colorMode") == "background"
-        judged = len(steps) != 1 or mode != "thresholds" or behind
-        if panel["type"] in ordinary and not judged and steps[0]["color"] not in ordinary[panel["type"]]:
-            yield f"{name}: what nothing judges is {steps[0]['color']}"
-        for override in config["overrides"] if panel["type"] in ordinary else ():
-            matcher = override["matcher"]
-            word = _WORD.fullmatch(str(matcher["options"])) if matcher["id"] == "byRegexp" else None
-            allowed = {*_WORDS.get(word[1], ())} if word else set()
-            if not word and _BAD_TITLE.search(panel["title"]):
-                allowed = {Colour.FAILURE}
-            for colour in sorted({*_colours(override["properties"])} & _JUDGING - allowed):
-                yield f"{name}: {matcher['options']} is {colour}, which judges"
-
-
-def limits_are_seen(pages: list[Json]) -> Iterator[str]:
-    """A limit is drawn in the colour of its bad side, and the axis goes as far as it."""
-    for name, panel in data_panels(pages):
-        defaults = panel["fieldConfig"]["defaults"]
-        if panel["type"] != "timeseries":
-            continue
-        custom, steps = defaults.get("custom", {}), defaults.get("thresholds", {}).get("steps", [])
-        if custom.get("thresholdsStyle", {}).get("mode", "off") == "off":
-            continue
-        if any(step["color"] == Colour.GOOD for step in steps):
-            yield f"{name}: a limit is in the colour of its good side"
-        low = min(defaults.get("min", 0), custom.get("axisSoftMin", defaults.get("min", float("inf"))))
-        for step in steps[1:]:
-            if step["value"] < low:
-                yield f"{name}: the limit {step['value']} is below the axis, which begins at {low}"
 
 
 def zero_is_good(pages: list[Json]) -> Iterator[str]:

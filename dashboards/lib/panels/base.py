@@ -10,7 +10,7 @@ from typing import Any, Self
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.queries import Query, Scope
-from ml_monitoring.dashboards.lib.style import NO_VALUE, SERIES, Colour
+from ml_monitoring.dashboards.lib.style import ABOVE_ZERO, NO_VALUE, RATES, SERIES, SMALLEST_PROBABILITY, Colour
 from ml_monitoring.dashboards.lib.thresholds import flag_colours, steps
 from ml_monitoring.dashboards.lib.upstream import Json
 from ml_monitoring.exporter.catalog import Unit
@@ -87,10 +87,33 @@ def field_defaults(
     }
     if query.format.decimals is not None:
         defaults["decimals"] = query.format.decimals
+    if query.signal.is_rate:
+        if unit := next((unit for words, unit in RATES.items() if words in query.signal.title), ""):
+            del defaults["decimals"]
+            defaults["unit"] = unit
+        else:
+            # Less than one is not nothing.
+            defaults["decimals"] = 2
+    if is_probability(query.signal):
+        defaults["decimals"] = 3
+        defaults["mappings"] = [_tiny()]
     if states and query.signal.unit is Unit.FLAG:
         named = zip(states, flag_colours(query.signal, scope.alerts), strict=True)
         defaults["mappings"] = [names({str(value): pair for value, pair in enumerate(named)})]
     return defaults
+
+
+def is_probability(signal: Signal) -> bool:
+    """Return whether the values are p-values."""
+    return signal.name.endswith("p_value")
+
+
+def _tiny() -> Json:
+    most = SMALLEST_PROBABILITY - ABOVE_ZERO
+    return {
+        "type": "range",
+        "options": {"from": 0, "to": most, "result": {"text": f"<{SMALLEST_PROBABILITY}", "index": 0}},
+    }
 
 
 def names(values: Mapping[str, tuple[str, Colour]]) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from ml_monitoring.alerting.model.signal import Signal
@@ -12,6 +13,7 @@ from ml_monitoring.dashboards.lib.panels.base import (
     Panel,
     describe,
     field_defaults,
+    is_probability,
     keep_fields,
     names,
     unlabelled_fractions,
@@ -60,19 +62,24 @@ def timeseries(
     if first.signal.unit is Unit.TIMESTAMP:
         raise ValueError(f"{first.signal.name}: a timestamp over time is a slope; show its age")
     legend = legend or ("table" if any(query.signal.by for query in queries) else "list")
+    if bars and any(query.signal.by for query in queries):
+        # What did not happen is no bar, and has no line in the legend.
+        queries = tuple(replace(query, above_zero=True) for query in queries)
+        empty = empty if empty != NO_VALUE else "no events, or no data from Prometheus"
+    # Of events the most in one moment, since the last one is often none.
+    order = {"sortBy": "Max" if bars else "Last *", "sortDesc": True} if legend == "table" else {}
 
     def render(scope: Scope) -> Any:
         defaults = field_defaults(first, scope) | {"noValue": empty, "color": dict(OF_SERIES)}
         defaults["thresholds"]["steps"] = limits(first.signal, scope.alerts)
-        if first.signal.is_rate:
-            # Less than one a minute is not nothing.
-            defaults["decimals"] = 2
         if first.signal.unit is Unit.CURRENCY:
             # With those of a single value, marks of a narrow axis would all be `$1K`.
             del defaults["decimals"]
         if first.format.low is not None:
             defaults["min"] = first.format.low
-        if first.signal.name.endswith("p_value"):
+        if is_probability(first.signal):
+            # A mark of the axis is no probability that was found.
+            defaults["mappings"] = []
             # No chance is more than certain; of itself Grafana draws a constant 1 on an axis up to 2.
             defaults["max"] = 1
         if defaults.get("decimals") == 0:
@@ -99,7 +106,7 @@ def timeseries(
             tooltipMode="multi",
             tooltipSort="desc",
             overrides=[*_series_colours(queries, scope), *colour_overrides(queries, colours), *_dashed(queries)],
-            extraJson={"fieldConfig": {"defaults": defaults}, "options": {"legend": {"showLegend": True}}},
+            extraJson={"fieldConfig": {"defaults": defaults}, "options": {"legend": {"showLegend": True, **order}}},
         )
 
     return Panel("timeseries", title, Size(width, height), queries, render)
