@@ -1,4 +1,4 @@
-"""`dashboards report`: PDFs with a cover page, ready for cron and mail."""
+"""`dashboards report`: PDFs or HTML with a cover page, ready for cron and mail."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ml_monitoring.dashboards.commands.options import add_source, find, query_op
 from ml_monitoring.dashboards.commands.progress import Progress
 from ml_monitoring.exporter.errors import ConfigError
 
-HELP = "write reports as PDF, and mail them"
-DESCRIPTION = "Write the reports of reports.yml as PDF with a cover page: time range, data mode, assumptions."
+HELP = "write reports as PDF or HTML, and mail them"
+DESCRIPTION = "Write the reports of reports.yml with a cover page: time range, data mode, verdicts, assumptions."
 
 REPORTS = Path(__file__).parent.parent / "reports.yml"
 ALERTMANAGER = Path(__file__).parents[2] / "alerting" / "generated" / "alertmanager.yml"
@@ -28,9 +28,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_source(parser)
     parser.add_argument("--theme", choices=("light", "dark"), default="light", help="default: light")
+    parser.add_argument(
+        "--format", nargs="+", choices=("pdf", "html"), default=["pdf"], help="one or both (default: pdf)"
+    )
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="where to (default: reports)")
     parser.add_argument(
-        "--mail-to", action="append", default=[], metavar="ADDRESS", help="send the PDFs there; may be repeated"
+        "--mail-to", action="append", default=[], metavar="ADDRESS", help="send the files there; may be repeated"
     )
     parser.add_argument(
         "--smtp-from",
@@ -65,12 +68,19 @@ def run(options: argparse.Namespace) -> int:
         queries = query_options(options)
         style = Style(THEMES[options.theme], Clock(dashboards[0].timezone, queries.now))
         with queries.prometheus, Progress(2 * sum(len(page.panels) for page in dashboards)) as progress:
-            path, loaded = report.write(
-                one, dashboards, queries, style, options.out, on_panel=lambda data: progress.step(data.title)
+            paths, loaded = report.write(
+                one,
+                dashboards,
+                queries,
+                style,
+                options.out,
+                forms=options.format,
+                on_panel=lambda data: progress.step(data.title),
             )
         for data in loaded:
-            print("\n".join(summary(data, path)))
-        written.append((one.title, path))
+            print("\n".join(summary(data, paths[0])))
+        print("".join(f"{path}\n" for path in paths[1:]), end="")
+        written += [(one.title, path) for path in paths]
     if smtp is not None:
         mail.send(smtp, options.mail_to, written)
         print(f"sent to {', '.join(options.mail_to)}")

@@ -69,7 +69,7 @@ def differences() -> Panel:
     return table(
         (Column("metric", "Metric"), Column("origin", "Origin")),
         Query(AB_DIFFERENCE, name="Verdict", values=words),
-        Query(AB_POINTS, name="Difference (pp)"),
+        Query(AB_POINTS, name="Difference"),
         Query(AB_LOW, name="At least"),
         Query(AB_HIGH, name="At most"),
         title="Candidate against baseline, percentage points",

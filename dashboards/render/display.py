@@ -41,10 +41,17 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """What showing depends on besides the field."""
+    """What showing depends on besides the field.
+
+    Attributes:
+        theme: The colours.
+        clock: What dates depend on.
+        paper: Whether it is for paper, on which one cannot look up the day.
+    """
 
     theme: Theme
     clock: Clock = UTC_CLOCK
+    paper: bool = False
 
 
 def show(value: Any, field: Field, style: Style, *, limits: tuple[float, float] | None = None) -> Shown:

@@ -1,31 +1,29 @@
-"""Paper: panels on A4 sheets, no panel cut in two, with a cover that says what is shown and how it was made."""
+"""Paper: panels on A4 sheets, no panel cut in two, with a cover that says what is shown and how it was made.
+
+The same sheets are a PDF, or a page of HTML that needs no other file.
+"""
 
 from __future__ import annotations
 
+import html
+import io
+import re
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from matplotlib.backends.backend_pdf import PdfPages
 
 from ml_monitoring.dashboards.render.dates import format_date
 from ml_monitoring.dashboards.render.display import Style
-from ml_monitoring.dashboards.render.draw.canvas import Area, Canvas, settings, wrapped
+from ml_monitoring.dashboards.render.draw import judged
+from ml_monitoring.dashboards.render.draw.canvas import PIXELS_PER_INCH, Area, Canvas, fitted, settings, wrapped
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
-from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM
-from ml_monitoring.dashboards.render.layout import CELL, GAP, Box, box_of
+from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
+from ml_monitoring.dashboards.render.layout import GAP, Box
 from ml_monitoring.dashboards.render.page import draw_heading, draw_panel
-
-# A4 across. The sheet is so many pixels wide that panels look as on a screen of 1600.
-INCHES = 11.69
-RATIO = 297 / 210
-WIDTH = 1700.0
-HEIGHT = WIDTH / RATIO
-MARGIN = 50.0
-TOP, BOTTOM = 110.0, 60.0
-INNER = WIDTH - 2 * MARGIN
-UNIT = CELL + GAP
+from ml_monitoring.dashboards.render.paper import HEIGHT, INCHES, INNER, MARGIN, WIDTH, Sheet, left_out, paginate
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,7 @@ class Cover:
         mode: The data mode, such as LIVE or SIMULATED; empty where there is none.
         mode_text: What the mode means.
         assumptions: What the figures rest on, a line each.
+        note: What else is to be known of the time range.
     """
 
     title: str
@@ -49,6 +48,7 @@ class Cover:
     mode: str = ""
     mode_text: str = ""
     assumptions: tuple[str, ...] = ()
+    note: str = ""
 
 
 def write_pdf(
@@ -68,85 +68,117 @@ def write_pdf(
         cover: The first sheet.
         on_panel: Called when a panel is drawn, with its data, or the error; in the order of the dashboards.
     """
-    sheets = [(data, sheet) for data in reports for sheet in paginate(data.panels)]
-    title = cover.title if cover else reports[0].dashboard.title
-    metadata = {"Title": title, "Creator": "python -m dashboards", "CreationDate": None}
+    metadata = {"Title": _title(reports, cover), "Creator": "python -m dashboards", "CreationDate": None}
     with settings(), PdfPages(path, metadata=metadata) as pdf:
-        if cover is not None:
-            pdf.savefig(_draw_cover(cover, reports, style).figure)
-        for number, (data, sheet) in enumerate(sheets, 1):
-            canvas = Canvas(WIDTH, HEIGHT, style, inches=INCHES)
-            _head(canvas, data)
-            for box, one in sheet:
-                on_panel(draw_panel(Area(canvas, box), one, data.annotations))
-            made = format_date((cover.made if cover else time.time()) * 1000, "YYYY-MM-DD HH:mm z", style.clock.zone)
-            _foot(canvas, f"{title}, {made}", f"{number} / {len(sheets)}")
+        for canvas, _ in _sheets(reports, style, cover, on_panel):
             pdf.savefig(canvas.figure)
 
 
-Sheet = list[tuple[Box, PanelData]]
+def write_sheets(
+    reports: Sequence[DashboardData],
+    style: Style,
+    path: Path,
+    *,
+    cover: Cover | None = None,
+    on_panel: Callable[[PanelData], None] = lambda _: None,
+) -> None:
+    """Write dashboards as HTML: the same sheets, one below the other; the arguments are those of `write_pdf`."""
+    title = html.escape(_title(reports, cover))
+    parts = [_HTML_HEAD.replace("TITLE", title)]
+    for number, (canvas, names) in enumerate(_sheets(reports, style, cover, on_panel)):
+        buffer = io.BytesIO()
+        canvas.save(buffer, "svg", PIXELS_PER_INCH, text=True)
+        drawing = buffer.getvalue().decode()
+        drawing = _FAMILY.sub(_installed, drawing[drawing.index("<svg") :])
+        # Ids are those of one drawing; in one page those of several must differ.
+        drawing = re.sub(r'(\bid="|url\(#|xlink:href="#)', rf"\g<1>s{number}-", drawing)
+        label = html.escape(", ".join(names), quote=True)
+        parts.append(drawing.replace("<svg ", f'<svg role="img" aria-label="{label}" ', 1))
+    path.write_text("\n".join([*parts, "</body></html>\n"]), encoding="utf-8")
 
 
-def paginate(panels: Sequence[PanelData]) -> list[Sheet]:
-    """Return the panels by sheet with their places; a sheet ends where no panel is cut."""
-    room = HEIGHT - TOP - BOTTOM
-    sheets: list[Sheet] = []
-    begun: list[list[PanelData]] = []
-
-    def close() -> None:
-        if begun:
-            sheets.append(_placed([one for band in begun for one in band], room))
-            begun.clear()
-
-    bands = _bands(panels)
-    for place, band in enumerate(bands):
-        following = bands[place + 1] if place + 1 < len(bands) else []
-        # The heading of a row stays with what it heads.
-        needed = [*band, *following] if all(one.panel.type == "row" for one in band) else band
-        if begun and _height([*[one for each in begun for one in each], *needed]) > room:
-            close()
-        begun.append(band)
-    close()
-    return sheets
+# What matplotlib says of a typeface, and what readers have.
+_FAMILY = re.compile(r"font-family: 'Inter(?: (\w+))?'(?:, '[^']+')*")
+_WEIGHTS = {"Medium": 500, "SemiBold": 600}
 
 
-def _bands(panels: Sequence[PanelData]) -> list[list[PanelData]]:
-    """Group the panels that lie beside each other, so that between two groups a line can be drawn."""
-    bands: list[list[PanelData]] = []
-    bottom = -1
-    for one in sorted(panels, key=lambda one: (one.panel.grid.y, one.panel.grid.x)):
-        if one.panel.grid.y >= bottom:
-            bands.append([])
-        bands[-1].append(one)
-        bottom = max(bottom, one.panel.grid.y + one.panel.grid.h)
-    return bands
+def _installed(family: re.Match[str]) -> str:
+    return f"font-family: Inter, system-ui, sans-serif; font-weight: {_WEIGHTS.get(family[1] or '', 400)}"
 
 
-def _height(panels: Sequence[PanelData]) -> float:
-    top = min(one.panel.grid.y for one in panels)
-    return (max(one.panel.grid.y + one.panel.grid.h for one in panels) - top) * UNIT
+_HTML_HEAD = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>TITLE</title>
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<style>body{margin:0;background:#ddd}svg{display:block;width:min(100%,1148px);height:auto;margin:0 auto 12px}
+@page{size:A4 landscape;margin:0}@media print{svg{width:100%;margin:0;break-after:page}}</style></head><body>"""
 
 
-def _placed(panels: Sequence[PanelData], room: float) -> Sheet:
-    top = min(one.panel.grid.y for one in panels)
-    # One band that is higher than a sheet is flattened to fit.
-    squeeze = min(1.0, room / _height(panels))
-    placed = []
-    for one in panels:
-        box = box_of(one.panel.grid, INNER, -GAP)
-        y = (box.y - top * UNIT) * squeeze
-        placed.append((Box(box.x + MARGIN, TOP + y, box.w, box.h * squeeze), one))
-    return placed
+def _title(reports: Sequence[DashboardData], cover: Cover | None) -> str:
+    return cover.title if cover else reports[0].dashboard.title
 
 
-def _head(canvas: Canvas, data: DashboardData) -> None:
-    draw_heading(canvas, data, left=MARGIN + GAP, top=38)
+def _sheets(
+    reports: Sequence[DashboardData], style: Style, cover: Cover | None, on_panel: Callable[[PanelData], None]
+) -> Iterator[tuple[Canvas, list[str]]]:
+    """Yield the sheets, each with the titles of what is on it."""
+    # The paper is the ground.
+    style = replace(style, paper=True, theme=replace(style.theme, canvas=style.theme.panel))
+    sheets = [(data, paginate(data.panels) or [[]]) for data in reports]
+    count = sum(len(of_one) for _, of_one in sheets)
+    title = _title(reports, cover)
+    made = format_date((cover.made if cover else time.time()) * 1000, "YYYY-MM-DD HH:mm z", style.clock.zone)
+    if cover is not None:
+        yield _draw_cover(cover, reports, style), [cover.title]
+    number = 0
+    for data, of_one in sheets:
+        drawn: dict[tuple[object, ...], PanelData] = {}
+        for place, sheet in enumerate(of_one):
+            number += 1
+            canvas = Canvas(WIDTH, HEIGHT, style, inches=INCHES)
+            draw_heading(canvas, data, left=MARGIN, top=10)
+            if not place:
+                _draw_marks(canvas, data)
+            for box, one in sheet:
+                found = draw_panel(Area(canvas, box), one, data.annotations)
+                drawn.setdefault(_key(one), found)
+            last = place == len(of_one) - 1
+            missing = ", ".join(one.title for one in left_out(data.panels)) if last else ""
+            _foot(canvas, f"{title}, {made}", f"{number} / {count}", f"Without data: {missing}" if missing else "")
+            yield canvas, _names(sheet)
+        for one in data.panels:
+            on_panel(drawn.get(_key(one)) or judged(one))
 
 
-def _foot(canvas: Canvas, left: str, right: str) -> None:
-    y = HEIGHT - 30
-    canvas.text(MARGIN + GAP, y, left, size=12, colour=canvas.theme.muted, fit=INNER * 0.7)
-    canvas.text(WIDTH - MARGIN - GAP, y, right, size=12, colour=canvas.theme.muted, align="right")
+def _key(one: PanelData) -> tuple[object, ...]:
+    # A table may be on several sheets, in parts.
+    return one.panel.id, one.panel.type, one.panel.scope
+
+
+def _names(sheet: Sheet) -> list[str]:
+    return [one.title for _, one in sheet if one.title]
+
+
+def _draw_marks(canvas: Canvas, data: DashboardData) -> None:
+    """Name the lines on time axes, once: what they are, by colour."""
+    titles: dict[str, dict[str, int]] = {}
+    for event in data.annotations:
+        of_colour = titles.setdefault(event.colour, {})
+        of_colour[event.title] = of_colour.get(event.title, 0) + 1
+    x, y = MARGIN, 92.0
+    room = (INNER - (len(titles) - 1) * 16) / max(1, len(titles))
+    for colour, counts in titles.items():
+        names = (f"{name} ({count})" if count > 1 else name for name, count in counts.items())
+        text = fitted("Dashed lines: " + ", ".join(names), room - 12, 11)
+        canvas.line([(x + 2, y - 7), (x + 2, y + 7)], canvas.theme.colour(colour), width=1.5, dashed=True)
+        canvas.text(x + 10, y, text, size=11, colour=canvas.theme.muted)
+        x += min(room, text_width(text, 11) + 12) + 16
+
+
+def _foot(canvas: Canvas, left: str, right: str, middle: str = "") -> None:
+    y = HEIGHT - 20
+    used = canvas.text(MARGIN, y, left, size=11, colour=canvas.theme.muted, fit=INNER * 0.5)
+    canvas.text(MARGIN + used + 24, y, middle, size=11, colour=canvas.theme.muted, fit=INNER - used - 100)
+    canvas.text(WIDTH - MARGIN, y, right, size=11, colour=canvas.theme.muted, align="right")
 
 
 _MODE_COLOURS = {"LIVE": "green", "OPERATIONAL": "blue", "MODEL": "purple", "SIMULATED": "orange"}
@@ -155,28 +187,23 @@ _MODE_COLOURS = {"LIVE": "green", "OPERATIONAL": "blue", "MODEL": "purple", "SIM
 def _draw_cover(cover: Cover, reports: Sequence[DashboardData], style: Style) -> Canvas:
     canvas = Canvas(WIDTH, HEIGHT, style, inches=INCHES)
     theme = style.theme
-    left, width = 150.0, WIDTH - 300
-    canvas.box(Box(0, 0, 24, HEIGHT), theme.colour("blue"))
-    y = 260.0
-    for line in wrapped(cover.title, width, 54, BOLD):
-        canvas.text(left, y, line, size=54, weight=BOLD)
-        y += 68
+    left, width = 96.0, WIDTH - 192
+    canvas.box(Box(0, 0, 16, HEIGHT), theme.colour("blue"))
+    y = 92.0
+    for line in wrapped(cover.title, width, 38, BOLD):
+        canvas.text(left, y, line, size=38, weight=BOLD)
+        y += 48
     spans = list(dict.fromkeys(data.span.describe(style.clock.zone) for data in reports))
-    canvas.text(left, y, "; ".join(spans), size=24, colour=theme.muted, fit=width)
-    y += 70
+    canvas.text(left, y, "; ".join([*spans, *([cover.note] if cover.note else [])]), size=16, fit=width)
+    y += 40
     if cover.mode:
-        used = canvas.text(
-            left + 18, y, cover.mode, size=24, weight=BOLD, colour=theme.colour(_MODE_COLOURS.get(cover.mode, "orange"))
-        )
-        canvas.box(
-            Box(left, y - 24, used + 36, 46),
-            "none",
-            edge=theme.colour(_MODE_COLOURS.get(cover.mode, "orange")),
-            radius=6,
-            line=2,
-        )
-        canvas.text(left + used + 60, y, cover.mode_text, size=20, colour=theme.muted, fit=width - used - 60)
-        y += 80
+        colour = theme.colour(_MODE_COLOURS.get(cover.mode, "orange"))
+        used = text_width(cover.mode, 16, BOLD)
+        canvas.box(Box(left, y - 15, used + 24, 30), "none", edge=colour, radius=4, line=2)
+        canvas.text(left + 12, y, cover.mode, size=16, weight=BOLD)
+        canvas.text(left + used + 40, y, cover.mode_text, size=14, colour=theme.muted, fit=width - used - 40)
+        y += 44
+    y = _draw_verdicts(canvas, reports, Box(left, y, width, 0))
     facts = [
         ("Pages", ", ".join(data.dashboard.title for data in reports)),
         *((f"{name}", value) for name, value in _variables(reports)),
@@ -184,21 +211,41 @@ def _draw_cover(cover: Cover, reports: Sequence[DashboardData], style: Style) ->
         ("Data from", f"Prometheus {cover.version} at {cover.source}"),
     ]
     for name, value in facts:
-        canvas.text(left, y, name, size=18, colour=theme.muted)
-        canvas.text(left + 220, y, value, size=18, weight=MEDIUM, fit=width - 220)
-        y += 36
+        canvas.text(left, y, name, size=13, colour=theme.muted)
+        canvas.text(left + 150, y, value, size=13, weight=MEDIUM, fit=width - 150)
+        y += 24
     if cover.assumptions:
-        y += 30
-        canvas.text(left, y, "Assumptions", size=22, weight=BOLD)
-        y += 40
-        for assumption in cover.assumptions:
-            for place, line in enumerate(wrapped(assumption, width - 24, 17)):
-                if place == 0:
-                    canvas.text(left, y, "•", size=17, colour=theme.muted)
-                canvas.text(left + 22, y, line, size=17)
-                y += 26
+        y += 16
+        canvas.text(left, y, "Assumptions", size=15, weight=BOLD)
+        y += 26
+        lines = [
+            (place == 0, line)
+            for assumption in cover.assumptions
+            for place, line in enumerate(wrapped(assumption, width - 18, 12))
+        ]
+        step = min(19.0, (HEIGHT - 50 - y) / len(lines))
+        for first, line in lines:
+            if first:
+                canvas.text(left, y, "•", size=12, colour=theme.muted)
+            canvas.text(left + 16, y, line, size=12)
+            y += step
     _foot(canvas, "Made without Grafana from the dashboards' own queries", "")
     return canvas
+
+
+def _draw_verdicts(canvas: Canvas, reports: Sequence[DashboardData], place: Box) -> float:
+    """Draw what each page answers to its question, and return where to go on."""
+    y = place.y
+    for data in reports:
+        titles = [one.title for one in data.panels if one.panel.type == "row"]
+        first = next((one for one in data.panels if one.panel.type != "row"), None)
+        if first is None or first.panel.type != "stat" or not titles:
+            continue
+        draw_panel(Area(canvas, Box(place.x, y, 190, 84)), first)
+        canvas.text(place.x + 206, y + 30, data.dashboard.title, size=13, colour=canvas.theme.muted)
+        canvas.text(place.x + 206, y + 54, titles[0], size=16, weight=MEDIUM, fit=place.w - 206)
+        y += 84 + GAP
+    return y + 16
 
 
 def _variables(reports: Sequence[DashboardData]) -> list[tuple[str, str]]:

@@ -55,14 +55,15 @@ def read_mail(path: Path) -> Mail:
 
 
 def send(mail: Mail, recipients: Sequence[str], files: Sequence[tuple[str, Path]]) -> None:
-    """Send the PDFs as attachments of one mail."""
+    """Send the files as attachments of one mail."""
     message = EmailMessage()
     message["Subject"] = ", ".join(title for title, _ in files)
     message["From"], message["To"] = mail.sender, ", ".join(recipients)
     lines = [f"{title}: {path.name}" for title, path in files]
     message.set_content("Attached:\n" + "\n".join(lines) + "\n")
     for _, path in files:
-        message.add_attachment(path.read_bytes(), maintype="application", subtype="pdf", filename=path.name)
+        kind, form = ("text", "html") if path.suffix == ".html" else ("application", "pdf")
+        message.add_attachment(path.read_bytes(), maintype=kind, subtype=form, filename=path.name)
     with smtplib.SMTP(mail.host, mail.port, timeout=30) as server:
         if mail.encrypted:
             server.starttls(context=ssl.create_default_context())

@@ -1,4 +1,4 @@
-"""Reports: PDFs with a cover page, as a YAML file lists them."""
+"""Reports: PDFs or pages of HTML with a cover, as a YAML file lists them."""
 
 from __future__ import annotations
 
@@ -13,16 +13,23 @@ from ml_monitoring.dashboards.render.dates import format_date
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.errors import QueryError, RenderError
+from ml_monitoring.dashboards.render.intervals import TimeRange
 from ml_monitoring.dashboards.render.markdown import content_of, to_blocks
 from ml_monitoring.dashboards.render.model import Dashboard
-from ml_monitoring.dashboards.render.pdf import Cover, write_pdf
+from ml_monitoring.dashboards.render.pdf import Cover, write_pdf, write_sheets
 from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.text import to_fixed
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_file import Layers
 
-_KEYS = {"title", "dashboards", "from", "to", "data_mode", "modes", "assumptions", "assumptions_panel", "variables"}
+_OVER_TIME = {"timeseries", "state-timeline", "heatmap"}
+# The share of the time range that may be without data, and the least that charts show.
+_MOST_EMPTY, _LEAST_SECONDS = 0.1, 300
+_KEYS = {
+    *("title", "dashboards", "from", "to", "data_mode", "modes", "assumptions", "assumptions_panel", "leave_out"),
+    "variables",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +45,7 @@ class Report:
     modes: Mapping[str, tuple[str, str]]
     assumptions: tuple[str, ...]
     assumptions_panel: str
+    leave_out: tuple[str, ...]
     variables: Mapping[str, list[str]]
 
 
@@ -69,6 +77,7 @@ def read_reports(path: Path) -> list[Report]:
                     for value, mode in (entry.get("modes") or {}).items()
                 },
                 assumptions_panel=str(entry.get("assumptions_panel") or ""),
+                leave_out=tuple(str(one) for one in entry.get("leave_out") or []),
                 assumptions=tuple(str(one) for one in entry.get("assumptions") or []),
                 variables={
                     str(key): [str(one) for one in (value if isinstance(value, list) else [value])]
@@ -86,9 +95,10 @@ def write(
     style: Style,
     directory: Path,
     *,
+    forms: Sequence[str] = ("pdf",),
     on_panel: Callable[[PanelData], None] = lambda _: None,
-) -> tuple[Path, list[DashboardData]]:
-    """Write a report as PDF and return its path, and what is in it.
+) -> tuple[list[Path], list[DashboardData]]:
+    """Write a report and return its files, and what is in them.
 
     Args:
         report: The report.
@@ -96,6 +106,7 @@ def write(
         queries: How they are queried; what it leaves open is the report's.
         style: Colours and time zone.
         directory: Where to; it exists.
+        forms: `pdf`, `html`, or both.
         on_panel: Called when a panel is loaded, and again when it is drawn.
     """
     queries = replace(
@@ -105,18 +116,53 @@ def write(
         selected={**report.variables, **queries.selected},
     )
     loaded = [queries.load(one, on_panel=on_panel) for one in dashboards]
-    path = directory / f"{report.name}-{format_date(queries.now * 1000, 'YYYY-MM-DD')}.pdf"
+    note = ""
+    if (begin := _begin(loaded)) is not None:
+        # Before it there is nothing to see; what is there would be a stroke at the edge.
+        note = f"no data before (asked for from {queries.start})"
+        queries = replace(queries, start=f"{begin:.0f}")
+        loaded = [queries.load(one) for one in dashboards]
+    cover = replace(_cover(report, queries, loaded), note=note)
+    loaded = [
+        replace(data, panels=tuple(one for one in data.panels if one.title not in report.leave_out)) for data in loaded
+    ]
     drawn: list[PanelData] = []
 
-    def note(one: PanelData) -> None:
+    def keep(one: PanelData) -> None:
         drawn.append(one)
         on_panel(one)
 
-    write_pdf(loaded, style, path, cover=_cover(report, queries, loaded), on_panel=note)
+    written = []
+    for form in forms:
+        drawn.clear()
+        path = directory / f"{report.name}-{format_date(queries.now * 1000, 'YYYY-MM-DD')}.{form}"
+        draw = write_sheets if form == "html" else write_pdf
+        draw(loaded, style, path, cover=cover, on_panel=keep)
+        written.append(path)
     ends = itertools.accumulate(len(data.panels) for data in loaded)
-    return path, [
+    return written, [
         replace(data, panels=tuple(drawn[end - len(data.panels) : end])) for data, end in zip(loaded, ends, strict=True)
     ]
+
+
+def _begin(loaded: Sequence[DashboardData]) -> float | None:
+    """Return when the data begin, in seconds; None where they fill most of the time range."""
+    moments = [
+        frame.time.values[0] / 1000
+        for data in loaded
+        for one in data.panels
+        for frame in one.frames
+        # A series without labels may be a number that the query fills in.
+        if one.panel.type in _OVER_TIME
+        and frame.time is not None
+        and frame.time.values
+        and any(field.labels for field in frame.value_fields)
+    ]
+    span = loaded[0].span if loaded else TimeRange(0, 0)
+    if not moments or (min(moments) - span.start) < _MOST_EMPTY * span.seconds:
+        return None
+    # Charts are not to be a single point.
+    return min([*moments, span.end - _LEAST_SECONDS])
 
 
 def _cover(report: Report, queries: QueryOptions, loaded: Sequence[DashboardData]) -> Cover:

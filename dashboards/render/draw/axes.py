@@ -312,10 +312,22 @@ def time_marks(span: TimeRange, width: float, zone: str) -> list[tuple[float, st
     return marks
 
 
+def with_dates(marks: Sequence[tuple[float, str]], zone: str) -> list[tuple[float, str]]:
+    """Return the marks with the date where a day is named first, unless all have it."""
+    dated: list[tuple[float, str]] = []
+    before = ""
+    for moment, label in marks:
+        date = f"{at(moment / 1000, zone):%m/%d}"
+        dated.append((moment, f"{date} {label}" if date != before and label[2:3] == ":" else label))
+        before = date
+    return dated
+
+
 def draw_time_axis(canvas: Canvas, axes: Axes, box: Box, span: TimeRange, *, lines: bool = True) -> None:
     """Put the time range on a chart's axis and label it below."""
     axes.set_xlim(span.start * 1000, span.end * 1000)
-    for moment, label in time_marks(span, box.w, canvas.style.clock.zone):
+    marks = time_marks(span, box.w, canvas.style.clock.zone)
+    for moment, label in with_dates(marks, canvas.style.clock.zone) if canvas.style.paper else marks:
         share = (moment / 1000 - span.start) / span.seconds
         x = box.x + share * box.w
         if lines:

@@ -240,13 +240,20 @@ class Canvas:
         axes.margins(0)
         return axes
 
-    def save(self, target: IO[bytes], form: str, dpi: float) -> None:
-        """Write the page as png, pdf or svg."""
+    def save(self, target: IO[bytes], form: str, dpi: float, *, text: bool = False) -> None:
+        """Write the page as png, pdf or svg.
+
+        Args:
+            target: Where to.
+            form: Which of them.
+            dpi: Resolution.
+            text: Text of an svg stays text, in a typeface that the reader has; it takes a third of the room.
+        """
         # Without a date in it, the same picture is the same bytes.
         metadata: dict[str, Any] = {"png": {"Software": None}, "pdf": {"CreationDate": None}, "svg": {"Date": None}}[
             form
         ]
-        with settings():
+        with settings(), rc_context({"svg.fonttype": "none"} if text else {}):
             self.figure.savefig(target, format=form, dpi=dpi * PIXELS_PER_INCH * self._inch, metadata=metadata)
 
 

@@ -63,6 +63,13 @@ def singles_of(data: PanelData, style: Style) -> list[Single]:
     return found
 
 
+def count_of(data: PanelData) -> int:
+    """Return how many numbers stand side by side; no number has the room of one."""
+    options = data.panel.options.get("reduceOptions") or {}
+    fields = [field for field, _ in _chosen(data.frames, str(options.get("fields") or ""))]
+    return max(1, sum(len(field.values) for field in fields) if options.get("values") else len(fields))
+
+
 def nothing(data: PanelData, style: Style) -> Single:
     """Return what stands for no number at all (Grafana's `createNoValuesFieldDisplay`): mappings of null hold."""
     field = Field("", FieldKind.NUMBER, (), config={**data.panel.defaults, "noValue": data.no_value})

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ml_monitoring.dashboards.render.colours import ink_on, mix
-from ml_monitoring.dashboards.render.display import ends, show
+from ml_monitoring.dashboards.render.colours import THEMES, ink_on
+from ml_monitoring.dashboards.render.display import Style, ends, show
 from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import BOLD, text_width
@@ -32,26 +32,57 @@ _OLD_MODES = {
 }
 
 
-def draw(data: PanelData, area: Area) -> None:
-    """Draw the panel."""
+def shown_frame(data: PanelData) -> Frame | None:
+    """Return the frame that the table shows; None where it has no cell to show."""
     frames = [frame for frame in data.frames if frame.fields]
     if not frames:
-        area.message(data.no_value)
-        return
+        return None
     frame = frames[min(int(data.panel.options.get("frameIndex") or 0), len(frames) - 1)]
-    columns = [field for field in frame.fields if not _custom(field).get("hidden")]
-    if not columns or not frame.length:
+    return frame if columns_of(frame) and frame.length else None
+
+
+def line_height(data: PanelData) -> float:
+    """Return the height of a row."""
+    return HEIGHTS.get(str(data.panel.options.get("cellHeight") or "sm"), 26.0)
+
+
+def natural_widths(columns: Sequence[Field]) -> list[float]:
+    """Return how wide columns are in which nothing is cut."""
+    style = Style(THEMES["light"])
+    widths = []
+    for field in columns:
+        texts = [str(show(value[1] if isinstance(value, list) else value, field, style)) for value in field.values]
+        widest = max((text_width(text, SIZE) for text in texts), default=0.0)
+        widths.append(max(widest, text_width(field.display + " ↓", 12, BOLD)) + 18)
+    return widths
+
+
+def columns_of(frame: Frame) -> list[Field]:
+    """Return the columns that are not hidden."""
+    return [field for field in frame.fields if not _custom(field).get("hidden")]
+
+
+def draw(data: PanelData, area: Area) -> None:
+    """Draw the panel."""
+    frame = shown_frame(data)
+    if frame is None:
         area.message(data.no_value)
         return
+    columns = columns_of(frame)
     order = row_order(data, frame)
-    line = HEIGHTS.get(str(data.panel.options.get("cellHeight") or "sm"), 26.0)
+    line = line_height(data)
     footer = data.panel.options.get("footer") or {}
     has_footer = bool(footer.get("show"))
     head = data.panel.options.get("showHeader", True)
     room = int((area.box.h - (line if head else 0) - (line if has_footer else 0)) // line)
     cut = len(order) > room
     order = order[: max(1, room - 1 if cut else room)]
-    columns, widths, hidden = _seen(columns, area.box.w)
+    if area.style.paper:
+        # Nothing can be scrolled there.
+        natural = natural_widths(columns)
+        widths, hidden = [width * area.box.w / sum(natural) for width in natural], 0.0
+    else:
+        columns, widths, hidden = _seen(columns, area.box.w)
     y = area.box.y
     with area.canvas.clipped(area.box):
         if head:
@@ -214,7 +245,7 @@ def _cell(area: Area, field: Field, row: int) -> None:
     elif kind in ("color-background", "color-background-solid") and str(shown) != "":
         canvas.box(
             box.inset(1, 1, 1, 1),
-            shown.colour if options.get("mode") == "basic" else mix(shown.colour, area.theme.panel, 0.85),
+            shown.colour,
         )
         colour = ink_on(shown.colour)
     if kind == "gauge" and not math.isnan(shown.number):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,19 @@ import yaml
 from ml_monitoring.dashboards.cli import main
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.report import REPORTS
+from ml_monitoring.dashboards.render.colours import THEMES
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.draw import axes, legend, table
 from ml_monitoring.dashboards.render.engine import DashboardData
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.dashboards.render.intervals import TimeRange
+from ml_monitoring.dashboards.render.layout import GAP
 from ml_monitoring.dashboards.render.model import load_dashboard
-from ml_monitoring.dashboards.render.pdf import BOTTOM, HEIGHT, TOP, paginate
+from ml_monitoring.dashboards.render.paper import BOTTOM, HEIGHT, INCHES, INNER, TOP, WIDTH, left_out, paginate
 from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.reports.mail import read_mail
-from ml_monitoring.dashboards.reports.report import filled, panel_lines, read_reports
+from ml_monitoring.dashboards.reports.report import filled, panel_lines, read_reports, write
 from ml_monitoring.exporter.errors import ConfigError
 from tests.support.panel_store import END, SPECIMEN, START, Store
 from tools.sinks import SmtpSink
@@ -60,10 +65,81 @@ def test_a_report_is_a_pdf_of_a_cover_and_sheets(
 
 def test_no_panel_is_cut_and_no_heading_is_left_behind(every_panel_data: DashboardData) -> None:
     sheets = paginate(every_panel_data.panels)
-    assert sum(len(sheet) for sheet in sheets) == len(every_panel_data.panels)
+    drawn = {id(one) for sheet in sheets for _, one in sheet}
+    missing = {id(one) for one in left_out(every_panel_data.panels)}
+    assert drawn | missing == {id(one) for one in every_panel_data.panels}
+    assert not drawn & missing
     for sheet in sheets:
         assert all(box.y >= TOP - 1 and box.y + box.h <= HEIGHT - BOTTOM + 1 for box, _ in sheet)
         assert sheet[-1][1].panel.type != "row"
+
+
+def test_the_smallest_letters_of_a_sheet_have_eight_points() -> None:
+    smallest = min(legend.SIZE, axes.SIZE, table.SIZE, 11)
+    assert smallest * INCHES * 72 / WIDTH >= 8
+
+
+def test_charts_stand_in_two_columns_and_numbers_in_four(every_panel_data: DashboardData) -> None:
+    places = [(box, one.panel.type) for sheet in paginate(every_panel_data.panels) for box, one in sheet]
+    assert {round(box.w) for box, kind in places if kind == "timeseries"} <= {round((INNER - GAP) / 2), round(INNER)}
+    assert max(box.w for box, kind in places if kind == "stat") <= INNER * 2 / 3 + GAP
+
+
+def test_a_long_table_is_whole_in_parts(every_panel_data: DashboardData) -> None:
+    one = next(one for one in every_panel_data.panels if one.panel.type == "table" and one.frames)
+    frame = one.frames[0]
+    long = frame.with_fields([field.copy(values=[field.values[0]] * 100) for field in frame.fields])
+    parts = [part for sheet in paginate([replace(one, frames=[long])]) for _, part in sheet]
+    assert sum(part.frames[0].length for part in parts) == 100
+    assert parts[0].title.startswith(f"{one.title} (1 to ")
+    assert all(table.line_height(one) * (part.frames[0].length + 1) < HEIGHT - TOP - BOTTOM for part in parts)
+
+
+def test_as_html_it_is_one_small_file_that_says_what_is_on_each_sheet(store: Store, reports: Path) -> None:
+    out = reports.parent / "out"
+    arguments = ["report", "--reports", str(reports), "--prometheus", store.url, "--out", str(out)]
+    assert main([*arguments, "--format", "html"]) == 0
+    (path,) = out.iterdir()
+    page = path.read_text(encoding="utf-8")
+    assert page.startswith("<!DOCTYPE html>")
+    assert "<title>The house</title>" in page
+    assert re.findall(r'<svg role="img" aria-label="([^"]*)"', page)[0] == "The house"
+    assert not re.search(r'(src|href)="(?!#)', page)
+    ids = re.findall(r'\bid="([^"]+)"', page)
+    assert len(ids) == len(set(ids))
+    assert len(page) < 1_000_000
+
+
+def test_a_report_begins_where_its_data_begin(store: Store, reports: Path) -> None:
+    entry = yaml.safe_load(reports.read_text(encoding="utf-8"))
+    entry["house"]["from"] = str(START - 7 * 86_400)
+    reports.write_text(yaml.safe_dump(entry), encoding="utf-8")
+    (one,) = read_reports(reports)
+    with Prometheus(store.url) as asked:
+        queries = QueryOptions(asked, None, None, {}, 15.0, float(END))
+        dashboard = load_dashboard(SPECIMEN)
+        _, (data,) = write(one, [dashboard], queries, Style(THEMES["light"]), reports.parent)
+    assert START - 86_400 < data.span.start <= START
+    assert data.span.end == END
+
+
+def test_panels_for_screens_only_are_left_out(store: Store, reports: Path) -> None:
+    entry = yaml.safe_load(reports.read_text(encoding="utf-8"))
+    entry["house"]["leave_out"] = ["Temperature"]
+    reports.write_text(yaml.safe_dump(entry), encoding="utf-8")
+    (one,) = read_reports(reports)
+    with Prometheus(store.url) as asked:
+        queries = QueryOptions(asked, None, None, {}, 15.0, float(END))
+        _, (data,) = write(one, [load_dashboard(SPECIMEN)], queries, Style(THEMES["light"]), reports.parent)
+    titles = [panel.title for panel in data.panels]
+    assert "Temperature" not in titles
+    assert len(titles) > 10
+
+
+def test_marks_of_a_time_axis_say_the_day_where_it_begins() -> None:
+    # 2026-01-15 22:00 UTC to the next day.
+    marks = [(1_768_514_400_000.0 + hours * 3_600_000, f"{(22 + hours) % 24:02d}:00") for hours in range(4)]
+    assert [label for _, label in axes.with_dates(marks, "utc")] == ["01/15 22:00", "23:00", "01/16 00:00", "01:00"]
 
 
 def test_a_report_goes_to_its_readers(store: Store, reports: Path, tmp_path: Path) -> None:
