@@ -103,7 +103,7 @@ _WEIGHTS = {"Medium": 500, "SemiBold": 600}
 
 
 def _installed(family: re.Match[str]) -> str:
-    return f"font-family: Inter, system-ui, sans-serif; font-weight: {_WEIGHTS.get(family[1] or '', 400)}"
+    return f"font-family: Inter, Helvetica, Arial, sans-serif; font-weight: {_WEIGHTS.get(family[1] or '', 400)}"
 
 
 _HTML_HEAD = """<!DOCTYPE html>
@@ -241,9 +241,9 @@ def _draw_verdicts(canvas: Canvas, reports: Sequence[DashboardData], place: Box)
         first = next((one for one in data.panels if one.panel.type != "row"), None)
         if first is None or first.panel.type != "stat" or not titles:
             continue
-        draw_panel(Area(canvas, Box(place.x, y, 190, 84)), first)
-        canvas.text(place.x + 206, y + 30, data.dashboard.title, size=13, colour=canvas.theme.muted)
-        canvas.text(place.x + 206, y + 54, titles[0], size=16, weight=MEDIUM, fit=place.w - 206)
+        draw_panel(Area(canvas, Box(place.x, y, 300, 84)), first)
+        canvas.text(place.x + 316, y + 30, data.dashboard.title, size=13, colour=canvas.theme.muted)
+        canvas.text(place.x + 316, y + 54, titles[0], size=16, weight=MEDIUM, fit=place.w - 316)
         y += 84 + GAP
     return y + 16
 

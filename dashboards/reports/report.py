@@ -147,7 +147,7 @@ def write(
 
 def _begin(loaded: Sequence[DashboardData]) -> float | None:
     """Return when the data begin, in seconds; None where they fill most of the time range."""
-    moments = [
+    moments: list[float] = [
         frame.time.values[0] / 1000
         for data in loaded
         for one in data.panels

@@ -348,8 +348,6 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (display_lint.bars_are_values_with_names, with_panel("timeseries", type="heatmap"), "buckets overlap"),
     (display_lint.empty_is_no_fact, with_defaults("stat", noValue="nothing fires"), "says 'nothing fires'"),
     (
-        style_lint.numbers_are_rounded,
-        style_lint.legends_begin_with_the_most,
         display_lint.empty_is_no_fact,
         with_defaults("stat", noValue="no firing alerts, or quiet"),
         "says 'no firing alerts, or quiet'",
