@@ -68,6 +68,7 @@ class Posts:
 
 def followed(posts: Posts, uri: str, hours: float, **settings: str) -> Iterator[FamilySet]:
     """Yield what is exposed while time goes on; the old post is looked at from its beginning."""
+    posts.go_on(0.0)
     with reading(uri, interval="1ms", **settings) as source:
         for _ in range(round(hours * HOUR / STEP)):
             yield source.collect()
