@@ -53,7 +53,7 @@ def answer(server: str, expr: str) -> dict[str, float]:
         ("a:d", {"A": 2, "x.y": 8, "xzy": 16, "": 32}),
         ('a:b{variant="A"} / ignoring (variant) a:b{variant="B"}', {"": 0.5}),
         ('avg_over_time(a:b{variant="B"}[3m])', {"B": 2}),
-        ('count_over_time(a:b{variant="B"}[4m:2m])', {"B": 3}),
+        ('count_over_time(a:b{variant="B"}[5m:2m])', {"B": 3}),
         ('last_over_time(a:b{variant="A"}[5m] offset 1m)', {"A": 1}),
         ('a:b{variant="A"} offset 2m', {"A": 1}),
         ('a:b{variant="A"} offset 1d', {}),
