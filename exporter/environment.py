@@ -8,13 +8,14 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
-from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, is_secret
 from ml_monitoring.exporter.settings_file import Layers, Location, Places
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
+from ml_monitoring.exporter.sources.mlflow.settings import is_server
 from ml_monitoring.exporter.stores import are_named
 from ml_monitoring.exporter.values import FileSecret, merge, read_secret
 
@@ -24,6 +25,17 @@ FILES_VARIABLE: Final = f"{PREFIX}CONFIG"
 DEFAULT_FILES: Final = (Path("ml-monitoring.yml"), Path("/etc/ml-monitoring/ml-monitoring.yml"))
 # MLflow's own, the better one first: the server's, and the clients'.
 STORE_VARIABLES: Final = ("MLFLOW_BACKEND_STORE_URI", "MLFLOW_TRACKING_URI")
+# What they say of how a tracking server is asked, and the setting that it is.
+ACCESS_VARIABLES: Final = {
+    "MLFLOW_TRACKING_USERNAME": "username",
+    "MLFLOW_TRACKING_PASSWORD": "password",
+    "MLFLOW_TRACKING_TOKEN": "token",
+    "MLFLOW_TRACKING_INSECURE_TLS": "verify_certificate",
+    "MLFLOW_TRACKING_SERVER_CERT_PATH": "ca_file",
+    "MLFLOW_TRACKING_CLIENT_CERT_PATH": "certificate_file",
+    "MLFLOW_WORKSPACE": "workspaces",
+}
+_LOGINS: Final = frozenset({"username", "password", "token"})
 # Variables with the prefix that are not settings: the files of the exporter's, and of those of `alerting`.
 _OTHER_VARIABLES: Final = frozenset({FILES_VARIABLE, f"{PREFIX}ALERTING_SETTINGS"})
 # What Kubernetes sets in each pod for a Service of this name, or of one that begins so.
@@ -88,7 +100,10 @@ def read_environment(
 
 
 def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -> None:
-    """Take MLflow's own variable for its store where the settings name none, and nothing else to read."""
+    """Take MLflow's own variables for its store where the settings name none, and nothing else to read.
+
+    Those that say how a tracking server is asked count for one without a name, where the settings do not say it.
+    """
     sources = layers.data.get("sources") or {}
     if not isinstance(sources, dict):
         return
@@ -98,21 +113,44 @@ def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -
     else:
         wanted = not any(map(_is_given, sources.values()))
     name = next((name for name in STORE_VARIABLES if environ.get(name)), None)
-    if not wanted or name is None:
-        return
-    uri = environ[name]
-    if re.match(r"(?i)https?://", uri):
-        problems.append(
-            f"{name}: {_without_query(uri)} is a tracking server, which cannot be read yet: "
-            f"set {STORE_VARIABLES[0]} or sources.mlflow.uri to the database behind it"
-        )
-    else:
-        layers.add({"sources": {"mlflow": {"uri": uri}}}, {("sources", "mlflow", "uri"): (name, 0)})
+    if wanted and name is not None:
+        layers.add({"sources": {"mlflow": {"uri": environ[name]}}}, {("sources", "mlflow", "uri"): (name, 0)})
+    section = (layers.data.get("sources") or {}).get("mlflow")
+    if isinstance(section, dict) and is_server(_text(section.get("uri"))):
+        _add_access(layers, section, environ, problems)
 
 
-def _without_query(url: str) -> str:
-    """Return a URL without what may be a token."""
-    return re.split("[?#]", redact(url))[0]
+def _add_access(layers: Layers, section: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> None:
+    """Take what MLflow's clients are given to reach a server."""
+    given = {setting: name for name, setting in ACCESS_VARIABLES.items() if _given(environ, name)}
+    if section.keys() & _LOGINS or "@" in urlsplit(_text(section["uri"])).netloc:
+        given = {setting: name for setting, name in given.items() if setting not in _LOGINS}
+    elif {"username", "password"} <= given.keys():
+        # As MLflow's clients choose.
+        given.pop("token", None)
+    for setting, name in given.items():
+        if setting in section:
+            continue
+        value: object = environ.get(name)
+        origin = name if value else f"{name}{FILE_SUFFIX.upper()}"
+        try:
+            value = value or FileSecret(Path(environ[origin]))
+        except ValueError as error:
+            problems.append(f"{origin}: {error}")
+            continue
+        if setting == "verify_certificate":
+            value = str(value).strip().lower() not in ("true", "1")
+        place: Location = ("sources", "mlflow", setting)
+        layers.add({"sources": {"mlflow": {setting: value}}}, {place: (origin, 0)})
+
+
+def _given(environ: Mapping[str, str], name: str) -> bool:
+    secret = ACCESS_VARIABLES[name] in ("password", "token")
+    return bool(environ.get(name) or (secret and environ.get(f"{name}{FILE_SUFFIX.upper()}")))
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
 
 
 def _is_given(section: object) -> bool:

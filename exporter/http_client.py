@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import functools
 import http.client
 import json
+import socket
+import ssl
+import time
 import urllib.error
 import urllib.request
-from typing import Any, Final
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.message import Message
+from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit
 
+from typing_extensions import override
+
 from ml_monitoring.exporter.errors import MonitorError
-from ml_monitoring.exporter.proxies import opener
+from ml_monitoring.exporter.proxies import asked_directly, opener
 
 # More than any answer that is asked for has.
 MOST_BYTES: Final = 256 * 2**20
+# More than anybody reads of an error.
+_MOST_SAID: Final = 2000
+_PART: Final = 256 * 1024
 
 
 class RemoteError(MonitorError):
@@ -24,11 +36,20 @@ class RemoteError(MonitorError):
     Attributes:
         status: What it answered; 0 where it did not.
         timed_out: Whether it took too long.
+        headers: Of what it answered.
     """
 
-    def __init__(self, message: str, status: int = 0, *, timed_out: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        status: int = 0,
+        *,
+        timed_out: bool = False,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         self.status = status
         self.timed_out = timed_out
+        self.headers = headers or {}
         super().__init__(message)
 
 
@@ -60,10 +81,11 @@ def fetch(
     data = None if json_body is None else json.dumps(json_body).encode()
     # The address is the user's own setting, and its scheme was checked.
     request = urllib.request.Request(f"{bare}/{path}", data, {"Content-Type": "application/json"}, method=method)  # noqa: S310
+    # Another server that this one redirects to gets neither.
     if credentials:
-        request.add_header("Authorization", f"Basic {base64.b64encode(unquote(credentials).encode()).decode()}")
+        request.add_unredirected_header("Authorization", basic(unquote(credentials)))
     elif token:
-        request.add_header("Authorization", f"Bearer {token}")
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
         with opener(bare).open(request, timeout=timeout) as response:
             answer = bytes(response.read(most + 1))
@@ -100,6 +122,144 @@ def fetch_json(
         return json.loads(answer) if answer.strip() else None
     except ValueError:
         raise RemoteError(f"{_parted(url)[1]} does not answer in JSON: it is another program's address", 200) from None
+
+
+def basic(credentials: str) -> str:
+    """Return what is sent for a user and a password with a colon between them."""
+    return f"Basic {base64.b64encode(credentials.encode()).decode()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered.
+
+    Attributes:
+        body: Its bytes.
+        headers: Its headers.
+    """
+
+    body: bytes
+    headers: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Channel:
+    """How one server is asked, again and again; a request can be broken off from another thread.
+
+    Attributes:
+        url: Its address, without user and password.
+        context: How it is encrypted.
+        proxy: Address of a proxy; default that of the environment.
+    """
+
+    url: str
+    context: ssl.SSLContext | None = None
+    proxy: str = field(default="", repr=False)
+    _connection: http.client.HTTPConnection | None = field(default=None, init=False)
+
+    def ask(self, path: str, *, seconds: float, headers: Mapping[str, str], json_body: object = None) -> Answer:
+        """Return the answer to a GET, or to a POST where something is sent; redirects are not followed.
+
+        Args:
+            path: What is asked, without a slash in front.
+            seconds: How long the answer may take as a whole.
+            headers: What is sent besides.
+            json_body: What is sent, before it is made JSON.
+
+        Raises:
+            RemoteError: The server cannot be reached, or refuses, or takes too long.
+        """
+        deadline = time.monotonic() + seconds
+        data = None if json_body is None else json.dumps(json_body).encode()
+        sent = {"Content-Type": "application/json", "Accept": "application/json", **headers}
+        request = urllib.request.Request(f"{self.url}/{path}", data, sent)  # noqa: S310  # the scheme was checked
+        try:
+            with self._opener().open(request, timeout=seconds) as response:
+                return Answer(_read(response, deadline, self.url), dict(response.headers))
+        except urllib.error.HTTPError as error:
+            with contextlib.closing(error):
+                said = error.read(_MOST_SAID).decode(errors="replace")
+            raise RemoteError(said, error.code, headers=dict(error.headers)) from None
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            cause = getattr(error, "reason", error)
+            message = f"{self.url} cannot be reached: {getattr(cause, 'strerror', None) or cause}"
+            raise RemoteError(message, timed_out=isinstance(cause, TimeoutError)) from None
+        finally:
+            self._connection = None
+
+    def abort(self) -> None:
+        """Break off the request under way."""
+        connection = self._connection
+        taken = connection.sock if connection is not None else None
+        if taken is not None:
+            with contextlib.suppress(OSError):
+                # Without what TLS does first, which is not made for two threads.
+                socket.socket.shutdown(taken, socket.SHUT_RDWR)
+
+    def _opener(self) -> urllib.request.OpenerDirector:
+        proxies = None
+        if self.proxy:
+            proxies = {"http": self.proxy, "https": self.proxy}
+        elif asked_directly(self.url):
+            proxies = {}
+        return urllib.request.build_opener(
+            urllib.request.ProxyHandler(proxies), _NoRedirect(), _Http(self._make), _Https(self._make, self.context)
+        )
+
+    def _make(self, kind: type[http.client.HTTPConnection], host: str, **options: Any) -> http.client.HTTPConnection:
+        self._connection = kind(host, **options)
+        return self._connection
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect for an answer: mostly it leads to a login for people."""
+
+    @override
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Message, newurl: str
+    ) -> None:
+        return None
+
+
+class _Http(urllib.request.HTTPHandler):
+    """Makes connections that somebody else remembers."""
+
+    def __init__(self, make: Any) -> None:
+        super().__init__()
+        self._make = make
+
+    @override
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(functools.partial(self._make, http.client.HTTPConnection), req)
+
+
+class _Https(urllib.request.HTTPSHandler):
+    """Makes connections that somebody else remembers."""
+
+    def __init__(self, make: Any, context: ssl.SSLContext | None) -> None:
+        super().__init__(context=context)
+        self._make = make
+        self._tls = context
+
+    @override
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(functools.partial(self._make, http.client.HTTPSConnection), req, context=self._tls)
+
+
+def _read(response: http.client.HTTPResponse, deadline: float, url: str) -> bytes:
+    """Read an answer to its end, however slowly it comes in."""
+    parts: list[bytes] = []
+    size = 0
+    while part := response.read1(_PART):
+        parts.append(part)
+        size += len(part)
+        if size > MOST_BYTES:
+            raise RemoteError(f"{url} answers with more than {MOST_BYTES // 2**20} MiB", 200)
+        if time.monotonic() > deadline:
+            raise TimeoutError("timed out")
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return b"".join(parts)
 
 
 def _parted(url: str) -> tuple[str, str]:

@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from ml_monitoring.exporter.database.text import Replaced
 
-Dialect = Literal["postgresql", "mysql", "sqlite"]
+# The last one is SQLite's, of tables in memory.
+Dialect = Literal["postgresql", "mysql", "sqlite", "memory"]
 Row = tuple[Any, ...]
 
 

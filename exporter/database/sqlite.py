@@ -194,7 +194,7 @@ class SqliteSession(Session):
             raise self._error(error) from None
 
     def _execute(self, sql: str, parameters: Mapping[str, object]) -> sqlite3.Cursor:
-        return self.connection.execute(_translate(sql) if parameters else sql, _values(parameters))
+        return self.connection.execute(translate(sql) if parameters else sql, values_of(parameters))
 
     @override
     def allow(self, seconds: float) -> None:
@@ -306,10 +306,12 @@ def _look_at_log(path: Path) -> tuple[Identity | None, bytes]:
         return None, b""
 
 
-def _translate(sql: str) -> str:
+def translate(sql: str) -> str:
+    """Return a query in SQLite's words."""
     sql = re.sub(r"= any\(%\((\w+)\)s\)", r"in (select value from json_each(:\1))", sql)
     return re.sub(r"%\((\w+)\)s", r":\1", sql)
 
 
-def _values(parameters: Mapping[str, object]) -> dict[str, object]:
+def values_of(parameters: Mapping[str, object]) -> dict[str, object]:
+    """Return the parameters of a query as SQLite takes them."""
     return {key: json.dumps(value) if isinstance(value, list) else value for key, value in parameters.items()}

@@ -84,13 +84,72 @@ def test_where_something_else_is_read_mlflows_variable_adds_nothing() -> None:
     assert list(settings.enabled_sources()) == ["fleet"]
 
 
-def test_a_tracking_server_is_refused_in_one_line() -> None:
-    (problem, *_rest) = _problems({"MLFLOW_TRACKING_URI": "https://user:s3cret@mlflow.example"})
-    assert problem == (
-        "MLFLOW_TRACKING_URI: https://***@mlflow.example is a tracking server, which cannot be read yet: "
-        "set MLFLOW_BACKEND_STORE_URI or sources.mlflow.uri to the database behind it"
+_SERVER = {"MLFLOW_TRACKING_URI": "https://mlflow.example"}
+
+
+def _server(environ: dict[str, str], file: Path | None = None) -> MlflowSettings:
+    section = load(file, environ).enabled_sources()["mlflow"]
+    assert isinstance(section, MlflowSettings)
+    return section
+
+
+def test_a_tracking_server_is_asked_as_mlflows_own_variables_say(tmp_path: Path) -> None:
+    login = {"MLFLOW_TRACKING_USERNAME": "u", "MLFLOW_TRACKING_PASSWORD": "p", "MLFLOW_TRACKING_TOKEN": "t"}
+    tls = {
+        "MLFLOW_TRACKING_INSECURE_TLS": "true",
+        "MLFLOW_TRACKING_SERVER_CERT_PATH": "ca.pem",
+        "MLFLOW_TRACKING_CLIENT_CERT_PATH": "client.pem",
+        "MLFLOW_WORKSPACE": "research",
+    }
+    section = _server(_SERVER | login | tls)
+    assert section.password is not None
+    assert (section.username, section.password.get_secret_value(), section.token) == ("u", "p", None)
+    assert (section.verify_certificate, section.ca_file, section.certificate_file, section.workspaces) == (
+        *(False, Path("ca.pem"), Path("client.pem")),
+        ("research",),
     )
-    assert not _rest
+    token = tmp_path / "token"
+    token.write_text("s3cret\n")
+    section = _server(_SERVER | {"MLFLOW_TRACKING_TOKEN_FILE": str(token), "MLFLOW_TRACKING_INSECURE_TLS": "false"})
+    assert section.token is not None
+    assert (section.token.get_secret_value(), section.verify_certificate) == ("s3cret", True)
+
+
+def test_what_the_settings_say_of_a_server_wins(tmp_path: Path) -> None:
+    file = tmp_path / "ml-monitoring.yml"
+    file.write_text("sources: {mlflow: {uri: 'https://mlflow.example', token: own}}")
+    environ = {"MLFLOW_TRACKING_USERNAME": "u", "MLFLOW_TRACKING_PASSWORD": "p", "MLFLOW_TRACKING_TOKEN": "t"}
+    section = _server(environ, file)
+    assert section.token is not None
+    assert (section.username, section.token.get_secret_value()) == ("", "own")
+    file.write_text("sources: {mlflow: {prod: {uri: 'https://mlflow.example'}}}")
+    named = load(file, environ).enabled_sources()["mlflow/prod"]
+    assert isinstance(named, MlflowSettings)
+    assert (named.token, named.username) == (None, "")
+
+
+def test_variables_for_servers_say_nothing_of_a_database() -> None:
+    assert _server(_STORE | {"MLFLOW_TRACKING_TOKEN": "t"}).token is None
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"MLFLOW_TRACKING_URI": "https://"}, "MLFLOW_TRACKING_URI: is no address of a tracking server"),
+        ({"MLFLOW_TRACKING_URI": "https://m.example?token=s3cret"}, "MLFLOW_TRACKING_URI: is no address of a track"),
+        (_SERVER | {"MLFLOW_TRACKING_TOKEN": "s3cret two"}, "MLFLOW_TRACKING_TOKEN: is no token"),
+        (_SERVER | {"MLFLOW_TRACKING_TOKEN_FILE": "/nonexistent"}, "MLFLOW_TRACKING_TOKEN_FILE: /nonexistent cannot"),
+        (_SERVER | {"MLFLOW_TRACKING_USERNAME": "s3cret"}, "sources.mlflow: password: username and password belong"),
+        (
+            _STORE | {"ML_MONITORING_SOURCES__MLFLOW__TOKEN": "s3cret"},
+            "sources.mlflow: token: is for a tracking",
+        ),
+    ],
+)
+def test_what_a_server_cannot_be_asked_with_is_named_and_not_shown(settings: dict[str, str], problem: str) -> None:
+    (said,) = _problems(settings)
+    assert problem in said
+    assert "s3cret" not in said
 
 
 def test_a_store_that_cannot_be_read_is_blamed_on_its_variable() -> None:

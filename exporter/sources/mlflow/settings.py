@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from ml_monitoring.exporter.database import connect
 from ml_monitoring.exporter.shard import Shard
@@ -19,8 +21,45 @@ _LABEL_NAME = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _TAKEN_LABELS = frozenset({"experiment", "metric", "job", "instance", "le", "quantile"})
 
 
+_SERVER = re.compile(r"(?i)https?://")
+_OF_SERVERS = (
+    *("username", "password", "token", "ca_file", "certificate_file", "key_file", "verify_certificate", "proxy"),
+    *("workspaces", "requests_per_minute"),
+)
+
+
+def is_server(uri: str) -> bool:
+    """Tell whether a URI is the address of a tracking server."""
+    return _SERVER.match(uri) is not None
+
+
 def _valid_uri(value: SecretStr) -> SecretStr:
-    connect(value.get_secret_value(), timeout=1.0)
+    uri = value.get_secret_value()
+    if not is_server(uri):
+        connect(uri, timeout=1.0)
+        return value
+    if re.search(r"[\s?#]", uri) or not _has_host(uri):
+        raise ValueError("is no address of a tracking server like https://mlflow.example/path, without ? and #")
+    return value
+
+
+def _has_host(uri: str) -> bool:
+    try:
+        parts = urlsplit(uri)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
+
+
+def _valid_token(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
+        raise ValueError("is no token: it is empty, or holds spaces or letters that a header cannot hold")
+    return value
+
+
+def _valid_proxy(value: SecretStr | None) -> SecretStr | None:
+    if value is not None and not (is_server(value.get_secret_value()) and _has_host(value.get_secret_value())):
+        raise ValueError("is no address of a proxy like http://proxy.example:3128")
     return value
 
 
@@ -59,7 +98,18 @@ class MlflowSettings(SourceSettings):
 
     Attributes:
         first_timeout: Like `timeout`, for a refresh that reads everything: at the start, after an error, once a day.
-        uri: Backend store, as given to `mlflow server --backend-store-uri`.
+        uri: Backend store, as given to `mlflow server --backend-store-uri`; or the address of a tracking server, such
+            as `https://mlflow.example`, for which the next ten settings are.
+        username: User of basic authentication.
+        password: Password of that user.
+        token: Bearer token; no user is given besides.
+        ca_file: Certificates of the authorities that the server's own is trusted from; default those of the system.
+        certificate_file: Certificate that this client shows, in PEM.
+        key_file: Its key, where that is not in the same file.
+        verify_certificate: Whether the server's certificate must be trusted, and of its name.
+        proxy: Address of a proxy; default that of the environment (`HTTPS_PROXY`, `NO_PROXY`).
+        workspaces: Workspaces of MLflow 3 to read; default the one that the server takes for everybody's.
+        requests_per_minute: Most requests to the server; never is there more than one at a time.
         experiments: Names of the experiments to expose.
         metrics: Keys of the metrics to expose.
         labels: Labels of `mlflow_metric_latest` and the params or tags they are taken from, first found counts.
@@ -80,6 +130,16 @@ class MlflowSettings(SourceSettings):
 
     first_timeout: Duration = 300.0
     uri: Annotated[SecretStr, AfterValidator(_valid_uri)]
+    username: str = ""
+    password: SecretStr | None = None
+    token: Annotated[SecretStr | None, AfterValidator(_valid_token)] = None
+    ca_file: Path | None = None
+    certificate_file: Path | None = None
+    key_file: Path | None = None
+    verify_certificate: bool = True
+    proxy: Annotated[SecretStr | None, AfterValidator(_valid_proxy)] = None
+    workspaces: Names = ()
+    requests_per_minute: int = Field(default=120, ge=10, le=6000)
     experiments: Patterns = Patterns()
     metrics: MetricPatterns = MetricPatterns()
     shard: Shard = Shard()
@@ -97,6 +157,23 @@ class MlflowSettings(SourceSettings):
     logged_models: bool = True
     traces: bool = True
     trace_window: Duration = 600.0
+
+    @model_validator(mode="after")
+    def _fits_its_uri(self) -> Self:
+        uri = self.uri.get_secret_value()
+        given = [name for name in _OF_SERVERS if name in self.model_fields_set and getattr(self, name)]
+        if not is_server(uri):
+            if given:
+                raise ValueError(f"{given[0]}: is for a tracking server, and uri is a database's")
+            return self
+        users = [bool(self.username), self.token is not None, "@" in urlsplit(uri).netloc]
+        if sum(users) > 1:
+            raise ValueError("token: keep one of token, username and the user in uri")
+        if bool(self.username) is not (self.password is not None):
+            raise ValueError("password: username and password belong together")
+        if self.key_file is not None and self.certificate_file is None:
+            raise ValueError("key_file: given without certificate_file")
+        return self
 
     @property
     def first_limit(self) -> float:

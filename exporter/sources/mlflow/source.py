@@ -22,7 +22,8 @@ from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 from ml_monitoring.exporter.sources.mlflow import registry, sql
 from ml_monitoring.exporter.sources.mlflow.optional import Datasets, LoggedModels, OptionalCollectors, TaggedRuns
-from ml_monitoring.exporter.sources.mlflow.settings import VARIANT_LABEL, MetricPatterns, MlflowSettings
+from ml_monitoring.exporter.sources.mlflow.rest.session import RestSession
+from ml_monitoring.exporter.sources.mlflow.settings import VARIANT_LABEL, MetricPatterns, MlflowSettings, is_server
 from ml_monitoring.exporter.sources.mlflow.store_cache import StoreCache
 from ml_monitoring.exporter.sources.mlflow.traces import Traces
 from ml_monitoring.exporter.values import rereading
@@ -52,9 +53,7 @@ class MlflowSource(Source):
 
     def __init__(self, settings: MlflowSettings, *, now: Callable[[], float] = time.time) -> None:
         self._settings = settings
-        self._session: Session = connect(
-            settings.uri.get_secret_value(), timeout=settings.timeout, read_again=rereading(settings.uri)
-        )
+        self._session = _session(settings, now)
         self._extra_labels = tuple(name for name in settings.labels if name != VARIANT_LABEL)
         self._store = StoreCache(self._session, settings)
         self._optional = _optional_collectors(self._session, settings, now)
@@ -80,19 +79,22 @@ class MlflowSource(Source):
         with self._session.transaction():
             (experiments,) = self._session.rows("select count(*) from experiments")[0]
             (runs,) = self._session.rows("select count(*) from runs")[0]
+            found = f"{experiments} experiments, {runs} runs"
+            if isinstance(self._session, RestSession):
+                return f"MLflow server, version {self._session.version()}: {found}{left_out}"
             revision = "unknown"
             if "alembic_version" in self._store.reader.columns:
                 revision = ", ".join(
                     str(row[0]) for row in self._session.rows("select version_num from alembic_version")
                 )
-        found = f"{experiments} experiments, {runs} runs"
         return f"MLflow store on {self._session.dialect}, schema {revision}: {found}{left_out}"
 
     @property
     @override
     def time_limit(self) -> tuple[str, float] | None:
         """Return the longer limit when everything is read; it holds until that has been rendered, too."""
-        return ("first_timeout", self._settings.first_limit) if self._store.loading else None
+        loading = self._store.loading or (isinstance(self._session, RestSession) and self._session.loading)
+        return ("first_timeout", self._settings.first_limit) if loading else None
 
     @override
     def abort(self) -> None:
@@ -237,6 +239,13 @@ class MlflowSource(Source):
         for experiment, name in experiments.items():
             for key, value in sorted(self._store.best.get(experiment).items()):
                 family.add(value, name, key)
+
+
+def _session(settings: MlflowSettings, now: Callable[[], float]) -> Session:
+    uri = settings.uri.get_secret_value()
+    if is_server(uri):
+        return RestSession(settings, now)
+    return connect(uri, timeout=settings.timeout, read_again=rereading(settings.uri))
 
 
 def _add_latest(latest: Iterable[_LatestRun], metrics: Mapping[str, Mapping[str, float]], families: FamilySet) -> None:

@@ -19,6 +19,8 @@ from ml_monitoring.exporter.sources.mlflow.latest import LatestMetrics
 from ml_monitoring.exporter.sources.mlflow.mysql_changes import MysqlChangeTracker
 from ml_monitoring.exporter.sources.mlflow.postgres_changes import PostgresChangeTracker
 from ml_monitoring.exporter.sources.mlflow.reader import StoreReader
+from ml_monitoring.exporter.sources.mlflow.rest.changes import RestChangeTracker
+from ml_monitoring.exporter.sources.mlflow.rest.session import RestSession
 from ml_monitoring.exporter.sources.mlflow.run_cache import RunCache
 from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.sqlite_changes import SqliteChangeTracker
@@ -51,7 +53,9 @@ class StoreCache:
         self.loads = 0
         self.loading = False
         self._tracker: ChangeTracker
-        if session.dialect == "postgresql":
+        if isinstance(session, RestSession):
+            self._tracker = RestChangeTracker(self.reader, session.refresh, self.best)
+        elif session.dialect == "postgresql":
             self._tracker = PostgresChangeTracker(self.reader, self.runs, self.slices)
         elif session.dialect == "mysql":
             self._tracker = MysqlChangeTracker(self.reader, self.runs, self.best, self.slices)
