@@ -130,7 +130,7 @@ def basic(credentials: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpAnswer:
     """What a server answered.
 
     Attributes:
@@ -143,7 +143,7 @@ class Answer:
 
 
 @dataclass(slots=True)
-class Channel:
+class HttpChannel:
     """How one server is asked, again and again; a request can be broken off from another thread.
 
     Attributes:
@@ -157,7 +157,7 @@ class Channel:
     proxy: str = field(default="", repr=False)
     _connection: http.client.HTTPConnection | None = field(default=None, init=False)
 
-    def ask(self, path: str, *, seconds: float, headers: Mapping[str, str], json_body: object = None) -> Answer:
+    def ask(self, path: str, *, seconds: float, headers: Mapping[str, str], json_body: object = None) -> HttpAnswer:
         """Return the answer to a GET, or to a POST where something is sent; redirects are not followed.
 
         Args:
@@ -175,7 +175,7 @@ class Channel:
         request = urllib.request.Request(f"{self.url}/{path}", data, sent)  # noqa: S310  # the scheme was checked
         try:
             with self._opener().open(request, timeout=seconds) as response:
-                return Answer(_read(response, deadline, self.url), dict(response.headers))
+                return HttpAnswer(_read(response, deadline, self.url), dict(response.headers))
         except urllib.error.HTTPError as error:
             with contextlib.closing(error):
                 said = error.read(_MOST_SAID).decode(errors="replace")

@@ -34,7 +34,7 @@ class MlflowServer(Process):
     ) -> None:
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
-        command = [
+        command: list[str | Path] = [
             *(python or Path(sys.executable), "-m", "mlflow", "server", f"--backend-store-uri={store}"),
             *(f"--default-artifact-root={directory}/artifacts", "--host=127.0.0.1", f"--port={port}", "--workers=1"),
             *options,

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlencode, urlsplit
 
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.http_client import Answer, Channel, RemoteError, basic
+from ml_monitoring.exporter.http_client import HttpAnswer, HttpChannel, RemoteError, basic
 from ml_monitoring.exporter.redaction import Secrets
 from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
 from ml_monitoring.exporter.values import rereading
@@ -33,7 +33,7 @@ _WORKSPACE: Final = "X-MLFLOW-WORKSPACE"
 _V2, _V3 = "api/2.0/mlflow", "api/3.0/mlflow"
 
 
-class Page(NamedTuple):
+class ListingPage(NamedTuple):
     """A page of a listing: its objects, and what the next one is asked for with, empty at the end."""
 
     objects: list[Mapping[str, Any]]
@@ -67,7 +67,7 @@ class MlflowApi:
         self._user, _, host = parts.netloc.rpartition("@")
         self.url = parts._replace(netloc=host).geturl()
         proxy = settings.proxy.get_secret_value() if settings.proxy else ""
-        self._channel = Channel(self.url, None, proxy)
+        self._channel = HttpChannel(self.url, None, proxy)
         self._rate = settings.requests_per_minute / 60
         self._burst = min(_BURST, settings.requests_per_minute)
         self._allowance = float(self._burst)
@@ -99,7 +99,9 @@ class MlflowApi:
         self._aborted.set()
         self._channel.abort()
 
-    def search(self, call: str, key: str, body: Mapping[str, object], *, token: str = "", workspace: str = "") -> Page:
+    def search(
+        self, call: str, key: str, body: Mapping[str, object], *, token: str = "", workspace: str = ""
+    ) -> ListingPage:
         """Return a page of a listing that is asked for with a POST.
 
         Args:
@@ -119,7 +121,7 @@ class MlflowApi:
 
     def listing(
         self, call: str, key: str, query: Mapping[str, object], *, token: str = "", workspace: str = ""
-    ) -> Page:
+    ) -> ListingPage:
         """Return a page of a listing that is asked for with a GET; see `search`."""
         sent = urlencode({**query, **({"page_token": token} if token else {})}, doseq=True)
         return self._page(f"{self._path(call)}?{sent}", key, None, workspace)
@@ -135,7 +137,7 @@ class MlflowApi:
     def _path(self, call: str) -> str:
         return f"{_V3}/{call[4:]}" if call.startswith("3.0/") else f"{_V2}/{call}"
 
-    def _page(self, path: str, key: str, body: object, workspace: str) -> Page:
+    def _page(self, path: str, key: str, body: object, workspace: str) -> ListingPage:
         answer = self._json(self._ask(path, body, workspace))
         objects = answer.get(key, [])
         token = answer.get("next_page_token", "")
@@ -145,9 +147,9 @@ class MlflowApi:
             raise self._stranger()
         if not all(isinstance(each, dict) for each in objects):
             raise self._stranger()
-        return Page(objects, token)
+        return ListingPage(objects, token)
 
-    def _json(self, answer: Answer) -> Mapping[str, Any]:
+    def _json(self, answer: HttpAnswer) -> Mapping[str, Any]:
         try:
             content = json.loads(answer.body)
         except ValueError:
@@ -156,7 +158,7 @@ class MlflowApi:
             raise self._stranger(is_page=answer.body.lstrip()[:1] == b"<")
         return content
 
-    def _ask(self, path: str, body: object, workspace: str) -> Answer:
+    def _ask(self, path: str, body: object, workspace: str) -> HttpAnswer:
         self._wait()
         seconds = min(self._deadline - time.monotonic(), self._settings.first_limit)
         headers = {**self._headers, **({_WORKSPACE: workspace} if workspace else {})}
@@ -267,7 +269,7 @@ class MlflowApi:
         return context
 
 
-def pages(turn: Callable[[str], Page], most: int | None = None) -> Iterator[Page]:
+def pages(turn: Callable[[str], ListingPage], most: int | None = None) -> Iterator[ListingPage]:
     """Yield the pages of a listing, at most so many."""
     token = ""
     number = 0

@@ -9,7 +9,13 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-from ml_monitoring.exporter.sources.mlflow.rest.api import MlflowApi, NoSuchCallError, Page, RefusedCallError, pages
+from ml_monitoring.exporter.sources.mlflow.rest.api import (
+    ListingPage,
+    MlflowApi,
+    NoSuchCallError,
+    RefusedCallError,
+    pages,
+)
 from ml_monitoring.exporter.sources.mlflow.rest.tables import Object, ServerTables
 from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
 
@@ -63,7 +69,7 @@ class OptionalListings:
         if self._settings.traces:
             yield self._read_traces
 
-    def _models(self, chunk: Chunk, field: str, token: str, *, ascending: bool) -> Page:
+    def _models(self, chunk: Chunk, field: str, token: str, *, ascending: bool) -> ListingPage:
         workspace, experiments = chunk
         body = {
             "experiment_ids": list(map(str, experiments)),
@@ -108,7 +114,7 @@ class OptionalListings:
             return self._tables.keep_logged_models(self._seen) or changed
         return changed
 
-    def _put_models(self, page: Page) -> bool:
+    def _put_models(self, page: ListingPage) -> bool:
         return self._tables.put_logged_models(_model(each["info"]) for each in page.objects)
 
     def _read_traces(self) -> bool:
@@ -122,7 +128,7 @@ class OptionalListings:
                 found = self._tables.put_traces(map(_trace, page.objects)) or found
         return found
 
-    def _pages_of_traces(self, chunk: Chunk, since: int) -> Iterator[Page]:
+    def _pages_of_traces(self, chunk: Chunk, since: int) -> Iterator[ListingPage]:
         workspace, experiments = chunk
         asked = {
             "filter": f"attributes.timestamp_ms >= {since}",
@@ -151,7 +157,7 @@ class OptionalListings:
         except NoSuchCallError:
             return
 
-    def _traces_of_second_version(self, query: Object, workspace: str, token: str) -> Page:
+    def _traces_of_second_version(self, query: Object, workspace: str, token: str) -> ListingPage:
         return self._api.listing("traces", "traces", query, token=token, workspace=workspace)
 
 

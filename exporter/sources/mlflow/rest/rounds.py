@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any, Final
 
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.sources.mlflow.rest.api import MlflowApi, Page, pages
+from ml_monitoring.exporter.sources.mlflow.rest.api import ListingPage, MlflowApi, pages
 from ml_monitoring.exporter.sources.mlflow.rest.optional import OptionalListings
 from ml_monitoring.exporter.sources.mlflow.rest.tables import Object, RunState, ServerTables
 from ml_monitoring.exporter.sources.mlflow.run_cache import RUNNING
@@ -194,8 +194,10 @@ class ServerRounds:
             yield self._step
             yield partial(self._list_versions, workspace, complete=complete)
             yield self._step
-        for turn in (self._read_running, *(partial(self._take, turn) for turn in self._optional.turns())):
-            yield turn
+        yield self._read_running
+        yield self._step
+        for turn in self._optional.turns():
+            yield partial(self._take, turn)
             yield self._step
 
     def _take(self, turn: Callable[[], bool]) -> None:
@@ -230,12 +232,12 @@ class ServerRounds:
             ]
         return found
 
-    def _runs(self, chunk: _Chunk, body: Object, token: str) -> Page:
+    def _runs(self, chunk: _Chunk, body: Object, token: str) -> ListingPage:
         workspace, experiments = chunk
         asked = {"experiment_ids": list(map(str, experiments)), "run_view_type": _ALL, **body}
         return self._api.search("runs/search", "runs", asked, token=token, workspace=workspace)
 
-    def _put(self, page: Page) -> bool:
+    def _put(self, page: ListingPage) -> bool:
         changed = self._tables.put_runs(page.objects)
         self._found.add(changed)
         return bool(changed)
@@ -275,7 +277,7 @@ class ServerRounds:
         elif seconds < _PAGE_SECONDS / 2 and runs == self._size:
             self._size = min(_LARGEST, self._size * 2)
 
-    def _forget_gone(self, work: _Pass, page: Page, chunk: _Chunk) -> None:
+    def _forget_gone(self, work: _Pass, page: ListingPage, chunk: _Chunk) -> None:
         """Go on behind a page; what is remembered of its time but not in it is gone."""
         seen = {str(run["info"].get("run_id") or run["info"]["run_uuid"]): run["info"] for run in page.objects}
         last = max((int(info.get("start_time") or 0) for info in seen.values()), default=work.since)
@@ -328,7 +330,7 @@ class ServerRounds:
         self._found.others = self._found.others or bool(fresh or gone)
         self._found.forget(lost)
 
-    def _experiments(self, body: Object, workspace: str, token: str) -> Page:
+    def _experiments(self, body: Object, workspace: str, token: str) -> ListingPage:
         return self._api.search("experiments/search", "experiments", body, token=token, workspace=workspace)
 
     def _begin_again(self) -> None:
@@ -366,7 +368,7 @@ class ServerRounds:
         changed = self._tables.replace_models("model_versions", name, rows, complete=whole)
         self._found.others = self._found.others or changed
 
-    def _registry(self, call: str, key: str, query: Object, workspace: str) -> Iterator[Page]:
+    def _registry(self, call: str, key: str, query: Object, workspace: str) -> Iterator[ListingPage]:
         asked = {"max_results": _LISTED, **query}
         yield from pages(lambda token: self._api.listing(call, key, asked, token=token, workspace=workspace))
 
