@@ -17,7 +17,7 @@ from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
 from ml_monitoring.exporter.sources.mlflow.rest.session import RestSession
 from tests.support.http_front import FrontAnswer, HttpFront
 from tests.support.mlflow_server import MlflowServer
-from tests.support.mlflow_store import CHURN, reference_client
+from tests.support.mlflow_store import reference_client
 from tests.support.mlflow_workload import RandomWorkload
 from tests.support.serving import serving
 
@@ -99,16 +99,15 @@ def test_whatever_is_done_is_seen_within_a_round(store: str, server: MlflowServe
 
 def test_a_refresh_costs_few_requests(store: str, server: MlflowServer) -> None:
     client = reference_client(store)
-    experiment = client.get_experiment_by_name(CHURN)
-    assert experiment is not None
+    experiment = client.create_experiment("busy")
     with _source(server.url) as source:
         source.collect()
         for _ in range(2 * _ROUND):
             before = _requests(source)
             source.collect()
             assert _requests(source) - before <= 3
-        now = client.create_run(experiment.experiment_id).info.start_time
-        runs = [client.create_run(experiment.experiment_id, start_time=now).info.run_id for _ in range(99)]
+        now = client.create_run(experiment).info.start_time
+        runs = [client.create_run(experiment, start_time=now).info.run_id for _ in range(99)]
         for run in runs:
             client.set_terminated(run, end_time=now)
         before = _requests(source)
@@ -237,11 +236,10 @@ def test_a_server_without_experiments_is_no_empty_store(server: MlflowServer) ->
 @pytest.mark.parametrize("date", ["Mon, 01 Jan 2001 00:00:00 GMT", "Fri, 01 Jan 2100 00:00:00 GMT", "nonsense"])
 def test_the_servers_clock_may_say_what_it_likes(date: str, store: str, server: MlflowServer) -> None:
     client = reference_client(store)
-    experiment = client.get_experiment_by_name(CHURN)
-    assert experiment is not None
+    experiment = client.create_experiment(f"by a clock of {date}")
     with HttpFront(server.url) as front, _source(front.url) as source:
         front.headers = {"date": date}
         source.collect()
-        client.set_terminated(client.create_run(experiment.experiment_id).info.run_id)
+        client.set_terminated(client.create_run(experiment).info.run_id)
         _go_round(source)
         assert _without_rows(_text(source)) == _without_rows(_of_database(store))
