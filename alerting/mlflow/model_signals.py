@@ -54,8 +54,8 @@ _MARGIN = (
     f"{_ERROR} * on ({_PLACES}, model, alias) group_left () "
     "sqrt(5.412 + 2 * ln(max without (instance) (mlflow_model_candidates{<place>})))"
 )
-# Versions with an alias that are compared with none: champions.
-_CHAMPION = f"unless on ({_PLACES}, model, alias) mlflow_model_metric_lead_ratio{{<place>}}"
+# Aliases of versions that serve, as MlflowChampionOld has them by default.
+_CHAMPION = 'alias=~"champion|production",<filter>'
 # What a candidate is called by its code.
 CANDIDATES: Final = ("champion is better", "no difference yet", "candidate is better")
 
@@ -100,7 +100,10 @@ CANDIDATES_BETTER: Final = Signal(
     name="candidates_better",
     title="Better candidates",
     question="How many candidates are better than their champion in any metric, and that is no chance?",
-    expr=f"count(count by ({_PLACES}, model, alias) ({_LEAD} > {_MARGIN})) or 0 * count({_LEAD})",
+    expr=(
+        f"count by (cluster, namespace) (count by ({_PLACES}, model, alias) ({_LEAD} > {_MARGIN}))"
+        f" or 0 * count by (cluster, namespace) ({_LEAD})"
+    ),
     unit=Unit.COUNT,
     dashboard=PAGE,
     filters=("model", "alias", "metric"),
@@ -113,7 +116,7 @@ CHAMPIONS: Final = Signal(
     question="Which version of each model serves?",
     expr=(
         f"max by ({_PLACES}, model, champion) (label_join("
-        f'mlflow_model_version_info{{alias!="",<filter>}} {_CHAMPION}, "champion", " ", "version", "alias"))'
+        f'mlflow_model_version_info{{{_CHAMPION}}}, "champion", " ", "version", "alias"))'
     ),
     unit=Unit.INFO,
     dashboard=PAGE,
@@ -125,9 +128,7 @@ CHAMPION_AGE: Final = Signal(
     name="champion_age",
     title="Champion's age",
     question="How long ago was the version that serves registered?",
-    expr=(
-        f"time() - max by ({_PLACES}, model) (mlflow_model_aliased_version_timestamp_seconds{{<filter>}} {_CHAMPION})"
-    ),
+    expr=(f"time() - max by ({_PLACES}, model) (mlflow_model_aliased_version_timestamp_seconds{{{_CHAMPION}}})"),
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=("model",),
@@ -138,7 +139,7 @@ OLDEST_CHAMPION: Final = Signal(
     name="oldest_champion",
     title="Oldest champion",
     question="How long ago was the oldest version that serves registered?",
-    expr=f"time() - min(mlflow_model_aliased_version_timestamp_seconds{{<filter>}} {_CHAMPION})",
+    expr=f"time() - min by (cluster, namespace) (mlflow_model_aliased_version_timestamp_seconds{{{_CHAMPION}}})",
     unit=Unit.SECONDS,
     dashboard=PAGE,
     filters=("model",),

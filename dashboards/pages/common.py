@@ -43,7 +43,13 @@ def data_mode(*, width: int = 4, height: int = 4) -> Panel:
 
 
 def verdict(
-    question: str, *panels: Panel, page: str, state: Panel | None = None, also: tuple[str, ...] = (), only: str = ""
+    question: str,
+    *panels: Panel,
+    page: str,
+    state: Panel | None = None,
+    also: tuple[str, ...] = (),
+    only: str = "",
+    named: str = "",
 ) -> Row:
     """Return what opens a page: its question, the answer in a word and a colour, since when, and the numbers behind.
 
@@ -52,12 +58,15 @@ def verdict(
         panels: The numbers that answer it; 16 columns of them fill the line.
         page: Whose alerts give the state.
         state: Says the answer instead, where the page decides more than whether an alert fires.
-        also: Pages whose alerts count too, as far as `only` says.
+        also: Pages whose alerts count too, as far as `named` says.
         only: More matchers that alerts must meet.
+        named: How names of alerts begin.
     """
     state = state or light(STATES[page], page=ALERTS_PAGE, title="State", height=4)
     since = stat(
-        Query(TROUBLE_SINCE, matchers=_linked_to(page, *also, only=only)), title="Firing since", empty=EMPTY_CELL
+        Query(TROUBLE_SINCE, matchers=_linked_to(page, *also, only=only, named=named)),
+        title="Firing since",
+        empty=EMPTY_CELL,
     )
     return Row(question, (state, since, *panels))
 
@@ -102,20 +111,23 @@ def alert_timeline(*, width: int = 24, height: int = 6) -> Panel:
     )
 
 
-def firing_alerts(context: PageContext, *pages: str, only: str = "", width: int = 12, height: int = 7) -> Panel:
+def firing_alerts(
+    context: PageContext, *pages: str, only: str = "", named: str = "", width: int = 12, height: int = 7
+) -> Panel:
     """Return the alerts that fire, the worst first, each with a link to its runbook; alerts themselves lead there.
 
     Args:
         context: Says where runbooks are.
         pages: Those whose alerts are meant; by default all.
         only: More matchers that they must meet.
+        named: How their names begin.
         width: Columns.
         height: Grid units.
     """
     # By the label that gives their order.
     severities = {str(rank): pair for rank, pair in enumerate(SEVERITY.items(), 1)}
     runbook = runbook_url(cell("Alert"), runbooks=context.links.runbooks)
-    matchers = _linked_to(*pages, only=only)
+    matchers = _linked_to(*pages, only=only, named=named)
     return table(
         (
             Column("alertname", "Alert", link=("Open the runbook", runbook)),
@@ -132,8 +144,9 @@ def firing_alerts(context: PageContext, *pages: str, only: str = "", width: int 
     )
 
 
-def _linked_to(*pages: str, only: str = "") -> str:
+def _linked_to(*pages: str, only: str = "", named: str = "") -> str:
     """Return the matchers of the alerts that link to one of the pages; all alerts of the page of all, and of none."""
-    names = sorted(alert.name for alert in ALERTS if alert.signal.dashboard in pages)
+    linked = (alert.name for alert in ALERTS if alert.signal.dashboard in pages)
+    names = sorted(name for name in linked if name.startswith(named))
     ours = [f'alertname=~"{"|".join(names)}"'] if names and ALERTS_PAGE not in pages else []
     return ",".join([*ours, *([only] if only else [])])

@@ -35,7 +35,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
 
 # The accuracy of models that share traffic is judged on the page of A/B tests.
-_OF_MODELS = 'alertname=~"Ml.+"'
+_OF_MODELS = "Ml"
 _QUALITIES = {
     str(code): pair
     for code, pair in enumerate(
@@ -75,7 +75,7 @@ def build(context: PageContext) -> Page:
                 stat(MODEL_CONFIDENCE, width=4, title="Confidence"),
                 page=PAGE,
                 also=(AB_PAGE,),
-                only=_OF_MODELS,
+                named=_OF_MODELS,
                 state=stat(
                     MODELS_VERDICT,
                     values=_QUALITIES,
@@ -88,7 +88,7 @@ def build(context: PageContext) -> Page:
                 (
                     _models(context),
                     timeseries(MODEL_ACCURACY, title="Accuracy over time", height=7),
-                    firing_alerts(context, PAGE, AB_PAGE, only=_OF_MODELS),
+                    firing_alerts(context, PAGE, AB_PAGE, named=_OF_MODELS),
                 ),
             ),
             Row(
