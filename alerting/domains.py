@@ -37,6 +37,8 @@ from ml_monitoring.alerting.mlflow import (
     trace_alerts,
     trace_recording,
     trace_signals,
+    training_alerts,
+    training_signals,
 )
 from ml_monitoring.alerting.mlflow import recording as mlflow_recording
 from ml_monitoring.alerting.mlflow import signals as mlflow_signals
@@ -63,6 +65,7 @@ _SIGNAL_MODULES: tuple[ModuleType, ...] = (
     mlflow_signals,
     model_signals,
     trace_signals,
+    training_signals,
     variant_signals,
     each_variant_signals,
     fleet_signals,
@@ -85,6 +88,7 @@ ALERT_GROUPS: Mapping[str, tuple[Alert, ...]] = MappingProxyType(
         "mlflow": mlflow_alerts.ALERTS,
         "mlflow_models": model_alerts.ALERTS,
         "mlflow_traces": trace_alerts.ALERTS,
+        "mlflow_training": training_alerts.ALERTS,
         "variants": variant_alerts.ALERTS,
         "fleet": fleet_alerts.ALERTS,
         "services": service_alerts.ALERTS,

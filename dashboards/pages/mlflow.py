@@ -22,6 +22,13 @@ from ml_monitoring.alerting.mlflow.signals import (
     RUNS_FINISHED,
     WORST_SHORTFALL,
 )
+from ml_monitoring.alerting.mlflow.training_signals import (
+    TRAINING_GPU,
+    TRAINING_NOT_FINITE,
+    TRAINING_SILENCE,
+    TRAINING_STEPS,
+    TRAINING_UTILIZATION,
+)
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
@@ -31,6 +38,9 @@ from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+
+_NO_TRAINING = "no running runs with metrics, or no data from Prometheus"
+_NO_SYSTEM_METRICS = "no running runs with MLflow's system metrics, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:
@@ -74,6 +84,17 @@ def build(context: PageContext) -> Page:
                     timeseries(OLDEST_RUNNING_AGE, empty="no running runs, or no data from Prometheus"),
                     timeseries(RECENT_RUNS, stacked=True, stepped=True, colours=RUN_STATUS),
                     timeseries(RUNS_FINISHED, bars=True, stacked=True),
+                ),
+                collapsed=True,
+            ),
+            Row(
+                "Trainings under way",
+                (
+                    timeseries(TRAINING_SILENCE, empty=_NO_TRAINING),
+                    timeseries(TRAINING_STEPS, bars=True, stacked=True, empty=_NO_TRAINING),
+                    timeseries(TRAINING_GPU, empty=_NO_SYSTEM_METRICS),
+                    timeseries(TRAINING_UTILIZATION, empty=_NO_SYSTEM_METRICS),
+                    timeseries(TRAINING_NOT_FINITE, width=24, stepped=True, empty=_NO_TRAINING),
                 ),
                 collapsed=True,
             ),

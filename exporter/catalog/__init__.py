@@ -19,6 +19,7 @@ from ml_monitoring.exporter.catalog.fleet import FLEET_METRICS
 from ml_monitoring.exporter.catalog.mlflow import MLFLOW_METRICS, RUN_BUCKETS
 from ml_monitoring.exporter.catalog.mlflow_models import MLFLOW_MODEL_METRICS
 from ml_monitoring.exporter.catalog.mlflow_traces import MLFLOW_TRACE_METRICS
+from ml_monitoring.exporter.catalog.mlflow_training import MLFLOW_TRAINING_METRICS
 from ml_monitoring.exporter.catalog.services import SERVICE_METRICS
 from ml_monitoring.exporter.catalog.variants import KILL_BUCKETS, VARIANT_METRICS
 
@@ -40,6 +41,7 @@ METRICS: tuple[Metric, ...] = (
     *MLFLOW_METRICS,
     *MLFLOW_MODEL_METRICS,
     *MLFLOW_TRACE_METRICS,
+    *MLFLOW_TRAINING_METRICS,
     *VARIANT_METRICS,
     *FLEET_METRICS,
     *CONTAINER_METRICS,

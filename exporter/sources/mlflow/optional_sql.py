@@ -14,6 +14,11 @@ LOGGED_MODELS = """
     select experiment_id, status, count(*), max(creation_timestamp_ms) from logged_models
     where lifecycle_stage = 'active' group by experiment_id, status"""
 
+# run_uuid, key, value, is_nan, timestamp (ms), step
+RUNNING_METRICS = """
+    select m.run_uuid, m.key, m.value, m.is_nan, m.timestamp, m.step from latest_metrics m
+    where m.run_uuid = any(%(runs)s)"""
+
 
 def tagged_runs(dialect: Dialect) -> str:
     """Return SQL for rows of key, value, runs; by the primary key, as far as the keys go."""

@@ -266,6 +266,14 @@ class RunCache:
         ).fetchone()
         return row[0], row[1]
 
+    def running_runs(self, most: int) -> dict[str, int]:
+        """Return the experiments of the runs that are running by id, of those that were started last."""
+        rows = self._database.execute(
+            f"select id, experiment from run where state < {_RUNNING_STATES} order by started desc limit ?",  # noqa: S608  # a number
+            [most],
+        )
+        return {_text(key): experiment for key, experiment in rows}
+
     def latest_results(self, experiments: Collection[int] | None = None) -> dict[tuple[int, LabelSet], Rank]:
         """Return the rank of the latest run that counts as a result by experiment and labels."""
         only = "" if experiments is None else f"and experiment in ({_list(experiments)})"

@@ -124,6 +124,7 @@ class MlflowSettings(SourceSettings):
         datasets: Whether to count datasets.
         count_tags: Tags whose values runs are counted by.
         logged_models: Whether to count the logged models of MLflow 3.
+        training: Whether to follow the runs that are running: progress, losses, the machines' utilization.
         traces: Whether to count the traces of LLM applications.
         trace_window: Traces that take longer than this may be missed; the longer, the more is read.
     """
@@ -155,6 +156,7 @@ class MlflowSettings(SourceSettings):
     datasets: bool = True
     count_tags: Names = ()
     logged_models: bool = True
+    training: bool = True
     traces: bool = True
     trace_window: Duration = 600.0
 

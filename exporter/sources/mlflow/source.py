@@ -26,6 +26,7 @@ from ml_monitoring.exporter.sources.mlflow.rest.session import RestSession
 from ml_monitoring.exporter.sources.mlflow.settings import VARIANT_LABEL, MetricPatterns, MlflowSettings, is_server
 from ml_monitoring.exporter.sources.mlflow.store_cache import StoreCache
 from ml_monitoring.exporter.sources.mlflow.traces import Traces
+from ml_monitoring.exporter.sources.mlflow.training import Trainings
 from ml_monitoring.exporter.values import rereading
 
 __all__ = ["RUN_STATUSES", "VARIANT_LABEL", "MetricPatterns", "MlflowSettings", "MlflowSource"]
@@ -56,7 +57,7 @@ class MlflowSource(Source):
         self._session = _session(settings, now)
         self._extra_labels = tuple(name for name in settings.labels if name != VARIANT_LABEL)
         self._store = StoreCache(self._session, settings)
-        self._optional = _optional_collectors(self._session, settings, now)
+        self._optional = _optional_collectors(self._session, settings, self._store, now)
         self._families: FamilySet | None = None
 
     @override
@@ -255,11 +256,14 @@ def _add_latest(latest: Iterable[_LatestRun], metrics: Mapping[str, Mapping[str,
             family.add_named(value, metric=key, **labels)
 
 
-def _optional_collectors(session: Session, settings: MlflowSettings, now: Callable[[], float]) -> OptionalCollectors:
+def _optional_collectors(
+    session: Session, settings: MlflowSettings, store: StoreCache, now: Callable[[], float]
+) -> OptionalCollectors:
     collectors = {
         Datasets(): settings.datasets,
         LoggedModels(): settings.logged_models,
         TaggedRuns(settings.count_tags, exposes=settings.shard.first): bool(settings.count_tags),
         Traces(settings.trace_window, now): settings.traces,
+        Trainings(store.runs, settings.metrics.lower_wins, now): settings.training,
     }
     return OptionalCollectors(session, [collector for collector, wanted in collectors.items() if wanted])
