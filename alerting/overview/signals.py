@@ -49,7 +49,11 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
         "Host.+|Container.+|Database.+|Prometheus.+|MlMonitoringJobVanished",
         "up{<prometheus>,<filter>}",
     ),
-    (MLFLOW, "Mlflow(NoSuccessful|FailedRun|Metric|Run|Training).+", 'ml_monitoring_source_up{source=~"mlflow(/.+)?",<filter>}'),
+    (
+        MLFLOW,
+        "Mlflow(NoSuccessful|FailedRun|Metric|Run|Training).+",
+        'ml_monitoring_source_up{source=~"mlflow(/.+)?",<filter>}',
+    ),
     (MODELS, "Mlflow(Champion|Candidate).+", 'ml_monitoring_source_up{source=~"mlflow(/.+)?",<filter>}'),
     (TRACES, "MlflowTrace.+", "mlflow_traces_in_progress{<filter>}"),
     (VARIANTS, "Variant(Early|Sample|Pattern|Updates).+", 'ml_monitoring_source_up{source=~"variants(/.+)?",<filter>}'),

@@ -6,6 +6,7 @@ import contextlib
 from math import inf, nan
 from typing import Any
 
+import pytest
 from mlflow.entities import Metric
 
 from ml_monitoring.exporter.families import FamilySet
@@ -106,7 +107,7 @@ def test_utilization_is_of_what_was_logged_of_late(store_uri: str) -> None:
     with _source(store_uri) as source:
         families = source.collect()
         used = {"cpu": 0.25, "disk": 0.1, "gpu": 0.48, "gpu_memory": 0.5, "memory": 0.75}
-        assert _of_empty(families, "utilization_ratio") == used
+        assert _of_empty(families, "utilization_ratio") == pytest.approx(used)
         assert _of_empty(families, "gpu_lowest_utilization_ratio") == {"": 0.04}
     with _source(store_uri, training=False) as source:
         assert not source.collect()["mlflow_training_utilization_ratio"].samples

@@ -129,6 +129,34 @@ def _answers(world: World, traffic: float, size: float | None) -> Iterator[Serie
         yield world.counter("mlflow_trace_duration_seconds_bucket", labels, np.floor(counted))
 
 
+def _logging(world: World, minutes: float, size: float | None) -> Iterator[Series]:
+    """Yield when the running run last logged a metric: every so many minutes on average, twice that at most."""
+    last = np.zeros(world.scrapes)
+    moment = 0
+    while moment < world.scrapes:
+        lasts = int(world.random.uniform(0.2, 2) * minutes) + 1
+        last[moment : moment + lasts] = BEGIN + 60 * moment
+        moment += lasts
+    if size is not None:
+        last[world.onset :] = BEGIN + 60 * world.onset
+    yield world.gauge("mlflow_training_last_metric_timestamp_seconds", _EXPORTER, last)
+
+
+def _losses(world: World, a_day: float, size: float | None) -> Iterator[Series]:
+    """Yield how many runs have a loss that is no number: some times a day that of one, for a few minutes."""
+    lost = world.spells(30 * a_day, 1, 8)
+    yield world.gauge("mlflow_training_runs_not_finite", _EXPORTER, np.where(world.faulty, size or 0, lost))
+
+
+def _gpus(world: World, pauses: float, size: float | None) -> Iterator[Series]:
+    """Yield the utilization of a training's GPUs: it spreads widely, and some times a day data is loaded."""
+    used = np.clip(world.random.normal(0.7, 0.2, world.scrapes), 0.06, 1)
+    used[world.spells(30 * pauses, 1, 15)] = 0
+    if size is not None:
+        used = np.where(world.faulty, size, used)
+    yield world.gauge("mlflow_training_gpu_lowest_utilization_ratio", _EXPORTER, used)
+
+
 _of_runs = partial(Scenario, traffic=_RUNS, unit="runs a day", query=_RUNS_A_DAY)
 _of_traces = partial(
     Scenario,
@@ -182,6 +210,36 @@ SCENARIOS: tuple[Scenario, ...] = (
         faults={"it never ends": 1},
         horizon=2 * DAY,
         step=300,
+    ),
+    Scenario(
+        alert="MlflowTrainingSilent",
+        healthy="a run that logs metrics, with pauses up to twice as long as usual",
+        simulate=_logging,
+        traffic={"low": 50, "usual": 5, "high": 1},
+        unit="minutes between two metrics",
+        faults={"it hangs": 1},
+        horizon=DAY,
+        step=300,
+    ),
+    Scenario(
+        alert="MlflowTrainingLossNotFinite",
+        healthy="a loss is NaN for up to eight minutes some times a day",
+        simulate=_losses,
+        traffic={"low": 0.1, "usual": 1, "high": 5},
+        unit="such values a day",
+        faults={"it stays so": 1},
+        horizon=DAY,
+        step=60,
+    ),
+    Scenario(
+        alert="MlflowTrainingGpuIdle",
+        healthy="utilization spreads by 20 points, and data is loaded for up to 15 minutes some times a day",
+        simulate=_gpus,
+        traffic={"low": 1, "usual": 5, "high": 20},
+        unit="pauses a day",
+        faults={"3 % used": 0.03, "none used": 0},
+        horizon=DAY,
+        step=60,
     ),
     Scenario(
         alert="MlflowChampionOld",
