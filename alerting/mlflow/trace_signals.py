@@ -87,6 +87,17 @@ TRACE_TOKENS: Final = Signal(
     filters=_EXPERIMENT,
 )
 
+TRACE_COST: Final = Signal(
+    name="trace_cost",
+    title="Cost (USD)",
+    question="What do the models of each application cost, as far as MLflow knows their prices?",
+    expr="max without (instance) (increase(mlflow_trace_cost_dollars_total{<filter>}[<window>]))",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("experiment", "kind"),
+    filters=_EXPERIMENT,
+)
+
 TOKENS_PER_TRACE: Final = Signal(
     name="tokens_per_trace",
     title="Tokens per trace",

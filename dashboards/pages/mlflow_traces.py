@@ -6,6 +6,7 @@ from ml_monitoring.alerting.mlflow.trace_signals import (
     PAGE,
     TOKEN_RATE,
     TOKENS_PER_TRACE,
+    TRACE_COST,
     TRACE_DURATION_P50,
     TRACE_DURATION_P95,
     TRACE_ERROR_RATIO,
@@ -22,6 +23,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 _NONE = "no ended traces, or no data from Prometheus"
+_NO_COST = "no cost in MLflow, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:
@@ -65,6 +67,13 @@ def build(context: PageContext) -> Page:
                     timeseries(TRACES_ENDED, bars=True, stacked=True, width=24, colours=OUTCOME, empty=_NONE),
                     timeseries(TRACE_TOKENS, bars=True, stacked=True, width=12, empty=_NONE),
                     timeseries(TOKENS_PER_TRACE, width=12, empty=_NONE),
+                    timeseries(
+                        TRACE_COST,
+                        bars=True,
+                        stacked=True,
+                        width=24,
+                        empty=_NO_COST,
+                    ),
                 ),
                 collapsed=True,
             ),

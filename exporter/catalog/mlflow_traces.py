@@ -39,4 +39,12 @@ MLFLOW_TRACE_METRICS = (
         "kind",
         origin="mlflow",
     ),
+    counter(
+        "mlflow_trace_cost_dollars_total",
+        "Cost of the traces that ended while the exporter ran, as MLflow reckons it, by kind: input or output.",
+        Unit.COUNT,
+        "experiment",
+        "kind",
+        origin="mlflow",
+    ),
 )

@@ -28,10 +28,14 @@ def tagged_runs(dialect: Dialect) -> str:
         group by t.key, t.value{exactly(dialect, "t.key", "t.value")}"""
 
 
-def traces(bounds_ms: Sequence[int], *, tokens: bool) -> str:
-    """Return SQL for rows of experiment, status, bucket, whether begun since `begin`, traces, ms, tokens in and out."""
+def traces(bounds_ms: Sequence[int], *, tokens: bool, cost: bool) -> str:
+    """Return SQL for rows of experiment, status, bucket, whether begun since `begin`, and sums.
+
+    The sums are traces, ms, tokens in and out, and dollars for both.
+    """
     cases = " ".join(f"when execution_time_ms <= {bound} then {index}" for index, bound in enumerate(bounds_ms))
     sums = "sum(input_tokens), sum(output_tokens)" if tokens else "0, 0"
+    sums += ", sum(input_cost), sum(output_cost)" if cost else ", 0, 0"
     return f"""
         select experiment_id, status, case {cases} else {len(bounds_ms)} end, timestamp_ms >= %(begin)s,
                count(*), sum(execution_time_ms), {sums}

@@ -22,9 +22,9 @@ from ml_monitoring.exporter.sources.mlflow.optional_sql import traces
 _IN_PROGRESS = "IN_PROGRESS"
 # Experiment, status and bucket.
 _Group = tuple[int, str, int]
-# Traces, milliseconds, input and output tokens.
-_Sums = tuple[int, int, int, int]
-_NONE: _Sums = (0, 0, 0, 0)
+# Traces, milliseconds, input and output tokens, and dollars for both.
+_Sums = tuple[float, ...]
+_NONE: _Sums = (0,) * 6
 
 
 @dataclass(slots=True)
@@ -35,6 +35,7 @@ class _Totals:
     buckets: list[int] = field(default_factory=lambda: [0] * (len(TRACE_BUCKETS) + 1))
     milliseconds: int = 0
     tokens: list[int] = field(default_factory=lambda: [0, 0])
+    dollars: list[float] = field(default_factory=lambda: [0.0, 0.0])
     in_progress: int = 0
 
 
@@ -56,18 +57,22 @@ class Traces(OptionalCollector):
         self._window: dict[_Group, _Sums] = {}
         self._totals: dict[int, _Totals] = defaultdict(_Totals)
         self._has_tokens = False
+        self._has_cost = False
 
     @override
     def read(self, session: Session, columns: frozenset[str]) -> None:
         begin = max(int(self._now() * 1000) - self._window_ms, self._since or 0)
         since = begin if self._since is None else self._since
         self._has_tokens = {"input_tokens", "output_tokens"} <= columns
-        sql = traces([round(bound * 1000) for bound in TRACE_BUCKETS], tokens=self._has_tokens)
+        self._has_cost = {"input_cost", "output_cost"} <= columns
+        bounds = [round(bound * 1000) for bound in TRACE_BUCKETS]
+        sql = traces(bounds, tokens=self._has_tokens, cost=self._has_cost)
         now: dict[_Group, _Sums] = defaultdict(lambda: _NONE)
         later: dict[_Group, _Sums] = defaultdict(lambda: _NONE)
         for experiment, status, bucket, in_window, *sums in session.rows(sql, since=since, begin=begin):
             group = (experiment, status or "", bucket)
-            values = tuple(int(value or 0) for value in sums)
+            counts, dollars = sums[:-2], sums[-2:]
+            values = (*(int(value or 0) for value in counts), *(float(value or 0) for value in dollars))
             now[group] = _add(now[group], values)
             if in_window:
                 later[group] = _add(later[group], values)
@@ -83,6 +88,7 @@ class Traces(OptionalCollector):
     def add(self, families: FamilySet, experiments: Mapping[int, str]) -> None:
         ended, running = families["mlflow_traces_total"], families["mlflow_traces_in_progress"]
         durations, tokens = families["mlflow_trace_duration_seconds"], families["mlflow_trace_tokens_total"]
+        cost = families["mlflow_trace_cost_dollars_total"]
         for experiment, name in experiments.items():
             totals = self._totals.get(experiment)
             if totals is None:
@@ -94,20 +100,23 @@ class Traces(OptionalCollector):
             if self._has_tokens:
                 for kind, count in zip(("input", "output"), totals.tokens, strict=True):
                     tokens.add(count, name, kind)
+            if self._has_cost:
+                for kind, dollars in zip(("input", "output"), totals.dollars, strict=True):
+                    cost.add(dollars, name, kind)
 
     def _count(self, group: _Group, values: _Sums, before: _Sums) -> None:
         experiment, status, bucket = group
         totals = self._totals[experiment]
         if status == _IN_PROGRESS:
-            totals.in_progress += values[0]
+            totals.in_progress += int(values[0])
             return
-        count, milliseconds, *tokens = (max(0, value - old) for value, old in zip(values, before, strict=True))
-        totals.ended[status] = totals.ended.get(status, 0) + count
-        totals.buckets[bucket] += count
-        totals.milliseconds += milliseconds
-        totals.tokens = [total + more for total, more in zip(totals.tokens, tokens, strict=True)]
+        count, milliseconds, *others = (max(0, value - old) for value, old in zip(values, before, strict=True))
+        totals.ended[status] = totals.ended.get(status, 0) + int(count)
+        totals.buckets[bucket] += int(count)
+        totals.milliseconds += int(milliseconds)
+        totals.tokens = [total + int(more) for total, more in zip(totals.tokens, others[:2], strict=True)]
+        totals.dollars = [total + more for total, more in zip(totals.dollars, others[2:], strict=True)]
 
 
-def _add(one: _Sums, other: tuple[int, ...]) -> _Sums:
-    count, milliseconds, tokens_in, tokens_out = (mine + more for mine, more in zip(one, other, strict=True))
-    return count, milliseconds, tokens_in, tokens_out
+def _add(one: _Sums, other: _Sums) -> _Sums:
+    return tuple(mine + more for mine, more in zip(one, other, strict=True))

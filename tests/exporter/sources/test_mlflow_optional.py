@@ -41,9 +41,11 @@ class _Llm:
         state: TraceState,
         milliseconds: int | None,
         tokens: tuple[int, int] = (100, 20),
+        dollars: tuple[float, float] = (0.25, 0.5),
         ago: float = 0,
     ) -> None:
         """Write a trace; the same number again writes over it."""
+        cost = {"input_cost": dollars[0], "output_cost": dollars[1], "total_cost": sum(dollars)}
         usage = {"input_tokens": tokens[0], "output_tokens": tokens[1], "total_tokens": sum(tokens)}
         self._client.start_trace(
             TraceInfo(
@@ -52,7 +54,7 @@ class _Llm:
                 request_time=round((time.time() - ago) * 1000),
                 execution_duration=milliseconds,
                 state=state,
-                trace_metadata={"mlflow.trace.tokenUsage": json.dumps(usage)},
+                trace_metadata={"mlflow.trace.tokenUsage": json.dumps(usage), "mlflow.trace.cost": json.dumps(cost)},
             )
         )
 
@@ -96,13 +98,14 @@ def test_traces_are_counted_as_they_end(store_uri: str) -> None:
         # What had ended before the exporter began is not its to count, but rate() needs the zero.
         assert _samples(first, "mlflow_traces_total") == {(EMPTY, "ERROR"): 0, (EMPTY, "OK"): 0}
         assert _samples(first, "mlflow_traces_in_progress") == {(EMPTY,): 1}
-        llm.trace(2, TraceState.OK, 700, tokens=(5, 6))
+        llm.trace(2, TraceState.OK, 700, tokens=(5, 6), dollars=(0.125, 2))
         llm.trace(3, TraceState.ERROR, 20_000, tokens=(1, 2))
         llm.trace(4, TraceState.OK, 3)
         second = source.collect()
         assert _samples(second, "mlflow_traces_total") == {(EMPTY, "ERROR"): 1, (EMPTY, "OK"): 2}
         assert _samples(second, "mlflow_traces_in_progress") == {(EMPTY,): 0}
         assert _samples(second, "mlflow_trace_tokens_total") == {(EMPTY, "input"): 106, (EMPTY, "output"): 28}
+        assert _samples(second, "mlflow_trace_cost_dollars_total") == {(EMPTY, "input"): 0.625, (EMPTY, "output"): 3.0}
         counts = (1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0)
         assert _samples(second, "mlflow_trace_duration_seconds") == {(EMPTY,): Distribution(counts, 20.703)}
         # What is deleted was counted all the same, and what is new is counted once.

@@ -25,7 +25,7 @@ _EXTRA = {
     "datasets": frozenset({"mlflow_datasets"}),
     "traces": frozenset({"mlflow_traces_total", "mlflow_traces_in_progress", "mlflow_trace_duration_seconds"}),
     "logged models": frozenset({"mlflow_logged_models", "mlflow_last_logged_model_timestamp_seconds"}),
-    "tokens of traces": frozenset({"mlflow_trace_tokens_total"}),
+    "tokens and cost of traces": frozenset({"mlflow_trace_tokens_total", "mlflow_trace_cost_dollars_total"}),
 }
 # The first with aliases, the last of the second and of early third generations, some between, and the one installed;
 # and what its stores have of what is read besides runs, metrics, labels and the registry with its aliases.
@@ -35,7 +35,7 @@ MATRIX = {
     "2.14.3": ("datasets", "traces"),
     "2.22.1": ("datasets", "traces"),
     "3.1.4": ("datasets", "traces", "logged models"),
-    "newest": ("datasets", "traces", "logged models", "tokens of traces"),
+    "newest": ("datasets", "traces", "logged models", "tokens and cost of traces"),
 }
 BACK_ENDS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
 # What the part of MLflow that writes stores needs, and does not bring itself.
