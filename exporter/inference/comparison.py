@@ -28,6 +28,7 @@ from ml_monitoring.exporter.inference.boundary import (
     skewed,
     unskewed,
 )
+from ml_monitoring.exporter.inference.course import Course
 from ml_monitoring.exporter.inference.difference import (
     CountedDifference,
     DifferenceModel,
@@ -41,6 +42,8 @@ from ml_monitoring.exporter.inference.replicates import Clusters, Levels, Spread
 _SUSPICION: Final = 3.0
 # And at which it is named, since a name is an alarm.
 _NAMED: Final = 4.0
+# Standard deviations below which blocks of counts vary as independent counts do; few events a block are not normal.
+_UNSUSPICIOUS: Final = 1.0
 # Longest scale: what differs from day to day is a part of the effect.
 _LONGEST: Final = 1.5 * 86400
 # Longer blocks are asked once there are so many of them.
@@ -80,6 +83,7 @@ class Comparison:
         self._kind = kind
         self._sums = dict.fromkeys(self._SUMS, 0.0)
         self._levels = Levels()
+        self._course = Course()
         self._cells = (Clusters(_MOST_CELLS), Clusters(_MOST_CELLS))
         self._replicas = (Clusters(_MOST_REPLICAS), Clusters(_MOST_REPLICAS))
 
@@ -129,6 +133,7 @@ class Comparison:
                 sums["baseline_squares"] += max(q0 - s0 * s0 / n0, 0.0)
                 sums["baseline_freedom"] += max(n0 - 1, 0.0)
         self._levels.add(difference, scale)
+        self._course.add(difference, scale)
         # Centred on what all have in common in the block, which costs one degree of freedom in n.
         widen = sqrt(n / (n - 1))
         for kept, given in (
@@ -195,9 +200,9 @@ class Comparison:
         arm = WeightedMean(sums["arm_sum"] / weight, weight * weight / sums["arm_scale"])
         baseline = WeightedMean(sums["baseline_sum"] / weight, weight * weight / sums["baseline_scale"])
         model = self._model(arm, baseline)
-        if model is not None and abs(arm.mean - baseline.mean) * weight < at_least * sqrt(model.null_variance):
+        if model is not None and abs(model.root()) < at_least:
             return None
-        dispersions = self._dispersions(model.null_variance if model else None)
+        dispersions = self._dispersions(model)
         if not dispersions:
             return None
         if model is None:
@@ -205,7 +210,7 @@ class Comparison:
             first = dispersions[0]
             model = MeasuredDifference.of_blocks(arm, baseline, weight, first.factor, first.freedom + 1)
             dispersions[0] = Dispersion("time", 1.0, first.freedom, first.skewness, first.seconds)
-        raw = (arm.mean - baseline.mean) * weight / sqrt(model.null_variance)
+        raw = model.root()
         information = model.information / max(item.factor for item in dispersions)
         evidence = min(
             log_e_value(unskewed(raw / sqrt(item.factor), item.skewness), item.freedom, information)
@@ -228,12 +233,13 @@ class Comparison:
             return None
         return MeasuredDifference(arm, baseline, weight, *variances)
 
-    def _dispersions(self, null_variance: float | None) -> list[Dispersion]:
+    def _dispersions(self, model: DifferenceModel | None) -> list[Dispersion]:
         """Return the variances from all sources that hold, as factors of that of independent observations.
 
         Without such a variance the first source is the blocks of time, its factor the variance itself.
         """
         found: list[Dispersion] = []
+        null_variance = model.null_variance if model else None
         if null_variance is not None:
             freedom = INDEPENDENT
             if self._kind is EffectKind.MEAN:
@@ -259,7 +265,11 @@ class Comparison:
                 found.append(Dispersion("time", unit, spread.freedom, spread.skewness, seconds))
                 clustered = self._clustered(unit)
                 continue
-            factor = spread.variance / unit
+            factor, skewness, own = spread.variance / unit, spread.skewness, spread.freedom
+            if model is not None:
+                # What a difference itself adds is no overdispersion.
+                factor /= model.widening
+                skewness = _beyond(skewness, model.skewness)
             # What users vary is not what only time explains.
             before = max([1.0, *(item.factor for item in clustered if item.source == "users")])
             if level == 1 and null_variance is not None:
@@ -272,8 +282,21 @@ class Comparison:
             if level == 0 or beyond > _SUSPICION:
                 # Blocks that are all the same by chance do not make anything certain.
                 factor = max(factor, _SMALLEST)
+                if level == 0 and self._kind is not EffectKind.MEAN and beyond < _UNSUSPICIOUS:
+                    own = spread.normal_freedom
+                found.append(Dispersion("time", factor, own, skewness, seconds, suspicious=beyond > _NAMED))
+        if unit is not None and null_variance is not None:
+            before = max(1.0, *(item.factor for item in found[:2] + clustered if item.source != "replicas"))
+            change = self._course.change(unit * before)
+            if change is not None:
                 found.append(
-                    Dispersion("time", factor, spread.freedom, spread.skewness, seconds, suspicious=beyond > _NAMED)
+                    Dispersion(
+                        "time",
+                        change.variance / unit,
+                        1.0,
+                        seconds=self._sums["seconds"] * change.share,
+                        suspicious=change.beyond > _NAMED,
+                    )
                 )
         return found + clustered
 
@@ -303,6 +326,7 @@ class Comparison:
         return {
             "sums": self._sums,
             "levels": self._levels.dump(),
+            "course": self._course.dump(),
             "cells": [side.dump() for side in self._cells],
             "replicas": [side.dump() for side in self._replicas],
         }
@@ -313,6 +337,7 @@ class Comparison:
         loaded = cls(kind)
         loaded._sums = {name: float(dumped["sums"][name]) for name in cls._SUMS}
         loaded._levels = Levels.load(dumped["levels"])
+        loaded._course = Course.load(dumped.get("course", ()))
         cells, replicas = dumped["cells"], dumped["replicas"]
         loaded._cells = Clusters.load(_MOST_CELLS, cells[0]), Clusters.load(_MOST_CELLS, cells[1])
         loaded._replicas = Clusters.load(_MOST_REPLICAS, replicas[0]), Clusters.load(_MOST_REPLICAS, replicas[1])
@@ -329,6 +354,12 @@ class _Standing:
     dispersions: list[Dispersion]
     information: float
     log_e_value: float
+
+
+def _beyond(skewness: float, expected: float) -> float:
+    """Return the part of a skewness that is not expected."""
+    rest = skewness - expected
+    return rest if rest * skewness > 0 else 0.0
 
 
 def _add_clusters(kept: Clusters, given: Mapping[str, Sums], factor: float, pooled: float, scale: float) -> None:

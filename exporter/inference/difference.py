@@ -23,11 +23,24 @@ class WeightedMean:
 
 
 class DifferenceModel(Protocol):
-    """The variance of a difference of two means of independent observations."""
+    """The variance of a difference of two means of independent observations.
+
+    Attributes:
+        null_variance: Of the weighted difference, if there is none.
+        widening: How many times as large it is at the difference that was observed.
+        skewness: Of the weighted difference, if there is none.
+        information: In the units of `boundary.MIXTURE`.
+        baseline_share: Part of the variance that is the baseline's.
+    """
 
     null_variance: float
+    widening: float
+    skewness: float
     information: float
     baseline_share: float
+
+    def root(self) -> float:
+        """Return how many standard errors the difference is from none."""
 
     def interval(self, reach: tuple[float, float]) -> tuple[float, float]:
         """Return the differences from which the observed one is not too far above or below, in standard errors."""
@@ -48,6 +61,11 @@ class MeasuredDifference:
         self.null_variance = weight * weight * total
         self.information = (variance + baseline_variance) / 2 / total / PER_INFORMATION
         self.baseline_share = self._squares[1] / total
+        self.widening, self.skewness = 1.0, 0.0
+
+    def root(self) -> float:
+        """Return how many standard errors the difference is from none."""
+        return (self._arm.mean - self._baseline.mean) / sqrt(sum(self._squares))
 
     @classmethod
     def of_blocks(
@@ -80,7 +98,7 @@ class MeasuredDifference:
 
 
 class CountedDifference:
-    """Proportions and rates: the variance follows from the mean, and is taken at the difference that is tried."""
+    """Proportions and rates: the likelihood follows from the means, and is taken at the difference that is tried."""
 
     def __init__(
         self, arm: WeightedMean, baseline: WeightedMean, weight: float, null_variance: float, *, bounded: bool
@@ -92,6 +110,26 @@ class CountedDifference:
         # Where rates drift, less than that of the average rate.
         self._drift = null_variance / max(weight * self._variance(self._pooled), 1e-300)
         self.baseline_share = arm.size / size
+        variance = self._variance(arm.mean) / arm.size + self._variance(baseline.mean) / baseline.size
+        self.widening = variance / max(self._variance(self._pooled) * (1 / arm.size + 1 / baseline.size), 1e-300)
+        lean = 1 - 2 * self._pooled if bounded else 1.0
+        self.skewness = lean * weight * (1 / arm.size - 1 / baseline.size) / sqrt(max(null_variance, 1e-300))
+
+    def root(self) -> float:
+        """Return the signed root of the likelihood ratio's logarithm: normal sooner than the difference is."""
+        deviance = self._deviance(self._pooled, self._pooled)
+        return sqrt(deviance) if self._arm.mean > self._baseline.mean else -sqrt(deviance)
+
+    def _deviance(self, arm: float, baseline: float) -> float:
+        """Return twice the logarithm of the likelihood ratio of what was observed to these means."""
+        total = self._arm.size * self._lost(self._arm.mean, arm)
+        total += self._baseline.size * self._lost(self._baseline.mean, baseline)
+        return max(2 * total * self._drift, 0.0)
+
+    def _lost(self, seen: float, tried: float) -> float:
+        if not self._bounded:
+            return _entropy(seen, tried) - seen + tried
+        return _entropy(seen, tried) + _entropy(1 - seen, 1 - tried)
 
     def _variance(self, mean: float) -> float:
         if self._bounded:
@@ -106,10 +144,8 @@ class CountedDifference:
         difference = one.mean - other.mean
 
         def outside(tried: float) -> bool:
-            arm, baseline = self._pooled + tried * (1 - share), self._pooled - tried * share
-            variance = self._variance(arm) / one.size + self._variance(baseline) / other.size
             limit = reach[0] if tried < difference else reach[1]
-            return (difference - tried) ** 2 > limit * limit * variance * self._drift
+            return self._deviance(self._pooled + tried * (1 - share), self._pooled - tried * share) > limit * limit
 
         edges = (-1.0, 1.0) if self._bounded else (-inf, inf)
         return _edge(outside, difference, edges[0]), _edge(outside, difference, edges[1])
@@ -125,16 +161,20 @@ class CountedDifference:
             mean = self._pooled * (one.size + other.size) / (one.size * ratio + other.size)
             if self._bounded:
                 mean = min(mean, 1.0, 1 / ratio)
-            variance = self._variance(ratio * mean) / one.size + ratio * ratio * self._variance(mean) / other.size
-            beyond = one.mean - ratio * other.mean
-            limit = reach[0] if beyond > 0 else reach[1]
-            return beyond * beyond > limit * limit * variance * self._drift
+            limit = reach[0] if one.mean > ratio * other.mean else reach[1]
+            return self._deviance(ratio * mean, mean) > limit * limit
 
         smallest = 1e-12
         start = log(max(one.mean, smallest) / max(other.mean, smallest))
         lower = exp(_edge(outside, start, -30.0)) - 1 if one.mean > 0 else -1.0
         upper = exp(_edge(outside, start, 30.0)) - 1 if other.mean > 0 else None
         return lower, upper if upper is None or upper < exp(29) else None
+
+
+def _entropy(seen: float, tried: float) -> float:
+    if seen <= 0:
+        return 0.0
+    return seen * log(seen / tried) if tried > 0 else inf
 
 
 def _edge(outside: Callable[[float], bool], inside: float, far: float) -> float:
