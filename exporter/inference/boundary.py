@@ -27,7 +27,7 @@ from typing import Final
 # proportions and rates: 5 is sharpest for what shows after some dozens, 300 after some thousands.
 MIXTURE: Final = ((5.0, 0.7), (300.0, 0.3))
 # Observations of a mean that count as one of these: sums of what may have a long tail are normal later.
-PER_INFORMATION: Final = 4.0
+PER_INFORMATION: Final = 8.0
 # Degrees of freedom of a variance that is known.
 INDEPENDENT: Final = 1e9
 # Beyond that many standard errors nothing is looked for.

@@ -15,7 +15,7 @@ to a day; cells of users; processes. Each has its degrees of freedom.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, Final
 
@@ -39,7 +39,7 @@ from ml_monitoring.exporter.inference.lift import Dispersion, EffectKind, Lift
 from ml_monitoring.exporter.inference.replicates import Clusters, Levels, SpreadEstimate, clusters_spread
 
 # Standard deviations beyond chance at which the spread of longer blocks, or of processes, is taken for the variance.
-_SUSPICION: Final = 3.0
+_SUSPICION: Final = 2.0
 # And at which it is named, since a name is an alarm.
 _NAMED: Final = 4.0
 # Standard deviations below which blocks of counts vary as independent counts do; few events a block are not normal.
@@ -265,40 +265,51 @@ class Comparison:
                 found.append(Dispersion("time", unit, spread.freedom, spread.skewness, seconds))
                 clustered = self._clustered(unit)
                 continue
-            factor, skewness, own = spread.variance / unit, spread.skewness, spread.freedom
-            if model is not None:
-                # What a difference itself adds is no overdispersion.
-                factor /= model.widening
-                skewness = _beyond(skewness, model.skewness)
             # What users vary is not what only time explains.
             before = max([1.0, *(item.factor for item in clustered if item.source == "users")])
             if level == 1 and null_variance is not None:
                 before = max(before, found[-1].factor)
-            freedom = spread.freedom
-            if self._kind is not EffectKind.MEAN:
-                # Counts of a block are normal, so a block that is not is itself what is looked for.
-                freedom = spread.normal_freedom
-            beyond = excess(factor / before, freedom) if freedom > 0 else 0.0
-            if level == 0 or beyond > _SUSPICION:
-                # Blocks that are all the same by chance do not make anything certain.
-                factor = max(factor, _SMALLEST)
-                if level == 0 and self._kind is not EffectKind.MEAN and beyond < _UNSUSPICIOUS:
-                    own = spread.normal_freedom
-                found.append(Dispersion("time", factor, own, skewness, seconds, suspicious=beyond > _NAMED))
-        if unit is not None and null_variance is not None:
-            before = max(1.0, *(item.factor for item in found[:2] + clustered if item.source != "replicas"))
-            change = self._course.change(unit * before)
-            if change is not None:
-                found.append(
-                    Dispersion(
-                        "time",
-                        change.variance / unit,
-                        1.0,
-                        seconds=self._sums["seconds"] * change.share,
-                        suspicious=change.beyond > _NAMED,
-                    )
-                )
+            over_time = self._over_time(spread, unit, before, model)
+            if level == 0 or over_time[1] > _SUSPICION:
+                found.append(replace(over_time[0], seconds=seconds))
+        if unit is not None and model is not None:
+            found += self._changed(unit, found[:2] + clustered)
         return found + clustered
+
+    def _over_time(
+        self, spread: SpreadEstimate, unit: float, before: float, model: DifferenceModel | None
+    ) -> tuple[Dispersion, float]:
+        """Return what blocks of one length say, and by how many standard deviations that is more than known before."""
+        factor, skewness, freedom = spread.variance / unit, spread.skewness, spread.freedom
+        counts = self._kind is not EffectKind.MEAN
+        if model is not None:
+            # What a difference itself adds is no overdispersion.
+            factor /= model.widening
+            skewness = _beyond(skewness, model.skewness)
+        # Counts of a block are normal, so a block that is not is itself what is looked for.
+        asked = spread.normal_freedom if counts else freedom
+        beyond = excess(factor / before, asked) if asked > 0 else 0.0
+        if counts and beyond < _UNSUSPICIOUS:
+            freedom = max(freedom, spread.normal_freedom)
+        # Blocks that are all the same by chance do not make anything certain.
+        factor = max(factor, _SMALLEST)
+        return Dispersion("time", factor, freedom, skewness, suspicious=beyond > _NAMED), beyond
+
+    def _changed(self, unit: float, known: Sequence[Dispersion]) -> list[Dispersion]:
+        """Return the variance between before and after, where the difference began or ended in between."""
+        expected = max([1.0, *(item.factor for item in known if item.source != "replicas")])
+        change = self._course.change(unit * expected)
+        if change is None:
+            return []
+        return [
+            Dispersion(
+                "change",
+                change.variance / unit,
+                1.0,
+                seconds=self._sums["seconds"] * change.share,
+                suspicious=change.beyond > _NAMED,
+            )
+        ]
 
     def _clustered(self, unit: float) -> list[Dispersion]:
         found = []

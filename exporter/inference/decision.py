@@ -211,7 +211,7 @@ def _overdispersed(lift: Lift) -> str:
     if not suspicious:
         return ""
     # What says which process it was says most.
-    return max(suspicious, key=lambda item: (item.source == "replicas", item.factor)).words
+    return max(suspicious, key=lambda item: (item.source == "replicas", item.source == "change", item.factor)).words
 
 
 def _conclude(

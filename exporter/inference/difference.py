@@ -9,9 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import exp, inf, isfinite, log, sqrt
-from typing import Protocol
+from typing import Final, Protocol
 
 from ml_monitoring.exporter.inference.boundary import PER_INFORMATION
+
+# Where nothing of one arm succeeds and everything of the other does, no variance is left.
+_LEAST_WIDENING: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +114,8 @@ class CountedDifference:
         self._drift = null_variance / max(weight * self._variance(self._pooled), 1e-300)
         self.baseline_share = arm.size / size
         variance = self._variance(arm.mean) / arm.size + self._variance(baseline.mean) / baseline.size
-        self.widening = variance / max(self._variance(self._pooled) * (1 / arm.size + 1 / baseline.size), 1e-300)
+        pooled = self._variance(self._pooled) * (1 / arm.size + 1 / baseline.size)
+        self.widening = max(variance / max(pooled, 1e-300), _LEAST_WIDENING)
         lean = 1 - 2 * self._pooled if bounded else 1.0
         self.skewness = lean * weight * (1 / arm.size - 1 / baseline.size) / sqrt(max(null_variance, 1e-300))
 
@@ -145,7 +149,10 @@ class CountedDifference:
 
         def outside(tried: float) -> bool:
             limit = reach[0] if tried < difference else reach[1]
-            return self._deviance(self._pooled + tried * (1 - share), self._pooled - tried * share) > limit * limit
+            baseline = max(self._pooled - tried * share, 0.0, -tried)
+            if self._bounded:
+                baseline = min(baseline, 1.0, 1.0 - tried)
+            return self._deviance(max(baseline + tried, 0.0), baseline) > limit * limit
 
         edges = (-1.0, 1.0) if self._bounded else (-inf, inf)
         return _edge(outside, difference, edges[0]), _edge(outside, difference, edges[1])

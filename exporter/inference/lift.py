@@ -20,11 +20,11 @@ class Dispersion:
     """Where a variance comes from.
 
     Attributes:
-        source: `observations`, `time` (blocks), `users` (cells) or `replicas` (processes).
+        source: `observations`, `time` (blocks), `change` (before and after), `users` (cells) or `replicas` (processes).
         factor: How many times as large it is as that of independent observations.
         freedom: Degrees of freedom.
         skewness: Of the difference, beyond chance.
-        seconds: Of `time`: how long the blocks are.
+        seconds: Of `time`: how long the blocks are; of `change`: after how long.
         suspicious: More than chance explains.
         worst: Of `replicas`: the arm and the process that differs most.
     """
@@ -44,6 +44,11 @@ class Dispersion:
             return f"one process differs from the others of its arm more than chance explains: {self.worst}"
         if self.source == "users":
             return f"users differ: the variance is {self.factor:.3g} times that of independent requests"
+        if self.source == "change":
+            return (
+                f"the difference began or ended after {_duration(self.seconds)}: an effect does not, but a process that "
+                "fails does; count by process to tell, or begin again from there"
+            )
         if self.source == "time":
             return (
                 f"the difference changes over time more than chance explains: blocks of {_duration(self.seconds)} "
