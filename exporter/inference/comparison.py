@@ -348,7 +348,7 @@ class Comparison:
         loaded = cls(kind)
         loaded._sums = {name: float(dumped["sums"][name]) for name in cls._SUMS}
         loaded._levels = Levels.load(dumped["levels"])
-        loaded._course = Course.load(dumped.get("course", ()))
+        loaded._course = Course.load(dumped.get("course", {}))
         cells, replicas = dumped["cells"], dumped["replicas"]
         loaded._cells = Clusters.load(_MOST_CELLS, cells[0]), Clusters.load(_MOST_CELLS, cells[1])
         loaded._replicas = Clusters.load(_MOST_REPLICAS, replicas[0]), Clusters.load(_MOST_REPLICAS, replicas[1])

@@ -11,10 +11,10 @@ the rest.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import sqrt
-from typing import Final
+from typing import Any, Final
 
 # Chance takes the largest contrast of a difference that is always the same as far in one of twenty.
 _SUSPICION: Final = 3.0
@@ -90,15 +90,21 @@ class Course:
         # Of two replicates of these sizes.
         return Change(apart * apart / both, sqrt(most), share)
 
-    def dump(self) -> list[object]:
+    def dump(self) -> dict[str, object]:
         """Return what `load` takes back."""
-        return [self._moments, self._d, self._x, self._stride, self._waiting]
+        return {
+            "moments": self._moments,
+            "sums": (self._d, self._x),
+            "stride": self._stride,
+            "waiting": self._waiting,
+        }
 
     @classmethod
-    def load(cls, dumped: Sequence[object]) -> Course:
+    def load(cls, dumped: Mapping[str, Any]) -> Course:
         """Return what was dumped."""
         course = cls()
         if dumped:
-            moments, course._d, course._x, course._stride, course._waiting = dumped  # type: ignore[assignment,misc]
-            course._moments = [(d, x) for d, x in moments]
+            course._moments = [(d, x) for d, x in dumped["moments"]]
+            course._d, course._x = dumped["sums"]
+            course._stride, course._waiting = dumped["stride"], dumped["waiting"]
         return course

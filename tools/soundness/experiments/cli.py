@@ -15,8 +15,8 @@ import numpy as np
 from tools.soundness.experiments import growthbook_package, methods, splits
 from tools.soundness.experiments.further_worlds import FURTHER
 from tools.soundness.experiments.report import Cell, misses, write
-from tools.soundness.experiments.worlds import MEAN, Condition
 from tools.soundness.experiments.worlds import CONDITIONS as FIRST
+from tools.soundness.experiments.worlds import MEAN, Condition
 
 PAGE = Path("docs/soundness-experiments.md")
 DATA = Path("docs/soundness-experiments.json")
