@@ -24,8 +24,8 @@ from math import erf, exp, log, log1p, sqrt
 from typing import Final
 
 # Information at which a mixture is centred, with its weight. In events (successes times failures' share) for
-# proportions and rates: 5 is sharpest for what shows after some dozens, 300 after some thousands.
-MIXTURE: Final = ((5.0, 0.7), (300.0, 0.3))
+# proportions and rates: 6 is sharpest for what shows after some dozens, 500 after some thousands.
+MIXTURE: Final = ((6.0, 0.6), (500.0, 0.4))
 # Observations of a mean that count as one of these: sums of what may have a long tail are normal later.
 PER_INFORMATION: Final = 8.0
 # Degrees of freedom of a variance that is known.

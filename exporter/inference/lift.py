@@ -46,7 +46,7 @@ class Dispersion:
             return f"users differ: the variance is {self.factor:.3g} times that of independent requests"
         if self.source == "change":
             return (
-                f"the difference began or ended after {_duration(self.seconds)}: an effect does not, a process that fails "
+                f"the difference began or ended after {_duration(self.seconds)}: an effect does not, a failing process "
                 "does; count by process to tell, or start the experiment again"
             )
         if self.source == "time":
