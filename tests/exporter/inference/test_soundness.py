@@ -15,7 +15,7 @@ MOST = 5
 
 
 @pytest.mark.parametrize("kind", [PROPORTION, MEAN])
-@pytest.mark.parametrize("name", ["ramp", "users", "batches", "overdispersed and busy", "replica"])
+@pytest.mark.parametrize("name", ["ramp", "users", "batches", "overdispersed and busy", "replica", "replica for good, unnamed"])
 def test_few_are_decided_without_a_difference(name: str, kind: str) -> None:
     rng = np.random.default_rng(1)
     condition = BY_NAME[name]

@@ -59,8 +59,8 @@ def _changing(rng: np.random.Generator, share: float) -> _Drawn:
 
 
 def _fives(rng: np.random.Generator, share: float) -> _Drawn:
-    counts, shares = _independent(rng, share)
-    return 5 * np.floor(counts / 5 + rng.random(counts.shape)), shares
+    shares = np.tile([1 - share, share], (_BATCHES, 1))
+    return 5 * rng.poisson(20 * shares).astype(float)[:, :, None], np.full((_BATCHES, 2), 0.5)
 
 
 def _users(rng: np.random.Generator, share: float) -> _Drawn:
