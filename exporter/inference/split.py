@@ -167,6 +167,9 @@ class _SplitSide:
         found = [(1.0, INDEPENDENT)]
         for level, replicates in enumerate(self.levels):
             spread = replicates.spread(self.variance)
+            if spread is None and level == 0:
+                # A single block has no spread: all of it may be a few rows that came many times.
+                return 0.0, 1.0
             if spread is None:
                 break
             factor = spread.variance / self.variance

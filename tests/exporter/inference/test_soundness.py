@@ -5,17 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tools.soundness.experiments import methods
+from tools.soundness.experiments import methods, splits
 from tools.soundness.experiments.worlds import CONDITIONS, MEAN, PROPORTION
 
 BY_NAME = {condition.name: condition for condition in CONDITIONS}
+FIVES = [name for name, _words, _draw in splits.SPLITS].index("fives")
 EXPERIMENTS = 20
 # More than so many of twenty happens once in three thousand times at the promised level.
 MOST = 5
 
 
 @pytest.mark.parametrize("kind", [PROPORTION, MEAN])
-@pytest.mark.parametrize("name", ["ramp", "users", "batches", "overdispersed and busy", "replica", "replica for good, unnamed"])
+@pytest.mark.parametrize(
+    "name", ["ramp", "users", "batches", "overdispersed and busy", "replica", "replica for good, unnamed"]
+)
 def test_few_are_decided_without_a_difference(name: str, kind: str) -> None:
     rng = np.random.default_rng(1)
     condition = BY_NAME[name]
@@ -23,6 +26,10 @@ def test_few_are_decided_without_a_difference(name: str, kind: str) -> None:
         methods.ours(condition.draw(rng, kind, 0.0), kind, user=condition.user) is not None for _ in range(EXPERIMENTS)
     ]
     assert sum(decided) <= MOST
+
+
+def test_few_splits_that_are_as_intended_are_said_not_to_be() -> None:
+    assert splits.judge(FIVES, 0.5, EXPERIMENTS, seed=1)[:, 0].sum() <= MOST
 
 
 @pytest.mark.parametrize(("kind", "effect"), [(PROPORTION, 0.4), (MEAN, 0.2)])

@@ -1,4 +1,4 @@
-"""The command line: simulate all conditions or some, print what each test did, and write the page when it was all."""
+"""The command line: simulate all conditions or some, print what each test did, and write the page."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from tools.soundness.experiments import growthbook_package, methods, splits
 from tools.soundness.experiments.further_worlds import FURTHER
-from tools.soundness.experiments.report import Cell, misses, write
+from tools.soundness.experiments.report import Cell, misses, stored, write
 from tools.soundness.experiments.worlds import CONDITIONS as FIRST
 from tools.soundness.experiments.worlds import MEAN, Condition
 
@@ -42,7 +42,7 @@ class _Job:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print a line for each condition and kind of metric; return 1 when more is decided falsely than promised."""
     parser = argparse.ArgumentParser(prog="python -m tools.soundness.experiments", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="CONDITION", help="default: all, which writes the page")
+    parser.add_argument("names", nargs="*", metavar="CONDITION", help="default: all; the page keeps its other rows")
     parser.add_argument("--experiments", type=int, default=1000, help="without a difference, each (default: 1000)")
     parser.add_argument("--differences", type=int, default=200, help="with a difference, each (default: 200)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
@@ -60,8 +60,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         split_rows = splits.run(pool, options.experiments, options.names)
     for row in split_rows:
         print(row.line())
-    if not options.names:
-        write(cells, split_rows, growthbook_package.compare(), PAGE, DATA)
+    old_cells, old_rows = stored(DATA)
+    by_cell = {(cell.condition, cell.kind): cell for cell in [*old_cells, *cells]}
+    by_row = {row.condition: row for row in [*old_rows, *split_rows]}
+    write(
+        [by_cell[key] for one in CONDITIONS for kind in one.kinds if (key := (one.name, kind)) in by_cell],
+        [by_row[name] for name, _words, _draw in splits.SPLITS if name in by_row],
+        growthbook_package.compare(),
+        PAGE,
+        DATA,
+    )
     missed = misses(cells, split_rows)
     for line in missed:
         print(f"missed: {line}")

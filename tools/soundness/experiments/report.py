@@ -105,6 +105,12 @@ def misses(cells: Iterable[Cell], splits: Iterable[SplitRow]) -> list[str]:
     ]
 
 
+def stored(data: Path) -> tuple[list[Cell], list[SplitRow]]:
+    """Return what was measured before."""
+    content = json.loads(data.read_text(encoding="utf-8"))
+    return [Cell(**row) for row in content["lifts"]], [SplitRow(**row) for row in content["splits"]]
+
+
 def write(cells: Sequence[Cell], splits: Sequence[SplitRow], same: str, page: Path, data: Path) -> None:
     """Write the page's tables and the JSON."""
     content = {"lifts": [asdict(cell) for cell in cells], "splits": [asdict(row) for row in splits]}
@@ -113,14 +119,14 @@ def write(cells: Sequence[Cell], splits: Sequence[SplitRow], same: str, page: Pa
     _, _, tail = rest.partition("<!-- /measured -->")
     names = list(_WORDS)
     lines = [
-        f"Experiments without a difference that were ever decided, of {cells[0].experiments}; nominal {ALPHA:.0%}:",
+        f"Experiments without a difference that were ever decided; nominal {ALPHA:.0%}:",
         "",
-        f"| Condition | Metric | {' | '.join(_WORDS.values())} | said to vary too much |",
-        f"|---|---|{'---|' * (len(names) + 1)}",
+        f"| Condition | Metric | {' | '.join(_WORDS.values())} | said to vary too much | experiments |",
+        f"|---|---|{'---|' * (len(names) + 2)}",
     ]
     lines += [
         f"| {cell.condition}: {cell.words} | {cell.kind} | {' | '.join(f'{cell.false[name]:.1%}' for name in names)} "
-        f"| {cell.named:.0%} |"
+        f"| {cell.named:.0%} | {cell.experiments} |"
         for cell in cells
     ]
     lines += [

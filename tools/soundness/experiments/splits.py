@@ -84,7 +84,7 @@ def _late(rng: np.random.Generator, share: float) -> _Drawn:
     return counts, shares
 
 
-_CONDITIONS: tuple[tuple[str, str, Callable[[np.random.Generator, float], _Drawn]], ...] = (
+SPLITS: tuple[tuple[str, str, Callable[[np.random.Generator, float], _Drawn]], ...] = (
     ("requests", "independent", _independent),
     ("changing shares", "the intended shares swing between 5 % and 95 %", _changing),
     ("fives", "rows come by fives", _fives),
@@ -96,25 +96,25 @@ _CONDITIONS: tuple[tuple[str, str, Callable[[np.random.Generator, float], _Drawn
 def run(pool: ProcessPoolExecutor, experiments: int, names: Sequence[str]) -> list[SplitRow]:
     """Return what was measured of each condition."""
     rows = []
-    for place, (name, words, _draw) in enumerate(_CONDITIONS):
+    for place, (name, words, _draw) in enumerate(SPLITS):
         if names and f"split: {name}" not in names:
             continue
         shares = []
         for share in (0.5, _BROKEN):
             each = max(1, experiments // _PARTS)
-            parts = list(pool.map(partial(_judge, place, share, each), range(_PARTS)))
+            parts = list(pool.map(partial(judge, place, share, each), range(_PARTS)))
             merged = np.concatenate(parts)
             shares.append({"ours": float(merged[:, 0].mean()), "multinomial": float(merged[:, 1].mean())})
         rows.append(SplitRow(name, words, max(1, experiments // _PARTS) * _PARTS, shares[0], shares[1]))
     return rows
 
 
-def _judge(place: int, share: float, experiments: int, seed: int) -> Array:
+def judge(place: int, share: float, experiments: int, seed: int) -> Array:
     """Return whether each test ever found a mismatch."""
     rng = np.random.default_rng([20261129, seed, place, int(share * 100)])
     found = np.zeros((experiments, 2))
     for number in range(experiments):
-        counts, shares = _CONDITIONS[place][2](rng, share)
+        counts, shares = SPLITS[place][2](rng, share)
         found[number] = _ours(counts, shares), _multinomial(counts, shares)
     return found
 
