@@ -24,7 +24,7 @@ _MOST: Final = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class EffectChange:
     """The moment at which a difference began or ended.
 
     Attributes:
@@ -61,7 +61,7 @@ class Course:
             self._moments = self._moments[1::2]
             self._stride *= 2
 
-    def change(self, variance: float) -> Change | None:
+    def change(self, variance: float) -> EffectChange | None:
         """Return the change that stands out most; None where there is none.
 
         Args:
@@ -88,7 +88,7 @@ class Course:
             return None
         apart, share, both = found
         # Of two replicates of these sizes.
-        return Change(apart * apart / both, sqrt(most), share)
+        return EffectChange(apart * apart / both, sqrt(most), share)
 
     def dump(self) -> dict[str, object]:
         """Return what `load` takes back."""
