@@ -27,7 +27,8 @@ def _large(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @contextlib.contextmanager
 def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
-    source = MlflowSource(MlflowSettings.model_validate({"uri": uri, **settings}))
+    # Steps of trainings are counted from the start of a source, so that a fresh one has others.
+    source = MlflowSource(MlflowSettings.model_validate({"training": False, "uri": uri, **settings}))
     try:
         yield source
     finally:

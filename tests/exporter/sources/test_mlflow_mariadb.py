@@ -25,7 +25,7 @@ _UP = 'ml_monitoring_source_up{source="mlflow"}'
 
 @contextlib.contextmanager
 def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
-    source = MlflowSource(MlflowSettings.model_validate({"uri": uri, **settings}))
+    source = MlflowSource(MlflowSettings.model_validate({"training": False, "uri": uri, **settings}))
     try:
         yield source
     finally:

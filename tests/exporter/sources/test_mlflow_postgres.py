@@ -43,7 +43,9 @@ def big_store(postgres_server: PostgresServer, postgres_store: str, monkeypatch:
 
 @contextlib.contextmanager
 def _source(uri: str) -> Iterator[MlflowSource]:
-    source = MlflowSource(MlflowSettings.model_validate({"uri": uri, "interval": "1s", "reconcile": "1s"}))
+    source = MlflowSource(
+        MlflowSettings.model_validate({"training": False, "uri": uri, "interval": "1s", "reconcile": "1s"})
+    )
     try:
         yield source
     finally:

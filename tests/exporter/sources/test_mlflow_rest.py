@@ -38,7 +38,9 @@ def server(store: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mlf
 
 @contextlib.contextmanager
 def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
-    source = MlflowSource(MlflowSettings.model_validate({"uri": uri, "requests_per_minute": 6000, **settings}))
+    source = MlflowSource(
+        MlflowSettings.model_validate({"training": False, "uri": uri, "requests_per_minute": 6000, **settings})
+    )
     try:
         yield source
     finally:
@@ -61,7 +63,7 @@ def _text(source: MlflowSource) -> str:
 
 
 def _of_database(uri: str) -> str:
-    source = MlflowSource(MlflowSettings.model_validate({"uri": uri}))
+    source = MlflowSource(MlflowSettings.model_validate({"training": False, "uri": uri}))
     try:
         return _text(source)
     finally:

@@ -56,7 +56,7 @@ class _Pair:
 
 
 def _settings(server: PostgresServer) -> MlflowSettings:
-    return MlflowSettings.model_validate({"uri": server.uri(database=_STORE), "reconcile": "1h"})
+    return MlflowSettings.model_validate({"training": False, "uri": server.uri(database=_STORE), "reconcile": "1h"})
 
 
 @pytest.fixture(scope="module")
