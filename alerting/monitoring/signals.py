@@ -175,9 +175,12 @@ ALERTS_SUPPRESSED: Final = Signal(
 )
 
 _FIRING = 'ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}'
-_SINCE = (
-    f'ALERTS_FOR_STATE{{<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}} and ignoring (alertstate) {_FIRING}'
-)
+
+
+def _since(matcher: str = "") -> str:
+    """Return since when what alerts fire for lasts, of those that a further matcher selects."""
+    selector = f'<own_alerts>,alertname!="MlMonitoringWatchdog",{matcher}<filter>'
+    return f"ALERTS_FOR_STATE{{{selector}}} and ignoring (alertstate) {_FIRING}"
 
 
 def _ranked(expr: str) -> str:
@@ -202,7 +205,7 @@ FIRING_SINCE: Final = Signal(
     name="firing_since",
     title="Firing since",
     question="Since when does what they fire for last?",
-    expr=_ranked(f"min by (cluster, namespace, alertname, severity, team) ({_SINCE})"),
+    expr=_ranked(f"min by (cluster, namespace, alertname, severity, team) ({_since()})"),
     unit=Unit.TIMESTAMP,
     dashboard=ALERTS_PAGE,
     by=(*_WHOSE, "rank"),
@@ -212,8 +215,9 @@ FIRING_SINCE: Final = Signal(
 TROUBLE_SINCE: Final = Signal(
     name="trouble_since",
     title="Since",
-    question="Since when does what the alert that fires longest fires for last?",
-    expr=f"min({_SINCE})",
+    question="Since when does what the first of the worst alerts fires for last?",
+    # Of the severity that the page's state has: a warning may be older than what is critical.
+    expr=" or ".join(f"min({_since(matcher)})" for matcher in ('severity="critical",', 'severity="warning",', "")),
     unit=Unit.TIMESTAMP,
     dashboard=ALERTS_PAGE,
     legend="since",

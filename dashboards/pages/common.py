@@ -78,10 +78,10 @@ def differences() -> Panel:
     return table(
         (Column("metric", "Metric"), Column("origin", "Origin")),
         Query(AB_DIFFERENCE, name="Verdict", values=words),
-        Query(AB_POINTS, name="Difference"),
+        Query(AB_POINTS, name="Better by"),
         Query(AB_LOW, name="At least"),
         Query(AB_HIGH, name="At most"),
-        title="Candidate against baseline, percentage points",
+        title="How much better the candidate is (pp)",
         empty="no experiments on traffic, or no data from Prometheus",
         width=13,
         height=7,

@@ -112,7 +112,7 @@ def _models() -> Panel:
         Query(CANDIDATE_LEAD, name="Lead"),
         Query(CANDIDATE_LEAD_LOW, name="At least"),
         Query(CANDIDATE_LEAD_HIGH, name="At most"),
-        title="Models, by the metric that says most",
+        title="Models in their tests, by the metric that says most",
         empty=_NO_REGISTRY,
         sort_by="Verdict",
         descending=True,

@@ -39,7 +39,7 @@ _OF_MODELS = "Ml"
 _QUALITIES = {
     str(code): pair
     for code, pair in enumerate(
-        zip(QUALITIES, (Colour.MUTED, Colour.GOOD, Colour.WARNING, Colour.WARNING), strict=True)
+        zip(QUALITIES, (Colour.MUTED, Colour.GOOD, Colour.FAILURE, Colour.WARNING), strict=True)
     )
 }
 
