@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, SecretStr
 
@@ -123,7 +122,7 @@ def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -
 def _add_access(layers: Layers, section: Mapping[str, Any], environ: Mapping[str, str], problems: list[str]) -> None:
     """Take what MLflow's clients are given to reach a server."""
     given = {setting: name for name, setting in ACCESS_VARIABLES.items() if _given(environ, name)}
-    if section.keys() & _LOGINS or "@" in urlsplit(_text(section["uri"])).netloc:
+    if section.keys() & _LOGINS or "@" in _text(section["uri"]).partition("://")[2].partition("/")[0]:
         given = {setting: name for setting, name in given.items() if setting not in _LOGINS}
     elif {"username", "password"} <= given.keys():
         # As MLflow's clients choose.

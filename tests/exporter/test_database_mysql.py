@@ -256,7 +256,7 @@ def test_a_connection_is_encrypted_and_verified_as_the_uri_says(own_server: Mari
         error = _fails_at(f"{base}?{refused}")
         assert error.reason is Reason.CONNECT
         assert "no TLS that is trusted" in str(error)
-    assert "No such file" in str(_fails_at(f"{base}?ssl_ca=/nonexistent"))
+    assert "No such file" in str(_fails_at(f"{base}?ssl_ca=/nonexistent/ca.pem"))
 
 
 def test_a_kept_connection_ends_when_its_server_is_trusted_no_more(own_server: MariadbServer, tmp_path: Path) -> None:

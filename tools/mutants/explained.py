@@ -18,6 +18,7 @@ EXPLAINED: Mapping[str, str] = MappingProxyType(
         'variant_origin:ab_test_accuracy:ratio: ml_prediction_truths_total at 67 loses variant!=""': _OTHER_SIDE,
         'origin:ab_test_verdict:code: ratio at 496 loses metric="accuracy"': _OTHER_SIDE,
         'origin:ab_test_verdict:code: p_value at 565 loses metric="accuracy"': _OTHER_SIDE,
+        "MlApiErrorRatioHigh: 0.05 at 30 becomes 0.005": _EVIDENCE,
         "VariantEarlyKillRateHigh: 0.35 at 54 becomes 0.035": _EVIDENCE,
         "MlCacheHitRatioLow: 0.5 at 35 becomes 5": _EVIDENCE,
         "VariantPatternFatigued: 0.5 at 59 becomes 0.05": _EVIDENCE,

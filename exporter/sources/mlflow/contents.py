@@ -31,7 +31,7 @@ _CONTENTS = {
     },
     "trace_info": {
         "experiment_id": "integer", "timestamp_ms": "number", "status": "text?", "execution_time_ms": "number?",
-        "input_tokens": "number?", "output_tokens": "number?", "input_cost": "value?", "output_cost": "value?",
+        "input_tokens": "number?", "output_tokens": "number?", "input_cost": "number?", "output_cost": "number?",
     },
 }  # fmt: skip
 _BY_KEY = ("params", "tags")
