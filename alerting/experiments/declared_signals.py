@@ -93,6 +93,24 @@ EXPERIMENT_CAVEATS: Final = Signal(
     filters=_ONE,
 )
 
+_EACH: Final = "cluster, namespace, job, store, experiment"
+# What the codes mean.
+SOUNDNESS: Final = ("not sound", "with caveats", "sound")
+EXPERIMENT_SOUNDNESS: Final = Signal(
+    name="experiment_soundness",
+    title="Soundness",
+    question="Can what the experiment says be believed?",
+    expr=(
+        f'0 * group by ({_EACH}) ({_PREFIX}decision_info{{decision=~"invalid|unanswerable|no data",<filter>}})'
+        f" or group by ({_EACH}) ({_PREFIX}caveat_info{{<filter>}})"
+        f" or 2 * group by ({_EACH}) ({_PREFIX}info{{<filter>}})"
+    ),
+    unit=Unit.ANY,
+    dashboard=DETAIL_PAGE,
+    by=("experiment",),
+    filters=_ONE,
+)
+
 EXPERIMENT_UP: Final = _gauge("up", "Readable", "Could the counts of each experiment be read?", unit=Unit.FLAG)
 EXPERIMENT_DECIDED: Final = _gauge("decided", "Decided", "Which experiments are decided?", unit=Unit.FLAG)
 EXPERIMENT_PROCEED: Final = _gauge("proceed", "May go on", "May each experiment go on?", unit=Unit.FLAG)

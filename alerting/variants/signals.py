@@ -148,6 +148,19 @@ VARIANT_PATTERN_FATIGUE: Final = gauge(
     by=_PATTERN,
 )
 
+VARIANT_PATTERN_MOST_WORN: Final = Signal(
+    name="variant_pattern_most_worn",
+    title="Most worn pattern",
+    question="Which pattern is worn out most? 0 % is fresh, 100 % is worn out.",
+    expr=(
+        "topk by (cluster, namespace, job, store) (1, max without (instance) (variant_pattern_fatigue_ratio{<filter>}))"
+    ),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_PATTERN,
+    legend="{{persona}} {{pattern}}",
+)
+
 VARIANT_PATTERN_SHARE: Final = gauge(
     "variant_pattern_share",
     "Share of recent posts",

@@ -23,12 +23,14 @@ from ml_monitoring.alerting.experiments.declared_signals import (
     EXPERIMENT_P_VALUE,
     EXPERIMENT_PROBABILITY_BEST,
     EXPERIMENT_SHARE,
+    EXPERIMENT_SOUNDNESS,
     EXPERIMENT_START_MARKS,
     EXPERIMENT_TIME_LEFT,
     EXPERIMENT_TRIALS,
     EXPERIMENT_TRIALS_LEFT,
     EXPERIMENT_VALUE,
     PAGE,
+    SOUNDNESS,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
@@ -41,6 +43,10 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 from ml_monitoring.dashboards.pages.experiments import DECISIONS
 
+_SOUNDNESS = {
+    str(code): pair
+    for code, pair in enumerate(zip(SOUNDNESS, (Colour.FAILURE, Colour.WARNING, Colour.GOOD), strict=True))
+}
 _NO_MONEY = "no declared value, or no data from Prometheus"
 
 
@@ -76,9 +82,9 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "What does this experiment say, how sure is that, and is it sound?",
-                stat(EXPERIMENT_DECISION, width=6).linked("All experiments", page_url(PAGE, {})),
+                stat(EXPERIMENT_DECISION, width=5).linked("All experiments", page_url(PAGE, {})),
+                stat(EXPERIMENT_SOUNDNESS, values=_SOUNDNESS, width=4),
                 stat(EXPERIMENT_TIME_LEFT, width=3, empty=EMPTY_CELL),
-                stat(EXPERIMENT_TRIALS_LEFT, width=3, empty=EMPTY_CELL),
                 stat(EXPERIMENT_INFO, width=4),
                 page=DETAIL_PAGE,
             ),
@@ -123,9 +129,10 @@ def build(context: PageContext) -> Page:
                         title="Arms and metrics",
                         sort_by="Arm",
                     ),
-                    timeseries(EXPERIMENT_VALUE, title="Values over time", width=8),
-                    timeseries(EXPERIMENT_PROBABILITY_BEST, title="P(best) over time", width=8),
-                    timeseries(EXPERIMENT_P_VALUE, title="p-value over time", width=8),
+                    timeseries(EXPERIMENT_VALUE, title="Values over time", width=7),
+                    timeseries(EXPERIMENT_PROBABILITY_BEST, title="P(best) over time", width=7),
+                    timeseries(EXPERIMENT_P_VALUE, title="p-value over time", width=6),
+                    stat(EXPERIMENT_TRIALS_LEFT, width=4, height=8, empty=EMPTY_CELL),
                 ),
                 collapsed=True,
             ),

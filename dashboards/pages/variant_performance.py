@@ -14,6 +14,7 @@ from ml_monitoring.alerting.variants.signals import (
     VARIANT_OPPORTUNITIES,
     VARIANT_PATTERN_ENGAGEMENT,
     VARIANT_PATTERN_FATIGUE,
+    VARIANT_PATTERN_MOST_WORN,
     VARIANT_PATTERN_SHARE,
     VARIANT_RECENT_KILLS,
     VARIANT_RECENT_KILLS_SUM,
@@ -43,6 +44,7 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, stat, table, timeseries
+from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, STEP, Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values, variants_datasource
@@ -83,13 +85,14 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "What performs, what was killed, what is worn out?",
-                stat(VARIANTS_ACTIVE, width=4),
-                stat(AVERAGE_ENGAGEMENT, width=4),
-                stat(VARIANT_RECENT_KILLS_SUM, width=4),
+                stat(VARIANTS_ACTIVE, width=3),
+                stat(AVERAGE_ENGAGEMENT, title="Engagement", width=3),
+                stat(VARIANT_RECENT_KILLS_SUM, width=3),
+                stat(VARIANT_PATTERN_MOST_WORN, width=4, show="value_and_name", empty=EMPTY_CELL),
                 stat(
                     Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "variants"}),
                     title="Data age",
-                    width=4,
+                    width=3,
                 ).linked("Exporter health", page_url(EXPORTER_PAGE, {"source": "variants"})),
                 page=PAGE,
             ),
