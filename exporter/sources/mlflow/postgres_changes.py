@@ -9,7 +9,7 @@
   labels are compared.
 * Metrics that were written to a run after it was read show by their own `xmin`, in slices of the table's pages;
   params and tags that are labels are compared in slices of run ids, because a tag can be removed without a trace.
-* A table that was written anew as a whole keeps its transactions, but not its pages. It shows by its file.
+* A table that was written again as a whole keeps its transactions, but not its pages. It shows by its file.
 """
 
 from __future__ import annotations

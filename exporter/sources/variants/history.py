@@ -1,6 +1,6 @@
 """What the source keeps of the monitoring table, which itself has only the present: bounded, and in a file if wanted.
 
-Without a file, variants are compared anew after a restart, from the ages on that they have then.
+Without a file, variants are compared from their ages at a restart on.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ class OptionalListings:
             self._pass = []
             return False
         except RefusedCallError:
-            # The token of a page is of no use to a server that began anew.
+            # The token of a page is of no use to a server that began again.
             self._pass = []
             raise
         self._seen.update(str(each["info"]["model_id"]) for each in page.objects)

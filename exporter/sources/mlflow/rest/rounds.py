@@ -260,7 +260,7 @@ class ServerRounds:
         try:
             page = self._runs(chunk, body, work.token)
         except SourceError as error:
-            # The token of a page is of no use to a server that began anew, or it was too much at a time.
+            # The token of a page is of no use to a server that began again, or it was too much at a time.
             work.token, work.seen = "", set()
             if error.reason is Reason.TIMEOUT:
                 self._size = max(_SMALLEST, self._size // 2)
