@@ -123,6 +123,9 @@ class DatabaseUri:
         port = found["port"]
         if port is not None and not re.fullmatch(r"\s*[+-]?\d+(_\d+)*\s*", port):
             raise ValueError(f"what stands where the port belongs is no number: {_ENCODE}")
+        if re.search(r"[\[\]]", found["ipv4host"] or ""):
+            # SQLAlchemy would leave out what stands behind the brackets.
+            raise ValueError("a host in brackets is an IPv6 address, behind which only a port may stand")
         return cls(
             dialect,
             _decoded(found["username"]),

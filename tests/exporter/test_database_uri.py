@@ -124,6 +124,12 @@ def test_random_uris_are_read_as_sqlalchemy_reads_them_or_refused(rest: str) -> 
     assert found == _of_sqlalchemy(uri)
 
 
+@pytest.mark.parametrize("host", ["[u]u", "[a.b]c", "u[", "]", "[u"])
+def test_a_host_in_brackets_is_an_address_alone(host: str) -> None:
+    with pytest.raises(ValueError, match="a host in brackets is an IPv6 address, behind which only a port may stand"):
+        DatabaseUri.parse(f"postgresql://u:p@{host}/d")
+
+
 @pytest.mark.parametrize(
     "uri",
     [
