@@ -28,7 +28,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, time
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, differences, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import data_mode, differences, firing_alerts, verdict, words_of
 
 
 def build(context: PageContext) -> Page:
@@ -98,8 +98,7 @@ def build(context: PageContext) -> Page:
 
 
 def _verdict() -> Panel:
-    colours = (Colour.FAILURE, Colour.MUTED, Colour.MUTED, Colour.GOOD)
-    words = {str(code): pair for code, pair in enumerate(zip(VERDICTS, colours, strict=True))}
+    words = words_of(VERDICTS, Colour.FAILURE, Colour.MUTED, Colour.MUTED, Colour.GOOD)
     return stat(AB_VERDICT, values=words, width=8, empty="no experiments on traffic, or no data from Prometheus")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.experiments.business_recording import MODES
 from ml_monitoring.alerting.experiments.business_signals import DATA_MODE
@@ -29,11 +31,13 @@ from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 _MODES = dict(zip(MODES, (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD), strict=True))
 
 
+def words_of(names: Sequence[str], *colours: Colour) -> dict[str, tuple[str, Colour]]:
+    """Return what the codes 0, 1, ... of a verdict are called, and in which colours."""
+    return {str(code): pair for code, pair in enumerate(zip(names, colours, strict=True))}
+
+
 # How a variant stands beside the others of its persona.
-STANDING_WORDS = {
-    str(code): pair
-    for code, pair in enumerate(zip(STANDINGS, (Colour.WARNING, Colour.MUTED, Colour.GOOD), strict=True))
-}
+STANDING_WORDS = words_of(STANDINGS, Colour.WARNING, Colour.MUTED, Colour.GOOD)
 
 
 def data_mode(*, width: int = 4, height: int = 4) -> Panel:
@@ -73,8 +77,7 @@ def verdict(
 
 def differences() -> Panel:
     """Return what the experiment says of each metric: the difference, its interval at all times, and a word."""
-    colours = (Colour.MUTED, Colour.FAILURE, Colour.GOOD)
-    words = {str(code): pair for code, pair in enumerate(zip(DIFFERENCES, colours, strict=True))}
+    words = words_of(DIFFERENCES, Colour.MUTED, Colour.FAILURE, Colour.GOOD)
     return table(
         (Column("metric", "Metric"), Column("origin", "Origin")),
         Query(AB_DIFFERENCE, name="Verdict", values=words),

@@ -40,13 +40,10 @@ from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict, words_of
 from ml_monitoring.dashboards.pages.experiments import DECISIONS
 
-_SOUNDNESS = {
-    str(code): pair
-    for code, pair in enumerate(zip(SOUNDNESS, (Colour.FAILURE, Colour.WARNING, Colour.GOOD), strict=True))
-}
+_SOUNDNESS = words_of(SOUNDNESS, Colour.FAILURE, Colour.WARNING, Colour.GOOD)
 _NO_MONEY = "no declared value, or no data from Prometheus"
 
 

@@ -31,7 +31,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, time
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import firing_alerts, verdict, words_of
 
 _NO_REGISTRY = "no registered models, or no data from Prometheus"
 _NO_MODELS = "no versions with an alias, or no data from Prometheus"
@@ -94,8 +94,7 @@ def build(context: PageContext) -> Page:
 
 
 def _models() -> Panel:
-    colours = (Colour.MUTED, Colour.MUTED, Colour.GOOD)
-    words = {str(code): pair for code, pair in enumerate(zip(CANDIDATES, colours, strict=True))}
+    words = words_of(CANDIDATES, Colour.MUTED, Colour.MUTED, Colour.GOOD)
     return table(
         (
             Column("model", "Model"),

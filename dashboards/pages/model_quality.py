@@ -32,16 +32,11 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict, words_of
 
 # The accuracy of models that share traffic is judged on the page of A/B tests.
 _OF_MODELS = "Ml"
-_QUALITIES = {
-    str(code): pair
-    for code, pair in enumerate(
-        zip(QUALITIES, (Colour.MUTED, Colour.GOOD, Colour.FAILURE, Colour.WARNING), strict=True)
-    )
-}
+_QUALITIES = words_of(QUALITIES, Colour.MUTED, Colour.GOOD, Colour.FAILURE, Colour.WARNING)
 
 
 def build(context: PageContext) -> Page:
