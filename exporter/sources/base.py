@@ -11,11 +11,21 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from typing import Annotated, Any, ClassVar
 
-from pydantic import Field
+from pydantic import AfterValidator, Field, SecretStr
 
+from ml_monitoring.exporter.database import connect
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.settings_file import Location
 from ml_monitoring.exporter.values import Duration, Model
+
+
+def _of_a_database(value: SecretStr) -> SecretStr:
+    connect(value.get_secret_value(), timeout=1.0)
+    return value
+
+
+# The URI of any database that can be read; nothing is opened to check it.
+DatabaseAddress = Annotated[SecretStr, AfterValidator(_of_a_database)]
 
 
 class SourceSettings(Model):

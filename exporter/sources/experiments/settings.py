@@ -7,8 +7,7 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, SecretStr, model_validator
 
-from ml_monitoring.exporter.database import connect
-from ml_monitoring.exporter.sources.base import SourceSettings
+from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
 from ml_monitoring.exporter.stores import StoreName
 from ml_monitoring.exporter.values import Duration, Model
@@ -23,11 +22,6 @@ def _valid_url(value: SecretStr) -> SecretStr:
     return value
 
 
-def _valid_uri(value: SecretStr) -> SecretStr:
-    connect(value.get_secret_value(), timeout=1.0)
-    return value
-
-
 class ExperimentsDatabase(Model):
     """A database that experiments name.
 
@@ -35,7 +29,7 @@ class ExperimentsDatabase(Model):
         uri: Of PostgreSQL or SQLite; a user that may only read will do.
     """
 
-    uri: Annotated[SecretStr, AfterValidator(_valid_uri)]
+    uri: DatabaseAddress
 
 
 class ExperimentsSettings(SourceSettings):
@@ -57,7 +51,7 @@ class ExperimentsSettings(SourceSettings):
     timeout: Duration = 25.0
     url: Annotated[SecretStr, AfterValidator(_valid_url)] | None = None
     token: SecretStr | None = None
-    database: Annotated[SecretStr, AfterValidator(_valid_uri)] | None = None
+    database: DatabaseAddress | None = None
     databases: dict[StoreName, ExperimentsDatabase] = Field(default={})
     files: Path | None = None
     declared: dict[ExperimentName, ExperimentDeclaration] = Field(default={})

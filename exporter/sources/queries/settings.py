@@ -9,9 +9,8 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from typing_extensions import override
 
 from ml_monitoring.exporter.catalog import CATALOG
-from ml_monitoring.exporter.database import connect
 from ml_monitoring.exporter.settings_file import Location
-from ml_monitoring.exporter.sources.base import SourceSettings
+from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
 from ml_monitoring.exporter.values import Duration, Model, Names
 
 _COUNTER_END: Final = "_total"
@@ -79,11 +78,6 @@ class QueryMetric(Model):
         return self
 
 
-def _valid_uri(value: SecretStr) -> SecretStr:
-    connect(value.get_secret_value(), timeout=1.0)
-    return value
-
-
 class QueriesSettings(SourceSettings):
     """Settings of one query.
 
@@ -97,7 +91,7 @@ class QueriesSettings(SourceSettings):
     interval: Duration = 60.0
     max_series: Annotated[int, Field(ge=1)] = 1_000
     store: str | None = None
-    uri: Annotated[SecretStr, AfterValidator(_valid_uri)] | None = None
+    uri: DatabaseAddress | None = None
     sql: Annotated[str, Field(min_length=1)]
     metrics: Annotated[dict[MetricName, QueryMetric], Field(min_length=1)]
 
