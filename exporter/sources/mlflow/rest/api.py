@@ -30,6 +30,8 @@ _SAID: Final = 200
 _BURST: Final = 10
 _BUSY: Final = frozenset({429, 503})
 _WORKSPACE: Final = "X-MLFLOW-WORKSPACE"
+_LOGIN: Final = "a page for a login stands before it; the exporter needs a token or a user that is let through"
+_ADDRESS: Final = "is this the address of MLflow's tracking server?"
 _V2, _V3 = "api/2.0/mlflow", "api/3.0/mlflow"
 
 
@@ -196,11 +198,10 @@ class MlflowApi:
             hint = "has the token or the password ended, and may its user read all experiments?"
             return SourceError(Reason.AUTH, message, hint=hint)
         if 300 <= status < 400:
-            hint = "a page for a login stands before it; the exporter needs a token or a user that is let through"
-            return SourceError(Reason.AUTH, f"{self.url}/{path}: {status}: leads elsewhere", hint=hint)
+            return SourceError(Reason.AUTH, f"{self.url}/{path}: {status}: leads elsewhere", hint=_LOGIN)
         if status in (404, 405, 501) and not said.startswith(": RESOURCE_DOES_NOT_EXIST"):
-            return NoSuchCallError(Reason.SCHEMA, message, hint="is this the address of MLflow's tracking server?")
-        if status in _BUSY or "retry-after" in {key.lower() for key in error.headers}:
+            return NoSuchCallError(Reason.SCHEMA, message, hint=_ADDRESS)
+        if status in _BUSY or _header(error.headers, "retry-after") is not None:
             pause = _pause(error.headers, self._now())
             self._not_before = max(self._not_before, time.monotonic() + pause)
         if 400 <= status < 500 and status != 429:
@@ -218,10 +219,8 @@ class MlflowApi:
 
     def _stranger(self, *, is_page: bool = False) -> SourceError:
         if is_page:
-            hint = "a page for a login stands before it; the exporter needs a token or a user that is let through"
-            return SourceError(Reason.AUTH, f"{self.url} answers with a page for people, not with JSON", hint=hint)
-        hint = "is this the address of MLflow's tracking server?"
-        return SourceError(Reason.SCHEMA, f"{self.url} answers something else than MLflow does", hint=hint)
+            return SourceError(Reason.AUTH, f"{self.url} answers with a page for people, not with JSON", hint=_LOGIN)
+        return SourceError(Reason.SCHEMA, f"{self.url} answers something else than MLflow does", hint=_ADDRESS)
 
     def _take_credentials(self) -> None:
         try:
@@ -286,13 +285,17 @@ def pages(turn: Callable[[str], ListingPage], most: int | None = None) -> Iterat
         seen.add(token)
 
 
+def _header(headers: Mapping[str, str], name: str) -> str | None:
+    return next((value for key, value in headers.items() if key.lower() == name), None)
+
+
 def _date(headers: Mapping[str, str]) -> float | None:
-    return _moment(next((value for key, value in headers.items() if key.lower() == "date"), ""))
+    return _moment(_header(headers, "date") or "")
 
 
 def _pause(headers: Mapping[str, str], now: float) -> float:
     """Return for how many seconds a server wishes to be left alone."""
-    value = next((value for key, value in headers.items() if key.lower() == "retry-after"), "").strip()
+    value = (_header(headers, "retry-after") or "").strip()
     if value.isdecimal():
         return min(float(value), _LONGEST_PAUSE)
     moment = _moment(value)
