@@ -146,3 +146,19 @@ def test_the_number_of_series_is_bounded() -> None:
         experiment.record_value(f"metric {number}", "B", number, 1)
     # A tenth of the label sets, each with its cells, and those that take the rest; as many again may wait at 0.
     assert _series(recorder, "ab_test_cell_trials_total") <= 4 * len(CELLS)
+
+
+def test_each_request_of_a_variant_without_room_is_booked_elsewhere_and_counted_as_that() -> None:
+    recorder = _recorder(max_label_sets=10)
+    for number in range(200):
+        with recorder.track_request(f"variant {number % 100}", unit="anna"):
+            pass
+    trials = "ab_test_cell_trials_total"
+    cell = cell_of("anna")
+    assert _value(recorder, trials, cell=cell, experiment="", metric="request", variant="variant 0") == 2
+    booked = _value(recorder, trials, cell=cell, experiment="other", metric="other", variant="other")
+    # There is room for 32 variants of one cell.
+    assert booked == 2 * (100 - 32)
+    assert _value(recorder, "ml_instrument_overflow_total", family=trials) == booked
+    # Variants without number take no memory.
+    assert len(recorder._variants._series) <= 10

@@ -34,6 +34,7 @@ def fresh():
     vars(REGISTRY).pop("_ml_monitoring_registered", None)
 class Customer: features = [1.0]
 class classifier: predict_proba = staticmethod(lambda rows: __import__("numpy").array([[0.2, 0.8]]))
+def stream(prompt): yield from ("a", "b")
 asgi_app = wsgi_app = lambda *_: None
 """
 
@@ -74,11 +75,17 @@ def test_the_snippets_run_in_their_order(page: str, tmp_path: Path) -> None:
             "def predict(customer: Customer)", "def predict(customer)"
         )
         text += "\npredict(Customer())\n" if "def predict" in block else ""
+        text += "\nassert list(answer([1, 2])) == ['a', 'b']\n" if "def answer" in block else ""
         # As the last start left it.
         text += "\nmodel = None\n" if "from django" in block else ""
     script = tmp_path / "snippets.py"
     script.write_text(text + "\nimport os, sys; sys.stdout.flush(); os._exit(0)\n", encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, script], capture_output=True, text=True, check=False, cwd=ROOT, env={"PYTHONPATH": str(ROOT)}
+        [sys.executable, script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stderr

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -201,11 +202,18 @@ def test_every_declared_metric_is_emitted_with_its_declared_labels() -> None:
     for predicted in (1.0, 2.0):
         model.record_regression(predicted, predicted + 0.5)
         model._next_r2 = 0.0
+    model.record_generation(2.0, input_tokens=3, output_tokens=5, first_token_seconds=0.5)
+    model.set_queue(1)
+    model.set_kv_cache(0.5)
     with recorder.track_request("A"):
         recorder.set_business_impact("A", 12.5)
     for name in ("c", "one too many"):
         recorder.cache(name).record_hit()
         recorder.cache(name).set_size(size_bytes=10, entries=1)
+    with recorder.job("j"):
+        pass
+    with suppress(ValueError), recorder.job("j"):
+        raise ValueError
     experiment = recorder.experiment("e")
     experiment.record_exposure("A", "u")
     experiment.record_value("basket", "A", "u", 2.5)
@@ -222,7 +230,8 @@ def test_every_declared_metric_is_emitted_with_its_declared_labels() -> None:
         emitted.setdefault(name, set()).add(frozenset(dict(pairs)))
     declared: dict[str, set[frozenset[str]]] = {}
     for metric in SERVICE_METRICS:
-        labels = {*metric.labels, *metric.optional_labels}
+        # What pushes names itself; this one is scraped.
+        labels = {*metric.labels, *metric.optional_labels} - {"exporter"}
         if metric.kind == "histogram":
             declared[f"{metric.name}_bucket"] = {frozenset(labels | {"le"})}
             declared |= {f"{metric.name}_{part}": {frozenset(labels)} for part in ("sum", "count")}

@@ -15,7 +15,9 @@ from contextlib import suppress
 
 from ml_monitoring.instrument.asgi import ASGIMiddleware, make_asgi_app
 from ml_monitoring.instrument.cells import ExperimentRecorder
+from ml_monitoring.instrument.exporters import Pushgateway, Textfile
 from ml_monitoring.instrument.exposition import Exposition
+from ml_monitoring.instrument.generations import Generation
 from ml_monitoring.instrument.instrumentation import instrument
 from ml_monitoring.instrument.models import ModelRecorder, Prediction
 from ml_monitoring.instrument.options import HEALTH_CHECKS, disabled, from_header
@@ -29,9 +31,12 @@ __all__ = [
     "CacheRecorder",
     "ExperimentRecorder",
     "Exposition",
+    "Generation",
     "ModelRecorder",
     "Prediction",
+    "Pushgateway",
     "Recorder",
+    "Textfile",
     "WSGIMiddleware",
     "from_header",
     "instrument",

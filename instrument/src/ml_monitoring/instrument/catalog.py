@@ -12,6 +12,10 @@ from typing import Final, Literal
 
 # Says where the data comes from: left out for real traffic, `simulated` for a demo's.
 ORIGIN_LABEL: Final = "origin"
+# A batch job's name: `job` is what Prometheus calls a group of targets.
+JOB_LABEL: Final = "job_name"
+# Says by which way a job's series come that are there for some minutes only: `otlp`, else it is left out.
+EXPORTER_LABEL: Final = "exporter"
 
 # Fine around the usual objectives (100 ms, 250 ms, 500 ms), so that a percentile near one of them means something.
 RESPONSE_BUCKETS: Final = (
@@ -24,6 +28,14 @@ CONFIDENCE_BUCKETS: Final = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 
 # The unit is the target's own, so the bounds span magnitudes; the mean error is exact whatever the bounds.
 ABSOLUTE_ERROR_BUCKETS: Final = (0.001, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 50.0, 100.0, 1000.0)
 SIZE_BUCKETS: Final = (100.0, 1_000.0, 10_000.0, 100_000.0, 1_000_000.0, 10_000_000.0, 100_000_000.0)
+# As OpenTelemetry's conventions on generative AI advise; what they advise for tokens beyond a million is left out.
+FIRST_TOKEN_BUCKETS: Final = (
+    *(0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25),
+    *(0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0),
+)
+PER_TOKEN_BUCKETS: Final = (0.01, 0.025, 0.05, 0.075, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.75, 1.0, 2.5)
+GENERATION_BUCKETS: Final = tuple(0.01 * 2**power for power in range(14))
+TOKEN_BUCKETS: Final = tuple(float(4**power) for power in range(11))
 # Upper bounds of the bins in which prediction scores are counted for drift.
 SCORE_BINS: Final = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8", "0.9", "1.0")
 # Cells that units (users, sessions) are hashed into.
@@ -243,6 +255,98 @@ _PREDICTIONS = (
     ),
 )
 
+# Names follow OpenTelemetry's `gen_ai.*`: `gen_ai.server.time_to_first_token` and so on, `gen_ai.usage.*_tokens`,
+# `gen_ai.response.finish_reasons`. The prefix keeps them apart from what its own instrumentations expose.
+_GENERATION = (
+    _counter(
+        "ml_gen_ai_responses_total",
+        "Answers of a language model by reason (stop, length, tool_calls, content_filter, abort, error, other).",
+        "count",
+        *_MODEL,
+        "finish_reason",
+    ),
+    _histogram(
+        "ml_gen_ai_time_to_first_token_seconds",
+        "Time from a request to the first token of its answer.",
+        "seconds",
+        *_MODEL,
+        buckets=FIRST_TOKEN_BUCKETS,
+    ),
+    _histogram(
+        "ml_gen_ai_time_per_output_token_seconds",
+        "Mean time between the tokens of an answer after the first one.",
+        "seconds",
+        *_MODEL,
+        buckets=PER_TOKEN_BUCKETS,
+    ),
+    _histogram(
+        "ml_gen_ai_request_duration_seconds",
+        "Time from a request to the last token of its answer.",
+        "seconds",
+        *_MODEL,
+        buckets=GENERATION_BUCKETS,
+    ),
+    _histogram(
+        "ml_gen_ai_usage_tokens",
+        "Tokens of prompts (input) and answers (output).",
+        "count",
+        *_MODEL,
+        "token_type",
+        buckets=TOKEN_BUCKETS,
+    ),
+    _gauge(
+        "ml_gen_ai_requests_waiting", "Requests that wait for a place in a batch.", "count", *_MODEL, mode="livesum"
+    ),
+    _gauge(
+        "ml_gen_ai_kv_cache_utilization_ratio",
+        "Used share of the memory for keys and values of attention.",
+        "ratio",
+        *_MODEL,
+        mode="livemax",
+    ),
+)
+
+_JOBS = tuple(
+    replace(metric, optional_labels=(EXPORTER_LABEL, ORIGIN_LABEL))
+    for metric in (
+        _gauge(
+            "ml_job_last_start_timestamp_seconds",
+            "When a run of the batch job last started.",
+            "timestamp_seconds",
+            JOB_LABEL,
+            mode="max",
+        ),
+        _gauge(
+            "ml_job_last_success_timestamp_seconds",
+            "When a run of the batch job last ended without an exception.",
+            "timestamp_seconds",
+            JOB_LABEL,
+            mode="max",
+        ),
+        _gauge(
+            "ml_job_last_failure_timestamp_seconds",
+            "When a run of the batch job last ended with an exception.",
+            "timestamp_seconds",
+            JOB_LABEL,
+            mode="max",
+        ),
+        _gauge(
+            "ml_job_last_duration_seconds",
+            "Time that the last run of the batch job took, whether it succeeded or failed.",
+            "seconds",
+            JOB_LABEL,
+            mode="mostrecent",
+        ),
+        _gauge(
+            "ml_job_interval_seconds",
+            "Time within which the batch job is to succeed again; 0 when it declares none.",
+            "seconds",
+            JOB_LABEL,
+            mode="mostrecent",
+        ),
+    )
+)
+
 _CACHE = (
     _counter("ml_cache_requests_total", "Lookups by outcome (hit, miss).", "count", "cache", "outcome"),
     _gauge("ml_cache_size_bytes", "Memory that the cache holds.", "bytes", "cache", mode="livesum"),
@@ -277,5 +381,5 @@ _SELF = (
 )
 
 
-SERVICE_METRICS: Final = (*_AB_TEST, *_HTTP, *_PREDICTIONS, *_CACHE, *_PROCESS, *_SELF)
+SERVICE_METRICS: Final = (*_AB_TEST, *_HTTP, *_PREDICTIONS, *_GENERATION, *_JOBS, *_CACHE, *_PROCESS, *_SELF)
 CATALOG: Final[Mapping[str, ServiceMetric]] = MappingProxyType({metric.name: metric for metric in SERVICE_METRICS})

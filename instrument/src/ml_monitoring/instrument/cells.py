@@ -52,8 +52,6 @@ class CellMetrics:
         self._sums = metrics.counter("ab_test_cell_value_total")
         self._squares = metrics.counter("ab_test_cell_value_squared_total")
         self.units = metrics.counter("ab_test_cell_first_exposures_total")
-        # Found at once, since each request needs several.
-        self._requests: dict[tuple[str, str], _RequestSeries] = {}
 
     def add(self, experiment: str, variant: str, metric: str, cell: str, value: float) -> None:
         """Add an observation.
@@ -67,24 +65,23 @@ class CellMetrics:
         self._sums.child(experiment, variant, metric, cell).inc(value)
         self._squares.child(experiment, variant, metric, cell).inc(value * value)
 
-    def add_request(self, variant: str, cell: str, seconds: float, *, failed: bool) -> None:
-        """Add a request. There are as many times and possible errors as requests, so these are counted once."""
-        series = self._requests.get((variant, cell))
-        if series is None:
-            series = self._requests[variant, cell] = _RequestSeries(
-                self._trials.child("", variant, REQUEST, cell).inc,
-                self._sums.child("", variant, ERROR, cell).inc,
-                self._sums.child("", variant, SECONDS, cell).inc,
-                self._squares.child("", variant, SECONDS, cell).inc,
-            )
-        series.requests()
-        if failed:
-            series.errors()
-        series.seconds(seconds)
-        series.squares(seconds * seconds)
+    def of_requests(self, variant: str, cell: str) -> tuple[CellSeries, bool]:
+        """Return what counts the requests of a variant's cell, and whether that may be kept.
+
+        There are as many times and possible errors as requests, so that these are the only trials.
+        """
+        requests, errors, seconds = (("", variant, metric, cell) for metric in (REQUEST, ERROR, SECONDS))
+        series = CellSeries(
+            self._trials.child(*requests).inc,
+            self._sums.child(*errors).inc,
+            self._sums.child(*seconds).inc,
+            self._squares.child(*seconds).inc,
+        )
+        own = self._trials.keeps(*requests) and self._sums.keeps(*errors) and self._sums.keeps(*seconds)
+        return series, own and self._squares.keeps(*seconds)
 
 
-class _RequestSeries(NamedTuple):
+class CellSeries(NamedTuple):
     """What counts the requests of one variant's cell."""
 
     requests: Callable[[], None]

@@ -24,16 +24,20 @@ _log = logging.getLogger("ml_monitoring.instrument")
 _LOG_INTERVAL: Final = 60.0
 
 # Labels whose values this package makes itself; all others can grow and fall under `OTHER` at the cap.
-_CLOSED_LABELS: Final = frozenset({"method", "status", "outcome", "bin", "operation", "family", "cell"})
+_CLOSED_LABELS: Final = frozenset(
+    {"method", "status", "outcome", "bin", "operation", "family", "cell", "finish_reason", "token_type"}
+)
 # Values of a label that are there together, at 0, as soon as one of them is: what first shows as 1 has lost that 1 for
 # `increase`. Of the statuses those that a failure usually has.
 FAILURES: Final = ("500", "503", "502", "504")
 OUTCOMES: Final = ("closed", "rejected", "failed", "abandoned")
+FINISH_REASONS: Final = ("stop", "length", "tool_calls", "content_filter", "abort", "error")
 _TOGETHER: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "ml_http_requests_total": ("status", FAILURES),
     "ml_websocket_connections_total": ("outcome", OUTCOMES),
     "ml_prediction_truths_total": ("outcome", ("correct", "incorrect")),
     "ml_prediction_scores_total": ("bin", SCORE_BINS),
+    "ml_gen_ai_responses_total": ("finish_reason", FINISH_REASONS),
     "ml_cache_requests_total": ("outcome", ("hit", "miss")),
     "ab_test_cell_trials_total": ("cell", CELLS),
     "ab_test_cell_value_total": ("cell", CELLS),
@@ -100,6 +104,10 @@ class Family(Generic[MetricType]):
         found = self._children.get(values)
         return found if found is not None else self._make(values)
 
+    def keeps(self, *values: str) -> bool:
+        """Tell whether the series of these values is their own, so that it may be kept."""
+        return values in self._children
+
     def prepare(self, *values: str) -> None:
         """Make the series, at 0, if there is room."""
         key: tuple[str, ...] = tuple(clean(value) for value in values)
@@ -151,6 +159,9 @@ class _Nothing:
     def child(self, *_values: str) -> _Nothing:
         return self
 
+    def keeps(self, *_values: str) -> bool:
+        return True
+
     def prepare(self, *_values: str) -> None:
         """Make nothing."""
 
@@ -194,7 +205,8 @@ class Metrics:
     ) -> None:
         self.registry = registry
         self.disabled = disabled
-        self._constant = {ORIGIN_LABEL: clean(origin)} if origin else {}
+        self.origin = clean(origin) if origin else ""
+        self._constant = {ORIGIN_LABEL: self.origin} if self.origin else {}
         self._extra_labels = tuple(extra_labels)
         self._buckets = buckets or {}
         self._max_label_sets = max_label_sets

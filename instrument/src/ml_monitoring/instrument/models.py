@@ -6,13 +6,15 @@ import math
 from bisect import bisect_left
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from time import perf_counter, time
 from types import TracebackType
 from typing import Final
 
 from ml_monitoring.instrument.catalog import SCORE_BINS
 from ml_monitoring.instrument.cells import ACCURACY, cell_of
-from ml_monitoring.instrument.families import Metrics, guarded
+from ml_monitoring.instrument.families import FINISH_REASONS, Metrics, guarded
+from ml_monitoring.instrument.generations import Generation, GenerationMetrics
 from ml_monitoring.instrument.quality import RollingAccuracy, RollingR2
 from ml_monitoring.instrument.requests import CURRENT, VariantMetrics
 from ml_monitoring.instrument.tracing import Exemplar, Exemplars
@@ -40,6 +42,11 @@ class PredictionMetrics:
         self.last = metrics.gauge("ml_last_prediction_timestamp_seconds")
         self.load_duration = metrics.gauge("ml_model_load_duration_seconds")
         self.loaded = metrics.gauge("ml_model_loaded_timestamp_seconds")
+
+    @cached_property
+    def generations(self) -> GenerationMetrics:
+        """Return the families of language models, which are made when the first one answers."""
+        return GenerationMetrics(self.metrics)
 
     def exemplar(self) -> Exemplar | None:
         """Return the trace of the present work, if exemplars are on."""
@@ -78,11 +85,14 @@ class ModelRecorder:
 
         The current request is attributed to the model's variant.
         """
+        self._attribute()
+        return Prediction(self)
+
+    def _attribute(self) -> None:
         if self._variant:
             context = CURRENT.get()
             if context is not None:
                 context.variant = self._variant
-        return Prediction(self)
 
     @guarded
     def record_prediction(
@@ -108,6 +118,64 @@ class ModelRecorder:
         if score is not None and not math.isnan(score):
             bin_label = SCORE_BINS[min(bisect_left(_BIN_BOUNDS, score), len(SCORE_BINS) - 1)]
             families.scores.child(*key, bin_label).inc()
+
+    def generate(self, input_tokens: int | None = None) -> Generation:
+        """Time and count one answer of a language model, as a context manager; call `add_tokens` as its tokens come.
+
+        It is a prediction as well. One whose client leaves (a closed generator, a cancelled task) is aborted.
+
+        Args:
+            input_tokens: Length of the prompt, if it is known before.
+        """
+        self._attribute()
+        self._prepare_generations()
+        return Generation(self, input_tokens)
+
+    @guarded
+    def _prepare_generations(self) -> None:
+        for reason in FINISH_REASONS:
+            self._families.generations.responses.prepare(*self._key, reason)
+
+    @guarded
+    def record_generation(
+        self,
+        seconds: float,
+        *,
+        input_tokens: int | None = None,
+        output_tokens: int | None = None,
+        first_token_seconds: float | None = None,
+        finish_reason: str = "stop",
+    ) -> None:
+        """Count one answer of a language model that was timed elsewhere.
+
+        Args:
+            seconds: Time from the request to the last token.
+            input_tokens: Length of the prompt.
+            output_tokens: Length of the answer.
+            first_token_seconds: Time from the request to the first token.
+            finish_reason: Why it ended, see `Generation`; of what was aborted, only tokens and the first one's time
+                count, and of errors the failure too.
+        """
+        self._families.generations.record(
+            self._key,
+            seconds,
+            input_tokens=input_tokens,
+            output_tokens=output_tokens,
+            first_token_seconds=first_token_seconds,
+            finish_reason=finish_reason,
+        )
+        if finish_reason != "abort":
+            self.record_prediction(seconds, failed=finish_reason == "error")
+
+    @guarded
+    def set_queue(self, waiting: int) -> None:
+        """Set how many requests wait for a place in a batch of the model."""
+        self._families.generations.waiting.child(*self._key).set(waiting)
+
+    @guarded
+    def set_kv_cache(self, used: float) -> None:
+        """Set the used share, 0 to 1, of the memory for keys and values of attention."""
+        self._families.generations.cache.child(*self._key).set(used)
 
     @guarded
     def record_outcome(self, correct: bool, unit: Hashable | None = None) -> None:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import threading
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
 from time import perf_counter
+from typing import Literal, cast
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
 from ml_monitoring.instrument.catalog import INFERENCE_BUCKETS, RESPONSE_BUCKETS
 from ml_monitoring.instrument.cells import ExperimentRecorder, cell_of
+from ml_monitoring.instrument.exporters import Exporter, MetricsExporter
 from ml_monitoring.instrument.exposition import Exposition, render
 from ml_monitoring.instrument.families import Metrics, guarded
+from ml_monitoring.instrument.jobs import JobRun, interval_seconds
 from ml_monitoring.instrument.labels import clean
 from ml_monitoring.instrument.models import ModelRecorder, PredictionMetrics
 from ml_monitoring.instrument.options import ExtraLabels, Hook, checked_buckets, disabled
@@ -38,6 +42,8 @@ class Recorder:
         inference_buckets: Upper bounds of the prediction time histogram, in seconds.
         exemplars: Whether response and prediction times carry the `trace_id` of sampled traces.
         sizes: Whether sizes of requests and responses are recorded.
+        exporter: Where everything is sent, by `otlp` or an `Otlp` of that module; or only jobs, which may end before a
+            scrape: a `Pushgateway` or `Textfile`.
 
     Raises:
         ValueError: An option is wrong, or a recorder of the same registry has other ones.
@@ -54,6 +60,7 @@ class Recorder:
         inference_buckets: Iterable[float] | None = None,
         exemplars: bool = False,
         sizes: bool = False,
+        exporter: Exporter | Literal["otlp"] | None = None,
     ) -> None:
         response = checked_buckets("response_buckets", response_buckets, RESPONSE_BUCKETS)
         inference = checked_buckets("inference_buckets", inference_buckets, INFERENCE_BUCKETS)
@@ -81,6 +88,11 @@ class Recorder:
         )
         self._predictions = PredictionMetrics(self._metrics, self._variants, traces)
         self._caches = _CacheMetrics(self._metrics)
+        self._exporter: Exporter | None = self._otlp() if exporter == "otlp" else exporter
+        self._metrics_exporter: MetricsExporter | None = None
+        if hasattr(self._exporter, "_start") and not self._metrics.disabled:
+            self._metrics_exporter = cast("MetricsExporter", self._exporter)
+            self._metrics_exporter._start(self._send_metrics)
         self._accuracies: dict[str, RollingAccuracy] = {}
         self._lock = threading.Lock()
 
@@ -135,6 +147,28 @@ class Recorder:
             cell = "" if unit is None else cell_of(unit)
             self._variants.record_request(variant, outcome, perf_counter() - started, cell=cell)
 
+    @contextmanager
+    def job(self, name: str, *, every: str | float | timedelta | None = None) -> Iterator[None]:
+        """Record a run of a batch job or notebook: when it started, how it ended and how long it took.
+
+        It fails with any exception, an interrupt or a `SystemExit` other than 0 among them. Also a decorator.
+
+        Args:
+            name: Of the job, the same for each run.
+            every: How soon it is to succeed again, in seconds or as `30m`, `12h`, `1d`; without it no alert expects it.
+
+        Raises:
+            ValueError: `every` is no positive duration.
+        """
+        run = JobRun(self._metrics, self._exporter, clean(name), interval_seconds(every))
+        run.start()
+        try:
+            yield
+        except BaseException as error:
+            run.end(succeeded=isinstance(error, SystemExit) and not error.code)
+            raise
+        run.end(succeeded=True)
+
     @guarded
     def set_business_impact(self, variant: str, per_day: float) -> None:
         """Set the money a day that the service itself attributes to the variant."""
@@ -149,6 +183,20 @@ class Recorder:
         """
         self._refresh()
         return render(self._metrics.registry, accept, accept_encoding)
+
+    def _otlp(self) -> Exporter | None:
+        if self._metrics.disabled:
+            return None
+        from ml_monitoring.instrument.otlp import Otlp  # noqa: PLC0415  # an extra, which most do without
+
+        # One for each registry: two would send everything twice.
+        return self._metrics.shared("otlp", Otlp)
+
+    @guarded
+    def _send_metrics(self) -> None:
+        if self._metrics_exporter is not None:
+            self._refresh()
+            self._metrics_exporter._send(self._metrics.registry.collect())
 
     @guarded
     def _refresh(self) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, NamedTuple
 from weakref import WeakSet
 
-from ml_monitoring.instrument.cells import CellMetrics
+from ml_monitoring.instrument.cells import CellMetrics, CellSeries
 from ml_monitoring.instrument.families import FAILURES, OUTCOMES, Metrics, guarded
 from ml_monitoring.instrument.labels import UNMATCHED, method_label, status_label
 from ml_monitoring.instrument.options import ExtraLabels, Hook, Request, excluded
@@ -54,6 +54,9 @@ class VariantMetrics:
         self.accuracy = metrics.gauge("ab_test_model_accuracy")
         self.impact = metrics.gauge("ab_test_business_impact")
         self.cells = CellMetrics(metrics)
+        # Found at once, since each request needs several. What has no series of its own is not kept: there may be any
+        # number of it, and each booking counts as an overflow.
+        self._series: dict[tuple[str, str, str], _VariantSeries] = {}
 
     def prepare(self, variant: str) -> None:
         """Make the variant's errors, at 0. Not its requests: that there are some says that it takes part."""
@@ -64,13 +67,41 @@ class VariantMetrics:
         self, variant: str, outcome: str, seconds: float, exemplar: Exemplar | None = None, cell: str = ""
     ) -> None:
         """Count one request of the variant, and by the cell of the unit that made it where that is known."""
-        self._requests.child(variant, outcome).inc()
-        errors = self._errors.child(variant)
-        if outcome == "error":
-            errors.inc()
-        self._seconds.child(variant).observe(seconds, exemplar)
-        if cell:
-            self.cells.add_request(variant, cell, seconds, failed=outcome == "error")
+        series = self._series.get((variant, outcome, cell)) or self._find(variant, outcome, cell)
+        failed = outcome == "error"
+        series.requests()
+        if failed:
+            series.errors()
+        series.seconds(seconds, exemplar)
+        by_cell = series.by_cell
+        if by_cell is not None:
+            by_cell.requests()
+            if failed:
+                by_cell.errors()
+            by_cell.seconds(seconds)
+            by_cell.squares(seconds * seconds)
+
+    def _find(self, variant: str, outcome: str, cell: str) -> _VariantSeries:
+        by_cell, own = self.cells.of_requests(variant, cell) if cell else (None, True)
+        found = _VariantSeries(
+            self._requests.child(variant, outcome).inc,
+            self._errors.child(variant).inc,
+            self._seconds.child(variant).observe,
+            by_cell,
+        )
+        own = own and self._requests.keeps(variant, outcome)
+        if own and self._errors.keeps(variant) and self._seconds.keeps(variant):
+            self._series[variant, outcome, cell] = found
+        return found
+
+
+class _VariantSeries(NamedTuple):
+    """What counts the requests of one variant that end alike."""
+
+    requests: Callable[[], None]
+    errors: Callable[[], None]
+    seconds: Callable[[float, Exemplar | None], None]
+    by_cell: CellSeries | None
 
 
 class RequestMetrics:

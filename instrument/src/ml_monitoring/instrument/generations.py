@@ -1,0 +1,100 @@
+"""What is recorded of a language model: tokens, the times to the first and to each further one, and how answers end."""
+
+from __future__ import annotations
+
+import math
+from time import perf_counter
+from types import TracebackType
+from typing import TYPE_CHECKING, Final
+
+from ml_monitoring.instrument.families import FINISH_REASONS, Metrics
+
+if TYPE_CHECKING:
+    from ml_monitoring.instrument.models import ModelRecorder
+
+_OTHER_REASON: Final = "other"
+
+
+class GenerationMetrics:
+    """The families that all language models share; of a service without one there are none."""
+
+    def __init__(self, metrics: Metrics) -> None:
+        self.responses = metrics.counter("ml_gen_ai_responses_total")
+        self.duration = metrics.histogram("ml_gen_ai_request_duration_seconds")
+        self.first_token = metrics.histogram("ml_gen_ai_time_to_first_token_seconds")
+        self.per_output_token = metrics.histogram("ml_gen_ai_time_per_output_token_seconds")
+        self.usage = metrics.histogram("ml_gen_ai_usage_tokens")
+        self.waiting = metrics.gauge("ml_gen_ai_requests_waiting")
+        self.cache = metrics.gauge("ml_gen_ai_kv_cache_utilization_ratio")
+
+    def record(
+        self,
+        key: tuple[str, ...],
+        seconds: float,
+        *,
+        input_tokens: int | None,
+        output_tokens: int | None,
+        first_token_seconds: float | None,
+        finish_reason: str,
+    ) -> None:
+        """Record one answer of the model with this key."""
+        known = finish_reason in FINISH_REASONS
+        self.responses.child(*key, finish_reason if known else _OTHER_REASON).inc()
+        # Tokens cost whatever became of the answer.
+        for kind, tokens in (("input", input_tokens), ("output", output_tokens)):
+            if tokens is not None and math.isfinite(tokens):
+                self.usage.child(*key, kind).observe(tokens)
+        if first_token_seconds is not None and not math.isnan(first_token_seconds):
+            self.first_token.child(*key).observe(first_token_seconds)
+        if finish_reason in ("abort", "error"):
+            # How long it took says how patient somebody was, not how fast the model is.
+            return
+        self.duration.child(*key).observe(seconds)
+        if first_token_seconds is not None and output_tokens is not None and output_tokens > 1:
+            self.per_output_token.child(*key).observe((seconds - first_token_seconds) / (output_tokens - 1))
+
+
+class Generation:
+    """One answer of a language model while it is made; `ModelRecorder.generate` makes it.
+
+    Attributes:
+        input_tokens: Length of the prompt, if it is known.
+        output_tokens: Length of the answer; `add_tokens` counts it, unless it is set.
+        finish_reason: Why the answer ended, in the words of the OpenAI and vLLM APIs: stop, length, tool_calls,
+            content_filter, abort, error; anything else is recorded as other.
+    """
+
+    __slots__ = ("_first_token", "_model", "_started", "finish_reason", "input_tokens", "output_tokens")
+
+    def __init__(self, model: ModelRecorder, input_tokens: int | None) -> None:
+        self._model = model
+        self._started = 0.0
+        self._first_token: float | None = None
+        self.input_tokens = input_tokens
+        self.output_tokens: int | None = None
+        self.finish_reason = "stop"
+
+    def add_tokens(self, number: int = 1) -> None:
+        """Count output tokens as they come; the first call is the time to the first token."""
+        if self._first_token is None:
+            self._first_token = perf_counter() - self._started
+        self.output_tokens = (self.output_tokens or 0) + number
+
+    def __enter__(self) -> Generation:
+        self._started = perf_counter()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        seconds = perf_counter() - self._started
+        if kind is not None:
+            # A closed generator and a cancelled task: the client left.
+            self.finish_reason = "error" if issubclass(kind, Exception) else "abort"
+        self._model.record_generation(
+            seconds,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            first_token_seconds=self._first_token,
+            finish_reason=self.finish_reason,
+        )

@@ -1,0 +1,83 @@
+"""Batch jobs and notebooks: when a run last started, succeeded or failed, how long it took, how often it is due."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from time import perf_counter, time
+from typing import Final
+
+from ml_monitoring.instrument.catalog import JOB_LABEL, ORIGIN_LABEL
+from ml_monitoring.instrument.exporters import Exporter, JobSamples
+from ml_monitoring.instrument.families import Metrics, guarded
+
+_START: Final = "ml_job_last_start_timestamp_seconds"
+_SUCCESS: Final = "ml_job_last_success_timestamp_seconds"
+_FAILURE: Final = "ml_job_last_failure_timestamp_seconds"
+_DURATION: Final = "ml_job_last_duration_seconds"
+_INTERVAL: Final = "ml_job_interval_seconds"
+
+_DURATION_TEXT: Final = re.compile(r"(\d+)([smhdw])")
+_SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+
+
+def interval_seconds(every: str | float | timedelta | None) -> float:
+    """Return how often a job is due, in seconds; 0 when it declares nothing.
+
+    Raises:
+        ValueError: It is no positive duration.
+    """
+    if every is None:
+        return 0.0
+    if isinstance(every, str):
+        parts = _DURATION_TEXT.findall(every)
+        if "".join(f"{number}{unit}" for number, unit in parts) != every:
+            raise ValueError(f"every: {every!r} is not a duration such as 30m, 1d or 1d12h")
+        seconds = float(sum(int(number) * _SECONDS[unit] for number, unit in parts))
+    else:
+        seconds = every.total_seconds() if isinstance(every, timedelta) else float(every)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"every: {every!r} is not a positive duration")
+    return seconds
+
+
+class JobRun:
+    """One run of a job.
+
+    Args:
+        metrics: The recorder's.
+        exporter: Where its samples are pushed, beside being scraped.
+        name: Of the job.
+        interval: Seconds within which it is to succeed again; 0 when it declares nothing.
+    """
+
+    def __init__(self, metrics: Metrics, exporter: Exporter | None, name: str, interval: float) -> None:
+        self._metrics = metrics
+        self._exporter = exporter
+        self._name = name
+        self._interval = interval
+        self._started = perf_counter()
+
+    def start(self) -> None:
+        """Record that it starts."""
+        self._record({_START: time(), _INTERVAL: self._interval})
+
+    def end(self, *, succeeded: bool) -> None:
+        """Record that it ended."""
+        self._record({_SUCCESS if succeeded else _FAILURE: time(), _DURATION: perf_counter() - self._started})
+
+    def _record(self, values: dict[str, float]) -> None:
+        if not self._metrics.disabled:
+            self._keep_job(values)
+            self._push_job(values)
+
+    @guarded
+    def _keep_job(self, values: dict[str, float]) -> None:
+        for metric, value in values.items():
+            self._metrics.gauge(metric).child(self._name).set(value)
+
+    @guarded
+    def _push_job(self, values: dict[str, float]) -> None:
+        if self._exporter is not None:
+            origin = {ORIGIN_LABEL: self._metrics.origin} if self._metrics.origin else {}
+            self._exporter._push_job(JobSamples(self._name, {JOB_LABEL: self._name, **origin}, values))
