@@ -2,8 +2,8 @@
 
 The evidence is Robbins' mixture of likelihood ratios of a Brownian motion: under no difference the probability that it
 *ever* reaches 1 / alpha is at most alpha. Sums of independent batches, cells or users become such a motion as they grow
-(Waudby-Smith et al., theorem 2.2), with the variance estimated from the data. Two mixtures are averaged: a wide one
-that finds what is large soon, a narrow one that loses little on what is small.
+(Waudby-Smith et al., theorem 2.2), with the variance estimated from the data. Three mixtures are averaged: a wide one
+that finds what is large soon, narrow ones that lose little on what is small.
 
 Sources:
 - H. Robbins, "Statistical methods related to the law of the iterated logarithm", Ann. Math. Stat. 41, 1970.
@@ -24,10 +24,12 @@ from math import erf, exp, log, log1p, sqrt
 from typing import Final
 
 # Information at which a mixture is centred, with its weight. In events (successes times failures' share) for
-# proportions and rates: 6 is sharpest for what shows after some dozens, 500 after some thousands.
-MIXTURE: Final = ((6.0, 0.6), (500.0, 0.4))
+# proportions and rates: 1 is sharpest for what shows after a dozen, 40 after some hundreds, 800 after some thousands.
+MIXTURE: Final = ((1.0, 0.45), (40.0, 0.3), (800.0, 0.25))
 # Observations of a mean that count as one of these: sums of what may have a long tail are normal later.
-PER_INFORMATION: Final = 8.0
+PER_INFORMATION: Final = 40.0
+# What a sum over blocks whose own distribution is not known, such as rows that come by fives, counts as one of these.
+PER_UNKNOWN: Final = 6.0
 # Degrees of freedom of a variance that is known.
 INDEPENDENT: Final = 1e9
 # Beyond that many standard errors nothing is looked for.

@@ -22,6 +22,7 @@ from typing import Any, Final
 from ml_monitoring.exporter.inference.batches import ArmCounts, Sums
 from ml_monitoring.exporter.inference.boundary import (
     INDEPENDENT,
+    PER_UNKNOWN,
     boundary,
     excess,
     log_e_value,
@@ -43,7 +44,13 @@ _SUSPICION: Final = 2.0
 # And at which it is named, since a name is an alarm.
 _NAMED: Final = 4.0
 # Standard deviations below which blocks of counts vary as independent counts do; few events a block are not normal.
-_UNSUSPICIOUS: Final = 1.0
+_UNSUSPICIOUS: Final = 1.5
+# Observations of the smaller arm in a block from which on its mean is as normal as a count.
+_NORMAL: Final = 30.0
+# Blocks that vary as independent observations do, from which on these are believed rather than the blocks.
+_BELIEVED: Final = 10.0
+# Observations that an arm's variance is made of, such as purchases among visits, at which it counts as much as both's.
+_TELLING: Final = 30.0
 # Longest scale: what differs from day to day is a part of the effect.
 _LONGEST: Final = 1.5 * 86400
 # Longer blocks are asked once there are so many of them.
@@ -208,7 +215,8 @@ class Comparison:
         if model is None:
             # Sums without squares: blocks of time are the observations.
             first = dispersions[0]
-            model = MeasuredDifference.of_blocks(arm, baseline, weight, first.factor, first.freedom + 1)
+            information = (first.freedom + 1) / PER_UNKNOWN
+            model = MeasuredDifference.of_blocks(arm, baseline, weight, first.factor, information)
             dispersions[0] = Dispersion("time", 1.0, first.freedom, first.skewness, first.seconds)
         raw = model.root()
         information = model.information / max(item.factor for item in dispersions)
@@ -228,9 +236,15 @@ class Comparison:
             )
         if sums["without_squares"] or sums["arm_freedom"] < 1 or sums["baseline_freedom"] < 1:
             return None
-        variances = sums["arm_squares"] / sums["arm_freedom"], sums["baseline_squares"] / sums["baseline_freedom"]
-        if variances[0] + variances[1] <= 0:
+        freedoms = sums["arm_freedom"], sums["baseline_freedom"]
+        squares = sums["arm_squares"], sums["baseline_squares"]
+        pooled = sum(squares) / sum(freedoms)
+        if pooled <= 0:
             return None
+        variances = (
+            _at_least(own / freedom, freedom, side.mean, pooled)
+            for own, freedom, side in zip(squares, freedoms, (arm, baseline), strict=True)
+        )
         return MeasuredDifference(arm, baseline, weight, *variances)
 
     def _dispersions(self, model: DifferenceModel | None) -> list[Dispersion]:
@@ -289,11 +303,18 @@ class Comparison:
         # Counts of a block are normal, so a block that is not is itself what is looked for.
         asked = spread.normal_freedom if counts else freedom
         beyond = excess(factor / before, asked) if asked > 0 else 0.0
-        if counts and beyond < _UNSUSPICIOUS:
-            freedom = max(freedom, spread.normal_freedom)
+        if beyond < _UNSUSPICIOUS and (counts or self._smallest() >= _NORMAL):
+            # Few blocks of rows that come by fives look like this by chance; many do not.
+            believed = spread.normal_freedom / _BELIEVED
+            freedom = max(freedom, spread.normal_freedom * (1 + believed * believed))
+            factor = min(factor, 1.0) if believed > 1 else factor
         # Blocks that are all the same by chance do not make anything certain.
         factor = max(factor, _SMALLEST)
         return Dispersion("time", factor, freedom, skewness, suspicious=beyond > _NAMED), beyond
+
+    def _smallest(self) -> float:
+        """Return how many observations the smaller arm has in a block."""
+        return min(self._sums["trials"], self._sums["baseline_trials"]) / self._sums["blocks"]
 
     def _changed(self, unit: float, known: Sequence[Dispersion]) -> list[Dispersion]:
         """Return the variance between before and after, where the difference began or ended in between."""
@@ -365,6 +386,13 @@ class _Standing:
     dispersions: list[Dispersion]
     information: float
     log_e_value: float
+
+
+def _at_least(variance: float, freedom: float, mean: float, pooled: float) -> float:
+    """Return the variance of an arm, which few observations that are not near 0 cannot show to be less than others'."""
+    square = mean * mean
+    telling = freedom * square / (square + variance) if square + variance > 0 else 0.0
+    return max(variance, (telling * variance + _TELLING * pooled) / (telling + _TELLING))
 
 
 def _beyond(skewness: float, expected: float) -> float:

@@ -13,10 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import inf
+from math import inf, log
 from typing import Final
 
-from ml_monitoring.exporter.inference.lift import Lift
+from ml_monitoring.exporter.inference.lift import EffectKind, Lift
 from ml_monitoring.exporter.inference.metric import MetricState
 from ml_monitoring.exporter.inference.planning import PowerLeft, power_left
 from ml_monitoring.exporter.inference.ranking import ArmRank, rank
@@ -142,7 +142,7 @@ def decide(
         for arm, lift in lifts.items():
             finding, reason = _finding(objective, state, lift)
             if lift is None and not reason:
-                reason = _nothing(state, arm)
+                finding, reason = _without_lift(objective, state, arm, level)
             smallest = objective.smallest_effect or objective.margin
             power = None
             if lift is not None and smallest:
@@ -197,12 +197,28 @@ def _directed(lift: Lift, objective: Objective) -> tuple[float, float]:
     return (low, high) if objective.higher_is_better else (-high, -low)
 
 
-def _nothing(state: MetricState, arm: str) -> str:
+def _without_lift(objective: Objective, state: MetricState, arm: str, alpha: float) -> tuple[Finding, str]:
+    """Return what there is to say of an arm without a lift."""
     design = state.design
-    for name in (arm, design.baseline):
-        if state.totals(name).trials <= 0:
-            return f"nothing was counted of {name}"
-    return f"{arm} and {design.baseline} have not yet run side by side with anything to compare"
+    both = [state.totals(name) for name in (arm, design.baseline)]
+    for name, sums in zip((arm, design.baseline), both, strict=True):
+        if sums.trials <= 0:
+            return Finding.OPEN, f"nothing was counted of {name}"
+    if design.kind is EffectKind.MEAN or any(sums.total for sums in both):
+        return Finding.OPEN, f"{arm} and {design.baseline} have not yet run side by side with anything to compare"
+    if not objective.guardrail:
+        return Finding.OPEN, "no event so far in either arm"
+    if objective.relative:
+        return (
+            Finding.OPEN,
+            "no event so far in either arm, and a margin is no share of nothing: give `absolute_margin`",
+        )
+    # The rule of three: if there were more events than the margin in the arm that may be worse, so many trials would
+    # not all be without one. That is asked of one number of trials, and so at any time.
+    trials = both[1 if objective.higher_is_better else 0].trials
+    if design.randomised in ("request", design.counted) and trials * objective.margin >= -log(alpha):
+        return Finding.HOLDS, ""
+    return Finding.OPEN, "no event so far in either arm"
 
 
 def _overdispersed(lift: Lift) -> str:
@@ -219,7 +235,7 @@ def _conclude(
 ) -> tuple[str, bool, str]:
     """Return the arm to go on with, whether that is decided, and why in words."""
     if mismatch:
-        return "", False, "traffic is not split as intended: mend that first, the comparison cannot be trusted"
+        return "", False, "traffic is not split as intended: fix that first, until then no comparison can be trusted"
     unanswerable = [found for found in findings if found.finding is Finding.UNANSWERABLE]
     breached = {found.arm: found.metric for found in findings if found.finding is Finding.BREACHED}
     arms = dict.fromkeys(found.arm for found in findings)
@@ -245,7 +261,11 @@ def _by_goals(
     if better:
         best = max(better, key=lambda found: found.rank.probability_best if found.rank else 0.0)
         guardrails = [found for found in findings if found.arm == best.arm and found.guardrail]
-        waiting = [found.metric for found in guardrails if found.finding is not Finding.HOLDS]
+        waiting = [
+            f"{found.metric} ({found.reason})" if found.lift is None and found.reason else found.metric
+            for found in guardrails
+            if found.finding is not Finding.HOLDS
+        ]
         if waiting:
             return "", f"{best.arm} is better by {best.metric}; its guardrails are still open: {', '.join(waiting)}"
         return best.arm, f"go on with {best.arm}: better by {best.metric}"

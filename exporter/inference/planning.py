@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import log, sqrt
 from typing import Final
 
-from ml_monitoring.exporter.inference.boundary import INDEPENDENT, PER_INFORMATION, boundary
+from ml_monitoring.exporter.inference.boundary import INDEPENDENT, PER_INFORMATION, log_e_value
 from ml_monitoring.exporter.inference.lift import EffectKind, Lift
 
 # Standard normal quantile: found in four of five experiments.
@@ -51,15 +51,22 @@ def power_left(lift: Lift, smallest: float, alpha: float, *, relative: bool = Tr
 
 def information_needed(effect: float, alpha: float) -> float:
     """Return the information at which a standardised effect is found in four of five experiments."""
+    enough = -log(alpha)
+
+    def suffices(information: float) -> bool:
+        # Four of five observe at least so many standard errors.
+        observed = effect * sqrt(information) - _POWER
+        return observed > 0 and log_e_value(observed, INDEPENDENT, information) >= enough
+
     low, high = 1e-3, 1.0
-    while effect * sqrt(high) < boundary(INDEPENDENT, high, alpha) + _POWER and high < _MOST:
+    while not suffices(high) and high < _MOST:
         high *= 2
     for _ in range(60):
         middle = sqrt(low * high)
-        if effect * sqrt(middle) < boundary(INDEPENDENT, middle, alpha) + _POWER:
-            low = middle
-        else:
+        if suffices(middle):
             high = middle
+        else:
+            low = middle
     return high
 
 

@@ -15,6 +15,8 @@ from ml_monitoring.exporter.inference.lift import Lift
 
 _REACH: Final = 6.0
 _CELLS: Final = 40
+# A curve is at least this part of the widest one wide, so that the sum over cells sees it.
+_NARROWEST: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,9 @@ def rank(baseline: str, lifts: Mapping[str, Lift], *, higher_is_better: bool = T
     curves = {baseline: (0.0, sqrt(own))}
     for arm, lift in lifts.items():
         curves[arm] = (sign * lift.absolute, lift.standard_error * sqrt(1 - lift.baseline_share))
+    # Where one arm has next to nothing of the traffic, all of the error is its own.
+    least = _NARROWEST * max(spread for _, spread in curves.values())
+    curves = {arm: (mean, max(spread, least)) for arm, (mean, spread) in curves.items()}
     step = min(spread for _, spread in curves.values()) * 2 * _REACH / _CELLS
     low = max(mean - _REACH * spread for mean, spread in curves.values())
     high = max(mean + _REACH * spread for mean, spread in curves.values())

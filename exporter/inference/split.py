@@ -15,7 +15,7 @@ from math import exp, log, sqrt
 from typing import Any, Final
 
 from ml_monitoring.exporter.inference.batches import Batch
-from ml_monitoring.exporter.inference.boundary import INDEPENDENT, excess, log_e_value
+from ml_monitoring.exporter.inference.boundary import INDEPENDENT, PER_UNKNOWN, excess, log_e_value
 from ml_monitoring.exporter.inference.metric import PendingBlock
 from ml_monitoring.exporter.inference.replicates import Clusters, Levels, clusters_spread
 
@@ -65,7 +65,8 @@ class SplitState:
     def add(self, batch: Batch) -> None:
         """Add the exposures of a batch, which are the trials of its arms; batches without shares are left out."""
         if not batch.shares:
-            self._without_shares += 1
+            # Before any arm has begun there are none to know.
+            self._without_shares += batch.shares is None
             return
         if self._pending is not None and not self._pending.takes(batch):
             self._close()
@@ -182,7 +183,7 @@ class _SplitSide:
             if spread is not None and spread.variance > 0:
                 found.append((spread.variance / self.variance, spread.freedom))
         factor = max(item[0] for item in found)
-        information = self.variance / factor
+        information = self.variance / factor / PER_UNKNOWN
         return min(log_e_value(raw / sqrt(each), freedom, information) for each, freedom in found), factor
 
     def dump(self) -> dict[str, Any]:

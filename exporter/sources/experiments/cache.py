@@ -20,9 +20,9 @@ from ml_monitoring.exporter.sources.experiments.evidence import ExperimentEviden
 from ml_monitoring.exporter.sources.experiments.tracked import TrackedExperiment
 
 # Of the form of the files.
-_VERSION: Final = 2
+_VERSION: Final = 3
 # What may be declared otherwise without reading everything again; the length of a batch follows from the end.
-_OF_NO_EFFECT: Final = {"title", "team", "link", "end", "stopped", "minimum_duration", "batch"}
+_OF_NO_EFFECT: Final = {"title", "team", "link", "end", "stopped", "minimum_duration", "batch", "data_within"}
 
 
 class ReadingCache:
@@ -56,6 +56,7 @@ class ReadingCache:
         content = {
             "fingerprint": fingerprint(tracked.declaration),
             "batches": history.batches,
+            "first": history.first,
             "last": history.last,
             "totals": [[*counted, total] for counted, total in history.totals.items()],
             "targets": [[key, each.seen, list(each.values.items())] for key, each in tracked.counters.targets.items()],
@@ -80,13 +81,16 @@ class ReadingCache:
 
 def fingerprint(declaration: ExperimentDeclaration) -> str:
     """Return what changes when something else is to be read, or is judged from the start in another way."""
-    kept = declaration.model_dump(mode="json", exclude=_OF_NO_EFFECT)
+    # Without what is not declared, so that a key that comes with a later version changes nothing.
+    kept = declaration.model_dump(mode="json", exclude=_OF_NO_EFFECT, exclude_defaults=True)
     return hashlib.sha256(json.dumps([_VERSION, declaration.step, kept], sort_keys=True).encode()).hexdigest()
 
 
 def _tracked(name: str, declaration: ExperimentDeclaration, content: Any) -> TrackedExperiment:
     tracked = TrackedExperiment.of(name, declaration)
     history = tracked.history
+    # Files of before do not have the first.
+    history.first = int(content.get("first", 0))
     history.batches, history.last = int(content["batches"]), int(content["last"])
     history.totals = {(str(what), str(arm)): float(total) for what, arm, total in content["totals"]}
     tracked.evidence = ExperimentEvidence.load(declaration, content["evidence"])

@@ -20,9 +20,11 @@ from typing import Final, NamedTuple
 from ml_monitoring.exporter.sources.experiments.history import Counter
 
 # Labels that tell one process that is scraped from another.
-_TARGET: Final = ("cluster", "namespace", "job", "instance", "pod", "container")
+_OF_TARGET: Final = ("cluster", "namespace", "job", "instance", "pod", "container")
+# Where a server scrapes another one, its own labels stand before those of the process.
+_TARGET: Final = (*_OF_TARGET, *(f"exported_{label}" for label in _OF_TARGET))
 # What people call it.
-_REPLICA: Final = ("pod", "instance")
+_REPLICA: Final = ("exported_pod", "exported_instance", "pod", "instance")
 # A target that has been gone for so many seconds is forgotten.
 _FORGOTTEN: Final = 86_400.0
 MOST_SERIES: Final = 200_000

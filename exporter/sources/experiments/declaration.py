@@ -32,7 +32,10 @@ def _in_utc(value: datetime) -> datetime:
 
 
 def _selector(value: str) -> str:
-    return str(SeriesSelector.parse(value))
+    selector = SeriesSelector.parse(value)
+    if problem := selector.problem():
+        raise ValueError(f"{selector}: {problem}")
+    return str(selector)
 
 
 Moment = Annotated[datetime, AfterValidator(_in_utc)]
@@ -55,6 +58,8 @@ class ExperimentMetric(Model):
         direction: Whether more is better (`up`), or less (`down`).
         role: Whether the experiment is about it (`goal`), it must not become worse (`guardrail`), or it is only shown.
         margin: By what share a guardrail may be worse than at the baseline.
+        absolute_margin: In place of it, by how much in the metric's unit: a share of what hardly ever happens, such as
+            errors, says nothing.
         effect: Smallest relative difference that is of interest.
         value: Money that one success, event or unit of the amount is worth.
     """
@@ -70,6 +75,7 @@ class ExperimentMetric(Model):
     direction: Literal["up", "down"] = "up"
     role: Literal["goal", "guardrail", "shown"] = "goal"
     margin: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    absolute_margin: Positive | None = None
     effect: Positive = 0.05
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
@@ -93,8 +99,10 @@ class ExperimentMetric(Model):
 
     @model_validator(mode="after")
     def _margin_is_of_a_guardrail(self) -> Self:
-        if self.margin and self.role != "guardrail":
+        if (self.margin or self.absolute_margin) and self.role != "guardrail":
             raise ValueError("margin: only a guardrail has one")
+        if self.margin and self.absolute_margin:
+            raise ValueError("absolute_margin: given together with margin; keep one of them")
         return self
 
     @property
@@ -137,6 +145,8 @@ class ExperimentDeclaration(Model):
         exposure: Selector of the counter of units that were put into an arm; default the first metric's trials.
         database: Which of `sources.experiments.databases` its queries are for; default `sources.experiments.database`.
         minimum_duration: Nothing is decided earlier, so that each day of the week is seen.
+        data_within: In so much time with traffic each goal and guardrail has to be counted in each arm; one that is not
+            has no data, and nothing is decided without it. By default a quarter of the planned time, at most a day.
         batch: What is counted together; by default so that there are at most 750 until the planned end.
         metrics: What the arms are compared in.
     """
@@ -158,6 +168,7 @@ class ExperimentDeclaration(Model):
     exposure: CounterSelector | None = None
     database: StoreName | None = None
     minimum_duration: Duration | None = None
+    data_within: Duration | None = None
     batch: Duration | None = None
     metrics: Annotated[dict[PartName, ExperimentMetric], Field(min_length=1, max_length=64)]
 
@@ -224,6 +235,14 @@ class ExperimentDeclaration(Model):
             return self.batch
         planned = (self.end - self.start).total_seconds() if self.end else _UNPLANNED
         return next((step for step in _STEPS if planned <= step * _BATCHES), _STEPS[-1])
+
+    @property
+    def patience(self) -> float:
+        """Return the seconds of traffic in which each metric has to be counted."""
+        if self.data_within is not None:
+            return self.data_within
+        planned = (self.end - self.start).total_seconds() if self.end else _UNPLANNED
+        return min(planned / 4, 86_400.0)
 
     @property
     def shares(self) -> dict[str, float]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Self
 
 from ml_monitoring.exporter.inference import (
     ArmCounts,
+    ArmFinding,
     Batch,
     EffectKind,
     ExperimentDecision,
@@ -24,6 +25,8 @@ from ml_monitoring.exporter.inference import (
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentMetric
 from ml_monitoring.exporter.sources.experiments.history import BatchHistory, Counter, Increments
 from ml_monitoring.exporter.sources.experiments.judgement import Decision, Judgement, MetricStanding
+from ml_monitoring.exporter.sources.experiments.presence import MetricSilence, Presence
+from ml_monitoring.exporter.sources.experiments.selectors import SeriesSelector
 from ml_monitoring.exporter.sources.experiments.sql import columns_of
 
 # Probability that any goal of an experiment is ever decided wrongly, and any guardrail.
@@ -31,6 +34,13 @@ ALPHA: Final = 0.05
 _DAY: Final = 86_400.0
 # As that of the inference: a mismatch that nothing else is believed with.
 _MISMATCH: Final = 0.001
+# What differences of large counters lose.
+_ROUNDED: Final = 1e-6
+# By how much, and how many, more successes than trials there may be by the times at which they are counted.
+_SLIGHTLY: Final = 1.05
+_FEW: Final = 20.0
+# An experiment whose first counts come so much later than its start is not counted from its start on.
+_LATE: Final = _DAY
 
 
 class ExperimentEvidence:
@@ -47,6 +57,7 @@ class ExperimentEvidence:
         self._split = SplitState(arms, declaration.unit, exposed_units(declaration))
         # Arms that have begun, in the order of the declaration.
         self._begun: list[str] = []
+        self._presence = Presence()
 
     def add(self, start: float, end: float, increments: Increments) -> None:
         """Add a batch."""
@@ -56,6 +67,7 @@ class ExperimentEvidence:
             by_column.setdefault(counter.what, {}).setdefault(counter.arm, []).append((counter, amount))
         seen = {counter.arm for counter in increments}
         self._begun = [arm for arm in declaration.arms if arm in seen or arm in self._begun]
+        self._presence.add(end, *_present(declaration, by_column))
         if declaration.changes_within(start, end):
             # Arms are compared within batches, so that none may reach over a change.
             return
@@ -80,7 +92,8 @@ class ExperimentEvidence:
                 guardrail=metric.role == "guardrail",
                 higher_is_better=metric.direction == "up",
                 smallest_effect=metric.effect if metric.role == "goal" else None,
-                margin=metric.margin,
+                margin=metric.margin if metric.absolute_margin is None else metric.absolute_margin,
+                relative=metric.absolute_margin is None,
             )
             for name, metric in declaration.metrics.items()
             if metric.role != "shown"
@@ -91,13 +104,36 @@ class ExperimentEvidence:
         seconds = history.batches * history.step
         begun = declaration.begun(history.end)
         asked = {arm: count for arm, count in exposures.items() if count or arm in begun}
-        decision, arm, reason = next(_decisions(declaration, found, split, asked, seconds))
+        unseen = _unseen(declaration, history)
+        uncounted = {name: why for name, why in unseen.items() if not _may_be_zero(declaration.metrics[name])}
+        uncounted |= self._impossible()
+        silent = self._silent(found)
+        missing = {name: each.words for name, each in silent.items() if each.missing} | uncounted
+        waiting = {
+            name: each.words
+            for name, each in silent.items()
+            if not each.missing and declaration.metrics[name].role == "guardrail"
+        }
+        decision, arm, reason = next(
+            _decisions(declaration, found, split, asked, seconds=seconds, missing=missing, waiting=waiting)
+        )
         open_goals = [
             each.power
             for each in found.findings
             if each.power is not None and not each.guardrail and each.finding is Finding.OPEN
         ]
-        caveats = [f"{each.metric}, {each.arm}: {each.reason}" for each in found.findings if each.reason]
+        caveats = [
+            f"{each.metric}, {each.arm}: {each.reason}"
+            for each in found.findings
+            if each.reason and (each.lift is not None or each.metric not in missing)
+        ]
+        caveats += [f"{name}: {why}" for name, why in (missing | unseen).items()]
+        if history.first * history.step >= _LATE:
+            # Where Prometheus has forgotten what was before, nobody would see it.
+            days = int(history.first * history.step / _DAY)
+            first = f"first {days} days" if days > 1 else "first day"
+            hint = "" if declaration.by_query else "; `cache` keeps what Prometheus forgets"
+            caveats.append(f"start: nothing was counted on the {first}{hint}")
         if split is not None and split.reason:
             caveats.append(f"split: {split.reason}")
         return Judgement(
@@ -106,11 +142,12 @@ class ExperimentEvidence:
             reason,
             tuple(caveats),
             exposures,
-            tuple(self._standings(found, history)),
+            tuple(self._standings(found, history, uncounted, missing)),
             split.p_value if split is not None else None,
             max((power.left for power in open_goals), default=None),
             max((power.days_left * _DAY for power in open_goals), default=None),
             split.intended if split is not None and declaration.changes else {},
+            awaited=bool(waiting),
         )
 
     def dump(self) -> dict[str, Any]:
@@ -119,6 +156,7 @@ class ExperimentEvidence:
             "metrics": {name: state.dump() for name, state in self._states.items()},
             "split": self._split.dump(),
             "begun": self._begun,
+            "presence": self._presence.dump(),
         }
 
     @classmethod
@@ -132,9 +170,40 @@ class ExperimentEvidence:
         arms = tuple(declaration.arms)
         loaded._split = SplitState.load(arms, dumped["split"], declaration.unit, exposed_units(declaration))
         loaded._begun = list(dumped["begun"])
+        loaded._presence = Presence.load(dumped["presence"])
         return loaded
 
-    def _standings(self, found: ExperimentDecision, history: BatchHistory) -> Iterator[MetricStanding]:
+    def _impossible(self) -> Iterator[tuple[str, str]]:
+        """Yield the proportions that have more successes than trials, and what to say of that."""
+        for name, metric in self._declaration.metrics.items():
+            for arm in self._declaration.arms if metric.kind == "proportion" else ():
+                trials, successes, _squares = self._states[name].totals(arm)
+                # A success may be counted in the batch before its trial.
+                if successes > trials * _SLIGHTLY + _FEW:
+                    total = counted_as(name, metric)[1]
+                    yield name, f"{arm} has more successes than trials: {total} does not count a part of them"
+                    break
+
+    def _silent(self, found: ExperimentDecision) -> dict[str, MetricSilence]:
+        """Return the metrics that are silent in an arm that has traffic."""
+        declaration = self._declaration
+        silences = {}
+        open_metrics = {each.metric for each in found.findings if each.finding is Finding.OPEN}
+        for name, metric in declaration.metrics.items():
+            trials = {arm: self._states[name].totals(arm).trials for arm in declaration.arms}
+            silence = self._presence.silence(name, trials, declaration.patience)
+            # What a goal has said stays said; a guardrail has to hold now.
+            if silence is not None and (metric.role != "goal" or name in open_metrics):
+                silences[name] = silence
+        return silences
+
+    def _standings(
+        self,
+        found: ExperimentDecision,
+        history: BatchHistory,
+        uncounted: Container[str],
+        missing: Container[str],
+    ) -> Iterator[MetricStanding]:
         declaration = self._declaration
         findings = {(each.metric, each.arm): each for each in found.findings}
         days = history.batches * history.step / _DAY
@@ -144,6 +213,9 @@ class ExperimentEvidence:
             worth = None if metric.value is None else metric.value * traffic
             for arm in declaration.arms:
                 sums = state.totals(arm)
+                if name in uncounted:
+                    yield MetricStanding(arm, name, sums.trials)
+                    continue
                 value = sums.total / sums.trials if sums.trials > 0 else None
                 finding = findings.get((name, arm))
                 if arm == declaration.baseline:
@@ -162,9 +234,32 @@ class ExperimentEvidence:
                     probability_best=ranked.probability_best if ranked else None,
                     expected_loss=ranked.expected_loss / scale if ranked and scale else None,
                 )
-                if finding is not None and finding.guardrail:
-                    standing = replace(standing, breached=finding.finding is Finding.BREACHED)
+                if finding is not None and finding.guardrail and _is_known(finding, missing):
+                    breached, holds = (finding.finding is each for each in (Finding.BREACHED, Finding.HOLDS))
+                    standing = replace(standing, breached=breached, holds=holds)
                 yield replace(standing, **_of_lift(lift, worth)) if lift is not None else standing
+
+
+def _is_known(finding: ArmFinding, missing: Container[str]) -> bool:
+    """Tell whether a guardrail says anything at present."""
+    if finding.finding is Finding.BREACHED:
+        return True
+    return finding.metric not in missing and (finding.lift is not None or finding.finding is Finding.HOLDS)
+
+
+def _present(
+    declaration: ExperimentDeclaration, by_column: Mapping[str, Mapping[str, list[tuple[Counter, float]]]]
+) -> tuple[list[str], dict[str, list[str]]]:
+    """Return the arms of which anything was counted in a batch, and those with trials by metric."""
+    columns = {
+        what: {arm for arm, counted in arms.items() if any(amount > 0 for _counter, amount in counted)}
+        for what, arms in by_column.items()
+    }
+    counted = {}
+    for name, metric in declaration.metrics.items():
+        trials = counted_as(name, metric)[0]
+        counted[name] = [arm for arm in declaration.arms if arm in columns.get(trials, ())]
+    return [arm for arm in declaration.arms if any(arm in arms for arms in columns.values())], counted
 
 
 def counted_as(name: str, metric: ExperimentMetric) -> tuple[str, str, str | None]:
@@ -201,7 +296,8 @@ def _counts(
     arm: str,
 ) -> ArmCounts:
     """Return what one arm counted in a batch: altogether, by cell and by process."""
-    squares = None if counted[2] is None else 0.0
+    # Squares that nobody counts would say that nothing varies.
+    squares = 0.0 if counted[2] and by_column.get(counted[2], {}).get(arm) else None
     whole: list[Any] = [0.0, 0.0, squares]
     cells: dict[str, list[Any]] = {}
     replicas: dict[str, list[Any]] = {}
@@ -211,14 +307,39 @@ def _counts(
             for groups, key in ((cells, counter.cell), (replicas, counter.replica)):
                 if key:
                     groups.setdefault(key, [0.0, 0.0, squares])[index] += amount
-    return ArmCounts(Sums(*whole), _groups(cells, whole[0]), _groups(replicas, whole[0]))
+    return ArmCounts(_sums(whole), _groups(cells, whole[0]), _groups(replicas, whole[0]))
 
 
 def _groups(groups: Mapping[str, list[Any]], trials: float) -> dict[str, Sums]:
     """Return the sums of cells or processes; nothing where only the numerator is counted by them."""
     if sum(each[0] for each in groups.values()) < trials / 2:
         return {}
-    return {key: Sums(*each) for key, each in groups.items() if each[0] > 0 or not each[1]}
+    return {key: _sums(each) for key, each in groups.items() if each[0] > 0 or not each[1]}
+
+
+def _sums(counted: list[Any]) -> Sums:
+    """Return sums; without squares where these are fewer than any values have."""
+    sums = Sums(*counted)
+    fewer = sums.squares is not None and sums.squares * sums.trials < sums.total * sums.total * (1 - _ROUNDED)
+    return sums._replace(squares=None) if fewer else sums
+
+
+def _unseen(declaration: ExperimentDeclaration, history: BatchHistory) -> dict[str, str]:
+    """Return the metrics that have trials, but no series of what is counted in them, and what to say of that."""
+    seen = {what for what, _arm in history.totals}
+    found = {}
+    for name, metric in declaration.metrics.items():
+        trials, total, _squares = counted_as(name, metric)
+        if trials in seen and total not in seen:
+            zero = " so far, which counts as 0" if _may_be_zero(metric) else " in any arm"
+            found[name] = f"no series of {total}{zero}"
+    return found
+
+
+def _may_be_zero(metric: ExperimentMetric) -> bool:
+    """Tell whether series that are not there may be of what never happened: then they have their trials' name."""
+    names = {SeriesSelector.parse(each).name for each in (metric.selectors or ())[:2] if each}
+    return len(names) == 1 and metric.kind != "mean"
 
 
 def _decisions(
@@ -226,13 +347,16 @@ def _decisions(
     found: ExperimentDecision,
     split: SplitReport | None,
     exposures: Mapping[str, float],
+    *,
     seconds: float,
+    missing: Mapping[str, str],
+    waiting: Mapping[str, str],
 ) -> Iterator[tuple[Decision, str, str]]:
     """Yield all that holds, the decision in force first: each with the arm that it is about, and the reason."""
     if not sum(exposures.values()):
         yield Decision.NO_DATA, "", "nothing was exposed since the start"
-    if missing := [arm for arm, count in exposures.items() if not count]:
-        yield Decision.NO_DATA, missing[0], f"nothing was exposed to {', '.join(missing)}"
+    if unexposed := [arm for arm, count in exposures.items() if not count]:
+        yield Decision.NO_DATA, unexposed[0], f"nothing was exposed to {', '.join(unexposed)}"
     if split is not None and split.p_value is not None and split.p_value < _MISMATCH:
         yield Decision.INVALID, split.worst, found.words
     if breached := [each for each in found.findings if each.finding is Finding.BREACHED]:
@@ -240,11 +364,16 @@ def _decisions(
         yield Decision.GUARDRAIL_BREACHED, breached[0].arm, f"a guardrail is breached by {words}"
     if any(each.finding is Finding.UNANSWERABLE for each in found.findings):
         yield Decision.UNANSWERABLE, "", found.words
-    if not found.decided:
-        yield Decision.COLLECTING, "", found.words
     worse = [each.arm for each in found.findings if each.finding is Finding.WORSE]
-    if found.recommended == declaration.baseline and worse:
+    goals_known = all(declaration.metrics[name].role != "goal" for name in missing)
+    if found.recommended == declaration.baseline and worse and goals_known:
         yield Decision.WORSE, worse[0], found.words
+    for name, why in missing.items():
+        if (role := declaration.metrics[name].role) != "shown":
+            yield Decision.NO_DATA, "", f"{name}: {why}: it cannot be decided without this {role}"
+    if not found.decided:
+        open_guardrails = (f"guardrail {name}: {why}" for name, why in waiting.items())
+        yield Decision.COLLECTING, "", "; ".join([found.words, *open_guardrails])
     if declaration.minimum_duration is not None and seconds < declaration.minimum_duration:
         yield Decision.COLLECTING, "", "the minimum duration is not over"
     if found.recommended == declaration.baseline:

@@ -1,11 +1,13 @@
 """Declarations in files: one file, or a folder of them, each a mapping of names to experiments.
 
-They are read again when they change. A file that cannot be used leaves the experiments that it declared as they were,
-and touches no other file's.
+They are read again when they have changed, and are not just being written. A file that cannot be used leaves the
+experiments that it declared as they were, and touches no other file's.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -18,6 +20,8 @@ from ml_monitoring.exporter.settings_file import Layers, describe_read_error
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
 
 _SUFFIXES: Final = frozenset({".yml", ".yaml"})
+# Seconds for which a file has to be as it is, so that no part of one ends the experiments in its rest.
+_WRITTEN: Final = 1.0
 
 
 class ExperimentsFile(RootModel[dict[ExperimentName, ExperimentDeclaration]]):
@@ -36,13 +40,15 @@ class DeclarationFiles:
 
     Args:
         path: The folder, or the file.
+        clock: Gives the seconds since the epoch.
 
     Attributes:
         problems: What cannot be used, one sentence each, with file and line.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self._path = path
+        self._clock = clock
         self._files: dict[Path, _File] = {}
         self.problems: list[str] = []
 
@@ -57,11 +63,12 @@ class DeclarationFiles:
             paths = list(self._files)
         self._files = {path: self._file(path) for path in paths}
         declared: dict[str, ExperimentDeclaration] = {}
+        first: dict[str, Path] = {}
         for path, file in self._files.items():
             self.problems += file.problems
             for name, declaration in file.declared.items():
-                if name in declared:
-                    self.problems.append(f"{path}: {name}: is declared in another file too; that one counts")
+                if first.setdefault(name, path) != path:
+                    self.problems.append(f"{path}: {name}: is declared in {first[name]} too; that one counts")
                 else:
                     declared[name] = declaration
         return declared
@@ -78,10 +85,11 @@ class DeclarationFiles:
         known = self._files.get(path)
         before = known.declared if known else {}
         try:
-            identity = Identity.of(path.stat())
+            status = path.stat()
         except OSError as error:
             return _File(Identity.none(), before, (f"{path}: cannot be read: {describe_read_error(error)}",))
-        if known is not None and known.identity == identity:
+        identity = Identity.of(status)
+        if known is not None and (known.identity == identity or 0 <= self._clock() - status.st_mtime < _WRITTEN):
             return known
         try:
             layers = Layers.of_file(path)

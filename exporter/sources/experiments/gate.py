@@ -94,7 +94,7 @@ def gate_of(tracked: TrackedExperiment, now: float, staleness: float) -> Gate:
     if judgement is None:
         reason = tracked.error or "its counts are being read"
         return Gate(tracked.name, GateAnswer.UNKNOWN, Decision.UNKNOWN, "", reason, (), read, float("inf"))
-    answer = {True: GateAnswer.GO_ON, False: GateAnswer.STOP, None: GateAnswer.UNKNOWN}[judgement.decision.proceeds]
+    answer = {True: GateAnswer.GO_ON, False: GateAnswer.STOP, None: GateAnswer.UNKNOWN}[judgement.proceeds]
     # A new batch is there after its length, and then has to be read.
     ends = tracked.declaration.stopped is not None
     valid = float("inf") if ends else (tracked.succeeded or 0.0) + history.step + staleness

@@ -38,13 +38,15 @@ class BatchHistory:
         step: Seconds of each.
         batches: How many there are.
         totals: What was counted in all of them.
-        last: Index of the last batch in which anything was counted; -1 before.
+        first: Index of the first batch in which anything was counted; -1 before.
+        last: Index of the last one.
     """
 
     start: float
     step: float
     batches: int = 0
     totals: dict[Counted, float] = field(default_factory=dict)
+    first: int = -1
     last: int = -1
 
     @property
@@ -63,6 +65,7 @@ class BatchHistory:
             counted = (counter.what, counter.arm)
             self.totals[counted] = self.totals.get(counted, 0.0) + amount
             if amount > 0:
+                self.first = self.batches if self.first < 0 else self.first
                 self.last = self.batches
         self.batches += 1
 

@@ -55,7 +55,8 @@ class MetricStanding:
         expected_loss: Part of the baseline's value that is given up by choosing it.
         overdispersion: Variance over that of independent trials.
         overdispersed: Whether that is more than chance explains.
-        breached: Whether it is worse than the margin of a guardrail; None where the metric is no guardrail.
+        breached: Whether it is worse than the margin of a guardrail; None where the metric is none, or has no data.
+        holds: Whether it is certainly not worse than that; None likewise.
         money: A day, by its lift.
         money_lower: Lower end of its interval.
         money_upper: Upper end of its interval.
@@ -74,6 +75,7 @@ class MetricStanding:
     overdispersion: float | None = None
     overdispersed: bool | None = None
     breached: bool | None = None
+    holds: bool | None = None
     money: float | None = None
     money_lower: float | None = None
     money_upper: float | None = None
@@ -94,6 +96,7 @@ class Judgement:
         trials_left: Further trials of each arm until the smallest effect of interest is found.
         time_left: Seconds until then at the present traffic.
         intended: Shares that were intended over the same time, where they changed.
+        awaited: Whether a guardrail has not been counted in an arm yet, and may still be.
     """
 
     decision: Decision
@@ -106,3 +109,10 @@ class Judgement:
     trials_left: float | None = None
     time_left: float | None = None
     intended: Mapping[str, float] = field(default_factory=dict)
+    awaited: bool = False
+
+    @property
+    def proceeds(self) -> bool | None:
+        """Tell whether the experiment may go on as it is; None where that is not known."""
+        # A guardrail that nothing was counted of is not known to hold.
+        return None if self.awaited and self.decision.proceeds else self.decision.proceeds

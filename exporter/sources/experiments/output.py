@@ -48,7 +48,7 @@ def _add_judgement(families: FamilySet, name: str, judgement: Judgement) -> None
 
     add("decision_info", 1, judgement.decision, judgement.arm, judgement.reason)
     add("decided", judgement.decision.is_final)
-    add("proceed", judgement.decision.proceeds)
+    add("proceed", judgement.proceeds)
     # Without the figures behind the second colon, each of which would be a series of its own.
     for caveat in dict.fromkeys(": ".join(caveat.split(": ", 2)[:2]) for caveat in judgement.caveats):
         add("caveat_info", 1, caveat)

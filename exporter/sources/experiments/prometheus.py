@@ -19,6 +19,9 @@ from ml_monitoring.exporter.http_client import RemoteError, fetch_json
 # A query that takes longer than this is an experiment's own problem, not the source's.
 QUERY_TIMEOUT: Final = 10.0
 _MOST_BYTES: Final = 64 * 2**20
+# How warnings begin that are about the query's wording only, and of which so many letters are passed on.
+_REMARK: Final = "PromQL info: "
+_MOST_SAID: Final = 300
 # What one query is refused for, where others may be answered.
 _OF_THE_QUERY: Final = frozenset({400, 404, 413, 414, 422, 503})
 
@@ -75,6 +78,19 @@ class PrometheusApi:
         data = answer.get("data") if isinstance(answer, Mapping) else None
         return str(data.get("version") or "") if isinstance(data, Mapping) else ""
 
+    def kind(self, metric: str) -> str:
+        """Return what its targets say that a metric is, such as `gauge`; empty where nobody knows.
+
+        Raises:
+            SourceError: The server cannot be asked.
+        """
+        try:
+            answer = self._fetch(f"api/v1/metadata?{urlencode({'metric': metric, 'limit': 1})}")
+            return str(answer["data"][metric][0]["type"])
+        except (ExperimentError, KeyError, IndexError, TypeError):
+            # Not all that speak this API have it.
+            return ""
+
     def last_values(self, selector: str, start: float, end: float, step: float, window: float) -> list[CounterSeries]:
         """Return the last value in the window before each of several moments.
 
@@ -119,6 +135,9 @@ class PrometheusApi:
         if answer.get("isPartial"):
             raise ExperimentError(Reason.QUERY, "the answer is not complete")
         try:
+            if said := [str(each) for each in answer.get("warnings") or () if not str(each).startswith(_REMARK)]:
+                # As of a server behind this one that does not answer.
+                raise ExperimentError(Reason.QUERY, f"the answer is not complete: {'; '.join(said)[:_MOST_SAID]}")
             return list(_series(answer["data"]["result"]))
         except (KeyError, TypeError, ValueError, AttributeError):
             raise ExperimentError(Reason.SCHEMA, "the answer is none of Prometheus's") from None
@@ -158,6 +177,12 @@ def _said(message: str) -> str:
 def _series(result: list[Any]) -> Iterator[CounterSeries]:
     for each in result:
         labels = {str(label): str(value) for label, value in each["metric"].items() if label != "__name__"}
+        if each.get("histograms"):
+            raise ExperimentError(
+                Reason.SCHEMA,
+                f"{each['metric'].get('__name__', 'a series')} is a native histogram",
+                hint="name counters, such as a classic histogram's _sum and _count",
+            )
         samples = ((float(moment), float(value)) for moment, value in each.get("values", ()))
         yield CounterSeries(labels, [(moment, value) for moment, value in samples if math.isfinite(value)])
 

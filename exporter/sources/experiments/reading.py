@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from typing import Final
 
 from ml_monitoring.exporter.errors import Reason
@@ -17,6 +18,9 @@ _LOOKBACK: Final = 300.0
 # Batches a query: few at first, as nobody knows how large the answer is.
 _FEW: Final = 24
 _MANY: Final = 480
+# Falls, and what part of all steps from sample to sample they are, at which a series is no counter.
+_FALLS: Final = 20
+_FALLING: Final = 0.3
 
 
 def selectors_of(declaration: ExperimentDeclaration) -> list[str]:
@@ -49,6 +53,7 @@ class CounterReader:
         self._declaration = declaration
         self._append = append
         self._selectors = {each: declaration.narrowed(each) for each in selectors_of(declaration)}
+        self._falls = Falls()
         self.history = history
         self.counters = counters
         self._chunk = _FEW
@@ -87,6 +92,12 @@ class CounterReader:
                 increments = self.counters.follow(self._samples(api, end), end)
             else:
                 increments = self.counters.take(values, end)
+            if gauge := self._falls.gauge():
+                raise ExperimentError(
+                    Reason.SCHEMA,
+                    f"{gauge} falls again and again, which no counter does",
+                    hint="is it a gauge, or does it add up amounts below 0? name a counter",
+                )
             self._append(increments)
         self.counters.forget(history.end)
         if self.counters.series > MOST_SERIES:
@@ -97,7 +108,7 @@ class CounterReader:
         """Yield what each series had counted when the experiment began."""
         start = self.history.start
         for what, selector in self._selectors.items():
-            for series in api.last_values(selector, start, start, 1.0, _LOOKBACK):
+            for series in _of(selector, api.last_values, start, start, 1.0, _LOOKBACK):
                 if series.samples:
                     yield self._key(what, series), series.samples[-1][1]
 
@@ -106,7 +117,7 @@ class CounterReader:
         step = self.history.step
         batches: list[list[tuple[SeriesKey, float]]] = [[] for _end in ends]
         for what, selector in self._selectors.items():
-            for series in api.last_values(selector, ends[0], ends[-1], step, step):
+            for series in _of(selector, api.last_values, ends[0], ends[-1], step, step):
                 key = self._key(what, series)
                 for moment, value in series.samples:
                     if (index := round((moment - ends[0]) / step)) < len(batches):
@@ -119,19 +130,49 @@ class CounterReader:
         window = round((step + _LOOKBACK) * 1000)
         found: set[int] = set()
         for selector in self._selectors.values():
-            for series in api.range(f"resets({selector}[{window}ms]) > 0", ends[0], ends[-1], step):
+            for series in _of(f"resets({selector}[{window}ms]) > 0", api.range, ends[0], ends[-1], step):
                 found.update(round((moment - ends[0]) / step) for moment, _value in series.samples)
         return found
 
     def _samples(self, api: PrometheusApi, end: float) -> Iterator[tuple[SeriesKey, list[tuple[float, float]]]]:
         begin = end - self.history.step
         for what, selector in self._selectors.items():
-            for series in api.samples(selector, end, self.history.step):
+            for series in _of(selector, api.samples, end, self.history.step):
                 # The oldest versions give the sample at the window's very begin too.
-                yield self._key(what, series), [sample for sample in series.samples if sample[0] > begin]
+                samples = [sample for sample in series.samples if sample[0] > begin]
+                self._falls.add(what, samples)
+                yield self._key(what, series), samples
 
     def _key(self, what: str, series: CounterSeries) -> SeriesKey:
         return SeriesKey.of(what, series.labels, self._declaration.label, self._declaration.cell)
+
+
+class Falls:
+    """How often series fall, other than at a restart: gauges do, and sums of amounts below 0."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, tuple[int, int]] = {}
+
+    def add(self, what: str, samples: Sequence[tuple[float, float]]) -> None:
+        """Add samples of a series, in the order of their times."""
+        values = [value for _moment, value in samples]
+        falls = sum(after < before for before, after in pairwise(values))
+        known = self._counts.get(what, (0, 0))
+        self._counts[what] = known[0] + falls, known[1] + max(len(values) - 1, 0)
+
+    def gauge(self) -> str:
+        """Return what is no counter; nothing where all may be counters."""
+        # A process that restarts at each other scrape is hardly a service.
+        found = (what for what, (falls, steps) in self._counts.items() if falls >= _FALLS and falls > _FALLING * steps)
+        return next(found, "")
+
+
+def _of(query: str, ask: Callable[..., list[CounterSeries]], *parameters: float) -> list[CounterSeries]:
+    """Return what is answered to a query; an error of its own names it."""
+    try:
+        return ask(query, *parameters)
+    except ExperimentError as error:
+        raise ExperimentError(error.reason, f"{query}: {error}", hint=error.hint) from None
 
 
 def complete_batches(history: BatchHistory, until: float) -> int:

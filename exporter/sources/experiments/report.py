@@ -5,7 +5,7 @@ What is in it is put together once, and written as a page of HTML or as a sheet 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from html import escape
@@ -18,6 +18,7 @@ from ml_monitoring.exporter.sources.experiments.judgement import Decision, Judge
 from ml_monitoring.exporter.sources.experiments.tracked import TrackedExperiment
 
 NOTHING: Final = "-"
+_ROLES: Final = ("goal", "guardrail", "shown")
 GOOD, BAD, OPEN = "good", "bad", "open"
 _TONES: Final = {
     Decision.BETTER: GOOD,
@@ -100,7 +101,7 @@ def report_of(tracked: TrackedExperiment, gate: Gate, made: float) -> Experiment
         _TONES.get(gate.decision, OPEN),
         gate.reason,
         tuple(_facts(tracked, judgement)),
-        tuple(_row(declaration, each) for each in judgement.standings) if judgement else (),
+        tuple(_rows(declaration, judgement)) if judgement else (),
         gate.caveats,
         tuple(notes),
     )
@@ -181,6 +182,13 @@ def _facts(tracked: TrackedExperiment, judgement: Judgement | None) -> list[tupl
             worth = f"{found.money_lower:,.0f} to {found.money_upper:,.0f} a day, at {_worth(declaration, found)}"
             facts.append((f"Worth of {found.arm} by {found.metric}", worth))
     facts.append(("Put into arms", f"each {declaration.unit}"))
+    for name, metric in declaration.metrics.items():
+        if metric.role == "goal":
+            facts.append((f"Goal {name}", f"smallest effect of interest {metric.effect:.1%}"))
+        elif metric.role == "guardrail":
+            absolute = metric.absolute_margin
+            margin = f"{metric.margin:.1%}" if absolute is None else f"{absolute:g} in its unit"
+            facts.append((f"Guardrail {name}", f"may be worse by up to {margin}"))
     if judgement is not None and judgement.trials_left:
         left = f"{judgement.trials_left:,.0f} trials in each arm"
         if judgement.time_left is not None:
@@ -189,24 +197,33 @@ def _facts(tracked: TrackedExperiment, judgement: Judgement | None) -> list[tupl
     return facts
 
 
+def _rows(declaration: ExperimentDeclaration, judgement: Judgement) -> Iterator[ResultRow]:
+    """Yield all rows: goals first, then guardrails, then what is only shown."""
+    for role in _ROLES:
+        yield from (
+            _row(declaration, each) for each in judgement.standings if declaration.metrics[each.metric].role == role
+        )
+
+
 def _row(declaration: ExperimentDeclaration, found: MetricStanding) -> ResultRow:
     metric = declaration.metrics[found.metric]
     value = NOTHING if found.value is None else _value_format(metric)(found.value)
     name = found.metric if metric.role == "goal" else f"{found.metric} ({metric.role})"
     first = (name, found.arm, f"{found.trials:,.0f}", value)
     if found.lift is None or found.lower is None or found.upper is None:
-        return ResultRow((*first, NOTHING, NOTHING, NOTHING), None, OPEN)
-    verdict, tone = _verdict(metric, found.lower, found.upper, found.breached)
+        verdict = NOTHING if found.arm == declaration.baseline else "open" if found.trials else "no data"
+        return ResultRow((*first, NOTHING, NOTHING, verdict), None, OPEN)
+    verdict, tone = _verdict(metric, found)
     interval = f"{found.lower:+.1%} to {found.upper:+.1%}"
     return ResultRow((*first, f"{found.lift:+.1%}", interval, verdict), (found.lower, found.lift, found.upper), tone)
 
 
-def _verdict(metric: ExperimentMetric, lower: float, upper: float, breached: bool | None) -> tuple[str, str]:
-    if breached is not None:
-        return ("breached", BAD) if breached else ("not breached", GOOD)
-    if lower <= 0 <= upper:
+def _verdict(metric: ExperimentMetric, found: MetricStanding) -> tuple[str, str]:
+    if metric.role == "guardrail":
+        return ("breached", BAD) if found.breached else ("holds", GOOD) if found.holds else ("open", OPEN)
+    if found.lower is None or found.upper is None or found.lower <= 0 <= found.upper:
         return "open", OPEN
-    return ("better", GOOD) if (lower > 0) == (metric.direction == "up") else ("worse", BAD)
+    return ("better", GOOD) if (found.lower > 0) == (metric.direction == "up") else ("worse", BAD)
 
 
 def _worth(declaration: ExperimentDeclaration, found: MetricStanding) -> str:

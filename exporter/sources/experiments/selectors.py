@@ -50,6 +50,23 @@ class SeriesSelector:
         inside = found["matchers"] or ""
         return cls(found["name"] or "", tuple(Matcher(*each.groups()) for each in _MATCHERS.finditer(inside)))
 
+    @property
+    def metric(self) -> str:
+        """Return the name of the metric; empty where it names none, or several."""
+        named = [each for each in self.matchers if each.label == "__name__"]
+        if self.name or len(named) != 1 or named[0].sign != "=":
+            return "" if named else self.name
+        return named[0].text[1:-1]
+
+    def problem(self) -> str:
+        """Return why no counter can be meant; nothing where one may be."""
+        metric = self.metric
+        if not metric:
+            return "names no metric, or several: give the name of one counter"
+        if metric.endswith("_bucket") and not any(each.label == "le" and each.sign in "=~" for each in self.matchers):
+            return f'buckets of a histogram count each event several times: give one of them, as {metric}{{le="0.5"}}'
+        return ""
+
     def narrowed(self, *matchers: Matcher) -> SeriesSelector:
         """Return a selector of those that meet further conditions too."""
         return SeriesSelector(self.name, (*self.matchers, *matchers))

@@ -60,7 +60,7 @@ class ExperimentsSource(Source):
             for name, uri in uris.items()
         }
         self._stores = Stores(api, sessions, settings.settle, settings.late)
-        self._files = DeclarationFiles(settings.files) if settings.files else None
+        self._files = DeclarationFiles(settings.files, clock) if settings.files else None
         self._cache = ReadingCache(settings.cache) if settings.cache else None
         self._cache_error = ""
         self._problems: list[str] = []

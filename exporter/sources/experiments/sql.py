@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from ml_monitoring.exporter.database import Session
@@ -16,6 +17,8 @@ from ml_monitoring.exporter.sources.experiments.reading import complete_batches
 
 # Arm, time, trials and sum at least; squares and cell at most.
 _COLUMNS: Final = range(4, 7)
+# Seconds up to which a number is a time; milliseconds since the epoch are beyond.
+_LAST: Final = 1e11
 # What can fail for one query and not for others.
 _OF_THE_QUERY: Final = frozenset({Reason.QUERY, Reason.SCHEMA, Reason.TIMEOUT, Reason.INVALID_VALUE})
 
@@ -56,6 +59,7 @@ class QueryReader:
         batches: list[dict[Counter, float]] = [{} for _batch in range(complete)]
         try:
             with session.transaction():
+                in_utc(session)
                 for name, metric in self._declaration.metrics.items():
                     for row in read_rows(session, name, metric, since, end):
                         self._count(name, row, batches)
@@ -73,8 +77,9 @@ class QueryReader:
         if row.arm not in self._declaration.arms or not 0 <= index < len(batches):
             return
         for what, amount in zip(columns_of(name), row.amounts, strict=True):
-            counter = Counter(what, row.arm, row.cell)
-            batches[index][counter] = batches[index].get(counter, 0.0) + amount
+            if amount is not None:
+                counter = Counter(what, row.arm, row.cell)
+                batches[index][counter] = batches[index].get(counter, 0.0) + amount
 
 
 class CountedRow(NamedTuple):
@@ -83,13 +88,13 @@ class CountedRow(NamedTuple):
     Attributes:
         arm: As it stands there.
         moment: Seconds since the epoch.
-        amounts: Trials, sum and sum of squares.
+        amounts: Trials, sum, and sum of squares; None without.
         cell: Of the units; empty without.
     """
 
     arm: str
     moment: float
-    amounts: tuple[float, float, float]
+    amounts: tuple[float, float, float | None]
     cell: str
 
 
@@ -102,49 +107,80 @@ def read_rows(
         ExperimentError: A row cannot be counted.
         SourceError: The query fails.
     """
-    moments = {"since": _moment(session, since), "until": _moment(session, until)}
-    for row in session.rows(metric.query or "", **moments):
+    # In any zone the day may be the one before or after.
+    moments = {"since": _moment(session, since, -1), "until": _moment(session, until, 2)}
+    for number, row in enumerate(session.rows(metric.query or "", **moments), 1):
         if len(row) not in _COLUMNS:
             raise ExperimentError(
                 Reason.SCHEMA,
                 f"metrics.{name}.query gives {len(row)} columns",
                 hint="it must give arm, time, trials, sum, and maybe squares and cell",
             )
-        arm, moment, trials, total, squares, cell = (*row, None, None)[:6]
-        amounts = _amount(trials, name), _amount(total, name), _amount(squares, name)
-        if amounts[0] < 0 or (metric.kind != "mean" and amounts[1] < 0):
-            raise ExperimentError(Reason.INVALID_VALUE, f"metrics.{name}.query gives a count below 0")
-        if metric.kind == "proportion" and amounts[1] > amounts[0]:
-            raise ExperimentError(Reason.INVALID_VALUE, f"metrics.{name}.query gives more successes than trials")
-        yield CountedRow(str(arm), _epoch(moment, name), amounts, "" if cell is None else str(cell))
+        try:
+            yield _counted(row, metric.kind)
+        except ValueError as error:
+            raise ExperimentError(Reason.INVALID_VALUE, f"metrics.{name}.query, row {number}: {error}") from None
 
 
-def _moment(session: Session, moment: float) -> object:
-    """Return a time as the database compares it with its own."""
+def _counted(row: Sequence[Any], kind: str) -> CountedRow:
+    """Return what a row counts.
+
+    Raises:
+        ValueError: It cannot be counted.
+    """
+    arm, moment, trials, total, squares, cell = (*row, None, None)[:6]
+    amounts = _amount(trials, "trials"), _amount(total, "sum"), None if squares is None else _amount(squares, "squares")
+    if amounts[0] < 0 or (kind != "mean" and amounts[1] < 0):
+        raise ValueError("a count below 0")
+    if kind == "proportion" and amounts[1] > amounts[0]:
+        raise ValueError("more successes than trials")
+    # No arm has the empty name.
+    arm, cell = ("" if each is None else str(each) for each in (arm, cell))
+    return CountedRow(arm, _epoch(moment), amounts, cell)
+
+
+def in_utc(session: Session) -> None:
+    """Let times without a zone be in UTC for the rest of a transaction, wherever the server is."""
+    if session.dialect == "postgresql":
+        session.rows("select set_config('TimeZone', 'UTC', true)")
+
+
+def _moment(session: Session, moment: float, days: int) -> object:
+    """Return a time as the database compares it with its own.
+
+    SQLite has no times but texts, whose forms (`2026-03-02 08:00:00`, `2026-03-02T08:00:00+01:00`) cannot be compared
+    with each other. Days can, and what is read beyond is left out when it is counted.
+    """
     value = datetime.fromtimestamp(moment, UTC)
-    # SQLite has no times; this is how its own functions write them.
-    return value.strftime("%Y-%m-%d %H:%M:%S") if session.dialect == "sqlite" else value
+    return f"{value + timedelta(days=days):%Y-%m-%d}" if session.dialect == "sqlite" else value
 
 
-def _epoch(value: Any, name: str) -> float:
+def _epoch(value: Any) -> float:
     try:
-        if isinstance(value, str):
+        if isinstance(value, str) and not (value.isdigit() and len(value) > len("20260302")):
             value = datetime.fromisoformat(value)
         if isinstance(value, datetime):
             return (value if value.tzinfo else value.replace(tzinfo=UTC)).timestamp()
         if isinstance(value, date):
             return datetime(value.year, value.month, value.day, tzinfo=UTC).timestamp()
-        if math.isfinite(seconds := float(value)):
+        if abs(seconds := float(value)) < _LAST:
             return seconds
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ExperimentError(Reason.INVALID_VALUE, f"metrics.{name}.query gives a row whose second column is no time")
+    raise ValueError(f"{_shown(value)} is no time")
 
 
-def _amount(value: Any, name: str) -> float:
+def _amount(value: Any, column: str) -> float:
+    if value is None:
+        # Nothing is not 0, and only who wrote the query knows whether it is meant.
+        raise ValueError(f"{column} is NULL; where that means nothing, write coalesce(..., 0)")
     try:
-        if math.isfinite(amount := float(value if value is not None else 0)):
+        if math.isfinite(amount := float(value)):
             return amount
     except (TypeError, ValueError, OverflowError):
         pass
-    raise ExperimentError(Reason.INVALID_VALUE, f"metrics.{name}.query gives what is no number")
+    raise ValueError(f"{column} is {_shown(value)}, no number")
+
+
+def _shown(value: Any) -> str:
+    return "NULL" if value is None else textwrap.shorten(repr(value), 60)

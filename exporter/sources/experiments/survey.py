@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import isfinite, sqrt
 from typing import Final
 
 from ml_monitoring.exporter import durations
-from ml_monitoring.exporter.errors import SourceError
+from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.inference import EffectKind, samples_needed
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentMetric
 from ml_monitoring.exporter.sources.experiments.evidence import ALPHA
-from ml_monitoring.exporter.sources.experiments.prometheus import PrometheusApi
+from ml_monitoring.exporter.sources.experiments.prometheus import ExperimentError, PrometheusApi
 from ml_monitoring.exporter.sources.experiments.selectors import SeriesSelector, matching
-from ml_monitoring.exporter.sources.experiments.sql import read_rows
+from ml_monitoring.exporter.sources.experiments.sql import in_utc, read_rows
 from ml_monitoring.exporter.sources.experiments.tracked import Stores
 
 # The traffic of so many days says how long it will take.
 _DAYS: Final = 7
 _DAY: Final = 86_400.0
+# Undeclared arms that are named.
+_ARMS_SAID: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,20 @@ def _by_query(
     session = stores.sessions[declaration.database]
     sums = [0.0, 0.0, 0.0]
     rows = 0
+    others: dict[str, float] = {}
+    begin = now - _DAYS * _DAY
     with session.transaction():
-        for row in read_rows(session, name, metric, now - _DAYS * _DAY, now):
-            rows += row.arm in declaration.arms
+        in_utc(session)
+        for row in read_rows(session, name, metric, begin, now):
+            if not begin <= row.moment < now:
+                continue
+            if row.arm not in declaration.arms:
+                others[row.arm] = others.get(row.arm, 0.0) + row.amounts[0]
+                continue
+            rows += 1
             for index, amount in enumerate(row.amounts):
-                sums[index] += amount if row.arm in declaration.arms else 0.0
-    words = f"{rows} rows of the last {_DAYS} days, {sums[0] / _DAYS:.0f} trials a day"
+                sums[index] += amount or 0.0
+    words = f"{rows} rows of the last {_DAYS} days, {sums[0] / _DAYS:.0f} trials a day{_undeclared(others)}"
     return _Found(words, sums[0], sums[1], sums[2] or None)
 
 
@@ -94,6 +105,9 @@ def _by_selectors(metric: ExperimentMetric, declaration: ExperimentDeclaration, 
     selectors = metric.selectors
     if api is None or selectors is None:
         return _Found("cannot be read", 0.0, 0.0, None)
+    for each in selectors:
+        if each and (kind := api.kind(SeriesSelector.parse(each).metric)) == "gauge":
+            raise ExperimentError(Reason.SCHEMA, f"{each} is a {kind}", hint="name a counter")
     trials, total, squares = (each and _increase(api, declaration.narrowed(each), now) for each in selectors)
     where = "in its arms"
     if not trials or not trials[1]:
@@ -107,7 +121,26 @@ def _by_selectors(metric: ExperimentMetric, declaration: ExperimentDeclaration, 
     words = f"{declaration.narrowed(selectors[0])}: {series} series {where}, {count / _DAYS:.0f} trials a day"
     if not count:
         words = f"{declaration.narrowed(selectors[0])}: nothing was counted in the last {_DAYS} days"
+    words += _undeclared(_others(api, declaration, selectors[0], now))
     return _Found(words, count, total[1] if total else 0.0, squares[1] if squares else None)
+
+
+def _others(api: PrometheusApi, declaration: ExperimentDeclaration, selector: str, now: float) -> dict[str, float]:
+    """Return what was counted in the last days of arms that are not declared."""
+    unsplit, label = _unsplit(declaration, selector), declaration.label
+    found = api.range(f"sum by ({label}) (increase({unsplit}[{_DAYS}d]))", now, now, 1.0)
+    counts = {each.labels.get(label, ""): each.samples[-1][1] for each in found if each.samples}
+    return {arm: count for arm, count in counts.items() if arm and arm not in declaration.arms}
+
+
+def _undeclared(counts: Mapping[str, float]) -> str:
+    """Return in words which arms are counted though they are not declared: a name may be misspelt."""
+    counted = {arm: count for arm, count in counts.items() if count > 0}
+    if not counted:
+        return ""
+    most = sorted(counted, key=lambda arm: -counted[arm])[:_ARMS_SAID]
+    listed = ", ".join(f"{textwrap.shorten(repr(arm), 60)} {counted[arm] / _DAYS:.3g} a day" for arm in most)
+    return f"; not declared: {listed}" + (" and others" if len(counted) > len(most) else "")
 
 
 def _unsplit(declaration: ExperimentDeclaration, selector: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from ml_monitoring.exporter.database import Session
-from ml_monitoring.exporter.errors import SourceError
+from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.sources.experiments.counters import Counters
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration
 from ml_monitoring.exporter.sources.experiments.evidence import ExperimentEvidence
@@ -20,6 +20,8 @@ from ml_monitoring.exporter.sources.experiments.sql import QueryReader
 
 # An experiment that fails is tried again within so many seconds.
 _LONGEST_PAUSE: Final = 600.0
+# Sums of squares of what is this large can still be added, and multiplied with each other.
+MOST_COUNTED: Final = 1e50
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,17 @@ class TrackedExperiment:
         self.error = ""
         self.succeeded = now
         self._failures = 0
-        self.judgement = None if more else self.evidence.judge(self.history)
+        self.judgement = None if more else self._judged(now)
         return more
+
+    def _judged(self, now: float) -> Judgement:
+        try:
+            return self.evidence.judge(self.history)
+        except (ArithmeticError, ValueError) as error:
+            # Of one experiment, whatever it counts: others are judged all the same.
+            problem = ExperimentError(Reason.INVALID_VALUE, f"its counts cannot be judged: {error}")
+            self.fail(problem, now, pause=True)
+            raise problem from error
 
     def fail(self, error: SourceError, now: float, *, pause: bool) -> None:
         """Note that it could not be read; with a pause it is not tried again at once."""
@@ -134,6 +145,11 @@ class TrackedExperiment:
 
     def _append(self, increments: Increments) -> None:
         end = self.history.end
+        for counter, amount in increments.items():
+            if not abs(amount) < MOST_COUNTED:
+                raise ExperimentError(
+                    Reason.INVALID_VALUE, f"{counter.what} of {counter.arm}: {amount:g} in one batch cannot be counted"
+                )
         self.evidence.add(end, end + self.history.step, increments)
         self.history.append(increments)
 

@@ -107,6 +107,15 @@ def test_a_mean_without_squares_is_judged_by_blocks_of_time() -> None:
     assert lift.absolute_lower < 0.6 < lift.absolute_upper
 
 
+def test_few_purchases_do_not_show_that_an_arm_varies_less() -> None:
+    # None of the arm's two hundred visits bought anything, of which six would have.
+    none = [[Sums(180, 160.0 + 20 * (index % 3), 16000.0), Sums(20, 0.0, 0.0)] for index in range(10)]
+    assert _lift(_fed(MEAN, none)).p_value > ALPHA
+    # Sixty of two thousand would have.
+    more = [[Sums(1800, 1600.0 + 200 * (index % 3), 160000.0), Sums(200, 0.0, 0.0)] for index in range(10)]
+    assert _lift(_fed(MEAN, more)).p_value <= ALPHA
+
+
 def test_users_of_a_mean_without_squares_are_allowed_for() -> None:
     rng = np.random.default_rng(8)
     state = MetricState(MetricDesign(EffectKind.MEAN, ("a", "b"), "a", randomised="user"))

@@ -42,3 +42,15 @@ def test_probabilities_and_losses_are_those_of_normal_means(higher: bool) -> Non
 
 def test_nothing_that_was_compared_is_no_ranking() -> None:
     assert rank("a", {}) == {}
+
+
+@pytest.mark.parametrize("traffic", [1e17, 1e-17])
+def test_an_arm_with_nearly_all_or_next_to_none_of_the_traffic_has_a_rank(traffic: float) -> None:
+    state = MetricState(MetricDesign(EffectKind.RATE, ("a", "b"), "a"))
+    for index in range(10):
+        arms = {"a": ArmCounts(Sums(100.0, 20.0)), "b": ArmCounts(Sums(100 * traffic, 20 * traffic))}
+        state.add(Batch(index * 300, index * 300 + 300, arms))
+    lift = state.lift("b", 0.05)
+    assert lift is not None
+    ranks = rank("a", {"b": lift})
+    assert sum(each.probability_best for each in ranks.values()) == pytest.approx(1)

@@ -47,7 +47,8 @@ def restarts(rng: np.random.Generator, kind: str, effect: float) -> Observed:
 def crawlers(rng: np.random.Generator, kind: str, effect: float) -> Observed:
     """Now and then a crawler makes three hundred requests in a quarter of an hour, all alike."""
     trials, level = _steady(rng, kind, effect, 576)
-    total, squares = sums_of(rng, kind, trials, level)
+    # Of proportions both are the same array.
+    total, squares = (part.copy() for part in sums_of(rng, kind, trials, level))
     for begin in np.flatnonzero(rng.random(573) < 0.02):
         arm = rng.integers(0, 2)
         good, bad = (1.0, 0.0) if kind == PROPORTION else (3.0, 0.1)

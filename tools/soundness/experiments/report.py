@@ -11,7 +11,12 @@ from statistics import median
 
 from scipy.stats import binomtest  # type: ignore[import-untyped]  # carries no types
 
+from ml_monitoring.alerting.domains import load_thresholds
+from tools.soundness.experiments.families import FamilyRow
 from tools.soundness.experiments.methods import ALPHA
+from tools.soundness.experiments.months import MonthsRow
+from tools.soundness.experiments.months import table as months_table
+from tools.soundness.experiments.power import TUNED, PowerRow
 from tools.soundness.experiments.splits import SplitRow
 from tools.soundness.experiments.worlds import BATCH, Condition
 
@@ -39,6 +44,7 @@ class Cell:
         named: Share in which this project said that something varies more than chance explains.
         found: Share of those with a difference that was decided.
         hours: Median time until then; None where fewer than half were.
+        limit: Whether no counts can tell it from an effect.
     """
 
     condition: str
@@ -50,6 +56,7 @@ class Cell:
     named: float
     found: Mapping[str, float]
     hours: Mapping[str, float | None]
+    limit: bool = False
 
     @classmethod
     def of(
@@ -71,6 +78,7 @@ class Cell:
             _share(null["named"]),
             {name: _share(found[name]) for name in _WORDS},
             {name: _hours(found[name]) for name in _WORDS},
+            condition.limit,
         )
 
     def line(self) -> str:
@@ -94,10 +102,37 @@ def _time(hours: float | None) -> str:
     return "" if hours is None else f"{hours:.1f} h"
 
 
-def misses(cells: Iterable[Cell], splits: Iterable[SplitRow]) -> list[str]:
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """All that the page shows."""
+
+    lifts: Sequence[Cell] = ()
+    power: Sequence[PowerRow] = ()
+    families: Sequence[FamilyRow] = ()
+    splits: Sequence[SplitRow] = ()
+    months: Sequence[MonthsRow] = ()
+
+
+def misses(measured: Measurements) -> list[str]:
     """Return where more was decided falsely than promised, beyond what chance explains."""
-    rows = [(f"{cell.condition}, {cell.kind}", cell.false["ours"], cell.experiments, ALPHA) for cell in cells]
-    rows += [(f"split, {row.condition}", row.false["ours"], row.experiments, ALPHA) for row in splits]
+    rows = [
+        (f"{cell.condition}, {cell.kind}", cell.false["ours"], cell.experiments, ALPHA)
+        for cell in measured.lifts
+        if not cell.limit
+    ]
+    rows += [(f"power, {row.contrast}", row.false["ours"], row.experiments, ALPHA) for row in measured.power]
+    rows += [
+        (f"{row.words}, {role}", row.false[role], row.experiments, ALPHA)
+        for row in measured.families
+        for role in ("goals", "guardrails")
+    ]
+    rows += [(f"split, {row.condition}", row.false["ours"], row.experiments, ALPHA) for row in measured.splits]
+    level = load_thresholds().ab_test.significance
+    rows += [
+        (f"months, {row.condition}, {row.level}", row.false, row.months, level)
+        for row in measured.months
+        if not row.limit
+    ]
     return [
         f"{name}: {share:.1%} decided falsely"
         for name, share, count, level in rows
@@ -105,53 +140,136 @@ def misses(cells: Iterable[Cell], splits: Iterable[SplitRow]) -> list[str]:
     ]
 
 
-def stored(data: Path) -> tuple[list[Cell], list[SplitRow]]:
+def stored(data: Path) -> Measurements:
     """Return what was measured before."""
     content = json.loads(data.read_text(encoding="utf-8"))
-    return [Cell(**row) for row in content["lifts"]], [SplitRow(**row) for row in content["splits"]]
+    return Measurements(
+        [Cell(**row) for row in content["lifts"]],
+        [PowerRow(**row) for row in content.get("power", ())],
+        [FamilyRow(**row) for row in content.get("families", ())],
+        [SplitRow(**row) for row in content["splits"]],
+        [MonthsRow(**row) for row in content.get("months", ())],
+    )
 
 
-def write(cells: Sequence[Cell], splits: Sequence[SplitRow], same: str, page: Path, data: Path) -> None:
+def write(measured: Measurements, same: str, page: Path, data: Path) -> None:
     """Write the page's tables and the JSON."""
-    content = {"lifts": [asdict(cell) for cell in cells], "splits": [asdict(row) for row in splits]}
-    data.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    data.write_text(json.dumps(asdict(measured), indent=1) + "\n", encoding="utf-8")
     head, _, rest = page.read_text(encoding="utf-8").partition("<!-- measured -->\n")
     _, _, tail = rest.partition("<!-- /measured -->")
-    names = list(_WORDS)
     lines = [
-        f"Experiments without a difference that were ever decided; nominal {ALPHA:.0%}:",
+        *_false([cell for cell in measured.lifts if not cell.limit]),
         "",
-        f"| Condition | Metric | {' | '.join(_WORDS.values())} | said to vary too much | experiments |",
-        f"|---|---|{'---|' * (len(names) + 2)}",
-    ]
-    lines += [
-        f"| {cell.condition}: {cell.words} | {cell.kind} | {' | '.join(f'{cell.false[name]:.1%}' for name in names)} "
-        f"| {cell.named:.0%} | {cell.experiments} |"
-        for cell in cells
-    ]
-    lines += [
+        *_found(measured.lifts),
         "",
-        "Those with a difference (proportions 40 %, means 20 %) that were decided, and the median time until then:",
+        "What no counts can tell from an effect, without one:",
         "",
-        f"| Condition | Metric | {' | '.join(_WORDS[name] for name in names[:3])} |",
-        f"|---|---|{'---|' * 3}",
-    ]
-    for cell in cells:
-        each = (f"{cell.found[name]:.0%} {_time(cell.hours[name])}".strip() for name in names[:3])
-        lines.append(f"| {cell.condition} | {cell.kind} | {' | '.join(each)} |")
-    lines += [
+        *_false([cell for cell in measured.lifts if cell.limit])[2:],
         "",
-        "Splits that are as intended and were ever said not to be, and 52:48 instead of 50:50:",
+        *_power(measured.power),
         "",
-        "| Condition | this project | Lindon and Malek | 52:48 found by this project | 52:48 found by theirs |",
-        "|---|---|---|---|---|",
-        *(
-            f"| {row.condition}: {row.words} | {row.false['ours']:.1%} | {row.false['multinomial']:.1%} "
-            f"| {row.found['ours']:.0%} | {row.found['multinomial']:.0%} |"
-            for row in splits
-        ),
+        *_families(measured.families),
+        "",
+        *_splits(measured.splits),
+        "",
+        *months_table(measured.months),
         "",
         same,
     ]
     text = "\n".join(lines)
     page.write_text(f"{head}<!-- measured -->\n{text}\n<!-- /measured -->{tail}", encoding="utf-8")
+
+
+def _false(cells: Iterable[Cell]) -> list[str]:
+    """Return the table of what was decided without a difference."""
+    return [
+        f"Experiments without a difference that were ever decided; nominal {ALPHA:.0%}:",
+        "",
+        f"| Condition | Metric | {' | '.join(_WORDS.values())} | said to vary too much | experiments |",
+        f"|---|---|{'---|' * (len(_WORDS) + 2)}",
+        *(
+            f"| {cell.condition}: {cell.words} | {cell.kind} "
+            f"| {' | '.join(f'{cell.false[name]:.1%}' for name in _WORDS)} | {cell.named:.0%} | {cell.experiments} |"
+            for cell in cells
+        ),
+    ]
+
+
+def _found(cells: Iterable[Cell]) -> list[str]:
+    """Return the table of what was decided with a difference."""
+    names = list(_WORDS)[:3]
+    rows = []
+    for cell in cells:
+        each = (f"{cell.found[name]:.0%} {_time(cell.hours[name])}".strip() for name in names)
+        rows.append(f"| {cell.condition} | {cell.kind} | {' | '.join(each)} |")
+    return [
+        "Those with a difference (proportions 40 %, means 20 %, rates 30 %) that were decided, and the median time "
+        "until then:",
+        "",
+        f"| Condition | Metric | {' | '.join(_WORDS[name] for name in names)} |",
+        f"|---|---|{'---|' * 3}",
+        *rows,
+    ]
+
+
+def _power(rows: Iterable[PowerRow]) -> list[str]:
+    """Return the table of delays on clean data."""
+    tests = {
+        "ours": "this project",
+        "growthbook": "GrowthBook",
+        "msprt": "mSPRT",
+        "turner": "Turner et al.",
+        "lindon": "Lindon and Malek",
+        TUNED: "mSPRT that knows the effect",
+    }
+    lines = [
+        "Power on clean data: the median number of batches until a difference is found, in brackets where the test "
+        f"decided more than {ALPHA:.0%} without one; the ratio is that to the soonest published test that did not (the "
+        "mSPRT that expects the very effect left out, which nobody knows beforehand):",
+        "",
+        f"| Baseline or arm | Metric | {' | '.join(tests.values())} | ratio | experiments |",
+        f"|---|---|{'---|' * (len(tests) + 2)}",
+    ]
+    for row in rows:
+        each = []
+        for name in tests:
+            count = row.batches[name]
+            if count is None:
+                each.append("")
+            else:
+                each.append(f"{count:.3g}" if row.keeps(name) else f"({count:.3g}: {row.false[name]:.1%})")
+        lines.append(f"| {row.contrast} | {row.kind} | {' | '.join(each)} | {row.ratio:.2f} | {row.experiments} |")
+    return lines
+
+
+def _families(rows: Iterable[FamilyRow]) -> list[str]:
+    """Return the table of several arms and metrics."""
+    return [
+        "Several arms and metrics, all alike, asked every two hours (GrowthBook after each batch): experiments in "
+        "which any arm was ever said to be better, worse or beyond a guardrail:",
+        "",
+        "| Design | goals | guardrails (margin 0) | GrowthBook, goals | GrowthBook, with its level shared out "
+        "| experiments |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row.words} | {row.false['goals']:.1%} | {row.false['guardrails']:.1%} | {row.false['growthbook']:.1%} "
+            f"| {row.false['bonferroni']:.1%} | {row.experiments} |"
+            for row in rows
+        ),
+    ]
+
+
+def _splits(rows: Iterable[SplitRow]) -> list[str]:
+    """Return the table of splits."""
+    return [
+        "Splits that are as intended and were ever said not to be, and 52:48 instead of 50:50:",
+        "",
+        "| Condition | this project | Lindon and Malek | 52:48 found by this project | 52:48 found by theirs "
+        "| experiments |",
+        "|---|---|---|---|---|---|",
+        *(
+            f"| {row.condition}: {row.words} | {row.false['ours']:.1%} | {row.false['multinomial']:.1%} "
+            f"| {row.found['ours']:.0%} | {row.found['multinomial']:.0%} | {row.experiments} |"
+            for row in rows
+        ),
+    ]

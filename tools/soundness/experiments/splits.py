@@ -10,13 +10,13 @@ from functools import partial
 import numpy as np
 
 from ml_monitoring.exporter.inference import ArmCounts, Batch, SplitState, Sums
-from ml_monitoring.exporter.statistics import split_p_value
-from tools.soundness.experiments.methods import ALPHA
-from tools.soundness.experiments.worlds import BATCH, CELLS, Array
+from tools.soundness.experiments.methods import ALPHA, multinomial_p_value
+from tools.soundness.experiments.worlds import BATCH, CELLS, Array, parts_of
 
+# Another one for each set of figures, as that of the command line.
+SEED = 20261211
 _BATCHES = 288
 _EVERY = 4
-_PARTS = 8
 _BROKEN = 0.52
 # Exposures by batch, arm and cell (one cell where users are not known), and intended shares by batch and arm.
 _Drawn = tuple[Array, Array]
@@ -58,6 +58,22 @@ def _changing(rng: np.random.Generator, share: float) -> _Drawn:
     return counts[:, :, None], np.stack([1 - intended, intended], axis=1)
 
 
+def _suggested(rng: np.random.Generator, share: float) -> _Drawn:
+    """As Thompson sampling suggests shares: by what was seen so far, at rates that drift."""
+    rate = 0.05 * (1 + 0.6 * np.sin(2 * np.pi * np.arange(_BATCHES) / _BATCHES))
+    good, seen = np.ones(2), np.full(2, 20.0)
+    rows, intended = np.zeros((_BATCHES, 2)), np.zeros((_BATCHES, 2))
+    for batch in range(_BATCHES):
+        draws = rng.beta(good, seen - good, (200, 2))
+        part = 0.05 + 0.9 * float(np.mean(draws[:, 1] > draws[:, 0]))
+        intended[batch] = 1 - part, part
+        actual = min(max(part + share - 0.5, 0.01), 0.99)
+        rows[batch] = rng.poisson(100 * np.array([1 - actual, actual]))
+        good += rng.binomial(rows[batch].astype(int), rate[batch])
+        seen += rows[batch]
+    return rows[:, :, None], intended
+
+
 def _fives(rng: np.random.Generator, share: float) -> _Drawn:
     shares = np.tile([1 - share, share], (_BATCHES, 1))
     return 5 * rng.poisson(20 * shares).astype(float)[:, :, None], np.full((_BATCHES, 2), 0.5)
@@ -87,6 +103,7 @@ def _late(rng: np.random.Generator, share: float) -> _Drawn:
 SPLITS: tuple[tuple[str, str, Callable[[np.random.Generator, float], _Drawn]], ...] = (
     ("requests", "independent", _independent),
     ("changing shares", "the intended shares swing between 5 % and 95 %", _changing),
+    ("suggested shares", "Thompson sampling says them after each batch", _suggested),
     ("fives", "rows come by fives", _fives),
     ("users", "who keep their arm and make 20 requests over a day, counted by cell", _users),
     ("late rows", "a fifth of one arm's rows comes a batch later", _late),
@@ -101,17 +118,16 @@ def run(pool: ProcessPoolExecutor, experiments: int, names: Sequence[str]) -> li
             continue
         shares = []
         for share in (0.5, _BROKEN):
-            each = max(1, experiments // _PARTS)
-            parts = list(pool.map(partial(judge, place, share, each), range(_PARTS)))
-            merged = np.concatenate(parts)
+            sizes = parts_of(experiments)
+            merged = np.concatenate(list(pool.map(partial(judge, place, share), sizes, range(len(sizes)))))
             shares.append({"ours": float(merged[:, 0].mean()), "multinomial": float(merged[:, 1].mean())})
-        rows.append(SplitRow(name, words, max(1, experiments // _PARTS) * _PARTS, shares[0], shares[1]))
+        rows.append(SplitRow(name, words, experiments, shares[0], shares[1]))
     return rows
 
 
 def judge(place: int, share: float, experiments: int, seed: int) -> Array:
     """Return whether each test ever found a mismatch."""
-    rng = np.random.default_rng([20261129, seed, place, int(share * 100)])
+    rng = np.random.default_rng([SEED, seed, place, int(share * 100)])
     found = np.zeros((experiments, 2))
     for number in range(experiments):
         counts, shares = SPLITS[place][2](rng, share)
@@ -143,7 +159,7 @@ def _multinomial(counts: Array, shares: Array) -> bool:
     for index in range(0, _BATCHES, _EVERY):
         if not observed[index].any():
             continue
-        p_value = split_p_value([int(value) for value in observed[index]], expected[index].tolist())
-        if p_value is not None and p_value <= ALPHA:
+        p_value = multinomial_p_value([int(value) for value in observed[index]], expected[index].tolist())
+        if p_value <= ALPHA:
             return True
     return False

@@ -14,8 +14,12 @@ BATCH = 300.0
 CELLS = 32
 PROPORTION = "proportion"
 MEAN = "mean"
+RATE = "rate"
+ALL = (PROPORTION, MEAN, RATE)
 # Observations of means are skewed, as times and money are.
 SKEW = 1.0
+_PART = 125
+_BASES = {PROPORTION: 0.05, MEAN: 1.0, RATE: 0.2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ class Condition:
         draw: Returns what was observed, for a generator, a kind of metric and a relative effect.
         user: Whether users are randomised.
         kinds: Kinds of metric that it makes sense for.
+        limit: Whether no counts can tell it from an effect, so that more is decided than promised.
     """
 
     name: str
@@ -56,6 +61,12 @@ class Condition:
     draw: Callable[[np.random.Generator, str, float], Observed]
     user: bool = False
     kinds: tuple[str, ...] = (PROPORTION, MEAN)
+    limit: bool = False
+
+
+def parts_of(experiments: int) -> list[int]:
+    """Return the sizes of parts that share a generator each, so that more experiments begin with the same ones."""
+    return [min(_PART, experiments - begin) for begin in range(0, experiments, _PART)]
 
 
 def sums_of(
@@ -63,11 +74,15 @@ def sums_of(
 ) -> tuple[Array, Array]:
     """Return the sum and the sum of squares of so many observations with these means.
 
-    Means are of a lognormal distribution, drawn one by one.
+    Means are of a lognormal distribution, drawn one by one. Events of a rate are those of a Poisson process; the
+    squares of how many each unit of exposure saw, which only rivals ask for, are as expected.
     """
     if kind == PROPORTION:
         total = rng.binomial(trials.astype(int), np.clip(level, 0, 1)).astype(float)
         return total, total
+    if kind == RATE:
+        total = rng.poisson(np.maximum(level * trials, 0)).astype(float)
+        return total, total + total * np.maximum(total - 1, 0) / np.maximum(trials, 1)
     counts = trials.astype(int).ravel()
     values = rng.lognormal(-skew * skew / 2, skew, counts.sum())
     edges = np.concatenate([[0], np.cumsum(counts)])
@@ -83,7 +98,7 @@ def split(rng: np.random.Generator, traffic: Array, shares: Array) -> Array:
 
 def base(kind: str) -> float:
     """Return the mean of an observation."""
-    return 0.05 if kind == PROPORTION else 1.0
+    return _BASES[kind]
 
 
 def plain(
@@ -105,7 +120,7 @@ def plain(
     return draw
 
 
-def _curve(batches: int) -> Array:
+def curve(batches: int) -> Array:
     """Return a daily curve with a trend."""
     time = np.arange(batches)
     return 1 + 0.6 * np.sin(2 * np.pi * time / 288) + 0.4 * time / batches
@@ -114,28 +129,28 @@ def _curve(batches: int) -> Array:
 def drift(rng: np.random.Generator, kind: str, effect: float) -> Observed:
     """A daily curve and a trend, in traffic and in rates."""
     batches = 576
-    curve = _curve(batches)
+    course = curve(batches)
     shares = np.tile([0.5, 0.5], (batches, 1))
-    trials = split(rng, 60 * curve, shares)
-    level = base(kind) * curve[:, None] * np.array([1.0, 1.0 + effect])
+    trials = split(rng, 60 * course, shares)
+    level = base(kind) * course[:, None] * np.array([1.0, 1.0 + effect])
     return Observed(trials, *sums_of(rng, kind, trials, level), shares)
 
 
 def ramp(rng: np.random.Generator, kind: str, effect: float) -> Observed:
     """10 % of the traffic in the good hours, half of it in the bad ones, and back."""
     batches = 576
-    curve = _curve(batches)
-    part = np.where(curve > 1.2, 0.1, 0.5)
+    course = curve(batches)
+    part = np.where(course > 1.2, 0.1, 0.5)
     shares = np.stack([1 - part, part], axis=1)
     trials = split(rng, np.full(batches, 60.0), shares)
-    level = base(kind) * curve[:, None] * np.array([1.0, 1.0 + effect])
+    level = base(kind) * course[:, None] * np.array([1.0, 1.0 + effect])
     return Observed(trials, *sums_of(rng, kind, trials, level), shares)
 
 
 def thompson(rng: np.random.Generator, kind: str, effect: float) -> Observed:
     """Traffic in proportion to the probability of being best, after each batch, while rates drift."""
     batches, floor = 576, 0.1
-    curve = _curve(batches)
+    course = curve(batches)
     rows = []
     good, count, square = np.zeros(2), np.zeros(2), np.zeros(2)
     for batch in range(batches):
@@ -150,7 +165,7 @@ def thompson(rng: np.random.Generator, kind: str, effect: float) -> Observed:
         part = floor / 2 + (1 - floor) * part
         shares = np.array([[1 - part, part]])
         trials = split(rng, np.array([60.0]), shares)
-        level = base(kind) * curve[batch] * np.array([[1.0, 1.0 + effect]])
+        level = base(kind) * course[batch] * np.array([[1.0, 1.0 + effect]])
         total, squares = sums_of(rng, kind, trials, level)
         good, count, square = good + total[0], count + trials[0], square + squares[0]
         rows.append((trials[0], total[0], squares[0], shares[0]))
@@ -169,18 +184,20 @@ def late_arm(rng: np.random.Generator, kind: str, effect: float) -> Observed:
     return Observed(trials, total, squares, shares)
 
 
-def users(*, returning: bool, failing: float = 0.01) -> Callable[[np.random.Generator, str, float], Observed]:
+def users(
+    *, returning: bool, failing: float = 0.01, cells_kept: int = CELLS
+) -> Callable[[np.random.Generator, str, float], Observed]:
     """Return users who keep their arm and make many requests; some of them always fail."""
 
     def draw(rng: np.random.Generator, kind: str, effect: float) -> Observed:
         batches, people = 144, 3000
         arm = rng.integers(0, 2, people)
-        cell = rng.integers(0, CELLS, people)
+        cell = rng.integers(0, cells_kept, people)
         requests = rng.integers(5, 21, people)
         if kind == PROPORTION:
             level = np.where(rng.random(people) < failing, 1.0, rng.beta(1, 24, people) * (1 + effect * arm))
         else:
-            level = rng.lognormal(-0.32, 0.8, people) * (1 + effect * arm)
+            level = base(kind) * rng.lognormal(-0.32, 0.8, people) * (1 + effect * arm)
         start = np.sort(rng.integers(0, batches, people))
         who = np.repeat(np.arange(people), requests)
         # A session of half an hour, or requests until the end.
@@ -189,10 +206,13 @@ def users(*, returning: bool, failing: float = 0.01) -> Callable[[np.random.Gene
         keep = when < batches
         who, when = who[keep], when[keep]
         mean = level[who]
-        value = (
-            (rng.random(len(who)) < mean) * 1.0 if kind == PROPORTION else mean * rng.lognormal(-0.125, 0.5, len(who))
-        )
-        cells = np.zeros((batches, 2, CELLS, 3))
+        if kind == PROPORTION:
+            value = (rng.random(len(who)) < mean) * 1.0
+        elif kind == RATE:
+            value = rng.poisson(mean).astype(float)
+        else:
+            value = mean * rng.lognormal(-0.125, 0.5, len(who))
+        cells = np.zeros((batches, 2, cells_kept, 3))
         index = (when, arm[who], cell[who])
         for place, part in enumerate((np.ones(len(who)), value, value**2)):
             np.add.at(cells[..., place], index, part)
@@ -234,7 +254,7 @@ def late_rows(rng: np.random.Generator, kind: str, effect: float) -> Observed:
 
     def late(part: Array) -> Array:
         moved = part * np.array([0.1, 0.2])
-        if kind == PROPORTION:
+        if kind != MEAN:
             moved = np.floor(moved + rng.random(moved.shape))
         moved[-1] = 0
         kept: Array = part - moved + np.concatenate([np.zeros((1, 2)), moved[:-1]])
@@ -271,7 +291,7 @@ def replica(
         trials = rng.poisson(100.0 / 2 / count, (batches, 2, count)).astype(float)
         level = base(kind) * np.array([1.0, 1.0 + effect])[None, :, None] * np.ones((batches, 1, count))
         begin = int(rng.uniform(after * 0.5, after * 1.5) * 12)
-        level[begin : begin + int(hours * 12), 1, 0] += extra * (1 if kind == PROPORTION else 4)
+        level[begin : begin + int(hours * 12), 1, 0] += extra * (4 if kind == MEAN else 1)
         total, squares = sums_of(rng, kind, trials, level)
         replicas = np.stack([trials, total, squares], axis=-1)
         whole = replicas.sum(axis=2)
@@ -288,7 +308,7 @@ def noisy(*, traffic: float, factor: float) -> Callable[[np.random.Generator, st
         shares = np.full((batches, 2), 0.5)
         trials = split(rng, np.full(batches, traffic), shares)
         mean = base(kind)
-        variance = mean * (1 - mean) if kind == PROPORTION else np.exp(SKEW**2) - 1
+        variance = {PROPORTION: mean * (1 - mean), MEAN: np.exp(SKEW**2) - 1, RATE: mean}[kind]
         extra = np.sqrt((factor - 1) * variance / (traffic / 2))
         level = (mean + extra * rng.standard_normal(trials.shape)) * np.array([1.0, 1.0 + effect])
         level = np.clip(level, 0, 1) if kind == PROPORTION else np.maximum(level, 0)
@@ -311,12 +331,12 @@ def unequal(rng: np.random.Generator, kind: str, effect: float) -> Observed:
 
 
 CONDITIONS = (
-    Condition("clean", "independent requests at a constant rate", plain()),
+    Condition("clean", "independent requests at a constant rate", plain(), kinds=ALL),
     Condition(
         "rare",
         "a rate of 0.1 %, a tenth of the traffic on the arm",
         plain(rate=0.001, shares=(0.9, 0.1), traffic=400),
-        kinds=(PROPORTION,),
+        kinds=(PROPORTION, RATE),
     ),
     Condition(
         "frequent",
@@ -324,7 +344,9 @@ CONDITIONS = (
         plain(rate=0.99, shares=(0.9, 0.1)),
         kinds=(PROPORTION,),
     ),
-    Condition("quiet", "two requests in five minutes", plain(traffic=2.0, rate=0.3, batches=2016), kinds=(PROPORTION,)),
+    Condition(
+        "quiet", "two requests in five minutes", plain(traffic=2.0, rate=0.3, batches=2016), kinds=(PROPORTION, RATE)
+    ),
     Condition("busy", "20,000 requests in five minutes", plain(traffic=20000.0), kinds=(PROPORTION,)),
     Condition(
         "heavy tail",
@@ -338,31 +360,46 @@ CONDITIONS = (
         unequal,
         kinds=(MEAN,),
     ),
-    Condition("drift", "a daily curve of 60 % and a trend", drift),
-    Condition("ramp", "the share of the arm changes between 10 % and 50 % while rates drift", ramp),
-    Condition("Thompson", "shares follow the probability of being best, while rates drift", thompson),
-    Condition("late arm", "the arm starts 17 hours later, while rates drift", late_arm),
+    Condition("drift", "a daily curve of 60 % and a trend", drift, kinds=ALL),
+    Condition("ramp", "the share of the arm changes between 10 % and 50 % while rates drift", ramp, kinds=ALL),
+    Condition("Thompson", "shares follow the probability of being best, while rates drift", thompson, kinds=ALL),
+    Condition("late arm", "the arm starts 17 hours later, while rates drift", late_arm, kinds=ALL),
     Condition(
         "users",
         "users with 5 to 20 requests in half an hour, 1 % of whom always fail",
         users(returning=False),
         user=True,
+        kinds=ALL,
     ),
     Condition("users who return", "the same, over hours", users(returning=True), user=True),
     Condition("retries", "six outages in a day, in which each failure is tried five times again", retries),
-    Condition("batches", "requests succeed or fail by fives", batched),
+    Condition("batches", "requests succeed or fail by fives", batched, kinds=ALL),
     Condition(
-        "late rows", "a tenth or a fifth of the outcomes is counted five minutes late, while rates drift", late_rows
+        "late rows",
+        "a tenth or a fifth of the outcomes is counted five minutes late, while rates drift",
+        late_rows,
+        kinds=ALL,
     ),
-    Condition("resets", "every tenth batch of an arm loses a part", resets),
-    Condition("overdispersed", "rates vary by arm and batch: three times the variance", noisy(traffic=100, factor=3)),
-    Condition("overdispersed and busy", "the same with 2,000 requests in five minutes", noisy(traffic=2000, factor=3)),
+    Condition("resets", "every tenth batch of an arm loses a part", resets, kinds=ALL),
+    Condition(
+        "overdispersed",
+        "rates vary by arm and batch: three times the variance",
+        noisy(traffic=100, factor=3),
+        kinds=ALL,
+    ),
+    Condition(
+        "overdispersed and busy",
+        "the same with 2,000 requests in five minutes",
+        noisy(traffic=2000, factor=3),
+        kinds=ALL,
+    ),
     Condition(
         "replica",
         "one of four processes of the arm fails for five hours, processes are known",
         replica(named=True, hours=5),
+        kinds=ALL,
     ),
-    Condition("replica unnamed", "the same, processes are not known", replica(named=False, hours=5)),
+    Condition("replica unnamed", "the same, processes are not known", replica(named=False, hours=5), kinds=ALL),
     Condition("replica for good", "it fails until the end, processes are known", replica(named=True, hours=100)),
     Condition(
         "replica for good, unnamed", "it fails until the end, processes are not known", replica(named=False, hours=100)
