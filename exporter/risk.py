@@ -113,6 +113,27 @@ class RiskModel(Protocol):
         """Return the risk of each server, 0 to 1, in the order of the samples (one a server, its newest)."""
 
 
+class Cause(StrEnum):
+    """What makes a server's risk high, in words: the closed set behind `fleet_server_cause_info{cause}`."""
+
+    CPU = "CPU"
+    MEMORY = "memory"
+    LATENCY = "latency"
+    ERRORS = "errors"
+    GC = "GC pauses"
+    NETWORK = "network"
+    STATE = "critical state"
+    OFFLINE = "offline"
+    PHASE = "incident phase"
+
+
+# Of the dangers, in their order.
+_CAUSES: Final = (
+    *(Cause.CPU, Cause.MEMORY, Cause.MEMORY, Cause.LATENCY, Cause.ERRORS, Cause.ERRORS),
+    *(Cause.GC, Cause.NETWORK, Cause.STATE),
+)
+
+
 class Failure(StrEnum):
     """Why a model could not be used: the closed set behind `fleet_risk_model_failures_total{reason}`."""
 
@@ -220,6 +241,18 @@ class BuiltinRisk:
     def dangers(self, server: str) -> dict[str, float]:
         """Return the dangers behind a server's score; times WEIGHTS, how much each of them adds."""
         return dict(zip(DANGERS, self._dangers(self._known[server]), strict=True))
+
+    def cause(self, sample: Sample) -> Cause | None:
+        """Return what adds most to the score of a server that was scored; None where nothing does."""
+        if sample.state == _OFFLINE:
+            return Cause.OFFLINE
+        found = dict.fromkeys(Cause, 0.0)
+        for cause, weight, danger in zip(_CAUSES, WEIGHTS, self._dangers(self._known[sample.server]), strict=True):
+            found[cause] += weight * danger
+        most = max(found, key=found.__getitem__)
+        if found[most]:
+            return most
+        return Cause.PHASE if _bonus(sample) else None
 
     def normal(self, server: str) -> dict[str, float]:
         """Return what counts as normal for a server at present, in base units."""
@@ -494,6 +527,10 @@ class Scorer:
                 return self._fail(Failure.INVALID, f"gave {score} for {sample.server}, must be 0 to 1", fallback)
         return scores
 
+    def cause(self, sample: Sample) -> Cause | None:
+        """Return what the built-in model finds most wrong with a server that was scored; None where that is nothing."""
+        return self._builtin.cause(sample)
+
     def _fail(self, failure: Failure, message: str, fallback: Sequence[float]) -> Sequence[float]:
         self.failures[failure] += 1
         self.problem = f"risk model {self.model!r} {message}; the built-in one scores instead"
@@ -501,7 +538,9 @@ class Scorer:
 
 
 def _with_bonus(sample: Sample, base: float) -> float:
+    return min(1.0, base + _bonus(sample)) if not math.isnan(base) else base
+
+
+def _bonus(sample: Sample) -> float:
     # Without a column that marks them, every server of the phase counts as hit.
-    hit = sample.problem_child is not False
-    bonus = PHASE_BONUS.get(sample.phase or "", 0.0) if hit else 0.0
-    return min(1.0, base + bonus) if not math.isnan(base) else base
+    return PHASE_BONUS.get(sample.phase or "", 0.0) if sample.problem_child is not False else 0.0

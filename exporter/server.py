@@ -46,6 +46,8 @@ _PIECE = 256 * 1024
 
 # What controllers of rollouts take for yes, for no, and for an error that they may try again after.
 _GATE_STATUS = {GateAnswer.GO_ON: 200, GateAnswer.STOP: 409, GateAnswer.UNKNOWN: 503}
+# The other question, of controllers that take a rollout back at a yes.
+_STOP_STATUS = {GateAnswer.GO_ON: 409, GateAnswer.STOP: 200, GateAnswer.UNKNOWN: 503}
 
 # Seconds until the queue of logins has had a turn.
 _RETRY_AFTER = "2"
@@ -123,6 +125,7 @@ class Server:
         # Flagger posts, all others get.
         for method in ("GET", "POST"):
             application.router.add_route(method, "/experiments/{name}/gate", self._gate)
+            application.router.add_route(method, "/experiments/{name}/stop", self._stop)
         return application
 
     @web.middleware
@@ -226,6 +229,10 @@ class Server:
     async def _gate(self, request: web.Request) -> web.Response:
         gate = self._gate_of(request)
         return web.json_response(gate.document, status=_GATE_STATUS[gate.answer])
+
+    async def _stop(self, request: web.Request) -> web.Response:
+        gate = self._gate_of(request)
+        return web.json_response(gate.document, status=_STOP_STATUS[gate.answer])
 
     def _gate_of(self, request: web.Request) -> Gate:
         name = request.match_info["name"]

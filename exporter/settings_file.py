@@ -6,7 +6,7 @@ it, and `null` in an upper layer takes away what is below it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
@@ -269,7 +269,12 @@ def _suggestion(model: type[BaseModel], location: Location) -> str:
         # A name of one's own choice is no field: what it names is one of these still.
         models = [inner for field in fields for inner in models_in(field.annotation)] or models
     names = [field.alias or name for each in models for name, field in each.model_fields.items()]
-    close = get_close_matches(str(key), names, 1)
+    return suggestion(str(key), names)
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return which of the known names may be meant by another, as the end of a message; nothing where none is close."""
+    close = get_close_matches(name, list(known), 1)
     return f"; is {close[0]} meant?" if close else ""
 
 

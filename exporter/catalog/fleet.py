@@ -55,6 +55,13 @@ FLEET_METRICS = (
         Unit.RATIO,
         *_SERVER,
     ),
+    _gauge(
+        "fleet_server_cause_info",
+        "Always 1; what the built-in risk model finds most wrong with a server whose risk is above 0.1.",
+        Unit.INFO,
+        *_SERVER,
+        "cause",
+    ),
     _counter(
         "fleet_server_oom_events_total",
         "Rows in which the server's container was out of memory, column container_oom, since the exporter started.",

@@ -65,10 +65,25 @@ MLFLOW_MODEL_METRICS = (
     ),
     gauge(
         "mlflow_tagged_runs",
-        "Active runs by value of the tags that the setting count_tags names.",
+        "Active runs by value of the tags that the setting count_tags names; (other) are all but those with most runs.",
         Unit.COUNT,
         "tag",
         "value",
+        origin="mlflow",
+    ),
+    gauge(
+        "mlflow_tag_values",
+        "Values of the tags that the setting count_tags names, those in (other) counted one by one.",
+        Unit.COUNT,
+        "tag",
+        origin="mlflow",
+    ),
+    gauge(
+        "mlflow_tagged_cost",
+        "Sum of the numbers that active runs have in the tags that the setting cost_tags names.",
+        Unit.ANY,
+        "experiment",
+        "tag",
         origin="mlflow",
     ),
     gauge(

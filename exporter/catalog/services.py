@@ -31,5 +31,12 @@ def _metric(declared: dict[str, Any]) -> Metric:
 SERVICE_METRICS: Final[tuple[Metric, ...]] = tuple(
     map(_metric, json.loads(Path(__file__).with_name("services.json").read_text(encoding="utf-8")))
 )
+
+
+def _buckets(name: str) -> tuple[float, ...]:
+    return next(metric.buckets for metric in SERVICE_METRICS if metric.name == name)
+
+
 # Of a service that does not set its own.
-RESPONSE_BUCKETS: Final = next(m.buckets for m in SERVICE_METRICS if m.name == "ml_http_request_duration_seconds")
+RESPONSE_BUCKETS: Final = _buckets("ml_http_request_duration_seconds")
+FIRST_TOKEN_BUCKETS: Final = _buckets("ml_gen_ai_time_to_first_token_seconds")

@@ -197,6 +197,14 @@ VARIANT_METRICS = (
         "priority",
     ),
     _gauge(
+        "variant_optimization_opportunity_subject_info",
+        "Always 1; the variant or pattern that an opportunity which the rule sees is about, the first one of several.",
+        Unit.INFO,
+        "persona",
+        "opportunity",
+        "subject",
+    ),
+    _gauge(
         "variant_optimization_opportunity_info",
         "Always 1; the labels say what an opportunity means and what to do about it.",
         Unit.INFO,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import ClassVar
 
 import psycopg2
@@ -156,6 +156,20 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
             self.close()
             raise self._query_error(error) from None
 
+    def copy(self, sql: str, take: Callable[[bytes], object], **parameters: object) -> None:
+        """Run a query whose rows are given to a function one by one, as lines of PostgreSQL's text format.
+
+        Raises:
+            SourceError: The query failed or took longer than the timeout.
+        """
+        try:
+            with self.connection.cursor() as cursor:
+                query = cursor.mogrify(sql, parameters or None)
+                cursor.copy_expert(b"copy (" + query + b") to stdout", _Lines(take))
+        except psycopg2.Error as error:
+            self.close()
+            raise self._query_error(error) from None
+
     @override
     def allow(self, seconds: float) -> None:
         self._allowed = seconds
@@ -246,6 +260,13 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
         if isinstance(error, psycopg2.OperationalError | psycopg2.InterfaceError):
             return SourceError(Reason.CONNECT, f"connection lost: {text}")
         return SourceError(Reason.QUERY, text)
+
+
+class _Lines:
+    """The file that psycopg2 writes rows to."""
+
+    def __init__(self, take: Callable[[bytes], object]) -> None:
+        self.write = take
 
 
 def _dsn(uri: str) -> str:

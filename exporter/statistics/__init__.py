@@ -1,19 +1,14 @@
 """Statistics of variants that compete: pure functions of counts, standard library only.
 
-`posterior` answers "which one is how good, and how sure is that?" with a Beta-Binomial model. `sequential` answers "is
-it chance?" with p-values that stay valid however often one looks, which is what a monitor does. Nothing here knows of
-databases or metrics; every formula names its source.
+`posterior` answers "which one is how good, and how sure is that?" with a Beta-Binomial model. `sequential` answers "how
+good is it at most?" with intervals that stay valid however often one looks, which is what a monitor does; what compares
+variants so is in `exporter.inference`. Nothing here knows of databases or metrics; every formula names its source.
 """
 
 from __future__ import annotations
 
 from ml_monitoring.exporter.statistics.posterior import Beta, Standing, compare, prior_of, thompson_shares
-from ml_monitoring.exporter.statistics.sequential import (
-    Counts,
-    best_p_values,
-    confidence_sequence,
-    split_p_value,
-)
+from ml_monitoring.exporter.statistics.sequential import Counts, confidence_sequence
 from ml_monitoring.exporter.statistics.spread import NumberSums, RatioSums, mean_p_value
 
 __all__ = [
@@ -22,11 +17,9 @@ __all__ = [
     "NumberSums",
     "RatioSums",
     "Standing",
-    "best_p_values",
     "compare",
     "confidence_sequence",
     "mean_p_value",
     "prior_of",
-    "split_p_value",
     "thompson_shares",
 ]

@@ -7,39 +7,12 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 import requests
 
-from tests.support.experiment_series import START
+from tests.support.experiment_series import declared
 from tests.support.serving import ExporterProcess, serving
-
-GUARDED = {
-    "success": {"kind": "proportion", "numerator": "successes_total", "denominator": "requests_total", "effect": 0.2},
-    "errors": {
-        "kind": "proportion",
-        "numerator": "errors_total",
-        "denominator": "requests_total",
-        "direction": "down",
-        "role": "guardrail",
-        "margin": 0.5,
-    },
-}
-
-
-def declared(service: str, **other: Any) -> dict[str, Any]:
-    return {
-        "start": START,
-        # What is stopped is not too old, whenever the test runs.
-        "stopped": START + 4 * 3600 - 600,
-        "arms": {"control": 1, "treatment": 1},
-        "baseline": "control",
-        "selector": {"service": service},
-        "batch": "10m",
-        "metrics": GUARDED,
-        **other,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -73,12 +46,15 @@ def exporter(config: Path) -> Iterator[ExporterProcess]:
         ("null/gate?require=decided", 200, "go on", "no difference"),
         ("null/gate?require=better", 503, "unknown", "no difference"),
         ("nobody/gate", 503, "unknown", "no data"),
+        ("winner/stop", 409, "go on", "better"),
+        ("harmful/stop", 200, "stop", "guardrail breached"),
+        ("nobody/stop", 503, "unknown", "no data"),
     ],
 )
 def test_a_gate_answers_by_status_and_in_words(
     exporter: ExporterProcess, path: str, status: int, answer: str, decision: str
 ) -> None:
-    for ask in (requests.get, requests.post) if "/gate" in path else (requests.get,):
+    for ask in (requests.get, requests.post) if "/" in path else (requests.get,):
         response = ask(f"{exporter.url}/experiments/{path}", timeout=10)
         found = response.json()
         assert (response.status_code, found["answer"], found["decision"]) == (status, answer, decision)

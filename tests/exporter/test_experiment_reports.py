@@ -13,9 +13,10 @@ from typing import Any
 
 import pytest
 
+from ml_monitoring.exporter.sources.experiments import ExperimentsSettings, ExperimentsSource
 from ml_monitoring.exporter.sources.experiments.paper import write_pdf
-from ml_monitoring.exporter.sources.experiments.report import OPEN, ExperimentReport, ResultRow
-from tests.exporter.test_experiment_gates import declared
+from ml_monitoring.exporter.sources.experiments.report import OPEN, ExperimentReport, ResultRow, report_of
+from tests.support.experiment_series import START, declared
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +121,30 @@ def test_errors_name_what_is_wrong(config: Path, tmp_path: Path, arguments: tupl
     assert done.returncode != 0
     assert done.stderr.strip().endswith(said)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_goals_come_first_and_what_has_no_data_says_so(experiments_url: str) -> None:
+    given = declared("winner")
+    refunds = {"kind": "rate", "numerator": "refunds_total", "denominator": "orders_total", "role": "guardrail"}
+    absolute = {**given["metrics"]["errors"], "margin": 0.0, "absolute_margin": 0.02}
+    given["metrics"] = {"refunds": refunds, "errors": absolute, "success": given["metrics"]["success"]}
+    settings = ExperimentsSettings.model_validate({"url": experiments_url, "declared": {"winner": given}})
+    now = START + 4 * 3600 + 60.0
+    source = ExperimentsSource(settings, lambda: now)
+    source.collect()
+    gate = source.gate("winner")
+    assert gate is not None
+    report = report_of(source.tracked["winner"], gate, now)
+    assert [(row.cells[0], row.cells[1], row.cells[-1]) for row in report.rows] == [
+        ("success", "control", "-"),
+        ("success", "treatment", "better"),
+        ("refunds (guardrail)", "control", "-"),
+        ("refunds (guardrail)", "treatment", "no data"),
+        ("errors (guardrail)", "control", "-"),
+        ("errors (guardrail)", "treatment", "holds"),
+    ]
+    assert report.facts[-3:] == (
+        ("Guardrail refunds", "may be worse by up to 0.0%"),
+        ("Guardrail errors", "may be worse by up to 0.02 in its unit"),
+        ("Goal success", "smallest effect of interest 20.0%"),
+    )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ml_monitoring.exporter import risk
-from ml_monitoring.exporter.risk import BuiltinRisk, Sample, Scorer, incident_probability
+from ml_monitoring.exporter.risk import BuiltinRisk, Cause, Sample, Scorer, incident_probability
 
 
 def sample(server: str = "web-001", timestamp: float = 0.0, **values: Any) -> Sample:
@@ -115,6 +115,31 @@ def test_what_is_given_as_normal_is_no_danger_however_high() -> None:
 )
 def test_the_score_is_as_documented(values: dict[str, Any], expected: float) -> None:
     assert score(**values) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("values", "cause"),
+    [
+        ({}, None),
+        ({"cpu": 1.0}, Cause.CPU),
+        ({"memory": 0.95, "cpu": 0.9, "latency": 0.2}, Cause.MEMORY),
+        ({"latency": 1, "cpu": 1.0}, Cause.LATENCY),
+        # Together they weigh more than the latency.
+        ({"latency": 1, "error": 0.5}, Cause.ERRORS),
+        ({"gc_pause": 1}, Cause.GC),
+        ({"network_receive": 0, "network_transmit": 0}, Cause.NETWORK),
+        ({"state": "critical_issue"}, Cause.STATE),
+        ({"state": "offline", "cpu": None}, Cause.OFFLINE),
+        # The file says so, and no measurement does.
+        ({"phase": "peak"}, Cause.PHASE),
+        ({"phase": "peak", "problem_child": False}, None),
+        ({"phase": "peak", "gc_pause": 1}, Cause.GC),
+    ],
+)
+def test_the_cause_is_what_adds_most_to_the_score(values: dict[str, Any], cause: Cause | None) -> None:
+    scorer = Scorer(normals=NORMAL)
+    scorer.score([sample(**values)])
+    assert scorer.cause(sample(**values)) == cause
 
 
 def test_busy_alone_is_no_trouble_but_busy_and_slow_is() -> None:

@@ -24,6 +24,10 @@ _GRAFANAS_LEAST_WIDTH = 150
 # Of a heatmap's panel: title, time axis, legend; a line of text.
 _UNIT, _AROUND_ROWS, _LINE = 38, 105, 14
 _MOST_BUCKETS = 20
+# A graph's title and padding, what its legend may take of the rest, and a line of that.
+_AROUND_CHART, _LEGEND_SHARE, _LEGEND_LINE = 42 + 8, 0.38, 18
+# From here on Grafana's marks are in hours.
+_MOST_SECONDS = 2 * 3600
 _MOST_MARKS = 2
 # Types of panels and data sources that Grafana 9.4 and all later ones know.
 _PLUGINS = {
@@ -31,6 +35,7 @@ _PLUGINS = {
     *("text", "timeseries"),
 }
 _SOURCES = {"prometheus", "loki", "postgres"}
+_SINGLE_VALUES = {"bargauge", "gauge", "stat", "table"}
 _ABSENT = {Colour.MUTED, Colour.PLAIN, Colour.CLEAR}
 # What a panel without data may say: from where none came, or both possibilities.
 _EMPTY = re.compile(r"(no [^,]+, or )?no data from \w[\w ]+")
@@ -121,6 +126,25 @@ def axes_have_ends(pages: list[Json]) -> Iterator[str]:
                     yield f"{name}: the threshold {bound} is beyond the axis' end {top}"
 
 
+def marks_are_round(pages: list[Json]) -> Iterator[str]:
+    """Marks of an axis of hours are hours: of seconds they would be 5.56 hours, 11.1 hours."""
+    for name, panel in data_panels(pages):
+        defaults = panel["fieldConfig"]["defaults"]
+        top = defaults.get("custom", {}).get("axisSoftMax", 0)
+        if panel["type"] == "timeseries" and defaults.get("unit") == "s" and top > _MOST_SECONDS:
+            yield f"{name}: an axis of {top / 3600:.1f} hours has marks at round seconds"
+
+
+def legends_leave_room(pages: list[Json]) -> Iterator[str]:
+    """A table below a graph has a line for each of its queries at least, within its third of the panel."""
+    for name, panel in data_panels(pages):
+        legend = panel.get("options", {}).get("legend", {})
+        if panel["type"] == "timeseries" and legend.get("displayMode") == "table" and legend["placement"] == "bottom":
+            lines = int((panel["gridPos"]["h"] * _UNIT - _AROUND_CHART) * _LEGEND_SHARE // _LEGEND_LINE) - 1
+            if lines < len(panel["targets"]):
+                yield f"{name}: a legend of {lines} lines for {len(panel['targets'])} queries"
+
+
 def bars_are_values_with_names(pages: list[Json]) -> Iterator[str]:
     """Bars of Loki's one table are its rows; bars of several things side by side have a legend; sparklines a scale."""
     for name, panel in data_panels(pages):
@@ -175,6 +199,23 @@ def _absent(name: str, config: Json) -> Iterator[str]:
         yield f"{name}: no data has the colour of a threshold"
     elif (result := absent[0]["result"])["color"] not in _ABSENT or result["text"] != config["noValue"]:
         yield f"{name}: no data is {result['text']!r} in {result['color']}"
+
+
+def values_are_of_now(pages: list[Json]) -> Iterator[str]:
+    """Of a series that ended, no number, cell or legend shows the last value: it is old, and there is none now."""
+    for name, panel in data_panels(pages):
+        calculations = panel.get("options", {}).get("legend", {}).get("calcs", [])
+        if {"lastNotNull", "firstNotNull"} & set(calculations):
+            yield f"{name}: the legend has the last value of a series that ended"
+        if panel["type"] not in _SINGLE_VALUES:
+            continue
+        for target in panel["targets"]:
+            if "expr" not in target or target["datasource"]["type"] == "loki":
+                continue
+            if target.get("range", True) or not target.get("instant"):
+                yield f"{name}: asks for a time range, whose last value may be old"
+            if "last_over_time" in target["expr"]:
+                yield f"{name}: looks back to the last value"
 
 
 def zero_is_good(pages: list[Json]) -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 # 2025-11-03, a Monday.
 START = 1_762_128_000
@@ -112,3 +113,31 @@ def steady_hours(
                 counts[name] += amount if moment > START else 0
                 samples.series.setdefault((name, labels), []).append((moment, counts[name]))
     return samples
+
+
+GUARDED = {
+    "success": {"kind": "proportion", "numerator": "successes_total", "denominator": "requests_total", "effect": 0.2},
+    "errors": {
+        "kind": "proportion",
+        "numerator": "errors_total",
+        "denominator": "requests_total",
+        "direction": "down",
+        "role": "guardrail",
+        "margin": 0.5,
+    },
+}
+
+
+def declared(service: str, **other: Any) -> dict[str, Any]:
+    """Return the declaration of an experiment on a service, with a goal and a guardrail."""
+    return {
+        "start": START,
+        # What is stopped is not too old, whenever the test runs.
+        "stopped": START + 4 * 3600 - 600,
+        "arms": {"control": 1, "treatment": 1},
+        "baseline": "control",
+        "selector": {"service": service},
+        "batch": "10m",
+        "metrics": GUARDED,
+        **other,
+    }

@@ -132,6 +132,11 @@ def d4_layout(pages: list[Json]) -> Iterator[str]:
                 )
 
 
+def _is_unit(unit: Any) -> bool:
+    # Grafana's units of one's own.
+    return unit in UNITS or str(unit).startswith(("suffix:", "count:"))
+
+
 def d5_panels(pages: list[Json]) -> Iterator[str]:
     """Each panel says what it shows, in which unit, from which data source."""
     for name, panel in data_panels(pages):
@@ -154,11 +159,13 @@ def d5_panels(pages: list[Json]) -> Iterator[str]:
             "merges without the time": _merges_without_time(panel.get("transformations", [])),
         }
         if panel["type"] != "logs":
-            wrong[f"unit is {defaults.get('unit')!r}"] = defaults.get("unit") not in UNITS
+            wrong[f"unit is {defaults.get('unit')!r}"] = not _is_unit(defaults.get("unit"))
         if defaults.get("unit") == "percentunit":
             # No fixed upper end for lines: a shortfall or several cores may leave 0 to 1 and would be cut off.
             needed = {"decimals", "min"} | ({"max"} if panel["type"] in {"gauge", "bargauge"} else set())
-            needed -= {"min"} if panel["type"] == "stat" else set()
+            # A difference may be below 0, which is in sight at least.
+            signed = "axisSoftMin" in defaults.get("custom", {})
+            needed -= {"min"} if panel["type"] == "stat" or signed else set()
             for key in sorted(needed - defaults.keys()):
                 wrong[f"is a ratio without {key}"] = True
         yield from (f"{name}: {what}" for what, holds in wrong.items() if holds)
@@ -178,7 +185,7 @@ def d7_variables_and_links(pages: list[Json]) -> Iterator[str]:
             opens_on_first = not variable.get("includeAll") and not variable["current"]["value"]
             if variable["type"] == "query" and not (offers_all or opens_on_first):
                 yield f"{name} has no `All` with a value, and does not open on the first value"
-        for panel in panels(page):
+        for panel in ({"title": "links", "links": page["links"]}, *panels(page)):
             for url in _urls(panel):
                 uid, _, query = url.removeprefix("/d/").partition("?")
                 name = f"{page['uid']}/{panel['title']}: link to {uid}"

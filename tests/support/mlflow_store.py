@@ -58,6 +58,7 @@ Run of `long-...`: FINISHED, +10..+20, param `model_variant` = 250 times `v`; me
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -196,7 +197,11 @@ def write_reference_store(uri: str, *, colon: str = ":") -> None:
 
 
 def write_extras(uri: str) -> None:
-    """Add to a reference store what the client's version keeps besides: a dataset, a logged model, a trace."""
+    """Add to a reference store what the client's version keeps besides.
+
+    A dataset, a logged model, a trace that is under way and one that ended; where the version knows of them, the latter
+    with a prompt, a model and feedback.
+    """
     client = reference_client(uri)
     found = client.get_experiment_by_name(EMPTY)
     assert found is not None
@@ -208,16 +213,37 @@ def write_extras(uri: str) -> None:
 
         run = client.create_run(experiment, start_time=now).info.run_id
         client.log_inputs(run, [DatasetInput(Dataset("train", "abc", "local", "{}"))])
-    if hasattr(client, "create_logged_model"):
-        client.create_logged_model(experiment, name="model")
+    model = client.create_logged_model(experiment, name="model") if hasattr(client, "create_logged_model") else None
+    metadata = {"mlflow.modelId": model.model_id} if model else {}
     store = client._tracking_client.store
     if hasattr(store, "end_trace"):
+        from mlflow.entities.trace_status import TraceStatus  # noqa: PLC0415  # the same
+
         store.start_trace(experiment, now, request_metadata={}, tags={})
+        ended = store.start_trace(experiment, now, request_metadata={}, tags={}).request_id
+        store.end_trace(ended, now + 5, TraceStatus.OK, metadata, {})
     elif hasattr(store, "start_trace"):
-        from mlflow.entities import TraceInfo, TraceLocation, TraceState  # noqa: PLC0415  # the same
+        from mlflow.entities import (  # noqa: PLC0415  # the same
+            AssessmentSource,
+            Feedback,
+            TraceInfo,
+            TraceLocation,
+            TraceState,
+        )
 
         location = TraceLocation.from_experiment_id(experiment)
         store.start_trace(TraceInfo("tr-1", location, request_time=now, state=TraceState.IN_PROGRESS))
+        store.start_trace(
+            TraceInfo("tr-2", location, now, TraceState.OK, execution_duration=5, trace_metadata=metadata)
+        )
+        if hasattr(client, "link_prompt_versions_to_trace"):
+            # MLflow links prompts in the store that this names, whatever the client's is.
+            os.environ["MLFLOW_TRACKING_URI"] = client.tracking_uri
+            client.link_prompt_versions_to_trace([client.register_prompt("greeting", "Hello {{name}}")], "tr-2")
+        # Of some versions the method is there, and only Databricks' own store has it.
+        with contextlib.suppress(NotImplementedError):
+            judge = AssessmentSource("LLM_JUDGE", "judge")
+            store.create_assessment(Feedback(name="relevance", value=0.5, source=judge, trace_id="tr-2"))
 
 
 def _with_colon(run: ReferenceRun, colon: str) -> ReferenceRun:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from math import inf, nan
 from typing import TypeVar
 
+from mlflow import MlflowClient
 from mlflow.entities import ViewType
 
 from tests.support.mlflow_store import EPOCH, reference_client
@@ -136,3 +137,22 @@ class RandomWorkload:
 
     def _pick(self, items: list[_Item]) -> _Item | None:
         return self._random.choice(items) if items else None
+
+
+def _finish_again(client: MlflowClient, run: str) -> None:
+    _resume(client, run)
+    client.set_terminated(run)
+
+
+def _resume(client: MlflowClient, run: str) -> None:
+    client.update_run(run, status="RUNNING")
+    client.log_metric(run, "accuracy", 0.1, step=9)
+
+
+def _correct_and_delete(client: MlflowClient, run: str) -> None:
+    client.log_metric(run, "accuracy", 0.1, step=9)
+    client.delete_run(run)
+
+
+# How a finished run can overwrite its accuracy and change its row between two refreshes.
+OVERWRITES = (_finish_again, _resume, _correct_and_delete)

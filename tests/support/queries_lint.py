@@ -35,6 +35,8 @@ PLACELESS = {
     # Each cluster has figures of its own.
     ":business_": ("namespace",),
     "role:business_": ("namespace",),
+    "part_bound:business_": ("namespace",),
+    "part:business_": ("namespace",),
     "bound:business_": ("namespace",),
 }
 

@@ -36,7 +36,7 @@ class ExporterProcess:
         self.process = subprocess.Popen([*limited, "--config", str(config)], stderr=self._output, env=environ, cwd=cwd)
         self.url = self.wait_for_log("url=").split("url=")[1].split()[0]
 
-    def wait_for_log(self, text: str, timeout: float = 20) -> str:
+    def wait_for_log(self, text: str, timeout: float = 60) -> str:
         """Return the first line of the log that holds the text."""
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
@@ -56,7 +56,7 @@ class ExporterProcess:
         """Return all samples of /metrics by series."""
         return parse_samples(self.get("/metrics").text)
 
-    def wait_for(self, series: str, value: float | None, timeout: float = 20) -> dict[str, float]:
+    def wait_for(self, series: str, value: float | None, timeout: float = 60) -> dict[str, float]:
         """Wait until a series has a value (None: is absent) and return all samples of that moment."""
         deadline = time.monotonic() + timeout
         while True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ml_monitoring.alerting.exporter.signals import (
-    EXPORTER_MEMORY,
     EXPORTER_TARGET_UP,
     SOURCE_ERRORS,
     SOURCE_INTERVAL,
@@ -18,6 +17,7 @@ from ml_monitoring.alerting.mlflow.signals import (
     RUNS,
 )
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.alerting.monitoring.signals import TROUBLE_SINCE
 from ml_monitoring.dashboards.lib import panels
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.queries import Query
@@ -66,7 +66,13 @@ def specimen() -> Page:
                 "All kinds",
                 (
                     panels.stat(SOURCE_UP, width=6),
-                    panels.stat(EXPORTER_MEMORY, trend=True, width=6),
+                    panels.light(
+                        EXPORTER_TARGET_UP,
+                        page="ml-monitoring-alerts",
+                        title="Light",
+                        since=Query(TROUBLE_SINCE),
+                        width=6,
+                    ),
                     panels.gauge(FAILED_RUN_RATIO, height=4),
                     panels.bargauge(EXPERIMENT_RUNS, width=6, height=4),
                     panels.timeseries(
@@ -97,7 +103,7 @@ def specimen() -> Page:
                 (
                     panels.logs("Logs", "What does it say?", '{service="$service"} |= "$text"'),
                     panels.log_graph("Graph", "How much?", f"sum({LINES})", legend="lines", bars=True, width=16),
-                    panels.log_ranking("Ranking", "Who?", f"sum by (service) ({LINES})", legend="{{service}}"),
+                    panels.log_stat("Ranking", "Who?", f"sum by (service) ({LINES})", width=8),
                 ),
                 collapsed=True,
             ),

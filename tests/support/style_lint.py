@@ -19,10 +19,18 @@ _JUDGING = {Colour.GOOD, Colour.WARNING, Colour.NOTICE, Colour.FAILURE}
 _WORD = re.compile(r"/\\b(.*)\\b/")
 _WORDS = {
     **dict.fromkeys(("FINISHED", "OK", "READY", "resolved", "online", "ok", "2\\d\\d"), (Colour.GOOD,)),
-    **dict.fromkeys(("FAILED", "ERROR", "critical_issue", "error", "5\\d\\d", "OOM"), (Colour.FAILURE,)),
+    **dict.fromkeys(("FAILED", "ERROR", "critical", "error", "5\\d\\d", "OOM"), (Colour.FAILURE,)),
     **dict.fromkeys(("KILLED", "killed", "firing", "warning", "4\\d\\d"), (Colour.WARNING,)),
     "critical": (Colour.FAILURE,),
-    "info": (Colour.NOTICE,),
+    "better": (Colour.GOOD,),
+    **dict.fromkeys(("guardrail breached", "invalid"), (Colour.FAILURE,)),
+    **dict.fromkeys(("unanswerable", "no data", "unknown"), (Colour.WARNING,)),
+    # A candidate that is worse does harm; an arm of several need not be shown.
+    "worse": (Colour.WARNING, Colour.FAILURE),
+    **dict.fromkeys(("is best", "best, beyond chance", "as tested"), (Colour.GOOD,)),
+    **dict.fromkeys(("worse than the best", "drifting"), (Colour.WARNING,)),
+    "worse than tested": (Colour.FAILURE,),
+    "info": (Colour.NEUTRAL,),
 }
 _BAD_TITLE = re.compile("OOM|[Ff]ail|[Ee]rror")
 
@@ -65,7 +73,7 @@ def legends_begin_with_the_most(pages: list[Json]) -> Iterator[str]:
         custom = panel["fieldConfig"]["defaults"].get("custom", {})
         if panel["type"] != "timeseries" or legend.get("displayMode") != "table":
             continue
-        if legend.get("sortBy") not in {"Last *", "Max"} or not legend.get("sortDesc"):
+        if legend.get("sortBy") not in {"Last", "Max"} or not legend.get("sortDesc"):
             yield f"{name}: a long legend begins with what is first in the alphabet"
         bars = custom.get("drawStyle") == "bars"
         if bars and not all(one["expr"].endswith(") > 0") for one in panel["targets"]):

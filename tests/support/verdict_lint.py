@@ -36,6 +36,20 @@ def an_answer_comes_first(pages: list[Json]) -> Iterator[str]:
             yield f"{page['uid']}: nothing that is open says since when"
 
 
+def ratios_of_the_answer_are_judged(pages: list[Json]) -> Iterator[str]:
+    """A share in the row that answers says by its colour whether it is good: by a limit, or by a word in its name."""
+    for page in pages:
+        rows = [place for place, panel in enumerate(page["panels"]) if panel["type"] == "row"]
+        for panel in page["panels"][rows[0] + 1 : rows[1]]:
+            config = panel["fieldConfig"]
+            defaults = config["defaults"]
+            words = [one for one in config["overrides"] if one["matcher"]["id"] == "byRegexp"]
+            words += [one for one in defaults.get("mappings", []) if one["type"] == "value"]
+            judged = len(defaults.get("thresholds", {}).get("steps", [])) > 1 or words
+            if defaults.get("unit") in {"percent", "percentunit"} and not judged:
+                yield f"{page['uid']}: {panel['title']} is neither good nor bad"
+
+
 def little_is_open(pages: list[Json]) -> Iterator[str]:
     """Two rows are open, the answer and the evidence, on one and a half screens; all else is folded."""
     for page in pages:

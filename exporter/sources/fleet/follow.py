@@ -166,9 +166,12 @@ class Follow(Feed):
         alone = len(waiting) + len(self._reading) == 1
         if not alone and not self._from_end:
             for file in waiting:
+                known = self._beginnings.get(file.name)
+                if known is not None and known[0] == file.identity:
+                    continue
                 if not go_on():
                     return False
-                self._find_beginning(parts, file)
+                self._beginnings[file.name] = (file.identity, self._find_beginning(parts, file))
             # The one that begins first is the last one here.
             waiting.sort(key=lambda file: (self._beginnings[file.name][1], file.name), reverse=True)
         while waiting or self._reading:
@@ -189,12 +192,8 @@ class Follow(Feed):
         self._beginnings.clear()
         return True
 
-    def _find_beginning(self, parts: dict[str, Part], file: PartFile) -> None:
+    def _find_beginning(self, parts: dict[str, Part], file: PartFile) -> float:
         """Look up the time of the first row that is new."""
-        known = self._beginnings.get(file.name)
-        if known is not None and known[0] == file.identity:
-            return
-        time = -math.inf
         # What is wrong with it is said when it is read.
         with contextlib.suppress(SourceError):
             reader = self._open(file.path, _go_on_from(file, parts.get(file.name)))
@@ -202,8 +201,9 @@ class Follow(Feed):
                 if isinstance(reader, CsvReader):
                     reader.block_size = _SMALL_BLOCK
                 block = reader.next_block(final=True)
-                time = -math.inf if block is None else time_of(block, block.first(), -math.inf)
-        self._beginnings[file.name] = (file.identity, time)
+                if block is not None:
+                    return time_of(block, block.first(), -math.inf)
+        return -math.inf
 
     def _next_times(self, parts: dict[str, Part]) -> dict[str, float]:
         """Return the time of the next row of each part under way; those that have none are done."""

@@ -21,6 +21,7 @@ from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.risk import (
     BUILTIN,
     MEASURES,
+    TROUBLE,
     Failure,
     Sample,
     Scorer,
@@ -202,9 +203,7 @@ class FleetSource(Source):
             self._feed.reset()
             self._state.clear()
             self._scorer.reset()
-        deadline = time.monotonic() + self._settings.timeout * _BUDGET
-        behind = not self._feed.advance(lambda: time.monotonic() < deadline and not self._aborted.is_set())
-        if behind:
+        if not self._feed.advance(self._steps(self._settings.timeout * _BUDGET)):
             self._wake()
         return self._families()
 
@@ -214,15 +213,26 @@ class FleetSource(Source):
         # With a reader of its own, so that neither positions nor counts change.
         settings = self._settings.model_copy(update={"position_file": None, "start": "beginning"})
         probe = FleetSource(settings)
-        until = time.monotonic() + _CHECK_TIME
         try:
-            probe._feed.advance(lambda: time.monotonic() < until and not self._aborted.is_set())
+            probe._feed.advance(self._steps(_CHECK_TIME))
             state = probe._state
         finally:
             probe.close()
         text = "; ".join([f"{settings.path}, mode {settings.mode}: {len(state.servers())} servers", *probe._feed.notes])
         bad = state.rows.total() - state.rows[RowOutcome.OK]
         return f"{text}; {bad} rows cannot be used, first {state.take_problems()[0][1]}" if bad else text
+
+    def _steps(self, seconds: float) -> Callable[[], bool]:
+        """Allow steps of reading for some time, and one at least, so that listing a large folder cannot take it all."""
+        deadline = time.monotonic() + seconds
+        begun = False
+
+        def go_on() -> bool:
+            nonlocal begun
+            first, begun = not begun, True
+            return (first or time.monotonic() < deadline) and not self._aborted.is_set()
+
+        return go_on
 
     def _families(self) -> FamilySet:
         families = FamilySet(self.name, max_series=self._settings.max_series)
@@ -255,6 +265,8 @@ class FleetSource(Source):
         for sample, risk in zip(samples, risks, strict=True):
             labels = (sample.server, sample.profile)
             families["fleet_server_risk_ratio"].add(risk, *labels)
+            if risk > TROUBLE and (cause := self._scorer.cause(sample)) is not None:
+                families["fleet_server_cause_info"].add(1, *labels, cause)
             if sample.state is not None:
                 for state in STATES:
                     families["fleet_server_state"].add(state == sample.state, *labels, state)

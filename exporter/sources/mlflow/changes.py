@@ -24,6 +24,7 @@ class StoreChanges:
         metrics: Runs whose metrics changed after they were read.
         best: Best values that may have changed.
         experiments: Experiments whose best values are to be compared with those in the store.
+        registry: Whether anything may have changed in the model registry.
         problems: Whether other values than before cannot be used.
         replaced: Whether everything has to be read, because this may be another store; then nothing else is said.
     """
@@ -32,6 +33,7 @@ class StoreChanges:
     metrics: frozenset[str] = frozenset()
     best: frozenset[Pair] = frozenset()
     experiments: frozenset[int] = frozenset()
+    registry: bool = False
     problems: bool = False
     replaced: bool = False
 

@@ -5,6 +5,8 @@ None of it can be tracked by what changed, so it is counted again; what takes lo
 
 from __future__ import annotations
 
+import math
+import re
 import time
 from abc import ABC, abstractmethod
 from collections import defaultdict
@@ -14,19 +16,39 @@ from typing import ClassVar
 from typing_extensions import override
 
 from ml_monitoring.exporter.database import Row, Session
+from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.mlflow import optional_sql as sql
 
 # What takes longer than this is read so rarely that it keeps the database busy for this share of the time.
 _CHEAP_SECONDS = 0.1
 _SHARE = 0.01
+# What stands for all values that are not among the most common ones.
+_OTHERS = "(other)"
+# Of runs whose cost is none, so many are named.
+_NAMED_RUNS = 5
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _LOGGED_MODEL_STATUS = {1: "PENDING", 2: "READY", 3: "FAILED"}
 
 
+def most_common(counts: Mapping[str, int], most: int) -> list[tuple[str, int]]:
+    """Return so many values with the highest counts at most, the highest first, and the sum of all others' counts."""
+    named = [item for item in counts.items() if item[0] != _OTHERS]
+    shown = sorted(named, key=lambda item: (-item[1], item[0]))[:most]
+    others = sum(counts.values()) - sum(count for _value, count in shown)
+    return [*shown, *([(_OTHERS, others)] if others else [])]
+
+
 class OptionalCollector(ABC):
-    """Reads one table as a whole, in stores that have it."""
+    """Reads one table as a whole, in stores that have it.
+
+    Attributes:
+        table: The table.
+        needs: Other tables without which it cannot be read.
+    """
 
     table: ClassVar[str]
+    needs: ClassVar[Sequence[str]] = ()
 
     def __init__(self) -> None:
         self._due_at = 0.0
@@ -80,7 +102,7 @@ class OptionalCollectors:
             columns: What the store has.
             changed: Whether anything was written since the last time.
         """
-        self._available = [collector for collector in self._collectors if collector.table in columns]
+        self._available = [each for each in self._collectors if {each.table, *each.needs} <= columns.keys()]
         for collector in self._collectors:
             if changed:
                 collector.mark_outdated()
@@ -139,24 +161,80 @@ class TaggedRuns(OptionalCollector):
     Args:
         keys: The tags.
         exposes: Whether this exporter is the one of several that exposes them.
+        most: So many values of a tag at most.
     """
 
     table = "tags"
 
-    def __init__(self, keys: Sequence[str], *, exposes: bool) -> None:
+    def __init__(self, keys: Sequence[str], *, exposes: bool, most: int) -> None:
         super().__init__()
         self._keys = list(keys)
         self._exposes = exposes
-        self._rows: Sequence[Row] = ()
+        self._most = most
+        self._counts: Mapping[str, Mapping[str, int]] = {}
 
     @override
     def read(self, session: Session, columns: frozenset[str]) -> None:
         rows = session.rows(sql.tagged_runs(session.dialect), keys=self._keys)
-        # MySQL finds keys of other case as well.
-        self._rows = [row for row in rows if row[0] in self._keys]
+        counts: dict[str, dict[str, int]] = {key: {} for key in self._keys}
+        for key, value, runs in rows:
+            # MySQL finds keys of other case as well.
+            if key in counts:
+                counts[key][value or ""] = counts[key].get(value or "", 0) + runs
+        self._counts = counts
 
     @override
     def add(self, families: FamilySet, experiments: Mapping[int, str]) -> None:
         if self._exposes:
-            for tag, value, runs in sorted(self._rows):
-                families["mlflow_tagged_runs"].add(runs, tag, value or "")
+            for tag, counts in sorted(self._counts.items()):
+                families["mlflow_tag_values"].add(len(counts), tag)
+                for value, runs in most_common(counts, self._most):
+                    families["mlflow_tagged_runs"].add(runs, tag, value)
+
+
+class TaggedCosts(OptionalCollector):
+    """Adds up the numbers that tags of runs hold, such as what each cost, by experiment.
+
+    Args:
+        keys: The tags.
+    """
+
+    table = "tags"
+
+    def __init__(self, keys: Sequence[str]) -> None:
+        super().__init__()
+        self._keys = list(keys)
+        # By experiment and tag.
+        self._costs: Mapping[tuple[int, str], float] = {}
+        # Runs without a number by experiment, the first of them by name.
+        self._others: Mapping[int, tuple[int, Sequence[str]]] = {}
+
+    @override
+    def read(self, session: Session, columns: frozenset[str]) -> None:
+        costs: defaultdict[tuple[int, str], list[float]] = defaultdict(list)
+        others: defaultdict[int, tuple[int, Sequence[str]]] = defaultdict(lambda: (0, ()))
+        for experiment, run, key, value in session.stream(sql.RUN_COSTS, keys=self._keys):
+            # MySQL finds keys of other case as well.
+            if key not in self._keys:
+                continue
+            text = (value or "").strip()
+            if _NUMBER.fullmatch(text) and math.isfinite(cost := float(text)):
+                costs[experiment, key].append(cost)
+            else:
+                count, named = others[experiment]
+                others[experiment] = count + 1, sorted([*named, f"run {run}, tag {key}"])[:_NAMED_RUNS]
+        # The same sum in whatever order a database returns the rows.
+        self._costs = {pair: math.fsum(values) for pair, values in costs.items()}
+        self._others = others
+
+    @override
+    def add(self, families: FamilySet, experiments: Mapping[int, str]) -> None:
+        for (experiment, key), cost in sorted(self._costs.items()):
+            if experiment in experiments:
+                families["mlflow_tagged_cost"].add(cost, experiments[experiment], key)
+        others = [self._others[experiment] for experiment in experiments if experiment in self._others]
+        named = sorted(place for _count, places in others for place in places)[:_NAMED_RUNS]
+        for place in named:
+            families.skip(Reason.INVALID_VALUE, f"tags.value is no number: {place}")
+        if more := sum(count for count, _places in others) - len(named):
+            families.skip(Reason.INVALID_VALUE, f"and {more} more such tags")

@@ -7,24 +7,28 @@
   table a refresh scans some pages: the end, where new rows mostly are, and others in turns.
 * Rows that are gone show in the number of rows, which a scan of the whole table counts; in a big one they show where
   labels are compared.
-* Metrics that were written to a run after it was read show by their own `xmin`, in slices of the table's pages;
-  params and tags that are labels are compared in slices of run ids, because a tag can be removed without a trace.
+* Metrics and params that were written to a run after it was read show by their own `xmin`, in slices of the tables'
+  pages; tags that are labels, and which params there are, are compared in slices of run ids, because what is removed
+  leaves no trace.
+* A result whose run changed in another way (resumed, finished again, deleted) may have overwritten a best value that
+  it held: what was written to it since the last pass began is looked up at once.
 * A table that was written again as a whole keeps its transactions, but not its pages. It shows by its file.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
 from typing_extensions import override
 
 from ml_monitoring.exporter.sources.mlflow.changes import ChangeTracker, StoreChanges
-from ml_monitoring.exporter.sources.mlflow.late_labels import ids_of_slice, relabelled
+from ml_monitoring.exporter.sources.mlflow.late_labels import ids_of_slice, label_keys, relabelled
+from ml_monitoring.exporter.sources.mlflow.postgres_registry import RegistryWatch
 from ml_monitoring.exporter.sources.mlflow.reader import Pair, StoreReader
-from ml_monitoring.exporter.sources.mlflow.run_cache import RunCache
+from ml_monitoring.exporter.sources.mlflow.run_cache import Run, RunCache
 
 _POSITION = """
     select pg_current_snapshot()::text, pg_is_in_recovery(), pg_postmaster_start_time()::text,
@@ -32,12 +36,14 @@ _POSITION = """
            current_setting('server_version_num')::int"""
 # Views and foreign tables have no transactions that could be asked for.
 _PLAIN = """
-    select bool_and(relkind in ('r', 'p')) from pg_catalog.pg_class
-    where oid in ('runs'::regclass, 'latest_metrics'::regclass)"""
+    select bool_and(relkind in ('r', 'p')) filter (where oid <> 'params'::regclass),
+           bool_and(relkind in ('r', 'p')) filter (where oid = 'params'::regclass)
+    from pg_catalog.pg_class where oid in ('runs'::regclass, 'latest_metrics'::regclass, 'params'::regclass)"""
 # Of a partitioned table there are no pages of its own, and it is scanned as a whole.
 _FILES = """
     select pg_relation_size('runs') / block, pg_relation_size('latest_metrics') / block,
-           pg_relation_filenode('runs')::bigint, pg_relation_filenode('latest_metrics')::bigint
+           pg_relation_size('params') / block, pg_relation_filenode('runs')::bigint,
+           pg_relation_filenode('latest_metrics')::bigint, pg_relation_filenode('params')::bigint
     from (select current_setting('block_size')::int as block) setting"""
 # Beyond this many transactions the age of a row cannot be distinguished from that of one written 2^32 transactions ago.
 _MAX_DISTANCE = 2**30
@@ -102,18 +108,23 @@ class _Files:
     Attributes:
         run_pages: Pages of `runs`.
         metric_pages: Pages of `latest_metrics`.
+        param_pages: Pages of `params`.
         run_file: Another value means that its rows may be on other pages.
         metric_file: The same.
+        param_file: The same.
     """
 
     run_pages: int
     metric_pages: int
+    param_pages: int
     run_file: int | None
     metric_file: int | None
+    param_file: int | None
 
     def moved(self, before: _Files) -> bool:
         """Tell whether rows may be on other pages than before, although nobody wrote them."""
-        return (self.run_file, self.metric_file) != (before.run_file, before.metric_file)
+        files = (self.run_file, self.metric_file, self.param_file)
+        return files != (before.run_file, before.metric_file, before.param_file)
 
 
 @dataclass(slots=True)
@@ -136,14 +147,16 @@ class _Pass:
     Attributes:
         since: Rows of transactions from this position on are looked for.
         begun: Where the cluster stood when the pass began.
-        pages: Size of `latest_metrics` then.
+        metric_pages: Pages of `latest_metrics` then.
+        param_pages: Pages of `params` then.
         slices: In how many refreshes it is done.
         slice: What comes next.
     """
 
     since: ClusterPosition
     begun: ClusterPosition
-    pages: int
+    metric_pages: int
+    param_pages: int
     slices: int
     slice: int = 0
 
@@ -166,7 +179,9 @@ class PostgresChangeTracker(ChangeTracker):
         self._slices = slices
         self._position: ClusterPosition | None = None
         self._previous: ClusterPosition | None = None
+        self._registry = RegistryWatch(reader, slices)
         self._plain = True
+        self._plain_params = True
         self._reconciled: ClusterPosition | None = None
         self._files: _Files | None = None
         self._shares: list[_Share] = []
@@ -205,7 +220,8 @@ class PostgresChangeTracker(ChangeTracker):
 
     @override
     def restart(self) -> None:
-        ((self._plain,),) = self._reader.session.rows(_PLAIN)
+        ((self._plain, self._plain_params),) = self._reader.session.rows(_PLAIN)
+        self._registry.restart(self._here.xid)
         self._reconciled = self._position
         self._files = self._read_files()
         self._shares = []
@@ -215,6 +231,8 @@ class PostgresChangeTracker(ChangeTracker):
 
     @override
     def changes(self) -> StoreChanges:
+        previous = self._previous
+        assert previous is not None  # noqa: S101  # else everything is read
         unseen = not all(self._here.sees_the_same_as(share.seen) for share in self._shares)
         if unseen or (self._pass is None and self._passes_again):
             files = self._read_files()
@@ -225,19 +243,22 @@ class PostgresChangeTracker(ChangeTracker):
         late: set[tuple[str, Pair]] = set()
         work = self._pass or self._begin_pass()
         if work is not None:
-            changed |= relabelled(self._reader, self._runs, work.slice, work.slices)
+            changed |= self._relabelled(work)
             if len(self._shares) > _SHARES_AT_ONCE:
                 new, missing = self._compare_ids(work)
                 changed |= new
                 gone |= missing
-            late = self._late_metrics(work)
+            late = self._late_metrics_of_slice(work)
             work.slice += 1
             if work.slice >= work.slices:
                 self._reconciled, self._pass = work.begun, None
+        runs = {**dict.fromkeys(gone), **self._reader.runs(changed)}
+        late |= self._overwritten(runs)
         return StoreChanges(
-            runs={**dict.fromkeys(gone), **self._reader.runs(changed)},
+            runs=runs,
             metrics=frozenset(run for run, _pair in late),
             best=frozenset(pair for _run, pair in late),
+            registry=self._written and self._registry.changed(previous.xid),
         )
 
     @override
@@ -319,28 +340,56 @@ class PostgresChangeTracker(ChangeTracker):
             return None
         self._read_at = {run: oldest for run, oldest in self._read_at.items() if oldest >= since.oldest}
         slices = max(self._slices, files.metric_pages // _PAGES_A_SLICE, len(self._runs) // _RUNS_A_SLICE)
-        self._pass = _Pass(since, self._here, files.metric_pages, slices)
+        self._pass = _Pass(since, self._here, files.metric_pages, files.param_pages, slices)
         return self._pass
 
-    def _late_metrics(self, work: _Pass) -> set[tuple[str, Pair]]:
-        """Return the metrics in a slice of pages that were written to an ended run after they were read."""
-        last_slice = work.slice == work.slices - 1
-        if not self._scans_ranges and not last_slice:
-            # Each slice would be a scan of the whole table; one at the end does it all.
+    def _relabelled(self, work: _Pass) -> set[str]:
+        """Return runs that may have other labels than those that are remembered."""
+        found = relabelled(self._reader, self._runs, work.slice, work.slices, param_values=not self._plain_params)
+        keys = label_keys(self._reader)["params"]
+        if self._plain_params and keys and (pages := self._pages_of_slice(work, work.param_pages)):
+            rows = self._reader.session.rows(
+                self._reader.queries.late_params, since=work.since.xid, params=keys, **pages
+            )
+            found.update(run for (run,) in rows)
+        return found
+
+    def _late_metrics_of_slice(self, work: _Pass) -> set[tuple[str, Pair]]:
+        """Return the metrics in a slice of pages that were written to a result after they were read."""
+        if (pages := self._pages_of_slice(work, work.metric_pages)) is None:
             return set()
-        first, last = (work.pages * step // work.slices for step in (work.slice, work.slice + 1))
-        rows = self._reader.session.rows(
-            self._reader.queries.late_metrics,
-            since=work.since.xid,
-            first=f"({first if self._scans_ranges else 0},0)",
-            last=f"({_LAST_PAGE if last_slice else last},0)",
-        )
+        return self._late_metrics(self._reader.queries.late_metrics, work.since, **pages)
+
+    def _overwritten(self, runs: Mapping[str, Run | None]) -> set[tuple[str, Pair]]:
+        """Return the metrics of changed runs that were results, as far as they were written after they were read."""
+        since = self._reconciled
+        assert since is not None  # noqa: S101  # set when everything was read
+        results = sorted(run for run, old in self._runs.get(runs).items() if old.counts_as_result and runs[run] != old)
+        if not results:
+            return set()
+        return self._late_metrics(self._reader.queries.late_metrics_of_runs, since, runs=results)
+
+    def _late_metrics(self, query: str, since: ClusterPosition, **parameters: object) -> set[tuple[str, Pair]]:
+        """Return those of the metrics that a query finds which were written to a result after they were read."""
+        rows = self._reader.session.rows(query, since=since.xid, **parameters)
         known = self._runs.get({run for run, _key, _distance in rows})
         return {
             (run_id, (run.experiment, key))
             for run_id, key, distance in rows
             if (run := known.get(run_id)) is not None
             and run.counts_as_result
-            and work.since.oldest + distance >= self._read_at.get(run_id, 0)
+            and since.oldest + distance >= self._read_at.get(run_id, 0)
             and self._reader.exposes(key)
+        }
+
+    def _pages_of_slice(self, work: _Pass, pages: int) -> dict[str, str] | None:
+        """Return the first and the end of the pages of a table whose turn it is; None for none."""
+        last_slice = work.slice == work.slices - 1
+        if not self._scans_ranges and not last_slice:
+            # Each slice would be a scan of the whole table; one at the end does it all.
+            return None
+        first, last = (pages * step // work.slices for step in (work.slice, work.slice + 1))
+        return {
+            "first": f"({first if self._scans_ranges else 0},0)",
+            "last": f"({_LAST_PAGE if last_slice else last},0)",
         }

@@ -7,8 +7,9 @@ from functools import lru_cache
 from itertools import islice
 
 from ml_monitoring.exporter.database import Row, Session
+from ml_monitoring.exporter.database.postgres import PostgresSession
 from ml_monitoring.exporter.sources.mlflow import contents, sql
-from ml_monitoring.exporter.sources.mlflow.run_cache import Run
+from ml_monitoring.exporter.sources.mlflow.run_cache import Run, RunCache
 from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.sql import LabelSource, Queries
 
@@ -67,6 +68,14 @@ class StoreReader:
         """Read all runs, to be read to its end inside the transaction."""
         return map(Run.of_row, self.session.stream(self.queries.runs, **self._label_keys))
 
+    def load_runs(self, runs: RunCache) -> None:
+        """Read all runs into a cache in place of what it holds."""
+        if isinstance(self.session, PostgresSession):
+            runs.clear()
+            self.session.copy(self.queries.runs, runs.add_line, **self._label_keys)
+        else:
+            runs.load(self.all_runs())
+
     def runs(self, ids: Iterable[str]) -> dict[str, Run | None]:
         """Read some runs, None for those that are gone."""
         found: dict[str, Run | None] = {}
@@ -74,6 +83,15 @@ class StoreReader:
             rows = self.session.rows(self.queries.runs_by_id, runs=some, **self._label_keys)
             found.update({**dict.fromkeys(some), **{run.id: run for run in map(Run.of_row, rows)}})
         return found
+
+    def run_rows(self, ranges: Sequence[tuple[str, str]]) -> list[Row]:
+        """Read the rows of `runs` in ranges of ids, each with its first id and the one that comes after its last."""
+        parts: list[str] = []
+        ids: dict[str, str] = {}
+        for number, (first, last) in enumerate(ranges):
+            parts.append(f"({self.queries.run_rows.format(first=f'%(first_{number})s', last=f'%(last_{number})s')})")
+            ids.update({f"first_{number}": first, f"last_{number}": last})
+        return self.session.rows(" union all ".join(parts), **ids)
 
     def metrics(self, runs: Iterable[str]) -> Iterator[tuple[str, dict[str, float]]]:
         """Read the last-logged values of each run by key, NaN and what is not exposed left out."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import heapq
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from math import sqrt
 from typing import NamedTuple
 
-from ml_monitoring.exporter.database import Row
 from ml_monitoring.exporter.families import FamilySet
-from ml_monitoring.exporter.sources.mlflow.run_cache import Run
+from ml_monitoring.exporter.sources.mlflow.reader import StoreReader
+from ml_monitoring.exporter.sources.mlflow.run_cache import Run, RunCache
 from ml_monitoring.exporter.sources.mlflow.sql import STORED_INFINITY, qualified
 
 _NO_STAGE = "None"
@@ -21,41 +22,96 @@ class ModelVersion(NamedTuple):
     """A version of a model, once for each of its aliases (empty without one); created in ms."""
 
     model: str
-    version: str
+    version: int
     alias: str
     run: str | None
-    stage: str | None
     created: int | None
 
-    @classmethod
-    def of_row(cls, row: Row) -> ModelVersion:
-        """Make a version of a row of `Queries.versions`."""
-        workspace, name, version, *rest = row
-        return cls(qualified(workspace, name), str(version), *rest)
+    @property
+    def newest_first(self) -> tuple[int, str, int, str]:
+        """Return what versions are sorted by."""
+        return -(self.created or 0), self.model, -self.version, self.alias
 
 
-def aliased_runs(versions: Iterable[ModelVersion]) -> dict[tuple[str, str], str]:
-    """Return the runs behind aliased versions, by model and alias in order."""
-    return dict(sorted(((each.model, each.alias), each.run) for each in versions if each.alias and each.run))
+class Registry:
+    """The registered versions as they were last read, which is done where something in the registry changed.
 
+    Of more versions than may have a series those that have an alias are kept, and the newest of all others.
 
-def add_versions(versions: Iterable[ModelVersion], runs: Mapping[str, Run], families: FamilySet) -> None:
-    """Expose each version, with the status of its run where that is known."""
-    for each in versions:
-        status = _run_status(runs.get(each.run or ""))
-        families["mlflow_model_version_info"].add(1, each.model, each.version, each.alias, status)
+    Args:
+        reader: Reads the store.
+        runs: All runs of the store.
+        owns: Tells whether a model is this exporter's.
+        most: So many versions are kept at most.
 
+    Attributes:
+        versions: What is kept, the newest first.
+        left_out: How many are not.
+        stages: Versions by model and stage, of all.
+    """
 
-def add_stages_and_aliases(versions: Sequence[ModelVersion], families: FamilySet) -> None:
-    """Expose how many versions are in each stage, and when aliased ones were registered."""
-    staged = {(each.model, each.version, each.stage or _NO_STAGE) for each in versions}
-    stages = Counter((model, stage) for model, _version, stage in staged)
-    for (model, stage), count in sorted(stages.items()):
-        families["mlflow_model_versions"].add(count, model, stage)
-    created = {(each.model, each.alias): each.created for each in versions if each.alias}
-    for (model, alias), milliseconds in sorted(created.items()):
-        seconds = None if milliseconds is None else milliseconds / 1000
-        families["mlflow_model_aliased_version_timestamp_seconds"].add(seconds, model, alias)
+    def __init__(self, reader: StoreReader, runs: RunCache, owns: Callable[[str], bool], most: int) -> None:
+        self._reader = reader
+        self._runs = runs
+        self._owns = owns
+        self._most = most
+        # By run of a version, as far as the run is known.
+        self._statuses: dict[str, str] = {}
+        self.versions: list[ModelVersion] = []
+        self.left_out = 0
+        self.stages: Counter[tuple[str, str]] = Counter()
+
+    def load(self) -> None:
+        """Read everything."""
+        self.stages = Counter()
+        self.left_out = 0
+        kept = heapq.nsmallest(self._most, self._read(), key=lambda each: (not each.alias, each.newest_first))
+        self.versions = sorted(kept, key=lambda each: each.newest_first)
+        self.left_out -= len(kept)
+        runs = self._runs.get({each.run for each in kept if each.run})
+        self._statuses = {each.run: _status(runs.get(each.run)) for each in kept if each.run}
+
+    def apply(self, changes: Iterable[tuple[Run | None, Run | None]]) -> None:
+        """Take over what became of runs, as they were before and as they are now."""
+        for old, new in changes:
+            if (run := new or old) is not None and run.id in self._statuses:
+                self._statuses[run.id] = _status(new)
+
+    def aliased_runs(self) -> dict[tuple[str, str], str]:
+        """Return the runs behind aliased versions, by model and alias in order."""
+        return dict(sorted(((each.model, each.alias), each.run) for each in self.versions if each.alias and each.run))
+
+    def add_versions(self, families: FamilySet) -> None:
+        """Expose each version, with the status of its run where that is known."""
+        family = families["mlflow_model_version_info"]
+        for each in self.versions:
+            family.add(1, each.model, str(each.version), each.alias, self._statuses.get(each.run or "", ""))
+        family.drop(self.left_out)
+
+    def add_stages_and_aliases(self, families: FamilySet) -> None:
+        """Expose how many versions are in each stage, and when aliased ones were registered."""
+        for (model, stage), count in sorted(self.stages.items()):
+            families["mlflow_model_versions"].add(count, model, stage)
+        created = {(each.model, each.alias): each.created for each in self.versions if each.alias}
+        for (model, alias), milliseconds in sorted(created.items()):
+            seconds = None if milliseconds is None else milliseconds / 1000
+            families["mlflow_model_aliased_version_timestamp_seconds"].add(seconds, model, alias)
+
+    def _read(self) -> Iterator[ModelVersion]:
+        """Read all versions, and count them."""
+        session, queries = self._reader.session, self._reader.queries
+        aliases: defaultdict[tuple[str, str, int], list[str]] = defaultdict(list)
+        for *version, alias in session.rows(queries.aliases) if queries.aliases is not None else ():
+            workspace, name, number = version
+            aliases[workspace, name, number].append(alias)
+        for workspace, name, number, run, stage, created in session.stream(queries.versions):
+            model = qualified(workspace, name)
+            if not self._owns(model):
+                continue
+            self.stages[model, stage or _NO_STAGE] += 1
+            for alias in aliases.get((workspace, name, number), ("",)):
+                self.left_out += 1
+                yield ModelVersion(model, number, alias, run, created)
 
 
 def add_metrics(metrics: ModelMetrics, families: FamilySet) -> None:
@@ -135,7 +191,7 @@ def rows_of(text: str) -> float:
         return 0.0
 
 
-def _run_status(run: Run | None) -> str:
+def _status(run: Run | None) -> str:
     if run is None:
         return ""
     return run.status if run.active else "DELETED"

@@ -81,11 +81,16 @@ class MetricPatterns(Patterns):
 
     Attributes:
         lower_is_better: Keys of which the lowest value is the best one; patterns in lower case.
+        losses: Keys of which a running run's values are not to rise for long; patterns in lower case.
     """
 
     lower_is_better: Names = (
         *("*loss*", "*error*", "*mae", "*mape", "*mse", "*rmse", "*perplexity*"),
         *("*latency*", "*duration*", "*_seconds", "*_ms"),
+    )
+    losses: Names = (
+        *("loss", "train_loss", "train/loss", "training_loss"),
+        *("val_loss", "val/loss", "validation_loss", "eval_loss", "eval/loss"),
     )
 
     def lower_wins(self, key: str) -> bool:
@@ -115,7 +120,9 @@ class MlflowSettings(SourceSettings):
         labels: Labels of `mlflow_metric_latest` and the params or tags they are taken from, first found counts.
         shard: Which experiments and models are this exporter's, where several share a store.
         reconcile: Changes that do not show in the row of their run (a metric or label written to a run that ended
-            before) are found within this time; those of runs on display are found sooner.
+            before) are found within this time in SQLite, in PostgreSQL up to 80,000 runs and in MySQL and MariaDB up to
+            10,000; of more runs, and from a tracking server, as the page on MLflow says. Those of runs on display are
+            found sooner.
         champion: Alias of the version that other aliased ones are compared with.
         registry: Whether to count registered versions by stage and compare with the champion.
         test_size: Metrics, params and tags of a run that say of how many rows its test set was; the first one counts.
@@ -123,6 +130,9 @@ class MlflowSettings(SourceSettings):
         children: Whether to count runs that have a parent run.
         datasets: Whether to count datasets.
         count_tags: Tags whose values runs are counted by.
+        cost_tags: Tags that hold what a run cost, as a number; their sums are exposed by experiment.
+        top: Of users and sources of running runs, and of the values of a tag, so many are exposed, those with most
+            runs; all others together as `(other)`.
         logged_models: Whether to count the logged models of MLflow 3.
         training: Whether to follow the runs that are running: progress, losses, the machines' utilization.
         traces: Whether to count the traces of LLM applications.
@@ -155,6 +165,8 @@ class MlflowSettings(SourceSettings):
     children: bool = True
     datasets: bool = True
     count_tags: Names = ()
+    cost_tags: Names = ()
+    top: int = Field(default=20, ge=1, le=1000)
     logged_models: bool = True
     training: bool = True
     traces: bool = True

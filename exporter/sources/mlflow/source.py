@@ -11,7 +11,6 @@ from __future__ import annotations
 import heapq
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import islice
 from typing import ClassVar, NamedTuple
 
 from typing_extensions import override
@@ -21,7 +20,15 @@ from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 from ml_monitoring.exporter.sources.mlflow import registry, sql
-from ml_monitoring.exporter.sources.mlflow.optional import Datasets, LoggedModels, OptionalCollectors, TaggedRuns
+from ml_monitoring.exporter.sources.mlflow.evaluations import Feedback, ModelTraces, PromptTraces
+from ml_monitoring.exporter.sources.mlflow.optional import (
+    Datasets,
+    LoggedModels,
+    OptionalCollector,
+    OptionalCollectors,
+    TaggedCosts,
+    TaggedRuns,
+)
 from ml_monitoring.exporter.sources.mlflow.rest.session import RestSession
 from ml_monitoring.exporter.sources.mlflow.settings import VARIANT_LABEL, MetricPatterns, MlflowSettings, is_server
 from ml_monitoring.exporter.sources.mlflow.store_cache import StoreCache
@@ -31,6 +38,8 @@ from ml_monitoring.exporter.values import rereading
 
 __all__ = ["RUN_STATUSES", "VARIANT_LABEL", "MetricPatterns", "MlflowSettings", "MlflowSource"]
 
+# For so many intervals a counter that is new is at 0, so that Prometheus has seen it there: 60 s of the usual 15.
+_AT_ZERO = 4
 RUN_STATUSES = ("FAILED", "FINISHED", "KILLED", "RUNNING", "SCHEDULED")
 
 
@@ -66,17 +75,25 @@ class MlflowSource(Source):
         try:
             with self._store.refreshed() as changed:
                 if changed or self._families is None or self._optional.due:
-                    self._optional.refresh(self._store.reader.columns, changed=changed)
+                    columns = self._store.reader.columns
+                    there = {table: names for table, names in columns.items() if table not in self._failed}
+                    self._optional.refresh(there, changed=changed)
                     self._families = self._build()
         except BaseException:
             self._families = None
             raise
         return self._families
 
+    @property
+    def _failed(self) -> Mapping[str, str]:
+        """Return the tables that a server fails to tell, and why."""
+        return self._session.failed if isinstance(self._session, RestSession) else {}
+
     @override
     def check(self) -> str:
         """Count what the store holds, and say what `collect` leaves out."""
-        left_out = self.collect().describe_problems(Reason.INVALID_VALUE)
+        families = self.collect()
+        left_out = families.describe_problems(Reason.INVALID_VALUE) + families.describe_problems(Reason.READ)
         with self._session.transaction():
             (experiments,) = self._session.rows("select count(*) from experiments")[0]
             (runs,) = self._session.rows("select count(*) from runs")[0]
@@ -111,11 +128,11 @@ class MlflowSource(Source):
         experiments = self._read_experiments(families)
         self._add_runs(experiments, families)
         latest = self._latest_runs(experiments, families)
-        versions = self._read_versions(families)
-        aliased = registry.aliased_runs(versions)
-        if len(aliased) > self._settings.max_series:
-            families["mlflow_model_metric"].drop(len(aliased) - self._settings.max_series)
-            aliased = dict(islice(aliased.items(), self._settings.max_series))
+        versions = self._store.registry
+        versions.add_versions(families)
+        if self._settings.registry:
+            versions.add_stages_and_aliases(families)
+        aliased = versions.aliased_runs()
         metrics = self._store.latest.read([each.run for each in latest], list(aliased.values()))
         _add_latest(latest, metrics, families)
         self._add_best(experiments, families)
@@ -131,6 +148,8 @@ class MlflowSource(Source):
                 families["mlflow_store_rows"].add(estimate, table)
         for problem in (*self._store.problems, *self._session.replaced.problems):
             families.skip(Reason.INVALID_VALUE, problem)
+        for problem in self._failed.values():
+            families.skip(Reason.READ, problem)
         return families
 
     def _read_experiments(self, families: FamilySet) -> dict[int, str]:
@@ -205,16 +224,6 @@ class MlflowSource(Source):
             ]
         return latest
 
-    def _read_versions(self, families: FamilySet) -> list[registry.ModelVersion]:
-        """Expose the registry; return the versions that are this exporter's."""
-        rows = map(registry.ModelVersion.of_row, self._session.rows(self._store.reader.queries.versions))
-        versions = [version for version in rows if self._settings.shard.owns(version.model)]
-        runs = self._store.runs.get({version.run for version in versions if version.run})
-        registry.add_versions(versions, runs, families)
-        if self._settings.registry:
-            registry.add_stages_and_aliases(versions, families)
-        return versions
-
     def _test_sizes(
         self, aliased: Mapping[tuple[str, str], str], metrics: Mapping[str, Mapping[str, float]]
     ) -> dict[tuple[str, str], float]:
@@ -259,11 +268,28 @@ def _add_latest(latest: Iterable[_LatestRun], metrics: Mapping[str, Mapping[str,
 def _optional_collectors(
     session: Session, settings: MlflowSettings, store: StoreCache, now: Callable[[], float]
 ) -> OptionalCollectors:
-    collectors = {
+    exposes = settings.shard.first
+    if isinstance(session, RestSession):
+        # What counts as recent does so by the server's clock.
+        now = session.server_time
+    window, hold = settings.trace_window, _AT_ZERO * settings.interval
+    trainings = Trainings(
+        store.runs,
+        settings.metrics.lower_wins,
+        now,
+        losses=settings.metrics.losses,
+        most=settings.top,
+        exposes=exposes,
+    )
+    collectors: dict[OptionalCollector, bool] = {
         Datasets(): settings.datasets,
         LoggedModels(): settings.logged_models,
-        TaggedRuns(settings.count_tags, exposes=settings.shard.first): bool(settings.count_tags),
-        Traces(settings.trace_window, now): settings.traces,
-        Trainings(store.runs, settings.metrics.lower_wins, now): settings.training,
+        TaggedRuns(settings.count_tags, exposes=exposes, most=settings.top): bool(settings.count_tags),
+        TaggedCosts(settings.cost_tags): bool(settings.cost_tags),
+        Traces(window, hold, now): settings.traces,
+        Feedback(window, hold, now, settings.max_series): settings.traces,
+        ModelTraces(window, hold, now, settings.max_series): settings.traces,
+        PromptTraces(window, hold, now, settings.max_series): settings.traces,
+        trainings: settings.training,
     }
     return OptionalCollectors(session, [collector for collector, wanted in collectors.items() if wanted])

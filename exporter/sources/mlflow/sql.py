@@ -26,9 +26,16 @@ _REQUIRED = {
     "model_versions": ("name", "version", "run_id", "current_stage", "creation_time"),
 }
 _OPTIONAL = ("registered_model_aliases", "metrics", "alembic_version")
-# Tables of newer versions; who may not read them does without.
-EXTRA_TABLES = ("datasets", "logged_models", "trace_info")
+# Tables of newer versions, and what is not worth much; who may not read them does without.
+EXTRA_TABLES = (
+    *("datasets", "logged_models", "registered_model_tags"),
+    *("assessments", "trace_info", "trace_request_metadata", "trace_tags"),
+)
+# What registered versions are read from, as far as a store has it.
+REGISTRY_TABLES = ("model_versions", "registered_model_aliases")
 PARENT_TAG = "mlflow.parentRunId"
+# MLflow keeps prompts as models with this tag.
+PROMPT_TAG = "mlflow.prompt.is_prompt"
 TABLES = (*_REQUIRED, *_OPTIONAL, *EXTRA_TABLES)
 COUNTED_TABLES = (
     *("datasets", "experiments", "latest_metrics", "logged_models", "metrics", "model_versions", "params", "runs"),
@@ -57,15 +64,19 @@ class Queries:
     run_ids: str
     run_ids_between: str
     run_sums: str
-    label_rows: tuple[str, ...]
+    label_rows: Mapping[str, str]
+    param_keys: str
+    late_params: str
     run_metrics: str
     run_texts: tuple[str, ...]
     late_metrics: str
+    late_metrics_of_runs: str
     best: str
     best_of_experiments: str
     best_of_pairs: str
     best_between: str
     versions: str
+    aliases: str | None
     rows: str
 
 
@@ -143,19 +154,22 @@ def build(
         where r.status = 'FINISHED' and r.lifecycle_stage = 'active' and not m.is_nan
           and m.value < {STORED_INFINITY!r} and m.value > -{STORED_INFINITY!r} {{}}
         group by r.experiment_id, m.key{exactly(dialect, "m.key")}"""
+    late_metrics = """
+        select run_uuid, key, age(%(since)s::xid) - age(xmin) from latest_metrics
+        where age(xmin) between 0 and age(%(since)s::xid)"""
     return Queries(
         # experiment_id, name, lifecycle_stage, workspace
         experiments=f"""
             select experiment_id, name, lifecycle_stage, {"workspace" if workspaces else "'default'"}
             from experiments""",
-        # run_uuid, experiment_id, status, lifecycle_stage, start_time, end_time, whether it has a parent, one value
+        # run_uuid, start_time, end_time, experiment_id, status, lifecycle_stage, whether it has a parent, one value
         # for each label
         runs=runs,
         runs_by_id=f"{runs} where r.run_uuid = any(%(runs)s)",
-        # run_uuid, experiment_id, status, lifecycle_stage, start_time, end_time
+        # run_uuid, experiment_id, status, lifecycle_stage, start_time, end_time; of a range of ids, to be filled in
         run_rows=f"""
             select run_uuid, coalesce(experiment_id, {NO_EXPERIMENT}), status, lifecycle_stage, start_time, end_time
-            from runs where run_uuid >= %(first)s and run_uuid < %(last)s""",
+            from runs where run_uuid >= {{first}} and run_uuid < {{last}}""",
         # runs, ids of those that a transaction wrote which was not over when `since` was the oldest one at work;
         # in these pages; PostgreSQL only. The age of the ids of long-gone transactions can be negative.
         changed_runs="""
@@ -172,12 +186,21 @@ def build(
                    coalesce(end_time, ''))) * crc32(run_uuid))
             from runs where run_uuid >= %(first)s and run_uuid < %(last)s group by 1""",
         # run_uuid, key, value; by the primary key of params and tags
-        label_rows=tuple(
-            f"""
-            select '{table}', t.run_uuid, t.key, t.value from {table} t
+        label_rows={
+            table: f"""
+            select t.run_uuid, t.key, t.value from {table} t
             where t.key = any(%({table})s) and t.run_uuid >= %(first)s and t.run_uuid <= %(last)s"""
             for table in sorted(tables)
-        ),
+        },
+        # run_uuid, key; by the primary key of params alone, wherever its rows lie
+        param_keys="""
+            select t.run_uuid, t.key from params t
+            where t.key = any(%(params)s) and t.run_uuid >= %(first)s and t.run_uuid <= %(last)s""",
+        # run_uuid; PostgreSQL only
+        late_params="""
+            select run_uuid from params
+            where ctid >= %(first)s::tid and ctid < %(last)s::tid and age(xmin) between 0 and age(%(since)s::xid)
+              and key = any(%(params)s)""",
         # run_uuid, key, value, is_nan
         run_metrics="""
             select m.run_uuid, m.key, m.value, m.is_nan from latest_metrics m
@@ -190,14 +213,15 @@ def build(
             for table in ("params", "tags")
         ),
         # run_uuid, key, age of the row relative to `since`; PostgreSQL only
-        late_metrics="""
-            select run_uuid, key, age(%(since)s::xid) - age(xmin) from latest_metrics
-            where ctid >= %(first)s::tid and ctid < %(last)s::tid and age(xmin) between 0 and age(%(since)s::xid)""",
+        late_metrics=f"{late_metrics} and ctid >= %(first)s::tid and ctid < %(last)s::tid",
+        # The same; by the index on the run.
+        late_metrics_of_runs=f"{late_metrics} and run_uuid = any(%(runs)s)",
         best=best.format(""),
         best_of_experiments=best.format("and r.experiment_id = any(%(experiments)s)"),
         best_of_pairs=best.format("and r.experiment_id = any(%(experiments)s) and m.key = any(%(keys)s)"),
         best_between=best.format("and r.run_uuid >= %(first)s and r.run_uuid < %(last)s"),
-        versions=_versions(columns, workspaces),
+        versions=_versions(columns, workspaces=workspaces),
+        aliases=_aliases(workspaces=workspaces) if "registered_model_aliases" in columns else None,
         rows=_rows(columns, dialect),
     )
 
@@ -229,9 +253,8 @@ def _runs(labels: Sequence[Sequence[LabelSource]], *, children: bool, dialect: D
             aliases.append(f"{alias}.value")
         values.append(f"coalesce({', '.join([*aliases, repr('')])})")
     return f"""
-        select r.run_uuid, coalesce(r.experiment_id, {NO_EXPERIMENT}), r.status, r.lifecycle_stage,
-               r.start_time, r.end_time, {child},
-               {", ".join(values)}
+        select r.run_uuid, r.start_time, r.end_time, coalesce(r.experiment_id, {NO_EXPERIMENT}), r.status,
+               r.lifecycle_stage, {child}, {", ".join(values)}
         from runs r {" ".join(joins)}"""
 
 
@@ -241,21 +264,32 @@ def label_parameters(labels: Sequence[Sequence[LabelSource]]) -> dict[str, str]:
     return {f"l{number}": key for number, key in enumerate(keys, start=1)}
 
 
-def _versions(columns: Mapping[str, frozenset[str]], workspaces: bool) -> str:
-    """Return SQL for rows of workspace, model, version, alias, run id, stage and time of creation, newest first."""
-    has_aliases = "registered_model_aliases" in columns
-    same_workspace = "and a.workspace = v.workspace" if workspaces else ""
-    join = (
-        f"left join registered_model_aliases a on a.name = v.name and a.version = v.version {same_workspace}"
-        if has_aliases
-        else ""
-    )
+def _versions(columns: Mapping[str, frozenset[str]], *, workspaces: bool) -> str:
+    """Return SQL for rows of workspace, model, version, run id, stage and time of creation (ms), without prompts."""
+    prompts = f"""
+        and not exists (select 1 from registered_model_tags t where t.name = v.name and t.key = '{PROMPT_TAG}'
+                        and t.value = 'true' {"and t.workspace = v.workspace" if workspaces else ""})"""
     return f"""
-        select {"v.workspace" if workspaces else "'default'"}, v.name, v.version,
-               {"coalesce(a.alias, '')" if has_aliases else "''"}, v.run_id, v.current_stage, v.creation_time
-        from model_versions v {join}
-        where coalesce(v.current_stage, '') <> 'Deleted_Internal'
-        order by v.creation_time desc, v.name, v.version desc, 4"""
+        select {"v.workspace" if workspaces else "'default'"}, v.name, v.version, v.run_id, v.current_stage,
+               v.creation_time
+        from model_versions v where coalesce(v.current_stage, '') <> 'Deleted_Internal'
+        {prompts if "registered_model_tags" in columns else ""}"""
+
+
+def _aliases(*, workspaces: bool) -> str:
+    """Return SQL for rows of workspace, model and version, as `_versions` has them, and alias."""
+    same_workspace = "and v.workspace = a.workspace" if workspaces else ""
+    return f"""
+        select {"v.workspace" if workspaces else "'default'"}, v.name, v.version, a.alias
+        from registered_model_aliases a join model_versions v
+          on v.name = a.name and v.version = a.version {same_workspace}"""
+
+
+def rows_written(table: str) -> str:
+    """Return SQL for the rows of a table's pages, and whether any was written since; PostgreSQL only."""
+    return f"""
+        select count(*), count(*) filter (where age(xmin) between 0 and age(%(since)s::xid)) > 0
+        from {table} where ctid >= %(first)s::tid"""
 
 
 def _rows(columns: Mapping[str, frozenset[str]], dialect: Dialect) -> str:

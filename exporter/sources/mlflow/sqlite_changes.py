@@ -92,7 +92,12 @@ class SqliteChangeTracker(ChangeTracker):
             self._slice = max(1, -(-len(self._waiting) // self._slices))
             self.problems = self._reader.unsound_rows(_LISTED_PROBLEMS)
         experiments, self._waiting = self._waiting[: self._slice], self._waiting[self._slice :]
-        return StoreChanges(runs=runs, experiments=frozenset(experiments), problems=problems != self.problems)
+        return StoreChanges(
+            runs=runs,
+            experiments=frozenset(experiments),
+            registry=self._written,
+            problems=problems != self.problems,
+        )
 
     @override
     def note_metrics_read(self, runs: Iterable[str]) -> None:

@@ -19,6 +19,7 @@ from ml_monitoring.exporter.sources.mlflow.latest import LatestMetrics
 from ml_monitoring.exporter.sources.mlflow.mysql_changes import MysqlChangeTracker
 from ml_monitoring.exporter.sources.mlflow.postgres_changes import PostgresChangeTracker
 from ml_monitoring.exporter.sources.mlflow.reader import StoreReader
+from ml_monitoring.exporter.sources.mlflow.registry import Registry
 from ml_monitoring.exporter.sources.mlflow.rest.changes import RestChangeTracker
 from ml_monitoring.exporter.sources.mlflow.rest.session import RestSession
 from ml_monitoring.exporter.sources.mlflow.run_cache import RunCache
@@ -38,6 +39,7 @@ class StoreCache:
         aggregates: The sums over the runs of each experiment.
         best: The best value of each metric in each experiment.
         latest: The metrics of the latest and of the aliased runs.
+        registry: The registered model versions.
         slices: In how many refreshes a pass through the store finds what shows in no run.
         loads: How many times everything was read.
         loading: Whether the last refresh read everything, or the one under way does.
@@ -49,7 +51,9 @@ class StoreCache:
         self.aggregates = Aggregates(self.runs, settings.max_series)
         self.best = BestMetrics(self.reader, self._read_metrics)
         self.slices = max(1, math.ceil(settings.reconcile / 2 / settings.interval))
-        self.latest = LatestMetrics(self._read_metrics, self.slices)
+        # What is read for it alone does not count as read: the best values may not know of it yet.
+        self.latest = LatestMetrics(self.reader.metrics, self.slices)
+        self.registry = Registry(self.reader, self.runs, settings.shard.owns, settings.max_series)
         self.loads = 0
         self.loading = False
         self._tracker: ChangeTracker
@@ -72,7 +76,7 @@ class StoreCache:
 
     def close(self) -> None:
         """Give the memory back."""
-        self.runs.close()
+        self.runs.clear()
 
     @contextlib.contextmanager
     def refreshed(self) -> Iterator[bool]:
@@ -112,10 +116,11 @@ class StoreCache:
         self._complete = False
         self.reader.session.allow(self._first_limit)
         self.reader.fit(columns)
-        self.runs.load(self.reader.all_runs())
+        self.reader.load_runs(self.runs)
         self.aggregates.load()
         self.best.load()
         self.latest.clear()
+        self.registry.load()
         self.loads += 1
         self._tracker.restart()
         self._reload_at = time.monotonic() + _RELOAD_SECONDS
@@ -126,6 +131,9 @@ class StoreCache:
         runs = self.runs.apply(changes.runs)
         self.aggregates.apply(runs)
         self.latest.apply({*changes.metrics, *(new.id for _old, new in runs if new and new.counts_as_result)})
+        self.registry.apply(runs)
+        if changes.registry:
+            self.registry.load()
         best_differs = self.best.apply(runs, pairs=changes.best, experiments=changes.experiments)
         return bool(changes) or best_differs
 

@@ -1,9 +1,4 @@
-"""Counts traces of LLM applications as they end.
-
-A store only knows what it holds, and holds no trace for ever, so what it holds cannot be a counter. Traces begun within
-the last `trace_window` are counted at each refresh, through MLflow's own index; what came to be more is added up. Every
-trace that takes no longer than the window is counted once, and what is deleted later is not taken back.
-"""
+"""Counts traces of LLM applications as they end; those that take longer than the window may be missed."""
 
 from __future__ import annotations
 
@@ -14,17 +9,15 @@ from dataclasses import dataclass, field
 from typing_extensions import override
 
 from ml_monitoring.exporter.catalog.mlflow_traces import TRACE_BUCKETS
-from ml_monitoring.exporter.database import Session
+from ml_monitoring.exporter.database import Row, Session
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.mlflow.optional import OptionalCollector
 from ml_monitoring.exporter.sources.mlflow.optional_sql import traces
+from ml_monitoring.exporter.sources.mlflow.windows import Sums, Window
 
 _IN_PROGRESS = "IN_PROGRESS"
 # Experiment, status and bucket.
 _Group = tuple[int, str, int]
-# Traces, milliseconds, input and output tokens, and dollars for both.
-_Sums = tuple[float, ...]
-_NONE: _Sums = (0,) * 6
 
 
 @dataclass(slots=True)
@@ -44,45 +37,37 @@ class Traces(OptionalCollector):
 
     Args:
         window: Seconds; traces that take longer may be missed.
+        hold: For how many seconds the counters of a new experiment are at 0.
         now: Returns the time in seconds.
     """
 
     table = "trace_info"
 
-    def __init__(self, window: float, now: Callable[[], float]) -> None:
+    def __init__(self, window: float, hold: float, now: Callable[[], float]) -> None:
         super().__init__()
-        self._now = now
-        self._window_ms = int(window * 1000)
-        self._since: int | None = None
-        self._window: dict[_Group, _Sums] = {}
+        self._window = Window[_Group](window, hold, now)
         self._totals: dict[int, _Totals] = defaultdict(_Totals)
         self._has_tokens = False
         self._has_cost = False
 
+    @property
+    @override
+    def due(self) -> bool:
+        return super().due or self._window.due
+
     @override
     def read(self, session: Session, columns: frozenset[str]) -> None:
-        begin = max(int(self._now() * 1000) - self._window_ms, self._since or 0)
-        since = begin if self._since is None else self._since
         self._has_tokens = {"input_tokens", "output_tokens"} <= columns
         self._has_cost = {"input_cost", "output_cost"} <= columns
         bounds = [round(bound * 1000) for bound in TRACE_BUCKETS]
         sql = traces(bounds, tokens=self._has_tokens, cost=self._has_cost)
-        now: dict[_Group, _Sums] = defaultdict(lambda: _NONE)
-        later: dict[_Group, _Sums] = defaultdict(lambda: _NONE)
-        for experiment, status, bucket, in_window, *sums in session.rows(sql, since=since, begin=begin):
-            group = (experiment, status or "", bucket)
-            counts, dollars = sums[:-2], sums[-2:]
-            values = (*(int(value or 0) for value in counts), *(float(value or 0) for value in dollars))
-            now[group] = _add(now[group], values)
-            if in_window:
-                later[group] = _add(later[group], values)
+        rows = session.rows(sql, **self._window.bounds())
         for totals in self._totals.values():
             totals.in_progress = 0
-        for group, values in now.items():
-            # What was there when the exporter began did not end while it ran.
-            before = values if self._since is None else self._window.get(group, _NONE)
-            self._count(group, values, before)
-        self._since, self._window = begin, dict(later)
+        # All counters of an experiment begin together.
+        known = self._totals.keys() - {experiment for experiment, *_rest in self._window.held}
+        for group, sums, increase in self._window.increases(map(_split, rows), lambda group: group[0] in known):
+            self._count(group, sums, increase)
 
     @override
     def add(self, families: FamilySet, experiments: Mapping[int, str]) -> None:
@@ -104,13 +89,14 @@ class Traces(OptionalCollector):
                 for kind, dollars in zip(("input", "output"), totals.dollars, strict=True):
                     cost.add(dollars, name, kind)
 
-    def _count(self, group: _Group, values: _Sums, before: _Sums) -> None:
+    def _count(self, group: _Group, sums: Sums, increase: Sums) -> None:
         experiment, status, bucket = group
         totals = self._totals[experiment]
         if status == _IN_PROGRESS:
-            totals.in_progress += int(values[0])
+            totals.in_progress += int(sums[0])
             return
-        count, milliseconds, *others = (max(0, value - old) for value, old in zip(values, before, strict=True))
+        # Traces, milliseconds, input and output tokens, and dollars for both.
+        count, milliseconds, *others = increase
         totals.ended[status] = totals.ended.get(status, 0) + int(count)
         totals.buckets[bucket] += int(count)
         totals.milliseconds += int(milliseconds)
@@ -118,5 +104,8 @@ class Traces(OptionalCollector):
         totals.dollars = [total + more for total, more in zip(totals.dollars, others[2:], strict=True)]
 
 
-def _add(one: _Sums, other: _Sums) -> _Sums:
-    return tuple(mine + more for mine, more in zip(one, other, strict=True))
+def _split(row: Row) -> tuple[_Group, bool, Sums]:
+    experiment, status, bucket, in_window, *sums = row
+    counts, dollars = sums[:-2], sums[-2:]
+    values = (*(int(value or 0) for value in counts), *(float(value or 0) for value in dollars))
+    return (experiment, status or "", bucket), bool(in_window), values

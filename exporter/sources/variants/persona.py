@@ -18,7 +18,7 @@ from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.variants.counters import Key, Ratchet, Sum
 from ml_monitoring.exporter.sources.variants.equal_age import Totals
 from ml_monitoring.exporter.sources.variants.history import PersonaHistory, VariantHistory
-from ml_monitoring.exporter.sources.variants.rules import RULES, ActiveFacts, Facts
+from ml_monitoring.exporter.sources.variants.rules import RULES, WHOLE_PERSONA, ActiveFacts, Facts
 from ml_monitoring.exporter.sources.variants.settings import VariantsSettings
 from ml_monitoring.exporter.sources.variants.sql import LONGEST_LABEL, NO_BUCKET
 from ml_monitoring.exporter.sources.variants.traffic import PostedTogether, posted_together
@@ -173,7 +173,10 @@ def build(
         fatigue=fatigue,
         active=[
             ActiveFacts(
-                variant.views, None if variant.posted is None else rows.now - variant.posted, best.get(variant.name)
+                variant.name,
+                variant.views,
+                None if variant.posted is None else rows.now - variant.posted,
+                best.get(variant.name),
             )
             for variant in variants
             if variant.views is not None
@@ -181,9 +184,12 @@ def build(
         bias=bias,
     )
     for rule in RULES:
-        applies = rule.applies(facts, settings.rules)
-        if applies is not None:
-            persona.add("variant_optimization_opportunity", float(applies), name, rule.opportunity, rule.priority)
+        found = rule.found(facts, settings.rules)
+        if found is None:
+            continue
+        persona.add("variant_optimization_opportunity", float(bool(found)), name, rule.opportunity, rule.priority)
+        if found and found[0] != WHOLE_PERSONA:
+            persona.add("variant_optimization_opportunity_subject_info", 1, name, rule.opportunity, found[0])
     return persona
 
 
@@ -341,10 +347,10 @@ def _split_p_value(
 
 def _add_patterns(
     name: str, rows: Rows, persona: Persona, settings: VariantsSettings
-) -> tuple[list[float], NumberSums]:
-    """Add shares and fatigue; return the fatigues as far as chance does not explain them, and errors of prediction."""
+) -> tuple[dict[str, float], NumberSums]:
+    """Add shares and fatigue; return fatigues as far as chance does not explain them, and errors of prediction."""
     posts = sum(row[1] for row in rows.posts)
-    fatigues: list[float] = []
+    fatigues: dict[str, float] = {}
     for pattern, number, *sums in sorted(rows.posts, key=lambda row: row[0] or ""):
         # A post without a pattern is a post, but there is nothing to wear out.
         if not pattern or not all(map(math.isfinite, sums)):
@@ -364,9 +370,9 @@ def _add_patterns(
             # Without a known error nothing is beyond chance, and nobody is notified.
             if math.isfinite(error):
                 persona.add_computed("variant_pattern_fatigue_error_ratio", error, *labels)
-                fatigues.append(fatigue - settings.rules.deviations * error)
+                fatigues[pattern] = fatigue - settings.rules.deviations * error
             else:
-                fatigues.append(0.0)
+                fatigues[pattern] = 0.0
     columns = [[row[-3 + place] for row in rows.posts] for place in range(3)]
     return fatigues, NumberSums(sum(columns[0]), math.fsum(columns[1]), math.fsum(columns[2]))
 

@@ -1,11 +1,12 @@
 """Optimization opportunities: what a persona's figures say that could be done better.
 
-To add a rule, add an entry to `RULES`. A rule answers yes, no, or None while there is too little data to judge.
+To add a rule, add an entry to `RULES`. A rule finds what it is about, or nothing, or answers None while there is too
+little data to judge.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import sqrt
 
@@ -18,11 +19,13 @@ class ActiveFacts:
     """What the rules want to know of one active variant.
 
     Attributes:
+        name: Its id.
         views: Views so far.
         age: Seconds since it was posted; None when it has no time of posting.
         best_p_value: Always-valid p-value of "it is not the best one"; None when it has no rival.
     """
 
+    name: str
     views: float
     age: float | None
     best_p_value: float | None
@@ -35,62 +38,81 @@ class Facts:
     Attributes:
         recent_posts: Variants posted within the window.
         early_kill_ratio: Share of them that were killed; None when that is not known.
-        fatigue: Fatigue of each pattern of which it is known, as far as chance does not explain it.
+        fatigue: Fatigue by pattern, of each of which it is known, as far as chance does not explain it.
         active: Its active variants.
         bias: Differences of engagement and prediction, of posts with enough views.
     """
 
     recent_posts: int
     early_kill_ratio: float | None
-    fatigue: Sequence[float]
+    fatigue: Mapping[str, float]
     active: Sequence[ActiveFacts]
     bias: NumberSums
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One kind of opportunity."""
+    """One kind of opportunity.
+
+    Attributes:
+        opportunity: Its name, a label.
+        priority: high, medium or low.
+        title: What it is.
+        action: What to do.
+        found: Returns the variants or patterns that it is about, the first one first; the whole persona where it has no
+            such part.
+    """
 
     opportunity: str
     priority: str
     title: str
     action: str
-    applies: Callable[[Facts, RuleSettings], bool | None]
+    found: Callable[[Facts, RuleSettings], Sequence[str] | None]
 
 
-def _miscalibrated(facts: Facts, settings: RuleSettings) -> bool | None:
+# What a rule is about that judges all of a persona.
+WHOLE_PERSONA = ""
+
+
+def _miscalibrated(facts: Facts, settings: RuleSettings) -> Sequence[str] | None:
     if facts.early_kill_ratio is None or facts.recent_posts < settings.min_posts:
         return None
     tolerable, excess = settings.early_kill_ratio, facts.early_kill_ratio - settings.early_kill_ratio
     # The lower Wilson bound of the ratio is above what is tolerable.
-    return excess * sqrt(facts.recent_posts) > settings.deviations * sqrt(tolerable * (1 - tolerable))
+    beyond_chance = excess * sqrt(facts.recent_posts) > settings.deviations * sqrt(tolerable * (1 - tolerable))
+    return [WHOLE_PERSONA] * beyond_chance
 
 
-def _biased(facts: Facts, settings: RuleSettings) -> bool | None:
+def _biased(facts: Facts, settings: RuleSettings) -> Sequence[str] | None:
     if facts.bias.count < settings.min_posts:
         return None
-    return mean_p_value(facts.bias) <= settings.bias_significance
+    return [WHOLE_PERSONA] * (mean_p_value(facts.bias) <= settings.bias_significance)
 
 
-def _fatigued(facts: Facts, settings: RuleSettings) -> bool | None:
-    return max(facts.fatigue) > settings.fatigue if facts.fatigue else None
+def _fatigued(facts: Facts, settings: RuleSettings) -> Sequence[str] | None:
+    if not facts.fatigue:
+        return None
+    worn = (pattern for pattern, fatigue in facts.fatigue.items() if fatigue > settings.fatigue)
+    return sorted(worn, key=lambda pattern: (-facts.fatigue[pattern], pattern))
 
 
-def _under_sampled(facts: Facts, settings: RuleSettings) -> bool | None:
+def _under_sampled(facts: Facts, settings: RuleSettings) -> Sequence[str] | None:
     settled = [variant for variant in facts.active if variant.age is not None and variant.age >= settings.settle]
-    return any(variant.views < settings.min_views for variant in settled) if settled else None
+    if not settled:
+        return None
+    return [name for views, name in sorted((one.views, one.name) for one in settled) if views < settings.min_views]
 
 
-def _unexploited(facts: Facts, settings: RuleSettings) -> bool | None:
+def _unexploited(facts: Facts, settings: RuleSettings) -> Sequence[str] | None:
     total = sum(variant.views for variant in facts.active)
     if len(facts.active) < 2 or not total:
         return None
-    return any(
-        variant.best_p_value is not None
-        and variant.best_p_value <= settings.significance
-        and variant.views / total < settings.winner_share
-        for variant in facts.active
-    )
+    best = sorted((one.best_p_value, one.name, one.views) for one in facts.active if one.best_p_value is not None)
+    return [
+        name
+        for p_value, name, views in best
+        if p_value <= settings.significance and views / total < settings.winner_share
+    ]
 
 
 RULES: tuple[Rule, ...] = (
@@ -105,7 +127,7 @@ RULES: tuple[Rule, ...] = (
         "clear_winner",
         "high",
         "A clear winner is not exploited",
-        "Give the winner more traffic, as variant_suggested_traffic_ratio says, and end the others.",
+        "Give the winner more traffic, as the suggested shares on its page say, and end the others.",
         _unexploited,
     ),
     Rule(

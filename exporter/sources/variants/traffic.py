@@ -59,13 +59,13 @@ class PostedTogether:
         self._applied = applied
         new = {name: max(0.0, views[name] - before) for name, before in self._views.items()}
         total = sum(new.values())
+        # What was in force at the begin of that time counts too.
+        while len(self._suggested) > 1 and self._suggested[1][0] <= self._now - applied:
+            self._suggested.popleft()
         if total > 0:
             self._batches += 1
             arms = {name: ArmCounts(Sums(count, 0.0)) for name, count in new.items()}
             self._declared.add(Batch(self._now, max(now, self._now), arms, self._weights))
-            # What was in force at the begin of that time counts too.
-            while len(self._suggested) > 1 and self._suggested[1][0] <= self._now - applied:
-                self._suggested.popleft()
             for (name, sign), end in self._ends.items():
                 ends = [shares[name] for _moment, shares in self._suggested]
                 end.add(new[name], total, max(ends) if sign > 0 else min(ends))

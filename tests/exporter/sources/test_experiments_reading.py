@@ -1,7 +1,11 @@
-"""Counters are read exactly, from real servers: a Prometheus and a VictoriaMetrics that hold the same samples."""
+"""Counters are read exactly, from real servers that hold the same samples.
+
+A Prometheus, one that reads from it, and VictoriaMetrics.
+"""
 
 from __future__ import annotations
 
+import json
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +18,7 @@ from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDec
 from ml_monitoring.exporter.sources.experiments.prometheus import ExperimentError, PrometheusApi
 from ml_monitoring.exporter.sources.experiments.tracked import Stores, TrackedExperiment
 from tests.support.experiment_series import START, ScrapedSamples, eventful_hours
-from tools.backfilled_prometheus import backfilled_prometheus
+from tools.backfilled_prometheus import backfilled_prometheus, prometheus_on
 from tools.packages import ensure_programs
 from tools.processes import Process, free_port, http_ok
 
@@ -36,6 +40,13 @@ SAMPLES = eventful_hours()
 @pytest.fixture(scope="module")
 def prometheus(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with backfilled_prometheus(programs, tmp_path_factory.mktemp("prometheus"), SAMPLES.lines()) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def reading_on(programs: dict[str, Path], prometheus: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    config = json.dumps({"remote_read": [{"url": f"{prometheus}/api/v1/read", "read_recent": True}]})
+    with prometheus_on(programs, tmp_path_factory.mktemp("reading_on"), config=config) as url:
         yield url
 
 
@@ -69,7 +80,7 @@ def _import(url: str, samples: ScrapedSamples) -> None:
         urllib.request.urlopen(f"{url}/{path}", data).read()
 
 
-@pytest.fixture(params=["prometheus", "victoria"])
+@pytest.fixture(params=["prometheus", "reading_on", "victoria"])
 def api(request: pytest.FixtureRequest) -> PrometheusApi:
     api = PrometheusApi(request.getfixturevalue(request.param))
     api.begin(60.0)

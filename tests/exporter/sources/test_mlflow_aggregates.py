@@ -51,7 +51,6 @@ def test_sums_of_few_experiments_are_those_of_all() -> None:
         changes = runs.apply(changed)
         few.apply(changes)
         everything.apply(changes)
-    runs.close()
 
 
 def test_those_that_were_used_last_are_kept_and_others_known_by_when() -> None:
@@ -65,4 +64,3 @@ def test_those_that_were_used_last_are_kept_and_others_known_by_when() -> None:
         assert aggregates.get(each).counts == {"FINISHED": 1}
         aggregates.trim({each})
     assert len(aggregates._by_experiment) <= 11
-    runs.close()

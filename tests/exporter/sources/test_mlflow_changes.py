@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from mlflow import MlflowClient
 
 from ml_monitoring.exporter.exposition import render_text
-from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
+from tests.support.mlflow_source import exposed, freshly_exposed, mlflow_source
 from tests.support.mlflow_store import CHURN, EPOCH, reference_client, write_reference_store
-from tests.support.mlflow_workload import RandomWorkload
+from tests.support.mlflow_workload import OVERWRITES, RandomWorkload
 from tools.mariadb import MariadbServer
 from tools.postgres import PostgresServer
 from tools.processes import wait_until
@@ -25,54 +25,72 @@ def _large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ml_monitoring.exporter.sources.mlflow.sqlite_changes._SMALL", 0)
 
 
-@contextlib.contextmanager
-def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
-    # Steps of trainings are counted from the start of a source, so that a fresh one has others.
-    source = MlflowSource(MlflowSettings.model_validate({"training": False, "uri": uri, **settings}))
-    try:
-        yield source
-    finally:
-        source.close()
-
-
-def _fresh(uri: str) -> str:
-    with _source(uri) as source:
-        return render_text(source.collect()).decode()
-
-
-def _text(source: MlflowSource) -> str:
-    return render_text(source.collect()).decode()
-
-
 @pytest.mark.parametrize("seed", range(2))
 def test_after_any_sequence_of_operations_it_equals_a_full_read(store_uri: str, seed: int) -> None:
     workload = RandomWorkload(store_uri, seed)
     # A pass through the store at each refresh.
-    with _source(store_uri, reconcile="1ms") as source:
+    with mlflow_source(store_uri, reconcile="1ms") as source:
         source.collect()
         done = []
         for step in range(45):
             done.append(workload.step())
             if step % 5 == 4:
-                assert _text(source) == _fresh(store_uri), done
+                assert exposed(source) == freshly_exposed(store_uri), done
         assert source._store.loads == 1
 
 
 def test_what_shows_in_no_run_is_found_by_the_end_of_a_pass(store_uri: str) -> None:
     workload = RandomWorkload(store_uri, 11)
-    with _source(store_uri, interval="1s", reconcile="6s") as source:
+    with mlflow_source(store_uri, interval="1s", reconcile="6s") as source:
         source.collect()
         for _operation in range(25):
             workload.step()
             source.collect()
         for _refresh in range(6):
             source.collect()
-        assert _text(source) == _fresh(store_uri)
+        assert exposed(source) == freshly_exposed(store_uri)
         assert source._store.slices == 3
 
 
+def test_a_late_metric_of_a_run_on_display_is_the_best_by_the_end_of_a_pass(store_uri: str) -> None:
+    client = reference_client(store_uri)
+    experiment = client.get_experiment_by_name(CHURN)
+    assert experiment is not None
+    (run,) = client.search_runs([experiment.experiment_id], "attributes.run_name = 'plain'")
+    with mlflow_source(store_uri, interval="1s", reconcile="6s") as source:
+        source.collect()
+        client.log_metric(run.info.run_id, "accuracy", 0.99, step=7)
+        shown = source.collect()["mlflow_metric_latest"].samples
+        assert shown[(CHURN, "", "accuracy")] == 0.99
+        for _refresh in range(6):
+            source.collect()
+        assert source.collect()["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.99
+
+
+@pytest.mark.parametrize("overwrite", OVERWRITES)
+def test_a_best_value_that_its_run_overwrote_as_it_changed_is_no_longer_shown(
+    store_uri: str, overwrite: Callable[[MlflowClient, str], None]
+) -> None:
+    client = reference_client(store_uri)
+    experiment = client.get_experiment_by_name(CHURN)
+    assert experiment is not None
+    of_best = "metrics.accuracy = 0.95 and attributes.status = 'FINISHED'"
+    (run,) = client.search_runs([experiment.experiment_id], of_best)
+    with mlflow_source(store_uri, interval="1s", reconcile="6s") as source:
+        assert source.collect()["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.95
+        overwrite(client, run.info.run_id)
+        if store_uri.startswith("postgresql"):
+            # Its rows say when they were written.
+            assert source.collect()["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.85
+        for _refresh in range(6):
+            source.collect()
+        assert exposed(source) == freshly_exposed(store_uri)
+        assert source.collect()["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.85
+        assert source._store.loads == 1
+
+
 def test_while_nothing_changes_the_same_families_are_returned(store_uri: str) -> None:
-    with _source(store_uri) as source:
+    with mlflow_source(store_uri) as source:
         # A file that was written a moment ago is looked at once more.
         assert wait_until(lambda: source.collect() is source.collect(), timeout=10)
         first = source.collect()
@@ -83,7 +101,7 @@ def test_a_transaction_that_was_open_over_a_refresh_is_not_missed(
     postgres_server: PostgresServer, postgres_store: str
 ) -> None:
     uri = postgres_server.uri(database=postgres_store)
-    with _source(uri) as source, contextlib.closing(postgres_server.connect(postgres_store)) as early:
+    with mlflow_source(uri) as source, contextlib.closing(postgres_server.connect(postgres_store)) as early:
         source.collect()
         early.autocommit = False
         with early.cursor() as cursor:
@@ -94,7 +112,7 @@ def test_a_transaction_that_was_open_over_a_refresh_is_not_missed(
         postgres_server.execute("update runs set name = name || '!' where status = 'KILLED'", postgres_store)
         source.collect()
         early.commit()
-        assert _text(source) == _fresh(uri)
+        assert exposed(source) == freshly_exposed(uri)
         assert source._store.loads == 1
         assert source.collect()["mlflow_runs"].samples[(CHURN, "FAILED")] == 3
 
@@ -105,7 +123,7 @@ def test_runs_that_are_removed_for_good_are_missed(store_uri: str, request: pyte
         for table in ("metrics", "latest_metrics", "params", "tags")
     ]
     statements += [f"delete from runs where end_time = {(EPOCH + 60) * 1000}"]
-    with _source(store_uri) as source:
+    with mlflow_source(store_uri) as source:
         before = source.collect()
         assert before["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.95
         if store_uri.startswith("sqlite"):
@@ -118,14 +136,14 @@ def test_runs_that_are_removed_for_good_are_missed(store_uri: str, request: pyte
             server.execute(";".join(statements), store_uri.rsplit("/", 1)[1])
         after = source.collect()
         assert after["mlflow_metric_best"].samples[(CHURN, "accuracy")] == 0.85
-        assert render_text(after).decode() == _fresh(store_uri)
+        assert render_text(after).decode() == freshly_exposed(store_uri)
         # Of a file, it may mean that it is another store.
         assert source._store.loads == (2 if store_uri.startswith("sqlite") else 1)
 
 
 def test_a_metric_of_a_run_on_display_is_seen_at_the_next_refresh(store_uri: str) -> None:
     client: MlflowClient = reference_client(store_uri)
-    with _source(store_uri, reconcile="1h") as source:
+    with mlflow_source(store_uri, reconcile="1h") as source:
         source.collect()
         run = client.get_model_version_by_alias("churn-model", "candidate").run_id
         assert run
@@ -139,21 +157,21 @@ def test_a_server_that_was_restarted_is_read_again() -> None:
     with PostgresServer() as server:
         uri = server.create_database("mlflow")
         write_reference_store(uri)
-        with _source(uri) as source:
-            before = _text(source)
+        with mlflow_source(uri) as source:
+            before = exposed(source)
             server.restart()
             # The connection that was kept is replaced at once.
-            assert _text(source) == before
+            assert exposed(source) == before
             assert source._store.loads == 2
 
 
 def test_a_schema_that_changes_under_a_running_exporter_is_read_again(sqlite_store: Path) -> None:
     uri = f"sqlite:///{sqlite_store}"
-    with _source(uri) as source:
+    with mlflow_source(uri) as source:
         source.collect()
         with contextlib.closing(sqlite3.connect(sqlite_store)) as file, file:
             file.execute("drop table registered_model_aliases")
-        assert _text(source) == _fresh(uri)
+        assert exposed(source) == freshly_exposed(uri)
 
 
 def test_rights_that_are_taken_and_given_back_lose_nothing(
@@ -162,10 +180,10 @@ def test_rights_that_are_taken_and_given_back_lose_nothing(
     role = f"shy_{postgres_store}"
     grant = f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}"
     postgres_server.execute(f"CREATE ROLE {role} LOGIN PASSWORD 'x'; {grant}", postgres_store)
-    with _source(postgres_server.uri(role, "x", postgres_store)) as source:
-        before = _text(source)
+    with mlflow_source(postgres_server.uri(role, "x", postgres_store)) as source:
+        before = exposed(source)
         postgres_server.execute(f"REVOKE SELECT ON runs FROM {role}", postgres_store)
         with pytest.raises(Exception, match="permission denied for table runs"):
             source.collect()
         postgres_server.execute(grant, postgres_store)
-        assert _text(source) == before
+        assert exposed(source) == before

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import datetime
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ml_monitoring.exporter.errors import Reason
-from ml_monitoring.exporter.exposition import render_text
-from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
 from ml_monitoring.exporter.sources.mlflow.mysql_changes import StorePosition
+from tests.support.mlflow_source import exposed, freshly_exposed, mlflow_source
 from tests.support.mlflow_store import CHURN, reference_client
 from tests.support.mlflow_workload import RandomWorkload
 from tests.support.serving import serving
@@ -21,24 +20,6 @@ from tools.mariadb import MariadbServer
 _NOON = datetime.datetime(2026, 11, 1, 12, tzinfo=datetime.UTC)
 _CHANGES = "ml_monitoring.exporter.sources.mlflow.mysql_changes"
 _UP = 'ml_monitoring_source_up{source="mlflow"}'
-
-
-@contextlib.contextmanager
-def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
-    source = MlflowSource(MlflowSettings.model_validate({"training": False, "uri": uri, **settings}))
-    try:
-        yield source
-    finally:
-        source.close()
-
-
-def _text(source: MlflowSource) -> str:
-    return render_text(source.collect()).decode()
-
-
-def _fresh(uri: str) -> str:
-    with _source(uri) as source:
-        return _text(source)
 
 
 def _at(seconds: float) -> datetime.datetime:
@@ -83,7 +64,7 @@ def test_a_transaction_that_was_open_over_a_refresh_is_not_missed(
     mariadb_server: MariadbServer, mariadb_store: str
 ) -> None:
     uri = mariadb_server.uri(database=mariadb_store)
-    with _source(uri) as source, contextlib.closing(mariadb_server.connect(mariadb_store)) as early:
+    with mlflow_source(uri) as source, contextlib.closing(mariadb_server.connect(mariadb_store)) as early:
         source.collect()
         early.begin()
         with early.cursor() as cursor:
@@ -93,7 +74,7 @@ def test_a_transaction_that_was_open_over_a_refresh_is_not_missed(
         mariadb_server.execute(f"update runs set name = 'x' where run_uuid = '{runs['KILLED']}'", mariadb_store)
         source.collect()
         early.commit()
-        assert _text(source) == _fresh(uri)
+        assert exposed(source) == freshly_exposed(uri)
         assert source._store.loads == 1
         assert source.collect()["mlflow_runs"].samples[(CHURN, "FAILED")] == 2
 
@@ -105,7 +86,7 @@ def test_a_big_store_is_scanned_in_shares(
     monkeypatch.setattr(f"{_CHANGES}._RUNS_A_SLICE", 3)
     uri = mariadb_server.uri(database=mariadb_store)
     workload = RandomWorkload(uri, 5)
-    with _source(uri, interval="1s", reconcile="1s") as source:
+    with mlflow_source(uri, interval="1s", reconcile="1s") as source:
         source.collect()
         for _operation in range(30):
             workload.step()
@@ -113,12 +94,12 @@ def test_a_big_store_is_scanned_in_shares(
         # 18 runs make four shares and six slices, and what is written while a pass goes on takes another one.
         for _refresh in range(14):
             source.collect()
-        assert _text(source) == _fresh(uri)
+        assert exposed(source) == freshly_exposed(uri)
         assert source._store.loads == 1
 
 
 def test_a_value_that_fell_is_found_by_the_end_of_a_pass(mariadb_server: MariadbServer, mariadb_store: str) -> None:
-    with _source(mariadb_server.uri(database=mariadb_store), reconcile="1ms") as source:
+    with mlflow_source(mariadb_server.uri(database=mariadb_store), reconcile="1ms") as source:
         best = source.collect()["mlflow_metric_best"].samples
         assert (best[CHURN, "accuracy"], best[CHURN, "val_loss"]) == (0.95, 0.3)
         change = "update latest_metrics set value = value {} where `key` = '{}' and value = {}"
@@ -130,7 +111,7 @@ def test_a_value_that_fell_is_found_by_the_end_of_a_pass(mariadb_server: Mariadb
 
 def test_tables_that_were_made_again_are_read_again(mariadb_server: MariadbServer, mariadb_store: str) -> None:
     uri = mariadb_server.uri(database=mariadb_store)
-    with _source(uri) as source:
+    with mlflow_source(uri) as source:
         source.collect()
         # As a dump that is restored does it.
         mariadb_server.execute(
@@ -138,7 +119,7 @@ def test_tables_that_were_made_again_are_read_again(mariadb_server: MariadbServe
             "set foreign_key_checks = 0; drop table runs; rename table saved to runs",
             mariadb_store,
         )
-        assert _text(source) == _fresh(uri)
+        assert exposed(source) == freshly_exposed(uri)
         assert source.collect()["mlflow_runs"].samples[(CHURN, "FAILED")] == 0
 
 
@@ -153,7 +134,7 @@ def test_keys_that_differ_in_case_or_accents_are_told_apart(mariadb_server: Mari
         client.log_param(run, "MODEL_VARIANT", key)
         client.set_tag(run, "Team", key)
         client.set_terminated(run)
-    with _source(uri, count_tags=["Team"]) as source:
+    with mlflow_source(uri, count_tags=["Team"]) as source:
         families = source.collect()
     best = {key: value for (of, key), value in families["mlflow_metric_best"].samples.items() if of == "spelling"}
     assert best == {"score": 0.5, "Score": 0.7, "scöre": 0.9}
@@ -180,7 +161,7 @@ def test_a_database_of_another_encoding_is_converted_by_the_server(
     client.log_metric(run, "précision", 0.5)
     client.log_param(run, "model_variant", "modèle")
     client.set_terminated(run)
-    with _source(uri, reconcile="1ms") as source:
+    with mlflow_source(uri, reconcile="1ms") as source:
         for _refresh in range(2):
             families = source.collect()
             assert dict(families["mlflow_metric_best"].samples) == {("café", "précision"): 0.5}

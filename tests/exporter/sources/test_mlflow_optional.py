@@ -6,16 +6,17 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from mlflow.entities import Dataset, DatasetInput
+from mlflow.entities import AssessmentError, AssessmentSource, Dataset, DatasetInput, Expectation, Feedback
 from mlflow.entities.trace_info import TraceInfo
 from mlflow.entities.trace_location import TraceLocation
 from mlflow.entities.trace_state import TraceState
 from mlflow.tracing.client import TracingClient
 
+from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import Distribution, FamilySet
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
 from ml_monitoring.exporter.sources.mlflow.registry import lead_error
@@ -43,6 +44,7 @@ class _Llm:
         tokens: tuple[int, int] = (100, 20),
         dollars: tuple[float, float] = (0.25, 0.5),
         ago: float = 0,
+        model: str = "",
     ) -> None:
         """Write a trace; the same number again writes over it."""
         cost = {"input_cost": dollars[0], "output_cost": dollars[1], "total_cost": sum(dollars)}
@@ -54,26 +56,51 @@ class _Llm:
                 request_time=round((time.time() - ago) * 1000),
                 execution_duration=milliseconds,
                 state=state,
-                trace_metadata={"mlflow.trace.tokenUsage": json.dumps(usage), "mlflow.trace.cost": json.dumps(cost)},
+                trace_metadata={
+                    "mlflow.trace.tokenUsage": json.dumps(usage),
+                    "mlflow.trace.cost": json.dumps(cost),
+                    **({"mlflow.modelId": model} if model else {}),
+                },
             )
         )
+
+    def judge(self, number: int, name: str, value: Any = None, *, source: str = "LLM_JUDGE", error: str = "") -> None:
+        """Give feedback on a trace."""
+        self._client.log_assessment(
+            f"tr-{number}",
+            Feedback(
+                name=name,
+                value=value,
+                source=AssessmentSource(source_type=source, source_id="x"),
+                error=AssessmentError(error_code=error) if error else None,
+            ),
+        )
+
+    def expect(self, number: int, name: str, value: Any) -> None:
+        """Say what a trace should have answered."""
+        self._client.log_assessment(f"tr-{number}", Expectation(name=name, value=value))
 
     def delete(self, number: int) -> None:
         self._client.delete_traces(self._experiment, trace_ids=[f"tr-{number}"])
 
 
+# For so long a counter that is new is at 0, seconds.
+_AT_ZERO = 60.0
+
+
 class _Clock:
     """A clock that can be put forward."""
 
-    later = 0.0
+    def __init__(self) -> None:
+        self.later = 0.0
 
     def __call__(self) -> float:
         return time.time() + self.later
 
 
 @contextlib.contextmanager
-def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
-    source = MlflowSource(MlflowSettings.model_validate({"uri": uri, **settings}))
+def _source(uri: str, now: Callable[[], float] = time.time, **settings: object) -> Iterator[MlflowSource]:
+    source = MlflowSource(MlflowSettings.model_validate({"uri": uri, **settings}), now=now)
     try:
         yield source
     finally:
@@ -81,7 +108,7 @@ def _source(uri: str, **settings: object) -> Iterator[MlflowSource]:
 
 
 def _collect(uri: str, **settings: object) -> FamilySet:
-    with _source(uri, **settings) as source:
+    with _source(uri, time.time, **settings) as source:
         return source.collect()
 
 
@@ -128,10 +155,102 @@ def test_traces_that_leave_the_window_stay_counted(store_uri: str) -> None:
     with contextlib.closing(MlflowSource(settings, now=clock)) as source:
         assert _samples(source.collect(), "mlflow_traces_total") == {}
         llm.trace(2, TraceState.OK, 70)
+        # What a series begins with is not seen by increase().
+        assert _samples(source.collect(), "mlflow_traces_total") == {(EMPTY, "ERROR"): 0, (EMPTY, "OK"): 0}
+        clock.later = _AT_ZERO
         assert _samples(source.collect(), "mlflow_traces_total")[(EMPTY, "OK")] == 1
-        clock.later = 60
         llm.trace(3, TraceState.OK, 70, ago=-clock.later)
         assert _samples(source.collect(), "mlflow_traces_total")[(EMPTY, "OK")] == 2
+
+
+def test_feedback_is_counted_as_it_is_given(store_uri: str) -> None:
+    llm = _Llm(store_uri, EMPTY)
+    llm.trace(1, TraceState.OK, 70)
+    llm.trace(2, TraceState.OK, 70, ago=3600)
+    llm.judge(1, "correct", True)
+    llm.judge(1, "Correct", "yes")
+    clock = _Clock()
+    with _source(store_uri, clock) as source:
+        first = source.collect()
+        assert _samples(first, "mlflow_trace_feedback_total") == {
+            (EMPTY, "Correct", "LLM_JUDGE", "pass"): 0,
+            (EMPTY, "correct", "LLM_JUDGE", "pass"): 0,
+        }
+        assert not _samples(first, "mlflow_trace_feedback_score")
+        llm.judge(2, "correct", False)
+        llm.judge(1, "correct", "yes")
+        llm.judge(1, "correct", "no", source="HUMAN")
+        for score in (1, 4.5, -1):
+            llm.judge(2, "relevance", score)
+        llm.judge(2, "relevance", error="TIMEOUT")
+        llm.judge(2, "tone", "friendly, but " + "much too long " * 10)
+        llm.judge(2, "tone", "NaN")
+        llm.expect(2, "correct", True)
+        second = source.collect()
+        given = {
+            (EMPTY, "Correct", "LLM_JUDGE", "pass"): 0,
+            (EMPTY, "correct", "HUMAN", "fail"): 1,
+            (EMPTY, "correct", "LLM_JUDGE", "fail"): 1,
+            (EMPTY, "correct", "LLM_JUDGE", "pass"): 1,
+            (EMPTY, "relevance", "LLM_JUDGE", "error"): 1,
+            (EMPTY, "relevance", "LLM_JUDGE", "score"): 3,
+            (EMPTY, "tone", "LLM_JUDGE", "other"): 2,
+        }
+        known = (EMPTY, "correct", "LLM_JUDGE", "pass")
+        assert _samples(second, "mlflow_trace_feedback_total") == {**dict.fromkeys(given, 0), known: 1}
+        assert _samples(second, "mlflow_trace_feedback_score") == {(EMPTY, "relevance", "LLM_JUDGE"): 1.5}
+        clock.later = _AT_ZERO
+        assert _samples(source.collect(), "mlflow_trace_feedback_total") == given
+        llm.trace(3, TraceState.OK, 70)
+        assert _samples(source.collect(), "mlflow_trace_feedback_total") == given
+    with _source(store_uri, max_series=6) as source:
+        llm.judge(1, "correct", True)
+        family = source.collect()["mlflow_trace_feedback_total"]
+        assert (len(family.samples), family.dropped) == (6, 1)
+
+
+def test_traces_are_counted_by_model_and_by_the_prompt_versions_that_they_use(
+    store_uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    llm = _Llm(store_uri, EMPTY)
+    client = reference_client(store_uri)
+    # MLflow links prompts in the store that this names, whatever the client's is.
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", client.tracking_uri)
+    experiment = client.get_experiment_by_name(EMPTY)
+    assert experiment is not None
+    model = client.create_logged_model(experiment.experiment_id, name="agent").model_id
+    first, second = (client.register_prompt("answer", f"Answer {number}: {{{{question}}}}") for number in (1, 2))
+    other = client.register_prompt("search", "Search {{words}}")
+    llm.trace(1, TraceState.OK, 70, model=model)
+    clock = _Clock()
+    with _source(store_uri, clock) as source:
+        assert _samples(source.collect(), "mlflow_model_traces_total") == {(EMPTY, "agent", "OK"): 0}
+        llm.trace(2, TraceState.OK, 500, model=model)
+        llm.trace(3, TraceState.ERROR, 2000, model=model)
+        llm.trace(4, TraceState.IN_PROGRESS, None, model=model)
+        # Of a model that is gone.
+        llm.trace(5, TraceState.OK, 10, model="m-0")
+        for trace, prompts in ((2, [first, other]), (3, [second]), (4, [second]), (5, [second])):
+            client.link_prompt_versions_to_trace(prompts, f"tr-{trace}")
+        assert set(_samples(source.collect(), "mlflow_prompt_traces_total").values()) == {0}
+        clock.later = _AT_ZERO
+        families = source.collect()
+        assert _samples(families, "mlflow_model_traces_total") == {
+            (EMPTY, "agent", "OK"): 1,
+            (EMPTY, "agent", "ERROR"): 1,
+        }
+        assert _samples(families, "mlflow_model_trace_seconds_total")[(EMPTY, "agent", "OK")] == 0.5
+        assert _samples(families, "mlflow_prompt_traces_total") == {
+            (EMPTY, "answer", "1", "OK"): 1,
+            (EMPTY, "answer", "2", "ERROR"): 1,
+            (EMPTY, "answer", "2", "OK"): 1,
+            (EMPTY, "search", "1", "OK"): 1,
+        }
+        assert _samples(families, "mlflow_prompt_trace_seconds_total")[(EMPTY, "answer", "2", "ERROR")] == 2
+        llm.trace(4, TraceState.OK, 1000, model=model)
+        families = source.collect()
+        assert _samples(families, "mlflow_model_traces_total")[(EMPTY, "agent", "OK")] == 2
+        assert _samples(families, "mlflow_prompt_traces_total")[(EMPTY, "answer", "2", "OK")] == 2
 
 
 def test_child_runs_are_counted_by_status(store_uri: str) -> None:
@@ -163,9 +282,36 @@ def test_datasets_tags_and_logged_models_are_counted(store_uri: str) -> None:
     families = _collect(store_uri, count_tags="team,nothing")
     assert _samples(families, "mlflow_datasets") == {(EMPTY,): 2}
     assert _samples(families, "mlflow_tagged_runs") == {("team", "mlops"): 15, ("team", "search"): 1}
+    assert _samples(families, "mlflow_tag_values") == {("team",): 2, ("nothing",): 0}
+    cut = _collect(store_uri, count_tags="team", top=1)
+    assert _samples(cut, "mlflow_tagged_runs") == {("team", "mlops"): 15, ("team", "(other)"): 1}
     assert _samples(families, "mlflow_logged_models") == {(EMPTY, "PENDING"): 1, (EMPTY, "READY"): 1}
     (last,) = _samples(families, "mlflow_last_logged_model_timestamp_seconds").values()
     assert abs(last - time.time()) < 600
+
+
+def test_what_runs_cost_is_added_up_and_what_is_no_number_is_named(store_uri: str) -> None:
+    client = reference_client(store_uri)
+    experiment = client.get_experiment_by_name(EMPTY)
+    assert experiment is not None
+
+    def run(**tags: str) -> str:
+        return str(client.create_run(experiment.experiment_id, tags=tags).info.run_id)
+
+    for cost in ("0.1", "0.2", " 1e2 ", "-5."):
+        run(cost_dollars=cost, gpu_hours="2")
+    deleted = run(cost_dollars="1000")
+    client.delete_run(deleted)
+    run(Cost_Dollars="7", cost="8")
+    bad = [run(cost_dollars=text) for text in ("12,50", "$3", "nan", "1e999", "1_000", "", "٣")]
+    families = _collect(store_uri, cost_tags="cost_dollars,gpu_hours,nothing")
+    assert _samples(families, "mlflow_tagged_cost") == {(EMPTY, "cost_dollars"): 95.3, (EMPTY, "gpu_hours"): 8}
+    named = [f"tags.value is no number: run {name}, tag cost_dollars" for name in sorted(bad)[:5]]
+    assert [problem.message for problem in families.problems] == [*named, "and 2 more such tags"]
+    assert {problem.reason for problem in families.problems} == {Reason.INVALID_VALUE}
+    elsewhere = _collect(store_uri, cost_tags="cost_dollars", experiments={"include": [CHURN]})
+    assert not _samples(elsewhere, "mlflow_tagged_cost")
+    assert not elsewhere.problems
 
 
 def test_versions_are_compared_with_the_champion(store_uri: str) -> None:
@@ -240,7 +386,7 @@ def test_a_lead_has_the_error_of_two_test_sets(
         ),
         ("datasets", ("mlflow_datasets",)),
         ("logged_models", ("mlflow_logged_models", "mlflow_last_logged_model")),
-        ("traces", ("mlflow_trace",)),
+        ("traces", ("mlflow_trace", "mlflow_prompt_trace", "mlflow_model_trace")),
     ],
 )
 def test_each_part_can_be_switched_off(store_uri: str, setting: str, prefixes: tuple[str, ...]) -> None:
@@ -256,7 +402,7 @@ def test_tables_that_may_not_be_read_are_done_without(postgres_server: PostgresS
     role = f"old_{postgres_store}"
     postgres_server.execute(
         f"""CREATE ROLE {role} LOGIN PASSWORD 'x'; GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role};
-            REVOKE SELECT ON datasets, logged_models, trace_info FROM {role}""",
+            REVOKE SELECT ON datasets, logged_models, trace_info, assessments FROM {role}""",
         postgres_store,
     )
     with _source(postgres_server.uri(role, "x", postgres_store)) as source:

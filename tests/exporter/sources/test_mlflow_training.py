@@ -25,8 +25,10 @@ class _Trainer:
         assert found is not None
         self._experiment = found.experiment_id
 
-    def start(self) -> str:
-        run_id: str = self.client.create_run(self._experiment, start_time=1000 * (_NOW - 3600)).info.run_id
+    def start(self, **tags: str) -> str:
+        named = {f"mlflow.{name.replace('__', '.')}": value for name, value in tags.items()}
+        started = 1000 * (_NOW - 3600)
+        run_id: str = self.client.create_run(self._experiment, start_time=started, tags=named).info.run_id
         return run_id
 
     def log(self, run: str, step: int, seconds_ago: float, **metrics: float) -> None:
@@ -88,6 +90,22 @@ def test_losses_that_are_no_numbers_are_counted(store_uri: str) -> None:
         assert families["mlflow_training_runs_not_finite"].samples[(CHURN,)] == 0
 
 
+def test_a_loss_that_rises_and_does_not_come_back_is_counted(store_uri: str) -> None:
+    trainer = _Trainer(store_uri)
+    diverging, healthy = trainer.start(), trainer.start()
+    with _source(store_uri, metrics={"losses": "val_loss"}) as source:
+        counts = []
+        for step in range(80):
+            risen = 3.0 if step >= 50 else 0.0
+            trainer.log(diverging, step, 2000 - step, val_loss=2 / (step + 1) + risen, accuracy=0.1 + step)
+            trainer.log(healthy, step, 2000 - step, val_loss=2 / (step + 1), train_loss=0.1 + step)
+            counts.append(_of_empty(source.collect(), "runs_rising")[""])
+        # Twenty values, and each of them is higher than before.
+        assert counts == [0] * 69 + [1] * 11
+        trainer.client.set_terminated(diverging, end_time=1000 * _NOW)
+        assert _of_empty(source.collect(), "runs_rising") == {"": 0}
+
+
 def test_utilization_is_of_what_was_logged_of_late(store_uri: str) -> None:
     trainer = _Trainer(store_uri)
     busy, idle, dead = (trainer.start() for _run in range(3))
@@ -111,3 +129,33 @@ def test_utilization_is_of_what_was_logged_of_late(store_uri: str) -> None:
         assert _of_empty(families, "gpu_lowest_utilization_ratio") == {"": 0.04}
     with _source(store_uri, training=False) as source:
         assert not source.collect()["mlflow_training_utilization_ratio"].samples
+
+
+def test_machines_that_name_themselves_are_told_apart(store_uri: str) -> None:
+    trainer = _Trainer(store_uri)
+    first, second = trainer.start(), trainer.start()
+    for run, node, gpu in ((first, "a", 80.0), (first, "rack 1/b", 20.0), (second, "a", 40.0)):
+        at = round(1000 * (_NOW - 30))
+        key = f"system/{node}/gpu_0_utilization_percentage"
+        trainer.client.log_batch(run, metrics=[Metric(key, gpu, at, 1)])
+    with _source(store_uri) as source:
+        families = source.collect()
+    nodes = families["mlflow_training_node_utilization_ratio"].samples
+    assert nodes == pytest.approx({("a", "gpu"): 0.6, ("rack 1/b", "gpu"): 0.2})
+    # Those of a run that several machines train are one run's.
+    assert _of_empty(families, "utilization_ratio") == pytest.approx({"gpu": 0.45})
+    assert _of_empty(families, "gpu_lowest_utilization_ratio") == pytest.approx({"": 0.4})
+
+
+def test_users_and_sources_of_running_runs_are_counted_and_those_that_are_cut_too(store_uri: str) -> None:
+    trainer = _Trainer(store_uri)
+    for user, source in (("ana", "a.py"), ("ana", "b.py"), ("bo", "a.py"), ("cy", "a.py"), ("(other)", "a.py")):
+        trainer.start(user=user, source__name=source)
+    ended = trainer.start(user="dora", source__name="a.py")
+    trainer.client.set_terminated(ended, end_time=1000 * _NOW)
+    with _source(store_uri, top=2) as source:
+        families = source.collect()
+    # Two runs of the reference store say nothing of theirs.
+    assert families["mlflow_training_user_runs"].samples == {("ana",): 2, ("unknown",): 2, ("(other)",): 3}
+    assert families["mlflow_training_source_runs"].samples == {("a.py",): 4, ("unknown",): 2, ("(other)",): 1}
+    assert families["mlflow_training_labels"].samples == {("user",): 5, ("source",): 3}

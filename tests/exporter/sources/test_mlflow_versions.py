@@ -1,13 +1,16 @@
-"""Stores that other versions of MLflow wrote, in each kind of database: the same values, as far as they know of them.
+"""Stores that other versions of MLflow wrote, in each kind of database, and the tracking servers of those versions: the
+same values, as far as they know of them.
 
 The matrix is the table of `docs/mlflow.md`; its newest version is the one that is installed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -15,9 +18,13 @@ import pytest
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
 from tests.support.files import ROOT
+from tests.support.mlflow_server import MlflowServer
+from tests.support.mlflow_store import reference_client
+from tests.support.serving import serving
 from tools.debian import TOOLS_DIR
 from tools.mariadb import MariadbServer
 from tools.postgres import PostgresServer
+from tools.processes import free_port
 
 _GOLDEN = Path("tests/golden/mlflow.txt")
 # The families that are there only where the store has a table or column for them.
@@ -26,7 +33,11 @@ _EXTRA = {
     "traces": frozenset({"mlflow_traces_total", "mlflow_traces_in_progress", "mlflow_trace_duration_seconds"}),
     "logged models": frozenset({"mlflow_logged_models", "mlflow_last_logged_model_timestamp_seconds"}),
     "tokens and cost of traces": frozenset({"mlflow_trace_tokens_total", "mlflow_trace_cost_dollars_total"}),
+    "feedback": frozenset({"mlflow_trace_feedback_total", "mlflow_trace_feedback_score"}),
+    "prompts of traces": frozenset({"mlflow_prompt_traces_total", "mlflow_prompt_trace_seconds_total"}),
+    "models of traces": frozenset({"mlflow_model_traces_total", "mlflow_model_trace_seconds_total"}),
 }
+_TOKENS = "tokens and cost of traces"
 # The first with aliases, the last of the second and of early third generations, some between, and the one installed;
 # and what its stores have of what is read besides runs, metrics, labels and the registry with its aliases.
 MATRIX = {
@@ -34,22 +45,15 @@ MATRIX = {
     "2.9.2": ("datasets",),
     "2.14.3": ("datasets", "traces"),
     "2.22.1": ("datasets", "traces"),
-    "3.1.4": ("datasets", "traces", "logged models"),
-    "newest": ("datasets", "traces", "logged models", "tokens and cost of traces"),
+    "3.1.4": ("datasets", "traces", "logged models", "models of traces"),
+    "newest": (
+        *("datasets", "traces", "logged models", "models of traces"),
+        *("prompts of traces", "feedback", _TOKENS),
+    ),
 }
-BACK_ENDS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite"}
-# What the part of MLflow that writes stores needs, and does not bring itself.
-_WITH = (
-    "sqlalchemy<2.1",
-    "alembic",
-    "sqlparse",
-    "pymysql",
-    "psycopg2-binary",
-    "setuptools<80",
-    "numpy<2",
-    "pandas<3",
-    "cachetools",
-)
+BACK_ENDS = {"postgresql": "PostgreSQL", "mariadb": "MariaDB", "sqlite": "SQLite", "server": "tracking server"}
+# What is not said by what MLflow asks for itself.
+_WITH = ("sqlalchemy<2.1", "pymysql", "psycopg2-binary", "setuptools<80", "numpy<2", "pandas<3")
 _WRITE = """
 import sys
 from tests.support import mlflow_store as store
@@ -70,7 +74,7 @@ def writer(request: pytest.FixtureRequest) -> tuple[str, Path]:
     if not (folder / "complete").exists():
         uv = [str(Path(sys.executable).with_name("uv")), "--quiet"]
         subprocess.run([*uv, "venv", "--clear", "--python", "3.11", str(folder)], check=True)
-        needed = (f"mlflow-skinny=={request.param}", *_WITH)
+        needed = (f"mlflow=={request.param}", *_WITH)
         subprocess.run([*uv, "pip", "install", "--python", str(interpreter), *needed], check=True)
         (folder / "complete").touch()
     return request.param, interpreter
@@ -82,19 +86,57 @@ def test_a_store_of_another_version_has_the_same_values(
     back_end: str, writer: tuple[str, Path], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     of_version, interpreter = writer
-    if back_end == "sqlite":
+    if back_end in ("sqlite", "server"):
         uri = f"sqlite:///{tmp_path}/mlflow.db"
     else:
         fixture = "mariadb_server" if back_end == "mariadb" else "postgres_server"
-        server: MariadbServer | PostgresServer = request.getfixturevalue(fixture)
-        uri = server.create_database(f"mlflow_{of_version.replace('.', '_')}")
+        database: MariadbServer | PostgresServer = request.getfixturevalue(fixture)
+        uri = database.create_database(f"mlflow_{of_version.replace('.', '_')}")
     _run(interpreter, "reference", uri)
     expected = _GOLDEN.read_text(encoding="utf-8").replace("loss/train: top-5", "loss/train. top-5")
-    text, families = _collect(uri)
-    assert _values(text) == _values(expected)
-    _run(interpreter, "extras", uri)
-    _text, more = _collect(uri)
-    assert more - families == frozenset().union(*(_EXTRA[part] for part in MATRIX[of_version]))
+    extras = set().union(*(_EXTRA[part] for part in MATRIX[of_version]))
+    with contextlib.ExitStack() as stack:
+        read = uri
+        if back_end == "server":
+            read = stack.enter_context(MlflowServer(uri, tmp_path, python=interpreter)).url
+            # A server tells metadata of traces, which hold these, whatever its store has columns for.
+            extras |= _EXTRA[_TOKENS] if "traces" in MATRIX[of_version] else set()
+        text, families = _collect(read)
+        assert _values(text) == _values(expected)
+        _run(interpreter, "extras", uri)
+        _text, more = _collect(read)
+    assert more - families == extras
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("writer", ["2.22.1"], indirect=True)
+def test_a_server_may_be_upgraded_under_a_running_exporter(
+    writer: tuple[str, Path], tmp_path: Path, write_config: Callable[..., Path]
+) -> None:
+    _version, interpreter = writer
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    _run(interpreter, "reference", uri)
+    up = 'ml_monitoring_source_up{source="mlflow"}'
+    finished = 'mlflow_runs{experiment="churn",status="FINISHED"}'
+    port = free_port()
+    config = write_config(f"http://127.0.0.1:{port}", requests_per_minute=6000)
+    with contextlib.ExitStack() as stack:
+        with MlflowServer(uri, tmp_path, python=interpreter, port=port):
+            exporter = stack.enter_context(serving(config))
+            before = exporter.wait_for(up, 1)
+        assert exporter.wait_for(up, 0).get(finished, before[finished]) == before[finished]
+        subprocess.run([sys.executable, "-m", "mlflow", "db", "upgrade", uri], check=True, capture_output=True)
+        stack.enter_context(MlflowServer(uri, tmp_path, port=port))
+        after = exporter.wait_for(up, 1)
+        assert after[finished] == before[finished]
+        client = reference_client(uri)
+        found = client.get_experiment_by_name("churn")
+        assert found is not None
+        client.set_terminated(client.create_run(found.experiment_id).info.run_id)
+        exporter.wait_for(finished, before[finished] + 1)
+        # What the older server had no listing for is read from the newer one.
+        _run(Path(sys.executable), "extras", uri)
+        exporter.wait_for('mlflow_traces_total{experiment="empty",status="OK"}', 1, timeout=120)
 
 
 def test_the_table_in_the_docs_is_the_matrix() -> None:

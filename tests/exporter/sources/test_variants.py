@@ -9,6 +9,9 @@ import pytest
 from scipy import stats  # type: ignore[import-untyped]  # carries no types
 
 from demo import variants_tables
+from ml_monitoring.exporter.sources.variants.rules import RULES, ActiveFacts, Facts
+from ml_monitoring.exporter.sources.variants.settings import RuleSettings
+from ml_monitoring.exporter.statistics import NumberSums
 from tests.support.serving import serving
 from tests.support.variants_fixtures import collect, reading, samples, write_config
 from tests.support.variants_store import (
@@ -176,6 +179,51 @@ def test_opportunities_are_seen(reference: str) -> None:
     # 3 of 11 is more than 27 %, and 0.66 more than a fatigue of 0.65, but not beyond chance.
     may_be_chance = seen(early_kill_ratio=0.27, fatigue=0.65)
     assert (may_be_chance["prediction_calibration"], may_be_chance["pattern_fatigue"]) == (0, 0)
+
+
+def test_an_opportunity_names_what_it_is_about(reference: str) -> None:
+    families = collect(reference, rules={"min_posts": 5})
+    assert samples(families, "variant_optimization_opportunity_subject_info") == {
+        ("alice", "pattern_fatigue", "hook"): 1,
+        ("alice", "under_sampled", "a4"): 1,
+    }
+
+
+FACTS = Facts(
+    recent_posts=20,
+    early_kill_ratio=0.9,
+    fatigue={"fresh": 0.1, "worn": 0.6, "worn most": 0.9},
+    active=[
+        # New, so that it has few views by nature.
+        ActiveFacts("new", views=0, age=60, best_p_value=None),
+        ActiveFacts("unknown age", views=1, age=None, best_p_value=None),
+        ActiveFacts("seldom", views=40, age=90_000, best_p_value=None),
+        ActiveFacts("seldom too", views=60, age=90_000, best_p_value=None),
+        # The surest winner already has most of the views.
+        ActiveFacts("used winner", views=9_000, age=90_000, best_p_value=0.0001),
+        ActiveFacts("winner", views=500, age=90_000, best_p_value=0.001),
+        ActiveFacts("no winner", views=500, age=90_000, best_p_value=0.5),
+    ],
+    bias=NumberSums(20, 2.0, 0.21),
+)
+
+
+@pytest.mark.parametrize(
+    ("opportunity", "names"),
+    [
+        ("prediction_calibration", [""]),
+        ("prediction_bias", [""]),
+        ("pattern_fatigue", ["worn most", "worn"]),
+        ("under_sampled", ["seldom", "seldom too"]),
+        ("clear_winner", ["winner"]),
+    ],
+)
+def test_a_rule_names_only_what_it_counts(opportunity: str, names: list[str]) -> None:
+    (rule,) = (rule for rule in RULES if rule.opportunity == opportunity)
+    settings = RuleSettings(
+        min_posts=10, settle="3600s", min_views=100, winner_share=0.8, fatigue=0.5, significance=0.01
+    )
+    assert rule.found(FACTS, settings) == names
 
 
 def test_one_sided_prediction_errors_are_seen(uri: str) -> None:

@@ -103,6 +103,7 @@ def test_a_younger_post_that_is_better_is_found_although_its_totals_are_lower(ur
     assert samples(found[-1], "variant_lift_ratio")["p", "new", "hook"] == pytest.approx(0.3, abs=0.02)
     opportunities = samples(found[-1], "variant_optimization_opportunity")
     assert opportunities["p", "clear_winner", "high"] == 1
+    assert ("p", "clear_winner", "new") in samples(found[-1], "variant_optimization_opportunity_subject_info")
     compared = samples(found[-1], "variant_compared_views")
     # Of the old one only what it had at the ages of the new one counts.
     assert compared["p", "old", "hook"] < 1.1 * compared["p", "new", "hook"]
@@ -265,3 +266,12 @@ def alarmed(seed: int, kind: str, batch: int = 1) -> bool:
 )
 def test_traffic_that_follows_what_is_declared_or_suggested_is_no_mismatch(kind: str, batch: int, found: int) -> None:
     assert sum(alarmed(seed, kind, batch) for seed in range(5)) == found
+
+
+def test_suggestions_for_variants_that_nobody_views_any_more_are_forgotten() -> None:
+    split = PostedTogether({"a": 9.0, "b": 9.0}, 0.0)
+    for look in range(1, 2000):
+        split.look({"a": 9.0, "b": 9.0}, 15.0 * look, 60.0)
+        split.suggest({"a": 0.5, "b": 0.5})
+    # Those of the minute in which they are to be applied, and the one before.
+    assert len(split._suggested) == 6

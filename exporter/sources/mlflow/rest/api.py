@@ -29,6 +29,7 @@ _SAID: Final = 200
 # Requests that may follow each other at once; those of a refresh do.
 _BURST: Final = 10
 _BUSY: Final = frozenset({429, 503})
+_GAVE_UP: Final = frozenset({408, 504})
 _WORKSPACE: Final = "X-MLFLOW-WORKSPACE"
 _LOGIN: Final = "a page for a login stands before it; the exporter needs a token or a user that is let through"
 _ADDRESS: Final = "is this the address of MLflow's tracking server?"
@@ -48,6 +49,10 @@ class NoSuchCallError(SourceError):
 
 class RefusedCallError(SourceError):
     """Report that a server refuses what it is asked for, such as the token of a page."""
+
+
+class BrokenCallError(SourceError):
+    """Report that a server fails at a call (500), as at the content of its store."""
 
 
 class MlflowApi:
@@ -204,9 +209,15 @@ class MlflowApi:
         if status in _BUSY or _header(error.headers, "retry-after") is not None:
             pause = _pause(error.headers, self._now())
             self._not_before = max(self._not_before, time.monotonic() + pause)
-        if 400 <= status < 500 and status != 429:
-            return RefusedCallError(Reason.QUERY, message)
-        return SourceError(Reason.READ, message)
+        kind: type[SourceError] = SourceError
+        reason = Reason.READ
+        if status in _GAVE_UP:
+            reason = Reason.TIMEOUT
+        elif 400 <= status < 500 and status != 429:
+            kind, reason = RefusedCallError, Reason.QUERY
+        elif status == 500:
+            kind = BrokenCallError
+        return kind(reason, message)
 
     def _said(self, body: str) -> str:
         """Return what an error of MLflow's says; the page of another program says nothing that is of use."""

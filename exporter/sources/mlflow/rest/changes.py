@@ -52,21 +52,22 @@ class RestChangeTracker(ChangeTracker):
             runs={**runs, **dict.fromkeys(self._found.gone)},
             metrics=frozenset(self._found.runs),
             best=frozenset(self._late_values(runs.values())),
+            registry=self._found.others,
         )
 
     def _late_values(self, runs: Iterable[Run | None]) -> Iterable[Pair]:
         """Return the best values that may be others because metrics of runs are."""
-        results = {run.id: run.experiment for run in runs if run is not None and run.counts_as_result}
-        for run, metrics in self._reader.metrics(results):
-            state = self._found.runs[run]
-            if state is None:
-                continue
-            before, known = state.metrics, self._best.get(results[run])
+        states = {run: state for run, state in self._found.runs.items() if state is not None}
+        now = {run.id: run for run in runs if run is not None and run.id in states}
+        for run, metrics in self._reader.metrics(now):
+            experiment = now[run].experiment
+            before, known = states[run].metrics, self._best.get(experiment)
             for key in before.keys() | metrics.keys():
                 old, new = before.get(key), metrics.get(key)
-                better = new is not None and self._best.improves(results[run], key, new)
+                better = now[run].counts_as_result and new is not None and self._best.improves(experiment, key, new)
+                # A run that does not count any more held a value that it has overwritten since.
                 if old != new and (better or (old is not None and known.get(key) == old)):
-                    yield results[run], key
+                    yield experiment, key
 
     @override
     def note_metrics_read(self, runs: Iterable[str]) -> None:

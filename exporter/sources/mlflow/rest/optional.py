@@ -1,15 +1,21 @@
-"""What newer servers offer besides runs: logged models and traces."""
+"""What newer servers offer besides runs: logged models and traces.
+
+A server may fail at one of these for what is in its store: MLflow 3.17 cannot answer with feedback that is NaN. That
+costs nothing else. What cannot be read is not exposed, and named, until it can be read again.
+"""
 
 from __future__ import annotations
 
 import datetime
 import json
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any, Final
 
 from ml_monitoring.exporter.sources.mlflow.rest.api import (
+    BrokenCallError,
     ListingPage,
     MlflowApi,
     NoSuchCallError,
@@ -27,6 +33,14 @@ _PAGES: Final = 5
 _EXPERIMENTS: Final = 200
 _STATUS: Final = {"LOGGED_MODEL_PENDING": 1, "LOGGED_MODEL_READY": 2, "LOGGED_MODEL_UPLOAD_FAILED": 3}
 _USAGE: Final = "mlflow.trace.tokenUsage"
+_COST: Final = "mlflow.trace.cost"
+_PROMPTS: Final = "mlflow.linkedPrompts"
+_MODEL: Final = "mlflow.modelId"
+# Of a value of feedback, so much tells whether it is a yes, a no or a number.
+_VALUE: Final = 40
+# Tables that cannot be filled where one listing fails.
+_MODELS: Final = "logged_models"
+_TRACES: Final = "trace_info"
 Chunk = tuple[str, list[int]]
 
 
@@ -38,6 +52,9 @@ class OptionalListings:
         api: Asks the server.
         tables: What is filled.
         chunks: Returns workspaces and experiments, by what can be asked for at once.
+
+    Attributes:
+        failed: Tables that could not be filled, and why.
     """
 
     def __init__(
@@ -51,23 +68,34 @@ class OptionalListings:
         self._pass: list[tuple[Chunk, str]] = []
         self._seen: set[str] = set()
         self._has_third_version = True
+        self.failed: dict[str, str] = {}
 
     def load(self) -> None:
         """Read everything."""
         if self._settings.logged_models:
-            self._go_on()
+            self._try(_MODELS, self._go_on)
             while self._pass:
-                self._go_on()
+                self._try(_MODELS, self._go_on)
         if self._settings.traces:
-            self._read_traces()
+            self._try(_TRACES, self._read_traces)
 
     def turns(self) -> Iterator[Callable[[], bool]]:
         """Yield what is done one by one; each returns whether anything changed."""
         if self._settings.logged_models:
-            yield self._read_new_models
-            yield self._go_on
+            yield partial(self._try, _MODELS, self._read_new_models)
+            yield partial(self._try, _MODELS, self._go_on)
         if self._settings.traces:
-            yield self._read_traces
+            yield partial(self._try, _TRACES, self._read_traces)
+
+    def _try(self, table: str, read: Callable[[], bool]) -> bool:
+        before = self.failed.pop(table, None)
+        try:
+            changed = read()
+        except BrokenCallError as error:
+            self._pass = []
+            self.failed[table] = f"{table} cannot be read: {error}"
+            return before is None
+        return changed or before is not None
 
     def _models(self, chunk: Chunk, field: str, token: str, *, ascending: bool) -> ListingPage:
         workspace, experiments = chunk
@@ -162,34 +190,68 @@ class OptionalListings:
 
 
 def _model(info: Object) -> tuple[Any, ...]:
-    """Return id, experiment, status and creation."""
+    """Return id, experiment, status, creation and name."""
     status = _STATUS.get(str(info.get("status")), 0)
-    return str(info["model_id"]), int(info["experiment_id"]), status, int(info["creation_timestamp_ms"])
+    head = (str(info["model_id"]), int(info["experiment_id"]), status, int(info["creation_timestamp_ms"]))
+    return (*head, str(info.get("name") or ""))
 
 
 def _trace(trace: Object) -> tuple[Any, ...]:
-    """Return id, experiment, begin and duration in ms, status, input and output tokens, of either version."""
+    """Return what is kept of a trace, of either version.
+
+    Id, experiment, begin and duration in ms, status, tokens and cost in and out, prompts, model and feedback.
+    """
     if "request_id" in trace:
-        metadata = {str(each["key"]): each.get("value") for each in trace.get("request_metadata", ())}
         duration = trace.get("execution_time_ms")
-        head = (str(trace["request_id"]), int(trace["experiment_id"]), int(trace["timestamp_ms"]))
-        return (*head, None if duration is None else int(duration), trace.get("status"), *_tokens(metadata))
-    place = trace["trace_location"]["mlflow_experiment"]["experiment_id"]
-    begin = datetime.datetime.fromisoformat(str(trace["request_time"]).replace("Z", "+00:00"))
+        return (
+            *(str(trace["request_id"]), int(trace["experiment_id"]), int(trace["timestamp_ms"])),
+            *(None if duration is None else int(duration), trace.get("status")),
+            *_told(_texts(trace.get("request_metadata")), _texts(trace.get("tags"))),
+            None,
+        )
     lasted = str(trace.get("execution_duration") or "").removesuffix("s")
     return (
         str(trace["trace_id"]),
-        int(place),
-        round(begin.timestamp() * 1000),
+        int(trace["trace_location"]["mlflow_experiment"]["experiment_id"]),
+        _ms(trace["request_time"]),
         round(float(lasted) * 1000) if lasted else None,
         trace.get("state"),
-        *_tokens(trace.get("trace_metadata") or {}),
+        *_told(trace.get("trace_metadata") or {}, trace.get("tags") or {}),
+        json.dumps([_feedback(each) for each in trace.get("assessments", ()) if "feedback" in each]),
     )
 
 
-def _tokens(metadata: Object) -> tuple[int | None, int | None]:
+def _texts(listed: Iterable[Object] | None) -> Object:
+    return {str(each["key"]): each.get("value") for each in listed or ()}
+
+
+def _told(metadata: Object, tags: Object) -> tuple[Any, ...]:
+    """Return tokens and dollars, in and out, as a store takes them from the same texts; prompts; model."""
+    tokens, cost = _numbers(metadata.get(_USAGE)), _numbers(metadata.get(_COST))
+    used = (tokens.get("input_tokens"), tokens.get("output_tokens"), cost.get("input_cost"), cost.get("output_cost"))
+    return (*used, tags.get(_PROMPTS), metadata.get(_MODEL))
+
+
+def _feedback(assessment: Object) -> tuple[Any, ...]:
+    """Return name, who gave it, how its value begins in JSON, whether it failed, when it was given and changed."""
+    content = assessment["feedback"]
+    return (
+        str(assessment["assessment_name"]),
+        str(assessment["source"]["source_type"]),
+        json.dumps(content.get("value"))[:_VALUE],
+        1 if content.get("error") else None,
+        *(_ms(assessment["create_time"]), _ms(assessment["last_update_time"])),
+    )
+
+
+def _ms(moment: object) -> int:
+    return round(datetime.datetime.fromisoformat(str(moment).replace("Z", "+00:00")).timestamp() * 1000)
+
+
+def _numbers(text: object) -> Mapping[str, float]:
+    """Return the finite numbers of an object in JSON by key; what is no such object has none."""
     try:
-        usage = json.loads(str(metadata.get(_USAGE)))
-        return int(usage["input_tokens"]), int(usage["output_tokens"])
-    except (ValueError, KeyError, TypeError):
-        return None, None
+        content = json.loads(str(text))
+        return {key: value for key, value in content.items() if type(value) in (int, float) and math.isfinite(value)}
+    except (ValueError, AttributeError, OverflowError):
+        return {}

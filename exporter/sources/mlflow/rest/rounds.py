@@ -10,7 +10,7 @@ Everything is read once at first. What was read by then is kept when that is bro
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
@@ -22,6 +22,7 @@ from ml_monitoring.exporter.sources.mlflow.rest.optional import OptionalListings
 from ml_monitoring.exporter.sources.mlflow.rest.tables import Object, RunState, ServerTables
 from ml_monitoring.exporter.sources.mlflow.run_cache import RUNNING
 from ml_monitoring.exporter.sources.mlflow.settings import MlflowSettings
+from ml_monitoring.exporter.sources.mlflow.sql import PROMPT_TAG
 
 # By so much may the clocks of those who log be behind the server's for what they log to be seen at once.
 _OVERLAP_MS: Final = 120_000
@@ -29,8 +30,10 @@ _OVERLAP_MS: Final = 120_000
 _NEW: Final = 100
 _EXPERIMENTS: Final = 5000
 _LISTED: Final = 1000
-# A page of a pass takes the server about so long, whatever it holds.
+# A page of a pass takes the server about so long, whatever it holds; longer while everything is read at first: each
+# page costs it a scan of its table, so that many small ones take far longer altogether.
 _PAGE_SECONDS: Final = 1.5
+_LOADING_PAGE_SECONDS: Final = 10.0
 _SMALLEST, _LARGEST = 50, 1000
 # So many pages of runs at work are read in a turn.
 _PAGES_AT_WORK: Final = 3
@@ -119,6 +122,11 @@ class ServerRounds:
         self._optional = OptionalListings(settings, api, tables, self._chunks)
         self._rounds = 0
         self._runs_read = False
+
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Return the tables that could not be filled, and why."""
+        return self._optional.failed
 
     def refresh(self) -> Findings:
         """Ask for what is new; return what was found since this was last returned.
@@ -272,9 +280,10 @@ class ServerRounds:
 
     def _fit(self, seconds: float, runs: int) -> None:
         """Choose how many runs the next page has, so that the server is not busy for long."""
-        if seconds > _PAGE_SECONDS:
+        most = _LOADING_PAGE_SECONDS if self.loading else _PAGE_SECONDS
+        if seconds > most:
             self._size = max(_SMALLEST, self._size // 2)
-        elif seconds < _PAGE_SECONDS / 2 and runs == self._size:
+        elif seconds < most / 2 and runs == self._size:
             self._size = min(_LARGEST, self._size * 2)
 
     def _forget_gone(self, work: _Pass, page: ListingPage, chunk: _Chunk) -> None:
@@ -347,6 +356,7 @@ class ServerRounds:
             (name, str(model["name"]), str(each["alias"]), int(each["version"]))
             for page in self._registry("registered-models/search", "registered_models", {}, workspace)
             for model in page.objects
+            if not _is_prompt(model)
             for each in model.get("aliases", ())
         }
         changed = self._tables.replace_models("registered_model_aliases", name, aliases, complete=True)
@@ -360,9 +370,9 @@ class ServerRounds:
         whole = True
         query = {"order_by": ["last_updated_timestamp DESC", "name ASC", "version_number DESC"]}
         for page in self._registry("model-versions/search", "model_versions", query, workspace):
-            of_page = {_version(each, name) for each in page.objects}
+            of_page = {_version(each, name) for each in page.objects if not _is_prompt(each)}
             rows |= of_page
-            if page.token and of_page <= known and not complete:
+            if page.token and of_page and of_page <= known and not complete:
                 whole = False
                 break
         changed = self._tables.replace_models("model_versions", name, rows, complete=whole)
@@ -383,6 +393,11 @@ def _experiment(each: Object, workspace: str) -> tuple[Any, ...]:
         int(each.get("creation_time") or 0),
         int(each.get("last_update_time") or 0),
     )
+
+
+def _is_prompt(each: Object) -> bool:
+    """Tell whether a model or version is a prompt, which servers that know of prompts do not list."""
+    return any(tag["key"] == PROMPT_TAG and tag.get("value") == "true" for tag in each.get("tags", ()))
 
 
 def _version(each: Object, workspace: str) -> tuple[Any, ...]:

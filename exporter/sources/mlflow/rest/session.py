@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from typing_extensions import override
@@ -41,6 +41,15 @@ class RestSession(MemorySession):
         """Return how many requests were sent."""
         return self._api.requests
 
+    @property
+    def failed(self) -> Mapping[str, str]:
+        """Return the tables that could not be filled, and why."""
+        return self._rounds.failed
+
+    def server_time(self) -> float:
+        """Return what the server's clock said last, in seconds since the epoch."""
+        return self._api.server_time
+
     def refresh(self) -> Findings:
         """Ask the server for what is new.
 
@@ -65,5 +74,5 @@ def _wanted(settings: MlflowSettings) -> Wanted:
     tags = {source.key for source in sources if source.table == "tags"}
     return Wanted(
         frozenset({*params, *settings.test_size}),
-        frozenset({*tags, *settings.test_size, *settings.count_tags, *_COMMON_TAGS}),
+        frozenset({*tags, *settings.test_size, *settings.count_tags, *settings.cost_tags, *_COMMON_TAGS}),
     )

@@ -43,11 +43,22 @@ SCHEMA: Final = """
     create table registered_model_aliases (workspace text, name text, alias text, version integer,
                                            primary key (workspace, name, alias)) without rowid;
     create table logged_models (model_id text primary key, experiment_id integer, status integer,
-                                creation_timestamp_ms integer, lifecycle_stage text default 'active') without rowid;
-    create table trace_info (request_id text primary key, experiment_id integer, timestamp_ms integer,
-                             execution_time_ms integer, status text, input_tokens integer, output_tokens integer)
+                                creation_timestamp_ms integer, name text, lifecycle_stage text default 'active')
         without rowid;
-    create index traces_by_time on trace_info (timestamp_ms);"""
+    create table trace_info (request_id text primary key, experiment_id integer, timestamp_ms integer,
+                             execution_time_ms integer, status text, input_tokens integer, output_tokens integer,
+                             input_cost real, output_cost real, prompts text, model text, feedback text) without rowid;
+    create index traces_by_time on trace_info (timestamp_ms);
+    create view trace_tags as
+        select request_id, 'mlflow.linkedPrompts' as key, prompts as value from trace_info where prompts is not null;
+    create view trace_request_metadata as
+        select request_id, 'mlflow.modelId' as key, model as value from trace_info where model is not null;
+    create view assessments as
+        select t.request_id as trace_id, 'feedback' as assessment_type, json_extract(f.value, '$[0]') as name,
+               json_extract(f.value, '$[1]') as source_type, json_extract(f.value, '$[2]') as value,
+               json_extract(f.value, '$[3]') as error, json_extract(f.value, '$[4]') as created_timestamp,
+               json_extract(f.value, '$[5]') as last_updated_timestamp
+        from trace_info t join json_each(t.feedback) f;"""
 _PARAM, _TAG = 0, 1
 Object = Mapping[str, Any]
 
@@ -231,7 +242,8 @@ class ServerTables:
 
     def put_logged_models(self, rows: Iterable[tuple[Any, ...]]) -> bool:
         """Take logged models over; return whether any is not what it was."""
-        sql = """insert into logged_models (model_id, experiment_id, status, creation_timestamp_ms) values (?, ?, ?, ?)
+        sql = """insert into logged_models (model_id, experiment_id, status, creation_timestamp_ms, name)
+                 values (?, ?, ?, ?, ?)
                  on conflict (model_id) do update set status = excluded.status where status <> excluded.status"""
         return self._change(sql, rows)
 
@@ -244,12 +256,12 @@ class ServerTables:
 
     def put_traces(self, rows: Iterable[tuple[Any, ...]]) -> bool:
         """Take traces over; return whether any is not what it was."""
-        sql = """insert into trace_info values (?, ?, ?, ?, ?, ?, ?)
-                 on conflict (request_id) do update set execution_time_ms = excluded.execution_time_ms,
-                     status = excluded.status, input_tokens = excluded.input_tokens,
-                     output_tokens = excluded.output_tokens
-                 where status is not excluded.status or execution_time_ms is not excluded.execution_time_ms
-                     or input_tokens is not excluded.input_tokens or output_tokens is not excluded.output_tokens"""
+        sets, differs = (
+            text.join(f"{name} {sign} excluded.{name}" for name in _OF_TRACES)
+            for text, sign in ((", ", "="), (" or ", "is not"))
+        )
+        sql = f"""insert into trace_info values ({", ".join("?" * 12)})
+                  on conflict (request_id) do update set {sets} where {differs}"""  # noqa: S608  # constants
         return self._change(sql, rows)
 
     def forget_traces(self, before: int) -> None:
@@ -306,6 +318,10 @@ _TABLES: Final = (
     *("logged_models", "trace_info"),
 )
 _KEYS: Final = {"model_versions": "version", "registered_model_aliases": "alias"}
+_OF_TRACES: Final = (
+    *("execution_time_ms", "status", "input_tokens", "output_tokens", "input_cost", "output_cost"),
+    *("prompts", "model", "feedback"),
+)
 _KNOWN_WORDS: Final = 50_000
 
 
