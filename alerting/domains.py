@@ -25,9 +25,14 @@ from ml_monitoring.alerting.exporter import recording as exporter_recording
 from ml_monitoring.alerting.exporter import signals as exporter_signals
 from ml_monitoring.alerting.fleet import alerts as fleet_alerts
 from ml_monitoring.alerting.fleet import signals as fleet_signals
+from ml_monitoring.alerting.gpus import alerts as gpu_alerts
+from ml_monitoring.alerting.gpus import signals as gpu_signals
 from ml_monitoring.alerting.host import alerts as host_alerts
 from ml_monitoring.alerting.host import recording as host_recording
 from ml_monitoring.alerting.host import signals as host_signals
+from ml_monitoring.alerting.llm import alerts as llm_alerts
+from ml_monitoring.alerting.llm import recording as llm_recording
+from ml_monitoring.alerting.llm import signals as llm_signals
 from ml_monitoring.alerting.logs import alerts as log_alerts
 from ml_monitoring.alerting.logs import signals as log_signals
 from ml_monitoring.alerting.mlflow import alerts as mlflow_alerts
@@ -52,7 +57,14 @@ from ml_monitoring.alerting.monitoring import alerts as monitoring_alerts
 from ml_monitoring.alerting.monitoring import signals as monitoring_signals
 from ml_monitoring.alerting.overview import signals as overview_signals
 from ml_monitoring.alerting.services import alerts as service_alerts
-from ml_monitoring.alerting.services import quality_recording, quality_signals, slo_recording
+from ml_monitoring.alerting.services import (
+    job_alerts,
+    job_recording,
+    job_signals,
+    quality_recording,
+    quality_signals,
+    slo_recording,
+)
 from ml_monitoring.alerting.services import recording as traffic_recording
 from ml_monitoring.alerting.services import signals as service_signals
 from ml_monitoring.alerting.variants import alerts as variant_alerts
@@ -74,6 +86,9 @@ _SIGNAL_MODULES: tuple[ModuleType, ...] = (
     declared_signals,
     service_signals,
     quality_signals,
+    job_signals,
+    llm_signals,
+    gpu_signals,
     host_signals,
     container_signals,
     database_signals,
@@ -92,9 +107,12 @@ ALERT_GROUPS: Mapping[str, tuple[Alert, ...]] = MappingProxyType(
         "variants": variant_alerts.ALERTS,
         "fleet": fleet_alerts.ALERTS,
         "services": service_alerts.ALERTS,
+        "jobs": job_alerts.ALERTS,
+        "llm": llm_alerts.ALERTS,
         "experiments": experiment_alerts.ALERTS,
         "declared_experiments": declared_alerts.ALERTS,
         "host": host_alerts.ALERTS,
+        "gpus": gpu_alerts.ALERTS,
         "containers": container_alerts.ALERTS,
         "database": database_alerts.ALERTS,
         "monitoring": monitoring_alerts.ALERTS,
@@ -110,6 +128,8 @@ RECORD_GROUPS: Mapping[str, tuple[Record, ...]] = MappingProxyType(
         "variants": variant_recording.RECORDS,
         "traffic": traffic_recording.RECORDS,
         "quality": quality_recording.RECORDS,
+        "jobs": job_recording.RECORDS,
+        "llm": llm_recording.RECORDS,
         "ab_test": experiment_recording.RECORDS,
         "slo": slo_recording.RECORDS,
         "business": business_recording.RECORDS,
@@ -142,7 +162,8 @@ ALERTS_IF_ABSENT: Mapping[str, str] = MappingProxyType(
         "exporter": "MlMonitoringDown",
         "containers": "MlMonitoringSourceDown",
         **dict.fromkeys(
-            ("services", "experiments", "host", "database", "monitoring", "logs"), "MlMonitoringJobVanished"
+            ("services", "llm", "experiments", "host", "database", "monitoring", "logs"),
+            "MlMonitoringJobVanished",
         ),
     }
 )

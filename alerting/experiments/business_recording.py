@@ -20,11 +20,17 @@ MODES: Final = ("SIMULATED", "MODEL", "OPERATIONAL", "LIVE")
 RECOMMENDATIONS: Final = (
     "Keep the baseline",
     "Too early: too few samples or days",
-    "Keep testing: not significant, counts as 0",
+    "Keep testing: not significant, so 0",
     "Roll out the candidate",
+    "Do not decide: traffic split is wrong",
 )
 
+# The values of `part:business_basis:code`.
+BASES: Final = ("not significant: 0", "worse", "better", "estimate, not tested", "assumed")
+
 _MODE = ":business_data_mode:code"
+_IMPROVED: Final = "metric_origin:ab_test_improvement:code{<origin>}"
+_VERDICT: Final = "origin:ab_test_verdict:code{<origin>}"
 _ROLES: Final = ("baseline", "candidate")
 _SERVICES_COUNT: Final = f"{_MODE} >= 2"
 _SIMULATED: Final = f"{_MODE} == 0"
@@ -120,6 +126,30 @@ def _bound(name: str, sign: str, of: str) -> str:
         f" * ({improvement}:code{{<origin>}} > bool 0) + 0"
     )
     return f'label_replace({_of_the_mode(end, f"{of} by (cluster, metric)")}, "bound", "{name}", "", "")'
+
+
+# Of a year, at each end of what the experiment holds for possible.
+_ACCURACY_EARNS: Final = """
+                365 * <business.base_volume> * <business.accuracy_revenue_multiplier> * <business.accuracy_factor>
+                * sum without (metric) (metric_bound:business_improvement:ratio{metric="accuracy"})"""
+_FAILURES_COST: Final = """
+                365 * <business.error_cost_multiplier>
+                * sum without (metric) (metric_bound:business_improvement:ratio{metric="errors"})
+                * on (cluster) group_left () sum without (role) (role:business_requests:daily)"""
+# At each end, and no negative zero, which 0 times a loss would be.
+_NOTHING: Final = "0 * max without (metric) (metric_bound:business_improvement:ratio) + 0"
+_SLOWER_COSTS: Final = f"""
+                {_NOTHING}
+                - on (cluster) group_left ()
+                365 * (clamp_min(:business_cost:daily, 0) or 0 * :business_data_mode:code)"""
+_RUNNING_COSTS: Final = f"""
+                {_NOTHING} - <business.infrastructure_annual_cost>"""
+
+
+def _part(name: str, worth: str) -> str:
+    return f"""label_replace({worth},
+              "part", "{name}", "", ""
+            )"""
 
 
 def _difference(series: str, *, of: str = "candidate", less: str = "baseline") -> str:
@@ -282,35 +312,62 @@ RECORDS: tuple[Record, ...] = (
         by=("metric", "bound"),
     ),
     Record(
-        name="bound:business_value:annual",
-        meaning="What that is worth a year after the cost of running the candidate; faster answers count as 0.",
-        expr="""
-            365 * (
-              sum without (metric) (
-                <business.base_volume> * <business.accuracy_revenue_multiplier> * <business.accuracy_factor>
-                * metric_bound:business_improvement:ratio{metric="accuracy"}
-                or
-                metric_bound:business_improvement:ratio{metric="errors"} * <business.error_cost_multiplier>
-                * on (cluster) group_left () sum without (role) (role:business_requests:daily)
-              )
-              - on (cluster) group_left ()
-              (clamp_min(:business_cost:daily, 0) or 0 * :business_data_mode:code)
-            )
-            - <business.infrastructure_annual_cost>
+        name="part_bound:business_value:annual",
+        meaning="What each part of that is worth a year at either end, and what the candidate costs.",
+        expr=f"""
+            {_part("accuracy", _ACCURACY_EARNS)}
+            or
+            {_part("errors", _FAILURES_COST)}
+            or
+            {_part("latency", _SLOWER_COSTS)}
+            or
+            {_part("running", _RUNNING_COSTS)}
         """,
-        by=("bound",),
+        by=("part", "bound"),
+    ),
+    Record(
+        name="part:business_basis:code",
+        meaning="What each part rests on: " + ", ".join(f"{code} {text}" for code, text in enumerate(BASES)) + ".",
+        expr=f"""
+            max by (cluster, part) (label_replace(
+              {_of_the_mode(_IMPROVED, "max by (cluster, metric)").strip()},
+              "part", "$1", "metric", "(.+)"
+            ))
+            or
+            3 + 0 * max without (bound) (part_bound:business_value:annual{{part="latency"}})
+            or
+            4 + 0 * max without (bound) (part_bound:business_value:annual{{part="running"}})
+        """,
+        by=("part",),
     ),
     Record(
         name=":business_verdict:code",
         meaning="What the experiment that counts in the present mode says, see origin:ab_test_verdict:code.",
-        expr=_of_the_mode("origin:ab_test_verdict:code{<origin>}", "min by (cluster)"),
+        # Of several, one that is invalid goes first, then one that is worse.
+        expr=f"""
+            {_of_the_mode(f"{_VERDICT} == 4", "max by (cluster)").strip()}
+            or
+            {_of_the_mode(_VERDICT, "min by (cluster)").strip()}
+        """,
         by=(),
+    ),
+    Record(
+        name="bound:business_value:annual",
+        meaning="What all of it is worth a year; absent while it is too early or nothing is significant.",
+        expr="""
+            sum without (part) (part_bound:business_value:annual)
+            and on (cluster) (part:business_basis:code{part=~"accuracy|errors"} > 0)
+            unless on (cluster) (:business_verdict:code == 1)
+        """,
+        by=("bound",),
     ),
     Record(
         name=":business_recommendation:code",
         meaning=", ".join(f"{code} {text}" for code, text in enumerate(RECOMMENDATIONS)) + ".",
         # Not by the point values, whose sign is that of noise: only what the experiment is sure of can pay.
         expr="""
+            :business_verdict:code == 4
+            or
             0 * (:business_verdict:code == 3 and (sum without (bound) (bound:business_value:annual{bound="high"}) <= 0))
             or
             0 * (:business_verdict:code == 3) + 2

@@ -59,13 +59,39 @@ RECOMMENDATION: Final = _figure(
 
 BUSINESS_VALUE: Final = Signal(
     name="business_value",
-    title="Value a year, lowest and highest likely",
-    question="What is the candidate worth a year after the cost of running it? From the experiment's interval at all "
-    "times; a difference that is not significant counts as 0, and so does a shorter wait, which is not tested.",
+    title="Value a year",
+    question="What is the candidate worth a year after the cost of running it, at least and at most? From the interval "
+    "that holds at all times; nothing is said before the declared minimum of samples and days, or before a difference "
+    "is significant.",
     expr="bound:business_value:annual{<filter>}",
     unit=Unit.CURRENCY,
     dashboard=PAGE,
     by=("bound",),
+    filters=("bound",),
+    lacks=_LACKS,
+)
+
+BUSINESS_PART: Final = Signal(
+    name="business_part",
+    title="Value a year by part",
+    question="What is each part worth a year, and what does it rest on? A difference that is not significant counts as "
+    "0; so does a shorter wait, which is not tested.",
+    expr="part_bound:business_value:annual{<filter>}",
+    unit=Unit.CURRENCY,
+    dashboard=PAGE,
+    by=("part", "bound"),
+    filters=("bound",),
+    lacks=_LACKS,
+)
+
+BUSINESS_BASIS: Final = Signal(
+    name="business_basis",
+    title="What parts rest on",
+    question="Is each part significant, measured without a test, or assumed?",
+    expr="part:business_basis:code{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("part",),
     lacks=_LACKS,
 )
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from ml_monitoring.alerting.experiments.declared_signals import (
     EXPERIMENT_DECIDED,
+    EXPERIMENT_DECISION,
     EXPERIMENT_GUARDRAIL,
     EXPERIMENT_OVERDISPERSED,
     EXPERIMENT_OVERDUE,
     EXPERIMENT_SILENCE,
     EXPERIMENT_SPLIT_P_VALUE,
     EXPERIMENT_UP,
+    EXPOSED,
     RUNNING,
 )
 from ml_monitoring.alerting.model.alert import Alert
@@ -50,8 +52,8 @@ ALERTS: tuple[Alert, ...] = (
         absent=_ABSENT,
         summary="Sample ratio mismatch in an experiment.",
         description=(
-            "The arms of {{ $labels.experiment }} do not get the shares that are declared "
-            '(p = {{ printf "%.2g" $value }}): no result of it is to be believed.'
+            "Traffic of {{ $labels.experiment }} is not split as intended "
+            '(p = {{ printf "%.2g" $value }}): fix that first, until then no comparison can be trusted.'
         ),
     ),
     Alert(
@@ -86,6 +88,22 @@ ALERTS: tuple[Alert, ...] = (
         absent=_ABSENT,
         summary="An experiment exposes nothing.",
         description="Nothing was counted in any arm of {{ $labels.experiment }} for {{ $value | humanizeDuration }}.",
+    ),
+    Alert(
+        name="ExperimentUndecidable",
+        condition=(
+            "A running experiment cannot be decided as it is counted: an arm, a goal or a guardrail has no data, or "
+            "what is counted is not what is randomised."
+        ),
+        signal=EXPERIMENT_DECISION,
+        comparison=">",
+        matchers='decision=~"no data|unanswerable"',
+        # Where nothing is exposed at all, ExperimentNothingExposed fires.
+        guards=(RUNNING, EXPOSED),
+        source="experiments",
+        absent=_ABSENT,
+        summary="An experiment cannot be decided.",
+        description="{{ $labels.experiment }} cannot be decided as it is counted. {{ $labels.reason }}.",
     ),
     Alert(
         name="ExperimentDataMissing",

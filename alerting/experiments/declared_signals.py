@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from ml_monitoring.alerting.model.signal import Signal
@@ -18,6 +19,11 @@ _METRIC = ("experiment", "arm", "metric")
 _PREFIX = "ml_monitoring_experiment_"
 RUNNING: Final = f"on (cluster, namespace, job, store, experiment) (max without (instance) ({_PREFIX}running) == 1)"
 
+EXPOSED: Final = (
+    "on (cluster, namespace, job, store, experiment) "
+    f"(max without (instance) ({_PREFIX}last_exposure_timestamp_seconds))"
+)
+
 
 def _gauge(
     name: str,
@@ -28,6 +34,7 @@ def _gauge(
     by: tuple[str, ...] = _ONE,
     page: str = PAGE,
     legend: str = "",
+    signed: bool = False,
 ) -> Signal:
     """Return the signal of a gauge as it is; its name is that of the metric without the prefix."""
     return Signal(
@@ -40,11 +47,12 @@ def _gauge(
         by=by,
         filters=("experiment", "metric") if page == DETAIL_PAGE and "metric" in by else _ONE,
         legend=legend,
+        signed=signed,
     )
 
 
-def _age(name: str, title: str, question: str, expr: str) -> Signal:
-    return Signal(name, title, question, expr, Unit.SECONDS, PAGE, by=_ONE, filters=_ONE)
+def _age(name: str, title: str, question: str, expr: str, *, signed: bool = False) -> Signal:
+    return Signal(name, title, question, expr, Unit.SECONDS, PAGE, by=_ONE, filters=_ONE, signed=signed)
 
 
 # Overview
@@ -68,6 +76,60 @@ EXPERIMENTS_BY_DECISION: Final = Signal(
     dashboard=PAGE,
     by=("decision",),
     filters=_ONE,
+)
+
+
+def _how_many(name: str, title: str, question: str, decisions: str) -> Signal:
+    said = f"max by (cluster, namespace, job, store, experiment) ({_PREFIX}decision_info"
+    return Signal(
+        name=name,
+        title=title,
+        question=question,
+        expr=(
+            f'count by (cluster, namespace) ({said}{{decision=~"{decisions}",<filter>}}))'
+            f" or 0 * count by (cluster, namespace) ({said}{{<filter>}}))"
+        ),
+        unit=Unit.COUNT,
+        dashboard=PAGE,
+        filters=_ONE,
+        legend=title.lower(),
+    )
+
+
+EXPERIMENTS_HARMFUL: Final = _how_many(
+    "experiments_harmful",
+    "Doing harm",
+    "In how many experiments is an arm worse than the baseline, or breaches a guardrail?",
+    "guardrail breached|worse",
+)
+
+EXPERIMENTS_NOT_SOUND: Final = _how_many(
+    "experiments_not_sound",
+    "Not sound",
+    "What how many experiments say cannot be believed, or they cannot say anything?",
+    "invalid|unanswerable|no data",
+)
+
+EXPERIMENTS_NAMED: Final = Signal(
+    name="experiments_named",
+    title="What they say (the first six)",
+    question="Which experiments do harm, are not sound, or are decided? The most urgent come first.",
+    expr="topk by (cluster, namespace) (6, "
+    + " or ".join(
+        f"{rank} * max without (instance) ({_PREFIX}decision_info{{{matcher}<filter>}})"
+        for rank, matcher in (
+            (4, 'decision=~"guardrail breached|worse",'),
+            (3, 'decision=~"invalid|unanswerable|no data|unknown",'),
+            (2, 'decision=~"better|no difference",'),
+            (1, ""),
+        )
+    )
+    + ")",
+    unit=Unit.INFO,
+    dashboard=PAGE,
+    by=("experiment", "decision"),
+    filters=_ONE,
+    legend="{{experiment}}: {{decision}}",
 )
 
 EXPERIMENT_DECISION: Final = Signal(
@@ -104,6 +166,8 @@ EXPERIMENT_SOUNDNESS: Final = Signal(
         f'0 * group by ({_EACH}) ({_PREFIX}decision_info{{decision=~"invalid|unanswerable|no data",<filter>}})'
         f" or group by ({_EACH}) ({_PREFIX}caveat_info{{<filter>}})"
         f" or 2 * group by ({_EACH}) ({_PREFIX}info{{<filter>}})"
+        # What is not known, or has not begun, is not sound.
+        f' unless group by ({_EACH}) ({_PREFIX}decision_info{{decision=~"unknown|planned",<filter>}})'
     ),
     unit=Unit.ANY,
     dashboard=DETAIL_PAGE,
@@ -154,6 +218,7 @@ EXPERIMENT_OVERDUE: Final = _age(
     "Overdue",
     "By how much is each experiment past its planned end? Below 0: it is not.",
     f"time() - max without (instance) ({_PREFIX}planned_end_timestamp_seconds{{<filter>}})",
+    signed=True,
 )
 
 EXPERIMENT_SILENCE: Final = _age(
@@ -199,8 +264,10 @@ EXPERIMENT_OVERDISPERSED: Final = _gauge(
 _LINE = "{{arm}} {{metric}}"
 
 
-def _of_metric(name: str, title: str, question: str, unit: Unit, legend: str = _LINE) -> Signal:
-    return _gauge(name, title, question, unit=unit, by=_METRIC, page=DETAIL_PAGE, legend=legend)
+def _of_metric(
+    name: str, title: str, question: str, unit: Unit, legend: str = _LINE, *, signed: bool = False
+) -> Signal:
+    return _gauge(name, title, question, unit=unit, by=_METRIC, page=DETAIL_PAGE, legend=legend, signed=signed)
 
 
 EXPERIMENT_INFO: Final = Signal(
@@ -215,14 +282,40 @@ EXPERIMENT_INFO: Final = Signal(
     legend="{{title}}",
 )
 EXPERIMENT_LIFT: Final = _of_metric(
-    "lift_ratio", "Lift", "How much higher or lower is each arm than the baseline?", Unit.RATIO
+    "lift_ratio",
+    "Change",
+    "By what share of the baseline is each arm higher or lower than that?",
+    Unit.RATIO,
+    signed=True,
 )
 EXPERIMENT_LIFT_LOWER: Final = _of_metric(
-    "lift_lower_ratio", "Lift, lower end", "How low may the lift be, at any time?", Unit.RATIO, f"{_LINE} lower"
+    "lift_lower_ratio",
+    "Change, lower end",
+    "How low may the change be, whenever one looks?",
+    Unit.RATIO,
+    f"{_LINE} lower",
+    signed=True,
 )
 EXPERIMENT_LIFT_UPPER: Final = _of_metric(
-    "lift_upper_ratio", "Lift, upper end", "How high may the lift be, at any time?", Unit.RATIO, f"{_LINE} upper"
+    "lift_upper_ratio",
+    "Change, upper end",
+    "How high may the change be, whenever one looks?",
+    Unit.RATIO,
+    f"{_LINE} upper",
+    signed=True,
 )
+
+
+def _once_narrow(signal: Signal) -> Signal:
+    """Return the signal from when its interval says something: that of the first minutes would be all that one sees."""
+    width = f"({EXPERIMENT_LIFT_UPPER.expr}) - ({EXPERIMENT_LIFT_LOWER.expr})"
+    return replace(signal, name=f"{signal.name}_once_narrow", expr=f"({signal.expr}) and {width} < 1")
+
+
+EXPERIMENT_CHANGE: Final = _once_narrow(EXPERIMENT_LIFT)
+EXPERIMENT_CHANGE_LOWER: Final = _once_narrow(EXPERIMENT_LIFT_LOWER)
+EXPERIMENT_CHANGE_UPPER: Final = _once_narrow(EXPERIMENT_LIFT_UPPER)
+
 EXPERIMENT_VALUE: Final = _of_metric(
     "metric_value", "Value", "What is the share, mean or rate of each metric in each arm?", Unit.ANY
 )
@@ -232,9 +325,6 @@ EXPERIMENT_P_VALUE: Final = _of_metric(
 )
 EXPERIMENT_PROBABILITY_BEST: Final = _of_metric(
     "probability_best", "P(best)", "How likely is each arm the best in each metric?", Unit.RATIO
-)
-EXPERIMENT_LOSS: Final = _of_metric(
-    "expected_loss_ratio", "Expected loss", "What part of the baseline's value is given up by an arm?", Unit.RATIO
 )
 EXPERIMENT_OVERDISPERSION: Final = _of_metric(
     "overdispersion_ratio",

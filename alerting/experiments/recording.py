@@ -13,7 +13,18 @@ experiment has: the promise holds within each of them.
 
 from __future__ import annotations
 
+from typing import Final
+
 from ml_monitoring.alerting.model.recording import Record
+
+# The values of `origin:ab_test_verdict:code`.
+VERDICTS: Final = (
+    "Candidate is worse",
+    "Too early",
+    "No difference yet",
+    "Candidate is better",
+    "Invalid: traffic split is wrong",
+)
 
 _VARIANT = ("variant", "origin")
 _TRIAL = ("variant", "metric", "origin")
@@ -237,10 +248,27 @@ RECORDS: tuple[Record, ...] = (
         by=("origin",),
     ),
     Record(
-        name="origin:ab_test_verdict:code",
-        meaning="What the experiment says: 0 the candidate is worse, 1 too early, 2 no difference yet, 3 better.",
-        # Accuracy can speak for the candidate; accuracy and errors can speak against it.
+        name="origin:ab_test_split:code",
+        meaning="Whether requests are split as meant: 0 not, beyond chance; 1 nothing says so.",
         expr="""
+            0 * (
+              origin:ab_test_split:p_value < <AbTestSampleRatioMismatch.threshold>
+              and on (cluster, namespace, job, origin)
+              sum without (metric) (metric_origin:ab_test_trials:min{metric="errors"})
+              >= <AbTestSampleRatioMismatch.minimum_samples>
+            )
+            or
+            0 * origin:ab_test_split:p_value + 1
+        """,
+        by=("origin",),
+    ),
+    Record(
+        name="origin:ab_test_verdict:code",
+        meaning="What the experiment says: " + ", ".join(f"{code} {word}" for code, word in enumerate(VERDICTS)) + ".",
+        # A wrong split makes all else worthless. Accuracy can speak for the candidate; accuracy and errors against it.
+        expr="""
+            (origin:ab_test_split:code == 0) + 4
+            or
             0 * min without (metric) (metric_origin:ab_test_trials:min) + 1
             and (min without (metric) (metric_origin:ab_test_trials:min) < <ab_test.minimum_samples>)
             or

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.alerting.model.signal import Signal, named_by_code
 from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-ab-testing"
@@ -13,7 +13,9 @@ _FILTERS = ("variant", "origin")
 _LEGEND = "{{variant}}"
 
 
-def _of_variant(name: str, title: str, question: str, recorded: str, *, unit: Unit, legend: str = _LEGEND) -> Signal:
+def _of_variant(
+    name: str, title: str, question: str, recorded: str, *, unit: Unit, legend: str = _LEGEND, signed: bool = False
+) -> Signal:
     return Signal(
         name=name,
         title=title,
@@ -24,6 +26,7 @@ def _of_variant(name: str, title: str, question: str, recorded: str, *, unit: Un
         by=_VARIANT,
         filters=_FILTERS,
         legend=legend,
+        signed=signed,
     )
 
 
@@ -43,7 +46,7 @@ VARIANT_REQUEST_RATE: Final = Signal(
 
 VARIANT_TRAFFIC_SHARE: Final = _of_variant(
     "variant_traffic_share",
-    "Traffic split",
+    "Traffic shares",
     "Which share of the traffic does each variant get?",
     "variant_origin:ab_test_requests:share",
     unit=Unit.RATIO,
@@ -107,6 +110,7 @@ VARIANT_ACCURACY_SHORTFALL: Final = _of_variant(
     "By what share is a variant less accurate than the baseline variant, and that one than its run in MLflow?",
     "variant_origin:ab_test_accuracy:shortfall",
     unit=Unit.RATIO,
+    signed=True,
 )
 
 VARIANT_REQUESTS_DAY: Final = _of_variant(
@@ -125,9 +129,9 @@ VARIANT_ERRORS_DAY: Final = _of_variant(
     unit=Unit.COUNT,
 )
 
-# What a metric's difference and an experiment are called by their codes.
+# What a metric's difference and a split are called by their codes.
 DIFFERENCES: Final = ("no difference yet", "worse", "better")
-VERDICTS: Final = ("Candidate is worse", "Too early", "No difference yet", "Candidate is better")
+SPLITS: Final = ("mismatch", "as declared")
 
 _POINTS = "100 * metric_origin:ab_test_improvement:ratio{<filter>}"
 
@@ -183,6 +187,41 @@ AB_POINTS: Final = _of_metric(
     "Difference in points",
     "How many percentage points more of the candidate's trials go well?",
     _POINTS,
+)
+
+AB_DECIDED: Final = Signal(
+    name="ab_decided",
+    title="Candidate better by (pp)",
+    question="How many percentage points more of the candidate's trials go well, and is that no chance?",
+    expr=named_by_code(_POINTS, "metric_origin:ab_test_improvement:code{<filter>}", DIFFERENCES),
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("metric", "origin", "verdict"),
+    filters=("origin",),
+    legend="{{metric}}: {{verdict}}",
+    signed=True,
+)
+
+AB_SUCCESS: Final = Signal(
+    name="ab_success",
+    title="Success",
+    question="Which share of each variant's requests did not fail, and of its predictions turned out right?",
+    expr="variant_metric_origin:ab_test_success:ratio{<filter>}",
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=("variant", "metric", "origin"),
+    filters=("variant", "origin"),
+)
+
+AB_SPLIT: Final = Signal(
+    name="ab_split",
+    title="Traffic split",
+    question="Is the traffic split as declared? If not, the variants did not get the same kind of requests.",
+    expr="origin:ab_test_split:code{<filter>}",
+    unit=Unit.ANY,
+    dashboard=PAGE,
+    by=("origin",),
+    filters=("origin",),
 )
 
 AB_WORSE_P_VALUE: Final = Signal(

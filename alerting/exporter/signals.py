@@ -46,6 +46,35 @@ SOURCE_UP: Final = Signal(
     legend=_SOURCE_LEGEND,
 )
 
+# Which pages show what a source gives, and so are stale while it is down.
+_FEEDS = {
+    "mlflow": "MLflow pages",
+    "variants": "Variant pages",
+    "fleet": "Fleet pages",
+    "experiments": "Experiment pages",
+    "containers": "System infrastructure",
+}
+
+
+def _with_pages(expr: str) -> str:
+    """Return the expression with a label that says which pages a source feeds."""
+    for source, pages in _FEEDS.items():
+        expr = f'label_replace({expr}, "pages", "{pages}", "source", "{source}(/.+)?")'
+    return expr
+
+
+SOURCES_AND_PAGES: Final = Signal(
+    name="sources_and_pages",
+    title="Sources and the pages that they feed",
+    question="Did the last refresh of each source succeed? If not, the pages beside it are stale or empty.",
+    expr=_with_pages("min without (instance) (ml_monitoring_source_up{<filter>})"),
+    unit=Unit.FLAG,
+    dashboard=PAGE,
+    by=("source", "pages"),
+    filters=_SOURCE,
+    legend="{{source}}: {{pages}}",
+)
+
 SOURCE_LAST_SUCCESS_AGE: Final = Signal(
     name="source_last_success_age",
     title="Time since last success",

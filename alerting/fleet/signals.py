@@ -14,7 +14,7 @@ from ml_monitoring.exporter.catalog import Unit
 PAGE: Final = "ml-monitoring-fleet-incident"
 SERVER_PAGE: Final = "ml-monitoring-fleet-server"
 # What the numbers of the signal `fleet_server_condition` mean.
-CONDITIONS: Final = ("online", "warning", "critical_issue", "offline")
+CONDITIONS: Final = ("online", "warning", "critical", "offline")
 _SERVER = ("profile", "server")
 _FILE = ("file",)
 _STATES = "max without (instance) (fleet_server_state{<filter>})"
@@ -106,7 +106,7 @@ FLEET_SERVERS_BY_STATE: Final = Signal(
     name="fleet_servers_by_state",
     title="Servers by state",
     question="How many servers are in each state?",
-    expr=f"sum without (profile, server) ({_STATES})",
+    expr=f'label_replace(sum without (profile, server) ({_STATES}), "state", "critical", "state", "critical_issue")',
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("state",),
@@ -235,14 +235,42 @@ FLEET_SERVER_RISK: Final = _of_server(
     ("fleet_server_risk_ratio", Unit.RATIO),
 )
 
+FLEET_SERVER_CAUSE: Final = Signal(
+    name="fleet_server_cause",
+    title="Cause of risk",
+    question="What is most wrong with the server: CPU, memory, latency, errors, GC pauses, network, or its state?",
+    expr="max without (instance) (fleet_server_cause_info{<filter>})",
+    unit=Unit.INFO,
+    dashboard=PAGE,
+    by=(*_SERVER, "cause"),
+    filters=_SERVER,
+)
+
 FLEET_SERVER_CONDITION: Final = Signal(
     name="fleet_server_condition",
     title="Server state",
     question="In which state does the server say that it is?",
     # One number a server, so that each gets one band; see CONDITIONS.
-    expr=" + ".join(f"{code} * {_in_state(state)}" for code, state in enumerate(CONDITIONS) if code),
+    expr=" + ".join(
+        f"{code} * {_in_state(state)}" for code, state in enumerate(("warning", "critical_issue", "offline"), 1)
+    ),
     unit=Unit.ANY,
     dashboard=SERVER_PAGE,
+    by=_SERVER,
+    filters=_SERVER,
+    legend="{{server}}",
+)
+
+FLEET_SERVER_SINCE: Final = Signal(
+    name="fleet_server_since",
+    title="Critical since",
+    question="Since when is each server critical or offline?",
+    expr=(
+        "min by (cluster, namespace, profile, server) "
+        '(ALERTS_FOR_STATE{alertname="FleetServerCritical",<own_alerts>,<filter>})'
+    ),
+    unit=Unit.TIMESTAMP,
+    dashboard=PAGE,
     by=_SERVER,
     filters=_SERVER,
     legend="{{server}}",

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml_monitoring.alerting.domains import ALERT_GROUPS, ALERTS, RECORD_GROUPS, is_watched, load_alerts
-from ml_monitoring.alerting.model.alert import Kind
+from ml_monitoring.alerting.domains import ALERT_GROUPS, RECORD_GROUPS, is_watched, load_alerts
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import Commented
-from ml_monitoring.exporter.catalog import Unit
+from ml_monitoring.alerting.services import adapter
+from ml_monitoring.alerting.services.adapters import ADAPTERS
 
 
 def build_recording_rules(thresholds: Thresholds) -> dict[str, Any]:
     """Return the content of `rules.yml`."""
-    values = _durations(thresholds) | thresholds.section_placeholders() | thresholds.scope()
-    return {
-        "groups": [
-            {
-                "name": f"{topic}.rules",
-                "rules": [Commented(fill(record.meaning, values), record.rule(values)) for record in records],
-            }
-            for topic, records in RECORD_GROUPS.items()
-            if is_watched(topic, thresholds)
-        ]
-    }
+    values = thresholds.section_placeholders() | thresholds.scope()
+    groups: list[dict[str, Any]] = [
+        {
+            "name": f"{topic}.rules",
+            "rules": [Commented(fill(record.meaning, values), record.rule(values)) for record in records],
+        }
+        for topic, records in RECORD_GROUPS.items()
+        if is_watched(topic, thresholds)
+    ]
+    adapters = adapter.rules(thresholds.services, ADAPTERS)
+    return {"groups": [*([{"name": "adapters.rules", "rules": adapters}] if adapters else []), *groups]}
 
 
 def build_alerts(thresholds: Thresholds) -> dict[str, Any]:
@@ -37,16 +37,3 @@ def build_alerts(thresholds: Thresholds) -> dict[str, Any]:
             rules = [Commented(" ".join((alert.condition, *alert.evidence)), alert.rule) for alert in bound]
             groups.append({"name": f"{topic}.alerts", "rules": rules})
     return {"groups": groups}
-
-
-def _durations(thresholds: Thresholds) -> dict[str, str]:
-    """Return every duration that a recording rule may name, disabled alerts' too."""
-    durations: dict[str, str] = {}
-    for alert in ALERTS:
-        numbers = thresholds.alerts[alert.name]
-        if numbers.unit is Unit.SECONDS:
-            durations[f"{alert.name}.threshold"] = str(numbers.threshold)
-        for name, kind in alert.parameters.items():
-            if kind is Kind.DURATION:
-                durations[f"{alert.name}.{name}"] = str(numbers.parameters[name])
-    return durations

@@ -41,6 +41,7 @@ MODEL_LEAD: Final = Signal(
     dashboard=PAGE,
     by=("model", "alias", "metric"),
     filters=("model", "alias", "metric"),
+    signed=True,
 )
 
 _LEAD = "max without (instance) (mlflow_model_metric_lead_ratio{<filter>})"
@@ -48,14 +49,10 @@ _ERROR = "max without (instance) (mlflow_model_metric_lead_error_ratio{<filter>}
 _PLACES = "cluster, namespace, job, store"
 # Of several metrics, that which says most: its lead is the most of its own standard errors.
 _DECISIVE = f"topk by ({_PLACES}, model, alias) (1, abs({_LEAD} / {_ERROR}))"
-# By so much a lead may be off: as many standard errors as MlflowCandidateBetter asks for by default, which are more of
-# the best of many runs.
-_MARGIN = (
-    f"{_ERROR} * on ({_PLACES}, model, alias) group_left () "
-    "sqrt(5.412 + 2 * ln(max without (instance) (mlflow_model_candidates{<place>})))"
-)
-# Aliases of versions that serve, as MlflowChampionOld has them by default.
-_CHAMPION = 'alias=~"champion|production",<filter>'
+# By so much a lead may be off.
+_MARGIN = "model_alias_metric:mlflow_candidate_margin:ratio{<filter>}"
+# The versions that serve, as the alert has them.
+_CHAMPION = 'alias=~"<MlflowChampionOld.aliases>",<filter>'
 # What a candidate is called by its code.
 CANDIDATES: Final = ("champion is better", "no difference yet", "candidate is better")
 
@@ -98,16 +95,14 @@ CANDIDATE_VERDICT: Final = _decisive(
 
 CANDIDATES_BETTER: Final = Signal(
     name="candidates_better",
-    title="Better candidates",
-    question="How many candidates are better than their champion in any metric, and that is no chance?",
-    expr=(
-        f"count by (cluster, namespace) (count by ({_PLACES}, model, alias) ({_LEAD} > {_MARGIN}))"
-        f" or 0 * count by (cluster, namespace) ({_LEAD})"
-    ),
-    unit=Unit.COUNT,
+    title="Better candidates (offline)",
+    question="Which candidates are better than their champion in their tests, by which share, and that is no chance? "
+    "The three with the highest leads.",
+    expr=f"topk by (cluster, namespace) (3, max by ({_PLACES}, model, alias) ({_LEAD} > {_MARGIN}))",
+    unit=Unit.RATIO,
     dashboard=PAGE,
+    by=("model", "alias"),
     filters=("model", "alias", "metric"),
-    legend="better",
 )
 
 CHAMPIONS: Final = Signal(
@@ -116,7 +111,12 @@ CHAMPIONS: Final = Signal(
     question="Which version of each model serves?",
     expr=(
         f"max by ({_PLACES}, model, champion) (label_join("
-        f'mlflow_model_version_info{{{_CHAMPION}}}, "champion", " ", "version", "alias"))'
+        f"label_replace(label_replace(label_replace(mlflow_model_version_info{{{_CHAMPION}}}, "
+        '"word", "version ", "", ""), '
+        '"open", " (", "", ""), "close", ")", "", ""), "champion", "", "word", "version", "open", "alias", "close"))'
+        f" or label_replace(max by ({_PLACES}, model) (mlflow_model_version_info{{<filter>}}) "
+        f"unless on ({_PLACES}, model) mlflow_model_version_info{{{_CHAMPION}}}, "
+        '"champion", "none", "", "")'
     ),
     unit=Unit.INFO,
     dashboard=PAGE,
@@ -139,11 +139,14 @@ OLDEST_CHAMPION: Final = Signal(
     name="oldest_champion",
     title="Oldest champion",
     question="How long ago was the oldest version that serves registered?",
-    expr=f"time() - min by (cluster, namespace) (mlflow_model_aliased_version_timestamp_seconds{{{_CHAMPION}}})",
+    expr=(
+        f"time() - bottomk by (cluster, namespace) (1, max by ({_PLACES}, model) "
+        f"(mlflow_model_aliased_version_timestamp_seconds{{{_CHAMPION}}}))"
+    ),
     unit=Unit.SECONDS,
     dashboard=PAGE,
+    by=("model",),
     filters=("model",),
-    legend="age",
 )
 
 CANDIDATE_VERSIONS: Final = Signal(
@@ -214,6 +217,16 @@ TAGGED_RUNS: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("tag", "value"),
+)
+
+TAG_VALUES: Final = Signal(
+    name="tag_values",
+    title="Values by tag",
+    question="How many values has each tag in `count_tags`, also those that are shown together as (other)?",
+    expr="max without (instance) (mlflow_tag_values{<filter>})",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=("tag",),
 )
 
 MODEL_VERSIONS: Final = Signal(

@@ -154,4 +154,19 @@ RECORDS: tuple[Record, ...] = (
         """,
         by=_RUN_METRIC,
     ),
+    Record(
+        name="model_alias_metric:mlflow_candidate_margin:ratio",
+        meaning=(
+            "By how much a candidate's lead over the champion may be chance: the standard errors that "
+            "MlflowCandidateBetter asks for, more of the best of many runs."
+        ),
+        expr="""
+            max without (instance) (mlflow_model_metric_lead_error_ratio)
+            * on (cluster, namespace, job, store, model, alias) group_left ()
+            sqrt(
+              <MlflowCandidateBetter.deviations> ^ 2 + 2 * ln(max without (instance) (mlflow_model_candidates))
+            )
+        """,
+        by=("model", "alias", "metric"),
+    ),
 )

@@ -70,6 +70,54 @@ RECENT_RUNS: Final = Signal(
     filters=_EXPERIMENT,
 )
 
+RUNS_RUNNING: Final = Signal(
+    name="runs_running",
+    title="Running",
+    question="How many runs are under way?",
+    expr='sum without (experiment, status) (max without (instance) (mlflow_runs{status="RUNNING",<filter>}))',
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    filters=_EXPERIMENT,
+    legend="running",
+)
+
+_ONE = "cluster, namespace, job, store, experiment"
+
+
+def _experiments_with(names: str) -> str:
+    """Return the experiments for which one of the alerts fires, as many series of 1."""
+    return f'group by ({_ONE}) (ALERTS{{alertname=~"{names}",alertstate="firing",<own_alerts>,<filter>}})'
+
+
+EXPERIMENTS_STALLED: Final = Signal(
+    name="experiments_stalled",
+    title="Stalled",
+    question="Of how many experiments does a run hang, or has none succeeded for so long that an alert fires?",
+    expr=(
+        f"count by (cluster, namespace) ({_experiments_with('MlflowNoSuccessfulRun|MlflowRunHanging')})"
+        " or 0 * max by (cluster, namespace) (mlflow_runs{<filter>})"
+    ),
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    filters=_EXPERIMENT,
+    legend="stalled",
+)
+
+MOST_WORSE: Final = Signal(
+    name="most_worse",
+    title="Furthest below best",
+    question="Which of the experiments whose metrics got so much worse that an alert fires is furthest below its best?",
+    expr=(
+        f"topk by (cluster, namespace) (1, max by ({_ONE}) "
+        "(experiment_variant_metric:mlflow_metric_shortfall:ratio{<filter>}) "
+        f"and {_experiments_with('MlflowMetricWorseThanBest')})"
+    ),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
 FAILED_RUN_RATIO: Final = Signal(
     name="failed_run_ratio",
     title="Failed run ratio",
@@ -144,6 +192,21 @@ WORST_SHORTFALL: Final = Signal(
     question="By what share of the experiment's best value is the latest run worse, in the metric that is worst?",
     expr="max without (model_variant, metric) (experiment_variant_metric:mlflow_metric_shortfall:ratio{<filter>})",
     unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_EXPERIMENT,
+    filters=_EXPERIMENT,
+)
+
+METRICS_WORSE: Final = Signal(
+    name="metrics_worse",
+    title="Metrics that got worse",
+    question="In how many metrics is the latest run of each experiment so much worse that an alert fires?",
+    expr=(
+        "count by (cluster, namespace, job, store, experiment) (ALERTS{"
+        'alertname="MlflowMetricWorseThanBest",alertstate="firing",<own_alerts>,<filter>})'
+        " or 0 * max by (cluster, namespace, job, store, experiment) (mlflow_runs{<filter>})"
+    ),
+    unit=Unit.COUNT,
     dashboard=PAGE,
     by=_EXPERIMENT,
     filters=_EXPERIMENT,

@@ -1,8 +1,13 @@
-"""Alerts on trainings under way: they hang, compute nothing of use, or let GPUs lie idle."""
+"""Alerts on trainings under way: they hang, compute nothing of use, become worse, or let GPUs lie idle."""
 
 from __future__ import annotations
 
-from ml_monitoring.alerting.mlflow.training_signals import TRAINING_GPU, TRAINING_NOT_FINITE, TRAINING_SILENCE
+from ml_monitoring.alerting.mlflow.training_signals import (
+    TRAINING_GPU,
+    TRAINING_NOT_FINITE,
+    TRAINING_RISING,
+    TRAINING_SILENCE,
+)
 from ml_monitoring.alerting.model.alert import Alert
 
 ALERTS: tuple[Alert, ...] = (
@@ -34,6 +39,19 @@ ALERTS: tuple[Alert, ...] = (
         ),
         summary="A training goes on although its loss is no number any more.",
         description="The loss of {{ $value }} running runs of {{ $labels.experiment }} is NaN or infinite.",
+    ),
+    Alert(
+        name="MlflowTrainingLossRising",
+        condition="A loss of a running run is worse than in most of the run before, for a quarter of it.",
+        signal=TRAINING_RISING,
+        comparison=">",
+        source="mlflow",
+        absent=(
+            "A store in which no run with metrics is under way has none; when the store cannot be read, "
+            "MlMonitoringSourceDown fires."
+        ),
+        summary="The loss of a training rises.",
+        description="The loss of {{ $value }} running runs of {{ $labels.experiment }} rises and does not come back.",
     ),
     Alert(
         name="MlflowTrainingGpuIdle",

@@ -68,7 +68,12 @@ class Claim:
         """
         if self.confidence is None:
             raise ValueError("evidence by chance needs a confidence")
-        return NormalDist().inv_cdf(self.confidence)
+        return deviations(self.confidence)
+
+
+def deviations(confidence: float) -> float:
+    """Return how many standard errors make one so sure."""
+    return NormalDist().inv_cdf(confidence)
 
 
 class Evidence(Protocol):

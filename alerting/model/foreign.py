@@ -12,9 +12,11 @@ from types import MappingProxyType
 
 # What a source exposes that the exporter's settings give a name has this one, and what is recorded of it.
 STORE_LABEL = "store"
+# What a model server calls the service, of which a job may have several.
+SERVICE_LABEL = "service"
 # Every scraped series has these; a rule may aggregate them away.
 # `cluster` and `namespace` where Prometheus watches several.
-TARGET_LABELS: frozenset[str] = frozenset({"cluster", "namespace", "job", "instance", STORE_LABEL})
+TARGET_LABELS: frozenset[str] = frozenset({"cluster", "namespace", "job", "instance", STORE_LABEL, SERVICE_LABEL})
 # Those of them that say where a target runs; each page has a variable of each.
 PLACE_LABELS: tuple[str, ...] = ("cluster", "namespace")
 
@@ -25,8 +27,10 @@ _SESSION = frozenset(
 FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # Prometheus, of its own rules and of each target that it scrapes.
-        "ALERTS": frozenset({"alertname", "alertstate", "severity", "team", "source", "server"}),
-        "ALERTS_FOR_STATE": frozenset({"alertname", "severity", "team", "source", "server"}),
+        "ALERTS": frozenset(
+            {"alertname", "alertstate", "severity", "team", "source", "server", "profile", "experiment"}
+        ),
+        "ALERTS_FOR_STATE": frozenset({"alertname", "severity", "team", "source", "server", "profile", "experiment"}),
         "scrape_duration_seconds": frozenset(),
         "up": frozenset(),
         # Prometheus client libraries, of the process that they are in.
@@ -67,6 +71,25 @@ FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
         "node_network_receive_bytes_total": frozenset({"device"}),
         "node_network_transmit_bytes_total": frozenset({"device"}),
         "node_time_seconds": frozenset(),
+        # NVIDIA's DCGM exporter; of parts of GPUs (MIG) and in Kubernetes there are more labels.
+        **dict.fromkeys(
+            (
+                "DCGM_FI_DEV_BOARD_LIMIT_VIOLATION",
+                "DCGM_FI_DEV_ECC_DBE_VOL_TOTAL",
+                "DCGM_FI_DEV_FB_FREE",
+                "DCGM_FI_DEV_FB_USED",
+                "DCGM_FI_DEV_GPU_TEMP",
+                "DCGM_FI_DEV_GPU_UTIL",
+                "DCGM_FI_DEV_POWER_USAGE",
+                "DCGM_FI_DEV_POWER_VIOLATION",
+                "DCGM_FI_DEV_RELIABILITY_VIOLATION",
+                "DCGM_FI_DEV_ROW_REMAP_FAILURE",
+                "DCGM_FI_DEV_THERMAL_VIOLATION",
+                "DCGM_FI_DEV_UNCORRECTABLE_REMAPPED_ROWS",
+                "DCGM_FI_DEV_XID_ERRORS",
+            ),
+            frozenset({"gpu", "UUID", "device", "modelName", "Hostname", "pci_bus_id", "DCGM_FI_DRIVER_VERSION"}),
+        ),
         # postgres exporter; older versions have fewer labels.
         "pg_database_size_bytes": frozenset({"datname", "server"}),
         "pg_settings_max_connections": frozenset({"server"}),
@@ -92,6 +115,7 @@ UNUSED: Mapping[str, str] = MappingProxyType(
         "mlflow_store_rows": "for sizing the store; nobody acts on it",
         "variant_events_total": "events are shown one by one, as rows of the variant tables",
         "variant_expected_loss_ratio": "users of such pages do not understand it; the interval of the lift is shown",
+        "ml_monitoring_experiment_expected_loss_ratio": "as above",
         "ab_test_cell_trials_total": "for experiments, which read counts by cell of users over Prometheus's API",
         "ab_test_cell_value_total": "as above",
         "ab_test_cell_value_squared_total": "as above",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from zlib import crc32
 
+from ml_monitoring.alerting.model.foreign import STORE_LABEL
 from ml_monitoring.alerting.model.signal import Signal
 
 # Variables that are not called after the label that they narrow: a variable of that name on other pages has another
@@ -16,6 +17,8 @@ _VARIABLES: Mapping[tuple[str, str], str] = {
     ("ml-monitoring-exporter-health", "instance"): "exporter",
     ("ml-monitoring-ab-testing", "variant"): "ab_variant",
     ("ml-monitoring-model-quality", "variant"): "served_variant",
+    ("ml-monitoring-llm-serving", "job"): "llm_job",
+    ("ml-monitoring-llm-serving", "model"): "language_model",
     ("ml-monitoring-experiments", "experiment"): "declared_experiment",
     ("ml-monitoring-experiment", "experiment"): "one_experiment",
     ("ml-monitoring-experiment", "metric"): "experiment_metric",
@@ -27,6 +30,11 @@ _VARIABLES: Mapping[tuple[str, str], str] = {
 def variable(page: str, label: str) -> str:
     """Return the name of the variable that narrows a page by a label."""
     return _VARIABLES.get((page, label), label)
+
+
+def store_variable(source: str) -> str:
+    """Return the variable that chooses the store of a source; each has its own, as the menu hands values over."""
+    return f"{source}_{STORE_LABEL}"
 
 
 def panel_id(signal_name: str) -> int:
@@ -47,6 +55,10 @@ def dashboard_url(signal: Signal, *, grafana: str) -> str:
         for label in signal.by
         if label in signal.filters
     ]
+    if signal.source:
+        # Only of a source that the settings give a name; Prometheus leaves it out for others.
+        chosen = f"&var-{store_variable(signal.source)}={{{{ . | urlquery }}}}"
+        variables.append(f"{{{{ with $labels.{STORE_LABEL} }}}}{chosen}{{{{ end }}}}")
     return f"{grafana}/d/{signal.dashboard}?viewPanel={panel_id(signal.name)}{''.join(variables)}"
 
 

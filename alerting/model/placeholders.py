@@ -8,7 +8,8 @@
 | `<exporter>`, `<node>`, ... | matchers of the targets that are watched, see `Selectors` | signals, recording rules |
 | `<own_alerts>` | matchers of the alerts that rules of this project make | signals |
 | `<threshold>`, `<parameter>` | a number of the alert itself | an alert's condition, matchers and guards |
-| `<Alert.threshold>`, `<Alert.parameter>` | a duration of any alert | recording rules |
+| `<Alert.threshold>`, `<Alert.parameter>` | a number, duration or pattern of any alert | signals, recording rules |
+| `<Alert.deviations>` | the standard errors that its `confidence` means | signals, recording rules |
 | `<section.key>` | a number of another section of `thresholds.yml` | recording rules |
 """
 

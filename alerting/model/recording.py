@@ -16,8 +16,8 @@ class Record:
     Attributes:
         name: `level:metric:operations`.
         meaning: What a sample says, in one sentence; a comment in the generated file. It may hold placeholders.
-        expr: PromQL. `<Alert.threshold>` and `<Alert.parameter>` stand for durations of `thresholds.yml`, so that an
-            alert and what it is computed from cannot disagree; `<section.key>` for any number of its other sections.
+        expr: PromQL. `<Alert.threshold>` and `<Alert.parameter>` stand for numbers of `thresholds.yml`, so that an
+            alert and what is computed beside it cannot disagree; `<section.key>` for any number of its other sections.
         by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
     """
 
@@ -30,7 +30,7 @@ class Record:
         """Return the rule as Prometheus reads it.
 
         Args:
-            values: Durations of `thresholds.yml` by `Alert.parameter`, and numbers by `section.key`.
+            values: Numbers of `thresholds.yml` by `Alert.parameter`, and those by `section.key`.
 
         Raises:
             ValueError: The expression names another value.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, StrictStr
 
 # Groups of rules and pages about programs that may be watched already by somebody else.
-Component = Literal["host", "database", "containers", "monitoring", "logs"]
+Component = Literal["host", "database", "containers", "monitoring", "logs", "gpus"]
 COMPONENTS: Final[tuple[Component, ...]] = get_args(Component)
 
 _MATCHER = r'[a-zA-Z_]\w*(?:=~|!~|!=|=)"(?:[^"\\]|\\.)*"'
@@ -50,12 +50,14 @@ class Selectors(BaseModel):
     alertlog: Matchers
     containers: Matchers
     logs: Matchers
+    gpus: Matchers
 
-    def placeholders(self, components: tuple[Component, ...]) -> Iterator[tuple[str, str]]:
+    def placeholders(self, components: tuple[Component, ...], jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
         """Yield each, and as `targets` the expression for all targets that are watched.
 
         Args:
             components: Those that are watched beside the exporter, the alert log and services.
+            jobs: Those of services that are read by an adapter.
         """
         yield from self
         of_components = {
@@ -66,4 +68,5 @@ class Selectors(BaseModel):
         }
         optional = [name for component, names in of_components.items() if component in components for name in names]
         watched = [f"up{{{getattr(self, name)}}}" for name in ("exporter", "alertlog", "services", *optional)]
+        watched += [f'up{{job="{job}"}}' for job in jobs]
         yield "targets", "\nor\n".join(watched)

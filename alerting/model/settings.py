@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from math import log
 from typing import Annotated, Any, Final, Literal, Self
 
@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from ml_monitoring.exporter import durations
-from ml_monitoring.exporter.catalog.services import RESPONSE_BUCKETS
+from ml_monitoring.exporter.catalog.services import FIRST_TOKEN_BUCKETS, RESPONSE_BUCKETS
 
 _log = logging.getLogger(__name__)
 
@@ -213,6 +213,19 @@ class BurnRate(Section):
         return long, long / 12
 
 
+def _known_bucket(seconds: float, known: Collection[float], what: str) -> float:
+    if seconds not in known:
+        bounds = ", ".join(map(str, sorted(known)))
+        raise ValueError(f"is not a bucket of the {what}; take one of {bounds}")
+    return seconds
+
+
+def _is_bound(seconds: float) -> str:
+    """Return operator and value for the label `le`: client libraries write 1.0, what comes by OTLP has 1."""
+    bound = repr(seconds)
+    return f'=~"{bound[:-2]}|{bound}"' if bound.endswith(".0") else f'="{bound}"'
+
+
 class Slos(Section):
     """Objectives of services, and which burn rates alert."""
 
@@ -232,18 +245,14 @@ class Slos(Section):
     @field_validator("latency_threshold")
     @classmethod
     def _is_a_bucket(cls, seconds: float, info: ValidationInfo) -> float:
-        known = sorted({*RESPONSE_BUCKETS, *info.data.get("response_buckets", ())})
-        if seconds not in known:
-            raise ValueError(f"is not a bucket of the response times; take one of {', '.join(map(str, known))}")
-        return seconds
+        return _known_bucket(seconds, {*RESPONSE_BUCKETS, *info.data.get("response_buckets", ())}, "response times")
 
     def placeholders(self) -> Iterator[tuple[str, str]]:
         """Yield budgets, windows and factors."""
         yield "period", self.period
         yield "minimum_page_failures", str(self.minimum_page_failures)
         yield "minimum_ticket_failures", str(self.minimum_ticket_failures)
-        # As client libraries write the label `le`: 1.0, not 1.
-        yield "latency_threshold", repr(self.latency_threshold)
+        yield "latency_bound", _is_bound(self.latency_threshold)
         yield "availability_budget", _promql(1 - self.availability)
         yield "latency_budget", _promql(1 - self.latency)
         for name, value in self:
@@ -254,6 +263,43 @@ class Slos(Section):
                 yield f"{name}.short", durations.format_seconds(short)
 
 
+class TokenPrices(Section):
+    """What a million tokens of a model cost."""
+
+    input: Money = 0.0
+    output: Money = 0.0
+
+
+# Stands inside quotes in PromQL, where a dollar sign would be the beginning of a group's number.
+ModelName = Annotated[str, Field(strict=True, pattern=r'^[^"\\\n$]+$')]
+
+
+class Llm(Section):
+    """Objective and prices of language models."""
+
+    first_token: Share
+    first_token_threshold: float
+    prices: dict[ModelName, TokenPrices]
+
+    @field_validator("first_token_threshold")
+    @classmethod
+    def _is_a_bound(cls, seconds: float) -> float:
+        return _known_bucket(seconds, FIRST_TOKEN_BUCKETS, "times to the first token")
+
+    def placeholders(self) -> Iterator[tuple[str, str]]:
+        """Yield the threshold, the share of answers that may be later, and prices as series by model and token type."""
+        yield "first_token_bound", _is_bound(self.first_token_threshold)
+        yield "first_token_budget", _promql(1 - self.first_token)
+        prices = [
+            f'label_replace(label_replace(vector({_promql(price)}), "model", "{model}", "", ""), '
+            f'"token_type", "{kind}", "", "")'
+            for model, both in self.prices.items()
+            for kind, price in both
+        ]
+        # Without prices nothing has a cost.
+        yield "prices", "\nor\n".join(prices) or "vector(0) != 0"
+
+
 class Sections(Section):
     """All sections; `Thresholds` inherits them."""
 
@@ -262,6 +308,7 @@ class Sections(Section):
     ab_test: AbTest
     drift: Drift
     slos: Slos
+    llm: Llm
 
     def section_placeholders(self) -> dict[str, str]:
         """Return every number by its placeholder, without the angle brackets."""

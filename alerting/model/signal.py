@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -11,8 +11,16 @@ from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.exporter.catalog import Unit
 
 # Metrics of sources that can be given by names, and what is recorded of them.
-_NAMED: Final = {"mlflow": "mlflow", "variant": "variants", "variants": "variants", "fleet": "fleet"}
-_OF_NAMED: Final = re.compile(rf"\b(?:\w+:)?({'|'.join(_NAMED)})(?:_|\{{)")
+_NAMED: Final = {
+    "mlflow": "mlflow",
+    "variant": "variants",
+    "variants": "variants",
+    "fleet": "fleet",
+    "ml_monitoring_experiment": "experiments",
+    "docker_container": "containers",
+}
+# The level of a recorded series, before its colon, is no metric.
+_OF_NAMED: Final = re.compile(rf"\b(?:\w+:)?+({'|'.join(_NAMED)})(?:_|\{{)")
 _PER_TIME: Final = re.compile(r" per (second|minute|hour)\b|\brate\b", re.IGNORECASE)
 # Dashboards of others in the same Grafana must keep their uids.
 UID_PREFIX: Final = "ml-monitoring-"
@@ -27,8 +35,8 @@ class Signal:
         title: Panel title.
         question: The operator's question in one sentence; it becomes the panel's description.
         expr: PromQL with `<filter>` where a dashboard's matchers go, `<place>` where only those of clusters and
-            namespaces do, `<window>` where a range goes, and `<node>` and its like for whose series of another
-            program's metric are meant, see `Selectors`.
+            namespaces do, `<window>` where a range goes, `<node>` and its like for whose series of another
+            program's metric are meant, see `Selectors`, and `<Alert.parameter>` for an alert's number.
         unit: Unit of the result.
         dashboard: uid of the page that shows the signal; alerts link there.
         by: Labels that tell the resulting series apart. Target labels such as `job` may survive beside them.
@@ -37,6 +45,7 @@ class Signal:
         lacks: Of the labels that say where a target runs, those that the series do not have, so that no page narrows
             it by them.
         window: Range used outside Grafana; panels pass `$__rate_interval`.
+        signed: Whether values may be below 0 although the unit's usually are not, such as a difference of ratios.
     """
 
     name: str
@@ -50,6 +59,7 @@ class Signal:
     legend: str = ""
     lacks: tuple[str, ...] = ()
     window: str = "5m"
+    signed: bool = False
 
     @property
     def legend_format(self) -> str:
@@ -84,3 +94,27 @@ class Signal:
             place: Label matchers for each `<place>`; none by default.
         """
         return fill(self.expr, {**scope, "filter": matchers, "place": place, "window": window or self.window})
+
+
+def loudest(firing: Callable[[str], str], calm: str) -> str:
+    """Return PromQL of the highest severity of which an alert fires, 3 for critical to 1 for info, and 0 for none.
+
+    Args:
+        firing: Returns PromQL that is 1 where an alert of a severity fires.
+        calm: PromQL of what is there to be watched; without it there is no answer.
+    """
+    # `or` keeps the first that there is.
+    return f"3 * {firing('critical')} or 2 * {firing('warning')} or {firing('info')} or 0 * {calm}"
+
+
+def named_by_code(values: str, codes: str, names: Sequence[str]) -> str:
+    """Return PromQL of values with a label `verdict`: what the codes 0, 1, ... of other series say of them.
+
+    Args:
+        values: PromQL.
+        codes: PromQL of series with the same labels.
+        names: What each code is called.
+    """
+    return " or ".join(
+        f'label_replace({values} and {codes} == {code}, "verdict", "{name}", "", "")' for code, name in enumerate(names)
+    )

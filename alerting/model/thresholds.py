@@ -8,14 +8,14 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field
 from pydantic import ValidationError as PydanticError
 
-from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.alert import Alert, Kind, promql_value
+from ml_monitoring.alerting.model.evidence import deviations
 from ml_monitoring.alerting.model.notifications import (
     NO_SEVERITY,
     SEVERITIES,
@@ -26,13 +26,14 @@ from ml_monitoring.alerting.model.notifications import (
     Timing,
     base_url,
 )
-from ml_monitoring.alerting.model.numbers import Links, Numbers
+from ml_monitoring.alerting.model.numbers import Links, Numbers, number
 from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Dashboards, Selectors
+from ml_monitoring.alerting.model.services import Services
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers, Location
+from ml_monitoring.exporter.settings_file import Layers, Location, suggestion
 from ml_monitoring.exporter.settings_file import read as read_layer
 from ml_monitoring.exporter.values import merge
 
@@ -48,6 +49,7 @@ class Thresholds(Sections):
     # None: all of them, but on Kubernetes none.
     components: tuple[Component, ...] | None = None
     selectors: Selectors
+    services: Services = Services()
     dashboards: Dashboards = Dashboards()
     teams: tuple[Name, ...] = Field(min_length=1)
     notifications: Notifications
@@ -59,10 +61,21 @@ class Thresholds(Sections):
         return COMPONENTS if self.components is None else self.components
 
     def scope(self) -> dict[str, str]:
-        """Return what the placeholders of selectors stand for."""
+        """Return what the placeholders of selectors stand for, and those of the alerts' numbers."""
         # Rules of others in the same Prometheus make `ALERTS` too; those of ours name one of the teams.
         ours = f'team=~"{"|".join(self.teams)}"'
-        return {**dict(self.selectors.placeholders(self.watched)), "own_alerts": ours}
+        selectors = dict(self.selectors.placeholders(self.watched, self.services.jobs))
+        return {**selectors, "own_alerts": ours, **dict(self._numbers_of_alerts())}
+
+    def _numbers_of_alerts(self) -> Iterator[tuple[str, str]]:
+        """Yield every number of an alert that a signal or a recording rule may name, disabled alerts' too."""
+        for alert, numbers in self.alerts.items():
+            if numbers.threshold is not None:
+                yield f"{alert}.threshold", _in_promql(numbers.threshold)
+            for name, value in numbers.parameters.items():
+                yield f"{alert}.{name}", _in_promql(value)
+            if numbers.confidence is not None:
+                yield f"{alert}.deviations", f"{deviations(numbers.confidence):.4g}"
 
     def changed(self, changes: dict[str, Any]) -> Self:
         """Return the same with some settings changed, given as they stand in the file.
@@ -153,10 +166,10 @@ def validated(alerts: Sequence[Alert], layers: Layers) -> Thresholds:
     data = dict(layers.data)
     problems: list[tuple[Location, str]] = []
     if isinstance(data.get("alerts"), dict):
-        for name in data["alerts"].keys() - by_name.keys():
-            close = get_close_matches(str(name), by_name, 1)
-            meant = f"; is {close[0]} meant?" if close else ""
-            problems.append((("alerts", name), f"no alert has this name{meant}"))
+        problems += [
+            (("alerts", name), f"no alert has this name{suggestion(str(name), by_name)}")
+            for name in data["alerts"].keys() - by_name.keys()
+        ]
         data["alerts"] = {name: numbers for name, numbers in data["alerts"].items() if name in by_name}
     try:
         thresholds = Thresholds.model_validate(data)
@@ -229,6 +242,10 @@ def _check_threshold(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location,
         yield ("unit",), f"the signal {alert.signal.name} is in {alert.signal.unit.value}, not {numbers.unit.value}"
     elif message := _misfit(numbers.threshold, numbers.unit):
         yield ("threshold",), message
+
+
+def _in_promql(value: float | str) -> str:
+    return promql_value(Kind.PATTERN, value) if isinstance(value, str) else number(float(value))
 
 
 def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:

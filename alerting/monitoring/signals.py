@@ -175,6 +175,11 @@ ALERTS_SUPPRESSED: Final = Signal(
 )
 
 _FIRING = 'ALERTS{alertstate="firing",<own_alerts>,alertname!="MlMonitoringWatchdog",<filter>}'
+# What always fires shows that rules are evaluated: only beside it does it mean anything that no other alert fires.
+_NONE_FIRES = (
+    "0 * max by (cluster, namespace, alertname) "
+    f'(ALERTS{{alertstate="firing",alertname="MlMonitoringWatchdog",<own_alerts>,<place>}}) unless on () {_FIRING}'
+)
 
 
 def _since(matcher: str = "") -> str:
@@ -193,8 +198,12 @@ def _ranked(expr: str) -> str:
 FIRING_ALERTS: Final = Signal(
     name="firing_alerts",
     title="Firing alerts",
-    question="Which alerts fire at present, whose are they, and how many?",
-    expr=_ranked(f"count by (cluster, namespace, alertname, severity, team) ({_FIRING})"),
+    question="Which alerts fire at present, whose are they, and how many? "
+    "It says that none fires only where the watchdog shows that rules are evaluated.",
+    expr=(
+        _ranked(f"count by (cluster, namespace, alertname, severity, team) ({_FIRING})")
+        + f' or label_replace({_NONE_FIRES}, "rank", "4", "", "")'
+    ),
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=(*_WHOSE, "rank"),
@@ -203,8 +212,8 @@ FIRING_ALERTS: Final = Signal(
 
 FIRING_SINCE: Final = Signal(
     name="firing_since",
-    title="Firing since",
-    question="Since when does what they fire for last?",
+    title="Active since",
+    question="Since when does what they fire for last? An alert fires only once that has lasted for its time.",
     expr=_ranked(f"min by (cluster, namespace, alertname, severity, team) ({_since()})"),
     unit=Unit.TIMESTAMP,
     dashboard=ALERTS_PAGE,
@@ -214,7 +223,7 @@ FIRING_SINCE: Final = Signal(
 
 TROUBLE_SINCE: Final = Signal(
     name="trouble_since",
-    title="Since",
+    title="Active since",
     question="Since when does what the first of the worst alerts fires for last?",
     # Of the severity that the page's state has: a warning may be older than what is critical.
     expr=" or ".join(f"min({_since(matcher)})" for matcher in ('severity="critical",', 'severity="warning",', "")),
@@ -227,7 +236,7 @@ FIRING_BY_SEVERITY: Final = Signal(
     name="firing_by_severity",
     title="Firing alerts by severity",
     question="How many alerts of each severity fire?",
-    expr=f"count by (severity) ({_FIRING})",
+    expr=f'count by (severity) ({_FIRING}) or label_replace(max({_NONE_FIRES}), "severity", "firing", "", "")',
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=("severity",),
@@ -237,14 +246,17 @@ ALERT_HISTORY: Final = Signal(
     name="alert_history",
     title="Alert timeline",
     question="Which alerts fired when, and how severe were they?",
-    # By severity, so that each has a colour of its own; 3 is critical.
+    # By severity, so that each has a colour of its own; 3 is critical. Prometheus sorts series by their labels, so the
+    # order becomes the first one.
     expr=" or ".join(
-        f'{rank} * max by (alertname) ({_FIRING[:-1]},severity="{severity}"}})'
+        f'label_replace({rank} * max by (alertname) ({_FIRING[:-1]},severity="{severity}"}}), '
+        f'"_order", "{3 - rank}", "", "")'
         for rank, severity in ((3, "critical"), (2, "warning"), (1, "info"))
     ),
     unit=Unit.ANY,
     dashboard=ALERTS_PAGE,
-    by=("alertname",),
+    by=("_order", "alertname"),
+    legend="{{alertname}}",
 )
 
 ALERT_STARTS: Final = Signal(

@@ -9,12 +9,15 @@ from ml_monitoring.alerting.experiments.declared_signals import DETAIL_PAGE as E
 from ml_monitoring.alerting.experiments.declared_signals import PAGE as EXPERIMENTS
 from ml_monitoring.alerting.exporter.signals import PAGE as EXPORTER
 from ml_monitoring.alerting.fleet.signals import PAGE as FLEET
+from ml_monitoring.alerting.gpus.signals import PAGE as GPUS
 from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
+from ml_monitoring.alerting.llm.signals import PAGE as LLM
 from ml_monitoring.alerting.logs.signals import PAGE as LOGS
 from ml_monitoring.alerting.mlflow.model_signals import PAGE as MODELS
 from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW
 from ml_monitoring.alerting.mlflow.trace_signals import PAGE as TRACES
-from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.alerting.mlflow.training_signals import PAGE as TRAINING
+from ml_monitoring.alerting.model.signal import Signal, loudest
 from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE
 from ml_monitoring.alerting.services.signals import PAGE as SERVICES
 from ml_monitoring.alerting.variants.variant_signals import DETAIL_PAGE as VARIANT
@@ -23,22 +26,59 @@ from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-operations-overview"
 
-# Domain: how its alerts' names begin, and what shows that the domain is in use.
+_ONE_EXPERIMENT = "on (cluster, namespace, job, store, experiment)"
+_SAYS = "ml_monitoring_experiment_decision_info"
+# Experiments that say anything: those that have not begun, or of which nothing is known, are not well.
+_SAYING = (
+    f"ml_monitoring_experiment_info{{<filter>}} unless {_ONE_EXPERIMENT} "
+    f'{_SAYS}{{decision=~"unknown|planned",<filter>}}'
+)
+# What takes the green of all others away: one that runs, and cannot say anything.
+_MUTE = (
+    f'({_SAYS}{{decision=~"unknown|no data|unanswerable",<filter>}} '
+    f"and {_ONE_EXPERIMENT} ml_monitoring_experiment_running{{<filter>}} == 1)"
+)
+# What every language model has that answered once.
+_ANSWERED = "ml_gen_ai_request_duration_seconds_count{<filter>}"
+
+# Domain: its title, how its alerts' names begin, and what shows that the domain is in use.
 _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
     ("exporter", "Exporter", "MlMonitoring", "up{<exporter>,<filter>}"),
-    ("mlflow", "MLflow", "Mlflow", 'ml_monitoring_source_up{source=~"mlflow(/.+)?",<filter>}'),
+    (
+        "mlflow",
+        "MLflow",
+        "Mlflow(NoSuccessful|FailedRun|Metric|Run|Training|Trace)",
+        'ml_monitoring_source_up{source=~"mlflow(/.+)?",<filter>}',
+    ),
+    (
+        "models",
+        "Models",
+        "Mlflow(Champion|Candidate)|MlModel|MlPredictionDrift",
+        "ml_model_loaded_timestamp_seconds{<filter>} or mlflow_model_version_info{<filter>}",
+    ),
     ("variants", "Variants", "Variant", 'ml_monitoring_source_up{source=~"variants(/.+)?",<filter>}'),
     ("fleet", "Fleet", "Fleet", 'ml_monitoring_source_up{source=~"fleet(/.+)?",<filter>}'),
-    ("services", "Services", "Ml(Api|Service|Cache|Prediction|Model)", "ml_process_start_timestamp_seconds{<filter>}"),
+    (
+        "services",
+        "Services",
+        "Ml(Api|Service|Cache|PredictionsStopped|Job)|Llm",
+        f"ml_process_start_timestamp_seconds{{<filter>}} or {_ANSWERED}",
+    ),
     (
         "experiments",
         "A/B tests",
-        "(AbTest|Experiment)",
-        "ab_test_model_accuracy{<filter>} or ml_monitoring_experiment_info{<filter>}",
+        "AbTest|Experiment",
+        f"(ab_test_model_accuracy{{<filter>}} or ({_SAYING})) unless on () {_MUTE}",
     ),
-    ("hosts", "Hosts", "Host", "node_memory_MemTotal_bytes{<node>,<filter>}"),
+    (
+        "hosts",
+        "Hosts",
+        "Host|Container|Gpu",
+        "node_memory_MemTotal_bytes{<node>,<filter>} or DCGM_FI_DEV_GPU_UTIL{<gpus>,<filter>}",
+    ),
     ("databases", "PostgreSQL", "Database", "pg_up{<postgres>,<filter>}"),
-    ("monitoring", "Monitoring", "(Prometheus|Alertmanager)", "up{<prometheus>,<filter>}"),
+    ("monitoring", "Monitoring", "Prometheus|Alert", "up{<prometheus>,<filter>}"),
+    ("logs", "Logs", "Log", "up{<logs>,<filter>}"),
 )
 
 # Page: how the names of the alerts that link to it begin, and what shows that there is anything to judge.
@@ -51,8 +91,13 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         MLFLOW,
-        "Mlflow(NoSuccessful|FailedRun|Metric|Run|Training).+",
+        "Mlflow(NoSuccessful|FailedRun|Metric|Run).+",
         'ml_monitoring_source_up{source=~"mlflow(/.+)?",<filter>}',
+    ),
+    (
+        TRAINING,
+        "MlflowTraining.+|MlJob.+",
+        'ml_monitoring_source_up{source=~"mlflow(/.+)?",<filter>} or job_name_origin:ml_job_state:code{<filter>}',
     ),
     (MODELS, "Mlflow(Champion|Candidate).+", 'ml_monitoring_source_up{source=~"mlflow(/.+)?",<filter>}'),
     (TRACES, "MlflowTrace.+", "mlflow_traces_in_progress{<filter>}"),
@@ -60,16 +105,18 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     (VARIANT, "Variant(Far|Clear).+", 'ml_monitoring_source_up{source=~"variants(/.+)?",<filter>}'),
     (FLEET, "Fleet.+", 'ml_monitoring_source_up{source=~"fleet(/.+)?",<filter>}'),
     (SERVICES, "Ml(Api|Service|Cache|PredictionsStopped).*", "ml_process_start_timestamp_seconds{<filter>}"),
+    (LLM, "Llm.+", _ANSWERED),
     (
         EXPERIMENTS,
-        "Experiment(Sample|Decided|Overdue|Nothing|Data).*",
-        'ml_monitoring_source_up{source="experiments",<filter>}',
+        "Experiment(Sample|Decided|Overdue|Nothing|Data|Undecidable).*",
+        f"{_SAYING} unless on () {_MUTE}",
     ),
     (
         EXPERIMENT,
         "Experiment(Guardrail|Overdispersed).*",
-        'ml_monitoring_source_up{source="experiments",<filter>}',
+        f"{_SAYING} unless on () {_MUTE}",
     ),
+    (GPUS, "Gpu.+", "DCGM_FI_DEV_GPU_UTIL{<gpus>,<filter>}"),
     (LOGS, "Log(Lines|Collector).+", "up{<logs>,<filter>}"),
     # All alerts: who is asked there is asked of everything.
     (ALERTS_PAGE, ".+", 'ALERTS{alertname="MlMonitoringWatchdog"}'),
@@ -80,16 +127,18 @@ def _light(names: str, in_use: str) -> str:
     def firing(severity: str) -> str:
         return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",<own_alerts>,<filter>}})'
 
-    # `or` keeps the first that there is, so that the loudest decides.
-    return f"3 * {firing('critical')} or 2 * {firing('warning')} or {firing('info')} or 0 * max({in_use})"
+    return loudest(firing, f"max({in_use})")
 
+
+# Domain: all of its alerts' names, as a pattern; each alert is one domain's.
+DOMAIN_ALERTS: Final[Mapping[str, str]] = {key: f"({names}).*" for key, _, names, _ in _DOMAINS}
 
 HEALTH: Final[Mapping[str, Signal]] = {
     key: Signal(
         name=f"health_{key}",
         title=title,
         question=f"Does an alert of the domain {title} fire, and what is the highest severity?",
-        expr=_light(f"{names}.+", in_use),
+        expr=_light(DOMAIN_ALERTS[key], in_use),
         unit=Unit.COUNT,
         dashboard=PAGE,
         legend=title,

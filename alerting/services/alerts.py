@@ -5,6 +5,7 @@ from __future__ import annotations
 from ml_monitoring.alerting.experiments.signals import VARIANT_ACCURACY_SHORTFALL
 from ml_monitoring.alerting.model.alert import Alert, Kind
 from ml_monitoring.alerting.model.evidence import Also, Events, Percentile, StandardError, Trials
+from ml_monitoring.alerting.model.foreign import SERVICE_LABEL
 from ml_monitoring.alerting.services.quality_signals import MODEL_DRIFT
 from ml_monitoring.alerting.services.signals import (
     API_CACHE_HIT_RATIO,
@@ -16,7 +17,10 @@ from ml_monitoring.alerting.services.signals import (
     SLO_TICKET_BURNING,
 )
 
-_SERVICE = "{{ $labels.job }}{{ with $labels.origin }} ({{ . }}){{ end }}"
+_SERVICE = (
+    f"{{{{ $labels.job }}}}{{{{ with $labels.{SERVICE_LABEL} }}}}/{{{{ . }}}}{{{{ end }}}}"
+    "{{ with $labels.origin }} ({{ . }}){{ end }}"
+)
 
 ALERTS: tuple[Alert, ...] = (
     Alert(

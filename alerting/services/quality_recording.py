@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ml_monitoring.alerting.model.recording import Record
 
 _MODEL = ("model", "model_version", "variant", "origin")
 _LEVEL = "model_version_variant_origin"
 _BIN = (*_MODEL, "bin")
+_OFFLINE = f"{_LEVEL}:ml_model_offline_accuracy:ratio"
+# The values of the verdict.
+QUALITIES: Final = ("not compared", "as tested", "worse than tested", "drifting")
 
 
 def _share_before(age: str) -> str:
@@ -122,6 +127,45 @@ RECORDS: tuple[Record, ...] = (
               {_LEVEL}:ml_prediction_scores:psi
               unless sum without (instance, bin) (ml_prediction_scores_total offset <traffic.day>)
             )
+        """,
+        by=_MODEL,
+    ),
+    Record(
+        name=f"{_LEVEL}:ml_model_offline_accuracy:ratio",
+        meaning="Accuracy in its test of the version in MLflow with the same name and number, wherever its store is.",
+        expr=f"""
+            0 * {_LEVEL}:ml_prediction_accuracy:ratio
+            + on (cluster, model, model_version) group_left ()
+            max by (cluster, model, model_version) (
+              label_join(
+                mlflow_model_metric{{metric="accuracy"}}
+                * on (cluster, namespace, job, instance, store, model, alias) group_left (version)
+                mlflow_model_version_info{{alias!=""}},
+                "model_version", "", "version"
+              )
+            )
+        """,
+        by=_MODEL,
+    ),
+    Record(
+        name=f"{_LEVEL}:ml_model_verdict:code",
+        meaning="A model as it is served: " + ", ".join(f"{code} {word}" for code, word in enumerate(QUALITIES)) + ".",
+        # Drifting and worse as alerts see it: beyond the same limit, and beyond chance.
+        expr=f"""
+            3 + 0 * (
+              {_LEVEL}:ml_prediction_scores:psi > <MlPredictionDrift.threshold>
+              and {_LEVEL}:ml_prediction_scores:same_hours_psi > <MlPredictionDrift.threshold>
+            )
+            or
+            2 + 0 * (
+              {_OFFLINE} - {_LEVEL}:ml_prediction_accuracy:ratio
+              > <MlModelAccuracyLow.deviations>
+              * sqrt({_OFFLINE} * (1 - {_OFFLINE}) / ({_LEVEL}:ml_prediction_truths:count > 0))
+            )
+            or
+            1 + 0 * ({_OFFLINE} and {_LEVEL}:ml_prediction_truths:count)
+            or
+            0 * {_LEVEL}:ml_predictions:rate
         """,
         by=_MODEL,
     ),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.alerting.model.signal import Signal, named_by_code
+from ml_monitoring.alerting.services.quality_recording import QUALITIES
 from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-model-quality"
@@ -12,6 +13,7 @@ _MODEL = ("model", "model_version", "variant", "origin")
 _FILTERS = ("model", "model_version", "variant")
 _LEGEND = "{{model}} {{model_version}} {{variant}}"
 _LEVEL = "model_version_variant_origin"
+_OFFLINE = f"{_LEVEL}:ml_model_offline_accuracy:ratio"
 
 MODEL_PREDICTION_RATE: Final = Signal(
     name="model_prediction_rate",
@@ -37,22 +39,11 @@ MODEL_ACCURACY: Final = Signal(
     legend=_LEGEND,
 )
 
-_LIVE = f"{_LEVEL}:ml_prediction_accuracy:ratio{{<filter>}}"
-# Of the version in MLflow that has the same name and number, wherever its store and the service are.
-_OFFLINE = (
-    f"0 * {_LIVE} + on (cluster, model, model_version) group_left () max by (cluster, model, model_version) ("
-    'label_join(mlflow_model_metric{metric="accuracy",<place>} '
-    "* on (cluster, namespace, job, instance, store, model, alias) group_left (version) "
-    'mlflow_model_version_info{alias!="",<place>}, "model_version", "", "version"))'
-)
-# What a model as it is served is called by its code.
-QUALITIES: Final = ("not compared", "as tested", "worse than tested", "drifting")
-
 MODEL_OFFLINE_ACCURACY: Final = Signal(
     name="model_offline_accuracy",
     title="Offline accuracy",
     question="How accurate was the version in its test, as MLflow has it?",
-    expr=_OFFLINE,
+    expr=f"{_OFFLINE}{{<filter>}}",
     unit=Unit.RATIO,
     dashboard=PAGE,
     by=_MODEL,
@@ -64,7 +55,7 @@ MODEL_ACCURACY_POINTS: Final = Signal(
     name="model_accuracy_points",
     title="Live minus offline, percentage points",
     question="How many percentage points more accurate (+) or less (-) is it than in its test?",
-    expr=f"100 * ({_LIVE} - ({_OFFLINE}))",
+    expr=f"100 * ({_LEVEL}:ml_prediction_accuracy:ratio{{<filter>}} - {_OFFLINE}{{<filter>}})",
     unit=Unit.ANY,
     dashboard=PAGE,
     by=_MODEL,
@@ -76,21 +67,27 @@ MODEL_VERDICT: Final = Signal(
     name="model_verdict",
     title="Verdict",
     question=(
-        "Does it do as in its test? Worse is more than three standard errors, drifting is a PSI of more than 0.25; "
-        "without a test value in MLflow it is compared with nothing."
+        "Does it do as in its test? Worse is more than chance explains, drifting is a PSI beyond the limit of "
+        "MlPredictionDrift; without a test value in MLflow it is compared with nothing."
     ),
-    expr=(
-        f"3 * ({_LEVEL}:ml_prediction_scores:psi{{<filter>}} > bool 0.25) > 0"
-        f" or 2 * ({_LIVE} < bool ({_OFFLINE}) - 3 * sqrt(({_OFFLINE}) * (1 - ({_OFFLINE}))"
-        f" / ({_LEVEL}:ml_prediction_truths:count{{<filter>}} > 0))) > 0"
-        f" or (0 * ({_OFFLINE}) + 1 and {_LEVEL}:ml_prediction_truths:count{{<filter>}})"
-        f" or 0 * {_LEVEL}:ml_predictions:rate{{<filter>}}"
-    ),
+    expr=f"{_LEVEL}:ml_model_verdict:code{{<filter>}}",
     unit=Unit.ANY,
     dashboard=PAGE,
     by=_MODEL,
     filters=_FILTERS,
     legend=_LEGEND,
+)
+
+MODEL_ACCURACY_JUDGED: Final = Signal(
+    name="model_accuracy_judged",
+    title="Live accuracy",
+    question="Which share of the predictions turned out right, and is that less than in the test of the version?",
+    expr=named_by_code(MODEL_ACCURACY.expr, MODEL_VERDICT.expr, QUALITIES),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=(*_MODEL, "verdict"),
+    filters=_FILTERS,
+    legend=f"{_LEGEND}: {{{{verdict}}}}",
 )
 
 MODELS_VERDICT: Final = Signal(
@@ -175,6 +172,21 @@ MODEL_PREDICTION_P95: Final = Signal(
     by=_MODEL,
     filters=_FILTERS,
     legend=_LEGEND,
+)
+
+MODEL_PREDICTION_MEAN: Final = Signal(
+    name="model_prediction_mean",
+    title="Mean inference latency",
+    question="How long does a prediction take on average? A server with a summary has no percentiles, only this.",
+    expr=(
+        "sum without (instance) (rate(ml_prediction_duration_seconds_sum{<filter>}[<window>]))"
+        " / (sum without (instance) (rate(ml_prediction_duration_seconds_count{<filter>}[<window>])) > 0)"
+    ),
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_MODEL,
+    filters=_FILTERS,
+    legend=f"mean {_LEGEND}",
 )
 
 MODEL_PREDICTION_ERRORS: Final = Signal(

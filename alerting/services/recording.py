@@ -124,6 +124,7 @@ RECORDS: tuple[Record, ...] = (
         by=_SERVICE,
     ),
     *(_HTTP.quantile(percent) for percent in _PERCENTS),
+    _HTTP.mean(),
     Record(
         name="cache_origin:ml_cache_requests:count",
         meaning="Lookups in a cache in the window: what its hit ratio is worth.",

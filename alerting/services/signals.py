@@ -21,7 +21,7 @@ def _latency(name: str, title: str, question: str, of: str) -> Signal:
         dashboard=PAGE,
         by=_SERVICE,
         filters=_SERVICE,
-        legend=f"{of} {{{{job}}}}",
+        legend=f"{of} {{{{job}}}} {{{{service}}}}",
     )
 
 
@@ -34,7 +34,7 @@ API_REQUEST_RATE: Final = Signal(
     dashboard=PAGE,
     by=_SERVICE,
     filters=_SERVICE,
-    legend="{{job}}",
+    legend="{{job}} {{service}}",
 )
 
 API_ERROR_RATIO: Final = Signal(
@@ -46,7 +46,7 @@ API_ERROR_RATIO: Final = Signal(
     dashboard=PAGE,
     by=_SERVICE,
     filters=_SERVICE,
-    legend="{{job}}",
+    legend="{{job}} {{service}}",
 )
 
 API_LATENCY_P95: Final = _latency("api_latency_p95", "Latency (p95)", "How long do slow requests take?", "p95")
@@ -54,6 +54,13 @@ API_LATENCY_P95: Final = _latency("api_latency_p95", "Latency (p95)", "How long 
 API_LATENCY_P99: Final = _latency("api_latency_p99", "Latency (p99)", "How long do the slowest requests take?", "p99")
 
 API_LATENCY_P50: Final = _latency("api_latency_p50", "Latency (p50)", "How long does a usual request take?", "p50")
+
+API_LATENCY_MEAN: Final = _latency(
+    "api_latency_mean",
+    "Mean latency",
+    "How long does a request take on average? A server with a summary has no percentiles, only this.",
+    "mean",
+)
 
 API_LATENCY_BUCKETS: Final = Signal(
     name="api_latency_buckets",
@@ -111,7 +118,7 @@ API_IN_PROGRESS: Final = Signal(
     dashboard=PAGE,
     by=_SERVICE,
     filters=_SERVICE,
-    legend="{{job}}",
+    legend="{{job}} {{service}}",
 )
 
 API_UPTIME: Final = Signal(
@@ -122,6 +129,21 @@ API_UPTIME: Final = Signal(
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=_SERVICE,
+    filters=_SERVICE,
+    legend="{{job}} {{service}}",
+)
+
+API_UP: Final = Signal(
+    name="api_up",
+    title="Service",
+    question="Does each service answer scrapes? Of several instances the worst decides.",
+    expr=(
+        "min by (cluster, namespace, job) (instance:up:own{<place>} and on (cluster, namespace, job) "
+        "count_over_time(ml_process_start_timestamp_seconds{<filter>}[1h]))"
+    ),
+    unit=Unit.FLAG,
+    dashboard=PAGE,
+    by=("job",),
     filters=_SERVICE,
     legend="{{job}}",
 )
@@ -135,7 +157,7 @@ API_WEBSOCKETS_OPEN: Final = Signal(
     dashboard=PAGE,
     by=_SERVICE,
     filters=_SERVICE,
-    legend="{{job}}",
+    legend="{{job}} {{service}}",
 )
 
 API_CACHE_HIT_RATIO: Final = Signal(
@@ -182,7 +204,7 @@ API_PREDICTIONS_RECENT: Final = Signal(
     dashboard=PAGE,
     by=_SERVICE,
     filters=_SERVICE,
-    legend="{{job}}",
+    legend="{{job}} {{service}}",
 )
 
 API_RECORDING_ERRORS: Final = Signal(
@@ -216,7 +238,7 @@ SLO_PAGE_BURNING: Final = Signal(
     dashboard=PAGE,
     by=("job", "slo", "origin"),
     filters=_SERVICE,
-    legend="{{slo}} {{job}}",
+    legend="{{slo}} {{job}} {{service}}",
 )
 
 SLO_TICKET_BURNING: Final = Signal(
@@ -228,8 +250,31 @@ SLO_TICKET_BURNING: Final = Signal(
     dashboard=PAGE,
     by=("job", "slo", "origin"),
     filters=_SERVICE,
-    legend="{{slo}} {{job}}",
+    legend="{{slo}} {{job}} {{service}}",
 )
+
+
+def _burn_rate(tier: str, question: str) -> Signal:
+    return Signal(
+        name=f"slo_burn_{tier}",
+        title="Burn rate",
+        question=f"{question} 1x uses the budget up exactly at the end of the period.",
+        expr=f"slo_origin:ml_http_burn_rate:{tier}_long{{<filter>}}",
+        unit=Unit.COUNT,
+        dashboard=PAGE,
+        by=("job", "slo", "origin"),
+        filters=_SERVICE,
+        legend="{{slo}} {{job}}",
+    )
+
+
+SLO_BURN_PAGE_FAST: Final = _burn_rate("page_fast", "How fast does an error budget burn, over an hour or so?")
+
+SLO_BURN_PAGE_SLOW: Final = _burn_rate("page_slow", "How fast does an error budget burn, over some hours?")
+
+SLO_BURN_TICKET_FAST: Final = _burn_rate("ticket_fast", "How fast does an error budget burn, over a day or so?")
+
+SLO_BURN_TICKET_SLOW: Final = _burn_rate("ticket_slow", "How fast does an error budget burn, over some days?")
 
 SLO_BUDGET_LEFT: Final = Signal(
     name="slo_budget_left",
@@ -240,5 +285,5 @@ SLO_BUDGET_LEFT: Final = Signal(
     dashboard=PAGE,
     by=("job", "slo", "origin"),
     filters=_SERVICE,
-    legend="{{slo}} {{job}}",
+    legend="{{slo}} {{job}} {{service}}",
 )

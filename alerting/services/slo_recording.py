@@ -32,7 +32,7 @@ def _burn_rate(name: str, window: str, meaning: str) -> Record:
               (
                 1 -
                 sum without (instance, method, route, le) (
-                  rate(ml_http_request_duration_seconds_bucket{{le="<slos.latency_threshold>"}}[{window}])
+                  rate(ml_http_request_duration_seconds_bucket{{le<slos.latency_bound>}}[{window}])
                 )
                 / (sum without (instance, method, route) (rate(ml_http_request_duration_seconds_count[{window}])) > 0)
               )
@@ -60,7 +60,7 @@ def _failures(tier: str) -> Record:
               sum without (instance, method, route) (increase(ml_http_request_duration_seconds_count[{window}]))
               -
               sum without (instance, method, route, le) (
-                increase(ml_http_request_duration_seconds_bucket{{le="<slos.latency_threshold>"}}[{window}])
+                increase(ml_http_request_duration_seconds_bucket{{le<slos.latency_bound>}}[{window}])
               ),
               "slo", "latency", "", ""
             )
@@ -73,15 +73,22 @@ def _least(left: str, right: str) -> str:
     return f"({left} < {right} or {right})"
 
 
-def _burning(name: str, *tiers: str) -> Record:
-    """Return how far the burning is above the factor of one of two tiers, in both of that tier's windows."""
+def burning(series: str, name: str, *tiers: str, by: tuple[str, ...] = _SLO) -> Record:
+    """Return how far the burning is above the factor of one of two tiers, in both of that tier's windows.
+
+    Args:
+        series: How the names of the recorded burn rates and failures begin.
+        name: Who is notified: page or ticket.
+        tiers: The two tiers.
+        by: Labels of the series.
+    """
     over = [
-        _least(f"slo_origin:ml_http_burn_rate:{tier}_long", f"slo_origin:ml_http_burn_rate:{tier}_short")
-        + f" / <slos.{tier}.factor> and slo_origin:ml_http_failures:{tier}_long >= <slos.minimum_{name}_failures>"
+        _least(f"{series}_burn_rate:{tier}_long", f"{series}_burn_rate:{tier}_short")
+        + f" / <slos.{tier}.factor> and {series}_failures:{tier}_long >= <slos.minimum_{name}_failures>"
         for tier in tiers
     ]
     return Record(
-        name=f"slo_origin:ml_http_burning:{name}",
+        name=f"{series}_burning:{name}",
         meaning=(
             f"Burn rate in the windows of {' or '.join(tiers)}, as a multiple of its factor; alerts above 1. It is 0 "
             "where too few requests failed to tell."
@@ -93,9 +100,9 @@ def _burning(name: str, *tiers: str) -> Record:
             or
             ({over[0]})
             or
-            0 * slo_origin:ml_http_burn_rate:{tiers[0]}_long
+            0 * {series}_burn_rate:{tiers[0]}_long
         """,
-        by=_SLO,
+        by=by,
     )
 
 
@@ -107,6 +114,6 @@ RECORDS: tuple[Record, ...] = (
     ),
     *(_failures(tier) for tier in TIERS),
     _burn_rate("period", "<slos.period>", "Burn rate over the whole period: the used share of the error budget."),
-    _burning("page", "page_fast", "page_slow"),
-    _burning("ticket", "ticket_fast", "ticket_slow"),
+    burning("slo_origin:ml_http", "page", "page_fast", "page_slow"),
+    burning("slo_origin:ml_http", "ticket", "ticket_fast", "ticket_slow"),
 )

@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from ml_monitoring.alerting.model.recording import Record
 
 _POST = ("persona", "variant", "pattern")
+# The values of `persona_variant_pattern:variant_standing:code`.
+STANDINGS: Final = ("worse than the best", "nothing to compare with", "no difference yet", "best, beyond chance")
 
 _UPDATED = "variant_last_update_timestamp_seconds"
 
@@ -89,6 +93,26 @@ RECORDS: tuple[Record, ...] = (
               ) > 0
             )
             and max without (instance) (variant_observed_views)
+        """,
+        by=_POST,
+    ),
+    Record(
+        name="persona_variant_pattern:variant_standing:code",
+        meaning="What a variant is: " + ", ".join(f"{code} {word}" for code, word in enumerate(STANDINGS)) + ".",
+        # Either its test says so, or even the upper end of its interval is below another one's lower end.
+        expr="""
+            2
+            + (
+              max without (instance) (variant_sequential_p_value)
+              < bool <VariantClearWinnerNotExploited.significance>
+            )
+            - 2 * (
+              max without (instance) (variant_engagement_ratio_upper)
+              < bool on (cluster, namespace, job, store, persona) group_left ()
+              max without (instance, variant, pattern) (variant_engagement_ratio_lower)
+            )
+            or
+            0 * max without (instance) (variant_probability_best) + 1
         """,
         by=_POST,
     ),

@@ -148,19 +148,6 @@ VARIANT_PATTERN_FATIGUE: Final = gauge(
     by=_PATTERN,
 )
 
-VARIANT_PATTERN_MOST_WORN: Final = Signal(
-    name="variant_pattern_most_worn",
-    title="Most worn pattern",
-    question="Which pattern is worn out most? 0 % is fresh, 100 % is worn out.",
-    expr=(
-        "topk by (cluster, namespace, job, store) (1, max without (instance) (variant_pattern_fatigue_ratio{<filter>}))"
-    ),
-    unit=Unit.RATIO,
-    dashboard=PAGE,
-    by=_PATTERN,
-    legend="{{persona}} {{pattern}}",
-)
-
 VARIANT_PATTERN_SHARE: Final = gauge(
     "variant_pattern_share",
     "Share of recent posts",
@@ -181,33 +168,30 @@ VARIANT_PATTERN_ENGAGEMENT: Final = Signal(
     filters=_PATTERN,
 )
 
+_PLACES = "cluster, namespace, job, store"
+_APPLIES = "(max without (instance) (variant_optimization_opportunity{<filter>}) == 1)"
+
+
+# Named by the rule that sees the opportunity. Two exporters may name different ones for a moment.
+_SUBJECTS = "max without (instance) (variant_optimization_opportunity_subject_info{<filter>})"
+
 VARIANT_OPPORTUNITIES: Final = Signal(
     name="variant_opportunities",
     title="Opportunities",
     question="What could be done better, and how?",
     expr=(
-        "(max without (instance) (variant_optimization_opportunity{<filter>}) == 1)"
-        " * on (cluster, namespace, job, store, opportunity, priority) group_left (title, action)"
+        f"({_SUBJECTS} * on ({_PLACES}, persona, opportunity) group_left (priority) {_APPLIES}"
+        f" or ({_APPLIES} unless on ({_PLACES}, persona, opportunity) {_SUBJECTS}))"
+        f" * on ({_PLACES}, opportunity, priority) group_left (title, action)"
         " max without (instance) (variant_optimization_opportunity_info)"
     ),
     unit=Unit.INFO,
     dashboard=PAGE,
-    by=("persona", "opportunity", "priority", "title", "action"),
+    by=("persona", "opportunity", "priority", "subject", "title", "action"),
     filters=_PERSONA,
 )
 
 # Sums over the chosen personas, and marks in time
-VARIANT_RECENT_KILLS_SUM: Final = Signal(
-    name="variant_recent_kills_sum",
-    title="Recent kills",
-    question="How many variants were killed within the last day (or the window of the exporter's settings)?",
-    expr="sum without (persona) (max without (instance) (variant_recent_kills{<filter>}))",
-    unit=Unit.COUNT,
-    dashboard=PAGE,
-    filters=_PERSONA,
-    legend="kills",
-)
-
 VARIANT_TIME_TO_KILL_OVERALL: Final = Signal(
     name="variant_time_to_kill_overall",
     title="Mean time to kill",
@@ -245,11 +229,12 @@ VARIANT_WINNER_MARKS: Final = Signal(
     name="variant_winner_marks",
     title="Winner",
     question="When was a variant found to be the best one beyond chance?",
-    # A mark where the always-valid p-value falls below the usual level, not its whole duration.
+    # A mark where it begins, not its whole duration.
     expr=(
-        "max by (cluster, namespace, store, persona, variant, pattern) (variant_sequential_p_value{<filter>}) < 0.05 "
+        "max by (cluster, namespace, store, persona, variant, pattern) "
+        "(persona_variant_pattern:variant_standing:code{<filter>} == 3) "
         "unless max by (cluster, namespace, store, persona, variant, pattern) "
-        "(variant_sequential_p_value{<filter>} offset 1m) < 0.05"
+        "(persona_variant_pattern:variant_standing:code{<filter>} offset 1m == 3)"
     ),
     unit=Unit.ANY,
     dashboard=PAGE,

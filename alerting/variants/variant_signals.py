@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.alerting.model.signal import Signal, named_by_code
+from ml_monitoring.alerting.variants.recording import STANDINGS
 from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-variant-performance"
@@ -144,26 +145,7 @@ VARIANT_ENGAGEMENT_UPPER: Final = gauge(
     page=DETAIL_PAGE,
 )
 
-VARIANT_LIFT: Final = gauge(
-    "variant_lift",
-    "Lift vs next best",
-    "How much better is the variant than the best other active one of the same age?",
-    "variant_lift_ratio",
-    unit=Unit.RATIO,
-    by=_POST,
-    page=DETAIL_PAGE,
-)
-
-# What a variant is called by its code.
-STANDINGS: Final = ("worse than the best", "no difference yet", "best, beyond chance")
-# Either its test says so, or even the upper end of its interval is below another one's lower end. Whichever variant is
-# chosen, it stands beside all.
-_STANDING = (
-    "1 + (max without (instance) (variant_sequential_p_value{<filter>}) < bool 0.05)"
-    " - (max without (instance) (variant_engagement_ratio_upper{<filter>})"
-    " < bool on (cluster, namespace, job, store, persona) group_left () "
-    "max without (instance, variant, pattern) (variant_engagement_ratio_lower{<place>}))"
-)
+_STANDING = "persona_variant_pattern:variant_standing:code"
 
 
 def _of_all(name: str, title: str, question: str, expr: str, unit: Unit = Unit.RATIO) -> Signal:
@@ -200,18 +182,11 @@ VARIANTS_LIFT: Final = _of_all(
     "max without (instance) (variant_lift_ratio{<place>})",
 )
 
-VARIANTS_PROBABILITY_BEST: Final = _of_all(
-    "variants_probability_best",
-    "P(best) of all",
-    "How probable is it that each is the best?",
-    "max without (instance) (variant_probability_best{<place>})",
-)
-
 VARIANTS_STANDING: Final = _of_all(
     "variants_standing",
     "Verdict",
     "Is it the best, or worse than the best, beyond chance, however often one looks?",
-    _STANDING.replace("<filter>", "<place>"),
+    f"{_STANDING}{{<place>}}",
     Unit.ANY,
 )
 
@@ -219,12 +194,40 @@ VARIANT_STANDING: Final = Signal(
     name="variant_standing",
     title="Verdict on this variant",
     question="Is this variant the best, or worse than the best, beyond chance?",
-    expr=_STANDING,
+    expr=f"{_STANDING}{{<filter>}}",
     unit=Unit.ANY,
     dashboard=DETAIL_PAGE,
     by=_POST,
     filters=_POST,
     legend="{{variant}}",
+)
+
+VARIANT_WINNER: Final = Signal(
+    name="variant_winner",
+    title="Best, beyond chance",
+    question="Which variant is the best one of its persona beyond chance? Of several the one with most engagement.",
+    expr=(
+        "topk by (cluster, namespace, job, store) (1, max without (instance) (variant_engagement_ratio{<filter>})"
+        f" and {_STANDING}{{<filter>}} == 3)"
+    ),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_POST,
+    filters=_POST,
+    legend="{{variant}} is best",
+)
+
+VARIANT_LIFT: Final = Signal(
+    name="variant_lift",
+    title="Lead over the best other (relative)",
+    question="How much better is the variant than the best other active one of the same age, and is that no chance?",
+    expr=named_by_code("max without (instance) (variant_lift_ratio{<filter>})", f"{_STANDING}{{<filter>}}", STANDINGS),
+    unit=Unit.RATIO,
+    dashboard=DETAIL_PAGE,
+    by=(*_POST, "verdict"),
+    filters=_POST,
+    legend="{{verdict}}",
+    signed=True,
 )
 
 VARIANT_SUGGESTED_TRAFFIC: Final = gauge(

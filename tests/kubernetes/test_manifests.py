@@ -26,7 +26,7 @@ from tools.kubernetes.write import in_cluster
 
 Json = dict[str, Any]
 # Pages of components that are off by default.
-OFF = {"ml-monitoring-system-infrastructure", "ml-monitoring-logs"}
+OFF = {"ml-monitoring-system-infrastructure", "ml-monitoring-logs", "ml-monitoring-gpus"}
 
 
 def test_every_object_fits_its_published_schema(
@@ -269,11 +269,11 @@ def test_rules_are_the_generated_ones_with_their_namespace(base: dict[str, Json]
 
 def test_components_that_are_switched_on_have_their_rules(tmp_path: Path) -> None:
     settings = tmp_path / "own.yml"
-    settings.write_text("components: [host, logs]\n", encoding="utf-8")
+    settings.write_text("components: [host, logs, gpus]\n", encoding="utf-8")
     output = tmp_path / "base"
     assert main(["generate", "--settings", str(settings), "--output-dir", str(output)]) == 0
     made = {path.relative_to(output).as_posix() for path in output.rglob("*.yaml")}
-    assert {"rules/host.yaml", "rules/logs.yaml"} <= made
+    assert {"rules/host.yaml", "rules/logs.yaml", "rules/gpus.yaml"} <= made
     assert not {"rules/database.yaml", "rules/monitoring.yaml", "rules/containers.yaml"} & made
     objects = kustomized(output)
     assert {("ConfigMap", page) for page in OFF} <= identities(objects)
@@ -308,7 +308,7 @@ def test_a_folder_of_ones_own_has_everything_with_its_namespace_and_addresses(
     assert '"runbook_url": "https://runbooks.example.org/MlMonitoringDown"' in text
     assert '"dashboard_url": "https://grafana.example.org/d/' in text
     alerts = one(objects, "ConfigMap", "ml-monitoring-alerts")["data"]["ml-monitoring-alerts.json"]
-    assert "https://runbooks.example.org/${__data.fields" in alerts
+    assert "https://runbooks.example.org/${__value.raw}" in alerts
 
 
 def test_no_secret_is_in_the_base(base: dict[str, Json]) -> None:

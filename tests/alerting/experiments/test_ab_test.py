@@ -167,24 +167,38 @@ def test_within_the_first_days_nothing_is_better_but_what_is_worse_is_said(
     check_rules(programs["promtool"], tmp_path, given, expected, at="1h", topics=["ab_test"])
 
 
-def test_a_month_without_a_difference_is_rarely_called_better_however_often_one_looks() -> None:
-    chance = np.random.default_rng(23)
-    months, looks = 200, 30 * 1440
-    called = 0
-    for _ in range(months):
-        # Each variant gets 20 requests a minute; the window of a week is judged as a whole, whichever it is.
-        trials = np.minimum(np.arange(1, looks + 1), 7 * 1440) * 20
-        a, b = ((_of_the_last_week(chance.binomial(20, 0.8, looks)) + 1) / (trials + 2) for _ in range(2))
-        variance = (a * (1 - a) + b * (1 - b)) / trials
-        called += bool(np.any((b - a > half_width(variance)) & (trials >= 500)))
-    # One percent is promised of 90 days with windows of a week; chance on top.
-    assert called <= 0.01 * months + 3 * np.sqrt(0.01 * months)
-
-
-def _of_the_last_week(counts: Any) -> Any:
-    sums = counts.cumsum()
-    week = 7 * 1440
-    return sums - np.concatenate([np.zeros(week), sums[:-week]])
+@pytest.mark.parametrize(
+    ("counts", "shares", "split", "verdict"),
+    [
+        pytest.param({"A": (30, 20, 50, 0), "B": (40, 10, 50, 0)}, {"A": 0.5, "B": 0.5}, 1, 3, id="as meant"),
+        pytest.param({"A": (30, 20, 70, 0), "B": (40, 10, 50, 0)}, {"A": 0.5, "B": 0.5}, 0, 4, id="not as meant"),
+        pytest.param({"A": (40, 10, 70, 0), "B": (10, 40, 50, 0)}, {"A": 0.5, "B": 0.5}, 0, 4, id="whatever is worse"),
+        pytest.param({"A": (30, 20, 70, 0), "B": (40, 10, 30, 0)}, {"A": 0.7, "B": 0.3}, 1, 3, id="unequal, as meant"),
+        # 480 requests of one variant: they could not tell yet, whatever the others have.
+        pytest.param({"A": (3, 2, 30, 0), "B": (4, 1, 8, 0)}, {"A": 0.5, "B": 0.5}, 1, 1, id="too few"),
+        pytest.param(
+            {"A": (30, 20, 50, 0), "B": (40, 10, 50, 0), "C": (30, 20, 90, 0)},
+            {"A": 0.4, "B": 0.4, "C": 0.2},
+            0,
+            4,
+            id="a third variant gets too much",
+        ),
+    ],
+)
+def test_a_split_that_is_not_as_meant_makes_the_verdict_invalid(
+    counts: dict[str, tuple[int, int, int, int]],
+    shares: dict[str, float],
+    split: int,
+    verdict: int,
+    programs: dict[str, Path],
+    tmp_path: Path,
+) -> None:
+    given = {name: values for variant, numbers in counts.items() for name, values in series(variant, *numbers).items()}
+    expected: dict[str, float | None] = {"origin:ab_test_split:code": split, "origin:ab_test_verdict:code": verdict}
+    check_rules(
+        programs["promtool"], tmp_path, given, expected,
+        at="1h", topics=["ab_test"], thresholds=SOON.changed({"ab_test": {"shares": shares}}),
+    )  # fmt: skip
 
 
 def looked_at(share_a: float, share_b: float, *, each: int) -> tuple[Any, Any]:

@@ -39,7 +39,8 @@ def service(origin: str = "") -> dict[str, str]:
     }
 
 
-HOUR = load_thresholds().changed({"business": {"window": "1h"}})
+# Of three requests to two: else the split would be wrong, and no verdict be given.
+HOUR = load_thresholds().changed({"business": {"window": "1h"}, "ab_test": {"shares": {"A": 0.6, "B": 0.4}}})
 
 
 def test_the_figures_of_the_requirement(programs: dict[str, Path], tmp_path: Path) -> None:

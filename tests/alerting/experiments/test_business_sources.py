@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ml_monitoring.alerting.domains import load_thresholds
-from ml_monitoring.alerting.experiments.business_recording import MODES
+from ml_monitoring.alerting.experiments.business_recording import BASES, MODES
 from tests.support.rules import check_rules
 
 MINUTES = 75
@@ -215,9 +215,16 @@ NOT_WORTH_IT = both(runs, 0.8, 0.7)
     ("mode", "series", "code"),
     [
         pytest.param("OPERATIONAL", LIVE_TRAFFIC | verdict(3) | interval(0.1, 0.02), 3, id="pays at its worst"),
-        pytest.param("OPERATIONAL", LIVE_TRAFFIC | verdict(3) | interval(0.1, 0.2, code=0), 0, id="never pays"),
+        pytest.param("OPERATIONAL", LIVE_TRAFFIC | verdict(3) | interval(6e-6, 5e-6), 0, id="never pays"),
         pytest.param("OPERATIONAL", LIVE_TRAFFIC | verdict(3) | interval(1.2e-4, 1e-4), 2, id="may or may not pay"),
         pytest.param("OPERATIONAL", LIVE_TRAFFIC | verdict(3), 2, id="nothing is known of its worth"),
+        pytest.param("OPERATIONAL", LIVE_TRAFFIC | verdict(4) | interval(0.1, 0.02), 4, id="wrong split"),
+        pytest.param(
+            "OPERATIONAL",
+            LIVE_TRAFFIC | verdict(3) | verdict(4, origin="batch") | interval(0.1, 0.02),
+            4,
+            id="one wrong split of two services",
+        ),
         pytest.param("LIVE", LIVE_TRAFFIC | NOT_WORTH_IT | verdict(0), 0, id="worse"),
         pytest.param("LIVE", LIVE_TRAFFIC | WORTH_IT | verdict(1), 1, id="too early"),
         # A point value that loses is noise like one that gains.
@@ -247,6 +254,37 @@ def test_the_value_is_that_of_the_ends_of_the_interval_and_of_nothing_else(
     check(programs, tmp_path, series, "OPERATIONAL", dict(zip(ends, (low, high), strict=True)))
     series |= interval(0.02, 0.01, metric="errors")
     check(programs, tmp_path, series, "OPERATIONAL", {ends[0]: low + 365 * requests_a_day * 0.01 * 50})
+
+
+def test_no_value_is_said_before_something_is_significant_and_not_too_early(
+    programs: dict[str, Path], tmp_path: Path
+) -> None:
+    value = 'bound:business_value:annual{bound="low"}'
+    nothing = interval(0.01, 0.02, code=0) | interval(0.02, 0.03, metric="errors", code=0)
+    for series in (nothing | verdict(2), interval(0.01, 0.004) | verdict(1)):
+        check(programs, tmp_path, LIVE_TRAFFIC | series, "OPERATIONAL", {value: None})
+    check(programs, tmp_path, LIVE_TRAFFIC | interval(-0.01, 0.004, code=1) | verdict(0), "OPERATIONAL", {
+        'round(bound:business_value:annual{bound="high"})': round(
+            365 * (10_000_000 * 0.005 * -0.6 - 30 * 1440 * 100 * 0.0001) - 53_000
+        ),
+    })  # fmt: skip
+
+
+def test_each_part_says_what_it_rests_on(programs: dict[str, Path], tmp_path: Path) -> None:
+    series = LIVE_TRAFFIC | interval(0.01, 0.004) | interval(-0.02, 0.03, metric="errors", code=0) | verdict(3)
+    slower = -365 * 30 * 1440 * 100 * 0.0001
+    parts: dict[str, tuple[str, float, float]] = {
+        "accuracy": ("better", 365 * 10_000_000 * 0.005 * 0.6, 365 * 10_000_000 * 0.005 * 1.4),
+        "errors": ("not significant: 0", 0, 0),
+        "latency": ("estimate, not tested", slower, slower),
+        "running": ("assumed", -53_000, -53_000),
+    }
+    expected: dict[str, float | None] = {"count(1 / part_bound:business_value:annual == -Inf)": None}
+    for part, (basis, low, high) in parts.items():
+        expected[f'part:business_basis:code{{part="{part}"}}'] = BASES.index(basis)
+        expected[f'part_bound:business_value:annual{{part="{part}",bound="low"}}'] = low
+        expected[f'part_bound:business_value:annual{{part="{part}",bound="high"}}'] = high
+    check(programs, tmp_path, series, "OPERATIONAL", expected)
 
 
 def check(

@@ -92,7 +92,7 @@ FOREIGN_CASES = [name for name, case in CASES.items() if name not in OF_NOTHING 
 
 
 def test_every_alert_on_a_program_that_others_run_is_tried() -> None:
-    domains = {"Host", "Database", "Prometheus", "Alertmanager", "Log"}
+    domains = {"Host", "Database", "Prometheus", "Alertmanager", "Log", "Gpu"}
     domains |= {"MlMonitoringDown", "MlMonitoringTargetDown", "MlMonitoringJobVanished"}
     assert {name for name in CASES if name.startswith(tuple(domains))} == set(FOREIGN_CASES)
 

@@ -29,8 +29,10 @@ def test_without_logs_no_alert_links_to_any() -> None:
 def test_all_alerts_have_the_link_but_those_on_machines_and_on_what_names_no_service() -> None:
     assert {alert.name for alert in load_alerts(WITH_LOGS)} - {alert.name for alert in LINKED} == {
         *("HostCpuBusy", "HostMemoryLow", "HostDiskFull", "HostDiskFilling", "HostClockOff"),
-        *("MlflowTrainingSilent", "MlflowTrainingLossNotFinite", "MlflowTrainingGpuIdle"),
+        *("MlflowTrainingSilent", "MlflowTrainingLossNotFinite", "MlflowTrainingLossRising"),
+        "MlflowTrainingGpuIdle",
         *("MlModelAccuracyLow", "MlPredictionDrift", "AbTestVariantWorse", "AbTestSampleRatioMismatch"),
+        *("MlJobFailed", "MlJobOverdue"),
     }
 
 

@@ -132,7 +132,7 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
         ),
         (
             "teams:\n  [platform, mlops]",
-            "1: teams: 'growth', which alerts.VariantEarlyKillRateHigh.team and 13 more names, is not one of the "
+            "1: teams: 'growth', which alerts.VariantEarlyKillRateHigh.team and 14 more names, is not one of the "
             "teams: platform, mlops",
         ),
         (

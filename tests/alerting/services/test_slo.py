@@ -46,7 +46,7 @@ def test_a_latency_between_two_buckets_is_refused() -> None:
 
 def test_a_latency_may_be_a_bucket_that_services_set_themselves() -> None:
     slow = load_thresholds().changed({"slos": {"response_buckets": [1, 30, 120], "latency_threshold": 30}})
-    assert slow.section_placeholders()["slos.latency_threshold"] == "30.0"
+    assert slow.section_placeholders()["slos.latency_bound"] == '=~"30|30.0"'
 
 
 def test_a_bucket_is_written_as_client_libraries_write_it() -> None:
@@ -55,7 +55,8 @@ def test_a_bucket_is_written_as_client_libraries_write_it() -> None:
     written = {sample.labels["le"] for family in registry.collect() for sample in family.samples if sample.labels}
     for seconds in (1.0, 2.5, 10.0):
         placeholders = load_thresholds().changed({"slos": {"latency_threshold": seconds}}).section_placeholders()
-        assert placeholders["slos.latency_threshold"] in written
+        bound = placeholders["slos.latency_bound"].strip('=~"').rpartition("|")[2]
+        assert bound in written
 
 
 WINDOWS = [

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_monitoring.exporter.sources.mlflow.registry import lead_error
+from ml_monitoring.exporter.sources.mlflow.rising import LossCurve
 from tools.soundness.scenario import Scenario
 from tools.soundness.world import BEGIN, DAY, Floats, Series, World
 
@@ -148,6 +149,82 @@ def _losses(world: World, a_day: float, size: float | None) -> Iterator[Series]:
     yield world.gauge("mlflow_training_runs_not_finite", _EXPORTER, np.where(world.faulty, size or 0, lost))
 
 
+def _curve(random: np.random.Generator, values: int) -> Floats:
+    """Draw the loss of a healthy training without noise: it falls fast, then slowly, and has the whims of one kind."""
+    passed = np.arange(values) / values
+    begin = random.uniform(1, 10)
+    end = begin * random.uniform(0.05, 0.8)
+    loss = end + (begin - end) * (1 + passed / random.uniform(0.01, 0.4)) ** -random.uniform(0.5, 1.5)
+    kind = random.choice(["plain", "warm-up", "spikes", "cycles", "restarts", "overfitting", "plateau"])
+    if kind == "warm-up":
+        ramp = int(values * random.uniform(0.01, 0.1))
+        loss[ramp:] = loss[: values - ramp].copy()
+        loss[:ramp] = begin * np.linspace(1, random.uniform(0.8, 1.1), ramp)
+    elif kind == "spikes":
+        for at in random.integers(0, values, random.poisson(5)):
+            lasts = random.uniform(1, values / 200 + 2)
+            loss[at:] += random.uniform(0.2, 3) * begin * np.exp(-np.arange(values - at) / lasts)
+    elif kind == "cycles":
+        # Of the learning rate, which the loss follows.
+        rate = 1 - abs(2 * (passed * random.choice([3, 5, 10, 20]) % 1) - 1)
+        loss += random.uniform(0.05, 0.4) * (begin - loss) * rate
+    elif kind == "restarts":
+        # Each cycle is twice as long as the one before.
+        cycle = np.floor(np.log2(15 * passed + 1))
+        rate = (1 + np.cos(np.pi * (15 * passed + 1 - 2**cycle) / 2**cycle)) / 2
+        loss += random.uniform(0.05, 0.4) * (begin - loss) * rate
+    elif kind == "overfitting":
+        best = random.uniform(0.2, 0.8)
+        loss *= 1 + random.uniform(0.02, 0.15) * np.clip((passed - best) / (1 - best), 0, 1)
+    elif kind == "plateau":
+        loss[:] = end
+    return loss
+
+
+def _noise(random: np.random.Generator, values: int) -> Floats:
+    """Draw factors around 1 that are more or less like those before."""
+    like = random.choice([0, 0.3, 0.6, 0.9])
+    noise = random.normal(0, random.uniform(0.01, 0.1), values)
+    for at in range(1, values):
+        noise[at] = like * noise[at - 1] + np.sqrt(1 - like**2) * noise[at]
+    return np.exp(noise)
+
+
+def _trainings(world: World, size: float | None) -> Iterator[tuple[int, int]]:
+    """Yield from which scrape to which each training lasts; where there is a fault, one that is under way then."""
+    if size is not None:
+        yield max(0, world.onset - int(60 * world.random.uniform(2, 20))), world.scrapes
+        return
+    begin = 0
+    while begin < world.scrapes:
+        end = begin + int(60 * world.random.uniform(4, 72))
+        yield begin, end
+        begin = end + int(world.random.exponential(120)) + 1
+
+
+def _rising(world: World, minutes: float, size: float | None) -> Iterator[Series]:
+    """Yield whether the loss of a training rises, which logs a value each so many minutes.
+
+    A fault takes an hour to bring the loss to so many times what it was in the beginning.
+    """
+    rises = np.zeros(world.scrapes)
+    for begin, end in _trainings(world, size):
+        values = int((end - begin) / minutes)
+        loss, noise = _curve(world.random, values), _noise(world.random, values)
+        if size is not None:
+            fault = size * np.median(loss[: values // 50 + 1])
+            since = begin + minutes * np.arange(values) - world.onset
+            loss += (fault - loss) * np.clip(since / 60, 0, 1)
+        curve = LossCurve()
+        seen = 0
+        for at in range(begin, min(end, world.scrapes)):
+            if seen < values and begin + minutes * seen <= at:
+                curve.add(float(loss[seen] * noise[seen]))
+                seen += 1
+            rises[at] = curve.rises
+    yield world.gauge("mlflow_training_runs_rising", _EXPORTER, rises)
+
+
 def _gpus(world: World, pauses: float, size: float | None) -> Iterator[Series]:
     """Yield the utilization of a training's GPUs: it spreads widely, and some times a day data is loaded."""
     used = np.clip(world.random.normal(0.7, 0.2, world.scrapes), 0.06, 1)
@@ -229,6 +306,23 @@ SCENARIOS: tuple[Scenario, ...] = (
         unit="such values a day",
         faults={"it stays so": 1},
         horizon=DAY,
+        step=60,
+    ),
+    Scenario(
+        alert="MlflowTrainingLossRising",
+        healthy=(
+            "one run after the other, of 4 to 72 hours, whose loss falls, with warm-up, spikes, cycles or restarts of "
+            "the learning rate, a plateau, or overfitting of up to 15 %"
+        ),
+        simulate=_rising,
+        traffic={"low": 15, "usual": 2, "high": 1},
+        unit="minutes between two values",
+        faults={"back to where it began": 1, "twice what it was in the beginning": 2},
+        horizon=2 * DAY,
+        cannot={
+            (level, "back to where it began"): "a loss that fell little, or with much noise, was mostly as high before"
+            for level in ("low", "usual", "high")
+        },
         step=60,
     ),
     Scenario(

@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ml_monitoring.exporter.sources.variants.counters import Ratchet
+from ml_monitoring.exporter.sources.variants.equal_age import EqualAges, Totals
 from ml_monitoring.exporter.sources.variants.persona import Rows, build
 from ml_monitoring.exporter.sources.variants.settings import VariantsSettings
-from ml_monitoring.exporter.statistics import Counts, best_p_values, confidence_sequence, split_p_value
+from ml_monitoring.exporter.sources.variants.traffic import PostedTogether
+from ml_monitoring.exporter.statistics import Counts, confidence_sequence
 from tools.soundness.scenario import Scenario
 from tools.soundness.world import BEGIN, DAY, SCRAPE_INTERVAL, Floats, Series, World
 
@@ -19,6 +21,8 @@ _SETTINGS: Final = VariantsSettings.model_validate({"uri": "postgresql://watcher
 _PERSONA: Final = {"job": "ml-monitoring", "instance": "a:9847", "persona": "ann"}
 # What changes slowly is computed twice an hour, and scraped in between.
 _SLOT: Final = 30
+# What the exporter keeps of the past is looked at oftener.
+_LOOK: Final = 5
 _A_DAY: Final = DAY // SCRAPE_INTERVAL
 _ENGAGEMENT: Final = 0.05
 # Scrapes of what there are many series of; Prometheus looks back five minutes.
@@ -138,6 +142,7 @@ def _predicted(world: World, traffic: float, size: float | None) -> Iterator[Ser
 def _winner(world: World, traffic: float, size: float | None) -> Iterator[Series]:
     """Yield two variants each day: equal ones and, every other day, one that is half better and gets the most views."""
     rates = traffic / 3600 * SCRAPE_INTERVAL * world.daily
+    ages = EqualAges()
     for day, begin in enumerate(range(0, world.scrapes, _A_DAY)):
         faulty = size is not None and begin >= world.onset
         better = size if faulty and size else (1.5 if day % 2 else 1.0)
@@ -145,30 +150,41 @@ def _winner(world: World, traffic: float, size: float | None) -> Iterator[Series
         total, views, part = _days(world, rates, begin, (share, 1 - share))
         engagement = (_ENGAGEMENT * better, _ENGAGEMENT)
         hits = np.stack([world.random.binomial(v, e) for v, e in zip(views, engagement, strict=True)]).cumsum(axis=1)
+        names = [f"v{day}{who}" for who in (0, 1)]
         values: list[list[float]] = [[], []]
-        for at in range(0, total.shape[1], _SLOT):
-            counts = [Counts(int(hits[who][at]), int(total[who][at])) for who in (0, 1)]
-            enough = all(item.trials >= _SETTINGS.rules.min_views for item in counts)
-            for who, value in enumerate(best_p_values(counts) if enough else (np.nan, np.nan)):
-                values[who].append(value)
+        for at in range(0, total.shape[1], _LOOK):
+            age = float(at * SCRAPE_INTERVAL)
+            counts = {name: Totals(float(total[who][at]), float(hits[who][at])) for who, name in enumerate(names)}
+            ages.look({name: (age, item) for name, item in counts.items()}, names)
+            if at % _SLOT:
+                continue
+            known = [name for name, item in counts.items() if item.views >= _SETTINGS.rules.min_views]
+            found = ages.best_p_values(known)
+            for who, name in enumerate(names):
+                values[who].append(found.get(name, np.nan))
         length = part.stop - part.start
-        for who in (0, 1):
-            labels = {**_PERSONA, "variant": f"v{day}{who}", "pattern": "hook"}
+        for who, name in enumerate(names):
+            labels = {**_PERSONA, "variant": name, "pattern": "hook"}
             yield _sparse(world, "variant_sequential_p_value", labels, part, _held(values[who], length))
-            for name in ("variant_views_total", "variant_observed_views"):
-                yield _sparse(world, name, labels, part, total[who].astype(np.float64))
+            for family in ("variant_views_total", "variant_observed_views"):
+                yield _sparse(world, family, labels, part, total[who].astype(np.float64))
 
 
 def _split(world: World, traffic: float, size: float | None) -> Iterator[Series]:
-    """Yield the p-value of the split of two variants that are posted together each day, and shown by chance."""
+    """Yield the p-value of the split of two variants that are posted together each day, and are to share evenly."""
     rates = traffic / 3600 * SCRAPE_INTERVAL * world.daily
     values: list[float] = []
     for begin in range(0, world.scrapes, _A_DAY):
         share = size if size is not None and begin >= world.onset else 0.5
         total, _views, _part = _days(world, rates, begin, (share, 1 - share))
-        for at in range(0, total.shape[1], _SLOT):
-            value = split_p_value([int(total[0][at]), int(total[1][at])], [1, 1])
-            values.append(np.nan if value is None else value)
+        # Where nothing is declared, it may follow the suggestions too, and less is a mismatch.
+        split = PostedTogether({"a": 0, "b": 0}, BEGIN, {"a": 1, "b": 1})
+        for at in range(0, total.shape[1], _LOOK):
+            seen = {"a": float(total[0][at]), "b": float(total[1][at])}
+            split.look(seen, BEGIN + at * SCRAPE_INTERVAL, _SETTINGS.split.applied)
+            if at % _SLOT == 0:
+                found = split.p_value
+                values.append(np.nan if found is None else found)
     yield _series(world, "variant_sample_ratio_p_value", _PERSONA, values)
 
 
@@ -200,7 +216,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     ),
     Scenario(
         alert="VariantSampleRatioMismatch",
-        healthy="each day two variants are posted together, and each view is of one of them by chance",
+        healthy="each day two variants are posted together that are to share evenly, and each view is of one by chance",
         simulate=_split,
         traffic=_VIEWS,
         unit="views an hour",

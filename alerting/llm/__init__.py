@@ -1,0 +1,1 @@
+"""Language models in service: tokens, queues, caches, and the time to the first token."""

@@ -1,0 +1,35 @@
+"""Seldon Core 1: the executor's series, named as in executor/api/metric of its repository.
+
+Requests are those from outside to the executor, predictions those from it to a model. A variant of an A/B test is a
+predictor: `variant: predictor_name`.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from ml_monitoring.alerting.services.adapter import Adapter, ServerMetric, TakenFrom
+
+# Its label `service` is what is asked for; what it serves is a deployment. Methods are written small.
+_LABELS: Final = {
+    "route": TakenFrom("service"),
+    "service": TakenFrom("deployment_name"),
+    "method": TakenFrom("method", "(?:post|unary)", "POST"),
+    "status": TakenFrom("code"),
+    "model": TakenFrom("model_name"),
+}
+_SERVER: Final = "seldon_api_executor_server_requests_seconds"
+_CLIENT: Final = "seldon_api_executor_client_requests_seconds"
+_PREDICTIONS: Final = 'code=~"2..|OK"'
+
+ADAPTER: Final = Adapter(
+    server="seldon-core-1",
+    title="Seldon Core 1",
+    signature=(f"{_SERVER}_count",),
+    requests=(ServerMetric((f"{_SERVER}_count",), _LABELS),),
+    durations=(ServerMetric((_SERVER,), _LABELS),),
+    predictions=(ServerMetric((f"{_CLIENT}_count",), _LABELS, _PREDICTIONS),),
+    prediction_errors=(ServerMetric((f"{_CLIENT}_count",), _LABELS, 'code=~"5.."'),),
+    prediction_durations=(ServerMetric((_CLIENT,), _LABELS, _PREDICTIONS),),
+    born="500",
+)
