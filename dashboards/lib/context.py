@@ -9,7 +9,7 @@ from typing import Self
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.numbers import Links
-from ml_monitoring.alerting.model.settings import Business
+from ml_monitoring.alerting.model.settings import Business, Llm, Slos
 from ml_monitoring.alerting.model.thresholds import Thresholds
 
 
@@ -21,6 +21,8 @@ class PageContext:
         alerts: The enabled alerts with their numbers: they colour panels and are marked on time axes.
         links: Where runbooks and logs are.
         business: The assumptions of the figures on business impact.
+        slos: The objectives of services.
+        llm: The objective and the prices of language models.
         selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`.
         cluster_variables: Whether pages show the choice of a cluster and a namespace.
         store_variable: Whether pages show the choice of a store.
@@ -29,6 +31,8 @@ class PageContext:
     alerts: tuple[BoundAlert, ...]
     links: Links
     business: Business
+    slos: Slos
+    llm: Llm
     selectors: Mapping[str, str]
     cluster_variables: bool
     store_variable: bool
@@ -40,6 +44,8 @@ class PageContext:
             load_alerts(thresholds),
             thresholds.links,
             thresholds.business,
+            thresholds.slos,
+            thresholds.llm,
             thresholds.scope(),
             thresholds.dashboards.cluster_variables,
             thresholds.dashboards.store_variable,

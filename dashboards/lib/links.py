@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
-from ml_monitoring.alerting.model.foreign import PLACE_LABELS
+from ml_monitoring.alerting.model.foreign import PLACE_LABELS, STORE_LABEL
 from ml_monitoring.alerting.model.links import variable
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.upstream import grafana
+
+# Where the address of a page has the choice of stores: that of the page with the link, or that of a table's row.
+_CHOSEN, _OF_ROW = "${stores}", "${store_of_row}"
+_TO_PAGE = re.compile(r"(/d/([\w-]+)\?\S*?)(\$\{(?:stores|store_of_row)\})")
 
 
 def menu() -> Any:
@@ -18,8 +23,21 @@ def menu() -> Any:
     )
 
 
+def way_back(title: str, uid: str) -> Any:
+    """Return the link to the page that led here; time range and variables go along."""
+    return grafana.DashboardLink(
+        title=title,
+        type="link",
+        uri=f"/d/{uid}",
+        icon="doc",
+        includeVars=True,
+        keepTime=True,
+        tooltip=f"Back to {title}",
+    )
+
+
 def page_url(uid: str, variables: Mapping[str, str]) -> str:
-    """Return the address of another page, with the data source, clusters and time range of this one.
+    """Return the address of another page, with the data source, clusters, stores and time range of this one.
 
     Args:
         uid: The page's uid.
@@ -27,7 +45,40 @@ def page_url(uid: str, variables: Mapping[str, str]) -> str:
     """
     narrowed = "".join(f"var-{variable(uid, name)}={value}&" for name, value in sorted(variables.items()))
     kept = "".join(f"${{{name}:queryparam}}&" for name in ("datasource", *PLACE_LABELS))
-    return f"/d/{uid}?{narrowed}{kept}${{__url_time_range}}"
+    return f"/d/{uid}?{narrowed}{kept}{_CHOSEN}${{__url_time_range}}"
+
+
+def to_store_of_row(link: dict[str, Any]) -> dict[str, Any]:
+    """Return a link of a table's column that leads to the store in the row, not to those that the page shows."""
+    return {**link, "url": link["url"].replace(_CHOSEN, _OF_ROW)}
+
+
+def with_stores(thing: Any, chosen: Collection[str], pages: Mapping[str, Collection[str]]) -> Any:
+    """Return JSON whose addresses of pages hand on which stores are chosen.
+
+    Args:
+        thing: Any part of a dashboard.
+        chosen: The variables by which its page chooses stores.
+        pages: Those of all pages by uid.
+    """
+    if isinstance(thing, dict):
+        return {key: with_stores(each, chosen, pages) for key, each in thing.items()}
+    if isinstance(thing, list):
+        return [with_stores(each, chosen, pages) for each in thing]
+    if not isinstance(thing, str):
+        return thing
+
+    def handed_on(found: re.Match[str]) -> str:
+        address, page, place = found.groups()
+        row = cell(STORE_LABEL.capitalize())
+        values = (
+            f"${{{name}:queryparam}}&" if place == _CHOSEN else f"var-{name}={row}&"
+            for name in chosen
+            if name in pages.get(page, ())
+        )
+        return address + "".join(values)
+
+    return _TO_PAGE.sub(handed_on, thing)
 
 
 def cell(column: str) -> str:

@@ -12,7 +12,7 @@ from ml_monitoring.alerting.model.links import panel_id
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.finalise import finalise
 from ml_monitoring.dashboards.lib.layout import COLUMNS, Position, flow
-from ml_monitoring.dashboards.lib.links import menu
+from ml_monitoring.dashboards.lib.links import menu, way_back, with_stores
 from ml_monitoring.dashboards.lib.panels import Panel
 from ml_monitoring.dashboards.lib.queries import Query, Scope
 from ml_monitoring.dashboards.lib.style import Colour
@@ -74,6 +74,9 @@ class Page:
         refresh: How often the page asks again; not oftener than Prometheus scrapes.
         tags: Beside the tag of all pages.
         marks: What is marked beside the alerts.
+        back: Title and uid of the page that led here, for a link at the top.
+        stores_of: Sources whose stores can be chosen although no variable is narrowed by them.
+        pages: The variables by which each page chooses stores, by uid: what links hand on.
     """
 
     uid: str
@@ -86,6 +89,14 @@ class Page:
     refresh: str = "30s"
     tags: tuple[str, ...] = field(default=())
     marks: tuple[Mark, ...] = ()
+    back: tuple[str, str] | None = None
+    stores_of: tuple[str, ...] = ()
+    pages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def chosen_stores(self) -> tuple[str, ...]:
+        """Return the names of the variables by which the page chooses stores."""
+        return tuple(variable.name for variable in stores(self.variables, self.stores_of, shown=False))
 
     def to_json(
         self,
@@ -108,7 +119,12 @@ class Page:
             ValueError: If two panels get one id.
         """
         source, *others = self.variables
-        variables = [source, *places(shown=cluster_variables), *stores(others, shown=store_variable), *others]
+        variables = [
+            source,
+            *places(shown=cluster_variables),
+            *stores(others, self.stores_of, shown=store_variable),
+            *others,
+        ]
         names = frozenset(variable.name for variable in variables)
         has_stores = any(name.endswith(f"_{STORE_LABEL}") for name in names)
         shown = (*(PLACE_LABELS * cluster_variables), *((STORE_LABEL,) * (store_variable and has_stores)))
@@ -127,10 +143,11 @@ class Page:
             timePicker=grafana.TimePicker(refreshIntervals=list(REFRESH_CHOICES), timeOptions=[]),
             templating=grafana.Templating(list=[variable.template for variable in variables]),
             annotations=grafana.Annotations(list=self._annotations(scope)),
-            links=[menu()],
+            links=[*([way_back(*self.back)] if self.back else []), menu()],
             panels=self._panels(scope),
         )
-        return finalise(as_json(dashboard))
+        finished: Json = with_stores(finalise(as_json(dashboard)), self.chosen_stores, self.pages)
+        return finished
 
     def _panels(self, scope: Scope) -> list[Any]:
         ids = _Ids(self)

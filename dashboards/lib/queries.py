@@ -8,11 +8,12 @@ from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS, STORE_LABEL
-from ml_monitoring.alerting.model.links import variable
+from ml_monitoring.alerting.model.links import store_variable, variable
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.style import ABOVE_ZERO, FORMATS, Colour, Format
+from ml_monitoring.dashboards.lib.thresholds import comparing
 from ml_monitoring.dashboards.lib.upstream import Json, grafana
-from ml_monitoring.dashboards.lib.variables import DATASOURCE, store_variable
+from ml_monitoring.dashboards.lib.variables import DATASOURCE
 
 # At least four scrapes wide, and never narrower than the step; right for rate() and its kin only.
 RATE_WINDOW = "$__rate_interval"
@@ -46,6 +47,23 @@ class Scope:
     shown_places: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Where a value begins to be bad that no alert compares, and so which colour it has.
+
+    Attributes:
+        signal: What is compared.
+        comparison: `>` or `<`.
+        threshold: With what.
+        severity: How bad it is then: critical, warning or info.
+    """
+
+    signal: Signal
+    comparison: str | None
+    threshold: float
+    severity: str
+
+
 class _WithExemplars(grafana.Target):  # type: ignore[misc]  # grafanalib carries no types
     def to_json_data(self) -> Json:
         return {**super().to_json_data(), "exemplar": True}
@@ -62,8 +80,12 @@ class Query:
         matchers: More matchers, such as `alertname=~"A|B"`.
         window: Range of rates in the signal.
         colour: A colour of its own; for a signal that gives one series.
+        decimals: Of a column, instead of the unit's.
         lowest: Only so many series of each cluster and namespace, those with the lowest values; 0 for all.
+        highest: The same with those with the highest.
         values: Words and colours of the values of a code, in a table.
+        limits: Comparison, threshold and severity of what no alert judges, such as `("<", 0, "critical")`.
+        form: How values are shown, where not as the signal's unit says.
         dashed: Draw as a dashed line, for references beside the real thing.
         above_zero: Only values above 0.
         exemplars: Show exemplars too; for a signal that reads a histogram's buckets itself, not a recorded series.
@@ -75,8 +97,12 @@ class Query:
     matchers: str = ""
     window: str = RATE_WINDOW
     colour: Colour | None = None
+    decimals: int | None = None
     lowest: int = 0
+    highest: int = 0
     values: Mapping[str, tuple[str, Colour]] = field(default_factory=dict)
+    limits: tuple[tuple[str, float, str], ...] = ()
+    form: Format | None = None
     dashed: bool = False
     above_zero: bool = False
     exemplars: bool = False
@@ -89,7 +115,13 @@ class Query:
     @property
     def format(self) -> Format:
         """Return how values of the signal are shown."""
-        return FORMATS[self.signal.unit]
+        return self.form or FORMATS[self.signal.unit]
+
+    def judges(self, scope: Scope) -> tuple[Limit, ...]:
+        """Return what says which values are bad, in the unit that is shown: alerts, and the query's own limits."""
+        judges = (*comparing([self.signal], scope.alerts), *(Limit(self.signal, *limit) for limit in self.limits))
+        scale = self.format.divisor
+        return tuple(Limit(self.signal, one.comparison, one.threshold / scale, one.severity) for one in judges)
 
     @property
     def legend(self) -> str:
@@ -113,8 +145,12 @@ class Query:
         expr = self.signal.promql(scope.selectors, matchers=",".join(matchers), window=self.window, place=place)
         if self.lowest:
             expr = f"bottomk by ({', '.join(PLACE_LABELS)}) ({self.lowest}, {expr})"
+        if self.highest:
+            expr = f"topk by ({', '.join(PLACE_LABELS)}) ({self.highest}, {expr})"
         if self.above_zero:
             expr = f"({expr}) > 0"
+        if self.format.divisor != 1:
+            return f"({expr}) / {self.format.divisor}"
         return expr if self.format.factor == 1 else f"{self.format.factor} * ({expr})"
 
     def shown_legend(self, scope: Scope) -> str:

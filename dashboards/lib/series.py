@@ -23,6 +23,7 @@ _LAST = tuple(
 _FIRST = ("cprgu", "dmliv", "etwnk")
 # The port of an address says nothing of its own, and neither does a slash at the beginning.
 _ADDRESS, _NOT_A_PORT, _PORT, _SLASH = "{{instance}}", r"(?:(?!:\d+\D*$).)*", r"(?::\d+)?", r"\/?"
+# A name ends with a blank where the series have no value of its last label.
 # What stands in brackets says of which one something is, as in `read (host:9100)`.
 _OF = re.compile(r"(?<=\}\}) \(.*\)$")
 _LABEL = re.compile(r"\{\{.*?\}\}")
@@ -52,7 +53,7 @@ def series_colours(legends: Sequence[tuple[str, bool]], places: int = 0) -> list
         body, end = (_NOT_A_PORT, _PORT) if labels[-1][0] == _ADDRESS else (".*", "")
         for colour in range(_COUNT):
             names = "|".join(_names((colour - shift) % _COUNT, body))
-            patterns.setdefault(colour, []).append(f"{before}(?:{names}){end}{after}{of}")
+            patterns.setdefault(colour, []).append(f"{before}(?:{names}){end} *{after}{of}")
     where = r"(?: \S+)" + f"{{{places}}}" if places else ""
     shared = [
         _override({"id": "byRegexp", "options": f"/^(?:{'|'.join(given)}){where}$/i"}, SERIES[colour])

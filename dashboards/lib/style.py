@@ -6,6 +6,7 @@ colours from here, and why no page names a colour of its own.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,7 +45,8 @@ SERIES: tuple[str, ...] = (
 
 
 SEVERITY: Mapping[str, Colour] = MappingProxyType(
-    {"critical": Colour.FAILURE, "warning": Colour.WARNING, "info": Colour.NOTICE}
+    # What is only said, such as that an experiment is decided, must not look like a small warning.
+    {"critical": Colour.FAILURE, "warning": Colour.WARNING, "info": Colour.NEUTRAL}
 )
 
 # MLflow's five run statuses.
@@ -74,6 +76,9 @@ OUTCOME: Mapping[str, Colour] = MappingProxyType(
     }
 )
 
+# Why answers of language models end.
+FINISH_REASON: Mapping[str, Colour] = MappingProxyType({"error": Colour.FAILURE})
+
 # Answers of HTTP by their class, as patterns.
 STATUS_CLASS: Mapping[str, Colour] = MappingProxyType(
     {
@@ -84,13 +89,14 @@ STATUS_CLASS: Mapping[str, Colour] = MappingProxyType(
     }
 )
 
-# What servers say of themselves.
+# What servers say of themselves, in words.
 SERVER_STATE: Mapping[str, Colour] = MappingProxyType(
     {
         "online": Colour.GOOD,
         "warning": Colour.WARNING,
-        "critical_issue": Colour.FAILURE,
-        "offline": Colour.MUTED,
+        "critical": Colour.FAILURE,
+        # Not grey, as a 0 is.
+        "offline": Colour.SECOND,
     }
 )
 
@@ -115,12 +121,14 @@ class Format:
     Attributes:
         unit: Grafana's unit id.
         factor: What the query is multiplied by, because Grafana's unit counts in something else.
+        divisor: What it is divided by.
         decimals: Decimals of a single value; None lets Grafana choose.
         low: Lower end of the axis, None for automatic.
     """
 
     unit: str
     factor: int = 1
+    divisor: int = 1
     decimals: int | None = None
     low: int | None = None
 
@@ -144,15 +152,31 @@ FORMATS: Mapping[Unit, Format] = MappingProxyType(
     }
 )
 
-# Grafana's units of counts by the words of a title that say so, in this order; how many decimals is left to Grafana.
-RATES: Mapping[str, str] = MappingProxyType(
-    {
-        "Requests per second": "reqps",
-        "Requests per minute": "reqpm",
-        " per second": "cps",
-        " per minute": "cpm",
-    }
+# Marks of an axis of seconds are round numbers of seconds: 5.56 hours, 11.1 hours. So those that reach a limit of so
+# many seconds have another unit.
+LONG_TIMES: Mapping[float, Format] = MappingProxyType(
+    {3 * 86_400: Format("suffix: d", divisor=86_400, low=0), 2 * 3600: Format("suffix: h", divisor=3600, low=0)}
 )
+
+# What is counted per time, in the title of a rate.
+_RATE = re.compile(r"(\w+) per (second|minute)\b")
+_TIMES = {"second": "s", "minute": "min"}
+
+
+def rate_unit(title: str) -> str:
+    """Return Grafana's unit of a rate by the words of its title, such as tokens/min; empty where they say none.
+
+    How many decimals there are is left to Grafana.
+    """
+    if "Burn rate" in title:
+        return "suffix:x"
+    found = _RATE.search(title)
+    if found is None:
+        return ""
+    # As Grafana has it.
+    what = found[1].lower().replace("requests", "req")
+    return f"count:{what}/{_TIMES[found[2]]}"
+
 
 # Smaller probabilities are said to be so: their digits tell nobody anything.
 SMALLEST_PROBABILITY = 0.001

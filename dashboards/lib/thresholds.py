@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol
 
-from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.style import ABOVE_ZERO, FORMATS, LEAST_TOP, SEVERITY, Colour
 from ml_monitoring.dashboards.lib.upstream import Json
@@ -12,17 +12,39 @@ from ml_monitoring.exporter.catalog import Unit
 
 # Of two alerts with one threshold, the louder one colours.
 _LOUDNESS = ("info", "warning", "critical")
+# A limit has a bad side, which blue never stands for.
+_SIDES = {**SEVERITY, "info": Colour.NOTICE}
 # So far beyond a threshold an axis goes, that its line does not lie on the frame.
 _ABOVE = 1.1
 
 
-def comparing(signals: Iterable[Signal], alerts: Iterable[BoundAlert]) -> tuple[BoundAlert, ...]:
+class Judge(Protocol):
+    """An alert, or a limit that no alert has: what says which values of a signal are bad."""
+
+    @property
+    def signal(self) -> Signal:
+        """Return what is compared."""
+
+    @property
+    def comparison(self) -> str | None:
+        """Return how; None compares nothing."""
+
+    @property
+    def threshold(self) -> float:
+        """Return with what."""
+
+    @property
+    def severity(self) -> str:
+        """Return how bad it is then."""
+
+
+def comparing(signals: Iterable[Signal], alerts: Iterable[Judge]) -> tuple[Judge, ...]:
     """Return those of the alerts that compare one of the signals with a number."""
     names = {signal.name for signal in signals}
     return tuple(alert for alert in alerts if alert.signal.name in names and alert.comparison is not None)
 
 
-def steps(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
+def steps(signal: Signal, alerts: Iterable[Judge]) -> list[Json]:
     """Return Grafana's threshold steps for a signal: neutral without an alert, else good where none holds.
 
     A step colours from its value upwards, so a value that equals a `>` threshold is already coloured although the
@@ -44,7 +66,7 @@ def steps(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
     return [{"color": str(colour), "value": bound} for colour, bound in zip(colours, (None, *bounds), strict=True)]
 
 
-def limits(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
+def limits(signal: Signal, alerts: Iterable[Judge]) -> list[Json]:
     """Return the steps for lines: Grafana draws a limit in the colour of its bad side where the good one has none."""
     return [
         {**step, "color": str(Colour.CLEAR)} if step["color"] in {Colour.GOOD, Colour.PLAIN} else step
@@ -52,7 +74,7 @@ def limits(signal: Signal, alerts: Iterable[BoundAlert]) -> list[Json]:
     ]
 
 
-def soft_ends(unit: Unit, alerts: Iterable[BoundAlert]) -> Json:
+def soft_ends(unit: Unit, alerts: Iterable[Judge]) -> Json:
     """Return the ends that an axis has at least: the alerts' thresholds are in sight, and a flat 0 is at its foot.
 
     Of itself Grafana gives a ratio that is 0 all the time an axis up to 10000 %, and a count one up to 100.
@@ -67,7 +89,7 @@ def soft_ends(unit: Unit, alerts: Iterable[BoundAlert]) -> Json:
     return ends
 
 
-def flag_colours(signal: Signal, alerts: Iterable[BoundAlert]) -> tuple[Colour, Colour]:
+def flag_colours(signal: Signal, alerts: Iterable[Judge]) -> tuple[Colour, Colour]:
     """Return the colours of a flag's 0 and 1: of the loudest alert that holds then; without one a 0 is only muted."""
     judging = comparing([signal], alerts)
     if not judging:
@@ -75,7 +97,7 @@ def flag_colours(signal: Signal, alerts: Iterable[BoundAlert]) -> tuple[Colour, 
     return _flag_colour(judging, 0), _flag_colour(judging, 1)
 
 
-def _flag_colour(alerts: Sequence[BoundAlert], value: int) -> Colour:
+def _flag_colour(alerts: Sequence[Judge], value: int) -> Colour:
     # Unlike steps, two states can tell `> 0` from `>= 0`.
     holding = [
         alert.severity
@@ -85,13 +107,13 @@ def _flag_colour(alerts: Sequence[BoundAlert], value: int) -> Colour:
     return SEVERITY[max(holding, key=_LOUDNESS.index)] if holding else Colour.GOOD
 
 
-def _by_value(alerts: Sequence[BoundAlert], comparison: str) -> list[tuple[float, Colour]]:
+def _by_value(alerts: Sequence[Judge], comparison: str) -> list[tuple[float, Colour]]:
     loudest: dict[float, str] = {}
     for alert in alerts:
         if alert.comparison == comparison:
             before = loudest.get(alert.threshold, _LOUDNESS[0])
             loudest[alert.threshold] = max(before, alert.severity, key=_LOUDNESS.index)
-    return [(_short(value), SEVERITY[severity]) for value, severity in sorted(loudest.items())]
+    return [(_short(value), _SIDES[severity]) for value, severity in sorted(loudest.items())]
 
 
 def _short(value: float) -> float:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from ml_monitoring.alerting.model.foreign import FOREIGN, PLACE_LABELS, STORE_LABEL, TARGET_LABELS
+from ml_monitoring.alerting.model.links import store_variable
 from ml_monitoring.dashboards.lib.upstream import grafana
 from ml_monitoring.exporter.catalog import CATALOG
 
@@ -32,6 +33,7 @@ _OF_STORES = {
     "variants": "variants",
     "fleet": "fleet_file_info",
     "experiments": "ml_monitoring_experiment_info",
+    "containers": "docker_container_running",
 }
 
 
@@ -86,16 +88,12 @@ def places(*, shown: bool) -> list[Variable]:
     ]
 
 
-def store_variable(source: str) -> str:
-    """Return the variable that chooses the store of a source; each has its own, as the menu hands values over."""
-    return f"{source}_{STORE_LABEL}"
-
-
-def stores(others: Sequence[Variable], *, shown: bool) -> list[Variable]:
+def stores(others: Sequence[Variable], sources: Sequence[str] = (), *, shown: bool) -> list[Variable]:
     """Return the choice of a store, by default all, of the sources by which the other variables are narrowed.
 
     Args:
         others: The page's other variables.
+        sources: More sources.
         shown: Whether it is more than there.
     """
     queries = " ".join(str(other.template.query) for other in others)
@@ -119,7 +117,7 @@ def stores(others: Sequence[Variable], *, shown: bool) -> list[Variable]:
             ),
         )
         for source, series in _OF_STORES.items()
-        if f"${store_variable(source)}" in queries
+        if source in sources or f"${store_variable(source)}" in queries
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page
@@ -15,6 +16,8 @@ from ml_monitoring.dashboards.pages import (
     exporter_health,
     fleet_incident,
     fleet_server,
+    gpus,
+    llm_serving,
     logs,
     ml_api,
     mlflow,
@@ -23,12 +26,14 @@ from ml_monitoring.dashboards.pages import (
     model_quality,
     operations_overview,
     system_infrastructure,
+    training,
     variant_detail,
     variant_performance,
 )
 
 BUILDERS: tuple[Callable[[PageContext], Page], ...] = (
     mlflow.build,
+    training.build,
     mlflow_models.build,
     mlflow_traces.build,
     variant_performance.build,
@@ -41,8 +46,10 @@ BUILDERS: tuple[Callable[[PageContext], Page], ...] = (
     business.build,
     ml_api.build,
     model_quality.build,
+    llm_serving.build,
     exporter_health.build,
     system_infrastructure.build,
+    gpus.build,
     alerts.build,
     logs.build,
     operations_overview.build,
@@ -62,4 +69,5 @@ def build_all(context: PageContext) -> tuple[Page, ...]:
     for what, values in (("uid", [page.uid for page in pages]), ("title", [page.title for page in pages])):
         if len(set(values)) < len(values):
             raise ValueError(f"two pages share a {what}: {', '.join(sorted(values))}")
-    return pages
+    stores = {page.uid: page.chosen_stores for page in pages}
+    return tuple(replace(page, pages=stores) for page in pages)

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from ml_monitoring.alerting.experiments.business_signals import PAGE as BUSINESS_PAGE
+from ml_monitoring.alerting.experiments.recording import VERDICTS
 from ml_monitoring.alerting.experiments.signals import (
+    AB_DECIDED,
+    AB_SPLIT,
     AB_SPLIT_P_VALUE,
     AB_VERDICT,
     AB_WORSE_P_VALUE,
     PAGE,
+    SPLITS,
     VARIANT_ACCURACY,
     VARIANT_ACCURACY_SHORTFALL,
     VARIANT_ERROR_RATIO,
@@ -19,16 +23,26 @@ from ml_monitoring.alerting.experiments.signals import (
     VARIANT_REQUEST_RATE,
     VARIANT_REQUESTS_DAY,
     VARIANT_TRAFFIC_SHARE,
-    VERDICTS,
 )
+from ml_monitoring.alerting.model.settings import Business
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
-from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.style import Colour, Format
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, differences, firing_alerts, verdict, words_of
+from ml_monitoring.dashboards.pages.common import (
+    DIFFERENCE_WORDS,
+    colours_of,
+    data_mode,
+    differences,
+    firing_alerts,
+    verdict,
+    words_of,
+)
+
+_NONE = "no experiments on traffic, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:
@@ -47,18 +61,24 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Which variant is better, and how sure is that?",
-                stat(VARIANT_ACCURACY, width=5),
-                stat(VARIANT_TRAFFIC_SHARE, width=4),
+                stat(
+                    Query(AB_DECIDED, form=Format("suffix: pp", decimals=2)),
+                    width=5,
+                    show="value_and_name",
+                    colours=colours_of(DIFFERENCE_WORDS),
+                    empty=_NONE,
+                ),
+                stat(AB_SPLIT, values=words_of(SPLITS, Colour.FAILURE, Colour.GOOD), width=4, empty=_NONE),
                 data_mode(width=3).linked("Business impact", page_url(BUSINESS_PAGE, {})),
                 page=PAGE,
-                state=_verdict(),
+                state=_verdict(context.business),
             ),
             Row(
                 "Differences and variants",
                 (
-                    differences(),
-                    firing_alerts(context, PAGE, width=11),
+                    differences(context.business, width=24),
                     _variants(),
+                    firing_alerts(context, PAGE, width=24, height=5),
                 ),
             ),
             Row(
@@ -97,9 +117,10 @@ def build(context: PageContext) -> Page:
     )
 
 
-def _verdict() -> Panel:
-    words = words_of(VERDICTS, Colour.FAILURE, Colour.MUTED, Colour.MUTED, Colour.GOOD)
-    return stat(AB_VERDICT, values=words, width=8, empty="no experiments on traffic, or no data from Prometheus")
+def _verdict(business: Business) -> Panel:
+    words = words_of(VERDICTS, Colour.FAILURE, Colour.MUTED, Colour.MUTED, Colour.GOOD, Colour.FAILURE)
+    title = f"Verdict on {business.candidate} (candidate) against {business.baseline}"
+    return stat(AB_VERDICT, title=title, values=words, width=8, empty=_NONE)
 
 
 def _variants() -> Panel:
@@ -112,7 +133,7 @@ def _variants() -> Panel:
         Query(VARIANT_LATENCY_P95, name="p95"),
         Query(VARIANT_ERROR_RATIO, name="Error ratio"),
         Query(VARIANT_ACCURACY, name="Accuracy"),
-        title="Variants",
+        title="Variants of late",
         empty="no variants of services, or no data from Prometheus",
         sort_by="Variant",
         height=7,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from ml_monitoring.alerting.experiments.business_recording import RECOMMENDATIONS
+from ml_monitoring.alerting.experiments.business_recording import BASES, RECOMMENDATIONS
 from ml_monitoring.alerting.experiments.business_signals import (
     BUSINESS_ACCURACY,
+    BUSINESS_BASIS,
     BUSINESS_COST,
     BUSINESS_ERRORS,
     BUSINESS_LATENCY,
     BUSINESS_NET,
     BUSINESS_NET_ANNUAL,
+    BUSINESS_PART,
     BUSINESS_PAYBACK,
     BUSINESS_REPORTED,
     BUSINESS_REQUESTS,
@@ -29,14 +31,14 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, text
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource
-from ml_monitoring.dashboards.pages.common import data_mode, differences, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import data_mode, differences, firing_alerts, verdict, words_of
 
-_RECOMMENDATION_COLOURS = (Colour.FAILURE, Colour.MUTED, Colour.MUTED, Colour.GOOD)
+_RECOMMENDATION_COLOURS = (Colour.FAILURE, Colour.MUTED, Colour.MUTED, Colour.GOOD, Colour.FAILURE)
+_LOW, _HIGH = {"bound": "low"}, {"bound": "high"}
 
 
 def build(context: PageContext) -> Page:
     """Return the page."""
-    words = zip(RECOMMENDATIONS, _RECOMMENDATION_COLOURS, strict=True)
     return Page(
         uid=PAGE,
         title="Business impact",
@@ -47,20 +49,27 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "What is the candidate worth, and should it be rolled out?",
-                stat(BUSINESS_VALUE, width=9, show="value_and_name"),
+                stat(
+                    Query(BUSINESS_VALUE, name="at least", where=_LOW),
+                    Query(BUSINESS_VALUE, name="at most", where=_HIGH),
+                    width=9,
+                    show="value_and_name",
+                    empty="no sure gain or loss, or no data from Prometheus",
+                ),
                 data_mode(width=3),
                 page=AB_PAGE,
                 state=stat(
                     RECOMMENDATION,
-                    values={str(code): pair for code, pair in enumerate(words)},
+                    values=words_of(RECOMMENDATIONS, *_RECOMMENDATION_COLOURS),
                     width=8,
                 ).linked("A/B testing", page_url(AB_PAGE, {})),
             ),
             Row(
                 "What is measured, and what is assumed",
                 (
-                    differences(),
-                    firing_alerts(context, AB_PAGE, width=11),
+                    differences(context.business, width=15),
+                    _parts(),
+                    firing_alerts(context, AB_PAGE, height=11),
                     _assumptions(context.business),
                 ),
             ),
@@ -102,6 +111,20 @@ def build(context: PageContext) -> Page:
     )
 
 
+def _parts() -> Panel:
+    bases = words_of(BASES, Colour.MUTED, Colour.FAILURE, Colour.GOOD, Colour.MUTED, Colour.MUTED)
+    return table(
+        (Column("part", "Part"),),
+        Query(BUSINESS_PART, name="Low", where=_LOW),
+        Query(BUSINESS_PART, name="High", where=_HIGH),
+        Query(BUSINESS_BASIS, name="Counts as", values=bases),
+        title="Value a year by part",
+        empty="no experiments on traffic, or no data from Prometheus",
+        width=9,
+        height=6,
+    )
+
+
 def _assumptions(business: Business) -> Panel:
     unit = "percentage point" if business.accuracy_unit == "percentage_point" else "1 (from 0 % to 100 %)"
     return text(
@@ -120,9 +143,11 @@ Revenue = volume x accuracy gain x earning. Cost = requests x milliseconds longe
 fall of the error ratio x cost of a failure. Net = revenue - cost + risk reduction, as if the candidate answered all
 requests; what the present mode does not know counts as 0. A year is 365 such days.
 
-**Measured**: the differences above, requests, milliseconds. **Assumed**: this table. The recommendation takes the low
-and the high end of the differences; one that is not significant counts as 0, and so does a shorter wait, which is not
-tested.
+**Measured**: the differences above, requests, milliseconds. **Assumed**: volume, earnings and costs. The recommendation
+takes the low and the high end of the differences; one that is not significant counts as 0. Mean times have no interval:
+what a longer wait costs is one estimate, the same at the low and the high end, and a shorter wait, which is not tested,
+counts as 0.
 """,
+        width=12,
         height=11,
     )

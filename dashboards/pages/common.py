@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.experiments.business_recording import MODES
 from ml_monitoring.alerting.experiments.business_signals import DATA_MODE
-from ml_monitoring.alerting.experiments.signals import AB_DIFFERENCE, AB_HIGH, AB_LOW, AB_POINTS, DIFFERENCES
+from ml_monitoring.alerting.experiments.signals import (
+    AB_DIFFERENCE,
+    AB_HIGH,
+    AB_LOW,
+    AB_POINTS,
+    AB_SUCCESS,
+    DIFFERENCES,
+)
+from ml_monitoring.alerting.fleet.signals import FLEET_OOM_EVENTS
 from ml_monitoring.alerting.model.links import runbook_url
+from ml_monitoring.alerting.model.settings import Business
 from ml_monitoring.alerting.monitoring.signals import (
     ALERT_HISTORY,
     ALERTS_PAGE,
@@ -18,17 +27,21 @@ from ml_monitoring.alerting.monitoring.signals import (
     TROUBLE_SINCE,
 )
 from ml_monitoring.alerting.overview.signals import STATES
-from ml_monitoring.alerting.variants.variant_signals import STANDINGS
+from ml_monitoring.alerting.services.quality_recording import QUALITIES
+from ml_monitoring.alerting.services.signals import SLO_BUDGET_LEFT
+from ml_monitoring.alerting.variants.recording import STANDINGS
 from ml_monitoring.dashboards.lib.context import PageContext
-from ml_monitoring.dashboards.lib.links import cell
 from ml_monitoring.dashboards.lib.page import Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, light, stat, state_timeline, table
+from ml_monitoring.dashboards.lib.panels import Column, Panel, light, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import Query
-from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+from ml_monitoring.dashboards.lib.style import ABOVE_ZERO, SEVERITY, Colour
 
 # What the figures of a page rest on; simulated ones must be seen as such from afar.
 _MODES = dict(zip(MODES, (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD), strict=True))
+
+# Of an error budget nothing is left, or less than a quarter.
+BUDGET = (("<", ABOVE_ZERO, "critical"), ("<", 0.25, "warning"))
 
 
 def words_of(names: Sequence[str], *colours: Colour) -> dict[str, tuple[str, Colour]]:
@@ -36,8 +49,33 @@ def words_of(names: Sequence[str], *colours: Colour) -> dict[str, tuple[str, Col
     return {str(code): pair for code, pair in enumerate(zip(names, colours, strict=True))}
 
 
+def colours_of(words: Mapping[str, tuple[str, Colour]]) -> dict[str, Colour]:
+    """Return the colours of a verdict's words, for series that have them in their names."""
+    return dict(words.values())
+
+
 # How a variant stands beside the others of its persona.
-STANDING_WORDS = words_of(STANDINGS, Colour.WARNING, Colour.MUTED, Colour.GOOD)
+STANDING_WORDS = words_of(STANDINGS, Colour.WARNING, Colour.MUTED, Colour.MUTED, Colour.GOOD)
+# What an experiment says of a metric of the candidate.
+DIFFERENCE_WORDS = words_of(DIFFERENCES, Colour.MUTED, Colour.FAILURE, Colour.GOOD)
+# Of a server: how likely it is in trouble, what share of a resource is used, and what share of its requests fails.
+RISK = ((">", 0.4, "warning"), (">", 0.7, "critical"))
+USED = ((">", 0.8, "warning"), (">", 0.95, "critical"))
+FAILING = ((">", 0.05, "critical"),)
+
+# How a model does on traffic, beside its test.
+QUALITY_WORDS = words_of(QUALITIES, Colour.MUTED, Colour.GOOD, Colour.FAILURE, Colour.WARNING)
+
+
+def oom_events() -> Panel:
+    """Return the graph of servers of a fleet that ran out of memory."""
+    return timeseries(
+        Query(FLEET_OOM_EVENTS, colour=Colour.FAILURE),
+        width=24,
+        height=6,
+        bars=True,
+        empty="no servers out of memory, or no data from Prometheus",
+    )
 
 
 def data_mode(*, width: int = 4, height: int = 4) -> Panel:
@@ -69,32 +107,67 @@ def verdict(
     state = state or light(STATES[page], page=ALERTS_PAGE, title="State", height=4)
     since = stat(
         Query(TROUBLE_SINCE, matchers=_linked_to(page, *also, only=only, named=named)),
-        title="Firing since",
+        title="Active since",
         empty=EMPTY_CELL,
     )
     return Row(question, (state, since, *panels))
 
 
-def differences() -> Panel:
-    """Return what the experiment says of each metric: the difference, its interval at all times, and a word."""
-    words = words_of(DIFFERENCES, Colour.MUTED, Colour.FAILURE, Colour.GOOD)
+def differences(business: Business, *, width: int) -> Panel:
+    """Return what the experiment says of each metric: both variants, the difference, its interval at all times, a word.
+
+    Args:
+        business: Says which variants are compared.
+        width: Columns.
+    """
     return table(
-        (Column("metric", "Metric"), Column("origin", "Origin")),
-        Query(AB_DIFFERENCE, name="Verdict", values=words),
-        Query(AB_POINTS, name="Better by"),
-        Query(AB_LOW, name="At least"),
-        Query(AB_HIGH, name="At most"),
-        title="How much better the candidate is (pp)",
+        (
+            # What is counted of each metric is what went well.
+            Column("metric", "Metric", values={"errors": ("answered without an error", Colour.CLEAR)}),
+            Column("origin", "Origin"),
+        ),
+        *(Query(AB_SUCCESS, name=name, where={"variant": name}) for name in _compared(business)),
+        Query(AB_DIFFERENCE, name="Verdict", values=DIFFERENCE_WORDS),
+        Query(AB_POINTS, name="Diff", decimals=2),
+        Query(AB_LOW, name="Low", decimals=2),
+        Query(AB_HIGH, name="High", decimals=2),
+        title=f"Live, whole test: share that went well, and how much better {business.candidate} is (pp)",
         empty="no experiments on traffic, or no data from Prometheus",
-        width=13,
-        height=7,
+        width=width,
+        height=6,
     )
+
+
+def error_budgets(context: PageContext, *, width: int = 16, height: int = 4) -> Panel:
+    """Return how much of each objective's error budget is left, with the objective; below 0 it is missed."""
+    slos = context.slos
+    objectives = {
+        "availability": f"{100 * slos.availability:g}% answered",
+        "latency": f"{100 * slos.latency:g}% within {1000 * slos.latency_threshold:g} ms",
+    }
+    return stat(
+        *(
+            Query(SLO_BUDGET_LEFT, name=f"{name} {{{{job}}}}", matchers=f'slo="{slo}"', limits=BUDGET)
+            for slo, name in objectives.items()
+        ),
+        title=f"Error budget remaining ({slos.period})",
+        width=width,
+        height=height,
+        show="value_and_name",
+        at_most=(-1, "overspent more than twice"),
+        empty="no services with objectives, or no data from Prometheus",
+    )
+
+
+def _compared(business: Business) -> tuple[str, str]:
+    return business.baseline, business.candidate
 
 
 def firing_by_severity(*, width: int = 8) -> Panel:
     """Return how many alerts of each severity fire."""
     return stat(
-        FIRING_BY_SEVERITY,
+        # One after the other, the worst first: Prometheus gives what it counts in any order.
+        *(Query(FIRING_BY_SEVERITY, name=one, matchers=f'severity="{one}"') for one in SEVERITY),
         width=width,
         show="value_and_name",
         colours=SEVERITY,
@@ -128,17 +201,23 @@ def firing_alerts(
         height: Grid units.
     """
     # By the label that gives their order.
-    severities = {str(rank): pair for rank, pair in enumerate(SEVERITY.items(), 1)}
-    runbook = runbook_url(cell("Alert"), runbooks=context.links.runbooks)
+    severities = {str(rank): pair for rank, pair in enumerate((*SEVERITY.items(), ("none", Colour.MUTED)), 1)}
+    # Not the text of the cell: where no other alert fires, it is the watchdog that says so.
+    runbook = runbook_url("${__value.raw}", runbooks=context.links.runbooks)
     matchers = _linked_to(*pages, only=only, named=named)
     return table(
         (
-            Column("alertname", "Alert", link=("Open the runbook", runbook)),
+            Column(
+                "alertname",
+                "Alert",
+                values={"MlMonitoringWatchdog": ("none fires", Colour.CLEAR)},
+                link=("Open the runbook", runbook),
+            ),
             Column("rank", "Severity", width=88, values=severities),
             Column("team", "Team", width=80),
         ),
         Query(FIRING_ALERTS, name="Count", matchers=matchers),
-        Query(FIRING_SINCE, name="Since", matchers=matchers),
+        Query(FIRING_SINCE, name="Active since", matchers=matchers),
         title="Firing alerts",
         empty="no firing alerts, or no data from Prometheus",
         sort_by="Severity",

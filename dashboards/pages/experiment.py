@@ -5,7 +5,10 @@ from __future__ import annotations
 from ml_monitoring.alerting.experiments.declared_signals import (
     DETAIL_PAGE,
     EXPERIMENT_ARM_EXPOSURES,
+    EXPERIMENT_CHANGE,
+    EXPERIMENT_CHANGE_LOWER,
     EXPERIMENT_CHANGE_MARKS,
+    EXPERIMENT_CHANGE_UPPER,
     EXPERIMENT_DECISION,
     EXPERIMENT_DECISION_MARKS,
     EXPERIMENT_GUARDRAIL,
@@ -14,7 +17,6 @@ from ml_monitoring.alerting.experiments.declared_signals import (
     EXPERIMENT_LIFT,
     EXPERIMENT_LIFT_LOWER,
     EXPERIMENT_LIFT_UPPER,
-    EXPERIMENT_LOSS,
     EXPERIMENT_MONEY,
     EXPERIMENT_MONEY_LOWER,
     EXPERIMENT_MONEY_UPPER,
@@ -35,13 +37,13 @@ from ml_monitoring.alerting.experiments.declared_signals import (
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, stat, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict, words_of
-from ml_monitoring.dashboards.pages.experiments import DECISIONS
+from ml_monitoring.dashboards.pages.experiments import DECISION_COLOURS, DECISIONS
 
 _SOUNDNESS = words_of(SOUNDNESS, Colour.FAILURE, Colour.WARNING, Colour.GOOD)
 _NO_MONEY = "no declared value, or no data from Prometheus"
@@ -69,7 +71,13 @@ def build(context: PageContext) -> Page:
                     " or max by (experiment) (ml_monitoring_experiment_info{<filter>})"
                 ),
             ),
-            label_values("metric", "ml_monitoring_experiment_trials", name="experiment_metric", title="Metric"),
+            label_values(
+                "metric",
+                "ml_monitoring_experiment_trials",
+                name="experiment_metric",
+                title="Metric",
+                through={"experiment": "one_experiment"},
+            ),
         ),
         marks=(
             Mark(Query(EXPERIMENT_START_MARKS), "{{experiment}} begins", Colour.NOTICE, shown=False),
@@ -79,35 +87,27 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "What does this experiment say, how sure is that, and is it sound?",
-                stat(EXPERIMENT_DECISION, width=5).linked("All experiments", page_url(PAGE, {})),
-                stat(EXPERIMENT_SOUNDNESS, values=_SOUNDNESS, width=4),
+                stat(EXPERIMENT_DECISION, width=8, colours=DECISION_COLOURS).linked(
+                    "All experiments", page_url(PAGE, {})
+                ),
+                stat(EXPERIMENT_SOUNDNESS, values=_SOUNDNESS, width=5),
                 stat(EXPERIMENT_TIME_LEFT, width=3, empty=EMPTY_CELL),
-                stat(EXPERIMENT_INFO, width=4),
                 page=DETAIL_PAGE,
             ),
             Row(
-                "Lift and alerts",
+                "Reason, alerts, and change from the baseline",
                 (
+                    _reason(),
+                    firing_alerts(context, DETAIL_PAGE, width=24, height=5),
                     timeseries(
-                        Query(EXPERIMENT_LIFT_UPPER, dashed=True),
-                        Query(EXPERIMENT_LIFT, name="{{arm}} {{metric}}"),
-                        Query(EXPERIMENT_LIFT_LOWER, dashed=True),
-                        title="Lift, with the interval that holds at all times",
-                        width=24,
-                        height=10,
-                    ),
-                    firing_alerts(context, DETAIL_PAGE),
-                    table(
-                        (
-                            Column("decision", "Decision", width=160, values=DECISIONS),
-                            Column("arm", "Arm", width=120),
-                            Column("reason", "Why"),
-                        ),
-                        EXPERIMENT_DECISION,
-                        title="Decision and reason",
-                        width=12,
-                        height=7,
-                    ),
+                        Query(EXPERIMENT_CHANGE, name="{{arm}}"),
+                        Query(EXPERIMENT_CHANGE_UPPER, name="{{arm}} at most", dashed=True),
+                        Query(EXPERIMENT_CHANGE_LOWER, name="{{arm}} at least", dashed=True),
+                        # Metrics have ranges of their own, so each gets its own axis.
+                        title="$experiment_metric: change from the baseline",
+                        width=8,
+                        empty="no interval below 100 %, or no data from Prometheus",
+                    ).repeated("experiment_metric"),
                 ),
             ),
             Row(
@@ -117,11 +117,10 @@ def build(context: PageContext) -> Page:
                         (Column("arm", "Arm"), Column("metric", "Metric")),
                         Query(EXPERIMENT_TRIALS, name="Trials"),
                         Query(EXPERIMENT_VALUE, name="Value"),
-                        Query(EXPERIMENT_LIFT, name="Lift"),
-                        Query(EXPERIMENT_LIFT_LOWER, name="From"),
-                        Query(EXPERIMENT_LIFT_UPPER, name="To"),
+                        Query(EXPERIMENT_LIFT, name="Change"),
+                        Query(EXPERIMENT_LIFT_LOWER, name="At least"),
+                        Query(EXPERIMENT_LIFT_UPPER, name="At most"),
                         Query(EXPERIMENT_PROBABILITY_BEST, name="P(best)"),
-                        Query(EXPERIMENT_LOSS, name="Expected loss"),
                         Query(EXPERIMENT_P_VALUE, name="p-value"),
                         title="Arms and metrics",
                         sort_by="Arm",
@@ -166,4 +165,19 @@ def build(context: PageContext) -> Page:
                 collapsed=True,
             ),
         ),
+    )
+
+
+def _reason() -> Panel:
+    return table(
+        (
+            Column("title", "What it asks"),
+            Column("decision", "Decision", width=160, values=DECISIONS),
+            Column("arm", "Arm", width=120),
+            Column("reason", "Why"),
+        ),
+        EXPERIMENT_INFO,
+        EXPERIMENT_DECISION,
+        title="Question and answer",
+        height=4,
     )

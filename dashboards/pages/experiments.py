@@ -19,6 +19,9 @@ from ml_monitoring.alerting.experiments.declared_signals import (
     EXPERIMENT_TIME_LEFT,
     EXPERIMENT_UP,
     EXPERIMENTS_BY_DECISION,
+    EXPERIMENTS_HARMFUL,
+    EXPERIMENTS_NAMED,
+    EXPERIMENTS_NOT_SOUND,
     EXPERIMENTS_RUNNING,
     PAGE,
 )
@@ -35,7 +38,7 @@ from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 DECISIONS = {
     "better": ("better", Colour.GOOD),
-    "no difference": ("no difference", Colour.NOTICE),
+    "no difference": ("no difference", Colour.MUTED),
     "worse": ("worse", Colour.WARNING),
     "guardrail breached": ("guardrail breached", Colour.FAILURE),
     "invalid": ("invalid", Colour.FAILURE),
@@ -45,6 +48,7 @@ DECISIONS = {
     "collecting": ("collecting", Colour.NEUTRAL),
     "planned": ("planned", Colour.MUTED),
 }
+DECISION_COLOURS = {decision: colour for decision, (_, colour) in DECISIONS.items()}
 
 
 def build(context: PageContext) -> Page:
@@ -63,18 +67,21 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Which experiments are decided, which do harm, and which are not sound?",
-                stat(EXPERIMENTS_RUNNING, width=3),
-                stat(EXPERIMENTS_BY_DECISION, width=10, show="value_and_name"),
-                stat(Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "experiments"}), title="Data age", width=3).linked(
-                    "Exporter health", page_url(EXPORTER_PAGE, {"source": "experiments"})
+                stat(Query(EXPERIMENTS_HARMFUL, limits=((">", 0, "critical"),)), width=3),
+                stat(Query(EXPERIMENTS_NOT_SOUND, limits=((">", 0, "critical"),)), width=3),
+                stat(EXPERIMENTS_BY_DECISION, width=10, show="value_and_name", colours=DECISION_COLOURS),
+                stat(EXPERIMENTS_NAMED, width=16, colours=DECISION_COLOURS),
+                stat(EXPERIMENTS_RUNNING),
+                stat(Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "experiments"}), title="Data age").linked(
+                    "Exporter health", page_url(EXPORTER_PAGE, {})
                 ),
                 page=PAGE,
             ),
             Row(
                 "All experiments and alerts",
                 (
-                    _experiments(),
                     _decisions(),
+                    _experiments(),
                     firing_alerts(context, PAGE, DETAIL_PAGE),
                     _caveats(),
                 ),
@@ -109,6 +116,23 @@ def build(context: PageContext) -> Page:
     )
 
 
+def _decisions() -> Panel:
+    detail = page_url(DETAIL_PAGE, {"one_experiment": cell("Experiment")})
+    return table(
+        (
+            Column("experiment", "Experiment", width=120, link=("The experiment", detail)),
+            Column("decision", "Decision", width=140, values=DECISIONS),
+            Column("arm", "Arm", width=90),
+            Column("reason", "Why"),
+        ),
+        EXPERIMENT_DECISION,
+        title="Decisions",
+        width=13,
+        height=10,
+        empty="no declared experiments, or no data from Prometheus",
+    )
+
+
 def _experiments() -> Panel:
     detail = page_url(DETAIL_PAGE, {"one_experiment": cell("Experiment")})
     return table(
@@ -117,9 +141,9 @@ def _experiments() -> Panel:
         EXPERIMENT_AGE,
         EXPERIMENT_EXPOSURES,
         EXPERIMENT_TIME_LEFT,
-        title="All experiments",
-        width=12,
-        height=9,
+        title="Progress",
+        width=11,
+        height=10,
         empty="no declared experiments, or no data from Prometheus",
     )
 
@@ -132,20 +156,4 @@ def _caveats() -> Panel:
         width=12,
         height=7,
         empty="no caveats, or no data from Prometheus",
-    )
-
-
-def _decisions() -> Panel:
-    return table(
-        (
-            Column("experiment", "Experiment", width=140),
-            Column("decision", "Decision", width=140, values=DECISIONS),
-            Column("arm", "Arm", width=100),
-            Column("reason", "Why"),
-        ),
-        EXPERIMENT_DECISION,
-        title="Decisions",
-        width=12,
-        height=9,
-        empty="no declared experiments, or no data from Prometheus",
     )

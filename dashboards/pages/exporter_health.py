@@ -22,6 +22,7 @@ from ml_monitoring.alerting.exporter.signals import (
     SOURCE_REFRESH_DURATION_P95,
     SOURCE_SERIES,
     SOURCE_UP,
+    SOURCES_AND_PAGES,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
@@ -51,10 +52,16 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Is the data on all other pages current and complete?",
-                stat(EXPORTER_UP),
-                stat(ALERT_RULES_EVALUATED),
-                stat(CONFIG_RELOAD_OK),
-                stat(EXPORTER_VERSION),
+                stat(
+                    Query(SOURCES_AND_PAGES, limits=(("<", 1, "critical"),)),
+                    width=16,
+                    states=UP,
+                    show="value_and_name",
+                ),
+                stat(EXPORTER_UP, title="Exporters", width=6, states=UP),
+                stat(ALERT_RULES_EVALUATED, title="Alert rules", width=6, states=("not evaluated", "OK")),
+                stat(CONFIG_RELOAD_OK, title="Config", width=6, states=("invalid", "OK")),
+                stat(EXPORTER_VERSION, width=6),
                 page=PAGE,
             ),
             Row(

@@ -13,18 +13,19 @@ from ml_monitoring.alerting.fleet.signals import (
     FLEET_FILE_ADVANCES,
     FLEET_INCIDENT_PROBABILITY,
     FLEET_LATENCY_WORST,
-    FLEET_OOM_EVENTS,
     FLEET_PHASE,
     FLEET_PHASE_BEGINS,
     FLEET_REPLAY_PROGRESS,
     FLEET_RISK_MODEL_FAILURES,
     FLEET_RISK_STRIP,
+    FLEET_SERVER_CAUSE,
     FLEET_SERVER_CPU,
     FLEET_SERVER_ERRORS,
     FLEET_SERVER_IN_TROUBLE,
     FLEET_SERVER_LATENCY,
     FLEET_SERVER_MEMORY,
     FLEET_SERVER_RISK,
+    FLEET_SERVER_SINCE,
     FLEET_SERVERS_BY_STATE,
     PAGE,
     SERVER_PAGE,
@@ -36,7 +37,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timel
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import FAILING, RISK, USED, firing_alerts, oom_events, verdict
 
 
 def build(context: PageContext) -> Page:
@@ -68,8 +69,8 @@ def build(context: PageContext) -> Page:
                 "Servers by risk",
                 (
                     _servers(),
-                    firing_alerts(context, PAGE, height=10),
-                    timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=24, height=7),
+                    firing_alerts(context, PAGE, width=10),
+                    timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=14, height=7),
                 ),
             ),
             Row(
@@ -98,13 +99,7 @@ def build(context: PageContext) -> Page:
                     timeseries(FLEET_CPU_WORST, title="CPU utilization: max by profile", width=8),
                     timeseries(FLEET_LATENCY_WORST, title="Latency: max by profile", width=8),
                     timeseries(FLEET_ERROR_WORST, title="Error ratio: max by profile", width=8),
-                    timeseries(
-                        Query(FLEET_OOM_EVENTS, colour=Colour.FAILURE),
-                        width=24,
-                        height=6,
-                        bars=True,
-                        empty="no servers out of memory, or no data from Prometheus",
-                    ),
+                    oom_events(),
                 ),
                 collapsed=True,
             ),
@@ -112,7 +107,7 @@ def build(context: PageContext) -> Page:
                 "Data source health",
                 (
                     stat(Query(SOURCE_UP, where={"source": "fleet"}), title="Source up", width=3).linked(
-                        "Exporter health", page_url(EXPORTER_PAGE, {"source": "fleet"})
+                        "Exporter health", page_url(EXPORTER_PAGE, {})
                     ),
                     stat(FLEET_REPLAY_PROGRESS, width=3),
                     stat(FLEET_DATA_AGE, width=3),
@@ -133,15 +128,20 @@ def build(context: PageContext) -> Page:
 def _servers() -> Panel:
     details = page_url(SERVER_PAGE, {"profile": cell("Profile"), "server": cell("Server")})
     return table(
-        (Column("server", "Server", link=("Show this server", details)), Column("profile", "Profile")),
-        Query(FLEET_SERVER_RISK, name="Risk"),
-        Query(FLEET_SERVER_CPU, name="CPU"),
-        Query(FLEET_SERVER_MEMORY, name="Memory"),
+        (
+            Column("server", "Server", link=("Show this server", details)),
+            Column("profile", "Profile"),
+            Column("cause", "Cause", width=100),
+        ),
+        FLEET_SERVER_CAUSE,
+        Query(FLEET_SERVER_RISK, name="Risk", limits=RISK),
+        Query(FLEET_SERVER_SINCE, name="Critical since"),
+        Query(FLEET_SERVER_CPU, name="CPU", limits=USED),
+        Query(FLEET_SERVER_MEMORY, name="Memory", limits=USED),
         Query(FLEET_SERVER_LATENCY, name="Latency"),
-        Query(FLEET_SERVER_ERRORS, name="Errors"),
+        Query(FLEET_SERVER_ERRORS, name="Errors", limits=FAILING),
         title="Servers by risk",
         sort_by="Risk",
         descending=True,
-        width=12,
         height=10,
     )

@@ -19,13 +19,12 @@ from ml_monitoring.alerting.fleet.signals import (
     SERVER_PAGE,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
-from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import stat, state_timeline, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import FAILING, RISK, USED, firing_alerts, oom_events, verdict
 
 _CONDITIONS = {str(code): (state, SERVER_STATE[state]) for code, state in enumerate(CONDITIONS)}
 
@@ -56,26 +55,25 @@ def build(context: PageContext) -> Page:
                 first="max by (server) (fleet_server_risk_ratio{<filter>})",
             ),
         ),
+        back=("Fleet incident", PAGE),
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
         rows=(
             verdict(
                 "What is wrong with this server, and since when?",
-                stat(FLEET_SERVER_RISK, width=4),
-                stat(FLEET_SERVER_CPU, title="CPU", width=3),
-                stat(FLEET_SERVER_MEMORY, title="Memory", width=3),
+                stat(Query(FLEET_SERVER_RISK, limits=RISK), width=4),
+                stat(Query(FLEET_SERVER_CPU, limits=USED), title="CPU", width=3),
+                stat(Query(FLEET_SERVER_MEMORY, limits=USED), title="Memory", width=3),
                 stat(FLEET_SERVER_LATENCY, title="Latency", width=3),
-                stat(FLEET_SERVER_ERRORS, title="Error ratio", width=3),
+                stat(Query(FLEET_SERVER_ERRORS, limits=FAILING), title="Error ratio", width=3),
                 page=PAGE,
                 only=_THIS,
-                state=stat(FLEET_SERVER_CONDITION, title="State", values=_CONDITIONS).linked(
-                    "All servers", page_url(PAGE, {})
-                ),
+                state=stat(FLEET_SERVER_CONDITION, title="State", values=_CONDITIONS),
             ),
             Row(
                 "State and risk over time",
                 (
                     state_timeline(FLEET_SERVER_CONDITION, values=_CONDITIONS, height=4),
-                    timeseries(FLEET_SERVER_RISK, title="Risk over time", height=7),
+                    timeseries(Query(FLEET_SERVER_RISK, limits=RISK), title="Risk over time", height=7),
                     firing_alerts(context, PAGE, only=_THIS),
                 ),
             ),
@@ -83,13 +81,14 @@ def build(context: PageContext) -> Page:
                 "Saturation",
                 (
                     timeseries(
-                        FLEET_SERVER_CPU,
+                        Query(FLEET_SERVER_CPU, limits=USED),
                         Query(FLEET_SERVER_MEMORY, dashed=True),
                         title="CPU and memory",
                     ),
                     timeseries(FLEET_SERVER_LATENCY),
-                    timeseries(FLEET_SERVER_ERRORS),
+                    timeseries(Query(FLEET_SERVER_ERRORS, limits=FAILING)),
                     timeseries(FLEET_SERVER_GC_PAUSE),
+                    oom_events(),
                 ),
                 collapsed=True,
             ),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from ml_monitoring.alerting.model.settings import Slos
 from ml_monitoring.alerting.services.quality_signals import (
     MODEL_ACCURACY,
     MODEL_CONFIDENCE,
@@ -9,13 +12,16 @@ from ml_monitoring.alerting.services.quality_signals import (
     MODEL_MAE,
     MODEL_PREDICTION_RATE,
     MODEL_R2,
+    MODELS_VERDICT,
 )
+from ml_monitoring.alerting.services.quality_signals import PAGE as QUALITY_PAGE
 from ml_monitoring.alerting.services.signals import (
     API_CACHE_HIT_RATIO,
     API_CACHE_REQUESTS,
     API_ERROR_RATIO,
     API_IN_PROGRESS,
     API_LATENCY_BUCKETS,
+    API_LATENCY_MEAN,
     API_LATENCY_P50,
     API_LATENCY_P95,
     API_LATENCY_P99,
@@ -26,21 +32,27 @@ from ml_monitoring.alerting.services.signals import (
     API_ROUTE_P95,
     API_ROUTE_RATE,
     API_STATUS_RATE,
+    API_UP,
     API_UPTIME,
     API_UTILIZATION,
     API_WEBSOCKETS_OPEN,
     PAGE,
-    SLO_BUDGET_LEFT,
+    SLO_BURN_PAGE_FAST,
+    SLO_BURN_PAGE_SLOW,
+    SLO_BURN_TICKET_FAST,
+    SLO_BURN_TICKET_SLOW,
     SLO_PAGE_BURNING,
     SLO_TICKET_BURNING,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
+from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, gauge, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import STATUS_CLASS
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import QUALITY_WORDS, data_mode, error_budgets, firing_alerts, verdict
+from ml_monitoring.exporter import durations
 
 
 def build(context: PageContext) -> Page:
@@ -61,10 +73,15 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Is the service up, fast and right?",
-                stat(API_ERROR_RATIO, width=3),
-                stat(API_LATENCY_P95, title="p95 latency", width=3),
-                stat(API_REQUEST_RATE, title="Requests/min", width=3),
-                stat(SLO_BUDGET_LEFT, width=7),
+                stat(Query(API_UP, limits=(("<", 1, "critical"),)), states=("down", "up")),
+                stat(API_ERROR_RATIO),
+                stat(API_LATENCY_P95, title="p95 latency"),
+                stat(MODELS_VERDICT, title="Quality of answers", values=QUALITY_WORDS).linked(
+                    "Model quality", page_url(QUALITY_PAGE, {})
+                ),
+                error_budgets(context),
+                stat(API_REQUEST_RATE, title="Requests/min"),
+                stat(API_IN_PROGRESS, title="In flight"),
                 page=PAGE,
             ),
             Row(
@@ -72,7 +89,7 @@ def build(context: PageContext) -> Page:
                 (
                     timeseries(API_ERROR_RATIO, title="Error ratio over time", height=7),
                     timeseries(API_LATENCY_P95, API_LATENCY_P50, API_LATENCY_P99, title="Latency", height=7),
-                    timeseries(API_STATUS_RATE, stacked=True, height=7, colours=STATUS_CLASS),
+                    timeseries(Query(API_STATUS_RATE, above_zero=True), stacked=True, height=7, colours=STATUS_CLASS),
                     firing_alerts(context, PAGE),
                 ),
             ),
@@ -82,17 +99,24 @@ def build(context: PageContext) -> Page:
                     timeseries(API_ROUTE_RATE),
                     timeseries(Query(API_ROUTE_P95, exemplars=True)),
                     heatmap(API_LATENCY_BUCKETS),
-                    timeseries(API_IN_PROGRESS),
-                    stat(API_PREDICTIONS_RECENT, title="Predictions", width=12),
-                    stat(API_UPTIME, width=12),
+                    timeseries(API_IN_PROGRESS, title="In-flight requests over time"),
+                    stat(API_PREDICTIONS_RECENT, title="Predictions", width=8),
+                    stat(API_LATENCY_MEAN, width=8),
+                    stat(API_UPTIME, width=8),
                 ),
                 collapsed=True,
             ),
             Row(
                 "SLOs",
                 (
-                    timeseries(SLO_PAGE_BURNING),
-                    timeseries(SLO_TICKET_BURNING),
+                    stat(SLO_PAGE_BURNING, title="Fast burn / what pages", width=12, show="value_and_name"),
+                    stat(
+                        SLO_TICKET_BURNING,
+                        title="Slow burn / what alerts",
+                        width=12,
+                        show="value_and_name",
+                    ),
+                    *_burn_rates(context.slos),
                 ),
                 collapsed=True,
             ),
@@ -126,6 +150,23 @@ def build(context: PageContext) -> Page:
             ),
         ),
     )
+
+
+def _burn_rates(slos: Slos) -> Iterator[Panel]:
+    """Yield the burn rates in the long window of each tier, as multiples, with the one that alerts."""
+    for signal, tier, severity in (
+        (SLO_BURN_PAGE_FAST, slos.page_fast, "critical"),
+        (SLO_BURN_PAGE_SLOW, slos.page_slow, "critical"),
+        (SLO_BURN_TICKET_FAST, slos.ticket_fast, "warning"),
+        (SLO_BURN_TICKET_SLOW, slos.ticket_slow, "warning"),
+    ):
+        window = durations.format_seconds(tier.windows(slos.period)[0])
+        does = "pages" if severity == "critical" else "alerts"
+        yield timeseries(
+            Query(signal, limits=((">", tier.factor, severity),)),
+            title=f"Burn rate ({window}): {does} above {tier.factor:g}x",
+            height=7,
+        )
 
 
 def _models() -> Panel:

@@ -7,12 +7,15 @@ from ml_monitoring.alerting.exporter.signals import SOURCE_LAST_SUCCESS_AGE
 from ml_monitoring.alerting.mlflow.signals import (
     EXPERIMENT_RUNS,
     EXPERIMENTS,
+    EXPERIMENTS_STALLED,
     FAILED_RUN_RATIO,
     LAST_RUN_AGE,
     LAST_SUCCESS_AGE,
     METRIC_BEST,
     METRIC_LATEST,
     METRIC_SHORTFALL,
+    METRICS_WORSE,
+    MOST_WORSE,
     OLDEST_RUNNING_AGE,
     PAGE,
     RECENT_RUNS,
@@ -20,14 +23,8 @@ from ml_monitoring.alerting.mlflow.signals import (
     RUN_DURATION_P95,
     RUNS,
     RUNS_FINISHED,
+    RUNS_RUNNING,
     WORST_SHORTFALL,
-)
-from ml_monitoring.alerting.mlflow.training_signals import (
-    TRAINING_GPU,
-    TRAINING_NOT_FINITE,
-    TRAINING_SILENCE,
-    TRAINING_STEPS,
-    TRAINING_UTILIZATION,
 )
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.context import PageContext
@@ -38,9 +35,6 @@ from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
-
-_NO_TRAINING = "no running runs with metrics, or no data from Prometheus"
-_NO_SYSTEM_METRICS = "no running runs with MLflow's system metrics, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:
@@ -62,15 +56,37 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Which experiments run, fail, stall or get worse?",
-                stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Data age", width=3).linked(
-                    "Exporter health", page_url(EXPORTER_PAGE, {"source": "mlflow"})
+                stat(RUNS_RUNNING, width=3),
+                stat(Query(EXPERIMENTS_STALLED, limits=((">", 0, "warning"),)), width=3),
+                stat(
+                    Query(FAILED_RUN_RATIO, highest=1),
+                    title="Highest failed run ratio",
+                    width=5,
+                    show="value_and_name",
+                    empty="no failed runs, or no data from Prometheus",
                 ),
-                stat(EXPERIMENTS, width=3),
-                stat(RUNS, width=10, colours=RUN_STATUS),
+                stat(
+                    Query(MOST_WORSE, limits=((">", 0, "warning"),)),
+                    width=5,
+                    show="value_and_name",
+                    empty="no metrics that got worse, or no data from Prometheus",
+                ),
+                stat(
+                    RECENT_RUNS,
+                    title=_recent(context),
+                    width=16,
+                    show="value_and_name",
+                    colours=RUN_STATUS,
+                    empty="no runs that ended lately, or no data from Prometheus",
+                ),
+                stat(EXPERIMENTS),
+                stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Data age").linked(
+                    "Exporter health", page_url(EXPORTER_PAGE, {})
+                ),
                 page=PAGE,
             ),
             Row(
-                "Experiments, longest without success first",
+                "Experiments, longest since a success first; without any at the end",
                 (
                     _experiments(),
                     firing_alerts(context, PAGE),
@@ -80,21 +96,17 @@ def build(context: PageContext) -> Page:
             Row(
                 "Runs",
                 (
+                    stat(RUNS, title="Runs in the store", width=24, height=3, show="value_and_name"),
                     timeseries(LAST_SUCCESS_AGE),
                     timeseries(OLDEST_RUNNING_AGE, empty="no running runs, or no data from Prometheus"),
-                    timeseries(RECENT_RUNS, stacked=True, stepped=True, colours=RUN_STATUS),
+                    timeseries(
+                        RECENT_RUNS,
+                        title="Ended runs over time",
+                        stacked=True,
+                        stepped=True,
+                        colours=RUN_STATUS,
+                    ),
                     timeseries(RUNS_FINISHED, bars=True, stacked=True),
-                ),
-                collapsed=True,
-            ),
-            Row(
-                "Trainings under way",
-                (
-                    timeseries(TRAINING_SILENCE, empty=_NO_TRAINING),
-                    timeseries(TRAINING_STEPS, bars=True, stacked=True, empty=_NO_TRAINING),
-                    timeseries(TRAINING_GPU, empty=_NO_SYSTEM_METRICS),
-                    timeseries(TRAINING_UTILIZATION, empty=_NO_SYSTEM_METRICS),
-                    timeseries(TRAINING_NOT_FINITE, width=24, stepped=True, empty=_NO_TRAINING),
                 ),
                 collapsed=True,
             ),
@@ -130,6 +142,13 @@ def build(context: PageContext) -> Page:
     )
 
 
+def _recent(context: PageContext) -> str:
+    """Return the title of what ended lately, with the window of the alert that judges it."""
+    judging = (alert for alert in context.alerts if alert.name == "MlflowFailedRunRatioHigh")
+    windows = [f" ({alert.numbers.parameters['window']})" for alert in judging]
+    return f"Ended runs{''.join(windows)}"
+
+
 def _of_store(signal: Signal) -> Query:
     """Return a signal of the exporter's own about its MLflow source."""
     return Query(signal, where={"source": "mlflow"})
@@ -145,6 +164,7 @@ def _experiments() -> Panel:
         (Column("experiment", "Experiment", link=("Show only this experiment", only_this)),),
         Query(LAST_SUCCESS_AGE, name="Since last success"),
         Query(FAILED_RUN_RATIO, name="Failed run ratio"),
+        Query(METRICS_WORSE, name="Metrics worse", limits=((">", 0, "warning"),)),
         Query(WORST_SHORTFALL, name="Worst below best"),
         _runs_with("RUNNING", "Running"),
         _runs_with("FINISHED", "Finished"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ml_monitoring.alerting.experiments.signals import PAGE as AB_PAGE
 from ml_monitoring.alerting.mlflow.model_signals import (
     ALIASED_VERSION_AGE,
     CANDIDATE_LEAD,
@@ -23,11 +24,14 @@ from ml_monitoring.alerting.mlflow.model_signals import (
     OLDEST_CHAMPION,
     PAGE,
     REGISTERED_VERSIONS,
+    TAG_VALUES,
     TAGGED_RUNS,
 )
+from ml_monitoring.alerting.services.quality_signals import PAGE as QUALITY_PAGE
 from ml_monitoring.dashboards.lib.context import PageContext
+from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, text, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
@@ -35,6 +39,13 @@ from ml_monitoring.dashboards.pages.common import firing_alerts, verdict, words_
 
 _NO_REGISTRY = "no registered models, or no data from Prometheus"
 _NO_MODELS = "no versions with an alias, or no data from Prometheus"
+_LIVE = f"""\
+The verdicts above are **offline**: they compare what MLflow has of the tests of each version, by the sizes of the test
+sets. How versions do on **live** traffic is another question, with another sample, and may have another answer:
+
+- [A/B testing]({page_url(AB_PAGE, {})}): candidate against baseline on live traffic
+- [Model quality]({page_url(QUALITY_PAGE, {})}): live accuracy beside the offline one
+"""
 
 
 def build(context: PageContext) -> Page:
@@ -55,15 +66,21 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "How old is the champion, and is a candidate better?",
-                stat(CANDIDATES_BETTER, width=8, empty=_NO_MODELS),
-                stat(OLDEST_CHAMPION, width=8, empty=_NO_MODELS),
+                stat(
+                    Query(CANDIDATES_BETTER, limits=((">", 0, "info"),)),
+                    width=9,
+                    show="value_and_name",
+                    empty="no better candidates, or no data from Prometheus",
+                ),
+                stat(OLDEST_CHAMPION, width=7, show="value_and_name", empty=_NO_MODELS),
                 page=PAGE,
             ),
             Row(
                 "Champions and candidates",
                 (
                     _models(),
-                    firing_alerts(context, PAGE, width=24, height=6),
+                    firing_alerts(context, PAGE, height=6),
+                    text("Offline and live", _LIVE, width=12, height=6),
                 ),
             ),
             Row(
@@ -80,6 +97,13 @@ def build(context: PageContext) -> Page:
                 "Logged models, child runs and datasets",
                 (
                     _logged(),
+                    stat(
+                        TAG_VALUES,
+                        width=24,
+                        height=3,
+                        show="value_and_name",
+                        empty="no tags (see the setting sources.mlflow.count_tags), or no data from Prometheus",
+                    ),
                     table(
                         (Column("tag", "Tag"), Column("value", "Value")),
                         Query(TAGGED_RUNS, name="Runs"),
@@ -99,19 +123,19 @@ def _models() -> Panel:
         (
             Column("model", "Model"),
             Column("champion", "Champion"),
-            Column("alias", "Candidate"),
-            Column("candidate", "Version", width=90),
+            Column("candidate", "Candidate", width=110),
+            Column("alias", "Its alias"),
             Column("metric", "Metric"),
         ),
         CHAMPIONS,
-        Query(CHAMPION_AGE, name="Age"),
+        Query(CHAMPION_AGE, name="Champion's age"),
         Query(REGISTERED_VERSIONS, name="Versions"),
         CANDIDATE_VERSIONS,
         Query(CANDIDATE_VERDICT, name="Verdict", values=words),
-        Query(CANDIDATE_LEAD, name="Lead"),
+        Query(CANDIDATE_LEAD, name="Lead (relative)"),
         Query(CANDIDATE_LEAD_LOW, name="At least"),
         Query(CANDIDATE_LEAD_HIGH, name="At most"),
-        title="Models in their tests, by the metric that says most",
+        title="Offline, in their tests: champions and candidates, by the metric that says most",
         empty=_NO_REGISTRY,
         sort_by="Verdict",
         descending=True,

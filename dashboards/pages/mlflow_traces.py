@@ -1,9 +1,22 @@
-"""The page `MLflow traces`: how do LLM applications answer, how long does it take, what does it use?"""
+"""The page `MLflow traces`: how do LLM applications answer, how long does it take, what does it use, is it good?"""
 
 from __future__ import annotations
 
 from ml_monitoring.alerting.mlflow.trace_signals import (
+    APP_COST,
+    APP_FEEDBACK,
+    APP_STATE,
+    APP_TRACES,
+    FEEDBACK_GIVEN,
+    FEEDBACK_PASSED,
+    FEEDBACK_SCORE,
+    MODEL_DURATION,
+    MODEL_ERRORS,
+    MODEL_TRACES,
     PAGE,
+    PROMPT_DURATION,
+    PROMPT_ERRORS,
+    PROMPT_TRACES,
     TOKEN_RATE,
     TOKENS_PER_TRACE,
     TRACE_COST,
@@ -15,14 +28,19 @@ from ml_monitoring.alerting.mlflow.trace_signals import (
     TRACES_ENDED,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
+from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import stat, timeseries
-from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.panels import LIGHT_WORDS, Column, Panel, stat, table, timeseries
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import OUTCOME
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
+_EXPERIMENT = Column("experiment", "Experiment")
 _NONE = "no ended traces, or no data from Prometheus"
+_NO_FEEDBACK = "no feedback on traces, or no data from Prometheus"
+_NO_PROMPTS = "no traces with prompts of the registry, or no data from Prometheus"
+_NO_MODELS = "no traces of logged models, or no data from Prometheus"
 _NO_COST = "no cost in MLflow, or no data from Prometheus"
 
 
@@ -41,15 +59,26 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Do the LLM applications answer, how fast, and with how many tokens?",
-                stat(TRACE_ERROR_RATIO, width=4, empty=_NONE),
-                stat(TRACE_DURATION_P95, title="p95 duration", width=4, empty=_NONE),
+                stat(
+                    Query(TRACE_ERROR_RATIO, name="{{experiment}}", highest=1),
+                    title="Highest error ratio",
+                    show="value_and_name",
+                    empty=_NONE,
+                ),
+                stat(
+                    Query(TRACE_DURATION_P95, name="{{experiment}}", highest=1),
+                    title="Highest p95 duration",
+                    show="value_and_name",
+                    empty=_NONE,
+                ),
                 stat(TRACE_RATE, width=4, empty=_NONE),
                 stat(TOKEN_RATE, width=4, empty=_NONE),
                 page=PAGE,
             ),
             Row(
-                "Answers over time",
+                "Applications and answers over time",
                 (
+                    _applications(),
                     firing_alerts(context, PAGE, width=24, height=5),
                     timeseries(TRACE_ERROR_RATIO, empty=_NONE),
                     timeseries(
@@ -60,6 +89,43 @@ def build(context: PageContext) -> Page:
                         empty=_NONE,
                     ),
                 ),
+            ),
+            Row(
+                "Feedback",
+                (
+                    timeseries(FEEDBACK_PASSED, empty=_NO_FEEDBACK),
+                    timeseries(FEEDBACK_SCORE, empty=_NO_FEEDBACK),
+                    timeseries(FEEDBACK_GIVEN, bars=True, stacked=True, width=24, empty=_NO_FEEDBACK),
+                ),
+                collapsed=True,
+            ),
+            Row(
+                "Models and prompts",
+                (
+                    table(
+                        (_EXPERIMENT, Column("prompt", "Prompt"), Column("prompt_version", "Version")),
+                        Query(PROMPT_TRACES, name="Traces", window=SHOWN_RANGE),
+                        Query(PROMPT_ERRORS, name="Errors", window=SHOWN_RANGE),
+                        Query(PROMPT_DURATION, name="Mean duration", window=SHOWN_RANGE),
+                        title="Prompt versions in this range",
+                        sort_by="Traces",
+                        descending=True,
+                        width=12,
+                        empty=_NO_PROMPTS,
+                    ),
+                    table(
+                        (_EXPERIMENT, Column("model", "Model")),
+                        Query(MODEL_TRACES, name="Traces", window=SHOWN_RANGE),
+                        Query(MODEL_ERRORS, name="Errors", window=SHOWN_RANGE),
+                        Query(MODEL_DURATION, name="Mean duration", window=SHOWN_RANGE),
+                        title="Models in this range",
+                        sort_by="Traces",
+                        descending=True,
+                        width=12,
+                        empty=_NO_MODELS,
+                    ),
+                ),
+                collapsed=True,
             ),
             Row(
                 "Traces and tokens",
@@ -78,4 +144,23 @@ def build(context: PageContext) -> Page:
                 collapsed=True,
             ),
         ),
+    )
+
+
+def _applications() -> Panel:
+    only_this = page_url(PAGE, {"experiment": cell("Experiment")})
+    return table(
+        (Column("experiment", "Experiment", link=("Show only this application", only_this)),),
+        Query(APP_STATE, name="State", values=LIGHT_WORDS),
+        Query(TRACE_ERROR_RATIO, name="Errors"),
+        Query(TRACE_DURATION_P95, name="p95"),
+        Query(APP_TRACES, name="Traces", window=SHOWN_RANGE),
+        Query(TOKENS_PER_TRACE, name="Tokens per trace", window=SHOWN_RANGE),
+        Query(APP_COST, name="Cost (USD)", window=SHOWN_RANGE, decimals=2),
+        Query(APP_FEEDBACK, name="Good feedback", window=SHOWN_RANGE),
+        title="Applications in this range, the worst first",
+        sort_by="State",
+        descending=True,
+        height=7,
+        empty=_NONE,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ml_monitoring.alerting.experiments.signals import PAGE as AB_PAGE
 from ml_monitoring.alerting.services.quality_signals import (
     MODEL_ACCURACY,
+    MODEL_ACCURACY_JUDGED,
     MODEL_ACCURACY_POINTS,
     MODEL_CONFIDENCE,
     MODEL_CONFIDENCE_BUCKETS,
@@ -16,6 +17,7 @@ from ml_monitoring.alerting.services.quality_signals import (
     MODEL_MAE,
     MODEL_OFFLINE_ACCURACY,
     MODEL_PREDICTION_ERRORS,
+    MODEL_PREDICTION_MEAN,
     MODEL_PREDICTION_P95,
     MODEL_PREDICTION_RATE,
     MODEL_R2,
@@ -24,19 +26,16 @@ from ml_monitoring.alerting.services.quality_signals import (
     MODEL_VERDICT,
     MODELS_VERDICT,
     PAGE,
-    QUALITIES,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
-from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import data_mode, firing_alerts, verdict, words_of
+from ml_monitoring.dashboards.pages.common import QUALITY_WORDS, colours_of, data_mode, firing_alerts, verdict
 
 # The accuracy of models that share traffic is judged on the page of A/B tests.
 _OF_MODELS = "Ml"
-_QUALITIES = words_of(QUALITIES, Colour.MUTED, Colour.GOOD, Colour.FAILURE, Colour.WARNING)
 
 
 def build(context: PageContext) -> Page:
@@ -64,16 +63,21 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
-                "Are the models still accurate, confident and undrifted?",
-                stat(MODEL_ACCURACY, width=5),
-                stat(MODEL_DRIFT, width=5),
-                stat(MODEL_CONFIDENCE, width=4, title="Confidence"),
+                "Are the models still accurate and undrifted?",
+                stat(
+                    MODEL_ACCURACY_JUDGED,
+                    width=8,
+                    show="value_and_name",
+                    colours=colours_of(QUALITY_WORDS),
+                    empty="no known outcomes, or no data from Prometheus",
+                ),
+                stat(MODEL_DRIFT, width=6, empty="no reference yet, or no data from Prometheus"),
                 page=PAGE,
                 also=(AB_PAGE,),
                 named=_OF_MODELS,
                 state=stat(
                     MODELS_VERDICT,
-                    values=_QUALITIES,
+                    values=QUALITY_WORDS,
                     width=6,
                     empty="no models of services, or no data from Prometheus",
                 ),
@@ -115,7 +119,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "Usage",
                 (
-                    timeseries(MODEL_PREDICTION_P95),
+                    timeseries(MODEL_PREDICTION_P95, MODEL_PREDICTION_MEAN, title="Inference latency"),
                     timeseries(MODEL_PREDICTION_RATE),
                     _deployed(),
                     data_mode(width=12),
@@ -132,14 +136,15 @@ def build(context: PageContext) -> Page:
 
 
 def _models(context: PageContext) -> Panel:
-    (limit,) = (alert.threshold for alert in context.alerts if alert.signal is MODEL_DRIFT)
+    # Without the alert there is none.
+    limit = "".join(f" (limit {alert.threshold:g})" for alert in context.alerts if alert.signal is MODEL_DRIFT)
     return table(
         (Column("model", "Model"), Column("model_version", "Version"), Column("variant", "Variant")),
-        Query(MODEL_VERDICT, name="Verdict", values=_QUALITIES),
+        Query(MODEL_VERDICT, name="Verdict", values=QUALITY_WORDS),
         Query(MODEL_OFFLINE_ACCURACY, name="Offline accuracy"),
         Query(MODEL_ACCURACY, name="Live accuracy"),
-        Query(MODEL_ACCURACY_POINTS, name="Difference (pp)"),
-        Query(MODEL_DRIFT, name=f"PSI (limit {limit:g})"),
+        Query(MODEL_ACCURACY_POINTS, name="Difference (pp)", decimals=2),
+        Query(MODEL_DRIFT, name=f"PSI{limit}", decimals=3),
         Query(MODEL_CONFIDENCE, name="Confidence"),
         title="Models as they are served",
         empty="no models of services, or no data from Prometheus",

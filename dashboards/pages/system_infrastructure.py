@@ -47,6 +47,7 @@ from ml_monitoring.alerting.monitoring.signals import (
     SERVICE_MEMORY,
     TARGET_UP,
 )
+from ml_monitoring.alerting.overview.signals import TARGETS_DOWN
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
@@ -56,6 +57,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 UP = ("down", "up")
+VALID = ("invalid", "OK")
 _NO_HOST = "no data from the node exporter"
 _NO_DATABASE = "no data from the postgres exporter"
 _NO_CONTAINERS = "no data from cAdvisor"
@@ -70,15 +72,28 @@ def build(context: PageContext) -> Page:
         folder="Platform",
         tags=("operations",),
         since="now-6h",
+        stores_of=("containers",),
         variables=(datasource(), label_values("instance", "node_memory_MemTotal_bytes", title="Host")),
         rows=(
             verdict(
                 "Are the machines, the databases and the monitoring well?",
-                stat(HOST_CPU, width=3, empty=_NO_HOST),
-                stat(HOST_MEMORY_AVAILABLE, title="Memory free", width=3, empty=_NO_HOST),
-                stat(Query(HOST_DISK_FREE, name="{{mountpoint}}", lowest=1), width=4, empty=_NO_HOST),
-                stat(DATABASE_UP, width=3, title="PostgreSQL", states=UP, empty=_NO_DATABASE),
-                stat(PROMETHEUS_ALERTMANAGERS, title="Alertmanagers", width=3),
+                stat(Query(HOST_CPU, highest=1), show="value_and_name", empty=_NO_HOST),
+                stat(
+                    Query(HOST_MEMORY_AVAILABLE, lowest=1), title="Memory free", show="value_and_name", empty=_NO_HOST
+                ),
+                stat(Query(HOST_DISK_FREE, lowest=1), show="value_and_name", empty=_NO_HOST),
+                stat(
+                    Query(HOST_DISK_FULL_IN, lowest=1),
+                    title="Disk full in",
+                    show="value_and_name",
+                    empty="no disks that fill up, or no data from the node exporter",
+                ),
+                stat(Query(TARGETS_DOWN, limits=((">", 0, "warning"),)), height=3),
+                stat(DATABASE_UP, title="PostgreSQL", states=UP, height=3, empty=_NO_DATABASE),
+                stat(PROMETHEUS_CONFIG_OK, title="Prometheus config", states=VALID, height=3),
+                stat(Query(PROMETHEUS_RULE_FAILURES, window=SHOWN_RANGE), title="Rule failures", height=3),
+                stat(PROMETHEUS_UNDELIVERED, height=3, empty="no alerts sent, or no data from Prometheus"),
+                stat(PROMETHEUS_ALERTMANAGERS, title="Alertmanagers", height=3),
                 page=PAGE,
             ),
             Row(
@@ -105,12 +120,9 @@ def build(context: PageContext) -> Page:
             Row(
                 "Prometheus",
                 (
-                    stat(PROMETHEUS_CONFIG_OK),
-                    stat(Query(PROMETHEUS_RULE_FAILURES, window=SHOWN_RANGE)),
-                    stat(PROMETHEUS_UNDELIVERED, empty="no alerts sent, or no data from Prometheus"),
-                    stat(Query(PROMETHEUS_STORAGE_FAILURES, window=SHOWN_RANGE)),
-                    stat(PROMETHEUS_SERIES, trend=True),
-                    stat(PROMETHEUS_SAMPLES, title="Samples/s", trend=True),
+                    stat(Query(PROMETHEUS_STORAGE_FAILURES, window=SHOWN_RANGE), width=8),
+                    stat(PROMETHEUS_SERIES, width=8),
+                    stat(PROMETHEUS_SAMPLES, title="Samples/s", width=8),
                 ),
                 collapsed=True,
             ),

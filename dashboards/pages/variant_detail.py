@@ -27,7 +27,6 @@ from ml_monitoring.alerting.variants.variant_signals import (
     VARIANTS_ENGAGEMENT,
     VARIANTS_LIFT,
     VARIANTS_LOWER,
-    VARIANTS_PROBABILITY_BEST,
     VARIANTS_STANDING,
     VARIANTS_UPPER,
 )
@@ -38,7 +37,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, time
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import STANDING_WORDS, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import STANDING_WORDS, colours_of, firing_alerts, verdict
 
 _NONE = "no active variant, or no data from Prometheus"
 
@@ -63,7 +62,12 @@ def build(context: PageContext) -> Page:
                 title="Variant",
                 within=("persona",),
                 first_only=True,
-                first="max by (variant) (variant_probability_best{<filter>})",
+                # The winner of all personas, or who is ahead where there is something to compare with.
+                first=(
+                    "max by (variant) (persona_variant_pattern:variant_standing:code{<filter>} > 1)"
+                    " + max by (variant) (variant_probability_best{<filter>})"
+                    " or max by (variant) (variant_probability_best{<filter>} - 1)"
+                ),
             ),
             label_values(
                 "pattern", "variant_predicted_engagement_ratio", title="Pattern", within=("persona",), may_be_empty=True
@@ -76,8 +80,13 @@ def build(context: PageContext) -> Page:
                 stat(VARIANT_STANDING, title="Verdict", values=STANDING_WORDS, width=8, empty=_NONE).linked(
                     "All variants", page_url(PAGE, {})
                 ),
-                stat(VARIANT_LIFT, width=4),
-                stat(VARIANT_PROBABILITY_BEST, width=4),
+                stat(
+                    VARIANT_LIFT,
+                    width=8,
+                    show="value_and_name",
+                    colours=colours_of(STANDING_WORDS),
+                    empty="no variant to compare with, or no data from Prometheus",
+                ),
                 page=DETAIL_PAGE,
             ),
             Row(
@@ -85,11 +94,11 @@ def build(context: PageContext) -> Page:
                 (
                     _beside_others(),
                     timeseries(
-                        Query(VARIANT_ENGAGEMENT_UPPER, name="{{variant}} 97.5 %", dashed=True),
                         Query(VARIANT_ENGAGEMENT, name="{{variant}} reported"),
-                        Query(VARIANT_ENGAGEMENT_LOWER, name="{{variant}} 2.5 %", dashed=True),
-                        Query(VARIANT_PREDICTED_ENGAGEMENT, name="{{variant}} predicted"),
-                        title="Engagement: observed, predicted, 95 % credible interval",
+                        Query(VARIANT_ENGAGEMENT_UPPER, name="{{variant}} 97.5 %", colour=Colour.MUTED, dashed=True),
+                        Query(VARIANT_ENGAGEMENT_LOWER, name="{{variant}} 2.5 %", colour=Colour.MUTED, dashed=True),
+                        Query(VARIANT_PREDICTED_ENGAGEMENT, name="{{variant}} predicted", colour=Colour.SECOND),
+                        title="Engagement: reported, predicted, 95 % credible interval",
                     ),
                     firing_alerts(context, DETAIL_PAGE, height=8),
                 ),
@@ -142,10 +151,9 @@ def _beside_others() -> Panel:
         Query(VARIANTS_ENGAGEMENT, name="Engagement"),
         Query(VARIANTS_LOWER, name="95 % low"),
         Query(VARIANTS_UPPER, name="95 % high"),
-        Query(VARIANTS_LIFT, name="Lift"),
-        Query(VARIANTS_PROBABILITY_BEST, name="P(best)"),
+        Query(VARIANTS_LIFT, name="vs best other"),
         title="All variants of the persona",
-        sort_by="P(best)",
+        sort_by="Verdict",
         descending=True,
         height=8,
     )

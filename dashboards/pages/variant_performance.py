@@ -14,10 +14,8 @@ from ml_monitoring.alerting.variants.signals import (
     VARIANT_OPPORTUNITIES,
     VARIANT_PATTERN_ENGAGEMENT,
     VARIANT_PATTERN_FATIGUE,
-    VARIANT_PATTERN_MOST_WORN,
     VARIANT_PATTERN_SHARE,
     VARIANT_RECENT_KILLS,
-    VARIANT_RECENT_KILLS_SUM,
     VARIANT_RECENT_POSTS,
     VARIANT_TIME_TO_KILL_OVERALL,
     VARIANT_TIME_TO_KILL_P90,
@@ -39,6 +37,7 @@ from ml_monitoring.alerting.variants.variant_signals import (
     VARIANT_PROBABILITY_BEST,
     VARIANT_SPLIT_P_VALUE,
     VARIANT_STANDING,
+    VARIANT_WINNER,
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
@@ -85,23 +84,39 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "What performs, what was killed, what is worn out?",
-                stat(VARIANTS_ACTIVE, width=3),
-                stat(AVERAGE_ENGAGEMENT, title="Engagement", width=3),
-                stat(VARIANT_RECENT_KILLS_SUM, width=3),
-                stat(VARIANT_PATTERN_MOST_WORN, width=4, show="value_and_name", empty=EMPTY_CELL),
+                stat(
+                    VARIANT_WINNER,
+                    width=4,
+                    show="value_and_name",
+                    colours={"is best": Colour.GOOD},
+                    empty="no variant, or no data from Prometheus",
+                ),
+                stat(
+                    Query(VARIANT_RECENT_KILLS, highest=3),
+                    title="Most kills (24 h by default)",
+                    width=5,
+                    show="value_and_name",
+                ),
+                stat(
+                    Query(VARIANT_PATTERN_FATIGUE, highest=1),
+                    title="Most worn, of 100 %",
+                    width=4,
+                    show="value_and_name",
+                    empty=EMPTY_CELL,
+                ),
                 stat(
                     Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "variants"}),
                     title="Data age",
                     width=3,
-                ).linked("Exporter health", page_url(EXPORTER_PAGE, {"source": "variants"})),
+                ).linked("Exporter health", page_url(EXPORTER_PAGE, {})),
                 page=PAGE,
             ),
             Row(
                 "What to do next",
                 (
                     _opportunities(),
-                    firing_alerts(context, PAGE, height=8),
                     _active(),
+                    firing_alerts(context, PAGE, width=24, height=6),
                 ),
             ),
             Row(
@@ -142,6 +157,8 @@ def build(context: PageContext) -> Page:
             Row(
                 "Activity",
                 (
+                    stat(VARIANTS_ACTIVE, width=12),
+                    stat(AVERAGE_ENGAGEMENT, width=12),
                     timeseries(PERSONA_ENGAGEMENT),
                     timeseries(VARIANT_VIEWS_RATE),
                     rows(
@@ -164,14 +181,15 @@ def _opportunities() -> Panel:
         (
             Column("priority", "Priority", width=80, values=priorities),
             Column("persona", "Persona", width=140),
-            Column("title", "Opportunity"),
+            Column("title", "Opportunity", width=270),
+            Column("subject", "Which", width=150),
             Column("action", "Action"),
         ),
         VARIANT_OPPORTUNITIES,
         title="Optimization opportunities",
         empty="no optimization opportunities, or no data from Prometheus",
         sort_by="Priority",
-        width=12,
+        height=6,
     )
 
 
@@ -184,7 +202,6 @@ def _active() -> Panel:
             Column("pattern", "Pattern"),
         ),
         Query(VARIANT_STANDING, name="Verdict", values=STANDING_WORDS),
-        Query(VARIANT_PROBABILITY_BEST, name="P(best)"),
         Query(VARIANT_ENGAGEMENT, name="Engagement"),
         Query(VARIANT_ENGAGEMENT_LOWER, name="95 % low"),
         Query(VARIANT_ENGAGEMENT_UPPER, name="95 % high"),
@@ -192,10 +209,10 @@ def _active() -> Panel:
         Query(VARIANT_OBSERVED_VIEWS, name="Views"),
         Query(VARIANT_OBSERVED_INTERACTIONS, name="Interactions"),
         Query(VARIANT_AGE, name="Since post"),
-        title="Active variants by P(best)",
-        sort_by="P(best)",
+        title="Active variants, the best first",
+        sort_by="Verdict",
         descending=True,
-        height=11,
+        height=13,
     )
 
 

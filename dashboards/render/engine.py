@@ -49,6 +49,7 @@ class PanelData:
         queries: The PromQL that was asked, by the query's letter.
         alerts: For an alert list, Prometheus's alerting rules.
         warnings: Prometheus's remarks.
+        instead_of: The panels in whose place it says why they are not drawn.
     """
 
     panel: DashboardPanel
@@ -63,6 +64,7 @@ class PanelData:
     queries: Mapping[str, str] = field(default_factory=dict)
     alerts: Sequence[Json] = ()
     warnings: tuple[str, ...] = ()
+    instead_of: tuple[PanelData, ...] = ()
 
     @property
     def series(self) -> int:

@@ -95,6 +95,30 @@ class Frame:
         return by_display or next((one for one in self.fields if one.name == name), None)
 
 
+def until(end: float, frames: Sequence[Frame]) -> list[Frame]:
+    """Return the frames with a null after series that ended before, as Grafana's time series have it.
+
+    Args:
+        end: End of the time range in milliseconds.
+        frames: Series; those whose points are a known distance apart can end before.
+    """
+    return [_ended(frame) if _ends_before(end, frame) else frame for frame in frames]
+
+
+def _ends_before(end: float, frame: Frame) -> bool:
+    step = max((one.step for one in frame.value_fields), default=0.0)
+    return bool(step and frame.time is not None and frame.length and frame.time.values[-1] + step < end)
+
+
+def _ended(frame: Frame) -> Frame:
+    return frame.with_fields(
+        [
+            one.copy(values=[*one.values, one.values[-1] + 1 if one.kind is FieldKind.TIME else None])
+            for one in frame.fields
+        ]
+    )
+
+
 def number(value: Any) -> float:
     """Return a cell as a number, NaN when it is none."""
     if value is None or isinstance(value, list):

@@ -23,9 +23,10 @@ from ml_monitoring.dashboards.render.draw.stat import has_course
 from ml_monitoring.dashboards.render.draw.table import cell_options, row_order
 from ml_monitoring.dashboards.render.embed import json_for_script
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
-from ml_monitoring.dashboards.render.frames import FieldKind, Frame, number
+from ml_monitoring.dashboards.render.frames import FieldKind, Frame, number, until
 from ml_monitoring.dashboards.render.links import Cell, links_of
 from ml_monitoring.dashboards.render.markdown import content_of, to_html
+from ml_monitoring.dashboards.render.notes import with_notes
 from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
 from ml_monitoring.dashboards.render.traces import chart_of
 
@@ -80,11 +81,12 @@ def write_html(
     charts: list[Json] = []
     panels: list[str] = []
     around = Surroundings(data, style)
-    for one in data.panels:
+    for one in with_notes(data.panels):
         drawn, fragment = fragment_of(one, around)
         panels.append(_panel(drawn, fragment))
         charts += [fragment.chart] if fragment.chart else []
-        on_panel(drawn)
+        for each in one.instead_of or (drawn,):
+            on_panel(each)
     page = (ASSETS / "page.html").read_text(encoding="utf-8")
     values = {
         "title": escape(data.dashboard.title),
@@ -175,7 +177,7 @@ def _legend(one: PanelData, traces: list[Json], style: Style) -> str:
     if not options.get("showLegend", True) or one.panel.type not in _WITH_LEGEND:
         return ""
     calculations = [str(name) for name in options.get("calcs") or []] if one.panel.type == "timeseries" else []
-    fields = {field.display: field for frame in one.frames for field in frame.value_fields}
+    fields = {field.display: field for frame in until(one.span.end * 1000, one.frames) for field in frame.value_fields}
     head = "".join(f"<th>{escape(calculation_name(name))}</th>" for name in calculations)
     rows = []
     for place, trace in enumerate(traces):

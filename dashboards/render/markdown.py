@@ -25,6 +25,7 @@ class Block:
         depth: How many lists it is in.
         mark: What stands before an item of a list: a bullet or its number.
         cells: The cells of a row of a table.
+        header: Whether it is the row that names the columns.
         code: Whether its lines must stay as they are.
         bold: Whether all of it is bold.
         apart: Whether a blank line stands before.
@@ -35,6 +36,7 @@ class Block:
     depth: int = 0
     mark: str = ""
     cells: tuple[str, ...] = ()
+    header: bool = False
     code: bool = False
     bold: bool = False
     apart: bool = False
@@ -103,7 +105,8 @@ def _blocks(node: SyntaxTreeNode, depth: int = 0, mark: str = "") -> Iterator[Bl
     elif node.type == "tr":
         cells = tuple(_plain(cell) for cell in node.children)
         if any(cells):
-            yield Block("   ".join(cells), depth=depth, cells=cells)
+            header = node.parent is not None and node.parent.type == "thead"
+            yield Block("   ".join(cells), depth=depth, cells=cells, header=header)
     elif node.type in {"bullet_list", "ordered_list"}:
         first = int(node.attrs.get("start", 1)) if node.type == "ordered_list" else None
         for place, item in enumerate(node.children):

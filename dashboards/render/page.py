@@ -13,6 +13,7 @@ from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.events import Annotation
 from ml_monitoring.dashboards.render.fonts import BOLD, MEDIUM, text_width
 from ml_monitoring.dashboards.render.layout import GAP, Box, box_of, page_height
+from ml_monitoring.dashboards.render.notes import with_notes
 
 HEADING = 62.0
 SHORT_HEADING = 36.0
@@ -39,7 +40,7 @@ def draw_dashboard(
         on_panel: Called when a panel is drawn, with its data, or the error.
     """
     top = (HEADING if shown_variables(data) or data.problems else SHORT_HEADING) if heading else 0.0
-    panels = [one for one in data.panels if until is None or one.panel.grid.y + one.panel.grid.h <= until]
+    panels = [one for one in with_notes(data.panels) if until is None or one.panel.grid.y + one.panel.grid.h <= until]
     while panels and panels[-1].panel.type == "row" and until is not None:
         # A heading with nothing under it.
         panels.pop()
@@ -62,7 +63,9 @@ def draw_panels(
 ) -> None:
     """Draw panels where the grid puts them."""
     for one in panels:
-        on_panel(draw_panel(Area(canvas, box_of(one.panel.grid, width, top)), one, events))
+        drawn = draw_panel(Area(canvas, box_of(one.panel.grid, width, top)), one, events)
+        for each in one.instead_of or (drawn,):
+            on_panel(each)
 
 
 def draw_heading(canvas: Canvas, data: DashboardData, *, left: float = GAP + 4.0, top: float = 0.0) -> None:
@@ -141,10 +144,10 @@ def _row(area: Area, data: PanelData) -> None:
         [(x + 5, y - 4), (x + 11, y), (x + 5, y + 4)] if hidden else [(x + 4, y - 3), (x + 12, y - 3), (x + 8, y + 3)]
     )
     area.canvas.polygon(arrow, area.theme.muted)
-    area.canvas.text(x + 20, y, data.title, size=15, weight=BOLD, fit=area.box.w - 120)
+    used = area.canvas.text(x + 20, y, data.title, size=15, weight=BOLD, fit=area.box.w - 120)
     if hidden:
         count = f"({hidden} panel{'s' if hidden > 1 else ''})"
-        area.canvas.text(x + 32 + text_width(data.title, 15, BOLD), y, count, size=12, colour=area.theme.muted)
+        area.canvas.text(x + 32 + used, y, count, size=12, colour=area.theme.muted)
 
 
 def _problem(area: Area, data: PanelData) -> None:

@@ -5,6 +5,7 @@ A screen scrolls, paper does not: what a table hides on a page of Grafana is all
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -34,29 +35,49 @@ _NUMBER, _CHART = 112.0, 282.0
 # Of a panel's frame; of a band of a timeline; of a bar.
 _FRAME, _BAND, _BAR = TITLE + 12, 24.0, 30.0
 _AXIS = 26.0
+# Fewer rows of a table do not stand alone.
+_LEAST_ROWS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
+    """What stands on a sheet.
+
+    Attributes:
+        data: The panel, or the part of its table.
+        quarters: Of a line of four, how many it takes.
+        height: In pixels.
+        rows: Of a table that may be cut, which places in its order it has; empty for all else.
+    """
+
     data: PanelData
     quarters: int
     height: float
+    rows: range = range(0)
 
 
 def paginate(panels: Sequence[PanelData]) -> list[Sheet]:
-    """Return the panels by sheet with their places; no panel is cut, and no heading stands alone."""
+    """Return the panels by sheet with their places; no panel but a table is cut, and no heading stands alone."""
     sheets: list[Sheet] = []
     sheet: Sheet = []
     used = 0.0
-    lines = list(_lines(panels))
-    for place, line in enumerate(lines):
+    lines = deque(_lines(panels))
+    while lines:
+        line = lines.popleft()
         height = max(piece.height for piece in line)
         below = 0.0
-        if _is_heading(line) and place + 1 < len(lines):
-            below = GAP + max(piece.height for piece in lines[place + 1])
-        if sheet and used + height + below > ROOM:
+        if _is_heading(line) and lines:
+            below = GAP + _least_height(lines[0])
+        fits = used + height + below <= ROOM
+        if not fits and (parts := _cut(line[0], ROOM - used)):
+            # The first fits now; the rest is looked at again.
+            lines.extendleft([part] for part in reversed(parts))
+            continue
+        if not fits and sheet:
             sheets.append(sheet)
             sheet, used = [], 0.0
+            lines.appendleft(line)
+            continue
         sheet += _placed(line, height, TOP + used)
         used += height + GAP
     return [*sheets, sheet] if sheet else sheets
@@ -104,7 +125,7 @@ def _placed(line: Sequence[_Piece], height: float, top: float) -> Sheet:
     placed, x = [], MARGIN
     for piece in line:
         width = quarter * piece.quarters
-        placed.append((Box(x, top, width, height), piece.data))
+        placed.append((Box(x, top, width, height), _shown(piece)))
         x += width + GAP
     return placed
 
@@ -125,22 +146,51 @@ def _pieces(one: PanelData) -> Iterator[_Piece]:
 
 
 def _tables(one: PanelData) -> Iterator[_Piece]:
-    """Yield a table in as many parts as sheets need, each with its heading."""
+    """Yield a table: in one column where it is narrow and fits a sheet, else one that may be cut."""
     frame = table.shown_frame(one)
     if frame is None:
         return
-    line = table.line_height(one)
-    order = table.row_order(one, frame)
-    most = int((ROOM - _HEADING - GAP - _FRAME) // line) - 2
+    rows = range(len(table.row_order(one, frame)))
+    whole = _height_of(one, rows)
     narrow = sum(table.natural_widths(table.columns_of(frame))) <= INNER / 2 - 3 * GAP
-    for first in range(0, len(order), most):
-        part = order[first : first + most]
-        data = one
-        if len(order) > most:
-            rows = frame.with_fields([field.copy(values=[field.values[row] for row in part]) for field in frame.fields])
-            # They are in order already.
-            raw = {**one.panel.raw, "options": {**one.panel.options, "sortBy": [], "frameIndex": 0}}
-            title = f"{one.title} ({first + 1} to {first + len(part)} of {len(order)})"
-            data = replace(one, frames=[rows], title=title, panel=replace(one.panel, raw=raw))
-        height = _FRAME + (len(part) + 1) * line + 4
-        yield _Piece(data, _HALF if narrow and len(order) <= most else _WHOLE, height)
+    if narrow and whole <= ROOM - _HEADING - GAP:
+        yield _Piece(one, _HALF, whole)
+    else:
+        yield _Piece(one, _WHOLE, whole, rows)
+
+
+def _height_of(one: PanelData, rows: range) -> float:
+    return _FRAME + (len(rows) + 1) * table.line_height(one) + 4
+
+
+def _cut(piece: _Piece, room: float) -> tuple[_Piece, _Piece] | None:
+    """Return what of a table fills the room, and the rest; None where that would be hardly a row."""
+    fit = int((room - _height_of(piece.data, range(0))) // table.line_height(piece.data)) if piece.rows else 0
+    if not _LEAST_ROWS <= fit < len(piece.rows):
+        return None
+    first, rest = (
+        replace(piece, rows=rows, height=_height_of(piece.data, rows)) for rows in (piece.rows[:fit], piece.rows[fit:])
+    )
+    return first, rest
+
+
+def _least_height(line: Sequence[_Piece]) -> float:
+    """Return what of a line must stand below its heading."""
+    return max(_height_of(one.data, one.rows[:_LEAST_ROWS]) if one.rows else one.height for one in line)
+
+
+def _shown(piece: _Piece) -> PanelData:
+    """Return the panel of a piece; a part of a table says which of its rows it has."""
+    one = piece.data
+    frame = table.shown_frame(one) if piece.rows else None
+    if frame is None:
+        return one
+    order = table.row_order(one, frame)
+    if len(piece.rows) == len(order):
+        return one
+    part = [order[place] for place in piece.rows]
+    rows = frame.with_fields([field.copy(values=[field.values[row] for row in part]) for field in frame.fields])
+    # They are in order already.
+    raw = {**one.panel.raw, "options": {**one.panel.options, "sortBy": [], "frameIndex": 0}}
+    title = f"{one.title} ({piece.rows[0] + 1} to {piece.rows[-1] + 1} of {len(order)})"
+    return replace(one, frames=[rows], title=title, panel=replace(one.panel, raw=raw))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -117,9 +119,9 @@ def write(
     )
     loaded = [queries.load(one, on_panel=on_panel) for one in dashboards]
     note = ""
-    if (begin := _begin(loaded)) is not None:
+    if (begin := begin_of(loaded)) is not None:
         # Before it there is nothing to see; what is there would be a stroke at the edge.
-        note = f"no data before (asked for from {queries.start})"
+        note = f"most charts have no data before (asked for from {queries.start})"
         queries = replace(queries, start=f"{begin:.0f}")
         loaded = [queries.load(one) for one in dashboards]
     cover = replace(_cover(report, queries, loaded), note=note)
@@ -145,24 +147,29 @@ def write(
     ]
 
 
-def _begin(loaded: Sequence[DashboardData]) -> float | None:
-    """Return when the data begin, in seconds; None where they fill most of the time range."""
-    moments: list[float] = [
-        frame.time.values[0] / 1000
-        for data in loaded
-        for one in data.panels
-        for frame in one.frames
-        # A series without labels may be a number that the query fills in.
-        if one.panel.type in _OVER_TIME
-        and frame.time is not None
-        and frame.time.values
-        and any(field.labels for field in frame.value_fields)
-    ]
+def begin_of(loaded: Sequence[DashboardData]) -> float | None:
+    """Return when the data of most charts begin, in seconds; None where they fill most of the time range.
+
+    A few with an older history, such as that of runs in MLflow, do not make the others strokes at the edge.
+    """
+    begins: dict[tuple[str, str], float] = {}
+    for data in loaded:
+        for one in data.panels:
+            # A series without labels may be a number that the query fills in.
+            moments = [
+                frame.time.values[0] / 1000
+                for frame in one.frames
+                if frame.time is not None and frame.time.values and any(field.labels for field in frame.value_fields)
+            ]
+            if one.panel.type in _OVER_TIME and moments:
+                # Copies of one panel count as one.
+                key = data.dashboard.uid, str(one.panel.raw.get("title"))
+                begins[key] = min([*moments, begins.get(key, math.inf)])
     span = loaded[0].span if loaded else TimeRange(0, 0)
-    if not moments or (min(moments) - span.start) < _MOST_EMPTY * span.seconds:
+    if not begins or (begin := statistics.median_low(begins.values())) - span.start < _MOST_EMPTY * span.seconds:
         return None
     # Charts are not to be a single point.
-    return min([*moments, span.end - _LEAST_SECONDS])
+    return min(begin, span.end - _LEAST_SECONDS)
 
 
 def _cover(report: Report, queries: QueryOptions, loaded: Sequence[DashboardData]) -> Cover:
@@ -188,7 +195,7 @@ def _cover(report: Report, queries: QueryOptions, loaded: Sequence[DashboardData
 
 
 def panel_lines(title: str, loaded: Sequence[DashboardData]) -> list[str]:
-    """Return the lines of a text panel; a row of a table becomes `name: value`.
+    """Return the lines of a text panel; a row of a table becomes `name: value`, and the one that names columns none.
 
     Raises:
         RenderError: If no page has such a panel.
@@ -196,7 +203,8 @@ def panel_lines(title: str, loaded: Sequence[DashboardData]) -> list[str]:
     found = [one for data in loaded for one in data.panels if one.panel.type == "text" and one.title == title]
     if not found:
         raise RenderError(f"no page of the report has a text panel called {title!r}")
-    return [": ".join(block.cells) if block.cells else block.text for block in to_blocks(content_of(found[0]))]
+    blocks = to_blocks(content_of(found[0]))
+    return [": ".join(block.cells) if block.cells else block.text for block in blocks if not block.header]
 
 
 def filled(text: str, prometheus: Prometheus, moment: float) -> str:

@@ -16,6 +16,7 @@ from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.interactive import Fragment, Surroundings, fragment_of
 from ml_monitoring.dashboards.render.links import all_variables, links_of, resolved
 from ml_monitoring.dashboards.render.model import COLUMNS, Dashboard
+from ml_monitoring.dashboards.render.notes import with_notes
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.traces import moment
 from ml_monitoring.dashboards.render.units import Clock
@@ -113,7 +114,7 @@ def _leads(url: str, shelf: Shelf) -> bool:
 def _keyed(data: DashboardData) -> Iterator[tuple[str, PanelData]]:
     """Yield the panels with a name for each that lasts from one refresh to the next."""
     used: dict[str, int] = {}
-    for one in data.panels:
+    for one in with_notes(data.panels):
         base = "-".join([str(one.panel.id or one.panel.type), *(f"{name}-{value}" for name, value in one.panel.scope)])
         used[base] = used.get(base, 0) + 1
         yield (base if used[base] == 1 else f"{base}-{used[base]}"), one
@@ -126,7 +127,15 @@ def _piece(key: str, one: PanelData, around: Surroundings, wish: Wish) -> Json:
         state = "collapsed" if one.panel.raw.get("collapsed") else "open"
         return {"key": key, "type": "row", "title": one.title, "place": place, "state": state, "hash": ""}
     one, fragment = fragment_of(one, around)
-    state = "unsupported" if one.unsupported else "failed" if one.error else "empty" if one.empty else "ok"
+    state = (
+        "unsupported"
+        if one.unsupported or one.instead_of
+        else "failed"
+        if one.error
+        else "empty"
+        if one.empty
+        else "ok"
+    )
     chart = fragment.chart
     if chart and chart["time"] and one.span == around.data.span:
         axis = {name: value for name, value in chart["layout"]["xaxis"].items() if name != "range"}

@@ -30,6 +30,8 @@ RULES: tuple[Rule, ...] = (
     display_lint.titles_fit,
     display_lint.timelines_keep_words,
     display_lint.axes_have_ends,
+    display_lint.marks_are_round,
+    display_lint.legends_leave_room,
     display_lint.bars_are_values_with_names,
     style_lint.numbers_are_rounded,
     style_lint.legends_begin_with_the_most,
@@ -38,6 +40,7 @@ RULES: tuple[Rule, ...] = (
     style_lint.text_is_readable,
     style_lint.colours_mean_something,
     style_lint.limits_are_seen,
+    display_lint.values_are_of_now,
     display_lint.zero_is_good,
     display_lint.marks_are_few,
     display_lint.marks_are_moments,
@@ -108,6 +111,10 @@ def with_place(**changes: int) -> Callable[[Json], None]:
 
 def with_target(**changes: Any) -> Callable[[Json], None]:
     return lambda page: first(page, "timeseries")["targets"][0].update(changes)
+
+
+def with_single_value(**changes: Any) -> Callable[[Json], None]:
+    return lambda page: first(page, "stat")["targets"][0].update(changes)
 
 
 WITHOUT_TIME = [
@@ -195,6 +202,19 @@ def with_titled(kind: str, title: str, unit: str) -> Callable[[Json], None]:
 
 def with_legend(**changes: Any) -> Callable[[Json], None]:
     return lambda page: first(page, "timeseries")["options"]["legend"].update({"displayMode": "table", **changes})
+
+
+def with_hours_of_seconds(page: Json) -> None:
+    defaults = first(page, "timeseries")["fieldConfig"]["defaults"]
+    defaults["unit"] = "s"
+    defaults["custom"]["axisSoftMax"] = 95_040
+
+
+def with_low_legend(page: Json) -> None:
+    panel = first(page, "timeseries")
+    panel["gridPos"]["h"] = 5
+    panel["targets"] *= 3
+    panel["options"]["legend"].update(displayMode="table", placement="bottom")
 
 
 def with_palette(page: Json) -> None:
@@ -342,6 +362,8 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
         with_defaults("timeseries", unit="locale", decimals=0, mappings=[], noValue="no data"),
         "marks between whole numbers are labelled 'no data'",
     ),
+    (display_lint.marks_are_round, with_hours_of_seconds, "an axis of 26.4 hours has marks at round seconds"),
+    (display_lint.legends_leave_room, with_low_legend, "a legend of 1 lines for 3 queries"),
     (display_lint.bars_are_values_with_names, with_bars_of_loki, "only one of Loki's rows"),
     (display_lint.bars_are_values_with_names, with_sparkline, "the sparkline of a ratio is flat"),
     (display_lint.bars_are_values_with_names, with_unnamed_bars, "without a legend"),
@@ -379,6 +401,10 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (style_lint.colours_mean_something, with_word("FAILED", Colour.GOOD), "FAILED"),
     (style_lint.limits_are_seen, with_limits(Colour.GOOD, 1), "a limit is in the colour of its good side"),
     (style_lint.limits_are_seen, with_limits(Colour.CLEAR, -1), "the limit -1 is below the axis, which begins at 0"),
+    (display_lint.values_are_of_now, with_legend(calcs=["lastNotNull"]), "the last value of a series that ended"),
+    (display_lint.values_are_of_now, with_single_value(range=True), "asks for a time range"),
+    (display_lint.values_are_of_now, with_single_value(instant=False), "asks for a time range"),
+    (display_lint.values_are_of_now, with_expr("last_over_time(up[1h])"), "looks back to the last value"),
     (display_lint.zero_is_good, with_steps(GREEN, {"color": Colour.FAILURE, "value": 0}), "a 0 has the colour"),
     (
         display_lint.zero_is_good,
@@ -429,6 +455,11 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (lint.d7_variables_and_links, with_variable(includeAll=False), "has no `All`"),
     (lint.d7_variables_and_links, with_variable(allValue=""), "has no `All`"),
     (lint.d7_variables_and_links, with_link("/d/nowhere?x=1"), "link to nowhere, which is no page"),
+    (
+        lint.d7_variables_and_links,
+        with_page(links=[{"title": "Back", "type": "link", "url": "/d/nowhere"}]),
+        "links: link to nowhere, which is no page",
+    ),
     (
         lint.d7_variables_and_links,
         with_link("/d/ml-monitoring-exporter-health?var-model=1"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,16 @@ import pytest
 
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.overview.signals import HEALTH
+from ml_monitoring.alerting.overview.signals import PAGE as OVERVIEW
+from ml_monitoring.dashboards.render.colours import LIGHT
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.draw.canvas import ELLIPSIS, settings
 from ml_monitoring.dashboards.render.engine import load
 from ml_monitoring.dashboards.render.intervals import Steps, TimeRange
 from ml_monitoring.dashboards.render.model import Dashboard, find_dashboards
+from ml_monitoring.dashboards.render.page import draw_dashboard
 from ml_monitoring.dashboards.render.prometheus import Answer, Prometheus
+from ml_monitoring.dashboards.render.units import Clock
 from tests.support.promql import LABELS
 from tests.support.queries_lint import expressions, filled
 from tools.backfilled_prometheus import backfilled_prometheus
@@ -39,16 +46,28 @@ BEGUN = {
     "ALERTS": 1.0,
     "fleet_incident_phase": 1.0,
     "variant_sequential_p_value": 0.01,
+    "persona_variant_pattern:variant_standing:code": 3.0,
     "ml_monitoring_experiment_decided": 1.0,
     "ml_monitoring_experiment_running": 1.0,
 }
-STEADY = {"fleet_server_state": 1.0, "variant_optimization_opportunity": 1.0}
+STEADY = {
+    "fleet_server_state": 1.0,
+    "variant_optimization_opportunity": 1.0,
+    "variant_optimization_opportunity_subject_info": 1.0,
+    "model_alias_metric:mlflow_candidate_margin:ratio": 0.5,
+    # What codes are called, and what is shown less or as a difference of shares.
+    "model_origin:ml_gen_ai_first_token_burn_rate:period": 0.5,
+    "metric_origin:ab_test_improvement:code": 1.0,
+    "metric_origin:ab_test_improvement:ratio": 0.02,
+    "model_version_variant_origin:ml_model_verdict:code": 1.0,
+}
 # What is meant to be one answer for all that is chosen: an overview, the rows of a heatmap, and the watchdog.
+LIGHTS = {f"{signal.title} {letter}" for signal in HEALTH.values() for letter in "AB"}
 OVERALL = {
-    *(f"{signal.title} A" for signal in HEALTH.values()),
-    *("Firing alerts by severity A", "State A", "Firing since A", "Alert timeline A", "Targets down A"),
+    *(f"Firing alerts by severity {letter}" for letter in "ABC"),
+    *("State A", "Log collection A", "Active since A", "Alert timeline A", "Targets down A"),
     *("Latency distribution A", "Confidence A", "Absolute error distribution A"),
-    *("Alert rules evaluated A", "Watchdog A"),
+    *("Alert rules evaluated A", "Alert rules A"),
 }
 WATCHDOG = "MlMonitoringWatchdog"
 
@@ -154,9 +173,25 @@ def test_by_default_every_cluster_is_there_and_nothing_adds_up(
     page: Dashboard, servers: tuple[Prometheus, Prometheus]
 ) -> None:
     both, _ = servers
-    every = {name: found for name, found in answers(both, page).items() if name not in OVERALL}
+    overall = OVERALL | (LIGHTS if page.uid == OVERVIEW else set())
+    every = {name: found for name, found in answers(both, page).items() if name not in overall}
     of_each = [answers(both, page, cluster=[cluster]) for cluster in CLUSTERS]
     for name, found in every.items():
         # Nothing is in both, so that nothing is lost.
         assert found == of_each[0][name] | of_each[1][name], name
         assert len(found) == len(of_each[0][name]) + len(of_each[1][name]), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.uid)
+def test_no_text_of_a_page_is_cut_or_lies_on_another(page: Dashboard, servers: tuple[Prometheus, Prometheus]) -> None:
+    data = load(page, servers[1], SPAN, scrape=SCRAPE)
+    canvas = draw_dashboard(data, Style(LIGHT, Clock(now=END)))
+    with settings():
+        boxes = [
+            # A pixel of leading on each side may touch.
+            (text.get_text(), text.get_window_extent().padded(-1.5))
+            for axes in canvas.figure.axes
+            for text in axes.texts
+        ]
+    assert [text for text, _ in boxes if text.endswith(ELLIPSIS)] == []
+    assert [f"{one!r} and {other!r}" for (one, a), (other, b) in combinations(boxes, 2) if a.overlaps(b)] == []

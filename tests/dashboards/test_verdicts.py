@@ -9,7 +9,7 @@ import pytest
 
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE
-from ml_monitoring.alerting.overview.signals import STATES
+from ml_monitoring.alerting.overview.signals import DOMAIN_ALERTS, STATES
 from tests.support import verdict_lint
 
 Json = dict[str, Any]
@@ -18,6 +18,7 @@ Rule = Callable[[list[Json]], Iterator[str]]
 RULES: tuple[Rule, ...] = (
     verdict_lint.a_question_heads_the_page,
     verdict_lint.an_answer_comes_first,
+    verdict_lint.ratios_of_the_answer_are_judged,
     verdict_lint.little_is_open,
     verdict_lint.alerts_are_those_of_the_page,
     verdict_lint.one_of_many_is_not_the_first_of_the_alphabet,
@@ -47,6 +48,14 @@ def test_a_state_without_since_is_found(pages: list[Json]) -> None:
     page = spoiled(pages)
     page["panels"] = page["panels"][:2]
     assert list(verdict_lint.an_answer_comes_first([page])) == [f"{page['uid']}: nothing that is open says since when"]
+
+
+def test_a_share_that_nothing_judges_is_found(pages: list[Json]) -> None:
+    page = spoiled(pages)
+    (errors,) = [panel for panel in page["panels"] if panel["title"] == "Error ratio"]
+    del errors["fieldConfig"]["defaults"]["thresholds"]["steps"][1:]
+    found = list(verdict_lint.ratios_of_the_answer_are_judged([page]))
+    assert found == [f"{page['uid']}: Error ratio is neither good nor bad"]
 
 
 def test_a_third_open_row_and_a_long_page_are_found(pages: list[Json]) -> None:
@@ -106,6 +115,16 @@ def test_a_chart_that_is_there_twice_is_found(pages: list[Json]) -> None:
     page["panels"].append(chart | {"title": "Again"})
     found = list(verdict_lint.nothing_is_drawn_twice([page]))
     assert found == [f"{page['uid']}: Again shows the same as {chart['title']}"]
+
+
+def test_each_alert_is_shown_by_one_light_of_the_overview() -> None:
+    shown = {
+        alert.name: [domain for domain, names in DOMAIN_ALERTS.items() if re.fullmatch(names, alert.name)]
+        for alert in ALERTS
+        # It fires always, and has a tile of its own.
+        if alert.name != "MlMonitoringWatchdog"
+    }
+    assert {name: lights for name, lights in shown.items() if len(lights) != 1} == {}
 
 
 def spoiled(pages: list[Json]) -> Json:

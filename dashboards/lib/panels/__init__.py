@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from ml_monitoring.dashboards.lib.panels.base import Panel
 from ml_monitoring.dashboards.lib.panels.graphs import barchart, heatmap, state_timeline, timeseries
-from ml_monitoring.dashboards.lib.panels.logs import log_graph, log_ranking, logs
-from ml_monitoring.dashboards.lib.panels.numbers import bargauge, gauge, light, stat
+from ml_monitoring.dashboards.lib.panels.logs import log_graph, log_stat, logs
+from ml_monitoring.dashboards.lib.panels.numbers import LIGHT_WORDS, bargauge, gauge, light, stat
 from ml_monitoring.dashboards.lib.panels.tables import Column, table
 from ml_monitoring.dashboards.lib.panels.texts import alert_list, rows, text
 
 __all__ = [
+    "LIGHT_WORDS",
     "Column",
     "Panel",
     "alert_list",
@@ -23,7 +24,7 @@ __all__ = [
     "heatmap",
     "light",
     "log_graph",
-    "log_ranking",
+    "log_stat",
     "logs",
     "rows",
     "stat",

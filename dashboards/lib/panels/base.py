@@ -10,7 +10,7 @@ from typing import Any, Self
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.queries import Query, Scope
-from ml_monitoring.dashboards.lib.style import ABOVE_ZERO, NO_VALUE, RATES, SERIES, SMALLEST_PROBABILITY, Colour
+from ml_monitoring.dashboards.lib.style import ABOVE_ZERO, NO_VALUE, SERIES, SMALLEST_PROBABILITY, Colour, rate_unit
 from ml_monitoring.dashboards.lib.thresholds import flag_colours, steps
 from ml_monitoring.dashboards.lib.upstream import Json
 from ml_monitoring.exporter.catalog import Unit
@@ -82,13 +82,13 @@ def field_defaults(
     defaults: Json = {
         "unit": query.format.unit,
         "color": {"mode": colour_mode},
-        "thresholds": {"mode": "absolute", "steps": steps(query.signal, scope.alerts)},
+        "thresholds": {"mode": "absolute", "steps": steps(query.signal, query.judges(scope))},
         "mappings": [],
     }
     if query.format.decimals is not None:
         defaults["decimals"] = query.format.decimals
     if query.signal.is_rate:
-        if unit := next((unit for words, unit in RATES.items() if words in query.signal.title), ""):
+        if unit := rate_unit(query.signal.title):
             del defaults["decimals"]
             defaults["unit"] = unit
         else:
@@ -98,7 +98,7 @@ def field_defaults(
         defaults["decimals"] = 3
         defaults["mappings"] = [_tiny()]
     if states and query.signal.unit is Unit.FLAG:
-        named = zip(states, flag_colours(query.signal, scope.alerts), strict=True)
+        named = zip(states, flag_colours(query.signal, query.judges(scope)), strict=True)
         defaults["mappings"] = [names({str(value): pair for value, pair in enumerate(named)})]
     return defaults
 
@@ -135,9 +135,13 @@ def absent(text: str = NO_VALUE, colour: Colour = Colour.PLAIN) -> Json:
     }
 
 
-def unlabelled_fractions() -> Json:
-    """Return a value mapping for whole numbers' axes: Grafana gives marks between them the empty panel's text."""
-    return {"type": "special", "options": {"match": "null", "result": {"text": " ", "index": 0}}}
+def not_there(text: str) -> Json:
+    """Return a value mapping for what is not there: the last value of a series that ended.
+
+    Args:
+        text: What it is called. On an axis of whole numbers a space, since Grafana calls marks between them so too.
+    """
+    return {"type": "special", "options": {"match": "null", "result": {"text": text, "index": 0}}}
 
 
 def keep_fields(fields: Sequence[str]) -> Json:

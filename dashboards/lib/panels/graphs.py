@@ -16,12 +16,13 @@ from ml_monitoring.dashboards.lib.panels.base import (
     is_probability,
     keep_fields,
     names,
-    unlabelled_fractions,
+    not_there,
 )
+from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
 from ml_monitoring.dashboards.lib.series import series_colours
-from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
-from ml_monitoring.dashboards.lib.thresholds import comparing, limits, soft_ends
+from ml_monitoring.dashboards.lib.style import LONG_TIMES, NO_VALUE, Colour
+from ml_monitoring.dashboards.lib.thresholds import limits, soft_ends
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
 
@@ -66,43 +67,50 @@ def timeseries(
         # What did not happen is no bar, and has no line in the legend.
         queries = tuple(replace(query, above_zero=True) for query in queries)
         empty = empty if empty != NO_VALUE else "no events, or no data from Prometheus"
-    # Of events the most in one moment, since the last one is often none.
-    order = {"sortBy": "Max" if bars else "Last *", "sortDesc": True} if legend == "table" else {}
+    # Of events the most in one moment, since the last one is often none. Not the last value that there was: of a
+    # series that ended that is an old one.
+    order = {"sortBy": "Max" if bars else "Last", "sortDesc": True} if legend == "table" else {}
 
     def render(scope: Scope) -> Any:
-        defaults = field_defaults(first, scope) | {"noValue": empty, "color": dict(OF_SERIES)}
-        defaults["thresholds"]["steps"] = limits(first.signal, scope.alerts)
+        shown = _in_long_units(queries, scope)
+        judges = tuple(judge for query in shown for judge in query.judges(scope))
+        defaults = field_defaults(shown[0], scope) | {"noValue": empty, "color": dict(OF_SERIES)}
+        defaults["thresholds"]["steps"] = limits(first.signal, shown[0].judges(scope))
         if first.signal.unit is Unit.CURRENCY:
             # With those of a single value, marks of a narrow axis would all be `$1K`.
             del defaults["decimals"]
-        if first.format.low is not None:
+        signed = any(query.signal.signed for query in queries)
+        if first.format.low is not None and not signed:
             defaults["min"] = first.format.low
         if is_probability(first.signal):
             # A mark of the axis is no probability that was found.
             defaults["mappings"] = []
             # No chance is more than certain; of itself Grafana draws a constant 1 on an axis up to 2.
             defaults["max"] = 1
-        if defaults.get("decimals") == 0:
-            defaults["mappings"].append(unlabelled_fractions())
-        defaults["custom"] = soft_ends(first.signal.unit, comparing((query.signal for query in queries), scope.alerts))
+        defaults["mappings"].append(not_there(" " if defaults.get("decimals") == 0 else EMPTY_CELL))
+        defaults["custom"] = soft_ends(first.signal.unit, judges)
+        if signed:
+            # What is neither more nor less is in sight.
+            defaults["custom"].setdefault("axisSoftMin", 0)
         return grafana.TimeSeries(
             title=title,
             description=describe(queries),
-            targets=targets(queries, scope),
+            targets=targets(shown, scope),
             # Windows of bars must not overlap by much, or one event stands in several of them.
             interval="1m" if bars else None,
             drawStyle="bars" if bars else "line",
-            lineWidth=1 if bars else 2,
-            fillOpacity=70 if bars else 25 if stacked else 0,
+            # Of a stack the areas tell how much there is; the line on top would be in the colour of the smallest part.
+            lineWidth=1 if bars else 0 if stacked else 2,
+            fillOpacity=70 if bars or stacked else 0,
             lineInterpolation="stepAfter" if stepped else "linear",
-            showPoints="never" if bars else "auto",
+            showPoints="never" if bars or stacked else "auto",
             stacking={"mode": "normal" if stacked else "none", "group": "A"},
             # A hole in the data is a hole in the line: a source that was down must be seen.
             spanNulls=False,
-            thresholdsStyleMode="dashed" if comparing((query.signal for query in queries), scope.alerts) else "off",
+            thresholdsStyleMode="dashed" if judges else "off",
             legendDisplayMode=legend,
             legendPlacement="right" if legend == "table" and width > 12 else "bottom",
-            legendCalcs=["lastNotNull", "max"] if legend == "table" else [],
+            legendCalcs=["last", "max"] if legend == "table" else [],
             tooltipMode="multi",
             tooltipSort="desc",
             overrides=[*_series_colours(queries, scope), *colour_overrides(queries, colours), *_dashed(queries)],
@@ -110,6 +118,15 @@ def timeseries(
         )
 
     return Panel("timeseries", title, Size(width, height), queries, render)
+
+
+def _in_long_units(queries: tuple[Query, ...], scope: Scope) -> tuple[Query, ...]:
+    """Return queries of seconds whose limits are hours or days as queries of those, so that marks are round."""
+    if queries[0].signal.unit is not Unit.SECONDS:
+        return queries
+    top = max((judge.threshold for query in queries for judge in query.judges(scope)), default=0.0)
+    form = next((form for seconds, form in LONG_TIMES.items() if top >= seconds), None)
+    return tuple(replace(query, form=form) for query in queries)
 
 
 def state_timeline(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ml_monitoring.dashboards.lib.layout import Size
-from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, OF_SERIES, Panel, absent, unlabelled_fractions
+from ml_monitoring.dashboards.lib.panels.base import LAST_VALUE, OF_SERIES, Panel, absent, names, not_there
 from ml_monitoring.dashboards.lib.queries import Scope, colour_overrides
 from ml_monitoring.dashboards.lib.series import series_colours
 from ml_monitoring.dashboards.lib.style import FORMATS, LEAST_TOP, NO_VALUE, Colour
@@ -101,27 +101,52 @@ def log_graph(
     return Panel("timeseries", title, Size(width, height), (), render)
 
 
-def log_ranking(
-    title: str, description: str, logql: str, *, legend: str, width: int = 8, height: int = 8, empty: str = NO_VALUE
+def log_stat(
+    title: str,
+    description: str,
+    logql: str,
+    *,
+    values: Mapping[str, tuple[str, Colour]] | None = None,
+    width: int = 4,
+    height: int = 4,
+    empty: str = NO_VALUE,
 ) -> Panel:
-    """Return a bar for each series of a metric query at the end of the time range.
+    """Return how many errors there are at the end of the time range; those of several services with their names.
 
     Loki answers with one table, whose rows are the series, so each row is a value.
+
+    Args:
+        title: Heading.
+        description: The operator's question.
+        logql: A metric query; more than 0 is bad.
+        values: Words and colours of some values, such as 0.
+        width: Columns.
+        height: Grid units.
+        empty: What the panel says without rows.
     """
-    defaults = _defaults(Unit.COUNT, empty) | {"color": {"mode": "fixed", "fixedColor": str(Colour.FAILURE)}}
-    defaults["mappings"] = [absent(empty)]
+    defaults = _defaults(Unit.COUNT, empty) | {"color": {"mode": "thresholds"}}
+    steps = [{"color": str(Colour.MUTED), "value": None}, {"color": str(Colour.FAILURE), "value": 1}]
+    defaults["thresholds"] = {"mode": "absolute", "steps": steps}
+    defaults["mappings"] = [*([names(values)] if values else []), absent(empty, Colour.MUTED)]
 
     def render(_: Scope) -> Any:
         return plugin_panel(
-            "bargauge",
+            "stat",
             title=title,
             description=description,
-            targets=[_target(logql, legend, INSTANT)],
+            targets=[_target(logql, title, INSTANT)],
             defaults=defaults,
-            options={**BARS, "reduceOptions": {**LAST_VALUE, "values": True}},
+            options={
+                "colorMode": "background",
+                "graphMode": "none",
+                "justifyMode": "auto",
+                "orientation": "auto",
+                "textMode": "value" if values else "value_and_name",
+                "reduceOptions": {**LAST_VALUE, "values": True},
+            },
         )
 
-    return Panel("bargauge", title, Size(width, height), (), render)
+    return Panel("stat", title, Size(width, height), (), render)
 
 
 def _target(logql: str, legend: str, form: str) -> Any:
@@ -136,5 +161,5 @@ def _defaults(unit: Unit, empty: str) -> Json:
     if form.decimals is not None:
         defaults["decimals"] = form.decimals
     if form.decimals == 0:
-        defaults["mappings"] = [unlabelled_fractions()]
+        defaults["mappings"] = [not_there(" ")]
     return defaults

@@ -15,7 +15,8 @@ from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
 
 # What the values of a traffic light are called: nothing fires, or the loudest alert that does.
-_LIGHTS = (("good", Colour.GOOD), *((severity, SEVERITY[severity]) for severity in ("info", "warning", "critical")))
+_LIGHTS = (("OK", Colour.GOOD), *((severity, SEVERITY[severity]) for severity in ("info", "warning", "critical")))
+LIGHT_WORDS: Mapping[str, tuple[str, Colour]] = {str(code): pair for code, pair in enumerate(_LIGHTS)}
 
 
 def stat(
@@ -24,10 +25,10 @@ def stat(
     width: int = 4,
     height: int = 4,
     states: tuple[str, str] = ("no", "yes"),
-    trend: bool = False,
     show: str = "",
     colours: Mapping[str, Colour] | None = None,
     values: Mapping[str, tuple[str, Colour]] | None = None,
+    at_most: tuple[float, str] | None = None,
     empty: str = NO_VALUE,
 ) -> Panel:
     """Return a big number.
@@ -38,10 +39,10 @@ def stat(
         width: Columns.
         height: Grid units.
         states: What a flag's 0 and 1 are called.
-        trend: Draw a line behind the number. The number is then the last one of the time range, be it old.
         show: `value`, `name` (for an info metric) or `value_and_name`; by default names where there are several.
         colours: Fixed colours by a word in the series name, such as a run status.
         values: Words and colours of the values of a code.
+        at_most: Up to which value words stand for it, and these; the colour stays that of the value.
         empty: What the panel says without series; give it where that is no fault.
     """
     queries = as_queries(given)
@@ -55,46 +56,57 @@ def stat(
         defaults = field_defaults(queries[0], scope, states=states) | {"noValue": empty}
         if values:
             defaults["mappings"] = [names(values)]
+        if at_most:
+            most, words = at_most
+            # An end without a value is lost on the way to JSON.
+            options = {"from": -1_000_000, "to": most, "result": {"text": words, "index": 0}}
+            defaults["mappings"].append({"type": "range", "options": options})
         base = defaults["thresholds"]["steps"][0]
         # What judges is behind the text.
         judged = signal.unit is Unit.FLAG or bool(values or colours) or base["color"] != Colour.PLAIN
-        if judged and base["color"] == Colour.PLAIN:
+        if colours or (judged and base["color"] == Colour.PLAIN):
+            # Words judge, not that there is none of them.
             base["color"] = str(Colour.MUTED)
         defaults["mappings"].append(absent(empty, Colour.MUTED if judged else Colour.PLAIN))
         return grafana.Stat(
             title=title,
             description=describe(queries),
-            targets=targets(queries, scope, instant=not trend),
+            targets=targets(queries, scope, instant=True),
             colorMode="background" if judged else "value",
-            graphMode="area" if trend else "none",
+            graphMode="none",
             reduceCalc="lastNotNull",
             textMode=show,
             # grafanalib's default is the string "", which Grafana cannot read.
             thresholds=[],
-            overrides=colour_overrides(queries, colours, base=Colour(base["color"])),
+            # Below 0 there is no 0 that is no alarm.
+            overrides=colour_overrides(queries, colours, base=None if signal.signed else Colour(base["color"])),
             extraJson={"fieldConfig": {"defaults": defaults}},
         )
 
     return Panel("stat", title, Size(width, height), queries, render)
 
 
-def light(given: Signal | Query, *, page: str, title: str, width: int = 4, height: int = 3) -> Panel:
+def light(
+    given: Signal | Query, *, page: str, title: str, since: Query | None = None, width: int = 4, height: int = 3
+) -> Panel:
     """Return a traffic light: a field in the colour of the loudest alert, with a link to the page of its domain.
 
     Args:
         given: A signal of 0 (nothing fires) to 3 (a critical alert fires); without a series the domain is not in use.
         page: uid of the page with the details.
         title: Heading.
+        since: Since when it is so, below the word.
         width: Columns.
         height: Grid units.
     """
     queries = as_queries([given])
+    shown = (*queries, *((since,) if since else ()))
     defaults: Json = {
         "unit": "none",
         "decimals": 0,
         "color": {"mode": "thresholds"},
         "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.MUTED), "value": None}]},
-        "mappings": [names({str(value): light for value, light in enumerate(_LIGHTS)}), absent(colour=Colour.MUTED)],
+        "mappings": [names(LIGHT_WORDS), absent(colour=Colour.MUTED)],
         "noValue": NO_VALUE,
         "links": [data_link("Open the page", page_url(page, {}))],
     }
@@ -102,17 +114,29 @@ def light(given: Signal | Query, *, page: str, title: str, width: int = 4, heigh
     def render(scope: Scope) -> Any:
         return grafana.Stat(
             title=title,
-            description=describe(queries),
-            targets=targets(queries, scope, instant=True),
+            description=describe(shown),
+            targets=targets(shown, scope, instant=True),
             colorMode="background",
             graphMode="none",
+            orientation="horizontal",
             reduceCalc="lastNotNull",
             textMode="value",
             thresholds=[],
+            overrides=[_plain_override(since, "B")] if since else [],
             extraJson={"fieldConfig": {"defaults": defaults}},
         )
 
-    return Panel("stat", title, Size(width, height), queries, render)
+    return Panel("stat", title, Size(width, height), shown, render)
+
+
+def _plain_override(query: Query, ref_id: str) -> Json:
+    """Return what makes a value beside a light no light itself."""
+    properties = [
+        {"id": "unit", "value": query.format.unit},
+        {"id": "mappings", "value": []},
+        {"id": "color", "value": {"mode": "fixed", "fixedColor": str(Colour.MUTED)}},
+    ]
+    return {"matcher": {"id": "byFrameRefID", "options": ref_id}, "properties": properties}
 
 
 def bargauge(*given: Signal | Query, title: str = "", width: int = 8, height: int = 8, ranked: bool = False) -> Panel:

@@ -9,11 +9,11 @@ from typing import Any
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS, STORE_LABEL
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
-from ml_monitoring.dashboards.lib.links import data_link
+from ml_monitoring.dashboards.lib.links import data_link, to_store_of_row
 from ml_monitoring.dashboards.lib.panels.base import Panel, absent, describe, field_defaults, keep_fields, names
 from ml_monitoring.dashboards.lib.queries import REF_IDS, Query, Scope, as_query, targets
 from ml_monitoring.dashboards.lib.style import NO_VALUE, Colour
-from ml_monitoring.dashboards.lib.thresholds import comparing, limits
+from ml_monitoring.dashboards.lib.thresholds import limits
 from ml_monitoring.dashboards.lib.upstream import Json, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
 
@@ -136,7 +136,7 @@ def table(
                 "unit": "short",
             },
             overrides=[
-                *map(_label_override, columns),
+                *(_label_override(column, scope) for column in columns),
                 *(_value_override(query, scope, states, is_sorted=_title(query) == sort_by) for query in valued),
             ],
             options={
@@ -178,7 +178,7 @@ def _columns(titles: Mapping[str, str], shared: Sequence[str], *, scope: Scope) 
     return transformations
 
 
-def _label_override(column: Column) -> Json:
+def _label_override(column: Column, scope: Scope) -> Json:
     properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
     # Every label sorts, if only rows that are equal so far.
     width = max(column.width or LABEL_WIDTH, header_width(column.title, is_sorted=True))
@@ -187,7 +187,10 @@ def _label_override(column: Column) -> Json:
         properties.append({"id": "mappings", "value": [names(column.values)]})
         properties += _COLOURED
     if column.link:
-        properties.append({"id": "links", "value": [data_link(*column.link)]})
+        link = data_link(*column.link)
+        if STORE_LABEL in scope.shown_places:
+            link = to_store_of_row(link)
+        properties.append({"id": "links", "value": [link]})
     return _override(column.title, properties)
 
 
@@ -199,13 +202,15 @@ def _value_override(query: Query, scope: Scope, states: tuple[str, str], *, is_s
     defaults = field_defaults(query, scope, states=states)
     if query.values:
         defaults["mappings"].append(names(query.values))
+    if query.decimals is not None:
+        defaults["decimals"] = query.decimals
     properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
     properties += [{"id": name, "value": defaults[name]} for name in ("unit", "decimals") if name in defaults]
     # Only what an alert judges, or a state, is coloured; a coloured cell means something.
-    if comparing([query.signal], scope.alerts) or defaults["mappings"]:
+    if query.judges(scope) or defaults["mappings"]:
         defaults["mappings"].append(absent(EMPTY_CELL, Colour.CLEAR))
         # A table of green cells would hide the others.
-        defaults["thresholds"]["steps"] = limits(query.signal, scope.alerts)
+        defaults["thresholds"]["steps"] = limits(query.signal, query.judges(scope))
         properties += [{"id": name, "value": defaults[name]} for name in ("color", "thresholds", "mappings")]
         properties += _COLOURED
     # The words of a code, too.

@@ -31,6 +31,8 @@ _SETTINGS: Any = {
     "svg.fonttype": "path",
     "svg.hashsalt": "dashboards",
     "path.simplify_threshold": 0.2,
+    # Letters stand where they are measured: hinted ones are wider the fewer pixels an inch has.
+    "text.hinting": "no_hinting",
 }
 
 

@@ -51,8 +51,9 @@ def entries_of(fields: Sequence[tuple[Field, str]], options: Json, area: Area) -
         for calculation in calculations:
             value = reduce_field(field, calculation)
             plain = field.copy(config={}) if calculation in UNITLESS else field
-            # The mappings name states; a mean of states is none.
-            texts.append(str(show(value, plain.copy(config={**plain.config, "mappings": []}), area.style)))
+            # The mappings name states; a mean of states is none. What is not there has the name that it is given.
+            bare = plain if value is None else plain.copy(config={**plain.config, "mappings": []})
+            texts.append(str(show(value, bare, area.style)))
             numbers.append(number(value))
         entries.append(Entry(field.display, colour, tuple(texts), tuple(numbers)))
     wanted = str(options.get("sortBy") or "")

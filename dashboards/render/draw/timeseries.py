@@ -19,7 +19,7 @@ from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.draw.legend import draw_legend, entries_of
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.events import Annotation
-from ml_monitoring.dashboards.render.frames import Field, Frame
+from ml_monitoring.dashboards.render.frames import Field, Frame, until
 from ml_monitoring.dashboards.render.layout import Box
 
 Json = dict[str, Any]
@@ -67,7 +67,7 @@ class ValueAxis:
 
 def draw(data: PanelData, area: Area, events: Sequence[Annotation] = ()) -> None:
     """Draw the panel."""
-    lines = prepared_lines(data.frames, area.theme)
+    lines = prepared_lines(until(data.span.end * 1000, data.frames), area.theme)
     if not lines:
         area.message(data.no_value)
         return
@@ -181,7 +181,9 @@ def _stack(lines: Sequence[Line]) -> None:
             # Negative series grow downwards, beside the positive ones.
             negative = filled.sum() < 0
             base = downs if negative else ups
-            line.x, line.base, line.y = moments, base.copy(), np.where(np.isnan(value), np.nan, base + filled)
+            # Where only others have a point, or their breaks, this line goes on from one of its own to the next.
+            own = np.isin(moments, line.x)
+            line.x, line.base, line.y = moments[own], base[own], np.where(np.isnan(value), np.nan, base + filled)[own]
             if negative:
                 downs = base + filled
             else:

@@ -40,4 +40,4 @@ def test_runbook_links_lead_where_the_environment_says(tmp_path: Path) -> None:
     # Not every page lists alerts; those that do link them.
     linking = [page for page in pages.values() if b"Open the runbook" in page]
     assert linking
-    assert all(b"https://runbooks.example/x/${__data.fields" in page for page in linking)
+    assert all(b"https://runbooks.example/x/${__value.raw}" in page for page in linking)

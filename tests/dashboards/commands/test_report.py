@@ -15,7 +15,7 @@ from ml_monitoring.dashboards.commands.report import REPORTS
 from ml_monitoring.dashboards.render.colours import THEMES
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.draw import axes, legend, table
-from ml_monitoring.dashboards.render.engine import DashboardData
+from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.dashboards.render.intervals import TimeRange
 from ml_monitoring.dashboards.render.layout import GAP
@@ -24,7 +24,7 @@ from ml_monitoring.dashboards.render.paper import BOTTOM, HEIGHT, INCHES, INNER,
 from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.reports.mail import read_mail
-from ml_monitoring.dashboards.reports.report import filled, panel_lines, read_reports, write
+from ml_monitoring.dashboards.reports.report import begin_of, filled, panel_lines, read_reports, write
 from ml_monitoring.exporter.errors import ConfigError
 from tests.support.panel_store import END, SPECIMEN, START, Store
 from tools.sinks import SmtpSink
@@ -95,6 +95,16 @@ def test_a_long_table_is_whole_in_parts(every_panel_data: DashboardData) -> None
     assert all(table.line_height(one) * (part.frames[0].length + 1) < HEIGHT - TOP - BOTTOM for part in parts)
 
 
+def test_a_table_fills_what_is_left_of_a_sheet(every_panel_data: DashboardData) -> None:
+    one = next(one for one in every_panel_data.panels if one.panel.type == "table" and one.frames)
+    chart = next(one for one in every_panel_data.panels if one.panel.type == "timeseries")
+    frame = one.frames[0]
+    long = frame.with_fields([field.copy(values=[field.values[0]] * 30) for field in frame.fields])
+    first, *_ = paginate([chart, replace(one, frames=[long])])
+    assert [data.panel.type for _, data in first] == ["timeseries", "table"]
+    assert first[1][1].title.startswith(f"{one.title} (1 to ")
+
+
 def test_as_html_it_is_one_small_file_that_says_what_is_on_each_sheet(store: Store, reports: Path) -> None:
     out = reports.parent / "out"
     arguments = ["report", "--reports", str(reports), "--prometheus", store.url, "--out", str(out)]
@@ -108,6 +118,27 @@ def test_as_html_it_is_one_small_file_that_says_what_is_on_each_sheet(store: Sto
     ids = re.findall(r'\bid="([^"]+)"', page)
     assert len(ids) == len(set(ids))
     assert len(page) < 1_000_000
+
+
+def test_a_few_charts_with_a_longer_history_do_not_make_the_others_strokes(every_panel_data: DashboardData) -> None:
+    span = TimeRange(0, 1000)
+
+    def chart(title: str, begins: float) -> PanelData:
+        one = next(one for one in every_panel_data.panels if one.panel.type == "timeseries" and one.frames)
+        frame = one.frames[0]
+        fields = [
+            field.copy(values=[begins * 1000] * frame.length if field is frame.time else field.values)
+            for field in frame.fields
+        ]
+        raw = {**one.panel.raw, "title": title}
+        return replace(one, frames=[frame.with_fields(fields)], panel=replace(one.panel, raw=raw))
+
+    # The copies of a panel count as one.
+    old = [chart("$metric: latest", 0) for _ in range(9)]
+    new = [chart(title, 800) for title in ("Runs", "Failed", "Duration")]
+    data = replace(every_panel_data, span=span, panels=(*old, *new))
+    assert begin_of([data]) == 700
+    assert begin_of([replace(data, panels=(*old, chart("Runs", 10), chart("Failed", 800)))]) is None
 
 
 def test_a_report_begins_where_its_data_begin(store: Store, reports: Path) -> None:
@@ -204,7 +235,6 @@ def test_the_lines_of_a_text_panel_are_assumptions(every_panel_data: DashboardDa
         "The rooms of All and their doors.",
         "warm: see limits",
         "cold: 0 and below",
-        "a: b",
         "1: 2",
     ]
     with pytest.raises(RenderError, match="no page of the report has a text panel called 'Nothing'"):

@@ -4,8 +4,19 @@ import pytest
 
 from ml_monitoring.alerting.exporter.signals import SOURCE_INTERVAL, SOURCE_LAST_SUCCESS_AGE, SOURCE_UP
 from ml_monitoring.alerting.model.signal import Signal
-from ml_monitoring.dashboards.lib.panels import Column, barchart, gauge, heatmap, state_timeline, table, timeseries
+from ml_monitoring.dashboards.lib.panels import (
+    Column,
+    barchart,
+    gauge,
+    heatmap,
+    stat,
+    state_timeline,
+    table,
+    timeseries,
+)
 from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries
+from ml_monitoring.dashboards.lib.style import Colour
+from ml_monitoring.dashboards.lib.upstream import as_json
 from ml_monitoring.dashboards.lib.variables import label_values
 from ml_monitoring.exporter.catalog import Unit
 
@@ -32,6 +43,36 @@ def test_a_label_that_the_signal_cannot_be_narrowed_by_is_refused() -> None:
 
 def test_a_timestamp_is_converted_to_the_milliseconds_that_grafana_counts() -> None:
     assert Query(WHEN).expr(NOWHERE) == "1000 * (x)"
+
+
+def test_limits_of_a_query_colour_what_no_alert_judges() -> None:
+    panel = stat(Query(SOURCE_INTERVAL, limits=(("<", 1e-9, "critical"), ("<", 0.25, "warning"))))
+    defaults = as_json(panel.render(NOWHERE))["fieldConfig"]["defaults"]
+    assert defaults["thresholds"]["steps"] == [
+        {"color": Colour.FAILURE, "value": None},
+        {"color": Colour.WARNING, "value": 1e-9},
+        {"color": Colour.GOOD, "value": 0.25},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limit", "unit", "expr", "shown"),
+    [
+        (3600, "s", "ml_monitoring_source_interval_seconds", 3600),
+        (86_400, "suffix: h", "(ml_monitoring_source_interval_seconds) / 3600", 24),
+        (864_000, "suffix: d", "(ml_monitoring_source_interval_seconds) / 86400", 10),
+    ],
+)
+def test_an_axis_of_long_times_is_in_hours_or_days(limit: float, unit: str, expr: str, shown: float) -> None:
+    drawn = as_json(timeseries(Query(SOURCE_INTERVAL, limits=((">", limit, "warning"),))).render(NOWHERE))
+    defaults = drawn["fieldConfig"]["defaults"]
+    assert (defaults["unit"], defaults["thresholds"]["steps"][1]["value"]) == (unit, shown)
+    assert drawn["targets"][0]["expr"] == expr
+
+
+def test_the_highest_and_the_lowest_are_those_of_each_place() -> None:
+    assert Query(SOURCE_UP, highest=1).expr(NOWHERE) == "topk by (cluster, namespace) (1, ml_monitoring_source_up)"
+    assert Query(SOURCE_UP, lowest=2).expr(NOWHERE) == "bottomk by (cluster, namespace) (2, ml_monitoring_source_up)"
 
 
 def test_queries_that_do_not_fit_one_axis_are_refused() -> None:

@@ -70,6 +70,14 @@ def test_names_of_several_places_keep_their_colour() -> None:
     assert colours_of("fraud eu prod", [("{{model}}", False)], 2) == colours_of("fraud", [("{{model}}", False)])
 
 
+def test_a_name_whose_last_label_is_empty_keeps_its_colour() -> None:
+    legends = [("p50 {{job}} {{service}}", False), ("p95 {{job}} {{service}}", False)]
+    half, slow = (colours_of(f"{name} demo-inference ", legends) for name in ("p50", "p95"))
+    assert len(half) == len(slow) == 1
+    assert half != slow
+    assert half == colours_of("p50 demo-inference", legends)
+
+
 def test_a_query_of_one_series_has_a_colour_by_its_letter() -> None:
     assert [one["matcher"] for one in series_colours([("Revenue", False), ("Cost", False)])] == [
         {"id": "byFrameRefID", "options": "A"},

@@ -11,6 +11,7 @@ from ml_monitoring.dashboards.publish.kustomize import kustomization
 PAGES = [
     Path("Platform/ml-monitoring-logs.json"),
     Path("Platform/ml-monitoring-system-infrastructure.json"),
+    Path("Platform/ml-monitoring-gpus.json"),
     Path("ML/ml-monitoring-ml-api.json"),
 ]
 
@@ -39,5 +40,5 @@ configMapGenerator:
 @pytest.mark.parametrize("component", COMPONENTS)
 def test_a_page_of_components_comes_with_the_first_that_is_switched_on(component: Component) -> None:
     made = yaml.safe_load(kustomization(PAGES, [component]))["configMapGenerator"]
-    page = "logs" if component == "logs" else "system-infrastructure"
+    page = component if component in ("logs", "gpus") else "system-infrastructure"
     assert {each["name"] for each in made} == {"ml-monitoring-ml-api", f"ml-monitoring-{page}"}

@@ -286,6 +286,23 @@ def lines_of(canvas: Canvas, length: int) -> list[Any]:
     return sorted(found, key=lambda line: line.get_zorder())
 
 
+def legend_of(data: PanelData) -> list[str]:
+    said = words(drawn(data))
+    return said[said.index("a") :][:3]
+
+
+def test_the_last_value_of_a_series_that_ended_is_none() -> None:
+    legend = {"displayMode": "table", "calcs": ["last", "lastNotNull"]}
+    defaults = {
+        "noValue": "none at all",
+        "mappings": [{"type": "special", "options": {"match": "null", "result": {"text": "-"}}}],
+    }
+    data = panel("timeseries", [series("a", [0, 1, 7])], options={"legend": legend}, defaults=defaults, minutes=5)
+    assert legend_of(data) == ["a", "-", "7"]
+    going_on = panel("timeseries", [series("a", [0, 1, 7])], options={"legend": legend}, defaults=defaults, minutes=3)
+    assert legend_of(going_on) == ["a", "7", "7"]
+
+
 def test_the_last_series_is_drawn_on_top() -> None:
     values = list(range(200))
     canvas = drawn(panel("timeseries", [series("a", values), series("b", values)], minutes=200))
@@ -353,6 +370,21 @@ def test_points_are_drawn_where_samples_are_sparse() -> None:
     dense = drawn(panel("timeseries", [series("a", list(range(200)))], minutes=200))
     assert any(line.get_marker() == "o" for line in lines_of(sparse, 10))
     assert not any(line.get_marker() == "o" for line in lines_of(dense, 200))
+
+
+def test_breaks_of_one_series_of_a_stack_break_no_other() -> None:
+    defaults = {"custom": {"stacking": {"mode": "normal", "group": "A"}}}
+    frames = [series("whole", [5, 5, 5, 5]), series("seldom", [1, 0, 0, 2], missing=[1, 2])]
+    whole, seldom = prepared_lines(panel("timeseries", frames, defaults=defaults).frames, LIGHT)
+    assert whole.y.tolist() == [5, 5, 5, 5]
+    assert [(at, value) for at, value in zip(seldom.x / 60_000, seldom.y, strict=True) if value == value] == [
+        (0, 6),
+        (3, 7),
+    ]
+    # It is broken itself.
+    assert len(seldom.y) == 3
+    assert whole.base.tolist() == [0, 0, 0, 0]
+    assert seldom.base[[0, -1]].tolist() == [5, 5]
 
 
 def test_a_panel_without_a_colour_mode_has_that_of_its_type() -> None:

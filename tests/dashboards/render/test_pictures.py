@@ -19,7 +19,9 @@ from ml_monitoring.dashboards.render.colours import DARK, LIGHT, THEMES
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.draw.canvas import Canvas
 from ml_monitoring.dashboards.render.engine import DashboardData
+from ml_monitoring.dashboards.render.fonts import BOLD
 from ml_monitoring.dashboards.render.model import Dashboard, load_dashboard
+from ml_monitoring.dashboards.render.notes import with_notes
 from ml_monitoring.dashboards.render.page import draw_dashboard
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.units import Clock
@@ -115,6 +117,47 @@ def test_a_panel_that_fails_is_named_and_does_not_stop_the_others(
     assert re.fullmatch(r"  failed: panel 2 \(Bad\): query A: .*1:5: parse error: unclosed left parenthesis", output[3])
     assert output[4].startswith("  failed: panel 5 (Twisted): cannot be drawn: RenderError: the regular expression /(/")
     assert main([*arguments, "--strict"]) == 1
+
+
+@pytest.mark.parametrize("dpi", [96, 144])
+def test_letters_are_as_wide_as_they_are_measured_in_any_resolution(dpi: int) -> None:
+    canvas = Canvas(400, 40, Style(LIGHT, CLOCK))
+    measured = canvas.text(10, 20, "Routes and latency distribution", size=15, weight=BOLD)
+    file = io.BytesIO()
+    canvas.save(file, "png", dpi)
+    # Where the picture is not as its upper left corner.
+    pixels = np.asarray(Image.open(file).convert("L")).astype(int)
+    columns = np.nonzero((abs(pixels - pixels[0, 0]) > 20).any(axis=0))[0]
+    assert (columns[-1] - columns[0]) * 96 / dpi == pytest.approx(measured, abs=4)
+
+
+def loki(number: int, title: str, **place: int) -> dict[str, Any]:
+    link = {"title": "How", "url": "https://example.org/how"}
+    one = panel(number, "logs", title, "{}", datasource={"type": "loki", "uid": "l"}, links=[link])
+    return one | {"gridPos": {"x": 0, "y": 0, "w": 24, "h": 8} | place}
+
+
+def test_neighbours_whose_source_is_not_asked_are_one_sentence(
+    queries: QueryOptions, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    below = panel(3, "stat", "Below", "temperature_celsius") | {"gridPos": {"x": 0, "y": 16, "w": 24, "h": 4}}
+    page = write(tmp_path, loki(1, "Lines"), loki(2, "Errors", y=8), below)
+    data = queries.load(load_dashboard(page))
+    note, moved = with_notes(data.panels)
+    assert note.panel.options["content"] == (
+        "**Lines** and **Errors** read a data source of type loki; only Prometheus is asked here. "
+        "How: <https://example.org/how>"
+    )
+    assert (note.panel.grid.y, note.panel.grid.h, moved.panel.grid.y) == (0, 2, 2)
+    assert main(["render", str(page), *range_of(store), "--out", str(tmp_path)]) == 0
+    assert capsys.readouterr().out.splitlines()[0].endswith("page.png  (3 panels, 2 not supported)")
+
+
+def test_a_panel_beside_them_keeps_their_boxes(queries: QueryOptions, tmp_path: Path) -> None:
+    beside = panel(3, "stat", "Beside", "temperature_celsius") | {"gridPos": {"x": 12, "y": 8, "w": 12, "h": 8}}
+    page = write(tmp_path, loki(1, "Lines"), loki(2, "Errors", y=8, w=12), beside)
+    data = queries.load(load_dashboard(page))
+    assert list(with_notes(data.panels)) == list(data.panels)
 
 
 def test_a_hole_in_the_data_is_a_hole_in_the_line(queries: QueryOptions, tmp_path: Path) -> None:
