@@ -48,6 +48,8 @@ TRUTHS: Final = {
     "split": ShopTruth(requests=(60, 48)),
     "returning": ShopTruth(users=True),
 }
+# Those in which something goes wrong.
+HARMFUL: Final = ("harmful", "split")
 
 
 class Shop:

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TextIO
 
-from demo.fleet_incident import COLUMNS, PHASES, PROFILES, Incident, Row
+from demo.fleet_incident import COLUMNS, PROFILES, Incident, Row
 from ml_monitoring.exporter.command_line import duration
 from ml_monitoring.exporter.errors import ConfigError
 
@@ -55,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TIME",
         help="default 2026-01-01T00:00:00Z",
     )
+    parser.add_argument("--calm", action="store_true", help="without the incident")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -69,6 +70,7 @@ def run(options: argparse.Namespace) -> int:
         fleet_size=options.fleet_size,
         seed=options.seed,
         start=options.start,
+        calm=options.calm,
     )
     formats = ("csv", "parquet") if options.format == "both" else (options.format,)
     try:
@@ -110,7 +112,9 @@ def write(
 def metadata(incident: Incident, paths: Iterable[Path]) -> dict[str, Any]:
     """Explain a file: its phases, the affected servers, columns and units, and the arguments that made it."""
     return {
-        "description": "An incident in four phases; it hits the first server of each profile, the others stay stable.",
+        "description": "Every server works at its profile's normal."
+        if incident.calm
+        else "An incident in four phases; it hits the first server of each profile, the others stay stable.",
         "files": [path.name for path in paths],
         "arguments": {
             "duration_seconds": incident.duration_ms / 1000,
@@ -128,7 +132,7 @@ def metadata(incident: Incident, paths: Iterable[Path]) -> dict[str, Any]:
                 "begin": incident.time(incident.phase_begin(phase)),
                 "meaning": phase.meaning,
             }
-            for phase in PHASES
+            for phase in incident.phases
         ],
         "affected_servers": incident.affected,
         "profiles": {

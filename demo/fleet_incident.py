@@ -8,8 +8,8 @@ Each server draws from a generator of its own, so that a larger fleet does not c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -133,10 +133,10 @@ class _Server:
 
     __slots__ = ("affected", "load", "name", "profile", "random")
 
-    def __init__(self, index: int, seed: int) -> None:
+    def __init__(self, index: int, seed: int, affected: Sequence[str]) -> None:
         self.profile = PROFILES[index % len(PROFILES)]
         self.name = f"{self.profile.name}-{index // len(PROFILES) + 1:03d}"
-        self.affected = index < len(PROFILES)
+        self.affected = self.name in affected
         self.random = Random(seed * 1_000_000_007 + index).random  # noqa: S311  # demo data, no secret
         self.load = 0.0
 
@@ -150,14 +150,19 @@ class Incident:
         fleet_size: Number of servers.
         seed: Same seed, same rows.
         start: Time of the first row, with a time zone.
+        calm: Let every server work at its profile's normal all the time.
     """
 
-    def __init__(self, *, duration_ms: int, interval_ms: int, fleet_size: int, seed: int, start: datetime) -> None:
+    def __init__(
+        self, *, duration_ms: int, interval_ms: int, fleet_size: int, seed: int, start: datetime, calm: bool = False
+    ) -> None:
         self.duration_ms = duration_ms
         self.interval_ms = interval_ms
         self.fleet_size = fleet_size
         self.seed = seed
         self.start = start.astimezone(UTC)
+        self.calm = calm
+        self.phases = (replace(PHASES[0], end=1000),) if calm else PHASES
 
     @property
     def ticks(self) -> int:
@@ -167,7 +172,7 @@ class Incident:
     @property
     def affected(self) -> list[str]:
         """Return the names of the servers that the incident hits."""
-        return [f"{profile.name}-001" for profile in PROFILES[: self.fleet_size]]
+        return [] if self.calm else [f"{profile.name}-001" for profile in PROFILES[: self.fleet_size]]
 
     def time(self, offset_ms: int) -> str:
         """Return the timestamp so many milliseconds after the start, as the file writes it."""
@@ -181,7 +186,7 @@ class Incident:
 
     def __iter__(self) -> Iterator[list[Row]]:
         """Yield the rows of each moment."""
-        servers = [_Server(index, self.seed) for index in range(self.fleet_size)]
+        servers = [_Server(index, self.seed, self.affected) for index in range(self.fleet_size)]
         out_of_memory = False
         for tick in range(self.ticks):
             offset = tick * self.interval_ms
@@ -200,7 +205,7 @@ class Incident:
             yield rows
 
     def _phase_at(self, offset_ms: int) -> tuple[str, float]:
-        for phase in PHASES:
+        for phase in self.phases:
             begin, end = phase.begin * self.duration_ms, phase.end * self.duration_ms
             if offset_ms * 1000 < end:
                 progress = (offset_ms * 1000 - begin) / (end - begin)

@@ -4,7 +4,8 @@ The same seed gives the same experiments, runs, params, tags and metric values. 
 MLflow draws, and all times: they are counted back from the moment of writing, so that "the last 24 hours" are never
 empty. What `--live` adds follows the seed run by run, while its times are those of the clock.
 
-The content is declared in `demo.mlflow_content`; what is no run is written by `demo.mlflow_optional`.
+The content is declared in `demo.mlflow_content`; what is no run is written by `demo.mlflow_optional`,
+and runs that are under way by `demo.mlflow_training`.
 """
 
 from __future__ import annotations
@@ -28,8 +29,17 @@ from mlflow.entities import Metric, Param
 from mlflow.exceptions import MlflowException
 from sqlalchemy.exc import SQLAlchemyError
 
-from demo import mlflow_optional
-from demo.mlflow_content import EXPERIMENTS, STEPS, ExperimentSpec, RunSpec, Sample, live_run, past_runs
+from demo import mlflow_optional, mlflow_training
+from demo.mlflow_content import (
+    EXPERIMENTS,
+    STEPS,
+    ExperimentSpec,
+    RunSpec,
+    Sample,
+    calm_experiments,
+    live_run,
+    past_runs,
+)
 from ml_monitoring.exporter.command_line import duration
 from ml_monitoring.exporter.errors import ConfigError
 
@@ -52,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every", type=duration, default="10s", metavar="DURATION", help="one step of live runs (default: 10s)"
     )
+    parser.add_argument("--calm", action="store_true", help="without what gets worse, only fails, or hangs")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -62,15 +73,22 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.store_uri is None and options.output_dir is None:
         raise ConfigError(["demo mlflow: give --output-dir or --store-uri"])
+    experiments = calm_experiments() if options.calm else EXPERIMENTS
     try:
         if options.store_uri is None:
-            client = write_file(options.output_dir, seed=options.seed, say=_say)
+            client = write_file(options.output_dir, seed=options.seed, experiments=experiments, say=_say)
         else:
             client = open_store(options.store_uri)
-            write_store(client, seed=options.seed, say=_say)
-        if mlflow_optional.write(client, seed=options.seed, now=datetime.now(UTC)):
+            write_store(client, seed=options.seed, experiments=experiments, say=_say)
+        if mlflow_optional.write(client, seed=options.seed, now=datetime.now(UTC), calm=options.calm):
             _say("a search, datasets, logged models and traces")
-        live = Live(client, seed=options.seed, every=options.every) if options.live else None
+        if mlflow_training.write(client, seed=options.seed, now=datetime.now(UTC), calm=options.calm):
+            _say("trainings under way, with what their machines do")
+        live = (
+            Live(client, seed=options.seed, every=options.every, experiments=experiments, calm=options.calm)
+            if options.live
+            else None
+        )
     except _STORE_ERRORS as error:
         raise ConfigError([f"demo mlflow: the store cannot be written: {_first_line(error)}"]) from error
     if live is not None:
@@ -92,7 +110,13 @@ def open_store(uri: str) -> MlflowClient:
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
-def write_file(directory: Path, *, seed: int, say: Callable[[str], None] = lambda _line: None) -> MlflowClient:
+def write_file(
+    directory: Path,
+    *,
+    seed: int,
+    experiments: Sequence[ExperimentSpec] = EXPERIMENTS,
+    say: Callable[[str], None] = lambda _line: None,
+) -> MlflowClient:
     """Write an SQLite store below a folder and return a client of it; the file appears when it is complete."""
     path = directory.resolve() / STORE_FILE
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -102,7 +126,7 @@ def write_file(directory: Path, *, seed: int, say: Callable[[str], None] = lambd
         say(f"writing {path}")
         part = path.with_name(f"{STORE_FILE}.{os.getpid()}.part")
         try:
-            write_store(open_store(f"sqlite:///{part}"), seed=seed, say=say)
+            write_store(open_store(f"sqlite:///{part}"), seed=seed, experiments=experiments, say=say)
             part.rename(path)
         finally:
             part.unlink(missing_ok=True)
@@ -136,6 +160,7 @@ class Live:
         seed: Seed of the runs' content.
         every: Seconds between two steps.
         experiments: Which experiments have live runs; those without `live_runs` are left out.
+        calm: Let nothing of the rest go wrong.
     """
 
     def __init__(
@@ -145,16 +170,20 @@ class Live:
         seed: int,
         every: float,
         experiments: Sequence[ExperimentSpec] = EXPERIMENTS,
+        calm: bool = False,
     ) -> None:
         self._every = every
         self._trainers = [_Trainer(client, spec, seed=seed, every=every) for spec in experiments if spec.live_runs]
-        self._assistant = mlflow_optional.Assistant(client, seed=seed)
+        failing = mlflow_optional.SELDOM_FAILING if calm else mlflow_optional.FAILING
+        self._assistant = mlflow_optional.Assistant(client, seed=seed, failing=failing)
+        self._trainings = mlflow_training.Trainings(client, seed=seed, calm=calm)
 
     def step(self, now: datetime) -> None:
         """Move every experiment on by one step."""
         for trainer in self._trainers:
             trainer.step(now)
         self._assistant.step(now)
+        self._trainings.step(now)
 
     def stop(self, now: datetime) -> None:
         """Kill the runs under way, as an interrupted training does."""

@@ -22,7 +22,7 @@ import psycopg2.extensions
 import psycopg2.extras
 
 from demo import variants_tables
-from demo.variants_content import KILL_REASON, PERSONAS, System, Variant
+from demo.variants_content import KILL_REASON, PERSONAS, System, Variant, calm_personas
 from ml_monitoring.exporter.command_line import duration
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--every", type=duration, default="500ms", metavar="DURATION", help="one step of it (default: 500ms)"
     )
     parser.add_argument("--ready-file", type=Path, metavar="FILE", help="make this file when the past is written")
+    parser.add_argument("--calm", action="store_true", help="every post as good as the others and as predicted")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace) -> int:
         uri = options.uri or options.uri_file.read_text(encoding="utf-8").strip()
     except OSError as error:
         raise ConfigError([f"demo variants: {options.uri_file} cannot be read: {error.strerror}"]) from None
-    system = System(options.seed, time.time())
+    system = System(options.seed, time.time(), calm_personas() if options.calm else PERSONAS)
     system.begin()
     try:
         connection = open_tables(uri)

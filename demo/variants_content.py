@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 KILL_VIEWS = 300
 KILL_BELOW = 0.5
@@ -24,6 +24,7 @@ KILL_REASON = "low_engagement"
 PAST_POSTS = 150
 PAST_SECONDS = 6 * 86400
 PAST_VIEWS = 800
+_CALM_ENGAGEMENT = 0.06
 WINNER = "ada-4"
 
 
@@ -117,6 +118,17 @@ PERSONAS: tuple[PersonaSpec, ...] = (
 )
 
 
+def calm_personas() -> tuple[PersonaSpec, ...]:
+    """Return the personas with posts that are all as good as predicted, shown evenly: nothing is found."""
+
+    def usual(truths: Sequence[Truth]) -> tuple[Truth, ...]:
+        return tuple(Truth(_CALM_ENGAGEMENT, _CALM_ENGAGEMENT, truth.pattern) for truth in truths)
+
+    return tuple(
+        replace(spec, together=usual(spec.together), past=usual(spec.past), new=usual(spec.new)) for spec in PERSONAS
+    )
+
+
 @dataclass(slots=True)
 class Variant:
     """One post and its figures; `changed` until it was written.
@@ -163,10 +175,12 @@ class System:
     Args:
         seed: Same seed, same content; times are counted from `now`.
         now: When the demo begins, seconds since the epoch.
+        personas: Who posts.
     """
 
     seed: int
     now: float
+    personas: Sequence[PersonaSpec] = PERSONAS
     variants: list[Variant] = field(default_factory=list)
     _draw: random.Random = field(init=False)
     _numbers: dict[str, int] = field(init=False, default_factory=dict)
@@ -178,7 +192,7 @@ class System:
 
     def begin(self) -> None:
         """Make the past, and post what competes at the beginning."""
-        for spec in PERSONAS:
+        for spec in self.personas:
             for number in range(PAST_POSTS):
                 posted = self.now - PAST_SECONDS + number * PAST_SECONDS / PAST_POSTS
                 variant = self._post(spec, f"{spec.name}-past", spec.past[number % len(spec.past)], posted)
@@ -194,7 +208,7 @@ class System:
         """Let time go on; return the variants that were killed."""
         self.now += seconds
         killed: list[Variant] = []
-        for spec in PERSONAS:
+        for spec in self.personas:
             active = [item for item in self.variants if item.persona == spec.name and item.status == "active"]
             due = self._due.setdefault(spec.name, self.now)
             if spec.every and self.now >= due:

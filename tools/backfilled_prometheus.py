@@ -68,10 +68,26 @@ def prometheus_on(
         config: Its configuration.
         flags: Further flags.
     """
+    url = f"http://127.0.0.1:{free_port()}"
+    with prometheus_process(programs, folder, url, config=config, flags=flags):
+        yield url
+
+
+def prometheus_process(
+    programs: Mapping[str, Path], folder: Path, url: str, *, config: str = "{}", flags: Iterable[str] = ()
+) -> Process:
+    """Return a Prometheus that is not started yet, on samples that were written before.
+
+    Args:
+        programs: Has `prometheus`.
+        folder: Where `backfill` put them, as `data`.
+        url: The address that it is to have.
+        config: Its configuration.
+        flags: Further flags.
+    """
     settings = folder / "prometheus.yml"
     settings.write_text(config, encoding="utf-8")
-    url = f"http://127.0.0.1:{free_port()}"
-    process = Process(
+    return Process(
         "prometheus",
         [
             programs["prometheus"],
@@ -85,5 +101,3 @@ def prometheus_on(
         log=folder / "prometheus.log",
         healthy=lambda: http_ok(f"{url}/-/ready"),
     )
-    with process:
-        yield url

@@ -39,6 +39,8 @@ _PROMETHEUS = f"{_DOWNLOADS}#prometheus"
 _POSTGRES_EXPORTER = "https://github.com/prometheus-community/postgres_exporter/releases"
 _PGBOUNCER = "https://www.pgbouncer.org/downloads/"
 _MARIADB = "https://mariadb.org/download/"
+_NGINX = "https://nginx.org/en/download.html"
+_TINYPROXY = "https://tinyproxy.github.io/"
 _VICTORIA_METRICS = "https://docs.victoriametrics.com/victoriametrics/quick-start/"
 _ALERTMANAGER = f"{_DOWNLOADS}#alertmanager"
 
@@ -54,7 +56,12 @@ PROGRAMS = {
     "postgres-exporter": Program(
         "prometheus-postgres-exporter", ("postgres_exporter", "prometheus-postgres-exporter"), _POSTGRES_EXPORTER
     ),
+    "pushgateway": Program(
+        "prometheus-pushgateway", ("pushgateway", "prometheus-pushgateway"), f"{_DOWNLOADS}#pushgateway"
+    ),
     "pgbouncer": Program("pgbouncer", ("pgbouncer",), _PGBOUNCER),
+    "nginx": Program("nginx", ("nginx",), _NGINX),
+    "tinyproxy": Program("tinyproxy-bin", ("tinyproxy",), _TINYPROXY),
     "mariadbd": Program("mariadb-server-core", ("mariadbd",), _MARIADB),
     "victoria-metrics": Program("victoria-metrics", ("victoria-metrics", "victoria-metrics-prod"), _VICTORIA_METRICS),
 }

@@ -2,6 +2,9 @@
 
 Starts the demo on free ports, lets it run until there is something to see, and draws the top of each page in both
 themes. The pictures are small (palette PNG), so that a clone stays quick.
+
+`--state quiet` and `--state incident` draw each page as it opens instead, after half an hour in which nothing goes
+wrong, or while something does that the page is for.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ import io
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL import Image
@@ -26,8 +31,12 @@ from ml_monitoring.dashboards.render.page import draw_dashboard
 from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.units import Clock
+from tools import log_story
 from tools.demo import ports as demo_ports
+from tools.demo.cli import DIRECTORY
 from tools.demo.parts import PARTS
+from tools.demo.parts.base import PortUse
+from tools.incidents import RunningDemo, stage
 from tools.stack import ROOT
 
 OUTPUT = ROOT / "docs" / "pictures"
@@ -39,6 +48,10 @@ WIDTH = 1440
 DPI = 106
 LARGEST_BYTES = 300_000
 _READY = "Ctrl-C stops everything."
+STATES = ("quiet", "incident")
+_HALF_AN_HOUR = 1800.0
+# One dot for each pixel of the page.
+_PLAIN_DPI = 96
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,30 +63,81 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--minutes", type=float, default=6.0, help="time range of the pictures (default: 6)")
     parser.add_argument("--out", type=Path, default=OUTPUT, help="where to (default: docs/pictures)")
+    parser.add_argument("--state", choices=STATES, help="draw whole pages in this state, over half an hour, into --out")
+    parser.add_argument("--port-base", type=int, metavar="N", help="for --state: of a demo that runs")
     options = parser.parse_args(arguments)
+    if options.state:
+        if options.out == OUTPUT:
+            parser.error("--state needs --out: docs/pictures is for the documentation")
+        calm = options.state == "quiet"
+        with nullcontext(_at(options.port_base)) if options.port_base else demo(_HALF_AN_HOUR, calm=calm) as running:
+            return draw_state(running, calm, options.out)
     if options.prometheus:
         return _draw_all(options.prometheus, options.out, options.minutes)
-    with demo(options.warm_up) as url:
-        return _draw_all(url, options.out, options.minutes)
+    with demo(options.warm_up) as running:
+        return _draw_all(running.url("prometheus"), options.out, options.minutes)
+
+
+def _uses() -> list[PortUse]:
+    return [*demo_ports.STACK_PORTS, *(use for part in PARTS for use in part.ports)]
+
+
+def _at(port_base: int) -> RunningDemo:
+    return RunningDemo(demo_ports.assign(_uses(), port_base), DIRECTORY / str(port_base))
 
 
 @contextmanager
-def demo(warm_up: float) -> Iterator[str]:
-    """Run the demo for so many seconds, then give its Prometheus's address; stop it in the end."""
-    base = demo_ports.propose([*demo_ports.STACK_PORTS, *(use for part in PARTS for use in part.ports)])
+def demo(warm_up: float, *, calm: bool = False) -> Iterator[RunningDemo]:
+    """Run the demo for so many seconds, then give it; stop it in the end."""
+    base = demo_ports.propose(_uses())
     if base is None:
         raise SystemExit("no free ports for the demo")
-    command = [sys.executable, "-m", "tools.demo", "--port-base", str(base)]
+    command = [sys.executable, "-m", "tools.demo", "--port-base", str(base), *(["--calm"] if calm else [])]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:
             if not any(line.startswith(_READY) for line in process.stdout or ()):
                 raise SystemExit("the demo did not start; run `make demo` to see why")
             print(f">> letting the demo run for {warm_up:.0f} s")
             time.sleep(warm_up)
-            yield f"http://127.0.0.1:{base + 1}"
+            yield _at(base)
         finally:
             process.terminate()
             process.communicate()
+
+
+def draw_state(running: RunningDemo, quiet: bool, folder: Path) -> int:
+    """Draw each page once, as it opens, while nothing goes wrong or in an incident that it is for."""
+    folder.mkdir(parents=True, exist_ok=True)
+    pages = {page.uid.removeprefix(UID_PREFIX): page.as_it_opens() for page in find_dashboards([], OUTPUT_DIR)}
+
+    def draw_pages(names: Iterable[str]) -> None:
+        now = time.time()
+        for name in names:
+            path = folder / f"{name}.png"
+            if name == "logs":
+                page = replace(pages[name], raw=log_story.answered(pages[name].raw)).as_it_opens()
+                with log_story.served(now=now, failing=not quiet) as url:
+                    draw_whole(page, url, path, now)
+            else:
+                draw_whole(pages[name], running.url("prometheus"), path, now)
+            print(f"{datetime.now(UTC):%H:%M:%S} {name}", flush=True)
+
+    if quiet:
+        draw_pages(pages)
+    else:
+        stage(running, draw_pages)
+    return 0
+
+
+def draw_whole(page: Dashboard, url: str, path: Path, now: float) -> None:
+    """Draw all of a page over the last half hour, or over its own range where that is shorter."""
+    with Prometheus(url) as prometheus:
+        queries = QueryOptions(prometheus, f"now-{_HALF_AN_HOUR:.0f}s", "now", {}, SCRAPE_SECONDS, now)
+        own = replace(queries, start=None)
+        span = own.span(page)
+        data = (own if span.end - span.start < _HALF_AN_HOUR else queries).load(page)
+    with path.open("wb") as file:
+        draw_dashboard(data, Style(THEMES["light"], Clock(page.timezone, now))).save(file, "png", _PLAIN_DPI)
 
 
 def _draw_all(url: str, folder: Path, minutes: float) -> int:

@@ -1,4 +1,4 @@
-"""Make an environment of the newest Python of this machine, to run the unit tests with it: `make coverage`.
+"""Make an environment of the newest Python of this machine, to run tests with it: `make coverage`, `make test-newest`.
 
 `python -m tools.pythons` prints the environment's interpreter. Pythons are looked for on PATH and among those of pyenv;
 none is fetched. Where none is newer than the one that runs this, that one is printed.

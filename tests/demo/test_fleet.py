@@ -190,3 +190,13 @@ def test_progress_is_shown_when_it_takes_longer_than_a_second(stream: TextIO, sh
         progress(done, 10)
     assert isinstance(stream, io.StringIO)
     assert stream.getvalue() == shown
+
+
+def test_while_it_is_calm_every_server_stays_stable(tmp_path: Path) -> None:
+    told = rows(write_demo(tmp_path, calm=True))
+    assert {(row["state"], row["incident_phase"], row["problem_child"]) for row in told} == {
+        ("online", "stable", "false")
+    }
+    explained = json.loads((tmp_path / "fleet.metadata.json").read_text(encoding="utf-8"))
+    assert [(phase["name"], phase["end_seconds"]) for phase in explained["phases"]] == [("stable", 300.0)]
+    assert explained["affected_servers"] == []

@@ -14,7 +14,7 @@ from mlflow.entities import Run, ViewType
 
 from demo.cli import main
 from demo.mlflow import STORE_FILE, Live, open_store, write_file, write_store
-from demo.mlflow_content import EXPERIMENTS, STEPS, ExperimentSpec, RunSpec, live_run, past_runs
+from demo.mlflow_content import EXPERIMENTS, STEPS, ExperimentSpec, RunSpec, calm_experiments, live_run, past_runs
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
 SEED = 7
@@ -144,6 +144,18 @@ def test_the_outage_has_lasted_for_two_days(client: MlflowClient) -> None:
     assert timedelta(days=2) < age < timedelta(days=3)
     since = [run.info.status for run in runs if run.info.start_time > last_success]
     assert since == ["FAILED"] * 5
+
+
+def test_while_it_is_calm_results_stay_near_the_best_and_the_last_run_did_not_fail() -> None:
+    for spec in calm_experiments():
+        runs = list(past_runs(spec, seed=SEED, now=NOW))
+        assert runs[-1].status != "FAILED", spec.name
+        assert set(spec.live_runs) <= {"F"}
+        key, curve = next(iter(spec.curves.items()))
+        ended = [run for run in runs if run.status == "FINISHED" and not run.deleted]
+        last = [[sample.value for sample in run.samples if sample.key == key][-1] for run in ended]
+        best = max(last) if curve.end > curve.start else min(last)
+        assert all(abs(value / best - 1) < 0.15 for value in last), spec.name
 
 
 def test_nothing_lies_in_the_future_and_ends_before_it_began(client: MlflowClient) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from demo.variants_content import KILL_BELOW, KILL_VIEWS, PERSONAS, WINNER, System
+from demo.variants_content import KILL_BELOW, KILL_VIEWS, PERSONAS, WINNER, System, calm_personas
 from ml_monitoring.exporter.sources.variants.equal_age import EqualAges, Totals
 from ml_monitoring.exporter.sources.variants.rules import RULES
 from ml_monitoring.exporter.sources.variants.traffic import PostedTogether
@@ -141,3 +141,16 @@ def test_a_database_that_cannot_be_reached_is_named_without_its_password() -> No
     assert done.returncode == 1
     assert done.stderr.startswith("error: demo variants: the database cannot be written:")
     assert "secret" not in done.stderr
+
+
+def test_while_it_is_calm_posts_are_as_good_as_predicted_and_as_each_other() -> None:
+    system = System(0, 1_793_491_200, calm_personas())
+    system.begin()
+    for _ in range(int(120 / STEP)):
+        system.step(STEP)
+    assert {(item.truth.engagement, item.truth.predicted, item.truth.weight) for item in system.variants} == {
+        (0.06, 0.06, 1.0)
+    }
+    killed = sum(item.status == "killed" for item in system.variants)
+    assert killed < 0.05 * len(system.variants)
+    assert {item.persona for item in system.variants} == {spec.name for spec in PERSONAS}

@@ -296,6 +296,14 @@ def test_grafana_finds_the_generated_dashboards_in_folders() -> None:
     assert all(path.count("/") == 1 for path in found)
 
 
+def test_grafana_opens_on_the_overview() -> None:
+    home = Path(SERVICES["grafana"]["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"])
+    (provider,) = read_yaml(DOCKER / "grafana/provisioning/dashboards/dashboards.yaml")["providers"]
+    source, _mode = binds("grafana")[provider["options"]["path"]]
+    page = json.loads((source / home.relative_to(provider["options"]["path"])).read_text(encoding="utf-8"))
+    assert page["title"] == "Operations overview"
+
+
 def test_the_exporter_accepts_its_settings(tmp_path: Path) -> None:
     environment = dict(SERVICES["exporter"]["environment"])
     source, _mode = binds("exporter")["/etc/ml-monitoring"]

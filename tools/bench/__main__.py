@@ -28,7 +28,7 @@ def main() -> int:
     mlflow = parser.add_argument_group("mlflow")
     mlflow.add_argument("--runs", type=int, help="size of the store (default: 100000)")
     mlflow.add_argument("--metric-rows", type=int, help="rows of its metrics' history (default: 5000000)")
-    mlflow.add_argument("--grow", type=int, metavar="RUNS", help="measure refreshes once more on a store of this size")
+    mlflow.add_argument("--grow", type=int, metavar="RUNS", help="measure refreshes on a store of this size, too")
     mlflow.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS, help="measure only this (default: all)")
     options = parser.parse_args()
     if unknown := sorted(set(options.topics) - TOPICS.keys()):

@@ -55,7 +55,10 @@ def run(options: argparse.Namespace) -> list[Result]:
         added[name] = median(one - other for one, other in zip(rounds_of, bare, strict=True))
         results.append(Result(f"added by {name}", added[name], "µs", _LIMITS.get(name)))
     fastest = min(value for name, value in added.items() if not name.startswith("ours"))
-    results.append(Result("ours, as a share of the faster rival", 100 * added["ours"] / fastest, "%", 100.0))
+    results += [
+        Result(f"{name}, as a share of the faster rival", 100 * added[name] / fastest, "%", 100.0)
+        for name in ("ours", "ours, users by cell")
+    ]
     served = _served(python, 3_000 if options.quick else 18_000)
     for name, per_request in served.items():
         results.append(Result(f"throughput with {name} under uvicorn", 100 * served["bare"] / per_request, "% of bare"))

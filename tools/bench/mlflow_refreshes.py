@@ -18,7 +18,7 @@ class Refreshes:
 
     Attributes:
         full: Of the first one.
-        first: How long the first one took, on the clock, rendering included.
+        first: How long the first one took on the clock, rendering included.
         idle: When nothing was written.
         changed: When some runs changed, without the scan that finds out which.
         scan: That scan.
@@ -39,12 +39,12 @@ class Refreshes:
         """Refresh a source, idle and after changes."""
         times = 3 if quick else _TIMES
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            first = _refresh(process)
-            idle = [_refresh(process) for _time in range(times)]
+            first = refresh(process)
+            idle = [refresh(process) for _time in range(times)]
             changed = []
             for number in range(times):
                 change(number)
-                changed.append(_refresh(process))
+                changed.append(refresh(process))
             assert process.stdin is not None  # noqa: S101  # it is a pipe
             process.stdin.close()
         return cls(
@@ -58,7 +58,18 @@ class Refreshes:
         )
 
 
-def _refresh(process: subprocess.Popen[str]) -> dict[str, Any]:
+def first_read(command: Sequence[str]) -> float:
+    """Return how many seconds the first refresh takes on the clock."""
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        first = refresh(process)
+        assert process.stdin is not None  # noqa: S101  # it is a pipe
+        process.stdin.close()
+    seconds: float = first["collect"] + first["render"]
+    return seconds
+
+
+def refresh(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Let the process of `mlflow_refresh` refresh; return what it says of that."""
     assert process.stdin is not None  # noqa: S101  # they are pipes
     assert process.stdout is not None  # noqa: S101  # the same
     process.stdin.write("refresh\n")

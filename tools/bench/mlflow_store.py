@@ -56,8 +56,9 @@ def create(server: PostgresServer) -> str:
         DATABASE,
     )
     server.execute(
-        f"""insert into experiments (name, lifecycle_stage, creation_time, last_update_time, workspace)
-            select 'experiment-' || lpad(e::text, 3, '0'), 'active', {_START}, {_START}, 'default'
+        f"""insert into experiments (name, artifact_location, lifecycle_stage, creation_time, last_update_time,
+                                     workspace)
+            select 'experiment-' || lpad(e::text, 3, '0'), '/nonexistent', 'active', {_START}, {_START}, 'default'
             from generate_series(1, {EXPERIMENTS}) e""",
         DATABASE,
     )
@@ -87,9 +88,9 @@ def grow(server: PostgresServer, before: Size, after: Size, step: Callable[[str]
                 else ((i * 31 + k * 17) % 10007) / 10007.0 end"""
     statements = {
         "runs": f"""
-            insert into runs (run_uuid, name, source_type, status, lifecycle_stage, start_time, end_time, experiment_id,
-                              artifact_uri)
-            select {run_id}, 'run-' || i, 'LOCAL',
+            insert into runs (run_uuid, name, user_id, source_type, status, lifecycle_stage, start_time, end_time,
+                              experiment_id, artifact_uri)
+            select {run_id}, 'run-' || i, 'somebody', 'LOCAL',
                    case when i % 1000 = 1 then 'RUNNING' when i % 10 = 2 then 'FAILED' when i % 50 = 3 then 'KILLED'
                         else 'FINISHED' end,
                    case when i % 33 = 4 then 'deleted' else 'active' end,

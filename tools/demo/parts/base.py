@@ -49,6 +49,7 @@ class Place:
             end, after the exporter and before what was started earlier.
         say: Print a line on what is going on.
         prometheus_url: Where Prometheus will be.
+        calm: Let nothing go wrong.
     """
 
     directory: Path
@@ -57,6 +58,12 @@ class Place:
     run: Callable[[str, str, Server], None]
     say: Callable[[str], None]
     prometheus_url: str = ""
+    calm: bool = False
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """Return what programs of the demo that know both are started with."""
+        return ("--calm",) if self.calm else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from demo.experiments import ARMS, TRUTHS
+from demo.experiments import ARMS, HARMFUL, TRUTHS
 from tools.demo.parts.base import Contribution, Look, Place, PortUse
 from tools.processes import Process, http_ok
 
@@ -46,7 +46,7 @@ class DeclaredExperiments:
             "url": place.prometheus_url,
             "interval": "5s",
             "settle": "10s",
-            "declared": declarations(start),
+            "declared": declarations(start, calm=place.calm),
         }
         return Contribution(
             settings={"sources": {"experiments": source}},
@@ -60,9 +60,9 @@ class DeclaredExperiments:
         )
 
 
-def declarations(start: str) -> dict[str, Any]:
-    """Return what is declared of each experiment."""
-    return {name: _declared(name, start) for name in TRUTHS}
+def declarations(start: str, *, calm: bool = False) -> dict[str, Any]:
+    """Return what is declared of each experiment; when it is calm, of none that does harm or has a bad split."""
+    return {name: _declared(name, start) for name in TRUTHS if not (calm and name in HARMFUL)}
 
 
 def _declared(name: str, start: str) -> dict[str, Any]:

@@ -27,6 +27,7 @@ class FleetIncident:
             fleet_size=_FLEET_SIZE,
             seed=42,
             start=DEFAULT_START,
+            calm=place.calm,
         )
         path, _explanation = write(incident, place.directory.resolve(), ("csv",))
         begins = ", ".join(f"{phase.name} at {_clock(phase.begin * _DURATION // 1000)}" for phase in PHASES)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from demo.mlflow_content import EXPERIMENTS, past_runs
+from demo.mlflow_content import EXPERIMENTS, ExperimentSpec, calm_experiments, past_runs
 from tools.demo.parts.base import Contribution, Look, Place, PortUse
 from tools.processes import Process
 
@@ -33,7 +33,7 @@ class MlflowStore:
         store = place.directory.resolve() / _STORE_FILE
         command: list[str | Path] = [
             sys.executable, "-m", "demo", "mlflow",
-            "--output-dir", store.parent, "--live", "--every", _LIVE_STEP,
+            "--output-dir", store.parent, "--live", "--every", _LIVE_STEP, *place.options,
         ]  # fmt: skip
         writer = Process(
             "the MLflow writer",
@@ -48,8 +48,12 @@ class MlflowStore:
         worse = next(spec.name for spec in EXPERIMENTS if spec.drift < 1)
         failing = next(spec.name for spec in EXPERIMENTS if spec.failing_for is not None)
         return Contribution(
-            settings={"sources": {"mlflow": {"uri": uri, "interval": "5s", "count_tags": ["team"]}}},
-            history=list(results_of_the_past(datetime.now(UTC))),
+            settings={
+                "sources": {
+                    "mlflow": {"uri": uri, "interval": "5s", "count_tags": ["team"], "cost_tags": ["cost_dollars"]}
+                }
+            },
+            history=list(results_of_the_past(datetime.now(UTC), calm_experiments() if place.calm else EXPERIMENTS)),
             looks=(
                 Look(
                     f"Two experiments are in trouble: {worse} got much worse than its best, {failing} only fails:",
@@ -60,12 +64,12 @@ class MlflowStore:
         )
 
 
-def results_of_the_past(now: datetime) -> Iterator[str]:
+def results_of_the_past(now: datetime, experiments: Sequence[ExperimentSpec]) -> Iterator[str]:
     """Yield the latest results of the demo's experiments at each hour, as they would have been scraped.
 
     A result is worse than usual only where it is known what is usual.
     """
-    for spec in EXPERIMENTS:
+    for spec in experiments:
         runs = [run for run in past_runs(spec, seed=0, now=now) if run.status == "FINISHED" and not run.deleted]
         ended = [(run.start + timedelta(seconds=run.seconds), run.params["model_variant"], run) for run in runs]
         hour = (now - _HISTORY).replace(minute=0, second=0, microsecond=0)

@@ -36,7 +36,7 @@ class VariantSystem:
         address.write_text(uri, encoding="utf-8")
         command: list[str | Path] = [
             sys.executable, "-m", "demo", "variants",
-            "--uri-file", address, "--live", "--ready-file", ready,
+            "--uri-file", address, "--live", "--ready-file", ready, *place.options,
         ]  # fmt: skip
         writer = Process(
             "the variant system",
