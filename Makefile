@@ -21,10 +21,12 @@ test: .venv ## Run every test that needs no Docker engine (PYTEST_ARGS="-k name"
 	@echo ">> running the tests"
 	@$(VENV) -m pytest -m "not stack and not wide" --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
 
-test-newest: .venv ## Run the tests of rules and routing with the newest Prometheus and Alertmanager that Debian has
-	@echo ">> fetching the newest Prometheus and Alertmanager, and running the tests of rules and routing with them"
-	@programs=$$($(VENV) -m tools.newest) && PATH="$$programs:$$PATH" $(VENV) -m pytest --numprocesses $(WORKERS) \
-		--dist loadscope $(or $(PYTEST_ARGS),tests/alerting tests/integration/test_end_to_end.py)
+test-newest: .venv ## Run the tests of rules, routing and experiments with Debian's newest Prometheus and Alertmanager, and the newest Python here
+	@echo ">> running the tests of rules, routing and experiments with the newest Prometheus, Alertmanager and Python"
+	@programs=$$($(VENV) -m tools.newest) && python=$$($(VENV) -m tools.pythons) && \
+		PATH="$$programs:$$PATH" "$$python" -m pytest -m "not wide" --numprocesses $(WORKERS) --dist loadscope \
+		$(or $(PYTEST_ARGS),tests/alerting tests/integration/test_end_to_end.py \
+		tests/integration/test_experiment_engines.py tests/exporter/sources/test_experiments_reading.py)
 
 test-wide: .venv ## Run the wide matrices too long for `make test`: versions, sizes, random inputs
 	@echo ">> running the wide matrices"

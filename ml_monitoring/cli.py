@@ -1,4 +1,4 @@
-"""The command `ml-monitoring`: the exporter's commands, `alerts`, `experiments`, `dashboards` and `completion`.
+"""The command `ml-monitoring`: the exporter's commands, `completion`, and groups of commands (`_GROUPS`).
 
 Only the commands that the arguments name are imported: serving metrics needs nothing that draws.
 """
@@ -18,6 +18,7 @@ _EXPORTER = "ml_monitoring.exporter.cli"
 # Commands with commands of their own: where those are, and what they are about.
 _GROUPS: Final = {
     "alerts": ("ml_monitoring.alerting.cli", "recording rules, alerts and routing: generate, explain, test, silence"),
+    "services": ("ml_monitoring.alerting.commands.services", "model servers: which of them are there to read?"),
     "experiments": ("ml_monitoring.exporter.sources.experiments.cli", "experiments: what is read, and may one go on?"),
     "queries": (
         "ml_monitoring.exporter.sources.queries.cli",

@@ -109,7 +109,7 @@ def test_a_defect_is_not_taken_for_a_missing_extra() -> None:
 @pytest.mark.parametrize(
     ("typed", "offered"),
     [
-        (["ser"], ["serve"]),
+        (["ser"], ["serve", "services"]),
         (["alerts", "maint"], ["maintenance", "maintenance-end"]),
         (["dashboards", "render", "--th"], ["--theme"]),
         (["completion", ""], ["bash", "zsh"]),

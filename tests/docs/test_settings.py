@@ -40,7 +40,7 @@ def test_there_are_snippets_on_the_pages_that_show_settings() -> None:
 @pytest.mark.parametrize("name", [name for name in SNIPPETS if name != "fleet.md-0"])
 def test_the_exporter_takes_a_snippet(name: str, tmp_path: Path) -> None:
     (tmp_path / "mlflow-token").write_text("secret", encoding="utf-8")
-    for secret in ("variants_uri", "warehouse_uri"):
+    for secret in ("variants_uri", "warehouse_uri", "mlflow-uri", "mlflow-prod-uri"):
         (tmp_path / secret).write_text("postgresql://watcher@db/app", encoding="utf-8")
     config = tmp_path / "ml-monitoring.yml"
     config.write_text(SNIPPETS[name].replace("/run/secrets/", f"{tmp_path}/"), encoding="utf-8")
