@@ -2,6 +2,6 @@
 
 import sys
 
-from ml_monitoring.alerting.cli import main
+from ml_monitoring.exporter import command_line
 
-sys.exit(main(prog=f"python -m {__package__}"))
+sys.exit(command_line.start("ml_monitoring.alerting.cli", f"python -m {__package__}"))

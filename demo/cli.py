@@ -7,12 +7,12 @@ A demo is a module with `add_arguments(parser)` and `run(options) -> int`. To ad
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Protocol, cast
 
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 
 
@@ -40,16 +40,10 @@ DEMOS: Mapping[str, Demo] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a demo and return the exit status: 0 good, 1 not, 2 wrong usage."""
-    parser = argparse.ArgumentParser(prog="python -m demo", description="Make demo data or run a demo service.")
+    parser = command_line.Parser(prog="python -m demo", description="Make demo data or run a demo service.")
     add_arguments(parser)
-    try:
-        return run(parser.parse_args(arguments))
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    parser.set_defaults(command=run)
+    return command_line.run(parser, arguments)
 
 
 class _Module(Protocol):
@@ -74,10 +68,11 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: A package that the demo needs is not installed.
     """
     demo = DEMOS[options.name]
-    parser = argparse.ArgumentParser(prog=f"python -m demo {options.name}", description=demo.help)
+    parser = command_line.Parser(prog=f"python -m demo {options.name}", description=demo.help)
     try:
         module = cast(_Module, import_module(demo.module))
         module.add_arguments(parser)
         return module.run(parser.parse_args(options.arguments))
     except ModuleNotFoundError as error:
-        raise ConfigError([f"demo {options.name}: needs the package {error.name}, which is not installed"]) from error
+        known = f"{error.name} is not installed: {command_line.how_to_make_environment()}"
+        raise ConfigError([f"demo {options.name}: {known}"]) from error

@@ -12,17 +12,24 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from typing import Any, Final, TypeAlias
 
 from ml_monitoring.exporter import durations, version
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
+from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
-# Packages that only some commands need, and the extra of the distribution that brings each.
+# Packages of others, and the extra of the distribution that brings each; the distribution itself where it is empty.
 EXTRAS: Final = {
+    **dict.fromkeys(
+        ("aiohttp", "bcrypt", "prometheus_client", "psycopg2", "pydantic", "pydantic_core", "ruamel", "shtab"), ""
+    ),
+    **dict.fromkeys(("typing_extensions", "yaml"), ""),
     "grafanalib": "dashboards",
     "requests": "dashboards",
     "markdown_it": "render",
@@ -45,9 +52,36 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def new_parser(prog: str, description: str, **options: Any) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Says of a wrong command, option or choice which one may be meant."""
+
+    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
+        """Parse as argparse does, but for an option that there is not."""
+        given = sys.argv[1:] if args is None else list(args)
+        for word in self._own_options(given):
+            name = word.partition("=")[0]
+            if not any(option.startswith(name) for option in self._option_string_actions):
+                self.error(f"there is no option {name}{suggestion(name, self._option_string_actions)}")
+        return super().parse_known_args(given, namespace)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            meant = suggestion_or_all(str(value), map(str, action.choices))
+            raise argparse.ArgumentError(action, f"there is no {value!r}{meant}")
+
+    def _own_options(self, given: Sequence[str]) -> Iterator[str]:
+        """Yield what looks like an option of this parser, and not of one below it."""
+        below = any(action.nargs in (argparse.PARSER, argparse.REMAINDER) for action in self._actions)
+        for word in given:
+            if word == "--" or (below and not word.startswith("-")):
+                return
+            if word.startswith("--"):
+                yield word
+
+
+def new_parser(prog: str, description: str, **options: Any) -> Parser:
     """Return a parser that has `--version`; the options are those of `argparse.ArgumentParser`."""
-    parser = argparse.ArgumentParser(prog=prog, description=description, **options)
+    parser = Parser(prog=prog, description=description, **options)
     parser.add_argument("--version", action=_Version)
     return parser
 
@@ -74,9 +108,23 @@ def duration_or_zero(text: str) -> float:
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
     """Parse the arguments, call the `command` that they name with them, and return the exit code."""
-    try:
+
+    def parsed() -> int:
         options = parser.parse_args(arguments)
         return int(options.command(options))
+
+    return guarded(parsed)
+
+
+def start(module: str, prog: str) -> int:
+    """Import a module, call its `main` with what the user typed to come here, and return the exit code."""
+    return guarded(lambda: int(import_module(module).main(prog=prog)))
+
+
+def guarded(call: Callable[[], int]) -> int:
+    """Return the exit code that a call returns; what stops it is said in a line."""
+    try:
+        return call()
     except ConfigError as error:
         for problem in error.problems:
             _complain(problem)
@@ -89,13 +137,28 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
         _complain(str(error))
         return 1
     except ModuleNotFoundError as error:
-        extra = EXTRAS.get((error.name or "").partition(".")[0])
-        if extra is None:
+        help_ = how_to_install((error.name or "").partition(".")[0])
+        if not help_:
             raise
-        _complain(f"{error.name} is not installed: pip install '{version.NAME}[{extra}]'")
+        _complain(f"{error.name} is not installed: {help_}")
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def how_to_install(package: str) -> str:
+    """Return the command that installs a package; empty where it is none of others that this project needs."""
+    extra = EXTRAS.get(package)
+    if extra is None:
+        return ""
+    if version.CHECKOUT is not None:
+        return how_to_make_environment()
+    return f"pip install '{version.NAME}[{extra}]'" if extra else f"pip install {version.NAME}"
+
+
+def how_to_make_environment() -> str:
+    """Return what makes the environment of a checkout, with everything."""
+    return f"run `make -C {shlex.quote(str(version.CHECKOUT))} .venv`, and then this with .venv/bin/python"
 
 
 def _complain(problem: str) -> None:

@@ -16,6 +16,7 @@ from ml_monitoring.exporter.settings_file import Layers, Location, Places
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.settings import is_server
 from ml_monitoring.exporter.stores import are_named
+from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import FileSecret, merge, read_secret
 
 PREFIX: Final = "ML_MONITORING_"
@@ -88,7 +89,7 @@ def read_environment(
                 continue
         keys = (*above, last)
         if keys[0] not in model.model_fields:
-            problems.append(f"{name}: unknown setting")
+            problems.append(f"{name}: unknown setting{_suggestion(name, keys, model)}")
             continue
         nested: Any = content
         for key in reversed(keys):
@@ -96,6 +97,13 @@ def read_environment(
         settings = merge(settings, nested)
         places[keys] = (name, 0)
     return settings, places
+
+
+def _suggestion(name: str, keys: Location, model: type[BaseModel]) -> str:
+    """Return which variable may be meant by one of no setting."""
+    rest = name.removeprefix(PREFIX).removeprefix(str(keys[0]).upper())
+    variables = [f"{PREFIX}{section.upper()}{rest}" for section in model.model_fields]
+    return suggestion(name, [*variables, *_OTHER_VARIABLES] if rest else [*_OTHER_VARIABLES, *variables])
 
 
 def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -> None:

@@ -6,12 +6,13 @@ it, and `null` in an upper layer takes away what is below it.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from difflib import get_close_matches
+import re
+from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
@@ -21,13 +22,16 @@ from ruamel.yaml.nodes import Node
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.regular_files import read_text
+from ml_monitoring.exporter.suggestions import suggestion
 
 Location = tuple[str | int, ...]
 # Origin and line of settings, see `Place`.
 Places = Mapping[Location, tuple[str, int]]
 
+# One of the names that pydantic lists.
+_CHOICE = re.compile(r"'([^']+)'")
+_CHOICES = ("literal_error", "enum")
 _MESSAGES = {
-    "extra_forbidden": "unknown key",
     "missing": "is missing",
     "union_tag_not_found": "lacks its kind",
 }
@@ -112,13 +116,43 @@ class Layers:
             model: What the settings were to be.
         """
         found = []
-        for problem in error.errors(include_url=False, include_input=False, include_context=False):
+        for problem in error.errors(include_url=False, include_input=False):
             location = self._written(problem["loc"])
-            message = _message(problem["type"], problem["msg"])
             if problem["type"] == "extra_forbidden":
-                message += _suggestion(model, location)
+                message = f"unknown key{_suggestion(model, location)}"
+                location = self._variable_below(location)
+            else:
+                message = self._message(problem, location)
             found.append((location, message))
         return found
+
+    def _message(self, problem: ErrorDetails, location: Location) -> str:
+        """Return what is wrong; of what was given, only what a choice's names can be compared with."""
+        kind, context = problem["type"], problem.get("ctx", {})
+        if kind == "union_tag_invalid":
+            key, tags = str(context["discriminator"]).strip("'"), _CHOICE.findall(str(context["expected_tags"]))
+            return f"{key} is none of {', '.join(tags)}{suggestion(str(context['tag']), tags)}"
+        message = _MESSAGES.get(kind) or problem["msg"].removeprefix("Value error, ")
+        message = message[:1].lower() + message[1:]
+        if kind in _CHOICES:
+            message += suggestion(str(self._value(location)), _CHOICE.findall(str(context["expected"])))
+        return message
+
+    def _value(self, location: Location) -> Any:
+        node: Any = self.data
+        for part in location:
+            if isinstance(node, dict):
+                node = node.get(part)
+            elif isinstance(node, list) and isinstance(part, int):
+                node = node[part]
+        return node
+
+    def _variable_below(self, location: Location) -> Location:
+        """Return the setting that a variable gave below a key, where nothing else gave that key."""
+        if location in self._places:
+            return location
+        below = (at for at, place in self._places.items() if at[: len(location)] == location and not place.line)
+        return next(below, location)
 
     def describe(self, error: ValidationError, model: type[BaseModel]) -> list[str]:
         """Return one sentence for each problem, see `problems`."""
@@ -270,14 +304,3 @@ def _suggestion(model: type[BaseModel], location: Location) -> str:
         models = [inner for field in fields for inner in models_in(field.annotation)] or models
     names = [field.alias or name for each in models for name, field in each.model_fields.items()]
     return suggestion(str(key), names)
-
-
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return which of the known names may be meant by another, as the end of a message; nothing where none is close."""
-    close = get_close_matches(name, list(known), 1)
-    return f"; is {close[0]} meant?" if close else ""
-
-
-def _message(kind: str, text: str) -> str:
-    message = _MESSAGES.get(kind) or text.removeprefix("Value error, ")
-    return message[:1].lower() + message[1:]

@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> 
     """Run a command and return the exit code (see `ml_monitoring.exporter.command_line`)."""
     arguments = sys.argv[1:] if arguments is None else arguments
     chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
-    return command_line.run(new_parser(prog or Path(sys.argv[0]).name, chosen), arguments)
+    return command_line.guarded(lambda: command_line.run(new_parser(prog or Path(sys.argv[0]).name, chosen), arguments))
 
 
 def new_parser(prog: str, chosen: str | None = None, *, complete: bool = False) -> argparse.ArgumentParser:

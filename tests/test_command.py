@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import platform
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ml_monitoring import cli
 from ml_monitoring.exporter import __version__, command_line
 
 _TOP = Path(__file__).parents[1]
@@ -67,23 +69,50 @@ def test_a_command_imports_only_what_it_needs(arguments: list[str], unwanted: se
 
 
 @pytest.mark.parametrize(
-    ("missing", "arguments", "hint"),
+    ("missing", "module", "arguments", "hint"),
     [
-        ("grafanalib", ["dashboards", "generate", "--output-dir", "x"], "dashboards"),
-        ("requests", ["dashboards", "push"], "dashboards"),
-        ("matplotlib", ["dashboards", "render"], "render"),
+        ("grafanalib", "ml_monitoring", ["dashboards", "generate", "--output-dir", "x"], "'ml-monitoring[dashboards]'"),
+        ("requests", "dashboards", ["push"], "'ml-monitoring[dashboards]'"),
+        ("matplotlib", "ml_monitoring", ["dashboards", "render"], "'ml-monitoring[render]'"),
+        ("shtab", "ml_monitoring", ["completion", "bash"], "ml-monitoring"),
+        ("pydantic", "ml_monitoring", ["check"], "ml-monitoring"),
+        ("pydantic", "exporter", ["check"], "ml-monitoring"),
+        ("ruamel.yaml", "alerting", ["generate"], "ml-monitoring"),
+        ("typing_extensions", "ml_monitoring.alerting", ["explain", "x"], "ml-monitoring"),
+        ("grafanalib", "dashboards", ["generate", "--output-dir", "x"], "'ml-monitoring[dashboards]'"),
     ],
 )
-def test_a_missing_package_is_named_with_the_extra_that_brings_it(
-    missing: str, arguments: list[str], hint: str
+@pytest.mark.parametrize("in_checkout", [True, False])
+def test_a_missing_package_is_named_with_the_command_that_brings_it(
+    missing: str, module: str, arguments: list[str], hint: str, in_checkout: bool
 ) -> None:
     # `None` makes an import fail as if the package were not installed.
     script = (
-        f"import sys; sys.modules[{missing!r}] = None\nfrom ml_monitoring.cli import main; sys.exit(main({arguments}))"
-    )
+        f"import runpy, sys; sys.modules[{missing!r}] = None; sys.argv[1:] = {arguments}\n"
+        "from ml_monitoring.exporter import version\n"
+        f"version.CHECKOUT = {in_checkout} and version.CHECKOUT\n"
+        f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
+    ).replace("False and version.CHECKOUT", "None")
     done = _python("-c", script)
     assert done.returncode == 1
-    assert done.stderr == f"error: {missing} is not installed: pip install 'ml-monitoring[{hint}]'\n"
+    command = (
+        f"run `make -C {_TOP} .venv`, and then this with .venv/bin/python" if in_checkout else f"pip install {hint}"
+    )
+    assert done.stderr == f"error: {missing} is not installed: {command}\n"
+
+
+def test_every_package_that_is_imported_has_a_command_that_brings_it() -> None:
+    imported: dict[str, str] = {}
+    for room in ("exporter", "alerting", "dashboards"):
+        for path in (_TOP / room).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+                imported |= {name.partition(".")[0]: str(path) for name in names}
+    others = {name: path for name, path in imported.items() if name not in sys.stdlib_module_names}
+    assert {"pydantic", "matplotlib", "pymysql"} <= others.keys()
+    ours = {"ml_monitoring", "demo"}
+    assert {name: path for name, path in others.items() if name not in command_line.EXTRAS | dict.fromkeys(ours)} == {}
 
 
 @pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (OSError("no space left"), 1)], ids=repr)
@@ -130,3 +159,36 @@ def test_bash_completes_commands_and_options(typed: list[str], offered: list[str
 
 def test_zsh_gets_a_script_of_its_own() -> None:
     assert _python("-m", "ml_monitoring", "completion", "zsh").stdout.startswith("#compdef ml-monitoring\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["chek"], "argument COMMAND: there is no 'chek'; did you mean check?"),
+        (["alerts", "maintenence"], "argument COMMAND: there is no 'maintenence'; did you mean maintenance?"),
+        (["dashboards", "zzz"], "argument COMMAND: there is no 'zzz'; there are: generate, render, serve, "),
+        (["--verson"], "there is no option --verson; did you mean --version?"),
+        (
+            ["serve", "--web.listen-adress=:1"],
+            "there is no option --web.listen-adress; did you mean --web.listen-address?",
+        ),
+        (["alerts", "maintenance", "--duraton", "1h"], "there is no option --duraton; did you mean --duration?"),
+        (["alerts", "test-fire", "--severity", "warn"], "there is no 'warn'; did you mean warning?"),
+        (["dashboards", "render", "--format", "pgn"], "there is no 'pgn'; did you mean png?"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_word_is_answered_with_the_one_that_may_be_meant(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        cli.main(arguments, prog="ml-monitoring")
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_options_may_still_be_shortened_and_follow_their_command() -> None:
+    options = cli.new_parser("ml-monitoring", complete=True).parse_args(
+        ["dashboards", "render", "--for", "pdf", "--out=x", "--", "--odd-name"]
+    )
+    assert (options.format, options.dashboards) == ("pdf", ["--odd-name"])

@@ -7,12 +7,11 @@ from datetime import datetime, timedelta
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_server
-from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate import soundness
 from ml_monitoring.alerting.operate.backtest import backtest
-from ml_monitoring.alerting.operate.explain import UnknownAlertError
+from ml_monitoring.alerting.operate.explain import enabled_alerts
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import command_line, durations
 from ml_monitoring.exporter.catalog import Unit
@@ -32,9 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a line for each alert and return the exit status."""
     thresholds, _layers = own.load(options)
-    alerts = [alert for alert in load_alerts(thresholds) if not options.names or alert.name in options.names]
-    if unknown := sorted(set(options.names) - {alert.name for alert in alerts}):
-        raise UnknownAlertError(f"no enabled alert is called {', '.join(unknown)}")
+    alerts = enabled_alerts(options.names, thresholds)
     print(
         f"{'Alert':34} {'Fired':>6} {'For':>15}  {'Last began':20}  {'Simulated a month':22} "
         f"{'Threshold':>10} {'1 a month':>10}"

@@ -10,6 +10,7 @@ from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, test_fire
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 HELP = "send a test alert through Alertmanager and say what came of it"
 
@@ -31,10 +32,14 @@ def run(options: argparse.Namespace) -> int:
     if options.channel:
         channel = thresholds.notifications.channels.get(options.channel)
         if channel is None:
-            known = ", ".join(thresholds.notifications.channels) or "none"
-            raise ConfigError([f"no channel {options.channel} in the settings; there are: {known}"])
+            known = thresholds.notifications.channels
+            raise ConfigError(
+                [f"no channel {options.channel} in the settings{suggestion_or_all(options.channel, known)}"]
+            )
         team = next(iter(channel.teams), team)
         severity = next(iter(channel.severities), "critical")
+    if team not in thresholds.teams:
+        raise ConfigError([f"--team {team}: there is no such team{suggestion_or_all(team, thresholds.teams)}"])
     outcome = test_fire(AlertmanagerClient(options.alertmanager), team=team, severity=severity, wait=options.wait)
     print(f"{TEST_ALERT} of team {team}, severity {severity}: routed to {', '.join(outcome.receivers)}")
     for kind in sorted(outcome.sent):

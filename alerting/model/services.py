@@ -7,7 +7,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema, field_validator
 
-from ml_monitoring.exporter.settings_file import suggestion
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 # Each has a module in `alerting/services/adapters/`.
 SERVERS: Final = (
@@ -30,8 +30,7 @@ SERVERS: Final = (
 
 def _server(name: str) -> str:
     if name not in SERVERS:
-        meant = suggestion(name, SERVERS) or f"; there are {', '.join(SERVERS)}"
-        raise ValueError(f"no adapter is called {name!r}{meant}")
+        raise ValueError(f"no adapter is called {name!r}{suggestion_or_all(name, SERVERS)}")
     return name
 
 

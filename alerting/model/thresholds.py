@@ -33,8 +33,9 @@ from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers, Location, suggestion
+from ml_monitoring.exporter.settings_file import Layers, Location
 from ml_monitoring.exporter.settings_file import read as read_layer
+from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.values import merge
 
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
@@ -192,10 +193,10 @@ def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tup
     yield from _check_teams(thresholds)
     for name, numbers in thresholds.alerts.items():
         if numbers.action is not None and numbers.action not in thresholds.notifications.actions:
-            known = ", ".join(thresholds.notifications.actions) or "none"
+            meant = suggestion_or_all(numbers.action, thresholds.notifications.actions)
             yield (
                 [("alerts", name, "action"), ("notifications", "actions")],
-                f"{numbers.action!r} is not in notifications.actions, which has: {known}",
+                f"{numbers.action!r} is not in notifications.actions{meant}",
             )
         if (numbers.severity == NO_SEVERITY) is not by_name[name].always:
             severities = NO_SEVERITY if by_name[name].always else ", ".join(SEVERITIES)
@@ -225,7 +226,7 @@ def _check_teams(thresholds: Thresholds) -> Iterator[tuple[Sequence[Location], s
         said = f"{first}{f' and {len(more)} more' if more else ''}"
         yield (
             [*naming[team], ("teams",)],
-            f"{team!r}, which {said} names, is not one of the teams: {', '.join(thresholds.teams)}",
+            f"{team!r}, which {said} names, is not one of the teams{suggestion_or_all(team, thresholds.teams)}",
         )
 
 
@@ -250,8 +251,8 @@ def _in_promql(value: float | str) -> str:
 
 def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
     for name in numbers.parameters.keys() - alert.parameters.keys():
-        known = ", ".join(alert.parameters) or "none"
-        yield ("parameters", name), f"is not a parameter of this alert; it takes: {known}"
+        meant = suggestion_or_all(name, alert.parameters)
+        yield ("parameters", name), f"is not a parameter of this alert{meant}"
     for name, kind in alert.parameters.items():
         if name not in numbers.parameters:
             yield ("parameters", name), "is missing"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any
 
@@ -13,10 +13,28 @@ from ml_monitoring.alerting.operate.routing import mutes_of, stops
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import MonitorError
 from ml_monitoring.exporter.settings_file import Layers, Place
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 
 class UnknownAlertError(MonitorError):
     """Report a name that no enabled alert has."""
+
+
+def enabled_alerts(names: Sequence[str], thresholds: Thresholds) -> list[BoundAlert]:
+    """Return the alerts with these names; all enabled ones where none is named.
+
+    Raises:
+        UnknownAlertError: No enabled alert has one of the names.
+    """
+    enabled = {alert.name: alert for alert in load_alerts(thresholds)}
+    known = [alert.name for alert in ALERTS]
+    if unknown := [name for name in names if name not in enabled]:
+        why = (
+            f"{name} {'is disabled' if name in known else f'does not exist{suggestion_or_all(name, known)}'}"
+            for name in unknown
+        )
+        raise UnknownAlertError("; ".join(why))
+    return [alert for alert in enabled.values() if not names or alert.name in names]
 
 
 def explain(name: str, thresholds: Thresholds, layers: Layers, config: Mapping[str, Any]) -> str:
@@ -31,11 +49,7 @@ def explain(name: str, thresholds: Thresholds, layers: Layers, config: Mapping[s
     Raises:
         UnknownAlertError: No enabled alert has the name.
     """
-    alert = next((one for one in load_alerts(thresholds) if one.name == name), None)
-    if alert is None:
-        known = [one.name for one in ALERTS]
-        why = "is disabled" if name in known else f"does not exist; there are: {', '.join(known)}"
-        raise UnknownAlertError(f"{name} {why}")
+    (alert,) = enabled_alerts([name], thresholds)
     return "\n".join(_lines(alert, layers, config)) + "\n"
 
 

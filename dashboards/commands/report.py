@@ -8,6 +8,7 @@ from pathlib import Path
 from ml_monitoring.dashboards.commands.options import add_source, find, query_options
 from ml_monitoring.dashboards.commands.progress import Progress
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 HELP = "write reports as PDF or HTML, and mail them"
 DESCRIPTION = "Write the reports of reports.yml with a cover page: time range, data mode, verdicts, assumptions."
@@ -56,8 +57,8 @@ def run(options: argparse.Namespace) -> int:
     reports = report.read_reports(options.reports)
     unknown = set(options.names) - {one.name for one in reports}
     if unknown:
-        known = ", ".join(one.name for one in reports)
-        raise ConfigError([f"no report {', '.join(sorted(unknown))}; there are {known}"])
+        known = [one.name for one in reports]
+        raise ConfigError([f"no report {name}{suggestion_or_all(name, known)}" for name in sorted(unknown)])
     smtp = mail.read_mail(options.smtp_from) if options.mail_to else None
     options.out.mkdir(parents=True, exist_ok=True)
     written = []

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+# A shorter word is part of too many names.
+_SHORTEST_PART: Final = 4
+
 
 class RenderError(Exception):
     """A dashboard cannot be read, queried or drawn; the message says which and why."""
@@ -13,3 +20,18 @@ class QueryError(RenderError):
 
 class UnsupportedPanelError(RenderError):
     """The panel is of a type, or reads a data source, that this renderer does not know."""
+
+
+def meant(name: str, known: Iterable[str], others: str) -> str:
+    """Return which name may be meant by one that there is not.
+
+    Args:
+        name: What there is not.
+        known: What there is.
+        others: What is said where none is close.
+    """
+    by_lower = {one.lower(): one for one in known}
+    close = get_close_matches(name.lower(), by_lower, 1) or [
+        one for one in by_lower if len(name) >= _SHORTEST_PART and name.lower() in one
+    ]
+    return f"did you mean {by_lower[close[0]]}?" if len(close) == 1 else others

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_monitoring.dashboards.render import formats
-from ml_monitoring.dashboards.render.errors import RenderError
+from ml_monitoring.dashboards.render.errors import RenderError, meant
 from ml_monitoring.dashboards.render.migrate import migrate_panel
 
 Json = dict[str, Any]
@@ -132,8 +132,10 @@ class Dashboard:
         for panel in self.panels:
             if panel.type != "row" and panel.title.lower() == name.lower():
                 return panel
-        known = ", ".join(f"{panel.id} ({panel.title})" for panel in self.panels if panel.type != "row")
-        raise RenderError(f"{self.uid} has no panel {name!r}; it has {known}")
+        panels = [panel for panel in self.panels if panel.type != "row"]
+        everything = ", ".join(f"{panel.id} ({panel.title})" for panel in panels)
+        known = meant(name, [panel.title for panel in panels], f"it has {everything}")
+        raise RenderError(f"{self.uid} has no panel {name!r}; {known}")
 
 
 def load_dashboard(path: Path) -> Dashboard:
@@ -188,8 +190,8 @@ def find_dashboards(names: list[str], generated: Path) -> list[Dashboard]:
                     dashboard.uid: dashboard for dashboard in map(load_dashboard, sorted(generated.rglob("*.json")))
                 }
             if name not in ours:
-                known = ", ".join(sorted(ours)) or f"none in {generated}"
-                raise RenderError(f"no dashboard {name!r}: neither a file nor a known uid ({known})")
+                known = meant(name, ours, f"there are: {', '.join(sorted(ours)) or f'none in {generated}'}")
+                raise RenderError(f"no dashboard {name!r}: neither a file nor a known uid; {known}")
             found.append(ours[name])
     if not found:
         raise RenderError(f"no dashboard JSON in {', '.join(names)}")

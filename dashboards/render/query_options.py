@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData, load
+from ml_monitoring.dashboards.render.errors import meant
 from ml_monitoring.dashboards.render.intervals import TimeRange, parse_range
 from ml_monitoring.dashboards.render.model import Dashboard, DashboardPanel
 from ml_monitoring.dashboards.render.prometheus import Prometheus
@@ -64,9 +65,9 @@ class QueryOptions:
     def unknown_variables(self, dashboards: list[Dashboard]) -> list[str]:
         """Return a message for each selected variable that none of the dashboards has."""
         names = {str(variable.get("name")) for dashboard in dashboards for variable in dashboard.variables}
-        known = ", ".join(sorted(names)) or "no variables"
+        known = f"they have {', '.join(sorted(names)) or 'no variables'}"
         return [
-            f"--var {name}: none of the dashboards has it; they have {known}"
+            f"--var {name}: none of the dashboards has it; {meant(name, names, known)}"
             for name in self.selected
             if name not in names
         ]

@@ -6,11 +6,12 @@ from importlib.util import find_spec
 import pytest
 
 from demo import cli as demo
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="exporter demo")
+    parser = command_line.Parser(prog="python -m demo")
     demo.add_arguments(parser)
     return parser.parse_args(arguments)
 
@@ -30,7 +31,7 @@ def test_an_unknown_demo_is_refused_with_the_known_ones(capsys: pytest.CaptureFi
     with pytest.raises(SystemExit) as stopped:
         parse("nothing")
     assert stopped.value.code == 2
-    assert "invalid choice: 'nothing' (choose from " in capsys.readouterr().err
+    assert "there is no 'nothing'; there are: experiments, fleet, " in capsys.readouterr().err
 
 
 def test_help_lists_every_demo(capsys: pytest.CaptureFixture[str]) -> None:
@@ -55,5 +56,7 @@ def test_no_demo_is_imported_before_it_is_chosen() -> None:
 def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     # A demo of the registry whose module does not exist stands for one whose package is not installed.
     monkeypatch.setattr(demo, "DEMOS", {"other": demo.Demo("package_that_is_not_there", "for this test")})
-    with pytest.raises(ConfigError, match="demo other: needs the package package_that_is_not_there"):
+    with pytest.raises(
+        ConfigError, match=r"demo other: package_that_is_not_there is not installed: run `make -C /\S+ .venv`"
+    ):
         demo.run(parse("other"))

@@ -55,7 +55,7 @@ def test_own_numbers_are_taken_and_a_mistake_is_refused_with_its_line(deployed: 
     finally:
         own.unlink()
     assert refused.returncode == 1
-    message = f"error: {own}:2: alerts.MlflowRunHangs: no alert has this name; is MlflowRunHanging meant?"
+    message = f"error: {own}:2: alerts.MlflowRunHangs: no alert has this name; did you mean MlflowRunHanging?"
     assert message in refused.stderr
     deployed.do("up")
 

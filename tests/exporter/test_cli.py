@@ -186,7 +186,7 @@ def test_check_of_the_syntax_alone_connects_to_nothing(folder: Path) -> None:
     config.write_text("sources:\n  mlflow: {uri: 'sqlite:///m.db', intervall: 1s}")
     done = _run("check", "--syntax-only", "--config.file", config)
     assert done.returncode == 1
-    assert done.stdout == f"FAIL  settings  {config}:2: sources.mlflow.intervall: unknown key; is interval meant?\n"
+    assert done.stdout == f"FAIL  settings  {config}:2: sources.mlflow.intervall: unknown key; did you mean interval?\n"
 
 
 def test_mlflows_own_variable_is_enough_and_is_named_without_its_secret(folder: Path) -> None:

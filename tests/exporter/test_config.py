@@ -125,7 +125,7 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
         "sources.mlfow",
         "prometheus.url",
     ]
-    assert f"{file}:2: web.hots: unknown key; is host meant?" in problems
+    assert f"{file}:2: web.hots: unknown key; did you mean host?" in problems
     assert f"{file}:8: sources.mlflow.interval: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m" in problems
     assert (
         f"{file}:7: sources.mlflow.uri: must begin with postgresql://, mysql:// or sqlite:///, not with mssql"
@@ -134,10 +134,19 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
     assert "s3cret" not in "".join(problems)
 
 
-def test_an_unknown_environment_variable_is_refused() -> None:
-    assert "ML_MONITORING_SUORCES__MLFLOW__URI: unknown setting" in _problems(
-        None, {"ML_MONITORING_SUORCES__MLFLOW__URI": _URI}
-    )
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        ("SUORCES__MLFLOW__URI", "unknown setting; did you mean ML_MONITORING_SOURCES__MLFLOW__URI?"),
+        ("ALERTING_SETINGS", "unknown setting; did you mean ML_MONITORING_ALERTING_SETTINGS?"),
+        ("CONFG", "unknown setting; did you mean ML_MONITORING_CONFIG?"),
+        ("SOURCES__MLFLO__URI", "unknown key; did you mean mlflow?"),
+        ("SOURCES__MLFLOW__INTERVALL", "unknown key; did you mean interval?"),
+        ("LOG__FORMAT", "input should be 'logfmt' or 'json'; did you mean json?"),
+    ],
+)
+def test_a_variable_that_sets_nothing_is_named_with_the_one_that_may_be_meant(name: str, problem: str) -> None:
+    assert f"ML_MONITORING_{name}: {problem}" in _problems(None, {f"ML_MONITORING_{name}": "jsonn"})
 
 
 def test_an_empty_environment_variable_counts_as_not_set() -> None:

@@ -112,7 +112,7 @@ def test_problems_are_named_by_what_stands_in_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "suggestion"),
-    [("numbr", "; is number meant?"), ("Number", "; is number meant?"), ("s3cret", "")],
+    [("numbr", "; did you mean number?"), ("Number", "; did you mean number?"), ("s3cret", "")],
 )
 def test_an_unknown_key_is_named_with_the_one_that_may_be_meant(key: str, suggestion: str, tmp_path: Path) -> None:
     layers = layers_of(tmp_path, f"each:\n  one:\n    number: 1\n    {key}: 1")

@@ -82,7 +82,7 @@ def test_variables_and_files_of_secrets_reach_named_sources(tmp_path: Path) -> N
     ("text", "problem"),
     [
         ("{prod: {urii: 'sqlite:///s3cret'}}", "mlflow.prod.uri: is missing"),
-        ("{prod: {urii: 'sqlite:///s3cret'}}", "mlflow.prod.urii: unknown key; is uri meant?"),
+        ("{prod: {urii: 'sqlite:///s3cret'}}", "mlflow.prod.urii: unknown key; did you mean uri?"),
         ("{'a/b': {uri: 'sqlite:///s3cret'}}", "mlflow.a/b: string should match"),
         ("{uri: 'sqlite:///s3cret', prod: {uri: 'sqlite:///s3cret'}}", "mlflow.prod: unknown key"),
         ("{prod: {uri: 'sqlite:///x', labels: {store: ['tag:s3cret']}}}", "prod.labels: 'store' is the label of the"),

@@ -21,6 +21,7 @@ from ml_monitoring.exporter.sources.experiments.gate import REQUIREMENTS, Gate, 
 from ml_monitoring.exporter.sources.experiments.report import as_html, report_of
 from ml_monitoring.exporter.sources.experiments.survey import survey
 from ml_monitoring.exporter.stores import STORE_LABEL, labels_of
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 _LIMIT: Final = 300.0
 
@@ -78,7 +79,7 @@ def _settings(options: argparse.Namespace) -> dict[str, ExperimentsSettings]:
     if options.store is not None:
         wanted = f"{ExperimentsSource.name}/{options.store}"
         if wanted not in found:
-            raise ConfigError([f"--store: there is no {wanted}; there are {', '.join(found)}"])
+            raise ConfigError([f"--store: there is no {wanted}{suggestion_or_all(wanted, found)}"])
         found = {wanted: found[wanted]}
     return found
 
@@ -92,14 +93,18 @@ def _source(options: argparse.Namespace) -> ExperimentsSource:
     sources = {name: ExperimentsSource(settings) for name, settings in _settings(options).items()}
     problems: list[str] = []
     having = []
+    declared: set[str] = set()
     for name, source in sources.items():
         problems += source.declare(only=options.name)
+        declared |= source.declared
         if options.name in source.tracked:
             having.append(name)
     for name in sources.keys() - having[:1]:
         sources[name].close()
     if not having:
-        raise ConfigError([*problems, f"there is no experiment {options.name}"])
+        raise ConfigError(
+            [*problems, f"there is no experiment {options.name}{suggestion_or_all(options.name, sorted(declared))}"]
+        )
     if len(having) > 1:
         sources[having[0]].close()
         raise ConfigError([f"several sources have an experiment {options.name}: {', '.join(having)}; give --store"])
@@ -109,6 +114,7 @@ def _source(options: argparse.Namespace) -> ExperimentsSource:
 def _check(options: argparse.Namespace) -> int:
     lines: list[tuple[str, str, str]] = []
     missing = set(options.names)
+    declared: set[str] = set()
     for source_name, settings in _settings(options).items():
         source = ExperimentsSource(settings)
         store = labels_of(source_name).get(STORE_LABEL, "")
@@ -116,6 +122,7 @@ def _check(options: argparse.Namespace) -> int:
         try:
             lines += [("FAIL", f"{prefix}declarations", problem) for problem in source.declare()]
             missing -= source.tracked.keys()
+            declared |= source.declared
             for name, tracked in sorted(source.tracked.items()):
                 if name in options.names or not options.names:
                     source.begin()
@@ -123,7 +130,11 @@ def _check(options: argparse.Namespace) -> int:
                     lines += [("ok" if each.ok else "FAIL", f"{prefix}{each.subject}", each.message) for each in found]
         finally:
             source.close()
-    absent = [("FAIL", "declarations", f"there is no experiment {name}") for name in options.names if name in missing]
+    absent = [
+        ("FAIL", "declarations", f"there is no experiment {name}{suggestion_or_all(name, sorted(declared))}")
+        for name in options.names
+        if name in missing
+    ]
     lines = [*absent, *lines]
     width = max((len(subject) for _state, subject, _message in lines), default=0)
     for state, subject, message in lines:

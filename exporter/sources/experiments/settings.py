@@ -10,6 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
 from ml_monitoring.exporter.stores import StoreName
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 from ml_monitoring.exporter.values import Duration, Model
 
 _HTTP = ("http://", "https://")
@@ -71,8 +72,8 @@ class ExperimentsSettings(SourceSettings):
     def problem(self, declaration: ExperimentDeclaration) -> str:
         """Return what a declaration needs that is not set; nothing where all is well."""
         if declaration.database is not None and declaration.database not in self.databases:
-            known = ", ".join(self.databases) or "none"
-            return f"database: {declaration.database!r} is not in sources.experiments.databases (there: {known})"
+            meant = suggestion_or_all(declaration.database, self.databases)
+            return f"database: {declaration.database!r} is not in sources.experiments.databases{meant}"
         for name, metric in declaration.metrics.items():
             if metric.query is not None and declaration.database is None and self.database is None:
                 return f"metrics.{name}.query: needs sources.experiments.database, or a database of its own"

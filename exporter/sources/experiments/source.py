@@ -64,6 +64,7 @@ class ExperimentsSource(Source):
         self._cache = ReadingCache(settings.cache) if settings.cache else None
         self._cache_error = ""
         self._problems: list[str] = []
+        self._declared: frozenset[str] = frozenset()
         self._only: str | None = None
         self._tracked: dict[str, TrackedExperiment] = {}
         self._gates: dict[str, Gate] = {}
@@ -126,6 +127,11 @@ class ExperimentsSource(Source):
         """Return the experiments that are followed, by their names."""
         return self._tracked
 
+    @property
+    def declared(self) -> frozenset[str]:
+        """Return the names of all declared experiments, those that are not followed too."""
+        return self._declared
+
     def gate(self, name: str) -> Gate | None:
         """Return what an experiment says of going on; None where none of this name is declared; from any thread."""
         gate = self._gates.get(name)
@@ -164,6 +170,7 @@ class ExperimentsSource(Source):
                 else:
                     declared[name] = declaration
             problems = [*self._files.problems, *problems]
+        self._declared = frozenset(declared)
         if only is not None:
             declared = {name: each for name, each in declared.items() if name == only}
         self._problems = problems

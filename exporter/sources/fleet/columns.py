@@ -18,6 +18,7 @@ from pydantic import AfterValidator, BeforeValidator
 
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.risk import Sample
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 from ml_monitoring.exporter.values import Model
 
 STATES = ("critical_issue", "offline", "online", "warning")
@@ -129,7 +130,7 @@ def _from_name(value: object) -> object:
 def _valid_columns(value: dict[str, ColumnSettings | None]) -> dict[str, ColumnSettings | None]:
     for name, given in value.items():
         if name not in FIELDS:
-            raise ValueError(f"{name}: no such column; there are {', '.join(FIELDS)}")
+            raise ValueError(f"{name}: no such column{suggestion_or_all(name, FIELDS)}")
         if given is None and name in KEYS:
             raise ValueError(f"{name}: cannot be absent")
         units = _UNITS.get(name, {})

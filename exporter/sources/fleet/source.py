@@ -34,6 +34,7 @@ from ml_monitoring.exporter.sources.fleet.feed import Feed
 from ml_monitoring.exporter.sources.fleet.follow import Follow, Start
 from ml_monitoring.exporter.sources.fleet.replay import AtEnd, Replay
 from ml_monitoring.exporter.sources.fleet.state import FleetState
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 from ml_monitoring.exporter.values import Duration, Model, Zone
 
 # The phases of the requirements; others are exposed once they were seen.
@@ -57,14 +58,14 @@ _Base = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 def _installed(value: str) -> str:
     if value not in (names := installed_models()):
-        raise ValueError(f"no such risk model is installed; there are {', '.join(names)}")
+        raise ValueError(f"no such risk model is installed{suggestion_or_all(value, names)}")
     return value
 
 
 def _known_measures(value: dict[str, float]) -> dict[str, float]:
     known = [measure.name for measure in MEASURES]
     if unknown := sorted(value.keys() - set(known)):
-        raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(known)}")
+        raise ValueError(", ".join(f"{name}: no such measure{suggestion_or_all(name, known)}" for name in unknown))
     return value
 
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 from ml_monitoring.exporter.catalog import CATALOG
 from ml_monitoring.exporter.settings_file import Location
 from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 from ml_monitoring.exporter.values import Duration, Model, Names
 
 _COUNTER_END: Final = "_total"
@@ -110,8 +111,8 @@ class QueriesSettings(SourceSettings):
     def conflicts(self, sections: Mapping[str, SourceSettings]) -> Iterator[tuple[Location, str]]:
         """Yield a store that is none, and metrics that a query before has."""
         if self.store is not None and self.store not in (stores := _stores(sections)):
-            known = ", ".join(stores) or "none"
-            yield ("store",), f"there is no source {self.store!r} with a database; there is {known}"
+            meant = suggestion_or_all(self.store, stores)
+            yield ("store",), f"there is no source {self.store!r} with a database{meant}"
         before: dict[str, str] = {}
         for name, section in sections.items():
             if section is self:

@@ -106,7 +106,7 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
     [
         (
             "alerts:\n  MlflowRunHangs: {for: 1h}",
-            "2: alerts.MlflowRunHangs: no alert has this name; is MlflowRunHanging meant?",
+            "2: alerts.MlflowRunHangs: no alert has this name; did you mean MlflowRunHanging?",
         ),
         ("alerts:\n  Mine: null", "2: alerts.Mine: no alert has this name"),
         (
@@ -127,21 +127,21 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
         ),
         (
             "alerts:\n  MlflowRunHanging: {team: ml}",
-            "2: alerts.MlflowRunHanging.team: 'ml', which alerts.MlflowRunHanging.team names, is not one of the teams: "
-            "platform, mlops, growth",
+            "2: alerts.MlflowRunHanging.team: 'ml', which alerts.MlflowRunHanging.team names, is not one of the teams"
+            "; there are: platform, mlops, growth",
         ),
         (
             "teams:\n  [platform, mlops]",
             "1: teams: 'growth', which alerts.VariantEarlyKillRateHigh.team and 14 more names, is not one of the "
-            "teams: platform, mlops",
+            "teams; there are: platform, mlops",
         ),
         (
             "alerts:\n  MlflowRunHanging: {action: retrain}",
-            "2: alerts.MlflowRunHanging.action: 'retrain' is not in notifications.actions, which has: none",
+            "2: alerts.MlflowRunHanging.action: 'retrain' is not in notifications.actions; there are: none",
         ),
         (
             "alerts:\n  MlflowRunHanging: {parameters: {window: 1h}}",
-            "2: alerts.MlflowRunHanging.parameters.window: is not a parameter of this alert; it takes: none",
+            "2: alerts.MlflowRunHanging.parameters.window: is not a parameter of this alert; there are: none",
         ),
         ("alerts:\n  MlflowRunHanging: {for: null}", "2: alerts.MlflowRunHanging.for: is missing"),
         (

@@ -26,7 +26,10 @@ def test_the_jobs_of_adapters_are_watched(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ("{server: bentolm, job: a}", "services.adapters.0.server: no adapter is called 'bentolm'; is bentoml meant?"),
+        (
+            "{server: bentolm, job: a}",
+            "server: no adapter is called 'bentolm'; did you mean bentoml?",
+        ),
         ("{server: bentoml}", "services.adapters.0.job: is missing"),
         ("{server: bentoml, job: a, variants: b}", "services.adapters.0.variants: unknown key"),
         ("{server: bentoml, job: a}, {server: bentoml, job: a}", "bentoml is given 2 times for job 'a'"),

@@ -71,7 +71,7 @@ RATIO = "    threshold: 0.3\n"
             "      window: 6h",
             "      windows: 6h",
             "windows: 6h",
-            "parameters.windows: is not a parameter of this alert; it takes: window, minimum_runs",
+            "parameters.windows: is not a parameter of this alert; did you mean window?",
         ),
         ("system/.*", "'system/('", "system/(", "is not a regular expression: missing ), unterminated subpattern"),
         ("  MlMonitoringSourceStale:", "  ExporterSourceOld:", "ExporterSourceOld", "no alert has this name"),

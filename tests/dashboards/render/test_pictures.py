@@ -270,7 +270,7 @@ def test_what_cannot_be_read_is_said(store: Store, tmp_path: Path, capsys: pytes
     for arguments, message in (
         ([str(tmp_path / "bad.json")], "bad.json: cannot be read as JSON"),
         ([str(tmp_path / "other.json")], "other.json: is no dashboard"),
-        (["nowhere"], "no dashboard 'nowhere': neither a file nor a known uid ("),
+        (["nowhere"], "no dashboard 'nowhere': neither a file nor a known uid; there are: "),
         ([str(good), "--from", "soon"], "'soon' is no time"),
         ([str(good), "--var", "x=1"], "--var x: none of the dashboards has it"),
         ([str(good), "--panel", "Z"], "page has no panel 'Z'; it has 1 (S)"),

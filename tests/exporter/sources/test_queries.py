@@ -278,7 +278,7 @@ def test_settings_that_fit_nothing_are_named(tmp_path: Path) -> None:
         ("shop_x: {value: n, help: It., labels: [a, A]}", "a column is given twice"),
         ("shop_x: {value: n, help: It., labels: ['a b']}", "'a b' is no name of a column"),
         ("shop_x: {value: 'n; drop', help: It.}", "metrics.shop_x.value: string should match pattern"),
-        ("shop_x: {value: n, help: It., vlue: n}", "metrics.shop_x.vlue: unknown key; is value meant?"),
+        ("shop_x: {value: n, help: It., vlue: n}", "metrics.shop_x.vlue: unknown key; did you mean value?"),
     ],
 )
 def test_metrics_are_as_strict_as_the_catalogs(metric: str, problem: str, tmp_path: Path) -> None:

@@ -1,0 +1,26 @@
+"""What may be meant by a name that there is not: the end of a message, the same for settings, options and names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import Final
+
+# A shorter word is part of too many names.
+_SHORTEST_PART: Final = 4
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return which of the known names may be meant by another, as the end of a message; nothing where none is close."""
+    by_lower = {one.lower(): one for one in known}
+    wanted = name.lower()
+    close = get_close_matches(wanted, by_lower, 1)
+    if not close and len(wanted) >= _SHORTEST_PART:
+        close = [one for one in by_lower if wanted in one]
+    return f"; did you mean {by_lower[close[0]]}?" if len(close) == 1 else ""
+
+
+def suggestion_or_all(name: str, known: Iterable[str]) -> str:
+    """Return which known name may be meant, see `suggestion`; where none is close, all that there are."""
+    known = list(known)
+    return suggestion(name, known) or f"; there are: {', '.join(known) or 'none'}"
