@@ -80,7 +80,7 @@ def instrumentator() -> FastAPI:
 
 def starlette_exporter() -> FastAPI:
     """Return it with starlette-exporter, as its start page says."""
-    import starlette_exporter as rival  # type: ignore[import-not-found]  # noqa: PLC0415  # as above
+    import starlette_exporter as rival  # type: ignore[import-not-found, unused-ignore]  # noqa: PLC0415  # as above
 
     app = bare()
     app.add_middleware(rival.PrometheusMiddleware)
