@@ -21,12 +21,15 @@ from urllib.parse import unquote, urlsplit
 from typing_extensions import override
 
 from ml_monitoring.exporter.errors import MonitorError
+from ml_monitoring.exporter.http_failures import describe_failure, describe_refusal, is_page, page_title
 from ml_monitoring.exporter.proxies import asked_directly, opener
 
 # More than any answer that is asked for has.
 MOST_BYTES: Final = 256 * 2**20
 # More than anybody reads of an error.
 _MOST_SAID: Final = 2000
+_MOST_TOLD: Final = 300
+_STRANGER: Final = "it is another program's address"
 _PART: Final = 256 * 1024
 
 
@@ -92,12 +95,10 @@ def fetch(
     except urllib.error.HTTPError as error:
         with contextlib.closing(error):
             # Another program's page may be long.
-            said = error.read(300).decode(errors="replace").strip()
-        raise RemoteError(f"{bare}: {error.code}: {said}", error.code) from None
+            said = error.read(_MOST_SAID).decode(errors="replace")
+        raise RemoteError(f"{bare}: {describe_refusal(error.code, said)[:_MOST_TOLD]}", error.code) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
-        cause = getattr(error, "reason", error)
-        message = f"{bare} cannot be reached: {getattr(cause, 'strerror', None) or cause}"
-        raise RemoteError(message, timed_out=isinstance(cause, TimeoutError)) from None
+        raise _unreached(bare, error) from None
     if len(answer) > most:
         raise RemoteError(f"{bare} answers with more than {most // 2**20} MiB", 200)
     return answer
@@ -121,7 +122,9 @@ def fetch_json(
     try:
         return json.loads(answer) if answer.strip() else None
     except ValueError:
-        raise RemoteError(f"{_parted(url)[1]} does not answer in JSON: it is another program's address", 200) from None
+        said = answer[:_MOST_SAID].decode(errors="replace")
+        what = f"it answers with {page_title(said)}, of a login or of another program" if is_page(said) else _STRANGER
+        raise RemoteError(f"{_parted(url)[1]} does not answer in JSON: {what}", 200) from None
 
 
 def basic(credentials: str) -> str:
@@ -181,9 +184,7 @@ class HttpChannel:
                 said = error.read(_MOST_SAID).decode(errors="replace")
             raise RemoteError(said, error.code, headers=dict(error.headers)) from None
         except (OSError, ValueError, http.client.HTTPException) as error:
-            cause = getattr(error, "reason", error)
-            message = f"{self.url} cannot be reached: {getattr(cause, 'strerror', None) or cause}"
-            raise RemoteError(message, timed_out=isinstance(cause, TimeoutError)) from None
+            raise _unreached(self.url, error) from None
         finally:
             self._connection = None
 
@@ -260,6 +261,12 @@ def _read(response: http.client.HTTPResponse, deadline: float, url: str) -> byte
     if response.length:
         raise http.client.IncompleteRead(b"", response.length)
     return b"".join(parts)
+
+
+def _unreached(url: str, error: Exception) -> RemoteError:
+    cause = getattr(error, "reason", error)
+    message = f"{url} cannot be reached: {describe_failure(error)}"
+    return RemoteError(message, timed_out=isinstance(cause, TimeoutError))
 
 
 def _parted(url: str) -> tuple[str, str]:

@@ -18,6 +18,7 @@ import requests
 from requests.auth import AuthBase
 
 from ml_monitoring.exporter.errors import MonitorError
+from ml_monitoring.exporter.http_failures import describe_failure, is_page, page_title
 from ml_monitoring.exporter.proxies import asked_directly
 
 Json = dict[str, Any]
@@ -343,7 +344,7 @@ class Grafana:
             )
         except (requests.RequestException, OSError) as error:
             # OSError: a file of certificates that is not there.
-            raise GrafanaError(f"{self.url} does not answer: {error}") from error
+            raise GrafanaError(f"{self.url} cannot be reached: {describe_failure(error)}") from error
         if answer.status_code in _MISSING and may_be_missing:
             return None
         if answer.status_code not in done:
@@ -353,7 +354,8 @@ class Grafana:
         try:
             return answer.json()
         except requests.JSONDecodeError as error:
-            raise GrafanaError(f"{method} {path}: the answer is no JSON; is {self.url} Grafana's address?") from error
+            what = page_title(answer.text) if is_page(answer.text) else "no JSON"
+            raise GrafanaError(f"{method} {path}: the answer is {what}; is {self.url} Grafana's address?") from error
 
     def _refusal(self, method: str, path: str, answer: requests.Response) -> GrafanaError:
         what = f"{method} {path}: {answer.status_code} {answer.reason}"
@@ -374,7 +376,10 @@ class Grafana:
             return GrafanaError(f"{what}: {message}: the organisation may have no more of them", answer.status_code)
         if answer.is_redirect:
             address = answer.headers.get("Location", "another one")
-            return GrafanaError(f"{what}: Grafana's address is {address}", answer.status_code)
+            where = f"Grafana's address is {address}"
+            if "login" in address.lower() or "oauth" in address.lower():
+                where = f"a login stands before it ({address}), which must let requests with a token through"
+            return GrafanaError(f"{what}: {where}", answer.status_code)
         role = "Admin" if "/provisioning/" in path else "Viewer" if method == "GET" else "Editor"
         hints = {
             401: "the token is wrong, or its service account is disabled",

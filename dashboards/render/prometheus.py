@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -159,9 +161,9 @@ class Prometheus:
         try:
             body = answer.json()
         except ValueError:
-            raise QueryError(
-                f"{_bare(self.url)} answered {answer.status_code} and no JSON: is it Prometheus?"
-            ) from None
+            page = answer.text.lstrip()[:1] == "<"
+            what = "a page for people, of a login or of another program" if page else "no JSON: is it Prometheus?"
+            raise QueryError(f"{_bare(self.url)} answered {answer.status_code} and {what}") from None
         if not isinstance(body, dict) or body.get("status") != "success":
             words = body.get("error") if isinstance(body, dict) else None
             raise QueryError(str(words or f"{_bare(self.url)} answered {answer.status_code}"))
@@ -210,9 +212,17 @@ def _is_local(url: str) -> bool:
 
 
 def _reason(error: requests.RequestException) -> str:
-    inner = error.args[0] if error.args else error
-    reason = getattr(inner, "reason", inner)
-    return str(reason).rsplit(": ", 1)[-1]
+    cause: object = error
+    while isinstance(cause, BaseException):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return f"its certificate is not trusted: {cause.verify_message or cause.reason}"
+        if isinstance(cause, socket.gaierror):
+            return "its name is not known: is it spelled right, and known to the DNS here?"
+        innermost = cause
+        # Of what the clients wrap around what the system said.
+        inner = (getattr(cause, "reason", None), cause.__cause__, *cause.args)
+        cause = next((one for one in inner if isinstance(one, BaseException)), None)
+    return getattr(innermost, "strerror", None) or " ".join(str(innermost).split()).rsplit(": ", 1)[-1]
 
 
 def _bare(url: str) -> str:

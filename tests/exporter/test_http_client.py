@@ -38,7 +38,8 @@ def test_an_answer_that_is_no_json_is_another_programs(tmp_path: Path) -> None:
     port = free_port()
     command = [sys.executable, "-m", "http.server", str(port), "--bind=127.0.0.1", f"--directory={tmp_path}"]
     url = f"http://127.0.0.1:{port}"
-    message = rf"^{url} does not answer in JSON: it is another program's address$"
+    page = r"a page for people \(Directory listing for /\), of a login or of another program"
+    message = rf"^{url} does not answer in JSON: it answers with {page}$"
     files = Process("files", command, log=tmp_path / "log", healthy=lambda: http_ok(url))
     with files, pytest.raises(RemoteError, match=message):
         fetch_json(url, "", timeout=5)

@@ -369,10 +369,13 @@ def test_what_is_no_grafana_is_reported_in_a_sentence(push: Push, capsys: pytest
     assert push("--url", url) == 1
     assert push("--url", "grafana.example.org") == 1
     page, gone, moved, refused, no_address = capsys.readouterr().err.splitlines()
-    assert page == f"error: GET /api/org: the answer is no JSON; is {url} Grafana's address?"
+    assert page == f"error: GET /api/org: the answer is a page for people; is {url} Grafana's address?"
     assert gone == "error: GET /api/org: 502 Bad Gateway"
-    assert moved == "error: GET /api/org: 302 Found: Grafana's address is https://grafana.example.org/login"
-    assert refused.startswith(f"error: {url} does not answer: ")
+    assert moved == (
+        "error: GET /api/org: 302 Found: a login stands before it (https://grafana.example.org/login), "
+        "which must let requests with a token through"
+    )
+    assert refused == f"error: {url} cannot be reached: Connection refused"
     assert no_address == "error: grafana.example.org: no address of Grafana; it begins with http:// or https://"
 
 

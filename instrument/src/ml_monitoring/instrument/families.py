@@ -298,7 +298,11 @@ class Metrics:
         now = monotonic()
         if now >= self._quiet_until:
             self._quiet_until = now + _LOG_INTERVAL
-            _log.warning("%s could not be recorded; the request goes on", operation, exc_info=error)
+            if isinstance(error, OSError):
+                # A server that is away, or a disk that is full: where in the code says nothing.
+                _log.warning("%s could not be recorded; the request goes on: %s", operation, error)
+            else:
+                _log.warning("%s could not be recorded; the request goes on", operation, exc_info=error)
 
 
 class HasMetrics(Protocol):
