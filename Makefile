@@ -139,11 +139,11 @@ audit: .venv ## Check pinned packages: known vulnerabilities, licences, and a bi
 digests: ## Pin the images of docker/versions.env by digest, where a registry can be reached
 	@$(PYTHON) -m tools.image_digests
 
-maintenance: .venv ## Silence all alerts but the Watchdog (DURATION=2h REASON="new disks")
-	@$(VENV) -m alerting maintenance --duration "$(DURATION)" --reason "$(REASON)"
+maintenance: .venv ## Silence the alerts of the stack's teams but the Watchdog (DURATION=2h REASON="new disks" LABELS="team=mlops")
+	@$(VENV) -m ml_monitoring alerts maintenance --duration "$(DURATION)" --reason "$(REASON)" $(foreach label,$(LABELS),--label "$(label)")
 
 maintenance-end: .venv ## End the silence of maintenance
-	@$(VENV) -m alerting maintenance-end
+	@$(VENV) -m ml_monitoring alerts maintenance-end
 
 # Needs no .venv, only Docker and Python. WITH="demo tls" chooses overlays, in place of WITH in docker/.env.
 DEPLOY := $(PYTHON) -m tools.deploy $(if $(WITH),--with "$(WITH)")

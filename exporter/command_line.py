@@ -13,9 +13,11 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from ml_monitoring.exporter import durations, version
@@ -144,6 +146,20 @@ def guarded(call: Callable[[], int]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def spelled(*words: str) -> str:
+    """Return a command of this program as it can be pasted where it was started: installed or in a checkout."""
+    started = Path(sys.argv[0])
+    if started.name == version.NAME:
+        found = shutil.which(version.NAME)
+        on_path = found is not None and Path(found).resolve() == started.resolve()
+        program = [version.NAME if on_path else str(started)]
+    else:
+        python = Path(sys.executable)
+        here = python.is_relative_to(Path.cwd())
+        program = [str(python.relative_to(Path.cwd()) if here else python), "-m", "ml_monitoring"]
+    return shlex.join([*program, *words])
 
 
 def how_to_install(package: str) -> str:

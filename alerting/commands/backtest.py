@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from datetime import datetime, timedelta
 
 from ml_monitoring.alerting import options as own
@@ -10,7 +11,7 @@ from ml_monitoring.alerting.commands.arguments import add_server
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate import soundness
-from ml_monitoring.alerting.operate.backtest import backtest
+from ml_monitoring.alerting.operate.backtest import backtest, history_begins
 from ml_monitoring.alerting.operate.explain import enabled_alerts
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import command_line, durations
@@ -22,7 +23,10 @@ HELP = "say when alerts would have fired in the past"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
-    parser.add_argument("names", nargs="*", metavar="ALERT", help="default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="ALERT", help="default: all; those that would not have fired are counted only"
+    )
+    parser.add_argument("--all", action="store_true", help="show those too that would not have fired")
     parser.add_argument("--days", type=float, default=7, help="default: 7; of 30 and more one alarm a month is allowed")
     parser.add_argument("--step", type=command_line.duration, default="1m", metavar="DURATION", help="default: 1m")
     add_server(parser, "prometheus", "http://127.0.0.1:9090")
@@ -32,14 +36,23 @@ def run(options: argparse.Namespace) -> int:
     """Print a line for each alert and return the exit status."""
     thresholds, _layers = own.load(options)
     alerts = enabled_alerts(options.names, thresholds)
+    since, now = history_begins(options.prometheus), time.time()
+    begins = max(now - options.days * 86400, since)
+    is_short = f", where the history begins: {timedelta(seconds=round(now - begins))}" if begins == since else ""
+    print(f"From {_moment(begins)} to {_moment(now)}{is_short}")
     print(
         f"{'Alert':34} {'Fired':>6} {'For':>15}  {'Last began':20}  {'Simulated a month':22} "
         f"{'Threshold':>10} {'1 a month':>10}"
     )
     recorded, measured = recorded_expressions(thresholds), soundness.load()
-    for result in backtest(options.prometheus, alerts, recorded, measured, days=options.days, step=options.step):
-        last = datetime.fromtimestamp(result.firings[-1].begins).astimezone() if result.firings else None
-        began = f"{last:%Y-%m-%d %H:%M %Z}" if last else ""
+    silent = 0
+    for result in backtest(
+        options.prometheus, alerts, recorded, measured, days=options.days, step=options.step, now=now, since=since
+    ):
+        if not (result.firings or options.names or options.all):
+            silent += 1
+            continue
+        began = _moment(result.firings[-1].begins) if result.firings else ""
         total = str(timedelta(seconds=round(result.seconds)))
         print(
             f"{result.alert.name:34} {len(result.firings):6} {total:>15}  {began:20}  "
@@ -47,7 +60,13 @@ def run(options: argparse.Namespace) -> int:
             f"{_value(result.alert, result.alert.threshold if result.alert.comparison else None):>10} "
             f"{_value(result.alert, result.threshold):>10}".rstrip()
         )
+    if silent:
+        print(f"{silent} alerts would not have fired; --all shows them too.")
     return 0
+
+
+def _moment(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def _false_alarms(level: TrafficLevel | None, measured: Measured | None) -> str:

@@ -1,4 +1,4 @@
-"""`alerts maintenance-end`: end every maintenance now."""
+"""`alerts maintenance-end`: end every maintenance now, and no other silence."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from ml_monitoring.alerting.commands.arguments import add_alertmanager
 from ml_monitoring.alerting.operate import maintenance
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 
-HELP = "end every maintenance now"
+HELP = "end every silence of `maintenance` now; others stay"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

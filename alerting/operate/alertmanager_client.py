@@ -26,11 +26,13 @@ class Silence:
         id: Alertmanager's name for it.
         ends: When it ends by itself.
         comment: Why.
+        matchers: What it matches, in Alertmanager's words.
     """
 
     id: str
     ends: datetime
     comment: str
+    matchers: tuple[Mapping[str, object], ...]
 
 
 class AlertmanagerClient:
@@ -63,7 +65,7 @@ class AlertmanagerClient:
             "createdBy": getpass.getuser(),
             "comment": comment,
         }
-        return Silence(self._call("POST", "silences", body)["silenceID"], ends, comment)
+        return Silence(self._call("POST", "silences", body)["silenceID"], ends, comment, tuple(matchers))
 
     def silences(self) -> list[Silence]:
         """Return the silences that are in force.
@@ -72,7 +74,7 @@ class AlertmanagerClient:
             RemoteError: Alertmanager cannot be reached.
         """
         return [
-            Silence(one["id"], datetime.fromisoformat(one["endsAt"]), str(one["comment"]))
+            Silence(one["id"], datetime.fromisoformat(one["endsAt"]), str(one["comment"]), tuple(one["matchers"]))
             for one in self._call("GET", "silences")
             if one["status"]["state"] == "active"
         ]

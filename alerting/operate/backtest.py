@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import urllib.parse
 from bisect import bisect_left
@@ -16,13 +17,14 @@ from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
-from ml_monitoring.exporter.http_client import fetch_json
+from ml_monitoring.exporter.http_client import RemoteError, fetch, fetch_json
 
 # A month of a long window takes its time.
 _TIMEOUT = 600.0
 # Prometheus refuses more points than this for one series, so that a longer span is asked for in parts.
 _MAX_POINTS = 10_000
 _DAY, _MONTH = 86400, 30 * 86400
+_OLDEST = re.compile(r"^prometheus_tsdb_lowest_timestamp_seconds (\S+)$", re.MULTILINE)
 # Thresholds that are tried are values that the signal had: so many of them, evenly, for each takes its queries.
 _TRIED = 256
 
@@ -75,6 +77,7 @@ def backtest(
     days: float,
     step: float,
     now: float | None = None,
+    since: float = 0.0,
 ) -> Iterator[BacktestResult]:
     """Yield what each alert would have done.
 
@@ -86,16 +89,38 @@ def backtest(
         days: How far back.
         step: Seconds between two evaluations.
         now: End of the span; by default now.
+        since: Where the history begins: what is before is no outage.
 
     Raises:
         RemoteError: Prometheus cannot be reached, or refuses.
     """
     end = time.time() if now is None else now
-    history = _History(url, recorded, end - days * _DAY, end, step)
+    history = _History(url, recorded, max(end - days * _DAY, since), end, step)
     for alert in alerts:
         known = measured.get(alert.name)
         level = history.level(known) if known else None
         yield BacktestResult(alert, tuple(history.firings(alert)), level, history.threshold(alert))
+
+
+def history_begins(url: str) -> float:
+    """Return when the oldest samples of a Prometheus were taken; 0 where it does not say, as those that imitate it.
+
+    Args:
+        url: Prometheus, without a slash at the end.
+
+    Raises:
+        RemoteError: It cannot be reached.
+    """
+    try:
+        text = fetch(url, "metrics", timeout=_TIMEOUT).decode(errors="replace")
+    except RemoteError as error:
+        # A proxy may let the API through alone.
+        if error.status:
+            return 0.0
+        raise
+    found = _OLDEST.search(text)
+    # Without any sample it is the last moment that there is.
+    return moment if found and (moment := float(found[1])) < time.time() else 0.0
 
 
 @dataclass(frozen=True, slots=True)

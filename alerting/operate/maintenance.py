@@ -1,28 +1,48 @@
-"""Maintenance: a silence of everything but the Watchdog, and its end."""
+"""Maintenance: a silence of all alerts of the stack's teams but the Watchdog, and its end.
+
+Others may share the Alertmanager: their alerts are silenced where that is asked for only, and their silences stay.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient, Silence
 
-# How silences of maintenance are found again.
+# How silences of maintenance are found again: by this, and as they leave the Watchdog out.
 _PREFIX: Final = "maintenance: "
+# What expects the Watchdog would raise an alarm.
+_NOT_THE_WATCHDOG: Final = {"name": "alertname", "value": "MlMonitoringWatchdog", "isRegex": False, "isEqual": False}
+# Alertmanager wants at least one matcher that does not match the empty text.
+_ANY: Final = {"name": "alertname", "value": ".+", "isRegex": True, "isEqual": True}
 
 
-def begin(client: AlertmanagerClient, seconds: float, reason: str, labels: Sequence[tuple[str, str]] = ()) -> Silence:
-    """Silence all alerts but the Watchdog for a while, or only those with some labels.
+def begin(
+    client: AlertmanagerClient,
+    seconds: float,
+    reason: str,
+    labels: Sequence[tuple[str, str]] = (),
+    teams: Sequence[str] = (),
+) -> Silence:
+    """Silence alerts but the Watchdog for a while.
+
+    Args:
+        client: The Alertmanager.
+        seconds: For how long.
+        reason: Why.
+        labels: Only alerts that have all of these.
+        teams: Only alerts of these teams; without any, those of everybody who uses this Alertmanager.
 
     Raises:
         RemoteError: Alertmanager cannot be reached, or refuses.
     """
-    matchers = [{"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in labels]
-    # What expects the Watchdog would raise an alarm.
-    matchers.append({"name": "alertname", "value": "MlMonitoringWatchdog", "isRegex": False, "isEqual": False})
-    if not labels:
-        # Alertmanager wants at least one matcher that does not match the empty text.
-        matchers.append({"name": "alertname", "value": ".+", "isRegex": True, "isEqual": True})
+    matchers: list[Mapping[str, object]] = [_NOT_THE_WATCHDOG]
+    matchers += [{"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in labels]
+    if teams:
+        matchers.append({"name": "team", "value": "|".join(teams), "isRegex": True, "isEqual": True})
+    if not labels and not teams:
+        matchers.append(_ANY)
     return client.silence(matchers, seconds, f"{_PREFIX}{reason}")
 
 
@@ -32,7 +52,11 @@ def in_force(client: AlertmanagerClient) -> list[Silence]:
     Raises:
         RemoteError: Alertmanager cannot be reached.
     """
-    return [silence for silence in client.silences() if silence.comment.startswith(_PREFIX)]
+    return [
+        silence
+        for silence in client.silences()
+        if silence.comment.startswith(_PREFIX) and _NOT_THE_WATCHDOG in silence.matchers
+    ]
 
 
 def reason(silence: Silence) -> str:

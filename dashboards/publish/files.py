@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_monitoring.dashboards import TAG
+from ml_monitoring.exporter.command_line import spelled
 from ml_monitoring.exporter.errors import ConfigError
 
 Json = dict[str, Any]
@@ -33,7 +34,8 @@ def read(directory: Path) -> list[tuple[str, Json]]:
     """
     paths = sorted(directory.glob("*/*.json"))
     if not paths:
-        raise ConfigError([f"{directory}: no dashboards; write them with: make generate"])
+        how = spelled("dashboards", "generate", "--output-dir", str(directory))
+        raise ConfigError([f"{directory}: no dashboards; write them with: {how}"])
     return [(path.parent.name, json.loads(path.read_text(encoding="utf-8"))) for path in paths]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, SEVERITIES
+from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.routing import stops
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
@@ -64,9 +67,9 @@ def test_every_alert_can_be_explained(alert: object, capsys: pytest.CaptureFixtu
 
 
 def test_an_alert_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["explain", "Nothing"]) == 1
+    assert main(["explain", "Zzz"]) == 1
     assert capsys.readouterr().err.startswith(
-        "error: Nothing does not exist; there are: MlMonitoringWatchdog, MlMonitoringDown,"
+        "error: Zzz does not exist; there are: MlMonitoringWatchdog, MlMonitoringDown,"
     )
 
 
@@ -88,16 +91,68 @@ def test_maintenance_silences_all_but_the_watchdog_until_it_is_ended(
 ) -> None:
     address = f"--alertmanager={server.url}"
     assert main(["maintenance", address, "--duration=2h", "--reason=new disks"]) == 0
-    assert re.match(r"Silenced until .*: new disks \(", capsys.readouterr().out)
+    begun, hint = capsys.readouterr().out.splitlines()
+    assert re.match(r"Silenced until .*: new disks \(\S+\): alerts of platform, mlops, growth$", begun)
     watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "none", "team": "platform"}
     server.fire(LABELS, watchdog)
     webhook.wait_for(lambda alert: alert["labels"] == watchdog, timeout=15)
     assert LABELS not in [alert["labels"] for alert in webhook.alerts]
     assert main(["maintenance-end", address]) == 0
     assert "Ended: new disks (" in capsys.readouterr().out
-    assert main(["maintenance-end", address]) == 0
-    assert "There is no maintenance to end." in capsys.readouterr().out
+    # What is said works where it is pasted: there is nothing left to end.
+    command = hint.partition("End it early with: ")[2]
+    pasted = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=60, check=True)
+    assert pasted.stdout == "There is no maintenance to end.\n"
     webhook.wait_for(lambda alert: alert["labels"] == LABELS, timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "silenced", "said"),
+    [
+        ([], {"ours": True, "other team": False, "no team": False}, "alerts of platform, mlops, growth"),
+        (["--label=team=growth"], {"ours": False, "other team": False, "no team": False}, "with team=growth"),
+        (["--label=job=a"], {"ours": True, "other team": False, "no team": False}, "growth with job=a"),
+        (["--everything"], {"ours": True, "other team": True, "no team": True}, "not of this stack"),
+        (["--everything", "--label=job=a"], {"ours": True, "other team": True, "no team": False}, "everybody who uses"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_maintenance_touches_others_alerts_and_silences_only_where_it_is_asked_to(
+    arguments: list[str],
+    silenced: dict[str, bool],
+    said: str,
+    server: Alertmanager,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    client = AlertmanagerClient(server.url)
+    others = client.silence(
+        [{"name": "job", "value": "x", "isRegex": False, "isEqual": True}], 60, "maintenance: theirs"
+    )
+    address = f"--alertmanager={server.url}"
+    assert main(["maintenance", address, "--duration=2h", "--reason=disks", *arguments]) == 0
+    assert said in capsys.readouterr().out
+    alerts = {
+        "ours": {"alertname": "Broken", "team": "mlops", "job": "a"},
+        "other team": {"alertname": "Shop", "team": "shop", "job": "a"},
+        "no team": {"alertname": "Node"},
+    }
+    server.fire(*alerts.values())
+
+    def found() -> dict[str, bool]:
+        states = {one["labels"]["alertname"]: one["status"]["state"] for one in client._call("GET", "alerts")}
+        return {name: states.get(labels["alertname"]) == "suppressed" for name, labels in alerts.items()}
+
+    assert wait_until(lambda: found() == silenced, timeout=15), found()
+    assert main(["maintenance-end", address]) == 0
+    assert [silence.id for silence in client.silences()] == [others.id]
+
+
+def test_a_password_of_the_address_is_not_printed(server: Alertmanager, capsys: pytest.CaptureFixture[str]) -> None:
+    address = server.url.replace("://", "://ops:s3cret@")
+    assert main(["maintenance", f"--alertmanager={address}", "--duration=2h", "--reason=disks"]) == 0
+    hint = capsys.readouterr().out.splitlines()[-1]
+    assert "s3cret" not in hint
+    assert re.search(r"End it early, with the same --alertmanager, with: \S.* alerts maintenance-end$", hint)
 
 
 def test_a_test_alert_goes_through_the_real_routes_and_ends(
@@ -126,7 +181,7 @@ def test_a_test_alert_that_is_not_delivered_fails(
     [
         (["maintenance-end", "--alertmanager=http://127.0.0.1:9"], "http://127.0.0.1:9 cannot be reached"),
         (["test-fire", "--channel=pager"], "no channel pager in"),
-        (["backtest", "Nothing"], "no enabled alert is called Nothing"),
+        (["backtest", "Zzz"], "Zzz does not exist; there are: "),
         (
             ["backtest", "MlMonitoringWatchdog", "--prometheus=http://127.0.0.1:9"],
             "http://127.0.0.1:9 cannot be reached",
@@ -210,9 +265,38 @@ def test_a_backtest_says_what_is_known_at_this_traffic_and_which_threshold_had_f
     assert (began[0], began[1][-2:]) == ([6], [4, 6])
 
 
+@pytest.fixture(scope="module")
+def young(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a Prometheus that has seen a healthy exporter for fifty minutes."""
+    now = int(time.time())
+    names = ('up{job="ml-monitoring",instance="a"}', 'ml_monitoring_source_up{job="ml-monitoring",source="mlflow"}')
+    lines = [f"{name} 1 {moment}" for name in names for moment in range(now - 3000, now, 60)]
+    with backfilled_prometheus(programs, tmp_path_factory.mktemp("young"), lines) as url:
+        yield url
+
+
+def test_a_backtest_begins_where_the_history_begins_and_counts_what_did_not_fire(
+    young: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"--prometheus={young}"
+    assert main(["backtest", "MlMonitoringDown", address, "--days=2"]) == 0
+    span, _head, row = capsys.readouterr().out.splitlines()
+    assert re.search(r", where the history begins: 0:5\d:\d\d$", span)
+    # Of an exporter that nobody watched before nothing is known.
+    assert row.split()[:3] == ["MlMonitoringDown", "0", "0:00:00"]
+    assert main(["backtest", address, "--step=5m"]) == 0
+    _span, _head, *rows, silent = capsys.readouterr().out.splitlines()
+    fired = {row.split()[0]: row.split()[1] for row in rows}
+    assert fired["MlMonitoringWatchdog"] == "1"
+    assert "0" not in fired.values()
+    assert re.fullmatch(r"\d\d alerts would not have fired; --all shows them too\.", silent)
+
+
 def test_the_backtest_command_prints_a_line_for_each_alert(failing: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", "MlApiErrorRatioHigh", "MlCacheHitRatioLow", f"--prometheus={failing}", "--days=1"]) == 0
-    head, *lines = capsys.readouterr().out.splitlines()
+    span, head, *lines = capsys.readouterr().out.splitlines()
+    # There is history of all of it.
+    assert re.fullmatch(r"From \S+ \d\d:\d\d \S+ to \S+ \d\d:\d\d \S+", span)
     columns = ["Alert", "Fired", "For", "Last began", "Simulated a month", "Threshold", "1 a month"]
     assert re.split(r"\s{2,}", head) == columns
     assert [line.split()[:3] for line in lines] == [
