@@ -17,6 +17,7 @@ from tools.debian import TOOLS_DIR
 
 # Packages of Go modules by the name of the program that they make, with their versions.
 PACKAGES = {
+    "helm": ("helm.sh/helm/v3/cmd/helm", "v3.22.0"),
     # Of its long-term support.
     "victoria-metrics": ("github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics", "v1.148.9"),
 }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, StrictStr
@@ -11,6 +11,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, StrictSt
 # Groups of rules and pages about programs that may be watched already by somebody else.
 Component = Literal["host", "database", "containers", "monitoring", "logs", "gpus"]
 COMPONENTS: Final[tuple[Component, ...]] = get_args(Component)
+
+# Programs of components whose targets are missed when they are gone, by the names of their selectors.
+PROGRAMS: Final[Mapping[Component, tuple[str, ...]]] = {
+    "host": ("node",),
+    "database": ("postgres",),
+    "monitoring": ("prometheus", "alertmanager"),
+    "logs": ("logs",),
+}
 
 _MATCHER = r'[a-zA-Z_]\w*(?:=~|!~|!=|=)"(?:[^"\\]|\\.)*"'
 _MATCHERS = re.compile(rf"{_MATCHER}(?:,{_MATCHER})*")
@@ -60,13 +68,7 @@ class Selectors(BaseModel):
             jobs: Those of services that are read by an adapter.
         """
         yield from self
-        of_components = {
-            "host": ("node",),
-            "database": ("postgres",),
-            "monitoring": ("prometheus", "alertmanager"),
-            "logs": ("logs",),
-        }
-        optional = [name for component, names in of_components.items() if component in components for name in names]
+        optional = [name for component, names in PROGRAMS.items() if component in components for name in names]
         watched = [f"up{{{getattr(self, name)}}}" for name in ("exporter", "alertlog", "services", *optional)]
         watched += [f'up{{job="{job}"}}' for job in jobs]
         yield "targets", "\nor\n".join(watched)

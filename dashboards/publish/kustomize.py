@@ -11,7 +11,7 @@ from ml_monitoring.alerting.model.yamltext import dump
 
 FILE: Final = "kustomization.yaml"
 # Pages that show nothing but components, which are off on Kubernetes unless the settings name them.
-_PAGES: Mapping[str, frozenset[Component]] = {
+COMPONENT_PAGES: Mapping[str, frozenset[Component]] = {
     "ml-monitoring-system-infrastructure": frozenset({"host", "database", "containers", "monitoring"}),
     "ml-monitoring-logs": frozenset({"logs"}),
     "ml-monitoring-gpus": frozenset({"gpus"}),
@@ -26,7 +26,11 @@ def kustomization(pages: Iterable[Path], components: Collection[Component]) -> s
         pages: `<folder>/<uid>.json` of each page, from where the file is.
         components: Those that are switched on; pages that show none of them are left out.
     """
-    shown = [page for page in sorted(pages) if page.stem not in _PAGES or not _PAGES[page.stem].isdisjoint(components)]
+    shown = [
+        page
+        for page in sorted(pages)
+        if page.stem not in COMPONENT_PAGES or not COMPONENT_PAGES[page.stem].isdisjoint(components)
+    ]
     content = {
         "apiVersion": "kustomize.config.k8s.io/v1beta1",
         "kind": "Kustomization",

@@ -19,6 +19,7 @@ _MODULES = {
     "v1": f"{_KUBERNETES}.core.v1",
     "apps/v1": f"{_KUBERNETES}.apps.v1",
     "networking.k8s.io/v1": f"{_KUBERNETES}.networking.v1",
+    "policy/v1": f"{_KUBERNETES}.policy.v1",
     "monitoring.coreos.com/v1": f"{_OPERATOR}.v1",
     "monitoring.coreos.com/v1alpha1": f"{_OPERATOR}.v1alpha1",
 }

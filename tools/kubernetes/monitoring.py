@@ -58,18 +58,19 @@ def prometheus_rules(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
     """Return one object a topic with its recording rules and alerts, by file name."""
     topics: dict[str, list[Any]] = {}
     for group in build_recording_rules(thresholds)["groups"]:
-        topics.setdefault(_topic(group), []).append(group)
+        topics.setdefault(topic(group), []).append(group)
     for group in build_alerts(thresholds)["groups"]:
         rules = [_in_namespace(rule, namespace) for rule in group["rules"]]
-        topics.setdefault(_topic(group), []).append(group | {"rules": rules})
+        topics.setdefault(topic(group), []).append(group | {"rules": rules})
     return {
-        f"rules/{topic}.yaml": labelled("PrometheusRule", _MONITORING, f"{NAME}-{topic}", namespace)
+        f"rules/{name}.yaml": labelled("PrometheusRule", _MONITORING, f"{NAME}-{name}", namespace)
         | {"spec": {"groups": groups}}
-        for topic, groups in topics.items()
+        for name, groups in topics.items()
     }
 
 
-def _topic(group: Json) -> str:
+def topic(group: Json) -> str:
+    """Return what a group of rules is about; its recording rules and its alerts go into one object."""
     return str(group["name"]).partition(".")[0].replace("_", "-")
 
 

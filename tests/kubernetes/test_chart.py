@@ -1,0 +1,203 @@
+"""The Helm chart: what it makes by default, and that it is what the stack is made of."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
+from tests.kubernetes.chart_matrix import NO_BULK
+from tests.kubernetes.conftest import one
+from tests.support import helm
+from tests.support.kubernetes_schemas import problems
+from tools.chart import files as chart_files
+from tools.chart.cli import main
+
+Json = dict[str, Any]
+GOLDEN = Path("tests/golden/chart.yaml")
+
+
+@pytest.fixture(scope="module")
+def default() -> list[Json]:
+    return helm.template()
+
+
+def of_kind(objects: list[Json], kind: str) -> dict[str, Json]:
+    return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
+
+
+def alerts(objects: list[Json]) -> dict[str, Json]:
+    rules = of_kind(objects, "PrometheusRule").values()
+    return {
+        rule["alert"]: rule
+        for each in rules
+        for group in each["spec"]["groups"]
+        for rule in group["rules"]
+        if "alert" in rule
+    }
+
+
+def pages(objects: list[Json]) -> dict[str, Json]:
+    return {
+        name: each
+        for name, each in of_kind(objects, "ConfigMap").items()
+        if "grafana_dashboard" in each["metadata"]["labels"]
+    }
+
+
+def test_helm_finds_nothing_to_complain_about() -> None:
+    done = helm.run("lint", "--strict", "--quiet", helm.CHART)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_what_it_makes_by_default_equals_the_golden_file() -> None:
+    assert helm.text(NO_BULK) == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_all_of_it_fits_the_published_schemas(default: list[Json]) -> None:
+    assert [(each["kind"], each["metadata"]["name"], found) for each in default if (found := problems(each))] == []
+
+
+def test_rules_are_those_of_the_manifests(default: list[Json], base: dict[str, Json]) -> None:
+    wanted = {each["metadata"]["name"]: each["spec"] for name, each in base.items() if name.startswith("rules/")}
+    assert {name: each["spec"] for name, each in of_kind(default, "PrometheusRule").items()} == wanted
+
+
+def test_routes_receivers_and_templates_are_those_of_the_manifests(default: list[Json], base: dict[str, Json]) -> None:
+    assert one(default, "AlertmanagerConfig", "ml-monitoring")["spec"] == base["alertmanagerconfig.yaml"]["spec"]
+    templates = one(default, "ConfigMap", "ml-monitoring-templates")["data"]
+    assert {name: each.rstrip("\n") for name, each in templates.items()} == base["alertmanager-templates.yaml"]["data"]
+
+
+def test_pages_are_the_generated_ones_with_runbooks_of_the_exporter(default: list[Json]) -> None:
+    generated = {
+        path.stem: path for path in Path("dashboards/generated").glob("*/*.json") if path.stem not in COMPONENT_PAGES
+    }
+    made = pages(default)
+    assert made.keys() == generated.keys()
+    for uid, path in generated.items():
+        text = path.read_text(encoding="utf-8")
+        text = text.replace("http://127.0.0.1:9847", "http://ml-monitoring.ml-monitoring.svc:9847")
+        assert json.loads(made[uid]["data"][f"{uid}.json"]) == json.loads(text)
+        assert made[uid]["metadata"]["annotations"] == {"grafana_folder": path.parent.name}
+
+
+def test_the_chart_is_small_enough_for_the_secret_that_helm_keeps_it_in() -> None:
+    def held(path: Path) -> Json:
+        data = base64.b64encode(path.read_bytes()).decode()
+        return {"name": path.relative_to(helm.CHART).as_posix(), "data": data}
+
+    components = dict.fromkeys(("host", "database", "containers", "monitoring", "logs", "gpus"), True)
+    # As helm's driver for Secrets writes a release (pkg/storage/driver/util.go), with every page and rule switched on.
+    release = {
+        "chart": {"files": [held(path) for path in sorted(helm.CHART.rglob("*")) if path.is_file()]},
+        "manifest": helm.text({"components": components}),
+    }
+    stored = base64.b64encode(gzip.compress(json.dumps(release).encode(), 9))
+    # Kubernetes takes 1 MiB; the rest is for pages to come and a user's values.
+    assert len(stored) < 0.8 * 2**20
+
+
+def test_the_table_of_values_has_every_value() -> None:
+    def leaves(value: Any, path: str) -> set[str]:
+        if not isinstance(value, dict) or not value:
+            return {path}
+        return {path} | {leaf for key, item in value.items() for leaf in leaves(item, f"{path}.{key}".lstrip("."))}
+
+    table = (helm.CHART / "README.md").read_text(encoding="utf-8")
+    values = yaml.safe_load((helm.CHART / "values.yaml").read_text(encoding="utf-8"))
+    listed = {line.split("`")[1] for line in table.splitlines() if line.startswith("| `")}
+    # A value is listed itself, or what it is a part of, or its parts.
+    missing = {
+        path
+        for path in leaves(values, "") - {""}
+        if not any(path == row or path.startswith(f"{row}.") or row.startswith(f"{path}.") for row in listed)
+    }
+    assert missing == set()
+
+
+def test_its_files_are_those_that_the_templates_read() -> None:
+    made = {path.relative_to(helm.CHART).as_posix() for path in (helm.CHART / "files").rglob("*") if path.is_file()}
+    read = {
+        path
+        for path in made
+        if path.startswith(("files/rules/", "files/dashboards/"))
+        or path in {"files/numbers.json", "files/alertmanagerconfig.json"}
+        or path.endswith(".tmpl")
+    }
+    assert made == read
+
+
+def test_notes_name_the_next_command_and_every_secret(tmp_path: Path) -> None:
+    # helm prints notes only where it installs: here they are the text of an object.
+    chart = tmp_path / "chart"
+    shutil.copytree(helm.CHART, chart)
+    notes = (chart / "templates" / "NOTES.txt").read_text(encoding="utf-8")
+    shown = f'{{{{- define "notes" }}}}{notes}{{{{ end }}}}\nkind: Notes\ntext: {{{{ include "notes" . | quote }}}}\n'
+    (chart / "templates" / "notes.yaml").write_text(shown, encoding="utf-8")
+    stores = [
+        {"kind": "mlflow", "name": "prod", "existingSecret": "prod-store", "secretKeys": {"uri": "address"}},
+        {"kind": "variants", "existingSecret": "variants-store", "secretKeys": {"uri": "variants_uri"}},
+    ]
+    values = {**NO_BULK, "exporter": {"stores": stores}}
+    objects = helm.template(values, chart=chart, release="monitoring", namespace="ml")
+    (text,) = (each["text"] for each in objects if each["kind"] == "Notes")
+    assert "kubectl create secret generic prod-store --namespace ml" in text
+    assert "--from-file=address=FILE-WITH-THE-URI" in text
+    assert "kubectl create secret generic variants-store --namespace ml" in text
+    assert (
+        "kubectl create secret generic ml-monitoring-notifications --namespace ml --from-file=alertlog_token=token"
+        in text
+    )
+    assert "helm test monitoring --namespace ml" in text
+    assert "kubectl port-forward --namespace ml service/monitoring-ml-monitoring 9847:9847" in text
+    # Every name is one of an object, or of a Secret that pods mount.
+    assert "monitoring-ml-monitoring" in of_kind(objects, "Service")
+
+
+def test_own_settings_make_a_chart_of_their_own(tmp_path: Path) -> None:
+    settings = tmp_path / "own.yml"
+    settings.write_text(
+        "teams: [platform, mlops, growth, ml]\n"
+        "alerts: {MlflowRunHanging: {threshold: 3d, team: ml}, MlflowChampionOld: null}\n"
+        "notifications: {channels: {chat: {kind: slack, channel: '#ml', api_url_file: /run/secrets/slack}}}\n",
+        encoding="utf-8",
+    )
+    chart = tmp_path / "chart"
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(chart)]) == 0
+    objects = helm.template({"dashboards": {"enabled": False}}, chart=chart)
+    assert [found for each in objects if (found := problems(each))] == []
+    rules = alerts(objects)
+    assert rules["MlflowRunHanging"]["expr"].endswith("> 259200")
+    assert rules["MlflowRunHanging"]["labels"]["team"] == "ml"
+    assert "MlflowChampionOld" not in rules
+    receivers = {
+        each["name"]: each for each in one(objects, "AlertmanagerConfig", "ml-monitoring")["spec"]["receivers"]
+    }
+    (chat,) = receivers["ml-critical"]["slackConfigs"]
+    assert chat["apiURL"] == {"name": "ml-monitoring-notifications", "key": "slack"}
+    assert len(receivers["ml-critical"]["webhookConfigs"]) == 1
+
+
+def test_own_settings_do_not_overwrite_what_git_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    settings = tmp_path / "own.yml"
+    settings.write_text("components: [host]\n", encoding="utf-8")
+    assert main(["generate", "--settings", str(settings)]) == 1
+    assert "own settings need an output folder of their own" in capsys.readouterr().err
+
+
+def test_files_of_no_use_any_more_are_removed(tmp_path: Path) -> None:
+    gone = tmp_path / "files" / "rules" / "gone.json"
+    gone.parent.mkdir(parents=True)
+    gone.write_text("{}")
+    chart_files.write({"files/rules/kept.json": "{}"}, tmp_path)
+    assert not gone.exists()
+    assert (tmp_path / "files" / "rules" / "kept.json").exists()
+    assert (tmp_path / "templates" / "NOTES.txt").exists()

@@ -1,0 +1,7 @@
+"""Entry point of `python -m tools.chart`."""
+
+import sys
+
+from tools.chart.cli import main
+
+sys.exit(main())
