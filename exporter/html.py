@@ -21,6 +21,8 @@ td.number, th.number { font-variant-numeric: tabular-nums; text-align: right; }
 td.time { font-variant-numeric: tabular-nums; white-space: nowrap; }
 .up { color: #2e8b57; } .down, .critical { color: #d0342c; } .warning { color: #c77700; } .info { color: #887700; }
 .pending { color: #888; }
+form { display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: center; margin-bottom: 1rem; }
+input, select, button { font: inherit; }
 </style>
 </head>
 <body>

@@ -37,6 +37,9 @@ CREATE TABLE IF NOT EXISTS told (
     fingerprint TEXT NOT NULL, starts REAL NOT NULL, receiver TEXT NOT NULL, first REAL NOT NULL,
     times INTEGER NOT NULL, PRIMARY KEY (fingerprint, starts, receiver)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS links (
+    fingerprint TEXT NOT NULL, starts REAL NOT NULL, links TEXT NOT NULL, PRIMARY KEY (fingerprint, starts)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS totals (
     metric TEXT NOT NULL, labels TEXT NOT NULL, value REAL NOT NULL, seen REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (metric, labels)
@@ -49,9 +52,11 @@ _KEYS: Final = {
     "notifications": "id",
     "alerts": "fingerprint {0}, starts",
     "told": "fingerprint {0}, starts {0}, receiver",
+    "links": "fingerprint {0}, starts",
     "totals": "metric {0}, labels",
     "positions": "file",
 }
+_JSON: Final = frozenset({"labels", "links"})
 # What can only be wrong with constant SQL is that tables are not those that were made here.
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 _NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
@@ -169,7 +174,7 @@ def _condition(column: tuple[str, str, bool]) -> str:
     name, kind, optional = column
     if kind != "TEXT":
         return f"(typeof({name}) IN ('integer', 'real'){f' OR {name} IS NULL' if optional else ''})"
-    if name != "labels":
+    if name not in _JSON:
         return f"typeof({name}) = 'text'"
     return f"json_valid({name}) AND substr({name}, 1, 1) IN ('{{', '[')"
 

@@ -6,30 +6,61 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
 from string import Template
-from typing import Any
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from ml_monitoring.alerting.log.notification import UNKNOWN
+from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.exporter import html
 
-_TITLE = "Alert log"
-_NO_TIME = "unknown"
-_BODY = Template("""<p>What fired in the last $span, newest first, times in UTC. <a href="/api/alerts">As JSON</a>,
-<a href="/metrics">metrics</a>.</p>
+_TITLE: Final = "Alert log"
+_NO_TIME: Final = "unknown"
+_BODY: Final = Template("""<form method="get" action="/">
+<label>Since <input name="since" value="$since" size="18" title="7d, 12h, or a time: 2026-03-01T22:00Z"></label>
+<label>Until <input name="until" value="$until" size="18" title="the same; empty is now"></label>
+<label>Team <input name="team" value="$team" size="10"></label>
+<label>Severity <select name="severity">$severities</select></label>
+<label>Alert <input name="alertname" value="$alertname" size="24"></label>
+<button>Show</button> <a href="/">Show all</a>
+</form>
+<p>What fired, newest first, times in UTC. <a href="/api/alerts$query">As JSON</a>, <a href="/metrics">metrics</a>.</p>
 <table>
-<tr><th>Began</th><th>Ended</th><th>Severity</th><th>Alert</th><th>What</th><th>Notified</th></tr>
+<tr><th>Began</th><th>Ended</th><th>Severity</th><th>Alert</th><th>What</th><th>Where to look</th><th>Notified</th></tr>
 $rows
 </table>""")
+# What a link is called, by the name that the history has for it.
+_LINKS: Final = {"runbook": "Runbook", "dashboard": "Panel", "logs": "Logs"}
 
 
-def page(alerts: Sequence[Mapping[str, Any]], span: str) -> str:
+def page(alerts: Sequence[Mapping[str, Any]], chosen: Mapping[str, str]) -> str:
     """Return the page.
 
     Args:
         alerts: As `AlertLog.history` gives them.
-        span: How far back they reach, in words.
+        chosen: What they were chosen by, as the query says it.
     """
-    rows = "\n".join(map(_row, alerts)) or '<tr><td colspan="6">Nothing fired.</td></tr>'
-    return html.page(_TITLE, _BODY.substitute(rows=rows, span=escape(span)))
+    rows = "\n".join(map(_row, alerts)) or '<tr><td colspan="7">Nothing fired.</td></tr>'
+    severity = chosen.get("severity", "")
+    severities = "".join(
+        f"<option{' selected' if one == severity else ''}>{escape(one)}</option>"
+        for one in dict.fromkeys(("", *SEVERITIES, severity))
+    )
+    fields = {name: escape(chosen.get(name, "")) for name in ("since", "until", "team", "alertname")}
+    query = escape(f"?{urlencode(chosen)}" if chosen else "")
+    return html.page(_TITLE, _BODY.substitute(fields, rows=rows, severities=severities, query=query))
+
+
+def document(alert: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an alert of the history with its times in ISO 8601; null where one is not known, or it still fires."""
+    notified = {
+        receiver: {**when, "first": _iso(when["first"])} for receiver, when in sorted(alert["notified"].items())
+    }
+    return {**alert, "starts": _iso(alert["starts"]), "ends": _iso(alert["ends"]), "notified": notified}
+
+
+def _iso(seconds: float | None) -> str | None:
+    moment = None if seconds is None else _time(seconds)
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
 
 
 def _row(alert: Mapping[str, Any]) -> str:
@@ -41,19 +72,27 @@ def _row(alert: Mapping[str, Any]) -> str:
         for receiver, when in sorted(alert["notified"].items())
     )
     ended = "still fires" if alert["ends"] is None else _moment(alert["ends"])
+    links = ", ".join(
+        f'<a href="{escape(address)}" rel="noreferrer">{_LINKS[name]}</a>' for name, address in alert["links"].items()
+    )
     cells = (
         f'<td class="time">{starts}</td><td class="time">{ended}</td>'
         f'<td class="{severity}">{severity}</td><td>{escape(labels.get("alertname", ""))}</td>'
-        f"<td>{escape(alert['description'] or alert['summary'])}</td><td>{escape(notified)}</td>"
+        f"<td>{escape(alert['description'] or alert['summary'])}</td><td>{links}</td><td>{escape(notified)}</td>"
     )
     return f"<tr>{cells}</tr>"
 
 
 def _moment(seconds: float) -> str:
+    moment = _time(seconds)
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else _NO_TIME
+
+
+def _time(seconds: float) -> datetime | None:
     if seconds <= UNKNOWN:
-        return _NO_TIME
+        return None
     try:
-        return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}"
+        return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         # Earlier versions kept any time.
-        return _NO_TIME
+        return None

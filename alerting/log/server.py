@@ -12,14 +12,17 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from aiohttp import web
 
 from ml_monitoring.alerting.log import metrics
 from ml_monitoring.alerting.log.access import Access, Refusal
 from ml_monitoring.alerting.log.notification import Notification, NotificationError, parse
-from ml_monitoring.alerting.log.page import page
+from ml_monitoring.alerting.log.page import document, page
 from ml_monitoring.alerting.log.store import AlertLog, Total
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import ConfigError
@@ -27,6 +30,7 @@ from ml_monitoring.exporter.exposition import TEXT_CONTENT_TYPE
 from ml_monitoring.exporter.listener import WebListener
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.shutdown import end_within
+from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 _log = logging.getLogger(__name__)
 
@@ -45,6 +49,7 @@ _ANSWER_PATIENCE = 4.0
 # So long may notifications take that are being written at the end.
 _SHUTDOWN_TIMEOUT = 6.0
 _PAGE_SPAN = "7d"
+_FILTERS = ("alertname", "severity", "team")
 _MAX_ROWS = 1000
 _ERRORS = (OSError, sqlite3.Error)
 _REASONS = ("host", "origin", "token", "size", "busy", "invalid")
@@ -231,29 +236,36 @@ class LogServer:
         ]
 
     async def _history(self, request: web.Request) -> web.Response:
-        query = dict(request.query)
+        alerts = await self._chosen(request)
+        return alerts if isinstance(alerts, web.Response) else web.json_response(list(map(document, alerts)))
+
+    async def _page(self, request: web.Request) -> web.Response:
+        alerts = await self._chosen(request)
+        if isinstance(alerts, web.Response):
+            return alerts
+        # A form sends its empty fields too.
+        chosen = {"since": _PAGE_SPAN, **{name: value for name, value in request.query.items() if value}}
+        return web.Response(text=page(alerts, chosen), content_type="text/html")
+
+    async def _chosen(self, request: web.Request) -> list[dict[str, Any]] | web.Response:
+        """Return the alerts that a query names, or why there is no answer."""
+        query = {name: value for name, value in request.query.items() if value}
+        now = time.time()
         try:
-            span = durations.parse(query.pop("since", _PAGE_SPAN))
+            since = _moment("since", query.pop("since", _PAGE_SPAN), now)
+            until = _moment("until", query.pop("until"), now) if "until" in query else math.inf
             limit = min(int(query.pop("limit", _MAX_ROWS)), _MAX_ROWS)
             if limit < 1:
                 raise ValueError(f"limit is {limit}, which is less than 1")
+            if unknown := sorted(query.keys() - _FILTERS):
+                raise ValueError(f"unknown: {', '.join(unknown)}{suggestion_or_all(unknown[0], _FILTERS)}")
         except ValueError as error:
             return web.Response(status=400, text=f"{error}\n")
-        if unknown := query.keys() - {"alertname", "severity", "team"}:
-            return web.Response(status=400, text=f"unknown: {', '.join(sorted(unknown))}\n")
+        find = partial(self._alert_log.history, since=since, until=until, limit=limit, **query)
         try:
-            alerts = await asyncio.to_thread(self._alert_log.history, since=time.time() - span, limit=limit, **query)
+            return await asyncio.to_thread(find)
         except _ERRORS as error:
             return _unreadable(error)
-        return web.json_response(alerts)
-
-    async def _page(self, _: web.Request) -> web.Response:
-        since = time.time() - durations.parse(_PAGE_SPAN)
-        try:
-            alerts = await asyncio.to_thread(self._alert_log.history, since=since, limit=_MAX_ROWS)
-        except _ERRORS as error:
-            return _unreadable(error)
-        return web.Response(text=page(alerts, _PAGE_SPAN), content_type="text/html")
 
     async def _healthy(self, _: web.Request) -> web.Response:
         """Tell whether the history can be read."""
@@ -269,6 +281,22 @@ class LogServer:
         if problem := self._not_writable:
             return web.Response(status=503, text=f"cannot be written: {problem}\n")
         return await self._healthy(request)
+
+
+def _moment(name: str, text: str, now: float) -> float:
+    """Return the moment that a query names: so long ago, or a time of ISO 8601, in UTC where it names no zone.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        try:
+            return now - durations.parse(text)
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}; or as a time: 2026-03-01T22:00Z") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _unreadable(error: Exception) -> web.Response:

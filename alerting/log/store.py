@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from threading import Lock
 from typing import Any, Final, TypeVar
@@ -45,7 +46,7 @@ DELETE FROM notifications WHERE id IN
 _PRUNE_ALERTS = tuple(
     f"DELETE FROM {table} WHERE (fingerprint, starts) IN"  # noqa: S608  # names and a number of ours
     f" (SELECT fingerprint, starts FROM alerts WHERE told < ? ORDER BY told LIMIT {_PRUNED_AT_ONCE})"
-    for table in ("told", "alerts")
+    for table in ("told", "links", "alerts")
 )
 # All that is said of a name goes at once: a histogram without some of its buckets would count backwards.
 _PRUNE_TOTALS = """
@@ -54,8 +55,12 @@ DELETE FROM totals WHERE labels IN (SELECT labels FROM totals WHERE labels != '[
 _COLUMNS = (
     "fingerprint, starts, ends, labels, summary, description,"
     " (SELECT json_group_object(receiver, json_array(first, times)) FROM told"
-    "  WHERE told.fingerprint = alerts.fingerprint AND told.starts = alerts.starts)"
+    "  WHERE told.fingerprint = alerts.fingerprint AND told.starts = alerts.starts),"
+    " (SELECT links FROM links WHERE links.fingerprint = alerts.fingerprint AND links.starts = alerts.starts)"
 )
+# Where an alert leads, by the annotation that says it.
+_LINKS: Final = {"runbook": "runbook_url", "dashboard": "dashboard_url", "logs": "logs_url"}
+_LONGEST_LINK: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +156,12 @@ class AlertLog:
 
         return [*self._read(read), Total("alerts", (), self._alerts)]
 
-    def history(self, *, since: float, limit: int, **equal: str) -> list[dict[str, Any]]:
+    def history(self, *, since: float, limit: int, until: float = inf, **equal: str) -> list[dict[str, Any]]:
         """Return alerts that fired since a moment, newest first.
 
         Args:
             since: Seconds of the Unix epoch; alerts that ended before are left out.
+            until: The same; alerts that began later are left out.
             limit: At most so many.
             equal: Values of `alertname`, `severity`, `team` that they must have.
 
@@ -163,7 +169,7 @@ class AlertLog:
             OSError: They cannot be read.
             sqlite3.Error: The same.
         """
-        conditions = "".join(f" AND {column} = ?" for column in equal)
+        conditions = " AND starts <= ?" + "".join(f" AND {column} = ?" for column in equal)
         # Apart: each has an index that gives few rows, however long the history is.
         parts = ("starts >= ?", "starts < ? AND (ends IS NULL OR ends >= ?)")
 
@@ -172,7 +178,7 @@ class AlertLog:
             for part in parts:
                 query = f"SELECT {_COLUMNS} FROM alerts WHERE {part}{conditions} ORDER BY starts DESC LIMIT ?"  # noqa: S608
                 moments = (since,) * part.count("?")
-                rows += database.execute(query, (*moments, *equal.values(), limit - len(rows)))
+                rows += database.execute(query, (*moments, until, *equal.values(), limit - len(rows)))
             return rows
 
         return [
@@ -186,8 +192,9 @@ class AlertLog:
                 "notified": {
                     receiver: {"first": first, "times": times} for receiver, (first, times) in json.loads(told).items()
                 },
+                "links": json.loads(links or "{}"),
             }
-            for fingerprint, starts, ends, labels, summary, description, told in self._read(read)
+            for fingerprint, starts, ends, labels, summary, description, told, links in self._read(read)
         ]
 
     def damaged_files(self) -> list[Path]:
@@ -382,6 +389,8 @@ class AlertLog:
             "INSERT INTO told VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1",
             (*key, notification.receiver, notification.received),
         )
+        if links := _links(alert.annotations):
+            database.execute("REPLACE INTO links VALUES (?, ?, ?)", (*key, json.dumps(links)))
         counts: dict[str, float] = {}
         if known is None:
             self._alerts += 1
@@ -415,6 +424,16 @@ def _names(database: sqlite3.Connection) -> set[tuple[str, ...]]:
     return {
         tuple(json.loads(labels))
         for (labels,) in database.execute("SELECT DISTINCT labels FROM totals WHERE labels != '[]'")
+    }
+
+
+def _links(annotations: Mapping[str, str]) -> dict[str, str]:
+    """Return the addresses that an alert leads to; anybody may post something else."""
+    found = {name: annotations.get(annotation, "") for name, annotation in _LINKS.items()}
+    return {
+        name: address
+        for name, address in found.items()
+        if address.startswith(("http://", "https://")) and len(address) <= _LONGEST_LINK
     }
 
 

@@ -7,8 +7,10 @@ import re
 import sys
 import urllib.error
 import urllib.request
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from tools.processes import Process, free_port, http_ok
 from tools.stack import ROOT
@@ -21,12 +23,20 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat()
 
 
-def body(number: int = 1, *, starts: float = T0, ends: float | None = None, receiver: str = "mlops-warning") -> bytes:
+def body(
+    number: int = 1,
+    *,
+    starts: float = T0,
+    ends: float | None = None,
+    receiver: str = "mlops-warning",
+    labels: Mapping[str, str] = MappingProxyType({}),
+    links: Mapping[str, str] = MappingProxyType({}),
+) -> bytes:
     status = "firing" if ends is None else "resolved"
     alert = {
         "status": status,
-        "labels": {"alertname": "Broken", "severity": "warning", "team": "mlops", "number": str(number)},
-        "annotations": {"summary": "It broke.", "description": f"Number {number} <broke>."},
+        "labels": {"alertname": "Broken", "severity": "warning", "team": "mlops", "number": str(number), **labels},
+        "annotations": {"summary": "It broke.", "description": f"Number {number} <broke>.", **links},
         "startsAt": moment(starts),
         "endsAt": "0001-01-01T00:00:00Z" if ends is None else moment(ends),
         "fingerprint": f"{number:016x}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import resource
 import socket
 import sqlite3
@@ -12,7 +13,9 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import partial
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -123,7 +126,11 @@ def test_metrics_history_and_page_tell_the_same(server: Server) -> None:
     history: list[dict[str, Any]] = json.loads(server.get("/api/alerts?team=mlops"))
     assert [one["labels"]["number"] for one in history] == ["2", "1"]
     assert history[0]["ends"] is None
-    assert history[1]["ends"] == pytest.approx(now - 100, abs=0.01)
+    assert history[1]["ends"].endswith("Z")
+    assert datetime.fromisoformat(history[1]["ends"]).timestamp() == pytest.approx(now - 100, abs=0.01)
+    assert datetime.fromisoformat(history[1]["starts"]).timestamp() == pytest.approx(now - 400, abs=0.01)
+    first = history[1]["notified"]["escalation"]["first"]
+    assert now - 1 < datetime.fromisoformat(first).timestamp() < now + 60
     assert set(history[1]["notified"]) == {"mlops-warning", "escalation"}
     assert json.loads(server.get("/api/alerts?team=growth")) == []
     assert len(json.loads(server.get("/api/alerts?since=90s"))) == 1
@@ -160,10 +167,73 @@ def test_any_number_of_alerts_that_were_left_out_costs_no_notification(
     assert sum(total.value for total in log.totals() if total.metric == "left_out") == counted
 
 
-def test_a_query_that_cannot_be_meant_is_refused(server: Server) -> None:
-    for query in ("since=yesterday", "limit=x", "limit=-1", "limit=0", "colour=red"):
-        with pytest.raises(urllib.error.HTTPError, match="400"):
-            server.get(f"/api/alerts?{query}")
+_QUERIES = {
+    "since=yesterday": "since: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m; or as a time: 2026-03-01T22:00Z",
+    "until=12:00": "until: not a duration",
+    "limit=x": "invalid literal",
+    "limit=-1": "limit is -1, which is less than 1",
+    "limit=0": "limit is 0",
+    "sevrity=info": "unknown: sevrity; did you mean severity?",
+    "colour=red": "unknown: colour; there are: alertname, severity, team",
+}
+
+
+@pytest.mark.parametrize("path", ["/api/alerts", "/"])
+@pytest.mark.parametrize("query", _QUERIES)
+def test_a_query_that_cannot_be_meant_is_refused(query: str, path: str, server: Server) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="400") as refused:
+        server.get(f"{path}?{query}")
+    assert refused.value.read().decode().startswith(_QUERIES[query])
+
+
+def test_page_and_json_are_narrowed_by_the_same_query(server: Server) -> None:
+    now = time.time()
+    server.post(body(1, starts=now - 50_000, ends=now - 40_000, labels={"severity": "critical"}))
+    server.post(body(2, starts=now - 20_000, ends=now - 10_000, labels={"team": "growth", "alertname": "Other"}))
+    server.post(body(3, starts=now - 1_000))
+    at = f"{datetime.fromtimestamp(now - 30_000, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    for query, found in {
+        "": [3, 2, 1],
+        "?since=6h": [3, 2],
+        f"?since={at}": [3, 2],
+        f"?until={at}": [1],
+        "?since=1d&until=5h": [2, 1],
+        "?team=growth": [2],
+        "?severity=critical": [1],
+        "?alertname=Broken&since=6h": [3],
+        "?since=&until=&team=&severity=&alertname=Other": [2],
+    }.items():
+        history = json.loads(server.get(f"/api/alerts{query}"))
+        assert [int(one["labels"]["number"]) for one in history] == found, query
+        html = server.get(f"/{query}")
+        assert [int(number) for number in re.findall(r"Number (\d) ", html)] == found, query
+        # The link to JSON leads to the same alerts.
+        (link,) = re.findall(r'href="(/api/alerts[^"]*)"', html)
+        assert [int(one["labels"]["number"]) for one in json.loads(server.get(unescape(link)))] == found
+    page = server.get("/?team=%22%3E%3Cscript%3E&severity=warning")
+    assert 'value="&quot;&gt;&lt;script&gt;"' in page
+    assert "<option selected>warning</option>" in page
+
+
+def test_an_alert_leads_to_its_runbook_panel_and_logs_and_nowhere_else(server: Server) -> None:
+    links = {
+        "runbook_url": "https://x.example/runbooks/Broken?a=1&b=2",
+        "dashboard_url": "http://g.example/d/1?viewPanel=2",
+        "logs_url": "http://g.example/explore",
+    }
+    server.post(body(1, links=links))
+    long = f"http://{'x' * 3000}"
+    server.post(body(2, links={"runbook_url": "javascript:alert(1)", "dashboard_url": "/relative", "logs_url": long}))
+    server.post(body(1, ends=T0 + 60))
+    second, first = json.loads(server.get("/api/alerts?since=30y"))
+    if first["labels"]["number"] == "2":
+        first, second = second, first
+    # The end of it has no links, and takes none away.
+    assert first["links"] == dict(zip(("runbook", "dashboard", "logs"), links.values(), strict=True))
+    assert second["links"] == {}
+    page = server.get("/?since=30y")
+    assert '<a href="https://x.example/runbooks/Broken?a=1&amp;b=2" rel="noreferrer">Runbook</a>, <a href=' in page
+    assert "javascript" not in page
 
 
 def test_a_real_alertmanager_tells_it_from_the_first_alert_to_its_end(
