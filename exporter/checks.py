@@ -10,6 +10,7 @@ from typing import Any
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.errors import ConfigError, SourceError
 from ml_monitoring.exporter.http_client import RemoteError, fetch_json
+from ml_monitoring.exporter.path_checks import problems
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source
@@ -33,6 +34,8 @@ def run(settings: Settings) -> Iterator[Result]:
     yield _check_web(settings)
     kinds = {source.name: source for source in SOURCES}
     for name, section in settings.enabled_sources().items():
+        for problem in problems(section, f"sources.{name.replace('/', '.')}"):
+            yield Result(name, False, problem)
         yield _check_source(name, kinds[kind_of(name)](section), section.first_limit)
     if settings.prometheus is not None:
         yield _check_neighbour("prometheus", settings.prometheus.url, "api/v1/status/buildinfo", ("data", "version"))
@@ -44,15 +47,18 @@ def _check_web(settings: Settings) -> Result:
     try:
         config = WebConfig(settings.web.config_file)
     except ConfigError as error:
-        return Result("web", False, "; ".join(error.problems))
+        return Result("web", False, "; ".join(f"web.config_file: {problem}" for problem in error.problems))
+    notes = list(config.warnings)
     if (folder := settings.web.runbooks_dir) is not None:
         try:
-            next(folder.iterdir(), None)
+            found = any(each.suffix == ".md" for each in folder.iterdir())
         except OSError as error:
-            return Result("web", False, f"{folder}: {error.strerror} - is web.runbooks_dir right?")
+            return Result("web", False, f"web.runbooks_dir: {folder} cannot be read: {error.strerror}")
+        if not found:
+            notes.append(f"web.runbooks_dir: {folder} holds no <AlertName>.md")
     scheme = "https" if config.tls else "http"
     urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
-    return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *config.warnings)))
+    return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *notes)))
 
 
 def _check_source(name: str, source: Source, timeout: float) -> Result:

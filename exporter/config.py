@@ -32,7 +32,7 @@ from ml_monitoring.exporter.settings_file import read as read_file
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.stores import by_name, named, one_or_named
-from ml_monitoring.exporter.values import Model
+from ml_monitoring.exporter.values import Model, PathUse
 
 # The command line's flags, named as Prometheus's exporters name theirs, and the setting that each stands for.
 FLAGS: Final = {
@@ -71,8 +71,8 @@ class WebSettings(Model):
     listen_addresses: ListenAddresses = ()
     telemetry_path: Annotated[str, Field(pattern=TELEMETRY_PATH), AfterValidator(_free_path)] = "/metrics"
     max_connections: Annotated[int, Field(ge=1, le=100_000)] = 1000
-    config_file: Path | None = None
-    runbooks_dir: Path | None = None
+    config_file: Annotated[Path | None, PathUse.OWN] = None
+    runbooks_dir: Annotated[Path | None, PathUse.OWN] = None
     enable_lifecycle: bool = False
 
     @model_validator(mode="after")

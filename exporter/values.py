@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,16 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Pla
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.regular_files import read_text
+
+
+class PathUse(StrEnum):
+    """What becomes of the file or folder that a setting names, so that `check` can try it: stands in `Annotated`."""
+
+    READ = "read"
+    WRITTEN_FILE = "written file"
+    WRITTEN_FOLDER = "written folder"
+    # Tried by what it belongs to.
+    OWN = "own"
 
 
 def _duration(value: object) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import socket
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import ClassVar
@@ -20,6 +21,8 @@ from ml_monitoring.exporter.database.uri import DatabaseUri
 from ml_monitoring.exporter.errors import Reason, SourceError
 
 _STREAM_ROWS = 5_000
+# What libpq asks after some of its sentences, for which our hint stands.
+_QUESTION = re.compile(r" Is the server running [^?]*\?")
 # Encodings in which the bytes of a database are sent as they are; any other is converted by the server.
 _AS_STORED = frozenset({"UTF8", RAW})
 # What psycopg2 takes besides what libpq knows.
@@ -230,7 +233,7 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
             self._connection = None
 
     def _connect_error(self, error: psycopg2.Error) -> SourceError:
-        text, lowered = self.describe(error), str(error).lower()
+        text, lowered = _QUESTION.sub("", self.describe(error)), str(error).lower()
         if "timeout expired" in lowered:
             hint = "check host and port, and that a firewall lets the connection through"
             return SourceError(Reason.TIMEOUT, f"cannot connect within {self._timeout:g} s: {text}", hint=hint)

@@ -11,7 +11,7 @@ from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
 from ml_monitoring.exporter.stores import StoreName
 from ml_monitoring.exporter.suggestions import suggestion_or_all
-from ml_monitoring.exporter.values import Duration, Model
+from ml_monitoring.exporter.values import Duration, Model, PathUse
 
 _HTTP = ("http://", "https://")
 
@@ -54,11 +54,11 @@ class ExperimentsSettings(SourceSettings):
     token: SecretStr | None = None
     database: DatabaseAddress | None = None
     databases: dict[StoreName, ExperimentsDatabase] = Field(default={})
-    files: Path | None = None
+    files: Annotated[Path | None, PathUse.READ] = None
     declared: dict[ExperimentName, ExperimentDeclaration] = Field(default={})
     settle: Duration = 60.0
     late: Duration = 3600.0
-    cache: Path | None = None
+    cache: Annotated[Path | None, PathUse.WRITTEN_FOLDER] = None
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:

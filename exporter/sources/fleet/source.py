@@ -35,7 +35,7 @@ from ml_monitoring.exporter.sources.fleet.follow import Follow, Start
 from ml_monitoring.exporter.sources.fleet.replay import AtEnd, Replay
 from ml_monitoring.exporter.sources.fleet.state import FleetState
 from ml_monitoring.exporter.suggestions import suggestion_or_all
-from ml_monitoring.exporter.values import Duration, Model, Zone
+from ml_monitoring.exporter.values import Duration, Model, PathUse, Zone
 
 # The phases of the requirements; others are exposed once they were seen.
 PHASES = ("escalation", "peak", "recovery", "stable")
@@ -109,12 +109,12 @@ class FleetSettings(SourceSettings):
 
     interval: Duration = 5.0
     max_series: Annotated[int, Field(ge=1)] = 50_000
-    path: Path
+    path: Annotated[Path, PathUse.OWN]
     mode: Literal["replay", "follow"] = "follow"
     speed: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     at_end: AtEnd = "loop"
     start: Start = "beginning"
-    position_file: Path | None = None
+    position_file: Annotated[Path | None, PathUse.WRITTEN_FILE] = None
     columns: Columns = Field(default_factory=dict)
     states: Annotated[dict[str, str], AfterValidator(_known_states)] = Field(default_factory=dict)
     timezone: Zone = "UTC"

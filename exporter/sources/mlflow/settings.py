@@ -13,7 +13,7 @@ from ml_monitoring.exporter.database import connect
 from ml_monitoring.exporter.shard import Shard
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.sources.mlflow.sql import LabelSource
-from ml_monitoring.exporter.values import Duration, Names, Patterns, matches_any
+from ml_monitoring.exporter.values import Duration, Names, PathUse, Patterns, matches_any
 
 VARIANT_LABEL = "model_variant"
 _DEFAULT_LABELS: dict[str, Names] = {VARIANT_LABEL: (f"param:{VARIANT_LABEL}", f"tag:{VARIANT_LABEL}")}
@@ -144,9 +144,9 @@ class MlflowSettings(SourceSettings):
     username: str = ""
     password: SecretStr | None = None
     token: Annotated[SecretStr | None, AfterValidator(_valid_token)] = None
-    ca_file: Path | None = None
-    certificate_file: Path | None = None
-    key_file: Path | None = None
+    ca_file: Annotated[Path | None, PathUse.READ] = None
+    certificate_file: Annotated[Path | None, PathUse.READ] = None
+    key_file: Annotated[Path | None, PathUse.READ] = None
     verify_certificate: bool = True
     proxy: Annotated[SecretStr | None, AfterValidator(_valid_proxy)] = None
     workspaces: Names = ()

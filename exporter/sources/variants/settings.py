@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, SecretStr
 
 from ml_monitoring.exporter.database import PostgresSession, connect
 from ml_monitoring.exporter.sources.base import SourceSettings
-from ml_monitoring.exporter.values import Duration, Model, Names, Patterns, Zone
+from ml_monitoring.exporter.values import Duration, Model, Names, PathUse, Patterns, Zone
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -108,6 +108,6 @@ class VariantsSettings(SourceSettings):
     earlier_posts: Count = 200
     prior_views: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 20.0
     exploration: Share = 0.05
-    history: Path | None = None
+    history: Annotated[Path | None, PathUse.WRITTEN_FILE] = None
     split: SplitSettings = SplitSettings()
     rules: RuleSettings = RuleSettings()
