@@ -25,7 +25,7 @@ _ALIASES = {"A": "champion", "B": "candidate"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `python -m exporter demo inference`."""
+    """Add the options of `python -m demo inference`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
     parser.add_argument("--port", type=int, default=9860, help="port to listen on (default: 9860)")
     parser.add_argument("--rate", type=float, default=10.0, metavar="N", help="mean requests a second (default: 10)")

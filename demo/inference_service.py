@@ -140,6 +140,14 @@ def build(service: Service) -> FastAPI:
     app.post("/predict")(service.predict)
     app.post("/estimate")(service.estimate)
 
+    @app.get("/")
+    async def contents() -> dict[str, str]:
+        return {
+            "/scenarios": "what can be broken; PUT and DELETE /scenarios/NAME switch it on and off",
+            "/metrics": "what Prometheus scrapes",
+            "/docs": "all requests",
+        }
+
     @app.post("/truths")
     async def truths(known: list[Truth]) -> int:
         service.learn(known)

@@ -54,7 +54,7 @@ _ARTIFACTS = "mlflow-artifacts:/demo"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `python -m exporter demo mlflow`."""
+    """Add the options of `python -m demo mlflow`."""
     parser.add_argument("--output-dir", type=Path, metavar="DIR", help=f"write an SQLite store as DIR/{STORE_FILE}")
     parser.add_argument("--store-uri", metavar="URI", help="write to this store instead, such as postgresql://...")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same content (default: 0)")

@@ -32,7 +32,7 @@ _PAGE = 500
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of `python -m exporter demo variants`."""
+    """Add the options of `python -m demo variants`."""
     address = parser.add_mutually_exclusive_group(required=True)
     address.add_argument("--uri", metavar="URI", help="database, and a user that may write: postgresql://")
     address.add_argument("--uri-file", type=Path, metavar="FILE", help="read the URI from here, as it holds a password")

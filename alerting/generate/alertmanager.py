@@ -75,7 +75,7 @@ def build(
         ]
     }
     return {
-        # Beside this file; `python -m alerting generate` puts them there.
+        # Beside this file; `ml-monitoring alerts generate` puts them there.
         "templates": list(TEMPLATES),
         **(intervals if settings.mute_times else {}),
         "route": {

@@ -68,7 +68,7 @@ def write_pdf(
         cover: The first sheet.
         on_panel: Called when a panel is drawn, with its data, or the error; in the order of the dashboards.
     """
-    metadata = {"Title": _title(reports, cover), "Creator": "python -m dashboards", "CreationDate": None}
+    metadata = {"Title": _title(reports, cover), "Creator": "ml-monitoring dashboards", "CreationDate": None}
     with settings(), PdfPages(path, metadata=metadata) as pdf:
         for canvas, _ in _sheets(reports, style, cover, on_panel):
             pdf.savefig(canvas.figure)

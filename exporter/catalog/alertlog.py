@@ -1,4 +1,4 @@
-"""Metrics of the alert log (`python -m alerting log`): notifications sent, and how long alerts lasted."""
+"""Metrics of the alert log (`ml-monitoring alerts log`): notifications sent, and how long alerts lasted."""
 
 from __future__ import annotations
 

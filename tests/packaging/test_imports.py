@@ -31,7 +31,7 @@ ORDER = (
     r"cli|__main__",
 )
 _NAMES = tuple(re.compile(rf"ml_monitoring\.(?:{names})(?:\..*)?") for names in ORDER)
-# The demos run by `python -m exporter demo` in a checkout, where the condition beside that import holds.
+# The demos run in a checkout, where the condition beside that import holds.
 ALLOWED = {("ml_monitoring.exporter.__main__", "demo.cli")}
 _NOT_INSTALLED = {"demo", "tools", "tests"}
 

@@ -17,7 +17,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 
 class ExporterProcess:
-    """`python -m exporter serve` with its log, on a free port of its own."""
+    """`ml-monitoring serve` with its log, on a free port of its own."""
 
     def __init__(
         self,

@@ -59,6 +59,22 @@ def _has_numbers(address: str) -> bool:
     return "ok" in {one["state"] for one in panels}
 
 
+def _paste(output: str) -> None:
+    """Follow everything that the demo says to look at; each works as it stands there, in the checkout."""
+    hints = re.findall(r"^      (\S.*)$", output.partition("What to look at first:")[2], re.MULTILINE)
+    urls = [hint for hint in hints if hint.startswith("http")]
+    urls += re.findall(r"^  \S.*?  +(http\S+)  \S", output, re.MULTILINE)
+    assert [url for url in urls if httpx.get(url, timeout=60, follow_redirects=True).status_code >= 400] == []
+    commands = [hint for hint in hints if hint not in urls]
+    assert len(commands) >= 5
+    for command in commands:
+        # Pages of MLflow's own are served until Ctrl-C, which is their matter.
+        shown = f"{command} --help" if command.startswith(".venv/bin/mlflow ui ") else command
+        shown = shown.replace("curl ", "curl --fail --noproxy '*' ")
+        done = subprocess.run(shown, shell=True, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
+
+
 def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str, Path], base: int) -> None:
     # A session of its own, to whose process group the signal goes as the terminal sends it.
     demo = subprocess.Popen(
@@ -99,6 +115,7 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
             alerts = f"http://127.0.0.1:{base + 1}/api/v1/alerts"
             assert wait_until(lambda: "MlMonitoringWatchdog" in _firing(alerts), timeout=60, poll=1)
             assert len(of_the_demo(base)) >= 4
+            _paste(output)
             # What is no demo, the machine and the database, is well.
             assert not {name for name in _firing(alerts) if name.startswith(("Host", "Database"))}
             database_up = f"http://127.0.0.1:{base + 1}/api/v1/query?query=pg_up"

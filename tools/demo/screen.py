@@ -83,7 +83,7 @@ def stack_looks(stack: LocalStack, config: Path) -> Iterator[Look]:
         command = f"{shown(amtool)} alert --alertmanager.url={stack.alertmanager_url}" if amtool else ""
         yield Look("Who is notified:", command=command, url="" if amtool else f"{stack.alertmanager_url}/#/alerts")
     yield Look("The sources and how they are:", url=f"{stack.exporter_url}/")
-    yield Look("A check of everything:", command=f".venv/bin/python -m exporter check --config {shown(config)}")
+    yield Look("A check of everything:", command=f".venv/bin/python -m ml_monitoring check --config {shown(config)}")
 
 
 def _exporter_state(stack: LocalStack) -> str:

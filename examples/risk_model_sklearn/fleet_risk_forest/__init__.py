@@ -2,7 +2,7 @@
 
 Train it on files whose column `incident_phase` tells when the incident was and `problem_child` which servers it hit:
 
-    python -m exporter demo fleet --seed 1 --output-dir training
+    .venv/bin/python -m demo fleet --seed 1 --output-dir training
     python -m fleet_risk_forest training/fleet.csv --output forest.pickle
 
 and choose it in the exporter's settings:

@@ -11,7 +11,7 @@ from tools.stack import ROOT
 
 
 class AlertLog:
-    """The part; `python -m alerting log` is the service."""
+    """The part; `ml-monitoring alerts log` is the service."""
 
     name = "alertlog"
     ports: Sequence[PortUse] = (PortUse("alertlog", "the alert log", 9848),)

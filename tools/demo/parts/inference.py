@@ -57,7 +57,8 @@ class InferenceService:
                 ),
                 Look("What variant B is worth a day, from simulated data (mode 0):", page="business-impact"),
                 Look("Break it, and see which alerts fire:", command=f"curl -X PUT {url}/scenarios/latency"),
-                Look("The other scenarios, and how to end one:", command=f"curl {url}/scenarios  # then -X DELETE"),
+                Look("End that:", command=f"curl -X DELETE {url}/scenarios/latency"),
+                Look("The other scenarios:", command=f"curl {url}/scenarios"),
             ),
             thresholds=THRESHOLDS,
         )

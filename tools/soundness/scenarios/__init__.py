@@ -40,7 +40,9 @@ SCENARIOS: tuple[Scenario, ...] = (
     *variants.SCENARIOS,
 )
 
-_EXPERIMENTS = "`python -m tools.soundness.experiments` simulates whole experiments that the same inference judges"
+_EXPERIMENTS = (
+    "`.venv/bin/python -m tools.soundness.experiments` simulates whole experiments that the same inference judges"
+)
 
 # Alerts that have no scenario, and why. Every other one has one.
 NOT_SIMULATED: Mapping[str, str] = MappingProxyType(
