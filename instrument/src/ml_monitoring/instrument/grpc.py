@@ -12,8 +12,13 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, Final
 
-import grpc
-import grpc.aio
+try:
+    import grpc
+    import grpc.aio
+except ModuleNotFoundError as missing:
+    raise ModuleNotFoundError(
+        f"ml_monitoring.instrument.grpc needs {missing.name}: pip install grpcio", name=missing.name
+    ) from None
 
 from ml_monitoring.instrument.labels import UNMATCHED
 from ml_monitoring.instrument.recorder import Recorder

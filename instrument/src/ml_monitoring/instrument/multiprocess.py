@@ -20,7 +20,11 @@ _ended: Final[set[int]] = set()
 
 def on_starting(server: Any) -> None:
     """Empty the folder: files of an earlier start would be added to those of this one."""
-    clear()
+    try:
+        clear()
+    except ValueError as error:
+        # One sentence in gunicorn's own words about its start, not where in the code.
+        raise SystemExit(f"ml_monitoring.instrument.multiprocess: {error}") from None
     folder, user = shared_folder(), server.cfg.uid
     if folder is not None and os.geteuid() == 0 and user:
         # The workers are to write there as well.

@@ -67,7 +67,7 @@ class Otlp:
     def __init__(self, exporter: MetricExporter | None = None, *, interval: float | None = None) -> None:
         self._exporter = exporter or _http_exporter()
         if interval is None:
-            interval = float(os.environ.get(_INTERVAL_VARIABLE) or _INTERVAL * 1000) / 1000
+            interval = _interval(os.environ.get(_INTERVAL_VARIABLE, ""))
         if not interval > 0:
             raise ValueError(f"interval: {interval!r} is not a positive number of seconds")
         self._interval = interval
@@ -134,10 +134,23 @@ class Otlp:
             raise ConnectionError("the metrics did not arrive; OpenTelemetry's log says why")
 
 
+def _interval(milliseconds: str) -> float:
+    """Return the seconds that OpenTelemetry's variable says; the default where it says nothing."""
+    try:
+        return float(milliseconds or _INTERVAL * 1000) / 1000
+    except ValueError:
+        raise ValueError(f"{_INTERVAL_VARIABLE}: {milliseconds!r} is not a number of milliseconds") from None
+
+
 def _http_exporter() -> MetricExporter:
-    from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415  # another one may be given
-        OTLPMetricExporter,
-    )
+    try:
+        from opentelemetry.exporter.otlp.proto.http.metric_exporter import (  # noqa: PLC0415  # another may be given
+            OTLPMetricExporter,
+        )
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            f"Otlp needs {error.name}: pip install 'ml-monitoring-instrument[otlp]'", name=error.name
+        ) from None
 
     exporter: MetricExporter = OTLPMetricExporter()
     return exporter

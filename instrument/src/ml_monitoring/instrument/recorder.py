@@ -187,7 +187,14 @@ class Recorder:
     def _otlp(self) -> Exporter | None:
         if self._metrics.disabled:
             return None
-        from ml_monitoring.instrument.otlp import Otlp  # noqa: PLC0415  # an extra, which most do without
+        try:
+            from ml_monitoring.instrument.otlp import Otlp  # noqa: PLC0415  # an extra, which most do without
+        except ModuleNotFoundError as error:
+            if not (error.name or "").startswith("opentelemetry"):
+                raise
+            raise ModuleNotFoundError(
+                f"exporter='otlp' needs {error.name}: pip install 'ml-monitoring-instrument[otlp]'", name=error.name
+            ) from None
 
         # One for each registry: two would send everything twice.
         return self._metrics.shared("otlp", Otlp)

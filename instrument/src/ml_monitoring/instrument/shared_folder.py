@@ -141,7 +141,10 @@ def clear() -> None:
     """
     path = shared_folder()
     if path is None:
-        raise ValueError(f"{VARIABLE} is not set: it names the folder that worker processes share")
+        raise ValueError(
+            f"{VARIABLE} is not set: it names the folder that worker processes share; before the server starts: "
+            f"export {VARIABLE}=/tmp/ml-monitoring"
+        )
     join()
     with _locks.all_processes(path) as alone:
         if alone:
