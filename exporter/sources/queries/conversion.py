@@ -21,9 +21,13 @@ from ruamel.yaml.nodes import ScalarNode
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.sources.queries.settings import QueriesSettings
+from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 Json = Mapping[str, Any]
 _DEFAULT_INTERVAL: Final = "60s"
+_QUERY_KEYS: Final = ("databases", "interval", "metrics", "parameters", "schedule", "sql", "timeout")
+# What reading raises where a list stands for a mapping, or something is missing.
+_SHAPES: Final = (KeyError, TypeError, ValueError, AttributeError)
 
 
 @dataclass
@@ -67,12 +71,15 @@ def convert(path: Path) -> Conversion:
         ConfigError: The file cannot be read, or is of neither.
     """
     content = _load(path)
-    if "databases" in content and "queries" in content:
-        return _of_query_exporter(content)
-    if "jobs" in content and any("connections" in job for job in _items(content, "jobs")):
-        return _of_jobs(content)
-    if "target" in content or "collectors" in content or "metrics" in content:
-        return _of_collectors(content, path.parent)
+    try:
+        if "databases" in content and "queries" in content:
+            return _of_query_exporter(content)
+        if "jobs" in content and any("connections" in job for job in _items(content, "jobs")):
+            return _of_jobs(content)
+        if "target" in content or "collectors" in content or "metrics" in content:
+            return _of_collectors(content, path.parent)
+    except _SHAPES as error:
+        raise ConfigError([f"{path}: {_shape(error)}"]) from None
     raise ConfigError([f"{path}: no configuration of query-exporter or sql_exporter"])
 
 
@@ -132,36 +139,57 @@ def _seconds(value: object) -> str:
 
 def _of_query_exporter(content: Json) -> Conversion:
     conversion = Conversion()
-    databases, metrics = content["databases"] or {}, content.get("metrics") or {}
     for name, query in content["queries"].items():
-        first, *others = query["databases"]
-        for unused in ("parameters", "schedule"):
-            if query.get(unused):
-                conversion.left_out.append(f"query {name}: {unused}")
-        if query.get("parameters"):
-            continue
-        if others:
-            conversion.left_out.append(f"query {name}: databases {', '.join(others)}: write a query for each")
-        database = databases.get(first) or {}
-        if database.get("connect-sql"):
-            conversion.left_out.append(f"database {first}: connect-sql")
-        taken = dict(_metrics_of_query_exporter(conversion, name, query["metrics"], metrics))
-        if constant := [f"{label}={value!r}" for label, value in (database.get("labels") or {}).items()]:
-            conversion.left_out.append(f"database {first}: labels {', '.join(constant)}: select them as columns")
-        converted = {
-            **_uri(conversion, first, database.get("dsn")),
-            "interval": _seconds(query.get("interval") or _DEFAULT_INTERVAL),
-            "sql": query["sql"],
-            "metrics": taken,
-        }
-        if query.get("timeout"):
-            converted["timeout"] = f"{round(float(query['timeout']) * 1000)}ms"
-        conversion.add(name, converted)
+        try:
+            _add_query(conversion, str(name), query, content)
+        except _SHAPES as error:
+            conversion.left_out.append(f"query {name}: {_shape(error)}")
     if conversion.queries:
         conversion.left_out.append(
             "the label database, which query-exporter sets: select it as a column where it is used"
         )
     return conversion
+
+
+def _add_query(conversion: Conversion, name: str, query: Json, content: Json) -> None:
+    """Add a query of query-exporter; what cannot be read of it is raised as one of `_SHAPES`."""
+    databases, metrics = content["databases"] or {}, content.get("metrics") or {}
+    first, *others = query["databases"]
+    for key in query.keys() - _QUERY_KEYS:
+        conversion.left_out.append(f"query {name}: {key}: unknown key{suggestion(str(key), _QUERY_KEYS)}")
+    for unused in ("parameters", "schedule"):
+        if query.get(unused):
+            conversion.left_out.append(f"query {name}: {unused}")
+    if query.get("parameters"):
+        return
+    if others:
+        conversion.left_out.append(f"query {name}: databases {', '.join(others)}: write a query for each")
+    if first not in databases:
+        conversion.left_out.append(f"query {name}: there is no database {first}{suggestion_or_all(first, databases)}")
+    database = databases.get(first) or {}
+    if database.get("connect-sql"):
+        conversion.left_out.append(f"database {first}: connect-sql")
+    taken = dict(_metrics_of_query_exporter(conversion, name, query["metrics"], metrics))
+    if constant := [f"{label}={value!r}" for label, value in (database.get("labels") or {}).items()]:
+        conversion.left_out.append(f"database {first}: labels {', '.join(constant)}: select them as columns")
+    converted = {
+        **_uri(conversion, first, database.get("dsn")),
+        "interval": _seconds(query.get("interval") or _DEFAULT_INTERVAL),
+        "sql": query["sql"],
+        "metrics": taken,
+    }
+    if query.get("timeout"):
+        converted["timeout"] = f"{round(float(query['timeout']) * 1000)}ms"
+    conversion.add(name, converted)
+
+
+def _shape(error: Exception) -> str:
+    """Return how a configuration differs from what is read, without anything of its values."""
+    return (
+        f"{error.args[0]} is missing"
+        if isinstance(error, KeyError)
+        else "is not as the exporter's documentation has it"
+    )
 
 
 def _metrics_of_query_exporter(

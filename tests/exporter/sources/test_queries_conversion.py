@@ -233,3 +233,55 @@ def test_a_query_that_cannot_be_one_is_named(tmp_path: Path, capsys: pytest.Capt
     )
     assert main(["queries", "import", str(path)]) == 1
     assert "not taken: query q: metrics.mlflow_runs" in capsys.readouterr().err
+
+
+_WHOLE = """\
+databases: {db: {dsn: "env:DB"}}
+metrics: {shop_x: {type: gauge, description: It.}}
+queries:
+  good: {databases: [db], metrics: [shop_x], sql: select 1 as shop_x}
+"""
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (
+            "  q: {databases: [db], metrics: [shop_y], sql: select 1 as shop_y, intervall: 3}",
+            "not taken: query q: intervall: unknown key; did you mean interval?",
+        ),
+        (
+            "  q: {databases: [dbb], metrics: [shop_y], sql: select 1 as shop_y}",
+            "not taken: query q: there is no database dbb; did you mean db?",
+        ),
+        ("  q: {metrics: [shop_y], sql: select 1 as shop_y}", "not taken: query q: databases is missing"),
+        ("  q: {databases: [db], metrics: [shop_y]}", "not taken: query q: sql is missing"),
+        ("  q: [db, shop_y]", "not taken: query q: is not as the exporter's documentation has it"),
+        (
+            "  q: {databases: [db], metrics: [shop_y], sql: select 1, timeout: soon}",
+            "not taken: query q: is not as the exporter's documentation has it",
+        ),
+    ],
+)
+def test_one_odd_query_is_named_and_costs_no_other(
+    more: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(_WHOLE + more)
+    assert main(["queries", "import", str(file)]) == 0
+    printed = capsys.readouterr()
+    assert said in printed.err.splitlines()
+    assert "good:" in printed.out
+
+
+@pytest.mark.parametrize(
+    "content", ["databases: {}\nqueries: [1]", "target: [1]\ncollectors: [{metrics: [{metric_name: a, query: b}]}]"]
+)
+def test_a_configuration_of_another_form_is_refused_in_one_line(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(content)
+    assert main(["queries", "import", str(file)]) == 1
+    error = capsys.readouterr().err
+    assert error == f"error: {file}: is not as the exporter's documentation has it\n"
