@@ -22,6 +22,7 @@ from typing import Any, Final, TypeAlias
 
 from ml_monitoring.exporter import durations, version
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
+from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -106,6 +107,13 @@ def duration_or_zero(text: str) -> float:
         return durations.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def address(text: str) -> str:
+    """Return an argument that is an http(s) address, for `type=`; what is wrong names no part of a password."""
+    if problem := problem_of(text):
+        raise argparse.ArgumentTypeError(problem)
+    return text
 
 
 def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:

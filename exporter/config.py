@@ -26,6 +26,7 @@ from pydantic import (
 from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses
 from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, add_store, read_environment
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
 from ml_monitoring.exporter.settings_file import Layers, Location, Places
 from ml_monitoring.exporter.settings_file import read as read_file
@@ -112,6 +113,12 @@ class LogSettings(Model):
     format: Annotated[Literal["logfmt", "json"], BeforeValidator(_lower)] = "logfmt"
 
 
+def _address(value: str) -> str:
+    if problem := problem_of(value):
+        raise ValueError(problem)
+    return value
+
+
 class Neighbour(Model):
     """A server that `check` tries; the exporter itself never calls it.
 
@@ -119,7 +126,7 @@ class Neighbour(Model):
         url: Its base URL.
     """
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$")]
+    url: Annotated[str, AfterValidator(_address), Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$")]
 
 
 if TYPE_CHECKING:

@@ -21,6 +21,7 @@ from urllib.parse import unquote, urlsplit
 from typing_extensions import override
 
 from ml_monitoring.exporter.errors import MonitorError
+from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.http_failures import describe_failure, describe_refusal, is_page, page_title
 from ml_monitoring.exporter.proxies import asked_directly, opener
 
@@ -80,6 +81,8 @@ def fetch(
     Raises:
         RemoteError: The server cannot be reached, or refuses, or answers with too much.
     """
+    if problem := problem_of(url):
+        raise RemoteError(f"the address {problem}")
     credentials, bare = _parted(url)
     data = None if json_body is None else json.dumps(json_body).encode()
     # The address is the user's own setting, and its scheme was checked.

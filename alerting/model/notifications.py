@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.http_addresses import problem_of
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -36,8 +37,8 @@ def duration(text: str) -> str:
 
 def base_url(text: str) -> str:
     """Return an http(s) address without a slash at its end."""
-    if not re.fullmatch(r"https?://[^\s/]+\S*", text):
-        raise ValueError(f"{text!r} is not an http:// or https:// address")
+    if problem := problem_of(text):
+        raise ValueError(problem)
     return text.rstrip("/")
 
 

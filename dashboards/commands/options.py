@@ -61,7 +61,9 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 
 def add_prometheus(parser: argparse.ArgumentParser) -> None:
     """Add where data come from."""
-    parser.add_argument("--prometheus", default=DEFAULT_URL, metavar="URL", help=f"default: {DEFAULT_URL}")
+    parser.add_argument(
+        "--prometheus", type=command_line.address, default=DEFAULT_URL, metavar="URL", help=f"default: {DEFAULT_URL}"
+    )
     parser.add_argument("--timeout", type=float, default=30.0, help="seconds for one query (default: 30)")
     parser.add_argument(
         "--scrape-interval",
@@ -112,7 +114,9 @@ def _authorization() -> dict[str, str]:
 def add_grafana(parser: argparse.ArgumentParser) -> None:
     """Add where Grafana is, and who asks."""
     parser.add_argument(
-        "--url", default=os.environ.get(_URL_VARIABLE), help=f"address of Grafana (default: {_URL_VARIABLE})"
+        "--url",
+        default=os.environ.get(_URL_VARIABLE),
+        help=f"address of Grafana (default: {_URL_VARIABLE})",
     )
     parser.add_argument(
         "--token-file",

@@ -18,6 +18,7 @@ import requests
 from requests.auth import AuthBase
 
 from ml_monitoring.exporter.errors import MonitorError
+from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.http_failures import describe_failure, is_page, page_title
 from ml_monitoring.exporter.proxies import asked_directly
 
@@ -135,9 +136,9 @@ class Grafana:
         Raises:
             GrafanaError: If the address is none.
         """
+        if problem := problem_of(url):
+            raise GrafanaError(f"the address of Grafana {problem}")
         parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname:
-            raise GrafanaError(f"{url}: no address of Grafana; it begins with http:// or https://")
         if parts.username or parts.password:
             raise GrafanaError("the address of Grafana holds a user or password; give a token of a service account")
         self.url = url.rstrip("/")
