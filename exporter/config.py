@@ -113,8 +113,9 @@ class LogSettings(Model):
     format: Annotated[Literal["logfmt", "json"], BeforeValidator(_lower)] = "logfmt"
 
 
-def _address(value: str) -> str:
-    if problem := problem_of(value):
+def _address(value: object) -> object:
+    # Before the pattern, which would say less.
+    if isinstance(value, str) and (problem := problem_of(value)):
         raise ValueError(problem)
     return value
 
@@ -126,7 +127,7 @@ class Neighbour(Model):
         url: Its base URL.
     """
 
-    url: Annotated[str, AfterValidator(_address), Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$")]
+    url: Annotated[str, BeforeValidator(_address), Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$")]
 
 
 if TYPE_CHECKING:
