@@ -77,8 +77,7 @@ def ensure(venv: Path, requirements: Path, tools_dir: Path) -> bool:
         stamp = venv / STAMP
         stamp.unlink(missing_ok=True)
         pip = _make(venv, tools_dir)
-        print(f">> installing {requirements.name} into {venv.name} (a few minutes the first time)", flush=True)
-        _call([*pip, "install", "--quiet", "--no-input", "--require-hashes", "-r", str(requirements)], "pip install")
+        _install(pip, requirements, venv)
         stamp.write_text(wanted + "\n", encoding="ascii")
     return True
 
@@ -132,12 +131,35 @@ def _pip_wheel(tools_dir: Path) -> Path:
     return wheels[-1]
 
 
+def _install(pip: list[str], requirements: Path, venv: Path) -> None:
+    """Install the requirements, and say every quarter of the way how far it is."""
+    wanted = sum("==" in line for line in requirements.read_text(encoding="utf-8").splitlines())
+    print(f">> installing {requirements.name} into {venv.name} (a few minutes the first time)", flush=True)
+    command = [*pip, "install", "--no-input", "--progress-bar=off", "--require-hashes", "-r", str(requirements)]
+    collected = 0
+    with subprocess.Popen(command, env=_environment(), stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if line.startswith(("Collecting ", "Processing ")):
+                collected += 1
+                if wanted and collected * 4 // wanted > (collected - 1) * 4 // wanted:
+                    print(f">> {min(collected, wanted)} of {wanted} packages found", flush=True)
+            elif line.startswith("Installing collected packages"):
+                print(">> unpacking them (up to a minute)", flush=True)
+    _check(process.returncode, "pip install")
+
+
 def _call(command: list[str], what: str) -> None:
-    environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN_SETTINGS}
-    environment["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
-    done = subprocess.run(command, env=environment, check=False)
-    if done.returncode != 0:
-        raise BootstrapError(f"{what} failed with status {done.returncode}; its output is above")
+    _check(subprocess.run(command, env=_environment(), check=False).returncode, what)
+
+
+def _check(status: int, what: str) -> None:
+    if status != 0:
+        raise BootstrapError(f"{what} failed with status {status}; its output is above")
+
+
+def _environment() -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if name not in _FOREIGN_SETTINGS}
+    return {**kept, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
 
 
 if __name__ == "__main__":

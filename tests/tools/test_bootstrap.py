@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import hashlib
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -85,3 +87,27 @@ def test_the_folder_behind_a_link_is_never_emptied(requirements: Path, tmp_path:
     with pytest.raises(bootstrap.BootstrapError, match="is a link to"):
         bootstrap.ensure(link, requirements, tmp_path / "tools")
     assert [path.name for path in shared.iterdir()] == ["used by others"]
+
+
+def test_says_how_far_an_installation_is(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """Three packages of this machine's own making: found one after the other, then unpacked."""
+    lines = []
+    for name in ("one", "two", "three"):
+        wheel = _wheel(tmp_path, name)
+        lines.append(f"{name}==1 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n")
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"--no-index --find-links={tmp_path}\n" + "".join(lines))
+    assert bootstrap.ensure(tmp_path / "venv", requirements, tmp_path / "tools")
+    said = [line for line in capfd.readouterr().out.splitlines() if "packages" in line or "unpacking" in line]
+    assert said == [f">> {n} of 3 packages found" for n in (1, 2, 3)] + [">> unpacking them (up to a minute)"]
+
+
+def _wheel(folder: Path, name: str) -> Path:
+    """Write the smallest wheel that pip takes."""
+    path = folder / f"{name}-1-py3-none-any.whl"
+    information = f"{name}-1.dist-info"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{information}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        archive.writestr(f"{information}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{information}/RECORD", "")
+    return path

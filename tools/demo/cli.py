@@ -8,7 +8,8 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,9 @@ SCRAPE_INTERVAL = "5s"
 ALERT_WAIT = "15s"
 _FIRST_SCRAPE_TIMEOUT = 20.0
 _STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+# Steps to a running demo: the parts, the servers of the stack, the dashboards.
+_LAST = len(PARTS) + 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -103,12 +107,14 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool,
 
     settings: dict[str, Any] = {}
     contributions: list[Contribution] = []
-    for part in PARTS:
+    for number, part in enumerate(PARTS, start=1):
         folder = directory / part.name
         folder.mkdir(parents=True)
         own = {use.name: ports[use.name] for use in part.ports}
         prometheus_url = f"http://127.0.0.1:{ports['prometheus']}"
-        contribution = part.prepare(Place(folder, directory / "logs", own, run, _say, prometheus_url, calm))
+        contribution = part.prepare(
+            Place(folder, directory / "logs", own, run, partial(_say, step=number), prometheus_url, calm)
+        )
         settings = merge(settings, dict(contribution.settings))
         contributions.append(contribution)
     ours = Ports(ports["exporter"], ports["prometheus"], ports["alertmanager"])
@@ -134,14 +140,15 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool,
         scrape_interval=SCRAPE_INTERVAL,
         extra_jobs=[job for each in contributions for job in each.jobs],
     )
-    _say(f"starting {', '.join(process.name for process in stack.processes)}")
+    _say(f"starting {', '.join(process.name for process in stack.processes)}", step=_LAST - 1)
     cleanup.callback(stack.stop)
     history = [line for each in contributions for line in each.history]
     if history and {"prometheus", "promtool"} <= programs.keys():
         backfill(programs, stack.prometheus_data, history)
     stack.start()
     if stack.prometheus is not None:
-        _start_dashboards(stack, directory, ports["dashboards"], numbers, run)
+        what, server = _dashboards(stack, directory, ports["dashboards"], numbers)
+        run(what, f"http://127.0.0.1:{ports['dashboards']}", server)
     # What parts say there is to see is their trouble.
     _show(stack, directory, started, [] if calm else contributions, missing)
     if wait:
@@ -149,22 +156,19 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool,
         _watch(directory, [*((p.name, p) for p in stack.processes), *((what, s) for what, _url, s in started)])
 
 
-def _start_dashboards(
-    stack: LocalStack, directory: Path, port: int, numbers: Thresholds, run: Callable[[str, str, Server], None]
-) -> None:
+def _dashboards(stack: LocalStack, directory: Path, port: int, numbers: Thresholds) -> tuple[str, Server]:
+    """Return what is to show the dashboards, and what the table calls it."""
     pages, log = directory / "dashboards", directory / "logs" / "dashboards.log"
     dashboards.write_dashboards(pages, numbers)
     found = dashboards.find_grafana()
     if found is None:
-        _say("starting the viewer of the dashboards; no Grafana is installed")
-        server = dashboards.viewer(pages, port, stack.prometheus_url, scrape=SCRAPE_INTERVAL, log=log)
-    else:
-        _say(f"starting the Grafana that is installed ({found.command[0]}), with the dashboards")
-        addresses = {"prometheus": stack.prometheus_url, "alertmanager": stack.alertmanager_url}
-        server = dashboards.grafana(
-            found, directory / "grafana", pages, port, addresses, scrape=SCRAPE_INTERVAL, log=log
-        )
-    run(screen.DASHBOARDS if found is None else screen.GRAFANA, f"http://127.0.0.1:{port}", server)
+        _say("starting the viewer of the dashboards; no Grafana is installed", step=_LAST)
+        viewer = dashboards.viewer(pages, port, stack.prometheus_url, scrape=SCRAPE_INTERVAL, log=log)
+        return screen.DASHBOARDS, viewer
+    _say(f"starting the Grafana that is installed ({found.command[0]}), with the dashboards", step=_LAST)
+    addresses = {"prometheus": stack.prometheus_url, "alertmanager": stack.alertmanager_url}
+    grafana = dashboards.grafana(found, directory / "grafana", pages, port, addresses, scrape=SCRAPE_INTERVAL, log=log)
+    return screen.GRAFANA, grafana
 
 
 def _thresholds(contributions: Sequence[Contribution]) -> dict[str, Any]:
@@ -226,5 +230,5 @@ def _watch(directory: Path, servers: Sequence[tuple[str, Server]]) -> None:
                 print(f"demo: {name} ended by itself; see {directory.relative_to(ROOT)}/logs/", file=sys.stderr)
 
 
-def _say(line: str) -> None:
-    print(f">> {line}", flush=True)
+def _say(line: str, *, step: int | None = None) -> None:
+    print(f">> {'' if step is None else f'{step}/{_LAST} '}{line}", flush=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -59,7 +60,10 @@ class MlflowStore:
                     f"Two experiments are in trouble: {worse} got much worse than its best, {failing} only fails:",
                     page="mlflow-experiments",
                 ),
-                Look("The same store in MLflow's own pages:", command=f".venv/bin/mlflow ui --backend-store-uri {uri}"),
+                Look(
+                    "The same store in MLflow's own pages:",
+                    command=f".venv/bin/mlflow ui --backend-store-uri {shlex.quote(uri)}",
+                ),
             ),
         )
 
