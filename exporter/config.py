@@ -127,7 +127,7 @@ class Neighbour(Model):
         url: Its base URL.
     """
 
-    url: Annotated[str, BeforeValidator(_address), Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$")]
+    url: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$"), BeforeValidator(_address)]
 
 
 if TYPE_CHECKING:
