@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check docs wheel k8s chart prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check docs wheel k8s chart mixin prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -61,6 +61,7 @@ generate: .venv
 	@$(VENV) -m tools.settings_reference
 	@$(VENV) -m tools.kubernetes generate $(OWN)
 	@$(VENV) -m tools.chart generate $(OWN)
+	@$(VENV) -m tools.mixin generate $(OWN)
 endif
 
 # GRAFANA_URL, RUNBOOKS_URL and LOGS_URL in the environment say where the links in alerts lead.
@@ -71,6 +72,10 @@ k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, SETTINGS=FILES
 chart: .venv ## Write the Helm chart (SETTINGS=FILES and OUTPUT=folder for one made with your settings)
 	@echo ">> writing the chart"
 	@$(VENV) -m tools.chart generate $(OWN) $(if $(OUTPUT),--output-dir $(OUTPUT))
+
+mixin: .venv ## Write the mixin for jsonnet (SETTINGS=FILES and OUTPUT=folder for one made with your settings)
+	@echo ">> writing the mixin"
+	@$(VENV) -m tools.mixin generate $(OWN) $(if $(OUTPUT),--output-dir $(OUTPUT))
 
 check: .venv ## Lint, check types, generated files and the links of the documentation
 	@echo ">> running ruff"

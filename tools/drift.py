@@ -17,6 +17,7 @@ GENERATORS = {
     "tools.schemas": ROOT / "docs" / "schemas",
     "tools.kubernetes": ROOT / "k8s" / "base",
     "tools.chart": ROOT / "k8s" / "chart" / "ml-monitoring",
+    "tools.mixin": ROOT / "mixin",
 }
 # The base takes the committed dashboards; into another folder they are written beside the manifests.
 _ARGUMENTS = {"tools.kubernetes": ("--dashboards", "../../dashboards/generated")}
