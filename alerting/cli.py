@@ -45,6 +45,6 @@ def main(arguments: Sequence[str] | None = None, *, prog: str = "ml-monitoring a
 def add_commands(commands: command_line.Commands) -> None:
     """Add the commands to a parser's subparsers."""
     for name, module in COMMANDS.items():
-        parser = commands.add_parser(name, help=module.HELP)
+        parser = commands.add_parser(name, help=module.HELP, description=getattr(module, "DESCRIPTION", module.HELP))
         module.add_arguments(parser)
         parser.set_defaults(command=module.run)

@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
+from math import inf
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -109,6 +110,17 @@ def duration_or_zero(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def positive(text: str) -> float:
+    """Return an argument that is a number above 0, for `type=`."""
+    try:
+        number = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number") from None
+    if not 0 < number < inf:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return number
+
+
 def address(text: str) -> str:
     """Return an argument that is an http(s) address, for `type=`; what is wrong names no part of a password."""
     if problem := problem_of(text):
@@ -135,25 +147,29 @@ def guarded(call: Callable[[], int]) -> int:
     """Return the exit code that a call returns; what stops it is said in a line."""
     try:
         return call()
-    except ConfigError as error:
-        for problem in error.problems:
-            _complain(problem)
-        return 1
+    except KeyboardInterrupt:
+        return 130
     except BrokenPipeError:
         # `once | head` closes the pipe; Python would complain again when it flushes at its end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (MonitorError, OSError) as error:
-        _complain(str(error))
-        return 1
-    except ModuleNotFoundError as error:
-        help_ = how_to_install((error.name or "").partition(".")[0])
-        if not help_:
-            raise
-        _complain(f"{error.name} is not installed: {help_}")
-        return 1
-    except KeyboardInterrupt:
-        return 130
+    except (MonitorError, OSError, ModuleNotFoundError) as error:
+        for sentence in _sentences(error):
+            print(f"error: {sentence}", file=sys.stderr)
+    return 1
+
+
+def _sentences(error: MonitorError | OSError | ModuleNotFoundError) -> Sequence[str]:
+    """Return what an error says to users; one that is a defect is raised again."""
+    if isinstance(error, ConfigError):
+        return error.problems
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return [f"{error.filename}: {error.strerror}"]
+    if isinstance(error, ModuleNotFoundError):
+        command = how_to_install((error.name or "").partition(".")[0])
+        if not command:
+            raise error
+        return [f"{error.name} is not installed: {command}"]
+    return [str(error)]
 
 
 def spelled(*words: str) -> str:
@@ -183,7 +199,3 @@ def how_to_install(package: str) -> str:
 def how_to_make_environment() -> str:
     """Return what makes the environment of a checkout, with everything."""
     return f"run `make -C {shlex.quote(str(version.CHECKOUT))} .venv`, and then this with .venv/bin/python"
-
-
-def _complain(problem: str) -> None:
-    print(f"error: {problem}", file=sys.stderr)

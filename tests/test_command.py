@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import ast
 import platform
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -115,14 +117,25 @@ def test_every_package_that_is_imported_has_a_command_that_brings_it() -> None:
     assert {name: path for name, path in others.items() if name not in command_line.EXTRAS | dict.fromkeys(ours)} == {}
 
 
-@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt(), 130), (OSError("no space left"), 1)], ids=repr)
-def test_every_command_ends_with_the_documented_exit_codes(error: BaseException, code: int) -> None:
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (KeyboardInterrupt(), 130, ""),
+        (OSError("no space left"), 1, "error: no space left\n"),
+        (NotADirectoryError(20, "Not a directory", "/dev/null/x"), 1, "error: /dev/null/x: Not a directory\n"),
+    ],
+    ids=repr,
+)
+def test_every_command_ends_with_the_documented_exit_codes_and_a_sentence(
+    error: BaseException, code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     def fail(_options: object) -> int:
         raise error
 
     parser = command_line.new_parser("prog", "description")
     parser.set_defaults(command=fail)
     assert command_line.run(parser, []) == code
+    assert capsys.readouterr().err == said
 
 
 def test_a_defect_is_not_taken_for_a_missing_extra() -> None:
@@ -192,3 +205,24 @@ def test_options_may_still_be_shortened_and_follow_their_command() -> None:
         ["dashboards", "render", "--for", "pdf", "--out=x", "--", "--odd-name"]
     )
     assert (options.format, options.dashboards) == ("pdf", ["--odd-name"])
+
+
+def test_every_command_and_argument_says_what_it_is_for() -> None:
+    def without_help(parser: argparse.ArgumentParser) -> Iterator[str]:
+        if not parser.description:
+            yield parser.prog
+        for action in parser._actions:
+            if isinstance(action, argparse._SubParsersAction):
+                for below in action.choices.values():
+                    yield from without_help(below)
+            elif not action.help:
+                yield f"{parser.prog} {action.dest}"
+
+    assert list(without_help(cli.new_parser("ml-monitoring", complete=True))) == []
+
+
+def test_the_address_of_prometheus_is_taken_from_one_variable_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PROMETHEUS_URL", "http://prometheus.example:9090")
+    parser = cli.new_parser("ml-monitoring", complete=True)
+    for words in (["dashboards", "render"], ["dashboards", "serve"], ["alerts", "backtest"], ["services", "discover"]):
+        assert parser.parse_args(words).prometheus == "http://prometheus.example:9090"

@@ -27,7 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "names", nargs="*", metavar="ALERT", help="default: all; those that would not have fired are counted only"
     )
     parser.add_argument("--all", action="store_true", help="show those too that would not have fired")
-    parser.add_argument("--days", type=float, default=7, help="default: 7; of 30 and more one alarm a month is allowed")
+    parser.add_argument(
+        "--days", type=command_line.positive, default=7, help="default: 7; of 30 and more one alarm a month is allowed"
+    )
     parser.add_argument("--step", type=command_line.duration, default="1m", metavar="DURATION", help="default: 1m")
     add_server(parser, "prometheus", "http://127.0.0.1:9090")
 

@@ -14,7 +14,7 @@ HELP = "say everything about an alert, and which file each of its numbers is fro
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
-    parser.add_argument("name", metavar="ALERT")
+    parser.add_argument("name", metavar="ALERT", help="its name, such as MlMonitoringSourceDown")
 
 
 def run(options: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from ml_monitoring.alerting.commands.arguments import add_alertmanager
 from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, test_fire
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
@@ -19,10 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
     add_alertmanager(parser)
-    parser.add_argument("--team", default="platform")
-    parser.add_argument("--severity", choices=SEVERITIES, default="warning")
+    parser.add_argument("--team", default="platform", help="whom it reaches (default: platform)")
+    parser.add_argument("--severity", choices=SEVERITIES, default="warning", help="how loud (default: warning)")
     parser.add_argument("--channel", metavar="NAME", help="a channel of the settings; picks whom it reaches")
-    parser.add_argument("--wait", type=float, default=90, metavar="SECONDS", help="for the delivery (default: 90)")
+    parser.add_argument(
+        "--wait", type=command_line.positive, default=90, metavar="SECONDS", help="for the delivery (default: 90)"
+    )
 
 
 def run(options: argparse.Namespace) -> int:

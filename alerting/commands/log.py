@@ -15,7 +15,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--listen", type=_address, default="127.0.0.1:9848", metavar="HOST:PORT", help="default: 127.0.0.1:9848"
     )
-    parser.add_argument("--directory", type=Path, default=Path("alert-log"), metavar="DIR", help="where it keeps them")
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        default=Path("alert-log"),
+        metavar="DIR",
+        help="where it keeps them (default: alert-log)",
+    )
     parser.add_argument(
         "--retention",
         type=command_line.duration,

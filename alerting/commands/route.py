@@ -15,7 +15,15 @@ HELP = "say who is notified of an alert with these labels"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
-    parser.add_argument("--label", action="append", type=label, required=True, metavar="NAME=VALUE", dest="labels")
+    parser.add_argument(
+        "--label",
+        action="append",
+        type=label,
+        required=True,
+        metavar="NAME=VALUE",
+        dest="labels",
+        help="a label of the alert, such as team=mlops; repeat for several",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

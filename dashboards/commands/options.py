@@ -14,6 +14,7 @@ from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
+from ml_monitoring.exporter.settings_file import describe_read_error
 
 if TYPE_CHECKING:
     from ml_monitoring.dashboards.publish.grafana import Grafana
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:9090"
 
+_PROMETHEUS_VARIABLE = "PROMETHEUS_URL"
 _URL_VARIABLE = "GRAFANA_URL"
 _TOKEN_VARIABLE = "GRAFANA_TOKEN_FILE"  # noqa: S105  # the name of a variable that holds a path
 
@@ -62,9 +64,15 @@ def add_source(parser: argparse.ArgumentParser) -> None:
 def add_prometheus(parser: argparse.ArgumentParser) -> None:
     """Add where data come from."""
     parser.add_argument(
-        "--prometheus", type=command_line.address, default=DEFAULT_URL, metavar="URL", help=f"default: {DEFAULT_URL}"
+        "--prometheus",
+        type=command_line.address,
+        default=os.environ.get(_PROMETHEUS_VARIABLE, DEFAULT_URL),
+        metavar="URL",
+        help=f"default: ${_PROMETHEUS_VARIABLE} or {DEFAULT_URL}",
     )
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds for one query (default: 30)")
+    parser.add_argument(
+        "--timeout", type=command_line.positive, default=30.0, help="seconds for one query (default: 30)"
+    )
     parser.add_argument(
         "--scrape-interval",
         type=command_line.duration,
@@ -116,14 +124,14 @@ def add_grafana(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url",
         default=os.environ.get(_URL_VARIABLE),
-        help=f"address of Grafana (default: {_URL_VARIABLE})",
+        help=f"address of Grafana (default: ${_URL_VARIABLE})",
     )
     parser.add_argument(
         "--token-file",
         type=Path,
         default=os.environ.get(_TOKEN_VARIABLE),
         metavar="FILE",
-        help=f"holds a token of a service account (default: {_TOKEN_VARIABLE})",
+        help=f"holds a token of a service account (default: ${_TOKEN_VARIABLE})",
     )
     parser.add_argument("--ca-file", type=Path, metavar="FILE", help="certificates that Grafana's is checked against")
     parser.add_argument(
@@ -157,7 +165,7 @@ def _read_token(path: Path) -> str:
     try:
         token = read_text(path).strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: the token cannot be read: {error}"]) from error
+        raise ConfigError([f"{path}: the token cannot be read: {describe_read_error(error)}"]) from error
     if not token or not token.isascii() or not token.isprintable():
         raise ConfigError([f"{path}: holds no token"])
     return token

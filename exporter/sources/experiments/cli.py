@@ -34,7 +34,7 @@ def add_commands(commands: command_line.Commands) -> None:
     check.set_defaults(command=_check)
     purpose = "exit with 0 when an experiment may go on, and with 1 when it may not or nobody knows"
     gate = commands.add_parser("gate", help=purpose, description=purpose)
-    gate.add_argument("name", metavar="NAME")
+    gate.add_argument("name", metavar="NAME", help="of the experiment, as it is declared")
     gate.add_argument(
         "--require", choices=[each for each in REQUIREMENTS if each], default="", help="go on only with this decision"
     )
@@ -42,7 +42,7 @@ def add_commands(commands: command_line.Commands) -> None:
     gate.set_defaults(command=_gate)
     purpose = "write what an experiment says for people who decide, as HTML or PDF"
     report = commands.add_parser("report", help=purpose, description=purpose)
-    report.add_argument("name", metavar="NAME")
+    report.add_argument("name", metavar="NAME", help="of the experiment, as it is declared")
     report.add_argument(
         "--output",
         "-o",
