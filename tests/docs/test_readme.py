@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-from ml_monitoring.cli import new_parser
 from tools.stack import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -27,14 +26,6 @@ def test_every_make_target_exists() -> None:
     named = {words[1] for words in map(str.split, [*COMMANDS, *spans]) if words[0] == "make" and len(words) > 1}
     assert named >= {"demo", "test", "deploy", "docs"}
     assert named <= targets
-
-
-def test_every_command_of_ours_is_understood() -> None:
-    ours = [command.split()[1:] for command in COMMANDS if command.startswith("ml-monitoring ")]
-    assert len(ours) >= 4
-    for arguments in ours:
-        # The parser ends the test run where it does not know an argument.
-        assert new_parser("ml-monitoring", complete=True).parse_args(arguments)
 
 
 def test_local_links_lead_to_files() -> None:

@@ -37,17 +37,6 @@ def test_there_are_snippets_on_the_pages_that_show_settings() -> None:
     assert names >= {"README", "settings", "getting-started", "mlflow", "variants", "fleet", "containers", "scale"}
 
 
-@pytest.mark.parametrize("name", [name for name in SNIPPETS if name != "fleet.md-0"])
-def test_the_exporter_takes_a_snippet(name: str, tmp_path: Path) -> None:
-    (tmp_path / "mlflow-token").write_text("secret", encoding="utf-8")
-    for secret in ("variants_uri", "warehouse_uri", "mlflow-uri", "mlflow-prod-uri"):
-        (tmp_path / secret).write_text("postgresql://watcher@db/app", encoding="utf-8")
-    config = tmp_path / "ml-monitoring.yml"
-    config.write_text(SNIPPETS[name].replace("/run/secrets/", f"{tmp_path}/"), encoding="utf-8")
-    environ = {"MLFLOW_DB_PASSWORD": "x", "MLFLOW_TOKEN": "x"}
-    load(config, {"MLFLOW_BACKEND_STORE_URI": "sqlite:////data/mlflow.db", **environ})
-
-
 def test_a_setting_that_does_not_exist_would_be_noticed(tmp_path: Path) -> None:
     config = tmp_path / "ml-monitoring.yml"
     snippet = next(snippet for snippet in SNIPPETS.values() if "reconcile:" in snippet)

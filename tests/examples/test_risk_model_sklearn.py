@@ -1,4 +1,4 @@
-"""The example package, installed as a user would, used by the real exporter through its entry point."""
+"""The example package, installed and trained as README.md says, used by the real exporter through its entry point."""
 
 from __future__ import annotations
 

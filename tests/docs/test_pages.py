@@ -1,0 +1,111 @@
+"""What the pages of the documentation say to type works as it stands there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from pathlib import Path
+
+import pytest
+
+from demo.mlflow import open_store
+from ml_monitoring.alerting.domains import load_thresholds
+from tests.support import alert_log
+from tests.support.doc_pages import ALERT_LOG, ALERTMANAGER, EXPORTER, PROMETHEUS, Reader, runnable
+from tools.processes import wait_until
+from tools.stack import LocalStack, Ports, hurried
+
+Programs = Mapping[str, Path]
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a store that the real MLflow client wrote."""
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    client = open_store(f"sqlite:///{path}")
+    run = client.create_run(client.create_experiment("churn")).info.run_id
+    client.log_metric(run, "accuracy", 0.9)
+    client.set_terminated(run)
+    return path
+
+
+@contextmanager
+def a_night(reader: Reader, folder: Path, programs: Programs) -> Iterator[None]:
+    """Run a stack whose store cannot be read, until the alert log has been notified of that."""
+    log = alert_log.Server(folder / "log")
+    reader.ports[ALERT_LOG] = int(log.url.rpartition(":")[2])
+    reader.served |= {EXPORTER, PROMETHEUS, ALERTMANAGER, ALERT_LOG}
+    stack = LocalStack(
+        {"sources": {"mlflow": {"uri": f"sqlite:///{folder}/missing.db", "interval": "1s"}}},
+        folder,
+        Ports(reader.ports[EXPORTER], reader.ports[PROMETHEUS], reader.ports[ALERTMANAGER]),
+        programs,
+        thresholds=hurried(load_thresholds(), wait="0s"),
+        alert_log_url=f"{log.url}/alerts",
+    )
+    with log.process, stack:
+        assert wait_until(lambda: "MlMonitoringSourceDown" in reader.get(ALERT_LOG, "/api/alerts?since=1d"), timeout=90)
+        yield
+
+
+# What has happened before somebody comes to a page.
+BEFORE: Mapping[str, Callable[[Reader, Path, Programs], AbstractContextManager[None]]] = {"docs/last-night.md": a_night}
+
+
+@pytest.fixture
+def read(
+    request: pytest.FixtureRequest, tmp_path: Path, programs: dict[str, Path], store: Path
+) -> Iterator[Callable[[str], Reader]]:
+    """Return what reads a page; everything that it started ends with the test."""
+    with ExitStack() as stack:
+
+        def of(page: str) -> Reader:
+            # A server is started for pages that speak of it.
+            database = request.getfixturevalue("postgres_database") if page == "docs/variants.md" else ""
+            somebody = Reader(page, tmp_path / "reader", programs, store, DATABASE_URL=database)
+            before = BEFORE.get(page, lambda *_: nullcontext())
+            stack.enter_context(before(somebody, tmp_path, programs))
+            return stack.enter_context(somebody).read()
+
+        yield of
+
+
+# Pages of which more is asked than that everything works.
+ASKED = {"docs/prometheus.md", "docs/service.md", "docs/grafana.md"}
+
+
+def test_there_are_pages_to_run() -> None:
+    assert set(runnable()) > ASKED | set(BEFORE)
+    assert len(runnable()) > 15
+
+
+@pytest.mark.parametrize("page", sorted({*runnable()} - ASKED))
+def test_what_a_page_says_to_type_works(page: str, read: Callable[[str], Reader]) -> None:
+    read(page)
+
+
+def test_in_somebodys_prometheus_all_is_up_and_links_lead_to_his_grafana(read: Callable[[str], Reader]) -> None:
+    reader = read("docs/prometheus.md")
+    assert reader.sees('up{job="ml-monitoring"} == 1')
+    assert reader.sees('sum(mlflow_runs{experiment="churn"}) == 1')
+    assert reader.sees('ALERTS{alertname="MlMonitoringWatchdog", alertstate="firing"}')
+    # Nobody else's job is watched, nor what is switched off.
+    alerts = reader.get(PROMETHEUS, "/api/v1/rules?type=alert")
+    assert reader.query('ALERTS{alertname="MlMonitoringDown"}') == []
+    assert "MlMonitoringDown" in alerts
+    assert not re.search(r'"name":"(Host|Database|Prometheus|Gpu)\w+"', alerts)
+    assert f'"dashboard_url":"{reader.grafana.url}/d/' in alerts
+
+
+def test_a_service_counts_whatever_it_is_made_with(read: Callable[[str], Reader]) -> None:
+    # Prints what the page shows, which is what is asked.
+    reader = read("docs/service.md")
+    assert "TypeError" not in reader.output
+
+
+def test_the_dashboards_are_in_somebodys_grafana(read: Callable[[str], Reader]) -> None:
+    reader = read("docs/grafana.md")
+    assert len(reader.grafana.dashboards) > 15
+    provisioned = reader.root / "var" / "lib" / "grafana" / "ml-monitoring"
+    assert {path.stem for path in provisioned.glob("*/*.json")} == set(reader.grafana.dashboards)
