@@ -1,38 +1,34 @@
-"""The values for the chart kube-prometheus-stack select what the manifests are labelled with."""
+"""The values for the chart kube-prometheus-stack fit what the manifests are labelled with."""
 
 from __future__ import annotations
 
-from typing import Any
+import re
 
 import yaml
 
 from tests.kubernetes.conftest import K8S, Json
-from tests.support.kubernetes_schemas import problems
+from tools.stack import ROOT
 
-VALUES: Json = yaml.safe_load((K8S / "kube-prometheus-stack-values.yaml").read_text(encoding="utf-8"))
-
-
-def test_the_operator_takes_what_is_handed_to_alertmanager() -> None:
-    resource = {"apiVersion": "monitoring.coreos.com/v1", "kind": "Alertmanager", "metadata": {"name": "main"}}
-    assert problems(resource | {"spec": VALUES["alertmanager"]["alertmanagerSpec"]}) == []
+FILE = K8S / "kube-prometheus-stack-values.yaml"
 
 
-def test_the_selectors_take_the_objects_of_the_example(example: list[dict[str, Any]]) -> None:
-    wanted = VALUES["alertmanager"]["alertmanagerSpec"]["alertmanagerConfigSelector"]["matchLabels"]
-    selected = [each for each in example if each["kind"] in ("AlertmanagerConfig", "ServiceMonitor", "PrometheusRule")]
-    assert len(selected) > 10
-    # The chart's Prometheus selects by the same label, unless its values say otherwise.
-    assert [
-        each["metadata"]["name"] for each in selected if not wanted.items() <= each["metadata"]["labels"].items()
-    ] == []
-
-
-def test_the_sidecar_takes_every_page_into_its_folder(example: list[dict[str, Any]]) -> None:
-    sidecar = VALUES["grafana"]["sidecar"]["dashboards"]
-    pages = [
-        each for each in example if each["kind"] == "ConfigMap" and any(key.endswith(".json") for key in each["data"])
-    ]
+def test_the_sidecar_puts_every_page_into_its_folder(example: list[Json]) -> None:
+    sidecar = yaml.safe_load(FILE.read_text(encoding="utf-8"))["grafana"]["sidecar"]["dashboards"]
+    pages = [one for one in example if one["kind"] == "ConfigMap" and any(key.endswith(".json") for key in one["data"])]
     assert len(pages) > 10
-    for page in pages:
-        assert page["metadata"]["labels"][sidecar["label"]] == sidecar["labelValue"]
-        assert page["metadata"]["annotations"][sidecar["folderAnnotation"]]
+    folders = {page["metadata"]["annotations"][sidecar["folderAnnotation"]] for page in pages}
+    assert folders == {path.name for path in (ROOT / "dashboards" / "generated").iterdir() if path.is_dir()}
+    # The chart's own default.
+    assert {page["metadata"]["labels"]["grafana_dashboard"] for page in pages} == {"1"}
+
+
+def test_the_example_has_the_label_that_the_chart_selects_by(example: list[Json]) -> None:
+    selected = [each for each in example if each["kind"] in ("ServiceMonitor", "PrometheusRule")]
+    assert len(selected) > 10
+    assert {each["metadata"]["labels"].get("release") for each in selected} == {"kube-prometheus-stack"}
+
+
+def test_the_templates_are_where_the_command_takes_them_from() -> None:
+    (path,) = re.findall(r"templateFiles\.(?:\S+?)=([\w/.]+)'", FILE.read_text(encoding="utf-8"))
+    assert (ROOT / path).suffix == ".tmpl"
+    assert "define" in (ROOT / path).read_text(encoding="utf-8")
