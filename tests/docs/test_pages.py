@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
 from demo.mlflow import open_store
 from ml_monitoring.alerting.domains import load_thresholds
 from tests.support import alert_log
+from tests.support.doc_blocks import blocks
 from tests.support.doc_pages import ALERT_LOG, ALERTMANAGER, EXPORTER, PROMETHEUS, Reader, runnable
+from tests.support.wheels import build
 from tools.processes import wait_until
-from tools.stack import LocalStack, Ports, hurried
+from tools.stack import ROOT, LocalStack, Ports, hurried
 
 Programs = Mapping[str, Path]
+
+
+class Read(Protocol):
+    """Somebody who reads a page, and does what it says."""
+
+    def __call__(self, page: str, wheels: Path | None = None) -> Reader: ...
 
 
 @pytest.fixture(scope="module")
@@ -54,18 +63,17 @@ BEFORE: Mapping[str, Callable[[Reader, Path, Programs], AbstractContextManager[N
 
 
 @pytest.fixture
-def read(
-    request: pytest.FixtureRequest, tmp_path: Path, programs: dict[str, Path], store: Path
-) -> Iterator[Callable[[str], Reader]]:
+def read(request: pytest.FixtureRequest, tmp_path: Path, programs: dict[str, Path], store: Path) -> Iterator[Read]:
     """Return what reads a page; everything that it started ends with the test."""
     with ExitStack() as stack:
 
-        def of(page: str) -> Reader:
+        def of(page: str, wheels: Path | None = None) -> Reader:
             # A server is started for pages that speak of it.
             database = request.getfixturevalue("postgres_database") if page == "docs/variants.md" else ""
-            somebody = Reader(page, tmp_path / "reader", programs, store, DATABASE_URL=database)
-            before = BEFORE.get(page, lambda *_: nullcontext())
-            stack.enter_context(before(somebody, tmp_path, programs))
+            environ = {"DATABASE_URL": database}
+            somebody = Reader(page, tmp_path / "reader", programs, store, wheels=wheels, environ=environ)
+            if page in BEFORE:
+                stack.enter_context(BEFORE[page](somebody, tmp_path, programs))
             return stack.enter_context(somebody).read()
 
         yield of
@@ -81,11 +89,11 @@ def test_there_are_pages_to_run() -> None:
 
 
 @pytest.mark.parametrize("page", sorted({*runnable()} - ASKED))
-def test_what_a_page_says_to_type_works(page: str, read: Callable[[str], Reader]) -> None:
+def test_what_a_page_says_to_type_works(page: str, read: Read) -> None:
     read(page)
 
 
-def test_in_somebodys_prometheus_all_is_up_and_links_lead_to_his_grafana(read: Callable[[str], Reader]) -> None:
+def test_in_somebodys_prometheus_all_is_up_and_links_lead_to_his_grafana(read: Read) -> None:
     reader = read("docs/prometheus.md")
     assert reader.sees('up{job="ml-monitoring"} == 1')
     assert reader.sees('sum(mlflow_runs{experiment="churn"}) == 1')
@@ -98,14 +106,29 @@ def test_in_somebodys_prometheus_all_is_up_and_links_lead_to_his_grafana(read: C
     assert f'"dashboard_url":"{reader.grafana.url}/d/' in alerts
 
 
-def test_a_service_counts_whatever_it_is_made_with(read: Callable[[str], Reader]) -> None:
+def test_a_service_counts_whatever_it_is_made_with(read: Read) -> None:
     # Prints what the page shows, which is what is asked.
     reader = read("docs/service.md")
     assert "TypeError" not in reader.output
 
 
-def test_the_dashboards_are_in_somebodys_grafana(read: Callable[[str], Reader]) -> None:
+def test_the_dashboards_are_in_somebodys_grafana(read: Read) -> None:
     reader = read("docs/grafana.md")
     assert len(reader.grafana.dashboards) > 15
     provisioned = reader.root / "var" / "lib" / "grafana" / "ml-monitoring"
     assert {path.stem for path in provisioned.glob("*/*.json")} == set(reader.grafana.dashboards)
+
+
+@pytest.fixture(scope="module")
+def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with both distributions, in which pip looks beside its index."""
+    folder = tmp_path_factory.mktemp("wheels")
+    for source in (ROOT, ROOT / "instrument"):
+        build(source, folder)
+    return folder
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("page", sorted({block.page for block in blocks() if "wide" in block.marks}))
+def test_a_page_works_with_nothing_but_what_it_installs(page: str, read: Read, wheels: Path) -> None:
+    read(page, wheels)

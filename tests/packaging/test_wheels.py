@@ -17,8 +17,8 @@ from demo.mlflow import STORE_FILE, write_file
 from ml_monitoring.exporter import __version__
 from tests.support.files import ROOT
 from tests.support.serving import ExporterProcess
+from tests.support.wheels import UV, build, uv
 
-_UV = Path(sys.executable).with_name("uv")
 _FOLDERS = ("alerting", "dashboards", "exporter")
 # What the wheel holds beside Python, by place; a new kind of file has to be listed in pyproject.toml too.
 _KINDS = {
@@ -54,7 +54,7 @@ class Environment:
 
     def install(self, *arguments: str | Path) -> None:
         """Install, with the versions of the tests where packages of an index are among it."""
-        _uv("pip", "install", "--python", self.python, "--constraint", ROOT / "requirements-dev.txt", *arguments)
+        uv("pip", "install", "--python", self.python, "--constraint", ROOT / "requirements-dev.txt", *arguments)
 
     def run(self, command: str, *arguments: str | Path, status: int = 0) -> str:
         """Run a program of the environment; return what it printed."""
@@ -77,33 +77,20 @@ class Environment:
         return kept | {"PYTHONDONTWRITEBYTECODE": "1"}
 
 
-def _uv(*arguments: str | Path) -> None:
-    done = subprocess.run([_UV, "--quiet", *arguments], capture_output=True, text=True, check=False, timeout=300)
-    assert done.returncode == 0, done.stderr
-
-
 def _environment(folder: Path) -> Environment:
-    _uv("venv", "--python", sys.executable, folder / "venv")
+    uv("venv", "--python", sys.executable, folder / "venv")
     (folder / "work").mkdir()
     return Environment(folder / "venv", folder / "work")
 
 
-def _build(source: Path, folder: Path) -> Path:
-    # As `make wheel` does: the wheel from the source distribution, which so has to hold all that it needs.
-    constraint = ROOT / "docker" / "exporter" / "build-requirements.txt"
-    _uv("build", "--out-dir", folder, "--build-constraint", constraint, source)
-    (wheel,) = folder.glob("*.whl")
-    return wheel
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _build(ROOT, tmp_path_factory.mktemp("stack"))
+    return build(ROOT, tmp_path_factory.mktemp("stack"))
 
 
 @pytest.fixture(scope="module")
 def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return _build(ROOT / "instrument", tmp_path_factory.mktemp("library"))
+    return build(ROOT / "instrument", tmp_path_factory.mktemp("library"))
 
 
 @pytest.fixture(scope="module")
@@ -111,8 +98,8 @@ def stack(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Give the stack's wheel with what the images install beside it, and no extra."""
     environment = _environment(tmp_path_factory.mktemp("stack"))
     requirements = ("--require-hashes", "--requirement", ROOT / "requirements.txt")
-    _uv("pip", "install", "--python", environment.python, *requirements)
-    _uv("pip", "install", "--python", environment.python, "--no-deps", "--offline", wheel)
+    uv("pip", "install", "--python", environment.python, *requirements)
+    uv("pip", "install", "--python", environment.python, "--no-deps", "--offline", wheel)
     return environment
 
 
@@ -232,7 +219,7 @@ def test_other_projects_of_the_same_names_live_beside_it(
     environment = Environment(_environment(tmp_path_factory.mktemp("both")).folder, strangers)
     environment.install(wheel, library)
     # These are on the index; what they need in turn is not of interest here.
-    _uv("pip", "install", "--python", environment.python, "--no-deps", "exporter==0.0.4", "alerting==0.0.9.3")
+    uv("pip", "install", "--python", environment.python, "--no-deps", "exporter==0.0.4", "alerting==0.0.9.3")
     where = "import importlib.util as u; print(*(u.find_spec(name).origin for name in ('exporter', 'alerting')))"
     assert environment.run("python", "-I", "-c", where).count("site-packages") == 2
     # Installed beside one another, the two distributions share the namespace and no file.
@@ -275,6 +262,6 @@ def test_the_library_runs_the_first_lines_of_its_documentation(page: str, librar
 
 
 def _listed(environment: Environment) -> list[str]:
-    command: list[str | Path] = [_UV, "pip", "list", "--quiet", "--format=json", "--python", environment.python]
+    command: list[str | Path] = [UV, "pip", "list", "--quiet", "--format=json", "--python", environment.python]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     return [package["name"] for package in json.loads(done.stdout)]

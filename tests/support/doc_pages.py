@@ -15,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,7 @@ import yaml
 
 from tests.support.doc_blocks import SHELLS, Block, blocks
 from tests.support.grafana_double import TOKEN, GrafanaDouble
+from tests.support.wheels import uv
 from tools.processes import Process, free_port, http_ok, wait_until
 from tools.stack import ROOT
 
@@ -99,7 +101,26 @@ class Reader:
         served: Ports of the page at which a test has started what listens there.
     """
 
-    def __init__(self, page: str, folder: Path, programs: Mapping[str, Path], store: Path, **environ: str) -> None:
+    def __init__(
+        self,
+        page: str,
+        folder: Path,
+        programs: Mapping[str, Path],
+        store: Path,
+        *,
+        wheels: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """Describe the reader; nothing is started yet.
+
+        Args:
+            page: What is read, from the top of the repository.
+            folder: For everything that is written.
+            programs: Prometheus, Alertmanager and their tools.
+            store: MLflow's store, an SQLite file.
+            wheels: Folder of the distributions: what the page installs is installed, and nothing is there before.
+            environ: More variables.
+        """
         self.blocks = [block for block in blocks() if block.page == page]
         self.root, self.folder = folder, folder / "work"
         self.ports = {port: free_port() for port in _PORTS}
@@ -107,7 +128,8 @@ class Reader:
         self.grafana.role = "Admin"
         self.output = ""
         self.served: set[int] = set()
-        self._programs, self._store, self._environ = programs, store, environ
+        self._programs, self._store, self._environ = programs, store, dict(environ or {})
+        self._wheels = wheels
         self._shell: subprocess.Popen[str] | None = None
         self._exit = contextlib.ExitStack()
 
@@ -128,10 +150,13 @@ class Reader:
             "blocks",
         ):
             (self.root / each).mkdir(parents=True)
-        own = f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m ml_monitoring "$@"\n'
-        starts = {name: f'#!/bin/sh\nexec {path} "$@"\n' for name, path in self._programs.items()}
-        for name, script in {"ml-monitoring": own, "sudo": '#!/bin/sh\nexec "$@"\n', **starts}.items():
-            (self.root / "bin" / name).write_text(script, encoding="utf-8")
+        starts = {name: f'exec {path} "$@"' for name, path in self._programs.items()} | {"sudo": 'exec "$@"'}
+        if self._wheels is None:
+            starts["ml-monitoring"] = f'PYTHONPATH={ROOT} exec {sys.executable} -m ml_monitoring "$@"'
+        else:
+            self._make_environment()
+        for name, command in starts.items():
+            (self.root / "bin" / name).write_text(f"#!/bin/sh\n{command}\n", encoding="utf-8")
             (self.root / "bin" / name).chmod(0o755)
         token = self.root / "home" / ".config" / "ml-monitoring" / "grafana-token"
         token.parent.mkdir(parents=True)
@@ -168,7 +193,7 @@ class Reader:
             if block.file and "not run" not in block.marks:
                 source.write_text(self.here(block.text), encoding="utf-8")
                 script.append(f"put {source} {self.here(block.file)}")
-            elif is_run(block):
+            elif is_run(block, wide=self._wheels is not None):
                 printed[block] = source.with_suffix(".out")
                 source.write_text(self.here(block.text), encoding="utf-8")
                 typed = f"python {source}" if block.language == "python" else self._commands(block)
@@ -233,7 +258,7 @@ class Reader:
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ML_MONITORING_", "PYTHON"))}
         return kept | {
-            "PATH": f"{self.root / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": self._path(),
             "HOME": str(self.root / "home"),
             "PYTHONPATH": str(ROOT),
             "MERGE": str(self.root / "merge.py"),
@@ -242,6 +267,25 @@ class Reader:
             "PROMETHEUS_URL": f"http://127.0.0.1:{self.ports[PROMETHEUS]}",
             "ALERTMANAGER_URL": f"http://127.0.0.1:{self.ports[ALERTMANAGER]}",
             **self._environ,
+        }
+
+    def _path(self) -> str:
+        return f"{self.root / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+
+    def _make_environment(self) -> None:
+        """Make an environment in which the page finds pip and pipx, and frameworks, but nothing of ours."""
+        environment, bins = self.root / "venv", self.root / "home" / ".local" / "bin"
+        uv("venv", "--seed", "--python", sys.executable, environment)
+        uv("pip", "install", "--python", environment / "bin" / "python", "pipx")
+        (site,) = environment.glob("lib/*/site-packages")
+        # After its own packages.
+        (site / "frameworks.pth").write_text(f"{sysconfig.get_path('purelib')}\n", encoding="utf-8")
+        self._environ |= {
+            "PATH": f"{environment / 'bin'}:{bins}:{self._path()}",
+            "PYTHONPATH": str(site),
+            "PIP_FIND_LINKS": str(self._wheels),
+            "PIPX_HOME": str(self.root / "pipx"),
+            "PIPX_BIN_DIR": str(bins),
         }
 
     def _prometheus(self) -> Process:
