@@ -28,7 +28,7 @@ REASONS: Final[Mapping[str, str]] = {
     "needs systemd": "tests/examples/test_systemd.py checks the unit and its command",
     "needs zsh": "tests/test_command.py has the script",
     "needs a server of yours": "tests/alerting has receivers, tests/exporter/sources tracking servers",
-    "takes minutes": "a target of make that has tests of its own",
+    "has tests of its own": "targets of make, and what takes minutes",
     "a part of the example above it": "which is checked as a whole",
     "a drawing, a formula or what is printed": "nothing that anybody types",
 }

@@ -197,7 +197,7 @@ class Reader:
                 printed[block] = source.with_suffix(".out")
                 source.write_text(self.here(block.text), encoding="utf-8")
                 typed = f"python {source}" if block.language == "python" else self._commands(block)
-                script.append(f"{{\n{typed}\n}} > >(tee {printed[block]})")
+                script.append(f"{{\n{typed}\n}} >{printed[block]}")
         done = self._run("\n".join(script))
         assert done == 0, f"exit {done}:\n{self.output}"
         for block, path in printed.items():
@@ -253,7 +253,8 @@ class Reader:
             try:
                 return self._shell.wait(_PATIENCE)
             finally:
-                self.output = log.read_text(encoding="utf-8", errors="replace")
+                texts = (log, *sorted((self.root / "blocks").glob("*.out")))
+                self.output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in texts)
 
     def _environment(self) -> dict[str, str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("ML_MONITORING_", "PYTHON"))}
