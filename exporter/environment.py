@@ -16,7 +16,7 @@ from ml_monitoring.exporter.settings_file import Layers, Location, Places
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.settings import is_server
 from ml_monitoring.exporter.stores import are_named
-from ml_monitoring.exporter.suggestions import suggestion
+from ml_monitoring.exporter.suggestions import closest
 from ml_monitoring.exporter.values import FileSecret, merge, read_secret
 
 PREFIX: Final = "ML_MONITORING_"
@@ -89,7 +89,7 @@ def read_environment(
                 continue
         keys = (*above, last)
         if keys[0] not in model.model_fields:
-            problems.append(f"{name}: unknown setting{_suggestion(name, keys, model)}")
+            problems.append(f"{name}: unknown setting{_suggestion(keys, model)}")
             continue
         nested: Any = content
         for key in reversed(keys):
@@ -99,11 +99,12 @@ def read_environment(
     return settings, places
 
 
-def _suggestion(name: str, keys: Location, model: type[BaseModel]) -> str:
-    """Return which variable may be meant by one of no setting."""
-    rest = name.removeprefix(PREFIX).removeprefix(str(keys[0]).upper())
-    variables = [f"{PREFIX}{section.upper()}{rest}" for section in model.model_fields]
-    return suggestion(name, [*variables, *_OTHER_VARIABLES] if rest else [*_OTHER_VARIABLES, *variables])
+def _suggestion(keys: Location, model: type[BaseModel]) -> str:
+    """Return which variable may be meant by one of no setting; its beginning, which all share, tells nothing."""
+    first, *rest = map(str, keys)
+    known = model.model_fields if rest else [name.removeprefix(PREFIX).lower() for name in _OTHER_VARIABLES]
+    found = closest(first, known)
+    return f"; did you mean {PREFIX}{'__'.join([found, *rest]).upper()}?" if found else ""
 
 
 def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -> None:

@@ -10,14 +10,20 @@ from typing import Final
 _SHORTEST_PART: Final = 4
 
 
-def suggestion(name: str, known: Iterable[str]) -> str:
-    """Return which of the known names may be meant by another, as the end of a message; nothing where none is close."""
+def closest(name: str, known: Iterable[str]) -> str:
+    """Return which of the known names may be meant by another; empty where none is close."""
     by_lower = {one.lower(): one for one in known}
     wanted = name.lower()
     close = get_close_matches(wanted, by_lower, 1)
     if not close and len(wanted) >= _SHORTEST_PART:
         close = [one for one in by_lower if wanted in one]
-    return f"; did you mean {by_lower[close[0]]}?" if len(close) == 1 else ""
+    return by_lower[close[0]] if len(close) == 1 else ""
+
+
+def suggestion(name: str, known: Iterable[str]) -> str:
+    """Return which of the known names may be meant, as the end of a message, see `closest`."""
+    found = closest(name, known)
+    return f"; did you mean {found}?" if found else ""
 
 
 def suggestion_or_all(name: str, known: Iterable[str]) -> str:

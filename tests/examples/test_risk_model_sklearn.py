@@ -107,4 +107,4 @@ def test_a_model_that_is_not_installed_is_refused_with_those_that_are(tmp_path: 
     config = "sources: {fleet: {path: x, risk: {model: oracle}}}"
     status, _samples, log = once(config, tmp_path, installed)
     assert status == 1
-    assert "sources.fleet.risk.model: no such risk model is installed; there are builtin, forest" in log
+    assert "sources.fleet.risk.model: no such risk model is installed; there are: builtin, forest" in log

@@ -63,7 +63,7 @@ sources:
 @pytest.mark.parametrize(
     ("setting", "problem"),
     [
-        ("columns: {cpu: x}", "sources.fleet.columns: cpu: no such column; there are timestamp, server_name, "),
+        ("columns: {cpu: x}", "sources.fleet.columns: cpu: no such column; did you mean cpu_pct?"),
         ("columns: {timestamp: null}", "sources.fleet.columns: timestamp: cannot be absent"),
         ("columns: {cpu_pct: {unit: ms}}", "sources.fleet.columns: cpu_pct: unit must be one of ratio, percent"),
         ("columns: {state: {unit: ms}}", "sources.fleet.columns: state: unit must be left out, this column has none"),
@@ -74,8 +74,11 @@ sources:
         ("speed: 2", "sources.fleet: speed: has no meaning in mode follow"),
         ("{mode: replay, start: end}", "sources.fleet: start: has no meaning in mode replay"),
         ("{mode: replay, speed: 0}", "sources.fleet.speed: input should be greater than 0"),
-        ("risk: {model: oracle}", "sources.fleet.risk.model: no such risk model is installed; there are builtin"),
-        ("risk: {normals: {web: {disk: 1}}}", "sources.fleet.risk.normals.web: disk: not one of cpu, memory, "),
+        ("risk: {model: oracle}", "sources.fleet.risk.model: no such risk model is installed; there are: builtin"),
+        (
+            "risk: {normals: {web: {disk: 1}}}",
+            "sources.fleet.risk.normals.web: disk: no such measure; there are: cpu, ",
+        ),
     ],
 )
 def test_settings_that_cannot_be_meant_are_refused(setting: str, problem: str, tmp_path: Path) -> None:

@@ -257,8 +257,9 @@ def test_settings_that_fit_nothing_are_named(tmp_path: Path) -> None:
         "    c: {store: queries/a, sql: select 1 as n, metrics: {shop_a: {value: n, help: It.}}}\n",
     ) == (
         "settings.yml:6: sources.queries.b.store: there is no source 'mlflow/lab' with a database;"
-        " there is mlflow/prod",
-        "settings.yml:7: sources.queries.c.store: there is no source 'queries/a' with a database; there is mlflow/prod",
+        " did you mean mlflow/prod?",
+        "settings.yml:7: sources.queries.c.store: there is no source 'queries/a' with a database;"
+        " there are: mlflow/prod",
         "settings.yml:7: sources.queries.c.metrics.shop_a: queries/a has a metric of this name",
     )
 
