@@ -140,7 +140,8 @@ def test_the_command_gives_the_same_as_the_exporter(config: Path, exporter: Expo
 
 def test_an_experiment_that_is_not_declared_is_an_error(config: Path) -> None:
     done = _run("gate", "missing", "--config", config)
-    assert (done.returncode, done.stdout, done.stderr) == (1, "", "error: there is no experiment missing\n")
+    said = "error: there is no experiment missing; there are: harmful, nobody, null, winner\n"
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", said)
 
 
 def test_check_says_what_would_be_read_and_what_is_not_there(config: Path) -> None:

@@ -112,7 +112,7 @@ def test_paper_is_one_sheet_as_long_as_it_can_be_read(tmp_path: Path, arms: int,
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("missing",), "error: there is no experiment missing"),
+        (("missing",), "error: there is no experiment missing; there are: harmful, nobody, winner"),
         (("winner", "-o", "winner.doc"), "winner.doc: neither .html nor .pdf"),
     ],
 )

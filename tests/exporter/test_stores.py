@@ -114,7 +114,7 @@ def test_what_is_wrong_in_one_of_them_is_named(text: str, problem: str, tmp_path
         ),
         (
             "fleet: {'x.1': {path: /a, risk: {normals: {web: {cpuu: 1}}}}}",
-            "fleet.x.1.risk.normals.web: cpuu: no such measure; did you mean cpu?network_transmit",
+            "fleet.x.1.risk.normals.web: cpuu: no such measure; did you mean cpu?",
         ),
         ("containers: {here: {url: 'http://h', interval: []}}", "containers.here.interval: not a duration: write"),
     ],

@@ -261,7 +261,7 @@ def test_a_bad_list_of_reports_is_refused(tmp_path: Path, content: str, message:
 def test_an_unknown_report_names_those_that_are_there(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["report", "nothing"]) == 1
     known = ", ".join(report.name for report in read_reports(REPORTS))
-    assert f"no report nothing; there are {known}" in capsys.readouterr().err
+    assert f"no report nothing; there are: {known}" in capsys.readouterr().err
 
 
 def test_the_projects_own_reports_name_generated_pages() -> None:
