@@ -6,7 +6,7 @@ UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test generate check docs wheel k8s chart mixin prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements .venv
+.PHONY: help demo test generate check docs wheel k8s chart mixin prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements release release-prepare images .venv
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -104,6 +104,22 @@ wheel: .venv ## Build the distributions of the stack and of the library into dis
 	@.venv/bin/uv build --quiet --out-dir dist instrument
 	@ls dist
 
+# The folder of the version below dist/; SIGN_KEY is a key of GnuPG.
+release: .venv ## Check, build and tag a release (VERSION=1.2.0, DRY_RUN=1 sets no tag, SIGN_KEY=KEY signs)
+	@echo ">> making the release $(VERSION)"
+	@$(VENV) -m tools.release "$(VERSION)" $(if $(DRY_RUN),--dry-run) $(if $(SIGN_KEY),--sign-key "$(SIGN_KEY)")
+
+release-prepare: .venv ## Write a version and today's date where they stand, to be committed (VERSION=1.2.0)
+	@$(VENV) -m tools.release "$(VERSION)" --prepare
+
+# Needs nothing but Docker with buildx, and git. What the images are built on comes from docker/versions.env.
+images: ## Build the images for several machines, with SBOM and provenance (VERSION=1.2.0 REGISTRY=NAME PUSH=1 publishes)
+	@echo ">> building the images"
+	@set -a; . ./docker/versions.env; \
+		REVISION=$$(git rev-parse HEAD); CREATED=$$(git show --no-patch --format=%cI HEAD); \
+		$(if $(VERSION),VERSION="$(VERSION)";) $(if $(REGISTRY),REGISTRY="$(REGISTRY)";) \
+		docker buildx bake --file docker/docker-bake.hcl $(if $(PUSH),--push) $(BAKE_ARGS)
+
 prove: .venv ## Show that every panel has data (PROMETHEUS=http://127.0.0.1:9090 is a running stack, such as the demo)
 	@$(VENV) -m dashboards prove $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
 
@@ -184,6 +200,7 @@ requirements: .venv ## Pin the requirements again, keeping pins that still fit (
 	@$(UV_COMPILE) docker/exporter/requirements.in --output-file docker/exporter/requirements.txt
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) docker/exporter/build-requirements.in --output-file docker/exporter/build-requirements.txt
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-audit.in --output-file requirements-audit.txt
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-release.in --output-file requirements-release.txt
 	@$(UV_COMPILE) docker/demo/requirements.in --output-file docker/demo/requirements.txt
 
 # Quick when nothing changed: the script compares a hash.

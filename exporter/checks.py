@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +41,13 @@ def run(settings: Settings) -> Iterator[Result]:
         yield _check_neighbour("prometheus", settings.prometheus.url, "api/v1/status/buildinfo", ("data", "version"))
     if settings.alertmanager is not None:
         yield _check_neighbour("alertmanager", settings.alertmanager.url, "api/v2/status", ("versionInfo", "version"))
+
+
+def lines(results: Sequence[Result]) -> Iterator[str]:
+    """Yield a line for each result, in columns."""
+    width = max((len(result.subject) for result in results), default=0)
+    for result in results:
+        yield f"{'ok  ' if result.ok else 'FAIL'}  {result.subject:{width}}  {result.message}"
 
 
 def _check_web(settings: Settings) -> Result:

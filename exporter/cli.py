@@ -1,4 +1,4 @@
-"""The command line: serve, once, check and config."""
+"""The command line: serve, once, check, config and init."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from ml_monitoring.exporter.app import read_once, serve
 from ml_monitoring.exporter.config import FLAGS, Settings, read
 from ml_monitoring.exporter.environment import DEFAULT_FILES, FILES_VARIABLE, STORE_VARIABLES, settings_files
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.init import cli as init
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.settings_file import Layers
 
@@ -70,6 +71,7 @@ def add_commands(commands: command_line.Commands) -> None:
                 "--syntax-only", action="store_true", help="check the settings alone and connect to nothing, as for CI"
             )
         subparser.set_defaults(command=command)
+    init.add_command(commands)
 
 
 _OPTIONS: Final[dict[str, dict[str, Any]]] = {
@@ -131,9 +133,8 @@ def _check(options: argparse.Namespace) -> int:
         results = [checks.Result("settings", True, found)]
         if not options.syntax_only:
             results += checks.run(settings)
-    width = max(len(result.subject) for result in results)
-    for result in results:
-        print(f"{'ok  ' if result.ok else 'FAIL'}  {result.subject:{width}}  {result.message}")
+    for line in checks.lines(results):
+        print(line)
     return 0 if all(result.ok for result in results) else 1
 
 

@@ -1,4 +1,4 @@
-"""The unit for systemd: what systemd says about it, and whether the command takes what it passes."""
+"""The units for systemd: what systemd says about them, and whether the commands take what they pass."""
 
 from __future__ import annotations
 
@@ -13,14 +13,22 @@ from pathlib import Path
 
 import pytest
 
-UNIT = Path(__file__).resolve().parents[2] / "examples" / "systemd" / "ml-monitoring.service"
+from ml_monitoring.cli import new_parser
+from ml_monitoring.exporter.config import load
+from ml_monitoring.exporter.init import files
+from ml_monitoring.exporter.init.answers import Answers
+from ml_monitoring.exporter.init.text import text
+
+FOLDER = Path(__file__).resolve().parents[2] / "examples" / "systemd"
+EXPORTER, ALERT_LOG = UNITS = (FOLDER / "ml-monitoring.service", FOLDER / "ml-monitoring-alertlog.service")
+each_unit = pytest.mark.parametrize("unit", UNITS, ids=[unit.name for unit in UNITS])
 ANALYZE = shutil.which("systemd-analyze")
 needs_systemd = pytest.mark.skipif(ANALYZE is None, reason="systemd is not on this machine")
 
 
-def setting(name: str) -> str:
+def setting(path: Path, name: str) -> str:
     unit = configparser.RawConfigParser(strict=False)
-    unit.read(UNIT, encoding="utf-8")
+    unit.read(path, encoding="utf-8")
     return unit["Service"][name]
 
 
@@ -29,18 +37,24 @@ def analyze(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([ANALYZE, *arguments], capture_output=True, text=True, check=False)
 
 
+def test_all_units_are_tested() -> None:
+    assert sorted(UNITS) == sorted(FOLDER.glob("*.service"))
+
+
 @needs_systemd
-def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+@each_unit
+def test_systemd_finds_no_fault_in_a_unit(unit: Path, tmp_path: Path) -> None:
     # The command is not installed here, so that another stands in its place.
-    copy = tmp_path / UNIT.name
-    copy.write_text(UNIT.read_text(encoding="utf-8").replace("/opt/ml-monitoring/bin/ml-monitoring", sys.executable))
+    copy = tmp_path / unit.name
+    copy.write_text(unit.read_text(encoding="utf-8").replace("/opt/ml-monitoring/bin/ml-monitoring", sys.executable))
     done = analyze("verify", copy)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @needs_systemd
-def test_the_service_is_hardly_exposed() -> None:
-    overall = re.search(r"Overall exposure level .*: ([0-9.]+) ", analyze("security", "--offline=yes", UNIT).stdout)
+@each_unit
+def test_a_service_is_hardly_exposed(unit: Path) -> None:
+    overall = re.search(r"Overall exposure level .*: ([0-9.]+) ", analyze("security", "--offline=yes", unit).stdout)
     assert overall is not None
     assert float(overall[1]) < 2
 
@@ -49,11 +63,11 @@ def test_the_exporter_accepts_the_units_command_and_environment(tmp_path: Path) 
     settings, credential = tmp_path / "ml-monitoring.yml", tmp_path / "mlflow_uri"
     settings.write_text("sources: {mlflow: {}}\n")
     credential.write_text("postgresql://reader:s3cret@db.example/mlflow\n")
-    _command, serve, *flags = shlex.split(setting("ExecStart"))
+    _command, serve, *flags = shlex.split(setting(EXPORTER, "ExecStart"))
     assert serve == "serve"
     flags = [flag.replace("/etc/ml-monitoring/ml-monitoring.yml", str(settings)) for flag in flags]
-    variable, value = setting("Environment").split("=", 1)
-    assert setting("LoadCredential").partition(":")[0] == value.removeprefix("%d/")
+    variable, value = setting(EXPORTER, "Environment").split("=", 1)
+    assert setting(EXPORTER, "LoadCredential").partition(":")[0] == value.removeprefix("%d/")
     done = subprocess.run(
         [sys.executable, "-m", "ml_monitoring", "check", "--syntax-only", *flags],
         env={**os.environ, variable: str(credential)},
@@ -64,3 +78,27 @@ def test_the_exporter_accepts_the_units_command_and_environment(tmp_path: Path) 
     assert (done.returncode, done.stderr) == (0, "")
     assert str(settings) in done.stdout
     assert "s3cret" not in done.stdout
+
+
+def test_the_exporter_reads_what_init_writes_below_etc(tmp_path: Path) -> None:
+    # The folder of credentials is where the unit's variable points; nothing else of /etc can be read by the service.
+    (tmp_path / "mlflow_uri").write_text("sqlite:////data/mlflow.db\n")
+    settings = tmp_path / "ml-monitoring.yml"
+    kept = files.reference(Path("/etc/ml-monitoring/mlflow_uri"))
+    settings.write_text(text(Answers(mlflow="postgresql://u:p@h/d"), {"mlflow": kept}), encoding="utf-8")
+    variable, value = setting(EXPORTER, "Environment").split("=", 1)
+    credentials = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    without = load(settings, credentials)
+    assert load(settings, {**credentials, variable: value.replace("%d", str(tmp_path))}) == without
+
+
+def test_the_alert_log_starts_with_the_units_flags(tmp_path: Path) -> None:
+    (tmp_path / "alertlog_token").write_text("s3cret\n")
+    _command, *arguments = shlex.split(setting(ALERT_LOG, "ExecStart"))
+    places = {"STATE_DIRECTORY": tmp_path / "state", "CREDENTIALS_DIRECTORY": tmp_path}
+    assert setting(ALERT_LOG, "LoadCredential").partition(":")[0] == "alertlog_token"
+    for name, path in places.items():
+        arguments = [argument.replace(f"${{{name}}}", str(path)) for argument in arguments]
+    options = new_parser("ml-monitoring", complete=True).parse_args(arguments)
+    assert (options.directory, options.token_file) == (tmp_path / "state", tmp_path / "alertlog_token")
+    assert options.token_file.is_file()

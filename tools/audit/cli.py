@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import tools.audit
+from tools import environments
 from tools.audit import licences
 from tools.stack import ROOT
 
 # What users get, and what only those who work on it have.
 SHIPPED = (ROOT / "docker/exporter/requirements.txt", ROOT / "requirements.txt")
 _ALL = (*SHIPPED, ROOT / "requirements-dev.txt", ROOT / "docker/demo/requirements.txt")
-_PINS = ROOT / "requirements-audit.txt"
-_ENVIRONMENT = ROOT / ".tools/audit"
 _UNKNOWN = "NOT CHECKED: no source of advisories could be reached"
 
 
@@ -34,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"licences of {len(names)} pinned packages: {len(wrong)} not allowed")
     for problem in wrong:
         print(f"  {problem}")
-    python = prepare()
+    python = environments.prepare("audit")
     options.output_dir.mkdir(parents=True, exist_ok=True)
     for path in SHIPPED:
         name = "-".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -49,19 +46,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if found or wrong:
         return 1
     return 3 if unknown else 0
-
-
-def prepare() -> Path:
-    """Make the environment of the programs unless it is there; return its Python."""
-    stamp, python = _ENVIRONMENT / "pins", _ENVIRONMENT / "bin/python"
-    digest = hashlib.sha256(_PINS.read_bytes()).hexdigest()
-    if not stamp.is_file() or stamp.read_text(encoding="ascii") != digest:
-        uv = [str(Path(sys.executable).with_name("uv"))]
-        subprocess.run([*uv, "venv", "--quiet", "--clear", "--python", sys.executable, _ENVIRONMENT], check=True)
-        command: list[str | Path] = [*uv, "pip", "install", "--quiet", "--require-hashes"]
-        subprocess.run([*command, "--python", python, "--requirement", _PINS], check=True)
-        stamp.write_text(digest, encoding="ascii")
-    return python
 
 
 def write_bill(python: Path, requirements: Path, to: Path) -> None:
