@@ -6,8 +6,9 @@ import shlex
 import stat
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 import yaml
@@ -18,6 +19,7 @@ from ml_monitoring.exporter.config import load
 from ml_monitoring.exporter.init import files
 from ml_monitoring.exporter.init.answers import Answers, holds_secret, lacks_password, with_password
 from ml_monitoring.exporter.init.text import text
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from ml_monitoring.exporter.sources.variants.settings import VariantsSettings
 from tests.support.console import Console
 from tests.support.fleet_files import line, write_csv
@@ -35,17 +37,27 @@ def environment(**given: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(ROOT), **given}
 
 
-def init(folder: Path, *arguments: str | Path, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*INIT, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-        cwd=folder,
-        env=environment(**environ),
-        stdin=subprocess.DEVNULL,
-    )
+class Done(NamedTuple):
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Init = Callable[..., Done]
+
+
+@pytest.fixture
+def init(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Init:
+    """Give what runs the command in the folder, without a terminal."""
+    for name in os.environ.keys() - environment().keys():
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(folder)
+
+    def run(*arguments: str) -> Done:
+        capsys.readouterr()
+        return Done(main(["init", *arguments]), *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture
@@ -77,7 +89,8 @@ def shown_scrape_config(output: str) -> str:
 def test_flags_are_enough_and_the_next_command_works_when_pasted(folder: Path) -> None:
     port = free_port()
     write_csv(folder / "fleet.csv", line())
-    done = init(folder, "--fleet-file", "fleet.csv", "--port", str(port))
+    command = [*INIT, "--fleet-file", "fleet.csv", "--port", str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment())
     assert (done.returncode, done.stderr) == (0, "")
     config = folder / "ml-monitoring.yml"
     lines = done.stdout.splitlines()
@@ -102,8 +115,10 @@ def test_flags_are_enough_and_the_next_command_works_when_pasted(folder: Path) -
         assert process.stop() == 0
 
 
-def test_prometheus_takes_the_scrape_config_that_is_shown(folder: Path, programs: Mapping[str, Path]) -> None:
-    done = init(folder, "--fleet-file", "fleet.csv", "--host", "::", "--port", "9900")
+def test_prometheus_takes_the_scrape_config_that_is_shown(
+    init: Init, folder: Path, programs: Mapping[str, Path]
+) -> None:
+    done = init("--fleet-file", "fleet.csv", "--host", "::", "--port", "9900")
     config = shown_scrape_config(done.stdout)
     (job,) = yaml.safe_load(config)["scrape_configs"]
     assert job["job_name"] == JOB
@@ -115,21 +130,18 @@ def test_prometheus_takes_the_scrape_config_that_is_shown(folder: Path, programs
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def test_a_store_that_cannot_be_read_is_described_as_check_does(folder: Path) -> None:
-    done = init(folder, "--mlflow-uri", "sqlite:////nowhere/mlflow.db", "--prometheus-url", "http://127.0.0.1:1")
+def test_a_store_that_cannot_be_read_is_described_as_check_does(
+    init: Init, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    done = init("--mlflow-uri", "sqlite:////nowhere/mlflow.db", "--prometheus-url", "http://127.0.0.1:1")
     assert done.returncode == 1
-    command = [sys.executable, "-m", "ml_monitoring", "check"]
-    checked = subprocess.run(command, capture_output=True, text=True, check=False, cwd=folder, env=environment())
-    lines = [line for line in checked.stdout.splitlines() if line.startswith("FAIL")]
+    assert main(["check"]) == 1
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
     assert [line.split()[1] for line in lines] == ["mlflow", "prometheus"]
     assert set(lines) < set(done.stdout.splitlines())
     *_, before, empty, last = done.stdout.splitlines()
     assert (before, empty) == ("Something is not well yet, see above. Try it again:", "")
-    again = subprocess.run(
-        ["bash", "-c", last], capture_output=True, text=True, check=False, cwd=ROOT, env=environment()
-    )
-    assert again.returncode == 1
-    assert set(lines) < set(again.stdout.splitlines())
+    assert shlex.split(last)[-2:] == ["check", f"--config.file={folder / 'ml-monitoring.yml'}"]
 
 
 @pytest.mark.parametrize(
@@ -170,22 +182,18 @@ def test_a_store_that_cannot_be_read_is_described_as_check_does(folder: Path) ->
     ],
 )
 def test_what_cannot_be_used_is_named_and_nothing_is_written(
-    folder: Path,
-    arguments: tuple[str, ...],
-    message: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    init: Init, folder: Path, arguments: tuple[str, ...], message: str
 ) -> None:
-    monkeypatch.chdir(folder)
-    assert main(["init", *arguments]) == 1
-    assert capsys.readouterr() == ("", f"error: {message.format(folder=folder)}\n")
+    assert init(*arguments) == (1, "", f"error: {message.format(folder=folder)}\n")
     assert list(folder.iterdir()) == []
 
 
-def test_passwords_go_into_files_that_only_their_owner_reads(folder: Path, guarded: tuple[str, str]) -> None:
+def test_passwords_go_into_files_that_only_their_owner_reads(
+    init: Init, folder: Path, guarded: tuple[str, str]
+) -> None:
     uri, password = guarded
     full = with_password(uri, password)
-    done = init(folder, "--variants-uri", full, "--output", "settings.yml")
+    done = init("--variants-uri", full, "--output", "settings.yml")
     assert done.returncode == 0, done.stdout
     encoded = full.partition("init_reader:")[2].partition("@")[0]
     assert encoded not in done.stdout + (folder / "settings.yml").read_text(encoding="utf-8")
@@ -194,37 +202,40 @@ def test_passwords_go_into_files_that_only_their_owner_reads(folder: Path, guard
     assert stat.S_IMODE(secret.stat().st_mode) == 0o600
     assert f"{folder}/settings.yml is written, and {secret} with the address of variants" in done.stdout
 
-    inline = init(folder, "--variants-uri", full, "--output", "inline.yml", "--inline-passwords")
+    inline = init("--variants-uri", full, "--output", "inline.yml", "--inline-passwords")
     assert inline.returncode == 0, inline.stdout
     assert encoded not in inline.stdout
     assert read_uri(folder / "inline.yml") == read_uri(folder / "settings.yml") == full
     assert stat.S_IMODE((folder / "inline.yml").stat().st_mode) == 0o600
 
 
-def test_a_reference_to_a_variable_stays_one(folder: Path, guarded: tuple[str, str]) -> None:
+def test_a_reference_to_a_variable_stays_one(
+    init: Init, folder: Path, guarded: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     uri, password = guarded
     encoded = with_password(uri, password).partition("init_reader:")[2].partition("@")[0]
     referring = uri.replace("init_reader@", "init_reader:${APP_DB_PASSWORD}@")
-    done = init(folder, "--variants-uri", referring, APP_DB_PASSWORD=encoded)
+    monkeypatch.setenv("APP_DB_PASSWORD", encoded)
+    done = init("--variants-uri", referring)
     assert done.returncode == 0, done.stdout
     assert f'    uri: "{referring}"\n' in (folder / "ml-monitoring.yml").read_text(encoding="utf-8")
     assert [path.name for path in folder.iterdir()] == ["ml-monitoring.yml"]
 
 
-def test_existing_files_are_replaced_only_by_force(folder: Path) -> None:
+def test_existing_files_are_replaced_only_by_force(init: Init, folder: Path) -> None:
     config, secret = folder / "ml-monitoring.yml", folder / "variants_uri"
     arguments = ("--variants-uri", "postgresql://u:s3cret@127.0.0.1:1/d")
     secret.write_text("mine")
-    refused = init(folder, *arguments)
+    refused = init(*arguments)
     assert refused.stderr == f"error: {secret}: exists; --force replaces it, and --output names another file\n"
     assert not config.exists()
     # A link that leads nowhere is somebody's file, too.
     config.symlink_to(folder / "nowhere")
-    refused = init(folder)
+    refused = init()
     assert refused.stderr == f"error: {config}: exists; --force replaces it, and --output names another file\n"
     assert secret.read_text() == "mine"
 
-    forced = init(folder, *arguments, "--force")
+    forced = init(*arguments, "--force")
     assert forced.returncode == 1
     assert re.search(r"^FAIL  variants  cannot connect: ", forced.stdout, re.MULTILINE)
     assert not config.is_symlink()
@@ -331,6 +342,7 @@ def test_below_etc_the_credential_of_a_service_goes_before_the_file(tmp_path: Pa
     config = tmp_path / "settings.yml"
     config.write_text(text(Answers(mlflow="postgresql://u:p@h/d"), {"mlflow": path}), encoding="utf-8")
     section = load(config, {"CREDENTIALS_DIRECTORY": str(tmp_path)}).enabled_sources()["mlflow"]
-    assert section == load([], {"MLFLOW_BACKEND_STORE_URI": "sqlite:////data/mlflow.db"}).enabled_sources()["mlflow"]
+    assert isinstance(section, MlflowSettings)
+    assert section.uri.get_secret_value() == "sqlite:////data/mlflow.db"
     assert path.endswith(":-/etc/ml-monitoring}/mlflow_uri")
     assert files.reference(Path("/home/u/${x}/mlflow_uri")) == "/home/u/$${x}/mlflow_uri"
