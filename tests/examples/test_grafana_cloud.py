@@ -29,7 +29,12 @@ def query(url: str, expression: str) -> list[dict[str, Any]]:
 def prometheus(programs: Mapping[str, Path], folder: Path, name: str, *flags: str) -> tuple[Process, str]:
     url = f"http://127.0.0.1:{free_port()}"
     address = url.removeprefix("http://")
-    command = [programs["prometheus"], f"--config.file={folder / name}.yml", f"--web.listen-address={address}", *flags]
+    command: list[str | Path] = [
+        programs["prometheus"],
+        f"--config.file={folder / name}.yml",
+        f"--web.listen-address={address}",
+        *flags,
+    ]
     return Process(
         name, command, log=folder / f"{name}.log", cwd=folder, healthy=lambda: http_ok(f"{url}/-/ready")
     ), url
@@ -40,7 +45,7 @@ def test_the_agents_tool_finds_no_fault(programs: Mapping[str, Path], tmp_path: 
     config = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))
     config["remote_write"][0]["basic_auth"]["password_file"] = str(tmp_path / "token")
     (tmp_path / "agent.yml").write_text(yaml.safe_dump(config))
-    command = [programs["promtool"], "check", "config", "--agent", tmp_path / "agent.yml"]
+    command: list[str | Path] = [programs["promtool"], "check", "config", "--agent", tmp_path / "agent.yml"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 

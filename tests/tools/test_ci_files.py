@@ -80,7 +80,7 @@ def test_jobs_of_github_have_no_more_rights_than_they_need(path: Path) -> None:
 def test_a_file_fits_the_schema_of_its_host(path: Path, tmp_path: Path) -> None:
     name = "vendor.gitlab-ci" if path == GITLAB else "vendor.github-workflows"
     program = environments.program("release", "check-jsonschema")
-    command = [program, "--builtin-schema", name]
+    command: list[str | Path] = [program, "--builtin-schema", name]
     # GitLab reads tags in its files that no other YAML has.
     command += ["--data-transform", "gitlab-ci"] if path == GITLAB else []
     done = subprocess.run([*command, path], capture_output=True, text=True, check=False)

@@ -211,11 +211,8 @@ def test_a_release_is_whole_signed_and_the_same_each_time(
     assert set(names) == expected
     assert {path.name for path in real.iterdir()} == {*names, "SHA256SUMS", "SHA256SUMS.asc"}
     subprocess.run(["sha256sum", "--check", "--strict", "--quiet", "SHA256SUMS"], cwd=real, check=True)
-    for signed in (
-        ["gpg", "--verify", real / "SHA256SUMS.asc"],
-        ["git", "-C", clone, "tag", "--verify", f"v{VERSION}"],
-    ):
-        subprocess.run(signed, check=True, capture_output=True)
+    subprocess.run(["gpg", "--verify", str(real / "SHA256SUMS.asc")], check=True, capture_output=True)
+    git(clone, "tag", "--verify", f"v{VERSION}")
     assert versions.notes(clone, VERSION).splitlines()[-1] in git(clone, "tag", "--list", "--format=%(contents)")
 
     revision = git(clone, "rev-parse", "HEAD")

@@ -44,7 +44,16 @@ def distributions(source: Path, output: Path, *, epoch: int) -> None:
     """Build wheel and source distribution of the stack and of the library, and look at them as an index does."""
     for folder in (source, source / "instrument"):
         # The source first and the wheel from that, so that the source is known to be whole.
-        command = [_UV, "build", "--quiet", "--out-dir", output, "--build-constraint", source / _PINS, folder]
+        command: list[str | Path] = [
+            _UV,
+            "build",
+            "--quiet",
+            "--out-dir",
+            output,
+            "--build-constraint",
+            source / _PINS,
+            folder,
+        ]
         _run(command, epoch=epoch)
     # uv leaves a file for git.
     (output / ".gitignore").unlink(missing_ok=True)
@@ -81,7 +90,7 @@ def dashboards(source: Path, output: Path, *, version: str, epoch: int) -> None:
     """Pack the dashboards in the form that Grafana's import dialog and grafana.com take."""
     top = f"ml-monitoring-dashboards-{version}"
     folder = output / top
-    command = [sys.executable, "-m", "dashboards", "export", "--output-dir", folder]
+    command: list[str | Path] = [sys.executable, "-m", "dashboards", "export", "--output-dir", folder]
     _run(command, epoch=epoch, cwd=source)
     contents = {f"{top}/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())}
     shutil.rmtree(folder)

@@ -83,7 +83,8 @@ def read_uri(config: Path) -> str:
 
 
 def shown_scrape_config(output: str) -> str:
-    return re.findall(r"^scrape_configs:\n(?: .*\n)+", output, re.MULTILINE)[0]
+    found: list[str] = re.findall(r"^scrape_configs:\n(?: .*\n)+", output, re.MULTILINE)
+    return found[0]
 
 
 def test_flags_are_enough_and_the_next_command_works_when_pasted(folder: Path) -> None:
@@ -126,7 +127,7 @@ def test_prometheus_takes_the_scrape_config_that_is_shown(
     assert target.endswith(":9900")
     assert "::" not in target
     (folder / "prometheus.yml").write_text(config, encoding="utf-8")
-    command = [programs["promtool"], "check", "config", folder / "prometheus.yml"]
+    command: list[str | Path] = [programs["promtool"], "check", "config", folder / "prometheus.yml"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
