@@ -6,6 +6,7 @@ import gzip
 import json
 import shutil
 import subprocess
+import sys
 import tarfile
 import tempfile
 import zipfile
@@ -224,6 +225,11 @@ def test_a_release_is_whole_signed_and_the_same_each_time(
     assert len(pages) == len(list((clone / "dashboards" / "generated").rglob("*.json")))
     # As grafana.com asks for them: no id, and data sources to choose.
     assert all(page.get("id") is None and page["__inputs"] and page["uid"] == uid for uid, page in pages.items())
+
+    for chart in real.glob("*.tgz"):
+        command = [str(Path(sys.executable).with_name("helm")), "show", "chart", str(chart)]
+        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        assert f"\nappVersion: {VERSION}\n" in shown
 
     # A second time, and with what is there.
     assert release(clone, "--output-dir", str(real)) == 1
