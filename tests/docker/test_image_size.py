@@ -16,7 +16,7 @@ from tools.standin_images import versions
 _PROMISE = re.compile(r"adds at most (\d+) MB to Python's own")
 PROMISED = [int(number) * 1_000_000 for number in _PROMISE.findall((ROOT / "docs" / "deploy.md").read_text("utf-8"))]
 # Compiled files, of the packages' own and of ours, and the folders' entries.
-_ALLOWANCE = 50_000_000
+_ALLOWANCE = 25_000_000
 
 
 def test_one_size_is_promised() -> None:
