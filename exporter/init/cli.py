@@ -5,15 +5,13 @@ from __future__ import annotations
 import argparse
 import getpass
 import platform
-import shlex
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from ml_monitoring.exporter import checks, version
-from ml_monitoring.exporter.command_line import Commands
+from ml_monitoring.exporter.command_line import Commands, spelled
 from ml_monitoring.exporter.config import read
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.init import files
@@ -150,7 +148,7 @@ def _check(output: Path) -> bool:
 def _next(answers: Answers, output: Path, kept: Mapping[str, Path], *, succeeded: bool) -> str:
     host = platform.node() if answers.host in _ANYWHERE else answers.host
     target = f"[{host}]:{answers.port}" if ":" in host else f"{host}:{answers.port}"
-    command = f"{_program()} {'serve' if succeeded else 'check'} --config.file={shlex.quote(str(output))}"
+    command = spelled("serve" if succeeded else "check", f"--config.file={output}")
     first = "Then start it" if succeeded else "Something is not well yet, see above. Try it again"
     secrets = "\nKeep the files of passwords out of version control.\n" if kept else ""
     return f"""{secrets}
@@ -163,13 +161,3 @@ scrape_configs:
 {first}:
 
 {command}"""
-
-
-def _program() -> str:
-    """Return how this program is started, in words that a shell takes."""
-    started = Path(sys.argv[0])
-    if started.name == "__main__.py":
-        return f"{shlex.quote(sys.executable)} -m ml_monitoring"
-    found = shutil.which(started.name)
-    on_path = found is not None and Path(found).resolve() == started.resolve()
-    return shlex.quote(started.name if on_path else str(started.absolute()))
