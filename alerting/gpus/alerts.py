@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ml_monitoring.alerting.gpus.signals import (
+    GPU_EXPORTER_UP,
     GPU_IDLE,
     GPU_MEMORY_ERRORS,
     GPU_TEMPERATURE,
@@ -12,10 +13,21 @@ from ml_monitoring.alerting.gpus.signals import (
 from ml_monitoring.alerting.model.alert import Alert
 
 _GPU = "GPU {{ $labels.gpu }} ({{ $labels.modelName }}) of {{ $labels.Hostname }}"
-# The exporter is the user's own, and so is who watches whether it answers.
-_ABSENT = "The DCGM exporter does not answer, or does not expose it: `up` of its job, says which."
+_ABSENT = "Where the DCGM exporter does not expose it, none; when it does not answer, GpuExporterDown fires."
 
 ALERTS: tuple[Alert, ...] = (
+    Alert(
+        name="GpuExporterDown",
+        condition="A DCGM exporter is down.",
+        signal=GPU_EXPORTER_UP,
+        comparison="<",
+        absent="Without GPUs there is none; when all of a job's targets are gone, MlMonitoringJobVanished fires.",
+        summary="A DCGM exporter is down.",
+        description=(
+            "The DCGM exporter {{ $labels.instance }} did not answer its last scrapes. Nothing is known of the GPUs of "
+            "its machine, and alerts on them cannot fire."
+        ),
+    ),
     Alert(
         name="GpuTemperatureHigh",
         condition="A GPU is hotter than <threshold> °C.",

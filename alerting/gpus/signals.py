@@ -146,6 +146,27 @@ GPU_IDLE: Final = _gpu(
     Unit.RATIO,
 )
 
+GPU_EXPORTER_UP: Final = Signal(
+    name="gpu_exporter_up",
+    title="DCGM exporters",
+    question="Does each DCGM exporter answer scrapes? Of one that does not, no GPU is known.",
+    expr="up{<gpus>,<filter>}",
+    unit=Unit.FLAG,
+    dashboard=PAGE,
+    by=("job", "instance"),
+    legend="{{instance}}",
+)
+
+GPU_EXPORTERS_UP: Final = Signal(
+    name="gpu_exporters_up",
+    title="DCGM exporters",
+    question="Do all DCGM exporters answer scrapes? Of several the worst decides.",
+    expr="min by (cluster, namespace) (up{<gpus>,<filter>})",
+    unit=Unit.FLAG,
+    dashboard=PAGE,
+    legend="exporters",
+)
+
 GPU_COUNT: Final = _shown(
     "gpu_count",
     "GPUs",

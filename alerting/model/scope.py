@@ -18,6 +18,7 @@ PROGRAMS: Final[Mapping[Component, tuple[str, ...]]] = {
     "database": ("postgres",),
     "monitoring": ("prometheus", "alertmanager"),
     "logs": ("logs",),
+    "gpus": ("gpus",),
 }
 
 _MATCHER = r'[a-zA-Z_]\w*(?:=~|!~|!=|=)"(?:[^"\\]|\\.)*"'

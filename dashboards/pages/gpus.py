@@ -5,6 +5,8 @@ from __future__ import annotations
 from ml_monitoring.alerting.gpus.signals import (
     GPU_CAPPED,
     GPU_COUNT,
+    GPU_EXPORTER_UP,
+    GPU_EXPORTERS_UP,
     GPU_HOTTEST,
     GPU_IDLE,
     GPU_MEAN,
@@ -22,13 +24,14 @@ from ml_monitoring.alerting.gpus.signals import (
 )
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import USED, firing_alerts, verdict
 
 # As the alert on a GPU that is held and not used.
 _UNUSED = (("<", 0.05, "info"),)
+_UP = ("down", "up")
 _NONE = "no GPUs, or no data from Prometheus"
 _NOT_EXPOSED = "no such counters (see docs/gpus.md), or no data from Prometheus"
 _NO_RUNS = "no running runs that name a machine with GPUs, or no data from Prometheus"
@@ -46,10 +49,17 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Are the GPUs used, cool and free of errors?",
-                stat(GPU_COUNT, empty=_NONE),
-                stat(Query(GPU_MEAN, limits=_UNUSED), empty=_NONE),
-                stat(GPU_HOTTEST, empty=_NONE),
-                stat(Query(MACHINE_RUNS, limits=_UNUSED), title="As MLflow runs log it", empty=_NO_RUNS),
+                stat(
+                    Query(GPU_EXPORTERS_UP, limits=(("<", 1, "warning"),)),
+                    states=_UP,
+                    title="Exporters",
+                    width=3,
+                    empty=_NONE,
+                ),
+                stat(GPU_COUNT, width=3, empty=_NONE),
+                stat(Query(GPU_MEAN, limits=_UNUSED), width=3, empty=_NONE),
+                stat(GPU_HOTTEST, width=3, empty=_NONE),
+                stat(Query(MACHINE_RUNS, limits=_UNUSED), title="As MLflow runs log it", width=4, empty=_NO_RUNS),
                 page=PAGE,
             ),
             Row(
@@ -63,6 +73,7 @@ def build(context: PageContext) -> Page:
                     timeseries(GPU_MEMORY_ERRORS, width=8, height=7, empty=_NOT_EXPOSED),
                     timeseries(GPU_XID, stepped=True, height=7, empty=_NONE),
                     timeseries(GPU_THROTTLED, stepped=True, height=7, empty=_NOT_EXPOSED),
+                    state_timeline(GPU_EXPORTER_UP, states=_UP, height=4, empty=_NONE),
                 ),
             ),
             Row(

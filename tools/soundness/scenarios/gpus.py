@@ -63,7 +63,23 @@ def _idle(world: World, busy: float, size: float | None) -> Iterator[Series]:
     yield world.gauge("DCGM_FI_DEV_FB_FREE", _GPU, np.where(at_work, 20_000.0, 79_500.0))
 
 
+def _exporters(world: World, machines: float, size: float | None) -> Iterator[Series]:
+    """Yield exporters, each restarted a few times a month; the fault is of the first one."""
+    for number in range(round(machines)):
+        down = world.spells(6, 0.5, 4) | (world.random.random(world.scrapes) < 0.001)
+        labels = {"job": "dcgm", "instance": f"n{number}:9400"}
+        yield world.flag("up", labels, down, None if number else size)
+
+
 SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        alert="GpuExporterDown",
+        healthy="each exporter is restarted six times a month, within four minutes, and one scrape in a thousand fails",
+        simulate=_exporters,
+        traffic={"low": 1, "usual": 4, "high": 10},
+        unit="machines",
+        faults={"one is down": 1},
+    ),
     Scenario(
         alert="GpuTemperatureHigh",
         healthy="35 to 80 °C by work, and twice a week a hot spell of up to three minutes",
