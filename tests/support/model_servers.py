@@ -38,12 +38,14 @@ ENVIRONMENTS = {
     "opentelemetry": (
         "opentelemetry-instrumentation-fastapi==0.66b2",
         "opentelemetry-exporter-prometheus==0.66b2",
+        "opentelemetry-exporter-otlp-proto-http==1.45.2",
         "fastapi==0.165.0",
         "uvicorn==0.54.0",
     ),
     # What the library's extra `otlp` brings.
     "otlp": ("opentelemetry-exporter-otlp-proto-http==1.45.2", "prometheus-client==0.26.0"),
     "bentoml": ("bentoml==1.4.40",),
+    "ray": ("ray[serve]==2.60.0",),
     "mlserver": ("mlserver==1.7.1", "mlserver-sklearn==1.7.1"),
 }
 
