@@ -17,6 +17,7 @@ SERVERS: Final = (
     "kserve",
     "mlserver",
     "opentelemetry",
+    "opentelemetry-gen-ai",
     "ray-serve",
     "seldon-core-1",
     "starlette-exporter",

@@ -86,6 +86,11 @@ class ServerMetric:
                 expr = source.into(label, expr)
         return expr
 
+    def is_alike(self, other: ServerMetric) -> bool:
+        """Tell whether both may have the same series, as no label says that they are apart."""
+        pairs = [(self.labels[label], other.labels[label]) for label in self.labels.keys() & other.labels.keys()]
+        return not any(one != another and not one.label and not another.label for one, another in pairs)
+
     def failures(self) -> Iterator[ServerMetric]:
         """Yield what counts its failed requests, if anything does."""
         status = self.labels.get("status", TakenFrom("status"))
@@ -229,8 +234,8 @@ class Adapter:
         """Return the metrics' series by labels of the layer, in seconds; nothing of no metrics."""
         # Metrics of several outcomes add up; of those that are alike the first that is there counts.
         apart = tuple(dict.fromkeys((*by, "status"))) if len(metrics) > 1 else by
-        sums = []
-        for metric in metrics:
+        sums: list[str] = []
+        for place, metric in enumerate(metrics):
             expr = metric.expr(suffix, apart, self.workers, job)
             if self.workers:
                 # What the processes behind an address counted is not added up here: each has resets of its own.
@@ -239,6 +244,9 @@ class Adapter:
             if suffix == "_bucket":
                 expr = _bounds_in_seconds(expr, metric.decimals)
             expr = f"{metric.together} by ({', '.join(apart)}) ({expr})"
+            if suffix == "_bucket":
+                before = [sums[other] for other in range(place) if metric.is_alike(metrics[other])]
+                expr = _unless_there(expr, before, [label for label in apart if label != "le"])
             sums.append(f"{expr} / 1e{metric.decimals}" if suffix == "_sum" and metric.decimals else expr)
         return _or(sums) if len(sums) < 2 else f"sum by ({', '.join(by)}) ({_or(sums)})"
 
@@ -263,6 +271,11 @@ def _by_variant(label: str) -> Callable[[Sequence[ServerMetric]], tuple[ServerMe
         )
         for metric in metrics
     )
+
+
+def _unless_there(expr: str, others: Sequence[str], by: Sequence[str]) -> str:
+    """Return a histogram where none of the others is there: buckets of different bounds make no histogram together."""
+    return f"({expr}\nunless on ({', '.join(by)})\n({_or(others)}))" if others else expr
 
 
 def _or(exprs: Iterable[str]) -> str:

@@ -23,7 +23,46 @@ SUM, COUNT = "ml_http_request_duration_seconds_sum", "ml_http_request_duration_s
 MODEL_SUM, MODEL_COUNT = "ml_prediction_duration_seconds_sum", "ml_prediction_duration_seconds_count"
 ANSWERS, TOKENS = "ml_gen_ai_responses_total", "ml_gen_ai_usage_tokens"
 FIRST_TOKEN, PER_TOKEN = "ml_gen_ai_time_to_first_token_seconds", "ml_gen_ai_time_per_output_token_seconds"
+DURATION = "ml_gen_ai_request_duration_seconds"
 WAITING, CACHE = "ml_gen_ai_requests_waiting", "ml_gen_ai_kv_cache_utilization_ratio"
+# What `with_gen_ai.py` records: no embeddings, and of `llama` what serves it says, not what asks it.
+GEN_AI: dict[str, dict[tuple[str, ...], float]] = {
+    f"{ANSWERS}: model, finish_reason": {("gpt", "finished"): 12, ("gpt", "error"): 3, ("llama", "finished"): 8},
+    f"{PREDICTIONS}: model": {("gpt",): 12, ("llama",): 8},
+    f"{FAILURES}: model": {("gpt",): 3},
+    f"{DURATION}_count: model": {("gpt",): 15, ("llama",): 8},
+    f"{DURATION}_sum: model": {("gpt",): 18, ("llama",): 16},
+    f"{DURATION}_bucket: model, le": {
+        ("gpt", "0.64"): 0,
+        ("gpt", "1.28"): 12,
+        ("gpt", "2.56"): 15,
+        ("gpt", "+Inf"): 15,
+        ("llama", "0.5"): 0,
+        ("llama", "1.0"): 0,
+        ("llama", "2.5"): 8,
+        ("llama", "+Inf"): 8,
+    },
+    f"{FIRST_TOKEN}_bucket: model, le": {
+        ("gpt", "0.1"): 0,
+        ("gpt", "0.25"): 12,
+        ("gpt", "0.5"): 12,
+        ("gpt", "+Inf"): 12,
+        ("llama", "0.1"): 0,
+        ("llama", "0.25"): 0,
+        ("llama", "0.5"): 8,
+        ("llama", "+Inf"): 8,
+    },
+    f"{PER_TOKEN}_sum: model": {("llama",): 0.24},
+    f"{TOKENS}_sum: model, token_type": {
+        ("gpt", "input"): 1200,
+        ("gpt", "output"): 600,
+        ("llama", "input"): 2400,
+        ("llama", "output"): 1600,
+    },
+    f"{TOKENS}_count: token_type": {("input",): 20, ("output",): 20},
+    f"{WAITING}: model": {},
+    f"{CACHE}: model": {},
+}
 # By server: series, and values by the labels that the first of them names.
 EXPECTED: dict[str, dict[str, dict[tuple[str, ...], float]]] = {
     "vllm": {
@@ -153,6 +192,7 @@ EXPECTED: dict[str, dict[str, dict[tuple[str, ...], float]]] = {
         f"{SUM}: route, method": {("Predict", "REST"): 2.5},
     },
 }
+EXPECTED["opentelemetry-gen-ai"] = GEN_AI
 VARIANTS = {"seldon-core-1": "predictor_name", "istio": "destination_version", "triton": "version"}
 
 
@@ -167,7 +207,7 @@ def recorded(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory
     with expositions(texts) as address:
         targets = {server: [f"{address}/{server}"] for server in texts}
         with layer(programs, tmp_path_factory.mktemp("recorded"), adapters, targets) as found:
-            found.wait(f"count(count by (job) ({COUNT}))", len(texts))
+            found.wait(f"count(count by (job) ({COUNT} or {DURATION}_count))", len(texts))
             yield found
 
 
@@ -225,6 +265,7 @@ def test_discover_finds_each_server_of_a_prometheus_that_scrapes_many(
         == """\
 job istio: Istio; 1 service, 1 endpoint
 job kserve: KServe; 1 service, 1 endpoint, 1 model
+job opentelemetry-gen-ai: OpenTelemetry GenAI; 2 models
 job ray-serve: Ray Serve; 1 service, 1 endpoint
 job seldon-core-1: Seldon Core 1; 1 service, 1 endpoint, 1 model
 job tensorflow-serving: TensorFlow Serving; 1 service, 1 model
@@ -239,6 +280,7 @@ services:
   adapters:
     - {server: istio, job: istio}
     - {server: kserve, job: kserve}
+    - {server: opentelemetry-gen-ai, job: opentelemetry-gen-ai}
     - {server: ray-serve, job: ray-serve}
     - {server: seldon-core-1, job: seldon-core-1}
     - {server: tensorflow-serving, job: tensorflow-serving}
