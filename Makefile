@@ -59,6 +59,7 @@ generate: .venv
 	@$(VENV) -m tools.command_reference
 	@$(VENV) -m tools.schemas generate
 	@$(VENV) -m tools.settings_reference
+	@$(VENV) -m tools.server_pages
 	@$(VENV) -m tools.kubernetes generate $(OWN)
 	@$(VENV) -m tools.chart generate $(OWN)
 	@$(VENV) -m tools.mixin generate $(OWN)
@@ -88,6 +89,7 @@ check: .venv ## Lint, check types, generated files and the links of the document
 	@$(VENV) -m alerting document --check $(TABLES)
 	@$(VENV) -m tools.command_reference --check
 	@$(VENV) -m tools.settings_reference --check
+	@$(VENV) -m tools.server_pages --check
 	@echo ">> building the documentation, where every link must lead somewhere"
 	@$(MKDOCS)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from ml_monitoring.alerting.model.foreign import SERVICE_LABEL
 from ml_monitoring.alerting.model.signal import Signal, named_by_code
 from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-ab-testing"
 _VARIANT = ("variant", "origin")
-_FILTERS = ("variant", "origin")
+_OF_EXPERIMENT = ("origin", SERVICE_LABEL)
+_FILTERS = ("variant", *_OF_EXPERIMENT)
 _LEGEND = "{{variant}}"
 
 
@@ -145,7 +147,7 @@ def _of_metric(name: str, title: str, question: str, expr: str) -> Signal:
         unit=Unit.ANY,
         dashboard=PAGE,
         by=("metric", "origin"),
-        filters=("origin",),
+        filters=_OF_EXPERIMENT,
         legend="{{metric}}",
     )
 
@@ -158,7 +160,7 @@ AB_VERDICT: Final = Signal(
     unit=Unit.ANY,
     dashboard=PAGE,
     by=("origin",),
-    filters=("origin",),
+    filters=_OF_EXPERIMENT,
 )
 
 AB_DIFFERENCE: Final = _of_metric(
@@ -197,7 +199,7 @@ AB_DECIDED: Final = Signal(
     unit=Unit.ANY,
     dashboard=PAGE,
     by=("metric", "origin", "verdict"),
-    filters=("origin",),
+    filters=_OF_EXPERIMENT,
     legend="{{metric}}: {{verdict}}",
     signed=True,
 )
@@ -210,7 +212,7 @@ AB_SUCCESS: Final = Signal(
     unit=Unit.RATIO,
     dashboard=PAGE,
     by=("variant", "metric", "origin"),
-    filters=("variant", "origin"),
+    filters=_FILTERS,
 )
 
 AB_SPLIT: Final = Signal(
@@ -221,7 +223,7 @@ AB_SPLIT: Final = Signal(
     unit=Unit.ANY,
     dashboard=PAGE,
     by=("origin",),
-    filters=("origin",),
+    filters=_OF_EXPERIMENT,
 )
 
 AB_WORSE_P_VALUE: Final = Signal(
@@ -232,7 +234,7 @@ AB_WORSE_P_VALUE: Final = Signal(
     unit=Unit.ANY,
     dashboard=PAGE,
     by=("metric", "origin"),
-    filters=("origin",),
+    filters=_OF_EXPERIMENT,
     legend="{{metric}}",
 )
 
@@ -244,6 +246,6 @@ AB_SPLIT_P_VALUE: Final = Signal(
     unit=Unit.ANY,
     dashboard=PAGE,
     by=("origin",),
-    filters=("origin",),
+    filters=_OF_EXPERIMENT,
     legend="split {{origin}}",
 )

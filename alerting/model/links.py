@@ -6,10 +6,14 @@ Panels take their id from here too, so that an alert finds its panel without eit
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 from zlib import crc32
 
-from ml_monitoring.alerting.model.foreign import STORE_LABEL
+from ml_monitoring.alerting.model.foreign import SERVICE_LABEL, STORE_LABEL
 from ml_monitoring.alerting.model.signal import Signal
+
+# On pages of services; the `service` of a page of logs is one of Compose.
+SERVICE_VARIABLE: Final = "ml_service"
 
 # Variables that are not called after the label that they narrow: a variable of that name on other pages has another
 # meaning, and Grafana's menu hands values over by name.
@@ -17,6 +21,9 @@ _VARIABLES: Mapping[tuple[str, str], str] = {
     ("ml-monitoring-exporter-health", "instance"): "exporter",
     ("ml-monitoring-ab-testing", "variant"): "ab_variant",
     ("ml-monitoring-model-quality", "variant"): "served_variant",
+    ("ml-monitoring-ab-testing", SERVICE_LABEL): SERVICE_VARIABLE,
+    ("ml-monitoring-ml-api", SERVICE_LABEL): SERVICE_VARIABLE,
+    ("ml-monitoring-model-quality", SERVICE_LABEL): SERVICE_VARIABLE,
     ("ml-monitoring-llm-serving", "job"): "llm_job",
     ("ml-monitoring-llm-serving", "model"): "language_model",
     ("ml-monitoring-experiments", "experiment"): "declared_experiment",
@@ -59,6 +66,10 @@ def dashboard_url(signal: Signal, *, grafana: str) -> str:
         # Only of a source that the settings give a name; Prometheus leaves it out for others.
         chosen = f"&var-{store_variable(signal.source)}={{{{ . | urlquery }}}}"
         variables.append(f"{{{{ with $labels.{STORE_LABEL} }}}}{chosen}{{{{ end }}}}")
+    if SERVICE_LABEL in signal.filters:
+        # Only of a server that names its services.
+        chosen = f"&var-{SERVICE_VARIABLE}={{{{ . | urlquery }}}}"
+        variables.append(f"{{{{ with $labels.{SERVICE_LABEL} }}}}{chosen}{{{{ end }}}}")
     return f"{grafana}/d/{signal.dashboard}?viewPanel={panel_id(signal.name)}{''.join(variables)}"
 
 

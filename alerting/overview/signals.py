@@ -38,6 +38,8 @@ _MUTE = (
     f'({_SAYS}{{decision=~"unknown|no data|unanswerable",<filter>}} '
     f"and {_ONE_EXPERIMENT} ml_monitoring_experiment_running{{<filter>}} == 1)"
 )
+# Services with the library, and those that an adapter reads.
+_SERVED = "ml_process_start_timestamp_seconds{<filter>} or origin:ml_http_requests:rate{<filter>}"
 # What every language model has that answered once.
 _ANSWERED = "ml_gen_ai_request_duration_seconds_count{<filter>}"
 
@@ -62,7 +64,7 @@ _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
         "services",
         "Services",
         "Ml(Api|Service|Cache|PredictionsStopped|Job)|Llm",
-        f"ml_process_start_timestamp_seconds{{<filter>}} or {_ANSWERED}",
+        f"{_SERVED} or {_ANSWERED}",
     ),
     (
         "experiments",
@@ -104,7 +106,7 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     (VARIANTS, "Variant(Early|Sample|Pattern|Updates).+", 'ml_monitoring_source_up{source=~"variants(/.+)?",<filter>}'),
     (VARIANT, "Variant(Far|Clear).+", 'ml_monitoring_source_up{source=~"variants(/.+)?",<filter>}'),
     (FLEET, "Fleet.+", 'ml_monitoring_source_up{source=~"fleet(/.+)?",<filter>}'),
-    (SERVICES, "Ml(Api|Service|Cache|PredictionsStopped).*", "ml_process_start_timestamp_seconds{<filter>}"),
+    (SERVICES, "Ml(Api|Service|Cache|PredictionsStopped).*", _SERVED),
     (LLM, "Llm.+", _ANSWERED),
     (
         EXPERIMENTS,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
+from ml_monitoring.alerting.model.foreign import SERVICE_LABEL
 from ml_monitoring.alerting.model.signal import Signal, named_by_code
 from ml_monitoring.alerting.services.quality_recording import QUALITIES
 from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-model-quality"
 _MODEL = ("model", "model_version", "variant", "origin")
-_FILTERS = ("model", "model_version", "variant")
+# As `ML API` narrows its table of models, too.
+_FILTERS = ("model", "model_version", "variant", "job", SERVICE_LABEL)
 _LEGEND = "{{model}} {{model_version}} {{variant}}"
 _LEVEL = "model_version_variant_origin"
 _OFFLINE = f"{_LEVEL}:ml_model_offline_accuracy:ratio"

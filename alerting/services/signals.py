@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from ml_monitoring.alerting.model.foreign import SERVICE_LABEL
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-ml-api"
 _SERVICE = ("job", "origin")
+_FILTERS = (*_SERVICE, SERVICE_LABEL)
 
 
 def _latency(name: str, title: str, question: str, of: str) -> Signal:
@@ -20,7 +22,7 @@ def _latency(name: str, title: str, question: str, of: str) -> Signal:
         unit=Unit.SECONDS,
         dashboard=PAGE,
         by=_SERVICE,
-        filters=_SERVICE,
+        filters=_FILTERS,
         legend=f"{of} {{{{job}}}} {{{{service}}}}",
     )
 
@@ -33,7 +35,7 @@ API_REQUEST_RATE: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_SERVICE,
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{job}} {{service}}",
 )
 
@@ -45,7 +47,7 @@ API_ERROR_RATIO: Final = Signal(
     unit=Unit.RATIO,
     dashboard=PAGE,
     by=_SERVICE,
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{job}} {{service}}",
 )
 
@@ -70,7 +72,7 @@ API_LATENCY_BUCKETS: Final = Signal(
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=("le",),
-    filters=_SERVICE,
+    filters=_FILTERS,
 )
 
 API_ROUTE_RATE: Final = Signal(
@@ -81,7 +83,7 @@ API_ROUTE_RATE: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("method", "route"),
-    filters=_SERVICE,
+    filters=_FILTERS,
 )
 
 API_ROUTE_P95: Final = Signal(
@@ -95,7 +97,7 @@ API_ROUTE_P95: Final = Signal(
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=("method", "route"),
-    filters=_SERVICE,
+    filters=_FILTERS,
 )
 
 API_STATUS_RATE: Final = Signal(
@@ -106,7 +108,7 @@ API_STATUS_RATE: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("status",),
-    filters=_SERVICE,
+    filters=_FILTERS,
 )
 
 API_IN_PROGRESS: Final = Signal(
@@ -117,7 +119,7 @@ API_IN_PROGRESS: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_SERVICE,
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{job}} {{service}}",
 )
 
@@ -129,7 +131,7 @@ API_UPTIME: Final = Signal(
     unit=Unit.SECONDS,
     dashboard=PAGE,
     by=_SERVICE,
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{job}} {{service}}",
 )
 
@@ -139,12 +141,13 @@ API_UP: Final = Signal(
     question="Does each service answer scrapes? Of several instances the worst decides.",
     expr=(
         "min by (cluster, namespace, job) (instance:up:own{<place>} and on (cluster, namespace, job) "
-        "count_over_time(ml_process_start_timestamp_seconds{<filter>}[1h]))"
+        "(count_over_time(ml_process_start_timestamp_seconds{<filter>}[1h]) "
+        "or count_over_time(origin:ml_http_requests:rate{<filter>}[1h])))"
     ),
     unit=Unit.FLAG,
     dashboard=PAGE,
     by=("job",),
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{job}}",
 )
 
@@ -156,7 +159,7 @@ API_WEBSOCKETS_OPEN: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_SERVICE,
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{job}} {{service}}",
 )
 
@@ -168,7 +171,7 @@ API_CACHE_HIT_RATIO: Final = Signal(
     unit=Unit.RATIO,
     dashboard=PAGE,
     by=("job", "cache", "origin"),
-    filters=("job", "origin"),
+    filters=_FILTERS,
     legend="{{cache}}",
 )
 
@@ -180,7 +183,7 @@ API_CACHE_REQUESTS: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("cache", "outcome"),
-    filters=_SERVICE,
+    filters=_FILTERS,
 )
 
 API_UTILIZATION: Final = Signal(
@@ -191,7 +194,7 @@ API_UTILIZATION: Final = Signal(
     unit=Unit.RATIO,
     dashboard=PAGE,
     by=("job", "instance", "resource", "origin"),
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{resource}} {{instance}}",
 )
 
@@ -203,7 +206,7 @@ API_PREDICTIONS_RECENT: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_SERVICE,
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{job}} {{service}}",
 )
 
@@ -215,7 +218,7 @@ API_RECORDING_ERRORS: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("operation",),
-    filters=_SERVICE,
+    filters=_FILTERS,
 )
 
 API_RECORDING_OVERFLOW: Final = Signal(
@@ -226,7 +229,7 @@ API_RECORDING_OVERFLOW: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=("family",),
-    filters=_SERVICE,
+    filters=_FILTERS,
 )
 
 SLO_PAGE_BURNING: Final = Signal(
@@ -237,7 +240,7 @@ SLO_PAGE_BURNING: Final = Signal(
     unit=Unit.ANY,
     dashboard=PAGE,
     by=("job", "slo", "origin"),
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{slo}} {{job}} {{service}}",
 )
 
@@ -249,7 +252,7 @@ SLO_TICKET_BURNING: Final = Signal(
     unit=Unit.ANY,
     dashboard=PAGE,
     by=("job", "slo", "origin"),
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{slo}} {{job}} {{service}}",
 )
 
@@ -263,7 +266,7 @@ def _burn_rate(tier: str, question: str) -> Signal:
         unit=Unit.COUNT,
         dashboard=PAGE,
         by=("job", "slo", "origin"),
-        filters=_SERVICE,
+        filters=_FILTERS,
         legend="{{slo}} {{job}}",
     )
 
@@ -284,6 +287,6 @@ SLO_BUDGET_LEFT: Final = Signal(
     unit=Unit.RATIO,
     dashboard=PAGE,
     by=("job", "slo", "origin"),
-    filters=_SERVICE,
+    filters=_FILTERS,
     legend="{{slo}} {{job}} {{service}}",
 )

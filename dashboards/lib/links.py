@@ -11,9 +11,9 @@ from ml_monitoring.alerting.model.links import variable
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.upstream import grafana
 
-# Where the address of a page has the choice of stores: that of the page with the link, or that of a table's row.
-_CHOSEN, _OF_ROW = "${stores}", "${store_of_row}"
-_TO_PAGE = re.compile(r"(/d/([\w-]+)\?\S*?)(\$\{(?:stores|store_of_row)\})")
+# Where the address of a page has the choice of stores and services: that of the page with the link, or of a row.
+_CHOSEN, _OF_ROW = "${chosen}", "${store_of_row}"
+_TO_PAGE = re.compile(r"(/d/([\w-]+)\?\S*?)(\$\{(?:chosen|store_of_row)\})")
 
 
 def menu() -> Any:
@@ -37,7 +37,7 @@ def way_back(title: str, uid: str) -> Any:
 
 
 def page_url(uid: str, variables: Mapping[str, str]) -> str:
-    """Return the address of another page, with the data source, clusters, stores and time range of this one.
+    """Return the address of another page, with the data source, clusters, stores, service and time range of this one.
 
     Args:
         uid: The page's uid.
@@ -53,18 +53,18 @@ def to_store_of_row(link: dict[str, Any]) -> dict[str, Any]:
     return {**link, "url": link["url"].replace(_CHOSEN, _OF_ROW)}
 
 
-def with_stores(thing: Any, chosen: Collection[str], pages: Mapping[str, Collection[str]]) -> Any:
-    """Return JSON whose addresses of pages hand on which stores are chosen.
+def with_chosen(thing: Any, chosen: Collection[str], pages: Mapping[str, Collection[str]]) -> Any:
+    """Return JSON whose addresses of pages hand on which stores and services are chosen.
 
     Args:
         thing: Any part of a dashboard.
-        chosen: The variables by which its page chooses stores.
+        chosen: The variables by which its page chooses them.
         pages: Those of all pages by uid.
     """
     if isinstance(thing, dict):
-        return {key: with_stores(each, chosen, pages) for key, each in thing.items()}
+        return {key: with_chosen(each, chosen, pages) for key, each in thing.items()}
     if isinstance(thing, list):
-        return [with_stores(each, chosen, pages) for each in thing]
+        return [with_chosen(each, chosen, pages) for each in thing]
     if not isinstance(thing, str):
         return thing
 
@@ -72,7 +72,9 @@ def with_stores(thing: Any, chosen: Collection[str], pages: Mapping[str, Collect
         address, page, place = found.groups()
         row = cell(STORE_LABEL.capitalize())
         values = (
-            f"${{{name}:queryparam}}&" if place == _CHOSEN else f"var-{name}={row}&"
+            f"var-{name}={row}&"
+            if place == _OF_ROW and name.endswith(f"_{STORE_LABEL}")
+            else f"${{{name}:queryparam}}&"
             for name in chosen
             if name in pages.get(page, ())
         )

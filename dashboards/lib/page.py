@@ -8,11 +8,11 @@ from typing import Any
 
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS, STORE_LABEL
-from ml_monitoring.alerting.model.links import panel_id
+from ml_monitoring.alerting.model.links import SERVICE_VARIABLE, panel_id
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.finalise import finalise
 from ml_monitoring.dashboards.lib.layout import COLUMNS, Position, flow
-from ml_monitoring.dashboards.lib.links import menu, way_back, with_stores
+from ml_monitoring.dashboards.lib.links import menu, way_back, with_chosen
 from ml_monitoring.dashboards.lib.panels import Panel
 from ml_monitoring.dashboards.lib.queries import Query, Scope
 from ml_monitoring.dashboards.lib.style import Colour
@@ -76,7 +76,7 @@ class Page:
         marks: What is marked beside the alerts.
         back: Title and uid of the page that led here, for a link at the top.
         stores_of: Sources whose stores can be chosen although no variable is narrowed by them.
-        pages: The variables by which each page chooses stores, by uid: what links hand on.
+        pages: Of each page by uid, the variables that links to it hand on.
     """
 
     uid: str
@@ -94,9 +94,10 @@ class Page:
     pages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def chosen_stores(self) -> tuple[str, ...]:
-        """Return the names of the variables by which the page chooses stores."""
-        return tuple(variable.name for variable in stores(self.variables, self.stores_of, shown=False))
+    def handed_on(self) -> tuple[str, ...]:
+        """Return the variables that links to other pages hand on where those have them: of stores, and of services."""
+        of_stores = (variable.name for variable in stores(self.variables, self.stores_of, shown=False))
+        return (*of_stores, *(each.name for each in self.variables if each.name == SERVICE_VARIABLE))
 
     def to_json(
         self,
@@ -146,7 +147,7 @@ class Page:
             links=[*([way_back(*self.back)] if self.back else []), menu()],
             panels=self._panels(scope),
         )
-        finished: Json = with_stores(finalise(as_json(dashboard)), self.chosen_stores, self.pages)
+        finished: Json = with_chosen(finalise(as_json(dashboard)), self.handed_on, self.pages)
         return finished
 
     def _panels(self, scope: Scope) -> list[Any]:

@@ -38,6 +38,7 @@ from ml_monitoring.dashboards.pages.common import (
     data_mode,
     differences,
     firing_alerts,
+    service,
     verdict,
     words_of,
 )
@@ -57,6 +58,7 @@ def build(context: PageContext) -> Page:
             datasource(),
             label_values("variant", "ab_test_requests_total", name="ab_variant", title="Variant"),
             label_values("origin", "ab_test_requests_total", title="Origin", may_be_empty=True),
+            service(),
         ),
         rows=(
             verdict(

@@ -16,7 +16,8 @@ from ml_monitoring.alerting.experiments.signals import (
     DIFFERENCES,
 )
 from ml_monitoring.alerting.fleet.signals import FLEET_OOM_EVENTS
-from ml_monitoring.alerting.model.links import runbook_url
+from ml_monitoring.alerting.model.foreign import SERVICE_LABEL
+from ml_monitoring.alerting.model.links import SERVICE_VARIABLE, runbook_url
 from ml_monitoring.alerting.model.settings import Business
 from ml_monitoring.alerting.monitoring.signals import (
     ALERT_HISTORY,
@@ -36,6 +37,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, light, stat, stat
 from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import ABOVE_ZERO, SEVERITY, Colour
+from ml_monitoring.dashboards.lib.variables import Variable, label_values
 
 # What the figures of a page rest on; simulated ones must be seen as such from afar.
 _MODES = dict(zip(MODES, (Colour.WARNING, Colour.NOTICE, Colour.NOTICE, Colour.GOOD), strict=True))
@@ -65,6 +67,13 @@ FAILING = ((">", 0.05, "critical"),)
 
 # How a model does on traffic, beside its test.
 QUALITY_WORDS = words_of(QUALITIES, Colour.MUTED, Colour.GOOD, Colour.FAILURE, Colour.WARNING)
+
+
+def service() -> Variable:
+    """Return the choice of a service, of which a model server may have several."""
+    return label_values(
+        SERVICE_LABEL, "ml_http_requests_total", name=SERVICE_VARIABLE, title="Service", may_be_empty=True
+    )
 
 
 def oom_events() -> Panel:

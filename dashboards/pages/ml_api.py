@@ -51,7 +51,14 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, gauge, heatmap, s
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import STATUS_CLASS
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import QUALITY_WORDS, data_mode, error_budgets, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import (
+    QUALITY_WORDS,
+    data_mode,
+    error_budgets,
+    firing_alerts,
+    service,
+    verdict,
+)
 from ml_monitoring.exporter import durations
 
 
@@ -65,7 +72,8 @@ def build(context: PageContext) -> Page:
         tags=("service",),
         variables=(
             datasource(),
-            label_values("job", "ml_http_requests_total", title="Service"),
+            label_values("job", "ml_http_requests_total", title="Job"),
+            service(),
             label_values("origin", "ml_http_requests_total", title="Origin", may_be_empty=True),
         ),
         refresh="5s",

@@ -32,7 +32,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import QUALITY_WORDS, colours_of, data_mode, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import QUALITY_WORDS, colours_of, data_mode, firing_alerts, service, verdict
 
 # The accuracy of models that share traffic is judged on the page of A/B tests.
 _OF_MODELS = "Ml"
@@ -60,6 +60,7 @@ def build(context: PageContext) -> Page:
                 within=("model",),
                 may_be_empty=True,
             ),
+            service(),
         ),
         rows=(
             verdict(

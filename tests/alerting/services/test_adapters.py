@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.overview.signals import STATES
+from ml_monitoring.alerting.services.signals import API_UP, PAGE
 from tests.support.model_servers import FOLDER, Layer, ask, environment, layer
 from tools.processes import Process, free_port, http_ok, running, wait_until
 
@@ -49,6 +52,7 @@ MIDDLEWARES = {
     "OpenTelemetry": _OPENTELEMETRY,
     "OpenTelemetry, stable names": replace(_OPENTELEMETRY, variables={"OTEL_SEMCONV_STABILITY_OPT_IN": "http"}),
 }
+USE = {"job": "ranker"}
 ROUTE = "/models/{name}/predict"
 
 
@@ -78,7 +82,7 @@ def carried(
         )
         for address in addresses
     ]
-    adapters = [{"server": middleware.adapter, "job": "ranker"}]
+    adapters = [USE | {"server": middleware.adapter}]
     targets = {"ranker": [f"{address}/metrics/" for address in addresses]}
     with running(processes), layer(programs, tmp_path, adapters, targets) as recorded:
         yield middleware, addresses, recorded
@@ -115,3 +119,7 @@ def test_the_layer_has_the_requests_that_a_middleware_saw(carried: tuple[Middlew
 
     share = FAILED / (QUICK + SLOW + FAILED - 2)
     assert wait_until(lambda: ratio() == pytest.approx(share, rel=0.2), timeout=60), ratio()
+    # The page says that all is well, and that the service answers.
+    scope = load_thresholds().changed({"services": {"adapters": [USE | {"server": middleware.adapter}]}}).scope()
+    recorded.wait(STATES[PAGE].promql(scope, matchers='job="ranker"'), 0)
+    recorded.wait(API_UP.promql(scope, matchers='job="ranker"'), 1)
