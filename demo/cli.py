@@ -34,6 +34,7 @@ DEMOS: Mapping[str, Demo] = {
     "fleet": Demo("demo.fleet", "write the files of a reproducible fleet incident"),
     "inference": Demo("demo.inference", "serve two model variants, with traffic and switches for faults"),
     "mlflow": Demo("demo.mlflow", "write an MLflow store by the real MLflow client"),
+    "search": Demo("demo.search", "serve searches behind starlette-exporter, with traffic, for an adapter to read"),
     "variants": Demo("demo.variants", "run a variant system with a known truth on PostgreSQL"),
 }
 

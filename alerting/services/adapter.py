@@ -14,7 +14,7 @@ from typing import Final, Literal
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS, SERVICE_LABEL
 from ml_monitoring.alerting.model.services import AdapterUse, Services
 
-_TARGET: Final = (*PLACE_LABELS, "job", "instance", SERVICE_LABEL)
+_TARGET: Final = (*PLACE_LABELS, "job", "instance", SERVICE_LABEL, "origin")
 _REQUEST: Final = (*_TARGET, "method", "route")
 _MODEL: Final = (*_TARGET, "model", "model_version", "variant")
 # A series that only the library has: what it counts itself is not copied a second time.

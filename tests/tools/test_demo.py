@@ -75,6 +75,13 @@ def _paste(output: str) -> None:
         assert done.returncode == 0, f"{command}\n{done.stdout}{done.stderr}"
 
 
+def _has_both_services(port: int) -> bool:
+    rates = 'origin:ml_http_requests:rate{origin="simulated"}'
+    found = httpx.get(f"http://127.0.0.1:{port}/api/v1/query", params={"query": rates}).json()["data"]["result"]
+    services = {(one["metric"]["job"], one["metric"].get("service", "")) for one in found}
+    return services == {("demo-inference", ""), ("demo-search", "search")}
+
+
 def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str, Path], base: int) -> None:
     # A session of its own, to whose process group the signal goes as the terminal sends it.
     demo = subprocess.Popen(
@@ -97,10 +104,12 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
             assert table[:4] == [
                 ("Dashboards", f"http://127.0.0.1:{base + 3}", "running"),
                 ("Exporter", f"http://127.0.0.1:{base}", "ready: experiments up, fleet up, mlflow up, variants up"),
-                ("Prometheus", f"http://127.0.0.1:{base + 1}", "ready: 8 of 8 targets up"),
+                ("Prometheus", f"http://127.0.0.1:{base + 1}", "ready: 9 of 9 targets up"),
                 ("Alertmanager", f"http://127.0.0.1:{base + 2}", "ready"),
             ], output
             assert all(state == "running" for _what, _url, state in table[4:])
+            named = {what for what, _url, _state in table}
+            assert {"Inference service", "Search service (starlette-exporter)"} <= named
             first = output.partition("What to look at first:")[2].splitlines()[1:3]
             assert first == [
                 "  - The dashboards, live (read-only, without Grafana):",
@@ -112,6 +121,8 @@ def test_make_demo_shows_what_runs_and_ctrl_c_stops_all_of_it(programs: dict[str
                 assert wait_until(partial(_has_numbers, address), timeout=60)
                 # Links lead to this demo's exporter, wherever its ports are.
                 assert "http://127.0.0.1:9847" not in httpx.get(address, timeout=60).text
+            # The service without the library is beside the one with it, and as simulated as that.
+            assert wait_until(partial(_has_both_services, base + 1), timeout=60, poll=1)
             alerts = f"http://127.0.0.1:{base + 1}/api/v1/alerts"
             assert wait_until(lambda: "MlMonitoringWatchdog" in _firing(alerts), timeout=60, poll=1)
             assert len(of_the_demo(base)) >= 4

@@ -244,6 +244,7 @@ def _plain(bounds: list[str]) -> list[str]:
 def test_a_service_with_the_library_is_not_counted_twice(programs: dict[str, Path], tmp_path: Path) -> None:
     library = 'ml_process_start_timestamp_seconds 1\nml_http_requests_total{method="POST",route="/a",status="200"} 7\n'
     texts = {"with": (FOLDER / "vllm.prom").read_text() + library, "without": (FOLDER / "vllm.prom").read_text()}
+    texts["simulated"] = texts["without"].replace("{", '{origin="simulated",')
     with expositions(texts) as address:
         # Two paths of one address are two targets of one instance: each has its own job.
         targets = {name: [f"{address}/{name}"] for name in texts}
@@ -252,6 +253,8 @@ def test_a_service_with_the_library_is_not_counted_twice(programs: dict[str, Pat
             found.wait(f'sum({REQUESTS}{{job="without"}})', 15)
             found.wait(f'sum({REQUESTS}{{job="with"}})', 7)
             assert found.query('ml_predictions_total{job="with"}') == []
+            # What is simulated is never added to what is real.
+            found.wait(f'sum({REQUESTS}{{job="simulated",origin="simulated"}})', 15)
 
 
 def test_discover_finds_each_server_of_a_prometheus_that_scrapes_many(

@@ -12,6 +12,7 @@ from tools.demo.parts.fleet import FleetIncident
 from tools.demo.parts.inference import InferenceService
 from tools.demo.parts.machine import Machine
 from tools.demo.parts.mlflow import MlflowStore
+from tools.demo.parts.search import SearchService
 from tools.demo.parts.variants import VariantSystem
 
 # In the order in which they are prepared and shown.
@@ -23,4 +24,5 @@ PARTS: tuple[Part, ...] = (
     DeclaredExperiments(),
     AlertLog(),
     Machine(),
+    SearchService(),
 )
