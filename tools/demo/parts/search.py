@@ -37,7 +37,7 @@ class SearchService:
             looks=(
                 Look(
                     "Beside it a service without the library, with another middleware, read by an adapter:",
-                    page=f"ml-api?var-job={JOB}",
+                    page="ml-api",
                 ),
             ),
             thresholds={"services": {"adapters": [{"server": "starlette-exporter", "job": JOB}]}},
