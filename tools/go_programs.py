@@ -18,6 +18,8 @@ from tools.debian import TOOLS_DIR
 # Packages of Go modules by the name of the program that they make, with their versions.
 PACKAGES = {
     "helm": ("helm.sh/helm/v3/cmd/helm", "v3.22.0"),
+    # What the benchmark of rules is beside.
+    "sloth": ("github.com/slok/sloth/cmd/sloth", "v0.16.0"),
     # Of its long-term support.
     "victoria-metrics": ("github.com/VictoriaMetrics/VictoriaMetrics/app/victoria-metrics", "v1.148.9"),
 }
