@@ -116,7 +116,8 @@ def _parsed(expr: str) -> Any:
 def _series(node: Any) -> frozenset[str]:
     """Return what an expression is made of in the end, through what is recorded."""
     if isinstance(node, promql_parser.VectorSelector):
-        return _series(_parsed(_rules()[node.name])) if node.name in _rules() else frozenset({str(node.name)})
+        name = str(node.name)
+        return _series(_parsed(_rules()[name])) if name in _rules() else frozenset({name})
     return frozenset().union(*(_series(part) for part in _parts(node)))
 
 
@@ -143,9 +144,10 @@ def missing(expr: str, there: frozenset[str]) -> frozenset[str]:
 
 def _missing(node: Any, there: frozenset[str]) -> frozenset[str]:
     if isinstance(node, promql_parser.VectorSelector):
-        if node.name in _rules():
-            return _missing(_parsed(_rules()[node.name]), there)
-        return frozenset({str(node.name)} & (_OFTEN_ABSENT | _layer()) - there)
+        name = str(node.name)
+        if name in _rules():
+            return _missing(_parsed(_rules()[name]), there)
+        return frozenset({name} & (_OFTEN_ABSENT | _layer()) - there)
     parts = [_missing(part, there) for part in _parts(node)]
     if isinstance(node, promql_parser.BinaryExpr):
         if str(node.op) == "or":
@@ -172,7 +174,8 @@ def table() -> str:
     """Return the rows: panels that have data of the same servers, and why the others have none."""
     rows: dict[tuple[str, str, str], list[str]] = {}
     for panel in _panels():
-        having, part, lacking = [], [], {}
+        having, part = [], []
+        lacking: dict[str, list[str]] = {}
         for server in ADAPTERS:
             lacks = [missing(expr, filled(server)) for expr in panel.exprs]
             if not any(lacks):

@@ -73,7 +73,7 @@ def run(options: argparse.Namespace) -> list[Result]:
         _Server(f"Istio, {_ROUTES} routes", "istio", _istio),
         _Server("vLLM, a model", "vllm", _vllm),
     )
-    results = []
+    results: list[Result] = []
     with Progress() as progress:
         for server in servers:
             progress.step(f"evaluating rules on {services} services of {server.adapter}")
