@@ -48,6 +48,15 @@ def build(seed: int) -> FastAPI:
     async def wait(mean: float) -> None:
         await asyncio.sleep(max(0.0, chance.gauss(mean, mean * _SPREAD)))
 
+    @app.get("/")
+    async def contents() -> dict[str, str]:
+        """Say what there is."""
+        return {
+            "/search?text=trees": "titles that have most of the words",
+            "/suggest?begin=we": "titles that begin so",
+            "/metrics": "what Prometheus scrapes, of starlette-exporter",
+        }
+
     @app.get("/search")
     async def search(text: str) -> list[str]:
         """Return the titles that have most of the words."""
