@@ -581,6 +581,14 @@
         "team": "platform",
         "parameters": {}
       },
+      "GpuExporterDown": {
+        "enabled": true,
+        "threshold": 1,
+        "for": "5m",
+        "severity": "warning",
+        "team": "platform",
+        "parameters": {}
+      },
       "GpuTemperatureHigh": {
         "enabled": true,
         "threshold": 87,
@@ -786,7 +794,8 @@
       "host",
       "database",
       "monitoring",
-      "logs"
+      "logs",
+      "gpus"
     ],
     programs: {
       "host": [
@@ -801,6 +810,9 @@
       ],
       "logs": [
         "logs"
+      ],
+      "gpus": [
+        "gpus"
       ]
     },
     adapterTargets: [],
