@@ -123,7 +123,10 @@ class Definitions:
 
 def definitions(thresholds: Thresholds) -> Definitions:
     """Return what the settings make, with tokens for what stays open."""
-    open_ = _Open.model_construct(**dict(thresholds.changed({"components": None})))
+    closed = thresholds.changed({"components": None})
+    open_ = _Open.model_construct(**dict(closed))
+    # What is no field goes with it.
+    object.__setattr__(open_, "__pydantic_private__", closed.__pydantic_private__)
     links = Links.model_construct(
         grafana=token("links.grafana"), runbooks=token("links.runbooks"), logs=token("links.logs")
     )

