@@ -56,7 +56,7 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-class Parser(argparse.ArgumentParser):
+class CommandParser(argparse.ArgumentParser):
     """Says of a wrong command, option or choice which one may be meant."""
 
     def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
@@ -83,9 +83,9 @@ class Parser(argparse.ArgumentParser):
                 yield word
 
 
-def new_parser(prog: str, description: str, **options: Any) -> Parser:
+def new_parser(prog: str, description: str, **options: Any) -> CommandParser:
     """Return a parser that has `--version`; the options are those of `argparse.ArgumentParser`."""
-    parser = Parser(prog=prog, description=description, **options)
+    parser = CommandParser(prog=prog, description=description, **options)
     parser.add_argument("--version", action=_Version)
     return parser
 

@@ -11,7 +11,7 @@ from ml_monitoring.exporter.errors import ConfigError
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    parser = command_line.Parser(prog="python -m demo")
+    parser = command_line.CommandParser(prog="python -m demo")
     demo.add_arguments(parser)
     return parser.parse_args(arguments)
 
