@@ -251,7 +251,8 @@ class Reader:
                 start_new_session=True,
             )
             try:
-                return self._shell.wait(_PATIENCE)
+                # Installing takes minutes.
+                return self._shell.wait(_PATIENCE if self._wheels is None else 10 * _PATIENCE)
             finally:
                 texts = (log, *sorted((self.root / "blocks").glob("*.out")))
                 self.output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in texts)
