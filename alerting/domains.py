@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from types import MappingProxyType, ModuleType
+from typing import Final
 
 from ml_monitoring.alerting.containers import alerts as container_alerts
 from ml_monitoring.alerting.containers import signals as container_signals
@@ -137,6 +138,9 @@ RECORD_GROUPS: Mapping[str, tuple[Record, ...]] = MappingProxyType(
     }
 )
 
+# The topic of alerts of a user's own.
+EXTENSIONS: Final = "extensions"
+
 # The Compose services whose logs tell more of a group's alerts, unless the label `job` says it; none for machines,
 # whose logs are not collected.
 LOGS_OF: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -190,6 +194,11 @@ def is_watched(group: str, thresholds: Thresholds) -> bool:
     return group not in COMPONENTS or group in thresholds.watched
 
 
+def alert_groups(thresholds: Thresholds) -> dict[str, tuple[Alert, ...]]:
+    """Return all alerts by topic, those of the user's own included, whether they are enabled or not."""
+    return {**ALERT_GROUPS, **({EXTENSIONS: thresholds.own_alerts} if thresholds.own_alerts else {})}
+
+
 @cache
 def _default_thresholds() -> Thresholds:
     return _thresholds.read(ALERTS)
@@ -224,7 +233,7 @@ def load_alerts(thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:
             LOGS_OF.get(group, ()),
             ALERTS_IF_ABSENT.get(group, ""),
         )
-        for group, alerts in ALERT_GROUPS.items()
+        for group, alerts in alert_groups(chosen).items()
         if is_watched(group, chosen)
         for alert in alerts
     )

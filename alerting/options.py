@@ -1,4 +1,4 @@
-"""The option `--settings`: a user's own numbers, teams, channels and links, for every command that takes them."""
+"""The option `--settings`: a user's own numbers, teams, channels, links and extensions, for commands that take them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.model.thresholds import Thresholds, load_layers, validated
 from ml_monitoring.exporter.errors import ConfigError
@@ -59,8 +60,17 @@ def load(options: argparse.Namespace, *, webhook: str | None = None) -> tuple[Th
     Raises:
         ConfigError: A file cannot be used.
     """
-    layers = load_layers(settings_files(options))
-    return validated(ALERTS, layers).overridden(os.environ, webhook=webhook), layers
+    files = settings_files(options)
+    layers = load_layers(files)
+    if (folder := extensions.folder_of(layers)) is None:
+        return validated(ALERTS, layers).overridden(os.environ, webhook=webhook), layers
+    own = extensions.read(folder)
+    layers = load_layers(files, extensions=own.layers)
+    # From wherever a command is started.
+    layers.data["extensions"] = str(folder.resolve())
+    thresholds = validated((*ALERTS, *own.alerts), layers).with_own_alerts(own.alerts)
+    own.check(thresholds)
+    return thresholds.overridden(os.environ, webhook=webhook), layers
 
 
 def refuse_committed(options: argparse.Namespace, committed: Path) -> None:

@@ -16,9 +16,9 @@ from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.foreign import FOREIGN, TARGET_LABELS, UNUSED, UNUSED_ORIGINS
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.lint import filled
 from ml_monitoring.exporter.catalog import CATALOG, METRICS, MetricKind
 from tests.support.promql import LABELS, made_labels, named_labels, selectors, surviving_labels
-from tests.support.queries_lint import filled
 from tools import service_catalog
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -12,7 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from ml_monitoring.alerting.domains import ALERT_GROUPS, load_alerts
+from ml_monitoring.alerting.domains import alert_groups, load_alerts
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.links import panel_id
 from ml_monitoring.alerting.model.thresholds import Thresholds
@@ -39,7 +39,7 @@ def build(thresholds: Thresholds, *, datasource: str) -> list[dict[str, Any]]:
     """
     enabled = {alert.name: alert for alert in load_alerts(thresholds)}
     groups = []
-    for topic, alerts in ALERT_GROUPS.items():
+    for topic, alerts in alert_groups(thresholds).items():
         bound = [enabled[alert.name] for alert in alerts if alert.name in enabled]
         if bound:
             rules = [Commented(alert.condition, _rule(alert, datasource)) for alert in bound]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml_monitoring.alerting.domains import ALERT_GROUPS, RECORD_GROUPS, is_watched, load_alerts
+from ml_monitoring.alerting.domains import RECORD_GROUPS, alert_groups, is_watched, load_alerts
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import Commented
@@ -31,7 +31,7 @@ def build_alerts(thresholds: Thresholds) -> dict[str, Any]:
     """Return the content of `alerts.yml`; disabled alerts are left out."""
     enabled = {alert.name: alert for alert in load_alerts(thresholds)}
     groups = []
-    for topic, alerts in ALERT_GROUPS.items():
+    for topic, alerts in alert_groups(thresholds).items():
         bound = [enabled[alert.name] for alert in alerts if alert.name in enabled]
         if bound:
             rules = [Commented(" ".join((alert.condition, *alert.evidence)), alert.rule) for alert in bound]

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr, StrictStr
 from pydantic import ValidationError as PydanticError
 
 from ml_monitoring.alerting.model.alert import Alert, Kind, promql_value
@@ -33,7 +33,7 @@ from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers, Location
+from ml_monitoring.exporter.settings_file import Layers, Location, Places
 from ml_monitoring.exporter.settings_file import read as read_layer
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.values import merge
@@ -52,9 +52,23 @@ class Thresholds(Sections):
     selectors: Selectors
     services: Services = Services()
     dashboards: Dashboards = Dashboards()
+    # Folder of alerts, pages and panels of a user's own, from where the file is that names it.
+    extensions: StrictStr | None = None
     teams: tuple[Name, ...] = Field(min_length=1)
     notifications: Notifications
     alerts: dict[str, Numbers]
+    _own_alerts: tuple[Alert, ...] = PrivateAttr(default=())
+
+    @property
+    def own_alerts(self) -> tuple[Alert, ...]:
+        """Return the alerts of the folder of extensions."""
+        return self._own_alerts
+
+    def with_own_alerts(self, alerts: Sequence[Alert]) -> Self:
+        """Return the same with alerts of the user's own, whose numbers it has."""
+        changed = self.model_copy()
+        changed._own_alerts = tuple(alerts)  # of a copy of its own
+        return changed
 
     @property
     def watched(self) -> tuple[Component, ...]:
@@ -84,7 +98,8 @@ class Thresholds(Sections):
         Raises:
             pydantic.ValidationError: A setting is unknown or cannot be used.
         """
-        return type(self).model_validate(merge(self.model_dump(by_alias=True), changes))
+        changed = type(self).model_validate(merge(self.model_dump(by_alias=True), changes))
+        return changed.with_own_alerts(self._own_alerts)
 
     def overridden(self, environ: Mapping[str, str], *, webhook: str | None = None) -> Self:
         """Return the same with addresses that belong to one deployment in their place.
@@ -121,20 +136,28 @@ class Thresholds(Sections):
             problems += [f"{names.get(str(item['loc'][-1]), item['loc'])}: {item['msg']}" for item in error.errors()]
         if problems:
             raise ConfigError(problems)
-        return changed
+        return changed.with_own_alerts(self._own_alerts)
 
 
-def load_layers(paths: Sequence[Path] = (), defaults: Sequence[Path] = DEFAULT_PATHS) -> Layers:
+def load_layers(
+    paths: Sequence[Path] = (),
+    defaults: Sequence[Path] = DEFAULT_PATHS,
+    extensions: Sequence[tuple[dict[str, Any], Places]] = (),
+) -> Layers:
     """Return a user's files laid over the defaults, the last one uppermost.
 
     `null` in place of an alert switches it off; else it takes away what the layers below say.
+
+    Args:
+        paths: The user's files.
+        defaults: What they are laid over.
+        extensions: What is laid between them: numbers of alerts of the user's own, see `alerting.extensions`.
 
     Raises:
         ConfigError: A file cannot be used.
     """
     layers = Layers()
-    for path in (*defaults, *paths):
-        data, places = read_layer(path)
+    for data, places in (*map(read_layer, defaults), *extensions, *map(read_layer, paths)):
         alerts = data.get("alerts")
         if isinstance(alerts, dict):
             # Its numbers stay: recording rules that others use too are made with them.

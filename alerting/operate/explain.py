@@ -27,7 +27,7 @@ def enabled_alerts(names: Sequence[str], thresholds: Thresholds) -> list[BoundAl
         UnknownAlertError: No enabled alert has one of the names.
     """
     enabled = {alert.name: alert for alert in load_alerts(thresholds)}
-    known = [alert.name for alert in ALERTS]
+    known = [alert.name for alert in (*ALERTS, *thresholds.own_alerts)]
     if unknown := [name for name in names if name not in enabled]:
         why = (
             f"{name} {'is disabled' if name in known else f'does not exist{suggestion_or_all(name, known)}'}"

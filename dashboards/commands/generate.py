@@ -43,24 +43,10 @@ def write_pages(directory: Path, thresholds: Thresholds) -> tuple[Path, ...]:
         OSError: The folder cannot be written.
     """
     # Only here, as they bring grafanalib.
-    from ml_monitoring.dashboards.lib.context import PageContext  # noqa: PLC0415
-    from ml_monitoring.dashboards.pages import build_all  # noqa: PLC0415
+    from ml_monitoring.dashboards.documents import documents  # noqa: PLC0415
     from ml_monitoring.dashboards.publish.files import write  # noqa: PLC0415
 
-    context = PageContext.of(thresholds)
-    pages = [
-        (
-            page.folder,
-            page.to_json(
-                context.alerts,
-                context.selectors,
-                cluster_variables=context.cluster_variables,
-                store_variable=context.store_variable,
-            ),
-        )
-        for page in build_all(context)
-    ]
-    written = write(directory, pages)
+    written = write(directory, documents(thresholds))
     listing = kustomize.kustomization([path.relative_to(directory) for path in written], thresholds.components or ())
     (directory / kustomize.FILE).write_text(listing, encoding="utf-8", newline="\n")
     for path in directory.glob("*/*.json"):

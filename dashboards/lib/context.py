@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.domains import alert_groups, load_alerts
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.numbers import Links
 from ml_monitoring.alerting.model.settings import Business, Llm, Slos
+from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.alerting.model.thresholds import Thresholds
 
 
@@ -26,6 +27,7 @@ class PageContext:
         selectors: Whose series of other programs' metrics are meant, see `Thresholds.scope`.
         cluster_variables: Whether pages show the choice of a cluster and a namespace.
         store_variable: Whether pages show the choice of a store.
+        signals: The signal of each alert by its name, those of alerts that are switched off too.
     """
 
     alerts: tuple[BoundAlert, ...]
@@ -36,6 +38,7 @@ class PageContext:
     selectors: Mapping[str, str]
     cluster_variables: bool
     store_variable: bool
+    signals: Mapping[str, Signal]
 
     @classmethod
     def of(cls, thresholds: Thresholds) -> Self:
@@ -49,4 +52,5 @@ class PageContext:
             thresholds.scope(),
             thresholds.dashboards.cluster_variables,
             thresholds.dashboards.store_variable,
+            {alert.name: alert.signal for alerts in alert_groups(thresholds).values() for alert in alerts},
         )

@@ -36,6 +36,13 @@ def way_back(title: str, uid: str) -> Any:
     )
 
 
+def outside(title: str, url: str) -> Any:
+    """Return a link at the top to an address of the user's own; the time range goes along to other pages."""
+    return grafana.DashboardLink(
+        title=title, type="link", uri=url, icon="external link", keepTime=url.startswith("/d/")
+    )
+
+
 def page_url(uid: str, variables: Mapping[str, str]) -> str:
     """Return the address of another page, with the data source, clusters, stores, service and time range of this one.
 

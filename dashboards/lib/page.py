@@ -12,7 +12,7 @@ from ml_monitoring.alerting.model.links import SERVICE_VARIABLE, panel_id
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.lib.finalise import finalise
 from ml_monitoring.dashboards.lib.layout import COLUMNS, Position, flow
-from ml_monitoring.dashboards.lib.links import menu, way_back, with_chosen
+from ml_monitoring.dashboards.lib.links import menu, outside, way_back, with_chosen
 from ml_monitoring.dashboards.lib.panels import Panel
 from ml_monitoring.dashboards.lib.queries import Query, Scope
 from ml_monitoring.dashboards.lib.style import Colour
@@ -75,6 +75,7 @@ class Page:
         tags: Beside the tag of all pages.
         marks: What is marked beside the alerts.
         back: Title and uid of the page that led here, for a link at the top.
+        links: Titles and addresses of more links at the top.
         stores_of: Sources whose stores can be chosen although no variable is narrowed by them.
         pages: Of each page by uid, the variables that links to it hand on.
     """
@@ -90,6 +91,7 @@ class Page:
     tags: tuple[str, ...] = field(default=())
     marks: tuple[Mark, ...] = ()
     back: tuple[str, str] | None = None
+    links: tuple[tuple[str, str], ...] = ()
     stores_of: tuple[str, ...] = ()
     pages: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -144,7 +146,7 @@ class Page:
             timePicker=grafana.TimePicker(refreshIntervals=list(REFRESH_CHOICES), timeOptions=[]),
             templating=grafana.Templating(list=[variable.template for variable in variables]),
             annotations=grafana.Annotations(list=self._annotations(scope)),
-            links=[*([way_back(*self.back)] if self.back else []), menu()],
+            links=[*([way_back(*self.back)] if self.back else []), menu(), *(outside(*link) for link in self.links)],
             panels=self._panels(scope),
         )
         finished: Json = with_chosen(finalise(as_json(dashboard)), self.handed_on, self.pages)

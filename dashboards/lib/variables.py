@@ -179,6 +179,7 @@ def label_values(
     may_be_empty: bool = False,
     first_only: bool = False,
     first: str = "",
+    foreign: bool = False,
 ) -> Variable:
     """Return a choice of one, several or all values of a label.
 
@@ -193,6 +194,7 @@ def label_values(
         first_only: Open on the first value, not on all, and do not offer all: for pages about one of very many.
         first: Of such a page, which one opens: PromQL of the label's series, `<filter>` for the matchers, of which the
             highest comes first, not the first of the alphabet.
+        foreign: Whether it is a metric of a user's own, whose labels nothing here knows.
 
     Raises:
         ValueError: If nothing gives the metric or one of the labels.
@@ -202,6 +204,8 @@ def label_values(
         labels = CATALOG[metric].sample_labels(series)
     elif metric in FOREIGN:
         series, labels = metric, FOREIGN[metric]
+    elif foreign:
+        series, labels = metric, frozenset({label, *within, *through})
     else:
         raise ValueError(f"variable {label}: no metric {metric} in the catalog or in alerting/model/foreign.py")
     unknown = {label, *within, *through} - labels - TARGET_LABELS

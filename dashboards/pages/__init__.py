@@ -69,5 +69,10 @@ def build_all(context: PageContext) -> tuple[Page, ...]:
     for what, values in (("uid", [page.uid for page in pages]), ("title", [page.title for page in pages])):
         if len(set(values)) < len(values):
             raise ValueError(f"two pages share a {what}: {', '.join(sorted(values))}")
+    return linked(pages)
+
+
+def linked(pages: tuple[Page, ...]) -> tuple[Page, ...]:
+    """Return pages that know of each other which variables links to them hand on."""
     handed_on = {page.uid: page.handed_on for page in pages}
     return tuple(replace(page, pages=handed_on) for page in pages)

@@ -8,8 +8,8 @@ import pytest
 
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.lib.variables import VARIANTS_DATASOURCE
+from ml_monitoring.dashboards.lint import panels
 from ml_monitoring.dashboards.render.variables import Value, Variables
-from tests.support.lint import panels
 from tests.support.variants_store import EPOCH, ZOE, connected, create_tables, write_reference_content
 
 EVERYBODY = Value((), (), is_all=True, all_value=".+", listed=True)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from ml_monitoring.dashboards import lint
 from ml_monitoring.dashboards.lib.style import Colour
-from tests.support import display_lint, lint, logql, queries_lint, style_lint
+from tests.support import display_lint, logql, queries_lint, style_lint
 
 Json = dict[str, Any]
 Rule = Callable[[list[Json]], Iterator[str]]

@@ -8,8 +8,8 @@ from ml_monitoring.alerting.domains import ALERTS, load_thresholds
 from ml_monitoring.alerting.mlflow.model_signals import CHAMPION_AGE, CHAMPIONS, OLDEST_CHAMPION
 from ml_monitoring.alerting.mlflow.model_signals import PAGE as MODELS_PAGE
 from ml_monitoring.dashboards.lib.context import PageContext
+from ml_monitoring.dashboards.lint import panels
 from ml_monitoring.dashboards.pages import build_all
-from tests.support.lint import panels
 
 
 def built(changes: dict[str, object]) -> dict[str, dict[str, Any]]:

@@ -16,6 +16,7 @@ from grafana_foundation_sdk.cog import plugins
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.lint import panels
 from ml_monitoring.dashboards.publish.schema_v2 import folder_resource, resource
 from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.colours import LIGHT
@@ -26,7 +27,6 @@ from ml_monitoring.dashboards.render.page import draw_dashboard
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.units import Clock
 from tests.support import typescript
-from tests.support.lint import panels
 from tests.support.panel_store import END, SPECIMEN
 
 with warnings.catch_warnings():

@@ -18,6 +18,7 @@ import pytest
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.overview.signals import HEALTH
 from ml_monitoring.alerting.overview.signals import PAGE as OVERVIEW
+from ml_monitoring.dashboards.lint import expressions, filled
 from ml_monitoring.dashboards.render.colours import LIGHT
 from ml_monitoring.dashboards.render.display import Style
 from ml_monitoring.dashboards.render.draw.canvas import ELLIPSIS, settings
@@ -28,7 +29,6 @@ from ml_monitoring.dashboards.render.page import draw_dashboard
 from ml_monitoring.dashboards.render.prometheus import Answer, Prometheus
 from ml_monitoring.dashboards.render.units import Clock
 from tests.support.promql import LABELS
-from tests.support.queries_lint import expressions, filled
 from tools.backfilled_prometheus import backfilled_prometheus
 
 Json = dict[str, Any]

@@ -21,7 +21,7 @@ ORDER = (
     r"exporter\.catalog",
     r"exporter",
     r"alerting\.model",
-    r"alerting\.(?!(?:domains|generate|operate|log|commands|options|cli|__main__)(?:\.|$))\w+",
+    r"alerting\.(?!(?:domains|generate|operate|log|commands|extensions|options|cli|__main__)(?:\.|$))\w+",
     r"alerting\.domains",
     r"alerting\.(generate|operate|log)",
     r"alerting",

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
+from ml_monitoring.dashboards.lint import COLUMNS, data_panels, panels
 from ml_monitoring.dashboards.render.fonts import MEDIUM, text_width
-from tests.support.lint import COLUMNS, data_panels, panels
 
 Json = dict[str, Any]
 

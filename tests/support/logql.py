@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from ml_monitoring.dashboards.lint import data_panels
 from tests.support import typescript
-from tests.support.lint import data_panels
 
 Json = dict[str, Any]
 

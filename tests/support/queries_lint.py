@@ -13,15 +13,13 @@ import promql_parser
 import yaml
 
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS, TARGET_LABELS
+from ml_monitoring.dashboards.lint import d6_declared, expressions, filled, panels, variables_in
 from tests.support import logql
-from tests.support.lint import data_panels, panels
 from tests.support.promql import LABELS
 from tools.packages import ensure_programs
 
 Json = dict[str, Any]
 
-# Grafana fills these in by itself.
-BUILT_IN = {"__rate_interval", "__range", "__interval"}
 # How rates may look back: at least four scrapes, or the whole time range that the page shows.
 RATE_WINDOWS = {"$__rate_interval", "$__range"}
 RATES = {"rate", "irate", "increase"}
@@ -40,27 +38,7 @@ PLACELESS = {
     "bound:business_": ("namespace",),
 }
 
-_VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?}?|\[\[(\w+)]]")
 _RATE = re.compile(r"\b(?:rate|irate|increase)\([^\[\]]*\[([^\]]+)]")
-
-
-def filled(expr: str) -> str:
-    """Return the query as Prometheus gets it: ranges and variables replaced."""
-    for name in BUILT_IN:
-        expr = expr.replace(f"${name}", "5m").replace(f"${{{name}}}", "5m")
-    return _VARIABLE.sub(".+", expr)
-
-
-def expressions(pages: list[Json]) -> Iterator[tuple[str, str]]:
-    """Yield every PromQL expression of panels and annotations, with its name."""
-    for name, panel in data_panels(pages):
-        for target in panel.get("targets", []):
-            if target["datasource"]["type"] == "prometheus":
-                yield f"{name} {target['refId']}", target["expr"]
-    for page in pages:
-        for annotation in page["annotations"]["list"]:
-            if "expr" in annotation:
-                yield f"{page['uid']}/annotation {annotation['name']}", annotation["expr"]
 
 
 def d6_parses(pages: list[Json]) -> Iterator[str]:
@@ -120,18 +98,15 @@ def d6_names(pages: list[Json]) -> Iterator[str]:
 
 def d6_variables(pages: list[Json]) -> Iterator[str]:
     """Every variable in a query is declared, and every declared one is used."""
+    yield from d6_declared(pages)
     for page in pages:
         declared = {variable["name"] for variable in page["templating"]["list"]}
-        used = set[str]()
-        for name, expr in expressions([page]):
-            found = _variables(expr)
-            used |= found
-            yield from (f"{name}: variable {one} is not declared" for one in sorted(found - declared - BUILT_IN))
+        used = {one for _, expr in expressions([page]) for one in variables_in(expr)}
         used |= {one for _, expr in logql.expressions([page]) for one in logql.variables(expr)}
         for variable in page["templating"]["list"]:
             if isinstance(variable["query"], dict):
-                used |= _variables(variable["query"].get("query", "")) - {variable["name"]}
-        used |= {match for panel in panels(page) for match in _variables(str(panel.get("datasource")))}
+                used |= variables_in(variable["query"].get("query", "")) - {variable["name"]}
+        used |= {match for panel in panels(page) for match in variables_in(str(panel.get("datasource")))}
         # Links and addresses carry these also to a page that has nothing to narrow.
         unused = declared - used - set(PLACE_LABELS)
         yield from (f"{page['uid']}: variable {one} is never used" for one in sorted(unused))
@@ -166,10 +141,6 @@ def d6_places(pages: list[Json]) -> Iterator[str]:
 def _places_before(variable: str) -> Iterator[str]:
     """Yield the places that narrow a variable: of the places themselves the wider ones."""
     yield from itertools.takewhile(lambda one: one != variable, PLACE_LABELS)
-
-
-def _variables(text: str) -> set[str]:
-    return {one or other for one, other in _VARIABLE.findall(text)}
 
 
 def _nodes(tree: Any, kind: type) -> Iterator[Any]:

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from ml_monitoring.dashboards.lib.style import SERIES, Colour
+from ml_monitoring.dashboards.lint import data_panels
 from ml_monitoring.dashboards.render.colours import THEMES, contrast, ink_on
-from tests.support.lint import data_panels
 
 Json = dict[str, Any]
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from tests.support.lint import panels
+from ml_monitoring.dashboards.lint import panels
 
 Json = dict[str, Any]
 

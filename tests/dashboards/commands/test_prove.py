@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from ml_monitoring.dashboards import lint
 from ml_monitoring.dashboards.cli import main
 from ml_monitoring.dashboards.commands.prove import ALLOWED, read_allowed
 from tests.dashboards.render.test_pictures import panel, write
-from tests.support import lint
 from tests.support.panel_store import END, START, Store
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
+from ml_monitoring.dashboards import lint
 from ml_monitoring.dashboards.lib import page
 from ml_monitoring.dashboards.lib.finalise import finalise
-from tests.support import lint
 from tests.support.specimen import specimen
 
 Json = dict[str, Any]

@@ -11,7 +11,7 @@ from ml_monitoring.dashboards.lib.layout import COLUMNS, Position, Size, flow
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, stat, text
 from ml_monitoring.dashboards.lib.variables import datasource
-from tests.support.lint import panels
+from ml_monitoring.dashboards.lint import panels
 
 Json = dict[str, Any]
 

@@ -11,9 +11,9 @@ from ml_monitoring.alerting.model.links import panel_id
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.style import LONG_TIMES
+from ml_monitoring.dashboards.lint import panels
 from ml_monitoring.dashboards.pages import build_all
 from ml_monitoring.exporter.catalog import Unit
-from tests.support.lint import panels
 
 Json = dict[str, Any]
 ALERTS = load_alerts()

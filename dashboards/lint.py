@@ -1,4 +1,7 @@
-"""Rules for finished dashboards, as Grafana gets them. Each takes all pages and returns what is wrong, by panel."""
+"""Rules for finished dashboards, as Grafana gets them. Each takes all pages and returns what is wrong, by panel.
+
+Pages of a user's own are judged by them when they are generated, ours by the tests, which have more of them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
-from grafana_foundation_sdk.models import units
+from ml_monitoring.dashboards.render.units import unit_table
 
 Json = dict[str, Any]
 
@@ -41,11 +44,13 @@ LEGACY_KEYS = {
     "custom": set(),
     "target": {"intervalFactor", "metric", "step", "target", "query"},
 }
-UNITS = {value for value in vars(units).values() if isinstance(value, str)}
 # These show series by name, so an empty legend would show the whole expression.
 WITH_LEGEND = {"time_series"}
 WITHOUT_DATA = {"row", "text", "alertlist", "dashlist", "news"}
 COLUMNS = 24
+# Grafana fills these in by itself.
+BUILT_IN = {"__rate_interval", "__range", "__interval"}
+_VARIABLE = re.compile(r"\$\{?(\w+)(?::\w+)?}?|\[\[(\w+)]]")
 
 
 def panels(page: Json) -> Iterator[Json]:
@@ -134,7 +139,7 @@ def d4_layout(pages: list[Json]) -> Iterator[str]:
 
 def _is_unit(unit: Any) -> bool:
     # Grafana's units of one's own.
-    return unit in UNITS or str(unit).startswith(("suffix:", "count:"))
+    return unit in unit_table() or str(unit).startswith(("suffix:", "count:"))
 
 
 def d5_panels(pages: list[Json]) -> Iterator[str]:
@@ -169,6 +174,39 @@ def d5_panels(pages: list[Json]) -> Iterator[str]:
             for key in sorted(needed - defaults.keys()):
                 wrong[f"is a ratio without {key}"] = True
         yield from (f"{name}: {what}" for what, holds in wrong.items() if holds)
+
+
+def d6_declared(pages: list[Json]) -> Iterator[str]:
+    """Every variable in a query of Prometheus is one of the page."""
+    for page in pages:
+        declared = {variable["name"] for variable in page["templating"]["list"]}
+        for name, expr in expressions([page]):
+            unknown = sorted(variables_in(expr) - declared - BUILT_IN)
+            yield from (f"{name}: variable {one} is not declared" for one in unknown)
+
+
+def expressions(pages: list[Json]) -> Iterator[tuple[str, str]]:
+    """Yield every PromQL expression of panels and annotations, with its name."""
+    for name, panel in data_panels(pages):
+        for target in panel.get("targets", []):
+            if target["datasource"]["type"] == "prometheus":
+                yield f"{name} {target['refId']}", target["expr"]
+    for page in pages:
+        for annotation in page["annotations"]["list"]:
+            if "expr" in annotation:
+                yield f"{page['uid']}/annotation {annotation['name']}", annotation["expr"]
+
+
+def filled(expr: str) -> str:
+    """Return the query as Prometheus gets it: ranges and variables replaced."""
+    for name in BUILT_IN:
+        expr = expr.replace(f"${name}", "5m").replace(f"${{{name}}}", "5m")
+    return _VARIABLE.sub(".+", expr)
+
+
+def variables_in(text: str) -> set[str]:
+    """Return the names of the variables that a query uses."""
+    return {one or other for one, other in _VARIABLE.findall(text)}
 
 
 def d7_variables_and_links(pages: list[Json]) -> Iterator[str]:
@@ -260,3 +298,12 @@ def _urls(value: object) -> Iterator[str]:
             yield value["url"]
         for item in value.values():
             yield from _urls(item)
+
+
+RULES = (d1_identity, d2_no_legacy, d4_layout, d5_panels, d6_declared, d7_variables_and_links)
+
+
+def findings(pages: list[Json]) -> Iterator[str]:
+    """Yield what is wrong by any of the rules."""
+    for rule in RULES:
+        yield from rule(pages)

@@ -1,0 +1,328 @@
+"""Alerts of a user's own: a YAML file each, in a folder that no upgrade touches.
+
+The setting `extensions` names the folder. It holds `alerts/<Name>.yml`, `runbooks/<Name>.md` and
+`tests/<Name>.test.yml`; pages and panels beside them are read by `dashboards.extensions`. What is read here becomes
+`Thresholds.own_alerts`, so that all that knows alerts knows these: rules, routes, colours, documentation.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import BaseModel, Field, StrictStr, ValidationError, model_validator
+
+from ml_monitoring.alerting.domains import ALERTS, SIGNALS, load_alerts
+from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.model.evidence import Comparison
+from ml_monitoring.alerting.model.foreign import TARGET_LABELS
+from ml_monitoring.alerting.model.notifications import Duration, Name, Severity, StrictModel
+from ml_monitoring.alerting.model.numbers import Scalar
+from ml_monitoring.alerting.model.signal import UID_PREFIX, Signal
+from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.exporter.catalog import CATALOG, Unit
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.regular_files import read_text
+from ml_monitoring.exporter.settings_file import Layers, Location, Places, describe_read_error
+from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
+
+# No page of ours begins so.
+OWN_UID_PREFIX: Final = f"{UID_PREFIX}own-"
+RUNBOOK_HEADINGS: Final = ("Meaning", "Impact", "Diagnosis", "Causes", "Mitigation", "Silence", "Configuration")
+# What the folder may hold; others are not looked into.
+FOLDERS: Final = ("alerts", "runbooks", "tests", "pages", "panels", "queries", "sources", "schemas")
+
+_OWN_PAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
+_ALERT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
+_LABEL_IN_TEMPLATE: Final = re.compile(r"\$labels\.(\w+)")
+# Names that only the exporter gives out; quoted texts come first, so that none of them is taken for one.
+_RESERVED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|\b(ml_monitoring_\w+)')
+_OF_RULES: Final = ("severity", "team", "source", "action")
+
+LabelName = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
+Text = Annotated[StrictStr, Field(min_length=1)]
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class OwnAlert(StrictModel):
+    """One alert of your own; the name of the file is its name.
+
+    Attributes:
+        expr: PromQL of the value that is compared. `<window>` stands for the range of a rate, `<filter>` for what
+            pages narrow by, `<Alert.threshold>` for the number of any alert.
+        unit: Unit of the value.
+        title: Title of the panel that shows it.
+        question: What the panel answers, in one sentence.
+        by: Labels that tell the series apart.
+        legend: How series are named in the panel; by default by these labels.
+        comparison: Whether the value is too high or too low.
+        threshold: With what it is compared, in the unit; a duration such as 5m where the unit is seconds.
+        for: How long the condition must hold before anybody is notified.
+        severity: How bad it is.
+        team: Who is notified.
+        action: Of the settings `notifications.actions`, what is called too.
+        condition: When it fires, in words; `<threshold>` stands for the number.
+        summary: What is wrong, in one sentence without placeholders; titles notifications.
+        description: Which series and how bad, as a template such as `{{ $labels.region }}: {{ $value }} orders wait.`
+        page: Page that shows it and that its notifications link to; one of ours, such as `operations-overview`, or
+            the name of a file in `pages`.
+        source: Source of the exporter that its series are from, such as `queries/orders`, whose failure mutes it.
+        absent: What answers when its series are missing, as the name of an alert or a sentence.
+    """
+
+    expr: Text
+    unit: Unit
+    title: Text
+    question: Text
+    by: tuple[LabelName, ...] = ()
+    legend: StrictStr = ""
+    comparison: Comparison = ">"
+    threshold: Scalar
+    for_: Duration = Field(alias="for")
+    severity: Severity
+    team: Name
+    action: Name | None = None
+    condition: StrictStr = ""
+    summary: Text
+    description: Text
+    page: Annotated[str, Field(strict=True, pattern=rf"^({UID_PREFIX})?[a-z][a-z0-9-]*$")]
+    source: StrictStr = ""
+    absent: StrictStr = ""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_complete(cls, data: Any) -> Any:
+        for key in ("summary", "description", "condition", "question"):
+            text = data.get(key) if isinstance(data, dict) else None
+            if isinstance(text, str) and text and not text.rstrip().endswith((".", "?")):
+                raise ValueError(f"{key}: ends without a full stop: write a sentence")
+            if key == "summary" and isinstance(text, str) and "{{" in text:
+                raise ValueError("summary: is static, as it titles a group; what differs belongs in the description")
+        return data
+
+    def alert(self, name: str, dashboard: str) -> Alert:
+        """Return the alert as our own are.
+
+        Args:
+            name: Its name.
+            dashboard: uid of the page.
+        """
+        word = "above" if self.comparison == ">" else "below"
+        return Alert(
+            name=name,
+            condition=self.condition or f"{self.title} {word} <threshold>.",
+            signal=Signal(
+                name=f"own_{re.sub(r'(?<=[a-z0-9])(?=[A-Z])', '_', name).lower()}",
+                title=self.title,
+                question=self.question,
+                expr=self.expr.strip(),
+                unit=self.unit,
+                dashboard=dashboard,
+                by=self.by,
+                filters=self.by if "<filter>" in self.expr else (),
+                legend=self.legend,
+            ),
+            summary=self.summary,
+            description=self.description,
+            comparison=self.comparison,
+            source=self.source,
+            absent=self.absent or ("" if self.source else "Nothing watches that its series are there."),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Extensions:
+    """What the folder says of alerts.
+
+    Attributes:
+        folder: The folder.
+        alerts: The alerts.
+        layers: Their numbers as settings, each with its file and line; see `load_layers`.
+        files: The file of each alert as it was read, by name.
+    """
+
+    folder: Path
+    alerts: tuple[Alert, ...]
+    layers: tuple[tuple[dict[str, Any], Places], ...]
+    files: dict[str, Layers]
+
+    def check(self, thresholds: Thresholds) -> None:
+        """Refuse alerts that name something that there is not.
+
+        Raises:
+            ConfigError: Each problem with its file and line.
+        """
+        ours = {alert.name: alert for alert in self.alerts}
+        problems = []
+        for bound in load_alerts(thresholds):
+            if bound.name in ours:
+                try:
+                    bound.rule  # noqa: B018  # the placeholders are filled
+                except ValueError as error:
+                    said = str(error).partition(" in ")[0]
+                    problems.append(self.files[bound.name].problem(("expr",), f"{said}: nothing has this name"))
+        if problems:
+            raise ConfigError(problems)
+
+
+def folder_of(layers: Layers) -> Path | None:
+    """Return the folder that the settings name.
+
+    Raises:
+        ConfigError: It is none.
+    """
+    given = layers.data.get("extensions")
+    if not isinstance(given, str):
+        return None
+    place = layers.place(("extensions",))
+    folder = (Path(place.origin).parent if place else Path()) / Path(given).expanduser()
+    if not folder.is_dir():
+        raise ConfigError([layers.problem(("extensions",), f"{folder} is no folder")])
+    unknown = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and path.name not in FOLDERS]
+    if meant := [f"{folder / name}: nothing reads this folder{near}" for name in unknown if (near := _near(name))]:
+        raise ConfigError(meant)
+    return folder
+
+
+def _near(name: str) -> str:
+    return suggestion(name, FOLDERS)
+
+
+def read(folder: Path) -> Extensions:
+    """Return the alerts of a folder.
+
+    Raises:
+        ConfigError: Something cannot be used; all problems are listed with file and line.
+    """
+    alerts: list[Alert] = []
+    settings: list[tuple[dict[str, Any], Places]] = []
+    files: dict[str, Layers] = {}
+    problems: list[str] = []
+    for path in definitions(folder, "alerts", problems):
+        try:
+            given, layers = read_definition(path, OwnAlert)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        problems += [layers.problem(*problem) for problem in _check(path.stem, given, folder)]
+        problems += _check_runbook(folder / "runbooks" / f"{path.stem}.md", path.stem)
+        files[path.stem] = layers
+        alerts.append(given.alert(path.stem, page_uid(given.page, folder) or given.page))
+        settings.append(_numbers(path.stem, given, layers))
+    if problems:
+        raise ConfigError(problems)
+    return Extensions(folder, tuple(alerts), tuple(settings), files)
+
+
+def definitions(
+    folder: Path, kind: str, problems: list[str], suffixes: Sequence[str] = (".yml", ".yaml")
+) -> list[Path]:
+    """Return the files of one kind in their order; those of which two have one name are problems."""
+    found: dict[str, Path] = {}
+    for path in sorted((folder / kind).glob("*")):
+        if path.suffix in suffixes and not path.name.startswith((".", "_")):
+            if other := found.get(path.stem):
+                problems.append(f"{path}: {other.name} has this name too")
+            found.setdefault(path.stem, path)
+    return list(found.values())
+
+
+def read_definition(path: Path, model: type[_Model]) -> tuple[_Model, Layers]:
+    """Return what a YAML file says, and where.
+
+    Raises:
+        ConfigError: It cannot be meant; each problem with its line.
+    """
+    layers = Layers.of_file(path)
+    try:
+        return model.model_validate(layers.data), layers
+    except ValidationError as error:
+        raise ConfigError(layers.describe(error, model)) from None
+
+
+def page_uid(name: str, folder: Path) -> str:
+    """Return the uid of a page of ours or of the folder; empty where there is none of this name."""
+    uid = name if name.startswith(UID_PREFIX) else f"{UID_PREFIX}{name}"
+    if uid in our_pages():
+        return uid
+    stem = name.removeprefix(OWN_UID_PREFIX)
+    exists = any((folder / "pages" / f"{stem}{suffix}").is_file() for suffix in (".yml", ".yaml", ".py"))
+    return own_uid(stem) if exists else ""
+
+
+def own_uid(name: str) -> str:
+    """Return the uid of a page of the folder."""
+    return f"{OWN_UID_PREFIX}{name}"
+
+
+def page_name_problem(name: str) -> str:
+    """Return why a file cannot be a page, by its name; empty where it can."""
+    if _OWN_PAGE.fullmatch(name):
+        return ""
+    return "call the file by at most 22 small letters, digits and dashes: it is a part of the page's address"
+
+
+def our_pages() -> frozenset[str]:
+    """Return the uids of the stack's own pages."""
+    return frozenset(signal.dashboard for signal in SIGNALS)
+
+
+def no_page(name: str, folder: Path) -> str:
+    """Return the sentence about a page that there is not."""
+    known = [uid.removeprefix(UID_PREFIX) for uid in sorted(our_pages())]
+    known += [path.stem for path in definitions(folder, "pages", [], (".yml", ".yaml", ".py"))]
+    return f"no page is called {name!r}{suggestion_or_all(name, known)}"
+
+
+def unknown_series(expr: str) -> Iterator[str]:
+    """Yield what is wrong with names in PromQL that only the exporter can give out."""
+    known = {name for metric in CATALOG.values() for name in metric.sample_names}
+    for name in dict.fromkeys(filter(None, _RESERVED.findall(expr))):
+        if name not in known:
+            yield f"the exporter has no metric {name}{suggestion(name, known)}"
+
+
+def _check(name: str, given: OwnAlert, folder: Path) -> Iterator[tuple[Location, str]]:
+    if not _ALERT_NAME.fullmatch(name):
+        yield (), "call the file as the alert, in letters and digits with a capital first: ShopOrdersWaiting.yml"
+    if name in {alert.name for alert in ALERTS}:
+        yield (), f"the stack has an alert {name}; its numbers are changed in the settings, this one needs another name"
+    if not page_uid(given.page, folder):
+        yield ("page",), no_page(given.page, folder)
+    labels = {*given.by, *TARGET_LABELS, *_OF_RULES}
+    for label in dict.fromkeys(_LABEL_IN_TEMPLATE.findall(given.description)):
+        if label not in labels:
+            yield ("description",), f"the series have no label {label}{suggestion(label, labels)} (see `by`)"
+    for taken in sorted({"severity", "team"} & set(given.by)):
+        yield ("by",), f"{taken} is a label of the rule, which would take the place of the series' own"
+    for problem in unknown_series(given.expr):
+        yield ("expr",), problem
+
+
+def _check_runbook(path: Path, name: str) -> Iterator[str]:
+    try:
+        text = read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        yield f"{path}: the runbook of {name} cannot be read: {describe_read_error(error)}"
+        return
+    if not text.startswith(f"# {name}\n"):
+        yield f"{path}:1: does not begin with `# {name}`"
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    if missing := [heading for heading in RUNBOOK_HEADINGS if heading not in headings]:
+        yield f"{path}: lacks {', '.join(f'`## {heading}`' for heading in missing)}"
+    elif headings != list(RUNBOOK_HEADINGS):
+        yield f"{path}: its sections are not {', '.join(RUNBOOK_HEADINGS)}, in this order"
+
+
+def _numbers(name: str, given: OwnAlert, layers: Layers) -> tuple[dict[str, Any], Places]:
+    """Return what may be overridden, as `thresholds.yml` has it, each with its place."""
+    keys = {"threshold": given.threshold, "for": given.for_, "severity": given.severity, "team": given.team}
+    keys |= {"unit": given.unit.value} | ({"action": given.action} if given.action else {})
+    places: dict[Location, tuple[str, int]] = {}
+    for location in ((), *((key,) for key in keys)):
+        if place := layers.place(location):
+            places["alerts", name, *location] = (place.origin, place.line)
+    return {"alerts": {name: keys}}, places

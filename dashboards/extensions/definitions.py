@@ -1,0 +1,182 @@
+"""What the files of pages and panels may say. Light to import: it loads nothing that draws."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
+
+from ml_monitoring.alerting.extensions import LabelName, Text
+from ml_monitoring.alerting.model.notifications import Severity, StrictModel
+from ml_monitoring.alerting.model.numbers import Scalar
+from ml_monitoring.exporter.catalog import Unit
+
+OWN_ROW: Final = "Your own"
+OWN_FOLDER: Final = "Own"
+Kind = Literal["timeseries", "stat", "bargauge", "gauge", "table", "state_timeline", "text"]
+
+
+class OwnQuery(StrictModel):
+    """One query of a panel with several.
+
+    Attributes:
+        expr: PromQL.
+        legend: Name of its series, or title of its column.
+    """
+
+    expr: Text
+    legend: Text
+
+
+class OwnLimit(StrictModel):
+    """Where a value begins to be bad, and so which colour it has.
+
+    Attributes:
+        above: Bad above this value, in the unit; a duration such as 5m where the unit is seconds.
+        below: Bad below this value.
+        severity: How bad.
+    """
+
+    above: Scalar | None = None
+    below: Scalar | None = None
+    severity: Severity = "warning"
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.above is None) is (self.below is None):
+            raise ValueError("give either above or below")
+        return self
+
+
+class OwnLink(StrictModel):
+    """A link.
+
+    Attributes:
+        title: What it is called.
+        url: Where it leads: `https://...`, or `/d/UID` for a page.
+    """
+
+    title: Text
+    url: Annotated[str, Field(strict=True, pattern=r"^(https?://|/)\S+$")]
+
+
+class OwnPanel(StrictModel):
+    """One panel.
+
+    Attributes:
+        title: Heading; by default the alert's.
+        question: What it answers, in one sentence; its description.
+        kind: How it is drawn.
+        alert: Alert, yours or ours, whose value is shown in its colours, in place of `expr`, `unit`, `by` and
+            `thresholds`; notifications link to the first such panel of the alert's page.
+        expr: PromQL. `{<filter>}` is narrowed by the page's choices, `<window>` is the range of a rate.
+        legend: How series are named; by default by the labels in `by`.
+        queries: Several queries in place of `expr` and `legend`, all in one unit.
+        unit: Unit of the values.
+        by: Labels that tell the series apart; the first columns of a table.
+        filters: Choices of the page that `<filter>` stands for; by default all.
+        thresholds: Where values are bad.
+        signed: Whether values may be below 0 although the unit's usually are not.
+        states: What 0 and 1 of a flag are called.
+        text: Markdown, where `kind` is text.
+        empty: What is said without series, where that is good news.
+        width: Columns, of 24.
+        height: Units of 30 pixels.
+        link: Link in the heading.
+    """
+
+    title: StrictStr = ""
+    question: StrictStr = ""
+    kind: Kind = "timeseries"
+    alert: StrictStr = ""
+    expr: StrictStr = ""
+    legend: StrictStr = ""
+    queries: tuple[OwnQuery, ...] = ()
+    unit: Unit | None = None
+    by: tuple[LabelName, ...] = ()
+    filters: tuple[LabelName, ...] | None = None
+    thresholds: tuple[OwnLimit, ...] = ()
+    signed: StrictBool = False
+    states: tuple[Text, Text] | None = None
+    text: StrictStr = ""
+    empty: StrictStr | None = None
+    width: StrictInt | None = None
+    height: StrictInt | None = None
+    link: OwnLink | None = None
+
+    @model_validator(mode="after")
+    def _is_complete(self) -> Self:
+        given = {key for key in ("alert", "expr", "queries", "text") if getattr(self, key)}
+        wanted = {"text"} if self.kind == "text" else {"alert", "expr", "queries"}
+        if len(given) != 1 or not given <= wanted:
+            raise ValueError(f"give {' or '.join(sorted(wanted))}, and nothing else that is shown")
+        needed = () if self.alert else ("title",) if self.kind == "text" else ("title", "question", "unit")
+        if missing := [key for key in needed if not getattr(self, key)]:
+            raise ValueError(f"{', '.join(missing)}: is missing")
+        if self.alert and (double := [key for key in ("unit", "by", "thresholds", "question") if getattr(self, key)]):
+            raise ValueError(f"{', '.join(double)}: is the alert's already")
+        return self
+
+
+class OwnRow(StrictModel):
+    """A heading and the panels below it.
+
+    Attributes:
+        title: Heading; that of the first row asks what the page answers.
+        collapsed: Whether it starts folded.
+        panels: From left to right.
+    """
+
+    title: Text
+    collapsed: StrictBool = False
+    panels: Annotated[tuple[OwnPanel, ...], Field(min_length=1)]
+
+
+class OwnVariable(StrictModel):
+    """A choice at the top of the page: one, several or all values of a label.
+
+    Attributes:
+        label: The label, and the variable's name.
+        metric: A metric whose series have it.
+        title: What it is called.
+    """
+
+    label: LabelName
+    metric: Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_:][\w:]*$")]
+    title: Text
+
+
+class OwnPage(StrictModel):
+    """One page of your own; the name of the file is the end of its address.
+
+    Attributes:
+        title: Name in Grafana.
+        question: What it answers, and for whom; its description.
+        folder: Grafana's folder.
+        since: Start of the time range that is shown first.
+        refresh: How often it asks again.
+        variables: Choices at the top.
+        links: Links at the top.
+        rows: The page.
+    """
+
+    title: Text
+    question: Text
+    folder: Annotated[str, Field(strict=True, pattern=r"^[\w][\w -]*$")] = OWN_FOLDER
+    since: Annotated[str, Field(strict=True, pattern=r"^now-\d+[smhdwMy]$")] = "now-6h"
+    refresh: Literal["15s", "30s", "1m", "5m", "15m", "1h"] = "30s"
+    variables: tuple[OwnVariable, ...] = ()
+    links: tuple[OwnLink, ...] = ()
+    rows: Annotated[tuple[OwnRow, ...], Field(min_length=1)]
+
+
+class OwnPanelFile(OwnPanel):
+    """One panel of your own on a page, ours or yours.
+
+    Attributes:
+        page: The page, such as `mlflow-experiments`.
+        row: Row that it is added to; where the page has none of this title, a folded one is added.
+    """
+
+    page: Text
+    row: Text = OWN_ROW
