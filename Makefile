@@ -55,7 +55,7 @@ generate: .venv
 	@$(VENV) -m tools.service_catalog
 	@$(VENV) -m alerting generate $(OWN)
 	@$(VENV) -m dashboards generate $(OWN)
-	@$(VENV) -m alerting document $(TABLES)
+	@$(VENV) -m alerting document $(OWN) $(TABLES)
 	@$(VENV) -m tools.command_reference
 	@$(VENV) -m tools.schemas generate
 	@$(VENV) -m tools.settings_reference
@@ -86,7 +86,7 @@ check: .venv ## Lint, check types, generated files and the links of the document
 	@$(VENV) -m mypy
 	@echo ">> running the generators to compare with the committed files"
 	@$(VENV) -m tools.drift
-	@$(VENV) -m alerting document --check $(TABLES)
+	@$(VENV) -m alerting document --check --settings /dev/null $(TABLES)
 	@$(VENV) -m tools.command_reference --check
 	@$(VENV) -m tools.settings_reference --check
 	@$(VENV) -m tools.server_pages --check

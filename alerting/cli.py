@@ -16,6 +16,7 @@ from ml_monitoring.alerting.commands import (
     maintenance,
     maintenance_end,
     route,
+    unit_test,
 )
 from ml_monitoring.exporter import command_line
 
@@ -31,6 +32,7 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "maintenance": maintenance,
         "maintenance-end": maintenance_end,
         "backtest": backtest,
+        "test": unit_test,
     }
 )
 

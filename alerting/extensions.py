@@ -8,7 +8,7 @@ The setting `extensions` names the folder. It holds `alerts/<Name>.yml`, `runboo
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -40,6 +40,8 @@ _ALERT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LABEL_IN_TEMPLATE: Final = re.compile(r"\$labels\.(\w+)")
 # Names that only the exporter gives out; quoted texts come first, so that none of them is taken for one.
 _RESERVED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|\b(ml_monitoring_\w+)')
+# Beside those of the settings.
+_PLACEHOLDERS: Final = ("filter", "place", "window")
 _OF_RULES: Final = ("severity", "team", "source", "action")
 
 LabelName = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
@@ -162,8 +164,8 @@ class Extensions:
                 try:
                     bound.rule  # noqa: B018  # the placeholders are filled
                 except ValueError as error:
-                    said = str(error).partition(" in ")[0]
-                    problems.append(self.files[bound.name].problem(("expr",), f"{said}: nothing has this name"))
+                    said = without_value(error, bound.scope)
+                    problems.append(self.files[bound.name].problem(("expr",), said))
         if problems:
             raise ConfigError(problems)
 
@@ -265,6 +267,21 @@ def page_name_problem(name: str) -> str:
     return "call the file by at most 22 small letters, digits and dashes: it is a part of the page's address"
 
 
+def alert_name_problem(name: str) -> str:
+    """Return why an alert cannot be called so; empty where it can."""
+    if not _ALERT_NAME.fullmatch(name):
+        return "call it in letters and digits with a capital first, such as ShopOrdersWaiting"
+    if name in {alert.name for alert in ALERTS}:
+        return f"the stack has an alert {name}; its numbers are changed in the settings, this one needs another name"
+    return ""
+
+
+def runbooks(thresholds: Thresholds) -> dict[str, Path]:
+    """Return the runbooks of the user's own alerts by the alerts' names."""
+    folder = Path(thresholds.extensions or "") / "runbooks"
+    return {alert.name: folder / f"{alert.name}.md" for alert in thresholds.own_alerts}
+
+
 def our_pages() -> frozenset[str]:
     """Return the uids of the stack's own pages."""
     return frozenset(signal.dashboard for signal in SIGNALS)
@@ -277,6 +294,12 @@ def no_page(name: str, folder: Path) -> str:
     return f"no page is called {name!r}{suggestion_or_all(name, known)}"
 
 
+def without_value(error: ValueError, known: Iterable[str]) -> str:
+    """Return the sentence about a placeholder that stands for nothing, without all that there are."""
+    said = str(error).partition(" in ")[0]
+    return f"{said}{suggestion(said.partition('<')[2].rstrip('>'), (*known, *_PLACEHOLDERS))}"
+
+
 def unknown_series(expr: str) -> Iterator[str]:
     """Yield what is wrong with names in PromQL that only the exporter can give out."""
     known = {name for metric in CATALOG.values() for name in metric.sample_names}
@@ -286,10 +309,8 @@ def unknown_series(expr: str) -> Iterator[str]:
 
 
 def _check(name: str, given: OwnAlert, folder: Path) -> Iterator[tuple[Location, str]]:
-    if not _ALERT_NAME.fullmatch(name):
-        yield (), "call the file as the alert, in letters and digits with a capital first: ShopOrdersWaiting.yml"
-    if name in {alert.name for alert in ALERTS}:
-        yield (), f"the stack has an alert {name}; its numbers are changed in the settings, this one needs another name"
+    if problem := alert_name_problem(name):
+        yield (), problem
     if not page_uid(given.page, folder):
         yield ("page",), no_page(given.page, folder)
     labels = {*given.by, *TARGET_LABELS, *_OF_RULES}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
-from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page
 from ml_monitoring.dashboards.pages import build_all, linked
@@ -14,27 +13,24 @@ from ml_monitoring.exporter.errors import ConfigError
 Json = dict[str, Any]
 
 
-def documents(thresholds: Thresholds) -> list[tuple[str, Json]]:
+def documents(context: PageContext) -> list[tuple[str, Json]]:
     """Return folder and JSON of every dashboard.
 
     Args:
-        thresholds: The settings in force, which know the folder of extensions.
+        context: What the settings in force say, the folder of extensions included.
 
     Raises:
         ConfigError: A page or panel of that folder cannot be used, or a rule for dashboards finds something.
     """
-    context = PageContext.of(thresholds)
     pages: tuple[Page, ...] = build_all(context)
-    if thresholds.extensions is None:
+    if context.extensions is None:
         return [(page.folder, as_document(page, context)) for page in pages]
     # Only here, as most deployments have none.
-    from pathlib import Path  # noqa: PLC0415
-
     from ml_monitoring.dashboards import lint  # noqa: PLC0415
     from ml_monitoring.dashboards.extensions import build, modules  # noqa: PLC0415
 
-    built = build.read(Path(thresholds.extensions), context)
-    pages = linked(tuple(build.extended(pages, built, thresholds.own_alerts)))
+    built = build.read(context.extensions, context)
+    pages = linked(tuple(build.extended(pages, built, context.own_alerts)))
     made = []
     for page in pages:
         make = partial(as_document, page, context)

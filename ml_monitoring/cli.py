@@ -24,6 +24,10 @@ _GROUPS: Final = {
         "ml_monitoring.exporter.sources.queries.cli",
         "metrics by query: taken over from query-exporter or sql_exporter",
     ),
+    "new": (
+        "ml_monitoring.dashboards.extensions.cli",
+        "files of your own: a metric, an alert, a panel, a page or a source",
+    ),
     "dashboards": ("ml_monitoring.dashboards.cli", "dashboards: generate, push, draw, prove, report, export"),
 }
 _SHELLS = ("bash", "zsh")

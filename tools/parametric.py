@@ -130,7 +130,7 @@ def definitions(thresholds: Thresholds) -> Definitions:
     links = Links.model_construct(
         grafana=token("links.grafana"), runbooks=token("links.runbooks"), logs=token("links.logs")
     )
-    open_ = open_.model_copy(update={"links": links})
+    open_ = open_.model_copy(update={"links": links}).with_own_alerts(thresholds.own_alerts)
     bound = {alert.name: alert for alert in load_alerts(open_)}
     groups: list[Json] = build_alerts(open_)["groups"]
     alerts = [
@@ -225,22 +225,11 @@ def _condition(alert: BoundAlert) -> str:
 
 def _pages(thresholds: Thresholds) -> dict[str, tuple[str, Json]]:
     # Only here, as they bring grafanalib.
+    from ml_monitoring.dashboards.documents import documents  # noqa: PLC0415
     from ml_monitoring.dashboards.lib.context import PageContext  # noqa: PLC0415
-    from ml_monitoring.dashboards.pages import build_all  # noqa: PLC0415
 
     def built(context: PageContext) -> dict[str, tuple[str, Json]]:
-        return {
-            page.uid: (
-                page.folder,
-                page.to_json(
-                    context.alerts,
-                    context.selectors,
-                    cluster_variables=context.cluster_variables,
-                    store_variable=context.store_variable,
-                ),
-            )
-            for page in build_all(context)
-        }
+        return {page["uid"]: (folder, page) for folder, page in documents(context)}
 
     context = PageContext.of(thresholds)
     # The higher, the further up: their order stays.

@@ -10,6 +10,7 @@ from typing import Any
 
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.model.json_schema import alerting_schema
+from ml_monitoring.dashboards.extensions import cli as new
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.json_schema import schema_of
 from ml_monitoring.exporter.sources.experiments.declaration import NAME_PATTERN, ExperimentDeclaration
@@ -23,6 +24,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "settings.json": schema_of(Settings, "Settings of ml-monitoring's exporter", references=True),
         "experiments.json": _experiments(),
         "alerting.json": alerting_schema(ALERTS),
+        **new.schemas(),
     }
 
 

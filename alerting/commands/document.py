@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import document
 
 HELP = "write the tables of metrics and alerts into Markdown files"
@@ -13,17 +14,19 @@ HELP = "write the tables of metrics and alerts into Markdown files"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    own.add_settings(parser)
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="with <!-- generated:NAME --> markers")
     parser.add_argument("--check", action="store_true", help="change nothing; fail when a table is old")
 
 
 def run(options: argparse.Namespace) -> int:
     """Write or compare the tables and return the exit status."""
+    thresholds, _layers = own.load(options)
     old = []
     for path in options.files:
         text = path.read_text(encoding="utf-8")
         try:
-            new = document.filled(text, path.parent)
+            new = document.filled(text, path.parent, thresholds)
         except document.DocumentError as error:
             raise document.DocumentError(f"{path}:{error}") from None
         if new == text:

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.domains import EXTENSIONS, load_alerts
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.catalog import METRICS
 from ml_monitoring.exporter.errors import MonitorError
 
@@ -50,7 +51,7 @@ class DocumentError(MonitorError):
     """Report a Markdown file whose markers cannot be understood."""
 
 
-def metrics_table(_folder: Path) -> str:
+def metrics_table(_folder: Path, _thresholds: Thresholds) -> str:
     """Return every metric of the catalog, a section with a table for each origin."""
     parts = []
     for origin in dict.fromkeys(metric.origin for metric in METRICS):
@@ -69,15 +70,20 @@ def metrics_table(_folder: Path) -> str:
     return "\n".join(parts)
 
 
-def alerts_table(folder: Path) -> str:
+def alerts_table(folder: Path, thresholds: Thresholds) -> str:
     """Return every enabled alert with the numbers in force, a section with a table for each domain.
 
     Args:
         folder: Of the document, which links to runbooks are relative to.
+        thresholds: The numbers in force.
     """
     runbooks = {path.stem: path for path in _ALERTING.glob("*/runbooks/*.md")}
+    domains = {name: path.parts[-3] for name, path in runbooks.items()}
+    for alert in thresholds.own_alerts:
+        runbooks[alert.name] = Path(thresholds.extensions or "", "runbooks", f"{alert.name}.md")
+        domains[alert.name] = EXTENSIONS
     parts = []
-    for domain, title in DOMAIN_TITLES.items():
+    for domain, title in (*DOMAIN_TITLES.items(), (EXTENSIONS, "Your own")):
         rows = [
             (
                 f"[{alert.name}]({_relative(runbooks[alert.name], folder)})",
@@ -87,8 +93,8 @@ def alerts_table(folder: Path) -> str:
                 alert.team,
                 alert.absent,
             )
-            for alert in load_alerts()
-            if runbooks[alert.name].parts[-3] == domain
+            for alert in load_alerts(thresholds)
+            if domains[alert.name] == domain
         ]
         if rows:
             parts.append(f"## {title}\n")
@@ -98,15 +104,18 @@ def alerts_table(folder: Path) -> str:
     return "\n".join(parts)
 
 
-BLOCKS: Mapping[str, Callable[[Path], str]] = MappingProxyType({"metrics": metrics_table, "alerts": alerts_table})
+BLOCKS: Mapping[str, Callable[[Path, Thresholds], str]] = MappingProxyType(
+    {"metrics": metrics_table, "alerts": alerts_table}
+)
 
 
-def filled(text: str, folder: Path) -> str:
+def filled(text: str, folder: Path, thresholds: Thresholds) -> str:
     """Return a Markdown text with every block between markers regenerated.
 
     Args:
         text: The document.
         folder: The document's, which links are relative to.
+        thresholds: The settings in force.
 
     Raises:
         DocumentError: A marker names no block, or is without its other half; the message begins with the line.
@@ -125,7 +134,7 @@ def filled(text: str, folder: Path) -> str:
         if marker["end"]:
             if name != open_block:
                 raise DocumentError(f"{number}: a block {name} ends that did not begin")
-            lines += ["", *BLOCKS[name](folder).splitlines(), "", line]
+            lines += ["", *BLOCKS[name](folder, thresholds).splitlines(), "", line]
             open_block = ""
         elif open_block:
             raise DocumentError(f"{number}: the block {open_block} of line {opened_at} has not ended")

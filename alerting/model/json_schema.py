@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.json_schema import schema_of
 
+_FIRST_WORD: Final = re.compile(r"[A-Z][a-z0-9]+")
 _KINDS: Final[dict[Kind, dict[str, Any]]] = {
     Kind.COUNT: {"type": "number", "minimum": 0},
     Kind.RATIO: {"type": "number", "minimum": 0, "maximum": 1},
@@ -23,10 +25,18 @@ def alerting_schema(alerts: Sequence[Alert]) -> dict[str, Any]:
     schema = schema_of(Thresholds, "Alerting settings of ml-monitoring", references=False)
     numbers: dict[str, Any] = schema["definitions"]["Numbers"]
     numbers["type"] = ["object", "null"]
+    beginnings = {found[0] for alert in alerts if (found := _FIRST_WORD.match(alert.name))}
     schema["properties"]["alerts"] = {
         "type": "object",
         "description": "The numbers of each alert; null switches an alert off.",
         "properties": {alert.name: _entry(alert, numbers) for alert in sorted(alerts, key=lambda each: each.name)},
+        # Of a user's own: names that do not begin as ours do, which are more likely misspelt.
+        "patternProperties": {
+            rf"^(?!(?:{'|'.join(sorted(beginnings))})[A-Z])[A-Z][A-Za-z0-9]*$": {
+                "$ref": "#/definitions/Numbers",
+                "description": "An alert of your own, see `extensions`.",
+            }
+        },
         "additionalProperties": False,
     }
     return schema

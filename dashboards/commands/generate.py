@@ -44,9 +44,10 @@ def write_pages(directory: Path, thresholds: Thresholds) -> tuple[Path, ...]:
     """
     # Only here, as they bring grafanalib.
     from ml_monitoring.dashboards.documents import documents  # noqa: PLC0415
+    from ml_monitoring.dashboards.lib.context import PageContext  # noqa: PLC0415
     from ml_monitoring.dashboards.publish.files import write  # noqa: PLC0415
 
-    written = write(directory, documents(thresholds))
+    written = write(directory, documents(PageContext.of(thresholds)))
     listing = kustomize.kustomization([path.relative_to(directory) for path in written], thresholds.components or ())
     (directory / kustomize.FILE).write_text(listing, encoding="utf-8", newline="\n")
     for path in directory.glob("*/*.json"):

@@ -16,6 +16,7 @@ from ml_monitoring.alerting.extensions import (
     page_uid,
     read_definition,
     unknown_series,
+    without_value,
 )
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.foreign import FOREIGN
@@ -268,7 +269,10 @@ class _Maker:
                 signed=given.signed,
             )
             # Before the page asks, so that a placeholder that is none has its place.
-            signal.promql(self.context.selectors)
+            try:
+                signal.promql(self.context.selectors)
+            except ValueError as error:
+                raise ValueError(without_value(error, self.context.selectors)) from None
             yield Query(signal, name=legend if given.queries else "", limits=limits)
 
 

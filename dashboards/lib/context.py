@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 from ml_monitoring.alerting.domains import alert_groups, load_alerts
-from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.alert import Alert, BoundAlert
 from ml_monitoring.alerting.model.numbers import Links
 from ml_monitoring.alerting.model.settings import Business, Llm, Slos
 from ml_monitoring.alerting.model.signal import Signal
@@ -28,6 +29,8 @@ class PageContext:
         cluster_variables: Whether pages show the choice of a cluster and a namespace.
         store_variable: Whether pages show the choice of a store.
         signals: The signal of each alert by its name, those of alerts that are switched off too.
+        extensions: The folder of the user's own pages and panels.
+        own_alerts: The user's own alerts.
     """
 
     alerts: tuple[BoundAlert, ...]
@@ -39,6 +42,8 @@ class PageContext:
     cluster_variables: bool
     store_variable: bool
     signals: Mapping[str, Signal]
+    extensions: Path | None = None
+    own_alerts: tuple[Alert, ...] = ()
 
     @classmethod
     def of(cls, thresholds: Thresholds) -> Self:
@@ -53,4 +58,6 @@ class PageContext:
             thresholds.dashboards.cluster_variables,
             thresholds.dashboards.store_variable,
             {alert.name: alert.signal for alerts in alert_groups(thresholds).values() for alert in alerts},
+            Path(thresholds.extensions) if thresholds.extensions else None,
+            thresholds.own_alerts,
         )

@@ -7,10 +7,11 @@ from ml_monitoring.exporter.sources.containers import ContainersSource
 from ml_monitoring.exporter.sources.experiments import ExperimentsSource
 from ml_monitoring.exporter.sources.fleet import FleetSource
 from ml_monitoring.exporter.sources.mlflow import MlflowSource
+from ml_monitoring.exporter.sources.plugins import plugins
 from ml_monitoring.exporter.sources.queries import QueriesSource
 from ml_monitoring.exporter.sources.variants import VariantsSource
 
-SOURCES: tuple[type[Source], ...] = (
+_OURS: tuple[type[Source], ...] = (
     MlflowSource,
     VariantsSource,
     FleetSource,
@@ -18,3 +19,6 @@ SOURCES: tuple[type[Source], ...] = (
     ExperimentsSource,
     QueriesSource,
 )
+
+# Ours first: a source of a user's own never takes the place of one.
+SOURCES: tuple[type[Source], ...] = (*_OURS, *plugins(_OURS))

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from ml_monitoring.cli import main
 from tests.support import yaml_language_server
 from tests.support.yaml_language_server import YamlLanguageServer
 from tools.schemas import FOLDER, schemas
@@ -89,8 +90,34 @@ def test_files_of_the_repository_name_the_schema_that_they_keep_to(path: str, se
     assert server.diagnostics(file) == []
 
 
+def test_files_of_ones_own_are_completed_and_checked(
+    server: YamlLanguageServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "monitoring"
+    for kind, name in (("metric", "shop_orders"), ("alert", "ShopOrders"), ("panel", "orders"), ("page", "shop")):
+        assert main(["new", kind, name]) == 0
+    written = [folder / name for name in ("queries/shop_orders", "alerts/ShopOrders", "panels/orders", "pages/shop")]
+    for file in (path.with_suffix(".yml") for path in written):
+        assert server.diagnostics(file) == []
+    alert = folder / "alerts" / "ShopOrders.yml"
+    wrong = _changed(alert, "threshold: 100", "treshold: 100").replace("unit: count", "unit: counts")
+    other = alert.with_stem("ShopOrdersLate")
+    other.write_text(wrong, encoding="utf-8")
+    found = server.diagnostics(other)
+    assert [message for _line, message in found if "treshold" in message] == ["Property treshold is not allowed."]
+    assert len(found) == 2
+
+
+def _changed(path: Path, old: str, new: str) -> str:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    return text.replace(old, new)
+
+
 def test_numbers_of_alerts_are_completed_and_checked(server: YamlLanguageServer, tmp_path: Path) -> None:
     text = "alerts:\n  MlflowRunHanging:\n    for: soon\n    \n  MlflowRunHangs: {}\n  HostCpuBusy: null\n"
+    text += "  ShopOrders: {for: 5m}\n"
     file = _file(tmp_path, text, "alerting.json")
     assert server.diagnostics(file) == [(4, _NO_DURATION), (6, "Property MlflowRunHangs is not allowed.")]
     assert {"severity", "team", "threshold"} <= server.completions(file, 5, 4).keys()

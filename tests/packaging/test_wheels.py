@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -15,6 +16,7 @@ import pytest
 
 from demo.mlflow import STORE_FILE, write_file
 from ml_monitoring.exporter import __version__
+from tests.support.extensions import ALERT, write_example
 from tests.support.files import ROOT
 from tests.support.serving import ExporterProcess
 from tests.support.wheels import UV, build, uv
@@ -74,7 +76,9 @@ class Environment:
     def variables(self) -> dict[str, str]:
         """Return an environment in which nothing of the tests' own shows."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "ML_MONITORING_"))}
-        return kept | {"PYTHONDONTWRITEBYTECODE": "1"}
+        # As if it were activated.
+        path = f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+        return kept | {"PATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
 
 
 def _environment(folder: Path) -> Environment:
@@ -202,6 +206,61 @@ def test_with_its_extra_the_stack_generates_the_same_dashboards_as_a_checkout(wh
     assert {path.relative_to(pages): path.read_bytes() for path in pages.rglob("*.json")} == {
         path.relative_to(committed): path.read_bytes() for path in committed.rglob("*.json")
     }
+
+
+def _next_version(folder: Path) -> Path:
+    """Return the wheel of the same sources under another version."""
+    needed = ("README.md", "LICENSE", "MANIFEST.in", "pyproject.toml", "setup.py")
+    links = [f"ml_monitoring/{path.name}" for path in (ROOT / "ml_monitoring").iterdir() if path.is_symlink()]
+    for name in (*_tracked(*_FOLDERS, "ml_monitoring", *needed), *links):
+        target = folder / "sources" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, target, follow_symlinks=False)
+    (module,) = (folder / "sources" / "exporter").glob("__init__.py")
+    text = module.read_text(encoding="utf-8")
+    assert f'"{__version__}"' in text
+    module.write_text(text.replace(f'"{__version__}"', '"99.0.0"'), encoding="utf-8")
+    return build(folder / "sources", folder / "dist")
+
+
+def _contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_upgrade_leaves_what_is_of_ones_own_as_it_is_and_in_place(
+    wheel: Path, programs: dict[str, Path], tmp_path: Path
+) -> None:
+    environment = _environment(tmp_path / "old")
+    environment.install(f"ml-monitoring[dashboards] @ {wheel.as_uri()}")
+    (environment.folder / "bin" / "promtool").symlink_to(programs["promtool"])
+    own = tmp_path / "own"
+    settings = write_example(own)
+    settings.write_text(
+        f"{settings.read_text(encoding='utf-8')}"
+        f"alerts: {{{ALERT}: {{threshold: 120}}, MlflowRunHanging: null}}\n"
+        "notifications: {channels: {shop: {kind: webhook, teams: [platform], url: 'https://shop.example/hook'}}}\n",
+        encoding="utf-8",
+    )
+    before = _contents(own)
+    outcomes = []
+    for number in range(2):
+        for group in ("alerts", "dashboards"):
+            environment.run(
+                "ml-monitoring", group, "generate", "--settings", settings, "--output-dir", f"{number}/{group}"
+            )
+        assert environment.run("ml-monitoring", "alerts", "test", "--settings", settings) == f"ok    {ALERT}\n"
+        outcomes.append(_contents(environment.work / str(number)))
+        if not number:
+            environment.install(f"ml-monitoring[dashboards] @ {_next_version(tmp_path / 'new').as_uri()}")
+            assert environment.run("ml-monitoring", "--version").startswith("ml-monitoring 99.0.0 ")
+    # Whatever another version changes in what is ours; here nothing.
+    assert outcomes[0] == outcomes[1]
+    assert _contents(own) == before
+    rules = outcomes[1]["alerts/alerts.yml"].decode()
+    assert "(max by (region) (shop_orders_waiting)) > 120" in rules
+    assert "MlflowRunHanging" not in rules
+    assert b"https://shop.example/hook" in outcomes[1]["alerts/alertmanager.yml"]
+    assert b'"Shop"' in outcomes[1]["dashboards/Shop/ml-monitoring-own-shop.json"]
 
 
 @pytest.fixture

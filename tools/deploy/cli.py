@@ -158,6 +158,7 @@ def generate(stack: Stack) -> None:
     layers[0].write_text(json.dumps({"links": _links(stack)}, indent=2) + "\n", encoding="utf-8")
     if stack.own_alerting.is_file():
         layers.append(stack.own_alerting)
+    mounted = [*layers, *([stack.extensions] if stack.extensions.is_dir() else [])]
     tls = ["--exporter-ca=/run/secrets/ca_certificate"] if stack.has_overlay("tls") else []
     for folder, command in (
         (stack.generated, ["alerts", "generate", *tls]),
@@ -168,7 +169,7 @@ def generate(stack: Stack) -> None:
                 *("docker", "run", "--rm", "--network=none", "--read-only", f"--user={os.getuid()}:{os.getgid()}"),
                 f"--volume={folder}:/out",
                 # Under their own paths, so that messages name them by those.
-                *(f"--volume={path}:{path}:ro" for path in layers),
+                *(f"--volume={path}:{path}:ro" for path in mounted),
                 *(f"--env={name}={os.environ[name]}" for name in _LINKS if os.environ.get(name)),
                 stack.image("exporter"),
                 *(*command, "--output-dir=/out"),

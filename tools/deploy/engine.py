@@ -115,6 +115,11 @@ class Stack:
         return self.folder / "alerting.yml"
 
     @property
+    def extensions(self) -> Path:
+        """Return the folder of the user's own alerts, pages and panels; it need not be there."""
+        return self.folder / "extensions"
+
+    @property
     def overlays(self) -> list[Path]:
         """Return the files of the chosen overlays.
 

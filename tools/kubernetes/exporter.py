@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Any, Final
 
 import yaml
@@ -37,9 +38,14 @@ _SETTINGS_HEADER = (
 )
 
 
-def objects(namespace: str) -> dict[str, Json]:
-    """Return the objects by file name."""
-    settings = _settings(namespace)
+def objects(namespace: str, runbooks: Mapping[str, str]) -> dict[str, Json]:
+    """Return the objects by file name.
+
+    Args:
+        namespace: Where they live.
+        runbooks: Texts of the user's own runbooks, which the exporter serves beside ours, by the names of alerts.
+    """
+    settings = _settings(namespace, runbooks)
     return {
         "namespace.yaml": _namespace(namespace),
         "exporter-serviceaccount.yaml": labelled("ServiceAccount", "v1", NAME, namespace, labels=_LABELS)
@@ -64,9 +70,12 @@ def _namespace(namespace: str) -> Json:
     return whole
 
 
-def _settings(namespace: str) -> Json:
-    text = _SETTINGS_HEADER + yaml.safe_dump(_SETTINGS, sort_keys=False)
-    return labelled("ConfigMap", "v1", CONFIG_MAP, namespace, labels=_LABELS) | {"data": {"ml-monitoring.yml": text}}
+def _settings(namespace: str, runbooks: Mapping[str, str]) -> Json:
+    # Beside the settings, in the folder that the pod has already.
+    web = _SETTINGS["web"] | ({"runbooks_dir": _CONFIG_DIR} if runbooks else {})
+    data = {"ml-monitoring.yml": _SETTINGS_HEADER + yaml.safe_dump({**_SETTINGS, "web": web}, sort_keys=False)}
+    data |= {f"{name}.md": text for name, text in runbooks.items()}
+    return labelled("ConfigMap", "v1", CONFIG_MAP, namespace, labels=_LABELS) | {"data": data}
 
 
 def _deployment(namespace: str, settings: Json) -> Json:

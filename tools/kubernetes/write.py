@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate import files as generate
 from ml_monitoring.alerting.model.thresholds import Thresholds
@@ -83,8 +84,9 @@ def manifests(namespace: str, thresholds: Thresholds) -> dict[str, Json]:
         alert_log_url=alertlog.url(namespace) if with_log else "",
         alert_log_token_file=token_file,
     )
+    runbooks = {name: path.read_text("utf-8") for name, path in extensions.runbooks(thresholds).items()}
     return {
-        **exporter.objects(namespace),
+        **exporter.objects(namespace, runbooks),
         "servicemonitor.yaml": monitoring.service_monitor(
             namespace, SCRAPE_INTERVAL, name=NAME, component=exporter.COMPONENT, job_label=NAME_LABEL
         ),

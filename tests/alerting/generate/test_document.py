@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ml_monitoring.alerting.cli import main
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate.document import DocumentError, alerts_table, filled, metrics_table
 from ml_monitoring.exporter.catalog import METRICS
 
@@ -14,43 +14,47 @@ TEXT = "# Title\n\n<!-- generated:alerts -->\nold\n<!-- /generated:alerts -->\n\
 
 
 def test_every_metric_and_alert_is_in_its_table() -> None:
-    rows = [line.split("`")[1] for line in metrics_table(FOLDER).splitlines() if line.startswith("| `")]
+    rows = [
+        line.split("`")[1] for line in metrics_table(FOLDER, load_thresholds()).splitlines() if line.startswith("| `")
+    ]
     assert sorted(rows) == sorted(metric.name for metric in METRICS)
-    alerts = [line.split("]")[0] for line in alerts_table(FOLDER).splitlines() if line.startswith("| [")]
+    alerts = [
+        line.split("]")[0] for line in alerts_table(FOLDER, load_thresholds()).splitlines() if line.startswith("| [")
+    ]
     assert sorted(alerts) == sorted(f"| [{alert.name}" for alert in load_alerts())
 
 
 def test_rows_tell_what_a_reader_needs() -> None:
     assert (
         "| `mlflow_runs` | gauge | `experiment`, `status` | Active runs of active experiments by status. |"
-        in metrics_table(FOLDER).splitlines()
+        in metrics_table(FOLDER, load_thresholds()).splitlines()
     )
     assert (
         "| [MlMonitoringSourceStale](../alerting/exporter/runbooks/MlMonitoringSourceStale.md) | A source was last "
         "read more than 3 of its refresh intervals ago, without having failed. | 1m | warning | platform | "
         "MlMonitoringDown |"
-    ) in alerts_table(FOLDER).splitlines()
+    ) in alerts_table(FOLDER, load_thresholds()).splitlines()
 
 
 def test_alerts_are_grouped_by_domain() -> None:
-    before, _, after = alerts_table(FOLDER).partition("\n## Hosts\n")
+    before, _, after = alerts_table(FOLDER, load_thresholds()).partition("\n## Hosts\n")
     assert "| [MlflowRunHanging]" in before
     assert "| [HostDiskFull]" not in before
     assert "| [HostDiskFull]" in after.partition("\n## ")[0]
 
 
 def test_a_table_has_one_width() -> None:
-    for table in (metrics_table(FOLDER), alerts_table(FOLDER)):
+    for table in (metrics_table(FOLDER, load_thresholds()), alerts_table(FOLDER, load_thresholds())):
         for block in table.split("\n\n"):
             rows = [line.replace("\\|", "") for line in block.splitlines() if line.startswith("|")]
             assert len({row.count("|") for row in rows}) <= 1, block
 
 
 def test_only_what_is_between_the_markers_changes() -> None:
-    new = filled(TEXT, FOLDER)
-    table = alerts_table(FOLDER)
+    new = filled(TEXT, FOLDER, load_thresholds())
+    table = alerts_table(FOLDER, load_thresholds())
     assert new == f"# Title\n\n<!-- generated:alerts -->\n\n{table}\n<!-- /generated:alerts -->\n\nMore.\n"
-    assert filled(new, FOLDER) == new
+    assert filled(new, FOLDER, load_thresholds()) == new
 
 
 @pytest.mark.parametrize(
@@ -67,7 +71,7 @@ def test_only_what_is_between_the_markers_changes() -> None:
 )
 def test_markers_that_cannot_be_understood_are_named_by_line(text: str, message: str) -> None:
     with pytest.raises(DocumentError) as caught:
-        filled(text, FOLDER)
+        filled(text, FOLDER, load_thresholds())
     assert str(caught.value) == message
 
 

@@ -1,0 +1,34 @@
+"""`alerts test`: run the unit tests of your own alerts."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.operate.promtool import problems_of_tests
+from ml_monitoring.exporter.errors import ConfigError
+
+HELP = "check your own alerts, and run their tests by promtool"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    own.add_settings(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print a line for each alert and return the exit status."""
+    thresholds, _layers = own.load(options)
+    if thresholds.extensions is None:
+        raise ConfigError(
+            ["extensions: no settings name a folder of your own alerts; `ml-monitoring new alert` writes one"]
+        )
+    failed = False
+    for name, problem in problems_of_tests(thresholds, Path(thresholds.extensions)):
+        failed |= bool(problem)
+        print(f"{'FAIL' if problem else 'ok  '}  {name}")
+        if problem:
+            print(problem, file=sys.stderr)
+    return int(failed)

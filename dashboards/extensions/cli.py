@@ -1,0 +1,205 @@
+"""`ml-monitoring new`: write files of a metric, an alert, a panel, a page or a source."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+
+from ml_monitoring.alerting import extensions
+from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.model.thresholds import load_layers
+from ml_monitoring.dashboards.extensions.definitions import OwnPage, OwnPanelFile
+from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.config import Settings
+from ml_monitoring.exporter.environment import settings_files
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.json_schema import schema_of
+from ml_monitoring.exporter.sources import SOURCES
+from ml_monitoring.exporter.sources.queries.settings import MetricName
+
+_TEMPLATES: Final = Path(__file__).with_name("templates")
+_DIRECTORY: Final = Path("monitoring")
+_GENERATED: Final = "generated"
+# Template of each file, by its place in the folder.
+_FILES: Final[Mapping[str, Mapping[str, str]]] = {
+    "metric": {"queries/@NAME@.yml": "metric.yml.txt"},
+    "alert": {
+        "alerts/@NAME@.yml": "alert.yml.txt",
+        "runbooks/@NAME@.md": "runbook.md.txt",
+        "tests/@NAME@.test.yml": "alert.test.yml.txt",
+    },
+    "panel": {"panels/@NAME@.yml": "panel.yml.txt"},
+    "page": {"pages/@NAME@.yml": "page.yml.txt"},
+    "python page": {"pages/@NAME@.py": "page.py.txt"},
+    "source": {
+        "sources/@NAME@/pyproject.toml": "source-pyproject.txt",
+        "sources/@NAME@/ml_monitoring_source_@NAME@.py": "source.py.txt",
+    },
+}
+_SOURCE: Final = re.compile(r"[a-z][a-z0-9_]*")
+_PURPOSES: Final = {
+    "metric": ("a metric by a query, as settings of the exporter", "shop_orders_waiting"),
+    "alert": ("an alert, its runbook and its test", "ShopOrdersWaiting"),
+    "panel": ("a panel on one of the pages", "orders"),
+    "page": ("a page of dashboards", "shop"),
+    "source": ("a source of the exporter in Python, as a package", "weather"),
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """Return the JSON schemas of the files by name, so that editors complete them."""
+    return {
+        "alert.json": schema_of(extensions.OwnAlert, "An alert of your own", references=False),
+        "page.json": schema_of(OwnPage, "A page of your own", references=False),
+        "panel.json": schema_of(OwnPanelFile, "A panel of your own on a page", references=False),
+    }
+
+
+def add_commands(commands: command_line.Commands) -> None:
+    """Add the commands to a parser's subparsers."""
+    for kind, (purpose, example) in _PURPOSES.items():
+        parser = commands.add_parser(
+            kind, help=f"write {purpose}", description=f"Write {purpose}, and say what is next."
+        )
+        parser.add_argument("name", metavar="NAME", help=f"such as {example}")
+        parser.add_argument(
+            "--directory",
+            type=Path,
+            metavar="DIR",
+            help="your folder (default: the one that the alerting settings name as `extensions`, else ./monitoring)",
+        )
+        if kind == "page":
+            parser.add_argument("--python", action="store_true", help="in Python, for all that our own pages can do")
+        own.add_settings(parser)
+        parser.set_defaults(command=_run, kind=kind)
+
+
+def _run(options: argparse.Namespace) -> int:
+    if problem := _name_problem(options.kind, options.name):
+        raise ConfigError([f"{options.name}: {problem}"])
+    place = _Place.of(options)
+    kind = "python page" if options.kind == "page" and options.python else options.kind
+    texts = {
+        place.folder / _filled(path, options.name): _filled((_TEMPLATES / template).read_text("utf-8"), options.name)
+        for path, template in _FILES[kind].items()
+    }
+    if there := [str(path) for path in texts if path.exists()]:
+        raise ConfigError([f"{path}: is there already" for path in there])
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", newline="\n")
+        print(path)
+    if kind in ("metric", "alert", "panel", "page"):
+        _write_schemas(place.folder / "schemas", kind)
+    if kind == "alert":
+        print(
+            f"\nThe exporter serves the runbook where its settings say: web: {{runbooks_dir: {place.folder}/runbooks}}"
+        )
+    print(f"\nEdit {'it, which works' if len(texts) == 1 else 'them, which work'} as written too, and then:\n")
+    for command in _next(kind, options, place):
+        print(f"  {command}")
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where files go, and which settings know it.
+
+    Attributes:
+        folder: The user's folder.
+        settings: The settings that name it, or that are to.
+        named: Whether they do.
+    """
+
+    folder: Path
+    settings: Path
+    named: bool
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> _Place:
+        files = [path for path in own.settings_files(options) if path != Path(os.devnull)]
+        layers = load_layers(files)
+        named = extensions.folder_of(layers)
+        if named is not None and options.directory is not None and named.resolve() != options.directory.resolve():
+            raise ConfigError([layers.problem(("extensions",), f"is {named}, not {options.directory}")])
+        folder = named or options.directory or _DIRECTORY
+        return cls(folder, files[-1] if files else own.DEFAULT_PLACES[0], named is not None)
+
+
+def _next(kind: str, options: argparse.Namespace, place: _Place) -> Iterator[str]:
+    """Yield the commands that come next, as they can be pasted."""
+    spelled = command_line.spelled
+    settings = settings_files(None) or [Path("ml-monitoring.yml")]
+    if kind == "metric":
+        files = [*settings, place.folder / "queries" / f"{options.name}.yml"]
+        yield spelled("check", *(word for path in files for word in ("--config", str(path))))
+        return
+    if kind == "source":
+        yield f"pip install {shlex.quote(f'./{os.path.relpath(place.folder)}/sources/{options.name}')}"
+        yield f"echo 'sources: {{{options.name}: {{}}}}' > {options.name}.yml"
+        files = [*(path for path in settings if path.is_file()), Path(f"{options.name}.yml")]
+        yield spelled("check", *(word for path in files for word in ("--config", str(path))))
+        return
+    if not place.named:
+        folder = os.path.relpath(place.folder, place.settings.parent)
+        file = shlex.quote(str(place.settings))
+        # Once, also where it is pasted twice.
+        yield f"grep -qs '^extensions:' {file} || echo 'extensions: {folder}' >> {file}"
+    given = [word for path in options.settings or () for word in ("--settings", str(path))]
+    if kind == "alert":
+        yield spelled("alerts", "test", *given)
+        yield spelled("alerts", "generate", *given, "--output-dir", f"{_GENERATED}/alerting")
+    yield spelled("dashboards", "generate", *given, "--output-dir", f"{_GENERATED}/dashboards")
+
+
+def _name_problem(kind: str, name: str) -> str:
+    """Return why nothing of this kind can be called so; empty where it can."""
+    if kind == "alert":
+        return extensions.alert_name_problem(name)
+    if kind == "metric":
+        try:
+            TypeAdapter(MetricName).validate_python(name)
+        except ValidationError as error:
+            return error.errors()[0]["msg"].removeprefix("Value error, ")
+        return ""
+    if kind == "source":
+        if not _SOURCE.fullmatch(name):
+            return "call it in small letters, digits and underscores"
+        return "the exporter has a source of this name" if name in {source.name for source in SOURCES} else ""
+    return extensions.page_name_problem(name)
+
+
+def _write_schemas(folder: Path, kind: str) -> None:
+    """Write what the first lines of the files name, for editors; as this version has it, whatever was there."""
+    name = "settings.json" if kind == "metric" else f"{kind}.json"
+    schema = (
+        schema_of(Settings, "Settings of ml-monitoring's exporter", references=True)
+        if kind == "metric"
+        else schemas()[name]
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _filled(text: str, name: str) -> str:
+    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
+    words = {
+        "@NAME@": name,
+        "@SNAKE@": snake,
+        "@METRIC@": snake,
+        "@DASHED@": snake.replace("_", "-"),
+        "@WORDS@": snake.replace("_", " ").capitalize(),
+        "@CLASS@": "".join(part.capitalize() for part in snake.split("_")) + "Source",
+    }
+    for marker, value in words.items():
+        text = text.replace(marker, value)
+    return text

@@ -1,0 +1,285 @@
+"""Alerts of a user's own become what ours are, and what cannot be meant is named by file and line."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ml_monitoring.alerting.cli import main
+from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.generate import files
+from ml_monitoring.alerting.generate.grafana_rules import build
+from ml_monitoring.exporter.errors import ConfigError
+from tests.support.extensions import ALERT, load, write_example
+
+FILE = f"monitoring/alerts/{ALERT}.yml"
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    return write_example(tmp_path)
+
+
+def changed(settings: Path, name: str, old: str, new: str) -> None:
+    path = settings.parent / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_an_alert_of_ones_own_becomes_a_rule_beside_ours(settings: Path, tmp_path: Path) -> None:
+    files.write(files.files(load(settings)), tmp_path / "out")
+    groups = yaml.safe_load((tmp_path / "out" / "alerts.yml").read_text())["groups"]
+    assert [group["name"] for group in groups].count("extensions.alerts") == 1
+    assert groups[-1] == {
+        "name": "extensions.alerts",
+        "rules": [
+            {
+                "alert": ALERT,
+                "expr": "(max by (region) (shop_orders_waiting)) > 100",
+                "for": "10m",
+                "labels": {
+                    "severity": "warning",
+                    "team": "platform",
+                    "source": "queries/shop_orders_waiting{{ with $labels.store }}/{{ . }}{{ end }}",
+                },
+                "annotations": {
+                    "summary": "Orders wait to be sent.",
+                    "description": "{{ $labels.region }}: {{ $value }} orders wait.",
+                    "runbook_url": f"http://127.0.0.1:9847/runbooks/{ALERT}",
+                    "dashboard_url": groups[-1]["rules"][0]["annotations"]["dashboard_url"],
+                },
+            }
+        ],
+    }
+    link = groups[-1]["rules"][0]["annotations"]["dashboard_url"]
+    assert link.startswith("http://127.0.0.1:3000/d/ml-monitoring-own-shop?viewPanel=")
+    assert link.endswith("&var-region={{ $labels.region | urlquery }}")
+    # And ours are what they are without it.
+    committed = yaml.safe_load((files.DEFAULT_DIRECTORY / "alerts.yml").read_text())["groups"]
+    assert groups[:-1] == committed
+
+
+def test_grafana_evaluates_it_too(settings: Path) -> None:
+    (group,) = [group for group in build(load(settings), datasource="p") if group["name"].endswith("-extensions")]
+    assert [rule["title"] for rule in group["rules"]] == [ALERT]
+
+
+def test_alertmanager_routes_it_to_its_team(settings: Path, programs: dict[str, Path], tmp_path: Path) -> None:
+    files.write(files.files(load(settings)), tmp_path / "out")
+    labels = {"alertname": ALERT, **next(one for one in load_alerts(load(settings)) if one.name == ALERT).labels}
+    done = subprocess.run(
+        [
+            *(programs["amtool"], "config", "routes", "test", f"--config.file={tmp_path / 'out' / 'alertmanager.yml'}"),
+            *(f"{name}={value}" for name, value in labels.items()),
+        ],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == "platform-warning"
+
+
+def test_a_file_of_numbers_goes_before_the_alerts_own(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with settings.open("a") as file:
+        file.write(f"alerts: {{{ALERT}: {{threshold: 50, team: growth}}}}\n")
+    (alert,) = [one for one in load_alerts(load(settings)) if one.name == ALERT]
+    assert (alert.threshold, alert.team, alert.numbers.for_) == (50, "growth", "10m")
+    assert main(["explain", ALERT, "--settings", str(settings)]) == 0
+    said = capsys.readouterr().out
+    assert f"{settings}:2: threshold: 50\n" in said
+    assert f"{settings.parent / FILE}:6: for: 10m\n" in said
+    assert "growth-warning: " in said
+
+
+def test_an_alert_that_is_null_is_switched_off(settings: Path) -> None:
+    with settings.open("a") as file:
+        file.write(f"alerts: {{{ALERT}: null}}\n")
+    assert ALERT not in {alert.name for alert in load_alerts(load(settings))}
+
+
+def test_the_tables_of_the_documentation_have_it(settings: Path, tmp_path: Path) -> None:
+    page = tmp_path / "alerts.md"
+    page.write_text("<!-- generated:alerts -->\n<!-- /generated:alerts -->\n", encoding="utf-8")
+    assert main(["document", "--settings", str(settings), str(page)]) == 0
+    table = page.read_text(encoding="utf-8").partition("## Your own\n")[2]
+    assert (
+        f"| [{ALERT}](monitoring/runbooks/{ALERT}.md) | Orders that wait above 100. | 10m | warning | platform |"
+        in table
+    )
+
+
+def test_an_expression_may_name_the_number_of_any_alert(settings: Path) -> None:
+    changed(
+        settings, FILE, "{<filter>})", f"{{<filter>}} > <{ALERT}.threshold> / 2 + <MlflowFailedRunRatioHigh.threshold>)"
+    )
+    (alert,) = [one for one in load_alerts(load(settings)) if one.name == ALERT]
+    assert "shop_orders_waiting > 100 / 2 + 0.3" in alert.expr
+
+
+NAME = "the stack has an alert MlMonitoringDown; its numbers are changed in the settings, this one needs another name"
+BAD = {
+    "a key": (
+        FILE,
+        "threshold:",
+        "treshold:",
+        [f"{FILE}:5: treshold: unknown key; did you mean threshold?", f"{FILE}:1: threshold: is missing"],
+    ),
+    "a unit": (FILE, "unit: count", "unit: counts", [f"{FILE}:2: unit: input should be 'count', 'seconds'"]),
+    "a threshold in another unit": (
+        FILE,
+        "unit: count",
+        "unit: seconds",
+        [f"{FILE}:5: alerts.{ALERT}.threshold: 100 has no unit"],
+    ),
+    "a ratio of more than one": (
+        FILE,
+        "unit: count",
+        "unit: ratio",
+        [f"{FILE}:5: alerts.{ALERT}.threshold: 100 is not a ratio in 0..1"],
+    ),
+    "a duration": (FILE, "for: 10m", "for: soon", [f"{FILE}:6: for: "]),
+    "a severity": (FILE, "severity: warning", "severity: bad", [f"{FILE}:7: severity: input should be"]),
+    "a team": (
+        FILE,
+        "team: platform",
+        "team: nobody",
+        ["'nobody', which alerts.ShopOrdersWaiting.team names, is not one of the teams"],
+    ),
+    "a page": (FILE, "page: shop", "page: shopp", [f"{FILE}:11: page: no page is called 'shopp'; did you mean shop?"]),
+    "a label": (
+        FILE,
+        "labels.region",
+        "labels.regio",
+        [f"{FILE}:13: description: the series have no label regio; did you mean region? (see `by`)"],
+    ),
+    "a half sentence": (
+        FILE,
+        "to be sent.",
+        "to be sent",
+        [f"{FILE}:1: (top level): summary: ends without a full stop"],
+    ),
+    "a placeholder": (FILE, "<filter>", "<fliter>", [f"{FILE}:1: expr: no value for <fliter>; did you mean filter?"]),
+    "a metric of ours": (
+        FILE,
+        "shop_orders_waiting{",
+        "ml_monitoring_source_upp{",
+        [f"{FILE}:1: expr: the exporter has no metric ml_monitoring_source_upp; did you mean ml_monitoring_source_up?"],
+    ),
+    "YAML": (FILE, "unit: count", "unit: [count", [f"{FILE}:3: not valid YAML"]),
+    "a section of the runbook": (
+        f"monitoring/runbooks/{ALERT}.md",
+        "## Causes",
+        "## Cause",
+        [f"monitoring/runbooks/{ALERT}.md: lacks `## Causes`"],
+    ),
+    "the folder": (
+        "ml-monitoring-alerting.yml",
+        "monitoring",
+        "monitor",
+        ["ml-monitoring-alerting.yml:1: extensions: ", "monitor is no folder"],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_cannot_be_meant_is_named_by_file_and_line(
+    what: str, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(settings.parent)
+    name, old, new, expected = BAD[what]
+    changed(settings, name, old, new)
+    with pytest.raises(ConfigError) as caught:
+        load(Path(settings.name))
+    assert [part for part in expected if part not in str(caught.value)] == [], caught.value
+
+
+def test_all_problems_are_named_at_once_and_nothing_is_written(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(settings, FILE, "threshold:", "treshold:")
+    other = tmp_path / "monitoring" / "alerts" / "MlMonitoringDown.yml"
+    other.write_text((tmp_path / FILE).read_text().replace("treshold", "threshold"), encoding="utf-8")
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 1
+    said = capsys.readouterr().err
+    assert f"{other}:1: (top level): {NAME}\n" in said
+    assert f"{tmp_path / FILE}:5: treshold: unknown key" in said
+    assert "MlMonitoringDown.md: the runbook of MlMonitoringDown cannot be read: No such file or directory\n" in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_nothing_reads_is_named(settings: Path) -> None:
+    (settings.parent / "monitoring" / "alert").mkdir()
+    (settings.parent / "monitoring" / "notes").mkdir()
+    with pytest.raises(ConfigError, match="alert: nothing reads this folder; did you mean alerts"):
+        load(settings)
+
+
+def test_promtool_runs_the_unit_test(
+    settings: Path, programs: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
+    assert main(["test", "--settings", str(settings)]) == 0
+    assert capsys.readouterr().out == f"ok    {ALERT}\n"
+    # Another number, and the same test says so.
+    with settings.open("a") as file:
+        file.write(f"alerts: {{{ALERT}: {{threshold: 200}}}}\n")
+    assert main(["test", "--settings", str(settings)]) == 1
+    out, err = capsys.readouterr()
+    assert out == f"FAIL  {ALERT}\n"
+    assert f"monitoring/tests/{ALERT}.test.yml: " in err
+    assert "got:[]" in err.replace("\n", "").replace(" ", "")
+
+
+TEST = f"monitoring/tests/{ALERT}.test.yml"
+INCOMPLETE = {
+    "a case that fires": (
+        "eval_time: 15m\n        alertname: ShopOrdersWaiting",
+        "eval_time: 15m\n        alertname: Other",
+        "has no case in which it fires",
+    ),
+    "a case that stays silent": ("exp_alerts: []", "exp_alerts: [{}]", "has no case in which it stays silent"),
+    "YAML": ("tests:", "tests: [", "not valid YAML"),
+    "its name": ("", "", "is missing; it says when the alert fires, and when not"),
+}
+
+
+@pytest.mark.parametrize("what", INCOMPLETE)
+def test_a_test_that_proves_nothing_is_no_test(
+    what: str,
+    settings: Path,
+    programs: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
+    old, new, expected = INCOMPLETE[what]
+    if old:
+        changed(settings, TEST, old, new)
+    else:
+        (settings.parent / TEST).rename(settings.parent / TEST.replace(ALERT, "ShopOrdersLate"))
+    assert main(["test", "--settings", str(settings)]) == 1
+    said = capsys.readouterr().err
+    assert expected in said
+    if not old:
+        assert "ShopOrdersLate.test.yml: there is no alert ShopOrdersLate" in said
+
+
+def test_promql_that_is_none_is_refused_by_promtool(
+    settings: Path, programs: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
+    changed(settings, FILE, "max by (region) (", "max by (region) ((")
+    assert main(["test", "--settings", str(settings)]) == 1
+    assert capsys.readouterr().err.startswith("error: promtool refuses the rules:\n")
+
+
+def test_without_promtool_the_command_says_where_it_is_from(
+    settings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["test", "--settings", str(settings)]) == 1
+    assert capsys.readouterr().err == "error: promtool is not on the PATH: it comes with Prometheus\n"

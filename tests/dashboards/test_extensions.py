@@ -1,0 +1,268 @@
+"""Pages and panels of a user's own keep the rules of ours, and what cannot be drawn is named by its place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ml_monitoring.alerting.model.links import panel_id
+from ml_monitoring.dashboards import lint
+from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.documents import documents
+from ml_monitoring.dashboards.lib.context import PageContext
+from ml_monitoring.dashboards.lint import panels
+from ml_monitoring.exporter.errors import ConfigError
+from tests.support.extensions import ALERT, load, write_example
+from tests.support.files import ROOT
+
+SHOP = "monitoring/pages/shop.yml"
+MODULE = """\
+from ml_monitoring.dashboards.lib.page import Page, Row
+from ml_monitoring.dashboards.lib.panels import stat
+from ml_monitoring.dashboards.lib.variables import datasource
+
+
+def build(context):
+    return Page(
+        uid="ml-monitoring-own-late",
+        title="Late orders",
+        description="Which orders are late?",
+        folder="Shop",
+        variables=(datasource(),),
+        rows=(Row("Is one late?", (stat(context.signals["ShopOrdersWaiting"]),)),),
+    )
+"""
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Path:
+    return write_example(tmp_path)
+
+
+def made(settings: Path) -> dict[str, dict[str, Any]]:
+    return {document["uid"]: document for _, document in documents(PageContext.of(load(settings)))}
+
+
+def titled(page: dict[str, Any], title: str) -> dict[str, Any]:
+    return next(panel for panel in panels(page) if panel["title"] == title and panel["type"] != "row")
+
+
+def test_a_page_of_ones_own_keeps_the_rules_of_ours(settings: Path) -> None:
+    pages = made(settings)
+    page = pages["ml-monitoring-own-shop"]
+    assert list(lint.findings(list(pages.values()))) == []
+    assert [panel["title"] for panel in page["panels"]] == [
+        "Are orders sent?", "Waiting", "Orders that wait", "Regions",
+    ]  # fmt: skip
+    assert page["tags"] == ["ml-stack", "own"]
+    waiting = titled(page, "Waiting")
+    assert waiting["targets"][0]["expr"] == (
+        'sum(shop_orders_waiting{region=~"$region",cluster=~"$cluster",namespace=~"$namespace"})'
+    )
+    assert [step["value"] for step in waiting["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, 100, 500]
+    assert [link["url"] for link in page["links"]][1:] == ["https://shop.example/admin"]
+
+
+def test_an_alert_links_to_the_panel_that_shows_it_in_its_colours(settings: Path) -> None:
+    with settings.open("a") as file:
+        file.write(f"alerts: {{{ALERT}: {{threshold: 42}}}}\n")
+    panel = titled(made(settings)["ml-monitoring-own-shop"], "Orders that wait")
+    assert panel["id"] == panel_id("own_shop_orders_waiting")
+    assert [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, 42]
+
+
+def test_an_alert_that_no_panel_shows_gets_one_on_its_page_in_sight(settings: Path) -> None:
+    path = settings.parent / "monitoring" / "alerts" / f"{ALERT}.yml"
+    path.write_text(path.read_text().replace("page: shop", "page: mlflow-models"), encoding="utf-8")
+    page = made(settings)["ml-monitoring-mlflow-models"]
+    row, panel = page["panels"][-2:]
+    assert (row["title"], row["collapsed"]) == ("Your own", False)
+    assert panel["id"] == panel_id("own_shop_orders_waiting")
+
+
+def test_a_panel_is_added_to_a_page_of_ours_and_changes_nothing_else(settings: Path) -> None:
+    page = made(settings)["ml-monitoring-mlflow-experiments"]
+    *ours, row = page["panels"]
+    assert (row["title"], row["collapsed"]) == ("Your own", True)
+    assert [panel["title"] for panel in row["panels"]] == ["Orders that wait"]
+    committed = json.loads((ROOT / "dashboards/generated/ML/ml-monitoring-mlflow-experiments.json").read_text())
+    assert {**page, "panels": ours} == committed
+
+
+def test_a_panel_goes_into_the_row_that_it_names(settings: Path) -> None:
+    path = settings.parent / "monitoring" / "panels" / "orders.yml"
+    path.write_text(path.read_text().replace("page: mlflow-experiments", "page: shop").replace("Your own", "Regions"))
+    row = next(panel for panel in made(settings)["ml-monitoring-own-shop"]["panels"] if panel["title"] == "Regions")
+    assert [panel["title"] for panel in row["panels"]] == ["By region", "Orders that wait"]
+
+
+def test_a_page_in_python_is_one_of_them(settings: Path) -> None:
+    (settings.parent / "monitoring" / "pages" / "late.py").write_text(MODULE, encoding="utf-8")
+    pages = made(settings)
+    assert titled(pages["ml-monitoring-own-late"], "Orders that wait")["type"] == "stat"
+    assert list(lint.findings(list(pages.values()))) == []
+    # No cache of Python's in the user's folder.
+    assert sorted(path.name for path in (settings.parent / "monitoring" / "pages").iterdir()) == ["late.py", "shop.yml"]
+
+
+def test_the_command_writes_all_pages_and_takes_away_what_is_gone(settings: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(out)]) == 0
+    assert (out / "Shop" / "ml-monitoring-own-shop.json").is_file()
+    assert "ml-monitoring-own-shop" in (out / "kustomization.yaml").read_text()
+    (settings.parent / SHOP).unlink()
+    alert = settings.parent / "monitoring" / "alerts" / f"{ALERT}.yml"
+    alert.write_text(alert.read_text().replace("page: shop", "page: mlflow-models"), encoding="utf-8")
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(out)]) == 0
+    assert not (out / "Shop" / "ml-monitoring-own-shop.json").exists()
+
+
+PANEL = "monitoring/panels/orders.yml"
+BAD = {
+    "a key": (SHOP, "kind: stat", "kin: stat", f"{SHOP}:13: rows.0.panels.0.kin: unknown key; did you mean kind?"),
+    "a kind": (SHOP, "kind: stat", "kind: stats", f"{SHOP}:13: rows.0.panels.0.kind: input should be 'timeseries'"),
+    "a panel without a unit": (PANEL, "unit: count\n", "", f"{PANEL}:1: (top level): unit: is missing"),
+    "a panel of two things": (
+        PANEL,
+        "unit: count",
+        "alert: X\nunit: count",
+        f"{PANEL}:1: (top level): give alert or expr or queries",
+    ),
+    "a threshold of two sides": (
+        SHOP,
+        "above: 100",
+        "above: 100, below: 3",
+        f"{SHOP}:17: rows.0.panels.0.thresholds.0: give either above or below",
+    ),
+    "a threshold in words": (
+        SHOP,
+        "above: 100",
+        "above: many",
+        f"{SHOP}:11: rows.0.panels.0: thresholds: 'many' is not a number",
+    ),
+    "thresholds that cross": (
+        SHOP,
+        "above: 500",
+        "below: 500",
+        f"{SHOP}:11: rows.0.panels.0: own_panel_shop_0_0_0: the thresholds of its alerts cross",
+    ),
+    "an alert": (
+        SHOP,
+        "{alert: Shop",
+        "{alert: Shopp",
+        f"{SHOP}:19: rows.0.panels.1: alert: there is no ShoppOrdersWaiting; did you mean ShopOrdersWaiting?",
+    ),
+    "a variable": (
+        SHOP,
+        "shop_orders_waiting{<filter>})\n        unit",
+        'shop_orders_waiting{a="$regoin"})\n        unit',
+        f"{SHOP}: ml-monitoring-own-shop/Waiting A: variable regoin is not declared",
+    ),
+    "a placeholder": (
+        SHOP,
+        "shop_orders_waiting{<filter>})\n        unit",
+        "shop_orders_waiting{<fliter>})\n        unit",
+        f"{SHOP}:11: rows.0.panels.0: no value for <fliter>; did you mean filter?",
+    ),
+    "a link to a page": (
+        SHOP,
+        "https://shop.example/admin",
+        "/d/nowhere",
+        f"{SHOP}: ml-monitoring-own-shop/links: link to nowhere, which is no page",
+    ),
+    "a title of ours": (
+        SHOP,
+        "title: Shop\n",
+        "title: MLflow experiments\n",
+        "title 'MLflow experiments' is used 2 times",
+    ),
+    "an option of another kind": (
+        SHOP,
+        "kind: stat",
+        "kind: bargauge\n        empty: none",
+        f"{SHOP}:11: rows.0.panels.0: empty: has no meaning for kind: bargauge",
+    ),
+    "a table without labels": (
+        SHOP,
+        "by: [region]",
+        "by: []",
+        f"{SHOP}:23: rows.1.panels.0: by: a table needs a label",
+    ),
+    "a page": (
+        PANEL,
+        "page: mlflow-experiments",
+        "page: mlflow-experiment",
+        f"{PANEL}:1: page: no page is called 'mlflow-experiment'; did you mean mlflow-experiments?",
+    ),
+    "a metric of ours": (
+        PANEL,
+        "shop_orders_waiting)",
+        "ml_monitoring_source_upp)",
+        f"{PANEL}:1: (top level): expr: the exporter has no metric ml_monitoring_source_upp",
+    ),
+    "too wide a panel": (
+        PANEL,
+        "unit: count",
+        "width: 25\nunit: count",
+        f"{PANEL}:1: (top level): a panel is 1 to 24 columns wide, not 25",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_what_cannot_be_drawn_is_named_by_its_place_and_nothing_is_written(
+    what: str, settings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(settings.parent)
+    name, old, new, expected = BAD[what]
+    text = Path(name).read_text(encoding="utf-8")
+    assert old in text
+    Path(name).write_text(text.replace(old, new, 1), encoding="utf-8")
+    assert main(["generate", "--settings", settings.name, "--output-dir", "out"]) == 1
+    said = capsys.readouterr().err
+    assert expected in said.replace(f"{settings.parent}/", "")
+    assert not Path("out").exists()
+
+
+PYTHON = {
+    "raises": ('title="Late orders"', "title=1 / 0", "late.py:9: ZeroDivisionError: division by zero"),
+    "is no Python": ("def build(context):", "def build(context:", "late.py:6: SyntaxError: "),
+    "imports what there is not": ("import stat\n", "import stat\nimport nowhere\n", "late.py:3: ModuleNotFoundError: "),
+    "builds nothing": ("    return Page(", "    Page(", "late.py: build(context) returned NoneType, not a Page"),
+    "has no build": ("def build(", "def built(", "late.py: has no function build(context)"),
+    "has the uid of another": (
+        "own-late",
+        "own-shop",
+        "late.py: the page's uid is 'ml-monitoring-own-shop'; by the name of the file it must be ",
+    ),
+    "names an alert that there is not": ("ShopOrdersWaiting", "ShopOrders", "late.py:13: KeyError: 'ShopOrders'"),
+}
+
+
+@pytest.mark.parametrize("what", PYTHON)
+def test_a_module_that_cannot_be_used_is_named_by_file_and_line(what: str, settings: Path) -> None:
+    old, new, expected = PYTHON[what]
+    assert old in MODULE
+    path = settings.parent / "monitoring" / "pages" / "late.py"
+    path.write_text(MODULE.replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        made(settings)
+    assert f"{path.parent}/{expected}" in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["Shop", "a-page-of-a-very-long-name", "shop_2"])
+def test_a_page_has_a_name_that_fits_its_address(name: str, settings: Path) -> None:
+    path = settings.parent / SHOP
+    shutil.copy(path, path.with_stem(name))
+    with pytest.raises(ConfigError, match="call the file by at most 22 small letters, digits and dashes"):
+        made(settings)
+
+
+def test_two_files_of_one_name_are_refused(settings: Path) -> None:
+    (settings.parent / "monitoring" / "pages" / "shop.py").write_text(MODULE, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"shop\.yml: shop\.py has this name too"):
+        made(settings)

@@ -1,0 +1,64 @@
+"""What docs/extensions.md shows works: its files as they stand there, its commands in their order."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo.mlflow import STORE_FILE, write_file
+from tests.support.extensions import ALERT, TEXT, write_example
+from tests.support.files import ROOT
+
+BLOCKS = re.findall(r"^```console\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+COMMANDS = [line.removeprefix("$ ").partition("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
+# These need servers: tests/integration/test_extensions.py runs them.
+ELSEWHERE = ("ml-monitoring serve", "ml-monitoring dashboards render", "ml-monitoring dashboards prove")
+
+
+@pytest.fixture
+def environment(programs: dict[str, Path], tmp_path: Path) -> dict[str, str]:
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    command = folder / "ml-monitoring"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m ml_monitoring "$@"\n', encoding="utf-8")
+    command.chmod(0o755)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("ML_MONITORING_")}
+    return {**kept, "PATH": f"{folder}:{programs['promtool'].parent}:{kept['PATH']}", "PYTHONPATH": str(ROOT)}
+
+
+def run(command: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def test_the_commands_of_the_page_work_on_its_files(tmp_path: Path, environment: dict[str, str]) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    *blocks, refused = BLOCKS
+    begins = [command for command in COMMANDS if command.startswith("ml-monitoring new ")]
+    assert len(begins) == 5
+    for command in begins:
+        done = run(command, work, environment)
+        assert done.returncode == 0, command + done.stderr
+    # In place of what was written to be filled in.
+    write_example(work)
+    write_file(tmp_path, seed=1)
+    with (work / "ml-monitoring.yml").open("a") as file:
+        file.write(f"sources: {{mlflow: {{uri: 'sqlite:///{tmp_path / STORE_FILE}'}}}}\n")
+    shown = [line.removeprefix("$ ") for block in blocks for line in block.splitlines() if line.startswith("$ ")]
+    rest = [command for command in shown if not command.startswith((*ELSEWHERE, "ml-monitoring new "))]
+    assert len(rest) == 4
+    for command in rest:
+        done = run(command, work, environment)
+        assert done.returncode == 0, command + done.stdout + done.stderr
+    alert = work / "monitoring" / "alerts" / f"{ALERT}.yml"
+    alert.write_text(alert.read_text(encoding="utf-8").replace("threshold:", "treshold:"), encoding="utf-8")
+    command, _, expected = refused.removeprefix("$ ").partition("\n")
+    done = run(command, work, environment)
+    assert (done.returncode, done.stderr) == (1, expected)

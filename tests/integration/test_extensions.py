@@ -1,0 +1,100 @@
+"""A folder of a user's own in a real stack: its metric by a query, its alert at Alertmanager, its page drawn."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from ml_monitoring.dashboards.cli import main
+from tests.support.extensions import ALERT, load, write_example
+from tools.processes import wait_until
+from tools.stack import LocalStack, Ports, hurried
+from tools.webhook import WebhookReceiver
+
+QUERY = "SELECT region, count(*) AS waiting FROM orders WHERE sent IS NULL GROUP BY region"
+METRIC = {"shop_orders_waiting": {"value": "waiting", "help": "Orders that are not yet sent.", "labels": ["region"]}}
+
+
+@pytest.fixture(scope="module")
+def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("shop") / "shop.db"
+    with contextlib.closing(sqlite3.connect(path)) as shop, shop:
+        shop.execute("CREATE TABLE orders (region TEXT, sent TEXT)")
+        shop.executemany("INSERT INTO orders VALUES (?, NULL)", [("eu",)] * 150 + [("us",)] * 50)
+    return path
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_example(tmp_path_factory.mktemp("own"))
+
+
+@pytest.fixture(scope="module")
+def receiver() -> Iterator[WebhookReceiver]:
+    with WebhookReceiver() as receiver:
+        yield receiver
+
+
+@pytest.fixture(scope="module")
+def stack(
+    orders: Path,
+    settings: Path,
+    receiver: WebhookReceiver,
+    programs: dict[str, Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[LocalStack]:
+    source = {"uri": f"sqlite:///{orders}", "interval": "500ms", "sql": QUERY, "metrics": METRIC}
+    thresholds = hurried(load(settings), wait="1s")
+    with LocalStack(
+        {
+            "web": {"runbooks_dir": str(settings.parent / "monitoring" / "runbooks")},
+            "sources": {"queries": {"shop_orders_waiting": source}},
+        },
+        tmp_path_factory.mktemp("stack"),
+        Ports.free(),
+        programs,
+        thresholds=thresholds,
+        webhook_url=f"{receiver.url}hook",
+    ) as stack:
+        yield stack
+
+
+def test_an_alert_of_ones_own_reaches_its_team(stack: LocalStack, receiver: WebhookReceiver) -> None:
+    alert = receiver.wait_for(lambda alert: alert["labels"]["alertname"] == ALERT, timeout=60)
+    assert alert["labels"] == {
+        "alertname": ALERT,
+        "region": "eu",
+        "severity": "warning",
+        "team": "platform",
+        "source": "queries/shop_orders_waiting",
+    }
+    assert alert["annotations"]["description"] == "eu: 150 orders wait."
+    (notification,) = [each for each in receiver.notifications if alert in each["alerts"]][:1]
+    assert notification["receiver"] == "platform-warning"
+
+
+def test_the_exporter_serves_its_runbook_beside_ours(stack: LocalStack) -> None:
+    for name in (ALERT, "MlMonitoringDown"):
+        found = httpx.get(f"{stack.exporter_url}/runbooks/{name}")
+        assert (found.status_code, found.text.partition("\n")[0]) == (200, f"# {name}")
+
+
+def test_a_page_of_ones_own_is_drawn_and_proven(
+    settings: Path, stack: LocalStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wait_until(lambda: len(stack.query("shop_orders_waiting")) == 2, timeout=30)
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "pages")]) == 0
+    page = tmp_path / "pages" / "Shop" / "ml-monitoring-own-shop.json"
+    asked = ["--prometheus", stack.prometheus_url, "--from", "now-5m"]
+    assert main(["prove", str(page), *asked]) == 0, capsys.readouterr().out
+    assert main(["render", str(page), "--out", str(tmp_path / "pictures"), *asked]) == 0
+    (picture,) = (tmp_path / "pictures").rglob("*.png")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    capsys.readouterr()
+    assert main(["data", f"{page}/By region", *asked, "--out", str(tmp_path / "regions.csv")]) == 0
+    assert "\neu,150.0,150.0\n" in (tmp_path / "regions.csv").read_text(encoding="utf-8").replace("\r", "")

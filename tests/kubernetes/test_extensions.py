@@ -1,0 +1,35 @@
+"""Alerts, pages and runbooks of a user's own are in the manifests as ours are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.support.extensions import ALERT, write_example
+from tests.support.kubernetes_schemas import problems
+from tools.kubernetes.cli import main
+
+
+def manifest(path: Path) -> Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def test_what_is_of_ones_own_is_in_the_manifests(tmp_path: Path) -> None:
+    out = tmp_path / "base"
+    assert main(["generate", "--settings", str(write_example(tmp_path)), "--output-dir", str(out)]) == 0
+    rules = manifest(out / "rules" / "extensions.yaml")
+    assert problems(rules) == []
+    (rule,) = rules["spec"]["groups"][0]["rules"]
+    assert (rule["alert"], rule["labels"]["namespace"]) == (ALERT, "ml-monitoring")
+    assert "rules/extensions.yaml" in manifest(out / "kustomization.yaml")["resources"]
+    page = json.loads((out / "dashboards" / "Shop" / "ml-monitoring-own-shop.json").read_text(encoding="utf-8"))
+    assert page["title"] == "Shop"
+    # The exporter serves the runbook from beside its settings.
+    data = manifest(out / "exporter-settings.yaml")["data"]
+    assert data[f"{ALERT}.md"].startswith(f"# {ALERT}\n")
+    folder = yaml.safe_load(data["ml-monitoring.yml"])["web"]["runbooks_dir"]
+    mounts = manifest(out / "exporter-deployment.yaml")["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
+    assert {"name": "settings", "mountPath": folder, "readOnly": True} in mounts

@@ -1,0 +1,140 @@
+"""`ml-monitoring new` writes files that work as they stand, and the commands that it prints can be pasted."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from demo.mlflow import STORE_FILE, write_file
+from tests.support.files import ROOT
+
+NAMES = {
+    "metric": "shop_orders_waiting",
+    "alert": "ShopOrdersWaiting",
+    "panel": "orders",
+    "page": "shop",
+    "page --python": "late-orders",
+    "source": "weather",
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("store")
+    write_file(folder, seed=1)
+    return folder / STORE_FILE
+
+
+@pytest.fixture
+def environment(programs: dict[str, Path], tmp_path: Path) -> dict[str, str]:
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("ML_MONITORING_")}
+    paths = f"{programs['promtool'].parent}:{Path(sys.executable).parent}:{variables['PATH']}"
+    return {**variables, "PATH": paths, "PYTHONPATH": f"{ROOT}:{tmp_path / 'site'}", "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def shell(command: str, folder: Path, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+def new(arguments: str, folder: Path, environment: dict[str, str], status: int = 0) -> str:
+    done = shell(f"{sys.executable} -m ml_monitoring new {arguments}", folder, environment)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stderr if status else done.stdout
+
+
+def hints(printed: str) -> list[str]:
+    return re.findall(r"^  (.+)$", printed, re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", NAMES)
+def test_what_is_written_works_and_the_commands_can_be_pasted(
+    kind: str, store: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    (tmp_path / "ml-monitoring.yml").write_text(f"sources: {{mlflow: {{uri: 'sqlite:///{store}'}}}}\n")
+    printed = new(f"{kind} {NAMES[kind]}", tmp_path, environment)
+    written = printed.partition("\n\n")[0].splitlines()
+    assert written
+    assert [name for name in written if not (tmp_path / name).is_file()] == []
+    assert [name for name in written if "@" in (tmp_path / name).read_text()] == []
+    commands = hints(printed)
+    assert len(commands) >= (1 if kind == "metric" else 2)
+    said = ""
+    for command in commands:
+        # The same installer without pip, into a folder that Python looks into.
+        typed = command.replace("pip install ", "uv pip install --quiet --no-deps --target site ")
+        done = shell(typed, tmp_path, environment)
+        assert done.returncode == 0, typed + done.stdout + done.stderr
+        said += done.stdout
+    expected = {
+        "metric": 'shop_orders_waiting{stage="active"} ',
+        "alert": "ok    ShopOrdersWaiting\n",
+        "panel": "generated/dashboards/Platform/ml-monitoring-operations-overview.json\n",
+        "page": "generated/dashboards/Own/ml-monitoring-own-shop.json\n",
+        "page --python": "generated/dashboards/Own/ml-monitoring-own-late-orders.json\n",
+        "source": "ok    weather          1 series",
+    }
+    assert expected[kind] in re.sub(r"(?<=weather) +", " " * 10, said)
+
+
+def test_all_of_them_live_in_one_folder(tmp_path: Path, environment: dict[str, str]) -> None:
+    printed = [new(f"{kind} {name}", tmp_path, environment) for kind, name in NAMES.items()]
+    for commands in map(hints, printed):
+        for command in commands:
+            if "extensions: monitoring" in command:
+                shell(command, tmp_path, environment)
+    # Named once, however often it is pasted.
+    assert (tmp_path / "ml-monitoring-alerting.yml").read_text() == "extensions: monitoring\n"
+    done = shell(f"{sys.executable} -m ml_monitoring alerts test", tmp_path, environment)
+    assert (done.returncode, done.stdout) == (0, "ok    ShopOrdersWaiting\n"), done.stderr
+
+
+def test_the_folder_of_the_settings_is_taken(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "etc" / "ours").mkdir(parents=True)
+    (tmp_path / "etc" / "alerting.yml").write_text("extensions: ours\n")
+    printed = new("page shop --settings etc/alerting.yml", tmp_path, environment)
+    assert printed.startswith("etc/ours/pages/shop.yml\n")
+    assert hints(printed) == [
+        f"{sys.executable} -m ml_monitoring dashboards generate --settings etc/alerting.yml "
+        "--output-dir generated/dashboards"
+    ]
+    assert "etc/alerting.yml:1: extensions: is etc/ours, not other" in new(
+        "page two --settings etc/alerting.yml --directory other", tmp_path, environment, status=1
+    )
+
+
+def test_nothing_is_overwritten(tmp_path: Path, environment: dict[str, str]) -> None:
+    new("alert ShopOrdersWaiting", tmp_path, environment)
+    runbook = tmp_path / "monitoring" / "runbooks" / "ShopOrdersWaiting.md"
+    runbook.write_text("mine")
+    (tmp_path / "monitoring" / "alerts" / "ShopOrdersWaiting.yml").unlink()
+    said = new("alert ShopOrdersWaiting", tmp_path, environment, status=1)
+    assert "error: monitoring/runbooks/ShopOrdersWaiting.md: is there already\n" in said
+    assert runbook.read_text() == "mine"
+    assert not (tmp_path / "monitoring" / "alerts" / "ShopOrdersWaiting.yml").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ("alert shop_orders", "call it in letters and digits with a capital first, such as ShopOrdersWaiting"),
+        ("alert MlMonitoringDown", "the stack has an alert MlMonitoringDown"),
+        ("metric mlflow_runs", "the exporter has the metric mlflow_runs"),
+        ("metric ml_monitoring_x", "names that begin with ml_monitoring_ are the exporter's own"),
+        ("page Shop", "call the file by at most 22 small letters, digits and dashes"),
+        ("panel 'a b'", "call the file by at most 22 small letters, digits and dashes"),
+        ("source mlflow", "the exporter has a source of this name"),
+        ("source my-source", "call it in small letters, digits and underscores"),
+    ],
+)
+def test_a_name_that_cannot_be_is_refused(
+    arguments: str, problem: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    assert problem in new(arguments, tmp_path, environment, status=1)
+    assert list(tmp_path.iterdir()) == []
