@@ -72,7 +72,8 @@ SOURCES_AND_PAGES: Final = Signal(
     dashboard=PAGE,
     by=("source", "pages"),
     filters=_SOURCE,
-    legend="{{source}}: {{pages}}",
+    # The table below says which source it is.
+    legend="{{pages}}",
 )
 
 SOURCE_LAST_SUCCESS_AGE: Final = Signal(
@@ -92,6 +93,19 @@ SOURCE_AGE_INTERVALS: Final = Signal(
     title="Data age in refresh intervals",
     question="How many refreshes has each source missed? Up to 1 is normal; stale series are withdrawn.",
     expr="instance_source:ml_monitoring_source_age_per_interval:ratio{<filter>}",
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    by=_SOURCE,
+    filters=_SOURCE,
+    legend=_SOURCE_LEGEND,
+)
+
+SOURCE_MISSED: Final = Signal(
+    name="source_missed",
+    title="Missed refreshes",
+    question="How many refreshes has each source missed?",
+    # What is not yet due is not missed.
+    expr="floor(instance_source:ml_monitoring_source_age_per_interval:ratio{<filter>})",
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_SOURCE,

@@ -194,6 +194,16 @@ GPU_HOTTEST: Final = _shown(
     legend="hottest",
 )
 
+GPU_FAULTY: Final = _shown(
+    "gpu_faulty",
+    "With errors (1h)",
+    "How many GPUs reported an error of the hardware or driver, or lost data, within an hour?",
+    f"count by (cluster) (({GPU_XID.expr}) > 0 or ({GPU_MEMORY_ERRORS.expr}) > 0)"
+    f" or 0 * count by (cluster) ({_of('DCGM_FI_DEV_GPU_UTIL')})",
+    Unit.COUNT,
+    legend="with errors",
+)
+
 MACHINE_GPUS: Final = _shown(
     "machine_gpus",
     "GPUs by machine",

@@ -71,6 +71,22 @@ HOST_DISK_FULL_IN: Final = Signal(
     legend=_MOUNT_LEGEND,
 )
 
+HOST_DISK_FILLING: Final = Signal(
+    name="host_disk_filling",
+    title="Disk full in",
+    question="When is a file system full of which the alert HostDiskFilling says that it fills, or is about to?",
+    # Large files come and go: a pace is no trend as long as the alert's other conditions do not hold.
+    expr=(
+        "instance_mountpoint:node_filesystem_full_in_seconds:min{<filter>} "
+        'and on (cluster, namespace, instance, mountpoint) ALERTS{alertname="HostDiskFilling",<own_alerts>,<place>}'
+    ),
+    unit=Unit.SECONDS,
+    dashboard=PAGE,
+    by=_MOUNT,
+    filters=_INSTANCE,
+    legend=_MOUNT_LEGEND,
+)
+
 HOST_DISK_READ: Final = Signal(
     name="host_disk_read",
     title="Disk reads",

@@ -76,6 +76,20 @@ TOKEN_RATE: Final = Signal(
     filters=_EXPERIMENT,
 )
 
+TOKENS_TOGETHER: Final = Signal(
+    name="tokens_together",
+    title="Tokens per minute",
+    question="How many tokens go in and out a minute, together?",
+    expr=(
+        "60 * sum by (cluster, namespace) "
+        "(max without (instance) (rate(mlflow_trace_tokens_total{<filter>}[<window>])))"
+    ),
+    unit=Unit.COUNT,
+    dashboard=PAGE,
+    filters=_EXPERIMENT,
+    legend="in and out",
+)
+
 TRACE_TOKENS: Final = Signal(
     name="trace_tokens",
     title="Tokens",

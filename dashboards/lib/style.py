@@ -145,7 +145,8 @@ FORMATS: Mapping[Unit, Format] = MappingProxyType(
         Unit.BYTES: Format("bytes", low=0),
         Unit.BYTES_PER_SECOND: Format("binBps", low=0),
         Unit.RATIO: Format("percentunit", decimals=1, low=0),
-        Unit.CURRENCY: Format("currencyUSD", decimals=0),
+        # Three digits, whatever the size: $1.17M is not $1M.
+        Unit.CURRENCY: Format("currencyUSD"),
         Unit.FLAG: Format("none", decimals=0, low=0),
         Unit.INFO: Format("none", decimals=0),
         Unit.ANY: Format("short"),

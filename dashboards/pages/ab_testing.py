@@ -65,12 +65,16 @@ def build(context: PageContext) -> Page:
                 "Which variant is better, and how sure is that?",
                 stat(
                     Query(AB_DECIDED, form=Format("suffix: pp", decimals=2)),
-                    width=5,
+                    width=6,
                     show="value_and_name",
                     colours=colours_of(DIFFERENCE_WORDS),
                     empty=_NONE,
                 ),
-                stat(AB_SPLIT, values=words_of(SPLITS, Colour.FAILURE, Colour.GOOD), width=4, empty=_NONE),
+                stat(
+                    AB_SPLIT,
+                    values=words_of(SPLITS, Colour.FAILURE, Colour.GOOD),
+                    empty="no tests, or no data from Prometheus",
+                ),
                 data_mode(width=3).linked("Business impact", page_url(BUSINESS_PAGE, {})),
                 page=PAGE,
                 state=_verdict(context.business),
@@ -122,7 +126,7 @@ def build(context: PageContext) -> Page:
 def _verdict(business: Business) -> Panel:
     words = words_of(VERDICTS, Colour.FAILURE, Colour.MUTED, Colour.MUTED, Colour.GOOD, Colour.FAILURE)
     title = f"Verdict on {business.candidate} (candidate) against {business.baseline}"
-    return stat(AB_VERDICT, title=title, values=words, width=8, empty=_NONE)
+    return stat(AB_VERDICT, title=title, values=words, width=7, empty=_NONE)
 
 
 def _variants() -> Panel:

@@ -48,7 +48,7 @@ def build(context: PageContext) -> Page:
                 firing_by_severity(width=6),
                 stat(
                     Query(ALERT_NOTIFY_P90, window=SHOWN_RANGE),
-                    empty="no notified alerts, or no data from the alert log",
+                    empty="no data from the alert log",
                 ),
                 stat(ALERTS_SUPPRESSED, title="Suppressed", width=3),
                 stat(ALERTMANAGER_SILENCES, title="Silences", width=3),

@@ -130,14 +130,12 @@ def _assumptions(business: Business) -> Panel:
     return text(
         "Assumptions",
         f"""\
-| Assumption | Value |
-|---|---|
-| Compared | candidate **{business.candidate}** against baseline **{business.baseline}** |
-| Volume per day | {business.base_volume:,.0f} |
-| Accuracy earns | {business.accuracy_revenue_multiplier:.3%} of the volume for each {unit} |
-| A millisecond costs | {business.latency_cost_per_ms:g} for each request |
-| A failure costs | {business.error_cost_multiplier:g} |
-| Running the candidate costs | {business.infrastructure_annual_cost:,.0f} a year |
+- Compared: candidate **{business.candidate}** against baseline **{business.baseline}**
+- Volume per day: {business.base_volume:,.0f}
+- Accuracy earns {business.accuracy_revenue_multiplier:.3%} of the volume for each {unit}
+- A millisecond costs {business.latency_cost_per_ms:g} for each request
+- A failure costs {business.error_cost_multiplier:g}
+- Running the candidate costs {business.infrastructure_annual_cost:,.0f} a year
 
 Revenue = volume x accuracy gain x earning. Cost = requests x milliseconds longer x cost. Risk reduction = requests x
 fall of the error ratio x cost of a failure. Net = revenue - cost + risk reduction, as if the candidate answered all

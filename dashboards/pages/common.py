@@ -19,6 +19,7 @@ from ml_monitoring.alerting.fleet.signals import FLEET_OOM_EVENTS
 from ml_monitoring.alerting.model.foreign import SERVICE_LABEL
 from ml_monitoring.alerting.model.links import SERVICE_VARIABLE, runbook_url
 from ml_monitoring.alerting.model.settings import Business
+from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.alerting.monitoring.signals import (
     ALERT_HISTORY,
     ALERTS_PAGE,
@@ -73,6 +74,15 @@ def service() -> Variable:
     """Return the choice of a service, of which a model server may have several."""
     return label_values(
         SERVICE_LABEL, "ml_http_requests_total", name=SERVICE_VARIABLE, title="Service", may_be_empty=True
+    )
+
+
+def judged(context: PageContext, signal: Signal) -> tuple[tuple[str, float, str], ...]:
+    """Return the limits of the alerts on a signal, for another one that tells the same of fewer things."""
+    return tuple(
+        (one.comparison, one.threshold, one.severity)
+        for one in context.alerts
+        if one.signal is signal and one.comparison
     )
 
 

@@ -83,12 +83,12 @@ def build(context: PageContext) -> Page:
                     _decisions(),
                     _experiments(),
                     firing_alerts(context, PAGE, DETAIL_PAGE),
-                    _caveats(),
                 ),
             ),
             Row(
                 "Soundness",
                 (
+                    _caveats(),
                     state_timeline(
                         EXPERIMENT_GUARDRAIL,
                         width=12,
@@ -127,8 +127,7 @@ def _decisions() -> Panel:
         ),
         EXPERIMENT_DECISION,
         title="Decisions",
-        width=13,
-        height=10,
+        height=7,
         empty="no declared experiments, or no data from Prometheus",
     )
 
@@ -142,8 +141,8 @@ def _experiments() -> Panel:
         EXPERIMENT_EXPOSURES,
         EXPERIMENT_TIME_LEFT,
         title="Progress",
-        width=11,
-        height=10,
+        width=12,
+        height=7,
         empty="no declared experiments, or no data from Prometheus",
     )
 
@@ -153,7 +152,6 @@ def _caveats() -> Panel:
         (Column("experiment", "Experiment", width=140), Column("caveat", "What the data cannot tell")),
         EXPERIMENT_CAVEATS,
         title="What the data cannot tell",
-        width=12,
         height=7,
         empty="no caveats, or no data from Prometheus",
     )

@@ -62,7 +62,7 @@ def build(context: PageContext) -> Page:
                 "Is there an incident, and which servers are in it?",
                 stat(FLEET_INCIDENT_PROBABILITY, width=4),
                 stat(FLEET_PHASE, width=3),
-                stat(FLEET_SERVERS_BY_STATE, width=9, colours=SERVER_STATE),
+                _by_state(),
                 page=PAGE,
             ),
             Row(
@@ -116,12 +116,23 @@ def build(context: PageContext) -> Page:
                     stat(
                         Query(FLEET_RISK_MODEL_FAILURES, window=SHOWN_RANGE),
                         height=8,
-                        empty="no failures of the risk model, or no data from Prometheus",
+                        empty="no failures, or no data from Prometheus",
                     ),
                 ),
                 collapsed=True,
             ),
         ),
+    )
+
+
+def _by_state() -> Panel:
+    """Return how many servers are in each state, the worst first."""
+    words = (("critical_issue", "critical"), *((word, word) for word in ("offline", "warning", "online")))
+    return stat(
+        *(Query(FLEET_SERVERS_BY_STATE, name=word, matchers=f'state="{state}"') for state, word in words),
+        width=9,
+        show="value_and_name",
+        colours=SERVER_STATE,
     )
 
 

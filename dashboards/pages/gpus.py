@@ -7,6 +7,7 @@ from ml_monitoring.alerting.gpus.signals import (
     GPU_COUNT,
     GPU_EXPORTER_UP,
     GPU_EXPORTERS_UP,
+    GPU_FAULTY,
     GPU_HOTTEST,
     GPU_IDLE,
     GPU_MEAN,
@@ -27,14 +28,15 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import USED, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import firing_alerts, judged, verdict
 
 # As the alert on a GPU that is held and not used.
 _UNUSED = (("<", 0.05, "info"),)
 _UP = ("down", "up")
+# Small tiles have room for few words.
+_SHORT = "no data from Prometheus"
 _NONE = "no GPUs, or no data from Prometheus"
 _NOT_EXPOSED = "no such counters (see docs/gpus.md), or no data from Prometheus"
-_NO_RUNS = "no running runs that name a machine with GPUs, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:
@@ -54,12 +56,12 @@ def build(context: PageContext) -> Page:
                     states=_UP,
                     title="Exporters",
                     width=3,
-                    empty=_NONE,
+                    empty=_SHORT,
                 ),
-                stat(GPU_COUNT, width=3, empty=_NONE),
-                stat(Query(GPU_MEAN, limits=_UNUSED), width=3, empty=_NONE),
-                stat(GPU_HOTTEST, width=3, empty=_NONE),
-                stat(Query(MACHINE_RUNS, limits=_UNUSED), title="As MLflow runs log it", width=4, empty=_NO_RUNS),
+                stat(GPU_COUNT, width=3, empty=_SHORT),
+                stat(Query(GPU_MEAN, limits=_UNUSED), width=3, empty=_SHORT),
+                stat(Query(GPU_HOTTEST, limits=judged(context, GPU_TEMPERATURE)), width=3, empty=_SHORT),
+                stat(Query(GPU_FAULTY, limits=((">", 0, "warning"),)), empty=_NONE),
                 page=PAGE,
             ),
             Row(
@@ -115,7 +117,8 @@ def _gpus() -> Panel:
     return table(
         (Column("Hostname", "Machine"), Column("gpu", "GPU"), Column("modelName", "Model")),
         Query(GPU_UTILIZATION, name="Utilization"),
-        Query(GPU_MEMORY, name="Memory", limits=USED),
+        # Held memory is no fault: servers of language models take nearly all that there is.
+        Query(GPU_MEMORY, name="Memory"),
         Query(GPU_TEMPERATURE, name="°C"),
         Query(GPU_POWER, name="W", decimals=0),
         Query(GPU_XID, name="Xid (1h)"),

@@ -34,6 +34,8 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import BUDGET, firing_alerts, verdict
 
 _NONE = "no language models, or no data from Prometheus"
+# Small tiles have room for few words.
+_SHORT = "no models, or no data from Prometheus"
 _NO_FIRST_TOKENS = "no first tokens (TGI has none), or no data from Prometheus"
 _NO_CACHE = "no KV cache that is exposed, or no data from Prometheus"
 _NO_PRICES = "no prices (see the setting llm.prices), or no data from Prometheus"
@@ -67,17 +69,23 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Do language models answer soon enough, and can they keep up?",
-                stat(late, empty=_NO_FIRST_TOKENS),
-                stat(Query(FIRST_TOKEN_BUDGET, limits=BUDGET), title="First-token budget", empty=_NO_FIRST_TOKENS),
-                stat(LLM_BACKLOG, empty=_NONE),
-                stat(LLM_CACHE_LOWEST, title="KV cache (lowest)", empty=_NO_CACHE),
+                stat(late, empty=_SHORT),
+                stat(Query(FIRST_TOKEN_BUDGET, limits=BUDGET), title="First-token budget", empty=_SHORT),
+                stat(LLM_BACKLOG, empty=_SHORT),
+                stat(LLM_CACHE_LOWEST, title="KV cache (lowest)", empty=_SHORT),
                 page=PAGE,
             ),
             Row(
                 "Models, the slowest first",
                 (
                     _models(late),
-                    timeseries(late, Query(FIRST_TOKEN_P50, dashed=True), title="Time to first token", height=8),
+                    timeseries(
+                        late,
+                        Query(FIRST_TOKEN_P50, dashed=True),
+                        title="Time to first token",
+                        height=8,
+                        empty=_NO_FIRST_TOKENS,
+                    ),
                     firing_alerts(context, PAGE, height=8),
                     timeseries(FIRST_TOKEN_BURNING, title=burn, width=8, height=7, empty=_NO_FIRST_TOKENS),
                     timeseries(LLM_ABORTS, width=8, height=7, empty=_NONE),

@@ -143,12 +143,12 @@ def build(context: PageContext) -> Page:
                     _models(),
                     stat(API_WEBSOCKETS_OPEN, width=6, empty="no WebSockets, or no data from Prometheus"),
                     stat(
-                        Query(API_RECORDING_ERRORS, window=SHOWN_RANGE),
+                        Query(API_RECORDING_ERRORS, window=SHOWN_RANGE, highest=3, above_zero=True),
                         width=6,
                         empty="no failed recordings, or no data from Prometheus",
                     ),
                     stat(
-                        Query(API_RECORDING_OVERFLOW, window=SHOWN_RANGE),
+                        Query(API_RECORDING_OVERFLOW, window=SHOWN_RANGE, highest=3, above_zero=True),
                         width=6,
                         empty="no full metrics, or no data from Prometheus",
                     ),

@@ -69,7 +69,7 @@ def build(context: PageContext) -> Page:
                     Query(MOST_WORSE, limits=((">", 0, "warning"),)),
                     width=5,
                     show="value_and_name",
-                    empty="no metrics that got worse, or no data from Prometheus",
+                    empty="no worse metrics, or no data from Prometheus",
                 ),
                 stat(
                     RECENT_RUNS,
@@ -113,7 +113,9 @@ def build(context: PageContext) -> Page:
             Row(
                 "Quality",
                 (
-                    timeseries(METRIC_SHORTFALL),
+                    timeseries(
+                        Query(METRIC_SHORTFALL, highest=10), title=f"{METRIC_SHORTFALL.title} (the ten furthest)"
+                    ),
                     _latest_metrics(),
                     # Metrics have scales of their own, so each gets its own axis.
                     timeseries(

@@ -19,6 +19,7 @@ from ml_monitoring.alerting.mlflow.trace_signals import (
     PROMPT_TRACES,
     TOKEN_RATE,
     TOKENS_PER_TRACE,
+    TOKENS_TOGETHER,
     TRACE_COST,
     TRACE_DURATION_P50,
     TRACE_DURATION_P95,
@@ -37,7 +38,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
 
 _EXPERIMENT = Column("experiment", "Experiment")
-_NONE = "no ended traces, or no data from Prometheus"
+_NONE = "no traces, or no data from Prometheus"
 _NO_FEEDBACK = "no feedback on traces, or no data from Prometheus"
 _NO_PROMPTS = "no traces with prompts of the registry, or no data from Prometheus"
 _NO_MODELS = "no traces of logged models, or no data from Prometheus"
@@ -72,7 +73,7 @@ def build(context: PageContext) -> Page:
                     empty=_NONE,
                 ),
                 stat(TRACE_RATE, width=4, empty=_NONE),
-                stat(TOKEN_RATE, width=4, empty=_NONE),
+                stat(TOKENS_TOGETHER, width=4, empty=_NONE),
                 page=PAGE,
             ),
             Row(
@@ -130,7 +131,8 @@ def build(context: PageContext) -> Page:
             Row(
                 "Traces and tokens",
                 (
-                    timeseries(TRACES_ENDED, bars=True, stacked=True, width=24, colours=OUTCOME, empty=_NONE),
+                    timeseries(TRACES_ENDED, bars=True, stacked=True, colours=OUTCOME, empty=_NONE),
+                    timeseries(TOKEN_RATE, stacked=True, empty=_NONE),
                     timeseries(TRACE_TOKENS, bars=True, stacked=True, width=12, empty=_NONE),
                     timeseries(TOKENS_PER_TRACE, width=12, empty=_NONE),
                     timeseries(

@@ -23,6 +23,7 @@ from ml_monitoring.alerting.database.signals import (
 from ml_monitoring.alerting.host.signals import (
     HOST_CLOCK_OFFSET,
     HOST_CPU,
+    HOST_DISK_FILLING,
     HOST_DISK_FREE,
     HOST_DISK_FULL_IN,
     HOST_DISK_READ,
@@ -54,7 +55,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import firing_alerts, judged, verdict
 
 UP = ("down", "up")
 VALID = ("invalid", "OK")
@@ -83,16 +84,15 @@ def build(context: PageContext) -> Page:
                 ),
                 stat(Query(HOST_DISK_FREE, lowest=1), show="value_and_name", empty=_NO_HOST),
                 stat(
-                    Query(HOST_DISK_FULL_IN, lowest=1),
-                    title="Disk full in",
+                    Query(HOST_DISK_FILLING, lowest=1, limits=judged(context, HOST_DISK_FULL_IN)),
                     show="value_and_name",
-                    empty="no disks that fill up, or no data from the node exporter",
+                    empty="no disk, or no data from Prometheus",
                 ),
                 stat(Query(TARGETS_DOWN, limits=((">", 0, "warning"),)), height=3),
                 stat(DATABASE_UP, title="PostgreSQL", states=UP, height=3, empty=_NO_DATABASE),
                 stat(PROMETHEUS_CONFIG_OK, title="Prometheus config", states=VALID, height=3),
                 stat(Query(PROMETHEUS_RULE_FAILURES, window=SHOWN_RANGE), title="Rule failures", height=3),
-                stat(PROMETHEUS_UNDELIVERED, height=3, empty="no alerts sent, or no data from Prometheus"),
+                stat(PROMETHEUS_UNDELIVERED, height=3, empty="no alerts, or no data from Prometheus"),
                 stat(PROMETHEUS_ALERTMANAGERS, title="Alertmanagers", height=3),
                 page=PAGE,
             ),
@@ -187,6 +187,10 @@ def _database() -> tuple[Panel, ...]:
         timeseries(DATABASE_TRANSACTION_AGE, width=12, legend="list", empty=_NO_DATABASE),
         timeseries(DATABASE_COMMITS, width=12, legend="list", empty=_NO_DATABASE),
         timeseries(DATABASE_SIZE, width=12, legend="list", empty=_NO_DATABASE),
-        stat(Query(DATABASE_DEADLOCKS, window=SHOWN_RANGE), width=12, empty=_NO_DATABASE),
+        stat(
+            Query(DATABASE_DEADLOCKS, window=SHOWN_RANGE, above_zero=True),
+            width=12,
+            empty="no deadlocks, or no data from the postgres exporter",
+        ),
         stat(DATABASE_CACHE_HITS, width=12, empty=_NO_DATABASE),
     )

@@ -40,6 +40,8 @@ from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict, words_of
 
+# Small tiles have room for few words.
+_SHORT = "no data from Prometheus"
 _NO_RUNS = "no running runs, or no data from Prometheus"
 _NO_TRAINING = "no running runs with metrics, or no data from Prometheus"
 _NO_SYSTEM_METRICS = "no running runs with MLflow's system metrics, or no data from Prometheus"
@@ -67,10 +69,10 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Which trainings hang, lost their loss or leave machines idle, and which jobs failed?",
-                stat(TRAINING_RUNS, width=3, empty=_NO_RUNS),
-                _worst(Query(TRAINING_SILENCE, highest=1), "Longest silence", _NO_TRAINING),
-                _worst(Query(TRAINING_NOT_FINITE, highest=1), "NaN losses", _NO_TRAINING),
-                _worst(Query(TRAINING_GPU, lowest=1), "Least used GPU", _NO_SYSTEM_METRICS),
+                stat(TRAINING_RUNS, width=3, empty=_SHORT),
+                _worst(Query(TRAINING_SILENCE, highest=1), "Longest silence"),
+                _worst(Query(TRAINING_NOT_FINITE, highest=1), "NaN losses"),
+                _worst(Query(TRAINING_GPU, lowest=1), "Least used GPU"),
                 stat(Query(JOBS_IN_TROUBLE, limits=((">", 0, "warning"),)), empty=EMPTY_CELL),
                 page=PAGE,
             ),
@@ -150,9 +152,9 @@ def build(context: PageContext) -> Page:
     )
 
 
-def _worst(query: Query, title: str, empty: str) -> Panel:
+def _worst(query: Query, title: str) -> Panel:
     """Return the value of the experiment that is worst in something, with its name."""
-    return stat(query, title=title, show="value_and_name", width=3, empty=empty)
+    return stat(query, title=title, show="value_and_name", width=3, empty=_SHORT)
 
 
 def _used(resource: str, name: str) -> Query:

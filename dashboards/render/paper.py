@@ -9,11 +9,14 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ml_monitoring.dashboards.render.draw import table
+from ml_monitoring.dashboards.render.colours import THEMES
+from ml_monitoring.dashboards.render.display import Style
+from ml_monitoring.dashboards.render.draw import stat, table
 from ml_monitoring.dashboards.render.draw.single import count_of
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.layout import GAP, Box
 from ml_monitoring.dashboards.render.page import TITLE
+from ml_monitoring.dashboards.render.units import Clock
 
 # A4 across. The sheet is so many pixels wide that the smallest letters of a panel, 11 pixels, have 8 points.
 INCHES = 11.69
@@ -32,6 +35,14 @@ _HEADING = 34.0
 _QUARTER, _HALF, _WHOLE = 1, 2, 4
 # Two charts and a heading above each fill a sheet.
 _NUMBER, _CHART = 112.0, 282.0
+# What stands for numbers, from the smallest.
+_SIZES = ((_QUARTER, _NUMBER), (_HALF, _NUMBER), *((_WHOLE, lines * _NUMBER) for lines in range(1, 6)))
+# Of 8 points.
+LETTERS = 11.0
+# Of the frame around what a panel shows: left, top, right, bottom.
+FRAME = (8.0, TITLE, 8.0, 8.0)
+# Texts are as wide in any.
+_STYLE = Style(THEMES["light"], Clock())
 # Of a panel's frame; of a band of a timeline; of a bar.
 _FRAME, _BAND, _BAR = TITLE + 12, 24.0, 30.0
 _AXIS = 26.0
@@ -133,7 +144,9 @@ def _placed(line: Sequence[_Piece], height: float, top: float) -> Sheet:
 def _pieces(one: PanelData) -> Iterator[_Piece]:
     kind = one.panel.type
     series = sum(len(frame.value_fields) for frame in one.frames)
-    if kind in {"stat", "gauge"}:
+    if kind == "stat" and not one.error:
+        yield _numbers(one)
+    elif kind in {"stat", "gauge"}:
         yield _Piece(one, _QUARTER if count_of(one) == 1 else _HALF, _NUMBER)
     elif kind == "table" and not one.error:
         yield from _tables(one)
@@ -143,6 +156,20 @@ def _pieces(one: PanelData) -> Iterator[_Piece]:
         yield _Piece(one, _HALF, min(ROOM - _HEADING - GAP, max(_NUMBER, _FRAME + series * _BAR)))
     else:
         yield _Piece(one, _HALF, _CHART)
+
+
+def _numbers(one: PanelData) -> _Piece:
+    """Return a number, or several as narrow and low as they can be read: the more there are, the smaller they are."""
+    for quarters, height in _SIZES if count_of(one) == 1 else _SIZES[1:]:
+        width = (INNER - (_WHOLE / quarters - 1) * GAP) / (_WHOLE / quarters)
+        if height > _NUMBER:
+            # In as many lines as they need, whatever the panel says.
+            raw = {**one.panel.raw, "options": {**one.panel.options, "orientation": "auto"}}
+            one = replace(one, panel=replace(one.panel, raw=raw))
+        piece = _Piece(one, quarters, height)
+        if stat.letters(one, Box(0, 0, width, height).inset(*FRAME), _STYLE) >= LETTERS:
+            break
+    return piece
 
 
 def _tables(one: PanelData) -> Iterator[_Piece]:

@@ -10,11 +10,12 @@ from typing import Any
 
 from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 from ml_monitoring.dashboards.lint import COLUMNS, data_panels, panels
+from ml_monitoring.dashboards.render.draw.stat import font_size
 from ml_monitoring.dashboards.render.fonts import MEDIUM, text_width
 
 Json = dict[str, Any]
 
-LAPTOP = 1366
+LAPTOP, SCREEN = 1366, 1600
 # Grafana's menu bar, the page's padding on both sides and its scroll bar; between panels; a panel's border and padding.
 _AROUND_PAGE, _GUTTER, _AROUND_PANEL = 57 + 2 * 16 + 8, 8, 2 * (1 + 8)
 # In a heading beside the title: the mark of the description, and that of a link.
@@ -24,6 +25,8 @@ _GRAFANAS_LEAST_WIDTH = 150
 # Of a heatmap's panel: title, time axis, legend; a line of text.
 _UNIT, _AROUND_ROWS, _LINE = 38, 105, 14
 _MOST_BUCKETS = 20
+# In the tile of a number; Grafana makes its text as small as it must be.
+_TILE_PADDING, _SMALLEST = 16, 11
 # A graph's title and padding, what its legend may take of the rest, and a line of that.
 _AROUND_CHART, _LEGEND_SHARE, _LEGEND_LINE = 42 + 8, 0.38, 18
 # From here on Grafana's marks are in hours.
@@ -85,6 +88,16 @@ def titles_fit(pages: list[Json]) -> Iterator[str]:
             needs = text_width(panel["title"], _TITLE_SIZE, MEDIUM) + marks * _MARK
             if needs > (has := inner_width(panel, LAPTOP)):
                 yield f"{page['uid']}/{panel['title']}: the title needs {needs:.0f} pixels and has {has:.0f}"
+
+
+def words_fit(pages: list[Json]) -> Iterator[str]:
+    """What the tile of a number says without data is large enough to be read."""
+    for name, panel in data_panels(pages):
+        if panel["type"] == "stat":
+            words = panel["fieldConfig"]["defaults"]["noValue"]
+            size = font_size(words, inner_width(panel, SCREEN) - _TILE_PADDING, _UNIT * panel["gridPos"]["h"])
+            if size < _SMALLEST:
+                yield f"{name}: {words!r} is {size:.1f} pixels high"
 
 
 def timelines_keep_words(pages: list[Json]) -> Iterator[str]:

@@ -76,9 +76,6 @@ def timeseries(
         judges = tuple(judge for query in shown for judge in query.judges(scope))
         defaults = field_defaults(shown[0], scope) | {"noValue": empty, "color": dict(OF_SERIES)}
         defaults["thresholds"]["steps"] = limits(first.signal, shown[0].judges(scope))
-        if first.signal.unit is Unit.CURRENCY:
-            # With those of a single value, marks of a narrow axis would all be `$1K`.
-            del defaults["decimals"]
         signed = any(query.signal.signed for query in queries)
         if first.format.low is not None and not signed:
             defaults["min"] = first.format.low

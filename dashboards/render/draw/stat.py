@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from ml_monitoring.dashboards.render.colours import ink_on, mix
-from ml_monitoring.dashboards.render.display import ends
+from ml_monitoring.dashboards.render.display import Style, ends
 from ml_monitoring.dashboards.render.draw.canvas import Area
-from ml_monitoring.dashboards.render.draw.single import Single, nothing, singles
+from ml_monitoring.dashboards.render.draw.single import Single, nothing, singles_of
 from ml_monitoring.dashboards.render.engine import PanelData
 from ml_monitoring.dashboards.render.fonts import MEDIUM, text_width
 from ml_monitoring.dashboards.render.frames import Field, FieldKind, number
@@ -52,8 +52,20 @@ class TileLayout:
 
 def draw(data: PanelData, area: Area) -> None:
     """Draw the panel."""
-    found = singles(data, area)
-    values = found or [nothing(data, area.style)]
+    for cell, one, how in _placed(data, area.box, area.style):
+        _draw_one(area.part(cell), one, data, how)
+
+
+def letters(data: PanelData, box: Box, style: Style) -> float:
+    """Return how large the smallest letters are that the panel has in a box."""
+    sizes = (size for _, _, how in _placed(data, box, style) for size in (how.name, how.value) if size)
+    return min(sizes, default=math.inf)
+
+
+def _placed(data: PanelData, box: Box, style: Style) -> Iterator[tuple[Box, Single, TileLayout]]:
+    """Yield the values of the panel with the places and sizes that they have in a box."""
+    found = singles_of(data, style)
+    values = found or [nothing(data, style)]
     options = data.panel.options
     mode = str(options.get("textMode") or "auto")
     if mode == "auto" and (data.panel.defaults.get("displayName") or not data.title):
@@ -64,13 +76,12 @@ def draw(data: PanelData, area: Area) -> None:
         # The name takes the place of the number, as large.
         values = [replace(one, shown=replace(one.shown, text=Text(one.name), mapped=True)) for one in values]
     with_name = mode == "value_and_name" or (mode == "auto" and len(values) > 1)
-    cells = tile(area.box, len(values), str(options.get("orientation") or "auto"), SPACING)
+    cells = tile(box, len(values), str(options.get("orientation") or "auto"), SPACING)
     # All values of one panel are as large as the longest name and number allow.
     longest = max((one.name for one in values), key=len) if with_name else ""
     widest = "" if mode == "none" else _longest([one.shown.text for one in values])
-    drawn = zip(cells, values, _courses(cells, values, options), strict=True)
-    for cell, one, course in drawn:
-        _draw_one(area.part(cell), one, data, layout(cell, longest, widest, course=course, options=options))
+    for cell, one, course in zip(cells, values, _courses(cells, values, options), strict=True):
+        yield cell, one, layout(cell, longest, widest, course=course, options=options)
 
 
 def _courses(cells: Sequence[Box], values: Sequence[Single], options: Json) -> list[bool]:

@@ -14,15 +14,27 @@ from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.report import REPORTS
 from ml_monitoring.dashboards.render.colours import THEMES
 from ml_monitoring.dashboards.render.display import Style
-from ml_monitoring.dashboards.render.draw import axes, legend, table
+from ml_monitoring.dashboards.render.draw import axes, legend, stat, table
+from ml_monitoring.dashboards.render.draw.single import count_of
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.dashboards.render.intervals import TimeRange
 from ml_monitoring.dashboards.render.layout import GAP
 from ml_monitoring.dashboards.render.model import load_dashboard
-from ml_monitoring.dashboards.render.paper import BOTTOM, HEIGHT, INCHES, INNER, TOP, WIDTH, left_out, paginate
+from ml_monitoring.dashboards.render.paper import (
+    BOTTOM,
+    FRAME,
+    HEIGHT,
+    INCHES,
+    INNER,
+    TOP,
+    WIDTH,
+    left_out,
+    paginate,
+)
 from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.render.query_options import QueryOptions
+from ml_monitoring.dashboards.render.units import Clock
 from ml_monitoring.dashboards.reports.mail import read_mail
 from ml_monitoring.dashboards.reports.report import begin_of, filled, panel_lines, read_reports, write
 from ml_monitoring.exporter.errors import ConfigError
@@ -79,10 +91,24 @@ def test_the_smallest_letters_of_a_sheet_have_eight_points() -> None:
     assert smallest * INCHES * 72 / WIDTH >= 8
 
 
+@pytest.mark.parametrize("count", [1, 3, 5, 9, 20])
+def test_so_have_those_of_numbers_however_many_there_are(count: int, every_panel_data: DashboardData) -> None:
+    one = next(one for one in every_panel_data.panels if one.panel.type == "stat" and one.frames)
+    frame = one.frames[0]
+    (value, *_) = frame.value_fields
+    named = (value.copy(config={**value.config, "displayName": f"experiment number {n}"}) for n in range(count))
+    many = [frame.with_fields([*([frame.time] if frame.time else []), field]) for field in named]
+    ((box, shown),) = paginate([replace(one, frames=many)])[0]
+    style = Style(THEMES["light"], Clock())
+    assert stat.letters(shown, box.inset(*FRAME), style) * INCHES * 72 / WIDTH >= 8
+
+
 def test_charts_stand_in_two_columns_and_numbers_in_four(every_panel_data: DashboardData) -> None:
-    places = [(box, one.panel.type) for sheet in paginate(every_panel_data.panels) for box, one in sheet]
-    assert {round(box.w) for box, kind in places if kind == "timeseries"} <= {round((INNER - GAP) / 2), round(INNER)}
-    assert max(box.w for box, kind in places if kind == "stat") <= INNER * 2 / 3 + GAP
+    places = [(box, one) for sheet in paginate(every_panel_data.panels) for box, one in sheet]
+    charts = {round(box.w) for box, one in places if one.panel.type == "timeseries"}
+    assert charts <= {round((INNER - GAP) / 2), round(INNER)}
+    numbers = [box.w for box, one in places if one.panel.type == "stat" and count_of(one) == 1]
+    assert max(numbers) <= INNER * 2 / 3 + GAP
 
 
 def test_a_long_table_is_whole_in_parts(every_panel_data: DashboardData) -> None:
