@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,7 @@ _STEP_SECONDS = 5.0
 # As the demo's own.
 _ANSWER_SECONDS = 3.0
 # No more is taken from who runs this.
-_LARGEST_BYTES = 16 << 30
+_LARGEST_BYTES = 48 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,12 @@ def filling_disk(demo: RunningDemo) -> Iterator[None]:
     """Take room of the disk that the demo is on, more and more; nothing is written to it."""
     path = demo.directory / "filling"
     usage = shutil.disk_usage(demo.directory)
-    sizes = iter(range(max(_STEP_BYTES, int(usage.free - _FREE * usage.total)), _LARGEST_BYTES, _STEP_BYTES))
+    first = max(_STEP_BYTES, int(usage.free - _FREE * usage.total))
+    if first >= _LARGEST_BYTES:
+        print(
+            f"no disk fills: {first >> 30} GiB would be taken, and at most {_LARGEST_BYTES >> 30} are", file=sys.stderr
+        )
+    sizes = iter(range(first, _LARGEST_BYTES, _STEP_BYTES))
     with path.open("wb") as file:
 
         def take() -> None:
@@ -166,7 +172,7 @@ def filling_disk(demo: RunningDemo) -> Iterator[None]:
 INCIDENTS = (
     Incident(
         (
-            *("mlflow-experiments", "mlflow-models", "training", "logs", "llm-serving", "gpus"),
+            *("mlflow-experiments", "mlflow-models", "training", "logs"),
             *("experiments", "experiment", "variant-performance", "variant-detail"),
         )
     ),
@@ -178,6 +184,8 @@ INCIDENTS = (
     Incident(("fleet-incident", "fleet-server"), 50, peak),
     Incident(("ml-api", "operations-overview", "alerts"), 300, scenarios("errors", "latency")),
     Incident(("exporter-health",), 90, without_store),
+    # A story of their own, in which it goes wrong by then.
+    Incident(("llm-serving", "gpus")),
 )
 # The last page: an alert of a disk takes half an hour.
 DISK = Incident(("system-infrastructure",), 2000, filling_disk)

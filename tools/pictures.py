@@ -31,7 +31,7 @@ from ml_monitoring.dashboards.render.page import draw_dashboard
 from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.render.query_options import QueryOptions
 from ml_monitoring.dashboards.render.units import Clock
-from tools import log_story
+from tools import log_story, serving_story
 from tools.demo import ports as demo_ports
 from tools.demo.cli import DIRECTORY
 from tools.demo.parts import PARTS
@@ -109,12 +109,19 @@ def draw_state(running: RunningDemo, quiet: bool, folder: Path) -> int:
     """Draw each page once, as it opens, while nothing goes wrong or in an incident that it is for."""
     folder.mkdir(parents=True, exist_ok=True)
     pages = {page.uid.removeprefix(UID_PREFIX): page.as_it_opens() for page in find_dashboards([], OUTPUT_DIR)}
+    # It needs a while: it begins before the first page, and its pages are the last.
+    serving = pages.keys() & set(serving_story.PAGES)
+    story = serving_story.served(failing=not quiet) if serving else nullcontext()
 
-    def draw_pages(names: Iterable[str]) -> None:
-        now = time.time()
+    def draw_pages(names: Iterable[str], going: serving_story.Story | None) -> None:
         for name in names:
             path = folder / f"{name}.png"
-            if name == "logs":
+            if name in serving and going:
+                going.wait()
+            now = time.time()
+            if name in serving and going:
+                draw_whole(pages[name], going.url, path, now)
+            elif name == "logs":
                 page = replace(pages[name], raw=log_story.answered(pages[name].raw)).as_it_opens()
                 with log_story.served(now=now, failing=not quiet) as url:
                     draw_whole(page, url, path, now)
@@ -122,10 +129,11 @@ def draw_state(running: RunningDemo, quiet: bool, folder: Path) -> int:
                 draw_whole(pages[name], running.url("prometheus"), path, now)
             print(f"{datetime.now(UTC):%H:%M:%S} {name}", flush=True)
 
-    if quiet:
-        draw_pages(pages)
-    else:
-        stage(running, draw_pages)
+    with story as going:
+        if quiet:
+            draw_pages(sorted(pages, key=serving.__contains__), going)
+        else:
+            stage(running, lambda names: draw_pages(names, going))
     return 0
 
 

@@ -39,6 +39,8 @@ _HOST = "gpu-node-1"
 _CARD = "NVIDIA A100-SXM4-80GB"
 _GPUS = 4
 _HOT, _BROKEN = 2, 3
+# The client library writes colons as underscores for servers that know no other names.
+_COLONS = {"source_labels": ["__name__"], "regex": "vllm_(.+)", "target_label": "__name__", "replacement": "vllm:$1"}
 # Models by how many answers they give in a second.
 _MODELS = {"llama-3.1-8b": 6.0, "qwen2.5-32b": 3.0}
 _SLOW = "qwen2.5-32b"
@@ -168,7 +170,10 @@ def served(*, failing: bool) -> Iterator[Story]:
             cleanup.callback(thread.join)
             cleanup.callback(server.server_close)
             cleanup.callback(server.shutdown)
-            jobs.append({"job_name": job, "static_configs": [{"targets": [f"127.0.0.1:{port}"]}]})
+            address = f"127.0.0.1:{port}"
+            jobs.append(
+                {"job_name": job, "static_configs": [{"targets": [address]}], "metric_relabel_configs": [_COLONS]}
+            )
         begun = time.monotonic()
         enough = threading.Event()
 

@@ -86,7 +86,7 @@ def build(context: PageContext) -> Page:
                 stat(
                     Query(HOST_DISK_FILLING, lowest=1, limits=judged(context, HOST_DISK_FULL_IN)),
                     show="value_and_name",
-                    empty="no disk, or no data from Prometheus",
+                    empty="no trend, or no data from Prometheus",
                 ),
                 stat(Query(TARGETS_DOWN, limits=((">", 0, "warning"),)), height=3),
                 stat(DATABASE_UP, title="PostgreSQL", states=UP, height=3, empty=_NO_DATABASE),

@@ -19,7 +19,7 @@ from ml_monitoring.dashboards.render.engine import load
 from ml_monitoring.dashboards.render.intervals import TimeRange
 from ml_monitoring.dashboards.render.model import find_dashboards
 from ml_monitoring.dashboards.render.prometheus import Prometheus
-from tools import incidents, log_story, pictures
+from tools import incidents, log_story, pictures, serving_story
 from tools.backfilled_prometheus import prometheus_on
 from tools.incidents import DISK, INCIDENTS, Incident, RunningDemo
 from tools.processes import Process, ProcessError, free_port, http_ok, running, wait_until
@@ -114,6 +114,32 @@ def test_a_disk_fills_step_by_step_and_is_given_back(tmp_path: Path, monkeypatch
         assert (tmp_path / "filling").stat().st_blocks * 512 >= 3 << 20
     assert list(tmp_path.iterdir()) == []
     assert "incident" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_disk_that_is_too_empty_is_said_not_to_fill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(incidents, "_LARGEST_BYTES", 0)
+    with incidents.filling_disk(RunningDemo({}, tmp_path)):
+        assert (tmp_path / "filling").stat().st_size == 0
+    assert "no disk fills" in capsys.readouterr().err
+
+
+def test_a_story_has_language_models_and_gpus_of_which_some_fail(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(serving_story, "_BEGINS", 0.0)
+    monkeypatch.setattr(serving_story, "_SCRAPE", "1s")
+    monkeypatch.setattr(serving_story, "_ALERT_WAIT", "0s")
+    monkeypatch.setattr(serving_story, "SECONDS", 0.0)
+
+    def firing() -> set[str]:
+        query = {"query": 'ALERTS{alertstate="firing",alertname=~"Gpu.+|Llm.+"}'}
+        answer = httpx.get(f"{story.url}/api/v1/query", params=query).json()
+        return {each["metric"]["alertname"] for each in answer["data"]["result"]}
+
+    with serving_story.served(failing=True) as story:
+        story.wait()
+        assert wait_until(lambda: firing() >= {"GpuXidError", "GpuThrottled", "LlmQueueBacklog"}, timeout=60)
+    assert "serving story" not in {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.parametrize("state", pictures.STATES)
