@@ -128,7 +128,7 @@ prove: .venv ## Show that every panel has data (PROMETHEUS=http://127.0.0.1:9090
 report: .venv ## Write the reports of dashboards/reports.yml as PDF (PROMETHEUS=URL, MAIL_TO=ADDRESS)
 	@$(VENV) -m dashboards report $(if $(PROMETHEUS),--prometheus $(PROMETHEUS)) $(if $(MAIL_TO),--mail-to $(MAIL_TO))
 
-pictures: .venv ## Draw the pictures of the documentation from the demo (takes eight minutes; PROMETHEUS=URL takes a running one)
+pictures: .venv ## Draw the pictures of the documentation from the demo (takes a quarter of an hour; PROMETHEUS=URL takes a running one)
 	@echo ">> drawing the pictures of docs/pictures"
 	@$(VENV) -m tools.bench.chart
 	@$(VENV) -m tools.pictures $(if $(PROMETHEUS),--prometheus $(PROMETHEUS))
