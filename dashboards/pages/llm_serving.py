@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from ml_monitoring.alerting.llm.signals import (
     ANSWER_LENGTH_P50,
     ANSWER_LENGTH_P95,
@@ -69,10 +71,10 @@ def build(context: PageContext) -> Page:
         rows=(
             verdict(
                 "Do language models answer soon enough, and can they keep up?",
-                stat(late, empty=_SHORT),
-                stat(Query(FIRST_TOKEN_BUDGET, limits=BUDGET), title="First-token budget", empty=_SHORT),
-                stat(LLM_BACKLOG, empty=_SHORT),
-                stat(LLM_CACHE_LOWEST, title="KV cache (lowest)", empty=_SHORT),
+                _worst(Query(FIRST_TOKEN_P95, limits=late.limits, highest=1), "Slowest first token p95"),
+                _worst(Query(FIRST_TOKEN_BUDGET, limits=BUDGET, lowest=1), "Least first-token budget"),
+                _worst(Query(LLM_BACKLOG, highest=1), "Longest backlog"),
+                _worst(Query(LLM_CACHE_LOWEST, highest=1), "Fullest KV cache"),
                 page=PAGE,
             ),
             Row(
@@ -129,6 +131,13 @@ def build(context: PageContext) -> Page:
             ),
         ),
     )
+
+
+def _worst(query: Query, title: str) -> Panel:
+    """Return the value of the model that is worst in something, with its name."""
+    at_most = (-1, "overspent more than twice") if query.signal is FIRST_TOKEN_BUDGET else None
+    named = replace(query, name="{{model}}")
+    return stat(named, title=title, show="value_and_name", at_most=at_most, empty=_SHORT)
 
 
 def _models(late: Query) -> Panel:
