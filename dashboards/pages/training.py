@@ -34,7 +34,6 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
-from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
@@ -42,6 +41,7 @@ from ml_monitoring.dashboards.pages.common import firing_alerts, verdict, words_
 
 # Small tiles have room for few words.
 _SHORT = "no data from Prometheus"
+_NONE_LATE = "no jobs, or no data from Prometheus"
 _NO_RUNS = "no running runs, or no data from Prometheus"
 _NO_TRAINING = "no running runs with metrics, or no data from Prometheus"
 _NO_SYSTEM_METRICS = "no running runs with MLflow's system metrics, or no data from Prometheus"
@@ -73,7 +73,7 @@ def build(context: PageContext) -> Page:
                 _worst(Query(TRAINING_SILENCE, highest=1), "Longest silence"),
                 _worst(Query(TRAINING_NOT_FINITE, highest=1), "NaN losses"),
                 _worst(Query(TRAINING_GPU, lowest=1), "Least used GPU"),
-                stat(Query(JOBS_IN_TROUBLE, limits=((">", 0, "warning"),)), empty=EMPTY_CELL),
+                stat(Query(JOBS_IN_TROUBLE, limits=((">", 0, "warning"),)), empty=_NONE_LATE),
                 page=PAGE,
             ),
             Row(
