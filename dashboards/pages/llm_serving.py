@@ -149,7 +149,7 @@ def _models(late: Query) -> Panel:
         Query(LLM_WAITING, name="Waiting"),
         Query(LLM_CACHE, name="KV cache"),
         Query(LLM_ABORTS, name="Aborted"),
-        Query(FIRST_TOKEN_BUDGET, name="Budget", limits=BUDGET),
+        Query(FIRST_TOKEN_BUDGET, name="Budget", limits=BUDGET, decimals=0),
         title="Models now",
         sort_by="First token p95",
         descending=True,
