@@ -28,9 +28,11 @@ FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # Prometheus, of its own rules and of each target that it scrapes.
         "ALERTS": frozenset(
-            {"alertname", "alertstate", "severity", "team", "source", "server", "profile", "experiment"}
+            {"alertname", "alertstate", "severity", "team", "source", "server", "profile", "experiment", "mountpoint"}
         ),
-        "ALERTS_FOR_STATE": frozenset({"alertname", "severity", "team", "source", "server", "profile", "experiment"}),
+        "ALERTS_FOR_STATE": frozenset(
+            {"alertname", "severity", "team", "source", "server", "profile", "experiment", "mountpoint"}
+        ),
         "scrape_duration_seconds": frozenset(),
         "up": frozenset(),
         # Prometheus client libraries, of the process that they are in.
