@@ -173,7 +173,7 @@ def error_budgets(context: PageContext, *, width: int = 16, height: int = 4) -> 
         width=width,
         height=height,
         show="value_and_name",
-        at_most=(-1, "overspent more than twice"),
+        at_most=(-1, "< -100 %"),
         empty="no services with objectives, or no data from Prometheus",
     )
 

@@ -135,7 +135,7 @@ def build(context: PageContext) -> Page:
 
 def _worst(query: Query, title: str) -> Panel:
     """Return the value of the model that is worst in something, with its name."""
-    at_most = (-1, "overspent more than twice") if query.signal is FIRST_TOKEN_BUDGET else None
+    at_most = (-1, "< -100 %") if query.signal is FIRST_TOKEN_BUDGET else None
     named = replace(query, name="{{model}}")
     return stat(named, title=title, show="value_and_name", at_most=at_most, empty=_SHORT)
 

@@ -10,8 +10,9 @@ from typing import Any
 
 from ml_monitoring.dashboards.lib.style import SEVERITY, Colour
 from ml_monitoring.dashboards.lint import COLUMNS, data_panels, panels
-from ml_monitoring.dashboards.render.draw.stat import font_size
+from ml_monitoring.dashboards.render.draw.stat import font_size, layout
 from ml_monitoring.dashboards.render.fonts import MEDIUM, text_width
+from ml_monitoring.dashboards.render.layout import Box
 
 Json = dict[str, Any]
 
@@ -94,10 +95,27 @@ def words_fit(pages: list[Json]) -> Iterator[str]:
     """What the tile of a number says without data is large enough to be read."""
     for name, panel in data_panels(pages):
         if panel["type"] == "stat":
-            words = panel["fieldConfig"]["defaults"]["noValue"]
-            size = font_size(words, inner_width(panel, SCREEN) - _TILE_PADDING, _UNIT * panel["gridPos"]["h"])
-            if size < _SMALLEST:
-                yield f"{name}: {words!r} is {size:.1f} pixels high"
+            defaults, options = panel["fieldConfig"]["defaults"], panel["options"]
+            width, height = inner_width(panel, SCREEN), _UNIT * panel["gridPos"]["h"] - _AROUND_CHART
+            words = defaults["noValue"]
+            sizes = {words: font_size(words, width - _TILE_PADDING, height)}
+            # What stands for a value shares the room with its name, and with the values of other queries.
+            if options["textMode"] == "value_and_name":
+                tile = Box(0, 0, width / len(panel["targets"]), height)
+                sizes |= {
+                    words: layout(tile, "name", words, course=False, options=options).value
+                    for words in _mapped(defaults.get("mappings", []))
+                    if words != defaults["noValue"]
+                }
+            yield from (
+                f"{name}: {words!r} is {size:.1f} pixels high" for words, size in sizes.items() if size < _SMALLEST
+            )
+
+
+def _mapped(mappings: list[Json]) -> Iterator[str]:
+    for mapping in mappings:
+        results = mapping["options"].values() if mapping["type"] == "value" else [mapping["options"]["result"]]
+        yield from (result["text"] for result in results)
 
 
 def timelines_keep_words(pages: list[Json]) -> Iterator[str]:
