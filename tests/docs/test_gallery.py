@@ -16,8 +16,8 @@ from tools.stack import ROOT
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 GALLERY = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
 PAGES = {path.resolve().relative_to(ROOT): load_dashboard(path) for path in sorted(OUTPUT_DIR.rglob("*.json"))}
-# Loki, language models and GPUs are not part of the demo.
-WITHOUT_PICTURE = {f"{UID_PREFIX}{name}" for name in ("logs", "llm-serving", "gpus")}
+# Loki is not part of the demo.
+WITHOUT_PICTURE = {f"{UID_PREFIX}logs"}
 
 
 def test_there_are_pages() -> None:
