@@ -49,10 +49,10 @@ def test_an_expression_needs_its_series(expr: str, missing: set[str]) -> None:
 
 def test_a_server_that_fills_less_has_fewer_panels(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
-        "| LLM serving | KV cache (lowest), KV cache used | vLLM | does not expose its cache |" in server_pages.table()
+        "| LLM serving | Fullest KV cache, KV cache used | vLLM | does not expose its cache |" in server_pages.table()
     )
     server_pages.filled.cache_clear()
     monkeypatch.setattr(server_pages, "ADAPTERS", {"tgi": ADAPTERS["tgi"]})
     assert (
-        "| LLM serving | KV cache (lowest), KV cache used | none | does not expose its cache |" in server_pages.table()
+        "| LLM serving | Fullest KV cache, KV cache used | none | does not expose its cache |" in server_pages.table()
     )
