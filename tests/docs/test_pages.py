@@ -79,6 +79,8 @@ def read(request: pytest.FixtureRequest, tmp_path: Path, programs: dict[str, Pat
         yield of
 
 
+# Left to `make test-wide`: what they show is tried piece by piece elsewhere, too.
+LONG = {"docs/viewer.md", "docs/render.md", "docs/upgrade.md", "docs/grafana-alerts.md", "docs/getting-started.md"}
 # Pages of which more is asked than that everything works.
 ASKED = {"docs/prometheus.md", "docs/service.md", "docs/grafana.md"}
 
@@ -88,7 +90,10 @@ def test_there_are_pages_to_run() -> None:
     assert len(runnable()) > 15
 
 
-@pytest.mark.parametrize("page", sorted({*runnable()} - ASKED))
+@pytest.mark.parametrize(
+    "page",
+    [pytest.param(page, marks=[pytest.mark.wide] if page in LONG else []) for page in runnable() if page not in ASKED],
+)
 def test_what_a_page_says_to_type_works(page: str, read: Read) -> None:
     read(page)
 

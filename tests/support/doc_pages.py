@@ -40,7 +40,8 @@ _SERVER = re.compile(
 )
 _DEFAULTS = {"ml-monitoring serve": EXPORTER, "ml-monitoring dashboards serve": VIEWER, "prometheus": PROMETHEUS}
 _LISTENS = re.compile(r"(?:--port|--listen|--bind)[ =](?:[\w.]+:)?(\d{4,5})\b")
-_PATIENCE = 120
+# Seconds that only a defect takes, and where packages are installed.
+_PATIENCE, _INSTALLING = 300, 900
 _PRELUDE = r"""
 set -euo pipefail
 declare -A running=()
@@ -251,8 +252,7 @@ class Reader:
                 start_new_session=True,
             )
             try:
-                # Installing takes minutes.
-                return self._shell.wait(_PATIENCE if self._wheels is None else 10 * _PATIENCE)
+                return self._shell.wait(_INSTALLING if self._wheels else _PATIENCE)
             finally:
                 texts = (log, *sorted((self.root / "blocks").glob("*.out")))
                 self.output = "".join(path.read_text(encoding="utf-8", errors="replace") for path in texts)
@@ -286,6 +286,8 @@ class Reader:
             "PATH": f"{environment / 'bin'}:{bins}:{self._path()}",
             "PYTHONPATH": str(site),
             "PIP_FIND_LINKS": str(self._wheels),
+            # Which pipx takes where it is there.
+            "UV_FIND_LINKS": str(self._wheels),
             "PIPX_HOME": str(self.root / "pipx"),
             "PIPX_BIN_DIR": str(bins),
         }
