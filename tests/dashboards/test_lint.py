@@ -183,7 +183,7 @@ def with_column_property(name: str, value: Any) -> Callable[[Json], None]:
 
 def with_yellow_column(page: Json) -> None:
     properties = first(page, "table")["fieldConfig"]["overrides"][0]["properties"]
-    properties.append({"id": "custom.displayMode", "value": "color-text"})
+    properties.append({"id": "custom.cellOptions", "value": {"type": "color-text"}})
     properties.append({"id": "color", "value": {"mode": "fixed", "fixedColor": "yellow"}})
 
 
@@ -348,7 +348,12 @@ BROKEN: tuple[tuple[Rule, Callable[[Json], None], str], ...] = (
     (lint.d5_panels, without_end, "is a ratio without max"),
     (display_lint.tables_fit, with_column(2000), "pixels in"),
     (display_lint.tables_fit, with_column(30), "is cut at 30"),
-    (display_lint.tables_fit, with_custom("table", displayMode="color-text"), "displayMode and cellOptions differ"),
+    (display_lint.tables_fit, with_custom("table", displayMode="auto"), "takes no notice of cellOptions"),
+    (
+        display_lint.tables_fit,
+        with_custom("table", cellOptions={"type": "color-background"}),
+        "colours no background whose mode is not given",
+    ),
     (
         display_lint.titles_fit,
         with_panel("stat", title="A title that is too long for the panel below it"),

@@ -91,7 +91,7 @@ def text_is_readable(pages: list[Json]) -> Iterator[str]:
                 yield from _unreadable(name, override, behind=behind)
         if panel["type"] == "table":
             for override in config["overrides"]:
-                kinds = {one["value"] for one in override["properties"] if one["id"] == "custom.displayMode"}
+                kinds = {one["value"]["type"] for one in override["properties"] if one["id"] == "custom.cellOptions"}
                 coloured = any(one["id"] in {"color", "thresholds"} for one in override["properties"])
                 if kinds or coloured:
                     behind = "color-background" in kinds

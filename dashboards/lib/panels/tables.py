@@ -48,8 +48,12 @@ def header_width(title: str, *, is_sorted: bool) -> int:
 
 
 def cells(kind: str) -> Json:
-    """Return how cells are drawn, for Grafana 9.4 (`displayMode`) and for what follows it (`cellOptions`)."""
-    return {"displayMode": kind, "cellOptions": {"type": kind}}
+    """Return how cells are drawn.
+
+    Without `displayMode` of older versions, beside which 9.4 takes no notice of `cellOptions`; and it colours no
+    background whose mode is not given.
+    """
+    return {"cellOptions": {"type": kind, **({"mode": "basic"} if kind == "color-background" else {})}}
 
 
 # A column whose cells have the colours of their values behind their text.
