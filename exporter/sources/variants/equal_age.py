@@ -7,7 +7,8 @@ since it was first looked at. All are such that posts of any age have most of th
 
 Variants come and go: those that replace killed ones are further chances to be a winner by luck. The n-th time that
 variants join, evidence has to be n (n + 1) times as strong, so that the chance of ever naming a wrong winner is
-bounded for the persona, not for each pair (the sum of 1 / (n (n + 1)) is 1).
+bounded for the persona, not for each pair (the sum of 1 / (n (n + 1)) is 1). That chance is one of ever: so what was
+evidence once stays it while the variant is ahead, though fewer ages are kept of what is long ago.
 
 - N. Breslow, N. Day, Statistical Methods in Cancer Research II, 1987, section 2.3: indirect standardisation.
 """
@@ -18,7 +19,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import exp
+from math import copysign, exp
 from typing import Any, Final, NamedTuple
 
 from ml_monitoring.exporter.inference import ArmCounts, EffectKind, Sums
@@ -185,6 +186,7 @@ class EqualAges:
     curves: dict[str, AgeCurve] = field(default_factory=dict)
     generation: int = 0
     _evidence: dict[tuple[str, str], tuple[tuple[int, int], float]] = field(default_factory=dict)
+    _strongest: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def look(self, looks: Mapping[str, tuple[float, Totals]], active: Collection[str]) -> None:
         """Take in what was read.
@@ -204,6 +206,7 @@ class EqualAges:
                 known.look(age, totals)
             curves[name] = known
         self.curves = curves
+        self._strongest = {pair: most for pair, most in self._strongest.items() if curves.keys() >= {*pair}}
 
     def best_p_values(self, names: Sequence[str]) -> dict[str, float]:
         """Return for each of these variants an always-valid p-value of "it is not the best of them".
@@ -219,7 +222,7 @@ class EqualAges:
         for name in names[1:]:
             if self._directed(name, leader) > 0:
                 leader = name
-        evidence = min(self._directed(leader, name) for name in names if name != leader)
+        evidence = min(self._ever(leader, name) for name in names if name != leader)
         joined = max((self.curves[name].generation for name in names if name in self.curves), default=1)
         if evidence > 0:
             p_values[leader] = min(1.0, joined * (joined + 1) * exp(-min(evidence, 700.0)))
@@ -227,8 +230,17 @@ class EqualAges:
         self._evidence = {pair: known for pair, known in self._evidence.items() if pair in pairs}
         return p_values
 
+    def _ever(self, one: str, other: str) -> float:
+        """Return the strongest evidence so far, as a logarithm, that the first is better; none where it is behind."""
+        now = self._directed(one, other)
+        if copysign(1, now) < 0 or not all(self.curves[name].is_total for name in (one, other) if name in self.curves):
+            return now
+        if now > 0:
+            self._strongest[one, other] = max(now, self._strongest.get((one, other), 0.0))
+        return self._strongest.get((one, other), 0.0)
+
     def _directed(self, one: str, other: str) -> float:
-        """Return the logarithm of the evidence that the first is better; below 0 when it is behind."""
+        """Return the logarithm of the evidence that the first is better; below 0, or -0, when it is behind."""
         first, second = self.curves.get(one), self.curves.get(other)
         if first is None or second is None:
             return 0.0
@@ -269,13 +281,19 @@ class EqualAges:
 
     def dump(self) -> dict[str, Any]:
         """Return what `load` takes back, for JSON."""
-        return {"generation": self.generation, "curves": {name: each.dump() for name, each in self.curves.items()}}
+        return {
+            "generation": self.generation,
+            "curves": {name: each.dump() for name, each in self.curves.items()},
+            "strongest": [[*pair, most] for pair, most in self._strongest.items()],
+        }
 
     @classmethod
     def load(cls, dumped: Mapping[str, Any]) -> EqualAges:
         """Return what was dumped."""
         curves = {str(name): AgeCurve.load(each) for name, each in dumped["curves"].items()}
-        return cls(curves, int(dumped["generation"]))
+        # Files that were written before it was kept have none.
+        strongest = {(str(one), str(other)): float(most) for one, other, most in dumped.get("strongest", ())}
+        return cls(curves, int(dumped["generation"]), _strongest=strongest)
 
 
 # The age of the last look, which is different for each.

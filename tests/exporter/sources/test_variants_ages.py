@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +172,24 @@ def test_nobody_has_won_against_a_variant_that_shares_no_age() -> None:
     counts = ages.standardised(["a", "b", "c"], 1.0)
     assert counts["c"] == Counts(0, 0)
     assert counts["a"].successes == 2 * counts["b"].successes
+
+
+def test_evidence_stays_while_a_variant_is_ahead_though_fewer_ages_are_kept() -> None:
+    def totals(name: str, age: float) -> Totals:
+        # Ahead for a day, level with the other one in what comes, behind in the end.
+        lead = min(age, 24 * HOUR) - max(0.0, age - 60 * HOUR)
+        return Totals(age, 0.1 * age + (0.01 * lead if name == "a" else 0.0))
+
+    ages, p_values = EqualAges(), []
+    for moment in np.arange(0.0, 130 * HOUR, 60.0).tolist():
+        ages.look({name: (moment, totals(name, moment)) for name in "ab"}, "ab")
+        p_values.append(ages.best_p_values(["a", "b"])["a"])
+        if moment == 30 * HOUR:
+            ages = EqualAges.load(json.loads(json.dumps(ages.dump())))
+    assert p_values[30 * 60] < 0.01
+    assert all(later <= earlier for earlier, later in pairwise(p_values[: 84 * 60]))
+    # Who is behind is seen at the next age that is kept.
+    assert set(p_values[120 * 60 :]) == {1.0}
 
 
 def test_totals_that_are_reset_begin_again_and_corrections_do_not() -> None:
