@@ -75,7 +75,6 @@ def build(context: PageContext) -> Page:
                     timeseries(GPU_MEMORY_ERRORS, width=8, height=7, empty=_NOT_EXPOSED),
                     timeseries(GPU_XID, stepped=True, height=7, empty=_NONE),
                     timeseries(GPU_THROTTLED, stepped=True, height=7, empty=_NOT_EXPOSED),
-                    state_timeline(GPU_EXPORTER_UP, states=_UP, height=4, empty=_NONE),
                 ),
             ),
             Row(
@@ -106,6 +105,7 @@ def build(context: PageContext) -> Page:
                         title="By machine (runs: dashed)",
                         empty=_NONE,
                     ),
+                    state_timeline(GPU_EXPORTER_UP, states=_UP, height=4, empty=_NONE),
                 ),
                 collapsed=True,
             ),
