@@ -104,12 +104,13 @@ def test_the_documentation_names_every_setting_and_column() -> None:
 
 
 def test_the_settings_in_the_documentation_are_taken(tmp_path: Path) -> None:
-    first, *parts = re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
-    # The first is whole; of the two modes' own settings only those of the mode given can be there.
-    kept = re.sub(r" +(speed|at_end):.*\n", "", first)
-    config = tmp_path / "ml-monitoring.yml"
-    config.write_text(kept + "".join(parts), encoding="utf-8")
-    settings = load(config, {}).enabled_sources()["fleet"]
-    assert isinstance(settings, FleetSettings)
-    assert settings.columns["gc_pause_ms"] is None
-    assert settings.risk.normals == {"web": {"cpu": 0.4, "latency": 0.05}}
+    taken = []
+    for block in re.findall(r"^```yaml\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL):
+        config = tmp_path / "ml-monitoring.yml"
+        config.write_text(block, encoding="utf-8")
+        settings = load(config, {}).enabled_sources()["fleet"]
+        assert isinstance(settings, FleetSettings)
+        taken.append(settings)
+    _first, columns, risk = taken
+    assert columns.columns["gc_pause_ms"] is None
+    assert risk.risk.normals == {"web": {"cpu": 0.4, "latency": 0.05}}
