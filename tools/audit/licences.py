@@ -19,6 +19,7 @@ ALLOWED = frozenset(
 # Older packages say it in words.
 _WORDS = {
     "3-Clause BSD License": "BSD-3-Clause",
+    "Apache License 2.0": "Apache-2.0",
     "Apache Software License": "Apache-2.0",
     "BSD License": "BSD-3-Clause",
     "MIT License": "MIT",
