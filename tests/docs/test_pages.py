@@ -15,6 +15,7 @@ from ml_monitoring.alerting.domains import load_thresholds
 from tests.support import alert_log
 from tests.support.doc_blocks import blocks
 from tests.support.doc_pages import ALERT_LOG, ALERTMANAGER, EXPORTER, PROMETHEUS, Reader, runnable
+from tests.support.variants_store import connected
 from tests.support.wheels import build
 from tools.processes import wait_until
 from tools.stack import ROOT, LocalStack, Ports, hurried
@@ -70,6 +71,10 @@ def read(request: pytest.FixtureRequest, tmp_path: Path, programs: dict[str, Pat
         def of(page: str, wheels: Path | None = None) -> Reader:
             # A server is started for pages that speak of it.
             database = request.getfixturevalue("postgres_database") if page == "docs/variants.md" else ""
+            if database:
+                with connected(database) as cursor:
+                    # Roles are the server's, and another test may have made the page's.
+                    cursor.execute("drop role if exists watcher")
             environ = {"DATABASE_URL": database}
             somebody = Reader(page, tmp_path / "reader", programs, store, wheels=wheels, environ=environ)
             if page in BEFORE:
@@ -105,7 +110,8 @@ def test_in_somebodys_prometheus_all_is_up_and_links_lead_to_his_grafana(read: R
     assert reader.sees('ALERTS{alertname="MlMonitoringWatchdog", alertstate="firing"}')
     # Nobody else's job is watched, nor what is switched off.
     alerts = reader.get(PROMETHEUS, "/api/v1/rules?type=alert")
-    assert reader.query('ALERTS{alertname="MlMonitoringDown"}') == []
+    # It is pending until the first scrape.
+    assert wait_until(lambda: reader.query('ALERTS{alertname="MlMonitoringDown"}') == [], timeout=60)
     assert "MlMonitoringDown" in alerts
     assert not re.search(r'"name":"(Host|Database|Prometheus|Gpu)\w+"', alerts)
     assert f'"dashboard_url":"{reader.grafana.url}/d/' in alerts
