@@ -87,8 +87,8 @@ def test_the_exporter_serves_its_runbook_beside_ours(stack: LocalStack) -> None:
 def test_a_page_of_ones_own_is_drawn_and_proven(
     settings: Path, stack: LocalStack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    # Of the largest there is something from the first evaluation on that follows a scrape.
-    assert wait_until(lambda: len(stack.query("max_over_time(shop_orders_waiting[1h:])")) == 2, timeout=90)
+    # Charts ask in steps of some seconds: there must have been numbers for longer than one.
+    assert wait_until(lambda: len(stack.query("max_over_time(shop_orders_waiting[1h:] offset 30s)")) == 2, timeout=120)
     assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "pages")]) == 0
     page = tmp_path / "pages" / "Shop" / "ml-monitoring-own-shop.json"
     asked = ["--prometheus", stack.prometheus_url, "--from", "now-5m"]
