@@ -184,13 +184,11 @@ def folder_of(layers: Layers) -> Path | None:
     if not folder.is_dir():
         raise ConfigError([layers.problem(("extensions",), f"{folder} is no folder")])
     unknown = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and path.name not in FOLDERS]
-    if meant := [f"{folder / name}: nothing reads this folder{near}" for name in unknown if (near := _near(name))]:
+    if meant := [
+        f"{folder / name}: nothing reads this folder{near}" for name in unknown if (near := suggestion(name, FOLDERS))
+    ]:
         raise ConfigError(meant)
     return folder
-
-
-def _near(name: str) -> str:
-    return suggestion(name, FOLDERS)
 
 
 def read(folder: Path) -> Extensions:

@@ -72,18 +72,14 @@ def _cases(content: Mapping[str, Any], alert: str) -> Iterator[bool]:
 
 
 def _rules(thresholds: Thresholds) -> dict[str, dict[str, Any]]:
-    alerts = build_alerts(thresholds)
-    for group in alerts["groups"]:
-        if group["name"] == f"{EXTENSIONS}.alerts":
-            group["rules"] = [
-                {**rule, "annotations": {key: rule["annotations"][key] for key in _TEXTS}} for rule in group["rules"]
-            ]
-    plain = [
-        {**group, "rules": [dict(rule) for rule in group["rules"]]}
-        for group in build_recording_rules(thresholds)["groups"]
-    ]
-    alerts["groups"] = [{**group, "rules": [dict(rule) for rule in group["rules"]]} for group in alerts["groups"]]
-    return {"alerts.yml": alerts, "rules.yml": {"groups": plain}}
+    # Copies, as plain as YAML wants them.
+    alerts, recording = (
+        [{**group, "rules": [dict(rule) for rule in group["rules"]]} for group in made["groups"]]
+        for made in (build_alerts(thresholds), build_recording_rules(thresholds))
+    )
+    for rule in (rule for group in alerts if group["name"] == f"{EXTENSIONS}.alerts" for rule in group["rules"]):
+        rule["annotations"] = {key: rule["annotations"][key] for key in _TEXTS}
+    return {"alerts.yml": {"groups": alerts}, "rules.yml": {"groups": recording}}
 
 
 def _promtool(*arguments: str, directory: Path) -> str:

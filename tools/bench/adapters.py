@@ -128,7 +128,7 @@ def _sloth(server: _Server, services: int) -> Iterator[Result]:
 
 
 def _objectives(service: str) -> dict[str, Any]:
-    """Return what Sloth is told of a service: the objectives that ours have by default."""
+    """Return what Sloth is given of a service: the objectives that ours have by default."""
     counted = f'bentoml_service_request_total{{job="bench",service_name="{service}"'
     timed = f'bentoml_service_request_duration_seconds_%s{{job="bench",service_name="{service}"'
 
