@@ -45,12 +45,6 @@ def client(store: str) -> MlflowClient:
 
 
 @pytest.fixture(scope="module")
-def receiver() -> Iterator[WebhookReceiver]:
-    with WebhookReceiver() as receiver:
-        yield receiver
-
-
-@pytest.fixture(scope="module")
 def stack(
     store: str,
     client: MlflowClient,

@@ -27,20 +27,13 @@ from ml_monitoring.exporter.sources.experiments.gate import GateAnswer
 from ml_monitoring.exporter.sources.experiments.history import BatchHistory, Counter
 from ml_monitoring.exporter.sources.experiments.judgement import Decision
 from ml_monitoring.exporter.sources.experiments.survey import survey
-from tests.support.experiment_series import START
+from tests.support.experiment_series import GUARDED, START
 from tests.support.fleet_files import messages
 from tools.processes import free_port
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "experiments.txt"
-SUCCESS = {"kind": "proportion", "numerator": "successes_total", "denominator": "requests_total", "effect": 0.2}
-ERRORS = {
-    "kind": "proportion",
-    "numerator": "errors_total",
-    "denominator": "requests_total",
-    "direction": "down",
-    "role": "guardrail",
-    "margin": 0.5,
-}
+SUCCESS = GUARDED["success"]
+ERRORS = GUARDED["errors"]
 LATE_BEGINS = {"control": 1, "treatment": 1, "late": 1}
 # Four hours of samples, and what it takes until the last batch is read.
 NOW = START + 4 * 3600 + 60.0

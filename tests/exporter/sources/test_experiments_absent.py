@@ -15,18 +15,12 @@ from ml_monitoring.exporter.sources.experiments.evidence import ExperimentEviden
 from ml_monitoring.exporter.sources.experiments.history import BatchHistory, Counter
 from ml_monitoring.exporter.sources.experiments.judgement import Decision, Judgement
 from ml_monitoring.exporter.sources.experiments.prometheus import ExperimentError, PrometheusApi
+from tests.support.experiment_series import GUARDED
 
 START = 1_762_128_000
 STEP = 600.0
 SOLD = {"kind": "proportion", "numerator": "sales_total", "denominator": "requests_total", "effect": 0.2}
-FAILED = {
-    "kind": "proportion",
-    "numerator": "errors_total",
-    "denominator": "requests_total",
-    "direction": "down",
-    "role": "guardrail",
-    "margin": 0.5,
-}
+FAILED = GUARDED["errors"]
 LATENCY = {"kind": "mean", "sum": "seconds_sum", "count": "seconds_count", "squares": "seconds_squares"}
 # What each arm counts in a batch.
 COUNTED = {"requests_total": 1000.0, "sales_total": 100.0, "errors_total": 10.0}
