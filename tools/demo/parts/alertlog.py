@@ -14,6 +14,7 @@ class AlertLog:
     """The part; `ml-monitoring alerts log` is the service."""
 
     name = "alertlog"
+    doing = "starting the alert log"
     ports: Sequence[PortUse] = (PortUse("alertlog", "the alert log", 9848),)
 
     def prepare(self, place: Place) -> Contribution:

@@ -114,6 +114,10 @@ class Part(Protocol):
         """Name of its folder."""
 
     @property
+    def doing(self) -> str:
+        """What goes on while it is prepared, in a few words."""
+
+    @property
     def ports(self) -> Sequence[PortUse]:
         """Ports that it is reached under."""
 

@@ -27,6 +27,7 @@ class DeclaredExperiments:
     """The part; see `demo.experiments` for the truth behind it."""
 
     name = "experiments"
+    doing = "starting a shop that compares arms in five experiments"
     ports: Sequence[PortUse] = (PortUse(_PORT, "demo shop with experiments", 9861),)
 
     def prepare(self, place: Place) -> Contribution:

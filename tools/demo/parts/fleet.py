@@ -17,6 +17,7 @@ class FleetIncident:
     """The part; see `demo.fleet_incident` for the story."""
 
     name = "fleet"
+    doing = "writing the file of a fleet that has an incident"
     ports: Sequence[PortUse] = ()
 
     def prepare(self, place: Place) -> Contribution:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,12 +27,14 @@ class InferenceService:
     """The part; see `demo.inference_content` for the truth behind it."""
 
     name = "inference"
+    doing = "training two models and serving them to simulated users"
     ports: Sequence[PortUse] = (PortUse(_PORT, "demo inference service", 9860),)
 
     def prepare(self, place: Place) -> Contribution:
         """Start the service on the store of the part `mlflow`, which comes before."""
-        place.say("training two models and serving them to simulated users")
         port = place.ports[_PORT]
+        # curl asks a proxy for this machine, too.
+        curl = "curl --noproxy '*'" if urllib.request.getproxies() else "curl"
         url = f"http://127.0.0.1:{port}"
         store = place.directory.resolve().parent / "mlflow" / "mlflow.db"
         command: list[str | Path] = [
@@ -56,9 +59,9 @@ class InferenceService:
                     page="ab-testing",
                 ),
                 Look("What variant B is worth a day, from simulated data (mode 0):", page="business-impact"),
-                Look("Break it, and see which alerts fire:", command=f"curl -X PUT {url}/scenarios/latency"),
-                Look("End that:", command=f"curl -X DELETE {url}/scenarios/latency"),
-                Look("The other scenarios:", command=f"curl {url}/scenarios"),
+                Look("Break it, and see which alerts fire:", command=f"{curl} -X PUT {url}/scenarios/latency"),
+                Look("End that:", command=f"{curl} -X DELETE {url}/scenarios/latency"),
+                Look("The other scenarios:", command=f"{curl} {url}/scenarios"),
             ),
             thresholds=THRESHOLDS,
         )

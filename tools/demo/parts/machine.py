@@ -18,6 +18,7 @@ class Machine:
     """The part; node exporter and postgres exporter, where the distribution has them."""
 
     name = "machine"
+    doing = "starting exporters of this machine and of the PostgreSQL server"
     ports: Sequence[PortUse] = ()
 
     def prepare(self, place: Place) -> Contribution:

@@ -26,11 +26,11 @@ class MlflowStore:
     """The part; see `demo.mlflow` for the data."""
 
     name = "mlflow"
+    doing = "writing an MLflow store by the real MLflow client (about ten seconds)"
     ports: Sequence[PortUse] = ()
 
     def prepare(self, place: Place) -> Contribution:
         """Write the store, and go on writing."""
-        place.say("writing an MLflow store by the real MLflow client (about ten seconds)")
         store = place.directory.resolve() / _STORE_FILE
         command: list[str | Path] = [
             sys.executable, "-m", "demo", "mlflow",

@@ -17,6 +17,7 @@ class SearchService:
     """The part."""
 
     name = "search"
+    doing = "starting a second service, which an adapter reads"
     ports: Sequence[PortUse] = (PortUse(_PORT, "demo search service", 9862),)
 
     def prepare(self, place: Place) -> Contribution:

@@ -21,11 +21,11 @@ class VariantSystem:
     """The part; see `demo.variants_content` for the truth behind it."""
 
     name = "variants"
+    doing = "starting PostgreSQL and a variant system on it"
     ports: Sequence[PortUse] = ()
 
     def prepare(self, place: Place) -> Contribution:
         """Start the database and the system that writes to it."""
-        place.say("starting PostgreSQL and a variant system on it")
         server = PostgresServer()
         place.run("PostgreSQL", "", server)
         uri = server.create_database(_DATABASE)
