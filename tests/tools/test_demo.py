@@ -22,7 +22,7 @@ from tools.stack import ROOT, LocalStack
 
 USES = (PortUse("a", "Exporter", 9847), PortUse("b", "Prometheus", 9090))
 # As behind a proxy that knows nothing of this machine: nothing listens there.
-_PROXY = {name: "http://127.0.0.1:9" for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY")}
+_PROXY = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
 _PROXIED = {name: value for name, value in os.environ.items() if name.lower() != "no_proxy"} | _PROXY
 
 
