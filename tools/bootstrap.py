@@ -59,7 +59,7 @@ def ensure(venv: Path, requirements: Path, tools_dir: Path) -> bool:
     Raises:
         BootstrapError: The environment could not be made.
     """
-    wanted = fingerprint(requirements)
+    wanted = fingerprint(requirements, venv)
     if is_current(venv, wanted):
         return False
     if venv.is_symlink():
@@ -82,10 +82,13 @@ def ensure(venv: Path, requirements: Path, tools_dir: Path) -> bool:
     return True
 
 
-def fingerprint(requirements: Path) -> str:
-    """Return what identifies an environment: the pinned requirements and the Python that runs them."""
-    version = "{}.{}\n".format(*sys.version_info[:2]).encode()
-    return hashlib.sha256(version + requirements.read_bytes()).hexdigest()
+def fingerprint(requirements: Path, venv: Path) -> str:
+    """Return what identifies an environment: its pinned requirements, the Python that runs them, and its place.
+
+    Its programs name their interpreter by its whole path: they end with the folder that a checkout was moved from.
+    """
+    identity = f"{sys.version_info[0]}.{sys.version_info[1]}\n{venv.resolve()}\n".encode()
+    return hashlib.sha256(identity + requirements.read_bytes()).hexdigest()
 
 
 def is_current(venv: Path, wanted: str) -> bool:

@@ -21,9 +21,10 @@ def pins(name: str) -> Path:
 
 def prepare(name: str) -> Path:
     """Make an environment unless it is there; return its Python."""
-    folder = ROOT / ".tools" / name
+    folder = (ROOT / ".tools" / name).resolve()
     stamp, python = folder / "pins", folder / "bin/python"
-    digest = hashlib.sha256(pins(name).read_bytes()).hexdigest()
+    # Its programs name their interpreter by its whole path.
+    digest = hashlib.sha256(f"{folder}\n".encode() + pins(name).read_bytes()).hexdigest()
     folder.parent.mkdir(exist_ok=True)
     with folder.with_name(f"{name}.lock").open("w") as lock:
         # Two tests may want it at once.

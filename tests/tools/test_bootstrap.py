@@ -31,15 +31,22 @@ def test_changed_requirements_recreate_it(requirements: Path, tmp_path: Path) ->
     python = venv / "bin" / "python"
     python.parent.mkdir(parents=True)
     python.touch()
-    (venv / bootstrap.STAMP).write_text(bootstrap.fingerprint(requirements) + "\n")
-    assert bootstrap.is_current(venv, bootstrap.fingerprint(requirements))
+    (venv / bootstrap.STAMP).write_text(bootstrap.fingerprint(requirements, venv) + "\n")
+    assert bootstrap.is_current(venv, bootstrap.fingerprint(requirements, venv))
     requirements.write_text("# something\n")
-    assert not bootstrap.is_current(venv, bootstrap.fingerprint(requirements))
+    assert not bootstrap.is_current(venv, bootstrap.fingerprint(requirements, venv))
+
+
+def test_an_environment_that_was_moved_is_not_current(requirements: Path, tmp_path: Path) -> None:
+    venv, moved = tmp_path / "venv", tmp_path / "moved"
+    bootstrap.ensure(venv, requirements, tmp_path / "tools")
+    venv.rename(moved)
+    assert not bootstrap.is_current(moved, bootstrap.fingerprint(requirements, moved))
 
 
 def test_an_environment_whose_python_is_gone_is_not_current(requirements: Path, tmp_path: Path) -> None:
-    (tmp_path / bootstrap.STAMP).write_text(bootstrap.fingerprint(requirements))
-    assert not bootstrap.is_current(tmp_path, bootstrap.fingerprint(requirements))
+    (tmp_path / bootstrap.STAMP).write_text(bootstrap.fingerprint(requirements, tmp_path))
+    assert not bootstrap.is_current(tmp_path, bootstrap.fingerprint(requirements, tmp_path))
 
 
 def test_a_failed_installation_is_reported_and_tried_again_the_next_time(
@@ -51,7 +58,7 @@ def test_a_failed_installation_is_reported_and_tried_again_the_next_time(
     output = capfd.readouterr()
     assert output.err.splitlines()[-1] == "bootstrap: pip install failed with status 1; its output is above"
     assert ">> installing requirements.txt into venv" in output.out
-    assert not bootstrap.is_current(tmp_path / "venv", bootstrap.fingerprint(requirements))
+    assert not bootstrap.is_current(tmp_path / "venv", bootstrap.fingerprint(requirements, tmp_path / "venv"))
 
 
 @pytest.mark.skipif(not debian.available(), reason="unpacks a package of Debian and Ubuntu")

@@ -111,8 +111,8 @@ def test_make_demo_shows_what_runs_behind_a_proxy_too_and_ctrl_c_stops_all_of_it
                 break
         try:
             steps = re.findall(r"^>> (\d+)/(\d+) ", output, re.MULTILINE)
-            assert steps == [(str(number), str(len(steps))) for number in range(1, len(steps) + 1)]
-            assert len(steps) == len(PARTS) + 2
+            last = len(PARTS) + 2
+            assert steps == [(str(number), str(last)) for number in range(1, last + 1)], output
             table = re.findall(r"^  (\S.*?)  +(http\S+|-)  (\S.*)$", output, re.MULTILINE)
             assert table[:4] == [
                 ("Dashboards", f"http://127.0.0.1:{base + 3}", "running"),
