@@ -138,7 +138,7 @@ RECORD_GROUPS: Mapping[str, tuple[Record, ...]] = MappingProxyType(
     }
 )
 
-# The topic of alerts of a user's own.
+# The topic of alerts and recording rules of a user's own.
 EXTENSIONS: Final = "extensions"
 
 # The Compose services whose logs tell more of a group's alerts, unless the label `job` says it; none for machines,
@@ -197,6 +197,11 @@ def is_watched(group: str, thresholds: Thresholds) -> bool:
 def alert_groups(thresholds: Thresholds) -> dict[str, tuple[Alert, ...]]:
     """Return all alerts by topic, those of the user's own included, whether they are enabled or not."""
     return {**ALERT_GROUPS, **({EXTENSIONS: thresholds.own_alerts} if thresholds.own_alerts else {})}
+
+
+def record_groups(thresholds: Thresholds) -> dict[str, tuple[Record, ...]]:
+    """Return all recording rules by topic, those of the user's own included, the last as they may use the others."""
+    return {**RECORD_GROUPS, **({EXTENSIONS: thresholds.own_records} if thresholds.own_records else {})}
 
 
 @cache

@@ -1,29 +1,39 @@
-"""Alerts of a user's own: a YAML file each, in a folder that no upgrade touches.
+"""Alerts and recording rules of a user's own: YAML files in a folder that no upgrade touches.
 
-The setting `extensions` names the folder. It holds `alerts/<Name>.yml`, `runbooks/<Name>.md` and
+The setting `extensions` names the folder. It holds `alerts/<Name>.yml`, `rules/<name>.yml`, `runbooks/<Name>.md` and
 `tests/<Name>.test.yml`; pages and panels beside them are read by `dashboards.extensions`. What is read here becomes
-`Thresholds.own_alerts`, so that all that knows alerts knows these: rules, routes, colours, documentation.
+`Thresholds.own_alerts` and `own_records`, so that all that knows ours knows these: rules, routes, colours, tables.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, Field, StrictStr, ValidationError, model_validator
+from pydantic import Field, StrictStr, model_validator
 
 from ml_monitoring.alerting.domains import ALERTS, SIGNALS, load_alerts
+from ml_monitoring.alerting.extension_files import (
+    LabelName,
+    Text,
+    definitions,
+    read_definition,
+    unknown_series,
+    without_value,
+)
+from ml_monitoring.alerting.extension_rules import OwnRules, rule_problems
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.evidence import Comparison
 from ml_monitoring.alerting.model.foreign import TARGET_LABELS
 from ml_monitoring.alerting.model.notifications import Duration, Name, Severity, StrictModel
 from ml_monitoring.alerting.model.numbers import Scalar
+from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.signal import UID_PREFIX, Signal
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.exporter.catalog import CATALOG, Unit
+from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.settings_file import Layers, Location, Places, describe_read_error
@@ -33,20 +43,12 @@ from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 OWN_UID_PREFIX: Final = f"{UID_PREFIX}own-"
 RUNBOOK_HEADINGS: Final = ("Meaning", "Impact", "Diagnosis", "Causes", "Mitigation", "Silence", "Configuration")
 # What the folder may hold; others are not looked into.
-FOLDERS: Final = ("alerts", "runbooks", "tests", "pages", "panels", "queries", "sources", "schemas")
+FOLDERS: Final = ("alerts", "rules", "runbooks", "tests", "pages", "panels", "queries", "sources", "schemas")
 
 _OWN_PAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
 _ALERT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LABEL_IN_TEMPLATE: Final = re.compile(r"\$labels\.(\w+)")
-# Names that only the exporter gives out; quoted texts come first, so that none of them is taken for one.
-_RESERVED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|\b(ml_monitoring_\w+)')
-# Beside those of the settings.
-_PLACEHOLDERS: Final = ("filter", "place", "window")
 _OF_RULES: Final = ("severity", "team", "source", "action")
-
-LabelName = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
-Text = Annotated[StrictStr, Field(min_length=1)]
-_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class OwnAlert(StrictModel):
@@ -137,22 +139,24 @@ class OwnAlert(StrictModel):
 
 @dataclass(frozen=True, slots=True)
 class Extensions:
-    """What the folder says of alerts.
+    """What the folder says of alerts and recording rules.
 
     Attributes:
         folder: The folder.
         alerts: The alerts.
         layers: Their numbers as settings, each with its file and line; see `load_layers`.
         files: The file of each alert as it was read, by name.
+        records: The recording rules, each with its file and its place there, in their order.
     """
 
     folder: Path
     alerts: tuple[Alert, ...]
     layers: tuple[tuple[dict[str, Any], Places], ...]
     files: dict[str, Layers]
+    records: tuple[tuple[Record, Layers, Location], ...] = ()
 
     def check(self, thresholds: Thresholds) -> None:
-        """Refuse alerts that name something that there is not.
+        """Refuse alerts and rules that name something that there is not.
 
         Raises:
             ConfigError: Each problem with its file and line.
@@ -164,8 +168,14 @@ class Extensions:
                 try:
                     bound.rule  # noqa: B018  # the placeholders are filled
                 except ValueError as error:
-                    said = without_value(error, bound.scope)
+                    said = without_value(error, (*bound.scope, "filter", "place", "window"))
                     problems.append(self.files[bound.name].problem(("expr",), said))
+        values = thresholds.section_placeholders() | thresholds.scope()
+        for record, layers, place in self.records:
+            try:
+                record.rule(values)
+            except ValueError as error:
+                problems.append(layers.problem((*place, "expr"), without_value(error, values)))
         if problems:
             raise ConfigError(problems)
 
@@ -192,7 +202,7 @@ def folder_of(layers: Layers) -> Path | None:
 
 
 def read(folder: Path) -> Extensions:
-    """Return the alerts of a folder.
+    """Return the alerts and recording rules of a folder.
 
     Raises:
         ConfigError: Something cannot be used; all problems are listed with file and line.
@@ -212,35 +222,24 @@ def read(folder: Path) -> Extensions:
         files[path.stem] = layers
         alerts.append(given.alert(path.stem, page_uid(given.page, folder) or given.page))
         settings.append(_numbers(path.stem, given, layers))
+    records = list(_records(folder, problems))
     if problems:
         raise ConfigError(problems)
-    return Extensions(folder, tuple(alerts), tuple(settings), files)
+    return Extensions(folder, tuple(alerts), tuple(settings), files, tuple(records))
 
 
-def definitions(
-    folder: Path, kind: str, problems: list[str], suffixes: Sequence[str] = (".yml", ".yaml")
-) -> list[Path]:
-    """Return the files of one kind in their order; those of which two have one name are problems."""
-    found: dict[str, Path] = {}
-    for path in sorted((folder / kind).glob("*")):
-        if path.suffix in suffixes and not path.name.startswith((".", "_")):
-            if other := found.get(path.stem):
-                problems.append(f"{path}: {other.name} has this name too")
-            found.setdefault(path.stem, path)
-    return list(found.values())
-
-
-def read_definition(path: Path, model: type[_Model]) -> tuple[_Model, Layers]:
-    """Return what a YAML file says, and where.
-
-    Raises:
-        ConfigError: It cannot be meant; each problem with its line.
-    """
-    layers = Layers.of_file(path)
-    try:
-        return model.model_validate(layers.data), layers
-    except ValidationError as error:
-        raise ConfigError(layers.describe(error, model)) from None
+def _records(folder: Path, problems: list[str]) -> Iterator[tuple[Record, Layers, Location]]:
+    """Yield the recording rules in their order; what is wrong with them is added to the problems."""
+    taken: dict[str, Path] = {}
+    for path in definitions(folder, "rules", problems):
+        try:
+            given, layers = read_definition(path, OwnRules)
+        except ConfigError as error:
+            problems += error.problems
+            continue
+        problems += [layers.problem(*problem) for problem in rule_problems(path, given, taken)]
+        for number, rule in enumerate(given.rules):
+            yield rule.record_of(), layers, ("rules", number)
 
 
 def page_uid(name: str, folder: Path) -> str:
@@ -280,6 +279,16 @@ def runbooks(thresholds: Thresholds) -> dict[str, Path]:
     return {alert.name: folder / f"{alert.name}.md" for alert in thresholds.own_alerts}
 
 
+def recorded_by_file(folder: Path) -> dict[str, list[str]]:
+    """Return the series that each file of rules records, by the file's name.
+
+    Raises:
+        ConfigError: A file cannot be used.
+    """
+    read_files = ((path.stem, read_definition(path, OwnRules)[0]) for path in definitions(folder, "rules", []))
+    return {name: [rule.record for rule in given.rules] for name, given in read_files}
+
+
 def our_pages() -> frozenset[str]:
     """Return the uids of the stack's own pages."""
     return frozenset(signal.dashboard for signal in SIGNALS)
@@ -290,20 +299,6 @@ def no_page(name: str, folder: Path) -> str:
     known = [uid.removeprefix(UID_PREFIX) for uid in sorted(our_pages())]
     known += [path.stem for path in definitions(folder, "pages", [], (".yml", ".yaml", ".py"))]
     return f"no page is called {name!r}{suggestion_or_all(name, known)}"
-
-
-def without_value(error: ValueError, known: Iterable[str]) -> str:
-    """Return the sentence about a placeholder that stands for nothing, without all that there are."""
-    said = str(error).partition(" in ")[0]
-    return f"{said}{suggestion(said.partition('<')[2].rstrip('>'), (*known, *_PLACEHOLDERS))}"
-
-
-def unknown_series(expr: str) -> Iterator[str]:
-    """Yield what is wrong with names in PromQL that only the exporter can give out."""
-    known = {name for metric in CATALOG.values() for name in metric.sample_names}
-    for name in dict.fromkeys(filter(None, _RESERVED.findall(expr))):
-        if name not in known:
-            yield f"the exporter has no metric {name}{suggestion(name, known)}"
 
 
 def _check(name: str, given: OwnAlert, folder: Path) -> Iterator[tuple[Location, str]]:

@@ -68,7 +68,9 @@ def load(options: argparse.Namespace, *, webhook: str | None = None) -> tuple[Th
     layers = load_layers(files, extensions=own.layers)
     # From wherever a command is started.
     layers.data["extensions"] = str(folder.resolve())
-    thresholds = validated((*ALERTS, *own.alerts), layers).with_own_alerts(own.alerts)
+    thresholds = validated((*ALERTS, *own.alerts), layers).with_own(
+        own.alerts, [record for record, _, _ in own.records]
+    )
     own.check(thresholds)
     return thresholds.overridden(os.environ, webhook=webhook), layers
 

@@ -26,7 +26,7 @@ _GROUPS: Final = {
     ),
     "new": (
         "ml_monitoring.dashboards.extensions.cli",
-        "files of your own: a metric, an alert, a panel, a page or a source",
+        "files of your own: a metric, a recording rule, an alert, a panel, a page or a source",
     ),
     "dashboards": ("ml_monitoring.dashboards.cli", "dashboards: generate, push, draw, prove, report, export"),
 }

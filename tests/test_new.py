@@ -15,6 +15,7 @@ from tests.support.files import ROOT
 
 NAMES = {
     "metric": "shop_orders_waiting",
+    "rule": "shop_orders",
     "alert": "ShopOrdersWaiting",
     "panel": "orders",
     "page": "shop",
@@ -74,6 +75,7 @@ def test_what_is_written_works_and_the_commands_can_be_pasted(
         said += done.stdout
     expected = {
         "metric": 'shop_orders_waiting{stage="active"} ',
+        "rule": "ok    shop_orders\n",
         "alert": "ok    ShopOrdersWaiting\n",
         "panel": "generated/dashboards/Platform/ml-monitoring-operations-overview.json\n",
         "page": "generated/dashboards/Own/ml-monitoring-own-shop.json\n",
@@ -92,7 +94,7 @@ def test_all_of_them_live_in_one_folder(tmp_path: Path, environment: dict[str, s
     # Named once, however often it is pasted.
     assert (tmp_path / "ml-monitoring-alerting.yml").read_text() == "extensions: monitoring\n"
     done = shell(f"{sys.executable} -m ml_monitoring alerts test", tmp_path, environment)
-    assert (done.returncode, done.stdout) == (0, "ok    ShopOrdersWaiting\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "ok    shop_orders\nok    ShopOrdersWaiting\n"), done.stderr
 
 
 def test_the_folder_of_the_settings_is_taken(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -125,6 +127,7 @@ def test_nothing_is_overwritten(tmp_path: Path, environment: dict[str, str]) -> 
     [
         ("alert shop_orders", "call it in letters and digits with a capital first, such as ShopOrdersWaiting"),
         ("alert MlMonitoringDown", "the stack has an alert MlMonitoringDown"),
+        ("rule Shop", "call the file by small letters, digits, dashes and underscores"),
         ("metric mlflow_runs", "the exporter has the metric mlflow_runs"),
         ("metric ml_monitoring_x", "names that begin with ml_monitoring_ are the exporter's own"),
         ("page Shop", "call the file by at most 22 small letters, digits and dashes"),

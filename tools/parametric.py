@@ -130,7 +130,7 @@ def definitions(thresholds: Thresholds) -> Definitions:
     links = Links.model_construct(
         grafana=token("links.grafana"), runbooks=token("links.runbooks"), logs=token("links.logs")
     )
-    open_ = open_.model_copy(update={"links": links}).with_own_alerts(thresholds.own_alerts)
+    open_ = open_.model_copy(update={"links": links})
     bound = {alert.name: alert for alert in load_alerts(open_)}
     groups: list[Json] = build_alerts(open_)["groups"]
     alerts = [

@@ -237,4 +237,4 @@ def hurried(thresholds: Thresholds, *, wait: str) -> Thresholds:
     data = thresholds.model_dump(by_alias=True)
     for numbers in data["alerts"].values():
         numbers["for"] = wait
-    return Thresholds.model_validate(data).with_own_alerts(thresholds.own_alerts)
+    return Thresholds.model_validate(data).with_own(thresholds.own_alerts, thresholds.own_records)

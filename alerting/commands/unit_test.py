@@ -1,4 +1,4 @@
-"""`alerts test`: run the unit tests of your own alerts."""
+"""`alerts test`: run the unit tests of your own alerts and recording rules."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.operate.promtool import problems_of_tests
 from ml_monitoring.exporter.errors import ConfigError
 
-HELP = "check your own alerts, and run their tests by promtool"
+HELP = "check your own alerts and recording rules, and run their tests by promtool"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print a line for each alert and return the exit status."""
+    """Print a line for each alert and file of rules, and return the exit status."""
     thresholds, _layers = own.load(options)
     if thresholds.extensions is None:
         raise ConfigError(

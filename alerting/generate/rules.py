@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ml_monitoring.alerting.domains import RECORD_GROUPS, alert_groups, is_watched, load_alerts
+from ml_monitoring.alerting.domains import alert_groups, is_watched, load_alerts, record_groups
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import Commented
@@ -20,7 +20,7 @@ def build_recording_rules(thresholds: Thresholds) -> dict[str, Any]:
             "name": f"{topic}.rules",
             "rules": [Commented(fill(record.meaning, values), record.rule(values)) for record in records],
         }
-        for topic, records in RECORD_GROUPS.items()
+        for topic, records in record_groups(thresholds).items()
         if is_watched(topic, thresholds)
     ]
     adapters = adapter.rules(thresholds.services, ADAPTERS)

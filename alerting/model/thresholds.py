@@ -27,6 +27,7 @@ from ml_monitoring.alerting.model.notifications import (
     base_url,
 )
 from ml_monitoring.alerting.model.numbers import Links, Numbers, number
+from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Dashboards, Selectors
 from ml_monitoring.alerting.model.services import Services
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
@@ -52,22 +53,29 @@ class Thresholds(Sections):
     selectors: Selectors
     services: Services = Services()
     dashboards: Dashboards = Dashboards()
-    # Folder of alerts, pages and panels of a user's own, from where the file is that names it.
+    # Folder of alerts, rules, pages and panels of a user's own, from where the file is that names it.
     extensions: StrictStr | None = None
     teams: tuple[Name, ...] = Field(min_length=1)
     notifications: Notifications
     alerts: dict[str, Numbers]
     _own_alerts: tuple[Alert, ...] = PrivateAttr(default=())
+    _own_records: tuple[Record, ...] = PrivateAttr(default=())
 
     @property
     def own_alerts(self) -> tuple[Alert, ...]:
         """Return the alerts of the folder of extensions."""
         return self._own_alerts
 
-    def with_own_alerts(self, alerts: Sequence[Alert]) -> Self:
-        """Return the same with alerts of the user's own, whose numbers it has."""
+    @property
+    def own_records(self) -> tuple[Record, ...]:
+        """Return the recording rules of the folder of extensions."""
+        return self._own_records
+
+    def with_own(self, alerts: Sequence[Alert], records: Sequence[Record]) -> Self:
+        """Return the same with alerts of the user's own, whose numbers it has, and recording rules."""
         changed = self.model_copy()
-        changed._own_alerts = tuple(alerts)  # of a copy of its own
+        # Of a copy of its own.
+        changed._own_alerts, changed._own_records = tuple(alerts), tuple(records)
         return changed
 
     @property
@@ -99,7 +107,7 @@ class Thresholds(Sections):
             pydantic.ValidationError: A setting is unknown or cannot be used.
         """
         changed = type(self).model_validate(merge(self.model_dump(by_alias=True), changes))
-        return changed.with_own_alerts(self._own_alerts)
+        return changed.with_own(self._own_alerts, self._own_records)
 
     def overridden(self, environ: Mapping[str, str], *, webhook: str | None = None) -> Self:
         """Return the same with addresses that belong to one deployment in their place.
@@ -136,7 +144,7 @@ class Thresholds(Sections):
             problems += [f"{names.get(str(item['loc'][-1]), item['loc'])}: {item['msg']}" for item in error.errors()]
         if problems:
             raise ConfigError(problems)
-        return changed.with_own_alerts(self._own_alerts)
+        return changed.with_own(self._own_alerts, self._own_records)
 
 
 def load_layers(

@@ -1,17 +1,19 @@
-"""What promtool says of rules, and the unit tests of a user's own alerts."""
+"""What promtool says of rules, and the unit tests of a user's own alerts and recording rules."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
 from ml_monitoring.alerting.domains import EXTENSIONS
+from ml_monitoring.alerting.extensions import recorded_by_file
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
@@ -23,7 +25,7 @@ _TIME_LIMIT: Final = 300
 
 
 def problems_of_tests(thresholds: Thresholds, folder: Path) -> Iterator[tuple[str, str]]:
-    """Yield the name of each of the user's own alerts, and what is wrong with it; nothing where its test passes.
+    """Yield the name of each own alert and file of recording rules, and what is wrong; nothing where its test passes.
 
     Args:
         thresholds: The settings in force.
@@ -33,34 +35,53 @@ def problems_of_tests(thresholds: Thresholds, folder: Path) -> Iterator[tuple[st
         MonitorError: There is no promtool, or it refuses the rules.
     """
     files = {path.name.removesuffix(".test.yml"): path for path in sorted((folder / "tests").glob("*.test.yml"))}
-    names = [alert.name for alert in thresholds.own_alerts if thresholds.alerts[alert.name].enabled]
+    alerts = {alert.name: thresholds.alerts[alert.name].enabled for alert in thresholds.own_alerts}
+    recorded = recorded_by_file(folder)
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         for file, rules in _rules(thresholds).items():
             (directory / file).write_text(yaml.safe_dump(rules, sort_keys=False), encoding="utf-8")
         if said := _promtool("check", "rules", "alerts.yml", "rules.yml", directory=directory):
             raise MonitorError(f"promtool refuses the rules:\n{said}")
-        for alert in names:
-            if alert not in files:
-                yield (
-                    alert,
-                    f"{folder / 'tests' / alert}.test.yml: is missing; it says when the alert fires, and when not",
-                )
+        for tested in (*recorded, *(alert for alert, enabled in alerts.items() if enabled)):
+            if tested not in files:
+                says = "what is recorded" if tested in recorded else "when the alert fires, and when not"
+                yield tested, f"{folder / 'tests' / tested}.test.yml: is missing; it says {says}"
                 continue
             try:
-                cases = list(_cases(read_yaml(files[alert]), alert))
+                content = read_yaml(files[tested])
             except ConfigError as error:
-                yield alert, "\n".join(error.problems)
+                yield tested, "\n".join(error.problems)
                 continue
-            if missing := [word for word, fires in (("fires", True), ("stays silent", False)) if fires not in cases]:
-                yield alert, f"{files[alert]}: has no case in which it {' or '.join(missing)}"
+            if missing := _untested(content, tested, recorded.get(tested)):
+                yield tested, f"{files[tested]}: has no case {missing}"
                 continue
             # Beside the rules, which the test names.
-            shutil.copy(files[alert], directory / files[alert].name)
-            said = _promtool("test", "rules", files[alert].name, directory=directory)
-            yield alert, f"{files[alert]}: {said}" if said else ""
-    for unknown in files.keys() - {alert.name for alert in thresholds.own_alerts}:
-        yield unknown, f"{files[unknown]}: there is no alert {unknown}"
+            shutil.copy(files[tested], directory / files[tested].name)
+            said = _promtool("test", "rules", files[tested].name, directory=directory)
+            yield tested, f"{files[tested]}: {said}" if said else ""
+    for unknown in sorted(files.keys() - {*alerts, *recorded}):
+        kind = "alert" if unknown[:1].isupper() else "file of rules"
+        yield unknown, f"{files[unknown]}: there is no {kind} {unknown}"
+
+
+def _untested(content: Mapping[str, Any], name: str, records: Sequence[str] | None) -> str:
+    """Return of what a test has no case, for an alert or the series of a file of rules; empty where it has all."""
+    if records is None:
+        cases = list(_cases(content, name))
+        missing = [word for word, fires in (("fires", True), ("stays silent", False)) if fires not in cases]
+        return f"in which it {' or '.join(missing)}" if missing else ""
+    shown = {name for expr in _shown(content) for name in re.findall(r"[\w:]+", expr)}
+    missing = [record for record in records if record not in shown]
+    return f"with samples of {', '.join(missing)}" if missing else ""
+
+
+def _shown(content: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the expressions of which a test says that they have samples."""
+    for test in content.get("tests") or ():
+        for case in test.get("promql_expr_test") or () if isinstance(test, dict) else ():
+            if isinstance(case, dict) and case.get("exp_samples"):
+                yield str(case.get("expr"))
 
 
 def _cases(content: Mapping[str, Any], alert: str) -> Iterator[bool]:

@@ -8,16 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ml_monitoring.alerting.extensions import (
-    definitions,
-    no_page,
-    own_uid,
-    page_name_problem,
-    page_uid,
-    read_definition,
-    unknown_series,
-    without_value,
-)
+from ml_monitoring.alerting.extension_files import definitions, read_definition, unknown_series, without_value
+from ml_monitoring.alerting.extensions import no_page, own_uid, page_name_problem, page_uid
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.foreign import FOREIGN
 from ml_monitoring.alerting.model.signal import Signal
@@ -272,7 +264,7 @@ class _Maker:
             try:
                 signal.promql(self.context.selectors)
             except ValueError as error:
-                raise ValueError(without_value(error, self.context.selectors)) from None
+                raise ValueError(without_value(error, (*self.context.selectors, "filter", "place", "window"))) from None
             yield Query(signal, name=legend if given.queries else "", limits=limits)
 
 

@@ -1,4 +1,4 @@
-"""`ml-monitoring new`: write files of a metric, an alert, a panel, a page or a source."""
+"""`ml-monitoring new`: write files of a metric, a recording rule, an alert, a panel, a page or a source."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.extension_rules import OwnRules, rules_name_problem
 from ml_monitoring.alerting.model.thresholds import load_layers
 from ml_monitoring.dashboards.extensions.definitions import OwnPage, OwnPanelFile
 from ml_monitoring.exporter import command_line
@@ -32,6 +33,7 @@ _GENERATED: Final = "generated"
 # Template of each file, by its place in the folder.
 _FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "metric": {"queries/@NAME@.yml": "metric.yml.txt"},
+    "rule": {"rules/@NAME@.yml": "rule.yml.txt", "tests/@NAME@.test.yml": "rule.test.yml.txt"},
     "alert": {
         "alerts/@NAME@.yml": "alert.yml.txt",
         "runbooks/@NAME@.md": "runbook.md.txt",
@@ -45,9 +47,16 @@ _FILES: Final[Mapping[str, Mapping[str, str]]] = {
         "sources/@NAME@/ml_monitoring_source_@NAME@.py": "source.py.txt",
     },
 }
+_NAMING: Final = {
+    "rule": rules_name_problem,
+    "alert": extensions.alert_name_problem,
+    "panel": extensions.page_name_problem,
+    "page": extensions.page_name_problem,
+}
 _SOURCE: Final = re.compile(r"[a-z][a-z0-9_]*")
 _PURPOSES: Final = {
     "metric": ("a metric by a query, as settings of the exporter", "shop_orders_waiting"),
+    "rule": ("a file of recording rules and its test", "shop_orders"),
     "alert": ("an alert, its runbook and its test", "ShopOrdersWaiting"),
     "panel": ("a panel on one of the pages", "orders"),
     "page": ("a page of dashboards", "shop"),
@@ -61,6 +70,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         "alert.json": schema_of(extensions.OwnAlert, "An alert of your own", references=False),
         "page.json": schema_of(OwnPage, "A page of your own", references=False),
         "panel.json": schema_of(OwnPanelFile, "A panel of your own on a page", references=False),
+        "rule.json": schema_of(OwnRules, "Recording rules of your own", references=False),
     }
 
 
@@ -98,7 +108,7 @@ def _run(options: argparse.Namespace) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
         print(path)
-    if kind in ("metric", "alert", "panel", "page"):
+    if kind in ("metric", "rule", "alert", "panel", "page"):
         _write_schemas(place.folder / "schemas", kind)
     if kind == "alert":
         print(
@@ -155,27 +165,27 @@ def _next(kind: str, options: argparse.Namespace, place: _Place) -> Iterator[str
         # Once, also where it is pasted twice.
         yield f"grep -qs '^extensions:' {file} || echo 'extensions: {folder}' >> {file}"
     given = [word for path in options.settings or () for word in ("--settings", str(path))]
-    if kind == "alert":
+    if kind in ("alert", "rule"):
         yield spelled("alerts", "test", *given)
         yield spelled("alerts", "generate", *given, "--output-dir", f"{_GENERATED}/alerting")
+    if kind == "rule":
+        return
     yield spelled("dashboards", "generate", *given, "--output-dir", f"{_GENERATED}/dashboards")
 
 
 def _name_problem(kind: str, name: str) -> str:
     """Return why nothing of this kind can be called so; empty where it can."""
-    if kind == "alert":
-        return extensions.alert_name_problem(name)
+    if kind in _NAMING:
+        return _NAMING[kind](name)
     if kind == "metric":
         try:
             TypeAdapter(MetricName).validate_python(name)
         except ValidationError as error:
             return error.errors()[0]["msg"].removeprefix("Value error, ")
         return ""
-    if kind == "source":
-        if not _SOURCE.fullmatch(name):
-            return "call it in small letters, digits and underscores"
-        return "the exporter has a source of this name" if name in {source.name for source in SOURCES} else ""
-    return extensions.page_name_problem(name)
+    if not _SOURCE.fullmatch(name):
+        return "call it in small letters, digits and underscores"
+    return "the exporter has a source of this name" if name in {source.name for source in SOURCES} else ""
 
 
 def _write_schemas(folder: Path, kind: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from ml_monitoring.alerting.extensions import LabelName, Text
+from ml_monitoring.alerting.extension_files import LabelName, Text
 from ml_monitoring.alerting.model.notifications import Severity, StrictModel
 from ml_monitoring.alerting.model.numbers import Scalar
 from ml_monitoring.exporter.catalog import Unit

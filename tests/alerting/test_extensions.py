@@ -1,4 +1,4 @@
-"""Alerts of a user's own become what ours are, and what cannot be meant is named by file and line."""
+"""Alerts and recording rules of a user's own become what ours are, and what cannot be meant is named."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import yaml
 from ml_monitoring.alerting.cli import main
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import files
+from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.generate.grafana_rules import build
+from ml_monitoring.alerting.generate.mimir import text as rules_for_mimir
 from ml_monitoring.exporter.errors import ConfigError
-from tests.support.extensions import ALERT, load, write_example
+from tests.support.extensions import ALERT, RECORDS, load, write_example
 
+RULES = "monitoring/rules/shop_orders.yml"
 FILE = f"monitoring/alerts/{ALERT}.yml"
 
 
@@ -61,6 +64,23 @@ def test_an_alert_of_ones_own_becomes_a_rule_beside_ours(settings: Path, tmp_pat
     # And ours are what they are without it.
     committed = yaml.safe_load((files.DEFAULT_DIRECTORY / "alerts.yml").read_text())["groups"]
     assert groups[:-1] == committed
+
+
+def test_recording_rules_of_ones_own_stand_behind_ours(settings: Path, tmp_path: Path) -> None:
+    files.write(files.files(load(settings)), tmp_path / "out")
+    text = (tmp_path / "out" / "rules.yml").read_text(encoding="utf-8")
+    assert "      # Orders that are not yet sent, by region.\n      - record: region:shop_orders_waiting:sum\n" in text
+    *ours, own = yaml.safe_load(text)["groups"]
+    assert (own["name"], tuple(rule["record"] for rule in own["rules"])) == ("extensions.rules", RECORDS)
+    assert own["rules"][0]["expr"] == "sum by (region) (shop_orders_waiting)"
+    assert ours == yaml.safe_load((files.DEFAULT_DIRECTORY / "rules.yml").read_text())["groups"]
+    mimir = yaml.safe_load(rules_for_mimir(load(settings)))
+    assert [group["name"] for group in mimir["groups"]].count("extensions.rules") == 1
+
+
+def test_a_recording_rule_may_name_the_number_of_an_alert(settings: Path) -> None:
+    changed(settings, RULES, "(shop_orders_waiting)", f"(shop_orders_waiting > <{ALERT}.threshold>)")
+    assert recorded_expressions(load(settings))[RECORDS[0]] == "sum by (region) (shop_orders_waiting > 100)"
 
 
 def test_grafana_evaluates_it_too(settings: Path) -> None:
@@ -170,6 +190,42 @@ BAD = {
         [f"{FILE}:1: expr: the exporter has no metric ml_monitoring_source_upp; did you mean ml_monitoring_source_up?"],
     ),
     "YAML": (FILE, "unit: count", "unit: [count", [f"{FILE}:3: not valid YAML"]),
+    "a name that is none": (
+        RULES,
+        "region:shop_orders_waiting:sum\n",
+        "waiting\n",
+        [f"{RULES}:2: rules.0: record: 'waiting' is not"],
+    ),
+    "a name of ours": (
+        RULES,
+        "region:shop_orders_waiting:sum\n",
+        "instance:up:own\n",
+        [f"{RULES}:2: rules.0.record: the stack records instance:up:own; this one needs another name"],
+    ),
+    "a name twice": (
+        RULES,
+        "waiting:share\n",
+        "waiting:sum\n",
+        [f"{RULES}:5: rules.1.record: shop_orders.yml records region:shop_orders_waiting:sum already"],
+    ),
+    "a placeholder of a rule": (
+        RULES,
+        "(shop_orders_waiting)",
+        "(shop_orders_waiting{<exportr>})",
+        [f"{RULES}:4: rules.0.expr: no value for <exportr>; did you mean exporter?"],
+    ),
+    "a metric of ours in a rule": (
+        RULES,
+        "(shop_orders_waiting)",
+        "(ml_monitoring_source_upp)",
+        [f"{RULES}:4: rules.0.expr: the exporter has no metric ml_monitoring_source_upp; did you mean"],
+    ),
+    "a key of a rule": (
+        RULES,
+        "meaning:",
+        "meening:",
+        [f"{RULES}:3: rules.0.meening: unknown key; did you mean meaning?"],
+    ),
     "a section of the runbook": (
         f"monitoring/runbooks/{ALERT}.md",
         "## Causes",
@@ -223,27 +279,35 @@ def test_promtool_runs_the_unit_test(
 ) -> None:
     monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
     assert main(["test", "--settings", str(settings)]) == 0
-    assert capsys.readouterr().out == f"ok    {ALERT}\n"
+    assert capsys.readouterr().out == f"ok    shop_orders\nok    {ALERT}\n"
     # Another number, and the same test says so.
     with settings.open("a") as file:
         file.write(f"alerts: {{{ALERT}: {{threshold: 200}}}}\n")
     assert main(["test", "--settings", str(settings)]) == 1
     out, err = capsys.readouterr()
-    assert out == f"FAIL  {ALERT}\n"
+    assert out == f"ok    shop_orders\nFAIL  {ALERT}\n"
     assert f"monitoring/tests/{ALERT}.test.yml: " in err
     assert "got:[]" in err.replace("\n", "").replace(" ", "")
 
 
 TEST = f"monitoring/tests/{ALERT}.test.yml"
+TEST_OF_RULES = "monitoring/tests/shop_orders.test.yml"
 INCOMPLETE = {
     "a case that fires": (
+        TEST,
         "eval_time: 15m\n        alertname: ShopOrdersWaiting",
         "eval_time: 15m\n        alertname: Other",
         "has no case in which it fires",
     ),
-    "a case that stays silent": ("exp_alerts: []", "exp_alerts: [{}]", "has no case in which it stays silent"),
-    "YAML": ("tests:", "tests: [", "not valid YAML"),
-    "its name": ("", "", "is missing; it says when the alert fires, and when not"),
+    "a case that stays silent": (TEST, "exp_alerts: []", "exp_alerts: [{}]", "has no case in which it stays silent"),
+    "samples of each series": (
+        TEST_OF_RULES,
+        "expr: region:shop_orders_waiting:share",
+        "expr: region:shop_orders_waiting:sum",
+        "has no case with samples of region:shop_orders_waiting:share",
+    ),
+    "the samples that there are": (TEST_OF_RULES, "value: 0.75", "value: 0.5", "FAILED"),
+    "YAML": (TEST, "tests:", "tests: [", "not valid YAML"),
 }
 
 
@@ -256,16 +320,36 @@ def test_a_test_that_proves_nothing_is_no_test(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
-    old, new, expected = INCOMPLETE[what]
-    if old:
-        changed(settings, TEST, old, new)
-    else:
-        (settings.parent / TEST).rename(settings.parent / TEST.replace(ALERT, "ShopOrdersLate"))
+    name, old, new, expected = INCOMPLETE[what]
+    changed(settings, name, old, new)
+    assert main(["test", "--settings", str(settings)]) == 1
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "other", "missing", "unknown"),
+    [
+        (TEST, "ShopOrdersLate", "it says when the alert fires, and when not", "no alert ShopOrdersLate"),
+        (TEST_OF_RULES, "shop_order", "it says what is recorded", "no file of rules shop_order"),
+    ],
+)
+def test_a_test_of_another_name_is_none_of_it(
+    name: str,
+    other: str,
+    missing: str,
+    unknown: str,
+    settings: Path,
+    programs: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
+    path = settings.parent / name
+    path.rename(path.with_name(f"{other}.test.yml"))
     assert main(["test", "--settings", str(settings)]) == 1
     said = capsys.readouterr().err
-    assert expected in said
-    if not old:
-        assert "ShopOrdersLate.test.yml: there is no alert ShopOrdersLate" in said
+    assert f"{name}: is missing; {missing}\n" in said
+    assert f"{other}.test.yml: there is {unknown}\n" in said
 
 
 def test_promql_that_is_none_is_refused_by_promtool(

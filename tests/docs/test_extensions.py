@@ -42,7 +42,7 @@ def test_the_commands_of_the_page_work_on_its_files(tmp_path: Path, environment:
     work.mkdir()
     *blocks, refused = BLOCKS
     begins = [command for command in COMMANDS if command.startswith("ml-monitoring new ")]
-    assert len(begins) == 5
+    assert len(begins) == 6
     for command in begins:
         done = run(command, work, environment)
         assert done.returncode == 0, command + done.stderr

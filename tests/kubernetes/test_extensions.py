@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.extensions import ALERT, write_example
+from tests.support.extensions import ALERT, RECORDS, write_example
 from tests.support.kubernetes_schemas import problems
 from tools.kubernetes.cli import main
 
@@ -22,7 +22,9 @@ def test_what_is_of_ones_own_is_in_the_manifests(tmp_path: Path) -> None:
     assert main(["generate", "--settings", str(write_example(tmp_path)), "--output-dir", str(out)]) == 0
     rules = manifest(out / "rules" / "extensions.yaml")
     assert problems(rules) == []
-    (rule,) = rules["spec"]["groups"][0]["rules"]
+    records, alerts = rules["spec"]["groups"]
+    assert [rule["record"] for rule in records["rules"]] == list(RECORDS)
+    (rule,) = alerts["rules"]
     assert (rule["alert"], rule["labels"]["namespace"]) == (ALERT, "ml-monitoring")
     assert "rules/extensions.yaml" in manifest(out / "kustomization.yaml")["resources"]
     page = json.loads((out / "dashboards" / "Shop" / "ml-monitoring-own-shop.json").read_text(encoding="utf-8"))

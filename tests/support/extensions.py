@@ -13,12 +13,15 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from tests.support.files import ROOT
 
 ALERT: Final = "ShopOrdersWaiting"
+RECORDS: Final = ("region:shop_orders_waiting:sum", "region:shop_orders_waiting:share")
 SETTINGS: Final = "ml-monitoring-alerting.yml"
 TEXT: Final = (ROOT / "docs" / "extensions.md").read_text(encoding="utf-8")
 SNIPPETS: Final[tuple[str, ...]] = tuple(re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
-# What each YAML snippet is, in their order; the fourth is the exporter's.
+# What each YAML snippet is, in their order; `ml-monitoring.yml` is the exporter's.
 FILES: Final = (
     SETTINGS,
+    "monitoring/rules/shop_orders.yml",
+    "monitoring/tests/shop_orders.test.yml",
     f"monitoring/alerts/{ALERT}.yml",
     f"monitoring/tests/{ALERT}.test.yml",
     "ml-monitoring.yml",

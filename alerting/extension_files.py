@@ -1,0 +1,62 @@
+"""Files of the folder of extensions: found, read, and what each kind may say in common."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Final, TypeVar
+
+from pydantic import BaseModel, Field, StrictStr, ValidationError
+
+from ml_monitoring.exporter.catalog import CATALOG
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.suggestions import suggestion
+
+LabelName = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
+Text = Annotated[StrictStr, Field(min_length=1)]
+
+# Names that only the exporter gives out; quoted texts come first, so that none of them is taken for one.
+_RESERVED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|\b(ml_monitoring_\w+)')
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+def definitions(
+    folder: Path, kind: str, problems: list[str], suffixes: Sequence[str] = (".yml", ".yaml")
+) -> list[Path]:
+    """Return the files of one kind in their order; those of which two have one name are problems."""
+    found: dict[str, Path] = {}
+    for path in sorted((folder / kind).glob("*")):
+        if path.suffix in suffixes and not path.name.startswith((".", "_")):
+            if other := found.get(path.stem):
+                problems.append(f"{path}: {other.name} has this name too")
+            found.setdefault(path.stem, path)
+    return list(found.values())
+
+
+def read_definition(path: Path, model: type[_Model]) -> tuple[_Model, Layers]:
+    """Return what a YAML file says, and where.
+
+    Raises:
+        ConfigError: It cannot be meant; each problem with its line.
+    """
+    layers = Layers.of_file(path)
+    try:
+        return model.model_validate(layers.data), layers
+    except ValidationError as error:
+        raise ConfigError(layers.describe(error, model)) from None
+
+
+def without_value(error: ValueError, known: Iterable[str]) -> str:
+    """Return the sentence about a placeholder that stands for nothing, without all that there are."""
+    said = str(error).partition(" in ")[0]
+    return f"{said}{suggestion(said.partition('<')[2].rstrip('>'), known)}"
+
+
+def unknown_series(expr: str) -> Iterator[str]:
+    """Yield what is wrong with names in PromQL that only the exporter can give out."""
+    known = {name for metric in CATALOG.values() for name in metric.sample_names}
+    for name in dict.fromkeys(filter(None, _RESERVED.findall(expr))):
+        if name not in known:
+            yield f"the exporter has no metric {name}{suggestion(name, known)}"
