@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
+from ml_monitoring.alerting.experiments.business_signals import PAGE as BUSINESS
 from ml_monitoring.alerting.experiments.declared_signals import DETAIL_PAGE as EXPERIMENT
 from ml_monitoring.alerting.experiments.declared_signals import PAGE as EXPERIMENTS
+from ml_monitoring.alerting.experiments.signals import PAGE as AB_TESTING
 from ml_monitoring.alerting.exporter.signals import PAGE as EXPORTER
 from ml_monitoring.alerting.fleet.signals import PAGE as FLEET
+from ml_monitoring.alerting.fleet.signals import SERVER_PAGE as SERVER
 from ml_monitoring.alerting.gpus.signals import PAGE as GPUS
 from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
 from ml_monitoring.alerting.llm.signals import PAGE as LLM
@@ -17,8 +21,10 @@ from ml_monitoring.alerting.mlflow.model_signals import PAGE as MODELS
 from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW
 from ml_monitoring.alerting.mlflow.trace_signals import PAGE as TRACES
 from ml_monitoring.alerting.mlflow.training_signals import PAGE as TRAINING
+from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.signal import Signal, loudest
 from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE
+from ml_monitoring.alerting.services.quality_signals import PAGE as QUALITY
 from ml_monitoring.alerting.services.signals import PAGE as SERVICES
 from ml_monitoring.alerting.variants.variant_signals import DETAIL_PAGE as VARIANT
 from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
@@ -42,6 +48,9 @@ _MUTE = (
 _SERVED = "ml_process_start_timestamp_seconds{<filter>} or origin:ml_http_requests:rate{<filter>}"
 # What every language model has that answered once.
 _ANSWERED = "ml_gen_ai_request_duration_seconds_count{<filter>}"
+
+# What shows that alerts are judged at all.
+_RULES_EVALUATED: Final = 'ALERTS{alertname="MlMonitoringWatchdog"}'
 
 # Domain: its title, how its alerts' names begin, and what shows that the domain is in use.
 _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
@@ -121,8 +130,22 @@ _PAGES: tuple[tuple[str, str, str], ...] = (
     (GPUS, "Gpu.+", "DCGM_FI_DEV_GPU_UTIL{<gpus>,<filter>}"),
     (LOGS, "Log(Lines|Collector).+", "up{<logs>,<filter>}"),
     # All alerts: who is asked there is asked of everything.
-    (ALERTS_PAGE, ".+", 'ALERTS{alertname="MlMonitoringWatchdog"}'),
+    (ALERTS_PAGE, ".+", _RULES_EVALUATED),
 )
+
+
+# Domain of a user's own alerts, by the page that they link to; those that link to another are of none.
+_DOMAIN_OF: Final[Mapping[str, str]] = {
+    EXPORTER: "exporter",
+    **dict.fromkeys((MLFLOW, TRAINING, TRACES), "mlflow"),
+    **dict.fromkeys((MODELS, QUALITY), "models"),
+    **dict.fromkeys((VARIANTS, VARIANT), "variants"),
+    **dict.fromkeys((FLEET, SERVER), "fleet"),
+    **dict.fromkeys((SERVICES, LLM), "services"),
+    **dict.fromkeys((EXPERIMENTS, EXPERIMENT, AB_TESTING, BUSINESS), "experiments"),
+    **dict.fromkeys((SYSTEM, GPUS), "hosts"),
+    LOGS: "logs",
+}
 
 
 def _light(names: str, in_use: str) -> str:
@@ -160,6 +183,46 @@ STATES: Final[Mapping[str, Signal]] = {
     )
     for page, names, in_use in _PAGES
 }
+
+_IN_USE: Final = {key: in_use for key, _, _, in_use in _DOMAINS}
+_OF_PAGES: Final = {page: (names, in_use) for page, names, in_use in _PAGES}
+
+
+def state(page: str, own: Sequence[Alert]) -> Signal:
+    """Return the light of a page, for which alerts of the user's own that link to it count as ours do."""
+    names, in_use = _OF_PAGES[page]
+    mine = [alert.name for alert in own if alert.signal.dashboard == page]
+    return replace(STATES[page], expr=_light("|".join((names, *mine)), in_use)) if mine else STATES[page]
+
+
+def alerts_of(domain: str, own: Sequence[Alert]) -> str:
+    """Return the pattern of the names of a domain's alerts, those of the user's own included."""
+    mine = (alert.name for alert in own if _DOMAIN_OF.get(alert.signal.dashboard) == domain)
+    return "|".join((DOMAIN_ALERTS[domain], *mine))
+
+
+def health(domain: str, own: Sequence[Alert]) -> Signal:
+    """Return the light of a domain, for which alerts of the user's own on its pages count as ours do."""
+    return replace(HEALTH[domain], expr=_light(alerts_of(domain, own), _IN_USE[domain]))
+
+
+def of_no_domain(own: Sequence[Alert]) -> tuple[str, ...]:
+    """Return the names of those of the user's own alerts for which no domain's light stands."""
+    return tuple(alert.name for alert in own if alert.signal.dashboard not in _DOMAIN_OF)
+
+
+def own_health(names: Sequence[str]) -> Signal:
+    """Return the light of the user's own alerts of these names."""
+    return Signal(
+        name="health_own",
+        title="Your own",
+        question="Does an alert of your own fire that is of no other domain, and what is the highest severity?",
+        expr=_light("|".join(names), _RULES_EVALUATED),
+        unit=Unit.COUNT,
+        dashboard=PAGE,
+        legend="Your own",
+    )
+
 
 DATA_AGE: Final = Signal(
     name="data_age",

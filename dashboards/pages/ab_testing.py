@@ -62,6 +62,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "Which variant is better, and how sure is that?",
                 stat(
                     Query(AB_DECIDED, form=Format("suffix: pp", decimals=2)),

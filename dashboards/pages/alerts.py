@@ -44,6 +44,7 @@ def build(context: PageContext) -> Page:
         variables=(datasource(),),
         rows=(
             verdict(
+                context,
                 "What fires, since when, and how soon are people notified?",
                 firing_by_severity(width=6),
                 stat(

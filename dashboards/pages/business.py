@@ -48,6 +48,7 @@ def build(context: PageContext) -> Page:
         variables=(datasource(),),
         rows=(
             verdict(
+                context,
                 "What is the candidate worth, and should it be rolled out?",
                 stat(
                     Query(BUSINESS_VALUE, name="at least", where=_LOW),

@@ -28,7 +28,7 @@ from ml_monitoring.alerting.monitoring.signals import (
     FIRING_SINCE,
     TROUBLE_SINCE,
 )
-from ml_monitoring.alerting.overview.signals import STATES
+from ml_monitoring.alerting.overview.signals import state as state_of
 from ml_monitoring.alerting.services.quality_recording import QUALITIES
 from ml_monitoring.alerting.services.signals import SLO_BUDGET_LEFT
 from ml_monitoring.alerting.variants.recording import STANDINGS
@@ -104,6 +104,7 @@ def data_mode(*, width: int = 4, height: int = 4) -> Panel:
 
 
 def verdict(
+    context: PageContext,
     question: str,
     *panels: Panel,
     page: str,
@@ -115,6 +116,7 @@ def verdict(
     """Return what opens a page: its question, the answer in a word and a colour, since when, and the numbers behind.
 
     Args:
+        context: Says which alerts the user has beside ours.
         question: In words, for the heading.
         panels: The numbers that answer it; 16 columns of them fill the line.
         page: Whose alerts give the state.
@@ -123,9 +125,9 @@ def verdict(
         only: More matchers that alerts must meet.
         named: How names of alerts begin.
     """
-    state = state or light(STATES[page], page=ALERTS_PAGE, title="State", height=4)
+    state = state or light(state_of(page, context.own_alerts), page=ALERTS_PAGE, title="State", height=4)
     since = stat(
-        Query(TROUBLE_SINCE, matchers=_linked_to(page, *also, only=only, named=named)),
+        Query(TROUBLE_SINCE, matchers=_linked_to(context, page, *also, only=only, named=named)),
         title="Active since",
         empty=EMPTY_CELL,
     )
@@ -212,7 +214,7 @@ def firing_alerts(
     """Return the alerts that fire, the worst first, each with a link to its runbook; alerts themselves lead there.
 
     Args:
-        context: Says where runbooks are.
+        context: Says where runbooks are, and which alerts the user has beside ours.
         pages: Those whose alerts are meant; by default all.
         only: More matchers that they must meet.
         named: How their names begin.
@@ -223,7 +225,7 @@ def firing_alerts(
     severities = {str(rank): pair for rank, pair in enumerate((*SEVERITY.items(), ("none", Colour.MUTED)), 1)}
     # Not the text of the cell: where no other alert fires, it is the watchdog that says so.
     runbook = runbook_url("${__value.raw}", runbooks=context.links.runbooks)
-    matchers = _linked_to(*pages, only=only, named=named)
+    matchers = _linked_to(context, *pages, only=only, named=named)
     return table(
         (
             Column(
@@ -245,9 +247,11 @@ def firing_alerts(
     )
 
 
-def _linked_to(*pages: str, only: str = "", named: str = "") -> str:
+def _linked_to(context: PageContext, *pages: str, only: str = "", named: str = "") -> str:
     """Return the matchers of the alerts that link to one of the pages; all alerts of the page of all, and of none."""
     linked = (alert.name for alert in ALERTS if alert.signal.dashboard in pages)
-    names = sorted(name for name in linked if name.startswith(named))
+    # What the further pages share with the first one is a part of ours only.
+    own = (alert.name for alert in context.own_alerts if alert.signal.dashboard in (pages[:1] if named else pages))
+    names = sorted({*own, *(name for name in linked if name.startswith(named))})
     ours = [f'alertname=~"{"|".join(names)}"'] if names and ALERTS_PAGE not in pages else []
     return ",".join([*ours, *([only] if only else [])])

@@ -86,6 +86,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "What does this experiment say, how sure is that, and is it sound?",
                 stat(EXPERIMENT_DECISION, width=8, colours=DECISION_COLOURS).linked(
                     "All experiments", page_url(PAGE, {})

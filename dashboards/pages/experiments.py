@@ -66,6 +66,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "Which experiments are decided, which do harm, and which are not sound?",
                 stat(Query(EXPERIMENTS_HARMFUL, limits=((">", 0, "critical"),)), width=3),
                 stat(Query(EXPERIMENTS_NOT_SOUND, limits=((">", 0, "critical"),)), width=3),

@@ -52,6 +52,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "Is the data on all other pages current and complete?",
                 stat(
                     Query(SOURCES_AND_PAGES, limits=(("<", 1, "critical"),)),

@@ -59,6 +59,7 @@ def build(context: PageContext) -> Page:
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
         rows=(
             verdict(
+                context,
                 "Is there an incident, and which servers are in it?",
                 stat(FLEET_INCIDENT_PROBABILITY, width=4),
                 stat(FLEET_PHASE, width=3),

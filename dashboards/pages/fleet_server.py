@@ -59,6 +59,7 @@ def build(context: PageContext) -> Page:
         marks=(Mark(Query(FLEET_PHASE_BEGINS), "{{phase}}", Colour.NEUTRAL),),
         rows=(
             verdict(
+                context,
                 "What is wrong with this server, and since when?",
                 stat(Query(FLEET_SERVER_RISK, limits=RISK), width=4),
                 stat(Query(FLEET_SERVER_CPU, limits=USED), title="CPU", width=3),

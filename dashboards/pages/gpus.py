@@ -50,6 +50,7 @@ def build(context: PageContext) -> Page:
         variables=(datasource(), label_values("Hostname", "DCGM_FI_DEV_GPU_UTIL", title="Machine", may_be_empty=True)),
         rows=(
             verdict(
+                context,
                 "Are the GPUs used, cool and free of errors?",
                 stat(
                     Query(GPU_EXPORTERS_UP, limits=(("<", 1, "warning"),)),

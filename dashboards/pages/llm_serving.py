@@ -70,6 +70,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "Do language models answer soon enough, and can they keep up?",
                 _worst(Query(FIRST_TOKEN_P95, limits=late.limits, highest=1), "Slowest first token p95"),
                 _worst(Query(FIRST_TOKEN_BUDGET, limits=BUDGET, lowest=1), "Least first-token budget"),

@@ -11,7 +11,7 @@ from ml_monitoring.alerting.logs.signals import (
 )
 from ml_monitoring.alerting.model.links import runbook_url
 from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE
-from ml_monitoring.alerting.overview.signals import STATES
+from ml_monitoring.alerting.overview.signals import state
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Panel, light, log_graph, log_stat, logs, stat, text, timeseries
@@ -53,6 +53,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "What do the services log, and where are the errors?",
                 log_stat(
                     "Most errors (selected range)",
@@ -61,7 +62,7 @@ def build(context: PageContext) -> Page:
                     width=8,
                     empty=_NO_ERRORS,
                 ).linked("How to collect logs", how),
-                light(STATES[PAGE], page=ALERTS_PAGE, title="Log collection", width=3, height=4),
+                light(state(PAGE, context.own_alerts), page=ALERTS_PAGE, title="Log collection", width=3, height=4),
                 stat(LOG_LINES_KEPT, width=4, empty=_OFF),
                 page=PAGE,
                 # Whether services log errors is Loki's to say, not an alert's.

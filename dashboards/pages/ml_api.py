@@ -80,6 +80,7 @@ def build(context: PageContext) -> Page:
         since="now-1h",
         rows=(
             verdict(
+                context,
                 "Is the service up, fast and right?",
                 stat(Query(API_UP, limits=(("<", 1, "critical"),)), states=("down", "up")),
                 stat(API_ERROR_RATIO),

@@ -55,6 +55,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "Which experiments run, fail, stall or get worse?",
                 stat(RUNS_RUNNING, width=3),
                 stat(Query(EXPERIMENTS_STALLED, limits=((">", 0, "warning"),)), width=3),

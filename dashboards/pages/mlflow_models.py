@@ -65,6 +65,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "How old is the champion, and is a candidate better?",
                 stat(
                     Query(CANDIDATES_BETTER, limits=((">", 0, "info"),)),

@@ -59,6 +59,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "Do the LLM applications answer, how fast, and with how many tokens?",
                 stat(
                     Query(TRACE_ERROR_RATIO, name="{{experiment}}", highest=1),

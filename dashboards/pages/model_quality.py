@@ -64,6 +64,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "Are the models still accurate and undrifted?",
                 stat(
                     MODEL_ACCURACY_JUDGED,

@@ -17,10 +17,18 @@ from ml_monitoring.alerting.mlflow import signals as mlflow
 from ml_monitoring.alerting.mlflow.model_signals import PAGE as MODELS
 from ml_monitoring.alerting.mlflow.trace_signals import PAGE as TRACES
 from ml_monitoring.alerting.mlflow.training_signals import PAGE as TRAINING
+from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.alerting.monitoring import signals as monitoring
 from ml_monitoring.alerting.monitoring.signals import TROUBLE_SINCE
 from ml_monitoring.alerting.overview import signals as overview
-from ml_monitoring.alerting.overview.signals import DATA_AGE, DOMAIN_ALERTS, HEALTH, TARGETS_DOWN
+from ml_monitoring.alerting.overview.signals import (
+    DATA_AGE,
+    TARGETS_DOWN,
+    alerts_of,
+    health,
+    of_no_domain,
+    own_health,
+)
 from ml_monitoring.alerting.services import quality_signals as model_quality
 from ml_monitoring.alerting.services import signals as ml_api
 from ml_monitoring.alerting.variants.variant_signals import DETAIL_PAGE as VARIANT
@@ -28,7 +36,7 @@ from ml_monitoring.alerting.variants.variant_signals import PAGE as VARIANTS
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import bargauge, light, stat, text
+from ml_monitoring.dashboards.lib.panels import Panel, bargauge, light, stat, text
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource
 from ml_monitoring.dashboards.pages.common import alert_timeline, error_budgets, firing_alerts, firing_by_severity
@@ -73,6 +81,7 @@ _PAGES = (
 
 def build(context: PageContext) -> Page:
     """Return the page."""
+    own = of_no_domain(context.own_alerts)
     return Page(
         uid=overview.PAGE,
         title="Operations overview",
@@ -86,15 +95,10 @@ def build(context: PageContext) -> Page:
                 "What is wrong now, and in which domain?",
                 (
                     *(
-                        light(
-                            HEALTH[domain],
-                            page=page,
-                            title=HEALTH[domain].title,
-                            since=Query(TROUBLE_SINCE, matchers=f'alertname=~"{DOMAIN_ALERTS[domain]}"'),
-                            height=4,
-                        )
+                        _light(health(domain, context.own_alerts), page, alerts_of(domain, context.own_alerts))
                         for domain, page in _LIGHTS.items()
                     ),
+                    *([_light(own_health(own), monitoring.ALERTS_PAGE, "|".join(own))] if own else []),
                     stat(ALERT_RULES_EVALUATED, title="Alert rules", states=("not evaluated", "OK")),
                 ),
             ),
@@ -122,4 +126,14 @@ def build(context: PageContext) -> Page:
                 collapsed=True,
             ),
         ),
+    )
+
+
+def _light(signal: Signal, page: str, names: str) -> Panel:
+    return light(
+        signal,
+        page=page,
+        title=signal.title,
+        since=Query(TROUBLE_SINCE, matchers=f'alertname=~"{names}"'),
+        height=4,
     )

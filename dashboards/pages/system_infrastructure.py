@@ -77,6 +77,7 @@ def build(context: PageContext) -> Page:
         variables=(datasource(), label_values("instance", "node_memory_MemTotal_bytes", title="Host")),
         rows=(
             verdict(
+                context,
                 "Are the machines, the databases and the monitoring well?",
                 stat(Query(HOST_CPU, highest=1), show="value_and_name", empty=_NO_HOST),
                 stat(

@@ -68,6 +68,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "Which trainings hang, lost their loss or leave machines idle, and which jobs failed?",
                 stat(TRAINING_RUNS, width=3, empty=_SHORT),
                 _worst(Query(TRAINING_SILENCE, highest=1), "Longest silence"),

@@ -76,6 +76,7 @@ def build(context: PageContext) -> Page:
         marks=(Mark(Query(VARIANT_WINNER_MARKS), "{{persona}}: {{variant}}", Colour.GOOD),),
         rows=(
             verdict(
+                context,
                 "Is this variant better than the others, or is it chance?",
                 stat(VARIANT_STANDING, title="Verdict", values=STANDING_WORDS, width=8, empty=_NONE).linked(
                     "All variants", page_url(PAGE, {})

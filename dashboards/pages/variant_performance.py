@@ -83,6 +83,7 @@ def build(context: PageContext) -> Page:
         ),
         rows=(
             verdict(
+                context,
                 "What performs, what was killed, what is worn out?",
                 stat(
                     VARIANT_WINNER,

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.domains import ALERTS, load_thresholds
 from ml_monitoring.alerting.experiments.declared_signals import (
     DETAIL_PAGE,
     EXPERIMENTS_HARMFUL,
     EXPERIMENTS_NOT_SOUND,
     PAGE,
 )
+from ml_monitoring.alerting.extensions import our_pages
 from ml_monitoring.alerting.mlflow.signals import EXPERIMENTS_STALLED
+from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW
+from ml_monitoring.alerting.mlflow.training_signals import PAGE as TRAINING
+from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.placeholders import fill
-from ml_monitoring.alerting.monitoring.signals import FIRING_ALERTS, FIRING_BY_SEVERITY
-from ml_monitoring.alerting.overview.signals import HEALTH, STATES
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE, FIRING_ALERTS, FIRING_BY_SEVERITY
+from ml_monitoring.alerting.overview.signals import HEALTH, STATES, health, of_no_domain, own_health, state
+from ml_monitoring.alerting.overview.signals import PAGE as OVERVIEW
 from tests.support.rules import check_rules
 
 
@@ -84,6 +91,52 @@ def test_that_no_alert_fires_is_said_only_where_rules_are_evaluated(
     scope = {**load_thresholds().scope(), "filter": 'alertname=~"Experiment.+"', "place": ""}
     expected = {f"sum({fill(each.expr, scope)})": count for each in (FIRING_ALERTS, FIRING_BY_SEVERITY)}
     check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=())
+
+
+def _own(name: str, page: str) -> Alert:
+    """Return an alert as the folder of extensions gives it."""
+    return replace(ALERTS[0], name=name, signal=replace(ALERTS[0].signal, name=f"own_{name}", dashboard=page))
+
+
+@pytest.mark.parametrize(
+    ("name", "firing", "dark"),
+    [
+        ("RunsCostTooMuch", (MLFLOW, "mlflow"), (TRAINING, "services")),
+        ("LossesOdd", (TRAINING, "mlflow"), (MLFLOW, "models")),
+        ("ShopOrdersWaiting", (ALERTS_PAGE, "own"), (MLFLOW, "mlflow")),
+    ],
+)
+def test_an_alert_of_ones_own_counts_on_its_page_and_in_its_domain(
+    name: str, firing: tuple[str, str], dark: tuple[str, str], programs: dict[str, Path], tmp_path: Path
+) -> None:
+    own = (
+        _own("RunsCostTooMuch", MLFLOW),
+        _own("LossesOdd", TRAINING),
+        _own("ShopOrdersWaiting", "ml-monitoring-own-shop"),
+    )
+    assert of_no_domain(own) == ("ShopOrdersWaiting",)
+    series = {
+        f'ALERTS{{alertname="{name}",alertstate="firing",severity="critical",team="platform"}}': "1x10",
+        'ml_monitoring_source_up{source="mlflow"}': "1x10",
+        'ml_process_start_timestamp_seconds{job="api"}': "1x10",
+        'ml_model_loaded_timestamp_seconds{job="api"}': "1x10",
+        _WATCHDOG: "1x10",
+    }
+
+    def light(domain: str) -> Signal:
+        return own_health(of_no_domain(own)) if domain == "own" else health(domain, own)
+
+    lights = {3: (state(firing[0], own), light(firing[1])), 0: (state(dark[0], own), light(dark[1]))}
+    scope = {**load_thresholds().scope(), "filter": ""}
+    expected = {fill(each.expr, scope): value for value, signals in lights.items() for each in signals}
+    check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=())
+
+
+def test_each_page_of_alerts_is_of_a_domain_or_of_none() -> None:
+    pages = {alert.signal.dashboard for alert in ALERTS}
+    own = [_own("Any", page) for page in sorted(our_pages() | pages)]
+    undecided = {alert.signal.dashboard for alert in own if of_no_domain([alert])}
+    assert undecided == {ALERTS_PAGE, OVERVIEW}
 
 
 def _hanging(experiment: str) -> str:

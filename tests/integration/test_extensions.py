@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import re
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +18,7 @@ from tools.processes import wait_until
 from tools.stack import LocalStack, Ports, hurried
 from tools.webhook import WebhookReceiver
 
+OTHER = "OrdersOfRuns"
 QUERY = "SELECT region, count(*) AS waiting FROM orders WHERE sent IS NULL GROUP BY region"
 METRIC = {"shop_orders_waiting": {"value": "waiting", "help": "Orders that are not yet sent.", "labels": ["region"]}}
 
@@ -31,7 +34,14 @@ def orders(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_example(tmp_path_factory.mktemp("own"))
+    settings = write_example(tmp_path_factory.mktemp("own"))
+    # Another one, on a page of ours.
+    folder = settings.parent / "monitoring"
+    for name in (f"alerts/{ALERT}.yml", f"runbooks/{ALERT}.md"):
+        text = (folder / name).read_text(encoding="utf-8").replace(ALERT, OTHER)
+        text = text.replace("page: shop", "page: mlflow-experiments").replace("severity: warning", "severity: critical")
+        (folder / name.replace(ALERT, OTHER)).write_text(text, encoding="utf-8")
+    return settings
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +86,25 @@ def test_the_exporter_serves_its_runbook_beside_ours(stack: LocalStack) -> None:
     for name in (ALERT, "MlMonitoringDown"):
         found = httpx.get(f"{stack.exporter_url}/runbooks/{name}")
         assert (found.status_code, found.text.partition("\n")[0]) == (200, f"# {name}")
+
+
+def test_the_lights_of_its_page_and_of_the_overview_count_it(settings: Path, stack: LocalStack, tmp_path: Path) -> None:
+    assert wait_until(lambda: len(stack.query('ALERTS{alertstate="firing",region="eu"}')) == 2, timeout=60)
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path)]) == 0
+
+    def shown(page: str, title: str) -> list[float]:
+        content = json.loads((tmp_path / page).read_text(encoding="utf-8"))
+        (panel,) = [panel for panel in content["panels"] if panel["title"] == title]
+        # As Grafana asks where nothing is chosen.
+        expr = re.sub(r"\$\w+", ".*", panel["targets"][0]["expr"])
+        return list(stack.query(expr).values())
+
+    overview = "Platform/ml-monitoring-operations-overview.json"
+    assert shown("ML/ml-monitoring-mlflow-experiments.json", "State") == [3]
+    assert shown(overview, "MLflow") == [3]
+    assert shown(overview, "Your own") == [2]
+    # It is of no other domain.
+    assert shown(overview, "Exporter") == [0]
 
 
 def test_a_page_of_ones_own_is_drawn_and_proven(
