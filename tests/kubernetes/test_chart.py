@@ -16,11 +16,13 @@ from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from tests.kubernetes.chart_matrix import NO_BULK
 from tests.kubernetes.conftest import one
 from tests.support import helm
+from tests.support.extensions import ALERT, RECORDS, write_example
 from tests.support.kubernetes_schemas import problems
 from tools.chart import files as chart_files
 from tools.chart.cli import main
 
 Json = dict[str, Any]
+OWN_PAGE = "ml-monitoring-own-shop"
 GOLDEN = Path("tests/golden/chart.yaml")
 
 
@@ -163,8 +165,10 @@ def test_notes_name_the_next_command_and_every_secret(tmp_path: Path) -> None:
 
 
 def test_own_settings_make_a_chart_of_their_own(tmp_path: Path) -> None:
-    settings = tmp_path / "own.yml"
+    # With a recording rule, an alert, its runbook and a page of one's own.
+    settings = write_example(tmp_path)
     settings.write_text(
+        "extensions: monitoring\n"
         "teams: [platform, mlops, growth, ml]\n"
         "alerts: {MlflowRunHanging: {threshold: 3d, team: ml}, MlflowChampionOld: null}\n"
         "notifications: {channels: {chat: {kind: slack, channel: '#ml', api_url_file: /run/secrets/slack}}}\n",
@@ -172,9 +176,25 @@ def test_own_settings_make_a_chart_of_their_own(tmp_path: Path) -> None:
     )
     chart = tmp_path / "chart"
     assert main(["generate", "--settings", str(settings), "--output-dir", str(chart)]) == 0
-    objects = helm.template({"dashboards": {"enabled": False}}, chart=chart)
+    only = {path.stem: path.stem == OWN_PAGE for path in (chart / "files" / "dashboards").rglob("*.json")}
+    objects = helm.template({"alerts": {ALERT: {"threshold": 60}}, "dashboards": {"pages": only}}, chart=chart)
     assert [found for each in objects if (found := problems(each))] == []
     rules = alerts(objects)
+    assert rules[ALERT]["expr"] == "(max by (region) (shop_orders_waiting)) > 60"
+    own = of_kind(objects, "PrometheusRule")["ml-monitoring-extensions"]["spec"]["groups"]
+    assert [rule["record"] for rule in own[0]["rules"]] == list(RECORDS)
+    page = json.loads(pages(objects)[OWN_PAGE]["data"][f"{OWN_PAGE}.json"])
+    # The colour follows the value.
+    (panel,) = [panel for panel in page["panels"] if panel["title"] == "Orders that wait"]
+    assert [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, 60]
+    # Where the alert's link leads, the exporter has the runbook.
+    data = one(objects, "ConfigMap", "ml-monitoring")["data"]
+    assert rules[ALERT]["annotations"]["runbook_url"].endswith(f"/runbooks/{ALERT}")
+    runbook = (tmp_path / "monitoring" / "runbooks" / f"{ALERT}.md").read_text(encoding="utf-8")
+    assert data[f"{ALERT}.md"].rstrip() == runbook.rstrip()
+    folder = yaml.safe_load(data["ml-monitoring.yml"])["web"]["runbooks_dir"]
+    (container,) = one(objects, "Deployment", "ml-monitoring")["spec"]["template"]["spec"]["containers"]
+    assert {"name": "settings", "mountPath": folder, "readOnly": True} in container["volumeMounts"]
     assert rules["MlflowRunHanging"]["expr"].endswith("> 259200")
     assert rules["MlflowRunHanging"]["labels"]["team"] == "ml"
     assert "MlflowChampionOld" not in rules

@@ -17,6 +17,7 @@ from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.dashboards.commands.generate import write_pages
+from tests.support.extensions import ALERT, RECORDS, load, write_example
 from tests.support.promql import named_labels, selectors
 from tools.mixin import MIXIN, main
 
@@ -234,8 +235,10 @@ def test_every_alert_has_what_linters_of_mixins_ask_for(default: Json) -> None:
 
 
 def test_own_settings_make_a_mixin_of_their_own(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    settings = tmp_path / "own.yml"
-    settings.write_text("alerts: {MlflowRunHanging: {threshold: 3d}}\ntraffic: {window: 10m}\n", encoding="utf-8")
+    # With a recording rule, an alert and a page of one's own.
+    settings = write_example(tmp_path)
+    changes = "alerts: {MlflowRunHanging: {threshold: 3d}}\ntraffic: {window: 10m}\n"
+    settings.write_text(f"extensions: monitoring\n{changes}", encoding="utf-8")
     assert main(["generate", "--settings", str(settings)]) == 1
     assert "own settings need an output folder of their own" in capsys.readouterr().err
     output = tmp_path / "mixin"
@@ -243,6 +246,16 @@ def test_own_settings_make_a_mixin_of_their_own(tmp_path: Path, capsys: pytest.C
     (output / "dashboards" / "gone.libsonnet").write_text("{}", encoding="utf-8")
     assert main(["generate", "--settings", str(settings), "--output-dir", str(output)]) == 0
     assert not (output / "dashboards" / "gone.libsonnet").exists()
-    made = evaluated(parts=("rules", "alerts"), folder=output)
+    changed = {"alerts": {ALERT: {"threshold": 60}}}
+    made = evaluated(changed, parts=("rules", "alerts", "folders"), folder=output)
     assert rules_of(made["alerts"])["MlflowRunHanging"]["expr"].endswith("> 259200")
-    assert made["rules"] == plain(build_recording_rules(load_thresholds().changed({"traffic": {"window": "10m"}})))
+    assert rules_of(made["alerts"])[ALERT]["expr"] == "(max by (region) (shop_orders_waiting)) > 60"
+    assert made["rules"] == plain(build_recording_rules(load(settings)))
+    assert RECORDS[0] in rules_of(made["rules"])
+    assert made["folders"]["ml-monitoring-own-shop.json"] == "Shop"
+    # Only this page, as jsonnet evaluates what is asked for.
+    mixin = f"(import {json.dumps(str(output / 'mixin.libsonnet'))})"
+    page = json.loads(_gojsonnet.evaluate_snippet("test", f'{mixin}.grafanaDashboards["ml-monitoring-own-shop.json"]'))
+    assert (page["uid"], page["title"]) == ("ml-monitoring-own-shop", "Shop")
+    (panel,) = [panel for panel in page["panels"] if panel["title"] == "Orders that wait"]
+    assert [step["value"] for step in panel["fieldConfig"]["defaults"]["thresholds"]["steps"]] == [None, 100]

@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from ml_monitoring.exporter.config import load
 from tests.support.certificates import replace_certificate
 from tools.deploy import certificates, database, preflight, readable, secrets, verify
 from tools.deploy.cli import main
-from tools.deploy.engine import DeployError, Stack, read_env
+from tools.deploy.engine import DOCKER, DeployError, Stack, read_env
 from tools.deploy.result import Result
 
 
@@ -123,6 +125,26 @@ def test_overlays_are_found_by_name_or_path(tmp_path: Path) -> None:
     assert not stack.has_overlay("demo")
     with pytest.raises(DeployError, match=r"WITH=tsl: there is no overlay of that name, only .*demo.*tls"):
         assert Stack(tmp_path, overlays=["tsl"]).overlays
+
+
+def test_runbooks_of_ones_own_are_mounted_where_the_exporter_looks(tmp_path: Path) -> None:
+    assert Stack(tmp_path).overlays == []
+    runbooks = tmp_path / "extensions" / "runbooks"
+    runbooks.mkdir(parents=True)
+    stack = Stack(tmp_path, overlays=["tls"])
+    tls, own = stack.overlays
+    assert own.name == "compose.extensions.yaml"
+    # Also where the containers were made with it already.
+    assert Stack(tmp_path, overlays=[str(own), str(tls)]).overlays == [own, tls]
+    exporter = yaml.safe_load(own.read_text(encoding="utf-8"))["services"]["exporter"]
+    (mount,) = exporter["volumes"]
+    assert mount["source"].replace("${EXTENSIONS_DIR:-./extensions}", stack.environment["EXTENSIONS_DIR"]) == str(
+        runbooks
+    )
+    # What the exporter makes of the variable.
+    settings = DOCKER / "exporter" / "ml-monitoring.yml"
+    environ = {**exporter["environment"], "ML_MONITORING_SOURCES__MLFLOW__URI": "sqlite:///mlflow.db"}
+    assert load([settings], environ).web.runbooks_dir == Path(mount["target"])
 
 
 def test_without_an_engine_nothing_is_changed(

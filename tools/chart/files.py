@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import yaml
 
+from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate import files as generate
 from ml_monitoring.alerting.model.scope import PROGRAMS, Selectors
@@ -51,6 +52,10 @@ def files(thresholds: Thresholds) -> dict[str, str]:
         **{f"files/rules/{name}.json": _text({"groups": groups}, indent=1) for name, groups in topics.items()},
         **{f"files/dashboards/{folder}/{uid}.json": _page(page) for uid, (folder, page) in made.pages.items()},
         "files/numbers.json": json.dumps(_numbers(made), indent=1, ensure_ascii=False) + "\n",
+        **{
+            f"files/runbooks/{name}.md": path.read_text("utf-8")
+            for name, path in extensions.runbooks(thresholds).items()
+        },
         "files/alertmanagerconfig.json": _notifications(thresholds),
         **{f"files/{name}": text for name, text in generate.templates().items()},
     }

@@ -116,12 +116,12 @@ class Stack:
 
     @property
     def extensions(self) -> Path:
-        """Return the folder of the user's own alerts, pages and panels; it need not be there."""
+        """Return the folder of the user's own rules, alerts, pages and panels; it need not be there."""
         return self.folder / "extensions"
 
     @property
     def overlays(self) -> list[Path]:
-        """Return the files of the chosen overlays.
+        """Return the files of the chosen overlays, and that of own runbooks where there are some.
 
         Raises:
             DeployError: There is no such overlay.
@@ -132,7 +132,9 @@ class Stack:
             if not path.is_file():
                 there = sorted(each.name.split(".")[1] for each in DOCKER.glob("compose.*.yaml"))
                 raise DeployError(f"WITH={name}: there is no overlay of that name, only {', '.join(there)}")
-        return [path.resolve() for path in paths]
+        runbooks = [DOCKER / "compose.extensions.yaml"] if (self.extensions / "runbooks").is_dir() else []
+        # Each once, in its order.
+        return list(dict.fromkeys([*(path.resolve() for path in paths), *runbooks]))
 
     def has_overlay(self, name: str) -> bool:
         """Tell whether an overlay is chosen."""
@@ -169,6 +171,7 @@ class Stack:
             "GENERATED_DIR": str(self.generated),
             "DASHBOARDS_DIR": str(self.dashboards),
             "SECRETS_DIR": str(self.secrets),
+            "EXTENSIONS_DIR": str(self.extensions),
             "REVISION": revision(),
         }
         given = read_env(self.folder / ".env") | os.environ

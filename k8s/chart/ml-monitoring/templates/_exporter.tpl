@@ -29,6 +29,9 @@
 {{- end -}}
 {{- end -}}
 {{- $web := merge (dict "host" "0.0.0.0" "port" 9847) ($settings.web | default dict) -}}
+{{- if .Files.Glob "files/runbooks/*.md" -}}
+{{- $web = merge $web (dict "runbooks_dir" "/etc/ml-monitoring") -}}
+{{- end -}}
 {{- toYaml (merge (dict "web" $web "sources" $sources) $settings) -}}
 {{- end -}}
 
