@@ -1,8 +1,8 @@
 """Colours of ordinary series by their names, since Grafana's palettes hold the red and the green that judge.
 
 Grafana has no palette of one's own, and colours by number of a series only from palettes. What all versions have is a
-fixed colour for names that match a pattern. So eight patterns share out all names by their first and last characters:
-one name has one colour on all panels, whatever is drawn beside it.
+fixed colour for names that match a pattern. So eight patterns share out all names by the parity of three sets of
+characters in them: one name has one colour on all panels, whatever is drawn beside it, and each character counts.
 """
 
 from __future__ import annotations
@@ -14,15 +14,11 @@ from ml_monitoring.dashboards.lib.style import SERIES
 from ml_monitoring.dashboards.lib.upstream import Json
 
 _COUNT = len(SERIES)
-# Names that are numbered or lettered differ in their last characters; so do most endings of English words.
-_LAST = tuple(
-    "".join(letters[place::_COUNT] for letters in ("0123456789", "enrstlydabcghkmopuifwvxzqj/"))
-    for place in range(_COUNT)
-)
-# Names with one ending begin differently; what is in none of these groups, such as a digit, is in a group of its own.
-_FIRST = ("cprgu", "dmliv", "etwnk")
-# The port of an address says nothing of its own, and neither does a slash at the beginning.
-_ADDRESS, _NOT_A_PORT, _PORT, _SLASH = "{{instance}}", r"(?:(?!:\d+\D*$).)*", r"(?::\d+)?", r"\/?"
+# The number of a name in binary digits: is there an odd number of these characters in it? Digits and letters that follow
+# each other differ, and as far as eight numbers can, so do names that often stand together: arms, models, routes, parts.
+_ODD = ("13679cefhmnqrtuvw", "2467abehijknqtvwz", "03468acdeikmstvy")
+# The port of an address says nothing of its own.
+_ADDRESS, _NOT_A_PORT, _PORT = "{{instance}}", r"(?!:\d+\D*$)", r"(?::\d+)?"
 # A name ends with a blank where the series have no value of its last label.
 # What stands in brackets says of which one something is, as in `read (host:9100)`.
 _OF = re.compile(r"(?<=\}\}) \(.*\)$")
@@ -40,6 +36,7 @@ def series_colours(legends: Sequence[tuple[str, bool]], places: int = 0) -> list
     shift = -1
     patterns: dict[int, list[str]] = {}
     fixed: list[Json] = []
+    where = r"(?: \S+)" + f"{{{places}}}" if places else ""
     for number, (legend, dashed) in enumerate(legends):
         shift += not dashed or not number
         name = _OF.sub("", legend)
@@ -50,22 +47,32 @@ def series_colours(legends: Sequence[tuple[str, bool]], places: int = 0) -> list
             fixed.append(_override({"id": "byFrameRefID", "options": ref_id}, SERIES[shift % _COUNT]))
             continue
         before, after = _literal(name[: labels[0].start()]), _literal(name[labels[-1].end() :])
-        body, end = (_NOT_A_PORT, _PORT) if labels[-1][0] == _ADDRESS else (".*", "")
+        allowed, port = (_NOT_A_PORT, _PORT) if labels[-1][0] == _ADDRESS else ("", "")
         for colour in range(_COUNT):
-            names = "|".join(_names((colour - shift) % _COUNT, body))
-            patterns.setdefault(colour, []).append(f"{before}(?:{names}){end} *{after}{of}")
-    where = r"(?: \S+)" + f"{{{places}}}" if places else ""
+            conditions = _conditions((colour - shift) % _COUNT, allowed, f"{port} *{after}{of}{where}$")
+            patterns.setdefault(colour, []).append(before + conditions)
     shared = [
-        _override({"id": "byRegexp", "options": f"/^(?:{'|'.join(given)}){where}$/i"}, SERIES[colour])
+        _override({"id": "byRegexp", "options": f"/^(?:{'|'.join(given)})/i"}, SERIES[colour])
         for colour, given in patterns.items()
     ]
     return [*shared, *fixed]
 
 
-def _names(number: int, body: str) -> list[str]:
-    """Return the patterns of the names that have a number; the body is what stands before their last character."""
-    groups = [f"(?!{_SLASH}[{''.join(_FIRST)}])", *(f"(?={_SLASH}[{group}])" for group in _FIRST)]
-    return [f"{group}{body}[{_LAST[(number - 2 * place) % _COUNT]}]" for place, group in enumerate(groups)]
+def _conditions(number: int, allowed: str, end: str) -> str:
+    """Return what is true of the names that have a number.
+
+    Args:
+        number: From 0 to 7.
+        allowed: A condition on each character.
+        end: What follows the name.
+    """
+    conditions = []
+    for digit, characters in enumerate(_ODD):
+        other, one = f"{allowed}[^{characters}]", f"[{characters}]"
+        other = f"(?:{other})" if allowed else other
+        odd = f"{other}*{one}" if number >> digit & 1 else ""
+        conditions.append(f"(?={odd}(?:{other}|{one}{other}*{one})*{end})")
+    return "".join(conditions)
 
 
 def _literal(text: str) -> str:

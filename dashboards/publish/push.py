@@ -173,7 +173,10 @@ def carry_out(grafana: Grafana, steps: Sequence[Step], *, force: bool = False, p
         try:
             grafana.save(step.dashboard, folder=step.folder.uid, message=_mark(step.dashboard, step.folder))
         except ChangedMeanwhileError:
-            yield replace(step, state=State.CONFLICT, why="somebody saved it just now; push again")
+            why = "somebody saved it just now; push again"
+            if step.state is State.CREATE:
+                why = "it is there already, in a folder that the token may not read, or somebody saved it just now"
+            yield replace(step, state=State.CONFLICT, why=why)
             continue
         except NotTakenError as error:
             yield replace(step, state=State.REFUSED, why=str(error))

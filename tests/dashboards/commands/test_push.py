@@ -204,6 +204,19 @@ def test_a_save_between_the_look_and_the_push_is_a_conflict(
     assert grafana.dashboards["runs"].current["panels"][0]["targets"][0]["expr"] == "up == 0"
 
 
+def test_a_dashboard_that_the_look_did_not_show_is_a_conflict(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    theirs = page("runs", expr="their_metric")
+    grafana.before_save = lambda: grafana.save(theirs, by="joe")
+    assert push() == 1
+    assert (
+        "conflict   Runs (runs) in ML: it is there already, in a folder that the token may not read, or somebody saved "
+        "it just now\n"
+    ) in capsys.readouterr().out
+    assert grafana.dashboards["runs"].current == theirs
+
+
 def test_a_dashboard_that_was_moved_by_hand_stays_where_it_is(
     push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -32,6 +32,9 @@ def colours_of(name: str, legends: Sequence[tuple[str, bool]], places: int = 0) 
         ("input", "output"),
         ("ada", "bob", "eve"),
         ("/", "/boot", "/home"),
+        ("llama-70b", "mistral-7b", "qwen-72b"),
+        ("control failed", "control sold", "ranking failed", "ranking sold"),
+        ("GET /scenarios", "POST /predict", "POST /truths", "POST /estimate"),
     ],
     ids=" ".join,
 )
