@@ -14,8 +14,8 @@ from ml_monitoring.dashboards.lib.style import SERIES
 from ml_monitoring.dashboards.lib.upstream import Json
 
 _COUNT = len(SERIES)
-# The number of a name in binary digits: is there an odd number of these characters in it? Digits and letters that follow
-# each other differ, and as far as eight numbers can, so do names that often stand together: arms, models, routes, parts.
+# The number of a name in binary digits: does it have an odd number of these characters? Digits and letters that follow
+# each other differ, and as far as eight numbers can, names that often stand together do: arms, models, routes, parts.
 _ODD = ("13679cefhmnqrtuvw", "2467abehijknqtvwz", "03468acdeikmstvy")
 # The port of an address says nothing of its own.
 _ADDRESS, _NOT_A_PORT, _PORT = "{{instance}}", r"(?!:\d+\D*$)", r"(?::\d+)?"
