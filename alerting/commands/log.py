@@ -60,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
     from ml_monitoring.alerting.log.access import Access  # noqa: PLC0415
     from ml_monitoring.alerting.log.server import serve  # noqa: PLC0415
 
+    access = Access(hosts=options.allowed_host, token_file=options.token_file)
+    access.check()
     host, port = options.listen
     logs.setup("info", options.log_format)
     serve(
@@ -68,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         port,
         retention=options.retention,
         duplicate_window=options.duplicate_window,
-        access=Access(hosts=options.allowed_host, token_file=options.token_file),
+        access=access,
     )
     return 0
 

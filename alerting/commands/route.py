@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator, Mapping
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import label
+from ml_monitoring.alerting.domains import alert_groups
 from ml_monitoring.alerting.generate import alertmanager
+from ml_monitoring.alerting.model.foreign import TARGET_LABELS
+from ml_monitoring.alerting.model.notifications import NO_SEVERITY, SEVERITIES
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.routing import stops
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 HELP = "say who is notified of an alert with these labels"
 
@@ -29,7 +36,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the receivers and return the exit status."""
     thresholds, _layers = own.load(options)
+    if problems := list(_problems(dict(options.labels), thresholds)):
+        raise ConfigError(problems)
     for stop in stops(alertmanager.build(thresholds=thresholds), dict(options.labels)):
         through = ", ".join(stop.kinds) or "nothing"
         print(f"{stop.receiver}: after {stop.group_wait}, again every {stop.repeat_interval}; through {through}")
     return 0
+
+
+def _problems(labels: Mapping[str, str], thresholds: Thresholds) -> Iterator[str]:
+    """Yield labels of which others are meant, so that the answer would be that for an alert without them."""
+    of_alerts = {label for alerts in alert_groups(thresholds).values() for alert in alerts for label in alert.signal.by}
+    # The names first that decide where an alert goes.
+    known = dict.fromkeys(("alertname", "severity", "team", "source", "action", *sorted(TARGET_LABELS | of_alerts)))
+    values = {"severity": (*SEVERITIES, NO_SEVERITY), "team": thresholds.teams}
+    for name, value in labels.items():
+        # Alerts of others have any labels.
+        if name not in known and (meant := suggestion(name, known)):
+            yield f"--label: no alert has a label {name}{meant}"
+        if value not in values.get(name, (value,)):
+            yield f"--label: {name} is never {value}{suggestion_or_all(value, values[name])}"

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.proxies import LOCAL_SUFFIXES
 from ml_monitoring.exporter.regular_files import read_text
+from ml_monitoring.exporter.settings_file import describe_read_error
 
 # Domains that the public DNS does not have, so that no stranger's name leads here.
 _PRIVATE: Final = (*LOCAL_SUFFIXES, ".internal")
@@ -45,6 +47,22 @@ class Access:
 
     hosts: Collection[str] = ()
     token_file: Path | None = None
+
+    def check(self) -> None:
+        """Refuse to begin with a file that holds no token, as nobody could post.
+
+        Raises:
+            ConfigError: It cannot be read, or is empty.
+        """
+        if self.token_file is None:
+            return
+        try:
+            token = read_text(self.token_file).strip()
+        except (OSError, UnicodeDecodeError) as error:
+            said = f"{self.token_file} cannot be read: {describe_read_error(error)}"
+            raise ConfigError([f"--token-file: {said}"]) from None
+        if not token:
+            raise ConfigError([f"--token-file: {self.token_file} is empty"])
 
     def refuse(self, headers: Mapping[str, str]) -> Refusal | None:
         """Return why nothing is answered to a request with these headers."""

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from ml_monitoring.alerting.cli import main
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.model.thresholds import Thresholds
@@ -41,6 +42,21 @@ def guarded(tmp_path: Path) -> Iterator[Server]:
     server = Server(tmp_path / "log", f"--token-file={tmp_path / 'token'}")
     with server.process:
         yield server
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(None, "cannot be read: No such file or directory"), (" \n", "is empty"), (b"\xff", "cannot be read: not UTF-8")],
+)
+def test_a_log_to_which_nobody_could_post_does_not_start(
+    content: str | bytes | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = tmp_path / "token"
+    if content is not None:
+        token.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert main(["log", f"--directory={tmp_path / 'log'}", f"--token-file={token}"]) == 1
+    assert f"error: --token-file: {token} {said}" in capsys.readouterr().err
+    assert not (tmp_path / "log").exists()
 
 
 @pytest.mark.parametrize(

@@ -86,6 +86,25 @@ def test_the_route_command_says_who_is_notified(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == "growth-info: after 1m, again every 1d; through webhook\n"
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("sverity=info", "no alert has a label sverity; did you mean severity?"),
+        ("experimnt=x", "no alert has a label experimnt; did you mean experiment?"),
+        ("severity=critcal", "severity is never critcal; did you mean critical?"),
+        ("team=x", "team is never x; there are: platform, mlops, growth"),
+    ],
+)
+def test_a_label_that_is_misspelt_is_not_passed_over(given: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["route", "--label", given]) == 1
+    assert capsys.readouterr() == ("", f"error: --label: {said}\n")
+
+
+def test_labels_that_alerts_of_others_have_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["route", "--label", "team=growth", "--label", "severity=info", "--label", "shelf=x"]) == 0
+    assert capsys.readouterr().out.startswith("growth-info: ")
+
+
 def test_maintenance_silences_all_but_the_watchdog_until_it_is_ended(
     server: Alertmanager, webhook: WebhookReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
