@@ -162,6 +162,9 @@ def _sentences(error: MonitorError | OSError | ModuleNotFoundError) -> Sequence[
     """Return what an error says to users; one that is a defect is raised again."""
     if isinstance(error, ConfigError):
         return error.problems
+    if isinstance(error, FileExistsError) and error.filename:
+        # Files are overwritten: it is a folder that could not be made.
+        return [f"{error.filename}: is a file, not a folder"]
     if isinstance(error, OSError) and error.filename and error.strerror:
         return [f"{error.filename}: {error.strerror}"]
     if isinstance(error, ModuleNotFoundError):

@@ -312,8 +312,11 @@ def serve(directory: Path, host: str, port: int, *, retention: float, duplicate_
     reserved = {total.labels for total in metrics.expected()}
     try:
         log = AlertLog(directory, retention=retention, duplicate_window=duplicate_window, reserved=reserved)
+    except FileExistsError:
+        raise ConfigError([f"--directory: {directory} is a file, not a folder"]) from None
     except (OSError, sqlite3.Error) as error:
-        raise ConfigError([f"--directory {directory}: {error}"]) from None
+        said = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError([f"--directory: {directory}: {said}"]) from None
     with contextlib.closing(log):
         asyncio.run(_serve(LogServer(log, access), host, port))
 

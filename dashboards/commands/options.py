@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import ssl
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -143,7 +144,7 @@ def grafana(options: argparse.Namespace) -> Grafana:
     """Return the Grafana that `add_grafana` names; nothing is asked yet.
 
     Raises:
-        ConfigError: If an option is missing or the token cannot be read.
+        ConfigError: If an option is missing, or a file that it names cannot be used.
         GrafanaError: If the address is none.
     """
     from ml_monitoring.dashboards.publish.grafana import Grafana  # noqa: PLC0415  # it brings an HTTP client
@@ -158,7 +159,10 @@ def grafana(options: argparse.Namespace) -> Grafana:
     ]
     if missing:
         raise ConfigError(missing)
-    return Grafana(options.url, _read_token(Path(options.token_file)), ca_file=options.ca_file, org=options.org)
+    token = _read_token(Path(options.token_file))
+    if options.ca_file is not None:
+        _check_authority(options.ca_file)
+    return Grafana(options.url, token, ca_file=options.ca_file, org=options.org)
 
 
 def _read_token(path: Path) -> str:
@@ -169,6 +173,16 @@ def _read_token(path: Path) -> str:
     if not token or not token.isascii() or not token.isprintable():
         raise ConfigError([f"{path}: holds no token"])
     return token
+
+
+def _check_authority(path: Path) -> None:
+    try:
+        # A folder of certificates is looked into for each one that is asked for.
+        ssl.create_default_context(cafile=None if path.is_dir() else str(path))
+    except ssl.SSLError:
+        raise ConfigError([f"--ca-file: {path} holds no certificate"]) from None
+    except OSError as error:
+        raise ConfigError([f"--ca-file: {path} cannot be read: {describe_read_error(error)}"]) from None
 
 
 def pairs(option: str, texts: Sequence[str], *, default: str = "") -> dict[str, str]:
