@@ -35,6 +35,21 @@ MATRIX: Final[dict[str, Json]] = {
             ]
         }
     },
+    "TLS": NO_BULK
+    | {
+        "exporter": {
+            "tls": {"existingSecret": "exporter-tls"},
+            "stores": [
+                {
+                    "kind": "mlflow",
+                    "existingSecret": "tracking",
+                    "secretKeys": {"uri": "uri", "token": "token", "ca": "ca.crt"},
+                }
+            ],
+        }
+    },
+    "TLS of a known authority": NO_BULK
+    | {"exporter": {"tls": {"existingSecret": "exporter-tls", "caKey": "", "serverName": "exporter.example.org"}}},
     "shards": NO_BULK
     | {
         "exporter": {

@@ -113,6 +113,7 @@ def _special(made: Definitions, topics: Sequence[str], settings: Json) -> dict[s
         "exporter.settings": {
             key: value for key, value in settings.items() if key in ("type", "properties", "additionalProperties")
         },
+        "exporter.tls.existingSecret": _NAME,
         "exporter.shards": {"type": "integer", "minimum": 1},
         "exporter.service.type": _SERVICE,
         "exporter.service.port": _PORT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import urllib.request
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ class InferenceService:
         port = place.ports[_PORT]
         # curl asks a proxy for this machine, too.
         curl = "curl --noproxy '*'" if urllib.request.getproxies() else "curl"
+        needs = "" if shutil.which("curl") else " (curl is not installed here)"
         url = f"http://127.0.0.1:{port}"
         store = place.directory.resolve().parent / "mlflow" / "mlflow.db"
         command: list[str | Path] = [
@@ -59,7 +61,7 @@ class InferenceService:
                     page="ab-testing",
                 ),
                 Look("What variant B is worth a day, from simulated data (mode 0):", page="business-impact"),
-                Look("Break it, and see which alerts fire:", command=f"{curl} -X PUT {url}/scenarios/latency"),
+                Look(f"Break it, and see which alerts fire{needs}:", command=f"{curl} -X PUT {url}/scenarios/latency"),
                 Look("End that:", command=f"{curl} -X DELETE {url}/scenarios/latency"),
                 Look("The other scenarios:", command=f"{curl} {url}/scenarios"),
             ),

@@ -32,6 +32,12 @@
 {{- if .Files.Glob "files/runbooks/*.md" -}}
 {{- $web = merge $web (dict "runbooks_dir" "/etc/ml-monitoring") -}}
 {{- end -}}
+{{- if .Values.exporter.tls.existingSecret -}}
+{{- if hasKey $web "config_file" -}}
+{{- fail "exporter.tls.existingSecret and exporter.settings.web.config_file exclude each other" -}}
+{{- end -}}
+{{- $_ := set $web "config_file" "/etc/ml-monitoring/web.yml" -}}
+{{- end -}}
 {{- toYaml (merge (dict "web" $web "sources" $sources) $settings) -}}
 {{- end -}}
 
@@ -67,7 +73,7 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       ports: [{name: http, containerPort: 9847, protocol: TCP}]
-      {{- include "ml-monitoring.probes" 30 | nindent 6 }}
+      {{- include "ml-monitoring.probes" (dict "failures" 30 "scheme" (include "ml-monitoring.scheme" .)) | nindent 6 }}
       {{- with .Values.exporter.resources }}
       resources:
         {{- toYaml . | nindent 8 }}
@@ -78,6 +84,9 @@ spec:
       {{- end }}
       volumeMounts:
         - {name: settings, mountPath: /etc/ml-monitoring, readOnly: true}
+        {{- if .Values.exporter.tls.existingSecret }}
+        - {name: tls, mountPath: /run/secrets/tls, readOnly: true}
+        {{- end }}
         {{- range $index, $secret := include "ml-monitoring.secrets" . | fromYamlArray }}
         - {name: secrets-{{ $index }}, mountPath: {{ include "ml-monitoring.secretDir" $secret }}, readOnly: true}
         {{- end }}
@@ -87,6 +96,10 @@ spec:
   volumes:
     - name: settings
       configMap: {name: {{ $name }}}
+    {{- with .Values.exporter.tls.existingSecret }}
+    - name: tls
+      secret: {secretName: {{ . }}, defaultMode: 0440}
+    {{- end }}
     {{- range $index, $secret := include "ml-monitoring.secrets" . | fromYamlArray }}
     - name: secrets-{{ $index }}
       # Readable by the group that the pod's fsGroup sets.

@@ -83,7 +83,7 @@ there, between pairs of at signs. See tools/parametric.py, which makes them.
 {{- $stack := .root.Values.kubePrometheusStack -}}
 {{- $defaults := dict
   "grafana" (printf "http://%s-grafana.%s.svc" ($stack.release | default "kube-prometheus-stack") $stack.namespace)
-  "runbooks" (printf "http://%s.%s.svc:%v/runbooks" (include "ml-monitoring.fullname" .root) .root.Release.Namespace .root.Values.exporter.service.port)
+  "runbooks" (printf "%s/runbooks" (include "ml-monitoring.exporterUrl" .root))
   "logs" "" -}}
 {{- get .root.Values.links .name | default (get $defaults .name) | trimSuffix "/" -}}
 {{- end -}}

@@ -78,20 +78,23 @@ priorityClassName: {{ . }}
 {{- end }}
 {{- end -}}
 
-{{/* Probes: healthy means that the server answers; a source that cannot be read is no reason to restart it. */}}
+{{/* Probes: healthy means that the server answers; a source that cannot be read is no reason to restart it.
+Takes (failures, scheme). */}}
 {{- define "ml-monitoring.probes" -}}
+{{- $get := "{path: /-/" -}}
+{{- $port := printf ", port: http%s}" (eq .scheme "https" | ternary ", scheme: HTTPS" "") -}}
 startupProbe:
-  httpGet: {path: /-/healthy, port: http}
+  httpGet: {{ $get }}healthy{{ $port }}
   timeoutSeconds: 4
   periodSeconds: 2
-  failureThreshold: {{ . }}
+  failureThreshold: {{ .failures }}
 livenessProbe:
-  httpGet: {path: /-/healthy, port: http}
+  httpGet: {{ $get }}healthy{{ $port }}
   timeoutSeconds: 4
   periodSeconds: 10
   failureThreshold: 3
 readinessProbe:
-  httpGet: {path: /-/ready, port: http}
+  httpGet: {{ $get }}ready{{ $port }}
   timeoutSeconds: 4
   periodSeconds: 5
   failureThreshold: 3
@@ -108,6 +111,16 @@ readinessProbe:
     {{- toYaml . | nindent 4 }}
     {{- end }}
   ports: [{protocol: TCP, port: http}]
+{{- end -}}
+
+{{/* What the exporter speaks. */}}
+{{- define "ml-monitoring.scheme" -}}
+{{- empty .Values.exporter.tls.existingSecret | ternary "http" "https" -}}
+{{- end -}}
+
+{{/* The exporter's address in the cluster. */}}
+{{- define "ml-monitoring.exporterUrl" -}}
+{{- printf "%s://%s.%s.svc:%v" (include "ml-monitoring.scheme" .) (include "ml-monitoring.fullname" .) .Release.Namespace .Values.exporter.service.port -}}
 {{- end -}}
 
 {{- define "ml-monitoring.alertlogUrl" -}}
