@@ -159,6 +159,7 @@ def test_notes_name_the_next_command_and_every_secret(tmp_path: Path) -> None:
         in text
     )
     assert "helm test monitoring --namespace ml" in text
+    assert "image.registry is empty: nodes look for ml-monitoring/exporter:" in text
     assert "kubectl port-forward --namespace ml service/monitoring-ml-monitoring 9847:9847" in text
     # Every name is one of an object, or of a Secret that pods mount.
     assert "monitoring-ml-monitoring" in of_kind(objects, "Service")

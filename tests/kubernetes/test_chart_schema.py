@@ -15,6 +15,10 @@ from tools import go_programs
 Json = dict[str, Any]
 
 
+def channel(**configs: list[Json]) -> Json:
+    return {"alertmanagerConfig": {"channels": [{"configs": configs}]}}
+
+
 @pytest.mark.parametrize(
     ("values", "message"),
     [
@@ -42,6 +46,20 @@ Json = dict[str, Any]
         ({"prometheusRule": {"groups": {"busines": False}}}, "prometheusRule.groups: Additional property busines"),
         ({"dashboards": {"pages": {"business": False}}}, "dashboards.pages: Additional property business"),
         ({"alertmanagerConfig": {"channels": [{"severities": ["critical"]}]}}, "channels.0: configs is required"),
+        (
+            channel(slackConfigs=[{"channel": "#ml", "apiURL": {"name": "chat", "ky": "url"}}]),
+            "property ky is not allowed",
+        ),
+        (channel(slackConfigs=[{"chanel": "#ml"}]), "Additional property chanel is not allowed"),
+        (channel(webhookConfigs=[{"httpConfig": {"proxi": "http://proxy"}}]), "Additional property proxi"),
+        (channel(slackConfig=[{}]), "configs: Additional property slackConfig is not allowed"),
+        ({"alertmanagerConfig": {"channels": [{"teams": ["shpo"], "configs": {}}]}}, "channels.0.teams.0"),
+        ({"exporter": {"stores": []}}, "exporter.stores is empty"),
+        (
+            {"exporter": {"stores": [{"kind": "mlflow", "existingSecret": ""}]}},
+            "exporter.stores[0]: nothing says where",
+        ),
+        ({"exporter": {"stores": [{"kind": "mlflow", "settings": {"interval": "soon"}}]}}, r"pattern '^(0|(\d+y)?"),
         ({"image": {"digest": "latest"}}, "image.digest: Does not match pattern"),
         ({"serviceMonitor": {"interval": "often"}}, "serviceMonitor.interval: Does not match pattern"),
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.sources import SOURCES
 from tools.chart.readme import described
+from tools.chart.receivers import receivers
 from tools.parametric import Definitions
 from tools.schemas import schemas
 
@@ -29,23 +31,6 @@ _SERVICE: Final[Json] = {"enum": ["ClusterIP", "NodePort", "LoadBalancer"]}
 _PORT: Final[Json] = {"type": "integer", "minimum": 1, "maximum": 65535}
 # Any matcher of PromQL, several with commas.
 _MATCHER: Final = r'[a-zA-Z_]\w*(=~|!~|!=|=)"([^"\\]|\\.)*"'
-_CHANNEL: Final[Json] = {
-    "type": "object",
-    "properties": {
-        "severities": {"type": "array", "items": {"enum": ["critical", "warning", "info"]}},
-        "teams": {"type": "array", "items": {"type": "string"}},
-        "escalations": {"type": "boolean"},
-        "heartbeat": {"type": "boolean"},
-        "configs": {
-            "type": "object",
-            "minProperties": 1,
-            "propertyNames": {"pattern": "^[a-zA-Z0-9]+Configs$"},
-            "additionalProperties": {"type": "array", "items": _FREE},
-        },
-    },
-    "required": ["configs"],
-    "additionalProperties": False,
-}
 
 
 def values_schema(values: str, made: Definitions, topics: Sequence[str]) -> Json:
@@ -65,7 +50,7 @@ def values_schema(values: str, made: Definitions, topics: Sequence[str]) -> Json
     definitions = {
         name: {key: value for key, value in definition.items() if key != "required"}
         for name, definition in settings["definitions"].items()
-    }
+    } | receivers()[1]
     whole = {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "definitions": definitions}
     read: Json = _as_go_reads_it(whole)
     return read
@@ -79,7 +64,9 @@ def _as_go_reads_it(schema: Any) -> Any:
         return schema
     read = {key: _as_go_reads_it(value) for key, value in schema.items()}
     if isinstance(pattern := schema.get("pattern"), str) and "(?=[0-9])" in pattern:
-        read |= {"pattern": pattern.replace("(?=[0-9])", ""), "minLength": 1}
+        # Helm prints it, so the shorter the better.
+        short = re.sub(r"\(\?:\(\[0-9\]\+\)(\w+)\)", r"(\\d+\1)", pattern.replace("(?=[0-9])", "")).replace("(?:", "(")
+        read |= {"pattern": short, "minLength": 1}
     return read
 
 
@@ -161,7 +148,7 @@ def _special(made: Definitions, topics: Sequence[str], settings: Json) -> dict[s
         },
         "alertmanagerConfig.labels": _TEXTS,
         "alertmanagerConfig.existingSecret": _NAME,
-        "alertmanagerConfig.channels": {"type": "array", "items": _CHANNEL},
+        "alertmanagerConfig.channels": {"type": "array", "items": _channel(list(thresholds.teams))},
         "dashboards.namespace": _NAME,
         "dashboards.labels": _TEXTS,
         "dashboards.annotations": _TEXTS,
@@ -188,6 +175,28 @@ def _alert(numbers: Numbers, given: Json, teams: Sequence[str]) -> Json:
     if "properties" in given:
         kept["parameters"] = given["properties"]["parameters"]
     return {"type": "object", "properties": kept, "additionalProperties": False}
+
+
+def _channel(teams: Sequence[str]) -> Json:
+    return {
+        "type": "object",
+        "properties": {
+            "severities": {"type": "array", "items": {"enum": list(SEVERITIES)}},
+            "teams": {"type": "array", "items": {"enum": list(teams)}},
+            "escalations": {"type": "boolean"},
+            "heartbeat": {"type": "boolean"},
+            "configs": {
+                "type": "object",
+                "minProperties": 1,
+                "properties": receivers()[0],
+                # Kinds that only a newer Operator knows.
+                "patternProperties": {"^[a-zA-Z0-9]+Configs$": {"type": "array"}},
+                "additionalProperties": False,
+            },
+        },
+        "required": ["configs"],
+        "additionalProperties": False,
+    }
 
 
 def _store() -> Json:

@@ -12,6 +12,9 @@
 {{- range $setting, $key := $store.secretKeys | default dict -}}
 {{- $_ := set $section (printf "%s_file" $setting) (printf "%s/%s" (include "ml-monitoring.secretDir" $store.existingSecret) $key) -}}
 {{- end -}}
+{{- if and (not $section) (ne $store.kind "containers") -}}
+{{- fail (printf "exporter.stores[%d]: nothing says where the store is: give existingSecret and secretKeys, or settings" $index) -}}
+{{- end -}}
 {{- if and (gt (int $.Values.exporter.shards) 1) (eq $store.kind "mlflow") -}}
 {{- $_ := set $section "shard" (dict "index" "${SHARD_INDEX}" "count" (int $.Values.exporter.shards)) -}}
 {{- end -}}
@@ -27,6 +30,9 @@
 {{- end -}}
 {{- $_ := set $sources $store.kind $section -}}
 {{- end -}}
+{{- end -}}
+{{- if not $sources -}}
+{{- fail "exporter.stores is empty: the exporter would read nothing; name its stores, or sources in exporter.settings" -}}
 {{- end -}}
 {{- $web := merge (dict "host" "0.0.0.0" "port" 9847) ($settings.web | default dict) -}}
 {{- if .Files.Glob "files/runbooks/*.md" -}}
