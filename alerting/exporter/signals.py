@@ -57,7 +57,8 @@ _FEEDS = {
 
 
 def _with_pages(expr: str) -> str:
-    """Return the expression with a label that says which pages a source feeds."""
+    """Return the expression with a label that says which pages a source feeds; one of the user's own has its name."""
+    expr = f'label_replace({expr}, "pages", "$1", "source", "(.+)")'
     for source, pages in _FEEDS.items():
         expr = f'label_replace({expr}, "pages", "{pages}", "source", "{source}(/.+)?")'
     return expr
