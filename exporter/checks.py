@@ -88,7 +88,7 @@ def _check_neighbour(name: str, url: str, path: str, version_at: tuple[str, ...]
     except RemoteError as error:
         if error.status == 200:
             return Result(name, False, f"{redact(url)} answered, but not like {name} - is {name}.url right?")
-        hint = f"is {name}.url its base URL?" if error.status else f"is it running, and is {name}.url right?"
+        hint = f"is {name}.url its base URL?" if error.status else f"is {name}.url right?"
         return Result(name, False, f"{error} - {hint}")
     except (KeyError, TypeError):
         return Result(name, False, f"{redact(url)} answered, but not like {name} - is {name}.url right?")

@@ -42,6 +42,8 @@ def _of_connecting(error: BaseException) -> str:
 def _of_answering(error: BaseException) -> str:
     if isinstance(error, http.client.RemoteDisconnected | ConnectionResetError):
         return "it closed the connection without an answer: is it https:// instead of http://?"
+    if isinstance(error, ConnectionRefusedError):
+        return "Connection refused: does it run there, and on this port?"
     if isinstance(error, http.client.BadStatusLine):
         return "it does not answer in HTTP: is it https:// instead of http://, or another program?"
     return (error.strerror or "") if isinstance(error, OSError) else ""

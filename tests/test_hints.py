@@ -29,7 +29,9 @@ def test_dashboards_that_are_not_there_are_written_by_the_command_that_is_said(t
     assert hint, said.stderr
     pasted = _shell(hint[1])
     assert pasted.returncode == 0, pasted.stderr
-    assert _shell(push).stderr == "error: http://127.0.0.1:1 cannot be reached: Connection refused\n"
+    assert _shell(push).stderr == (
+        "error: http://127.0.0.1:1 cannot be reached: Connection refused: does it run there, and on this port?\n"
+    )
 
 
 def test_the_environment_is_made_by_the_command_that_is_said(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ def run(options: argparse.Namespace) -> int:
     for one in loaded:
         if one.error:
             raise MonitorError(f"{dashboard.uid}: {one.panel.name}: {one.error}")
+    if not any(field.values for one in loaded for frame in one.frames for field in frame.fields):
+        print(f"note: {dashboard.uid}: {panel.title}: no data", file=sys.stderr)
     content = export(loaded, options.format, raw=options.raw)
     if options.out is not None:
         options.out.write_bytes(content)

@@ -216,6 +216,8 @@ def _reason(error: requests.RequestException) -> str:
     while isinstance(cause, BaseException):
         if isinstance(cause, ssl.SSLCertVerificationError):
             return f"its certificate is not trusted: {cause.verify_message or cause.reason}"
+        if isinstance(cause, ConnectionRefusedError):
+            return "Connection refused: does it run there, and on this port?"
         if isinstance(cause, socket.gaierror):
             return "its name is not known: is it spelled right, and known to the DNS here?"
         innermost = cause

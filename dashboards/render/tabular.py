@@ -92,7 +92,8 @@ def _cell(value: Any, field: Field) -> Any:
 def _csv(table: Sequence[Field], as_text: Callable[[str], str]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([as_text(field.display or field.name) for field in table])
+    if table:
+        writer.writerow([as_text(field.display or field.name) for field in table])
     for row in zip(*(field.values for field in table), strict=True):
         cells = [_cell(value, field) for value, field in zip(row, table, strict=True)]
         writer.writerow([_csv_cell(cell, as_text) for cell in cells])

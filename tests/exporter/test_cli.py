@@ -104,8 +104,8 @@ def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> No
         f"FAIL  web           web.config_file: {folder}/web.yml: cannot be read: No such file or directory",
         "FAIL  mlflow        no MLflow tables found - check the database name and search_path; "
         "a new store gets its tables when MLflow first uses it",
-        "FAIL  prometheus    http://127.0.0.1:1 cannot be reached: Connection refused - is it running, "
-        "and is prometheus.url right?",
+        "FAIL  prometheus    http://127.0.0.1:1 cannot be reached: Connection refused: does it run there, and on this "
+        "port? - is prometheus.url right?",
         f"FAIL  alertmanager  {stranger} answered, but not like alertmanager - is alertmanager.url right?",
     ]
 

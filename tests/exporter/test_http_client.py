@@ -27,7 +27,8 @@ def test_user_and_password_of_an_address_are_sent_as_a_header() -> None:
 
 def test_no_message_holds_the_password() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    with pytest.raises(RemoteError, match=rf"^{url} cannot be reached: Connection refused$") as unreachable:
+    said = rf"^{url} cannot be reached: Connection refused: does it run there, and on this port\?$"
+    with pytest.raises(RemoteError, match=said) as unreachable:
         fetch(with_password(url), "metrics", timeout=5)
     with HttpSink() as sink, pytest.raises(RemoteError, match=rf"^{sink.url}: 500: ") as refused:
         fetch(with_password(sink.url), "metrics", timeout=5)

@@ -92,7 +92,7 @@ def stranger(tmp_path: Path) -> Iterator[int]:
 @pytest.mark.parametrize("client", CLIENTS)
 def test_nobody_listens(client: Client) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    assert said_by(client, url) == f"{url} cannot be reached: Connection refused"
+    assert said_by(client, url) == f"{url} cannot be reached: Connection refused: does it run there, and on this port?"
 
 
 @pytest.mark.parametrize("client", CLIENTS)

@@ -46,6 +46,16 @@ def test_a_query_without_a_result_costs_a_table_its_column_only(
     assert [(row[0], row[2], row[3]) for row in rows[1:]] == [("a:80", "", "2.0"), ("b:80", "", "2.0")]
 
 
+def test_a_panel_without_data_says_so_and_writes_no_line(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = write(tmp_path, panel(1, "timeseries", "Nothing", "nothing"))
+    assert export(store, f"{page}/1") == 0
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.endswith(": Nothing: no data\n")
+
+
 def test_series_stand_side_by_side_on_their_time(store: Store, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
     assert export(store, f"{SPECIMEN}/Doors", "--format", "json") == 0
     rows = json.loads(capsysbinary.readouterr().out)

@@ -388,7 +388,7 @@ def test_what_is_no_grafana_is_reported_in_a_sentence(push: Push, capsys: pytest
         "error: GET /api/org: 302 Found: a login stands before it (https://grafana.example.org/login), "
         "which must let requests with a token through"
     )
-    assert refused == f"error: {url} cannot be reached: Connection refused"
+    assert refused == f"error: {url} cannot be reached: Connection refused: does it run there, and on this port?"
     assert no_address == "error: the address of Grafana 'grafana.example.org' is not an http:// or https:// address"
 
 
