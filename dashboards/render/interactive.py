@@ -18,8 +18,7 @@ from ml_monitoring.dashboards.render.colours import Theme, ink_on
 from ml_monitoring.dashboards.render.display import Style, ends, show
 from ml_monitoring.dashboards.render.draw import judged
 from ml_monitoring.dashboards.render.draw.lists import alert_rows
-from ml_monitoring.dashboards.render.draw.single import singles_of
-from ml_monitoring.dashboards.render.draw.stat import has_course
+from ml_monitoring.dashboards.render.draw.stat import has_course, written
 from ml_monitoring.dashboards.render.draw.table import cell_options, row_order
 from ml_monitoring.dashboards.render.embed import json_for_script
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
@@ -207,9 +206,9 @@ def _clean(value: Any) -> Any:
 
 def _stats(one: PanelData, around: Surroundings) -> str:
     style = around.style
-    values = singles_of(one, style)
-    mode = str(one.panel.options.get("colorMode") or "value")
-    named = one.panel.options.get("textMode") in ("value_and_name", "name") or len(values) > 1
+    values, named = written(one, style)
+    options = one.panel.options
+    mode = str(options.get("colorMode") or "value")
     cells = []
     for value in values:
         if mode.startswith("background"):
@@ -218,13 +217,15 @@ def _stats(one: PanelData, around: Surroundings) -> str:
             look = f"color:{value.shown.colour if mode == 'value' else style.theme.text}"
         name = f"<small>{escape(value.name)}</small>" if named else ""
         text = value.shown.text
-        figure = f"<i>{escape(text.prefix)}</i>{escape(text.text)}<i>{escape(text.suffix)}</i>"
-        course = _spark(value.field.values) if has_course(value, one.panel.options, one.panel.grid.h * 30) else ""
+        figure = f"<i>{escape(text.prefix)}</i>{escape(text.text)}<i>{escape(text.suffix)}</i>" if str(text) else ""
+        course = _spark(value.field.values) if has_course(value, options, one.panel.grid.h * 30) else ""
         frame = Frame([*([value.times] if value.times else []), value.field])
         cell = Cell(value.field, frame, max(0, frame.length - 1), style)
         content = _linked(f"{name}<b>{figure}</b>", one, cell, around)
         cells.append(f"<div data-look='{look}'>{content}{course}</div>")
-    return f"<div class='stat'>{''.join(cells)}</div>"
+    # `panels.js` chooses the sizes of the letters, by the room that there is.
+    orientation = escape(str(options.get("orientation") or "auto"), quote=True)
+    return f"<div class='stat' data-orientation='{orientation}'>{''.join(cells)}</div>"
 
 
 def _linked(content: str, one: PanelData, cell: Cell, around: Surroundings) -> str:

@@ -62,12 +62,11 @@ def letters(data: PanelData, box: Box, style: Style) -> float:
     return min(sizes, default=math.inf)
 
 
-def _placed(data: PanelData, box: Box, style: Style) -> Iterator[tuple[Box, Single, TileLayout]]:
-    """Yield the values of the panel with the places and sizes that they have in a box."""
+def written(data: PanelData, style: Style) -> tuple[list[Single], bool]:
+    """Return the values of the panel as they are written, and whether each has its name beside it."""
     found = singles_of(data, style)
     values = found or [nothing(data, style)]
-    options = data.panel.options
-    mode = str(options.get("textMode") or "auto")
+    mode = str(data.panel.options.get("textMode") or "auto")
     if mode == "auto" and (data.panel.defaults.get("displayName") or not data.title):
         mode = "value_and_name"
     if not found:
@@ -75,11 +74,19 @@ def _placed(data: PanelData, box: Box, style: Style) -> Iterator[tuple[Box, Sing
     if mode == "name":
         # The name takes the place of the number, as large.
         values = [replace(one, shown=replace(one.shown, text=Text(one.name), mapped=True)) for one in values]
-    with_name = mode == "value_and_name" or (mode == "auto" and len(values) > 1)
+    if mode == "none":
+        values = [replace(one, shown=replace(one.shown, text=Text(""))) for one in values]
+    return values, mode == "value_and_name" or (mode == "auto" and len(values) > 1)
+
+
+def _placed(data: PanelData, box: Box, style: Style) -> Iterator[tuple[Box, Single, TileLayout]]:
+    """Yield the values of the panel with the places and sizes that they have in a box."""
+    values, with_name = written(data, style)
+    options = data.panel.options
     cells = tile(box, len(values), str(options.get("orientation") or "auto"), SPACING)
     # All values of one panel are as large as the longest name and number allow.
     longest = max((one.name for one in values), key=len) if with_name else ""
-    widest = "" if mode == "none" else _longest([one.shown.text for one in values])
+    widest = _longest([one.shown.text for one in values])
     for cell, one, course in zip(cells, values, _courses(cells, values, options), strict=True):
         yield cell, one, layout(cell, longest, widest, course=course, options=options)
 
