@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands.options import add_source, find, query_options
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
 
@@ -16,6 +17,7 @@ DESCRIPTION = "Run a panel's queries and transformations and write the resulting
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("panel", metavar="UID/PANEL", help="dashboard (uid or file) and panel (id or title)")
+    own.add_settings(parser)
     add_source(parser)
     parser.add_argument("--format", choices=("csv", "json", "parquet"), default="csv", help="default: csv")
     parser.add_argument(
@@ -34,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     dashboard_name, slash, panel_name = options.panel.rpartition("/")
     if not slash:
         raise ConfigError([f"{options.panel}: write it as UID/PANEL, the panel by id or title"])
-    dashboard = find([dashboard_name])[0]
+    dashboard = find(options, [dashboard_name])[0]
     panel = dashboard.panel(panel_name)
     queries = query_options(options)
     with queries.prometheus:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from ml_monitoring.dashboards.commands.options import add_generated
+from ml_monitoring.dashboards.commands.options import add_generated, generated_or_given
 from ml_monitoring.dashboards.publish import files, portable, schema_v2
 from ml_monitoring.dashboards.publish.files import Json
 from ml_monitoring.exporter.errors import ConfigError
@@ -44,17 +44,18 @@ def run(options: argparse.Namespace) -> int:
     """
     if options.layout == "git-sync" and options.format != "v2":
         raise ConfigError(["--layout git-sync: Git Sync reads resources; add --format v2"])
-    for name, content in _written(options):
-        path = options.output_dir / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(files.as_text(content), encoding="utf-8")
-        print(path)
+    with generated_or_given(options) as pages:
+        for name, content in _written(options, pages):
+            path = options.output_dir / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(files.as_text(content), encoding="utf-8")
+            print(path)
     return 0
 
 
-def _written(options: argparse.Namespace) -> Iterator[tuple[str, Json]]:
+def _written(options: argparse.Namespace, pages: Path) -> Iterator[tuple[str, Json]]:
     seen: set[str] = set()
-    for folder, dashboard in files.read(options.dashboards):
+    for folder, dashboard in files.read(pages):
         file = f"{dashboard['uid']}.json"
         if options.format == "import":
             yield file, portable.exportable(dashboard)

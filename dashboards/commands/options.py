@@ -5,12 +5,15 @@ from __future__ import annotations
 import argparse
 import os
 import ssl
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
@@ -37,6 +40,7 @@ def add_dashboards(parser: argparse.ArgumentParser) -> None:
         metavar="UID|FILE|DIR",
         help="generated dashboards by uid, or files (default: all generated)",
     )
+    own.add_settings(parser)
 
 
 def add_generated(parser: argparse.ArgumentParser) -> None:
@@ -44,10 +48,10 @@ def add_generated(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dashboards",
         type=Path,
-        default=OUTPUT_DIR,
         metavar="DIR",
-        help="the generated dashboards (default: dashboards/generated)",
+        help="the generated dashboards (default: what the settings make)",
     )
+    own.add_settings(parser)
 
 
 def add_source(parser: argparse.ArgumentParser) -> None:
@@ -83,11 +87,44 @@ def add_prometheus(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def find(names: Sequence[str]) -> list[Dashboard]:
+@contextmanager
+def generated(options: argparse.Namespace, names: Sequence[str] = ()) -> Iterator[Path]:
+    """Give the folder of the generated pages: ours, or where own settings are in force, what those make.
+
+    Args:
+        options: What `alerting.options.add_settings` added.
+        names: The dashboards that are wanted, empty for all; where all are files, nothing is made.
+
+    Raises:
+        ConfigError: The settings cannot be used.
+    """
+    files = [path for path in own.settings_files(options) if path != Path(os.devnull)]
+    if not files or (names and all(Path(name).exists() for name in names)):
+        yield OUTPUT_DIR
+        return
+    from ml_monitoring.dashboards.commands.generate import write_pages  # noqa: PLC0415  # only where it is needed
+
+    with tempfile.TemporaryDirectory(prefix="ml-monitoring-dashboards-") as folder:
+        write_pages(Path(folder), own.load(options)[0])
+        yield Path(folder)
+
+
+@contextmanager
+def generated_or_given(options: argparse.Namespace) -> Iterator[Path]:
+    """Give the folder that `add_generated` names, or that of the generated pages."""
+    if options.dashboards is not None:
+        yield options.dashboards
+        return
+    with generated(options) as folder:
+        yield folder
+
+
+def find(options: argparse.Namespace, names: Sequence[str]) -> list[Dashboard]:
     """Return the dashboards with these uids or paths; all generated ones when none is named."""
     from ml_monitoring.dashboards.render.model import find_dashboards  # noqa: PLC0415  # only where it is needed
 
-    return find_dashboards(list(names), OUTPUT_DIR)
+    with generated(options, names) as folder:
+        return find_dashboards(list(names), folder)
 
 
 def query_options(options: argparse.Namespace, dashboards: Sequence[Dashboard] = ()) -> QueryOptions:

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
     # Only here, as they bring matplotlib.
     from ml_monitoring.dashboards.render.prove import as_table, prove  # noqa: PLC0415
 
-    dashboards = find(options.dashboards)
+    dashboards = find(options, options.dashboards)
     queries = query_options(options, dashboards)
     allowed = read_allowed(options.allow or ALLOWED, required=options.allow is not None)
     queries.prometheus.version()

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-from ml_monitoring.dashboards.commands.options import add_generated, add_grafana, grafana, pairs
+from ml_monitoring.dashboards.commands.options import add_generated, add_grafana, generated_or_given, grafana, pairs
 from ml_monitoring.dashboards.publish import files
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
     datasources = pairs("--datasource", options.datasource, default="datasource")
     folders = pairs("--folder", options.folder)
     open_ends = 0
-    with closing(grafana(options)) as client:
-        plan = push.plan(client, files.read(options.dashboards), datasources=datasources, folders=folders)
+    with closing(grafana(options)) as client, generated_or_given(options) as pages:
+        plan = push.plan(client, files.read(pages), datasources=datasources, folders=folders)
         for note in plan.notes:
             print(f"note: {note}", file=sys.stderr)
         steps: Iterable[Step] = plan.steps

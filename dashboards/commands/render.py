@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     """Draw the dashboards and return the exit status."""
     from ml_monitoring.dashboards.render.pictures import Form, draw, summary  # noqa: PLC0415  # it brings matplotlib
 
-    dashboards = find(options.dashboards)
+    dashboards = find(options, options.dashboards)
     queries = query_options(options, dashboards)
     if not (options.all_rows or options.panel or options.format == "html"):
         dashboards = [dashboard.as_it_opens() for dashboard in dashboards]

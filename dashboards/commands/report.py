@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands.options import add_source, find, query_options
 from ml_monitoring.dashboards.commands.progress import Progress
 from ml_monitoring.exporter.errors import ConfigError
@@ -27,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="the list of reports (default: dashboards/reports.yml)",
     )
+    own.add_settings(parser)
     add_source(parser)
     parser.add_argument("--theme", choices=("light", "dark"), default="light", help="default: light")
     parser.add_argument(
@@ -65,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     for one in reports:
         if options.names and one.name not in options.names:
             continue
-        dashboards = find(one.dashboards)
+        dashboards = find(options, one.dashboards)
         queries = query_options(options)
         style = Style(THEMES[options.theme], Clock(dashboards[0].timezone, queries.now))
         with queries.prometheus, Progress(2 * sum(len(page.panels) for page in dashboards)) as progress:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+from contextlib import ExitStack
 
+from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
-from ml_monitoring.dashboards.commands.options import add_prometheus, live_options
+from ml_monitoring.dashboards.commands.options import add_prometheus, generated, live_options
 from ml_monitoring.exporter.addresses import ListenAddress
 
 HELP = "serve dashboards to a browser, live and read-only, without Grafana"
@@ -24,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="generated dashboards by uid, files, or folders of files (default: all generated)",
     )
     parser.add_argument("--generated", action="store_true", help="serve all generated ones beside those that are named")
+    own.add_settings(parser)
     add_prometheus(parser)
     parser.add_argument(
         "--listen", type=_address, default=DEFAULT_LISTEN, metavar="HOST:PORT", help=f"default: {DEFAULT_LISTEN}"
@@ -51,16 +54,18 @@ def run(options: argparse.Namespace) -> int:
     from ml_monitoring.dashboards.viewer.library import Library  # noqa: PLC0415  # the next bring matplotlib
     from ml_monitoring.dashboards.viewer.server import Viewer  # noqa: PLC0415
 
-    names = list(options.dashboards)
-    if options.generated or not names:
-        names.append(str(OUTPUT_DIR))
-    library = Library(names, OUTPUT_DIR)
-    library.check()
-    queries = live_options(options)
     listen: ListenAddress = options.listen
     named = {name.lower() for name in (listen.host, *options.allow_host) if name}
-    with queries.prometheus:
+    every = options.generated or not options.dashboards
+    with ExitStack() as stack:
+        pages = stack.enter_context(generated(options, [] if every else options.dashboards))
+        library = Library([*options.dashboards, *([str(pages)] if every else [])], pages)
+        library.check()
+        queries = live_options(options)
+        stack.enter_context(queries.prometheus)
         viewer = Viewer(library, queries, frozenset(named))
+        if pages != OUTPUT_DIR:
+            print(f"Pages by the settings of {', '.join(map(str, own.settings_files(options)))}", flush=True)
         print(f"Dashboards: http://{_reached(listen)}/", flush=True)
         if not _is_loopback(listen.host):
             print(f"{listen} can be reached from elsewhere, and there is no login: put a proxy that asks before it.")
