@@ -62,7 +62,10 @@ OLDEST_RUNNING_AGE: Final = Signal(
 RECENT_RUNS: Final = Signal(
     name="recent_runs",
     title="Recently ended runs",
-    question="How many runs ended in the window of the failed-run alert, and how?",
+    question=(
+        "How many runs ended in the window of the failed-run alert, and how? Counted are those that were seen to end: "
+        "what had ended before Prometheus first saw the store is in the table below, and not here."
+    ),
     expr="sum without (experiment) (experiment_status:mlflow_runs:recent{<filter>})",
     unit=Unit.COUNT,
     dashboard=PAGE,
@@ -121,7 +124,10 @@ MOST_WORSE: Final = Signal(
 FAILED_RUN_RATIO: Final = Signal(
     name="failed_run_ratio",
     title="Failed run ratio",
-    question="Do recent runs fail more often than they should?",
+    question=(
+        "Do recent runs fail more often than they should? Counted are those that were seen to end, not those that had "
+        "ended before Prometheus first saw the store."
+    ),
     expr="experiment:mlflow_runs_failed_per_ended:recent_ratio{<filter>}",
     unit=Unit.RATIO,
     dashboard=PAGE,

@@ -170,6 +170,11 @@ class Query:
         )
 
 
+def of_source(signal: Signal, kind: str) -> Query:
+    """Return a signal about sources of the exporter for those of a kind, with and without names of their own."""
+    return Query(signal, matchers=f'source=~"{kind}(/.+)?"')
+
+
 def as_query(given: Signal | Query) -> Query:
     """Return the query, or the signal as one."""
     return given if isinstance(given, Query) else Query(given)

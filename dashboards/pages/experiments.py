@@ -31,7 +31,7 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
-from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.queries import Query, of_source
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
@@ -73,7 +73,7 @@ def build(context: PageContext) -> Page:
                 stat(EXPERIMENTS_BY_DECISION, width=10, show="value_and_name", colours=DECISION_COLOURS),
                 stat(EXPERIMENTS_NAMED, width=16, colours=DECISION_COLOURS),
                 stat(EXPERIMENTS_RUNNING),
-                stat(Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "experiments"}), title="Data age").linked(
+                stat(of_source(SOURCE_LAST_SUCCESS_AGE, "experiments"), title="Data age").linked(
                     "Exporter health", page_url(EXPORTER_PAGE, {})
                 ),
                 page=PAGE,

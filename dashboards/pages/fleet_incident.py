@@ -34,7 +34,7 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
-from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query, of_source
 from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import FAILING, RISK, USED, firing_alerts, oom_events, verdict
@@ -107,7 +107,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "Data source health",
                 (
-                    stat(Query(SOURCE_UP, where={"source": "fleet"}), title="Source up", width=3).linked(
+                    stat(of_source(SOURCE_UP, "fleet"), title="Source up", width=3).linked(
                         "Exporter health", page_url(EXPORTER_PAGE, {})
                     ),
                     stat(FLEET_REPLAY_PROGRESS, width=3),

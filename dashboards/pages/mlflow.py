@@ -26,12 +26,11 @@ from ml_monitoring.alerting.mlflow.signals import (
     RUNS_RUNNING,
     WORST_SHORTFALL,
 )
-from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, timeseries
-from ml_monitoring.dashboards.lib.queries import Query
+from ml_monitoring.dashboards.lib.queries import Query, of_source
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
@@ -81,7 +80,7 @@ def build(context: PageContext) -> Page:
                     empty="no runs that ended lately, or no data from Prometheus",
                 ),
                 stat(EXPERIMENTS),
-                stat(_of_store(SOURCE_LAST_SUCCESS_AGE), title="Data age").linked(
+                stat(of_source(SOURCE_LAST_SUCCESS_AGE, "mlflow"), title="Data age").linked(
                     "Exporter health", page_url(EXPORTER_PAGE, {})
                 ),
                 page=PAGE,
@@ -150,11 +149,6 @@ def _recent(context: PageContext) -> str:
     judging = (alert for alert in context.alerts if alert.name == "MlflowFailedRunRatioHigh")
     windows = [f" ({alert.numbers.parameters['window']})" for alert in judging]
     return f"Ended runs{''.join(windows)}"
-
-
-def _of_store(signal: Signal) -> Query:
-    """Return a signal of the exporter's own about its MLflow source."""
-    return Query(signal, where={"source": "mlflow"})
 
 
 def _runs_with(status: str, name: str) -> Query:

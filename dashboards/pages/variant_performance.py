@@ -44,7 +44,7 @@ from ml_monitoring.dashboards.lib.links import cell, page_url
 from ml_monitoring.dashboards.lib.page import Mark, Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, bargauge, rows, stat, table, timeseries
 from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
-from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, STEP, Query
+from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, STEP, Query, of_source
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values, variants_datasource
 from ml_monitoring.dashboards.pages.common import STANDING_WORDS, firing_alerts, verdict
@@ -106,7 +106,7 @@ def build(context: PageContext) -> Page:
                     empty=EMPTY_CELL,
                 ),
                 stat(
-                    Query(SOURCE_LAST_SUCCESS_AGE, where={"source": "variants"}),
+                    of_source(SOURCE_LAST_SUCCESS_AGE, "variants"),
                     title="Data age",
                     width=3,
                 ).linked("Exporter health", page_url(EXPORTER_PAGE, {})),

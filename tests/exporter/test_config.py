@@ -134,6 +134,23 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
     assert "s3cret" not in "".join(problems)
 
 
+@pytest.mark.parametrize("uri", ["./mlruns", "/data/mlruns", "../mlruns", "file:///data/mlruns", "mlruns"])
+def test_a_store_in_files_is_led_to_a_database(uri: str, tmp_path: Path) -> None:
+    file = tmp_path / "ml-monitoring.yml"
+    file.write_text(f"sources: {{mlflow: {{uri: {uri}}}}}\n", encoding="utf-8")
+    (problem,) = _problems(file)
+    assert "sources.mlflow.uri: must begin with http(s)://, postgresql://, mysql:// or sqlite:///" in problem
+    assert "mlflow migrate-filestore" in problem
+
+
+@pytest.mark.parametrize("uri", ["./mlflow.db", "/data/mlflow.sqlite"])
+def test_a_file_of_sqlite_without_a_scheme_is_not_taken_for_a_store_in_files(uri: str, tmp_path: Path) -> None:
+    file = tmp_path / "ml-monitoring.yml"
+    file.write_text(f"sources: {{mlflow: {{uri: {uri}}}}}\n", encoding="utf-8")
+    (problem,) = _problems(file)
+    assert problem.endswith("must begin with postgresql://, mysql:// or sqlite:///, not with no scheme")
+
+
 @pytest.mark.parametrize(
     ("name", "problem"),
     [

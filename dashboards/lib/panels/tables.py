@@ -168,7 +168,8 @@ def _columns(titles: Mapping[str, str], shared: Sequence[str], *, scope: Scope) 
     transformations = [keep_fields([*shared, *titles, *places])]
     if shared:
         transformations.append({"id": "merge", "options": {}})
-    named = {**titles, **{label: label.capitalize() for label in scope.shown_places}}
+    # Series have a store only where sources have names: then rows say of which they are, elsewhere there is no column.
+    named = {**titles, **{label: label.capitalize() for label in (*scope.shown_places, *places[len(PLACE_LABELS) :])}}
     transformations.append(
         {
             "id": "organize",

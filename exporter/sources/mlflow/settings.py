@@ -22,6 +22,8 @@ _TAKEN_LABELS = frozenset({"experiment", "metric", "job", "instance", "le", "qua
 
 
 _SERVER = re.compile(r"(?i)https?://")
+# A folder, and no file of SQLite whose scheme was forgotten.
+_FILES = re.compile(r"(?i)(file:|\.{0,2}/|~/|mlruns)(?!.*\.(db|sqlite3?)$)")
 _OF_SERVERS = (
     *("username", "password", "token", "ca_file", "certificate_file", "key_file", "verify_certificate", "proxy"),
     *("workspaces", "requests_per_minute"),
@@ -35,6 +37,12 @@ def is_server(uri: str) -> bool:
 
 def _valid_uri(value: SecretStr) -> SecretStr:
     uri = value.get_secret_value()
+    if _FILES.match(uri):
+        # The value itself is not repeated: what is meant for a database and mistyped may hold a password.
+        raise ValueError(
+            "must begin with http(s)://, postgresql://, mysql:// or sqlite:///: a store in files, such as ./mlruns, is "
+            "not read; `mlflow migrate-filestore --source ./mlruns --target sqlite:///mlflow.db` moves it to a database"
+        )
     if not is_server(uri):
         connect(uri, timeout=1.0)
         return value
