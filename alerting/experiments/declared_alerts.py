@@ -35,7 +35,8 @@ ALERTS: tuple[Alert, ...] = (
         absent=_ABSENT,
         summary="An experiment breaches a guardrail.",
         description=(
-            "{{ $labels.arm }} of {{ $labels.experiment }} is worse than the baseline in {{ $labels.metric }}, by more "
+            '{{ $labels.arm }} of experiment "{{ $labels.experiment }}" is worse than the baseline '
+            "in {{ $labels.metric }}, by more "
             "than the margin of this guardrail."
         ),
     ),
@@ -52,7 +53,7 @@ ALERTS: tuple[Alert, ...] = (
         absent=_ABSENT,
         summary="Sample ratio mismatch in an experiment.",
         description=(
-            "Traffic of {{ $labels.experiment }} is not split as intended "
+            'Traffic of experiment "{{ $labels.experiment }}" is not split as intended '
             '(p = {{ printf "%.2g" $value }}): fix that first, until then no comparison can be trusted.'
         ),
     ),
@@ -65,7 +66,7 @@ ALERTS: tuple[Alert, ...] = (
         source="experiments",
         absent=_ABSENT,
         summary="An experiment is decided.",
-        description="{{ $labels.experiment }} is decided: what it says is on its page. It can be ended.",
+        description='Experiment "{{ $labels.experiment }}" is decided: what it says is on its page. It can be ended.',
     ),
     Alert(
         name="ExperimentOverdue",
@@ -76,7 +77,7 @@ ALERTS: tuple[Alert, ...] = (
         source="experiments",
         absent="Experiments without a planned end have none; when none can be read, MlMonitoringSourceDown fires.",
         summary="An experiment runs longer than planned.",
-        description="{{ $labels.experiment }} should have ended {{ $value | humanizeDuration }} ago.",
+        description='Experiment "{{ $labels.experiment }}" should have ended {{ $value | humanizeDuration }} ago.',
     ),
     Alert(
         name="ExperimentNothingExposed",
@@ -87,7 +88,10 @@ ALERTS: tuple[Alert, ...] = (
         source="experiments",
         absent=_ABSENT,
         summary="An experiment exposes nothing.",
-        description="Nothing was counted in any arm of {{ $labels.experiment }} for {{ $value | humanizeDuration }}.",
+        description=(
+            'Nothing was counted in any arm of experiment "{{ $labels.experiment }}" for '
+            "{{ $value | humanizeDuration }}."
+        ),
     ),
     Alert(
         name="ExperimentUndecidable",
@@ -103,7 +107,7 @@ ALERTS: tuple[Alert, ...] = (
         source="experiments",
         absent=_ABSENT,
         summary="An experiment cannot be decided.",
-        description="{{ $labels.experiment }} cannot be decided as it is counted. {{ $labels.reason }}.",
+        description='Experiment "{{ $labels.experiment }}" cannot be decided as it is counted. {{ $labels.reason }}.',
     ),
     Alert(
         name="ExperimentDataMissing",
@@ -113,7 +117,8 @@ ALERTS: tuple[Alert, ...] = (
         source="experiments",
         summary="The counts of an experiment cannot be read.",
         description=(
-            "The counts of {{ $labels.experiment }} cannot be read; the exporter's landing page and its log say why."
+            'The counts of experiment "{{ $labels.experiment }}" cannot be read; the exporter\'s '
+            "landing page and its log say why."
         ),
     ),
     Alert(
@@ -128,7 +133,8 @@ ALERTS: tuple[Alert, ...] = (
         absent=_ABSENT,
         summary="A metric of an experiment is overdispersed.",
         description=(
-            "{{ $labels.metric }} of {{ $labels.experiment }} ({{ $labels.arm }}) varies more than independent trials "
+            '{{ $labels.metric }} of experiment "{{ $labels.experiment }}" ({{ $labels.arm }}) '
+            "varies more than independent trials "
             "do. Its interval allows for that, and is wider."
         ),
     ),

@@ -39,7 +39,7 @@ ALERTS: tuple[Alert, ...] = (
         source="mlflow",
         summary="An experiment has had no successful run for too long.",
         description=(
-            "No run of the experiment {{ $labels.experiment }} has finished for {{ $value | humanizeDuration }}, "
+            'No run of experiment "{{ $labels.experiment }}" has finished for {{ $value | humanizeDuration }}, '
             "although at least one failed or was killed since."
         ),
     ),
@@ -61,7 +61,10 @@ ALERTS: tuple[Alert, ...] = (
             "MlflowNoSuccessfulRun; when the store cannot be read, MlMonitoringSourceDown fires."
         ),
         summary="Too many recent runs of an experiment failed.",
-        description="{{ $value | humanizePercentage }} of the recent runs of {{ $labels.experiment }} failed.",
+        description=(
+            '{{ $value | humanizePercentage }} of the runs of experiment "{{ $labels.experiment }}" that '
+            "were seen to end lately failed."
+        ),
     ),
     Alert(
         name="MlflowMetricWorseThanBest",
@@ -91,7 +94,7 @@ ALERTS: tuple[Alert, ...] = (
         ),
         summary="The latest run of an experiment is much worse than its best.",
         description=(
-            "{{ $labels.metric }} of the latest finished run of {{ $labels.experiment }}"
+            '{{ $labels.metric }} of the latest finished run of experiment "{{ $labels.experiment }}"'
             "{{ with $labels.model_variant }}, variant {{ . }},{{ end }} "
             "is {{ $value | humanizePercentage }} worse than the best run's."
         ),
@@ -108,7 +111,8 @@ ALERTS: tuple[Alert, ...] = (
         ),
         summary="A run seems to hang.",
         description=(
-            "The oldest running run of {{ $labels.experiment }} began {{ $value | humanizeDuration }} ago: "
+            'The oldest running run of experiment "{{ $labels.experiment }}" began '
+            "{{ $value | humanizeDuration }} ago: "
             "it hangs, or it ended without telling MLflow."
         ),
     ),

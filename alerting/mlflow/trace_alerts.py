@@ -23,7 +23,9 @@ ALERTS: tuple[Alert, ...] = (
             "read, MlMonitoringSourceDown fires."
         ),
         summary="The error ratio of an LLM application is high.",
-        description="{{ $value | humanizePercentage }} of the recent traces of {{ $labels.experiment }} failed.",
+        description=(
+            '{{ $value | humanizePercentage }} of the recent traces of experiment "{{ $labels.experiment }}" failed.'
+        ),
     ),
     Alert(
         name="MlflowTraceLatencyHigh",
@@ -42,6 +44,9 @@ ALERTS: tuple[Alert, ...] = (
             "read, MlMonitoringSourceDown fires."
         ),
         summary="The latency of an LLM application is high.",
-        description="The slowest 5 % of the traces of {{ $labels.experiment }} take {{ $value | humanizeDuration }}.",
+        description=(
+            'The slowest 5 % of the traces of experiment "{{ $labels.experiment }}" take '
+            "{{ $value | humanizeDuration }}."
+        ),
     ),
 )

@@ -23,7 +23,8 @@ ALERTS: tuple[Alert, ...] = (
         ),
         summary="A training seems to hang.",
         description=(
-            "A running run of {{ $labels.experiment }} has logged no metric for {{ $value | humanizeDuration }}: "
+            'A running run of experiment "{{ $labels.experiment }}" has logged no metric for '
+            "{{ $value | humanizeDuration }}: "
             "it hangs, or it ended without telling MLflow."
         ),
     ),
@@ -38,7 +39,9 @@ ALERTS: tuple[Alert, ...] = (
             "MlMonitoringSourceDown fires."
         ),
         summary="A training goes on although its loss is no number any more.",
-        description="The loss of {{ $value }} running runs of {{ $labels.experiment }} is NaN or infinite.",
+        description=(
+            'The loss of {{ $value }} running runs of experiment "{{ $labels.experiment }}" is NaN or infinite.'
+        ),
     ),
     Alert(
         name="MlflowTrainingLossRising",
@@ -51,7 +54,10 @@ ALERTS: tuple[Alert, ...] = (
             "MlMonitoringSourceDown fires."
         ),
         summary="The loss of a training rises.",
-        description="The loss of {{ $value }} running runs of {{ $labels.experiment }} rises and does not come back.",
+        description=(
+            'The loss of {{ $value }} running runs of experiment "{{ $labels.experiment }}" rises and '
+            "does not come back."
+        ),
     ),
     Alert(
         name="MlflowTrainingGpuIdle",
@@ -64,6 +70,8 @@ ALERTS: tuple[Alert, ...] = (
             "read, MlMonitoringSourceDown fires."
         ),
         summary="A training lets its GPUs lie idle.",
-        description="A running run of {{ $labels.experiment }} uses {{ $value | humanizePercentage }} of its GPUs.",
+        description=(
+            'A running run of experiment "{{ $labels.experiment }}" uses {{ $value | humanizePercentage }} of its GPUs.'
+        ),
     ),
 )

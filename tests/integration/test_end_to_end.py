@@ -112,7 +112,8 @@ def test_a_failed_run_notifies_its_team_and_so_does_the_recovery(
     assert set(receiver.paths) == {"/hook"}
 
     annotations = alert["annotations"]
-    assert annotations["description"] == f"100% of the recent runs of {EXPERIMENT} failed."
+    expected = f'100% of the runs of experiment "{EXPERIMENT}" that were seen to end lately failed.'
+    assert annotations["description"] == expected
     dashboard = urlsplit(annotations["dashboard_url"])
     assert dashboard.path == "/d/ml-monitoring-mlflow-experiments"
     assert parse_qs(dashboard.query) == {

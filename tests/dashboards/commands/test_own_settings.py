@@ -89,7 +89,9 @@ def test_the_viewer_shows_alerts_of_own_teams(own: Path, store: Store) -> None:
     ]  # fmt: skip
     log = own.parent / "log"
     # The settings are named in full, so that it need not start where they are.
-    server = Process("the viewer", command, log=log, cwd=ROOT, healthy=lambda: http_ok(f"{url}/-/healthy"))
+    server = Process(
+        "the viewer", command, log=log, cwd=ROOT, healthy=lambda: http_ok(f"{url}/-/healthy"), start_timeout=120
+    )
     server.start()
     try:
         page = json.loads((OUTPUT_DIR / "Platform" / f"{PAGE}.json").read_text(encoding="utf-8"))

@@ -10,6 +10,7 @@ from ml_monitoring.instrument.asgi import ASGIMiddleware
 from ml_monitoring.instrument.options import disabled, excluded
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.routes import DJANGO_REQUEST, KnownRoute, asgi_routes, django_routes, flask_routes
+from ml_monitoring.instrument.workers import warn_if_alone
 from ml_monitoring.instrument.wsgi import WSGIMiddleware
 
 _INSTRUMENTED: Final = "_ml_monitoring_instrumented"
@@ -61,6 +62,7 @@ def instrument(
             "wrap it in ASGIMiddleware or WSGIMiddleware"
         )
     setattr(app, _INSTRUMENTED, True)
+    warn_if_alone()
     left_out = excluded(exclude)
     used._requests.known_routes.append(
         lambda: (route for route in _routes(app) if left_out is None or left_out(route.template) is None)
