@@ -237,6 +237,7 @@ def load_alerts(thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:
             scope,
             LOGS_OF.get(group, ()),
             ALERTS_IF_ABSENT.get(group, ""),
+            chosen.alert_labels,
         )
         for group, alerts in alert_groups(chosen).items()
         if is_watched(group, chosen)

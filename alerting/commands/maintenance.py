@@ -38,9 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Begin the maintenance and return the exit status."""
-    teams = () if options.everything else own.load(options)[0].teams
+    teams, labels = (), options.labels
+    if not options.everything:
+        thresholds, _layers = own.load(options)
+        teams, labels = thresholds.teams, [*labels, *thresholds.alert_labels.items()]
     client = AlertmanagerClient(options.alertmanager)
-    silence = maintenance.begin(client, options.duration, options.reason, options.labels, teams)
+    silence = maintenance.begin(client, options.duration, options.reason, labels, teams)
     whose = f"alerts of {', '.join(teams)}" if teams else "alerts of everybody who uses this Alertmanager"
     those = f" with {', '.join(f'{name}={value}' for name, value in options.labels)}" if options.labels else ""
     until = f"{silence.ends.astimezone():%Y-%m-%d %H:%M %Z}"

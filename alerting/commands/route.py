@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     thresholds, _layers = own.load(options)
     if problems := list(_problems(dict(options.labels), thresholds)):
         raise ConfigError(problems)
-    for stop in stops(alertmanager.build(thresholds=thresholds), dict(options.labels)):
+    for stop in stops(alertmanager.build(thresholds=thresholds), thresholds.alert_labels | dict(options.labels)):
         through = ", ".join(stop.kinds) or "nothing"
         print(f"{stop.receiver}: after {stop.group_wait}, again every {stop.repeat_interval}; through {through}")
     return 0

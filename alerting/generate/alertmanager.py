@@ -66,8 +66,8 @@ def build(
     told_by = [*everywhere, *map(Configured, settings.channels.values()), _Heartbeat(settings.heartbeat), *channels]
     teams = {team: [Receiver(f"{team}-{severity}", team, severity) for severity in SEVERITIES] for team in chosen.teams}
     outside = [Receiver(UNROUTED), Receiver(WATCHDOG), Receiver(ESCALATION, escalation=True)]
-    # What these two routes match goes on to its team's; without one nobody else would be notified.
-    known_teams = f'team=~"{"|".join(chosen.teams)}"'
+    # What the routes with these match goes on to its team's; without one nobody else would be notified.
+    ours = chosen.ours
     intervals = {
         "time_intervals": [
             {"name": name, "time_intervals": [interval.setting for interval in mute.intervals]}
@@ -98,7 +98,7 @@ def build(
                 {
                     # Who silences an alert has taken it up, and what ends by itself needs nobody: neither is sent after
                     # the wait. A restart does not begin it again: alerts older than it are sent at once.
-                    "matchers": [known_teams, 'severity="critical"'],
+                    "matchers": [*ours, 'severity="critical"'],
                     "receiver": ESCALATION,
                     "group_by": _UNGROUPED,
                     "continue": True,
@@ -106,7 +106,7 @@ def build(
                 },
                 *(
                     {
-                        "matchers": [known_teams, f'severity=~"{"|".join(SEVERITIES)}"', f'action="{name}"'],
+                        "matchers": [*ours, f'severity=~"{"|".join(SEVERITIES)}"', f'action="{name}"'],
                         "receiver": f"{_ACTION}-{name}",
                         "group_by": _UNGROUPED,
                         "continue": True,
@@ -117,7 +117,7 @@ def build(
                 *(_team_route(team, of_team, chosen, timing) for team, of_team in teams.items()),
             ],
         },
-        "inhibit_rules": [inhibition.rule for inhibition in INHIBITIONS],
+        "inhibit_rules": [inhibition.rule(ours) for inhibition in INHIBITIONS],
         "receivers": [
             _receiver(Receiver(DEPLOYMENT_TEST), alert_log),
             *(_receiver(receiver, told_by) for receiver in outside),

@@ -6,7 +6,7 @@ To let critical alerts of a new domain mute its warnings, add what they have in 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ml_monitoring.alerting.model.foreign import STORE_LABEL
@@ -46,17 +46,20 @@ class Inhibition:
     equal: tuple[str, ...]
     alike: tuple[str, ...] = ()
 
-    @property
-    def rule(self) -> Commented:
-        """Return the rule as Alertmanager reads it."""
+    def rule(self, ours: Sequence[str]) -> Commented:
+        """Return the rule as Alertmanager reads it.
+
+        Args:
+            ours: Matchers of the alerts that it is for: a rule holds for all that an Alertmanager has, others' too.
+        """
         # Alertmanager takes a label that both alerts lack for equal, so alerts about nothing in common would mute each
         # other. Hence both must have every one of them.
         present = [f'{label}!=""' for label in self.equal]
         return Commented(
             self.reason,
             {
-                "source_matchers": [*self.source, *present],
-                "target_matchers": [*self.target, *present],
+                "source_matchers": [*ours, *self.source, *present],
+                "target_matchers": [*ours, *self.target, *present],
                 "equal": [*self.equal, *self.alike],
             },
         )

@@ -75,6 +75,7 @@ class BoundAlert:
         scope: What the placeholders of selectors stand for, see `Thresholds.scope`.
         logs_of: Services whose logs tell more, where the series do not say whose they are.
         group_absent: What answers when series of its group are missing.
+        own_labels: Labels that all alerts have, see `Thresholds.alert_labels`.
     """
 
     alert: Alert
@@ -83,6 +84,7 @@ class BoundAlert:
     scope: Mapping[str, str]
     logs_of: tuple[str, ...] = ()
     group_absent: str = ""
+    own_labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def absent(self) -> str:
@@ -177,7 +179,7 @@ class BoundAlert:
     @property
     def labels(self) -> dict[str, str]:
         """Return the labels that decide who is notified and what mutes the alert."""
-        labels = {"severity": self.severity, "team": self.team}
+        labels = {"severity": self.severity, "team": self.team, **self.own_labels}
         labels |= {"action": self.numbers.action} if self.numbers.action else {}
         return labels | ({"source": self.alert.source} if self.alert.source else {})
 

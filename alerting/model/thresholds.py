@@ -9,13 +9,14 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, PrivateAttr, StrictStr
 from pydantic import ValidationError as PydanticError
 
 from ml_monitoring.alerting.model.alert import Alert, Kind, promql_value
 from ml_monitoring.alerting.model.evidence import deviations
+from ml_monitoring.alerting.model.foreign import TARGET_LABELS
 from ml_monitoring.alerting.model.notifications import (
     NO_SEVERITY,
     SEVERITIES,
@@ -41,6 +42,11 @@ from ml_monitoring.exporter.values import merge
 
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
 
+# What says whose an alert is; values stand inside quotes, and would be templates with braces.
+AlertLabel = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
+AlertLabelValue = Annotated[str, Field(strict=True, pattern=r'^[^"\\\n{}]+$')]
+_LABELS_OF_ALERTS = frozenset({"alertname", "alertstate", "severity", "team", "action", "source"})
+
 DEFAULT_PATHS = tuple(Path(__file__).parent.parent / name for name in ("thresholds.yml", "notifications.yml"))
 
 
@@ -56,6 +62,8 @@ class Thresholds(Sections):
     # Folder of alerts, rules, pages and panels of a user's own, from where the file is that names it.
     extensions: StrictStr | None = None
     teams: tuple[Name, ...] = Field(min_length=1)
+    # Labels that every alert gets, so that it can be told from those of others.
+    alert_labels: dict[AlertLabel, AlertLabelValue] = Field(default_factory=dict)
     notifications: Notifications
     alerts: dict[str, Numbers]
     _own_alerts: tuple[Alert, ...] = PrivateAttr(default=())
@@ -79,16 +87,19 @@ class Thresholds(Sections):
         return changed
 
     @property
+    def ours(self) -> tuple[str, ...]:
+        """Return matchers of the alerts of this stack, where others send theirs to the same Alertmanager."""
+        return (f'team=~"{"|".join(self.teams)}"', *(f'{name}="{value}"' for name, value in self.alert_labels.items()))
+
+    @property
     def watched(self) -> tuple[Component, ...]:
         """Return the components whose rules are made."""
         return COMPONENTS if self.components is None else self.components
 
     def scope(self) -> dict[str, str]:
         """Return what the placeholders of selectors stand for, and those of the alerts' numbers."""
-        # Rules of others in the same Prometheus make `ALERTS` too; those of ours name one of the teams.
-        ours = f'team=~"{"|".join(self.teams)}"'
         selectors = dict(self.selectors.placeholders(self.watched, self.services.jobs))
-        return {**selectors, "own_alerts": ours, **dict(self._numbers_of_alerts())}
+        return {**selectors, "own_alerts": ",".join(self.ours), **dict(self._numbers_of_alerts())}
 
     def _numbers_of_alerts(self) -> Iterator[tuple[str, str]]:
         """Yield every number of an alert that a signal or a recording rule may name, disabled alerts' too."""
@@ -222,6 +233,9 @@ def validated(alerts: Sequence[Alert], layers: Layers) -> Thresholds:
 def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tuple[Sequence[Location], str]]:
     """Compare what the files give with what each alert takes: yield the settings that do not fit, and why."""
     yield from _check_teams(thresholds)
+    taken = {label for alert in by_name.values() for label in alert.signal.by} | _LABELS_OF_ALERTS | TARGET_LABELS
+    for label in sorted(thresholds.alert_labels.keys() & taken):
+        yield [("alert_labels", label)], "is a label that alerts have already"
     for name, numbers in thresholds.alerts.items():
         if numbers.action is not None and numbers.action not in thresholds.notifications.actions:
             meant = suggestion_or_all(numbers.action, thresholds.notifications.actions)

@@ -92,6 +92,49 @@ def test_alertmanager_mutes_exactly_those_pairs(programs: dict[str, Path], tmp_p
     assert muted == expected
 
 
+def about(name: str, severity: str, **labels: str) -> dict[str, str]:
+    return {"alertname": name, "severity": severity, "job": "node", "instance": "a", **labels}
+
+
+# Each pair has all that a rule compares, so that it is muted once the alerts are ours.
+_SUBJECTS = {
+    "disk": {"mountpoint": "/"},
+    "source": {"source": "mlflow"},
+    "experiment": {"experiment": "churn"},
+    "model": {"model": "m", "model_version": "1"},
+}
+
+
+@pytest.mark.parametrize("label", [{}, {"stack": "ml"}], ids=["by team", "by a label of our own"])
+def test_alerts_of_others_are_never_muted_and_mute_none_of_ours(
+    label: dict[str, str], programs: dict[str, Path], tmp_path: Path
+) -> None:
+    thresholds = load_thresholds().changed({"teams": [*load_thresholds().teams, "search"], "alert_labels": label})
+    ours = {"team": "search", **label}
+    # Of nobody, of another team, and where there is a label of our own also of a team that is called as ours is.
+    theirs = [{}, {"team": "billing"}, *([{"team": "platform"}] if label else [])]
+    fired, muted = [], []
+    for name, subject in _SUBJECTS.items():
+        for owner in (*theirs, ours):
+            loud, quiet = (about(f"{name}-{of}", of, **subject, **owner) for of in ("critical", "warning"))
+            fired += [loud, quiet]
+            muted += [quiet] if owner is ours else []
+    # Apart from all others: theirs is loud and ours is quiet, and the other way round.
+    mixed = [
+        about("theirs", "critical", mountpoint="/data", **theirs[-1]),
+        about("ours", "warning", mountpoint="/data", **ours),
+        about("ours", "critical", mountpoint="/srv", **ours),
+        about("theirs", "warning", mountpoint="/srv", **theirs[-1]),
+        {"alertname": "MlMonitoringDown", "job": "ml-monitoring", "severity": "critical", **ours},
+        {"alertname": "TargetDown", "job": "ml-monitoring", "severity": "warning"},
+    ]
+    config = alertmanager.build(thresholds=thresholds, timing=AT_ONCE, alert_log_url="")
+    with running(programs["alertmanager"], config, tmp_path) as server:
+        server.fire(*fired, *mixed)
+        found = [one["labels"] for one in server.alerts() if one["status"]["inhibitedBy"]]
+    assert sorted(map(sorted, (one.items() for one in found))) == sorted(map(sorted, (one.items() for one in muted)))
+
+
 @pytest.mark.parametrize(
     ("matcher", "expected"),
     [

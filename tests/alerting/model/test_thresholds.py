@@ -83,6 +83,9 @@ RATIO = "    threshold: 0.3\n"
         ),
         ("grafana: http", "grafana: ftp", "ftp", "links.grafana: 'ftp://127.0.0.1:3000' is not an http:// or https://"),
         ("[platform, mlops, growth]", "[]", "teams: []", "teams: tuple should have at least 1 item"),
+        ("alert_labels: {}", "alert_labels: {team: x}", "alert_labels:", "team: is a label that alerts have already"),
+        ("alert_labels: {}", "alert_labels: {persona: x}", "alert_labels:", "persona: is a label that alerts have"),
+        ("alert_labels: {}", "alert_labels: {a: '{{x}}'}", "alert_labels:", "alert_labels.a: string should match"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_its_line(

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from ml_monitoring.alerting.cli import main
+from ml_monitoring.alerting.domains import ALERTS as KNOWN_ALERTS
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
-from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, SEVERITIES
+from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, SEVERITIES, read
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.routing import stops
@@ -103,6 +104,23 @@ def test_a_label_that_is_misspelt_is_not_passed_over(given: str, said: str, caps
 def test_labels_that_alerts_of_others_have_are_taken(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["route", "--label", "team=growth", "--label", "severity=info", "--label", "shelf=x"]) == 0
     assert capsys.readouterr().out.startswith("growth-info: ")
+
+
+def test_a_label_of_our_own_is_on_every_alert_and_in_every_question_about_ours(
+    server: Alertmanager, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    settings = tmp_path / "own.yml"
+    settings.write_text("alert_labels: {stack: ml}\n", encoding="utf-8")
+    given = f"--settings={settings}"
+    thresholds = read(KNOWN_ALERTS, [settings])
+    assert {alert.rule_labels["stack"] for alert in load_alerts(thresholds)} == {"ml"}
+    assert thresholds.scope()["own_alerts"] == 'team=~"platform|mlops|growth",stack="ml"'
+    # What is asked about is ours.
+    assert main(["route", given, "--label", "team=growth", "--label", "severity=critical"]) == 0
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["escalation", "growth-critical"]
+    assert main(["maintenance", given, f"--alertmanager={server.url}", "--duration=2h", "--reason=disks"]) == 0
+    (silence,) = AlertmanagerClient(server.url).silences()
+    assert {"name": "stack", "value": "ml", "isRegex": False, "isEqual": True} in silence.matchers
 
 
 def test_maintenance_silences_all_but_the_watchdog_until_it_is_ended(
