@@ -43,7 +43,8 @@ def run(options: argparse.Namespace) -> int:
         severity = next(iter(channel.severities), "critical")
     if team not in thresholds.teams:
         raise ConfigError([f"--team {team}: there is no such team{suggestion_or_all(team, thresholds.teams)}"])
-    outcome = test_fire(AlertmanagerClient(options.alertmanager), team=team, severity=severity, wait=options.wait)
+    client = AlertmanagerClient(options.alertmanager)
+    outcome = test_fire(client, team=team, severity=severity, wait=options.wait, labels=thresholds.alert_labels)
     print(f"{TEST_ALERT} of team {team}, severity {severity}: routed to {', '.join(outcome.receivers)}")
     for kind in sorted(outcome.sent):
         print(f"  {kind}: {outcome.sent[kind]:.0f} sent, {outcome.failed.get(kind, 0):.0f} failed")

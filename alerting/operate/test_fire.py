@@ -30,7 +30,9 @@ class Outcome:
     failed: Mapping[str, float]
 
 
-def test_fire(client: AlertmanagerClient, *, team: str, severity: str, wait: float) -> Outcome:
+def test_fire(
+    client: AlertmanagerClient, *, team: str, severity: str, wait: float, labels: Mapping[str, str]
+) -> Outcome:
     """Let a test alert fire, and wait until it was sent, or the time is over.
 
     Args:
@@ -38,11 +40,12 @@ def test_fire(client: AlertmanagerClient, *, team: str, severity: str, wait: flo
         team: Who is to be notified.
         severity: How loud.
         wait: Seconds to wait for the first delivery.
+        labels: Those that every alert has, see `Thresholds.alert_labels`.
 
     Raises:
         RemoteError: Alertmanager cannot be reached, or refuses.
     """
-    labels = {"alertname": TEST_ALERT, "team": team, "severity": severity, "test": f"{time.time():.0f}"}
+    labels = {**labels, "alertname": TEST_ALERT, "team": team, "severity": severity, "test": f"{time.time():.0f}"}
     annotations = {
         "summary": "This is a test; nothing is wrong.",
         "description": f"{getpass.getuser()} tests who is notified of alerts of team {team} with severity {severity}.",

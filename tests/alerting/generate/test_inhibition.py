@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate.inhibition import INHIBITIONS, matches
 from ml_monitoring.alerting.model.alert import BoundAlert
