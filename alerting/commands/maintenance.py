@@ -38,7 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Begin the maintenance and return the exit status."""
-    teams, labels = (), options.labels
+    teams: tuple[str, ...] = ()
+    labels = options.labels
     if not options.everything:
         thresholds, _layers = own.load(options)
         teams, labels = thresholds.teams, [*labels, *thresholds.alert_labels.items()]
