@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType, ModuleType
 
 from ml_monitoring.alerting.commands import (
@@ -18,7 +20,9 @@ from ml_monitoring.alerting.commands import (
     route,
     unit_test,
 )
+from ml_monitoring.alerting.commands.arguments import SERVERS
 from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.http_client import RemoteError
 
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
@@ -49,4 +53,16 @@ def add_commands(commands: command_line.Commands) -> None:
     for name, module in COMMANDS.items():
         parser = commands.add_parser(name, help=module.HELP, description=getattr(module, "DESCRIPTION", module.HELP))
         module.add_arguments(parser)
-        parser.set_defaults(command=module.run)
+        parser.set_defaults(command=partial(_run, module.run))
+
+
+def _run(run: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Run a command; where a server does not answer, say how another one is named."""
+    try:
+        return run(options)
+    except RemoteError as error:
+        asked = [name for name in SERVERS if name in options]
+        if error.status or not asked:
+            raise
+        given = " or ".join(f"--{name} URL (${name.upper()}_URL)" for name in asked)
+        raise RemoteError(f"{error}; give another address with {given}") from error

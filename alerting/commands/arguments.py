@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+from typing import Final
 
 from ml_monitoring.alerting.model.notifications import base_url
+
+# Servers that commands ask, by the names of their options.
+SERVERS: Final = ("alertmanager", "prometheus")
 
 
 def label(text: str) -> tuple[str, str]:

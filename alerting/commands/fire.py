@@ -9,7 +9,7 @@ from ml_monitoring.alerting.commands.arguments import add_alertmanager
 from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, test_fire
-from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter import command_line, durations
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
@@ -47,7 +47,17 @@ def run(options: argparse.Namespace) -> int:
     outcome = test_fire(client, team=team, severity=severity, wait=options.wait, labels=thresholds.alert_labels)
     print(f"{TEST_ALERT} of team {team}, severity {severity}: routed to {', '.join(outcome.receivers)}")
     for kind in sorted(outcome.sent):
-        print(f"  {kind}: {outcome.sent[kind]:.0f} sent, {outcome.failed.get(kind, 0):.0f} failed")
+        others = ", ".join(sorted(outcome.others.get(kind, ())))
+        # Alertmanager counts notifications by kind of channel, not by alert.
+        whose = f"; by this alert or by {others}, which goes through {kind} too" if others else ""
+        print(f"  {kind}: {outcome.sent[kind]:.0f} sent, {outcome.failed.get(kind, 0):.0f} failed{whose}")
+    for receiver, seconds in outcome.late.items():
+        print(f"  {receiver}: not within {options.wait:g} s: it waits {durations.format_seconds(seconds)} (group_wait)")
     if not outcome.sent:
-        print(f"  nothing was sent within {options.wait:g} s: no channel is set up, or it waits longer (group_wait)")
-    return 0 if outcome.sent and not any(outcome.failed.values()) else 1
+        print(
+            f"  nothing was sent within {options.wait:g} s: no channel is set up, or a test shortly before delays it "
+            "(group_interval)"
+        )
+    elif not outcome.is_delivered and not any(outcome.failed.values()):
+        print(f"  whether it arrived cannot be said from here: look for test={outcome.mark}, which only this alert has")
+    return 0 if outcome.is_delivered else 1

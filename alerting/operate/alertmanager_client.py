@@ -4,18 +4,35 @@ from __future__ import annotations
 
 import getpass
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.http_client import RemoteError, fetch, fetch_json
 
 # Seconds.
 TIMEOUT: Final = 10.0
 POLL: Final = 0.5
+# Alertmanager's own, where no route says another.
+_GROUP_WAIT: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver:
+    """A receiver of Alertmanager's configuration.
+
+    Attributes:
+        kinds: Kinds of channels through which it is notified, as Alertmanager counts them.
+        group_wait: The longest time, in seconds, that one of its routes collects alerts first.
+    """
+
+    kinds: frozenset[str]
+    group_wait: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +130,36 @@ class AlertmanagerClient:
                 raise RemoteError("Alertmanager took the alert and does not list it")
             time.sleep(POLL)
 
+    def receivers(self) -> dict[str, Receiver]:
+        """Return all receivers by name, by the configuration that is in force.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached.
+        """
+        config = yaml.safe_load(self._call("GET", "status")["config"]["original"])
+        waits = dict(_waits(config["route"], _GROUP_WAIT))
+        return {
+            one["name"]: Receiver(
+                frozenset(key.removesuffix("_configs") for key in one if key.endswith("_configs")),
+                waits.get(one["name"], 0.0),
+            )
+            for one in config.get("receivers") or ()
+        }
+
+    def sent_to(self, *, but: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+        """Yield the name of each alert that is sent, but of one, and the receiver.
+
+        Args:
+            but: The labels of the one that is left out.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached.
+        """
+        for group in self._call("GET", "alerts/groups?silenced=false&inhibited=false"):
+            for alert in group["alerts"]:
+                if alert["labels"] != dict(but):
+                    yield alert["labels"].get("alertname", "an alert"), group["receiver"]["name"]
+
     def deliveries(self) -> dict[tuple[str, bool], float]:
         """Return how many notifications were sent through each kind of channel, and how many failed (True).
 
@@ -129,3 +176,18 @@ class AlertmanagerClient:
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         return fetch_json(self._url, f"api/v2/{path}", timeout=TIMEOUT, method=method, json_body=body)
+
+
+def _waits(route: Mapping[str, Any], inherited: float) -> Iterator[tuple[str, float]]:
+    """Yield how long each receiver's routes wait, the longest last."""
+    found: list[tuple[str, float]] = []
+
+    def follow(one: Mapping[str, Any], above: float, receiver: str) -> None:
+        wait = durations.parse(one["group_wait"]) if "group_wait" in one else above
+        name = one.get("receiver", receiver)
+        found.append((name, wait))
+        for child in one.get("routes") or ():
+            follow(child, wait, name)
+
+    follow(route, inherited, "")
+    yield from sorted(found, key=lambda each: each[1])

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any
 
-from ml_monitoring.alerting.domains import ALERTS, load_alerts
+from ml_monitoring.alerting.domains import ALERTS, alert_groups, is_watched, load_alerts
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.routing import mutes_of, stops
@@ -47,10 +47,22 @@ def explain(name: str, thresholds: Thresholds, layers: Layers, config: Mapping[s
         config: What `alerting.alertmanager.build` gives.
 
     Raises:
-        UnknownAlertError: No enabled alert has the name.
+        UnknownAlertError: No alert has the name.
     """
+    if why := _why_none(name, thresholds, layers):
+        return f"{name}: no rule is made of it, as {why}\n"
     (alert,) = enabled_alerts([name], thresholds)
     return "\n".join(_lines(alert, layers, config)) + "\n"
+
+
+def _why_none(name: str, thresholds: Thresholds, layers: Layers) -> str:
+    """Return why an alert is not among the rules, and where that is set; or nothing."""
+    if name in thresholds.alerts and not thresholds.alerts[name].enabled:
+        return f"it is switched off: {layers.place(('alerts', name, 'enabled')) or layers.place(('alerts', name))}"
+    for group, alerts in alert_groups(thresholds).items():
+        if not is_watched(group, thresholds) and name in {alert.name for alert in alerts}:
+            return f"the component {group} is not watched: {layers.place(('components',))}"
+    return ""
 
 
 def _lines(alert: BoundAlert, layers: Layers, config: Mapping[str, Any]) -> Iterator[str]:

@@ -21,13 +21,24 @@ class Outcome:
 
     Attributes:
         receivers: Who Alertmanager routed it to.
-        sent: Notifications by kind of channel while the test ran; others that were sent meanwhile count too.
+        mark: The label that only this test alert has.
+        sent: Notifications by kind of channel since it was due.
         failed: Those of them that failed.
+        others: By kind of channel other alerts that are sent through it, so that a notification may be of them.
+        late: Receivers that are notified only after the time that there was, and after how many seconds.
     """
 
     receivers: tuple[str, ...]
+    mark: str
     sent: Mapping[str, float]
     failed: Mapping[str, float]
+    others: Mapping[str, frozenset[str]]
+    late: Mapping[str, float]
+
+    @property
+    def is_delivered(self) -> bool:
+        """Tell whether something was sent that is of this alert, whatever else is, and nothing failed."""
+        return any(kind not in self.others for kind in self.sent) and not any(self.failed.values())
 
 
 def test_fire(
@@ -45,32 +56,45 @@ def test_fire(
     Raises:
         RemoteError: Alertmanager cannot be reached, or refuses.
     """
-    labels = {**labels, "alertname": TEST_ALERT, "team": team, "severity": severity, "test": f"{time.time():.0f}"}
+    mark = f"{time.time():.0f}"
+    labels = {**labels, "alertname": TEST_ALERT, "team": team, "severity": severity, "test": mark}
     annotations = {
         "summary": "This is a test; nothing is wrong.",
         "description": f"{getpass.getuser()} tests who is notified of alerts of team {team} with severity {severity}.",
     }
-    before = client.deliveries()
+    known = client.receivers()
+    before = after = client.deliveries()
+    begun = time.monotonic()
     client.post_alert(labels, annotations, wait + TIMEOUT)
     receivers = client.receivers_of(labels, timeout=TIMEOUT)
-    deadline = time.monotonic() + wait
+    late = {name: known[name].group_wait for name in receivers if known[name].group_wait > wait}
+    due = [known[name] for name in receivers if name not in late]
+    kinds = frozenset[str]().union(*(one.kinds for one in due))
+    others: dict[str, set[str]] = {}
+
+    def look() -> None:
+        nonlocal before, after
+        after = client.deliveries()
+        # Until then no notification is of this alert.
+        if time.monotonic() - begun < min((one.group_wait for one in due), default=0.0):
+            before = after
+        for name, receiver in client.sent_to(but=labels):
+            for kind in known[receiver].kinds & kinds if receiver in known else ():
+                others.setdefault(kind, set()).add(name)
 
     def grown(failed: bool) -> dict[str, float]:
-        return {
-            kind: count - before.get((kind, is_failed), 0.0)
-            for (kind, is_failed), count in after.items()
-            if is_failed is failed and count > before.get((kind, is_failed), 0.0)
-        }
+        counts = {kind: after.get((kind, failed), 0.0) - before.get((kind, failed), 0.0) for kind in kinds}
+        return {kind: count for kind, count in counts.items() if count > 0}
 
-    while True:
-        after = client.deliveries()
-        if grown(failed=False) or time.monotonic() > deadline:
-            break
+    look()
+    while grown(failed=False).keys() < kinds and time.monotonic() - begun < wait:
         time.sleep(POLL)
+        look()
     if not grown(failed=True):
         # A notification counts when it is begun, and as failed when the answer is there.
         time.sleep(_SETTLE)
-        after = client.deliveries()
+        look()
     # Ended, so that nobody wonders about it; channels get its end as well.
     client.post_alert(labels, annotations, 0)
-    return Outcome(tuple(receivers), grown(failed=False), grown(failed=True))
+    found = {kind: frozenset(names) for kind, names in others.items()}
+    return Outcome(tuple(receivers), mark, grown(failed=False), grown(failed=True), found, late)

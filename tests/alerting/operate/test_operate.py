@@ -15,7 +15,7 @@ from ml_monitoring.alerting.domains import ALERTS as KNOWN_ALERTS
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
-from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, SEVERITIES, read
+from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, SEVERITIES, Timing, read
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 from ml_monitoring.alerting.operate.backtest import backtest
 from ml_monitoring.alerting.operate.routing import stops
@@ -24,6 +24,7 @@ from tests.alerting.generate.test_promtool import TEAMS, route
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
 from tools.backfilled_prometheus import backfilled_prometheus
 from tools.processes import wait_until
+from tools.sinks import HttpSink
 from tools.webhook import WebhookReceiver
 
 ALERTS = load_alerts()
@@ -65,6 +66,31 @@ def test_every_alert_can_be_explained(alert: object, capsys: pytest.CaptureFixtu
     name = next(one.name for one in ALERTS if one is alert)
     assert main(["explain", name]) == 0
     assert capsys.readouterr().out.count("\n") > 8
+
+
+@pytest.mark.parametrize(
+    ("settings", "name", "why"),
+    [
+        (
+            "links: {logs: null}\nalerts:\n  MlPredictionsStopped: null\n",
+            "MlPredictionsStopped",
+            "it is switched off: {}:3",
+        ),
+        (
+            "alerts:\n  MlPredictionsStopped:\n    enabled: false\n",
+            "MlPredictionsStopped",
+            "it is switched off: {}:3",
+        ),
+        ("components: [host]\n", "PrometheusTargetDown", "the component monitoring is not watched: {}:1"),
+    ],
+)
+def test_an_alert_that_is_off_is_explained_by_what_switches_it_off(
+    settings: str, name: str, why: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text(settings, encoding="utf-8")
+    assert main(["explain", name, f"--settings={path}"]) == 0
+    assert capsys.readouterr() == (f"{name}: no rule is made of it, as {why.format(path)}\n", "")
 
 
 def test_an_alert_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
@@ -213,10 +239,52 @@ def test_a_test_alert_that_is_not_delivered_fails(
     assert re.search(r"webhook: \d+ sent, [1-9]\d* failed", capsys.readouterr().out)
 
 
+def test_what_another_alert_sent_meanwhile_is_not_taken_for_a_delivery(
+    server: Alertmanager, webhook: WebhookReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.fire(LABELS)
+    assert main(["test-fire", f"--alertmanager={server.url}", "--team=growth", "--wait=20"]) == 1
+    _routed, counted, said = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"  webhook: \d+ sent, 0 failed; by this alert or by Broken, which goes through webhook too", counted
+    )
+    mark = said.partition("look for test=")[2].partition(",")[0]
+    # It is found by what it is said to be found by.
+    webhook.wait_for(lambda alert: alert["labels"].get("test") == mark, timeout=5)
+
+
+def test_a_delivery_is_counted_when_the_alert_is_due_and_by_the_kinds_of_its_own_channels(
+    programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = tmp_path / "slack_url"
+    with HttpSink() as slack:
+        address.write_text(f"{slack.url}/chat")
+        channels = {
+            "chat": {"kind": "slack", "teams": ["growth"], "channel": "#a", "api_url_file": str(address)},
+            "posts": {"kind": "webhook", "teams": ["mlops"], "url": webhook.url},
+        }
+        settings = load_thresholds().changed({"notifications": {"channels": channels}})
+        timing = Timing(group_wait="2s", group_interval="1s", repeat_interval="1h")
+        config = alertmanager.build(thresholds=settings, timing=timing, alert_log_url="")
+        with running(programs["alertmanager"], config, tmp_path) as server:
+            server.fire(LABELS)
+            arguments = ["test-fire", f"--alertmanager={server.url}", "--team=growth", "--severity=critical"]
+            assert main([*arguments, "--wait=20"]) == 0
+            assert capsys.readouterr().out.splitlines()[1:] == [
+                "  slack: 1 sent, 0 failed",
+                "  escalation: not within 20 s: it waits 30m (group_wait)",
+            ]
+            assert "TestAlert" in slack.posts[0].body
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["maintenance-end", "--alertmanager=http://127.0.0.1:9"], "http://127.0.0.1:9 cannot be reached"),
+        (
+            ["test-fire", "--alertmanager=http://127.0.0.1:9"],
+            "another address with --alertmanager URL ($ALERTMANAGER_URL)",
+        ),
         (["test-fire", "--channel=pager"], "no channel pager in"),
         (["backtest", "Zzz"], "Zzz does not exist; there are: "),
         (
