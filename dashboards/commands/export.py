@@ -13,8 +13,8 @@ from ml_monitoring.exporter.errors import ConfigError
 
 HELP = "write the dashboards for Grafana's import dialog, grafana.com or Git Sync"
 DESCRIPTION = (
-    "Write the dashboards for import, with data sources and plugins; or in the schema of Grafana 12 and 13 (v2), one"
-    " file each, or as the folders of a repository that Git Sync reads."
+    "Write the dashboards that your settings make for import, with data sources and plugins; or in the schema of "
+    "Grafana 12 and 13 (v2), one file each, or as the folders of a repository that Git Sync reads."
 )
 
 

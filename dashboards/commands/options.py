@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
+from ml_monitoring.dashboards.commands.generate import write_pages
+from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
@@ -89,7 +92,7 @@ def add_prometheus(parser: argparse.ArgumentParser) -> None:
 
 @contextmanager
 def generated(options: argparse.Namespace, names: Sequence[str] = ()) -> Iterator[Path]:
-    """Give the folder of the generated pages: ours, or where own settings are in force, what those make.
+    """Give the folder of the generated pages: ours, or where settings or variables change pages, what those make.
 
     Args:
         options: What `alerting.options.add_settings` added.
@@ -98,14 +101,17 @@ def generated(options: argparse.Namespace, names: Sequence[str] = ()) -> Iterato
     Raises:
         ConfigError: The settings cannot be used.
     """
-    files = [path for path in own.settings_files(options) if path != Path(os.devnull)]
-    if not files or (names and all(Path(name).exists() for name in names)):
+    if names and all(Path(name).exists() for name in names):
         yield OUTPUT_DIR
         return
-    from ml_monitoring.dashboards.commands.generate import write_pages  # noqa: PLC0415  # only where it is needed
-
+    thresholds, defaults = own.load(options)[0], load_thresholds()
+    # Only links of notifications lead to it.
+    elsewhere = thresholds.overridden({"GRAFANA_URL": defaults.links.grafana})
+    if PageContext.of(elsewhere) == PageContext.of(defaults):
+        yield OUTPUT_DIR
+        return
     with tempfile.TemporaryDirectory(prefix="ml-monitoring-dashboards-") as folder:
-        write_pages(Path(folder), own.load(options)[0])
+        write_pages(Path(folder), thresholds)
         yield Path(folder)
 
 
@@ -113,6 +119,8 @@ def generated(options: argparse.Namespace, names: Sequence[str] = ()) -> Iterato
 def generated_or_given(options: argparse.Namespace) -> Iterator[Path]:
     """Give the folder that `add_generated` names, or that of the generated pages."""
     if options.dashboards is not None:
+        if options.settings is not None:
+            raise ConfigError(["--settings: the pages of --dashboards are written already; give one of the two"])
         yield options.dashboards
         return
     with generated(options) as folder:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING
 
+from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.options import add_generated, add_grafana, generated_or_given, grafana, pairs
 from ml_monitoring.dashboards.publish import files
 
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 HELP = "bring the dashboards into a Grafana that is there already"
 DESCRIPTION = (
-    "Save the generated dashboards through Grafana's HTTP API. What was edited there by hand since the last push is a "
-    "conflict: it is shown and left alone. Dashboards of others are never touched."
+    "Save the dashboards that your settings make, your own pages among them, through Grafana's HTTP API. What was "
+    "edited there by hand since the last push is a conflict: it is shown and left alone. Dashboards of others are "
+    "never touched."
 )
 
 
@@ -40,8 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_generated(parser)
     parser.add_argument("--dry-run", action="store_true", help="show what would be done and change nothing")
-    parser.add_argument("--force", action="store_true", help="overwrite what was edited by hand")
-    parser.add_argument("--prune", action="store_true", help="delete pushed dashboards that are no longer generated")
+    parser.add_argument("--force", action="store_true", help="overwrite conflicts: what was edited by hand")
+    parser.add_argument(
+        "--prune",
+        action="store_true",
+        help="delete pushed dashboards that are no longer generated, your own pages never",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -52,12 +58,13 @@ def run(options: argparse.Namespace) -> int:
     folders = pairs("--folder", options.folder)
     open_ends = 0
     with closing(grafana(options)) as client, generated_or_given(options) as pages:
-        plan = push.plan(client, files.read(pages), datasources=datasources, folders=folders)
+        own = pages.resolve() != OUTPUT_DIR.resolve()
+        plan = push.plan(client, files.read(pages), datasources=datasources, folders=folders, own=own)
         for note in plan.notes:
             print(f"note: {note}", file=sys.stderr)
         steps: Iterable[Step] = plan.steps
         if not options.dry_run:
-            steps = push.carry_out(client, plan.steps, force=options.force, prune=options.prune)
+            steps = push.carry_out(client, plan, force=options.force, prune=options.prune)
         for step in steps:
             _print(step, details=options.dry_run)
             open_ends += step.state in {push.State.CONFLICT, push.State.REFUSED}

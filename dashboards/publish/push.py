@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 
+from ml_monitoring.alerting.extensions import OWN_UID_PREFIX
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.publish.changes import compare
 from ml_monitoring.dashboards.publish.files import folder_uid
@@ -30,8 +31,9 @@ from ml_monitoring.dashboards.publish.grafana import (
     Save,
 )
 
-# The entry that a push leaves in the version history.
-_MARK = re.compile(rf"{TAG} push sha256:([0-9a-f]{{16}}) folder:(\S*)")
+# The entry that a push leaves in the version history; the last word where the user's settings made the page.
+_MARK = re.compile(rf"{TAG} push sha256:([0-9a-f]{{16}}) folder:(\S*)( own)?")
+_WITHOUT_SETTINGS = "it was pushed with settings or pages of your own, and this push has none: give them (--settings)"
 # Names of one type of data source: Grafana's own, and what 10.3 renamed it to.
 _ALIASES: Mapping[str, str] = MappingProxyType({"grafana-postgresql-datasource": "postgres"})
 # Without either of them the token may save nothing.
@@ -97,10 +99,12 @@ class Plan:
     Attributes:
         steps: One for each dashboard, those that are left over last.
         notes: What the person who pushes should know.
+        own: Whether the user's settings made the dashboards.
     """
 
     steps: tuple[Step, ...]
     notes: tuple[str, ...]
+    own: bool = False
 
 
 def plan(
@@ -109,6 +113,7 @@ def plan(
     *,
     datasources: Mapping[str, str] | None = None,
     folders: Mapping[str, str] | None = None,
+    own: bool = False,
 ) -> Plan:
     """Compare with what Grafana has and return what is to be done; nothing is changed.
 
@@ -117,6 +122,7 @@ def plan(
         generated: (folder's title, dashboard) of each dashboard.
         datasources: Name or uid of the data source that a data source variable begins with, by variable.
         folders: Title or uid of the folder to take for a generated folder, by that one's title.
+        own: Whether the user's settings made the dashboards; those that the defaults make never replace such ones.
 
     Raises:
         GrafanaError: If Grafana cannot be asked, or has no such data source or folder.
@@ -135,31 +141,33 @@ def plan(
         notes.append(f"{grafana.url} is not encrypted: everybody on the way can read the token")
     places = _folders(grafana, sorted({title for title, _ in generated}), folders or {})
     choices = _choices(grafana.datasources(), [dashboard for _, dashboard in generated], datasources or {}, notes)
+    uids = {str(dashboard["uid"]) for _, dashboard in generated}
+    left_over = sorted((found for found in grafana.search(TAG) if found.uid not in uids), key=lambda one: one.uid)
+    # Pushes of earlier versions left no word on settings, and pages of the user's are made by some.
+    mixed = not own and any(found.uid.startswith(OWN_UID_PREFIX) for found in left_over)
     steps = [
-        _step(grafana, _with_datasources(dashboard, choices), places[title])
+        _step(grafana, _with_datasources(dashboard, choices), places[title], own=own, mixed=mixed)
         for title, dashboard in sorted(generated, key=lambda entry: str(entry[1]["uid"]))
     ]
-    uids = {step.uid for step in steps}
-    left_over = [found for found in grafana.search(TAG) if found.uid not in uids]
-    steps += [_left_over(grafana, found.uid, found.title) for found in sorted(left_over, key=lambda one: one.uid)]
-    return Plan(tuple(steps), tuple(notes))
+    steps += [_left_over(grafana, found.uid, found.title) for found in left_over]
+    return Plan(tuple(steps), tuple(notes), own)
 
 
-def carry_out(grafana: Grafana, steps: Sequence[Step], *, force: bool = False, prune: bool = False) -> Iterator[Step]:
+def carry_out(grafana: Grafana, plan: Plan, *, force: bool = False, prune: bool = False) -> Iterator[Step]:
     """Do what was planned and yield each step with the state that it ended in.
 
     Args:
         grafana: Grafana.
-        steps: The plan's steps.
-        force: Overwrite what was changed by hand.
+        plan: What was planned.
+        force: Overwrite what is a conflict.
         prune: Delete dashboards of earlier pushes that are no longer generated.
 
     Raises:
         GrafanaError: If Grafana refuses; what was yielded until then is done.
     """
     made: set[str] = set()
-    for step in steps:
-        if step.state is State.LEFT_OVER and prune:
+    for step in plan.steps:
+        if step.state is State.LEFT_OVER and prune and not step.uid.startswith(OWN_UID_PREFIX):
             grafana.delete(step.uid)
             yield replace(step, state=State.DELETED, why="")
             continue
@@ -171,7 +179,8 @@ def carry_out(grafana: Grafana, steps: Sequence[Step], *, force: bool = False, p
             grafana.create_folder(step.folder.uid, step.folder.title)
             made.add(step.folder.uid)
         try:
-            grafana.save(step.dashboard, folder=step.folder.uid, message=_mark(step.dashboard, step.folder))
+            mark = _mark(step.dashboard, step.folder, own=plan.own)
+            grafana.save(step.dashboard, folder=step.folder.uid, message=mark)
         except ChangedMeanwhileError:
             why = "somebody saved it just now; push again"
             if step.state is State.CREATE:
@@ -184,7 +193,7 @@ def carry_out(grafana: Grafana, steps: Sequence[Step], *, force: bool = False, p
         yield replace(step, state=State.UPDATE if step.state is State.CONFLICT else step.state)
 
 
-def _step(grafana: Grafana, dashboard: Json, folder: Folder) -> Step:
+def _step(grafana: Grafana, dashboard: Json, folder: Folder, *, own: bool, mixed: bool) -> Step:
     uid, title = str(dashboard["uid"]), str(dashboard["title"])
     live = grafana.dashboard(uid)
     if live is None:
@@ -209,6 +218,8 @@ def _step(grafana: Grafana, dashboard: Json, folder: Folder) -> Step:
     mark = _MARK.search(ours.message) if ours else None
     if mark and mark.group(1) == _checksum(dashboard) and mark.group(2) == folder.uid:
         return replace(step, state=State.UNCHANGED)
+    if mixed or (mark and mark.group(3) and not own):
+        return replace(step, state=State.CONFLICT, why=_WITHOUT_SETTINGS)
     return step
 
 
@@ -245,6 +256,8 @@ def _left_over(grafana: Grafana, uid: str, title: str) -> Step:
     conflict = _conflict(live, history, ours)
     if conflict:
         return Step(uid, title, State.REFUSED, why=f"it is no longer generated, and {conflict}; nothing is done")
+    if uid.startswith(OWN_UID_PREFIX):
+        return Step(uid, title, State.LEFT_OVER, why="a page of your own that this push has not; it is never deleted")
     return Step(uid, title, State.LEFT_OVER, why="it is no longer generated; --prune deletes it")
 
 
@@ -338,5 +351,5 @@ def _checksum(dashboard: Json) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _mark(dashboard: Json, folder: Folder) -> str:
-    return f"{TAG} push sha256:{_checksum(dashboard)} folder:{folder.uid}"
+def _mark(dashboard: Json, folder: Folder, *, own: bool) -> str:
+    return f"{TAG} push sha256:{_checksum(dashboard)} folder:{folder.uid}{' own' if own else ''}"
