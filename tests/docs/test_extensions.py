@@ -17,7 +17,10 @@ from tests.support.files import ROOT
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 COMMANDS = [line.removeprefix("$ ").partition("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
 # These need servers: tests/integration/test_extensions.py runs them.
-ELSEWHERE = ("ml-monitoring serve", "ml-monitoring dashboards render", "ml-monitoring dashboards prove")
+ELSEWHERE = (
+    "ml-monitoring serve",
+    *(f"ml-monitoring dashboards {command}" for command in ("render", "prove", "push", "serve")),
+)
 
 
 @pytest.fixture
