@@ -42,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="try again for so long while panels are empty",
     )
     parser.add_argument(
-        "--allow", type=Path, metavar="FILE", help="YAML of panels that may be empty, with reasons (default: prove.yml)"
+        "--allow", type=Path, metavar="FILE", help="YAML of panels that may be empty, with reasons (default: ours)"
     )
 
 

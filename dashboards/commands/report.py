@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=REPORTS,
         metavar="FILE",
-        help="the list of reports (default: dashboards/reports.yml)",
+        help="the list of reports (default: those that come with the stack)",
     )
     own.add_settings(parser)
     add_source(parser)
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=ALERTMANAGER,
         metavar="FILE",
-        help="Alertmanager configuration whose SMTP settings are taken (default: alerting/generated/alertmanager.yml)",
+        help="Alertmanager configuration whose SMTP settings are taken (default: the one that comes with the stack)",
     )
 
 

@@ -64,8 +64,8 @@ def run(options: argparse.Namespace) -> int:
         queries = live_options(options)
         stack.enter_context(queries.prometheus)
         viewer = Viewer(library, queries, frozenset(named))
-        if pages != OUTPUT_DIR:
-            print(f"Pages by the settings of {', '.join(map(str, own.settings_files(options)))}", flush=True)
+        if pages != OUTPUT_DIR and (files := own.settings_files(options)):
+            print(f"Pages by the settings of {', '.join(map(str, files))}", flush=True)
         print(f"Dashboards: http://{_reached(listen)}/", flush=True)
         if not _is_loopback(listen.host):
             print(f"{listen} can be reached from elsewhere, and there is no login: put a proxy that asks before it.")
