@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from html import escape
@@ -15,6 +16,8 @@ from ml_monitoring.exporter import html
 
 _TITLE: Final = "Alert log"
 _NO_TIME: Final = "unknown"
+# Seconds; what fires is notified again after a day at the latest, as long as the settings do not say otherwise.
+_SILENT: Final = 2 * 86400.0
 _BODY: Final = Template("""<form method="get" action="/">
 <label>Since <input name="since" value="$since" size="18" title="7d, 12h, or a time: 2026-03-01T22:00Z"></label>
 <label>Until <input name="until" value="$until" size="18" title="the same; empty is now"></label>
@@ -51,11 +54,17 @@ def page(alerts: Sequence[Mapping[str, Any]], chosen: Mapping[str, str]) -> str:
 
 
 def document(alert: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an alert of the history with its times in ISO 8601; null where one is not known, or it still fires."""
+    """Return an alert of the history with its times in ISO 8601; null where one is not known, or it still `fires`."""
     notified = {
         receiver: {**when, "first": _iso(when["first"])} for receiver, when in sorted(alert["notified"].items())
     }
-    return {**alert, "starts": _iso(alert["starts"]), "ends": _iso(alert["ends"]), "notified": notified}
+    return {
+        **alert,
+        "starts": _iso(alert["starts"]),
+        "ends": _iso(alert["ends"]),
+        "last_notified": _iso(alert["last_notified"]),
+        "notified": notified,
+    }
 
 
 def _iso(seconds: float | None) -> str | None:
@@ -71,16 +80,26 @@ def _row(alert: Mapping[str, Any]) -> str:
         receiver if starts == _NO_TIME else f"{receiver} after {html.span(when['first'] - alert['starts'])}"
         for receiver, when in sorted(alert["notified"].items())
     )
-    ended = "still fires" if alert["ends"] is None else _moment(alert["ends"])
     links = ", ".join(
         f'<a href="{escape(address)}" rel="noreferrer">{_LINKS[name]}</a>' for name, address in alert["links"].items()
     )
     cells = (
-        f'<td class="time">{starts}</td><td class="time">{ended}</td>'
+        f'<td class="time">{starts}</td><td class="time">{_ended(alert)}</td>'
         f'<td class="{severity}">{severity}</td><td>{escape(labels.get("alertname", ""))}</td>'
         f"<td>{escape(alert['description'] or alert['summary'])}</td><td>{links}</td><td>{escape(notified)}</td>"
     )
     return f"<tr>{cells}</tr>"
+
+
+def _ended(alert: Mapping[str, Any]) -> str:
+    """Return when an alert ended; of one that began again, or that nobody hears of any more, nobody was notified."""
+    if alert["ends"] is not None:
+        return _moment(alert["ends"])
+    if not alert["fires"]:
+        return "yes, time not known"
+    if time.time() - alert["last_notified"] > _SILENT:
+        return f"not notified; last heard of {_moment(alert['last_notified'])}"
+    return "still fires"
 
 
 def _moment(seconds: float) -> str:

@@ -52,11 +52,14 @@ _PRUNE_ALERTS = tuple(
 _PRUNE_TOTALS = """
 DELETE FROM totals WHERE labels IN (SELECT labels FROM totals WHERE labels != '[]' GROUP BY labels HAVING max(seen) < ?)
 """
+# That it began again: it had ended, at a moment that nobody was notified of, as in a silence.
+_AGAIN = "SELECT 1 FROM alerts AS later WHERE later.fingerprint = alerts.fingerprint AND later.starts > alerts.starts"
+_FIRES = f"ends IS NULL AND NOT EXISTS ({_AGAIN})"
 _COLUMNS = (
     "fingerprint, starts, ends, labels, summary, description,"
     " (SELECT json_group_object(receiver, json_array(first, times)) FROM told"
     "  WHERE told.fingerprint = alerts.fingerprint AND told.starts = alerts.starts),"
-    " (SELECT links FROM links WHERE links.fingerprint = alerts.fingerprint AND links.starts = alerts.starts)"
+    " (SELECT links FROM links WHERE links.fingerprint = alerts.fingerprint AND links.starts = alerts.starts), told"
 )
 # Where an alert leads, by the annotation that says it.
 _LINKS: Final = {"runbook": "runbook_url", "dashboard": "dashboard_url", "logs": "logs_url"}
@@ -171,12 +174,13 @@ class AlertLog:
         """
         conditions = " AND starts <= ?" + "".join(f" AND {column} = ?" for column in equal)
         # Apart: each has an index that gives few rows, however long the history is.
-        parts = ("starts >= ?", "starts < ? AND (ends IS NULL OR ends >= ?)")
+        open_then = f"ends IS NULL AND NOT EXISTS ({_AGAIN} AND later.starts < ?)"
+        parts = ("starts >= ?", f"starts < ? AND (ends >= ? OR {open_then})")
 
         def read(database: sqlite3.Connection) -> list[tuple[Any, ...]]:
             rows: list[tuple[Any, ...]] = []
             for part in parts:
-                query = f"SELECT {_COLUMNS} FROM alerts WHERE {part}{conditions} ORDER BY starts DESC LIMIT ?"  # noqa: S608
+                query = f"SELECT {_COLUMNS}, {_FIRES} FROM alerts WHERE {part}{conditions} ORDER BY starts DESC LIMIT ?"  # noqa: S608
                 moments = (since,) * part.count("?")
                 rows += database.execute(query, (*moments, until, *equal.values(), limit - len(rows)))
             return rows
@@ -186,6 +190,8 @@ class AlertLog:
                 "fingerprint": fingerprint,
                 "starts": starts,
                 "ends": ends,
+                "fires": bool(fires),
+                "last_notified": last,
                 "labels": json.loads(labels),
                 "summary": summary,
                 "description": description,
@@ -194,7 +200,7 @@ class AlertLog:
                 },
                 "links": json.loads(links or "{}"),
             }
-            for fingerprint, starts, ends, labels, summary, description, told, links in self._read(read)
+            for fingerprint, starts, ends, labels, summary, description, told, links, last, fires in self._read(read)
         ]
 
     def damaged_files(self) -> list[Path]:

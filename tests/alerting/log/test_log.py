@@ -24,6 +24,7 @@ import pytest
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.log.notification import NotificationError, parse
+from ml_monitoring.alerting.log.page import page
 from ml_monitoring.alerting.log.store import AlertLog
 from ml_monitoring.exporter.errors import MonitorError
 from tests.support.alert_log import T0, Server, body
@@ -210,9 +211,47 @@ def test_page_and_json_are_narrowed_by_the_same_query(server: Server) -> None:
         # The link to JSON leads to the same alerts.
         (link,) = re.findall(r'href="(/api/alerts[^"]*)"', html)
         assert [int(one["labels"]["number"]) for one in json.loads(server.get(unescape(link)))] == found
-    page = server.get("/?team=%22%3E%3Cscript%3E&severity=warning")
-    assert 'value="&quot;&gt;&lt;script&gt;"' in page
-    assert "<option selected>warning</option>" in page
+    html = server.get("/?team=%22%3E%3Cscript%3E&severity=warning")
+    assert 'value="&quot;&gt;&lt;script&gt;"' in html
+    assert "<option selected>warning</option>" in html
+
+
+def test_what_ended_in_a_silence_does_not_fire_once_it_begins_again(server: Server) -> None:
+    now = time.time()
+    server.post(body(1, starts=now - 9_000))
+    # The file as an earlier version left it: two rows of one alert, of neither of which an end was notified.
+    server.post(body(1, starts=now - 1_000))
+    server.process.kill()
+    server.process.start()
+    second, first = json.loads(server.get("/api/alerts"))
+    assert (first["ends"], first["fires"]) == (None, False)
+    assert (second["ends"], second["fires"]) == (None, True)
+    assert now - 1 < datetime.fromisoformat(first["last_notified"]).timestamp() < now + 60
+    html = server.get("/")
+    assert html.count("still fires") == html.count("yes, time not known") == 1
+    # It ended before it began again.
+    for query, starts in {"?since=30m": [second["starts"]], "?since=2h": [second["starts"], first["starts"]]}.items():
+        assert [one["starts"] for one in json.loads(server.get(f"/api/alerts{query}"))] == starts
+        assert server.get(f"/{query}").count("Number 1 ") == len(starts)
+    # How long it took is not known, so that no time to resolve counts it.
+    count = STARTS.replace("alert_starts_total", "alert_time_to_resolve_seconds_count")
+    assert (server.metric(STARTS), server.metric(count)) == (2, 0)
+    # Its end, where that is notified after all.
+    server.post(body(1, starts=now - 9_000, ends=now - 2_000))
+    second, first = json.loads(server.get("/api/alerts"))
+    assert first["ends"] is not None
+    assert second["fires"]
+    assert (server.metric(STARTS), server.metric(count)) == (2, 1)
+
+
+def test_an_end_that_nobody_was_notified_of_is_not_called_firing_for_ever(make_log: Callable[[], AlertLog]) -> None:
+    log = make_log()
+    long_ago = time.time() - 3 * 86400
+    log.record([parse(body(1, starts=long_ago), long_ago)], long_ago)
+    (alert,) = log.history(since=0, limit=9)
+    last = f"{datetime.fromtimestamp(long_ago, UTC):%Y-%m-%d %H:%M:%S}"
+    assert f"not notified; last heard of {last}" in page([alert], {})
+    assert "still fires" in page([{**alert, "last_notified": time.time()}], {})
 
 
 def test_an_alert_leads_to_its_runbook_panel_and_logs_and_nowhere_else(server: Server) -> None:
@@ -231,9 +270,9 @@ def test_an_alert_leads_to_its_runbook_panel_and_logs_and_nowhere_else(server: S
     # The end of it has no links, and takes none away.
     assert first["links"] == dict(zip(("runbook", "dashboard", "logs"), links.values(), strict=True))
     assert second["links"] == {}
-    page = server.get("/?since=30y")
-    assert '<a href="https://x.example/runbooks/Broken?a=1&amp;b=2" rel="noreferrer">Runbook</a>, <a href=' in page
-    assert "javascript" not in page
+    html = server.get("/?since=30y")
+    assert '<a href="https://x.example/runbooks/Broken?a=1&amp;b=2" rel="noreferrer">Runbook</a>, <a href=' in html
+    assert "javascript" not in html
 
 
 def test_a_real_alertmanager_tells_it_from_the_first_alert_to_its_end(
