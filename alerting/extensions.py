@@ -24,6 +24,7 @@ from ml_monitoring.alerting.extension_files import (
     unknown_series,
     without_value,
 )
+from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules, rule_problems
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.evidence import Comparison
@@ -223,6 +224,12 @@ def read(folder: Path) -> Extensions:
         alerts.append(given.alert(path.stem, page_uid(given.page, folder) or given.page))
         settings.append(_numbers(path.stem, given, layers))
     records = list(_records(folder, problems))
+    for kind, model in (("pages", OwnPage), ("panels", OwnPanelFile)):
+        for path in definitions(folder, kind, problems):
+            try:
+                read_definition(path, model)
+            except ConfigError as error:
+                problems += error.problems
     if problems:
         raise ConfigError(problems)
     return Extensions(folder, tuple(alerts), tuple(settings), files, tuple(records))

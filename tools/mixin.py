@@ -21,6 +21,7 @@ from ml_monitoring.alerting.model.foreign import PLACE_LABELS
 from ml_monitoring.alerting.model.scope import COMPONENTS, PROGRAMS
 from ml_monitoring.alerting.model.signal import UID_PREFIX
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from ml_monitoring.exporter.errors import MonitorError
@@ -248,7 +249,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         own.refuse_committed(options, MIXIN)
-        write(files(own.load(options)[0]), options.output_dir)
+        thresholds, _layers = own.load(options)
+        refuse_broken(thresholds)
+        write(files(thresholds), options.output_dir)
     except (MonitorError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

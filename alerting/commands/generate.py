@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import files, mimir
+from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.version import CHECKOUT
 
@@ -53,6 +54,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(["--rules-per-group: add --format mimir; Prometheus takes groups of any size"])
     own.refuse_committed(options, files.DEFAULT_DIRECTORY)
     thresholds, _layers = own.load(options, webhook=options.webhook_url)
+    refuse_broken(thresholds)
     if is_mimir:
         files.write({mimir.FILE: mimir.text(thresholds, most_rules=options.rules_per_group)}, options.output_dir)
         return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any, Final
 import yaml
 
 from ml_monitoring.alerting.domains import EXTENSIONS
+from ml_monitoring.alerting.extension_queries import Asked, missing_labels, own_queries
 from ml_monitoring.alerting.extensions import recorded_by_file
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import Thresholds
@@ -22,6 +24,49 @@ from ml_monitoring.exporter.settings_file import read_yaml
 # Those that a unit test compares; links are the settings' business, and differ from one deployment to the next.
 _TEXTS: Final = ("summary", "description")
 _TIME_LIMIT: Final = 300
+_NO_PROMTOOL: Final = "promtool is not on the PATH: it comes with Prometheus"
+# What promtool says of a rule, without the place in a file that is not the user's.
+_OF_GROUP: Final = re.compile(
+    r'group "(\d+)", rule \d+, "[^"]*": (?:could not parse expression: )?(?:\d+:\d+: )?(?:parse error: )?(.*)'
+)
+
+
+def refuse_broken(thresholds: Thresholds) -> None:
+    """Refuse PromQL in a user's own files that Prometheus would refuse; without promtool that is said.
+
+    Raises:
+        ConfigError: Some is broken; each problem with its file and line.
+        MonitorError: promtool fails.
+    """
+    if thresholds.extensions is None:
+        return
+    asked = list(own_queries(Path(thresholds.extensions), thresholds))
+    problems = [one.problem(said) for one in asked if (said := missing_labels(one.expr, one.by))]
+    if asked and shutil.which("promtool") is None:
+        note = (
+            "note: promtool, which comes with Prometheus, is not on the PATH: the PromQL of your files is not checked"
+        )
+        print(note, file=sys.stderr)  # noqa: T201  # for all commands that write what it is in
+    elif asked:
+        problems = [*_broken(asked), *problems]
+    if problems:
+        raise ConfigError(problems)
+
+
+def _broken(asked: Sequence[Asked]) -> Iterator[str]:
+    """Yield the sentence about each expression that promtool does not parse."""
+    groups = [
+        {"name": str(number), "rules": [{"record": "own:query:parsed", "expr": one.expr}]}
+        for number, one in enumerate(asked)
+    ]
+    with tempfile.TemporaryDirectory() as name:
+        (Path(name) / "own.yml").write_text(yaml.safe_dump({"groups": groups}), encoding="utf-8")
+        said = _promtool("check", "rules", "--lint=none", "own.yml", directory=Path(name))
+    found = list(_OF_GROUP.finditer(said))
+    if said and not found:
+        raise MonitorError(f"promtool refuses the PromQL of your own files:\n{said}")
+    for match in found:
+        yield asked[int(match[1])].problem(f"no PromQL: {match[2]}")
 
 
 def problems_of_tests(thresholds: Thresholds, folder: Path) -> Iterator[tuple[str, str]]:
@@ -32,8 +77,11 @@ def problems_of_tests(thresholds: Thresholds, folder: Path) -> Iterator[tuple[st
         folder: The folder of extensions.
 
     Raises:
+        ConfigError: A file cannot be used, or its PromQL is broken.
         MonitorError: There is no promtool, or it refuses the rules.
     """
+    if shutil.which("promtool"):
+        refuse_broken(thresholds)
     files = {path.name.removesuffix(".test.yml"): path for path in sorted((folder / "tests").glob("*.test.yml"))}
     alerts = {alert.name: thresholds.alerts[alert.name].enabled for alert in thresholds.own_alerts}
     recorded = recorded_by_file(folder)
@@ -107,7 +155,7 @@ def _promtool(*arguments: str, directory: Path) -> str:
     """Return what promtool complains about; nothing where all is well."""
     program = shutil.which("promtool")
     if program is None:
-        raise MonitorError("promtool is not on the PATH: it comes with Prometheus")
+        raise MonitorError(_NO_PROMTOOL)
     try:
         done = subprocess.run(  # noqa: S603  # its arguments are ours
             [program, *arguments], capture_output=True, text=True, check=False, cwd=directory, timeout=_TIME_LIMIT

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.publish import kustomize
 from ml_monitoring.exporter.version import CHECKOUT
@@ -31,7 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Write the pages and return the exit status."""
     own.refuse_committed(options, OUTPUT_DIR)
-    for path in write_pages(options.output_dir, own.load(options)[0]):
+    thresholds, _layers = own.load(options)
+    refuse_broken(thresholds)
+    for path in write_pages(options.output_dir, thresholds):
         print(path)
     return 0
 

@@ -9,12 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from ml_monitoring.alerting.extension_files import definitions, read_definition, unknown_series, without_value
-from ml_monitoring.alerting.extensions import no_page, own_uid, page_name_problem, page_uid
-from ml_monitoring.alerting.model.alert import Alert
-from ml_monitoring.alerting.model.foreign import FOREIGN
-from ml_monitoring.alerting.model.signal import Signal
-from ml_monitoring.dashboards.extensions import modules
-from ml_monitoring.dashboards.extensions.definitions import (
+from ml_monitoring.alerting.extension_pages import (
     OWN_ROW,
     OwnLimit,
     OwnPage,
@@ -22,6 +17,11 @@ from ml_monitoring.dashboards.extensions.definitions import (
     OwnPanelFile,
     OwnVariable,
 )
+from ml_monitoring.alerting.extensions import no_page, own_uid, page_name_problem, page_uid
+from ml_monitoring.alerting.model.alert import Alert
+from ml_monitoring.alerting.model.foreign import FOREIGN
+from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.dashboards.extensions import modules
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import (

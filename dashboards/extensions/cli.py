@@ -16,9 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules, rules_name_problem
 from ml_monitoring.alerting.model.thresholds import load_layers
-from ml_monitoring.dashboards.extensions.definitions import OwnPage, OwnPanelFile
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.environment import settings_files

@@ -10,6 +10,7 @@ import yaml
 
 from ml_monitoring.alerting.cli import main
 from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.extension_queries import missing_labels
 from ml_monitoring.alerting.generate import files
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.generate.grafana_rules import build
@@ -19,6 +20,8 @@ from tests.support.extensions import ALERT, RECORDS, load, write_example
 
 RULES = "monitoring/rules/shop_orders.yml"
 FILE = f"monitoring/alerts/{ALERT}.yml"
+PANEL = "monitoring/panels/orders.yml"
+PAGE = "monitoring/pages/shop.yml"
 
 
 @pytest.fixture
@@ -352,13 +355,84 @@ def test_a_test_of_another_name_is_none_of_it(
     assert f"{other}.test.yml: there is {unknown}\n" in said
 
 
-def test_promql_that_is_none_is_refused_by_promtool(
-    settings: Path, programs: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+BROKEN = {
+    "an alert": (FILE, "max by (region) (", "max by (region (", f"{FILE}:1: expr: no PromQL: unexpected "),
+    "a recording rule": (
+        RULES,
+        "on () group_left sum(",
+        "on () group_left sum((",
+        f"{RULES}:7: rules.1.expr: no PromQL: ",
+    ),
+    "a panel": (PANEL, "sum by (region) (", "sums by (region) (", f"{PANEL}:6: expr: no PromQL: "),
+    "a query of a page": (
+        PAGE,
+        "{<filter>}[1h])",
+        "{<filter>}[1h]",
+        f"{PAGE}:30: rows.1.panels.0.queries.1.expr: no PromQL: ",
+    ),
+    "a label that is aggregated away": (
+        FILE,
+        "max by (region) (",
+        "max by (regio) (",
+        f"{FILE}:1: expr: its series have no label region, as `by` says: it is aggregated away; did you mean regio?",
+    ),
+    "a kind of panel": (PAGE, "kind: stat", "kind: stats", f"{PAGE}:13: rows.0.panels.0.kind: input should be"),
+}
+
+
+@pytest.mark.parametrize("command", ["generate", "grafana", "test"])
+@pytest.mark.parametrize("what", BROKEN)
+def test_what_prometheus_would_refuse_is_named_by_file_and_line_before_anything_is_written(
+    what: str,
+    command: str,
+    settings: Path,
+    programs: dict[str, Path],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
-    changed(settings, FILE, "max by (region) (", "max by (region) ((")
-    assert main(["test", "--settings", str(settings)]) == 1
-    assert capsys.readouterr().err.startswith("error: promtool refuses the rules:\n")
+    name, old, new, expected = BROKEN[what]
+    changed(settings, name, old, new)
+    out = settings.parent / "out"
+    written = [] if command == "test" else ["--output-dir", str(out)]
+    assert main([command, "--settings", str(settings), *written]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.startswith(f"error: {settings.parent / expected}")
+    assert not out.exists()
+
+
+def test_without_promtool_what_is_written_comes_with_a_note(
+    settings: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
+    said = (
+        "promtool is not on the PATH: it comes with Prometheus; without it the PromQL of your own files is not checked"
+    )
+    assert capsys.readouterr().err == f"note: {said}\n"
+
+
+@pytest.mark.parametrize(
+    ("expr", "has_it"),
+    [
+        ("sum(x)", False),
+        ("sum by (other) (x)", False),
+        ("sum(x) by (other) / 2", False),
+        ("SUM BY (other) (rate(x[5m])) > 1", False),
+        ("sum by (other, region) (x)", True),
+        ('sum (x{a=")"}) by (region)', True),
+        ("quantile by (region) (0.9, x)", True),
+        ("sum by (other) (x) * on (other) group_left (region) y", True),
+        ('label_replace(sum(x), "region", "all", "", "")', True),
+        ("sum(x) or x", True),
+        ("sum without (other) (x)", True),
+        ("x", True),
+        ("histogram_quantile(0.9, sum by (le) (x))", True),
+        ("topk(3, x)", True),
+    ],
+)
+def test_only_labels_that_are_surely_gone_are_missing(expr: str, has_it: bool) -> None:
+    assert (missing_labels(expr, ("region",)) == "") is has_it
 
 
 def test_without_promtool_the_command_says_where_it_is_from(

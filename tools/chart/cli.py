@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter.errors import MonitorError
 from tools.chart.files import CHART, files, write
 
@@ -29,7 +30,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = parser.parse_args(argv)
     try:
         own.refuse_committed(options, CHART)
-        write(files(own.load(options)[0]), options.output_dir)
+        thresholds, _layers = own.load(options)
+        refuse_broken(thresholds)
+        write(files(thresholds), options.output_dir)
     except (MonitorError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.dashboards.commands.generate import write_pages
 from ml_monitoring.exporter.errors import MonitorError
 from tools.kubernetes.write import BASE, DASHBOARDS, NAMESPACE, files, in_cluster, write
@@ -36,6 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         own.refuse_committed(options, BASE)
         thresholds = in_cluster(options.namespace, own.load(options)[0])
+        refuse_broken(thresholds)
         dashboards = options.dashboards
         if dashboards is None and options.output_dir.resolve() == BASE:
             dashboards = DASHBOARDS

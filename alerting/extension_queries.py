@@ -1,0 +1,113 @@
+"""The PromQL in the files of a user's folder, each with its place, and whether it has the labels that are named."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ml_monitoring.alerting.extension_files import definitions, read_definition
+from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanel, OwnPanelFile
+from ml_monitoring.alerting.extension_rules import OwnRules
+from ml_monitoring.alerting.extensions import OwnAlert
+from ml_monitoring.alerting.model.placeholders import fill
+from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.exporter.settings_file import Layers, Location
+from ml_monitoring.exporter.suggestions import suggestion_or_all
+
+_AGGREGATION: Final = re.compile(
+    r"(?:sum|avg|min|max|count|group|stddev|stdvar|quantile)\s*(?:by\s*\(([^()]*)\)\s*)?\(", re.IGNORECASE
+)
+_BY_BEHIND: Final = re.compile(r"\s*by\s*\(([^()]*)\)", re.IGNORECASE)
+# What may add labels to those of an aggregation, or keeps others than are named.
+_MORE_LABELS: Final = re.compile(r"\b(?:without|or|group_left|group_right|label_replace|label_join)\b", re.IGNORECASE)
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+
+
+class Asked(NamedTuple):
+    """An expression of a user's file.
+
+    Attributes:
+        layers: The file.
+        place: Where it stands there.
+        expr: The expression with its placeholders filled.
+        by: Labels that its series are said to have.
+    """
+
+    layers: Layers
+    place: Location
+    expr: str
+    by: tuple[str, ...]
+
+    def problem(self, message: str) -> str:
+        """Return the sentence about the expression."""
+        return self.layers.problem(self.place, message)
+
+
+def own_queries(folder: Path, thresholds: Thresholds) -> Iterator[Asked]:
+    """Yield the expressions of alerts, recording rules, panels and pages in YAML.
+
+    Raises:
+        ConfigError: A file cannot be used.
+    """
+    values = thresholds.section_placeholders() | thresholds.scope() | {"filter": "", "place": "", "window": "5m"}
+    for layers, place, expr, by in _written(folder):
+        try:
+            yield Asked(layers, place, fill(expr, values), by)
+        except ValueError:
+            # Such a placeholder is reported with what it may mean, see `Extensions.check` and the pages.
+            continue
+
+
+def missing_labels(expr: str, by: tuple[str, ...]) -> str:
+    """Return the sentence about labels that an aggregation takes away; empty where it may be that it has all."""
+    expr = _QUOTED.sub('""', expr).strip()
+    aggregation = _AGGREGATION.match(expr)
+    if aggregation is None or _MORE_LABELS.search(expr):
+        return ""
+    behind = _BY_BEHIND.match(expr, _closing(expr, aggregation.end()))
+    kept = aggregation[1] or (behind[1] if behind else "") or ""
+    names = [name for name in re.split(r"[\s,]+", kept) if name]
+    missing = [label for label in by if label not in names]
+    if not missing:
+        return ""
+    near = suggestion_or_all(missing[0], names)
+    return f"its series have no label {', '.join(missing)}, as `by` says: it is aggregated away{near}"
+
+
+def _closing(expr: str, start: int) -> int:
+    """Return where the bracket ends that is opened before a position."""
+    depth = 1
+    for index in range(start, len(expr)):
+        depth += (expr[index] == "(") - (expr[index] == ")")
+        if not depth:
+            return index + 1
+    return len(expr)
+
+
+def _written(folder: Path) -> Iterator[tuple[Layers, Location, str, tuple[str, ...]]]:
+    for path in definitions(folder, "alerts", []):
+        alert, layers = read_definition(path, OwnAlert)
+        yield layers, ("expr",), alert.expr, alert.by
+    for path in definitions(folder, "rules", []):
+        rules, layers = read_definition(path, OwnRules)
+        for number, rule in enumerate(rules.rules):
+            yield layers, ("rules", number, "expr"), rule.expr, ()
+    for path in definitions(folder, "panels", []):
+        panel, layers = read_definition(path, OwnPanelFile)
+        for place, expr in _of_panel(panel):
+            yield layers, place, expr, panel.by
+    for path in definitions(folder, "pages", []):
+        page, layers = read_definition(path, OwnPage)
+        for number, row in enumerate(page.rows):
+            for index, shown in enumerate(row.panels):
+                for place, expr in _of_panel(shown):
+                    yield layers, ("rows", number, "panels", index, *place), expr, shown.by
+
+
+def _of_panel(panel: OwnPanel) -> Iterator[tuple[Location, str]]:
+    if panel.expr:
+        yield ("expr",), panel.expr
+    for number, query in enumerate(panel.queries):
+        yield ("queries", number, "expr"), query.expr
