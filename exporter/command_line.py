@@ -107,7 +107,7 @@ def duration_or_zero(text: str) -> float:
     try:
         return durations.parse(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
 
 
 def positive(text: str) -> float:

@@ -66,6 +66,7 @@ def fetch(
     json_body: object = None,
     token: str = "",
     most: int = MOST_BYTES,
+    program: str = "",
 ) -> bytes:
     """Return what a server answers.
 
@@ -77,6 +78,7 @@ def fetch(
         json_body: What is sent, before it is made JSON; None sends nothing.
         token: Sent as a bearer token, where the address holds no user.
         most: Bytes that an answer may have.
+        program: Which program is expected there, for the message where it is another.
 
     Raises:
         RemoteError: The server cannot be reached, or refuses, or answers with too much.
@@ -99,7 +101,7 @@ def fetch(
         with contextlib.closing(error):
             # Another program's page may be long.
             said = error.read(_MOST_SAID).decode(errors="replace")
-        raise RemoteError(f"{bare}: {describe_refusal(error.code, said)[:_MOST_TOLD]}", error.code) from None
+        raise RemoteError(f"{bare}: {describe_refusal(error.code, said, program)[:_MOST_TOLD]}", error.code) from None
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _unreached(bare, error) from None
     if len(answer) > most:
@@ -116,12 +118,15 @@ def fetch_json(
     json_body: object = None,
     token: str = "",
     most: int = MOST_BYTES,
+    program: str = "",
 ) -> Any:
     """Return what a server answers, read as JSON; None where it answers nothing.
 
     Args and errors are those of `fetch`; an answer that is no JSON is an error too.
     """
-    answer = fetch(url, path, timeout=timeout, method=method, json_body=json_body, token=token, most=most)
+    answer = fetch(
+        url, path, timeout=timeout, method=method, json_body=json_body, token=token, most=most, program=program
+    )
     try:
         return json.loads(answer) if answer.strip() else None
     except ValueError:

@@ -49,16 +49,18 @@ def _of_answering(error: BaseException) -> str:
     return (error.strerror or "") if isinstance(error, OSError) else ""
 
 
-def describe_refusal(status: int, said: str) -> str:
+def describe_refusal(status: int, said: str, program: str = "") -> str:
     """Return what a server answered in place of what it was asked for: its status, and its words in one line.
 
     Args:
         status: Of the answer.
         said: Its body, or the beginning of that.
+        program: Which program was expected there.
     """
     words = page_title(said) if is_page(said) else " ".join(said.split())
     hints = {
         401: "user and password, or the token, are missing or wrong",
+        404: f"is this {program}'s address, with its path?" if program else "",
         407: "the proxy wants a user and a password",
     }
     return ": ".join(filter(None, [str(status), words, hints.get(status, "")]))

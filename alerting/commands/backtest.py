@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from datetime import datetime, timedelta
+from itertools import chain, islice
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_server
@@ -39,6 +40,12 @@ def run(options: argparse.Namespace) -> int:
     thresholds, _layers = own.load(options)
     alerts = enabled_alerts(options.names, thresholds)
     since, now = history_begins(options.prometheus), time.time()
+    recorded, measured = recorded_expressions(thresholds), soundness.load()
+    results = backtest(
+        options.prometheus, alerts, recorded, measured, days=options.days, step=options.step, now=now, since=since
+    )
+    # Before the head of a table that there may not be.
+    first = list(islice(results, 1))
     begins = max(now - options.days * 86400, since)
     is_short = f", where the history begins: {timedelta(seconds=round(now - begins))}" if begins == since else ""
     print(f"From {_moment(begins)} to {_moment(now)}{is_short}")
@@ -46,11 +53,8 @@ def run(options: argparse.Namespace) -> int:
         f"{'Alert':34} {'Fired':>6} {'For':>15}  {'Last began':20}  {'Simulated a month':22} "
         f"{'Threshold':>10} {'1 a month':>10}"
     )
-    recorded, measured = recorded_expressions(thresholds), soundness.load()
     silent = 0
-    for result in backtest(
-        options.prometheus, alerts, recorded, measured, days=options.days, step=options.step, now=now, since=since
-    ):
+    for result in chain(first, results):
         if not (result.firings or options.names or options.all):
             silent += 1
             continue

@@ -1,28 +1,46 @@
-"""`alerts maintenance-end`: end every maintenance now, and no other silence."""
+"""`alerts maintenance-end`: end every maintenance now or those that are named, and no other silence."""
 
 from __future__ import annotations
 
 import argparse
 
-from ml_monitoring.alerting.commands.arguments import add_alertmanager
+from ml_monitoring.alerting.commands.arguments import add_alertmanager, label
 from ml_monitoring.alerting.operate import maintenance
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 
-HELP = "end every silence of `maintenance` now; others stay"
+HELP = "end every silence of `maintenance` now, or those that are named; others stay"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_alertmanager(parser)
+    parser.add_argument("ids", nargs="*", metavar="ID", help="only these, as `maintenance` printed them (default: all)")
+    parser.add_argument(
+        "--label",
+        action="append",
+        type=label,
+        default=[],
+        metavar="NAME=VALUE",
+        dest="labels",
+        help="only those that were begun with this --label; repeat for several",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """End what there is to end and return the exit status."""
     client = AlertmanagerClient(options.alertmanager)
-    silences = maintenance.in_force(client)
+    all_of_them = maintenance.in_force(client)
+    silences = [
+        silence
+        for silence in maintenance.in_force(client, options.labels)
+        if not options.ids or silence.id in options.ids
+    ]
     for silence in silences:
         client.end(silence)
         print(f"Ended: {maintenance.reason(silence)} ({silence.id})")
     if not silences:
-        print("There is no maintenance to end.")
+        print("There is no such maintenance to end." if all_of_them else "There is no maintenance to end.")
+    for silence in all_of_them:
+        if silence not in silences:
+            print(f"Goes on: {maintenance.reason(silence)} ({silence.id})")
     return 0

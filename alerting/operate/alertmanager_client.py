@@ -18,6 +18,7 @@ from ml_monitoring.exporter.http_client import RemoteError, fetch, fetch_json
 # Seconds.
 TIMEOUT: Final = 10.0
 POLL: Final = 0.5
+_PROGRAM: Final = "Alertmanager"
 # Alertmanager's own, where no route says another.
 _GROUP_WAIT: Final = 30.0
 
@@ -96,6 +97,14 @@ class AlertmanagerClient:
             if one["status"]["state"] == "active"
         ]
 
+    def silenced(self, silence: Silence) -> int:
+        """Return how many alerts that fire now are silenced by a silence.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached.
+        """
+        return sum(silence.id in alert["status"]["silencedBy"] for alert in self._call("GET", "alerts"))
+
     def end(self, silence: Silence) -> None:
         """End a silence now.
 
@@ -167,7 +176,7 @@ class AlertmanagerClient:
             RemoteError: Alertmanager cannot be reached.
         """
         found: dict[tuple[str, bool], float] = {}
-        text = fetch(self._url, "metrics", timeout=TIMEOUT).decode()
+        text = fetch(self._url, "metrics", timeout=TIMEOUT, program=_PROGRAM).decode()
         for sample in (sample for family in text_string_to_metric_families(text) for sample in family.samples):
             if sample.name in ("alertmanager_notifications_total", "alertmanager_notifications_failed_total"):
                 key = (sample.labels["integration"], "failed" in sample.name)
@@ -175,7 +184,7 @@ class AlertmanagerClient:
         return found
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
-        return fetch_json(self._url, f"api/v2/{path}", timeout=TIMEOUT, method=method, json_body=body)
+        return fetch_json(self._url, f"api/v2/{path}", timeout=TIMEOUT, method=method, json_body=body, program=_PROGRAM)
 
 
 def _waits(route: Mapping[str, Any], inherited: float) -> Iterator[tuple[str, float]]:

@@ -232,6 +232,8 @@ def _query_range(url: str, expr: str, start: float, end: float, step: float) -> 
 
 
 def _query(url: str, kind: str, **parameters: str | float) -> list[dict[str, Any]]:
-    answer = fetch_json(url, f"api/v1/{kind}?{urllib.parse.urlencode(parameters)}", timeout=_TIMEOUT)
+    answer = fetch_json(
+        url, f"api/v1/{kind}?{urllib.parse.urlencode(parameters)}", timeout=_TIMEOUT, program="Prometheus"
+    )
     result: list[dict[str, Any]] = answer["data"]["result"]
     return result

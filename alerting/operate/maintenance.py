@@ -38,7 +38,7 @@ def begin(
         RemoteError: Alertmanager cannot be reached, or refuses.
     """
     matchers: list[Mapping[str, object]] = [_NOT_THE_WATCHDOG]
-    matchers += [{"name": name, "value": value, "isRegex": False, "isEqual": True} for name, value in labels]
+    matchers += [_matcher(*label) for label in labels]
     if teams:
         matchers.append({"name": "team", "value": "|".join(teams), "isRegex": True, "isEqual": True})
     if not labels and not teams:
@@ -46,8 +46,16 @@ def begin(
     return client.silence(matchers, seconds, f"{_PREFIX}{reason}")
 
 
-def in_force(client: AlertmanagerClient) -> list[Silence]:
+def _matcher(name: str, value: str) -> Mapping[str, object]:
+    return {"name": name, "value": value, "isRegex": False, "isEqual": True}
+
+
+def in_force(client: AlertmanagerClient, labels: Sequence[tuple[str, str]] = ()) -> list[Silence]:
     """Return the silences of maintenance that are in force.
+
+    Args:
+        client: The Alertmanager.
+        labels: Only those that were begun with all of these.
 
     Raises:
         RemoteError: Alertmanager cannot be reached.
@@ -55,7 +63,9 @@ def in_force(client: AlertmanagerClient) -> list[Silence]:
     return [
         silence
         for silence in client.silences()
-        if silence.comment.startswith(_PREFIX) and _NOT_THE_WATCHDOG in silence.matchers
+        if silence.comment.startswith(_PREFIX)
+        and _NOT_THE_WATCHDOG in silence.matchers
+        and all(_matcher(*label) in silence.matchers for label in labels)
     ]
 
 

@@ -124,5 +124,7 @@ def _query(url: str, expr: str | None) -> list[Mapping[str, str]]:
     """Return the labels of the series that an expression has; nothing of what a server does not count."""
     if expr is None:
         return []
-    answer: dict[str, Any] = fetch_json(url, f"api/v1/query?{urlencode({'query': expr})}", timeout=_TIMEOUT)
+    answer: dict[str, Any] = fetch_json(
+        url, f"api/v1/query?{urlencode({'query': expr})}", timeout=_TIMEOUT, program="Prometheus"
+    )
     return [each["metric"] for each in answer["data"]["result"]]

@@ -154,7 +154,8 @@ def test_maintenance_silences_all_but_the_watchdog_until_it_is_ended(
 ) -> None:
     address = f"--alertmanager={server.url}"
     assert main(["maintenance", address, "--duration=2h", "--reason=new disks"]) == 0
-    begun, hint = capsys.readouterr().out.splitlines()
+    begun, count, hint = capsys.readouterr().out.splitlines()
+    assert count == "It silences no alerts that fire now."
     assert re.match(r"Silenced until .*: new disks \(\S+\): alerts of platform, mlops, growth$", begun)
     watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "none", "team": "platform"}
     server.fire(LABELS, watchdog)
@@ -215,7 +216,56 @@ def test_a_password_of_the_address_is_not_printed(server: Alertmanager, capsys: 
     assert main(["maintenance", f"--alertmanager={address}", "--duration=2h", "--reason=disks"]) == 0
     hint = capsys.readouterr().out.splitlines()[-1]
     assert "s3cret" not in hint
-    assert re.search(r"End it early, with the same --alertmanager, with: \S.* alerts maintenance-end$", hint)
+    assert re.search(r"End it early, with the same --alertmanager, with: \S.* alerts maintenance-end \S+$", hint)
+
+
+def test_one_maintenance_ends_and_the_others_go_on(server: Alertmanager, capsys: pytest.CaptureFixture[str]) -> None:
+    address = f"--alertmanager={server.url}"
+    server.fire(LABELS | {"team": "mlops"}, LABELS | {"team": "growth"})
+    ids = {}
+    for team in ("mlops", "growth", "platform"):
+        assert main(["maintenance", address, "--duration=2h", f"--reason={team}", f"--label=team={team}"]) == 0
+        said = capsys.readouterr().out
+        assert f"It silences {'no alerts that fire' if team == 'platform' else '1 alert that fires'} now.\n" in said
+        ids[team] = re.findall(r"maintenance-end (\S+)", said)[0]
+    assert main(["maintenance-end", address, "--label=team=mlops"]) == 0
+    goes_on = sorted(f"Goes on: {team} ({ids[team]})" for team in ("growth", "platform"))
+    ended, *others = capsys.readouterr().out.splitlines()
+    assert (ended, sorted(others)) == (f"Ended: mlops ({ids['mlops']})", goes_on)
+    assert main(["maintenance-end", address, ids["growth"]]) == 0
+    assert capsys.readouterr().out == f"Ended: growth ({ids['growth']})\nGoes on: platform ({ids['platform']})\n"
+    assert main(["maintenance-end", address, "no-such-id"]) == 0
+    assert capsys.readouterr().out.startswith("There is no such maintenance to end.\nGoes on: platform")
+    assert main(["maintenance-end", address]) == 0
+    assert capsys.readouterr().out == f"Ended: platform ({ids['platform']})\n"
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("team=platfrom", "there is no team platfrom; did you mean platform?"),
+        ("severity=critcal", "there is no severity critcal; did you mean critical?"),
+    ],
+)
+def test_a_label_that_no_alert_has_silences_nothing_and_is_refused(
+    label: str, said: str, server: Alertmanager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=disks", "--label", label]
+    assert main(arguments) == 1
+    assert capsys.readouterr().err == f"error: --label {label}: {said}\n"
+    assert AlertmanagerClient(server.url).silences() == []
+    # Of others, whose names are not known.
+    assert main([*arguments, "--everything"]) == 0
+
+
+def test_another_programs_address_is_asked_about(server: Alertmanager, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["maintenance", f"--alertmanager={server.url}/x", "--duration=2h", "--reason=disks"]) == 1
+    assert re.search(r"/x: 404: .*is this Alertmanager's address, with its path\?\n$", capsys.readouterr().err)
+    # Before the head of a table.
+    assert main(["backtest", f"--prometheus={server.url}"]) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.endswith("is this Prometheus's address, with its path?\n")
 
 
 def test_a_test_alert_goes_through_the_real_routes_and_ends(
