@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,11 +13,15 @@ from pathlib import Path
 import promql_parser as promql
 import pytest
 
+from tests.support.files import ROOT
 from tests.test_contract import runbook_queries
 from tools.backfilled_prometheus import backfilled_prometheus
 
 QUERIES = runbook_queries()
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_SOURCE_FILE = re.compile(
+    r"(?<![\w/.])(?:(?:alerting|dashboards|demo|exporter|instrument|ml_monitoring|tools)/[\w./-]+|[\w-]+\.py\b|thresholds\.yml|notifications\.yml)"
+)
 _SPAN, _STEP = 3 * 3600, 60
 # These find trouble: without any they rightly give nothing.
 _MAY_BE_EMPTY = ("==", "< bool", " > ", " < ", "absent(")
@@ -56,6 +61,17 @@ def prometheus(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
 
 def test_there_are_queries() -> None:
     assert len(QUERIES) > 60
+
+
+def test_no_runbook_sends_its_reader_into_a_file_of_the_source() -> None:
+    found = []
+    for path in sorted((ROOT / "alerting").glob("*/runbooks/*.md")):
+        text = path.read_text(encoding="utf-8")
+        found += [f"{path.name}: {name}" for name in _SOURCE_FILE.findall(text)]
+        # What was installed by pip knows it all the same.
+        if f"`ml-monitoring alerts explain {path.stem}`" not in text:
+            found.append(f"{path.name}: no `alerts explain`")
+    assert found == []
 
 
 @pytest.mark.parametrize(("runbook", "query"), QUERIES)

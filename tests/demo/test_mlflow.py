@@ -284,7 +284,11 @@ def test_the_command_writes_goes_live_and_stops_cleanly_on_sigterm(tmp_path: Pat
         (["--output-dir", "/dev/null/x"], 1, "error: demo mlflow: the store cannot be written: [Errno 20] Not a dir"),
         (["--store-uri", "nothing://x"], 1, "error: demo mlflow: the store cannot be written: "),
         (["--output-dir", "x", "--live", "--every", "0s"], 2, "argument --every: must be longer than 0\n"),
-        (["--output-dir", "x", "--live", "--every", "soon"], 2, "argument --every: 'soon': not a duration: write it as 30s"),
+        (
+            ["--output-dir", "x", "--live", "--every", "soon"],
+            2,
+            "argument --every: 'soon': not a duration: write it as 30s",
+        ),
     ],
 )
 def test_what_cannot_work_is_said_in_one_line(
