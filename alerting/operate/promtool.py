@@ -43,9 +43,7 @@ def refuse_broken(thresholds: Thresholds) -> None:
     asked = list(own_queries(Path(thresholds.extensions), thresholds))
     problems = [one.problem(said) for one in asked if (said := missing_labels(one.expr, one.by))]
     if asked and shutil.which("promtool") is None:
-        note = (
-            "note: promtool, which comes with Prometheus, is not on the PATH: the PromQL of your files is not checked"
-        )
+        note = f"note: {_NO_PROMTOOL}; without it the PromQL of your own files is not checked"
         print(note, file=sys.stderr)  # noqa: T201  # for all commands that write what it is in
     elif asked:
         problems = [*_broken(asked), *problems]
