@@ -181,7 +181,8 @@ def d6_declared(pages: list[Json]) -> Iterator[str]:
     for page in pages:
         declared = {variable["name"] for variable in page["templating"]["list"]}
         for name, expr in expressions([page]):
-            unknown = sorted(variables_in(expr) - declared - BUILT_IN)
+            # `$1` is a group of `label_replace`.
+            unknown = sorted(one for one in variables_in(expr) - declared - BUILT_IN if not one.isdecimal())
             yield from (f"{name}: variable {one} is not declared" for one in unknown)
 
 
