@@ -22,7 +22,7 @@ from ruamel.yaml.nodes import Node
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.regular_files import read_text
-from ml_monitoring.exporter.suggestions import suggestion
+from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 Location = tuple[str | int, ...]
 # Origin and line of settings, see `Place`.
@@ -31,6 +31,8 @@ Places = Mapping[Location, tuple[str, int]]
 # One of the names that pydantic lists.
 _CHOICE = re.compile(r"'([^']+)'")
 _CHOICES = ("literal_error", "enum")
+# So many keys are listed where none of them is close to what was given.
+_FEW = 4
 _MESSAGES = {
     "missing": "is missing",
     "union_tag_not_found": "lacks its kind",
@@ -115,9 +117,14 @@ class Layers:
             error: What is wrong.
             model: What the settings were to be.
         """
-        found = []
-        for problem in error.errors(include_url=False, include_input=False):
+        found: list[tuple[Location, str]] = []
+        said = error.errors(include_url=False, include_input=False)
+        # What is missing may be what is misspelt: the typo first.
+        for problem in sorted(said, key=lambda one: one["type"] == "missing"):
             location = self._written(problem["loc"])
+            if problem["type"] == "too_short" and any(self._is_below(each["loc"], problem["loc"]) for each in said):
+                # It is so because of what is wrong with those that there are.
+                continue
             if problem["type"] == "extra_forbidden":
                 message = f"unknown key{_suggestion(model, location)}"
                 location = self._variable_below(location)
@@ -126,6 +133,10 @@ class Layers:
             found.append((location, message))
         return found
 
+    @staticmethod
+    def _is_below(location: Location, above: Location) -> bool:
+        return len(location) > len(above) and location[: len(above)] == above
+
     def _message(self, problem: ErrorDetails, location: Location) -> str:
         """Return what is wrong; of what was given, only what a choice's names can be compared with."""
         kind, context = problem["type"], problem.get("ctx", {})
@@ -133,7 +144,10 @@ class Layers:
             key, tags = str(context["discriminator"]).strip("'"), _CHOICE.findall(str(context["expected_tags"]))
             return f"{key} is none of {', '.join(tags)}{suggestion(str(context['tag']), tags)}"
         message = _MESSAGES.get(kind) or problem["msg"].removeprefix("Value error, ")
-        message = message[:1].lower() + message[1:]
+        first = message.partition(" ")[0]
+        # A name such as MySQL keeps its capitals.
+        if first[1:] == first[1:].lower():
+            message = message[:1].lower() + message[1:]
         if kind in _CHOICES:
             message += suggestion(str(self._value(location)), _CHOICE.findall(str(context["expected"])))
         return message
@@ -253,7 +267,8 @@ def _load(path: Path) -> CommentedMap:
     except MarkedYAMLError as error:
         where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else f"{path}"
         # Only the problem, never the excerpt: the line may hold a password.
-        raise ConfigError([f"{where}: not valid YAML: {error.problem}"]) from None
+        problem = "a tab: indent with spaces" if "'\\t'" in str(error.problem) else error.problem
+        raise ConfigError([f"{where}: not valid YAML: {problem}"]) from None
     except RecursionError:
         raise ConfigError([f"{path}: not valid YAML: nested too deeply"]) from None
     except YAMLError:
@@ -303,4 +318,4 @@ def _suggestion(model: type[BaseModel], location: Location) -> str:
         # A name of one's own choice is no field: what it names is one of these still.
         models = [inner for field in fields for inner in models_in(field.annotation)] or models
     names = [field.alias or name for each in models for name, field in each.model_fields.items()]
-    return suggestion(str(key), names)
+    return suggestion_or_all(str(key), names) if len(names) <= _FEW else suggestion(str(key), names)

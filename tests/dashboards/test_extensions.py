@@ -125,6 +125,12 @@ PANEL = "monitoring/panels/orders.yml"
 BAD = {
     "a key": (SHOP, "kind: stat", "kin: stat", f"{SHOP}:13: rows.0.panels.0.kin: unknown key; did you mean kind?"),
     "a kind": (SHOP, "kind: stat", "kind: stats", f"{SHOP}:13: rows.0.panels.0.kind: input should be 'timeseries'"),
+    "a unit of a query, and nothing that follows from it": (
+        SHOP,
+        "{legend: Now,",
+        "{legend: Now, unit: count,",
+        f"{SHOP}:29: rows.1.panels.0.queries.0.unit: unknown key; there are: expr, legend",
+    ),
     "a panel without a unit": (PANEL, "unit: count\n", "", f"{PANEL}:1: (top level): unit: is missing"),
     "a panel of two things": (
         PANEL,
@@ -225,6 +231,8 @@ def test_what_cannot_be_drawn_is_named_by_its_place_and_nothing_is_written(
     assert main(["generate", "--settings", settings.name, "--output-dir", "out"]) == 1
     said = capsys.readouterr().err
     assert expected in said.replace(f"{settings.parent}/", "")
+    # Of what the error itself causes.
+    assert "at least 1 item" not in said
     assert not Path("out").exists()
 
 

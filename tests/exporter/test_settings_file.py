@@ -49,6 +49,7 @@ def test_a_file_is_read_as_plain_values(text: str, content: dict[str, Any], file
     [
         ("a: {b: 1,\n b: hunter2}", ":2: not valid YAML: key 'b' is given twice"),
         ("password: !secret hunter2", ":1: not valid YAML: the tag !secret has no meaning here"),
+        ("a:\n\tb: hunter2", ":2: not valid YAML: a tab: indent with spaces"),
         ("a: *hunter", ":1: not valid YAML: found undefined alias 'hunter'"),
         ("a: hunter2: [", ":1: not valid YAML: mapping values are not allowed here"),
         ("hunter2", ":1: must hold settings like `key: value`, not a text"),
@@ -112,7 +113,7 @@ def test_problems_are_named_by_what_stands_in_the_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("key", "suggestion"),
-    [("numbr", "; did you mean number?"), ("Number", "; did you mean number?"), ("s3cret", "")],
+    [("numbr", "; did you mean number?"), ("Number", "; did you mean number?"), ("s3cret", "; there are: number")],
 )
 def test_an_unknown_key_is_named_with_the_one_that_may_be_meant(key: str, suggestion: str, tmp_path: Path) -> None:
     layers = layers_of(tmp_path, f"each:\n  one:\n    number: 1\n    {key}: 1")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
@@ -17,12 +18,18 @@ from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 from ml_monitoring.exporter.sources.queries.rows import number_of, statement_of
 from ml_monitoring.exporter.sources.queries.settings import QueriesSettings, QueryMetric
+from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import rereading
 
 _MOST_ROWS: Final = 100_000
 # A connection is kept where it is needed again within so many seconds: to make one costs more than most queries.
 _KEPT_FOR: Final = 30.0
 _SHOWN_LINES: Final = 20
+# Where PostgreSQL shows the statement, which is not the settings' alone.
+_STATEMENT: Final = re.compile(r"\s*\bLINE \d+: .*", re.DOTALL)
+_COLUMN: Final = re.compile(r"\bq\.\"?(\w+)")
+_FIRST_WORD: Final = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w+)", re.DOTALL)
+_STARTS: Final = ("select", "with", "values", "table")
 
 
 @dataclass
@@ -69,12 +76,36 @@ class QueriesSource(Source):
                             Reason.QUERY, f"gives more than {_MOST_ROWS:,} rows", hint="aggregate with GROUP BY"
                         )
                     self._add(families, row, number, left_out)
+        except SourceError as error:
+            raise self._of_settings(error) from None
         finally:
             if self._settings.interval > _KEPT_FOR:
                 self._session.close()
         for problem, rows_of_it in left_out.items():
             families.skip(Reason.INVALID_VALUE, f"{problem}: {rows_of_it.rows} rows, first row {rows_of_it.first}")
         return families
+
+    def _of_settings(self, error: SourceError) -> SourceError:
+        """Return an error in the words of the settings: nobody wrote the statement that is made of them."""
+        if error.reason not in (Reason.QUERY, Reason.SCHEMA):
+            return error
+        start = _FIRST_WORD.match(self._settings.sql)
+        if start and start[1].lower() not in _STARTS:
+            return SourceError(Reason.QUERY, f"sql begins with {start[1]}, and only one SELECT is asked")
+        said = _STATEMENT.sub("", str(error))
+        if (column := _COLUMN.search(said)) and (setting := self._setting_of(column[1])):
+            words = dict.fromkeys(re.findall(r"[^\W\d]\w*", self._settings.sql))
+            said = f"{setting}: the query has no column {column[1]}{suggestion(column[1], words)}"
+        return SourceError(error.reason, said, hint=error.hint)
+
+    def _setting_of(self, column: str) -> str:
+        """Return the setting that names a column, as the server spells it; empty where none does."""
+        for name, metric in self._settings.metrics.items():
+            if metric.value.lower() == column.lower():
+                return f"metrics.{name}.value"
+            if column.lower() in map(str.lower, metric.labels):
+                return f"metrics.{name}.labels"
+        return ""
 
     def _add(self, families: FamilySet, row: Row, number: int, left_out: dict[str, _LeftOut]) -> None:
         values = dict(zip(self._values, row, strict=False))

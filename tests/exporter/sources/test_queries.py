@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
@@ -167,6 +168,40 @@ def test_what_is_more_than_a_select_changes_nothing(uri: str, sql: str) -> None:
 def test_an_unknown_column_is_named(uri: str) -> None:
     with pytest.raises(SourceError, match="waiting"):
         _source(uri, "select region from orders").collect()
+
+
+@pytest.mark.parametrize(
+    ("sql", "metric", "said"),
+    [
+        (
+            "select waiting, region from orders",
+            ("waitng", "region"),
+            "metrics.shop_x.value: the query has no column waitng; did you mean waiting?",
+        ),
+        (
+            "select waiting, region from orders",
+            ("waiting", "regoin"),
+            "metrics.shop_x.labels: the query has no column regoin; did you mean region?",
+        ),
+        (
+            "selec waiting from orders",
+            ("waiting",),
+            "sql begins with selec, and only one SELECT is asked",
+        ),
+        ("-- tidy\ndelete from orders", ("waiting",), "sql begins with delete, and only one SELECT is asked"),
+    ],
+)
+def test_an_error_is_said_in_the_words_of_the_settings(uri: str, sql: str, metric: tuple[str, ...], said: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        _source(uri, sql, metrics={"shop_x": _metric(*metric)}).collect()
+    assert str(caught.value) == said
+
+
+def test_no_statement_of_ours_is_shown(uri: str) -> None:
+    with pytest.raises(SourceError) as caught:
+        _source(uri, "select waiting, region from ordres").collect()
+    assert "ordres" in str(caught.value)
+    assert not re.search("DECLARE|LINE|cast", str(caught.value))
 
 
 def test_a_query_is_broken_off_at_its_timeout(uri: str) -> None:
