@@ -20,6 +20,7 @@ import promql_parser
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.generate.rules import build_recording_rules
 from ml_monitoring.alerting.model.services import AdapterUse
+from ml_monitoring.alerting.services.adapter import UNKNOWN
 from ml_monitoring.alerting.services.adapters import ADAPTERS
 from ml_monitoring.exporter.catalog import METRICS
 
@@ -29,11 +30,20 @@ _BEGIN, _END = "<!-- generated:servers -->\n", "<!-- /generated:servers -->\n"
 _PAGES: Final = ("ml-api", "model-quality", "ab-testing", "llm-serving")
 # There while something is wrong: a page says that all is well without it.
 _OFTEN_ABSENT: Final = frozenset({"ALERTS"})
+# Selectors of these count requests by how they ended: nothing of a server that does not say so.
+_BY_OUTCOME: Final = {
+    "ml_http_requests_total": ("status", "ml_http_requests_total, of known status"),
+    "ab_test_requests_total": ("outcome", "ab_test_requests_total, of known outcome"),
+}
+_KNOWN: Final = frozenset(known for _label, known in _BY_OUTCOME.values())
+_UNCOUNTED: Final = f'status="{UNKNOWN}"'
 _VARIABLE: Final = re.compile(r"\$\{?\w+(?::\w+)?}?")
 # How names of the layer begin that some server does not fill: what that server lacks. The first that fits is said.
 _WHY: Final = {
     "ml_predictions_total": "counts no predictions",
     "ab_test_model_accuracy": "knows no outcomes",
+    "ab_test_errors_total": "does not count failures",
+    "ab_test_requests_total, of known outcome": "does not count failures",
     "ab_test_response_time_seconds_bucket": "has no buckets of times",
     "ab_test_": "counts no requests by variant",
     "ml_cache_": "knows no caches",
@@ -44,6 +54,7 @@ _WHY: Final = {
     "ml_http_request_duration_seconds_bucket": "has no buckets of times",
     "ml_http_request_duration_seconds_": "times no requests",
     "ml_http_requests_in_progress": "does not count requests under way",
+    "ml_http_requests_total, of known status": "does not count failures",
     "ml_http_requests_total": "counts no requests",
     "ml_instrument_": "is about the library itself",
     "ml_last_prediction_": "does not say when it predicted last",
@@ -93,7 +104,10 @@ def _layer() -> frozenset[str]:
 @cache
 def filled(server: str) -> frozenset[str]:
     """Return the series of the layer that an adapter fills."""
-    return frozenset(ADAPTERS[server].records(AdapterUse(server=server, job="job", variant="variant")))
+    adapter = ADAPTERS[server]
+    recorded = frozenset(adapter.records(AdapterUse(server=server, job="job", variant="variant")))
+    known = {known for name, (_label, known) in _BY_OUTCOME.items() if name in recorded and adapter.counts_failures}
+    return recorded | known
 
 
 def _panels() -> Iterator[_Panel]:
@@ -102,6 +116,8 @@ def _panels() -> Iterator[_Panel]:
         page = json.loads(path.read_text(encoding="utf-8"))
         for panel in (one for row in page["panels"] for one in (row, *row.get("panels", []))):
             exprs = tuple(target["expr"] for target in panel.get("targets", []) if "expr" in target)
+            # What only says that something is not counted is no data.
+            exprs = tuple(expr for expr in exprs if _UNCOUNTED not in expr or " or " in expr)
             if any(_series(_parsed(expr)) & _layer() for expr in exprs):
                 yield _Panel(page["title"], panel["title"], exprs)
 
@@ -145,9 +161,12 @@ def missing(expr: str, there: frozenset[str]) -> frozenset[str]:
 def _missing(node: Any, there: frozenset[str]) -> frozenset[str]:
     if isinstance(node, promql_parser.VectorSelector):
         name = str(node.name)
+        narrowed = {matcher.name for matcher in node.matchers.matchers}
+        known = {known for of, (label, known) in _BY_OUTCOME.items() if label in narrowed and of in _series(node)}
         if name in _rules():
-            return _missing(_parsed(_rules()[name]), there)
-        return frozenset({name} & (_OFTEN_ABSENT | _layer()) - there)
+            return _missing(_parsed(_rules()[name]), there) or frozenset(known - there)
+        wanted = known if known and name in there else {name}
+        return frozenset(wanted & (_OFTEN_ABSENT | _KNOWN | _layer()) - there)
     parts = [_missing(part, there) for part in _parts(node)]
     if isinstance(node, promql_parser.BinaryExpr):
         if str(node.op) == "or":

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import files, mimir
 from ml_monitoring.alerting.operate.promtool import refuse_broken
+from ml_monitoring.alerting.services.adapter import uncounted
+from ml_monitoring.alerting.services.adapters import ADAPTERS
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.version import CHECKOUT
 
@@ -55,6 +58,8 @@ def run(options: argparse.Namespace) -> int:
     own.refuse_committed(options, files.DEFAULT_DIRECTORY)
     thresholds, _layers = own.load(options, webhook=options.webhook_url)
     refuse_broken(thresholds)
+    for sentence in uncounted(thresholds.services, ADAPTERS):
+        print(f"note: {sentence}", file=sys.stderr)
     if is_mimir:
         files.write({mimir.FILE: mimir.text(thresholds, most_rules=options.rules_per_group)}, options.output_dir)
         return 0

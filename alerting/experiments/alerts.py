@@ -38,10 +38,7 @@ ALERTS: tuple[Alert, ...] = (
             "Only services that run an experiment have one; when the service itself is gone, "
             "MlMonitoringJobVanished fires."
         ),
-        guards=(
-            "on (cluster, namespace, job, origin) "
-            'sum without (metric) (metric_origin:ab_test_trials:min{metric="errors"}) >= <minimum_samples>',
-        ),
+        guards=("origin:ab_test_requests:min >= <minimum_samples>",),
         parameters={"minimum_samples": Kind.COUNT},
         summary="Sample ratio mismatch in the traffic of an experiment.",
         description=(

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ml_monitoring.alerting.model.recording import Record
+from ml_monitoring.alerting.services.adapter import KNOWN_OUTCOME
 
 # The values of `:business_data_mode:code`.
 MODES: Final = ("SIMULATED", "MODEL", "OPERATIONAL", "LIVE")
@@ -204,14 +205,17 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="variant_origin:business_errors:ratio",
-        meaning="Share of a variant's requests that failed over the business window.",
-        expr="""
+        meaning="Share of a variant's requests that failed over the business window; absent where that is not known.",
+        expr=f"""
             (
-              sum without (instance) (rate(ab_test_errors_total[<business.window>])) * 86400
-              or 0 * variant_origin:business_requests:daily
+              sum without (instance) (rate(ab_test_errors_total[<business.window>]))
+              or
+              0 * sum without (instance, outcome) (rate(ab_test_requests_total{{{KNOWN_OUTCOME}}}[<business.window>]))
             )
             /
-            (variant_origin:business_requests:daily > 0)
+            (
+              sum without (instance, outcome) (rate(ab_test_requests_total{{{KNOWN_OUTCOME}}}[<business.window>])) > 0
+            )
         """,
         by=("variant", "origin"),
     ),

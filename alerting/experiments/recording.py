@@ -16,6 +16,7 @@ from __future__ import annotations
 from typing import Final
 
 from ml_monitoring.alerting.model.recording import Record
+from ml_monitoring.alerting.services.adapter import KNOWN_OUTCOME
 
 # The values of `origin:ab_test_verdict:code`.
 VERDICTS: Final = (
@@ -55,6 +56,8 @@ def _comparison(kind: str, window: str, looks: str, when: str) -> tuple[Record, 
         when: The window in words.
     """
     requests, errors = (f"variant_origin:ab_test_{what}:{kind}count" for what in ("requests", "errors"))
+    by_outcome = f"outcome_{requests}"
+    known = f"sum without (outcome) ({by_outcome}{{{KNOWN_OUTCOME},{_PAIR}}})"
     truths = f"outcome_variant_origin:ab_test_truths:{kind}count"
     trials = f"variant_metric_origin:ab_test_trials:{kind}count"
     ratio, variance = (f"variant_metric_origin:ab_test_success:{kind}{of}" for of in ("ratio", "variance"))
@@ -62,18 +65,24 @@ def _comparison(kind: str, window: str, looks: str, when: str) -> tuple[Record, 
     return (
         # Windows of a week have many samples: each is looked at once.
         Record(
+            name=by_outcome,
+            meaning=f"Requests of each variant of the experiment {when}, by outcome.",
+            expr=f"sum without (instance) (increase(ab_test_requests_total[{window}]))",
+            by=("outcome", *_VARIANT),
+        ),
+        Record(
             name=requests,
             meaning=f"Requests of each variant of the experiment {when}.",
-            expr=f"sum without (instance, outcome) (increase(ab_test_requests_total[{window}]))",
+            expr=f"sum without (outcome) ({by_outcome})",
             by=_VARIANT,
         ),
         Record(
             name=errors,
-            meaning=f"Those that failed; 0 where none did {when}.",
+            meaning=f"Those that failed; 0 where none did {when}, absent where that is not known.",
             expr=f"""
                 sum without (instance) (increase(ab_test_errors_total{{{_PAIR}}}[{window}]))
                 or
-                0 * {requests}{{{_PAIR}}}
+                0 * {known}
             """,
             by=_VARIANT,
         ),
@@ -89,9 +98,9 @@ def _comparison(kind: str, window: str, looks: str, when: str) -> tuple[Record, 
         ),
         Record(
             name=trials,
-            meaning=f"Requests of a variant {when}, and those of its predictions whose truth is known.",
+            meaning=f"Requests of a variant {when} whose outcome is known, and its predictions whose truth is.",
             expr=f"""
-                label_replace({requests}{{{_PAIR}}}, "metric", "errors", "", "")
+                label_replace({known}, "metric", "errors", "", "")
                 or
                 label_replace(sum without (outcome) ({truths}), "metric", "accuracy", "", "")
             """,
@@ -104,7 +113,7 @@ def _comparison(kind: str, window: str, looks: str, when: str) -> tuple[Record, 
             expr=f"""
                 (
                   (
-                    label_replace({requests} - {errors}, "metric", "errors", "", "")
+                    label_replace({known} - {errors}, "metric", "errors", "", "")
                     or
                     label_replace(sum without (outcome) ({truths}{{outcome="correct"}}), "metric", "accuracy", "", "")
                   )
@@ -219,6 +228,12 @@ RECORDS: tuple[Record, ...] = (
         by=("origin",),
     ),
     Record(
+        name="origin:ab_test_requests:min",
+        meaning="Requests of the one of the two variants that has fewer.",
+        expr=f"min without (variant) (variant_origin:ab_test_requests:count{{{_PAIR}}})",
+        by=("origin",),
+    ),
+    Record(
         name="origin:ab_test_split:chi_squared",
         meaning="Distance of the split from the shares that are meant, by Pearson: 0 if it is as meant.",
         # The sum of (counted - meant)^2 / meant, written so that a variant that gets nothing needs no series.
@@ -253,9 +268,7 @@ RECORDS: tuple[Record, ...] = (
         expr="""
             0 * (
               origin:ab_test_split:p_value < <AbTestSampleRatioMismatch.threshold>
-              and on (cluster, namespace, job, origin)
-              sum without (metric) (metric_origin:ab_test_trials:min{metric="errors"})
-              >= <AbTestSampleRatioMismatch.minimum_samples>
+              and origin:ab_test_requests:min >= <AbTestSampleRatioMismatch.minimum_samples>
             )
             or
             0 * origin:ab_test_split:p_value + 1

@@ -96,15 +96,19 @@ class Signal:
         return fill(self.expr, {**scope, "filter": matchers, "place": place, "window": window or self.window})
 
 
-def loudest(firing: Callable[[str], str], calm: str) -> str:
+def loudest(firing: Callable[[str], str], calm: str, doubt: str = "") -> str:
     """Return PromQL of the highest severity of which an alert fires, 3 for critical to 1 for info, and 0 for none.
+
+    In doubt it is -1 for none.
 
     Args:
         firing: Returns PromQL that is 1 where an alert of a severity fires.
         calm: PromQL of what is there to be watched; without it there is no answer.
+        doubt: PromQL of what is there and cannot be judged, so that it is not known whether all is well.
     """
+    unknown = f" or 0 * {doubt} - 1" if doubt else ""
     # `or` keeps the first that there is.
-    return f"3 * {firing('critical')} or 2 * {firing('warning')} or {firing('info')} or 0 * {calm}"
+    return f"3 * {firing('critical')} or 2 * {firing('warning')} or {firing('info')}{unknown} or 0 * {calm}"
 
 
 def named_by_code(values: str, codes: str, names: Sequence[str]) -> str:

@@ -24,6 +24,7 @@ from ml_monitoring.alerting.mlflow.training_signals import PAGE as TRAINING
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.signal import Signal, loudest
 from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE
+from ml_monitoring.alerting.services.adapter import UNKNOWN
 from ml_monitoring.alerting.services.quality_signals import PAGE as QUALITY
 from ml_monitoring.alerting.services.signals import PAGE as SERVICES
 from ml_monitoring.alerting.variants.variant_signals import DETAIL_PAGE as VARIANT
@@ -46,6 +47,10 @@ _MUTE = (
 )
 # Services with the library, and those that an adapter reads.
 _SERVED = "ml_process_start_timestamp_seconds{<filter>} or origin:ml_http_requests:rate{<filter>}"
+# Those of which it is not known whether their requests fail, by domain and by page: nothing can fire then.
+_DOUBTS: Final = dict.fromkeys(
+    ("services", SERVICES), f'max(count by (job) (ml_http_requests_total{{status="{UNKNOWN}",<filter>}}))'
+)
 # What every language model has that answered once.
 _ANSWERED = "ml_gen_ai_request_duration_seconds_count{<filter>}"
 
@@ -148,11 +153,11 @@ _DOMAIN_OF: Final[Mapping[str, str]] = {
 }
 
 
-def _light(names: str, in_use: str) -> str:
+def _light(of: str, names: str, in_use: str) -> str:
     def firing(severity: str) -> str:
         return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",<own_alerts>,<filter>}})'
 
-    return loudest(firing, f"max({in_use})")
+    return loudest(firing, f"max({in_use})", _DOUBTS.get(of, ""))
 
 
 # Domain: all of its alerts' names, as a pattern; each alert is one domain's.
@@ -163,7 +168,7 @@ HEALTH: Final[Mapping[str, Signal]] = {
         name=f"health_{key}",
         title=title,
         question=f"Does an alert of the domain {title} fire, and what is the highest severity?",
-        expr=_light(DOMAIN_ALERTS[key], in_use),
+        expr=_light(key, DOMAIN_ALERTS[key], in_use),
         unit=Unit.COUNT,
         dashboard=PAGE,
         legend=title,
@@ -176,7 +181,7 @@ STATES: Final[Mapping[str, Signal]] = {
         name="state_" + page.removeprefix("ml-monitoring-").replace("-", "_"),
         title="State",
         question="Does an alert of this page fire, and what is the highest severity?",
-        expr=_light(names, in_use),
+        expr=_light(page, names, in_use),
         unit=Unit.COUNT,
         dashboard=page,
         legend="state",
@@ -192,7 +197,7 @@ def state(page: str, own: Sequence[Alert]) -> Signal:
     """Return the light of a page, for which alerts of the user's own that link to it count as ours do."""
     names, in_use = _OF_PAGES[page]
     mine = [alert.name for alert in own if alert.signal.dashboard == page]
-    return replace(STATES[page], expr=_light("|".join((names, *mine)), in_use)) if mine else STATES[page]
+    return replace(STATES[page], expr=_light(page, "|".join((names, *mine)), in_use)) if mine else STATES[page]
 
 
 def alerts_of(domain: str, own: Sequence[Alert]) -> str:
@@ -203,7 +208,7 @@ def alerts_of(domain: str, own: Sequence[Alert]) -> str:
 
 def health(domain: str, own: Sequence[Alert]) -> Signal:
     """Return the light of a domain, for which alerts of the user's own on its pages count as ours do."""
-    return replace(HEALTH[domain], expr=_light(alerts_of(domain, own), _IN_USE[domain]))
+    return replace(HEALTH[domain], expr=_light(domain, alerts_of(domain, own), _IN_USE[domain]))
 
 
 def of_no_domain(own: Sequence[Alert]) -> tuple[str, ...]:
@@ -217,7 +222,7 @@ def own_health(names: Sequence[str]) -> Signal:
         name="health_own",
         title="Your own",
         question="Does an alert of your own fire that is of no other domain, and what is the highest severity?",
-        expr=_light("|".join(names), _RULES_EVALUATED),
+        expr=_light("own", "|".join(names), _RULES_EVALUATED),
         unit=Unit.COUNT,
         dashboard=PAGE,
         legend="Your own",

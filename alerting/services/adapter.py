@@ -20,6 +20,13 @@ _MODEL: Final = (*_TARGET, "model", "model_version", "variant")
 # A series that only the library has: what it counts itself is not copied a second time.
 _LIBRARY: Final = "ml_process_start_timestamp_seconds"
 _FAILED: Final = "5.."
+# The status and the outcome of what a server counts without saying whether it failed.
+UNKNOWN: Final = "unknown"
+# Of requests whose outcome is known: what nothing is known of is neither good nor bad.
+KNOWN_STATUS: Final = f'status!~"|{UNKNOWN}"'
+KNOWN_OUTCOME: Final = f'outcome!="{UNKNOWN}"'
+# What makes two series those of one target.
+_SAME_TARGET: Final = "on (cluster, namespace, job, instance)"
 # From a million on, bounds are written with an exponent, by some servers and by Prometheus 3: 1.8e+06 milliseconds.
 _EXPONENTS: Final = range(6, 10)
 
@@ -32,15 +39,24 @@ class TakenFrom:
         label: Of the server; empty for a constant.
         pattern: What must match its value; else the label stays as it is.
         value: The new value, `$1` for the first group.
+        otherwise: Where the value comes from if the pattern does not match; from the same label.
     """
 
     label: str = ""
     pattern: str = "(.*)"
     value: str = "$1"
+    otherwise: TakenFrom | None = None
 
     def into(self, label: str, expr: str) -> str:
         """Return the expression with the label set."""
+        expr = self.otherwise.into(label, expr) if self.otherwise else expr
         return f'label_replace({expr}, "{label}", "{self.value}", "{self.label}", "{self.pattern}")'
+
+    @property
+    def failing(self) -> str:
+        """Return the pattern of the label's values that become a status of failures; empty for none."""
+        own = _FAILED if "$" in self.value else self.pattern if self.value.startswith(_FAILED[0]) else ""
+        return "|".join(filter(None, (own, self.otherwise.failing if self.otherwise else "")))
 
 
 def constant(value: str) -> TakenFrom:
@@ -57,6 +73,8 @@ class ServerMetric:
             histogram or a summary without `_bucket`, `_sum` and `_count`.
         labels: Labels of the layer that the server names otherwise, or does not have.
         matchers: Which of its series count.
+        beside: Matchers of a series of the target without which it does not count: only some releases have that.
+        without: Matchers of a series of the target with which it does not count.
         decimals: By how many decimal places its unit is smaller than the second: 3 for milliseconds.
         buckets: Whether it has buckets. A summary has none, and gives the mean only.
         parts: What it calls `_sum` and `_count`, where those are two counters of different names.
@@ -66,6 +84,8 @@ class ServerMetric:
     series: tuple[str, ...]
     labels: Mapping[str, TakenFrom] = field(default_factory=dict)
     matchers: str = ""
+    beside: str = ""
+    without: str = ""
     decimals: int = 0
     buckets: bool = True
     parts: Mapping[str, str] = field(default_factory=dict)
@@ -75,7 +95,11 @@ class ServerMetric:
         """Return what a job exposes of it with the labels of the layer, without what the library counts itself."""
         where = ",".join(filter(None, (f'job="{job}"', self.matchers)))
         found = " or ".join(f"{self.parts.get(suffix, name + suffix)}{{{where}}}" for name in self.series)
-        found = f'({found}) unless on (cluster, namespace, job, instance) {_LIBRARY}{{job="{job}"}}'
+        found = f'({found}) unless {_SAME_TARGET} {_LIBRARY}{{job="{job}"}}'
+        for operator, matchers in (("and", self.beside), ("unless", self.without)):
+            if matchers:
+                there = " or ".join(f'{name}{suffix}{{job="{job}",{matchers}}}' for name in self.series)
+                found = f"({found}) {operator} {_SAME_TARGET} ({there})"
         # Summed up first: replacing labels costs for each series, and series must not become the same by it.
         taken = {label: self.labels[label] for label in by if label in self.labels}
         kept = [label for label in by if label not in taken or taken[label].label]
@@ -95,10 +119,15 @@ class ServerMetric:
         """Yield what counts its failed requests, if anything does."""
         status = self.labels.get("status", TakenFrom("status"))
         if status.label:
-            matchers = ",".join(filter(None, (self.matchers, f'{status.label}=~"{_FAILED}"')))
+            matchers = ",".join(filter(None, (self.matchers, f'{status.label}=~"{status.failing}"')))
             yield replace(self, matchers=matchers)
         elif status.value.startswith(_FAILED[0]):
             yield self
+
+    @property
+    def is_unknown(self) -> bool:
+        """Tell whether it counts requests without saying whether they failed."""
+        return self.labels.get("status") == constant(UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,8 +168,8 @@ class Adapter:
         prediction_errors: Those that failed.
         prediction_durations: Their times.
         generations: What it exposes of language models.
-        born: Status of failures that are at 0 from a route's first request on: a server that exposes a failure once it
-            happened begins at 1, and what a series begins with is not seen by `increase()`.
+        born: Status of failures that are at 0 from a route's first request on, as those of a model are: a server that
+            exposes a failure once it happened begins at 1, and what a series begins with is not seen by `increase()`.
         workers: Labels of the processes behind one address.
         variants_of_models: Whether predictions have variants of an A/B test, and requests have not.
     """
@@ -158,6 +187,11 @@ class Adapter:
     born: str = ""
     workers: tuple[str, ...] = ()
     variants_of_models: bool = False
+
+    @property
+    def counts_failures(self) -> bool:
+        """Tell whether it says of requests or predictions that they failed; what it does not say is not 0."""
+        return bool(self.prediction_errors) or any(True for metric in self.requests for _ in metric.failures())
 
     @property
     def histograms(self) -> frozenset[str]:
@@ -184,8 +218,11 @@ class Adapter:
         yield "ml_http_requests_in_progress", self._sum(self.in_progress, "", _TARGET, use.job)
 
     def _of_predictions(self, use: AdapterUse) -> Iterator[tuple[str, str]]:
-        yield "ml_predictions_total", self._sum(self.predictions, "", _MODEL, use.job)
-        yield "ml_prediction_errors_total", self._sum(self.prediction_errors, "", _MODEL, use.job)
+        predictions, errors = (
+            self._sum(metrics, "", _MODEL, use.job) for metrics in (self.predictions, self.prediction_errors)
+        )
+        yield "ml_predictions_total", predictions
+        yield "ml_prediction_errors_total", _or((errors, f"0 * ({predictions})")) if errors and self.born else errors
         yield from self._times("ml_prediction_duration_seconds", self.prediction_durations, _MODEL, use.job)
 
     def _of_generations(self, use: AdapterUse) -> Iterator[tuple[str, str]]:
@@ -203,6 +240,7 @@ class Adapter:
             return
         by = (*_TARGET, "variant")
         by_variant = _by_variant(use.variant)
+        unknown = ""
         if self.variants_of_models:
             succeeded, failed, durations = map(
                 by_variant, (self.predictions, self.prediction_errors, self.prediction_durations)
@@ -211,14 +249,15 @@ class Adapter:
         else:
             requests, durations = by_variant(self.requests), by_variant(self.durations)
             failed = tuple(each for metric in requests for each in metric.failures())
-            counted, bad = (self._sum(metrics, "", by, use.job) for metrics in (requests, failed))
-            good = f"{counted} - ({_or((bad, f'0 * {counted}'))})" if bad else counted
-        if not good:
-            return
+            told = tuple(metric for metric in requests if not metric.is_unknown)
+            untold = tuple(metric for metric in requests if metric.is_unknown)
+            counted, bad, unknown = (self._sum(metrics, "", by, use.job) for metrics in (told, failed, untold))
+            good = f"{counted} - ({_or((bad, f'0 * {counted}'))})" if bad else ""
         # A variant that never failed has its failures at 0.
-        errors = _or((bad, f"0 * ({good})")) if bad else f"0 * ({good})"
-        success, error = constant("success"), constant("error")
-        yield "ab_test_requests_total", _or((success.into("outcome", good), error.into("outcome", errors)))
+        errors = _or((bad, f"0 * ({good})")) if bad else ""
+        outcomes = {"success": good, "error": errors, UNKNOWN: unknown}
+        counted_by = [constant(outcome).into("outcome", expr) for outcome, expr in outcomes.items() if expr]
+        yield "ab_test_requests_total", _or(counted_by)
         yield "ab_test_errors_total", errors
         yield from self._times("ab_test_response_time_seconds", durations, by, use.job)
 
@@ -259,6 +298,16 @@ def rules(services: Services, adapters: Mapping[str, Adapter]) -> list[dict[str,
             records.setdefault((use.job, record), []).append(expr)
     # The label says what is so anyway; without it the rules of two jobs would look alike.
     return [{"record": record, "expr": _or(exprs), "labels": {"job": job}} for (job, record), exprs in records.items()]
+
+
+def uncounted(services: Services, adapters: Mapping[str, Adapter]) -> Iterator[str]:
+    """Yield a sentence for each job whose server does not say what failed: nothing that asks for that has an answer."""
+    for use in services.adapters:
+        if not (adapter := adapters[use.server]).counts_failures:
+            yield (
+                f"services.adapters: {adapter.title} does not count failures, so job {use.job} has no error ratio, the "
+                "objective slos.availability is not watched there, and experiments do not compare errors"
+            )
 
 
 def _by_variant(label: str) -> Callable[[Sequence[ServerMetric]], tuple[ServerMetric, ...]]:

@@ -24,6 +24,7 @@ class FoundServer:
         services: Names of its services; empty where it names none.
         endpoints: Its routes, by service.
         models: Names of its models.
+        counts_failures: Whether it says what failed.
         native: Its histograms that Prometheus keeps as native ones only, which no rule reads.
     """
 
@@ -32,6 +33,7 @@ class FoundServer:
     services: frozenset[str]
     endpoints: frozenset[tuple[str, str]]
     models: frozenset[str]
+    counts_failures: bool = True
     native: frozenset[str] = frozenset()
 
     def __str__(self) -> str:
@@ -39,6 +41,7 @@ class FoundServer:
         counted = ((self.services, "service"), (self.endpoints, "endpoint"), (self.models, "model"))
         parts = [f"{len(names)} {what}{'s' * (len(names) != 1)}" for names, what in counted if names]
         text = f"job {self.use.job}: {self.title}; {', '.join(parts) or 'no requests yet'}"
+        text += "" if self.counts_failures else "; does not count failures"
         if self.native:
             names = ", ".join(sorted(self.native))
             text += f"; not read: native histograms ({names}), scrape with always_scrape_classic_histograms: true"
@@ -88,6 +91,7 @@ def _found(url: str, job: str, adapter: Adapter, native: frozenset[str]) -> Foun
         frozenset(filter(None, (each.get("service") for each in (*requests, *predictions)))),
         frozenset((each.get("service", ""), each["route"]) for each in requests if each.get("route")),
         frozenset(filter(None, (each.get("model") for each in predictions))),
+        adapter.counts_failures,
         native,
     )
 

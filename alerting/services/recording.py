@@ -1,7 +1,7 @@
 """Recorded series about instrumented services: traffic, errors, latency, resources, and the same by variant.
 
 Numerators and denominators are summed apart over instances, then divided. `or 0 *` makes a ratio 0 where nothing
-failed yet: a counter that never counted is not there. `origin` stays, so that simulated traffic is never added to
+failed yet: a counter that never counted is not there. Where a server does not say what failed, nothing is 0. `origin` stays, so that simulated traffic is never added to
 real traffic.
 """
 
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ml_monitoring.alerting.model.recording import Record
+from ml_monitoring.alerting.services.adapter import KNOWN_OUTCOME, KNOWN_STATUS
 
 _VARIANT = ("variant", "origin")
 _SERVICE = ("origin",)
@@ -86,22 +87,26 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="origin:ml_http_requests:count",
-        meaning="Requests of a service in the window: what its ratios are worth.",
-        expr="sum without (instance, method, route, status) (increase(ml_http_requests_total[<traffic.window>]))",
+        meaning="Requests of a service in the window of which is known whether they failed: what its ratio is worth.",
+        expr=f"""
+            sum without (instance, method, route, status) (
+              increase(ml_http_requests_total{{{KNOWN_STATUS}}}[<traffic.window>])
+            )
+        """,
         by=_SERVICE,
     ),
     Record(
         name="origin:ml_http_errors:ratio",
-        meaning="Share of a service's requests that failed (status 500 and above).",
+        meaning="Share of a service's requests that failed (status 500 and above); absent where that is not known.",
         expr="""
             (
               sum without (instance, method, route, status) (
-                rate(ml_http_requests_total{status=~"5.."}[<traffic.window>])
+                increase(ml_http_requests_total{status=~"5.."}[<traffic.window>])
               )
-              or 0 * origin:ml_http_requests:rate
+              or 0 * origin:ml_http_requests:count
             )
             /
-            (origin:ml_http_requests:rate > 0)
+            (origin:ml_http_requests:count > 0)
         """,
         by=_SERVICE,
     ),
@@ -226,14 +231,17 @@ RECORDS: tuple[Record, ...] = (
     ),
     Record(
         name="variant_origin:ab_test_errors:ratio",
-        meaning="Share of a variant's requests that failed.",
-        expr="""
+        meaning="Share of a variant's requests that failed; absent where that is not known.",
+        expr=f"""
             (
               sum without (instance) (rate(ab_test_errors_total[<traffic.window>]))
-              or 0 * variant_origin:ab_test_requests:rate
+              or
+              0 * sum without (instance, outcome) (rate(ab_test_requests_total{{{KNOWN_OUTCOME}}}[<traffic.window>]))
             )
             /
-            (variant_origin:ab_test_requests:rate > 0)
+            (
+              sum without (instance, outcome) (rate(ab_test_requests_total{{{KNOWN_OUTCOME}}}[<traffic.window>])) > 0
+            )
         """,
         by=_VARIANT,
     ),

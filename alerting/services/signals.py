@@ -6,6 +6,7 @@ from typing import Final
 
 from ml_monitoring.alerting.model.foreign import SERVICE_LABEL
 from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.alerting.services.adapter import UNKNOWN
 from ml_monitoring.exporter.catalog import Unit
 
 PAGE: Final = "ml-monitoring-ml-api"
@@ -49,6 +50,22 @@ API_ERROR_RATIO: Final = Signal(
     by=_SERVICE,
     filters=_FILTERS,
     legend="{{job}} {{service}}",
+)
+
+API_FAILURES_UNKNOWN: Final = Signal(
+    name="api_failures_unknown",
+    title="Failures that nobody counts",
+    question="Of which services does nothing say how many requests fail, as their servers do not count that? It is -1.",
+    expr=(
+        f"0 * count by (cluster, namespace, job, {SERVICE_LABEL}, origin) "
+        f'(ml_http_requests_total{{status="{UNKNOWN}",<filter>}}) - 1'
+    ),
+    unit=Unit.RATIO,
+    dashboard=PAGE,
+    by=_SERVICE,
+    filters=_FILTERS,
+    legend="failures of {{job}} {{service}}",
+    signed=True,
 )
 
 API_LATENCY_P95: Final = _latency("api_latency_p95", "Latency (p95)", "How long do slow requests take?", "p95")

@@ -7,6 +7,7 @@ their lengths follow from the settings.
 from __future__ import annotations
 
 from ml_monitoring.alerting.model.recording import Record
+from ml_monitoring.alerting.services.adapter import KNOWN_STATUS
 
 _SLO = ("slo", "origin")
 TIERS = ("page_fast", "page_slow", "ticket_fast", "ticket_slow")
@@ -14,6 +15,7 @@ TIERS = ("page_fast", "page_slow", "ticket_fast", "ticket_slow")
 
 def _burn_rate(name: str, window: str, meaning: str) -> Record:
     failed = 'rate(ml_http_requests_total{status=~"5.."}'
+    known = f"sum without (instance, method, route, status) (rate(ml_http_requests_total{{{KNOWN_STATUS}}}[{window}]))"
     return Record(
         name=f"slo_origin:ml_http_burn_rate:{name}",
         meaning=meaning,
@@ -21,9 +23,9 @@ def _burn_rate(name: str, window: str, meaning: str) -> Record:
             label_replace(
               (
                 sum without (instance, method, route, status) ({failed}[{window}]))
-                or 0 * sum without (instance, method, route, status) (rate(ml_http_requests_total[{window}]))
+                or 0 * {known}
               )
-              / (sum without (instance, method, route, status) (rate(ml_http_requests_total[{window}])) > 0)
+              / ({known} > 0)
               / <slos.availability_budget>,
               "slo", "availability", "", ""
             )

@@ -19,6 +19,7 @@ from ml_monitoring.alerting.services.signals import (
     API_CACHE_HIT_RATIO,
     API_CACHE_REQUESTS,
     API_ERROR_RATIO,
+    API_FAILURES_UNKNOWN,
     API_IN_PROGRESS,
     API_LATENCY_BUCKETS,
     API_LATENCY_MEAN,
@@ -49,7 +50,7 @@ from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, gauge, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
-from ml_monitoring.dashboards.lib.style import STATUS_CLASS
+from ml_monitoring.dashboards.lib.style import STATUS_CLASS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import (
     QUALITY_WORDS,
@@ -60,6 +61,8 @@ from ml_monitoring.dashboards.pages.common import (
     verdict,
 )
 from ml_monitoring.exporter import durations
+
+_NOT_COUNTED = "no requests, no counted failures, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:
@@ -83,7 +86,12 @@ def build(context: PageContext) -> Page:
                 context,
                 "Is the service up, fast and right?",
                 stat(Query(API_UP, limits=(("<", 1, "critical"),)), states=("down", "up")),
-                stat(API_ERROR_RATIO),
+                stat(
+                    API_ERROR_RATIO,
+                    Query(API_FAILURES_UNKNOWN),
+                    values={"-1": ("failures not counted", Colour.MUTED)},
+                    empty=_NOT_COUNTED,
+                ),
                 stat(API_LATENCY_P95, title="p95 latency"),
                 stat(MODELS_VERDICT, title="Quality of answers", values=QUALITY_WORDS).linked(
                     "Model quality", page_url(QUALITY_PAGE, {})
@@ -96,7 +104,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "Errors, latency and requests",
                 (
-                    timeseries(API_ERROR_RATIO, title="Error ratio over time", height=7),
+                    timeseries(API_ERROR_RATIO, title="Error ratio over time", height=7, empty=_NOT_COUNTED),
                     timeseries(API_LATENCY_P95, API_LATENCY_P50, API_LATENCY_P99, title="Latency", height=7),
                     timeseries(Query(API_STATUS_RATE, above_zero=True), stacked=True, height=7, colours=STATUS_CLASS),
                     firing_alerts(context, PAGE),

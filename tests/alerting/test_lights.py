@@ -24,6 +24,8 @@ from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE, FIRING_ALERTS, FIRING_BY_SEVERITY
 from ml_monitoring.alerting.overview.signals import HEALTH, STATES, health, of_no_domain, own_health, state
 from ml_monitoring.alerting.overview.signals import PAGE as OVERVIEW
+from ml_monitoring.alerting.services.signals import API_FAILURES_UNKNOWN
+from ml_monitoring.alerting.services.signals import PAGE as SERVICES
 from tests.support.rules import check_rules
 
 
@@ -68,6 +70,32 @@ def test_an_experiment_that_says_nothing_is_never_green(
     lights += [] if light == 2 else [STATES[DETAIL_PAGE]]
     expected = {fill(each.expr, scope): light for each in lights}
     check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=())
+
+
+_REQUESTS = 'ml_http_requests_total{job="%s",instance="a",method="POST",route="/predict",status="%s"}'
+_API_FIRING = 'ALERTS{alertname="MlApiLatencyHigh",alertstate="firing",severity="warning",team="platform"}'
+
+
+@pytest.mark.parametrize(
+    ("series", "light"),
+    [
+        ({}, None),
+        ({_REQUESTS % ("a", "200"): "0+9x10"}, 0),
+        # A service whose failures nobody counts is not known to be well, whatever its traffic, nor are all.
+        ({_REQUESTS % ("a", "unknown"): "0+9x10"}, -1),
+        ({_REQUESTS % ("a", "unknown"): "9x10"}, -1),
+        ({_REQUESTS % ("a", "200"): "0+9x10", _REQUESTS % ("b", "unknown"): "0+9x10"}, -1),
+        ({_REQUESTS % ("a", "unknown"): "0+9x10", _API_FIRING: "1x10"}, 2),
+    ],
+)
+def test_a_service_whose_failures_nobody_counts_is_never_green(
+    series: dict[str, str], light: float | None, programs: dict[str, Path], tmp_path: Path
+) -> None:
+    scope = {**load_thresholds().scope(), "filter": ""}
+    expected = {fill(each.expr, scope): light for each in (HEALTH["services"], STATES[SERVICES])}
+    uncounted = fill(API_FAILURES_UNKNOWN.expr, {**scope, "filter": 'job="b"'})
+    expected[uncounted] = -1 if _REQUESTS % ("b", "unknown") in series else None
+    check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=("traffic",))
 
 
 _WATCHDOG = 'ALERTS{alertname="MlMonitoringWatchdog",alertstate="firing",severity="none",team="platform"}'

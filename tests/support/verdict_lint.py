@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lint import panels
 
 Json = dict[str, Any]
@@ -44,10 +45,15 @@ def ratios_of_the_answer_are_judged(pages: list[Json]) -> Iterator[str]:
             config = panel["fieldConfig"]
             defaults = config["defaults"]
             words = [one for one in config["overrides"] if one["matcher"]["id"] == "byRegexp"]
-            words += [one for one in defaults.get("mappings", []) if one["type"] == "value"]
+            words += [one for one in defaults.get("mappings", []) if one["type"] == "value" and _judge(one)]
             judged = len(defaults.get("thresholds", {}).get("steps", [])) > 1 or words
             if defaults.get("unit") in {"percent", "percentunit"} and not judged:
                 yield f"{page['uid']}: {panel['title']} is neither good nor bad"
+
+
+def _judge(words: Json) -> bool:
+    """Tell whether words have another colour than those for what is not known."""
+    return any(word["color"] != Colour.MUTED for word in words["options"].values())
 
 
 def little_is_open(pages: list[Json]) -> Iterator[str]:

@@ -65,4 +65,5 @@ ADAPTER: Final = Adapter(
     prediction_errors=_counted(_FAILED),
     prediction_durations=_both(_SERVER, _CLIENT, _SUCCEEDED),
     generations=_GENERATIONS,
+    born="500",
 )

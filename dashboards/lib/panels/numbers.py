@@ -14,9 +14,13 @@ from ml_monitoring.dashboards.lib.style import NO_VALUE, SEVERITY, Colour
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
 
-# What the values of a traffic light are called: nothing fires, or the loudest alert that does.
+# What the values of a traffic light are called: nothing fires, or the loudest alert that does. Nothing fires either of
+# what is not known.
 _LIGHTS = (("OK", Colour.GOOD), *((severity, SEVERITY[severity]) for severity in ("info", "warning", "critical")))
-LIGHT_WORDS: Mapping[str, tuple[str, Colour]] = {str(code): pair for code, pair in enumerate(_LIGHTS)}
+LIGHT_WORDS: Mapping[str, tuple[str, Colour]] = {
+    "-1": ("unknown", Colour.MUTED),
+    **{str(code): pair for code, pair in enumerate(_LIGHTS)},
+}
 
 
 def stat(
@@ -92,7 +96,8 @@ def light(
     """Return a traffic light: a field in the colour of the loudest alert, with a link to the page of its domain.
 
     Args:
-        given: A signal of 0 (nothing fires) to 3 (a critical alert fires); without a series the domain is not in use.
+        given: A signal of 0 (nothing fires) to 3 (a critical alert fires), or -1 where nothing can fire of something;
+            without a series the domain is not in use.
         page: uid of the page with the details.
         title: Heading.
         since: Since when it is so, below the word.

@@ -29,7 +29,7 @@ WAITING, CACHE = "ml_gen_ai_requests_waiting", "ml_gen_ai_kv_cache_utilization_r
 GEN_AI: dict[str, dict[tuple[str, ...], float]] = {
     f"{ANSWERS}: model, finish_reason": {("gpt", "finished"): 12, ("gpt", "error"): 3, ("llama", "finished"): 8},
     f"{PREDICTIONS}: model": {("gpt",): 12, ("llama",): 8},
-    f"{FAILURES}: model": {("gpt",): 3},
+    f"{FAILURES}: model": {("gpt",): 3, ("llama",): 0},
     f"{DURATION}_count: model": {("gpt",): 15, ("llama",): 8},
     f"{DURATION}_sum: model": {("gpt",): 18, ("llama",): 16},
     f"{DURATION}_bucket: model, le": {
@@ -129,13 +129,14 @@ EXPECTED: dict[str, dict[str, dict[tuple[str, ...], float]]] = {
         "ml_http_requests_in_progress: service": {("resnet50",): 2},
     },
     "torchserve": {
-        f"{REQUESTS}: service, status": {("mnist", "200"): 5},
+        f"{REQUESTS}: service, status": {("mnist", "unknown"): 5},
+        f"{FAILURES}: model": {},
         f"{PREDICTIONS}: model, model_version": {("mnist", "default"): 4, ("mnist", "2.0"): 1},
         f"{SUM}: service": {("mnist",): 0.07},
         f"{COUNT}: service": {("mnist",): 5},
     },
     "kserve": {
-        f"{REQUESTS}: service, route": {("iris", "predict"): 3},
+        f"{REQUESTS}: service, route, status": {("iris", "predict", "unknown"): 3},
         f"{SUM}: service": {("iris",): 6},
     },
     "ray-serve": {
@@ -267,13 +268,13 @@ def test_discover_finds_each_server_of_a_prometheus_that_scrapes_many(
         capsys.readouterr().out
         == """\
 job istio: Istio; 1 service, 1 endpoint
-job kserve: KServe; 1 service, 1 endpoint, 1 model
+job kserve: KServe; 1 service, 1 endpoint, 1 model; does not count failures
 job opentelemetry-gen-ai: OpenTelemetry GenAI; 2 models
 job ray-serve: Ray Serve; 1 service, 1 endpoint
 job seldon-core-1: Seldon Core 1; 1 service, 1 endpoint, 1 model
 job tensorflow-serving: TensorFlow Serving; 1 service, 1 model
 job tgi: TGI; 1 endpoint
-job torchserve: TorchServe; 1 service, 1 endpoint, 1 model
+job torchserve: TorchServe; 1 service, 1 endpoint, 1 model; does not count failures
 job triton: Triton; 1 service, 1 endpoint, 1 model; read already
 job vllm: vLLM; 1 service, 1 endpoint, 1 model
 
