@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from typing import Annotated, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictStr, WithJsonSchema, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictStr,
+    WithJsonSchema,
+    field_validator,
+)
 
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
@@ -48,6 +57,8 @@ class AdapterUse(BaseModel):
     job: Annotated[str, Field(strict=True, pattern=r'^[^"\\\n]+$')]
     # The server's label whose values are variants of an A/B test; without it the job takes part in none.
     variant: Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")] | None = None
+    # Prometheus has the server's histograms as native ones, without classic buckets: those are read.
+    native_histograms: StrictBool = False
 
 
 class Services(BaseModel):

@@ -13,6 +13,7 @@ from typing import Final, Literal
 
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS, SERVICE_LABEL
 from ml_monitoring.alerting.model.services import AdapterUse, Services
+from ml_monitoring.alerting.services import native
 
 _TARGET: Final = (*PLACE_LABELS, "job", "instance", SERVICE_LABEL, "origin")
 _REQUEST: Final = (*_TARGET, "method", "route")
@@ -91,10 +92,11 @@ class ServerMetric:
     parts: Mapping[str, str] = field(default_factory=dict)
     together: Literal["sum", "max"] = "sum"
 
-    def expr(self, suffix: str, by: Sequence[str], workers: Sequence[str], job: str) -> str:
+    def expr(self, suffix: str, by: Sequence[str], workers: Sequence[str], use: AdapterUse) -> str:
         """Return what a job exposes of it with the labels of the layer, without what the library counts itself."""
+        job = use.job
         where = ",".join(filter(None, (f'job="{job}"', self.matchers)))
-        found = " or ".join(f"{self.parts.get(suffix, name + suffix)}{{{where}}}" for name in self.series)
+        found = " or ".join(self._selector(name, suffix, where, use) for name in self.series)
         found = f'({found}) unless {_SAME_TARGET} {_LIBRARY}{{job="{job}"}}'
         for operator, matchers in (("and", self.beside), ("unless", self.without)):
             if matchers:
@@ -109,6 +111,12 @@ class ServerMetric:
             if label in taken:
                 expr = source.into(label, expr)
         return expr
+
+    def _selector(self, name: str, suffix: str, where: str, use: AdapterUse) -> str:
+        name = self.parts.get(suffix, name + suffix)
+        if use.native_histograms and name.endswith("_count"):
+            return f"histogram_count({name.removesuffix('_count')}{{{where}}})"
+        return f"{name}{{{where}}}"
 
     def is_alike(self, other: ServerMetric) -> bool:
         """Tell whether both may have the same series, as no label says that they are apart."""
@@ -205,35 +213,35 @@ class Adapter:
         records += self._of_variants(use)
         return {record: expr for record, expr in records if expr}
 
-    def requests_of(self, job: str) -> str:
+    def requests_of(self, use: AdapterUse) -> str:
         """Return the requests of a job as the layer has them; empty where the server counts none."""
-        counted = self._sum(self.requests, "", (*_REQUEST, "status"), job)
+        counted = self._sum(self.requests, "", (*_REQUEST, "status"), use)
         if not counted or not self.born:
             return counted
-        return _or((counted, f"0 * {constant(self.born).into('status', self._sum(self.requests, '', _REQUEST, job))}"))
+        return _or((counted, f"0 * {constant(self.born).into('status', self._sum(self.requests, '', _REQUEST, use))}"))
 
     def _of_requests(self, use: AdapterUse) -> Iterator[tuple[str, str]]:
-        yield "ml_http_requests_total", self.requests_of(use.job)
-        yield from self._times("ml_http_request_duration_seconds", self.durations, _REQUEST, use.job)
-        yield "ml_http_requests_in_progress", self._sum(self.in_progress, "", _TARGET, use.job)
+        yield "ml_http_requests_total", self.requests_of(use)
+        yield from self._times("ml_http_request_duration_seconds", self.durations, _REQUEST, use)
+        yield "ml_http_requests_in_progress", self._sum(self.in_progress, "", _TARGET, use)
 
     def _of_predictions(self, use: AdapterUse) -> Iterator[tuple[str, str]]:
         predictions, errors = (
-            self._sum(metrics, "", _MODEL, use.job) for metrics in (self.predictions, self.prediction_errors)
+            self._sum(metrics, "", _MODEL, use) for metrics in (self.predictions, self.prediction_errors)
         )
         yield "ml_predictions_total", predictions
         yield "ml_prediction_errors_total", _or((errors, f"0 * ({predictions})")) if errors and self.born else errors
-        yield from self._times("ml_prediction_duration_seconds", self.prediction_durations, _MODEL, use.job)
+        yield from self._times("ml_prediction_duration_seconds", self.prediction_durations, _MODEL, use)
 
     def _of_generations(self, use: AdapterUse) -> Iterator[tuple[str, str]]:
         found = self.generations
-        yield "ml_gen_ai_responses_total", self._sum(found.responses, "", (*_MODEL, "finish_reason"), use.job)
-        yield from self._times("ml_gen_ai_time_to_first_token_seconds", found.first_token, _MODEL, use.job)
-        yield from self._times("ml_gen_ai_time_per_output_token_seconds", found.per_output_token, _MODEL, use.job)
-        yield from self._times("ml_gen_ai_request_duration_seconds", found.durations, _MODEL, use.job)
-        yield from self._times("ml_gen_ai_usage_tokens", found.usage, (*_MODEL, "token_type"), use.job)
-        yield "ml_gen_ai_requests_waiting", self._sum(found.waiting, "", _MODEL, use.job)
-        yield "ml_gen_ai_kv_cache_utilization_ratio", self._sum(found.cache, "", _MODEL, use.job)
+        yield "ml_gen_ai_responses_total", self._sum(found.responses, "", (*_MODEL, "finish_reason"), use)
+        yield from self._times("ml_gen_ai_time_to_first_token_seconds", found.first_token, _MODEL, use)
+        yield from self._times("ml_gen_ai_time_per_output_token_seconds", found.per_output_token, _MODEL, use)
+        yield from self._times("ml_gen_ai_request_duration_seconds", found.durations, _MODEL, use)
+        yield from self._times("ml_gen_ai_usage_tokens", found.usage, (*_MODEL, "token_type"), use)
+        yield "ml_gen_ai_requests_waiting", self._sum(found.waiting, "", _MODEL, use)
+        yield "ml_gen_ai_kv_cache_utilization_ratio", self._sum(found.cache, "", _MODEL, use)
 
     def _of_variants(self, use: AdapterUse) -> Iterator[tuple[str, str]]:
         if use.variant is None:
@@ -245,13 +253,13 @@ class Adapter:
             succeeded, failed, durations = map(
                 by_variant, (self.predictions, self.prediction_errors, self.prediction_durations)
             )
-            good, bad = (self._sum(metrics, "", by, use.job) for metrics in (succeeded, failed))
+            good, bad = (self._sum(metrics, "", by, use) for metrics in (succeeded, failed))
         else:
             requests, durations = by_variant(self.requests), by_variant(self.durations)
             failed = tuple(each for metric in requests for each in metric.failures())
             told = tuple(metric for metric in requests if not metric.is_unknown)
             untold = tuple(metric for metric in requests if metric.is_unknown)
-            counted, bad, unknown = (self._sum(metrics, "", by, use.job) for metrics in (told, failed, untold))
+            counted, bad, unknown = (self._sum(metrics, "", by, use) for metrics in (told, failed, untold))
             good = f"{counted} - ({_or((bad, f'0 * {counted}'))})" if bad else ""
         # A variant that never failed has its failures at 0.
         errors = _or((bad, f"0 * ({good})")) if bad else ""
@@ -259,23 +267,29 @@ class Adapter:
         counted_by = [constant(outcome).into("outcome", expr) for outcome, expr in outcomes.items() if expr]
         yield "ab_test_requests_total", _or(counted_by)
         yield "ab_test_errors_total", errors
-        yield from self._times("ab_test_response_time_seconds", durations, by, use.job)
+        yield from self._times("ab_test_response_time_seconds", durations, by, use)
 
     def _times(
-        self, record: str, metrics: Sequence[ServerMetric], by: tuple[str, ...], job: str
+        self, record: str, metrics: Sequence[ServerMetric], by: tuple[str, ...], use: AdapterUse
     ) -> Iterator[tuple[str, str]]:
         histograms = [metric for metric in metrics if metric.buckets]
-        yield f"{record}_bucket", self._sum(histograms, "_bucket", (*by, "le"), job)
-        yield f"{record}_sum", self._sum(metrics, "_sum", by, job)
-        yield f"{record}_count", self._sum(metrics, "_count", by, job)
+        if use.native_histograms and histograms:
+            units = dict.fromkeys(metric.decimals for metric in histograms)
+            of = {unit: [metric for metric in histograms if metric.decimals == unit] for unit in units}
+            by_unit = {unit: self._sum(of[unit], "", by, use) for unit in units}
+            yield from native.records(record, by_unit, by, use.job)
+            return
+        yield f"{record}_bucket", self._sum(histograms, "_bucket", (*by, "le"), use)
+        yield f"{record}_sum", self._sum(metrics, "_sum", by, use)
+        yield f"{record}_count", self._sum(metrics, "_count", by, use)
 
-    def _sum(self, metrics: Sequence[ServerMetric], suffix: str, by: tuple[str, ...], job: str) -> str:
+    def _sum(self, metrics: Sequence[ServerMetric], suffix: str, by: tuple[str, ...], use: AdapterUse) -> str:
         """Return the metrics' series by labels of the layer, in seconds; nothing of no metrics."""
         # Metrics of several outcomes add up; of those that are alike the first that is there counts.
         apart = tuple(dict.fromkeys((*by, "status"))) if len(metrics) > 1 else by
         sums: list[str] = []
         for place, metric in enumerate(metrics):
-            expr = metric.expr(suffix, apart, self.workers, job)
+            expr = metric.expr(suffix, apart, self.workers, use)
             if self.workers:
                 # What the processes behind an address counted is not added up here: each has resets of its own.
                 names = ", ".join(f'"{name}"' for name in ("instance", *self.workers))

@@ -25,7 +25,7 @@ class FoundServer:
         endpoints: Its routes, by service.
         models: Names of its models.
         counts_failures: Whether it says what failed.
-        native: Its histograms that Prometheus keeps as native ones only, which no rule reads.
+        native: Its histograms that Prometheus keeps as native ones only.
     """
 
     use: AdapterUse
@@ -43,8 +43,7 @@ class FoundServer:
         text = f"job {self.use.job}: {self.title}; {', '.join(parts) or 'no requests yet'}"
         text += "" if self.counts_failures else "; does not count failures"
         if self.native:
-            names = ", ".join(sorted(self.native))
-            text += f"; not read: native histograms ({names}), scrape with always_scrape_classic_histograms: true"
+            text += f"; native histograms ({', '.join(sorted(self.native))})"
         return text
 
 
@@ -81,7 +80,7 @@ def _named(url: str, names: Iterable[str], *matchers: str) -> set[tuple[str, str
 
 
 def _found(url: str, job: str, adapter: Adapter, native: frozenset[str]) -> FoundServer:
-    use = AdapterUse(server=adapter.server, job=job)
+    use = AdapterUse(server=adapter.server, job=job, native_histograms=bool(native))
     records = adapter.records(use)
     requests = _query(url, records.get("ml_http_requests_total"))
     predictions = _query(url, records.get("ml_predictions_total"))
@@ -103,7 +102,8 @@ def lines(found: Iterable[FoundServer], known: Iterable[AdapterUse]) -> Iterator
         found: What there is.
         known: What the settings have already.
     """
-    listed = [(each, any((use.server, use.job) == (each.use.server, each.use.job) for use in known)) for each in found]
+    read = {(use.server, use.job, use.native_histograms) for use in known}
+    listed = [(each, (each.use.server, each.use.job, each.use.native_histograms) in read) for each in found]
     for each, is_known in listed:
         yield f"{each}{'; read already' if is_known else ''}"
     if not listed:
@@ -115,7 +115,11 @@ def lines(found: Iterable[FoundServer], known: Iterable[AdapterUse]) -> Iterator
         yield ""
         yield "services:"
         yield "  adapters:"
-        yield from (f"    - {{server: {use.server}, job: {_scalar(use.job)}}}" for use in new)
+        yield from (f"    - {{server: {use.server}, job: {_scalar(use.job)}{_native(use)}}}" for use in new)
+
+
+def _native(use: AdapterUse) -> str:
+    return ", native_histograms: true" if use.native_histograms else ""
 
 
 def _scalar(text: str) -> str:

@@ -1,8 +1,8 @@
 """Recorded series about instrumented services: traffic, errors, latency, resources, and the same by variant.
 
 Numerators and denominators are summed apart over instances, then divided. `or 0 *` makes a ratio 0 where nothing
-failed yet: a counter that never counted is not there. Where a server does not say what failed, nothing is 0. `origin` stays, so that simulated traffic is never added to
-real traffic.
+failed yet: a counter that never counted is not there. Where a server does not say what failed there is no ratio.
+`origin` stays, so that simulated traffic is never added to real traffic.
 """
 
 from __future__ import annotations

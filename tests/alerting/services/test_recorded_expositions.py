@@ -309,12 +309,15 @@ def test_discover_names_histograms_that_a_newer_prometheus_keeps_as_native_ones_
         ) as found:
             found.wait("count(up == 1)", 3)
             assert main(["services", "discover", "--prometheus", found.url, "--settings", os.devnull]) == 0
-    asked = "scrape with always_scrape_classic_histograms: true"
-    assert capsys.readouterr().out.splitlines()[:3] == [
-        f"job {job}; not read: native histograms ({name}), {asked}"
+    said = capsys.readouterr().out.splitlines()
+    assert said[:3] == [
+        f"job {job}; native histograms ({name})"
         for job, name in (
             ("istio: Istio; 1 service, 1 endpoint", "istio_request_duration_milliseconds"),
             ("ray-serve: Ray Serve; 1 service, 1 endpoint", "ray_serve_http_request_latency_ms"),
             ("vllm: vLLM; 1 service, 1 endpoint, 1 model", "vllm:e2e_request_latency_seconds"),
         )
+    ]
+    assert said[-3:] == [
+        f"    - {{server: {name}, job: {name}, native_histograms: true}}" for name in ("istio", "ray-serve", "vllm")
     ]
