@@ -46,6 +46,14 @@ ENVIRONMENTS = {
     "otlp": ("opentelemetry-exporter-otlp-proto-http==1.45.2", "prometheus-client==0.26.0"),
     "bentoml": ("bentoml==1.4.40",),
     "ray": ("ray[serve]==2.60.0",),
+    # Five gigabytes, as PyTorch brings what a graphics processor needs; its workers do not start without.
+    "torchserve": (
+        "torchserve==0.12.0",
+        "torch-model-archiver==0.12.0",
+        "torch==2.15.0",
+        "numpy==2.4.6",
+        "pyyaml==6.0.4",
+    ),
     "mlserver": ("mlserver==1.7.1", "mlserver-sklearn==1.7.1"),
 }
 
@@ -111,7 +119,7 @@ class Layer:
 def layer(
     programs: Mapping[str, Path],
     folder: Path,
-    adapters: Sequence[Mapping[str, str]],
+    adapters: Sequence[Mapping[str, object]],
     targets: Mapping[str, Sequence[str]],
     changes: Mapping[str, Any] | None = None,
     scrape: Mapping[str, Any] | None = None,
