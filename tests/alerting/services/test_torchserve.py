@@ -43,7 +43,7 @@ def _torchserve(http: int, metrics: int, log: Path) -> Iterator[None]:
         ]
         (folder / "config.properties").write_text("\n".join(settings))
         # What its program `torchserve` starts, which leaves it running when it is ended itself.
-        java = [
+        java: list[str | Path] = [
             *("java", f"-Dmodel_server_home={jar.parent.parent.parent}", f"-Djava.io.tmpdir={folder}"),
             *("-cp", jar, "org.pytorch.serve.ModelServer", "--python", programs / "python"),
             *("-f", folder / "config.properties", "-s", folder, "-m", "ranker=ranker.mar"),
