@@ -97,6 +97,17 @@ def test_all_of_them_live_in_one_folder(tmp_path: Path, environment: dict[str, s
     assert (done.returncode, done.stdout) == (0, "ok    shop_orders\nok    ShopOrdersWaiting\n"), done.stderr
 
 
+def test_an_alert_is_about_the_metric_of_the_folder_that_its_name_begins_with(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    new("metric shop_open_orders", tmp_path, environment)
+    new("alert ShopOpenOrdersTooMany", tmp_path, environment)
+    new("alert Unrelated", tmp_path, environment)
+    alerts = tmp_path / "monitoring" / "alerts"
+    assert "expr: max by (job) (shop_open_orders{<filter>})\n" in (alerts / "ShopOpenOrdersTooMany.yml").read_text()
+    assert "expr: max by (job) (unrelated{<filter>})\n" in (alerts / "Unrelated.yml").read_text()
+
+
 def test_the_folder_of_the_settings_is_taken(tmp_path: Path, environment: dict[str, str]) -> None:
     (tmp_path / "etc" / "ours").mkdir(parents=True)
     (tmp_path / "etc" / "alerting.yml").write_text("extensions: ours\n")

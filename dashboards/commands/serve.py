@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import os
 from contextlib import ExitStack
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.options import add_prometheus, generated, live_options
 from ml_monitoring.exporter.addresses import ListenAddress
+from ml_monitoring.exporter.errors import ConfigError
 
 HELP = "serve dashboards to a browser, live and read-only, without Grafana"
 DESCRIPTION = "Serve dashboards to a browser: live, read-only, drawn from Prometheus. Ctrl-C stops it."
@@ -64,20 +66,31 @@ def run(options: argparse.Namespace) -> int:
         queries = live_options(options)
         stack.enter_context(queries.prometheus)
         viewer = Viewer(library, queries, frozenset(named))
-        if pages != OUTPUT_DIR and (files := own.settings_files(options)):
-            print(f"Pages by the settings of {', '.join(map(str, files))}", flush=True)
-        print(f"Dashboards: http://{_reached(listen)}/", flush=True)
-        if not _is_loopback(listen.host):
-            print(f"{listen} can be reached from elsewhere, and there is no login: put a proxy that asks before it.")
-        web.run_app(
-            viewer.application(),
-            host=listen.host or None,
-            port=listen.port,
-            print=None,
-            access_log=None,
-            # Of who still waits for an answer when it stops.
-            shutdown_timeout=2.0,
-        )
+
+        def announce(_text: str) -> None:
+            if pages != OUTPUT_DIR and (files := own.settings_files(options)):
+                print(f"Pages by the settings of {', '.join(map(str, files))}", flush=True)
+            print(f"Dashboards: http://{_reached(listen)}/", flush=True)
+            if not _is_loopback(listen.host):
+                print(
+                    f"{listen} can be reached from elsewhere, and there is no login: put a proxy that asks before it.",
+                    flush=True,
+                )
+
+        try:
+            web.run_app(
+                viewer.application(),
+                host=listen.host or None,
+                port=listen.port,
+                # Called once it listens.
+                print=announce,
+                access_log=None,
+                # Of who still waits for an answer when it stops.
+                shutdown_timeout=2.0,
+            )
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+            raise ConfigError([f"--listen: cannot listen on {listen}: {reason}"]) from None
     return 0
 
 

@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.extension_files import definitions
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules, rules_name_problem
 from ml_monitoring.alerting.model.thresholds import load_layers
@@ -24,8 +25,10 @@ from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.environment import settings_files
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.json_schema import schema_of
+from ml_monitoring.exporter.settings_file import read_yaml
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.queries.settings import MetricName
+from ml_monitoring.exporter.suggestions import closest
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _DIRECTORY: Final = Path("monitoring")
@@ -98,8 +101,11 @@ def _run(options: argparse.Namespace) -> int:
         raise ConfigError([f"{options.name}: {problem}"])
     place = _Place.of(options)
     kind = "python page" if options.kind == "page" and options.python else options.kind
+    metric = "" if kind == "metric" else _metric_meant(place.folder, options.name)
     texts = {
-        place.folder / _filled(path, options.name): _filled((_TEMPLATES / template).read_text("utf-8"), options.name)
+        place.folder / _filled(path, options.name, metric): _filled(
+            (_TEMPLATES / template).read_text("utf-8"), options.name, metric
+        )
         for path, template in _FILES[kind].items()
     }
     if there := [str(path) for path in texts if path.exists()]:
@@ -200,12 +206,33 @@ def _write_schemas(folder: Path, kind: str) -> None:
     (folder / name).write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _filled(text: str, name: str) -> str:
-    snake = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
+def _metric_meant(folder: Path, name: str) -> str:
+    """Return the metric of the folder's queries that something of this name is about; empty where it may be none."""
+    known: list[str] = []
+    for path in definitions(folder, "queries", []):
+        try:
+            sources = read_yaml(path).get("sources")
+        except ConfigError:
+            # `check` says what is wrong with it.
+            continue
+        queries = sources.get("queries") if isinstance(sources, dict) else None
+        for query in queries.values() if isinstance(queries, dict) else ():
+            metrics = query.get("metrics") if isinstance(query, dict) else None
+            known += map(str, metrics) if isinstance(metrics, dict) else ()
+    snake = _snake(name)
+    return next((metric for metric in known if snake.startswith(metric)), "") or closest(snake, known)
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
+
+
+def _filled(text: str, name: str, metric: str) -> str:
+    snake = _snake(name)
     words = {
         "@NAME@": name,
         "@SNAKE@": snake,
-        "@METRIC@": snake,
+        "@METRIC@": metric or snake,
         "@DASHED@": snake.replace("_", "-"),
         "@WORDS@": snake.replace("_", " ").capitalize(),
         "@CLASS@": "".join(part.capitalize() for part in snake.split("_")) + "Source",
