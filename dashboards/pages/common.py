@@ -176,7 +176,7 @@ def error_budgets(context: PageContext, *, width: int = 16, height: int = 4) -> 
         height=height,
         show="value_and_name",
         at_most=(-1, "< -100 %"),
-        empty="no requests, no counted failures, or no data from Prometheus",
+        empty="no counted failures, or no data from Prometheus",
     )
 
 

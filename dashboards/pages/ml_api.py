@@ -62,7 +62,7 @@ from ml_monitoring.dashboards.pages.common import (
 )
 from ml_monitoring.exporter import durations
 
-_NOT_COUNTED = "no requests, no counted failures, or no data from Prometheus"
+_NOT_COUNTED = "no counted failures, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:
@@ -90,7 +90,6 @@ def build(context: PageContext) -> Page:
                     API_ERROR_RATIO,
                     Query(API_FAILURES_UNKNOWN),
                     values={"-1": ("failures not counted", Colour.MUTED)},
-                    empty=_NOT_COUNTED,
                 ),
                 stat(API_LATENCY_P95, title="p95 latency"),
                 stat(MODELS_VERDICT, title="Quality of answers", values=QUALITY_WORDS).linked(

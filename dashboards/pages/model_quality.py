@@ -128,7 +128,7 @@ def build(context: PageContext) -> Page:
                     stat(
                         Query(MODEL_PREDICTION_ERRORS, window=SHOWN_RANGE),
                         width=12,
-                        empty="failures not counted, or no data from Prometheus",
+                        empty="no counted failures, or no data from Prometheus",
                     ),
                 ),
                 collapsed=True,

@@ -74,6 +74,8 @@ def d6_names(pages: list[Json]) -> Iterator[str]:
         except ValueError:
             continue
         under_rate = {id_ for call in _nodes(tree, promql_parser.Call) for id_ in _selected_by_rate(call)}
+        # How many series there are does not grow.
+        under_rate |= {str(node.expr) for node in _nodes(tree, promql_parser.AggregateExpr) if str(node.op) == "count"}
         # A counter less itself of before is an increase too.
         under_rate |= {
             str(side)
