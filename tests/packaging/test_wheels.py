@@ -248,7 +248,8 @@ def test_an_upgrade_leaves_what_is_of_ones_own_as_it_is_and_in_place(
             environment.run(
                 "ml-monitoring", group, "generate", "--settings", settings, "--output-dir", f"{number}/{group}"
             )
-        assert environment.run("ml-monitoring", "alerts", "test", "--settings", settings) == f"ok    {ALERT}\n"
+        tested = environment.run("ml-monitoring", "alerts", "test", "--settings", settings)
+        assert tested == f"ok    shop_orders\nok    {ALERT}\n"
         outcomes.append(_contents(environment.work / str(number)))
         if not number:
             environment.install(f"ml-monitoring[dashboards] @ {_next_version(tmp_path / 'new').as_uri()}")
