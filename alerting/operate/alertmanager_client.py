@@ -24,7 +24,7 @@ _GROUP_WAIT: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)
-class Receiver:
+class LoadedReceiver:
     """A receiver of Alertmanager's configuration.
 
     Attributes:
@@ -139,7 +139,7 @@ class AlertmanagerClient:
                 raise RemoteError("Alertmanager took the alert and does not list it")
             time.sleep(POLL)
 
-    def receivers(self) -> dict[str, Receiver]:
+    def receivers(self) -> dict[str, LoadedReceiver]:
         """Return all receivers by name, by the configuration that is in force.
 
         Raises:
@@ -148,7 +148,7 @@ class AlertmanagerClient:
         config = yaml.safe_load(self._call("GET", "status")["config"]["original"])
         waits = dict(_waits(config["route"], _GROUP_WAIT))
         return {
-            one["name"]: Receiver(
+            one["name"]: LoadedReceiver(
                 frozenset(key.removesuffix("_configs") for key in one if key.endswith("_configs")),
                 waits.get(one["name"], 0.0),
             )
