@@ -12,8 +12,21 @@ from ml_monitoring.alerting.model.notifications import base_url
 SERVERS: Final = ("alertmanager", "prometheus")
 
 
-def label(text: str) -> tuple[str, str]:
-    """Return name and value of `NAME=VALUE`."""
+def add_labels(parser: argparse.ArgumentParser, help_text: str, *, required: bool = False) -> None:
+    """Add the option `--label`, which may be repeated; without it there are none."""
+    parser.add_argument(
+        "--label",
+        action="append",
+        type=_label,
+        default=[],
+        required=required,
+        metavar="NAME=VALUE",
+        dest="labels",
+        help=help_text,
+    )
+
+
+def _label(text: str) -> tuple[str, str]:
     name, equal, value = text.partition("=")
     if not equal or not name:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from ml_monitoring.alerting import options as own
-from ml_monitoring.alerting.commands.arguments import add_alertmanager, label
+from ml_monitoring.alerting.commands.arguments import add_alertmanager, add_labels
 from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.operate import maintenance
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
@@ -24,15 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_alertmanager(parser)
     parser.add_argument("--duration", type=command_line.duration, required=True, metavar="DURATION", help="such as 2h")
     parser.add_argument("--reason", required=True, help="why, for those who see the silence")
-    parser.add_argument(
-        "--label",
-        action="append",
-        type=label,
-        default=[],
-        metavar="NAME=VALUE",
-        dest="labels",
-        help="only alerts that have this label; repeat for several (default: all of the teams)",
-    )
+    add_labels(parser, "only alerts that have this label; repeat for several (default: all of the teams)")
     parser.add_argument(
         "--everything",
         action="store_true",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from ml_monitoring.alerting.commands.arguments import add_alertmanager, label
+from ml_monitoring.alerting.commands.arguments import add_alertmanager, add_labels
 from ml_monitoring.alerting.operate import maintenance
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 
@@ -15,15 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_alertmanager(parser)
     parser.add_argument("ids", nargs="*", metavar="ID", help="only these, as `maintenance` printed them (default: all)")
-    parser.add_argument(
-        "--label",
-        action="append",
-        type=label,
-        default=[],
-        metavar="NAME=VALUE",
-        dest="labels",
-        help="only those that were begun with this --label; repeat for several",
-    )
+    add_labels(parser, "only those that were begun with this --label; repeat for several")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -32,8 +24,8 @@ def run(options: argparse.Namespace) -> int:
     all_of_them = maintenance.in_force(client)
     silences = [
         silence
-        for silence in maintenance.in_force(client, options.labels)
-        if not options.ids or silence.id in options.ids
+        for silence in all_of_them
+        if maintenance.has_labels(silence, options.labels) and (not options.ids or silence.id in options.ids)
     ]
     for silence in silences:
         client.end(silence)

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterator, Mapping
 
 from ml_monitoring.alerting import options as own
-from ml_monitoring.alerting.commands.arguments import label
+from ml_monitoring.alerting.commands.arguments import add_labels
 from ml_monitoring.alerting.domains import alert_groups
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.model.foreign import TARGET_LABELS
@@ -22,15 +22,7 @@ HELP = "say who is notified of an alert with these labels"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
-    parser.add_argument(
-        "--label",
-        action="append",
-        type=label,
-        required=True,
-        metavar="NAME=VALUE",
-        dest="labels",
-        help="a label of the alert, such as team=mlops; repeat for several",
-    )
+    add_labels(parser, "a label of the alert, such as team=mlops; repeat for several", required=True)
 
 
 def run(options: argparse.Namespace) -> int:

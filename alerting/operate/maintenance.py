@@ -50,12 +50,8 @@ def _matcher(name: str, value: str) -> Mapping[str, object]:
     return {"name": name, "value": value, "isRegex": False, "isEqual": True}
 
 
-def in_force(client: AlertmanagerClient, labels: Sequence[tuple[str, str]] = ()) -> list[Silence]:
+def in_force(client: AlertmanagerClient) -> list[Silence]:
     """Return the silences of maintenance that are in force.
-
-    Args:
-        client: The Alertmanager.
-        labels: Only those that were begun with all of these.
 
     Raises:
         RemoteError: Alertmanager cannot be reached.
@@ -63,10 +59,13 @@ def in_force(client: AlertmanagerClient, labels: Sequence[tuple[str, str]] = ())
     return [
         silence
         for silence in client.silences()
-        if silence.comment.startswith(_PREFIX)
-        and _NOT_THE_WATCHDOG in silence.matchers
-        and all(_matcher(*label) in silence.matchers for label in labels)
+        if silence.comment.startswith(_PREFIX) and _NOT_THE_WATCHDOG in silence.matchers
     ]
+
+
+def has_labels(silence: Silence, labels: Sequence[tuple[str, str]]) -> bool:
+    """Tell whether a maintenance was begun with all of these labels."""
+    return all(_matcher(*label) in silence.matchers for label in labels)
 
 
 def reason(silence: Silence) -> str:
