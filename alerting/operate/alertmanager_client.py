@@ -146,7 +146,8 @@ class AlertmanagerClient:
             RemoteError: Alertmanager cannot be reached.
         """
         config = yaml.safe_load(self._call("GET", "status")["config"]["original"])
-        waits = dict(_waits(config["route"], _GROUP_WAIT))
+        # Of several routes the one that waits longest.
+        waits = dict(sorted(_waits(config["route"], _GROUP_WAIT), key=lambda each: each[1]))
         return {
             one["name"]: LoadedReceiver(
                 frozenset(key.removesuffix("_configs") for key in one if key.endswith("_configs")),
@@ -187,16 +188,10 @@ class AlertmanagerClient:
         return fetch_json(self._url, f"api/v2/{path}", timeout=TIMEOUT, method=method, json_body=body, program=_PROGRAM)
 
 
-def _waits(route: Mapping[str, Any], inherited: float) -> Iterator[tuple[str, float]]:
-    """Yield how long each receiver's routes wait, the longest last."""
-    found: list[tuple[str, float]] = []
-
-    def follow(one: Mapping[str, Any], above: float, receiver: str) -> None:
-        wait = durations.parse(one["group_wait"]) if "group_wait" in one else above
-        name = one.get("receiver", receiver)
-        found.append((name, wait))
-        for child in one.get("routes") or ():
-            follow(child, wait, name)
-
-    follow(route, inherited, "")
-    yield from sorted(found, key=lambda each: each[1])
+def _waits(route: Mapping[str, Any], inherited: float, receiver: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the receiver of a route and of each below it, and how many seconds the route waits."""
+    wait = durations.parse(route["group_wait"]) if "group_wait" in route else inherited
+    receiver = route.get("receiver", receiver)
+    yield receiver, wait
+    for child in route.get("routes") or ():
+        yield from _waits(child, wait, receiver)
