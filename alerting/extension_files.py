@@ -17,6 +17,8 @@ from ml_monitoring.exporter.suggestions import suggestion
 LabelName = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
 Text = Annotated[StrictStr, Field(min_length=1)]
 
+# Of every expression, beside those of the settings.
+PLACEHOLDERS: Final = ("filter", "place", "window")
 # Names that only the exporter gives out; quoted texts come first, so that none of them is taken for one.
 _RESERVED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|\b(ml_monitoring_\w+)')
 _Model = TypeVar("_Model", bound=BaseModel)
@@ -46,6 +48,19 @@ def read_definition(path: Path, model: type[_Model]) -> tuple[_Model, Layers]:
         return model.model_validate(layers.data), layers
     except ValidationError as error:
         raise ConfigError(layers.describe(error, model)) from None
+
+
+def read_each(
+    folder: Path, kind: str, model: type[_Model], problems: list[str]
+) -> Iterator[tuple[Path, _Model, Layers]]:
+    """Yield the files of one kind that can be used; what is wrong with others is added to the problems."""
+    for path in definitions(folder, kind, problems):
+        try:
+            given, layers = read_definition(path, model)
+        except ConfigError as error:
+            problems += error.problems
+        else:
+            yield path, given, layers
 
 
 def without_value(error: ValueError, known: Iterable[str]) -> str:

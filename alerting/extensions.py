@@ -17,10 +17,12 @@ from pydantic import Field, StrictStr, model_validator
 
 from ml_monitoring.alerting.domains import ALERTS, SIGNALS, load_alerts
 from ml_monitoring.alerting.extension_files import (
+    PLACEHOLDERS,
     LabelName,
     Text,
     definitions,
     read_definition,
+    read_each,
     unknown_series,
     without_value,
 )
@@ -169,7 +171,7 @@ class Extensions:
                 try:
                     bound.rule  # noqa: B018  # the placeholders are filled
                 except ValueError as error:
-                    said = without_value(error, (*bound.scope, "filter", "place", "window"))
+                    said = without_value(error, (*bound.scope, *PLACEHOLDERS))
                     problems.append(self.files[bound.name].problem(("expr",), said))
         values = thresholds.section_placeholders() | thresholds.scope()
         for record, layers, place in self.records:
@@ -212,24 +214,16 @@ def read(folder: Path) -> Extensions:
     settings: list[tuple[dict[str, Any], Places]] = []
     files: dict[str, Layers] = {}
     problems: list[str] = []
-    for path in definitions(folder, "alerts", problems):
-        try:
-            given, layers = read_definition(path, OwnAlert)
-        except ConfigError as error:
-            problems += error.problems
-            continue
+    for path, given, layers in read_each(folder, "alerts", OwnAlert, problems):
         problems += [layers.problem(*problem) for problem in _check(path.stem, given, folder)]
         problems += _check_runbook(folder / "runbooks" / f"{path.stem}.md", path.stem)
         files[path.stem] = layers
         alerts.append(given.alert(path.stem, page_uid(given.page, folder) or given.page))
         settings.append(_numbers(path.stem, given, layers))
     records = list(_records(folder, problems))
-    for kind, model in (("pages", OwnPage), ("panels", OwnPanelFile)):
-        for path in definitions(folder, kind, problems):
-            try:
-                read_definition(path, model)
-            except ConfigError as error:
-                problems += error.problems
+    # What is wrong with these, too; who draws them reads them again.
+    list(read_each(folder, "pages", OwnPage, problems))
+    list(read_each(folder, "panels", OwnPanelFile, problems))
     if problems:
         raise ConfigError(problems)
     return Extensions(folder, tuple(alerts), tuple(settings), files, tuple(records))
@@ -238,12 +232,7 @@ def read(folder: Path) -> Extensions:
 def _records(folder: Path, problems: list[str]) -> Iterator[tuple[Record, Layers, Location]]:
     """Yield the recording rules in their order; what is wrong with them is added to the problems."""
     taken: dict[str, Path] = {}
-    for path in definitions(folder, "rules", problems):
-        try:
-            given, layers = read_definition(path, OwnRules)
-        except ConfigError as error:
-            problems += error.problems
-            continue
+    for path, given, layers in read_each(folder, "rules", OwnRules, problems):
         problems += [layers.problem(*problem) for problem in rule_problems(path, given, taken)]
         for number, rule in enumerate(given.rules):
             yield rule.record_of(), layers, ("rules", number)

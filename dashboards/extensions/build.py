@@ -8,7 +8,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from ml_monitoring.alerting.extension_files import definitions, read_definition, unknown_series, without_value
+from ml_monitoring.alerting.extension_files import (
+    PLACEHOLDERS,
+    definitions,
+    read_definition,
+    unknown_series,
+    without_value,
+)
 from ml_monitoring.alerting.extension_pages import (
     OWN_ROW,
     OwnLimit,
@@ -264,7 +270,7 @@ class _Maker:
             try:
                 signal.promql(self.context.selectors)
             except ValueError as error:
-                raise ValueError(without_value(error, (*self.context.selectors, "filter", "place", "window"))) from None
+                raise ValueError(without_value(error, (*self.context.selectors, *PLACEHOLDERS))) from None
             yield Query(signal, name=legend if given.queries else "", limits=limits)
 
 
