@@ -66,6 +66,9 @@ RISK = ((">", 0.4, "warning"), (">", 0.7, "critical"))
 USED = ((">", 0.8, "warning"), (">", 0.95, "critical"))
 FAILING = ((">", 0.05, "critical"),)
 
+# Where a server may not say what failed.
+NOT_COUNTED = "no counted failures, or no data from Prometheus"
+
 # How a model does on traffic, beside its test.
 QUALITY_WORDS = words_of(QUALITIES, Colour.MUTED, Colour.GOOD, Colour.FAILURE, Colour.WARNING)
 
@@ -176,7 +179,7 @@ def error_budgets(context: PageContext, *, width: int = 16, height: int = 4) -> 
         height=height,
         show="value_and_name",
         at_most=(-1, "< -100 %"),
-        empty="no counted failures, or no data from Prometheus",
+        empty=NOT_COUNTED,
     )
 
 

@@ -53,6 +53,7 @@ from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import STATUS_CLASS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import (
+    NOT_COUNTED,
     QUALITY_WORDS,
     data_mode,
     error_budgets,
@@ -61,8 +62,6 @@ from ml_monitoring.dashboards.pages.common import (
     verdict,
 )
 from ml_monitoring.exporter import durations
-
-_NOT_COUNTED = "no counted failures, or no data from Prometheus"
 
 
 def build(context: PageContext) -> Page:
@@ -103,7 +102,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "Errors, latency and requests",
                 (
-                    timeseries(API_ERROR_RATIO, title="Error ratio over time", height=7, empty=_NOT_COUNTED),
+                    timeseries(API_ERROR_RATIO, title="Error ratio over time", height=7, empty=NOT_COUNTED),
                     timeseries(API_LATENCY_P95, API_LATENCY_P50, API_LATENCY_P99, title="Latency", height=7),
                     timeseries(Query(API_STATUS_RATE, above_zero=True), stacked=True, height=7, colours=STATUS_CLASS),
                     firing_alerts(context, PAGE),

@@ -32,7 +32,15 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, barchart, heatmap, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import QUALITY_WORDS, colours_of, data_mode, firing_alerts, service, verdict
+from ml_monitoring.dashboards.pages.common import (
+    NOT_COUNTED,
+    QUALITY_WORDS,
+    colours_of,
+    data_mode,
+    firing_alerts,
+    service,
+    verdict,
+)
 
 # The accuracy of models that share traffic is judged on the page of A/B tests.
 _OF_MODELS = "Ml"
@@ -128,7 +136,7 @@ def build(context: PageContext) -> Page:
                     stat(
                         Query(MODEL_PREDICTION_ERRORS, window=SHOWN_RANGE),
                         width=12,
-                        empty="no counted failures, or no data from Prometheus",
+                        empty=NOT_COUNTED,
                     ),
                 ),
                 collapsed=True,
