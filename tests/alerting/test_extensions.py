@@ -29,6 +29,12 @@ def settings(tmp_path: Path) -> Path:
     return write_example(tmp_path)
 
 
+@pytest.fixture
+def promtool(programs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put promtool on the PATH."""
+    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
+
+
 def changed(settings: Path, name: str, old: str, new: str) -> None:
     path = settings.parent / name
     text = path.read_text(encoding="utf-8")
@@ -277,10 +283,8 @@ def test_a_folder_that_nothing_reads_is_named(settings: Path) -> None:
         load(settings)
 
 
-def test_promtool_runs_the_unit_test(
-    settings: Path, programs: dict[str, Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
+@pytest.mark.usefixtures("promtool")
+def test_promtool_runs_the_unit_test(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["test", "--settings", str(settings)]) == 0
     assert capsys.readouterr().out == f"ok    shop_orders\nok    {ALERT}\n"
     # Another number, and the same test says so.
@@ -314,21 +318,20 @@ INCOMPLETE = {
 }
 
 
+@pytest.mark.usefixtures("promtool")
 @pytest.mark.parametrize("what", INCOMPLETE)
 def test_a_test_that_proves_nothing_is_no_test(
     what: str,
     settings: Path,
-    programs: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
     name, old, new, expected = INCOMPLETE[what]
     changed(settings, name, old, new)
     assert main(["test", "--settings", str(settings)]) == 1
     assert expected in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("promtool")
 @pytest.mark.parametrize(
     ("name", "other", "missing", "unknown"),
     [
@@ -342,11 +345,8 @@ def test_a_test_of_another_name_is_none_of_it(
     missing: str,
     unknown: str,
     settings: Path,
-    programs: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
     path = settings.parent / name
     path.rename(path.with_name(f"{other}.test.yml"))
     assert main(["test", "--settings", str(settings)]) == 1
@@ -380,17 +380,15 @@ BROKEN = {
 }
 
 
+@pytest.mark.usefixtures("promtool")
 @pytest.mark.parametrize("command", ["generate", "grafana", "test"])
 @pytest.mark.parametrize("what", BROKEN)
 def test_what_prometheus_would_refuse_is_named_by_file_and_line_before_anything_is_written(
     what: str,
     command: str,
     settings: Path,
-    programs: dict[str, Path],
-    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
     name, old, new, expected = BROKEN[what]
     changed(settings, name, old, new)
     out = settings.parent / "out"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -51,13 +51,6 @@ def page(uid: str, *, expr: str = "up", title: str = "") -> Json:
             }
         ],
     }
-
-
-@pytest.fixture
-def grafana() -> Iterator[GrafanaDouble]:
-    with GrafanaDouble() as double:
-        double.add_datasource("abc", "Prometheus of the team", "prometheus", default=True)
-        yield double
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,13 +18,6 @@ Push = Callable[..., dict[str, list[str]]]
 OWN = "ml-monitoring-own-shop"
 HANGING = "ml-monitoring-mlflow-experiments"
 DEFAULTS = {path.stem for path in OUTPUT_DIR.glob("*/*.json")}
-
-
-@pytest.fixture
-def grafana() -> Iterator[GrafanaDouble]:
-    with GrafanaDouble() as double:
-        double.add_datasource("abc", "Prometheus of the team", "prometheus", default=True)
-        yield double
 
 
 @pytest.fixture
