@@ -324,6 +324,21 @@
         "team": "platform",
         "parameters": {}
       },
+      "MlServiceDown": {
+        "enabled": true,
+        "for": "3m",
+        "severity": "critical",
+        "team": "platform",
+        "parameters": {}
+      },
+      "MlServiceInstanceDown": {
+        "enabled": true,
+        "threshold": 1,
+        "for": "5m",
+        "severity": "warning",
+        "team": "platform",
+        "parameters": {}
+      },
       "MlApiErrorRatioHigh": {
         "enabled": true,
         "threshold": 0.05,

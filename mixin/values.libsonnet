@@ -37,14 +37,16 @@ function(config) {
   labels:: { cluster: config.clusterLabel, namespace: config.namespaceLabel },
   dashboards:: config.dashboards,
 
-  local programs = ['exporter', 'alertlog', 'services'] + std.flattenArrays([
+  local programs = ['exporter', 'alertlog'] + std.flattenArrays([
     config.programs[component]
     for component in config.componentsInOrder
     if config.components[component] && std.objectHas(config.programs, component)
   ]),
   selectors:: config.selectors {
     own_alerts: 'team=~"%s"' % std.join('|', config.teams),
-    targets: std.join('\nor\n', ['up{%s}' % config.selectors[program] for program in programs] + config.adapterTargets),
+    local services = if config.selectors.services == null then 'job=""' else config.selectors.services,
+    targets: std.join('\nor\n', ['up{%s}' % config.selectors[program] for program in programs]),
+    service_targets: std.join('\nor\n', ['up{%s}' % services] + config.adapterTargets),
   },
 
   local topic(group) = std.strReplace(std.split(group.name, '.')[0], '_', '-'),

@@ -156,7 +156,7 @@ class _Open(Thresholds):
     def scope(self) -> dict[str, str]:
         """Return tokens for what the placeholders stand for."""
         scope = super().scope()
-        for name in (*Selectors.model_fields, "targets", "own_alerts"):
+        for name in (*Selectors.model_fields, "targets", "service_targets", "own_alerts"):
             scope[name] = token(f"selectors.{name}")
         for alert, numbers in self.alerts.items():
             places = {"threshold": numbers.threshold} | {
@@ -208,7 +208,7 @@ def _condition(alert: BoundAlert) -> str:
     """Return the condition of an alert with tokens."""
     if alert.comparison is None:
         return alert.expr
-    named = _OpenAlert(alert.alert, alert.numbers, alert.links, alert.scope, alert.logs_of, alert.group_absent)
+    named = _OpenAlert(alert.alert, alert.numbers, alert.links, alert.scope, alert.logs_of, alert.group_absent, alert.own_labels)
     expr = named.expr
     for evidence in alert.alert.evidence:
         if isinstance(evidence, Trials):

@@ -6,13 +6,23 @@ from ml_monitoring.alerting.model.recording import Record
 
 RECORDS: tuple[Record, ...] = (
     Record(
+        name="instance:up:service",
+        meaning="Whether an instance of a service answered its last scrape: one with the library, or that is named.",
+        # A service is one of ours when it had the metrics of the library within a week, whatever its job is.
+        expr="""
+            <service_targets>
+            or
+            up and ignoring (origin) last_over_time(ml_process_start_timestamp_seconds[7d])
+        """,
+        by=("instance",),
+    ),
+    Record(
         name="instance:up:own",
         meaning="Whether a target that is watched answered its last scrape; others' targets are left out.",
-        # A service is one of ours when it had the metrics of the library within a week, whatever its job is.
         expr="""
             <targets>
             or
-            up and ignoring (origin) last_over_time(ml_process_start_timestamp_seconds[7d])
+            instance:up:service
         """,
         by=("instance",),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, StrictStr
@@ -51,7 +51,8 @@ class Selectors(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     exporter: Matchers
-    services: Matchers
+    # None: no job but those of adapters, and services that have the library's metrics.
+    services: Matchers | None
     node: Matchers
     postgres: Matchers
     prometheus: Matchers
@@ -61,15 +62,24 @@ class Selectors(BaseModel):
     logs: Matchers
     gpus: Matchers
 
-    def placeholders(self, components: tuple[Component, ...], jobs: Sequence[str]) -> Iterator[tuple[str, str]]:
-        """Yield each, and as `targets` the expression for all targets that are watched.
+    def placeholders(
+        self, components: tuple[Component, ...], jobs: Sequence[str], *, alert_log: bool
+    ) -> Iterator[tuple[str, str]]:
+        """Yield each, and the expressions for targets that are watched: `service_targets`, and `targets` beside them.
 
         Args:
-            components: Those that are watched beside the exporter, the alert log and services.
+            components: Those that are watched beside the exporter and services.
             jobs: Those of services that are read by an adapter.
+            alert_log: Whether there is one.
         """
-        yield from self
+        # No target is without a job.
+        services = self.services or 'job=""'
+        yield from (dict(self) | {"services": services}).items()
         optional = [name for component, names in PROGRAMS.items() if component in components for name in names]
-        watched = [f"up{{{getattr(self, name)}}}" for name in ("exporter", "alertlog", "services", *optional)]
-        watched += [f'up{{job="{job}"}}' for job in jobs]
-        yield "targets", "\nor\n".join(watched)
+        programs = ["exporter", *(["alertlog"] if alert_log else []), *optional]
+        yield "targets", _any_of(getattr(self, name) for name in programs)
+        yield "service_targets", _any_of([services, *(f'job="{job}"' for job in jobs)])
+
+
+def _any_of(matchers: Iterable[str]) -> str:
+    return "\nor\n".join(f"up{{{each}}}" for each in matchers)

@@ -98,7 +98,11 @@ class Thresholds(Sections):
 
     def scope(self) -> dict[str, str]:
         """Return what the placeholders of selectors stand for, and those of the alerts' numbers."""
-        selectors = dict(self.selectors.placeholders(self.watched, self.services.jobs))
+        selectors = dict(
+            self.selectors.placeholders(
+                self.watched, self.services.jobs, alert_log=self.notifications.alert_log is not None
+            )
+        )
         return {**selectors, "own_alerts": ",".join(self.ours), **dict(self._numbers_of_alerts())}
 
     def _numbers_of_alerts(self) -> Iterator[tuple[str, str]]:

@@ -20,7 +20,7 @@ from ml_monitoring.alerting.monitoring.signals import (
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="PrometheusTargetDown",
-        condition="A scrape target other than the exporter is down.",
+        condition="A scrape target is down that is neither an exporter nor a service.",
         signal=TARGET_UP,
         comparison="<",
         summary="A scrape target is down.",

@@ -17,8 +17,11 @@ _WHOSE = ("alertname", "severity", "team")
 TARGET_UP: Final = Signal(
     name="target_up",
     title="Target status",
-    question="Which targets' last scrape failed? The exporters, and those of GPUs, are on their own pages.",
-    expr="instance:up:own{<filter>} unless up{<exporter>,<filter>} unless up{<gpus>,<filter>}",
+    question="Which targets' last scrape failed? The exporters, services and GPUs are on their own pages.",
+    expr=(
+        "instance:up:own{<filter>} unless up{<exporter>,<filter>} unless up{<gpus>,<filter>} "
+        "unless instance:up:service{<filter>}"
+    ),
     unit=Unit.FLAG,
     dashboard=SYSTEM,
     by=_TARGET,

@@ -13,6 +13,7 @@ from ml_monitoring.alerting.services.signals import (
     API_LATENCY_P95,
     API_PREDICTIONS_RECENT,
     API_UTILIZATION,
+    INSTANCE_UP,
     SLO_PAGE_BURNING,
     SLO_TICKET_BURNING,
 )
@@ -22,7 +23,30 @@ _SERVICE = (
     "{{ with $labels.origin }} ({{ . }}){{ end }}"
 )
 
+_ANY_UP = "max by (cluster, namespace, job) (instance:up:service)"
+
 ALERTS: tuple[Alert, ...] = (
+    Alert(
+        # What such a service would count is missing, so that none of its other alerts can fire.
+        name="MlServiceDown",
+        condition="No instance of a service answers.",
+        signal=INSTANCE_UP,
+        expr=f"{_ANY_UP} == 0",
+        summary="A service is down.",
+        description=(
+            "No instance of {{ $labels.job }} answered its last scrapes. Its requests, errors and answers are not "
+            "counted, and alerts on them end or cannot fire."
+        ),
+    ),
+    Alert(
+        name="MlServiceInstanceDown",
+        condition="An instance of a service does not answer, while another one does.",
+        signal=INSTANCE_UP,
+        comparison="<",
+        guards=(f"on (cluster, namespace, job) {_ANY_UP} == 1",),
+        summary="An instance of a service is down.",
+        description="{{ $labels.instance }} of {{ $labels.job }} did not answer its last scrapes; others of it did.",
+    ),
     Alert(
         name="MlApiErrorRatioHigh",
         condition="More than <threshold> of the requests of a service fail.",

@@ -168,6 +168,18 @@ API_UP: Final = Signal(
     legend="{{job}}",
 )
 
+INSTANCE_UP: Final = Signal(
+    name="instance_up",
+    title="Instances",
+    question="Which instances of each service answered their last scrape?",
+    expr="instance:up:service{<filter>}",
+    unit=Unit.FLAG,
+    dashboard=PAGE,
+    by=("job", "instance"),
+    filters=("job",),
+    legend="{{job}} ({{instance}})",
+)
+
 API_WEBSOCKETS_OPEN: Final = Signal(
     name="api_websockets_open",
     title="Open WebSockets",

@@ -37,6 +37,7 @@ from ml_monitoring.alerting.services.signals import (
     API_UPTIME,
     API_UTILIZATION,
     API_WEBSOCKETS_OPEN,
+    INSTANCE_UP,
     PAGE,
     SLO_BURN_PAGE_FAST,
     SLO_BURN_PAGE_SLOW,
@@ -48,7 +49,7 @@ from ml_monitoring.alerting.services.signals import (
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.links import page_url
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Column, Panel, gauge, heatmap, stat, table, timeseries
+from ml_monitoring.dashboards.lib.panels import Column, Panel, gauge, heatmap, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import STATUS_CLASS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
@@ -106,6 +107,7 @@ def build(context: PageContext) -> Page:
                     timeseries(API_LATENCY_P95, API_LATENCY_P50, API_LATENCY_P99, title="Latency", height=7),
                     timeseries(Query(API_STATUS_RATE, above_zero=True), stacked=True, height=7, colours=STATUS_CLASS),
                     firing_alerts(context, PAGE),
+                    state_timeline(INSTANCE_UP, states=("down", "up"), height=4),
                 ),
             ),
             Row(

@@ -37,6 +37,8 @@ SITUATIONS: Mapping[str, Mapping[str, str]] = {
     "all targets are down": {
         **dict.fromkeys(_UP, "1x70 0x30"),
         **{_SOURCE_UP.format(source): "1x70 stale" for source in _SOURCES},
+        'up{job="api", instance="api:1"}': "1x70 0x30",
+        f"ml_process_start_timestamp_seconds{{{_SERVICE}}}": "1x70 stale",
     },
     "all sources are down": {
         **dict.fromkeys(_UP, "1x100"),
@@ -62,6 +64,7 @@ _FIRING = {
     "all targets are down": {
         *("MlMonitoringDown ml-monitoring", "MlMonitoringTargetDown ml-monitoring", "MlMonitoringWatchdog"),
         *(f"PrometheusTargetDown {job}" for job in _JOBS[1:]),
+        "MlServiceDown api",
     },
     "all sources are down": {
         "MlMonitoringWatchdog",

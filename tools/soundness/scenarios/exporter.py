@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -16,12 +17,15 @@ _SOURCE: Final = {**_EXPORTER, "source": "mlflow"}
 _ONE: Final = {"usual": 1.0}
 
 
-def _exporters(world: World, traffic: float, size: float | None) -> Iterator[Series]:
-    """Yield exporters that a rolling deployment restarts one after the other; of a fault, size is how many are down."""
+def instances(job: str, world: World, traffic: float, size: float | None) -> Iterator[Series]:
+    """Yield targets that a rolling deployment restarts one after the other; of a fault, size is how many are down."""
     for number in range(round(traffic)):
         down = world.spells(8, 0.5, 2) | (world.random.random(world.scrapes) < 0.001)
         dead = size if size is not None and number < size else None
-        yield world.flag("up", {**_EXPORTER, "instance": f"e{number}:9847"}, down, dead)
+        yield world.flag("up", {"job": job, "instance": f"e{number}:9847"}, down, dead)
+
+
+_exporters: Final = partial(instances, "ml-monitoring")
 
 
 def _jobs(world: World, _traffic: float, size: float | None) -> Iterator[Series]:

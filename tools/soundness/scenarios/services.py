@@ -8,6 +8,7 @@ from functools import partial
 import numpy as np
 
 from tools.soundness.scenario import Scenario
+from tools.soundness.scenarios.exporter import instances
 from tools.soundness.world import DAY, Floats, Series, World
 
 REQUESTS = {"low": 1, "usual": 60, "high": 3000}
@@ -121,7 +122,27 @@ _on_errors = partial(
 )
 _FAULTS = {"10 % fail": 0.1, "all fail": 1}
 
+_RESTARTS = "each instance is restarted eight times a month, within two minutes, and single scrapes fail"
+_INSTANCES = {"low": 1, "usual": 2, "high": 4}
+
 SCENARIOS: tuple[Scenario, ...] = (
+    Scenario(
+        alert="MlServiceDown",
+        healthy=_RESTARTS,
+        simulate=partial(instances, "services"),
+        traffic=_INSTANCES,
+        unit="instances",
+        faults={"all are down": 4},
+    ),
+    Scenario(
+        alert="MlServiceInstanceDown",
+        healthy=_RESTARTS,
+        simulate=partial(instances, "services"),
+        traffic=_INSTANCES,
+        unit="instances",
+        faults={"one is down": 1},
+        cannot={("low", "one is down"): "it is the only one: MlServiceDown fires"},
+    ),
     _on_errors(
         alert="MlApiErrorRatioHigh",
         faults=_FAULTS,

@@ -66,13 +66,15 @@ there, between pairs of at signs. See tools/parametric.py, which makes them.
 {{- if eq .name "own_alerts" -}}
 {{- printf "team=~%q" (join "|" .numbers.teams) -}}
 {{- else if eq .name "targets" -}}
-{{- $programs := list "exporter" "alertlog" "services" -}}
+{{- $programs := list "exporter" "alertlog" -}}
 {{- range $component, $names := .numbers.components -}}
 {{- if get $.root.Values.components $component -}}{{- $programs = concat $programs $names -}}{{- end -}}
 {{- end -}}
 {{- $targets := list -}}
 {{- range $programs -}}{{- $targets = append $targets (printf "up{%s}" (get $all .)) -}}{{- end -}}
-{{- concat $targets .numbers.jobs | join "\nor\n" -}}
+{{- join "\nor\n" $targets -}}
+{{- else if eq .name "service_targets" -}}
+{{- concat (list (printf "up{%s}" (default "job=\"\"" (get $all "services")))) .numbers.jobs | join "\nor\n" -}}
 {{- else -}}
 {{- get $all .name -}}
 {{- end -}}

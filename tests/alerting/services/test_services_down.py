@@ -1,0 +1,85 @@
+"""A service that died is followed by an alert, whatever is watched beside it; nobody else's service is ours."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.generate.files import render
+from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
+from ml_monitoring.alerting.model.thresholds import Thresholds
+
+_BENTO = 'job="ranker", instance="r:3000", endpoint="/rank", service_name="ranker", service_version="1", runner_name=""'
+# Half of the requests fail for half an hour; then each process dies.
+_LIBRARY = 'job="shop", instance="s:80"'
+_DYING = {
+    'up{job="ml-monitoring", instance="e:9847"}': "1x80",
+    'up{job="shop", instance="s:80"}': "1x30 0x50",
+    f"ml_process_start_timestamp_seconds{{{_LIBRARY}}}": "0x30 stale",
+    f'ml_http_requests_total{{{_LIBRARY}, method="POST", route="/p", status="200"}}': "0+60x30 stale",
+    f'ml_http_requests_total{{{_LIBRARY}, method="POST", route="/p", status="500"}}': "0+60x30 stale",
+    'up{job="ranker", instance="r:3000"}': "1x30 0x50",
+    f'bentoml_service_request_total{{{_BENTO}, http_response_code="200"}}': "0+60x30 stale",
+    f'bentoml_service_request_total{{{_BENTO}, http_response_code="500"}}': "0+60x30 stale",
+    # Those of others, under names that ours have elsewhere.
+    'up{job="services", instance="x:80"}': "1x30 0x50",
+    'up{job="alertlog", instance="x:9848"}': "1x30 0x50",
+    'up{job="billing", instance="x:80"}': "1x30 0x50",
+}
+
+
+def beside_others() -> Thresholds:
+    return load_thresholds().changed(
+        {
+            "components": [],
+            "selectors": {"services": None},
+            "services": {"adapters": [{"server": "bentoml", "job": "ranker"}]},
+            "notifications": {"alert_log": None, "alert_log_token_file": None},
+        }
+    )
+
+
+def seen(promtool: Path, folder: Path, query: str, at: str) -> set[str]:
+    """Return label values that a query finds: nothing is expected, so that promtool says what there is."""
+    rules = {"rules.yml": build_recording_rules(beside_others()), "alerts.yml": build_alerts(beside_others())}
+    for name, content in rules.items():
+        (folder / name).write_text(render(name, content))
+    test: dict[str, Any] = {
+        "rule_files": list(rules),
+        "group_eval_order": [group["name"] for content in rules.values() for group in content["groups"]],
+        "evaluation_interval": "1m",
+        "tests": [
+            {
+                "interval": "1m",
+                "input_series": [{"series": name, "values": values} for name, values in _DYING.items()],
+                "promql_expr_test": [{"expr": query, "eval_time": at, "exp_samples": []}],
+            }
+        ],
+    }
+    path = folder / "case.yml"
+    path.write_text(yaml.safe_dump(test))
+    done = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, check=False)
+    got = (done.stdout + done.stderr).partition("got:")[2]
+    return {" ".join(re.findall(r'="([^"]*)"', labels)) for labels in re.findall(r"\{([^}]*)\}", got)}
+
+
+_FIRING = 'count by (alertname, job) (ALERTS{alertstate="firing", alertname!="MlMonitoringWatchdog"})'
+
+
+@pytest.mark.parametrize(("at", "alert"), [("25m", "MlApiErrorRatioHigh"), ("60m", "MlServiceDown")])
+def test_a_service_that_failed_and_died_is_still_said_to_be_down_with_no_component(
+    at: str, alert: str, programs: dict[str, Path], tmp_path: Path
+) -> None:
+    found = {one for one in seen(programs["promtool"], tmp_path, _FIRING, at) if "Budget" not in one}
+    assert found == {f"{alert} shop", f"{alert} ranker"}
+
+
+def test_only_what_the_settings_name_is_ours(programs: dict[str, Path], tmp_path: Path) -> None:
+    query = "count by (job) (instance:up:own)"
+    assert seen(programs["promtool"], tmp_path, query, "60m") == {"ml-monitoring", "shop", "ranker"}
