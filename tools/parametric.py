@@ -208,7 +208,9 @@ def _condition(alert: BoundAlert) -> str:
     """Return the condition of an alert with tokens."""
     if alert.comparison is None:
         return alert.expr
-    named = _OpenAlert(alert.alert, alert.numbers, alert.links, alert.scope, alert.logs_of, alert.group_absent, alert.own_labels)
+    named = _OpenAlert(
+        alert.alert, alert.numbers, alert.links, alert.scope, alert.logs_of, alert.group_absent, alert.own_labels
+    )
     expr = named.expr
     for evidence in alert.alert.evidence:
         if isinstance(evidence, Trials):
