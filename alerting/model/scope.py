@@ -52,7 +52,7 @@ class Selectors(BaseModel):
 
     exporter: Matchers
     # None: no job but those of adapters, and services that have the library's metrics.
-    services: Matchers | None
+    services: Matchers | None = None
     node: Matchers
     postgres: Matchers
     prometheus: Matchers
