@@ -25,6 +25,7 @@ READ = {
     "experiments report --config.file": "x",
     "alerts log --token-file": "",
     "alerts document FILE": "",
+    "alerts generate --into": "--settings=LABELLED --output-dir=OUT",
     "queries import FILE": "",
     "dashboards prove --allow": f"{_PAGE} --prometheus=http://127.0.0.1:9",
     "dashboards report --reports": "business",
@@ -65,8 +66,9 @@ def test_each_option_that_takes_a_file_is_tried() -> None:
 def test_a_file_that_is_not_there_is_named(option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "token").write_text("abc", encoding="utf-8")
     (tmp_path / "settings").write_text("sources: {fleet: {path: fleet.csv}}\n", encoding="utf-8")
+    (tmp_path / "labelled").write_text("alert_labels: {stack: ml}\n", encoding="utf-8")
     rest = READ[option]
-    for word in ("TOKEN", "OUT", "SETTINGS"):
+    for word in ("TOKEN", "OUT", "SETTINGS", "LABELLED"):
         rest = rest.replace(word, str(tmp_path / word.lower()))
     command, _, name = option.rpartition(" ")
     missing = str(tmp_path / "missing")

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
-from ml_monitoring.alerting.generate import files, mimir
+from ml_monitoring.alerting.generate import alertmanager, files, merge, mimir
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.alerting.services.adapter import uncounted
 from ml_monitoring.alerting.services.adapters import ADAPTERS
@@ -40,6 +41,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="with --format mimir: split groups with more rules, where the ruler allows no more (default: as they are)",
     )
+    parser.add_argument(
+        "--into",
+        type=Path,
+        metavar="FILE",
+        help="put our routes, inhibitions and receivers into the alertmanager.yml of others, in place of those that an "
+        "earlier run put there; all else in it stays as it is",
+    )
+    parser.add_argument(
+        "--compose",
+        action="store_true",
+        help="also write prometheus.yml and prometheus-scale.yml, for the stack of docker compose (the default where "
+        "--output-dir is not given)",
+    )
     parser.add_argument("--webhook-url", metavar="URL", help="post notifications here, whatever the settings say")
     parser.add_argument("--exporter-ca", default="", metavar="FILE", help="scrape the exporter by TLS, and trust this")
 
@@ -48,23 +62,47 @@ def run(options: argparse.Namespace) -> int:
     """Write the files and return the exit status.
 
     Raises:
-        ConfigError: Options do not fit each other, or the settings cannot be used.
+        ConfigError: Options do not fit each other, or a file cannot be used.
     """
     is_mimir = options.format == "mimir"
-    if is_mimir and options.output_dir.resolve() == files.DEFAULT_DIRECTORY.resolve():
+    is_default = options.output_dir.resolve() == files.DEFAULT_DIRECTORY.resolve()
+    if is_mimir and is_default:
         raise ConfigError(["--format mimir: give --output-dir, as the default folder is of Prometheus's files"])
     if options.rules_per_group is not None and not is_mimir:
         raise ConfigError(["--rules-per-group: add --format mimir; Prometheus takes groups of any size"])
+    if options.exporter_ca and not (options.compose or is_default):
+        raise ConfigError(["--exporter-ca: add --compose; only its prometheus.yml says how the exporter is scraped"])
     own.refuse_committed(options, files.DEFAULT_DIRECTORY)
     thresholds, _layers = own.load(options, webhook=options.webhook_url)
     refuse_broken(thresholds)
     for sentence in uncounted(thresholds.services, ADAPTERS):
         print(f"note: {sentence}", file=sys.stderr)
+    if not is_mimir or options.into:
+        _say_who_is_not_notified(thresholds)
+    if options.into:
+        _write_into(options.into, thresholds)
     if is_mimir:
-        files.write({mimir.FILE: mimir.text(thresholds, most_rules=options.rules_per_group)}, options.output_dir)
-        return 0
-    files.write(files.files(thresholds, exporter_ca=options.exporter_ca), options.output_dir)
+        texts = {mimir.FILE: mimir.text(thresholds, most_rules=options.rules_per_group)}
+    else:
+        texts = files.rules(thresholds) if options.into else files.files(thresholds)
+    if options.compose or is_default:
+        texts |= files.of_compose(exporter_ca=options.exporter_ca)
+    files.write(texts, options.output_dir)
     return 0
+
+
+def _say_who_is_not_notified(thresholds: Thresholds) -> None:
+    silent = alertmanager.without_channel(alertmanager.build(thresholds=thresholds))
+    loud = {f"{team}-{severity}" for team in thresholds.teams for severity in ("critical", "warning")}
+    if silent >= {*loud, alertmanager.ESCALATION}:
+        print("note: no channel: nobody is notified; see notifications.channels of the settings", file=sys.stderr)
+    elif missing := sorted(silent & loud):
+        print(f"note: no channel for {', '.join(missing)}: nobody is notified of these", file=sys.stderr)
+
+
+def _write_into(path: Path, thresholds: Thresholds) -> None:
+    is_changed = merge.write_into(path, thresholds)
+    print(f"{path}: {'written; reload Alertmanager, then Prometheus' if is_changed else 'is up to date'}")
 
 
 def _number(text: str) -> int:

@@ -6,7 +6,7 @@ To add a team, add its name to `thresholds.yml`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -125,6 +125,11 @@ def build(
             *(_receiver(receiver, told_by) for of_team in teams.values() for receiver in of_team),
         ],
     }
+
+
+def without_channel(config: Mapping[str, Any]) -> set[str]:
+    """Return the names of the receivers of a configuration that notify nobody."""
+    return {one["name"] for one in config["receivers"] if not any(key.endswith("_configs") for key in one)}
 
 
 @dataclass(frozen=True, slots=True)

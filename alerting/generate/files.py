@@ -28,22 +28,30 @@ def render(name: str, config: Mapping[str, Any]) -> str:
     return dump(config, header=_HEADER.format(origin=origins[name]))
 
 
-def files(thresholds: Thresholds, *, exporter_ca: str = "") -> dict[str, str]:
-    """Return the text of every generated file by its name, with the addresses of the compose network.
+def files(thresholds: Thresholds) -> dict[str, str]:
+    """Return the text of the rules, and of Alertmanager's configuration and templates, by file name."""
+    alerting = {"alertmanager.yml": render("alertmanager.yml", alertmanager.build(thresholds=thresholds))}
+    return rules(thresholds) | alerting | templates()
+
+
+def rules(thresholds: Thresholds) -> dict[str, str]:
+    """Return the text of both files of rules by its name."""
+    configs = {"rules.yml": build_recording_rules(thresholds), "alerts.yml": build_alerts(thresholds)}
+    return {name: render(name, config) for name, config in configs.items()}
+
+
+def of_compose(*, exporter_ca: str = "") -> dict[str, str]:
+    """Return the text of Prometheus's configurations by file name, with the addresses of the compose network.
 
     Args:
-        thresholds: The numbers.
         exporter_ca: See `prometheus.build`.
     """
     configs = {
-        "rules.yml": build_recording_rules(thresholds),
-        "alerts.yml": build_alerts(thresholds),
-        "alertmanager.yml": alertmanager.build(thresholds=thresholds),
         # For the overlay `scale`: a file of its own, since Prometheus takes addresses to write to from nowhere else.
         "prometheus-scale.yml": prometheus.build(remote_write=[prometheus.VICTORIA_METRICS], exporter_ca=exporter_ca),
         "prometheus.yml": prometheus.build(exporter_ca=exporter_ca),
     }
-    return {name: render(name, config) for name, config in configs.items()} | templates()
+    return {name: render(name, config) for name, config in configs.items()}
 
 
 def templates() -> dict[str, str]:

@@ -25,6 +25,15 @@ def dump(config: Mapping[str, Any], *, header: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def list_lines(items: Sequence[Any]) -> Iterator[str]:
+    """Yield the lines of a list, which have no indentation of their own."""
+    for item in items:
+        if isinstance(item, Mapping):
+            yield from _item(item)
+        else:
+            yield f"- {_inline(item)}"
+
+
 def _mapping(values: Mapping[str, Any]) -> Iterator[str]:
     for key, value in values.items():
         name = _inline(key)

@@ -180,7 +180,7 @@ def test_the_stack_serves_metrics_and_the_runbooks_that_alerts_link_to(stack: En
 
 
 def test_the_stack_generates_the_same_rules_as_a_checkout(stack: Environment) -> None:
-    stack.run("ml-monitoring", "alerts", "generate", "--output-dir", "rules")
+    stack.run("ml-monitoring", "alerts", "generate", "--compose", "--output-dir", "rules")
     committed = {path.name: path.read_bytes() for path in (ROOT / "alerting" / "generated").iterdir()}
     assert {path.name: path.read_bytes() for path in (stack.work / "rules").iterdir()} == committed
 

@@ -61,6 +61,10 @@ class Alertmanager:
             alerts: list[dict[str, Any]] = json.load(response)
             return alerts
 
+    def reload(self) -> None:
+        """Let it read its file again; it answers with an error where it cannot be used."""
+        _OPENER.open(urllib.request.Request(f"{self.url}/-/reload", method="POST"), timeout=30).close()
+
     def _post(
         self,
         alerts: tuple[dict[str, str], ...],
@@ -98,12 +102,19 @@ class Alertmanager:
 def running(program: Path, config: Mapping[str, Any], directory: Path) -> Iterator[Alertmanager]:
     """Run Alertmanager with a configuration and the project's templates."""
     write(templates() | {"alertmanager.yml": render("alertmanager.yml", config)}, directory)
+    with serving(program, directory / "alertmanager.yml", directory) as server:
+        yield server
+
+
+@contextlib.contextmanager
+def serving(program: Path, config: Path, directory: Path) -> Iterator[Alertmanager]:
+    """Run Alertmanager with a file of configuration."""
     url = f"http://127.0.0.1:{free_port()}"
     process = Process(
         "alertmanager",
         [
             program,
-            f"--config.file={directory / 'alertmanager.yml'}",
+            f"--config.file={config}",
             f"--storage.path={directory / 'data'}",
             f"--web.listen-address={url.removeprefix('http://')}",
             f"--web.external-url={url}",

@@ -161,7 +161,7 @@ def generate(stack: Stack) -> None:
     mounted = [*layers, *([stack.extensions] if stack.extensions.is_dir() else [])]
     tls = ["--exporter-ca=/run/secrets/ca_certificate"] if stack.has_overlay("tls") else []
     for folder, command in (
-        (stack.generated, ["alerts", "generate", *tls]),
+        (stack.generated, ["alerts", "generate", "--compose", *tls]),
         (stack.dashboards, ["dashboards", "generate"]),
     ):
         run(
