@@ -169,6 +169,7 @@ class Adapter:
         server: Its name in the settings.
         title: Its name in texts.
         signature: Series that tell it from other servers.
+        carries: Middlewares in it, by their names in the settings, that count its requests a second time.
         requests: Counters of requests, by `method`, `route` and `status`.
         durations: Response times, by `method` and `route`.
         in_progress: Requests that are answered now.
@@ -195,6 +196,7 @@ class Adapter:
     born: str = ""
     workers: tuple[str, ...] = ()
     variants_of_models: bool = False
+    carries: tuple[str, ...] = ()
 
     @property
     def counts_failures(self) -> bool:

@@ -67,6 +67,9 @@ def discover(url: str, adapters: Iterable[Adapter]) -> list[FoundServer]:
         (job, name.removesuffix("_bucket")) for job, name in _named(url, [f"{name}_bucket" for name in histograms])
     }
     pairs |= {(job, histograms[name].server): histograms[name] for job, name in native}
+    # Both count the same requests.
+    carried = {(job, server) for (job, _server), adapter in pairs.items() for server in adapter.carries}
+    pairs = {pair: adapter for pair, adapter in pairs.items() if pair not in carried}
     return [
         _found(url, job, adapter, frozenset(name for of, name in native if of == job and name in adapter.histograms))
         for (job, _server), adapter in sorted(pairs.items(), key=lambda pair: pair[0])

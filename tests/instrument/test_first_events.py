@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from fastapi import FastAPI, HTTPException
 from flask import Flask
@@ -107,3 +109,10 @@ def test_an_application_can_be_made_twice(own: bool) -> None:
         ask_asgi(app, "/twice")
     for _app, recorder in applications:
         assert statuses(shown(recorder), "/twice")["GET 200"] == (1 if own else before + 3)
+
+
+def test_what_the_library_counts_of_itself_comes_last() -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    families = re.findall(r"^# HELP (\S+)", recorder.exposition().body.decode(), re.MULTILINE)
+    assert [name for name in families if not name.startswith("ml_instrument_")] == families[:-2]
+    assert len(families) > 2

@@ -66,6 +66,7 @@ ADAPTER: Final = Adapter(
     server="vllm",
     title="vLLM",
     signature=("vllm:request_success_total",),
+    carries=("fastapi-instrumentator",),
     requests=(_SUCCEEDED, _ABORTED, _FAILED, _NOT_TOLD),
     durations=(_TIMES,),
     in_progress=(ServerMetric(("vllm:num_requests_running",), _LABELS),),

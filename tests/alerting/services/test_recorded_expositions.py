@@ -242,10 +242,14 @@ def _plain(bounds: list[str]) -> list[str]:
     return [f"{float(bound):.12g}" for bound in bounds]
 
 
-def test_a_service_with_the_library_is_not_counted_twice(programs: dict[str, Path], tmp_path: Path) -> None:
+def test_a_service_with_the_library_is_not_counted_twice(
+    programs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     library = 'ml_process_start_timestamp_seconds 1\nml_http_requests_total{method="POST",route="/a",status="200"} 7\n'
     texts = {"with": (FOLDER / "vllm.prom").read_text() + library, "without": (FOLDER / "vllm.prom").read_text()}
     texts["simulated"] = texts["without"].replace("{", '{origin="simulated",')
+    # What it carries counts the same requests.
+    texts["carrying"] = texts["without"] + "http_request_duration_highr_seconds_count 15\n"
     with expositions(texts) as address:
         # Two paths of one address are two targets of one instance: each has its own job.
         targets = {name: [f"{address}/{name}"] for name in texts}
@@ -256,6 +260,11 @@ def test_a_service_with_the_library_is_not_counted_twice(programs: dict[str, Pat
             assert found.query('ml_predictions_total{job="with"}') == []
             # What is simulated is never added to what is real.
             found.wait(f'sum({REQUESTS}{{job="simulated",origin="simulated"}})', 15)
+            found.wait('http_request_duration_highr_seconds_count{job="carrying"}', 15)
+            assert main(["services", "discover", "--prometheus", found.url, "--settings", os.devnull]) == 0
+    assert [
+        line for line in capsys.readouterr().out.splitlines() if "job carrying" in line or "instrumentator" in line
+    ] == ["job carrying: vLLM; 1 service, 1 endpoint, 1 model"]
 
 
 def test_discover_finds_each_server_of_a_prometheus_that_scrapes_many(
