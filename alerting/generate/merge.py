@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import yaml
 
@@ -224,7 +224,8 @@ class _Text:
         self._text = text
         self._origin = origin
         self._newline = "\r\n" if "\r\n" in text else "\n"
-        self._root: yaml.MappingNode = yaml.compose(text, Loader=yaml.SafeLoader)
+        # `_read` saw that it is one.
+        self._root = cast("yaml.MappingNode", yaml.compose(text, Loader=yaml.SafeLoader))
         self._splices: list[_Splice] = []
 
     def add(self, path: Sequence[str], items: Sequence[Any]) -> None:

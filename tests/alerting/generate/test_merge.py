@@ -109,7 +109,7 @@ def test_theirs_stays_byte_for_byte_and_ours_is_replaced(name: str, programs: di
 
 def routed(amtool: Path, config: Path, labels: dict[str, str]) -> str:
     given = [f"{name}={value}" for name, value in labels.items()]
-    command = [amtool, "config", "routes", "test", f"--config.file={config}", *given]
+    command: list[str | Path] = [amtool, "config", "routes", "test", f"--config.file={config}", *given]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
 
