@@ -23,22 +23,18 @@ from ml_monitoring.exporter.landing import landing_page
 from ml_monitoring.exporter.listener import WebListener
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.negotiation import Representation
-from ml_monitoring.exporter.passwords import BusyError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.sources.experiments import ExperimentsSource
 from ml_monitoring.exporter.sources.experiments.gate import REQUIREMENTS, Gate, GateAnswer
 from ml_monitoring.exporter.stores import STORE_LABEL, labels_of
-from ml_monitoring.exporter.web_config import WebConfig
+from ml_monitoring.exporter.web_guard import WebGuard
 
 _log = logging.getLogger(__name__)
 
-# Orchestrators probe without credentials, and these two answers tell nothing.
-_OPEN_PATHS = frozenset({"/-/healthy", "/-/ready"})
 # Beside this package, installed and in a checkout; an import would point the wrong way.
 _ALERTING = Path(__file__).parents[1] / "alerting"
 _RUNBOOK = re.compile(r"[A-Za-z][A-Za-z0-9]*")
-_WEB_CONFIG_INTERVAL = 2.0
 # So long may a scrape take that is under way at the end; with sources and the rest it is over within ten seconds.
 _SHUTDOWN_TIMEOUT = 6.0
 # Of a larger body, only a piece at a time is copied for a client that reads slowly.
@@ -48,9 +44,6 @@ _PIECE = 256 * 1024
 _GATE_STATUS = {GateAnswer.GO_ON: 200, GateAnswer.STOP: 409, GateAnswer.UNKNOWN: 503}
 # The other question, of controllers that take a rollout back at a yes.
 _STOP_STATUS = {GateAnswer.GO_ON: 409, GateAnswer.STOP: 200, GateAnswer.UNKNOWN: 503}
-
-# Seconds until the queue of logins has had a turn.
-_RETRY_AFTER = "2"
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _Reload = Callable[[], Awaitable[bool]]
@@ -72,11 +65,10 @@ class Server:
         self._runner = runner
         self._settings = settings
         self._reload_settings = reload
-        self._web_config = WebConfig(settings.config_file)
+        self._web_guard = WebGuard(settings.config_file, setting="web.config_file", realm="exporter")
         limits = ConnectionLimits(connections=settings.max_connections)
         # A password of a client that is gone is not verified any more.
-        self._listener = WebListener(self._application(), limits, tls=lambda: self._web_config.tls, cancels=True)
-        self._watcher: asyncio.Task[None] | None = None
+        self._listener = WebListener(self._application(), limits, tls=self._web_guard.tls, cancels=True)
 
     @property
     def urls(self) -> tuple[str, ...]:
@@ -89,7 +81,6 @@ class Server:
         Raises:
             ConfigError: The address cannot be bound.
         """
-        self._warn()
         await self._listener.start()
         for address in self._settings.addresses:
             try:
@@ -100,13 +91,11 @@ class Server:
                 reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
                 setting = "listen_addresses" if self._settings.listen_addresses else "host, web.port"
                 raise ConfigError([f"web.{setting}: cannot listen on {address}: {reason}"]) from None
-        self._watcher = asyncio.create_task(self._watch_web_config())
+        self._web_guard.start(self._listener, lambda usable: self._runner.note_web_config(usable=usable))
 
     async def stop(self) -> None:
         """Stop listening and let requests that are under way end."""
-        if self._watcher is not None:
-            self._watcher.cancel()
-        self._web_config.close()
+        self._web_guard.stop()
         await self._listener.stop(_SHUTDOWN_TIMEOUT)
 
     def _application(self) -> web.Application:
@@ -130,23 +119,8 @@ class Server:
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
-        config = self._web_config
-        is_probe = request.path in _OPEN_PATHS
-        # A flood of scrapes must not make an orchestrator restart the exporter, so probes are not counted.
-        if not is_probe and not config.admits(asyncio.get_running_loop().time()):
-            return web.Response(status=429, text="Too Many Requests\n")
-        if not config.knows(request.get_extra_info("peercert")):
-            return web.Response(status=403, text="The client's certificate has none of the allowed names.\n")
-        try:
-            allowed = is_probe or await config.allows(request.headers.get("Authorization"), request.remote or "")
-        except BusyError:
-            return web.Response(status=503, text="Too many logins; try again.\n", headers={"Retry-After": _RETRY_AFTER})
-        if not allowed:
-            headers = {"WWW-Authenticate": 'Basic realm="exporter", charset="UTF-8"'}
-            return web.Response(status=401, text="Unauthorized\n", headers=headers)
-        response = await handler(request)
-        response.headers.update(config.headers)
-        return response
+        refused = await self._web_guard.refuse(request)
+        return refused or self._web_guard.complete(await handler(request))
 
     async def _metrics(self, request: web.Request) -> web.Response:
         if self._runner.stood_still:
@@ -261,31 +235,6 @@ class Server:
         if not sources:
             raise web.HTTPNotFound(text="No experiments are configured: there is no section sources.experiments.\n")
         return sources
-
-    async def _watch_web_config(self) -> None:
-        shown = ""
-        while True:
-            await asyncio.sleep(_WEB_CONFIG_INTERVAL)
-            try:
-                change = await asyncio.to_thread(self._web_config.read_if_changed)
-            except ConfigError as error:
-                if str(error) != shown:
-                    event(_log, logging.ERROR, "web.config_file not usable, the old one stays", error=str(error))
-                shown = str(error)
-                self._runner.note_web_config(usable=False)
-                continue
-            shown = ""
-            self._runner.note_web_config(usable=True)
-            if change is not None:
-                self._web_config.take(change)
-                # Who was let in by the old one has to be let in by the new one.
-                self._listener.renew()
-                event(_log, logging.INFO, "web.config_file read again")
-                self._warn()
-
-    def _warn(self) -> None:
-        for warning in self._web_config.warnings:
-            event(_log, logging.WARNING, "web.config_file in force in part", problem=warning)
 
 
 async def _pieces(body: bytes) -> AsyncIterator[memoryview]:

@@ -24,6 +24,7 @@ READ = {
     "experiments gate --config.file": "x",
     "experiments report --config.file": "x",
     "alerts log --token-file": "",
+    "alerts log --web.config.file": "--directory=OUT",
     "alerts document FILE": "",
     "alerts generate --into": "--settings=LABELLED --output-dir=OUT",
     "queries import FILE": "",

@@ -44,6 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="file with the token that Alertmanager posts with (default: everybody may post)",
     )
     parser.add_argument(
+        "--web.config.file",
+        dest="web_config",
+        type=Path,
+        metavar="FILE",
+        help="TLS, basic authentication and rate limit, as for the exporter; with --token-file who posts needs the "
+        "token and no password",
+    )
+    parser.add_argument(
         "--allowed-host",
         action="append",
         default=[],
@@ -71,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
         retention=options.retention,
         duplicate_window=options.duplicate_window,
         access=access,
+        web_config=options.web_config,
     )
     return 0
 

@@ -60,7 +60,8 @@ def build(
     log_url = settings.alert_log if alert_log_url is None else alert_log_url
     # A log of its own, as a test's or the demo's, has no token unless one is named.
     own_token = settings.alert_log_token_file if alert_log_url is None else alert_log_token_file
-    alert_log = [AlertLogChannel(log_url, own_token)] if log_url else []
+    ca_file = settings.alert_log_ca_file if alert_log_url is None else None
+    alert_log = [AlertLogChannel(log_url, own_token, ca_file)] if log_url else []
     webhook = webhook_url or settings.webhook
     everywhere: list[Channel] = [*([Webhook(webhook)] if webhook else []), *alert_log]
     told_by = [*everywhere, *map(Configured, settings.channels.values()), _Heartbeat(settings.heartbeat), *channels]

@@ -70,18 +70,23 @@ class AlertLogChannel:
     Attributes:
         url: Where it listens.
         token_file: File with its token, as Alertmanager sees it; None without.
+        ca_file: File of the authority that signed its certificate, in the same way.
     """
 
     url: str
     token_file: str | None = None
+    ca_file: str | None = None
 
     def configs(self, receiver: Receiver) -> Configs:
         """Return the webhook, which is the same for every receiver."""
         del receiver
         entry: dict[str, Any] = {"url": self.url, "send_resolved": True, "max_alerts": _LOGGED_AT_ONCE}
+        http: dict[str, Any] = {}
         if self.token_file is not None:
-            entry["http_config"] = {"authorization": {"credentials_file": self.token_file}}
-        return {"webhook_configs": [entry]}
+            http["authorization"] = {"credentials_file": self.token_file}
+        if self.ca_file is not None:
+            http["tls_config"] = {"ca_file": self.ca_file}
+        return {"webhook_configs": [entry | ({"http_config": http} if http else {})]}
 
 
 @dataclass(frozen=True, slots=True)

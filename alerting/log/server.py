@@ -31,6 +31,7 @@ from ml_monitoring.exporter.listener import WebListener
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.shutdown import end_within
 from ml_monitoring.exporter.suggestions import suggestion_or_all
+from ml_monitoring.exporter.web_guard import WebGuard
 
 _log = logging.getLogger(__name__)
 
@@ -52,7 +53,9 @@ _PAGE_SPAN = "7d"
 _FILTERS = ("alertname", "severity", "team")
 _MAX_ROWS = 1000
 _ERRORS = (OSError, sqlite3.Error)
-_REASONS = ("host", "origin", "token", "size", "busy", "invalid")
+_REASONS = ("host", "origin", "token", "password", "certificate", "size", "busy", "invalid")
+# Of what the web configuration refuses; others come too often.
+_GUARDED = {401: "password", 403: "certificate"}
 _TOO_LARGE = Refusal(413, "size", f"more than {_MAX_BODY} bytes: notify in smaller groups, or set max_alerts")
 _BUSY = Refusal(503, "busy", "too much at once: try again")
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -64,9 +67,10 @@ class LogServer:
     Notifications that come while others are being written are written together, with one wait for the disk.
     """
 
-    def __init__(self, log: AlertLog, access: Access) -> None:
+    def __init__(self, log: AlertLog, access: Access, web_guard: WebGuard) -> None:
         self._alert_log = log
         self._access = access
+        self._web_guard = web_guard
         self._expected = metrics.expected()
         # Names that were shown, None while it is not known which ones an earlier process showed.
         self._shown: set[tuple[str, ...]] | None = None
@@ -108,9 +112,15 @@ class LogServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         refusal = self._access.refuse(request.headers)
-        if refusal is None and request.method == "POST":
-            refusal = self._access.refuse_post(request.headers)
-        return self._refuse(refusal) if refusal else await handler(request)
+        if refusal is None:
+            posts = request.method == "POST"
+            # A request has one kind of credentials: who posts has the token, where there is one.
+            by_token = posts and self._access.token_file is not None
+            if (refused := await self._web_guard.refuse(request, asks_password=not by_token)) is not None:
+                self._refused[_GUARDED.get(refused.status, "busy")] += 1
+                return refused
+            refusal = self._access.refuse_post(request.headers) if posts else None
+        return self._web_guard.complete(self._refuse(refusal) if refusal else await handler(request))
 
     def _refuse(self, refusal: Refusal) -> web.Response:
         self._refused[refusal.reason] += 1
@@ -303,12 +313,22 @@ def _unreadable(error: Exception) -> web.Response:
     return web.Response(status=503, text=f"cannot be read: {error or type(error).__name__}\n")
 
 
-def serve(directory: Path, host: str, port: int, *, retention: float, duplicate_window: float, access: Access) -> None:
+def serve(
+    directory: Path,
+    host: str,
+    port: int,
+    *,
+    retention: float,
+    duplicate_window: float,
+    access: Access,
+    web_config: Path | None,
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Raises:
-        ConfigError: The folder or the address cannot be used.
+        ConfigError: The folder, the address or the web configuration cannot be used.
     """
+    web_guard = WebGuard(web_config, setting="--web.config.file", realm="alert log")
     reserved = {total.labels for total in metrics.expected()}
     try:
         log = AlertLog(directory, retention=retention, duplicate_window=duplicate_window, reserved=reserved)
@@ -318,11 +338,11 @@ def serve(directory: Path, host: str, port: int, *, retention: float, duplicate_
         said = error.strerror if isinstance(error, OSError) else error
         raise ConfigError([f"--directory: {directory}: {said}"]) from None
     with contextlib.closing(log):
-        asyncio.run(_serve(LogServer(log, access), host, port))
+        asyncio.run(_serve(LogServer(log, access, web_guard), web_guard, host, port))
 
 
-async def _serve(server: LogServer, host: str, port: int) -> None:
-    listener = WebListener(server.application())
+async def _serve(server: LogServer, web_guard: WebGuard, host: str, port: int) -> None:
+    listener = WebListener(server.application(), tls=web_guard.tls)
     await listener.start()
     try:
         try:
@@ -330,11 +350,13 @@ async def _serve(server: LogServer, host: str, port: int) -> None:
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise ConfigError([f"--listen: cannot listen on {host}:{port}: {reason}"]) from None
-        event(_log, logging.INFO, "listening", url=f"http://{host}:{port}")
+        web_guard.start(listener)
+        event(_log, logging.INFO, "listening", url=", ".join(listener.urls))
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
         await stop.wait()
         end_within()
     finally:
+        web_guard.stop()
         await listener.stop(_SHUTDOWN_TIMEOUT)

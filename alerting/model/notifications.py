@@ -195,6 +195,7 @@ class Notifications(StrictModel):
     webhook: Url | None = Field(default=None, repr=False)
     alert_log: Url | None = Field(default=None, repr=False)
     alert_log_token_file: SecretFile | None = None
+    alert_log_ca_file: SecretFile | None = None
     heartbeat: Address | None = None
     critical: Timing
     warning: Timing

@@ -90,7 +90,8 @@ ALERTLOG_METRICS = (
     ),
     counter(
         "alert_log_refused_total",
-        "Requests that were refused, by reason: host, origin, token, size, busy, or what is no notification.",
+        "Requests that were refused, by reason: host, origin, token, password, certificate, size, busy, or what is no "
+        "notification.",
         Unit.COUNT,
         "reason",
         origin=_ORIGIN,

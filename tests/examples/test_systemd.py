@@ -18,6 +18,10 @@ from ml_monitoring.exporter.config import load
 from ml_monitoring.exporter.init import files
 from ml_monitoring.exporter.init.answers import Answers
 from ml_monitoring.exporter.init.text import text
+from ml_monitoring.exporter.web_config import WebConfig
+from tests.exporter.test_web_config import make_certificate
+from tests.support.doc_blocks import blocks_of
+from tools.stack import ROOT
 
 FOLDER = Path(__file__).resolve().parents[2] / "examples" / "systemd"
 EXPORTER, ALERT_LOG = UNITS = (FOLDER / "ml-monitoring.service", FOLDER / "ml-monitoring-alertlog.service")
@@ -102,3 +106,30 @@ def test_the_alert_log_starts_with_the_units_flags(tmp_path: Path) -> None:
     options = new_parser("ml-monitoring", complete=True).parse_args(arguments)
     assert (options.directory, options.token_file) == (tmp_path / "state", tmp_path / "alertlog_token")
     assert options.token_file.is_file()
+
+
+def test_the_alert_log_speaks_tls_with_the_drop_in_of_the_page(tmp_path: Path) -> None:
+    found = {
+        each.language: each.text for each in blocks_of(ROOT / "docs" / "install.md") if "alertlog_key" in each.text
+    }
+    drop_in = found["ini"].replace("\\\n", "")
+    unit = configparser.RawConfigParser(strict=False)
+    unit.read_string(drop_in)
+    _command, *arguments = shlex.split(unit["Service"]["ExecStart"])
+    options = new_parser("ml-monitoring", complete=True).parse_args(arguments)
+    credential, source = unit["Service"]["LoadCredential"].split(":")
+    assert options.web_config == Path("/etc/ml-monitoring/alertlog-web.yml")
+    assert f"# {options.web_config}\n" in found["yaml"]
+    # Its files, where systemd puts them, are a certificate and its key.
+    make_certificate(tmp_path, "alert log")
+    places = {
+        "/etc/ml-monitoring/alertlog.crt": "tls.crt",
+        f"/run/credentials/{ALERT_LOG.name}/{credential}": "tls.key",
+    }
+    web = found["yaml"]
+    for path, name in places.items():
+        assert path in web
+        web = web.replace(path, str(tmp_path / name))
+    (tmp_path / "web.yml").write_text(web, encoding="utf-8")
+    assert WebConfig(tmp_path / "web.yml").tls is not None
+    assert source == "/etc/ml-monitoring/alertlog.key"

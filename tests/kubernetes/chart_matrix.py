@@ -50,6 +50,7 @@ MATRIX: Final[dict[str, Json]] = {
     },
     "TLS of a known authority": NO_BULK
     | {"exporter": {"tls": {"existingSecret": "exporter-tls", "caKey": "", "serverName": "exporter.example.org"}}},
+    "TLS of the alert log": NO_BULK | {"alertlog": {"tls": {"existingSecret": "alertlog-tls"}}},
     "shards": NO_BULK
     | {
         "exporter": {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from ml_monitoring.exporter.config import load
+from ml_monitoring.exporter.web_config import WebConfig
 from tests.kubernetes.chart_matrix import MATRIX, NO_BULK
 from tests.kubernetes.conftest import one
 from tests.kubernetes.test_chart import of_kind
@@ -68,15 +68,18 @@ def helm_test(values: Json, secret: Path, port: int) -> subprocess.CompletedProc
     (pod,) = of_kind(helm.template(values), "Pod").values()
     (container,) = pod["spec"]["containers"]
     (volume,) = pod["spec"]["volumes"]
-    assert [volume["name"]] == [mount["name"] for mount in container["volumeMounts"]]
-    assert volume["secret"]["secretName"] == "exporter-tls"
-    code, *urls = container["args"]
-    assert urls == ["https://ml-monitoring.ml-monitoring.svc:9847/-/ready"]
-    (trusted,) = container["env"]
-    assert trusted["value"] == "/run/secrets/tls/ca.crt"
-    environment = os.environ | {trusted["name"]: str(secret / "ca.crt")}
-    command = [sys.executable, "-c", code, f"https://localhost:{port}/-/ready"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    (mount,) = container["volumeMounts"]
+    code, url, authority, named = container["args"]
+    assert mount["name"] == volume["name"]
+    assert volume["secret"] | {"defaultMode": 0} == {
+        "secretName": values["exporter"]["tls"]["existingSecret"],
+        "items": [{"key": "ca.crt", "path": "ca.crt"}],
+        "defaultMode": 0,
+    }
+    assert url == "https://ml-monitoring.ml-monitoring.svc:9847/-/ready"
+    assert authority == f"{mount['mountPath']}/ca.crt"
+    command = [sys.executable, "-c", code, f"https://localhost:{port}/-/ready", str(secret / "ca.crt"), named]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(("name", "values"), [("localhost", {}), ("a.example.org", {"serverName": "a.example.org"})])
@@ -122,6 +125,49 @@ def test_prometheus_trusts_known_authorities_where_the_secret_has_none() -> None
     assert endpoint["tlsConfig"] == {"serverName": "exporter.example.org"}
     (pod,) = of_kind(objects, "Pod").values()
     assert "volumes" not in pod["spec"]
+
+
+def test_who_asks_the_alert_log_verifies_it_by_its_secret(tmp_path: Path) -> None:
+    objects = helm.template(MATRIX["TLS of the alert log"], release="monitoring", namespace="ml")
+    name = "monitoring-ml-monitoring-alertlog"
+    verified = {"serverName": f"{name}.ml.svc", "ca": {"secret": {"name": "alertlog-tls", "key": "ca.crt"}}}
+    (endpoint,) = of_kind(objects, "ServiceMonitor")[name]["spec"]["endpoints"]
+    assert (endpoint["scheme"], endpoint["tlsConfig"]) == ("https", verified)
+    # The exporter speaks HTTP.
+    (endpoint,) = of_kind(objects, "ServiceMonitor")["monitoring-ml-monitoring"]["spec"]["endpoints"]
+    assert not {"scheme", "tlsConfig"} & endpoint.keys()
+    receivers = one(objects, "AlertmanagerConfig", "monitoring-ml-monitoring")["spec"]["receivers"]
+    for receiver in receivers:
+        (hook,) = receiver["webhookConfigs"]
+        assert hook["url"] == f"https://{name}.ml.svc:9848/alerts"
+        assert hook["httpConfig"] == {
+            "authorization": {"credentials": {"name": "ml-monitoring-notifications", "key": "alertlog_token"}},
+            "tlsConfig": verified,
+        }
+    spec = one(objects, "Deployment", name)["spec"]["template"]["spec"]
+    (container,) = spec["containers"]
+    assert container["livenessProbe"]["httpGet"]["scheme"] == "HTTPS"
+    # What it starts with can be used.
+    certificate(tmp_path, "localhost")
+    web = one(objects, "ConfigMap", name)["data"]["web.yml"]
+    (tmp_path / "web.yml").write_text(_moved(web, {"/run/secrets/tls": tmp_path}), encoding="utf-8")
+    assert "--web.config.file=/etc/ml-monitoring/web.yml" in container["args"]
+    assert WebConfig(tmp_path / "web.yml").tls is not None
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes[mounts["/etc/ml-monitoring"]]["configMap"] == {"name": name}
+    assert volumes[mounts["/run/secrets/tls"]]["secret"]["secretName"] == "alertlog-tls"
+    # `helm test` asks both, each in its way.
+    (pod,) = of_kind(objects, "Pod").values()
+    _code, *arguments = pod["spec"]["containers"][0]["args"]
+    assert arguments == [
+        f"https://{name}.ml.svc:9848/-/ready",
+        "/run/secrets/alertlog/ca.crt",
+        "named",
+        "http://monitoring-ml-monitoring.ml.svc:9847/-/ready",
+        "",
+        "named",
+    ]
 
 
 def test_runbooks_are_linked_where_they_are_served() -> None:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from tools.processes import Process, free_port, http_ok
+from tools.processes import Process, free_port, http_ok, port_is_free
 from tools.stack import ROOT
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -49,17 +49,18 @@ def body(
 class Server:
     """The service as a process."""
 
-    def __init__(self, directory: Path, *options: str, start_timeout: float = 30) -> None:
-        self.url = f"http://127.0.0.1:{free_port()}"
+    def __init__(self, directory: Path, *options: str, start_timeout: float = 30, scheme: str = "http") -> None:
+        port = free_port()
+        self.url = f"{scheme}://127.0.0.1:{port}"
         self.directory = directory
-        listen = f"--listen={self.url.removeprefix('http://')}"
+        listen = f"--listen=127.0.0.1:{port}"
         self.process = Process(
             "alert log",
             [sys.executable, "-m", "alerting", "log", listen, f"--directory={directory}", *options],
             log=directory.parent / "alertlog.log",
             cwd=ROOT,
             # What answers with a full disk too.
-            healthy=lambda: http_ok(f"{self.url}/metrics"),
+            healthy=lambda: http_ok(f"{self.url}/metrics") if scheme == "http" else not port_is_free(port),
             start_timeout=start_timeout,
         )
 

@@ -111,6 +111,7 @@ def _special(made: Definitions, topics: Sequence[str], settings: Json) -> dict[s
         },
         "alertlog.retention": _DURATION,
         "alertlog.existingSecret": _NAME,
+        "alertlog.tls.existingSecret": _NAME,
         "alertlog.persistence.accessModes": {
             "type": "array",
             "items": {"enum": ["ReadWriteOnce", "ReadWriteOncePod", "ReadWriteMany"]},

@@ -123,6 +123,19 @@ readinessProbe:
 {{- printf "%s://%s.%s.svc:%v" (include "ml-monitoring.scheme" .) (include "ml-monitoring.fullname" .) .Release.Namespace .Values.exporter.service.port -}}
 {{- end -}}
 
+{{/* The alert log's address in the cluster. */}}
 {{- define "ml-monitoring.alertlogUrl" -}}
-http://{{ include "ml-monitoring.fullname" . }}-alertlog.{{ .Release.Namespace }}.svc:{{ .Values.alertlog.service.port }}/alerts
+{{- $scheme := empty .Values.alertlog.tls.existingSecret | ternary "http" "https" -}}
+{{- printf "%s://%s-alertlog.%s.svc:%v" $scheme (include "ml-monitoring.fullname" .) .Release.Namespace .Values.alertlog.service.port -}}
+{{- end -}}
+
+{{/* How a server's certificate is verified, as the Operator takes it; empty for plain HTTP. Takes (root, component). */}}
+{{- define "ml-monitoring.tlsConfig" -}}
+{{- $tls := (get .root.Values .component).tls -}}
+{{- if $tls.existingSecret -}}
+{{- $name := printf "%s%s.%s.svc" (include "ml-monitoring.fullname" .root) (eq .component "alertlog" | ternary "-alertlog" "") .root.Release.Namespace -}}
+{{- $config := dict "serverName" ($tls.serverName | default $name) -}}
+{{- with $tls.caKey -}}{{- $_ := set $config "ca" (dict "secret" (dict "name" $tls.existingSecret "key" .)) -}}{{- end -}}
+{{- toYaml $config -}}
+{{- end -}}
 {{- end -}}
