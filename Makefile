@@ -202,6 +202,7 @@ requirements: .venv ## Pin the requirements again, keeping pins that still fit (
 	@$(UV_COMPILE) docker/exporter/requirements.in --output-file docker/exporter/requirements.txt
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) docker/exporter/build-requirements.in --output-file docker/exporter/build-requirements.txt
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-audit.in --output-file requirements-audit.txt
+	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-kubernetes.in --output-file requirements-kubernetes.txt
 	@$(UV_COMPILE) $(if $(UPGRADE),--upgrade) requirements-release.in --output-file requirements-release.txt
 	@$(UV_COMPILE) docker/demo/requirements.in --output-file docker/demo/requirements.txt
 

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from ml_monitoring.exporter import __version__
-from tools import environments
+from tools import debian, environments
+from tools.debian import TOOLS_DIR
 from tools.stack import ROOT
 from tools.standin_images import versions
 
@@ -84,19 +85,29 @@ def test_every_image_that_is_built_here_is_in_it() -> None:
     assert [plain(name) for name in block("group", "default")["targets"]] == ["exporter"]
 
 
-def _buildx() -> bool:
-    command = ["docker", "buildx", "version"]
-    return (
-        shutil.which("docker") is not None and not subprocess.run(command, capture_output=True, check=False).returncode
-    )
-
-
-@pytest.mark.skipif(not _buildx(), reason="Docker's buildx is not on this machine")
-def test_buildx_reads_it_as_it_is_meant(tmp_path: Path) -> None:
-    command = ["docker", "buildx", "bake", "--file", str(FILE), "--print", "all"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env={"REGISTRY": "r.example"})
+@pytest.mark.wide
+@pytest.mark.skipif(not debian.available(), reason="this machine has no apt-get and dpkg")
+def test_buildx_reads_it_as_it_is_meant() -> None:
+    # The plugin of Docker runs without Docker, which has no part in this.
+    tree = TOOLS_DIR / "suites" / "trixie-buildx"
+    if not tree.exists():
+        debian.unpack(["docker-buildx"], tree, suite="trixie")
+    plugin = tree / "usr/libexec/docker/cli-plugins/docker-buildx"
+    command: list[str | Path] = [plugin, "bake", "--file", FILE, "--print", "all"]
+    variables = {"REGISTRY": "r.example", "VERSION": "1.2.3", "REVISION": "abc", "CREATED": "2026-01-02T03:04:05Z"}
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT, env=variables)
     targets = json.loads(done.stdout)["target"]
-    assert targets["exporter"]["tags"] == [f"r.example/ml-monitoring/exporter:{tag}" for tag in (__version__, "latest")]
+    assert set(targets) == set(IMAGES)
+    for image, target in targets.items():
+        assert target["tags"] == [f"r.example/ml-monitoring/{image}:{tag}" for tag in ("1.2.3", "latest")]
+        assert target["platforms"] == ["linux/amd64", "linux/arm64"]
+        assert target["attest"] == ["type=provenance,mode=max", "type=sbom"]
+        assert target["args"] == {"PYTHON_IMAGE": versions()["PYTHON_IMAGE"], "REVISION": "abc"}
+        given = {"version": "1.2.3", "revision": "abc", "created": "2026-01-02T03:04:05Z"}
+        given = {f"org.opencontainers.image.{name}": text for name, text in given.items()}
+        said = labels(image) | given
+        assert set(target["annotations"]) == {f"index,manifest:{name}={text}" for name, text in said.items()}
+        assert given.items() <= target["labels"].items()
 
 
 @pytest.mark.wide
