@@ -1,7 +1,7 @@
 """The configuration of Alertmanager: which team is notified of what, how often, and when not.
 
 Channels are in `channels.py`, what mutes what in `inhibition.py`, texts in `templates/`.
-To add a team, add its name to `thresholds.yml`.
+To add a team, add its name to `notifications.yml`.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ def build(
     """Return the configuration.
 
     Args:
-        webhook_url: Where every receiver posts to; by default what `thresholds.yml` says, which may be nowhere.
+        webhook_url: Where every receiver posts to; by default what `notifications.yml` says, which may be nowhere.
         thresholds: Teams, channels and times; by default the project's own.
         timing: Times for every receiver but the escalation in place of those, for people and tests that look on.
         channels: Further channels.
-        alert_log_url: Where the alert log listens, instead of what `thresholds.yml` says; empty for nowhere.
+        alert_log_url: Where the alert log listens, instead of what `notifications.yml` says; empty for nowhere.
         alert_log_token_file: File with the token of the log at this address, as Alertmanager sees it.
     """
     chosen = thresholds or load_thresholds()

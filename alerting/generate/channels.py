@@ -91,7 +91,7 @@ class AlertLogChannel:
 
 @dataclass(frozen=True, slots=True)
 class Configured:
-    """A channel of `thresholds.yml`: it reaches the teams and severities that its settings name."""
+    """A channel of the settings: it reaches the teams and severities that its settings name."""
 
     settings: ChannelModel
 
