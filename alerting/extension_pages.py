@@ -13,19 +13,12 @@ from ml_monitoring.exporter.catalog import Unit
 
 OWN_ROW: Final = "Your own"
 OWN_FOLDER: Final = "Own"
+Decimals = Annotated[StrictInt, Field(ge=0, le=10)]
 Kind = Literal["timeseries", "stat", "bargauge", "gauge", "table", "state_timeline", "text"]
 
 
-class OwnQuery(StrictModel):
-    """One query of a panel with several.
-
-    Attributes:
-        expr: PromQL.
-        legend: Name of its series, or title of its column.
-    """
-
-    expr: Text
-    legend: Text
+# What an alert says itself.
+_OF_ALERT: Final = ("unit", "by", "thresholds", "question")
 
 
 class OwnLimit(StrictModel):
@@ -46,6 +39,29 @@ class OwnLimit(StrictModel):
         if (self.above is None) is (self.below is None):
             raise ValueError("give either above or below")
         return self
+
+
+class OwnQuery(StrictModel):
+    """One query of a panel with several.
+
+    Attributes:
+        expr: PromQL.
+        legend: Name of its series, or title of its column.
+        unit: Unit of a column of a table; by default the panel's.
+        decimals: Decimals of a column of a table; by default the unit's.
+        thresholds: Where values of a column of a table are bad; by default the panel's, where the unit is the panel's.
+    """
+
+    expr: Text
+    legend: Text
+    unit: Unit | None = None
+    decimals: Decimals | None = None
+    thresholds: tuple[OwnLimit, ...] = ()
+
+    @property
+    def of_column(self) -> list[str]:
+        """Return the keys that are given and that columns of tables only have."""
+        return [key for key in ("unit", "decimals", "thresholds") if key in self.model_fields_set]
 
 
 class OwnLink(StrictModel):
@@ -71,8 +87,9 @@ class OwnPanel(StrictModel):
             `thresholds`; notifications link to the first such panel of the alert's page.
         expr: PromQL. `{<filter>}` is narrowed by the page's choices, `<window>` is the range of a rate.
         legend: How series are named; by default by the labels in `by`.
-        queries: Several queries in place of `expr` and `legend`, all in one unit.
+        queries: Several queries in place of `expr` and `legend`, all in one unit but for the columns of a table.
         unit: Unit of the values.
+        decimals: Decimals of the values; by default the unit's.
         by: Labels that tell the series apart; the first columns of a table.
         filters: Choices of the page that `<filter>` stands for; by default all.
         thresholds: Where values are bad.
@@ -93,6 +110,7 @@ class OwnPanel(StrictModel):
     legend: StrictStr = ""
     queries: tuple[OwnQuery, ...] = ()
     unit: Unit | None = None
+    decimals: Decimals | None = None
     by: tuple[LabelName, ...] = ()
     filters: tuple[LabelName, ...] | None = None
     thresholds: tuple[OwnLimit, ...] = ()
@@ -110,10 +128,17 @@ class OwnPanel(StrictModel):
         wanted = {"text"} if self.kind == "text" else {"alert", "expr", "queries"}
         if len(given) != 1 or not given <= wanted:
             raise ValueError(f"give {' or '.join(sorted(wanted))}, and nothing else that is shown")
+        if self.kind != "table" and (foreign := sorted({key for query in self.queries for key in query.of_column})):
+            raise ValueError(
+                f"queries: {', '.join(foreign)}: only columns of a table have their own (kind: table); "
+                "what is drawn in one panel has one unit: give the panel's, or make a panel of each"
+            )
+        of_columns = bool(self.queries) and all(query.unit for query in self.queries)
         needed = () if self.alert else ("title",) if self.kind == "text" else ("title", "question", "unit")
+        needed = tuple(key for key in needed if not (key == "unit" and of_columns))
         if missing := [key for key in needed if not getattr(self, key)]:
             raise ValueError(f"{', '.join(missing)}: is missing")
-        if self.alert and (double := [key for key in ("unit", "by", "thresholds", "question") if getattr(self, key)]):
+        if self.alert and (double := [key for key in _OF_ALERT if getattr(self, key)]):
             raise ValueError(f"{', '.join(double)}: is the alert's already")
         return self
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,21 @@ def test_what_is_written_works_and_the_commands_can_be_pasted(
         "source": "ok    weather          1 series",
     }
     assert expected[kind] in re.sub(r"(?<=weather) +", " " * 10, said)
+
+
+@pytest.mark.parametrize("named_by", ["", "MLFLOW_TRACKING_URI", "ML_MONITORING_SOURCES__MLFLOW__URI"])
+def test_the_first_metric_is_checked_also_where_there_are_no_settings_yet(
+    named_by: str, store: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    if named_by:
+        environment[named_by] = f"sqlite:///{store}"
+    else:
+        shutil.copy(store, tmp_path / "mlflow.db")
+    for command in hints(new("metric shop_orders_waiting", tmp_path, environment)):
+        done = shell(command, tmp_path, environment)
+        assert done.returncode == 0, command + done.stdout + done.stderr
+    assert 'shop_orders_waiting{stage="active"} ' in done.stdout
+    assert (tmp_path / "ml-monitoring.yml").exists() is (named_by != "ML_MONITORING_SOURCES__MLFLOW__URI")
 
 
 def test_all_of_them_live_in_one_folder(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from ml_monitoring.alerting.extension_pages import (
     OwnPage,
     OwnPanel,
     OwnPanelFile,
+    OwnQuery,
     OwnVariable,
 )
 from ml_monitoring.alerting.extensions import no_page, own_uid, page_name_problem, page_uid
@@ -57,6 +59,9 @@ _FACTORIES: Final[Mapping[str, Callable[..., Panel]]] = {
     "table": table,
     "state_timeline": state_timeline,
 }
+# Of a label in a legend; and what a series is called that has none of them, such as that of a NULL.
+_LABELS: Final = re.compile(r"\{\{.*?\}\}")
+_NAMELESS: Final = "(empty)"
 # How the value of an alert is shown that no panel shows, where lines do not fit.
 _OF_UNITS: Final[Mapping[Unit, Callable[..., Panel]]] = {
     Unit.TIMESTAMP: stat,
@@ -246,24 +251,26 @@ class _Maker:
             signal = self.context.signals.get(given.alert)
             if signal is None:
                 raise ValueError(f"alert: there is no {given.alert}{suggestion(given.alert, self.context.signals)}")
-            yield Query(signal, name=given.legend)
+            yield Query(signal, name=given.legend, decimals=given.decimals, nameless=_nameless(given.legend, signal))
             return
-        assert given.unit is not None  # noqa: S101  # the model has checked it
-        limits = tuple(_limit(limit, given.unit) for limit in given.thresholds)
-        asked = [(query.expr, query.legend) for query in given.queries] or [(given.expr, given.legend)]
-        for number, (expr, legend) in enumerate(asked):
-            for problem in unknown_series(expr):
+        asked = given.queries or (OwnQuery.model_construct(expr=given.expr, legend=given.legend),)
+        for number, query in enumerate(asked):
+            unit = query.unit or given.unit
+            assert unit is not None  # noqa: S101  # the model has checked it
+            # Limits are in the panel's unit, which a column of another one does not have.
+            of_query = query.thresholds or (given.thresholds if unit is given.unit else ())
+            for problem in unknown_series(query.expr):
                 raise ValueError(f"expr: {problem}")
             signal = Signal(
                 name=f"{name}_{number}",
                 title=given.title,
                 question=given.question,
-                expr=expr.strip(),
-                unit=given.unit,
+                expr=query.expr.strip(),
+                unit=unit,
                 dashboard=self.uid,
                 by=given.by,
                 filters=self.choices if given.filters is None else given.filters,
-                legend=legend,
+                legend=query.legend,
                 signed=given.signed,
             )
             # Before the page asks, so that a placeholder that is none has its place.
@@ -271,7 +278,18 @@ class _Maker:
                 signal.promql(self.context.selectors)
             except ValueError as error:
                 raise ValueError(without_value(error, (*self.context.selectors, *PLACEHOLDERS))) from None
-            yield Query(signal, name=legend if given.queries else "", limits=limits)
+            yield Query(
+                signal,
+                name=query.legend if given.queries else "",
+                limits=tuple(_limit(limit, unit) for limit in of_query),
+                decimals=given.decimals if query.decimals is None else query.decimals,
+                nameless=_nameless(query.legend, signal),
+            )
+
+
+def _nameless(legend: str, signal: Signal) -> str:
+    """Return what a series is called whose labels in the legend are all empty; nothing where there are other words."""
+    return _NAMELESS if not _LABELS.sub("", legend or signal.legend_format).strip() else ""
 
 
 def _limit(given: OwnLimit, unit: Unit) -> tuple[str, float, str]:

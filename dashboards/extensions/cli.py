@@ -22,7 +22,7 @@ from ml_monitoring.alerting.extension_rules import OwnRules, rules_name_problem
 from ml_monitoring.alerting.model.thresholds import load_layers
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.config import Settings
-from ml_monitoring.exporter.environment import settings_files
+from ml_monitoring.exporter.environment import DEFAULT_FILES, PREFIX, STORE_VARIABLES, settings_files
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.json_schema import schema_of
 from ml_monitoring.exporter.settings_file import read_yaml
@@ -33,6 +33,8 @@ from ml_monitoring.exporter.suggestions import closest
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _DIRECTORY: Final = Path("monitoring")
 _GENERATED: Final = "generated"
+# Where MLflow keeps what it has, unless it is given another place.
+_STORE: Final = "sqlite:///mlflow.db"
 # Template of each file, by its place in the folder.
 _FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "metric": {"queries/@NAME@.yml": "metric.yml.txt"},
@@ -154,8 +156,13 @@ class _Place:
 def _next(kind: str, options: argparse.Namespace, place: _Place) -> Iterator[str]:
     """Yield the commands that come next, as they can be pasted."""
     spelled = command_line.spelled
-    settings = settings_files(None) or [Path("ml-monitoring.yml")]
+    settings = settings_files(None)
     if kind == "metric":
+        if not settings and not any(name.startswith(f"{PREFIX}SOURCES__MLFLOW__") for name in os.environ):
+            settings = list(DEFAULT_FILES[:1])
+            # Of MLflow's own variables the exporter takes what the settings leave open.
+            store = "{}" if any(map(os.environ.get, STORE_VARIABLES)) else f'{{uri: "{_STORE}"}}'
+            yield f"[ -e {settings[0]} ] || echo 'sources: {{mlflow: {store}}}' > {settings[0]}"
         files = [*settings, place.folder / "queries" / f"{options.name}.yml"]
         yield spelled("check", *(word for path in files for word in ("--config", str(path))))
         return

@@ -80,7 +80,7 @@ class Query:
         matchers: More matchers, such as `alertname=~"A|B"`.
         window: Range of rates in the signal.
         colour: A colour of its own; for a signal that gives one series.
-        decimals: Of a column, instead of the unit's.
+        decimals: Instead of the unit's.
         lowest: Only so many series of each cluster and namespace, those with the lowest values; 0 for all.
         highest: The same with those with the highest.
         values: Words and colours of the values of a code, in a table.
@@ -89,6 +89,7 @@ class Query:
         dashed: Draw as a dashed line, for references beside the real thing.
         above_zero: Only values above 0.
         exemplars: Show exemplars too; for a signal that reads a histogram's buckets itself, not a recorded series.
+        nameless: What a series is called none of whose labels in the legend has a value; Grafana calls it `Value`.
     """
 
     signal: Signal
@@ -106,6 +107,7 @@ class Query:
     dashed: bool = False
     above_zero: bool = False
     exemplars: bool = False
+    nameless: str = ""
 
     def __post_init__(self) -> None:
         unknown = set(self.where) - set(self.signal.filters)
@@ -203,6 +205,14 @@ def targets(queries: Sequence[Query], scope: Scope, *, instant: bool = False, fo
         query.target(scope, ref_id, instant=instant, form=form)
         for query, ref_id in zip(queries, REF_IDS[: len(queries)], strict=True)
     ]
+
+
+def name_overrides(queries: Sequence[Query]) -> list[Json]:
+    """Return the field override that names series without a name, where a query says how."""
+    given = next((query.nameless for query in queries if query.nameless), "")
+    # As many blanks as there are labels but one, or Grafana's own word for no name at all.
+    matcher = {"id": "byRegexp", "options": r"/^\s*(?:Value)?$/"}
+    return [{"matcher": matcher, "properties": [{"id": "displayName", "value": given}]}] if given else []
 
 
 def colour_overrides(

@@ -125,11 +125,23 @@ PANEL = "monitoring/panels/orders.yml"
 BAD = {
     "a key": (SHOP, "kind: stat", "kin: stat", f"{SHOP}:13: rows.0.panels.0.kin: unknown key; did you mean kind?"),
     "a kind": (SHOP, "kind: stat", "kind: stats", f"{SHOP}:13: rows.0.panels.0.kind: input should be 'timeseries'"),
-    "a unit of a query, and nothing that follows from it": (
+    "a key of a query, and nothing that follows from it": (
         SHOP,
-        "{legend: Now,",
-        "{legend: Now, unit: count,",
-        f"{SHOP}:29: rows.1.panels.0.queries.0.unit: unknown key; there are: expr, legend",
+        "{legend: Waiting,",
+        "{legend: Waiting, width: 3,",
+        f"{SHOP}:29: rows.1.panels.0.queries.0.width: unknown key; there are: ",
+    ),
+    "a unit of a query of what is no table": (
+        SHOP,
+        "kind: table\n        by: [region]\n",
+        "kind: stat\n        by: [region]\n        unit: count\n",
+        "queries: decimals, thresholds, unit: only columns of a table have their own (kind: table)",
+    ),
+    "a column without a unit": (
+        SHOP,
+        "{legend: Waiting, unit: count,",
+        "{legend: Waiting,",
+        f"{SHOP}:23: rows.1.panels.0: unit: is missing",
     ),
     "a panel without a unit": (PANEL, "unit: count\n", "", f"{PANEL}:1: (top level): unit: is missing"),
     "a panel of two things": (
@@ -234,6 +246,36 @@ def test_what_cannot_be_drawn_is_named_by_its_place_and_nothing_is_written(
     # Of what the error itself causes.
     assert "at least 1 item" not in said
     assert not Path("out").exists()
+
+
+def test_a_table_has_a_unit_for_each_column(settings: Path) -> None:
+    table = titled(made(settings)["ml-monitoring-own-shop"], "By region")
+    columns = {
+        override["matcher"]["options"]: {one["id"]: one["value"] for one in override["properties"]}
+        for override in table["fieldConfig"]["overrides"]
+    }
+    assert [(name, column.get("unit"), column.get("decimals")) for name, column in columns.items()] == [
+        ("Region", None, None), ("Waiting", "locale", 0), ("Oldest", "s", 1), ("Share", "percentunit", 0),
+    ]  # fmt: skip
+    # Seconds of a duration, on the column of durations only.
+    assert [step["value"] for step in columns["Oldest"]["thresholds"]["steps"]] == [None, 86400]
+    assert "thresholds" not in columns["Waiting"]
+
+
+@pytest.mark.parametrize("kind", ["timeseries", "stat", "bargauge"])
+def test_a_series_without_the_labels_of_its_legend_has_a_name(kind: str, settings: Path) -> None:
+    path = settings.parent / PANEL
+    path.write_text(path.read_text().replace("kind: timeseries", f"kind: {kind}"), encoding="utf-8")
+
+    def naming() -> list[str]:
+        panel = titled(made(settings)["ml-monitoring-mlflow-experiments"], "Orders that wait")
+        overrides = panel["fieldConfig"]["overrides"]
+        return [p["value"] for one in overrides for p in one["properties"] if p["id"] == "displayName"]
+
+    assert naming() == ["(empty)"]
+    # Other words of the legend are a name.
+    path.write_text(path.read_text() + 'legend: "waiting {{region}}"\n', encoding="utf-8")
+    assert naming() == []
 
 
 PYTHON = {

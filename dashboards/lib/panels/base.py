@@ -97,6 +97,8 @@ def field_defaults(
     if is_probability(query.signal):
         defaults["decimals"] = 3
         defaults["mappings"] = [_tiny()]
+    if query.decimals is not None:
+        defaults["decimals"] = query.decimals
     if states and query.signal.unit is Unit.FLAG:
         named = zip(states, flag_colours(query.signal, query.judges(scope)), strict=True)
         defaults["mappings"] = [names({str(value): pair for value, pair in enumerate(named)})]

@@ -19,7 +19,7 @@ from ml_monitoring.dashboards.lib.panels.base import (
     not_there,
 )
 from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
-from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
+from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, name_overrides, targets
 from ml_monitoring.dashboards.lib.series import series_colours
 from ml_monitoring.dashboards.lib.style import LONG_TIMES, NO_VALUE, Colour
 from ml_monitoring.dashboards.lib.thresholds import limits, soft_ends
@@ -110,7 +110,12 @@ def timeseries(
             legendCalcs=["last", "max"] if legend == "table" else [],
             tooltipMode="multi",
             tooltipSort="desc",
-            overrides=[*_series_colours(queries, scope), *colour_overrides(queries, colours), *_dashed(queries)],
+            overrides=[
+                *_series_colours(queries, scope),
+                *colour_overrides(queries, colours),
+                *_dashed(queries),
+                *name_overrides(queries),
+            ],
             extraJson={"fieldConfig": {"defaults": defaults}, "options": {"legend": {"showLegend": True, **order}}},
         )
 
@@ -171,6 +176,7 @@ def state_timeline(
             # The word of a state too, where its band is wide enough.
             showValue="auto",
             tooltipMode="multi",
+            overrides=name_overrides(queries),
             extraJson={
                 "fieldConfig": {"defaults": defaults},
                 # Where words are in the bands, a legend adds what is no state: the gaps, in a colour of one.

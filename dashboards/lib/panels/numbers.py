@@ -9,7 +9,7 @@ from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.dashboards.lib.layout import Size
 from ml_monitoring.dashboards.lib.links import data_link, page_url
 from ml_monitoring.dashboards.lib.panels.base import BARS, LAST_VALUE, Panel, absent, describe, field_defaults, names
-from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, targets
+from ml_monitoring.dashboards.lib.queries import Query, Scope, as_queries, colour_overrides, name_overrides, targets
 from ml_monitoring.dashboards.lib.style import NO_VALUE, SEVERITY, Colour
 from ml_monitoring.dashboards.lib.upstream import Json, grafana, plugin_panel
 from ml_monitoring.exporter.catalog import Unit
@@ -83,7 +83,10 @@ def stat(
             # grafanalib's default is the string "", which Grafana cannot read.
             thresholds=[],
             # Below 0 there is no 0 that is no alarm.
-            overrides=colour_overrides(queries, colours, base=None if signal.signed else Colour(base["color"])),
+            overrides=[
+                *colour_overrides(queries, colours, base=None if signal.signed else Colour(base["color"])),
+                *name_overrides(queries),
+            ],
             extraJson={"fieldConfig": {"defaults": defaults}},
         )
 
@@ -191,7 +194,7 @@ def _gauge(
             description=describe(queries),
             targets=asked,
             defaults=defaults,
-            overrides=colour_overrides(queries),
+            overrides=[*colour_overrides(queries), *name_overrides(queries)],
             options={**options, "reduceOptions": dict(LAST_VALUE)},
         )
 

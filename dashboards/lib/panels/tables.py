@@ -207,8 +207,6 @@ def _value_override(query: Query, scope: Scope, states: tuple[str, str], *, is_s
     defaults = field_defaults(query, scope, states=states)
     if query.values:
         defaults["mappings"].append(names(query.values))
-    if query.decimals is not None:
-        defaults["decimals"] = query.decimals
     properties: list[Json] = [{"id": "noValue", "value": EMPTY_CELL}]
     properties += [{"id": name, "value": defaults[name]} for name in ("unit", "decimals") if name in defaults]
     # Only what an alert judges, or a state, is coloured; a coloured cell means something.
