@@ -60,19 +60,20 @@ generate: .venv
 	@$(VENV) -m tools.schemas generate
 	@$(VENV) -m tools.settings_reference
 	@$(VENV) -m tools.server_pages
-	@$(VENV) -m tools.kubernetes generate $(OWN)
-	@$(VENV) -m tools.chart generate $(OWN)
+	@$(VENV) -m tools.receivers
+	@$(VENV) -m ml_monitoring kubernetes manifests $(OWN)
+	@$(VENV) -m ml_monitoring kubernetes chart $(OWN)
 	@$(VENV) -m tools.mixin generate $(OWN)
 endif
 
 # GRAFANA_URL, RUNBOOKS_URL and LOGS_URL in the environment say where the links in alerts lead.
 k8s: .venv ## Write the manifests for Kubernetes (NAMESPACE=name, SETTINGS=FILES, OUTPUT=folder for others than the committed ones)
 	@echo ">> writing manifests"
-	@$(VENV) -m tools.kubernetes generate $(OWN) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))
+	@$(VENV) -m ml_monitoring kubernetes manifests $(OWN) $(if $(NAMESPACE),--namespace $(NAMESPACE)) $(if $(OUTPUT),--output-dir $(OUTPUT))
 
 chart: .venv ## Write the Helm chart (SETTINGS=FILES and OUTPUT=folder for one made with your settings)
 	@echo ">> writing the chart"
-	@$(VENV) -m tools.chart generate $(OWN) $(if $(OUTPUT),--output-dir $(OUTPUT))
+	@$(VENV) -m ml_monitoring kubernetes chart $(OWN) $(if $(OUTPUT),--output-dir $(OUTPUT))
 
 mixin: .venv ## Write the mixin for jsonnet (SETTINGS=FILES and OUTPUT=folder for one made with your settings)
 	@echo ">> writing the mixin"

@@ -134,7 +134,9 @@ class OwnPanel(StrictModel):
                 "what is drawn in one panel has one unit: give the panel's, or make a panel of each"
             )
         of_columns = bool(self.queries) and all(query.unit for query in self.queries)
-        needed = () if self.alert else ("title",) if self.kind == "text" else ("title", "question", "unit")
+        needed: tuple[str, ...] = (
+            () if self.alert else ("title",) if self.kind == "text" else ("title", "question", "unit")
+        )
         needed = tuple(key for key in needed if not (key == "unit" and of_columns))
         if missing := [key for key in needed if not getattr(self, key)]:
             raise ValueError(f"{', '.join(missing)}: is missing")

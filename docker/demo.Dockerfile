@@ -15,6 +15,7 @@ COPY ml_monitoring /src/ml_monitoring
 COPY exporter /src/exporter
 COPY alerting /src/alerting
 COPY dashboards /src/dashboards
+COPY k8s /src/k8s
 # Recorded in the wheel, for --version and `ml_monitoring_build_info`.
 ARG REVISION=
 RUN REVISION=${REVISION} /opt/build/bin/python -m pip wheel --no-cache-dir --disable-pip-version-check --no-deps --no-index \

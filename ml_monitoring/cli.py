@@ -29,6 +29,7 @@ _GROUPS: Final = {
         "files of your own: a metric, a recording rule, an alert, a panel, a page or a source",
     ),
     "dashboards": ("ml_monitoring.dashboards.cli", "dashboards: generate, push, draw, prove, report, export"),
+    "kubernetes": ("ml_monitoring.k8s.cli", "Kubernetes: write the Helm chart or manifests, with what is your own"),
 }
 _SHELLS = ("bash", "zsh")
 

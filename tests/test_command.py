@@ -105,7 +105,7 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(
 
 def test_every_package_that_is_imported_has_a_command_that_brings_it() -> None:
     imported: dict[str, str] = {}
-    for room in ("exporter", "alerting", "dashboards"):
+    for room in ("exporter", "alerting", "dashboards", "k8s"):
         for path in (_TOP / room).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
                 names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []

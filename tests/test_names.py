@@ -6,7 +6,7 @@ import ast
 from collections import defaultdict
 from pathlib import Path
 
-_ROOMS = ("exporter", "alerting", "dashboards", "instrument/src")
+_ROOMS = ("exporter", "alerting", "dashboards", "k8s", "instrument/src")
 
 
 def test_a_class_name_stands_once_in_the_product() -> None:

@@ -12,15 +12,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # What writes, and the folder that holds what it wrote.
 GENERATORS = {
-    "alerting": ROOT / "alerting" / "generated",
-    "dashboards": ROOT / "dashboards" / "generated",
-    "tools.schemas": ROOT / "docs" / "schemas",
-    "tools.kubernetes": ROOT / "k8s" / "base",
-    "tools.chart": ROOT / "k8s" / "chart" / "ml-monitoring",
-    "tools.mixin": ROOT / "mixin",
+    "alerting generate": ROOT / "alerting" / "generated",
+    "dashboards generate": ROOT / "dashboards" / "generated",
+    "tools.schemas generate": ROOT / "docs" / "schemas",
+    # The base takes the committed dashboards; into another folder they are written beside the manifests.
+    "ml_monitoring kubernetes manifests --dashboards ../../dashboards/generated": ROOT / "k8s" / "base",
+    "ml_monitoring kubernetes chart": ROOT / "k8s" / "chart" / "ml-monitoring",
+    "tools.mixin generate": ROOT / "mixin",
 }
-# The base takes the committed dashboards; into another folder they are written beside the manifests.
-_ARGUMENTS = {"tools.kubernetes": ("--dashboards", "../../dashboards/generated")}
 _SHOWN_LINES = 20
 # Addresses that a deployment puts in at generation; the committed files hold the defaults.
 _OVERRIDES = ("GRAFANA_URL", "RUNBOOKS_URL")
@@ -42,11 +41,10 @@ def differences(generator: str, committed: Path) -> list[str]:
     # Nor those of a stack of one's own.
     environment["ML_MONITORING_ALERTING_SETTINGS"] = os.devnull
     with tempfile.TemporaryDirectory(prefix="generated-") as scratch:
-        arguments = (*_ARGUMENTS.get(generator, ()), "--output-dir", scratch)
-        command = [sys.executable, "-m", generator, "generate", *arguments]
+        command = [sys.executable, "-m", *generator.split(), "--output-dir", scratch]
         done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
         if done.returncode != 0:
-            return [f"python -m {generator} generate failed:", done.stdout + done.stderr]
+            return [f"python -m {generator} failed:", done.stdout + done.stderr]
         return compare(committed, Path(scratch))
 
 

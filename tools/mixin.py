@@ -1,7 +1,7 @@
 """Write the mixin, which users of jsonnet import: `python -m tools.mixin generate [--output-dir DIR]`.
 
 A text with tokens becomes a concatenation, `"up{" + v.selectors.exporter + "}"`, so that the result is plain jsonnet.
-Beside what `tools.parametric` leaves open, the labels that say where a target runs can have other names,
+Beside what `ml_monitoring.k8s.parametric` leaves open, the labels that say where a target runs can have other names,
 and uids a prefix of one's own.
 """
 
@@ -25,7 +25,7 @@ from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from ml_monitoring.exporter.errors import MonitorError
-from tools.parametric import TOKEN, Definitions, definitions, token
+from ml_monitoring.k8s.parametric import TOKEN, Definitions, definitions, token
 
 Json = dict[str, Any]
 

@@ -98,6 +98,7 @@ def test_the_build_context_is_what_the_images_are_made_of_only() -> None:
         "!exporter",
         "!alerting",
         "!dashboards",
+        "!k8s",
         "!instrument/src",
         "!demo",
         "**/__pycache__",

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.k8s.manifests.write import manifests
 from tests.kubernetes.conftest import one
-from tools.kubernetes.write import manifests
 from tools.processes import Process, free_port, http_ok
 
 Json = dict[str, Any]

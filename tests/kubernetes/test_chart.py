@@ -13,13 +13,13 @@ import pytest
 import yaml
 
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
+from ml_monitoring.k8s.chart import files as chart_files
+from ml_monitoring.k8s.cli import main
 from tests.kubernetes.chart_matrix import NO_BULK
 from tests.kubernetes.conftest import one
 from tests.support import helm
 from tests.support.extensions import ALERT, RECORDS, write_example
 from tests.support.kubernetes_schemas import problems
-from tools.chart import files as chart_files
-from tools.chart.cli import main
 
 Json = dict[str, Any]
 OWN_PAGE = "ml-monitoring-own-shop"
@@ -176,7 +176,7 @@ def test_own_settings_make_a_chart_of_their_own(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     chart = tmp_path / "chart"
-    assert main(["generate", "--settings", str(settings), "--output-dir", str(chart)]) == 0
+    assert main(["chart", "--settings", str(settings), "--output-dir", str(chart)]) == 0
     only = {path.stem: path.stem == OWN_PAGE for path in (chart / "files" / "dashboards").rglob("*.json")}
     objects = helm.template({"alerts": {ALERT: {"threshold": 60}}, "dashboards": {"pages": only}}, chart=chart)
     assert [found for each in objects if (found := problems(each))] == []
@@ -210,7 +210,7 @@ def test_own_settings_make_a_chart_of_their_own(tmp_path: Path) -> None:
 def test_own_settings_do_not_overwrite_what_git_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     settings = tmp_path / "own.yml"
     settings.write_text("components: [host]\n", encoding="utf-8")
-    assert main(["generate", "--settings", str(settings)]) == 1
+    assert main(["chart", "--settings", str(settings)]) == 1
     assert "own settings need an output folder of their own" in capsys.readouterr().err
 
 
@@ -218,7 +218,19 @@ def test_files_of_no_use_any_more_are_removed(tmp_path: Path) -> None:
     gone = tmp_path / "files" / "rules" / "gone.json"
     gone.parent.mkdir(parents=True)
     gone.write_text("{}")
+    (tmp_path / "Chart.yaml").write_text("name: ml-monitoring\n")
     chart_files.write({"files/rules/kept.json": "{}"}, tmp_path)
     assert not gone.exists()
     assert (tmp_path / "files" / "rules" / "kept.json").exists()
     assert (tmp_path / "templates" / "NOTES.txt").exists()
+
+
+@pytest.mark.parametrize("other", ["values.yaml", "Chart.yaml"])
+def test_a_folder_of_something_else_stays_as_it_is(
+    other: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "templates").mkdir()
+    (tmp_path / other).write_text("name: shop\n")
+    assert main(["chart", "--settings", "/dev/null", "--output-dir", str(tmp_path)]) == 1
+    assert f"--output-dir: {tmp_path} holds files that are no chart ml-monitoring" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([other, "templates"])

@@ -8,9 +8,9 @@ from typing import Any
 
 import yaml
 
+from ml_monitoring.k8s.cli import main
 from tests.support.extensions import ALERT, RECORDS, write_example
 from tests.support.kubernetes_schemas import problems
-from tools.kubernetes.cli import main
 
 
 def manifest(path: Path) -> Any:
@@ -19,7 +19,7 @@ def manifest(path: Path) -> Any:
 
 def test_what_is_of_ones_own_is_in_the_manifests(tmp_path: Path) -> None:
     out = tmp_path / "base"
-    assert main(["generate", "--settings", str(write_example(tmp_path)), "--output-dir", str(out)]) == 0
+    assert main(["manifests", "--settings", str(write_example(tmp_path)), "--output-dir", str(out)]) == 0
     rules = manifest(out / "rules" / "extensions.yaml")
     assert problems(rules) == []
     records, alerts = rules["spec"]["groups"]

@@ -10,8 +10,8 @@ from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.k8s.manifests.alertmanagerconfig import alertmanager_config
 from tests.support.kubernetes_schemas import problems
-from tools.kubernetes.alertmanagerconfig import alertmanager_config
 
 Json = dict[str, Any]
 SECRET = "ml-monitoring-notifications"

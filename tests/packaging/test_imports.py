@@ -29,6 +29,7 @@ ORDER = (
     r"dashboards(?!\.)|dashboards\.(lib|render)",
     r"dashboards\.pages",
     r"dashboards",
+    r"k8s",
     r"cli|__main__",
 )
 _NAMES = tuple(re.compile(rf"ml_monitoring\.(?:{names})(?:\..*)?") for names in ORDER)
@@ -78,7 +79,15 @@ print(len(modules), "modules", file=sys.stderr)
 def _modules() -> dict[str, Path]:
     """Return all modules but the tests', by name."""
     found = {}
-    for top in ("exporter", "alerting", "dashboards", "instrument/src/ml_monitoring/instrument", "demo", "tools"):
+    for top in (
+        "exporter",
+        "alerting",
+        "dashboards",
+        "k8s",
+        "instrument/src/ml_monitoring/instrument",
+        "demo",
+        "tools",
+    ):
         for path in sorted((ROOT / top).rglob("*.py")):
             if "standins" in path.parts:
                 continue  # programs of images, which run when they are imported

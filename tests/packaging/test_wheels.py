@@ -21,7 +21,7 @@ from tests.support.files import ROOT
 from tests.support.serving import ExporterProcess
 from tests.support.wheels import UV, build, uv
 
-_FOLDERS = ("alerting", "dashboards", "exporter")
+_FOLDERS = ("alerting", "dashboards", "exporter", "k8s")
 # What the wheel holds beside Python, by place; a new kind of file has to be listed in pyproject.toml too.
 _KINDS = {
     ("alerting", ".md"),
@@ -40,7 +40,16 @@ _KINDS = {
     # The git revision, and what the library declares.
     ("exporter", ""),
     ("exporter", ".json"),
+    # What every chart is made with.
+    ("k8s", ""),
+    ("k8s", ".json"),
+    ("k8s", ".md"),
+    ("k8s", ".tpl"),
+    ("k8s", ".txt"),
+    ("k8s", ".yaml"),
 }
+# What is generated for the cluster is made again by the command.
+_NOT_HELD = ("k8s/base/", "k8s/overlays/", "k8s/chart/ml-monitoring/files/")
 
 
 @dataclass(frozen=True)
@@ -127,7 +136,7 @@ def _tracked(*folders: str) -> set[str]:
 def test_the_wheel_holds_every_file_of_its_folders_and_nothing_else(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
-    wanted = {f"ml_monitoring/{name}" for name in _tracked(*_FOLDERS)}
+    wanted = {f"ml_monitoring/{name}" for name in _tracked(*_FOLDERS) if not name.startswith(_NOT_HELD)}
     own = {"ml_monitoring/cli.py", "ml_monitoring/__main__.py", "ml_monitoring/exporter/REVISION"}
     assert sorted(held) == sorted(wanted | own)
     # One `__init__.py` would take the namespace from the library.
@@ -198,14 +207,28 @@ def test_without_its_extra_a_command_says_what_to_install(stack: Environment) ->
     )
 
 
-def test_with_its_extra_the_stack_generates_the_same_dashboards_as_a_checkout(wheel: Path, tmp_path: Path) -> None:
-    environment = _environment(tmp_path)
+@pytest.fixture(scope="module")
+def drawing(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Environment:
+    """Give the stack's wheel with the extra of the dashboards."""
+    environment = _environment(tmp_path_factory.mktemp("drawing"))
     environment.install(f"ml-monitoring[dashboards] @ {wheel.as_uri()}")
-    environment.run("ml-monitoring", "dashboards", "generate", "--output-dir", "pages")
-    pages, committed = environment.work / "pages", ROOT / "dashboards" / "generated"
+    return environment
+
+
+def test_with_its_extra_the_stack_generates_the_same_dashboards_as_a_checkout(drawing: Environment) -> None:
+    drawing.run("ml-monitoring", "dashboards", "generate", "--output-dir", "pages")
+    pages, committed = drawing.work / "pages", ROOT / "dashboards" / "generated"
     assert {path.relative_to(pages): path.read_bytes() for path in pages.rglob("*.json")} == {
         path.relative_to(committed): path.read_bytes() for path in committed.rglob("*.json")
     }
+
+
+def test_with_its_extra_the_stack_makes_the_same_chart_and_manifests_as_a_checkout(drawing: Environment) -> None:
+    drawing.run("ml-monitoring", "kubernetes", "chart", "--output-dir", "chart")
+    assert _contents(drawing.work / "chart") == _contents(ROOT / "k8s" / "chart" / "ml-monitoring")
+    where = ("--dashboards", "../../dashboards/generated", "--output-dir", "base")
+    drawing.run("ml-monitoring", "kubernetes", "manifests", *where)
+    assert _contents(drawing.work / "base") == _contents(ROOT / "k8s" / "base")
 
 
 def _next_version(folder: Path) -> Path:

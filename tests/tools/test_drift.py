@@ -47,7 +47,7 @@ def test_a_long_difference_is_cut_and_counted(committed: Path, tmp_path: Path) -
 
 
 def test_a_generator_that_fails_is_a_difference(tmp_path: Path) -> None:
-    [first, *rest] = drift.differences("no_such_generator", tmp_path)
+    [first, *rest] = drift.differences("no_such_generator generate", tmp_path)
     assert first == "python -m no_such_generator generate failed:"
     assert "No module named no_such_generator" in "".join(rest)
 

@@ -1,6 +1,6 @@
 {{/*
 Files of rules and pages have a token wherever a value of the chart goes: the path of the value and the form in which it stands
-there, between pairs of at signs. See tools/parametric.py, which makes them.
+there, between pairs of at signs. See k8s/parametric.py, which makes them.
 */}}
 
 {{/* A file with its tokens replaced. Takes (root, path). */}}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from tools.kubernetes.objects import (
+from ml_monitoring.k8s.manifests.objects import (
     CONFIG_MAP,
     IMAGE,
     NAME,

@@ -17,18 +17,20 @@ from ml_monitoring.alerting.model.scope import PROGRAMS, Selectors
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from ml_monitoring.exporter import __version__
-from tools.chart.readme import readme
-from tools.chart.schema import values_schema
-from tools.kubernetes.alertmanagerconfig import alertmanager_config
-from tools.kubernetes.monitoring import topic
-from tools.kubernetes.objects import NOTIFICATIONS_SECRET
-from tools.parametric import Definitions, default_value, definitions, filled, names
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.k8s.chart.readme import readme
+from ml_monitoring.k8s.chart.schema import values_schema
+from ml_monitoring.k8s.manifests.alertmanagerconfig import alertmanager_config
+from ml_monitoring.k8s.manifests.monitoring import topic
+from ml_monitoring.k8s.manifests.objects import NOTIFICATIONS_SECRET
+from ml_monitoring.k8s.parametric import Definitions, default_value, definitions, filled, names
+from ml_monitoring.k8s.places import CHART
 
 Json = dict[str, Any]
 
-CHART: Final = Path(__file__).resolve().parent.parent.parent / "k8s" / "chart" / "ml-monitoring"
 # Folders and files of which nothing is generated.
 _WRITTEN: Final = ("templates", "values.yaml", ".helmignore")
+_NAME: Final = "ml-monitoring"
 _MARK: Final = "@@"
 
 
@@ -64,7 +66,7 @@ def files(thresholds: Thresholds) -> dict[str, str]:
 def _chart() -> str:
     chart = {
         "apiVersion": "v2",
-        "name": "ml-monitoring",
+        "name": _NAME,
         "description": "Prometheus exporter, alerts and Grafana dashboards for MLflow, A/B tests, services and fleets",
         "type": "application",
         "version": __version__,
@@ -134,9 +136,11 @@ def write(texts: Mapping[str, str], directory: Path) -> None:
     """Write the files, into another folder also those that are not generated, and remove files of no use any more.
 
     Raises:
+        ConfigError: The folder is something else's.
         OSError: The folder cannot be written.
     """
     if directory.resolve() != CHART:
+        _refuse_others(directory)
         for name in _WRITTEN:
             source = CHART / name
             if source.is_dir():
@@ -152,6 +156,16 @@ def write(texts: Mapping[str, str], directory: Path) -> None:
     for path in _made(directory / "files"):
         if path.relative_to(directory).as_posix() not in texts:
             path.unlink()
+
+
+def _refuse_others(directory: Path) -> None:
+    if not directory.is_dir() or not any(directory.iterdir()):
+        return
+    chart = directory / "Chart.yaml"
+    if not chart.is_file() or yaml.safe_load(chart.read_text(encoding="utf-8")).get("name") != _NAME:
+        raise ConfigError(
+            [f"--output-dir: {directory} holds files that are no chart {_NAME}: give an empty folder, or a new one"]
+        )
 
 
 def _made(folder: Path) -> Iterator[Path]:

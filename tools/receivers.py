@@ -1,23 +1,30 @@
-"""What a receiver of the Prometheus Operator may say: the schema of its models, in which no key is unknown."""
+"""Write what a receiver of the Prometheus Operator may say, as data for the chart: part of `make generate`.
+
+It is the schema of the Operator's models, in which no key is unknown. The stack is installed without those.
+"""
 
 from __future__ import annotations
 
+import json
+import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Any, Final
 
 Json = dict[str, Any]
 
+TARGET: Final = Path(__file__).resolve().parent.parent / "k8s" / "chart" / "receivers.json"
 # Loaded by name: the package carries more models than a type checker should read for this.
 _MODELS: Final = "cloudcoil.models.prometheus_operator.v1alpha1"
 _PREFIX: Final = "Operator"
 
 
-def receivers() -> tuple[Json, Json]:
-    """Return the schema of each list of a receiver, such as slackConfigs, and the definitions that they refer to."""
+def text() -> str:
+    """Return the file: the schema of each list of a receiver, such as slackConfigs, and what these refer to."""
     whole: Json = import_module(_MODELS).Receiver.model_json_schema(by_alias=True)
     definitions = {f"{_PREFIX}{name}": _strict(definition) for name, definition in whole["$defs"].items()}
     lists = {name: _strict(value) for name, value in whole["properties"].items() if name != "name"}
-    return lists, definitions
+    return json.dumps({"lists": lists, "definitions": definitions}, indent=1) + "\n"
 
 
 def _strict(schema: Any) -> Any:
@@ -38,3 +45,8 @@ def _strict(schema: Any) -> Any:
     elif isinstance(schema.get("additionalProperties"), dict):
         kept["additionalProperties"] = _strict(schema["additionalProperties"])
     return kept
+
+
+if __name__ == "__main__":
+    TARGET.write_text(text(), encoding="utf-8")
+    sys.exit()

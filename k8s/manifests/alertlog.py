@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import Final
 
-from tools.kubernetes.exporter import USER, hardened, probe
-from tools.kubernetes.objects import (
+from ml_monitoring.k8s.manifests.exporter import USER, hardened, probe
+from ml_monitoring.k8s.manifests.objects import (
     ALERT_LOG,
     ALERT_LOG_PORT,
     IMAGE,

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from ml_monitoring.alerting.domains import ALERTS
+from ml_monitoring.alerting.model.json_schema import alerting_schema
 from ml_monitoring.alerting.model.numbers import Numbers
 from ml_monitoring.alerting.model.scope import Selectors
 from ml_monitoring.alerting.model.thresholds import SEVERITIES
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
+from ml_monitoring.exporter.config import Settings
+from ml_monitoring.exporter.json_schema import schema_of
 from ml_monitoring.exporter.sources import SOURCES
-from tools.chart.readme import described
-from tools.chart.receivers import receivers
-from tools.parametric import Definitions
-from tools.schemas import schemas
+from ml_monitoring.k8s.chart.readme import described
+from ml_monitoring.k8s.parametric import Definitions
 
 Json = dict[str, Any]
 
@@ -41,7 +46,7 @@ def values_schema(values: str, made: Definitions, topics: Sequence[str]) -> Json
         made: The rules and pages of the chart.
         topics: Names of the groups of rules.
     """
-    settings = schemas()["settings.json"]
+    settings = schema_of(Settings, "Settings", references=True)
     special = _special(made, topics, settings)
     schema = _typed(yaml.safe_load(values), "", dict(described(values)), special)
     # Of a chart that this one is a part of.
@@ -50,7 +55,7 @@ def values_schema(values: str, made: Definitions, topics: Sequence[str]) -> Json
     definitions = {
         name: {key: value for key, value in definition.items() if key != "required"}
         for name, definition in settings["definitions"].items()
-    } | receivers()[1]
+    } | _receivers()[1]
     whole = {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "definitions": definitions}
     read: Json = _as_go_reads_it(whole)
     return read
@@ -88,7 +93,7 @@ def _typed(value: Any, path: str, texts: Mapping[str, str], special: Mapping[str
 
 def _special(made: Definitions, topics: Sequence[str], settings: Json) -> dict[str, Json]:
     thresholds = made.thresholds
-    alerts = schemas()["alerting.json"]["properties"]["alerts"]["properties"]
+    alerts = alerting_schema(ALERTS)["properties"]["alerts"]["properties"]
     return {
         "fullnameOverride": _NAME | {"maxLength": 40},
         "commonLabels": _TEXTS,
@@ -158,6 +163,13 @@ def _special(made: Definitions, topics: Sequence[str], settings: Json) -> dict[s
     }
 
 
+@cache
+def _receivers() -> tuple[Json, Json]:
+    """Return what `tools.receivers` writes: each list of a receiver, and the definitions that they refer to."""
+    read = json.loads(Path(__file__).with_name("receivers.json").read_text(encoding="utf-8"))
+    return read["lists"], read["definitions"]
+
+
 def _switches(names: Sequence[str]) -> Json:
     return {
         "type": "object",
@@ -189,7 +201,7 @@ def _channel(teams: Sequence[str]) -> Json:
             "configs": {
                 "type": "object",
                 "minProperties": 1,
-                "properties": receivers()[0],
+                "properties": _receivers()[0],
                 # Kinds that only a newer Operator knows.
                 "patternProperties": {"^[a-zA-Z0-9]+Configs$": {"type": "array"}},
                 "additionalProperties": False,

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from ml_monitoring.exporter.errors import ConfigError
-from tools.kubernetes.objects import NOTIFICATIONS_SECRET, Json, labelled
+from ml_monitoring.k8s.manifests.objects import NOTIFICATIONS_SECRET, Json, labelled
 
 _MATCHER = re.compile(r'(?P<name>[a-zA-Z_]\w*)(?P<type>=~|!~|!=|=)"(?P<value>(?:[^"\\]|\\.)*)"')
 _ESCAPED = re.compile(r"\\(.)")

@@ -7,7 +7,7 @@ from typing import Any
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import Commented
-from tools.kubernetes.objects import NAME, Json, labelled, labels, selector
+from ml_monitoring.k8s.manifests.objects import NAME, Json, labelled, labels, selector
 
 _MONITORING = "monitoring.coreos.com/v1"
 

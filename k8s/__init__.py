@@ -1,0 +1,1 @@
+"""Kubernetes: the Helm chart and the manifests, and what makes them of rules, routes and pages."""

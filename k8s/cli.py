@@ -1,0 +1,104 @@
+"""`ml-monitoring kubernetes`: write the Helm chart, or the manifests for kustomize."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.operate.promtool import refuse_broken
+from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.version import CHECKOUT
+from ml_monitoring.k8s.places import BASE, CHART, DASHBOARDS, NAMESPACE
+
+_LINKS = "GRAFANA_URL, RUNBOOKS_URL and LOGS_URL say where the links in alerts lead."
+
+
+def main(arguments: Sequence[str] | None = None, *, prog: str = "ml-monitoring kubernetes") -> int:
+    """Run a command and return the exit code (see `ml_monitoring.exporter.command_line`)."""
+    parser = command_line.new_parser(prog, "The Helm chart, and manifests for kustomize.")
+    add_commands(command_line.add_subparsers(parser))
+    return command_line.run(parser, arguments)
+
+
+def add_commands(commands: command_line.Commands) -> None:
+    """Add the commands to a parser's subparsers."""
+    purpose = "write the Helm chart with your rules, alerts, numbers, channels and pages in it"
+    chart = commands.add_parser(
+        "chart",
+        help=purpose,
+        description="Write the whole chart, made with your settings: rules, alerts, runbooks, notifications, pages, "
+        "the schema of its values and their table. `helm install` takes the folder as it is.",
+    )
+    _add_output(chart, CHART, "k8s/chart/ml-monitoring")
+    chart.set_defaults(command=_chart)
+    manifests = commands.add_parser(
+        "manifests",
+        help="write manifests for kustomize: a base with your rules, alerts, numbers, channels and pages",
+        description="Write manifests of the exporter, the alert log, rules, notifications and dashboards, and the "
+        f"kustomization.yaml that lists them. {_LINKS}",
+    )
+    _add_output(manifests, BASE, "k8s/base")
+    manifests.add_argument("--namespace", default=NAMESPACE, help=f"where all of it lives (default: {NAMESPACE})")
+    manifests.add_argument(
+        "--dashboards",
+        metavar="PATH",
+        help="a folder, as seen from the output folder, whose kustomization.yaml `dashboards generate` wrote (default: "
+        f"{DASHBOARDS} for k8s/base of a checkout; else they are written into the output folder)",
+    )
+    manifests.set_defaults(command=_manifests)
+
+
+def _add_output(parser: argparse.ArgumentParser, committed: Path, name: str) -> None:
+    own.add_settings(parser)
+    parser.add_argument(
+        "--output-dir",
+        type=Path,
+        default=committed,
+        required=CHECKOUT is None,
+        metavar="DIR",
+        help=f"where to (default in a checkout: {name})",
+    )
+
+
+def _settings(options: argparse.Namespace, committed: Path) -> Thresholds:
+    own.refuse_committed(options, committed)
+    thresholds, _layers = own.load(options)
+    refuse_broken(thresholds)
+    return thresholds
+
+
+def _chart(options: argparse.Namespace) -> int:
+    # Only here, as in the other command: they bring grafanalib.
+    from ml_monitoring.k8s.chart import files  # noqa: PLC0415
+
+    files.write(files.files(_settings(options, CHART)), options.output_dir)
+    _say_written(options.output_dir, CHART)
+    return 0
+
+
+def _manifests(options: argparse.Namespace) -> int:
+    from ml_monitoring.dashboards.commands.generate import write_pages  # noqa: PLC0415
+    from ml_monitoring.k8s.manifests import write  # noqa: PLC0415
+
+    thresholds = write.in_cluster(options.namespace, _settings(options, BASE))
+    is_committed = options.output_dir.resolve() == BASE.resolve()
+    dashboards = options.dashboards or (DASHBOARDS if is_committed else None)
+    files = write.files(options.namespace, thresholds, dashboards=dashboards or "dashboards")
+    # First, so that nothing is written where a package is missing or a page cannot be made.
+    if dashboards is None:
+        write_pages(options.output_dir / "dashboards", thresholds)
+    write.write(files, options.output_dir)
+    _say_written(options.output_dir, BASE)
+    return 0
+
+
+def _say_written(folder: Path, committed: Path) -> None:
+    if folder.resolve() == committed.resolve():
+        return
+    if (folder / "Chart.yaml").is_file():
+        print(f"{folder}: a chart; look at it with: helm template ml-monitoring {folder} --kube-version 1.30 | less")
+    else:
+        print(f"{folder}: a base; look at it with: kubectl kustomize {folder} | less")

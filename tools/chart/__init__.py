@@ -1,1 +1,0 @@
-"""The Helm chart, as far as it is made from what the stack is made of: see `python -m tools.chart generate --help`."""

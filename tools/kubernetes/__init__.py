@@ -1,1 +1,0 @@
-"""Manifests for Kubernetes, made from what the stack is made of: see `python -m tools.kubernetes generate --help`."""
