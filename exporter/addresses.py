@@ -12,6 +12,8 @@ from ml_monitoring.exporter.values import split_list
 
 PATTERN: Final = r"^(?:[^\[\]:/\s]*|\[[0-9A-Fa-f:.]+(?:%[^\]\s]+)?\]):[0-9]{1,5}$"
 _ADDRESS: Final = re.compile(PATTERN)
+# What the exporter answers at `/-/healthy`, which tells it from other programs.
+HEALTHY: Final = "Healthy.\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import ssl
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 
+from ml_monitoring.exporter.addresses import HEALTHY, ListenAddress
 from ml_monitoring.exporter.config import Settings
-from ml_monitoring.exporter.errors import ConfigError, SourceError
+from ml_monitoring.exporter.errors import ConfigError, Reason, SourceError
 from ml_monitoring.exporter.http_client import RemoteError, fetch_json
 from ml_monitoring.exporter.path_checks import problems
 from ml_monitoring.exporter.redaction import redact
+from ml_monitoring.exporter.settings_file import Layers, Location
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source
 from ml_monitoring.exporter.stores import kind_of
@@ -29,14 +37,20 @@ class Result:
     message: str
 
 
-def run(settings: Settings) -> Iterator[Result]:
-    """Try everything that is configured; one result each, in the order of the settings."""
+def run(settings: Settings, layers: Layers | None = None) -> Iterator[Result]:
+    """Try everything that is configured; one result each, in the order of the settings.
+
+    Args:
+        settings: What is tried.
+        layers: Where each setting was given, to be said of those that fail.
+    """
     yield _check_web(settings)
     kinds = {source.name: source for source in SOURCES}
     for name, section in settings.enabled_sources().items():
         for problem in problems(section, f"sources.{name.replace('/', '.')}"):
             yield Result(name, False, problem)
-        yield _check_source(name, kinds[kind_of(name)](section), section.first_limit)
+        source = kinds[kind_of(name)](section)
+        yield _check_source(name, source, section.first_limit, partial(_origin, name, layers))
     if settings.prometheus is not None:
         yield _check_neighbour("prometheus", settings.prometheus.url, "api/v1/status/buildinfo", ("data", "version"))
     if settings.alertmanager is not None:
@@ -64,17 +78,90 @@ def _check_web(settings: Settings) -> Result:
         if not found:
             notes.append(f"web.runbooks_dir: {folder} holds no <AlertName>.md")
     scheme = "https" if config.tls else "http"
+    for address in settings.web.addresses:
+        if (error := _bind_error(address)) is None:
+            continue
+        if error.errno == errno.EADDRINUSE and _is_exporter(scheme, address):
+            notes.append(f"an exporter, which may be this one, serves {address} already")
+        elif error.errno == errno.EACCES:
+            # The user that serves may have the right.
+            notes.append(f"{address}: {error.strerror}, for who checks")
+        else:
+            setting = "listen_addresses" if settings.web.listen_addresses else "host, web.port"
+            hint = ": another program has the port" if error.errno == errno.EADDRINUSE else ""
+            return Result("web", False, f"web.{setting}: cannot listen on {address}: {error.strerror}{hint}")
     urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
     return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *notes)))
 
 
-def _check_source(name: str, source: Source, timeout: float) -> Result:
+def _origin(name: str, layers: Layers | None, error: SourceError) -> str:
+    """Return which setting, and where it is, a failure of a source is about; empty where it may be any."""
+    if layers is None:
+        return ""
+    section: Location = ("sources", *name.split("/", 1))
+    query = layers.value((*section, "sql")) is not None
+    if query and error.reason in (Reason.QUERY, Reason.SCHEMA):
+        if error.setting:
+            # The message begins with its name.
+            return f" ({layers.place((*section, *error.setting))})"
+        return f" ({layers.named((*section, 'sql'))})"
+    if error.reason not in (Reason.AUTH, Reason.CONNECT):
+        return ""
+    if query and (store := layers.value((*section, "store"))):
+        section = ("sources", *str(store).split("/", 1))
+    key = next((key for key in ("uri", "url", "path") if layers.value((*section, key)) is not None), None)
+    return f" ({layers.named((*section, key))})" if key else ""
+
+
+def _bind_error(address: ListenAddress) -> OSError | None:
+    """Return why an address cannot be listened on now."""
+    try:
+        found = socket.getaddrinfo(address.host or None, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        return error
+    for family, kind, protocol, _, place in found:
+        try:
+            tried = socket.socket(family, kind, protocol)
+        except OSError:
+            # A machine without IPv6 still has names with such an address.
+            continue
+        with closing(tried):
+            try:
+                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                tried.bind(place)
+                tried.listen(1)
+            except OSError as error:
+                return error
+    return None
+
+
+def _is_exporter(scheme: str, address: ListenAddress) -> bool:
+    """Tell whether an exporter answers at an address, by the page that needs no login."""
+    host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(address.host, address.host)  # noqa: S104  # asked, not bound
+    if scheme == "https":
+        context = ssl.create_default_context()
+        # Whose certificate it is does not matter: nothing is sent.
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        asked: HTTPConnection = HTTPSConnection(host, address.port, timeout=_TIMEOUT, context=context)
+    else:
+        asked = HTTPConnection(host, address.port, timeout=_TIMEOUT)
+    try:
+        with closing(asked):
+            asked.request("GET", "/-/healthy")
+            return asked.getresponse().read(100) == HEALTHY.encode()
+    except (OSError, HTTPException):
+        return False
+
+
+def _check_source(name: str, source: Source, timeout: float, origin: Callable[[SourceError], str]) -> Result:
     timer = threading.Timer(timeout, source.abort)
     timer.start()
     try:
         return Result(name, True, source.check())
     except SourceError as error:
-        return Result(name, False, f"{error}{f' - {error.hint}' if error.hint else ''}")
+        return Result(name, False, f"{error}{origin(error)}{f' - {error.hint}' if error.hint else ''}")
     finally:
         timer.cancel()
         source.close()

@@ -102,22 +102,22 @@ def _read(options: argparse.Namespace) -> tuple[Settings, Layers]:
     return read(settings_files(options.files), flags=flags)
 
 
-def _start(options: argparse.Namespace) -> Settings:
+def _start(options: argparse.Namespace) -> tuple[Settings, Layers]:
     settings, layers = _read(options)
     logs.setup(settings.log.level, settings.log.format)
     place = layers.place(("sources", "mlflow", "uri"))
     if place is not None and place.origin in STORE_VARIABLES:
         event(_log, logging.INFO, "MLflow store taken from the environment", variable=place.origin)
-    return settings
+    return settings, layers
 
 
 def _serve(options: argparse.Namespace) -> int:
-    serve(_start(options), lambda: _read(options)[0])
+    serve(_start(options)[0], lambda: _read(options)[0])
     return 0
 
 
 def _once(options: argparse.Namespace) -> int:
-    text, succeeded = read_once(_start(options))
+    text, succeeded = read_once(_start(options)[0])
     sys.stdout.buffer.write(text)
     sys.stdout.flush()
     return 0 if succeeded else 1
@@ -125,14 +125,14 @@ def _once(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     try:
-        settings = _start(options)
+        settings, layers = _start(options)
     except ConfigError as error:
         results = [checks.Result("settings", False, problem) for problem in error.problems]
     else:
         found = ", ".join(map(str, settings_files(options.files))) or "from the environment"
         results = [checks.Result("settings", True, found)]
         if not options.syntax_only:
-            results += checks.run(settings)
+            results += checks.run(settings, layers)
     for line in checks.lines(results):
         print(line)
     return 0 if all(result.ok for result in results) else 1

@@ -51,9 +51,11 @@ class SourceError(MonitorError):
     Attributes:
         reason: What is counted in `ml_monitoring_source_errors_total`.
         hint: What the operator can do about it; empty when nothing better than the message is known.
+        setting: The setting of the source that it is about, where that is known.
     """
 
-    def __init__(self, reason: Reason, message: str, *, hint: str = "") -> None:
+    def __init__(self, reason: Reason, message: str, *, hint: str = "", setting: tuple[str, ...] = ()) -> None:
         self.reason = reason
         self.hint = hint
+        self.setting = setting
         super().__init__(message)

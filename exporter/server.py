@@ -16,6 +16,7 @@ from pathlib import Path
 from aiohttp import web
 
 from ml_monitoring.exporter import origin
+from ml_monitoring.exporter.addresses import HEALTHY
 from ml_monitoring.exporter.config import WebSettings
 from ml_monitoring.exporter.connection import ConnectionLimits
 from ml_monitoring.exporter.errors import ConfigError
@@ -147,7 +148,7 @@ class Server:
         )
 
     async def _healthy(self, _request: web.Request) -> web.Response:
-        return web.Response(text="Healthy.\n")
+        return web.Response(text=HEALTHY)
 
     async def _ready(self, _request: web.Request) -> web.Response:
         if self._runner.ready:

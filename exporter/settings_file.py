@@ -23,6 +23,7 @@ from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
+from ml_monitoring.exporter.values import FileSecret
 
 Location = tuple[str | int, ...]
 # Origin and line of settings, see `Place`.
@@ -30,6 +31,8 @@ Places = Mapping[Location, tuple[str, int]]
 
 # One of the names that pydantic lists.
 _CHOICE = re.compile(r"'([^']+)'")
+# The end of a message that names a key.
+_MEANT = re.compile(r"; did you mean (\S+)\?")
 _CHOICES = ("literal_error", "enum")
 # So many keys are listed where none of them is close to what was given.
 _FEW = 4
@@ -95,11 +98,18 @@ class Layers:
         self._count += 1
 
     def place(self, location: Location) -> Place | None:
-        """Return where a setting was given; for one that was not, where what lacks it was."""
+        """Return where a setting was given; for one that was not, where what lacks it was.
+
+        Where that has no place itself, as only variables of the environment give parts of it, it is that of a part.
+        """
         while location not in self._places:
             if not location:
                 return None
             location = location[:-1]
+            if location not in self._places and location:
+                below = (place for at, place in self._places.items() if at[: len(location)] == location)
+                if found := next(below, None):
+                    return found
         return self._places[location]
 
     def problem(self, location: Location, message: str) -> str:
@@ -119,14 +129,20 @@ class Layers:
         """
         found: list[tuple[Location, str]] = []
         said = error.errors(include_url=False, include_input=False)
+        meant: set[tuple[Location, str]] = set()
         # What is missing may be what is misspelt: the typo first.
         for problem in sorted(said, key=lambda one: one["type"] == "missing"):
             location = self._written(problem["loc"])
+            if problem["type"] == "missing" and location and (location[:-1], location[-1]) in meant:
+                # The typo says it.
+                continue
             if problem["type"] == "too_short" and any(self._is_below(each["loc"], problem["loc"]) for each in said):
                 # It is so because of what is wrong with those that there are.
                 continue
             if problem["type"] == "extra_forbidden":
-                message = f"unknown key{_suggestion(model, location)}"
+                hint = _suggestion(model, location)
+                meant.add((location[:-1], _MEANT.sub(r"\1", hint)))
+                message = f"unknown key{hint}"
                 location = self._variable_below(location)
             else:
                 message = self._message(problem, location)
@@ -149,10 +165,19 @@ class Layers:
         if first[1:] == first[1:].lower():
             message = message[:1].lower() + message[1:]
         if kind in _CHOICES:
-            message += suggestion(str(self._value(location)), _CHOICE.findall(str(context["expected"])))
+            message += suggestion(str(self.value(location)), _CHOICE.findall(str(context["expected"])))
         return message
 
-    def _value(self, location: Location) -> Any:
+    def named(self, location: Location) -> str:
+        """Return a setting with its place, as `sources.mlflow.uri_file, ml-monitoring.yml:3`."""
+        place = self.place(location)
+        if place is not None and not place.line:
+            return place.origin
+        name = redact(".".join(map(str, location))) + "_file" * isinstance(self.value(location), FileSecret)
+        return f"{name}, {place}" if place else name
+
+    def value(self, location: Location) -> Any:
+        """Return what stands at a location; None where nothing does."""
         node: Any = self.data
         for part in location:
             if isinstance(node, dict):

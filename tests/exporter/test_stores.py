@@ -81,7 +81,7 @@ def test_variables_and_files_of_secrets_reach_named_sources(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{prod: {urii: 'sqlite:///s3cret'}}", "mlflow.prod.uri: is missing"),
+        ("{prod: {interval: 7s}}", "mlflow.prod.uri: is missing"),
         ("{prod: {urii: 'sqlite:///s3cret'}}", "mlflow.prod.urii: unknown key; did you mean uri?"),
         ("{'a/b': {uri: 'sqlite:///s3cret'}}", "mlflow.a/b: string should match"),
         ("{uri: 'sqlite:///s3cret', prod: {uri: 'sqlite:///s3cret'}}", "mlflow.prod: unknown key"),

@@ -95,17 +95,18 @@ class QueriesSource(Source):
         said = _STATEMENT.sub("", str(error))
         if (column := _COLUMN.search(said)) and (setting := self._setting_of(column[1])):
             words = dict.fromkeys(re.findall(r"[^\W\d]\w*", self._settings.sql))
-            said = f"{setting}: the query has no column {column[1]}{suggestion(column[1], words)}"
+            said = f"{'.'.join(setting)}: the query has no column {column[1]}{suggestion(column[1], words)}"
+            return SourceError(error.reason, said, hint=error.hint, setting=setting)
         return SourceError(error.reason, said, hint=error.hint)
 
-    def _setting_of(self, column: str) -> str:
+    def _setting_of(self, column: str) -> tuple[str, ...]:
         """Return the setting that names a column, as the server spells it; empty where none does."""
         for name, metric in self._settings.metrics.items():
             if metric.value.lower() == column.lower():
-                return f"metrics.{name}.value"
+                return "metrics", name, "value"
             if column.lower() in map(str.lower, metric.labels):
-                return f"metrics.{name}.labels"
-        return ""
+                return "metrics", name, "labels"
+        return ()
 
     def _add(self, families: FamilySet, row: Row, number: int, left_out: dict[str, _LeftOut]) -> None:
         values = dict(zip(self._values, row, strict=False))

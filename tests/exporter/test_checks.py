@@ -1,0 +1,179 @@
+"""`check` says where in the settings what failed was given, and whether the port is free."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import sqlite3
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from ml_monitoring.exporter import checks
+from ml_monitoring.exporter.config import read
+from ml_monitoring.exporter.errors import ConfigError
+from tests.support.serving import ExporterProcess
+from tools.processes import free_port
+
+QUERIES = """\
+web: {{port: 0}}
+sources:
+  queries:
+    q:
+      {address}
+      sql: {sql}
+      metrics:
+        shop_open:
+          value: {value}
+          help: Open orders.
+          labels: [country]
+"""
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Path:
+    path = tmp_path / "shop.db"
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        database.execute("CREATE TABLE orders (country TEXT, sent INT)")
+    return path
+
+
+@pytest.fixture
+def stranger() -> Iterator[int]:
+    """Give the port of a program that is no exporter."""
+
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"Prometheus Server is Healthy.\\n")
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_port
+        server.shutdown()
+
+
+def results(path: Path, **environment: str) -> dict[str, checks.Result]:
+    return {result.subject: result for result in checks.run(*read(path, environment))}
+
+
+@pytest.mark.parametrize(
+    ("sql", "value", "expected"),
+    [
+        (
+            "SELECT country, count(*) AS open FROM orders",
+            "opn",
+            "metrics.shop_open.value: the query has no column opn; did you mean open? ({path}:9)",
+        ),
+        (
+            "SELECT country, count(*) AS open FROM ordres",
+            "open",
+            "shop.db: no such table: ordres (sources.queries.q.sql, {path}:6)",
+        ),
+        (
+            "DELETE FROM orders",
+            "open",
+            "sql begins with DELETE, and only one SELECT is asked (sources.queries.q.sql, {path}:6)",
+        ),
+    ],
+)
+def test_a_query_that_fails_is_named_by_file_and_line(
+    sql: str, value: str, expected: str, shop: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text(QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql=sql, value=value), encoding="utf-8")
+    said = results(path)["queries/q"]
+    assert not said.ok
+    assert said.message.replace(f"{shop.parent}/shop.db", "shop.db").startswith(expected.format(path=path))
+
+
+def test_where_the_address_of_what_does_not_answer_was_given_is_said(tmp_path: Path) -> None:
+    address = f"postgresql://u:s3cret@127.0.0.1:{free_port()}/shop"
+    (tmp_path / "uri").write_text(address, encoding="utf-8")
+    path = tmp_path / "own.yml"
+    for given, environment, place in (
+        (f"uri: '{address}'", {}, f"(sources.queries.q.uri, {path}:5)"),
+        (f"uri_file: {tmp_path}/uri", {}, f"(sources.queries.q.uri_file, {path}:5)"),
+        ("store: mlflow", {"ML_MONITORING_SOURCES__MLFLOW__URI": address}, "(ML_MONITORING_SOURCES__MLFLOW__URI)"),
+        (
+            "store: mlflow",
+            {"ML_MONITORING_SOURCES__MLFLOW__URI_FILE": f"{tmp_path}/uri"},
+            "(ML_MONITORING_SOURCES__MLFLOW__URI_FILE)",
+        ),
+        ("store: mlflow", {"MLFLOW_TRACKING_URI": address}, "(MLFLOW_TRACKING_URI)"),
+    ):
+        text = QUERIES.format(address=given, sql="SELECT 1 AS open, '' AS country", value="open")
+        if "MLFLOW_TRACKING_URI" in environment:
+            text += "  mlflow: {}\n"
+        path.write_text(text, encoding="utf-8")
+        said = results(path, **environment)["queries/q"]
+        assert not said.ok
+        assert f" {place} - check host and port of the URI" in said.message
+        assert "s3cret" not in said.message
+
+
+def test_a_port_that_another_program_has_is_noticed(stranger: int, shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    text = QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql="SELECT country, sent FROM orders", value="sent")
+    for web, setting in (
+        (f"port: {stranger}", "host, web.port"),
+        (f"listen_addresses: [':{stranger}']", "listen_addresses"),
+    ):
+        path.write_text(text.replace("port: 0", web), encoding="utf-8")
+        said = results(path)["web"]
+        assert (said.ok, said.message.partition(":")[0]) == (False, f"web.{setting}")
+        assert said.message.endswith("Address already in use: another program has the port")
+
+
+def test_an_exporter_that_runs_may_be_checked(shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    text = QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql="SELECT country, sent FROM orders", value="sent")
+    path.write_text(text, encoding="utf-8")
+    process = ExporterProcess(path, tmp_path / "serve.log")
+    try:
+        address = process.url.partition("://")[2].partition("/")[0]
+        path.write_text(text.replace("port: 0", f"listen_addresses: ['{address}']"), encoding="utf-8")
+        said = results(path)["web"]
+        assert said.ok
+        assert said.message.endswith(f"an exporter, which may be this one, serves {address} already")
+    finally:
+        assert process.stop() == 0
+
+
+def test_a_name_that_there_is_not_is_noticed(shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    text = QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql="SELECT country, sent FROM orders", value="sent")
+    path.write_text(text.replace("port: 0", "host: no-such-host.invalid"), encoding="utf-8")
+    said = results(path)["web"]
+    assert (said.ok, said.message.partition(": ")[0]) == (False, "web.host, web.port")
+
+
+def test_a_misspelt_variable_blames_no_file(tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text("sources:\n  fleet: {path: fleet.csv}\n", encoding="utf-8")
+    for name, expected in (
+        ("ML_MONITORING_SOURCES__MLFLOW__URII", ": unknown key; did you mean uri?"),
+        # Not what it was meant to be, so that it is missing all the same.
+        ("ML_MONITORING_SOURCES__MLFLOW__INTERVAL", ": is missing"),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            read(path, {name: "5s"})
+        (problem,) = caught.value.problems
+        assert problem.startswith(name)
+        assert problem.endswith(expected)
+
+
+def test_an_address_can_be_taken_again_after_a_check(shop: Path, tmp_path: Path) -> None:
+    path, port = tmp_path / "own.yml", free_port()
+    text = QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql="SELECT country, sent FROM orders", value="sent")
+    path.write_text(text.replace("port: 0", f"port: {port}"), encoding="utf-8")
+    assert results(path)["web"].ok
+    with socket.create_server(("127.0.0.1", port)):
+        pass
