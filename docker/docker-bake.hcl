@@ -3,7 +3,7 @@
 # which is `docker buildx bake --file docker/docker-bake.hcl --push` with the variables below, run at the top of the repository.
 # Several platforms at once, SBOM and provenance need a builder that can: `docker buildx create --use`.
 variable "VERSION" {
-  default = "0.2.0"
+  default = "0.3.0.dev0"
 }
 
 # Of the commit: its hash, and its time as RFC 3339.

@@ -1,3 +1,3 @@
 """Prometheus exporter for MLflow stores, variant tables and fleet files."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0.dev0"

@@ -19,6 +19,11 @@ _TOP = Path(__file__).resolve().parents[1]
 CHECKOUT: Final = _TOP if (_TOP / "pyproject.toml").is_file() else None
 
 
+def semantic(version: str) -> str:
+    """Return a version as Helm wants it: what comes before 1.2.0 is `1.2.0-dev.0`, which Python calls `1.2.0.dev0`."""
+    return version.replace(".dev", "-dev.")
+
+
 @cache
 def revision() -> str:
     """Return the git revision that the code was made from, or `unknown`."""

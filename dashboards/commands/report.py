@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.model.notifications import Email
 from ml_monitoring.dashboards.commands.options import add_source, find, query_options
 from ml_monitoring.dashboards.commands.progress import Progress
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_file import describe_read_error
 from ml_monitoring.exporter.suggestions import suggestion_or_all
+
+if TYPE_CHECKING:
+    from ml_monitoring.dashboards.reports.mail import Mail
 
 HELP = "write reports as PDF or HTML, and mail them"
 DESCRIPTION = "Write the reports of reports.yml with a cover page: time range, data mode, verdicts, assumptions."
 
 REPORTS = Path(__file__).parent.parent / "reports.yml"
-ALERTMANAGER = Path(__file__).parents[2] / "alerting" / "generated" / "alertmanager.yml"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +46,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--smtp-from",
         type=Path,
-        default=ALERTMANAGER,
         metavar="FILE",
-        help="Alertmanager configuration whose SMTP settings are taken (default: the one that comes with the stack)",
+        help="Alertmanager configuration whose SMTP settings are taken (default: the first channel of kind email in your "
+        "alerting settings)",
     )
 
 
@@ -61,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
     if unknown:
         known = [one.name for one in reports]
         raise ConfigError([f"no report {name}{suggestion_or_all(name, known)}" for name in sorted(unknown)])
-    smtp = mail.read_mail(options.smtp_from) if options.mail_to else None
+    smtp = _mail(options) if options.mail_to else None
     options.out.mkdir(parents=True, exist_ok=True)
     written = []
     for one in reports:
@@ -88,3 +93,27 @@ def run(options: argparse.Namespace) -> int:
         mail.send(smtp, options.mail_to, written)
         print(f"sent to {', '.join(options.mail_to)}")
     return 0
+
+
+def _mail(options: argparse.Namespace) -> Mail:
+    from ml_monitoring.dashboards.reports import mail  # noqa: PLC0415
+
+    if options.smtp_from is not None:
+        return mail.read_mail(options.smtp_from)
+    thresholds, layers = own.load(options)
+    for name, channel in thresholds.notifications.channels.items():
+        if isinstance(channel, Email):
+            try:
+                return mail.of_channel(channel)
+            except (OSError, UnicodeDecodeError) as error:
+                place = ("notifications", "channels", name, "password_file")
+                reason = describe_read_error(error)
+                raise ConfigError(
+                    [layers.problem(place, f"{channel.password_file} cannot be read: {reason}")]
+                ) from None
+    raise ConfigError(
+        [
+            "--mail-to: no mail server is known: give your alerting settings a channel of kind email "
+            "(notifications.channels), or --smtp-from an Alertmanager configuration with smtp_smarthost and smtp_from"
+        ]
+    )

@@ -10,6 +10,7 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+from ml_monitoring.alerting.model.notifications import Email
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.settings_file import read_yaml
@@ -35,7 +36,9 @@ def read_mail(path: Path) -> Mail:
     """
     settings: dict[str, Any] = read_yaml(path).get("global") or {}
     if not settings.get("smtp_smarthost") or not settings.get("smtp_from"):
-        raise ConfigError([f"{path}: has no smtp_smarthost and smtp_from under global, so mail cannot be sent"])
+        raise ConfigError(
+            [f"--smtp-from: {path}: has no smtp_smarthost and smtp_from under global, so mail cannot be sent"]
+        )
     host, _, port = str(settings["smtp_smarthost"]).rpartition(":")
     password = str(settings.get("smtp_auth_password") or "")
     if file := settings.get("smtp_auth_password_file"):
@@ -52,6 +55,17 @@ def read_mail(path: Path) -> Mail:
         # Alertmanager's YAML is an older one, in which this is not a text.
         settings.get("smtp_require_tls", True) not in (False, "no", "off"),
     )
+
+
+def of_channel(channel: Email) -> Mail:
+    """Return how mail of a channel leaves.
+
+    Raises:
+        OSError: The file of its password cannot be read.
+    """
+    host, _, port = channel.smarthost.rpartition(":")
+    password = read_text(Path(channel.password_file)).strip() if channel.password_file else ""
+    return Mail(host.strip("[]"), int(port), channel.from_, channel.username or "", password, channel.require_tls)
 
 
 def send(mail: Mail, recipients: Sequence[str], files: Sequence[tuple[str, Path]]) -> None:

@@ -18,6 +18,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from ml_monitoring.exporter import __version__
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.version import semantic
 from ml_monitoring.k8s.chart.readme import readme
 from ml_monitoring.k8s.chart.schema import values_schema
 from ml_monitoring.k8s.manifests.alertmanagerconfig import alertmanager_config
@@ -69,7 +70,7 @@ def _chart() -> str:
         "name": _NAME,
         "description": "Prometheus exporter, alerts and Grafana dashboards for MLflow, A/B tests, services and fleets",
         "type": "application",
-        "version": __version__,
+        "version": semantic(__version__),
         "appVersion": __version__,
         "kubeVersion": ">=1.25.0-0",
         "home": "https://ml-monitoring.example/ml-monitoring",

@@ -15,6 +15,7 @@ from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.generate.files import render
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.scope import COMPONENTS
+from ml_monitoring.exporter import __version__
 from ml_monitoring.exporter.config import load
 from ml_monitoring.exporter.environment import DEFAULT_FILES
 from ml_monitoring.exporter.shard import Shard
@@ -208,7 +209,7 @@ def test_the_exporter_accepts_the_settings_of_base_and_overlays(
 def test_the_example_overlay_changes_what_it_says(rendered: list[Json], example: list[Json]) -> None:
     deployment = one(example, "Deployment", "ml-monitoring")
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
-    assert container["image"] == "registry.example.org/ml-monitoring/exporter:0.2.0"
+    assert container["image"] == f"registry.example.org/ml-monitoring/exporter:{__version__}"
     assert {each["metadata"]["labels"]["release"] for each in example} == {"kube-prometheus-stack"}
     # A Deployment's selector can never be changed, so no overlay may touch it.
     base = one(rendered, "Deployment", "ml-monitoring")

@@ -104,7 +104,24 @@ def test_preparing_writes_the_version_and_the_day_where_they_stand(prepared: Pat
 
 
 def test_this_repository_says_one_version() -> None:
-    assert len({version for _path, version in versions.stated(ROOT)}) == 1
+    (version,) = {version for _path, version in versions.stated(ROOT)}
+    # What is not released has another version than what was: an installer would leave the old one in place.
+    assert versions.is_development(version) or not versions.notes(ROOT, versions.UNRELEASED)
+
+
+def test_after_a_release_comes_the_next_version_before_it(clone: Path) -> None:
+    assert main(["9.9.0.dev0", "--prepare", "--source", str(clone)]) == 0
+    assert {version for _path, version in versions.stated(clone)} == {"9.9.0.dev0"}
+    chart = (clone / "k8s/chart/ml-monitoring/Chart.yaml").read_text(encoding="utf-8").splitlines()
+    assert {"version: 9.9.0-dev.0", "appVersion: 9.9.0.dev0"} <= set(chart)
+    text = (clone / versions.CHANGELOG).read_text(encoding="utf-8")
+    assert f"\n## Unreleased\n\n## {VERSION} - {today()}\n" in text
+    # Once, and what is in it stays.
+    assert main(["9.9.0.dev1", "--prepare", "--source", str(clone)]) == 0
+    assert (clone / versions.CHANGELOG).read_text(encoding="utf-8") == text
+    # It is no release.
+    git(clone, "commit", "--quiet", "--all", "--message", "Next")
+    assert release(clone, version="9.9.0.dev1") == 1
 
 
 def dirty(clone: Path) -> str:

@@ -45,8 +45,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(top: Path, version: str, today: date) -> None:
+    if versions.is_development(version):
+        versions.state(top, version)
+        versions.begin_unreleased(top)
+        print(f"{version} is written. Next:\n\nmake generate check && git commit --all")
+        return
     if not versions.is_version(version):
-        raise ReleaseError(f"VERSION={version}: is no version like 1.2.0")
+        raise ReleaseError(f"VERSION={version}: is no version like 1.2.0, or 1.2.0.dev0 after a release")
     try:
         versions.date_unreleased(top, version, today)
     except ValueError as error:
@@ -94,4 +99,13 @@ def _next(version: str, output: Path, *, dry: bool) -> str:
 
 git push origin {tag_of(version)}
 twine upload {output}/*.whl {output}/ml_monitoring-*.tar.gz {output}/ml_monitoring_instrument-*.tar.gz
-make images VERSION={version} REGISTRY=registry.example.org PUSH=1"""
+make images VERSION={version} REGISTRY=registry.example.org PUSH=1
+
+Then main is the next one before it is released, so that pip takes a build of it for a newer one:
+
+make release-prepare VERSION={_following(version)}"""
+
+
+def _following(version: str) -> str:
+    major, minor, _patch = version.split(".")
+    return f"{major}.{int(minor) + 1}.0.dev0"

@@ -220,6 +220,37 @@ def test_a_report_goes_to_its_readers(store: Store, reports: Path, tmp_path: Pat
     assert attached.get_content() == written.read_bytes()
 
 
+def test_by_default_mail_leaves_as_that_of_the_channel_of_ones_settings(
+    store: Store, reports: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["report", "--reports", str(reports), "--prometheus", store.url, "--out", str(tmp_path / "out")]
+    settings = tmp_path / "own.yml"
+    arguments += ["--mail-to", "a@example.org", "--settings", str(settings)]
+    settings.write_text("{}\n", encoding="utf-8")
+    assert main(arguments) == 1
+    assert "--mail-to: no mail server is known: give your alerting settings a channel of kind email" in (
+        capsys.readouterr().err
+    )
+    with SmtpSink() as sink:
+        channel = {
+            "kind": "email",
+            "teams": ["platform"],
+            "to": "others@example.org",
+            "from": "stack@example.org",
+            "smarthost": f"127.0.0.1:{sink.port}",
+            "require_tls": False,
+        }
+        settings.write_text(yaml.safe_dump({"notifications": {"channels": {"post": channel}}}), encoding="utf-8")
+        assert main(arguments) == 0
+        (mail,) = sink.mails
+        assert (mail.recipients, mail.message["From"]) == (("a@example.org",), "stack@example.org")
+        channel["password_file"] = str(tmp_path / "nowhere")
+        settings.write_text(yaml.safe_dump({"notifications": {"channels": {"post": channel}}}), encoding="utf-8")
+        assert main(arguments) == 1
+        said = capsys.readouterr().err
+        assert said.endswith(f"post.password_file: {tmp_path}/nowhere cannot be read: No such file or directory\n")
+
+
 def test_the_password_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("hunter2\n", encoding="utf-8")
     settings = {
