@@ -19,7 +19,10 @@ _NO_TIME: Final = "unknown"
 # Seconds; what fires is notified again after a day at the latest, as long as the settings do not say otherwise.
 _SILENT: Final = 2 * 86400.0
 # It may be no good news: conditions must hold for some minutes before an alert fires, and the log hears of it.
-_NOTHING_YET: Final = "Nothing was notified yet. After a start this says nothing for some minutes: most alerts wait that long before they fire."
+_NOTHING_YET: Final = (
+    "Nothing was notified yet. After a start this says nothing for some minutes: "
+    "most alerts wait that long before they fire."
+)
 _BODY: Final = Template("""<form method="get" action="/">
 <label>Since <input name="since" value="$since" size="18" title="7d, 12h, or a time: 2026-03-01T22:00Z"></label>
 <label>Until <input name="until" value="$until" size="18" title="the same; empty is now"></label>
