@@ -79,17 +79,17 @@ def _check_web(settings: Settings) -> Result:
             notes.append(f"web.runbooks_dir: {folder} holds no <AlertName>.md")
     scheme = "https" if config.tls else "http"
     for address in settings.web.addresses:
-        if (error := _bind_error(address)) is None:
+        if (refused := _bind_error(address)) is None:
             continue
-        if error.errno == errno.EADDRINUSE and _is_exporter(scheme, address):
+        if refused.errno == errno.EADDRINUSE and _is_exporter(scheme, address):
             notes.append(f"an exporter, which may be this one, serves {address} already")
-        elif error.errno == errno.EACCES:
+        elif refused.errno == errno.EACCES:
             # The user that serves may have the right.
-            notes.append(f"{address}: {error.strerror}, for who checks")
+            notes.append(f"{address}: {refused.strerror}, for who checks")
         else:
             setting = "listen_addresses" if settings.web.listen_addresses else "host, web.port"
-            hint = ": another program has the port" if error.errno == errno.EADDRINUSE else ""
-            return Result("web", False, f"web.{setting}: cannot listen on {address}: {error.strerror}{hint}")
+            hint = ": another program has the port" if refused.errno == errno.EADDRINUSE else ""
+            return Result("web", False, f"web.{setting}: cannot listen on {address}: {refused.strerror}{hint}")
     urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
     return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *notes)))
 

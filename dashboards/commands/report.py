@@ -47,8 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--smtp-from",
         type=Path,
         metavar="FILE",
-        help="Alertmanager configuration whose SMTP settings are taken (default: the first channel of kind email in your "
-        "alerting settings)",
+        help="Alertmanager configuration whose SMTP settings are taken (default: the first channel of kind email in "
+        "your alerting settings)",
     )
 
 

@@ -64,8 +64,7 @@ def state(top: Path, version: str) -> None:
     """Write the version into all files that say it."""
     for path, pattern, spelled in _files(top):
         text, said = path.read_text(encoding="utf-8"), spelled(version)
-        replaced = pattern.sub(lambda match, said=said: match["before"] + said + match["after"], text)
-        path.write_text(replaced, encoding="utf-8")
+        path.write_text(pattern.sub(rf"\g<before>{said}\g<after>", text), encoding="utf-8")
 
 
 def dated(top: Path, version: str) -> str | None:
