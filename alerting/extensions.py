@@ -183,8 +183,12 @@ class Extensions:
             raise ConfigError(problems)
 
 
-def folder_of(layers: Layers) -> Path | None:
+def folder_of(layers: Layers, *, begun: bool = True) -> Path | None:
     """Return the folder that the settings name.
+
+    Args:
+        layers: The settings.
+        begun: Whether it must be there.
 
     Raises:
         ConfigError: It is none.
@@ -195,7 +199,10 @@ def folder_of(layers: Layers) -> Path | None:
     place = layers.place(("extensions",))
     folder = (Path(place.origin).parent if place else Path()) / Path(given).expanduser()
     if not folder.is_dir():
-        raise ConfigError([layers.problem(("extensions",), f"{folder} is no folder")])
+        if not begun and not folder.exists():
+            return folder
+        hint = "" if folder.exists() else "; `ml-monitoring new` makes it"
+        raise ConfigError([layers.problem(("extensions",), f"{folder} is no folder{hint}")])
     unknown = [path.name for path in sorted(folder.iterdir()) if path.is_dir() and path.name not in FOLDERS]
     if meant := [
         f"{folder / name}: nothing reads this folder{near}" for name in unknown if (near := suggestion(name, FOLDERS))

@@ -138,6 +138,11 @@ def test_the_folder_of_the_settings_is_taken(tmp_path: Path, environment: dict[s
     )
 
 
+def test_the_folder_that_settings_name_is_made(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "ml-monitoring-alerting.yml").write_text("extensions: ours\n")
+    assert new("page shop", tmp_path, environment).startswith("ours/pages/shop.yml\n")
+
+
 def test_nothing_is_overwritten(tmp_path: Path, environment: dict[str, str]) -> None:
     new("alert ShopOrdersWaiting", tmp_path, environment)
     runbook = tmp_path / "monitoring" / "runbooks" / "ShopOrdersWaiting.md"

@@ -146,7 +146,7 @@ class _Place:
     def of(cls, options: argparse.Namespace) -> _Place:
         files = [path for path in own.settings_files(options) if path != Path(os.devnull)]
         layers = load_layers(files)
-        named = extensions.folder_of(layers)
+        named = extensions.folder_of(layers, begun=False)
         if named is not None and options.directory is not None and named.resolve() != options.directory.resolve():
             raise ConfigError([layers.problem(("extensions",), f"is {named}, not {options.directory}")])
         folder = named or options.directory or _DIRECTORY

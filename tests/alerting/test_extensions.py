@@ -245,7 +245,7 @@ BAD = {
         "ml-monitoring-alerting.yml",
         "monitoring",
         "monitor",
-        ["ml-monitoring-alerting.yml:1: extensions: ", "monitor is no folder"],
+        ["ml-monitoring-alerting.yml:1: extensions: ", "monitor is no folder; `ml-monitoring new` makes it"],
     ),
 }
 
