@@ -289,7 +289,8 @@ class _Maker:
 
 def _nameless(legend: str, signal: Signal) -> str:
     """Return what a series is called whose labels in the legend are all empty; nothing where there are other words."""
-    return _NAMELESS if not _LABELS.sub("", legend or signal.legend_format).strip() else ""
+    text = legend or signal.legend_format
+    return _NAMELESS if text and not _LABELS.sub("", text).strip() else ""
 
 
 def _limit(given: OwnLimit, unit: Unit) -> tuple[str, float, str]:
