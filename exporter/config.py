@@ -28,7 +28,7 @@ from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, a
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
-from ml_monitoring.exporter.settings_file import Layers, Location, Places
+from ml_monitoring.exporter.settings_file import MISSING, Layers, Location, Places
 from ml_monitoring.exporter.settings_file import read as read_file
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
@@ -213,19 +213,23 @@ def read(
     files = [files] if isinstance(files, Path) else files or []
     problems: list[str] = []
     layers = Layers()
+    unresolved: set[Location] = set()
     for path in files:
         data, places = read_file(path)
         references = References(Settings, places, environ)
         resolved = references.resolve(data)
         _add(layers, resolved, references.places)
         problems += references.problems
+        unresolved |= references.unresolved
     _add(layers, *read_environment(Settings, environ, problems))
     _add(layers, *_by_setting(flags or {}))
     add_store(layers, environ, problems)
     try:
         settings = Settings.model_validate(layers.data)
     except ValidationError as error:
-        problems.extend(layers.describe(error, Settings))
+        # That the file of a secret cannot be read says why that is missing.
+        found = (one for one in layers.problems(error, Settings) if not (one[1] == MISSING and one[0] in unresolved))
+        problems.extend(layers.problem(*one) for one in found)
     else:
         problems.extend(layers.problem(*conflict) for conflict in settings.conflicts())
     if problems:

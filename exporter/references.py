@@ -32,6 +32,7 @@ class References:
 
     Attributes:
         problems: What could not be resolved, each with file and line.
+        unresolved: Secrets whose files cannot be read, so that they are missing.
     """
 
     def __init__(self, model: type[BaseModel], places: Places, environ: Mapping[str, str]) -> None:
@@ -39,6 +40,7 @@ class References:
         self._places = places
         self._environ = environ
         self.problems: list[str] = []
+        self.unresolved: set[Location] = set()
         self.places = dict(places)
 
     def resolve(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,6 +71,7 @@ class References:
                     yield base, FileSecret(Path(path))
                 except ValueError as error:
                     self._note(here, str(error))
+                    self.unresolved.add((*location, base))
 
     def _text(self, text: str, location: Location) -> str:
         def replaced(found: re.Match[str]) -> str:

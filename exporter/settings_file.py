@@ -35,9 +35,11 @@ _CHOICE = re.compile(r"'([^']+)'")
 _MEANT = re.compile(r"; did you mean (\S+)\?")
 _CHOICES = ("literal_error", "enum")
 # So many keys are listed where none of them is close to what was given.
-_FEW = 4
+_FEW = 5
+# What is said of a setting that must be given and is not.
+MISSING = "is missing"
 _MESSAGES = {
-    "missing": "is missing",
+    "missing": MISSING,
     "union_tag_not_found": "lacks its kind",
 }
 

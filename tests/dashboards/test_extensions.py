@@ -129,7 +129,7 @@ BAD = {
         SHOP,
         "{legend: Waiting,",
         "{legend: Waiting, width: 3,",
-        f"{SHOP}:29: rows.1.panels.0.queries.0.width: unknown key; there are: ",
+        f"{SHOP}:28: rows.1.panels.0.queries.0.width: unknown key; there are: expr, legend, unit, ",
     ),
     "a unit of a query of what is no table": (
         SHOP,

@@ -78,6 +78,16 @@ def results(path: Path, **environment: str) -> dict[str, checks.Result]:
             "shop.db: no such table: ordres (sources.queries.q.sql, {path}:6)",
         ),
         (
+            "SELECT country, sent AS open FROM orders; DROP TABLE orders",
+            "open",
+            "sql has several statements, and only one SELECT is asked (sources.queries.q.sql, {path}:6)",
+        ),
+        (
+            "WITH a AS (SELECT 1) INSERT INTO orders SELECT 'insert into', 2",
+            "open",
+            "sql has INSERT INTO, and only one SELECT is asked (sources.queries.q.sql, {path}:6)",
+        ),
+        (
             "DELETE FROM orders",
             "open",
             "sql begins with DELETE, and only one SELECT is asked (sources.queries.q.sql, {path}:6)",
@@ -168,6 +178,15 @@ def test_a_misspelt_variable_blames_no_file(tmp_path: Path) -> None:
         (problem,) = caught.value.problems
         assert problem.startswith(name)
         assert problem.endswith(expected)
+
+
+def test_a_file_of_a_secret_that_cannot_be_read_is_one_problem(tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text(f"sources: {{mlflow: {{uri_file: {tmp_path}/nowhere}}}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read(path, {})
+    (problem,) = caught.value.problems
+    assert problem.startswith(f"{path}:1: sources.mlflow.uri_file: {tmp_path}/nowhere cannot be read")
 
 
 def test_an_address_can_be_taken_again_after_a_check(shop: Path, tmp_path: Path) -> None:

@@ -29,6 +29,9 @@ _SHOWN_LINES: Final = 20
 _STATEMENT: Final = re.compile(r"\s*\bLINE \d+: .*", re.DOTALL)
 _COLUMN: Final = re.compile(r"\bq\.\"?(\w+)")
 _FIRST_WORD: Final = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w+)", re.DOTALL)
+# Texts, quoted names and comments; and words that change data, which may stand behind a WITH.
+_QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_CHANGE: Final = re.compile(r"\b(?:insert\s+into|update\s+\w+\s+set|delete\s+from|merge\s+into)\b", re.IGNORECASE)
 _STARTS: Final = ("select", "with", "values", "table")
 
 
@@ -89,9 +92,8 @@ class QueriesSource(Source):
         """Return an error in the words of the settings: nobody wrote the statement that is made of them."""
         if error.reason not in (Reason.QUERY, Reason.SCHEMA):
             return error
-        start = _FIRST_WORD.match(self._settings.sql)
-        if start and start[1].lower() not in _STARTS:
-            return SourceError(Reason.QUERY, f"sql begins with {start[1]}, and only one SELECT is asked")
+        if problem := _no_select(self._settings.sql):
+            return SourceError(Reason.QUERY, f"sql {problem}, and only one SELECT is asked")
         said = _STATEMENT.sub("", str(error))
         if (column := _COLUMN.search(said)) and (setting := self._setting_of(column[1])):
             words = dict.fromkeys(re.findall(r"[^\W\d]\w*", self._settings.sql))
@@ -144,6 +146,17 @@ class QueriesSource(Source):
     @override
     def close(self) -> None:
         self._session.close()
+
+
+def _no_select(sql: str) -> str:
+    """Return why a text is not one SELECT, as far as that can be seen; empty where it may be one."""
+    start = _FIRST_WORD.match(sql)
+    if start and start[1].lower() not in _STARTS:
+        return f"begins with {start[1]}"
+    plain = _QUOTED.sub("", sql).strip()
+    if found := _CHANGE.search(plain):
+        return f"has {found[0]}"
+    return "has several statements" if ";" in plain.removesuffix(";") else ""
 
 
 def _metric(name: str, metric: QueryMetric) -> Metric:
