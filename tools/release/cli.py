@@ -51,7 +51,7 @@ def _prepare(top: Path, version: str, today: date) -> None:
         print(f"{version} is written. Next:\n\nmake generate check && git commit --all")
         return
     if not versions.is_version(version):
-        raise ReleaseError(f"VERSION={version}: is no version like 1.2.0, or 1.2.0.dev0 after a release")
+        raise ReleaseError(f"VERSION={version}: is no version like 1.2.0")
     try:
         versions.date_unreleased(top, version, today)
     except ValueError as error:
