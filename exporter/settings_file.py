@@ -104,23 +104,27 @@ class Layers:
 
         Where that has no place itself, as only variables of the environment give parts of it, it is that of a part.
         """
-        while location not in self._places:
-            if not location:
-                return None
+        return self._found(location)[0]
+
+    def _found(self, location: Location) -> tuple[Place | None, bool]:
+        """Return the place of a setting, and whether it is only that of a part of what lacks it."""
+        while location:
+            if location in self._places:
+                return self._places[location], False
+            below = (place for at, place in self._places.items() if at[: len(location)] == location)
+            if part := next(below, None):
+                return part, True
             location = location[:-1]
-            if location not in self._places and location:
-                below = (place for at, place in self._places.items() if at[: len(location)] == location)
-                if found := next(below, None):
-                    return found
-        return self._places[location]
+        return self._places.get(()), False
 
     def problem(self, location: Location, message: str) -> str:
         """Return the sentence about a setting: its place, its dotted location, and what is wrong."""
-        place = self.place(location)
+        place, of_part = self._found(location)
         # A URI in a wrong place can end up as a key, and in the words of what expects something else there.
         dotted, message = redact(".".join(map(str, location))) or "(top level)", redact(message)
         # A variable says by its name which setting it is.
-        return ": ".join([*([str(place)] if place else []), *([] if place and not place.line else [dotted]), message])
+        is_said = place is not None and not place.line and not of_part
+        return ": ".join([*([str(place)] if place else []), *([] if is_said else [dotted]), message])
 
     def problems(self, error: ValidationError, model: type[BaseModel]) -> list[tuple[Location, str]]:
         """Return the location of each problem, and what is wrong; input that may be a secret is not quoted.

@@ -171,7 +171,7 @@ def test_a_misspelt_variable_blames_no_file(tmp_path: Path) -> None:
     for name, expected in (
         ("ML_MONITORING_SOURCES__MLFLOW__URII", ": unknown key; did you mean uri?"),
         # Not what it was meant to be, so that it is missing all the same.
-        ("ML_MONITORING_SOURCES__MLFLOW__INTERVAL", ": is missing"),
+        ("ML_MONITORING_SOURCES__MLFLOW__INTERVAL", ": sources.mlflow.uri: is missing"),
     ):
         with pytest.raises(ConfigError) as caught:
             read(path, {name: "5s"})
