@@ -155,7 +155,7 @@ BAD = {
         FILE,
         "threshold:",
         "treshold:",
-        [f"{FILE}:5: treshold: unknown key; did you mean threshold?", f"{FILE}:1: threshold: is missing"],
+        [f"{FILE}:5: treshold: unknown key; did you mean threshold?"],
     ),
     "a unit": (FILE, "unit: count", "unit: counts", [f"{FILE}:2: unit: input should be 'count', 'seconds'"]),
     "a threshold in another unit": (
@@ -366,9 +366,9 @@ BROKEN = {
     "a panel": (PANEL, "sum by (region) (", "sums by (region) (", f"{PANEL}:6: expr: no PromQL: "),
     "a query of a page": (
         PAGE,
-        "{<filter>}[1h])",
-        "{<filter>}[1h]",
-        f"{PAGE}:30: rows.1.panels.0.queries.1.expr: no PromQL: ",
+        "age_seconds{<filter>})",
+        "age_seconds{<filter>}",
+        f"{PAGE}:32: rows.1.panels.0.queries.1.expr: no PromQL: ",
     ),
     "a label that is aggregated away": (
         FILE,
