@@ -17,6 +17,8 @@ from tools.debian import TOOLS_DIR
 
 # Packages of Go modules by the name of the program that they make, with their versions.
 PACKAGES = {
+    # The formatter of Terraform's language, in seconds; Terraform and OpenTofu take many minutes.
+    "hclfmt": ("github.com/hashicorp/hcl/v2/cmd/hclfmt", "v2.24.0"),
     "helm": ("helm.sh/helm/v3/cmd/helm", "v3.22.0"),
     # What the benchmark of rules is beside.
     "sloth": ("github.com/slok/sloth/cmd/sloth", "v0.16.0"),

@@ -78,6 +78,15 @@ def test_the_files_are_formatted() -> None:
     terraform("fmt", "-check", "-diff", cwd=EXAMPLE)
 
 
+@pytest.mark.wide
+@needs_go
+@pytest.mark.parametrize("file", sorted(EXAMPLE.glob("*.tf")), ids=lambda file: str(file.name))
+def test_the_formatter_of_the_language_changes_nothing(file: Path) -> None:
+    # Most of what `terraform fmt` does, on machines without it.
+    done = subprocess.run([go_programs.build("hclfmt"), file], capture_output=True, text=True, check=True)
+    assert done.stdout == file.read_text(encoding="utf-8")
+
+
 @pytest.fixture(scope="module")
 def provider(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Give the configuration of Terraform in which the provider is the one that has the schema and touches nothing."""
