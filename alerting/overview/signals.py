@@ -153,11 +153,12 @@ _DOMAIN_OF: Final[Mapping[str, str]] = {
 }
 
 
-def _light(of: str, names: str, in_use: str) -> str:
+def _light(of: str, names: str, in_use: str, *, is_watched: bool = True) -> str:
     def firing(severity: str) -> str:
         return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",<own_alerts>,<filter>}})'
 
-    return loudest(firing, f"max({in_use})", _DOUBTS.get(of, ""))
+    # What no rule watches is never well.
+    return loudest(firing, f"max({in_use})", _DOUBTS.get(of, "") if is_watched else f"max({in_use})")
 
 
 # Domain: all of its alerts' names, as a pattern; each alert is one domain's.
@@ -190,14 +191,26 @@ STATES: Final[Mapping[str, Signal]] = {
 }
 
 _IN_USE: Final = {key: in_use for key, _, _, in_use in _DOMAINS}
+# Of pages that one alert on a job of ours links to as well.
+_SUBJECTS: Final = {SYSTEM: "Host.+|Container.+|Database.+|Prometheus.+"}
 _OF_PAGES: Final = {page: (names, in_use) for page, names, in_use in _PAGES}
 
 
-def state(page: str, own: Sequence[Alert]) -> Signal:
+def watching(page: str, own: Sequence[Alert]) -> str:
+    """Return the pattern of the names of the alerts without any of which a page's subject is not watched."""
+    names, _ = _OF_PAGES[page]
+    return "|".join((_SUBJECTS.get(page, names), *_linked_to(page, own)))
+
+
+def state(page: str, own: Sequence[Alert], *, is_watched: bool = True) -> Signal:
     """Return the light of a page, for which alerts of the user's own that link to it count as ours do."""
     names, in_use = _OF_PAGES[page]
-    mine = [alert.name for alert in own if alert.signal.dashboard == page]
-    return replace(STATES[page], expr=_light(page, "|".join((names, *mine)), in_use)) if mine else STATES[page]
+    pattern = "|".join((names, *_linked_to(page, own)))
+    return replace(STATES[page], expr=_light(page, pattern, in_use, is_watched=is_watched))
+
+
+def _linked_to(page: str, own: Sequence[Alert]) -> list[str]:
+    return [alert.name for alert in own if alert.signal.dashboard == page]
 
 
 def alerts_of(domain: str, own: Sequence[Alert]) -> str:
@@ -206,9 +219,10 @@ def alerts_of(domain: str, own: Sequence[Alert]) -> str:
     return "|".join((DOMAIN_ALERTS[domain], *mine))
 
 
-def health(domain: str, own: Sequence[Alert]) -> Signal:
+def health(domain: str, own: Sequence[Alert], *, is_watched: bool = True) -> Signal:
     """Return the light of a domain, for which alerts of the user's own on its pages count as ours do."""
-    return replace(HEALTH[domain], expr=_light(domain, alerts_of(domain, own), _IN_USE[domain]))
+    expr = _light(domain, alerts_of(domain, own), _IN_USE[domain], is_watched=is_watched)
+    return replace(HEALTH[domain], expr=expr)
 
 
 def of_no_domain(own: Sequence[Alert]) -> tuple[str, ...]:

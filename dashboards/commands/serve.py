@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import argparse
 import ipaddress
+import json
 import os
+import re
+import time
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.options import add_prometheus, generated, live_options
 from ml_monitoring.exporter.addresses import ListenAddress
 from ml_monitoring.exporter.errors import ConfigError
 
+if TYPE_CHECKING:
+    from ml_monitoring.dashboards.render.prometheus import Prometheus
+    from ml_monitoring.dashboards.viewer.library import Library
+
 HELP = "serve dashboards to a browser, live and read-only, without Grafana"
 DESCRIPTION = "Serve dashboards to a browser: live, read-only, drawn from Prometheus. Ctrl-C stops it."
 
 DEFAULT_LISTEN = "127.0.0.1:9849"
+# The matcher of teams, in a query in JSON.
+_TEAMS = re.compile(r'team=~\\"([^"\\]+)\\"')
+_LATELY = 3600
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +82,12 @@ def run(options: argparse.Namespace) -> int:
         def announce(_text: str) -> None:
             if pages != OUTPUT_DIR and (files := own.settings_files(options)):
                 print(f"Pages by the settings of {', '.join(map(str, files))}", flush=True)
+            if teams := unknown_teams(library, queries.prometheus):
+                print(
+                    f"Prometheus has alerts of {', '.join(sorted(teams))}, which these pages do not ask for: "
+                    "give --settings with these teams",
+                    flush=True,
+                )
             print(f"Dashboards: http://{_reached(listen)}/", flush=True)
             if not _is_loopback(listen.host):
                 print(
@@ -92,6 +110,25 @@ def run(options: argparse.Namespace) -> int:
             reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
             raise ConfigError([f"--listen: cannot listen on {listen}: {reason}"]) from None
     return 0
+
+
+def unknown_teams(library: Library, prometheus: Prometheus) -> set[str]:
+    """Return teams that had alerts of ours lately and that no page asks for; none where Prometheus does not answer."""
+    from ml_monitoring.dashboards.render.errors import RenderError  # noqa: PLC0415  # these bring an HTTP client
+    from ml_monitoring.dashboards.render.intervals import TimeRange  # noqa: PLC0415
+
+    pages = (one for dashboards in library.shelf().folders.values() for one in dashboards)
+    patterns = (pattern for page in pages for pattern in _TEAMS.findall(json.dumps(page.raw)))
+    asked = {team for pattern in patterns for team in pattern.split("|")}
+    if not asked:
+        return set()
+    ours = "|".join(alert.name for alert in ALERTS)
+    now = time.time()
+    try:
+        found = prometheus.label_values("team", f'ALERTS{{alertname=~"{ours}"}}', TimeRange(now - _LATELY, now))
+    except RenderError:
+        return set()
+    return {*found} - asked
 
 
 def _reached(listen: ListenAddress) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,10 @@ class PageContext:
     signals: Mapping[str, Signal]
     extensions: Path | None = None
     own_alerts: tuple[Alert, ...] = ()
+
+    def watches(self, names: str) -> bool:
+        """Tell whether there is a rule of an alert whose name the pattern matches."""
+        return any(re.fullmatch(names, alert.name) for alert in self.alerts)
 
     @classmethod
     def of(cls, thresholds: Thresholds) -> Self:

@@ -29,6 +29,7 @@ from ml_monitoring.alerting.monitoring.signals import (
     TROUBLE_SINCE,
 )
 from ml_monitoring.alerting.overview.signals import state as state_of
+from ml_monitoring.alerting.overview.signals import watching
 from ml_monitoring.alerting.services.quality_recording import QUALITIES
 from ml_monitoring.alerting.services.signals import SLO_BUDGET_LEFT
 from ml_monitoring.alerting.variants.recording import STANDINGS
@@ -128,7 +129,10 @@ def verdict(
         only: More matchers that alerts must meet.
         named: How names of alerts begin.
     """
-    state = state or light(state_of(page, context.own_alerts), page=ALERTS_PAGE, title="State", height=4)
+    if state is None:
+        is_watched = context.watches(watching(page, context.own_alerts))
+        answer = state_of(page, context.own_alerts, is_watched=is_watched)
+        state = light(answer, page=ALERTS_PAGE, title="State", height=4, is_watched=is_watched)
     since = stat(
         Query(TROUBLE_SINCE, matchers=_linked_to(context, page, *also, only=only, named=named)),
         title="Active since",

@@ -94,10 +94,7 @@ def build(context: PageContext) -> Page:
             Row(
                 "What is wrong now, and in which domain?",
                 (
-                    *(
-                        _light(health(domain, context.own_alerts), page, alerts_of(domain, context.own_alerts))
-                        for domain, page in _LIGHTS.items()
-                    ),
+                    *(_domain_light(context, domain, page) for domain, page in _LIGHTS.items()),
                     *([_light(own_health(own), monitoring.ALERTS_PAGE, "|".join(own))] if own else []),
                     stat(ALERT_RULES_EVALUATED, title="Alert rules", states=("not evaluated", "OK")),
                 ),
@@ -129,11 +126,18 @@ def build(context: PageContext) -> Page:
     )
 
 
-def _light(signal: Signal, page: str, names: str) -> Panel:
+def _domain_light(context: PageContext, domain: str, page: str) -> Panel:
+    names = alerts_of(domain, context.own_alerts)
+    is_watched = context.watches(names)
+    return _light(health(domain, context.own_alerts, is_watched=is_watched), page, names, is_watched=is_watched)
+
+
+def _light(signal: Signal, page: str, names: str, *, is_watched: bool = True) -> Panel:
     return light(
         signal,
         page=page,
         title=signal.title,
         since=Query(TROUBLE_SINCE, matchers=f'alertname=~"{names}"'),
         height=4,
+        is_watched=is_watched,
     )

@@ -15,6 +15,7 @@ from ml_monitoring.alerting.experiments.declared_signals import (
     PAGE,
 )
 from ml_monitoring.alerting.extensions import our_pages
+from ml_monitoring.alerting.host.signals import PAGE as SYSTEM
 from ml_monitoring.alerting.mlflow.signals import EXPERIMENTS_STALLED
 from ml_monitoring.alerting.mlflow.signals import PAGE as MLFLOW
 from ml_monitoring.alerting.mlflow.training_signals import PAGE as TRAINING
@@ -96,6 +97,22 @@ def test_a_service_whose_failures_nobody_counts_is_never_green(
     uncounted = fill(API_FAILURES_UNKNOWN.expr, {**scope, "filter": 'job="b"'})
     expected[uncounted] = -1 if _REQUESTS % ("b", "unknown") in series else None
     check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=("traffic",))
+
+
+@pytest.mark.parametrize(
+    ("series", "light"),
+    [
+        ({}, None),
+        ({"up{job='prometheus'}": "1x10", "node_memory_MemTotal_bytes{job='node'}": "1x10"}, -1),
+        ({'ALERTS{alertname="HostOnFire",alertstate="firing",severity="warning",team="platform"}': "1x10"}, 2),
+    ],
+)
+def test_what_no_rule_watches_is_never_green(
+    series: dict[str, str], light: float | None, programs: dict[str, Path], tmp_path: Path
+) -> None:
+    unwatched = health("hosts", (), is_watched=False), state(SYSTEM, (), is_watched=False)
+    expected = {fill(each.expr, {**load_thresholds().scope(), "filter": ""}): light for each in unwatched}
+    check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=())
 
 
 _WATCHDOG = 'ALERTS{alertname="MlMonitoringWatchdog",alertstate="firing",severity="none",team="platform"}'

@@ -94,7 +94,14 @@ def stat(
 
 
 def light(
-    given: Signal | Query, *, page: str, title: str, since: Query | None = None, width: int = 4, height: int = 3
+    given: Signal | Query,
+    *,
+    page: str,
+    title: str,
+    since: Query | None = None,
+    width: int = 4,
+    height: int = 3,
+    is_watched: bool = True,
 ) -> Panel:
     """Return a traffic light: a field in the colour of the loudest alert, with a link to the page of its domain.
 
@@ -106,7 +113,9 @@ def light(
         since: Since when it is so, below the word.
         width: Columns.
         height: Grid units.
+        is_watched: Whether any rule could change it; without one -1 means that.
     """
+    words = LIGHT_WORDS if is_watched else {**LIGHT_WORDS, "-1": ("not watched", Colour.MUTED)}
     queries = as_queries([given])
     shown = (*queries, *((since,) if since else ()))
     defaults: Json = {
@@ -114,7 +123,7 @@ def light(
         "decimals": 0,
         "color": {"mode": "thresholds"},
         "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.MUTED), "value": None}]},
-        "mappings": [names(LIGHT_WORDS), absent(colour=Colour.MUTED)],
+        "mappings": [names(words), absent(colour=Colour.MUTED)],
         "noValue": NO_VALUE,
         "links": [data_link("Open the page", page_url(page, {}))],
     }
