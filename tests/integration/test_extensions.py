@@ -19,8 +19,11 @@ from tools.stack import LocalStack, Ports, hurried
 from tools.webhook import WebhookReceiver
 
 OTHER = "OrdersOfRuns"
-QUERY = "SELECT region, count(*) AS waiting FROM orders WHERE sent IS NULL GROUP BY region"
-METRIC = {"shop_orders_waiting": {"value": "waiting", "help": "Orders that are not yet sent.", "labels": ["region"]}}
+QUERY = "SELECT region, count(*) AS waiting, 172800 AS oldest FROM orders WHERE sent IS NULL GROUP BY region"
+METRICS = {
+    "shop_orders_waiting": {"value": "waiting", "help": "Orders that are not yet sent.", "labels": ["region"]},
+    "shop_orders_oldest_age_seconds": {"value": "oldest", "help": "Age of the oldest.", "labels": ["region"]},
+}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +55,7 @@ def stack(
     programs: dict[str, Path],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[LocalStack]:
-    source = {"uri": f"sqlite:///{orders}", "interval": "500ms", "sql": QUERY, "metrics": METRIC}
+    source = {"uri": f"sqlite:///{orders}", "interval": "500ms", "sql": QUERY, "metrics": METRICS}
     thresholds = hurried(load(settings), wait="1s")
     with LocalStack(
         {
@@ -123,4 +126,5 @@ def test_a_page_of_ones_own_is_drawn_and_proven(
     assert picture.read_bytes().startswith(b"\x89PNG")
     capsys.readouterr()
     assert main(["data", f"{page}/By region", *asked, "--out", str(tmp_path / "regions.csv")]) == 0
-    assert "\neu,150.0,150.0\n" in (tmp_path / "regions.csv").read_text(encoding="utf-8").replace("\r", "")
+    # A count, a duration and a share.
+    assert "\neu,150.0,172800.0,0.75\n" in (tmp_path / "regions.csv").read_text(encoding="utf-8").replace("\r", "")
