@@ -17,9 +17,11 @@ demo: .venv ## Run the whole stack on demo data, without Docker or root (PORT_BA
 
 # Tests that share servers stay together; WORKERS=0 runs all in one process, for the debugger.
 WORKERS ?= logical
+# In the order of collection, the few long modules are not what is left for one process at the end.
 test: .venv ## Run every test that needs no Docker engine (PYTEST_ARGS="-k name" narrows)
 	@echo ">> running the tests"
-	@$(VENV) -m pytest -m "not stack and not wide" --numprocesses $(WORKERS) --dist loadscope $(PYTEST_ARGS)
+	@$(VENV) -m pytest -m "not stack and not wide" --numprocesses $(WORKERS) --dist loadscope --no-loadscope-reorder \
+		$(PYTEST_ARGS)
 
 test-newest: .venv ## Run the tests of rules, routing and experiments with Debian's newest Prometheus and Alertmanager, and the newest Python here
 	@echo ">> running the tests of rules, routing and experiments with the newest Prometheus, Alertmanager and Python"

@@ -42,9 +42,10 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_database(postgres_server: PostgresServer) -> str:
-    """Return the superuser's address of a fresh, empty database."""
-    return postgres_server.create_database(f"test_{next(_database_numbers)}")
+def postgres_database(postgres_server: PostgresServer) -> Iterator[str]:
+    """Give the superuser's address of a fresh, empty database."""
+    with postgres_server.temporary_database(f"test_{next(_database_numbers)}") as uri:
+        yield uri
 
 
 @pytest.fixture(scope="session")

@@ -49,15 +49,15 @@ def _postgres_reference(postgres_server: PostgresServer) -> str:
 
 
 @pytest.fixture
-def postgres_store(postgres_server: PostgresServer, _postgres_reference: str) -> str:
-    """Return the name of a PostgreSQL database with the reference content."""
+def postgres_store(postgres_server: PostgresServer, _postgres_reference: str) -> Iterator[str]:
+    """Give the name of a PostgreSQL database with the reference content."""
     # MLflow's engine keeps its connections, and nobody may be connected to a template.
     postgres_server.execute(
         f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{_postgres_reference}'"
     )
     name = f"mlflow_{next(_numbers)}"
-    postgres_server.create_database(name, template=_postgres_reference)
-    return name
+    with postgres_server.temporary_database(name, template=_postgres_reference):
+        yield name
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,23 +31,25 @@ _BY_REGION = "select region, sum(waiting) as waiting, sum(cost) as cost from ord
 
 
 @pytest.fixture(params=["sqlite", "postgresql", "mariadb"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Return the address of a database with a table of orders."""
+def uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Give the address of a database with a table of orders."""
     if request.param == "sqlite":
         connection = sqlite3.connect(tmp_path / "orders.db")
         connection.executescript(_TABLE)
         connection.close()
-        return f"sqlite:///{tmp_path}/orders.db"
+        yield f"sqlite:///{tmp_path}/orders.db"
+        return
     number = abs(hash(request.node.nodeid))
     if request.param == "mariadb":
         mariadb: MariadbServer = request.getfixturevalue("mariadb_server")
         created = mariadb.create_database(f"orders_{number}")
         mariadb.execute(_TABLE, f"orders_{number}")
-        return created
+        yield created
+        return
     postgres: PostgresServer = request.getfixturevalue("postgres_server")
-    created = postgres.create_database(f"orders_{number}")
-    postgres.execute(_TABLE, f"orders_{number}")
-    return created
+    with postgres.temporary_database(f"orders_{number}") as created:
+        postgres.execute(_TABLE, f"orders_{number}")
+        yield created
 
 
 def _metric(value: str, *labels: str, **more: object) -> dict[str, Any]:
