@@ -279,8 +279,9 @@ def test_components_that_are_switched_on_have_their_rules(tmp_path: Path) -> Non
     objects = kustomized(output)
     assert {("ConfigMap", page) for page in OFF} <= identities(objects)
     rules = one(objects, "PrometheusRule", "ml-monitoring-exporter")["spec"]["groups"][0]["rules"]
-    assert 'up{job="node"}' in rules[0]["expr"]
-    assert 'up{job="postgres"}' not in rules[0]["expr"]
+    (watched,) = [rule["expr"] for rule in rules if rule["record"] == "instance:up:own"]
+    assert 'up{job="node"}' in watched
+    assert 'up{job="postgres"}' not in watched
 
 
 def test_promtool_accepts_the_rules(base: dict[str, Json], programs: dict[str, Path], tmp_path: Path) -> None:
