@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 # What writes, and the folder that holds what it wrote.
 GENERATORS = {
-    "alerting generate": ROOT / "alerting" / "generated",
+    "alerting generate --compose": ROOT / "alerting" / "generated",
     "dashboards generate": ROOT / "dashboards" / "generated",
     "tools.schemas generate": ROOT / "docs" / "schemas",
     # The base takes the committed dashboards; into another folder they are written beside the manifests.
