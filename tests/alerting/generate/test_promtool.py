@@ -10,7 +10,7 @@ import yaml
 
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
-from ml_monitoring.alerting.generate.files import files, render, templates, write
+from ml_monitoring.alerting.generate.files import files, of_compose, render, templates, write
 from ml_monitoring.alerting.model.thresholds import SEVERITIES
 from tools.mutants.cases import RULE_FILE, Case, of_alerts
 
@@ -99,7 +99,7 @@ def test_an_alert_that_no_route_matches_is_not_lost(labels: dict[str, str], prog
 
 def test_the_committed_files_are_what_is_generated(tmp_path: Path) -> None:
     for _ in range(2):
-        write(files(load_thresholds()), tmp_path)
+        write(files(load_thresholds()) | of_compose(), tmp_path)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {
             path.name: path.read_bytes() for path in GENERATED.iterdir()
         }

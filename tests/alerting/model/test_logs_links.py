@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ml_monitoring.alerting.domains import load_alerts, load_thresholds
+from ml_monitoring.alerting.domains import ALERTS, load_alerts, load_thresholds
 from ml_monitoring.alerting.generate import files as generate
 from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.thresholds import read
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.pages.logs import build
 from tests.support.files import DOCKER, read_yaml
@@ -54,14 +55,17 @@ def test_a_containers_alert_leads_to_the_logs_of_its_own_service() -> None:
 
 
 def test_prometheus_fills_in_the_service_of_a_job(programs: dict[str, Path], tmp_path: Path) -> None:
-    generate.write(generate.files(WITH_LOGS), tmp_path)
+    settings = tmp_path / "own.yml"
+    settings.write_text("""selectors: {prometheus: 'job="my ml&api"'}\n""", encoding="utf-8")
+    thresholds = read(ALERTS, [settings]).overridden({"LOGS_URL": LOGS})
+    generate.write(generate.files(thresholds), tmp_path)
     jobs = {
         "node": "node-exporter",
         "postgres": "postgres-exporter",
         "alertlog": "alertlog",
         "my ml&api": "my+ml%26api",
     }
-    rule = next(alert for alert in load_alerts(WITH_LOGS) if alert.name == "PrometheusTargetDown")
+    rule = next(alert for alert in load_alerts(thresholds) if alert.name == "PrometheusTargetDown")
     kept = {key: value for key, value in rule.annotations.items() if "$labels" not in value}
     expected = [
         {
@@ -78,11 +82,9 @@ def test_prometheus_fills_in_the_service_of_a_job(programs: dict[str, Path], tmp
         for job, service in jobs.items()
     ]
     up = [{"series": f'up{{job="{job}", instance="i:1"}}', "values": "0x80"} for job in jobs]
-    # A service is known by the metrics that it had.
-    started = {"series": 'ml_process_start_timestamp_seconds{job="my ml&api", instance="i:1"}', "values": "1x4"}
     case = {
         "interval": "15s",
-        "input_series": [*up, started],
+        "input_series": up,
         "alert_rule_test": [{"eval_time": "15m", "alertname": rule.name, "exp_alerts": expected}],
     }
     test = tmp_path / "case.yml"

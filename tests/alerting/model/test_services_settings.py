@@ -20,7 +20,7 @@ def test_each_server_of_the_settings_has_an_adapter() -> None:
 def test_the_jobs_of_adapters_are_watched(tmp_path: Path) -> None:
     path = tmp_path / "own.yml"
     path.write_text("services: {adapters: [{server: bentoml, job: ranker}]}\n")
-    assert 'up{job="ranker"}' in read(ALERTS, [path]).scope()["targets"].split("\nor\n")
+    assert 'up{job="ranker"}' in read(ALERTS, [path]).scope()["service_targets"].split("\nor\n")
 
 
 @pytest.mark.parametrize(
