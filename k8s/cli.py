@@ -75,7 +75,8 @@ def _chart(options: argparse.Namespace) -> int:
     from ml_monitoring.k8s.chart import files  # noqa: PLC0415
 
     files.write(files.files(_settings(options, CHART)), options.output_dir)
-    _say_written(options.output_dir, CHART)
+    folder = options.output_dir
+    _say_written(folder, CHART, "a chart", f"helm template ml-monitoring {folder} --kube-version 1.30")
     return 0
 
 
@@ -91,14 +92,10 @@ def _manifests(options: argparse.Namespace) -> int:
     if dashboards is None:
         write_pages(options.output_dir / "dashboards", thresholds)
     write.write(files, options.output_dir)
-    _say_written(options.output_dir, BASE)
+    _say_written(options.output_dir, BASE, "a base", f"kubectl kustomize {options.output_dir}")
     return 0
 
 
-def _say_written(folder: Path, committed: Path) -> None:
-    if folder.resolve() == committed.resolve():
-        return
-    if (folder / "Chart.yaml").is_file():
-        print(f"{folder}: a chart; look at it with: helm template ml-monitoring {folder} --kube-version 1.30 | less")
-    else:
-        print(f"{folder}: a base; look at it with: kubectl kustomize {folder} | less")
+def _say_written(folder: Path, committed: Path, what: str, command: str) -> None:
+    if folder.resolve() != committed.resolve():
+        print(f"{folder}: {what}; look at it with: {command} | less")

@@ -14,6 +14,7 @@ from ml_monitoring.k8s.manifests.objects import (
     Json,
     labelled,
     labels,
+    network_policy,
     selector,
 )
 
@@ -52,7 +53,8 @@ def objects(namespace: str, token_file: str | None) -> dict[str, Json]:
                 "ports": [{"name": "http", "port": ALERT_LOG_PORT, "targetPort": "http", "protocol": "TCP"}],
             }
         },
-        "alertlog-networkpolicy.yaml": _network_policy(namespace),
+        # The alert log itself asks nobody.
+        "alertlog-networkpolicy.yaml": network_policy(ALERT_LOG, namespace, COMPONENT, egress=[]),
     }
 
 
@@ -111,21 +113,4 @@ def _pod_spec(token_file: str | None) -> Json:
             }
         ],
         "volumes": volumes,
-    }
-
-
-def _network_policy(namespace: str) -> Json:
-    """Let Alertmanager and Prometheus in; the alert log itself asks nobody."""
-    return labelled("NetworkPolicy", "networking.k8s.io/v1", ALERT_LOG, namespace, labels=_LABELS) | {
-        "spec": {
-            "podSelector": {"matchLabels": _SELECTOR},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [
-                {
-                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
-                    "ports": [{"protocol": "TCP", "port": "http"}],
-                }
-            ],
-            "egress": [],
-        }
     }

@@ -17,6 +17,7 @@ from ml_monitoring.k8s.manifests.objects import (
     Json,
     labelled,
     labels,
+    network_policy,
     selector,
 )
 
@@ -25,6 +26,11 @@ USER: Final = 10001
 COMPONENT: Final = "exporter"
 _LABELS = labels(COMPONENT)
 _SELECTOR = selector(COMPONENT)
+# Name servers, and PostgreSQL.
+_EGRESS: Final = (
+    {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]},
+    {"ports": [{"protocol": "TCP", "port": 5432}]},
+)
 _SECRETS_DIR = f"/run/secrets/{NAME}"
 # Where the exporter looks by itself.
 _CONFIG_DIR = "/etc/ml-monitoring"
@@ -60,7 +66,7 @@ def objects(namespace: str, runbooks: Mapping[str, str]) -> dict[str, Json]:
                 "ports": [{"name": "http", "port": PORT, "targetPort": "http", "protocol": "TCP"}],
             }
         },
-        "exporter-networkpolicy.yaml": _network_policy(namespace),
+        "exporter-networkpolicy.yaml": network_policy(NAME, namespace, COMPONENT, egress=_EGRESS),
     }
 
 
@@ -161,23 +167,3 @@ def hardened() -> tuple[Json, Json]:
 def probe(path: str, **times: int) -> dict[str, Any]:
     """Return a check of health over HTTP."""
     return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 4, **times}
-
-
-def _network_policy(namespace: str) -> Json:
-    """Let Prometheus in, and the exporter out to name servers and PostgreSQL."""
-    return labelled("NetworkPolicy", "networking.k8s.io/v1", NAME, namespace, labels=_LABELS) | {
-        "spec": {
-            "podSelector": {"matchLabels": _SELECTOR},
-            "policyTypes": ["Ingress", "Egress"],
-            "ingress": [
-                {
-                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
-                    "ports": [{"protocol": "TCP", "port": "http"}],
-                }
-            ],
-            "egress": [
-                {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]},
-                {"ports": [{"protocol": "TCP", "port": 5432}]},
-            ],
-        }
-    }

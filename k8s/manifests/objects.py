@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from ml_monitoring.exporter import __version__
@@ -56,3 +56,20 @@ def labelled(
     if labels:
         metadata["labels"] = dict(labels)
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata}
+
+
+def network_policy(name: str, namespace: str, component: str, *, egress: Sequence[Json]) -> Json:
+    """Return a policy that lets Prometheus and Alertmanager in to a component's pods, and the pods out to `egress`."""
+    return labelled("NetworkPolicy", "networking.k8s.io/v1", name, namespace, labels=labels(component)) | {
+        "spec": {
+            "podSelector": {"matchLabels": selector(component)},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [
+                {
+                    "from": [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "monitoring"}}}],
+                    "ports": [{"protocol": "TCP", "port": "http"}],
+                }
+            ],
+            "egress": list(egress),
+        }
+    }
