@@ -122,24 +122,21 @@ _on_errors = partial(
 )
 _FAULTS = {"10 % fail": 0.1, "all fail": 1}
 
-_RESTARTS = "each instance is restarted eight times a month, within two minutes, and single scrapes fail"
-_INSTANCES = {"low": 1, "usual": 2, "high": 4}
+_on_instances = partial(
+    Scenario,
+    healthy="each instance is restarted eight times a month, within two minutes, and single scrapes fail",
+    simulate=partial(instances, "services"),
+    traffic={"low": 1, "usual": 2, "high": 4},
+    unit="instances",
+)
 
 SCENARIOS: tuple[Scenario, ...] = (
-    Scenario(
+    _on_instances(
         alert="MlServiceDown",
-        healthy=_RESTARTS,
-        simulate=partial(instances, "services"),
-        traffic=_INSTANCES,
-        unit="instances",
         faults={"all are down": 4},
     ),
-    Scenario(
+    _on_instances(
         alert="MlServiceInstanceDown",
-        healthy=_RESTARTS,
-        simulate=partial(instances, "services"),
-        traffic=_INSTANCES,
-        unit="instances",
         faults={"one is down": 1},
         cannot={("low", "one is down"): "it is the only one: MlServiceDown fires"},
     ),
