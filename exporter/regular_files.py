@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
 
@@ -123,3 +124,26 @@ def check_regular(status: os.stat_result) -> None:
     """
     if not stat.S_ISREG(status.st_mode):
         raise NotRegularError(status)
+
+
+def replace_text(path: Path, text: str, *, open_up: Callable[[Path], None]) -> None:
+    """Write a whole file at once, as UTF-8: who reads it sees the old text or the new one.
+
+    Args:
+        path: The file, which need not be there.
+        text: The text, with its ends of lines as they are.
+        open_up: Gives the rights to the new file, which its owner alone can read, before it takes its place.
+
+    Raises:
+        OSError: It cannot be written; what was there stays.
+    """
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    new = Path(name)
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+            file.write(text)
+        open_up(new)
+        new.replace(path)
+    except BaseException:
+        new.unlink(missing_ok=True)
+        raise

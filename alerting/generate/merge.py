@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from ml_monitoring.alerting.generate import alertmanager, files
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import list_lines
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.regular_files import read_text
+from ml_monitoring.exporter.regular_files import read_text, replace_text
 
 # Before the names of our receivers and times, and of the file of templates.
 OWN: Final = "ml-monitoring"
@@ -66,17 +65,13 @@ def write_into(path: Path, thresholds: Thresholds) -> bool:
     files.write({own: texts[name] for own, name in template_files().items()}, path.parent)
     if text == theirs:
         return False
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", newline="", dir=path.parent, delete=False) as new:
-        try:
-            new.write(text)
-            new.flush()
-            status = path.stat()
-            os.chown(new.name, status.st_uid, status.st_gid)
-            Path(new.name).chmod(status.st_mode)
-            Path(new.name).replace(path)
-        except BaseException:
-            Path(new.name).unlink(missing_ok=True)
-            raise
+    status = path.stat()
+
+    def keep_rights(new: Path) -> None:
+        os.chown(new, status.st_uid, status.st_gid)
+        new.chmod(status.st_mode)
+
+    replace_text(path, text, open_up=keep_rights)
     return True
 
 

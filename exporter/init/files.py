@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.regular_files import replace_text
 
 # systemd lays credentials for a service here, which so needs no right to read what they are kept in.
 _CREDENTIALS: Final = "CREDENTIALS_DIRECTORY"
@@ -38,18 +38,14 @@ def write(path: Path, text: str, *, private: bool) -> None:
     Raises:
         ConfigError: It cannot be written.
     """
+
+    def open_up(new: Path) -> None:
+        # To others only where there is nothing secret in it.
+        if not private:
+            new.chmod(0o666 & ~_umask())
+
     try:
-        # Made for its owner alone, and opened to others only where there is nothing secret in it.
-        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
-            if not private:
-                Path(name).chmod(0o666 & ~_umask())
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        replace_text(path, text, open_up=open_up)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be written: {error.strerror}"]) from None
 
