@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, Self
 
@@ -42,6 +43,29 @@ class ListenAddress:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def listening_socket(family: int, kind: int, protocol: int, place: Any, *, backlog: int) -> socket.socket | None:
+    """Listen at a place that `getaddrinfo` found; None where the machine has no such addresses, as without IPv6.
+
+    Raises:
+        OSError: The address cannot be bound.
+    """
+    try:
+        taken = socket.socket(family, kind, protocol)
+    except OSError:
+        return None
+    try:
+        taken.setblocking(False)
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        taken.bind(place)
+        taken.listen(backlog)
+    except BaseException:
+        taken.close()
+        raise
+    return taken
 
 
 def _parsed(value: Any) -> Any:

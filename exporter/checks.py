@@ -13,7 +13,7 @@ from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Any
 
-from ml_monitoring.exporter.addresses import HEALTHY, ListenAddress
+from ml_monitoring.exporter.addresses import HEALTHY, ListenAddress, listening_socket
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.errors import ConfigError, Reason, SourceError
 from ml_monitoring.exporter.http_client import RemoteError, fetch_json
@@ -121,19 +121,10 @@ def _bind_error(address: ListenAddress) -> OSError | None:
         return error
     for family, kind, protocol, _, place in found:
         try:
-            tried = socket.socket(family, kind, protocol)
-        except OSError:
-            # A machine without IPv6 still has names with such an address.
-            continue
-        with closing(tried):
-            try:
-                tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-                if family == socket.AF_INET6:
-                    tried.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-                tried.bind(place)
-                tried.listen(1)
-            except OSError as error:
-                return error
+            if (tried := listening_socket(family, kind, protocol, place, backlog=1)) is not None:
+                tried.close()
+        except OSError as error:
+            return error
     return None
 
 

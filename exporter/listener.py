@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from ml_monitoring.exporter.addresses import ListenAddress
+from ml_monitoring.exporter.addresses import ListenAddress, listening_socket
 from ml_monitoring.exporter.connection import Connection, ConnectionLimits, Phase, place_of
 from ml_monitoring.exporter.logs import Seldom
 
@@ -116,18 +116,10 @@ class WebListener:
         loop = asyncio.get_running_loop()
         found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
         for family, kind, protocol, _, address in dict.fromkeys(found):
-            try:
-                taken = socket.socket(family, kind, protocol)
-            except OSError:
-                # A machine without IPv6 still has names with such an address.
+            taken = listening_socket(family, kind, protocol, address, backlog=_BACKLOG)
+            if taken is None:
                 continue
             self._sockets.append(taken)
-            taken.setblocking(False)
-            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                taken.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            taken.bind(address)
-            taken.listen(_BACKLOG)
             loop.add_reader(taken, self._accept, taken)
 
     async def stop(self, timeout: float) -> None:
