@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate.files import render
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.alert import BoundAlert
+from tests.support.rule_queries import found_by
 
 ALERTS = {alert.name: alert for alert in load_alerts()}
 _JOBS = ("ml-monitoring", "node", "postgres", "prometheus", "alertmanager", "alertlog", "loki", "alloy")
@@ -86,27 +84,8 @@ def firing(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
         (folder / name).write_text(render(name, content))
     query = 'count by (alertname, job, source) (ALERTS{alertstate="firing"})'
     found: dict[str, set[str]] = {}
-    for number, (situation, series) in enumerate(SITUATIONS.items()):
-        test: dict[str, Any] = {
-            "rule_files": list(rules),
-            "group_eval_order": [group["name"] for content in rules.values() for group in content["groups"]],
-            "evaluation_interval": "1m",
-            "tests": [
-                {
-                    "interval": "1m",
-                    "input_series": [{"series": name, "values": values} for name, values in series.items()],
-                    "promql_expr_test": [{"expr": query, "eval_time": "85m", "exp_samples": []}],
-                }
-            ],
-        }
-        path = folder / f"case{number}.yml"
-        path.write_text(yaml.safe_dump(test))
-        # Nothing is expected, so that it says what there is.
-        done = subprocess.run(
-            [programs["promtool"], "test", "rules", path], capture_output=True, text=True, check=False
-        )
-        got = (done.stdout + done.stderr).partition("got:")[2]
-        labels = [dict(re.findall(r'(\w+)="([^"]*)"', each)) for each in re.findall(r"\{[^}]*alertname=[^}]*\}", got)]
+    for situation, series in SITUATIONS.items():
+        labels = found_by(programs["promtool"], folder, rules, series, query, "85m")
         found[situation] = {
             " ".join(each[name] for name in ("alertname", "job", "source") if name in each) for each in labels
         }

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
-import yaml
 
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.generate.files import render
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import read
+from tests.support.rule_queries import found_by
 
 _GROUPS = ("exporter.", "adapters.", "traffic.", "services.")
 _BENTO = 'job="ranker", instance="r:3000", endpoint="/rank", service_name="ranker", service_version="1", runner_name=""'
@@ -54,23 +51,8 @@ def seen(promtool: Path, folder: Path, query: str, at: str) -> set[str]:
         content["groups"] = [one for one in content["groups"] if one["name"].startswith(_GROUPS)]
     for name, content in rules.items():
         (folder / name).write_text(render(name, content))
-    test: dict[str, Any] = {
-        "rule_files": list(rules),
-        "group_eval_order": [group["name"] for content in rules.values() for group in content["groups"]],
-        "evaluation_interval": "1m",
-        "tests": [
-            {
-                "interval": "1m",
-                "input_series": [{"series": name, "values": values} for name, values in _DYING.items()],
-                "promql_expr_test": [{"expr": query, "eval_time": at, "exp_samples": []}],
-            }
-        ],
-    }
-    path = folder / "case.yml"
-    path.write_text(yaml.safe_dump(test))
-    done = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, check=False)
-    got = (done.stdout + done.stderr).partition("got:")[2]
-    return {" ".join(re.findall(r'="([^"]*)"', labels)) for labels in re.findall(r"\{([^}]*)\}", got)}
+    found = found_by(promtool, folder, rules, _DYING, query, at)
+    return {" ".join(labels.values()) for labels in found}
 
 
 _FIRING = 'count by (alertname, job) (ALERTS{alertstate="firing", alertname!="MlMonitoringWatchdog"})'
