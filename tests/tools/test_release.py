@@ -74,7 +74,8 @@ def key() -> Iterator[str]:
         listed = subprocess.run([GPG, "--with-colons", "--list-keys"], capture_output=True, text=True, check=True)
         yield next(line.split(":")[9] for line in listed.stdout.splitlines() if line.startswith("fpr:"))
         subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False)
-    shutil.rmtree(home)
+    # The agent, as it ends, removes sockets from it at the same time.
+    shutil.rmtree(home, ignore_errors=True)
 
 
 def release(clone: Path, *arguments: str, version: str = VERSION) -> int:
