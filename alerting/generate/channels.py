@@ -27,6 +27,40 @@ _LOGGED_AT_ONCE: Final = 2_000
 Configs = Mapping[str, Sequence[Mapping[str, Any]]]
 
 
+def _template(name: str) -> str:
+    return f'{{{{ template "{name}" . }}}}'
+
+
+# What messages say, by kind of channel.
+MESSAGES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "email_configs": {
+            "headers": {"Subject": _template("ml.subject")},
+            "text": _template("ml.text"),
+            "html": _template("ml.html"),
+        },
+        "slack_configs": {
+            "color": _template("ml.colour"),
+            "fallback": _template("ml.slack.subject"),
+            "title": _template("ml.slack.subject"),
+            "title_link": _template("ml.alertmanager_url"),
+            "text": _template("ml.slack"),
+            # Not the text: an asterisk in a label is none of Slack's. Links are read all the same.
+            "mrkdwn_in": ["pretext"],
+        },
+        "pagerduty_configs": {
+            "description": _template("ml.subject"),
+            "severity": _template("ml.pagerduty.severity"),
+            "client": "ML monitoring",
+            "client_url": _template("ml.alertmanager_url"),
+            # In place of Alertmanager's own two, which hold all labels of all alerts, and are read as YAML.
+            "details": {"firing": _template("ml.pagerduty.details"), "resolved": "{{ .Alerts.Resolved | len }}"},
+        },
+        "msteamsv2_configs": {"title": _template("ml.markdown.subject"), "text": _template("ml.markdown")},
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Receiver:
     """Who is notified.
@@ -115,9 +149,7 @@ def _email(settings: Any) -> tuple[str, dict[str, Any]]:
         "from": settings.from_,
         "smarthost": settings.smarthost,
         "require_tls": settings.require_tls,
-        "headers": {"Subject": _template("ml.subject")},
-        "text": _template("ml.text"),
-        "html": _template("ml.html"),
+        **MESSAGES["email_configs"],
     }
     if settings.username is not None:
         entry["auth_username"] = settings.username
@@ -130,25 +162,14 @@ def _slack(settings: Any) -> tuple[str, dict[str, Any]]:
     return "slack_configs", {
         "api_url_file": settings.api_url_file,
         "channel": settings.channel,
-        "color": _template("ml.colour"),
-        "fallback": _template("ml.slack.subject"),
-        "title": _template("ml.slack.subject"),
-        "title_link": _template("ml.alertmanager_url"),
-        "text": _template("ml.slack"),
-        # Not the text: an asterisk in a label is none of Slack's. Links are read all the same.
-        "mrkdwn_in": ["pretext"],
+        **MESSAGES["slack_configs"],
     }
 
 
 def _pagerduty(settings: Any) -> tuple[str, dict[str, Any]]:
     entry: dict[str, Any] = {
         "routing_key_file": settings.routing_key_file,
-        "description": _template("ml.subject"),
-        "severity": _template("ml.pagerduty.severity"),
-        "client": "ML monitoring",
-        "client_url": _template("ml.alertmanager_url"),
-        # In place of Alertmanager's own two, which hold all labels of all alerts, and are read as YAML.
-        "details": {"firing": _template("ml.pagerduty.details"), "resolved": "{{ .Alerts.Resolved | len }}"},
+        **MESSAGES["pagerduty_configs"],
     }
     return "pagerduty_configs", entry | ({"url": settings.url} if settings.url else {})
 
@@ -156,8 +177,7 @@ def _pagerduty(settings: Any) -> tuple[str, dict[str, Any]]:
 def _msteams(settings: Any) -> tuple[str, dict[str, Any]]:
     return "msteamsv2_configs", {
         "webhook_url_file": settings.webhook_url_file,
-        "title": _template("ml.markdown.subject"),
-        "text": _template("ml.markdown"),
+        **MESSAGES["msteamsv2_configs"],
     }
 
 
@@ -177,7 +197,3 @@ CHANNELS: Mapping[type[ChannelModel], Callable[[Any], tuple[str, dict[str, Any]]
         PostedWebhook: _webhook,
     }
 )
-
-
-def _template(name: str) -> str:
-    return f'{{{{ template "{name}" . }}}}'

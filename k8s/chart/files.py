@@ -19,6 +19,7 @@ from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from ml_monitoring.exporter import __version__
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.version import semantic
+from ml_monitoring.k8s.chart.messages import messages
 from ml_monitoring.k8s.chart.readme import readme
 from ml_monitoring.k8s.chart.schema import values_schema
 from ml_monitoring.k8s.manifests.alertmanagerconfig import alertmanager_config
@@ -60,6 +61,7 @@ def files(thresholds: Thresholds) -> dict[str, str]:
             for name, path in extensions.runbooks(thresholds).items()
         },
         "files/alertmanagerconfig.json": _notifications(thresholds),
+        "files/messages.json": json.dumps(messages(), indent=1, ensure_ascii=False) + "\n",
         **{f"files/{name}": text for name, text in generate.templates().items()},
     }
 

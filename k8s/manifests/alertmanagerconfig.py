@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from ml_monitoring.alerting.generate.channels import MESSAGES
+from ml_monitoring.alerting.generate.inline import inlined
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.k8s.manifests.objects import NOTIFICATIONS_SECRET, Json, labelled
 
@@ -39,7 +41,8 @@ def alertmanager_config(namespace: str, config: Mapping[str, Any]) -> Json:
     """
     spec: Json = {
         "route": _route(config["route"]),
-        "receivers": [_receiver(receiver) for receiver in config["receivers"]],
+        # The Operator has no place for files of templates, and a message whose template is missing is not sent at all.
+        "receivers": [_receiver(inlined(receiver)) for receiver in config["receivers"]],
         "inhibitRules": [
             {
                 "sourceMatch": _matchers(rule["source_matchers"]),
@@ -54,11 +57,19 @@ def alertmanager_config(namespace: str, config: Mapping[str, Any]) -> Json:
             {"name": each["name"], "timeIntervals": [_interval(part) for part in each["time_intervals"]]}
             for each in config["time_intervals"]
         ]
-    # Its templates are the Alertmanager's own: the Operator has no place for them here.
     unknown = config.keys() - {"route", "receivers", "inhibit_rules", "time_intervals", "templates"}
     if unknown:
         raise ConfigError([f"AlertmanagerConfig: no place for {', '.join(sorted(unknown))}"])
     return labelled("AlertmanagerConfig", "monitoring.coreos.com/v1alpha1", "ml-monitoring", namespace) | {"spec": spec}
+
+
+def messages() -> dict[str, Json]:
+    """Return what messages of the stack's own channels say, by the Operator's name of each kind."""
+    return {
+        _camel(kind): _entry(kind, inlined({**text, "send_resolved": True}))
+        for kind, text in MESSAGES.items()
+        if kind in _CHANNELS
+    }
 
 
 def _route(route: Mapping[str, Any]) -> Json:
@@ -96,11 +107,13 @@ def _receiver(receiver: Mapping[str, Any]) -> Json:
         if kind not in _CHANNELS:
             name = receiver["name"]
             raise ConfigError([f"AlertmanagerConfig: {name}: the Operator has no {kind}; give Alertmanager its file"])
-        words = _CHANNELS[kind]
-        result[_camel(kind)] = [
-            dict(words[key](value) for key, value in entry.items() if value not in (None, "")) for entry in entries
-        ]
+        result[_camel(kind)] = [_entry(kind, entry) for entry in entries]
     return result
+
+
+def _entry(kind: str, entry: Mapping[str, Any]) -> Json:
+    words = _CHANNELS[kind]
+    return dict(words[key](value) for key, value in entry.items() if value not in (None, ""))
 
 
 _Word = Callable[[Any], tuple[str, Any]]

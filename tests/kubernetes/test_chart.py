@@ -131,7 +131,7 @@ def test_its_files_are_those_that_the_templates_read() -> None:
         path
         for path in made
         if path.startswith(("files/rules/", "files/dashboards/"))
-        or path in {"files/numbers.json", "files/alertmanagerconfig.json"}
+        or path in {"files/numbers.json", "files/alertmanagerconfig.json", "files/messages.json"}
         or path.endswith(".tmpl")
     }
     assert made == read

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import yaml
 
 from tests.kubernetes.conftest import K8S, Json
@@ -26,9 +24,3 @@ def test_the_example_has_the_label_that_the_chart_selects_by(example: list[Json]
     selected = [each for each in example if each["kind"] in ("ServiceMonitor", "PrometheusRule")]
     assert len(selected) > 10
     assert {each["metadata"]["labels"].get("release") for each in selected} == {"kube-prometheus-stack"}
-
-
-def test_the_templates_are_where_the_command_takes_them_from() -> None:
-    (path,) = re.findall(r"templateFiles\.(?:\S+?)=([\w/.]+)'", FILE.read_text(encoding="utf-8"))
-    assert (ROOT / path).suffix == ".tmpl"
-    assert "define" in (ROOT / path).read_text(encoding="utf-8")

@@ -8,6 +8,7 @@ import pytest
 
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
+from ml_monitoring.alerting.generate.inline import inlined
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.k8s.manifests.alertmanagerconfig import alertmanager_config
@@ -111,7 +112,7 @@ def test_channels_take_their_secrets_from_the_secret_by_the_files_names() -> Non
     critical = receivers["platform-critical"]
     (mail,), (chat,), (pager,) = critical["emailConfigs"], critical["slackConfigs"], critical["pagerdutyConfigs"]
     assert mail["authPassword"] == {"name": SECRET, "key": "smtp_password"}
-    assert mail["headers"] == [{"key": "Subject", "value": '{{ template "ml.subject" . }}'}]
+    assert mail["headers"] == [{"key": "Subject", "value": inlined('{{ template "ml.subject" . }}')}]
     assert chat["apiURL"] == {"name": SECRET, "key": "slack_url"}
     assert pager["routingKey"] == {"name": SECRET, "key": "pagerduty_key"}
     assert [each["key"] for each in pager["details"]] == ["firing", "resolved"]
