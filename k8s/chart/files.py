@@ -7,12 +7,14 @@ import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 import yaml
 
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate import files as generate
+from ml_monitoring.alerting.model.numbers import Links
 from ml_monitoring.alerting.model.scope import PROGRAMS, Selectors
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
@@ -31,7 +33,7 @@ from ml_monitoring.k8s.places import CHART
 Json = dict[str, Any]
 
 # Folders and files of which nothing is generated.
-_WRITTEN: Final = ("templates", "values.yaml", ".helmignore")
+_WRITTEN: Final = ("templates", ".helmignore")
 _NAME: Final = "ml-monitoring"
 _MARK: Final = "@@"
 
@@ -47,12 +49,13 @@ def files(thresholds: Thresholds) -> dict[str, str]:
     topics: dict[str, list[Json]] = {}
     for group in (*made.rules, *made.alerts):
         topics.setdefault(topic(group), []).append(group)
-    values = (CHART / "values.yaml").read_text(encoding="utf-8")
+    values = _values(thresholds.links)
     schema = values_schema(values, made, list(topics))
     return {
         "Chart.yaml": _chart(),
         "values.schema.json": json.dumps(schema, indent=1, ensure_ascii=False) + "\n",
         "README.md": readme(values),
+        "values.yaml": values,
         **{f"files/rules/{name}.json": _text({"groups": groups}, indent=1) for name, groups in topics.items()},
         **{f"files/dashboards/{folder}/{uid}.json": _page(page) for uid, (folder, page) in made.pages.items()},
         "files/numbers.json": json.dumps(_numbers(made), indent=1, ensure_ascii=False) + "\n",
@@ -64,6 +67,15 @@ def files(thresholds: Thresholds) -> dict[str, str]:
         "files/messages.json": json.dumps(messages(), indent=1, ensure_ascii=False) + "\n",
         **{f"files/{name}": text for name, text in generate.templates().items()},
     }
+
+
+def _values(links: Links) -> str:
+    """Return the values, where links of the settings are the defaults; those to the reader's own machine are not."""
+    text = (CHART / "values.yaml").read_text(encoding="utf-8")
+    for name, url in links.model_dump().items():
+        if url and urlsplit(url).hostname not in ("127.0.0.1", "localhost"):
+            text = text.replace(f'\n  {name}: ""\n', f"\n  {name}: {json.dumps(url)}\n", 1)
+    return text
 
 
 def _chart() -> str:

@@ -172,6 +172,7 @@ def test_own_settings_make_a_chart_of_their_own(tmp_path: Path) -> None:
         "extensions: monitoring\n"
         "teams: [platform, mlops, growth, ml]\n"
         "alerts: {MlflowRunHanging: {threshold: 3d, team: ml}, MlflowChampionOld: null}\n"
+        "links: {grafana: 'https://grafana.example.org'}\n"
         "notifications: {channels: {chat: {kind: slack, channel: '#ml', api_url_file: /run/secrets/slack}}}\n",
         encoding="utf-8",
     )
@@ -191,6 +192,7 @@ def test_own_settings_make_a_chart_of_their_own(tmp_path: Path) -> None:
     # Where the alert's link leads, the exporter has the runbook.
     data = one(objects, "ConfigMap", "ml-monitoring")["data"]
     assert rules[ALERT]["annotations"]["runbook_url"].endswith(f"/runbooks/{ALERT}")
+    assert rules[ALERT]["annotations"]["dashboard_url"].startswith("https://grafana.example.org/d/")
     runbook = (tmp_path / "monitoring" / "runbooks" / f"{ALERT}.md").read_text(encoding="utf-8")
     assert data[f"{ALERT}.md"].rstrip() == runbook.rstrip()
     folder = yaml.safe_load(data["ml-monitoring.yml"])["web"]["runbooks_dir"]
