@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_alertmanager, add_labels
 from ml_monitoring.alerting.model.notifications import SEVERITIES
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate import maintenance
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
+from ml_monitoring.alerting.operate.labels import alert_names, label_names
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.suggestions import suggestion_or_all
+from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 HELP = "silence all alerts of the stack's teams but the Watchdog for a while"
 
@@ -34,13 +36,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Begin the maintenance and return the exit status."""
+    client = AlertmanagerClient(options.alertmanager)
     teams: tuple[str, ...] = ()
     labels = options.labels
     if not options.everything:
         thresholds, _layers = own.load(options)
         teams, labels = thresholds.teams, [*labels, *thresholds.alert_labels.items()]
-        _check_labels(options.labels, {"team": teams, "severity": SEVERITIES})
-    client = AlertmanagerClient(options.alertmanager)
+        if problems := list(_problems(options.labels, thresholds, client)):
+            raise ConfigError(problems)
     silence = maintenance.begin(client, options.duration, options.reason, labels, teams)
     whose = f"alerts of {', '.join(teams)}" if teams else "alerts of everybody who uses this Alertmanager"
     those = f" with {', '.join(f'{name}={value}' for name, value in options.labels)}" if options.labels else ""
@@ -55,19 +58,25 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check_labels(labels: Sequence[tuple[str, str]], known: Mapping[str, Sequence[str]]) -> None:
-    """Refuse labels that no alert of the teams has, which would silence nothing.
-
-    Raises:
-        ConfigError: There is one.
-    """
-    problems = [
-        f"--label {name}={value}: there is no {name} {value}{suggestion_or_all(value, known[name])}"
-        for name, value in labels
-        if value not in known.get(name, (value,))
-    ]
-    if problems:
-        raise ConfigError(problems)
+def _problems(labels: Sequence[tuple[str, str]], thresholds: Thresholds, client: AlertmanagerClient) -> Iterator[str]:
+    """Yield labels that no alert of the teams has, which would silence nothing."""
+    if not labels:
+        return
+    # Prometheus adds labels (`external_labels`), and teams may have alerts of others: what fires has them.
+    firing = client.labels()
+    names = (*label_names(thresholds), *(name for alert in firing for name in alert))
+    values = {
+        "team": thresholds.teams,
+        "severity": SEVERITIES,
+        "alertname": (*alert_names(thresholds), *(alert["alertname"] for alert in firing if "alertname" in alert)),
+    }
+    for name, value in labels:
+        if name not in names:
+            yield f"--label {name}={value}: no alert has a label {name}{suggestion_or_all(name, dict.fromkeys(names))}"
+        elif value not in values.get(name, (value,)):
+            known = dict.fromkeys(values[name])
+            meant = suggestion(value, known) if name == "alertname" else suggestion_or_all(value, known)
+            yield f"--label {name}={value}: there is no {name} {value}{meant}"
 
 
 def _end(url: str, silence: str) -> str:

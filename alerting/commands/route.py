@@ -7,11 +7,10 @@ from collections.abc import Iterator, Mapping
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_labels
-from ml_monitoring.alerting.domains import alert_groups
 from ml_monitoring.alerting.generate import alertmanager
-from ml_monitoring.alerting.model.foreign import TARGET_LABELS
 from ml_monitoring.alerting.model.notifications import NO_SEVERITY, SEVERITIES
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.operate.labels import label_names
 from ml_monitoring.alerting.operate.routing import stops
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
@@ -38,9 +37,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _problems(labels: Mapping[str, str], thresholds: Thresholds) -> Iterator[str]:
     """Yield labels of which others are meant, so that the answer would be that for an alert without them."""
-    of_alerts = {label for alerts in alert_groups(thresholds).values() for alert in alerts for label in alert.signal.by}
-    # The names first that decide where an alert goes.
-    known = dict.fromkeys(("alertname", "severity", "team", "source", "action", *sorted(TARGET_LABELS | of_alerts)))
+    known = label_names(thresholds)
     values = {"severity": (*SEVERITIES, NO_SEVERITY), "team": thresholds.teams}
     for name, value in labels.items():
         # Alerts of others have any labels.

@@ -97,6 +97,14 @@ class AlertmanagerClient:
             if one["status"]["state"] == "active"
         ]
 
+    def labels(self) -> list[dict[str, str]]:
+        """Return the labels of each alert that fires now.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached.
+        """
+        return [dict(alert["labels"]) for alert in self._call("GET", "alerts")]
+
     def silenced(self, silence: Silence) -> int:
         """Return how many alerts that fire now are silenced by a silence.
 

@@ -245,6 +245,10 @@ def test_one_maintenance_ends_and_the_others_go_on(server: Alertmanager, capsys:
     [
         ("team=platfrom", "there is no team platfrom; did you mean platform?"),
         ("severity=critcal", "there is no severity critcal; did you mean critical?"),
+        ("teem=growth", "no alert has a label teem; did you mean team?"),
+        ("exeriment=shop", "no alert has a label exeriment; did you mean experiment?"),
+        ("alertname=MlflowRunHangin", "there is no alertname MlflowRunHangin; did you mean MlflowRunHanging?"),
+        ("alertname=Shop", "there is no alertname Shop"),
     ],
 )
 def test_a_label_that_no_alert_has_silences_nothing_and_is_refused(
@@ -256,6 +260,18 @@ def test_a_label_that_no_alert_has_silences_nothing_and_is_refused(
     assert AlertmanagerClient(server.url).silences() == []
     # Of others, whose names are not known.
     assert main([*arguments, "--everything"]) == 0
+
+
+def test_labels_that_prometheus_adds_to_what_fires_are_known(
+    server: Alertmanager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=disks"]
+    own = ["--label=region=eu", "--label=alertname=Broken"]
+    assert main([*arguments, *own]) == 1
+    assert "no alert has a label region; " in capsys.readouterr().err
+    server.fire(LABELS | {"region": "eu"})
+    assert main([*arguments, *own]) == 0
+    assert "It silences 1 alert that fires now." in capsys.readouterr().out
 
 
 def test_another_programs_address_is_asked_about(server: Alertmanager, capsys: pytest.CaptureFixture[str]) -> None:
