@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from html import escape
 from string import Template
 from typing import Any, Final
-from urllib.parse import urlencode
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from ml_monitoring.alerting.log.notification import UNKNOWN
 from ml_monitoring.alerting.model.notifications import SEVERITIES
@@ -16,8 +16,8 @@ from ml_monitoring.exporter import html
 
 _TITLE: Final = "Alert log"
 _NO_TIME: Final = "unknown"
-# Seconds; what fires is notified again after a day at the latest, as long as the settings do not say otherwise.
-_SILENT: Final = 2 * 86400.0
+# Seconds that a panel shows before an alert began, and after it ended.
+_AROUND: Final = 1800.0
 # It may be no good news: conditions must hold for some minutes before an alert fires, and the log hears of it.
 _NOTHING_YET: Final = (
     "Nothing was notified yet. After a start this says nothing for some minutes: "
@@ -38,6 +38,8 @@ $rows
 </table>""")
 # What a link is called, by the name that the history has for it.
 _LINKS: Final = {"runbook": "Runbook", "dashboard": "Panel", "logs": "Logs"}
+# Those that take a time.
+_WITH_TIME: Final = frozenset({"dashboard", "logs"})
 
 
 def page(alerts: Sequence[Mapping[str, Any]], chosen: Mapping[str, str]) -> str:
@@ -60,7 +62,10 @@ def page(alerts: Sequence[Mapping[str, Any]], chosen: Mapping[str, str]) -> str:
 
 
 def document(alert: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an alert of the history with its times in ISO 8601; null where one is not known, or it still `fires`."""
+    """Return an alert of the history with its times in ISO 8601; null where one is not known.
+
+    It `fires` as long as no end is known: what ends in a silence has none.
+    """
     notified = {
         receiver: {**when, "first": _iso(when["first"])} for receiver, when in sorted(alert["notified"].items())
     }
@@ -70,6 +75,7 @@ def document(alert: Mapping[str, Any]) -> dict[str, Any]:
         "ends": _iso(alert["ends"]),
         "last_notified": _iso(alert["last_notified"]),
         "notified": notified,
+        "links": _links(alert),
     }
 
 
@@ -87,7 +93,7 @@ def _row(alert: Mapping[str, Any]) -> str:
         for receiver, when in sorted(alert["notified"].items())
     )
     links = ", ".join(
-        f'<a href="{escape(address)}" rel="noreferrer">{_LINKS[name]}</a>' for name, address in alert["links"].items()
+        f'<a href="{escape(address)}" rel="noreferrer">{_LINKS[name]}</a>' for name, address in _links(alert).items()
     )
     cells = (
         f'<td class="time">{starts}</td><td class="time">{_ended(alert)}</td>'
@@ -97,15 +103,39 @@ def _row(alert: Mapping[str, Any]) -> str:
     return f"<tr>{cells}</tr>"
 
 
+def _links(alert: Mapping[str, Any]) -> dict[str, str]:
+    """Return where an alert leads: to pages of Grafana and the viewer at the time in which it fired, not at present.
+
+    Only the log knows that time: what is notified is sent before the end.
+    """
+    if _time(alert["starts"]) is None:
+        return dict(alert["links"])
+    # Of one whose end nobody was notified of, the last that is known.
+    ends = alert["last_notified"] if alert["ends"] is None else alert["ends"]
+    until = time.time() if alert["fires"] else min(time.time(), ends + _AROUND)
+    span = {"from": round((alert["starts"] - _AROUND) * 1000), "to": round(until * 1000)}
+    return {name: _at(address, span) if name in _WITH_TIME else address for name, address in alert["links"].items()}
+
+
+def _at(address: str, span: Mapping[str, int]) -> str:
+    """Return the address of a page at a time, unless it says one itself; what is no such page stays as it is."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        # Anybody may post one.
+        return address
+    if "/d/" not in parts.path or parse_qs(parts.query).keys() & span.keys():
+        return address
+    return urlunsplit(parts._replace(query="&".join(filter(None, (parts.query, urlencode(span))))))
+
+
 def _ended(alert: Mapping[str, Any]) -> str:
-    """Return when an alert ended; of one that began again, or that nobody hears of any more, nobody was notified."""
+    """Return when an alert ended; of what ended in a silence nobody was notified, so that it may have."""
     if alert["ends"] is not None:
         return _moment(alert["ends"])
     if not alert["fires"]:
         return "yes, time not known"
-    if time.time() - alert["last_notified"] > _SILENT:
-        return f"not notified; last heard of {_moment(alert['last_notified'])}"
-    return "still fires"
+    return f"no end notified; last heard of {_moment(alert['last_notified'])}"
 
 
 def _moment(seconds: float) -> str:

@@ -24,7 +24,7 @@ import pytest
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.log.notification import NotificationError, parse
-from ml_monitoring.alerting.log.page import page
+from ml_monitoring.alerting.log.page import document, page
 from ml_monitoring.alerting.log.store import AlertLog
 from ml_monitoring.exporter.errors import MonitorError
 from tests.support.alert_log import T0, Server, body
@@ -137,7 +137,7 @@ def test_metrics_history_and_page_tell_the_same(server: Server) -> None:
     assert len(json.loads(server.get("/api/alerts?since=90s"))) == 1
     html = server.get("/")
     assert "Number 1 &lt;broke&gt;." in html
-    assert "still fires" in html
+    assert "no end notified; last heard of " in html
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_what_ended_in_a_silence_does_not_fire_once_it_begins_again(server: Serv
     assert (second["ends"], second["fires"]) == (None, True)
     assert now - 1 < datetime.fromisoformat(first["last_notified"]).timestamp() < now + 60
     html = server.get("/")
-    assert html.count("still fires") == html.count("yes, time not known") == 1
+    assert html.count("no end notified") == html.count("yes, time not known") == 1
     # It ended before it began again.
     for query, starts in {"?since=10m": [second["starts"]], "?since=30m": [second["starts"], first["starts"]]}.items():
         assert [one["starts"] for one in json.loads(server.get(f"/api/alerts{query}"))] == starts
@@ -247,14 +247,55 @@ def test_what_ended_in_a_silence_does_not_fire_once_it_begins_again(server: Serv
     assert (server.metric(STARTS), server.metric(count)) == (2, 1)
 
 
-def test_an_end_that_nobody_was_notified_of_is_not_called_firing_for_ever(make_log: Callable[[], AlertLog]) -> None:
+def test_what_may_have_ended_in_a_silence_is_said_to_be_heard_of_last_and_not_to_fire(
+    make_log: Callable[[], AlertLog],
+) -> None:
     log = make_log()
-    long_ago = time.time() - 3 * 86400
-    log.record([parse(body(1, starts=long_ago), long_ago)], long_ago)
+    began = time.time() - 3600
+    log.record([parse(body(1, starts=began), began + 30)], began + 30)
     (alert,) = log.history(since=0, limit=9)
-    last = f"{datetime.fromtimestamp(long_ago, UTC):%Y-%m-%d %H:%M:%S}"
-    assert f"not notified; last heard of {last}" in page([alert], {})
-    assert "still fires" in page([{**alert, "last_notified": time.time()}], {})
+    last = f"{datetime.fromtimestamp(began + 30, UTC):%Y-%m-%d %H:%M:%S}"
+    assert f"no end notified; last heard of {last}" in page([alert], {})
+
+
+@pytest.mark.parametrize(
+    ("starts", "ends", "fires", "heard", "span"),
+    [
+        (T0, T0 + 60, False, T0 + 70, (T0 - 1800, T0 + 1860)),
+        # Its end is not known.
+        (T0, None, False, T0 + 9000, (T0 - 1800, T0 + 10_800)),
+        (T0, None, True, T0 + 9000, (T0 - 1800, None)),
+        (0.0, None, True, T0, None),
+    ],
+)
+def test_pages_open_at_the_time_of_the_alert(
+    starts: float, ends: float | None, fires: bool, heard: float, span: tuple[float, float | None] | None
+) -> None:
+    links = {
+        "runbook": "https://x.example/d/Broken",
+        "dashboard": "http://g.example/grafana/d/page?viewPanel=2&var-job=a%26b",
+        "logs": "http://g.example/d/logs",
+    }
+    alert = {"starts": starts, "ends": ends, "fires": fires, "last_notified": heard, "notified": {}, "links": links}
+    now = time.time()
+    found = document(alert)["links"]
+    assert found["runbook"] == links["runbook"]
+    if span is None:
+        assert found == links
+        return
+    for name, sign in {"dashboard": "&", "logs": "?"}.items():
+        address, _, times = found[name].rpartition(f"{sign}from=")
+        from_, _, to = times.partition("&to=")
+        assert (address, int(from_)) == (links[name], span[0] * 1000)
+        assert int(to) == pytest.approx((span[1] or now) * 1000, abs=60_000 if span[1] is None else 0)
+
+
+@pytest.mark.parametrize(
+    "address", ["http://[::1/d/x", "https://kibana.example/app", "http://g.example/d/x?from=now-1h&to=now"]
+)
+def test_other_addresses_stay_as_they_were_posted(address: str) -> None:
+    alert = {"starts": T0, "ends": T0, "fires": False, "last_notified": T0, "notified": {}}
+    assert document({**alert, "links": {"dashboard": address}})["links"] == {"dashboard": address}
 
 
 def test_an_alert_leads_to_its_runbook_panel_and_logs_and_nowhere_else(server: Server) -> None:
@@ -271,6 +312,7 @@ def test_an_alert_leads_to_its_runbook_panel_and_logs_and_nowhere_else(server: S
     if first["labels"]["number"] == "2":
         first, second = second, first
     # The end of it has no links, and takes none away.
+    links["dashboard_url"] += f"&from={T0 - 1800:.0f}000&to={T0 + 1860:.0f}000"
     assert first["links"] == dict(zip(("runbook", "dashboard", "logs"), links.values(), strict=True))
     assert second["links"] == {}
     html = server.get("/?since=30y")
