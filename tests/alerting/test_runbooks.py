@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
+import shlex
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,6 +15,9 @@ from pathlib import Path
 import promql_parser as promql
 import pytest
 
+from ml_monitoring.alerting.commands import maintenance
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.operate.labels import label_names
 from tests.support.files import ROOT
 from tests.test_contract import runbook_queries
 from tools.backfilled_prometheus import backfilled_prometheus
@@ -72,6 +77,22 @@ def test_no_runbook_sends_its_reader_into_a_file_of_the_source() -> None:
         if f"`ml-monitoring alerts explain {path.stem}`" not in text:
             found.append(f"{path.name}: no `alerts explain`")
     assert found == []
+
+
+def test_each_runbook_silences_its_alert_by_labels_that_alerts_have() -> None:
+    known = label_names(load_thresholds())
+    parser = argparse.ArgumentParser()
+    maintenance.add_arguments(parser)
+    found = {}
+    for path in sorted((ROOT / "alerting").glob("*/runbooks/*.md")):
+        section = path.read_text(encoding="utf-8").partition("\n## Silence\n")[2].partition("\n## ")[0]
+        for command in re.findall(r"`ml-monitoring alerts maintenance ([^`]*)`", section):
+            labels = dict(parser.parse_args(shlex.split(command)).labels)
+            found[path.stem] = labels
+            assert labels["alertname"] == path.stem
+            assert labels.keys() <= set(known), path.name
+        assert "amtool silence add" not in section, path.name
+    assert len(found) > 80
 
 
 @pytest.mark.parametrize(("runbook", "query"), QUERIES)
