@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
-from ml_monitoring.alerting.generate import alertmanager, files, merge, mimir
+from ml_monitoring.alerting.generate import alertmanager, files, foreign_inhibition, merge, mimir
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.alerting.services.adapter import uncounted
 from ml_monitoring.alerting.services.adapters import ADAPTERS
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.version import CHECKOUT
 
 HELP = "write the files that Prometheus and Alertmanager read"
@@ -102,6 +103,8 @@ def _say_who_is_not_notified(thresholds: Thresholds) -> None:
 
 def _write_into(path: Path, thresholds: Thresholds) -> None:
     is_changed = merge.write_into(path, thresholds)
+    for line, note in foreign_inhibition.notes(read_text(path), thresholds):
+        print(f"note: {path}:{line}: {note}", file=sys.stderr)
     print(f"{path}: {'written; reload Alertmanager, then Prometheus' if is_changed else 'is up to date'}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -105,6 +106,54 @@ def test_theirs_stays_byte_for_byte_and_ours_is_replaced(name: str, programs: di
     subprocess.run([programs["amtool"], "check-config", path], check=True, capture_output=True)
     merge(tmp_path)
     assert path.read_bytes() == first
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        (
+            "source_matchers: [severity=critical]\n"
+            "    target_matchers: ['{severity =~ \"warning|info\"}']\n    equal: [team]",
+            r"so that \w+ and \d+ more can mute and \w+ and \d+ more can be muted: "
+            r'add stack!="ml-monitoring" to its source_matchers and target_matchers\n',
+        ),
+        (
+            "source_match: {severity: critical}\n    target_match_re: {severity: warn.*}",
+            r" can mute and .* can be muted: ",
+        ),
+        (
+            'source_matchers: [alertname="NodeDown"]\n'
+            '    target_matchers: [alertname!="NodeDown"]\n    equal: [instance]',
+            r'so that \w+ and \d+ more can be muted: add stack!="ml-monitoring" to its target_matchers\n',
+        ),
+        (
+            'source_matchers: [severity="critical"]\n    target_matchers: [alertname="Invoices"]',
+            r"more can mute: .*source_matchers\n",
+        ),
+        # Names are of one alert, ours left out, meant for ours, and about what ours are not.
+        ("source_matchers: [severity=critical]\n    target_matchers: [severity=warning]\n    equal: [alertname]", ""),
+        (
+            'source_matchers: [severity=critical, stack!="ml-monitoring"]\n'
+            '    target_matchers: [severity=warning, stack!="ml-monitoring"]',
+            "",
+        ),
+        ('source_matchers: [alertname="MlMonitoringDown"]\n    target_matchers: [severity="warning"]', ""),
+        ('source_matchers: [team="billing"]\n    target_matchers: [team="billing"]', ""),
+    ],
+)
+def test_a_rule_of_theirs_that_mutes_by_ours_or_mutes_ours_is_named(
+    rule: str, said: str, programs: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = merge(tmp_path, f"{BLOCKS}  - {rule}\n")
+    subprocess.run([programs["amtool"], "check-config", path], check=True, capture_output=True)
+    lines = path.read_text().splitlines()
+    # The last one: their first rule begins as some of these.
+    line = len(lines) - lines[::-1].index(f"  - {rule.splitlines()[0]}")
+    notes = [note for note in capsys.readouterr().err.splitlines(keepends=True) if "inhibit rule" in note]
+    assert len(notes) == bool(said)
+    if said:
+        assert notes[0].startswith(f"note: {path}:{line}: this inhibit rule holds for our alerts, too, ")
+        assert re.search(said, notes[0])
 
 
 def routed(amtool: Path, config: Path, labels: dict[str, str]) -> str:
