@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import escape
 from string import Template
 
@@ -33,5 +35,12 @@ def _row(status: SourceStatus, now: float) -> str:
     age = "never" if status.last_success is None else f"{html.span(now - status.last_success)} ago"
     numbers = (age, html.span(status.interval), f"{status.duration * 1000:.0f} ms", f"{status.series}")
     cells = "".join(f'<td class="number">{escape(number)}</td>' for number in numbers)
-    problem = status.error or "; ".join(status.notes)
+    problem = status.error or "; ".join((*status.notes, *_earlier(status)))
     return f'<tr><td>{escape(status.name)}</td><td class="{css}">{state}</td>{cells}<td>{escape(problem)}</td></tr>'
+
+
+def _earlier(status: SourceStatus) -> Iterator[str]:
+    """Yield what was wrong before it recovered, for who comes in the morning."""
+    if status.last_failure is not None:
+        moment = datetime.fromtimestamp(status.last_failure, UTC)
+        yield f"last failed {moment:%Y-%m-%d %H:%M:%S} UTC: {status.last_problem}"

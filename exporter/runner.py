@@ -205,7 +205,8 @@ class SourceRunner:
             self._failing_since = self._clock.monotonic()
         self._judged = self._clock.monotonic()
         status.up = False
-        status.error = text
+        status.error = status.last_problem = text
+        status.last_failure = self._clock.now()
         status.errors[failure.reason] += 1
         self._runner.publish_self()
         self.attempted.set()

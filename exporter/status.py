@@ -28,6 +28,8 @@ class SourceStatus:
         up: Whether the last refresh succeeded; None before the first one ended.
         last_success: When it last succeeded, seconds since the epoch.
         error: What went wrong in the last refresh, with what can be done; empty when it succeeded.
+        last_problem: What went wrong in the last refresh that failed, whatever came after.
+        last_failure: When that was, seconds since the epoch.
         notes: What else there was to know of the last refresh that succeeded.
         series: Series exposed at present.
         duration: Seconds the last refresh took.
@@ -38,6 +40,8 @@ class SourceStatus:
     up: bool | None = None
     last_success: float | None = None
     error: str = ""
+    last_problem: str = ""
+    last_failure: float | None = None
     notes: tuple[str, ...] = ()
     series: int = 0
     duration: float = 0.0

@@ -4,11 +4,13 @@ import itertools
 import logging
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.landing import landing_page
 from ml_monitoring.exporter.runner import MAX_BACKOFF, Runner, backoff
 from ml_monitoring.exporter.sources.base import SourceSettings
 from tests.support.fake_clock import EPOCH, FakeClock
@@ -167,6 +169,21 @@ def test_a_failing_source_backs_off_and_recovers(harness: Harness) -> None:
     recovered = kind.created[0].refreshes[-1]
     harness.clock.advance(10)
     assert kind.created[0].refreshes[-1] == recovered + 10
+
+
+def test_the_page_has_the_last_problem_of_a_source_that_recovered(harness: Harness) -> None:
+    outage = _Outage()
+    runner = harness.start(harness.source(outage))
+    assert "last failed" not in landing_page(runner.statuses, "/metrics")
+    outage.down = True
+    harness.clock.advance(10)
+    assert "<td>down</td>" in landing_page(runner.statuses, "/metrics")
+    outage.down = False
+    harness.clock.advance(30)
+    failed = f"{datetime.fromtimestamp(EPOCH + 10, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    page = landing_page(runner.statuses, "/metrics")
+    assert '<td class="up">up</td>' in page
+    assert f"<td>last failed {failed}: down</td>" in page
 
 
 def test_back_off_doubles_with_jitter_up_to_its_limit() -> None:
