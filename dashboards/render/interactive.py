@@ -179,7 +179,11 @@ def _legend(one: PanelData, traces: list[Json], style: Style) -> str:
     fields = {field.display: field for frame in until(one.span.end * 1000, one.frames) for field in frame.value_fields}
     head = "".join(f"<th>{escape(calculation_name(name))}</th>" for name in calculations)
     rows = []
+    # What is filled below a line is hidden with it.
+    areas = {trace["area"]: place for place, trace in enumerate(traces) if "area" in trace}
     for place, trace in enumerate(traces):
+        if "area" in trace:
+            continue
         look = trace.get("line") or trace.get("marker") or {}
         field = fields.get(str(trace["name"]))
         cells = "".join(
@@ -187,7 +191,8 @@ def _legend(one: PanelData, traces: list[Json], style: Style) -> str:
         )
         mark = f"<i data-look='background:{look.get('color')}'></i>"
         name = f"<button type='button' aria-pressed='true'>{mark}{escape(str(trace['name']))}</button>"
-        rows.append(f"<tr data-trace='{place}'><td>{name}</td>{cells}</tr>")
+        which = f"{place} {areas[place]}" if place in areas else place
+        rows.append(f"<tr data-trace='{which}'><td>{name}</td>{cells}</tr>")
     kind = "legend" if calculations else "legend plain"
     top = f"<thead><tr><th></th>{head}</tr></thead>" if calculations else ""
     return f"<div class='{kind}'><table>{top}<tbody>{''.join(rows)}</tbody></table></div>"

@@ -77,7 +77,7 @@ const Panels = (() => {
     line.classList.toggle('off', off);
     line.querySelector('button').setAttribute('aria-pressed', String(!off));
     const place = line.closest('.with-legend').querySelector('.chart');
-    if (place.data) Plotly.restyle(place, { visible: !off }, [Number(line.dataset.trace)]);
+    if (place.data) Plotly.restyle(place, { visible: !off }, line.dataset.trace.split(' ').map(Number));
   };
 
   const sort = (head, down) => {

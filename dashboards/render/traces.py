@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ml_monitoring.dashboards.render.colours import Theme, mix
 from ml_monitoring.dashboards.render.display import Style, ends, series_colour, show, threshold_steps
 from ml_monitoring.dashboards.render.draw.heatmap import rows_of
@@ -73,18 +76,72 @@ def _lines(data: PanelData, whole: DashboardData, style: Style) -> Chart:
         shapes=_marks(data, whole, lines, style.theme),
     )
     names: dict[int, str] = {}
-    for number, axis in enumerate(axes_of(lines), start=1):
-        name = f"y{number if number > 1 else ''}"
+    for place, axis in enumerate(axes_of(lines), start=1):
+        name = f"y{place if place > 1 else ''}"
         names |= {id(line): name for line in axis.lines}
         settings: Json = {"side": "right" if axis.side == "right" else "left", "showgrid": axis.grid}
-        if number > 1:
+        if place > 1:
             # Several axes on one side move apart by themselves.
             settings |= {"overlaying": "y", "automargin": True, "anchor": "free", "autoshift": True}
         layout.setdefault(f"yaxis{name[1:]}", {}).update(settings | value_axis(axis.lines, style))
         if axis.side == "hidden":
             layout[f"yaxis{name[1:]}"]["showticklabels"] = False
     traces = [_line(line, style, names[id(line)]) for line in lines]
+    # Below the lines, but after them here: what counts traces counts these last.
+    for number, line in enumerate(lines):
+        if _is_area(line):
+            name = names[id(line)]
+            scale = layout[f"yaxis{name[1:]}"]
+            # A logarithmic axis has no 0.
+            floor = 10 ** scale["range"][0] if scale["type"] == "log" else 0.0
+            traces.append(_area(line, number, name, floor))
     return traces, layout
+
+
+def _is_area(line: Line) -> bool:
+    custom = line.custom
+    kind = str(custom.get("drawStyle") or "line")
+    return kind == "line" and float(custom.get("fillOpacity", 0)) > 0 and bool(np.isfinite(line.y).any())
+
+
+def _area(line: Line, number: int, axis: str, floor: float) -> Json:
+    """Return what is filled below a line, closed part by part: Plotly's own filling goes straight across gaps."""
+    shape = _SHAPES.get(str(line.custom.get("lineInterpolation")), "linear")
+    base = np.maximum(line.base, floor) if floor and len(line.base) else line.base
+    base = base if len(base) else np.full(len(line.y), floor)
+    x: list[float | None] = []
+    y: list[float | None] = []
+    holes = np.nonzero(~np.isfinite(line.y))[0]
+    for places in np.split(np.arange(len(line.y)), holes):
+        part = places[np.isfinite(line.y[places])]
+        if not len(part):
+            continue
+        top, bottom = (_corners(line.x[part], values[part], shape) for values in (line.y, base))
+        x += [*top[0], *bottom[0][::-1], None]
+        y += [*top[1], *bottom[1][::-1], None]
+    return {
+        "name": line.field.display,
+        "area": number,
+        "type": "scatter",
+        "mode": "lines",
+        "line": {"width": 0},
+        "x": x,
+        "y": y,
+        "fill": "toself",
+        "fillcolor": _faint(line.colour, float(line.custom.get("fillOpacity", 0)) / 100),
+        "hoverinfo": "skip",
+        "zorder": -1,
+        "yaxis": axis,
+    }
+
+
+def _corners(x: NDArray[np.float64], y: NDArray[np.float64], shape: str) -> tuple[list[float], list[float]]:
+    """Return the points of a line, with the corners of its steps."""
+    if shape == "hv":
+        return np.repeat(x, 2)[1:].tolist(), np.repeat(y, 2)[:-1].tolist()
+    if shape == "vh":
+        return np.repeat(x, 2)[:-1].tolist(), np.repeat(y, 2)[1:].tolist()
+    return x.tolist(), y.tolist()
 
 
 def _line(line: Line, style: Style, axis: str) -> Json:
@@ -125,10 +182,6 @@ def _line(line: Line, style: Style, axis: str) -> Json:
         "marker": {"color": line.colour, "size": float(custom.get("pointSize") or 5)},
         "connectgaps": False,
     }
-    if opacity and not len(line.base):
-        trace |= {"fill": "tozeroy", "fillcolor": _faint(line.colour, opacity)}
-    elif opacity:
-        trace |= {"fill": "tonexty" if line.base.any() else "tozeroy", "fillcolor": _faint(line.colour, opacity)}
     return trace
 
 

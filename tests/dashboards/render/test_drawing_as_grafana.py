@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,13 @@ from ml_monitoring.dashboards.render.draw.stat import course_ends, layout, tile
 from ml_monitoring.dashboards.render.draw.states import opaque, state_bands
 from ml_monitoring.dashboards.render.draw.table import column_widths, row_order
 from ml_monitoring.dashboards.render.draw.timeseries import axes_of, prepared_lines, scale_of
-from ml_monitoring.dashboards.render.engine import PanelData
+from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.fields import configured
 from ml_monitoring.dashboards.render.frames import Field, FieldKind, Frame
 from ml_monitoring.dashboards.render.intervals import TimeRange
 from ml_monitoring.dashboards.render.layout import Box
-from ml_monitoring.dashboards.render.model import DashboardPanel, GridPos
+from ml_monitoring.dashboards.render.model import Dashboard, DashboardPanel, GridPos
+from ml_monitoring.dashboards.render.traces import chart_of
 from ml_monitoring.dashboards.render.variables import Variables
 
 Json = dict[str, Any]
@@ -385,6 +387,27 @@ def test_breaks_of_one_series_of_a_stack_break_no_other() -> None:
     assert len(seldom.y) == 3
     assert whole.base.tolist() == [0, 0, 0, 0]
     assert seldom.base[[0, -1]].tolist() == [5, 5]
+
+
+@pytest.mark.parametrize("mode", ["normal", "none"])
+@pytest.mark.parametrize("shape", ["linear", "stepAfter"])
+def test_a_gap_of_an_area_is_filled_in_no_browser(mode: str, shape: str) -> None:
+    custom = {"stacking": {"mode": mode, "group": "A"}, "fillOpacity": 70, "lineInterpolation": shape}
+    frames = [series("whole", [5] * 6), series("seldom", [1, 1, 0, 0, 2, 2], missing=[2, 3])]
+    data = panel("timeseries", frames, defaults={"custom": custom})
+    whole = DashboardData(Dashboard("p", "P", Path("p.json"), {}), data.span, data.variables, (data,))
+    chart = chart_of(data, whole, STYLE)
+    assert chart is not None
+    assert [trace["name"] for trace in chart[0]] == ["whole", "seldom"] * 2
+    assert not any("fill" in trace for trace in chart[0][:2])
+    area = chart[0][3]
+    assert (area["fill"], area["area"]) == ("toself", 1)
+    base = 5 if mode == "normal" else 0
+    points = list(zip(area["x"], area["y"], strict=True))
+    parts = [points[: points.index((None, None))], points[points.index((None, None)) + 1 : -1]]
+    # Each part is closed: from above down to what is below it, and back.
+    assert [sorted({at / 60_000 for at, _ in part}) for part in parts] == [[0, 1], [4, 5]]
+    assert [sorted({value for _, value in part}) for part in parts] == [[base, base + 1], [base, base + 2]]
 
 
 def test_a_panel_without_a_colour_mode_has_that_of_its_type() -> None:
