@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_alertmanager
-from ml_monitoring.alerting.model.notifications import SEVERITIES
+from ml_monitoring.alerting.model.notifications import SEVERITIES, ChannelSettings
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, test_fire
 from ml_monitoring.exporter import command_line, durations
@@ -20,9 +21,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
     add_alertmanager(parser)
-    parser.add_argument("--team", default="platform", help="whom it reaches (default: platform)")
-    parser.add_argument("--severity", choices=SEVERITIES, default="warning", help="how loud (default: warning)")
-    parser.add_argument("--channel", metavar="NAME", help="a channel of the settings; picks whom it reaches")
+    parser.add_argument("--team", help="whom it reaches (default: platform, or a team of the channel)")
+    parser.add_argument(
+        "--severity", choices=SEVERITIES, help="how loud (default: warning, or where the channel has none: critical)"
+    )
+    parser.add_argument("--channel", metavar="NAME", help="a channel of the settings; refuses what never reaches it")
     parser.add_argument(
         "--wait", type=command_line.positive, default=90, metavar="SECONDS", help="for the delivery (default: 90)"
     )
@@ -31,33 +34,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Send the alert, print what came of it, and return the exit status."""
     thresholds, _layers = own.load(options)
-    team, severity = options.team, options.severity
+    team, severity = options.team or "platform", options.severity or "warning"
     if options.channel:
-        channel = thresholds.notifications.channels.get(options.channel)
-        if channel is None:
-            known = thresholds.notifications.channels
-            raise ConfigError(
-                [f"no channel {options.channel} in the settings{suggestion_or_all(options.channel, known)}"]
-            )
-        team = next(iter(channel.teams), team)
-        severity = next(iter(channel.severities), "critical")
+        team, severity = _reached(options, thresholds.notifications.channels)
     if team not in thresholds.teams:
         raise ConfigError([f"--team {team}: there is no such team{suggestion_or_all(team, thresholds.teams)}"])
     client = AlertmanagerClient(options.alertmanager)
     outcome = test_fire(client, team=team, severity=severity, wait=options.wait, labels=thresholds.alert_labels)
     print(f"{TEST_ALERT} of team {team}, severity {severity}: routed to {', '.join(outcome.receivers)}")
-    for kind in sorted(outcome.sent):
+    answered = outcome.sent.keys() | outcome.failed.keys()
+    for kind in sorted(answered):
         others = ", ".join(sorted(outcome.others.get(kind, ())))
         # Alertmanager counts notifications by kind of channel, not by alert.
         whose = f"; by this alert or by {others}, which goes through {kind} too" if others else ""
-        print(f"  {kind}: {outcome.sent[kind]:.0f} sent, {outcome.failed.get(kind, 0):.0f} failed{whose}")
+        print(f"  {kind}: {outcome.sent.get(kind, 0):.0f} sent, {outcome.failed.get(kind, 0):.0f} failed{whose}")
     for receiver, seconds in outcome.late.items():
         print(f"  {receiver}: not within {options.wait:g} s: it waits {durations.format_seconds(seconds)} (group_wait)")
-    if not outcome.sent:
+    for kind in sorted(outcome.kinds - answered):
         print(
-            f"  nothing was sent within {options.wait:g} s: no channel is set up, or a test shortly before delays it "
-            "(group_interval)"
+            f"  {kind}: nothing delivered in {options.wait:g} s; Alertmanager is still trying (see its log), or a test"
+            " shortly before delays it (group_interval)"
         )
-    elif not outcome.is_delivered and not any(outcome.failed.values()):
-        print(f"  whether it arrived cannot be said from here: look for test={outcome.mark}, which only this alert has")
+    if not outcome.kinds and not outcome.late:
+        print("  nothing is sent: no channel is set up for it")
+    elif outcome.is_delivered and not outcome.is_certain:
+        print(f"  to be sure that it arrived, look for test={outcome.mark}, which only this alert has")
     return 0 if outcome.is_delivered else 1
+
+
+def _reached(options: argparse.Namespace, channels: Mapping[str, ChannelSettings]) -> tuple[str, str]:
+    """Return a team and a severity of alerts that a channel gets: those of the command line, where they are given."""
+    name = options.channel
+    channel = channels.get(name)
+    if channel is None:
+        raise ConfigError([f"no channel {name} in the settings{suggestion_or_all(name, channels)}"])
+    if options.team and channel.teams and options.team not in channel.teams:
+        raise ConfigError([f"--team {options.team}: channel {name} is for {', '.join(channel.teams)} only"])
+    # Escalations are critical.
+    severities = {*channel.severities, *(["critical"] if channel.escalations else [])}
+    if not severities:
+        raise ConfigError([f"channel {name} gets no alerts: it has neither severities nor escalations"])
+    if options.severity and options.severity not in severities:
+        raise ConfigError(
+            [f"--severity {options.severity}: channel {name} is for {', '.join(sorted(severities))} only"]
+        )
+    team = options.team or next(iter(channel.teams), "platform")
+    # Critical pages people: only where the channel gets nothing else.
+    return team, options.severity or next(each for each in ("warning", "info", "critical") if each in severities)

@@ -21,6 +21,12 @@ POLL: Final = 0.5
 _PROGRAM: Final = "Alertmanager"
 # Alertmanager's own, where no route says another.
 _GROUP_WAIT: Final = 30.0
+# Of requests, as a notification counts when it is begun, also one that Alertmanager tries again and again.
+_COUNTED: Final = {
+    "alertmanager_notification_requests_total": (False, 1),
+    "alertmanager_notification_requests_failed_total": (False, -1),
+    "alertmanager_notifications_failed_total": (True, 1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +185,7 @@ class AlertmanagerClient:
                     yield alert["labels"].get("alertname", "an alert"), group["receiver"]["name"]
 
     def deliveries(self) -> dict[tuple[str, bool], float]:
-        """Return how many notifications were sent through each kind of channel, and how many failed (True).
+        """Return how many notifications arrived through each kind of channel, and how many were given up (True).
 
         Raises:
             RemoteError: Alertmanager cannot be reached.
@@ -187,9 +193,10 @@ class AlertmanagerClient:
         found: dict[tuple[str, bool], float] = {}
         text = fetch(self._url, "metrics", timeout=TIMEOUT, program=_PROGRAM).decode()
         for sample in (sample for family in text_string_to_metric_families(text) for sample in family.samples):
-            if sample.name in ("alertmanager_notifications_total", "alertmanager_notifications_failed_total"):
-                key = (sample.labels["integration"], "failed" in sample.name)
-                found[key] = found.get(key, 0.0) + sample.value
+            if sample.name in _COUNTED:
+                failed, sign = _COUNTED[sample.name]
+                key = (sample.labels["integration"], failed)
+                found[key] = found.get(key, 0.0) + sign * sample.value
         return found
 
     def _call(self, method: str, path: str, body: object = None) -> Any:

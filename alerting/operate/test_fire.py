@@ -22,14 +22,16 @@ class Outcome:
     Attributes:
         receivers: Who Alertmanager routed it to.
         mark: The label that only this test alert has.
-        sent: Notifications by kind of channel since it was due.
-        failed: Those of them that failed.
+        kinds: Kinds of channel through which it was due.
+        sent: Notifications that arrived since it was due, by kind of channel.
+        failed: Those that Alertmanager gave up.
         others: By kind of channel other alerts that are sent through it, so that a notification may be of them.
         late: Receivers that are notified only after the time that there was, and after how many seconds.
     """
 
     receivers: tuple[str, ...]
     mark: str
+    kinds: frozenset[str]
     sent: Mapping[str, float]
     failed: Mapping[str, float]
     others: Mapping[str, frozenset[str]]
@@ -37,8 +39,13 @@ class Outcome:
 
     @property
     def is_delivered(self) -> bool:
-        """Tell whether something was sent that is of this alert, whatever else is, and nothing failed."""
-        return any(kind not in self.others for kind in self.sent) and not any(self.failed.values())
+        """Tell whether something was sent through each kind of channel that it was due through, and nothing failed."""
+        return bool(self.kinds) and self.kinds <= self.sent.keys() and not any(self.failed.values())
+
+    @property
+    def is_certain(self) -> bool:
+        """Tell whether what was sent can be of no other alert."""
+        return not self.others.keys() & self.sent.keys()
 
 
 def test_fire(
@@ -60,7 +67,8 @@ def test_fire(
     labels = {**labels, "alertname": TEST_ALERT, "team": team, "severity": severity, "test": mark}
     annotations = {
         "summary": "This is a test; nothing is wrong.",
-        "description": f"{getpass.getuser()} tests who is notified of alerts of team {team} with severity {severity}.",
+        "description": f"{getpass.getuser()} tests who is notified of alerts of team {team} with severity {severity} "
+        f"(test={mark}).",
     }
     known = client.receivers()
     before = after = client.deliveries()
@@ -87,14 +95,14 @@ def test_fire(
         return {kind: count for kind, count in counts.items() if count > 0}
 
     look()
-    while grown(failed=False).keys() < kinds and time.monotonic() - begun < wait:
+    while (grown(failed=False).keys() | grown(failed=True).keys()) < kinds and time.monotonic() - begun < wait:
         time.sleep(POLL)
         look()
     if not grown(failed=True):
-        # A notification counts when it is begun, and as failed when the answer is there.
+        # Another receiver of the same kind may still wait for its answer.
         time.sleep(_SETTLE)
         look()
     # Ended, so that nobody wonders about it; channels get its end as well.
     client.post_alert(labels, annotations, 0)
     found = {kind: frozenset(names) for kind, names in others.items()}
-    return Outcome(tuple(receivers), mark, grown(failed=False), grown(failed=True), found, late)
+    return Outcome(tuple(receivers), mark, kinds, grown(failed=False), grown(failed=True), found, late)

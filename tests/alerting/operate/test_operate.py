@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ml_monitoring.alerting.cli import main
 from ml_monitoring.alerting.domains import ALERTS as KNOWN_ALERTS
@@ -309,14 +310,47 @@ def test_what_another_alert_sent_meanwhile_is_not_taken_for_a_delivery(
     server: Alertmanager, webhook: WebhookReceiver, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server.fire(LABELS)
-    assert main(["test-fire", f"--alertmanager={server.url}", "--team=growth", "--wait=20"]) == 1
+    assert main(["test-fire", f"--alertmanager={server.url}", "--team=growth", "--wait=20"]) == 0
     _routed, counted, said = capsys.readouterr().out.splitlines()
     assert re.fullmatch(
         r"  webhook: \d+ sent, 0 failed; by this alert or by Broken, which goes through webhook too", counted
     )
     mark = said.partition("look for test=")[2].partition(",")[0]
-    # It is found by what it is said to be found by.
-    webhook.wait_for(lambda alert: alert["labels"].get("test") == mark, timeout=5)
+    # It is found by what it is said to be found by, also in channels that show no labels.
+    found = webhook.wait_for(lambda alert: alert["labels"].get("test") == mark, timeout=5)
+    assert f"test={mark}" in found["annotations"]["description"]
+
+
+def test_a_channel_that_cannot_be_reached_is_named(
+    programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = tmp_path / "slack_url"
+    address.write_text("http://127.0.0.1:9/chat")
+    channels = {
+        "chat": {"kind": "slack", "teams": ["growth"], "channel": "#a", "api_url_file": str(address)},
+        "posts": {"kind": "webhook", "teams": ["growth"], "url": webhook.url},
+        "pager": {"kind": "webhook", "severities": ["critical"], "url": webhook.url},
+        "nobody": {"kind": "webhook", "severities": [], "url": webhook.url},
+    }
+    own = tmp_path / "own.yml"
+    own.write_text(yaml.safe_dump({"notifications": {"channels": channels}}))
+    settings = load_thresholds().changed({"notifications": {"channels": channels}})
+    config = alertmanager.build(thresholds=settings, timing=AT_ONCE, alert_log_url="")
+    with running(programs["alertmanager"], config, tmp_path) as server:
+        arguments = ["test-fire", f"--alertmanager={server.url}", f"--settings={own}"]
+        assert main([*arguments, "--channel=chat", "--wait=6"]) == 1
+        said, posts, slack = capsys.readouterr().out.splitlines()
+        # Of the severities that it gets not the one that pages.
+        assert said == "TestAlert of team growth, severity warning: routed to growth-warning"
+        assert slack.startswith("  slack: nothing delivered in 6 s; Alertmanager is still trying (see its log)")
+        assert re.fullmatch(r"  webhook: [1-9]\d* sent, 0 failed", posts)
+        for refused, why in (
+            (["--channel=pager", "--severity=warning"], "--severity warning: channel pager is for critical only"),
+            (["--channel=chat", "--team=mlops"], "--team mlops: channel chat is for growth only"),
+            (["--channel=nobody"], "channel nobody gets no alerts: it has neither severities nor escalations"),
+        ):
+            assert main([*arguments, *refused]) == 1
+            assert capsys.readouterr().err == f"error: {why}\n"
 
 
 def test_a_delivery_is_counted_when_the_alert_is_due_and_by_the_kinds_of_its_own_channels(
