@@ -6,12 +6,13 @@ them (`/apis`) exists only from 12 on.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import functools
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -23,6 +24,8 @@ from ml_monitoring.exporter.http_failures import describe_failure, is_page, page
 from ml_monitoring.exporter.proxies import asked_directly
 
 Json = dict[str, Any]
+_Args = ParamSpec("_Args")
+_Answer = TypeVar("_Answer")
 # Grafana's own limit of one page, for everything that it lists.
 _PAGE = 1000
 # What is not there: an Editor's rights are granted folder by folder, so for one that does not exist there are none.
@@ -118,6 +121,20 @@ class _Bearer(AuthBase):
         return request
 
 
+def _read(method: Callable[_Args, _Answer]) -> Callable[_Args, _Answer]:
+    """Take JSON that is not as Grafana's for another program's."""
+
+    @functools.wraps(method)
+    def read(*args: _Args.args, **kwargs: _Args.kwargs) -> _Answer:
+        try:
+            return method(*args, **kwargs)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            where = next((each.url for each in args if isinstance(each, Grafana)), "it")
+            raise GrafanaError(f"the answer is JSON, but none of Grafana's; is {where} Grafana's address?") from error
+
+    return read
+
+
 class Grafana:
     """One Grafana, and the organisation that the token belongs to."""
 
@@ -157,6 +174,7 @@ class Grafana:
         """Close the connections."""
         self._session.close()
 
+    @_read
     def organisation(self) -> Organisation | None:
         """Return what the token reads and writes; None where it may not know.
 
@@ -171,6 +189,7 @@ class Grafana:
             raise GrafanaError(f"organisation {self.org}: the token belongs to {found.number} ({found.name})")
         return found
 
+    @_read
     def actions(self) -> frozenset[str] | None:
         """Return what the token may do with at least one thing; None where Grafana does not say."""
         answer = self._ask("GET", "/api/access-control/user/actions", may_be_missing=True)
@@ -185,6 +204,7 @@ class Grafana:
                 return None
             raise
 
+    @_read
     def existing_dashboard(self, uid: str) -> Live:
         """Return a dashboard.
 
@@ -200,6 +220,7 @@ class Grafana:
             dashboard, str(meta.get("folderUid") or ""), external, version, may_save=bool(meta.get("canSave", True))
         )
 
+    @_read
     def history(self, uid: str) -> list[Save]:
         """Return the saves of a dashboard, the newest first; none where Grafana keeps or shows no history."""
         path = f"/api/dashboards/uid/{quote(uid, safe='')}/versions"
@@ -222,6 +243,7 @@ class Grafana:
             str(entry.get("created") or ""),
         )
 
+    @_read
     def saved(self, uid: str, version: int) -> Json | None:
         """Return what was saved as this version, None where that is not kept."""
         path = f"/api/dashboards/uid/{quote(uid, safe='')}/versions/{version}"
@@ -229,6 +251,7 @@ class Grafana:
         data = answer.get("data") if answer else None
         return data if isinstance(data, dict) else None
 
+    @_read
     def save(self, dashboard: Json, *, folder: str, message: str) -> int:
         """Save a dashboard and return its new version.
 
@@ -251,6 +274,7 @@ class Grafana:
         """Delete a dashboard."""
         self._ask("DELETE", f"/api/dashboards/uid/{quote(uid, safe='')}")
 
+    @_read
     def search(self, tag: str = "") -> list[Found]:
         """Return all dashboards that the token may see, or those with a tag."""
         query = {"type": "dash-db"} | ({"tag": tag} if tag else {})
@@ -265,11 +289,13 @@ class Grafana:
             for entry in self._pages("/api/search", query)
         ]
 
+    @_read
     def folders(self) -> dict[str, str]:
         """Return the titles of the folders at the top level that the token may see, by uid."""
         entries = self._pages("/api/folders", {})
         return {str(entry["uid"]): str(entry["title"]) for entry in entries}
 
+    @_read
     def folder(self, uid: str) -> str | None:
         """Return a folder's title, None where there is none with this uid."""
         answer = self._ask("GET", f"/api/folders/{quote(uid, safe='')}", may_be_missing=True)
@@ -279,6 +305,7 @@ class Grafana:
         """Create a folder at the top level."""
         self._ask("POST", "/api/folders", body={"uid": uid, "title": title})
 
+    @_read
     def datasources(self) -> tuple[Datasource, ...]:
         """Return all data sources that the token may query."""
         entries = self._ask("GET", "/api/datasources", may_be_missing=True)

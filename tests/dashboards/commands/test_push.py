@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.publish.grafana import Grafana, GrafanaError
 from tests.support.grafana_double import DOCUMENTED, TOKEN, GrafanaDouble
 
 Json = dict[str, Any]
@@ -611,3 +612,29 @@ def test_the_double_answers_with_the_fields_of_grafanas_documentation(grafana: G
         ("/api/datasources", "GET /api/datasources 200"),
     ):
         assert ask(target)[0].keys() == DOCUMENTED[name][0].keys(), target
+
+
+@pytest.mark.parametrize("content", ['{"status":"ok"}', "[]", '"ok"', "17", '{"id":"a","name":1}'])
+def test_json_of_another_program_is_noticed(content: str, push: Push, capsys: pytest.CaptureFixture[str]) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content.encode())
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        assert push("--url", url) == 1
+        grafana = Grafana(url, "token")
+        with pytest.raises(GrafanaError, match="Grafana's address"):
+            grafana.existing_dashboard("a")
+        grafana.close()
+        server.shutdown()
+        thread.join()
+    assert f"is {url} Grafana's address?" in capsys.readouterr().err
