@@ -182,10 +182,14 @@ def load_layers(
     layers = Layers()
     for data, places in (*map(read_layer, defaults), *extensions, *map(read_layer, paths)):
         alerts = data.get("alerts")
+        off_at: dict[tuple[str | int, ...], tuple[str, int]] = {}
         if isinstance(alerts, dict):
             # Its numbers stay: recording rules that others use too are made with them.
-            alerts |= {name: {"enabled": False} for name, numbers in alerts.items() if numbers is None}
-        layers.add(data, places)
+            off = {name: {"enabled": False} for name, numbers in alerts.items() if numbers is None}
+            alerts |= off
+            # What switched it off stays known where a later file gives numbers for it.
+            off_at = {("alerts", name, "enabled"): places["alerts", name] for name in off}
+        layers.add(data, {**places, **off_at})
     return layers
 
 

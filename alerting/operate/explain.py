@@ -29,8 +29,9 @@ def enabled_alerts(names: Sequence[str], thresholds: Thresholds) -> list[BoundAl
     enabled = {alert.name: alert for alert in load_alerts(thresholds)}
     known = [alert.name for alert in (*ALERTS, *thresholds.own_alerts)]
     if unknown := [name for name in names if name not in enabled]:
+        off = "has no rule: `ml-monitoring alerts explain {}` says why"
         why = (
-            f"{name} {'is disabled' if name in known else f'does not exist{suggestion_or_all(name, known)}'}"
+            f"{name} {off.format(name) if name in known else f'does not exist{suggestion_or_all(name, known)}'}"
             for name in unknown
         )
         raise UnknownAlertError("; ".join(why))

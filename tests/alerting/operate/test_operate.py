@@ -94,6 +94,24 @@ def test_an_alert_that_is_off_is_explained_by_what_switches_it_off(
     assert capsys.readouterr() == (f"{name}: no rule is made of it, as {why.format(path)}\n", "")
 
 
+def test_what_switched_an_alert_off_is_named_also_where_a_later_file_gives_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    texts = ["alerts:\n  MlApiLatencyHigh: null\n", "alerts:\n  MlApiLatencyHigh: {threshold: 60ms}\n"]
+    texts.append("alerts:\n  MlApiLatencyHigh: {enabled: true}\n")
+    paths = [tmp_path / f"{number}.yml" for number in range(3)]
+    for path, text in zip(paths, texts, strict=True):
+        path.write_text(text, encoding="utf-8")
+    settings = [f"--settings={path}" for path in paths]
+    assert main(["explain", "MlApiLatencyHigh", *settings[:2]]) == 0
+    off = f"MlApiLatencyHigh: no rule is made of it, as it is switched off: {paths[0]}:2\n"
+    assert capsys.readouterr().out == off
+    assert main(["backtest", "MlApiLatencyHigh", *settings[:2], "--prometheus=http://127.0.0.1:9"]) == 1
+    assert "`ml-monitoring alerts explain MlApiLatencyHigh` says why" in capsys.readouterr().err
+    assert main(["explain", "MlApiLatencyHigh", *settings]) == 0
+    assert f"{paths[1]}:2: threshold: 60ms" in capsys.readouterr().out
+
+
 def test_an_alert_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "Zzz"]) == 1
     assert capsys.readouterr().err.startswith(
