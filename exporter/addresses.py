@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
 from dataclasses import dataclass
@@ -66,6 +68,20 @@ def listening_socket(family: int, kind: int, protocol: int, place: Any, *, backl
         taken.close()
         raise
     return taken
+
+
+def refusal(address: ListenAddress, error: OSError, option: str) -> str:
+    """Return why an address cannot be listened on, and what can be done.
+
+    Args:
+        address: What was tried.
+        error: What the system said.
+        option: The command line's option that names another address.
+    """
+    # A name that is not found has its text, and a number that is none of the system's.
+    reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+    taken = f": another program has the port; choose another with {option}" if error.errno == errno.EADDRINUSE else ""
+    return f"cannot listen on {address}: {reason}{taken}"
 
 
 def _parsed(value: Any) -> Any:

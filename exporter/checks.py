@@ -44,17 +44,20 @@ def run(settings: Settings, layers: Layers | None = None) -> Iterator[Result]:
         settings: What is tried.
         layers: Where each setting was given, to be said of those that fail.
     """
-    yield _check_web(settings)
+    layers = layers or Layers()
+    yield _check_web(settings, layers)
     kinds = {source.name: source for source in SOURCES}
     for name, section in settings.enabled_sources().items():
-        for problem in problems(section, f"sources.{name.replace('/', '.')}"):
-            yield Result(name, False, problem)
+        for problem in problems(section, ("sources", *name.split("/", 1))):
+            yield Result(name, False, layers.problem(*problem))
         source = kinds[kind_of(name)](section)
         yield _check_source(name, source, section.first_limit, partial(_origin, name, layers))
-    if settings.prometheus is not None:
-        yield _check_neighbour("prometheus", settings.prometheus.url, "api/v1/status/buildinfo", ("data", "version"))
-    if settings.alertmanager is not None:
-        yield _check_neighbour("alertmanager", settings.alertmanager.url, "api/v2/status", ("versionInfo", "version"))
+    for name, neighbour, path, version_at in (
+        ("prometheus", settings.prometheus, "api/v1/status/buildinfo", ("data", "version")),
+        ("alertmanager", settings.alertmanager, "api/v2/status", ("versionInfo", "version")),
+    ):
+        if neighbour is not None:
+            yield _check_neighbour(name, neighbour.url, path, version_at, layers.named((name, "url")))
 
 
 def lines(results: Sequence[Result]) -> Iterator[str]:
@@ -64,17 +67,19 @@ def lines(results: Sequence[Result]) -> Iterator[str]:
         yield f"{'ok  ' if result.ok else 'FAIL'}  {result.subject:{width}}  {result.message}"
 
 
-def _check_web(settings: Settings) -> Result:
+def _check_web(settings: Settings, layers: Layers) -> Result:
     try:
         config = WebConfig(settings.web.config_file)
     except ConfigError as error:
-        return Result("web", False, "; ".join(f"web.config_file: {problem}" for problem in error.problems))
+        said = [layers.problem(("web", "config_file"), problem) for problem in error.problems]
+        return Result("web", False, "; ".join(said))
     notes = list(config.warnings)
     if (folder := settings.web.runbooks_dir) is not None:
         try:
             found = any(each.suffix == ".md" for each in folder.iterdir())
         except OSError as error:
-            return Result("web", False, f"web.runbooks_dir: {folder} cannot be read: {error.strerror}")
+            problem = layers.problem(("web", "runbooks_dir"), f"{folder} cannot be read: {error.strerror}")
+            return Result("web", False, problem)
         if not found:
             notes.append(f"web.runbooks_dir: {folder} holds no <AlertName>.md")
     scheme = "https" if config.tls else "http"
@@ -87,25 +92,25 @@ def _check_web(settings: Settings) -> Result:
             # The user that serves may have the right.
             notes.append(f"{address}: {refused.strerror}, for who checks")
         else:
-            setting = "listen_addresses" if settings.web.listen_addresses else "host, web.port"
-            hint = ": another program has the port" if refused.errno == errno.EADDRINUSE else ""
-            return Result("web", False, f"web.{setting}: cannot listen on {address}: {refused.strerror}{hint}")
+            unusable = settings.web.refusal(address, refused)
+            return Result("web", False, layers.problem(unusable.location, unusable.message))
     urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
     return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *notes)))
 
 
-def _origin(name: str, layers: Layers | None, error: SourceError) -> str:
+def _origin(name: str, layers: Layers, error: SourceError) -> str:
     """Return which setting, and where it is, a failure of a source is about; empty where it may be any."""
-    if layers is None:
-        return ""
     section: Location = ("sources", *name.split("/", 1))
+    if error.setting:
+        place = layers.place((*section, *error.setting))
+        said = ".".join(error.setting)
+        return (
+            f" ({place if str(error).startswith(said) else layers.named((*section, *error.setting))})" if place else ""
+        )
     query = layers.value((*section, "sql")) is not None
     if query and error.reason in (Reason.QUERY, Reason.SCHEMA):
-        if error.setting:
-            # The message begins with its name.
-            return f" ({layers.place((*section, *error.setting))})"
         return f" ({layers.named((*section, 'sql'))})"
-    if error.reason not in (Reason.AUTH, Reason.CONNECT):
+    if error.reason in (Reason.INVALID_VALUE, Reason.INTERNAL):
         return ""
     if query and (store := layers.value((*section, "store"))):
         section = ("sources", *str(store).split("/", 1))
@@ -158,16 +163,17 @@ def _check_source(name: str, source: Source, timeout: float, origin: Callable[[S
         source.close()
 
 
-def _check_neighbour(name: str, url: str, path: str, version_at: tuple[str, ...]) -> Result:
+def _check_neighbour(name: str, url: str, path: str, version_at: tuple[str, ...], setting: str) -> Result:
+    strange = f"{redact(url)} answered, but not like {name} ({setting}) - is {name}.url right?"
     try:
         answer: Any = fetch_json(url.rstrip("/"), path, timeout=_TIMEOUT)
         for key in version_at:
             answer = answer[key]
     except RemoteError as error:
         if error.status == 200:
-            return Result(name, False, f"{redact(url)} answered, but not like {name} - is {name}.url right?")
+            return Result(name, False, strange)
         hint = f"is {name}.url its base URL?" if error.status else f"is {name}.url right?"
-        return Result(name, False, f"{error} - {hint}")
+        return Result(name, False, f"{error} ({setting}) - {hint}")
     except (KeyError, TypeError):
-        return Result(name, False, f"{redact(url)} answered, but not like {name} - is {name}.url right?")
+        return Result(name, False, strange)
     return Result(name, True, f"{redact(url)}, version {answer}")

@@ -13,7 +13,7 @@ from ml_monitoring.exporter import checks, command_line, logs
 from ml_monitoring.exporter.app import read_once, serve
 from ml_monitoring.exporter.config import FLAGS, Settings, read
 from ml_monitoring.exporter.environment import DEFAULT_FILES, FILES_VARIABLE, STORE_VARIABLES, settings_files
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, SettingError
 from ml_monitoring.exporter.init import cli as init
 from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.settings_file import Layers
@@ -112,7 +112,11 @@ def _start(options: argparse.Namespace) -> tuple[Settings, Layers]:
 
 
 def _serve(options: argparse.Namespace) -> int:
-    serve(_start(options)[0], lambda: _read(options)[0])
+    settings, layers = _start(options)
+    try:
+        serve(settings, lambda: _read(options)[0])
+    except SettingError as error:
+        raise ConfigError([layers.problem(error.location, error.message)]) from None
     return 0
 
 

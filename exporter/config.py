@@ -8,7 +8,9 @@ Docker and Kubernetes hand out secrets.
 
 from __future__ import annotations
 
+import errno
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
@@ -23,9 +25,9 @@ from pydantic import (
     model_validator,
 )
 
-from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses
+from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses, refusal
 from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, add_store, read_environment
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, SettingError
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
 from ml_monitoring.exporter.settings_file import MISSING, Layers, Location, Places
@@ -86,6 +88,13 @@ class WebSettings(Model):
     def addresses(self) -> tuple[ListenAddress, ...]:
         """Return all addresses to listen on."""
         return self.listen_addresses or (ListenAddress(self.host, self.port),)
+
+    def refusal(self, address: ListenAddress, error: OSError) -> SettingError:
+        """Return why one of the addresses cannot be listened on, as a problem of the setting that gives it."""
+        # A name that is not found, or an address that no network card has.
+        is_host = isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL
+        setting = "listen_addresses" if self.listen_addresses else "host" if is_host else "port"
+        return SettingError(("web", setting), refusal(address, error, "--web.listen-address"))
 
 
 def _lower_level(value: object) -> object:

@@ -2,6 +2,7 @@
 
 - `MonitorError`
     - `ConfigError`: settings that cannot be used; carries every problem found, not just the first
+        - `SettingError`: one of them, found when it is used
     - `CatalogError`: a family, label set or sample that the catalog does not allow: a defect in a source
     - `SourceError`: a source could not be read; carries the reason that is counted
 """
@@ -26,6 +27,20 @@ class ConfigError(MonitorError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+class SettingError(ConfigError):
+    """Report one setting that turns out to be unusable when it is used, so that its place can still be named.
+
+    Attributes:
+        location: The setting.
+        message: What is wrong.
+    """
+
+    def __init__(self, location: tuple[str, ...], message: str) -> None:
+        self.location = location
+        self.message = message
+        super().__init__([f"{'.'.join(location)}: {message}"])
 
 
 class CatalogError(MonitorError):

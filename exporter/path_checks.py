@@ -9,36 +9,37 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from ml_monitoring.exporter.settings_file import Location
 from ml_monitoring.exporter.values import PathUse
 
 _RIGHTS: Final = os.W_OK | os.X_OK
 
 
-def problems(settings: BaseModel, name: str) -> Iterator[str]:
-    """Yield what is wrong with a path that settings name, each beginning with the setting.
+def problems(settings: BaseModel, above: Location) -> Iterator[tuple[Location, str]]:
+    """Yield which setting names a path that cannot be used, and what is wrong.
 
     Args:
         settings: Of a source, or another part of all settings.
-        name: What they are called, such as `sources.fleet`.
+        above: Where they stand, such as `sources.fleet`.
     """
-    for setting, path, use in _paths(settings, name):
+    for setting, path, use in _paths(settings, above):
         problem = _of_reading(path) if use is PathUse.READ else _of_writing(path, use)
         if problem:
-            yield f"{setting}: {problem}"
+            yield setting, problem
 
 
-def _paths(node: Any, name: str) -> Iterator[tuple[str, Path, PathUse]]:
+def _paths(node: Any, above: Location) -> Iterator[tuple[Location, Path, PathUse]]:
     if isinstance(node, BaseModel):
         for field, info in type(node).model_fields.items():
             value = getattr(node, field)
             use = next((each for each in info.metadata if isinstance(each, PathUse)), None)
             if isinstance(value, Path) and use not in (None, PathUse.OWN):
-                yield f"{name}.{field}", value, use
+                yield (*above, field), value, use
             else:
-                yield from _paths(value, f"{name}.{field}")
+                yield from _paths(value, (*above, field))
     elif isinstance(node, Mapping):
         for key, value in node.items():
-            yield from _paths(value, f"{name}.{key}")
+            yield from _paths(value, (*above, key))
 
 
 def _of_reading(path: Path) -> str:

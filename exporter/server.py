@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -19,7 +18,6 @@ from ml_monitoring.exporter import origin
 from ml_monitoring.exporter.addresses import HEALTHY
 from ml_monitoring.exporter.config import WebSettings
 from ml_monitoring.exporter.connection import ConnectionLimits
-from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.landing import landing_page
 from ml_monitoring.exporter.listener import WebListener
 from ml_monitoring.exporter.logs import event
@@ -80,7 +78,7 @@ class Server:
         """Begin to listen.
 
         Raises:
-            ConfigError: The address cannot be bound.
+            SettingError: The address cannot be bound.
         """
         await self._listener.start()
         for address in self._settings.addresses:
@@ -88,10 +86,7 @@ class Server:
                 await self._listener.listen(address.host, address.port)
             except OSError as error:
                 await self._listener.stop(0)
-                # A name that is not found has its text, and a number that is none of the system's.
-                reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-                setting = "listen_addresses" if self._settings.listen_addresses else "host, web.port"
-                raise ConfigError([f"web.{setting}: cannot listen on {address}: {reason}"]) from None
+                raise self._settings.refusal(address, error) from None
         self._web_guard.start(self._listener, lambda usable: self._runner.note_web_config(usable=usable))
 
     async def stop(self) -> None:

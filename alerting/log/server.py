@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import math
-import os
 import signal
 import sqlite3
 import time
@@ -25,6 +24,7 @@ from ml_monitoring.alerting.log.notification import Notification, NotificationEr
 from ml_monitoring.alerting.log.page import document, page
 from ml_monitoring.alerting.log.store import AlertLog, Total
 from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.addresses import ListenAddress, refusal
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.exposition import TEXT_CONTENT_TYPE
 from ml_monitoring.exporter.listener import WebListener
@@ -348,8 +348,7 @@ async def _serve(server: LogServer, web_guard: WebGuard, host: str, port: int) -
         try:
             await listener.listen(host, port)
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            raise ConfigError([f"--listen: cannot listen on {host}:{port}: {reason}"]) from None
+            raise ConfigError([f"--listen: {refusal(ListenAddress(host, port), error, '--listen')}"]) from None
         web_guard.start(listener)
         event(_log, logging.INFO, "listening", url=", ".join(listener.urls))
         stop = asyncio.Event()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import json
-import os
 import re
 import time
 from contextlib import ExitStack
@@ -15,7 +14,7 @@ from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.options import add_prometheus, generated, live_options
-from ml_monitoring.exporter.addresses import ListenAddress
+from ml_monitoring.exporter.addresses import ListenAddress, refusal
 from ml_monitoring.exporter.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -107,8 +106,7 @@ def run(options: argparse.Namespace) -> int:
                 shutdown_timeout=2.0,
             )
         except OSError as error:
-            reason = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
-            raise ConfigError([f"--listen: cannot listen on {listen}: {reason}"]) from None
+            raise ConfigError([f"--listen: {refusal(listen, error, '--listen')}"]) from None
     return 0
 
 

@@ -134,12 +134,12 @@ def _kept(answers: Answers, output: Path) -> dict[str, Path]:
 
 def _check(output: Path) -> bool:
     try:
-        settings, _layers = read([output])
+        settings, layers = read([output])
     except ConfigError as error:
         # Variables of the environment can make good settings bad.
         results = [checks.Result("settings", False, problem) for problem in error.problems]
     else:
-        results = [checks.Result("settings", True, str(output)), *checks.run(settings)]
+        results = [checks.Result("settings", True, str(output)), *checks.run(settings, layers)]
     for line in checks.lines(results):
         print(line)
     return all(result.ok for result in results)

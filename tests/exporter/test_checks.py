@@ -132,14 +132,14 @@ def test_where_the_address_of_what_does_not_answer_was_given_is_said(tmp_path: P
 def test_a_port_that_another_program_has_is_noticed(stranger: int, shop: Path, tmp_path: Path) -> None:
     path = tmp_path / "own.yml"
     text = QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql="SELECT country, sent FROM orders", value="sent")
-    for web, setting in (
-        (f"port: {stranger}", "host, web.port"),
-        (f"listen_addresses: [':{stranger}']", "listen_addresses"),
-    ):
+    for web, setting in ((f"port: {stranger}", "port"), (f"listen_addresses: [':{stranger}']", "listen_addresses")):
         path.write_text(text.replace("port: 0", web), encoding="utf-8")
         said = results(path)["web"]
-        assert (said.ok, said.message.partition(":")[0]) == (False, f"web.{setting}")
-        assert said.message.endswith("Address already in use: another program has the port")
+        assert not said.ok
+        assert said.message.startswith(f"{path}:1: web.{setting}: cannot listen on ")
+        assert said.message.endswith(
+            "Address already in use: another program has the port; choose another with --web.listen-address"
+        )
 
 
 def test_an_exporter_that_runs_may_be_checked(shop: Path, tmp_path: Path) -> None:
@@ -162,7 +162,8 @@ def test_a_name_that_there_is_not_is_noticed(shop: Path, tmp_path: Path) -> None
     text = QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql="SELECT country, sent FROM orders", value="sent")
     path.write_text(text.replace("port: 0", "host: no-such-host.invalid"), encoding="utf-8")
     said = results(path)["web"]
-    assert (said.ok, said.message.partition(": ")[0]) == (False, "web.host, web.port")
+    assert not said.ok
+    assert said.message.startswith(f"{path}:1: web.host: cannot listen on no-such-host.invalid:")
 
 
 def test_a_misspelt_variable_blames_no_file(tmp_path: Path) -> None:
@@ -196,3 +197,32 @@ def test_an_address_can_be_taken_again_after_a_check(shop: Path, tmp_path: Path)
     assert results(path)["web"].ok
     with socket.create_server(("127.0.0.1", port)):
         pass
+
+
+@pytest.mark.parametrize(
+    ("text", "subject", "expected"),
+    [
+        ("web: {config_file: nowhere.yml}\nsources: {fleet: {path: f.csv}}\n", "web", "{path}:1: web.config_file: "),
+        ("web: {runbooks_dir: nowhere}\nsources: {fleet: {path: f.csv}}\n", "web", "{path}:1: web.runbooks_dir: "),
+        ("sources:\n  fleet:\n    path: nowhere.csv\n", "fleet", "(sources.fleet.path, {path}:3)"),
+        ("sources:\n  mlflow:\n    uri: sqlite:///nowhere.db\n", "mlflow", "(sources.mlflow.uri, {path}:3)"),
+        ("sources:\n  mlflow:\n    uri: sqlite:///f.csv\n", "mlflow", "(sources.mlflow.uri, {path}:3)"),
+        ("sources:\n  mlflow:\n    uri: http://127.0.0.1:{port}\n", "mlflow", "(sources.mlflow.uri, {path}:3)"),
+        ("sources: {fleet: {path: f.csv}}\nprometheus:\n  url: http://127.0.0.1:{closed}\n", "prometheus", "{path}:3)"),
+        ("sources: {fleet: {path: f.csv}}\nprometheus:\n  url: http://127.0.0.1:{port}\n", "prometheus", "{path}:3)"),
+        (
+            "sources: {fleet: {path: f.csv}}\nalertmanager:\n  url: http://127.0.0.1:{closed}\n",
+            "alertmanager",
+            "(alertmanager.url, {path}:3)",
+        ),
+    ],
+)
+def test_whatever_fails_is_named_by_file_and_line(
+    text: str, subject: str, expected: str, stranger: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("f.csv").write_text("of no use\n" * 100, encoding="utf-8")
+    path = tmp_path / "own.yml"
+    path.write_text(text.replace("{port}", str(stranger)).replace("{closed}", str(free_port())), encoding="utf-8")
+    failed = [each.message for each in checks.run(*read(path, {})) if each.subject == subject and not each.ok]
+    assert [message for message in failed if expected.format(path=path) in message], failed

@@ -101,12 +101,14 @@ def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> No
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
         f"ok    settings      {config}",
-        f"FAIL  web           web.config_file: {folder}/web.yml: cannot be read: No such file or directory",
-        "FAIL  mlflow        no MLflow tables found - check the database name and search_path; "
+        f"FAIL  web           {config}:2: web.config_file: {folder}/web.yml: cannot be read: No such file or directory",
+        f"FAIL  mlflow        no MLflow tables found (sources.mlflow.uri, {config}:5) - "
+        "check the database name and search_path; "
         "a new store gets its tables when MLflow first uses it",
         "FAIL  prometheus    http://127.0.0.1:1 cannot be reached: Connection refused: does it run there, and on this "
-        "port? - is prometheus.url right?",
-        f"FAIL  alertmanager  {stranger} answered, but not like alertmanager - is alertmanager.url right?",
+        f"port? (prometheus.url, {config}:3) - is prometheus.url right?",
+        f"FAIL  alertmanager  {stranger} answered, but not like alertmanager (alertmanager.url, {config}:4) - "
+        "is alertmanager.url right?",
     ]
 
 
@@ -115,7 +117,7 @@ def test_check_looks_into_the_folder_of_runbooks(folder: Path) -> None:
     config.write_text(
         f"web: {{runbooks_dir: {folder}/none}}\nsources: {{mlflow: {{uri: 'sqlite:///{folder}/empty.db'}}}}"
     )
-    line = f"FAIL  web       web.runbooks_dir: {folder}/none cannot be read: No such file or directory"
+    line = f"FAIL  web       {config}:1: web.runbooks_dir: {folder}/none cannot be read: No such file or directory"
     assert line in _run("check", "--config", config).stdout.splitlines()
 
 

@@ -22,7 +22,9 @@ def test_a_port_that_is_taken_is_named_and_no_address_is_promised(capsys: pytest
         assert main(["serve", "--prometheus", "http://127.0.0.1:9", "--listen", address]) == 1
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err == f"error: --listen: cannot listen on {address}: Address already in use\n"
+    assert shown.err == f"error: --listen: cannot listen on {address}: Address already in use: " + (
+        "another program has the port; choose another with --listen\n"
+    )
 
 
 @pytest.fixture(scope="module")

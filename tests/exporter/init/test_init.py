@@ -136,7 +136,7 @@ def test_a_store_that_cannot_be_read_is_described_as_check_does(
 ) -> None:
     done = init("--mlflow-uri", "sqlite:////nowhere/mlflow.db", "--prometheus-url", "http://127.0.0.1:1")
     assert done.returncode == 1
-    assert main(["check"]) == 1
+    assert main(["check", f"--config.file={folder / 'ml-monitoring.yml'}"]) == 1
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("FAIL")]
     assert [line.split()[1] for line in lines] == ["mlflow", "prometheus"]
     assert set(lines) < set(done.stdout.splitlines())
