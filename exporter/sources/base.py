@@ -8,15 +8,20 @@ gone from the output; a source that knows that nothing changed returns the very 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from typing import Annotated, Any, ClassVar
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Annotated, Any, ClassVar, Final
 
 from pydantic import AfterValidator, Field, SecretStr
 
 from ml_monitoring.exporter.database import connect
+from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.settings_file import Location
-from ml_monitoring.exporter.values import Duration, Model
+from ml_monitoring.exporter.values import Duration, Model, Patterns
+
+# So many names, of so many letters, show what patterns could match.
+_SHOWN_NAMES: Final = 5
+_SHOWN_LENGTH: Final = 60
 
 
 def _of_a_database(value: SecretStr) -> SecretStr:
@@ -64,6 +69,25 @@ class SourceSettings(Model):
     def completed(self, sections: Mapping[str, SourceSettings]) -> SourceSettings:  # noqa: ARG002  # most stand alone
         """Return these settings with what they take from those of other sources, which they do not contradict."""
         return self
+
+
+def require_match(setting: str, patterns: Patterns, names: Collection[str], what: str) -> None:
+    """Refuse, for `check`, patterns that choose nothing of what there is.
+
+    Args:
+        setting: The patterns, as they are called below the source.
+        patterns: What is to be exposed.
+        names: What there is; where there is nothing yet, nothing is wrong.
+        what: What the names are of, such as `experiments`.
+
+    Raises:
+        SourceError: None of the names is chosen.
+    """
+    if names and not any(map(patterns.matches, names)):
+        shown = ", ".join(name[:_SHOWN_LENGTH] for name in sorted(names)[:_SHOWN_NAMES])
+        more = ", ..." if len(names) > _SHOWN_NAMES else ""
+        said = f"0 of {len(names)} {what} match include and exclude"
+        raise SourceError(Reason.INVALID_VALUE, said, hint=f"there are: {shown}{more}", setting=(setting,))
 
 
 class Source(ABC):

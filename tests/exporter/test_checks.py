@@ -15,6 +15,7 @@ import pytest
 from ml_monitoring.exporter import checks
 from ml_monitoring.exporter.config import read
 from ml_monitoring.exporter.errors import ConfigError
+from tests.support.mlflow_store import write_reference_store
 from tests.support.serving import ExporterProcess
 from tools.processes import free_port
 
@@ -80,17 +81,20 @@ def results(path: Path, **environment: str) -> dict[str, checks.Result]:
         (
             "SELECT country, sent AS open FROM orders; DROP TABLE orders",
             "open",
-            "sql has several statements, and only one SELECT is asked (sources.queries.q.sql, {path}:6)",
+            "sql has several statements: it must be one query that begins with SELECT or WITH "
+            "(sources.queries.q.sql, {path}:6)",
         ),
         (
             "WITH a AS (SELECT 1) INSERT INTO orders SELECT 'insert into', 2",
             "open",
-            "sql has INSERT INTO, and only one SELECT is asked (sources.queries.q.sql, {path}:6)",
+            "sql has INSERT INTO: it must be one query that begins with SELECT or WITH "
+            "(sources.queries.q.sql, {path}:6)",
         ),
         (
             "DELETE FROM orders",
             "open",
-            "sql begins with DELETE, and only one SELECT is asked (sources.queries.q.sql, {path}:6)",
+            "sql begins with DELETE: it must be one query that begins with SELECT or WITH "
+            "(sources.queries.q.sql, {path}:6)",
         ),
     ],
 )
@@ -226,3 +230,65 @@ def test_whatever_fails_is_named_by_file_and_line(
     path.write_text(text.replace("{port}", str(stranger)).replace("{closed}", str(free_port())), encoding="utf-8")
     failed = [each.message for each in checks.run(*read(path, {})) if each.subject == subject and not each.ok]
     assert [message for message in failed if expected.format(path=path) in message], failed
+
+
+@pytest.mark.parametrize(
+    ("patterns", "said"),
+    [
+        (
+            "experiments: {include: [chrun]}",
+            "0 of 6 experiments match include and exclude (sources.mlflow.experiments, {path}:4) - there are: ",
+        ),
+        (
+            "metrics: {exclude: ['*']}",
+            " metrics match include and exclude (sources.mlflow.metrics, {path}:4) - there are: ",
+        ),
+    ],
+)
+def test_patterns_that_choose_nothing_are_a_problem(patterns: str, said: str, tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    write_reference_store(f"sqlite:///{store}")
+    path = tmp_path / "own.yml"
+    path.write_text(f"sources:\n  mlflow:\n    uri: sqlite:///{store}\n    {patterns}\n", encoding="utf-8")
+    found = results(path)["mlflow"]
+    assert not found.ok
+    assert said.format(path=path) in found.message
+
+
+def test_a_query_of_which_no_row_can_be_used_is_a_problem(shop: Path, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(shop)) as database, database:
+        database.execute("INSERT INTO orders VALUES ('eu', 1), ('us', 2)")
+    path = tmp_path / "own.yml"
+    sql = "SELECT country, 'many' AS open FROM orders"
+    path.write_text(QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql=sql, value="open"), encoding="utf-8")
+    found = results(path)["queries/q"]
+    assert (found.ok, found.message) == (
+        False,
+        "no row can be used: shop_open: open is no number: 2 rows, first row 1 "
+        f"(sources.queries.q.metrics.shop_open.value, {path}:9)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("f.parquet", "", "f.parquet: not a complete Parquet file: "),
+        ("f.parquet", "garbage\n" * 9, "f.parquet: not a complete Parquet file: "),
+        (
+            "f.csv",
+            "timestamp,server_name,profile,state,cpu_pct,mem_pct,latency_ms,error_rate,disk_io_mb_s,net_in_mb_s,net_out_mb_s,gc_pause_ms\nx,y\n",
+            "1 rows cannot be used",
+        ),
+    ],
+)
+@pytest.mark.parametrize("mode", ["replay", "follow"])
+def test_a_file_without_a_row_that_can_be_used_is_a_problem(
+    name: str, content: str, said: str, mode: str, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_text(content, encoding="utf-8")
+    path = tmp_path / "own.yml"
+    path.write_text(f"sources:\n  fleet:\n    path: {tmp_path}/{name}\n    mode: {mode}\n", encoding="utf-8")
+    found = results(path)["fleet"]
+    assert not found.ok
+    assert said in found.message or (mode == "replay" and "holds no row that can be used" in found.message)
+    assert f"(sources.fleet.path, {path}:3)" in found.message

@@ -80,6 +80,9 @@ class ContainersSource(Source):
         """Count the containers."""
         self._engine.ready()
         listed = self._list()
+        if not listed and self._settings.project:
+            said = f"there is no container of the project {self._settings.project}"
+            raise SourceError(Reason.INVALID_VALUE, said, hint="is it started?", setting=("project",))
         running = sum(1 for one in listed if one.get("State") == "running")
         whose = f" of the project {self._settings.project}" if self._settings.project else ""
         return f"{len(listed)} containers{whose}, {running} running"

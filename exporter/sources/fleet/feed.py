@@ -68,7 +68,7 @@ class Feed(ABC):
             SourceError: It cannot be opened, or lacks a column.
         """
         with open_regular(path) as file:
-            form = sniff(file)
+            form = sniff(path, file)
         if form is FileFormat.PARQUET:
             return ParquetReader(path, self._layout)
         return CsvReader(path, self._layout, position=position)

@@ -14,6 +14,8 @@ from ml_monitoring.exporter.regular_files import Identity
 
 _GZIP = b"\x1f\x8b"
 _PARQUET = b"PAR1"
+_DELIMITERS = (b",", b";", b"\t", b"|")
+_FIRST_BYTES = 4096
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 
@@ -48,9 +50,15 @@ def open_regular(path: Path) -> BinaryIO:
         raise _unreadable(path, error) from None
 
 
-def sniff(file: BinaryIO) -> FileFormat:
-    """Tell what an open file holds from its first bytes."""
-    return FileFormat.PARQUET if os.pread(file.fileno(), len(_PARQUET), 0) == _PARQUET else FileFormat.CSV
+def sniff(path: Path, file: BinaryIO) -> FileFormat:
+    """Tell what an open file holds from its first bytes; its name decides where they are those of neither."""
+    start = os.pread(file.fileno(), _FIRST_BYTES, 0)
+    is_parquet = start.startswith(_PARQUET)
+    if path.suffix.lower() == ".parquet" and not start.startswith(_GZIP):
+        line = start.partition(b"\n")[0]
+        # No names of columns either: what is empty or broken is to be called what its name says.
+        is_parquet |= b"\0" in line or not any(delimiter in line for delimiter in _DELIMITERS)
+    return FileFormat.PARQUET if is_parquet else FileFormat.CSV
 
 
 class Bytes:

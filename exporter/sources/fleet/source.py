@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import AfterValidator, Field, model_validator
 from typing_extensions import override
 
-from ml_monitoring.exporter.errors import Reason
+from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.risk import (
     BUILTIN,
@@ -221,7 +221,12 @@ class FleetSource(Source):
             probe.close()
         text = "; ".join([f"{settings.path}, mode {settings.mode}: {len(state.servers())} servers", *probe._feed.notes])
         bad = state.rows.total() - state.rows[RowOutcome.OK]
-        return f"{text}; {bad} rows cannot be used, first {state.take_problems()[0][1]}" if bad else text
+        if not bad:
+            return text
+        text += f"; {bad} rows cannot be used, first {state.take_problems()[0][1]}"
+        if not state.rows[RowOutcome.OK]:
+            raise SourceError(Reason.INVALID_VALUE, text, setting=("path",))
+        return text
 
     def _steps(self, seconds: float) -> Callable[[], bool]:
         """Allow steps of reading for some time, and one at least, so that listing a large folder cannot take it all."""

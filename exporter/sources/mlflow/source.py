@@ -18,7 +18,7 @@ from typing_extensions import override
 from ml_monitoring.exporter.database import Session, connect
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import FamilySet
-from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.base import Source, SourceSettings, require_match
 from ml_monitoring.exporter.sources.mlflow import registry, sql
 from ml_monitoring.exporter.sources.mlflow.evaluations import Feedback, ModelTraces, PromptTraces
 from ml_monitoring.exporter.sources.mlflow.optional import (
@@ -38,6 +38,7 @@ from ml_monitoring.exporter.values import rereading
 
 __all__ = ["RUN_STATUSES", "VARIANT_LABEL", "MetricPatterns", "MlflowSettings", "MlflowSource"]
 
+_SOME_METRICS = "select distinct key from (select key from latest_metrics limit 10000) m"
 # For so many intervals a counter that is new is at 0, so that Prometheus has seen it there: 60 s of the usual 15.
 _AT_ZERO = 4
 RUN_STATUSES = ("FAILED", "FINISHED", "KILLED", "RUNNING", "SCHEDULED")
@@ -98,6 +99,7 @@ class MlflowSource(Source):
             (experiments,) = self._session.rows("select count(*) from experiments")[0]
             (runs,) = self._session.rows("select count(*) from runs")[0]
             found = f"{experiments} experiments, {runs} runs"
+            self._require_matches(families)
             if isinstance(self._session, RestSession):
                 return f"MLflow server, version {self._session.version()}: {found}{left_out}"
             revision = "unknown"
@@ -106,6 +108,16 @@ class MlflowSource(Source):
                     str(row[0]) for row in self._session.rows("select version_num from alembic_version")
                 )
         return f"MLflow store on {self._session.dialect}, schema {revision}: {found}{left_out}"
+
+    def _require_matches(self, families: FamilySet) -> None:
+        """Refuse patterns that choose nothing of what the store holds."""
+        listed = self._session.rows(self._store.reader.queries.experiments)
+        names = {sql.qualified(workspace, name) for _id, name, stage, workspace in listed if stage == "active"}
+        require_match("experiments", self._settings.experiments, names, "experiments")
+        # Of all metrics of a large store a part is enough: where one is exposed, the patterns are no mistake.
+        if not families["mlflow_metric_latest"].samples and not families["mlflow_metric_best"].samples:
+            keys = {key for (key,) in self._session.rows(_SOME_METRICS)}
+            require_match("metrics", self._settings.metrics, keys, "metrics")
 
     @property
     @override

@@ -93,7 +93,7 @@ class QueriesSource(Source):
         if error.reason not in (Reason.QUERY, Reason.SCHEMA):
             return error
         if problem := _no_select(self._settings.sql):
-            return SourceError(Reason.QUERY, f"sql {problem}, and only one SELECT is asked")
+            return SourceError(Reason.QUERY, f"sql {problem}: it must be one query that begins with SELECT or WITH")
         said = _STATEMENT.sub("", str(error))
         if (column := _COLUMN.search(said)) and (setting := self._setting_of(column[1])):
             words = dict.fromkeys(re.findall(r"[^\W\d]\w*", self._settings.sql))
@@ -131,8 +131,15 @@ class QueriesSource(Source):
 
     @override
     def check(self) -> str:
-        """Ask once, and show what becomes of it."""
+        """Ask once, and show what becomes of it; a metric of which every row is left out is a mistake."""
         families = self.collect()
+        for name, metric in self._settings.metrics.items():
+            said = [problem.message for problem in families.problems if problem.message.startswith(f"{name}: ")]
+            if said and not families[name].samples:
+                setting = "labels" if metric.labels and f"{metric.value} is no number" not in said[0] else "value"
+                raise SourceError(
+                    Reason.INVALID_VALUE, f"no row can be used: {'; '.join(said)}", setting=("metrics", name, setting)
+                )
         shown = render_text(families).decode().splitlines()
         if len(shown) > _SHOWN_LINES:
             shown[_SHOWN_LINES:] = [f"... {len(shown) - _SHOWN_LINES} more lines"]

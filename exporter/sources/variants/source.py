@@ -22,7 +22,7 @@ from ml_monitoring.exporter.catalog.variants import VARIANT_METRICS
 from ml_monitoring.exporter.database import PostgresSession, Session
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import FamilySet
-from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.base import Source, SourceSettings, require_match
 from ml_monitoring.exporter.sources.variants import sql
 from ml_monitoring.exporter.sources.variants.counters import Key, Moment, Ratchet, RowCounter, Sum
 from ml_monitoring.exporter.sources.variants.history import VariantHistory
@@ -149,6 +149,9 @@ class VariantsSource(Source):
         assert schema is not None  # noqa: S101  # looked up by `collect`
         with self._session.transaction():
             ((variants, personas),) = self._session.rows("select count(*), count(distinct persona_id) from variants")
+            if personas and not self._personas:
+                rows = self._session.rows("select distinct persona_id from variants where persona_id is not null")
+                require_match("personas", self._settings.personas, {persona for (persona,) in rows}, "personas")
         how = "changes are announced" if schema.announced else "no triggers announce changes: they are found by polling"
         if not schema.indexed:
             how += "; no index finds variants by persona, see docker/postgres/variants/002_indexes.sql"

@@ -188,9 +188,13 @@ def test_an_unknown_column_is_named(uri: str) -> None:
         (
             "selec waiting from orders",
             ("waiting",),
-            "sql begins with selec, and only one SELECT is asked",
+            "sql begins with selec: it must be one query that begins with SELECT or WITH",
         ),
-        ("-- tidy\ndelete from orders", ("waiting",), "sql begins with delete, and only one SELECT is asked"),
+        (
+            "-- tidy\ndelete from orders",
+            ("waiting",),
+            "sql begins with delete: it must be one query that begins with SELECT or WITH",
+        ),
     ],
 )
 def test_an_error_is_said_in_the_words_of_the_settings(uri: str, sql: str, metric: tuple[str, ...], said: str) -> None:
