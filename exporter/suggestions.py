@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from os.path import commonprefix
 from typing import Final
 
 # A shorter word is part of too many names.
 _SHORTEST_PART: Final = 4
+_LONG_PREFIX: Final = 8
 
 
 def closest(name: str, known: Iterable[str]) -> str:
     """Return which of the known names may be meant by another; empty where none is close."""
     by_lower = {one.lower(): one for one in known}
     wanted = name.lower()
+    shared = commonprefix(list(by_lower))  # noqa: RUF071  # of texts, not of paths
+    if len(by_lower) > 1 and len(shared) >= _LONG_PREFIX and wanted.startswith(shared):
+        # What all names begin with says nothing about which of them is meant.
+        by_lower = {one.removeprefix(shared): found for one, found in by_lower.items()}
+        wanted = wanted.removeprefix(shared)
     close = get_close_matches(wanted, by_lower, 1)
     if not close and len(wanted) >= _SHORTEST_PART:
         close = [one for one in by_lower if wanted in one]

@@ -32,6 +32,8 @@ def test_close_names_parts_of_names_and_other_cases_are_found() -> None:
     assert suggestion("intervall", ["interval", "timeout"]) == "; did you mean interval?"
     assert suggestion("Interval", ["interval", "timeout"]) == "; did you mean interval?"
     assert suggestion("incident", pages) == "; did you mean ml-monitoring-fleet-incident?"
+    # What they all begin with makes no name close.
+    assert suggestion("ml-monitoring-nothing", pages) == ""
     assert suggestion("s3cret", pages) == ""
     assert suggestion_or_all("zzz", ["a", "b"]) == "; there are: a, b"
     assert suggestion_or_all("zzz", []) == "; there are: none"
