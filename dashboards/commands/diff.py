@@ -23,12 +23,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     parser.add_argument("old", metavar="OLD", help="file or folder, or REVISION:PATH of the git repository")
     parser.add_argument("new", metavar="NEW", help="the same")
+    parser.add_argument(
+        "--all", action="store_true", help="list changes of looks too: colours, places, transformations"
+    )
     parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
-    report = compare(_read(options.old), _read(options.new))
+    report = compare(_read(options.old), _read(options.new), looks=options.all)
     print(report or "No differences.")
     return 1 if report and options.exit_code else 0
 

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 Json = dict[str, Any]
 
 # Says nothing about what a reader sees.
 _IGNORED = frozenset({"id", "version", "iteration", "gridPos", "pluginVersion", "panels", "targets", "fieldConfig"})
+# What changes how a page looks, and not what it says.
+_OF_LOOKS: Final = re.compile(
+    r"(?:overrides|transformations|mappings|color|custom|options|links|moved|resized|schemaVersion|editable)\b"
+)
+_OURS: Final = "ml-monitoring-"
+# Values are cut to so many characters, some of them before the first difference.
+_LONGEST: Final = 160
+_BEFORE: Final = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +38,16 @@ class Change:
     old: str = ""
     new: str = ""
 
+    @property
+    def of_looks(self) -> bool:
+        """Tell whether it changes only how the page looks."""
+        return _OF_LOOKS.match(self.what) is not None
+
     def line(self) -> str:
         """Return the change as an item of a Markdown list."""
         if self.old and self.new:
-            values = f": {_code(self.old)} → {_code(self.new)}"
+            values = " → ".join(map(_code, _around_difference(self.old, self.new)))
+            values = f": {values}"
         elif self.old or self.new:
             values = f": {_code(self.old or self.new)}"
         else:
@@ -40,10 +55,17 @@ class Change:
         return f"- **{self.where}** {self.what}{values}"
 
 
-def compare(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
-    """Return the differences of dashboards by uid as Markdown; empty when there are none."""
+def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = True) -> str:
+    """Return the differences of dashboards by uid as Markdown, own ones first; empty when there are none.
+
+    Args:
+        old: Before.
+        new: After.
+        looks: Whether changes of nothing but looks are listed too; else a line for each page counts them.
+    """
     sections: list[str] = []
-    for uid in sorted({*old, *new}):
+    summary: list[str] = []
+    for uid in sorted({*old, *new}, key=lambda uid: (uid.startswith(_OURS), uid)):
         if uid not in old:
             panels = len(_panels(new[uid]))
             changes = [Change("dashboard", f"added, {panels} panels")]
@@ -53,8 +75,11 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
             changes = list(_dashboard_changes(old[uid], new[uid]))
         if changes:
             title = (new.get(uid) or old[uid]).get("title", uid)
-            sections.append("\n".join([f"### {title} (`{uid}`)", "", *(change.line() for change in changes)]))
-    return "\n\n".join(sections)
+            shown = [change for change in changes if looks or not change.of_looks]
+            summary.append(f"- {title} (`{uid}`): {len(shown)} of meaning, {len(changes) - len(shown)} of looks")
+            if shown:
+                sections.append("\n".join([f"### {title} (`{uid}`)", "", *(change.line() for change in shown)]))
+    return "\n\n".join(sections if looks else ["\n".join(summary), *sections] if summary else [])
 
 
 def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:
@@ -195,8 +220,17 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
+def _around_difference(old: str, new: str) -> tuple[str, str]:
+    """Return two texts, long ones from a little before where they begin to differ."""
+    old, new = " ".join(old.split()), " ".join(new.split())
+    same = next((place for place, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), 0)
+    if max(len(old), len(new)) <= _LONGEST or same <= _BEFORE:
+        return old, new
+    return f"...{old[same - _BEFORE :]}", f"...{new[same - _BEFORE :]}"
+
+
 def _code(text: str) -> str:
     text = " ".join(text.split())
-    text = text if len(text) <= 300 else text[:297] + "..."
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
     # A backtick inside needs two around.
     return f"`` {text} ``" if "`" in text else f"`{text}`"

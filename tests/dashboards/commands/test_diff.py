@@ -93,6 +93,31 @@ def test_whole_dashboards_come_and_go() -> None:
     ]
 
 
+def test_changes_of_looks_are_counted_own_pages_first_and_long_values_shown_where_they_differ() -> None:
+    teams = "|".join(f"team{number}" for number in range(100))
+    new = page()
+    heat = new["panels"][0]
+    heat["gridPos"]["x"] = 3
+    heat["fieldConfig"]["overrides"] = [{"matcher": {"id": "byName"}}]
+    heat["targets"][0]["expr"] = f'heat{{team=~"{teams}|mine"}}'
+    old = page()
+    old["panels"][0]["targets"][0]["expr"] = f'heat{{team=~"{teams}"}}'
+    moved = page()
+    moved["panels"][0]["gridPos"]["x"] = 3
+    ours = "ml-monitoring-page"
+    assert compare({ours: old, "own": page()}, {ours: new, "own": moved}, looks=False).splitlines() == [
+        "- Page (`own`): 0 of meaning, 1 of looks",
+        f"- Page (`{ours}`): 1 of meaning, 2 of looks",
+        "",
+        f"### Page (`{ours}`)",
+        "",
+        '- **Heat** query A changed: `...eam94|team95|team96|team97|team98|team99"}` → '
+        '`...eam94|team95|team96|team97|team98|team99|mine"}`',
+    ]
+    assert "overrides changed" in compare({ours: old}, {ours: new})
+    assert compare({ours: old}, {ours: old}, looks=False) == ""
+
+
 def test_files_folders_and_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new = tmp_path / "old", tmp_path / "new.json"
     old.mkdir()
