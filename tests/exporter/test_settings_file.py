@@ -51,7 +51,26 @@ def test_a_file_is_read_as_plain_values(text: str, content: dict[str, Any], file
         ("password: !secret hunter2", ":1: not valid YAML: the tag !secret has no meaning here"),
         ("a:\n\tb: hunter2", ":2: not valid YAML: a tab: indent with spaces"),
         ("a: *hunter", ":1: not valid YAML: found undefined alias 'hunter'"),
-        ("a: hunter2: [", ":1: not valid YAML: mapping values are not allowed here"),
+        (
+            "a: hunter2: [",
+            ":1: not valid YAML: mapping values are not allowed here (column 11); "
+            "is the line indented further than the one before, or a text with `: ` not in quotes?",
+        ),
+        (
+            "a:\n  b: 1\n c: hunter2\n",
+            ":3: not valid YAML: expected <block end>, but found '<block mapping start>' (column 2); "
+            "the indentation differs from that of line 1",
+        ),
+        (
+            "a:\n  b: [hunter2\nc: 3\n",
+            ":3: not valid YAML: expected ',' or ']', but got ':' (column 2); "
+            "a bracket or a quote of line 2 is not closed",
+        ),
+        (
+            "a: 'hunter2",
+            ":1: not valid YAML: found unexpected end of stream (column 12); "
+            "a bracket or a quote of line 1 is not closed",
+        ),
         ("hunter2", ":1: must hold settings like `key: value`, not a text"),
     ],
 )
