@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import getpass
 import platform
+import re
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -98,7 +99,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _answers(options: argparse.Namespace) -> Answers:
     given = Answers(
-        mlflow=options.mlflow_uri,
+        mlflow=options.mlflow_uri and _from_anywhere(options.mlflow_uri),
         variants=options.variants_uri,
         fleet=options.fleet_file and options.fleet_file.expanduser().absolute(),
         prometheus=options.prometheus_url,
@@ -127,6 +128,16 @@ def _answers(options: argparse.Namespace) -> Answers:
     return given
 
 
+def _from_anywhere(uri: str) -> str:
+    """Return an address whose file of SQLite is found wherever the exporter is started, as the settings are."""
+    relative = re.fullmatch(r"(sqlite(?:\+\w+)?:///)([^/:$?][^$?]*)(\?[^$]*)?", uri)
+    if relative is None:
+        return uri
+    # In a file of settings `${` begins a reference.
+    path = str(Path(relative[2]).absolute()).replace("${", "$${")
+    return f"{relative[1]}{path}{relative[3] or ''}"
+
+
 def _kept(answers: Answers, output: Path) -> dict[str, Path]:
     """Return where addresses that hold passwords are kept, by their sources."""
     return {source: output.with_name(f"{source}_uri") for source, uri in answers.uris.items() if holds_secret(uri)}
@@ -149,10 +160,13 @@ def _next(answers: Answers, output: Path, kept: Mapping[str, Path], *, succeeded
     host = platform.node() if answers.host in _ANYWHERE else answers.host
     target = f"[{host}]:{answers.port}" if ":" in host else f"{host}:{answers.port}"
     command = spelled("serve" if succeeded else "check", f"--config.file={output}")
-    first = "Then start it" if succeeded else "Something is not well yet, see above. Try it again"
     secrets = "\nKeep the files of passwords out of version control.\n" if kept else ""
+    first = (
+        "Then start it" if succeeded else f"Something is not well yet, see above. Correct {output}, and try it again"
+    )
+    scraped = "Let" if succeeded else "Once it is well, let"
     return f"""{secrets}
-Let Prometheus scrape it, in the configuration of Prometheus:
+{scraped} Prometheus scrape it, in the configuration of Prometheus:
 
 scrape_configs:
   - job_name: {version.NAME}

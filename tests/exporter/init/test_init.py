@@ -131,6 +131,21 @@ def test_prometheus_takes_the_scrape_config_that_is_shown(
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ("sqlite:///mlflow.db", "sqlite:///{folder}/mlflow.db"),
+        ("sqlite:///a b/mlflow.db?mode=ro", "sqlite:///{folder}/a b/mlflow.db?mode=ro"),
+        ("sqlite:////data/mlflow.db", "sqlite:////data/mlflow.db"),
+        ("sqlite:///${HOME}/mlflow.db", "sqlite:///${{HOME}}/mlflow.db"),
+    ],
+)
+def test_a_file_of_sqlite_is_found_from_any_folder(given: str, written: str, init: Init, folder: Path) -> None:
+    init("--mlflow-uri", given)
+    text = (folder / "ml-monitoring.yml").read_text(encoding="utf-8")
+    assert f'    uri: "{written.format(folder=folder)}"\n' in text
+
+
 def test_a_store_that_cannot_be_read_is_described_as_check_does(
     init: Init, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -141,7 +156,10 @@ def test_a_store_that_cannot_be_read_is_described_as_check_does(
     assert [line.split()[1] for line in lines] == ["mlflow", "prometheus"]
     assert set(lines) < set(done.stdout.splitlines())
     *_, before, empty, last = done.stdout.splitlines()
-    assert (before, empty) == ("Something is not well yet, see above. Try it again:", "")
+    assert (before, empty) == (
+        f"Something is not well yet, see above. Correct {folder / 'ml-monitoring.yml'}, and try it again:",
+        "",
+    )
     assert shlex.split(last)[-2:] == ["check", f"--config.file={folder / 'ml-monitoring.yml'}"]
 
 
