@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate.grafana_rules import OWN, OWN_LABEL, uid
 from ml_monitoring.alerting.generate.inhibition import MATCHER
+from ml_monitoring.alerting.generate.inline import DEFINITION
 from ml_monitoring.alerting.model.thresholds import Thresholds
 
 Json = dict[str, Any]
@@ -26,8 +27,6 @@ _EXECUTION_FAILED = "DatasourceError|DatasourceNoData"
 # As long as one critical alert waits that Prometheus answers nothing, so that a restart of it notifies nobody.
 _EXECUTION_WAIT = "2m"
 _LINKS: Final = alertmanager.TEMPLATES_DIRECTORY / "grafana" / "links.tmpl"
-_DEFINITION = re.compile(r'^\{\{ define "(?P<name>[\w.]+)" -\}\}\n.*?^\{\{- end \}\}\n', re.MULTILINE | re.DOTALL)
-_ENDED_ON_ITS_LINE = re.compile(r'^\{\{ define "(?P<name>[\w.]+)" \}\}.*\{\{ end \}\}\n', re.MULTILINE)
 
 
 class Writing(Protocol):
@@ -228,9 +227,7 @@ def _template() -> str:
     links = _LINKS.read_text("utf-8")
     own = _names(links)
     texts = "".join((alertmanager.TEMPLATES_DIRECTORY / name).read_text("utf-8") for name in alertmanager.TEMPLATES)
-    for pattern in (_DEFINITION, _ENDED_ON_ITS_LINE):
-        texts = pattern.sub(lambda match: "" if match["name"] in own else match[0], texts)
-    return texts + links
+    return DEFINITION.sub(lambda match: "" if match["name"] in own else match[0], texts) + links
 
 
 def _names(texts: str) -> Sequence[str]:

@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from ml_monitoring.alerting.generate.alertmanager import TEMPLATES, TEMPLATES_DIRECTORY
 
-_DEFINITION: Final = re.compile(
+# With its name; two definitions have an empty line between them.
+DEFINITION: Final = re.compile(
     r'^\{\{ define "(?P<name>[\w.]+)" (?:-\}\}\n.*?^\{\{- end \}\}|\}\}[^\n]*\{\{ end \}\})$(?=\n\n|\n?\Z)',
     re.MULTILINE | re.DOTALL,
 )
@@ -30,7 +31,7 @@ def inlined(content: Any) -> Any:
 @cache
 def _definitions() -> Mapping[str, str]:
     texts = ((TEMPLATES_DIRECTORY / name).read_text("utf-8") for name in TEMPLATES)
-    return {match["name"]: match[0] for text in texts for match in _DEFINITION.finditer(text)}
+    return {match["name"]: match[0] for text in texts for match in DEFINITION.finditer(text)}
 
 
 def _used(text: str) -> list[str]:
