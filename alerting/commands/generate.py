@@ -25,8 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--output-dir",
         type=Path,
-        default=files.DEFAULT_DIRECTORY,
-        required=CHECKOUT is None,
+        default=None if CHECKOUT is None else files.DEFAULT_DIRECTORY,
         metavar="DIR",
         help="where to write (default in a checkout: alerting/generated)",
     )
@@ -50,6 +49,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "earlier run put there; all else in it stays as it is",
     )
     parser.add_argument(
+        "--remove", action="store_true", help="with --into, and nothing else: take ours out of that file again"
+    )
+    parser.add_argument(
         "--compose",
         action="store_true",
         help="also write prometheus.yml and prometheus-scale.yml, for the stack of docker compose (the default where "
@@ -65,6 +67,10 @@ def run(options: argparse.Namespace) -> int:
     Raises:
         ConfigError: Options do not fit each other, or a file cannot be used.
     """
+    if options.remove:
+        return _remove_from(options.into)
+    if options.output_dir is None:
+        raise ConfigError(["--output-dir: give the folder to write into"])
     is_mimir = options.format == "mimir"
     is_default = options.output_dir.resolve() == files.DEFAULT_DIRECTORY.resolve()
     if is_mimir and is_default:
@@ -89,6 +95,16 @@ def run(options: argparse.Namespace) -> int:
     if options.compose or is_default:
         texts |= files.of_compose(exporter_ca=options.exporter_ca)
     files.write(texts, options.output_dir)
+    return 0
+
+
+def _remove_from(path: Path | None) -> int:
+    if path is None:
+        raise ConfigError(["--remove: give the file that ours is in, by --into"])
+    is_changed = merge.remove_from(path)
+    print(
+        f"{path}: {'as it was before; reload Prometheus, then Alertmanager' if is_changed else 'has nothing of ours'}"
+    )
     return 0
 
 

@@ -27,7 +27,7 @@ from ml_monitoring.exporter.regular_files import read_text, replace_text
 OWN: Final = "ml-monitoring"
 _BEGIN: Final = f"# BEGIN {OWN}: written by `ml-monitoring alerts generate --into`, which replaces it"
 _END: Final = f"# END {OWN}"
-_MARKED: Final = re.compile(rf"[ \t]*# BEGIN {OWN}\b(?:(?!# BEGIN {OWN}\b).)*?# END {OWN}\b[^\n]*\n", re.DOTALL)
+_MARKED: Final = re.compile(rf"[ \t]*# BEGIN {OWN}\b(?:(?!# BEGIN {OWN}\b).)*?# END {OWN}\b[^\n]*(?:\n|\Z)", re.DOTALL)
 # What Alertmanager reads at the top of its file.
 _SECTIONS: Final = frozenset(
     {"global", "templates", "route", "inhibit_rules", "receivers", "mute_time_intervals", "time_intervals", "tracing"}
@@ -54,25 +54,56 @@ def write_into(path: Path, thresholds: Thresholds) -> bool:
     """
     # A link stays one.
     path = path.resolve()
+    theirs = _text_of(path)
+    text = merged(theirs, thresholds, str(path))
+    texts = files.templates()
+    files.write({own: texts[name] for own, name in template_files().items()}, path.parent)
+    return _replace(path, theirs, text)
+
+
+def remove_from(path: Path) -> bool:
+    """Give a file back as it was before ours came into it, and remove its templates; return whether it was changed.
+
+    Raises:
+        ConfigError: The file cannot be read, or lacks one of our marks.
+        OSError: Something cannot be written.
+    """
+    path = path.resolve()
+    text = _text_of(path)
+    is_changed = _replace(path, text, _without_ours(text, str(path)))
+    for name in template_files():
+        (path.parent / name).unlink(missing_ok=True)
+    return is_changed
+
+
+def _text_of(path: Path) -> str:
     try:
-        theirs = read_text(path)
+        return read_text(path)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
     except UnicodeDecodeError:
         raise ConfigError([f"{path}: is not UTF-8 text"]) from None
-    text = merged(theirs, thresholds, str(path))
-    texts = files.templates()
-    files.write({own: texts[name] for own, name in template_files().items()}, path.parent)
-    if text == theirs:
+
+
+def _replace(path: Path, old: str, new: str) -> bool:
+    if new == old:
         return False
     status = path.stat()
 
-    def keep_rights(new: Path) -> None:
-        os.chown(new, status.st_uid, status.st_gid)
-        new.chmod(status.st_mode)
+    def keep_rights(file: Path) -> None:
+        os.chown(file, status.st_uid, status.st_gid)
+        file.chmod(status.st_mode)
 
-    replace_text(path, text, open_up=keep_rights)
+    replace_text(path, new, open_up=keep_rights)
     return True
+
+
+def _without_ours(text: str, origin: str) -> str:
+    bare = _MARKED.sub("", text)
+    if f"# BEGIN {OWN}" in bare or f"# END {OWN}" in bare:
+        raise ConfigError([f"{origin}: one of our marks, `{_END}` or that before it, is missing: delete what is ours"])
+    # A file without a newline at its end keeps that with ours in it, too.
+    return bare if text.endswith("\n") else bare.removesuffix("\n")
 
 
 def merged(theirs: str, thresholds: Thresholds, origin: str) -> str:
@@ -93,8 +124,9 @@ def merged(theirs: str, thresholds: Thresholds, origin: str) -> str:
                 f"add e.g. `alert_labels: {{stack: {OWN}}}`"
             ]
         )
-    bare = _MARKED.sub("", theirs)
-    if not bare.endswith("\n"):
+    bare = _without_ours(theirs, origin)
+    has_end = bare.endswith("\n")
+    if not has_end:
         bare += "\n"
     before = _read(bare, origin)
     ours = _lists(thresholds)
@@ -102,7 +134,7 @@ def merged(theirs: str, thresholds: Thresholds, origin: str) -> str:
     text = _Text(bare, origin)
     for path, items in ours.items():
         text.add(path, items)
-    result = text.spliced()
+    result = text.spliced() if has_end else text.spliced().removesuffix("\n")
     if _without(_read(result, origin), ours) != _without(before, {}):
         raise ConfigError(
             [f"{origin}: ours has no place in it: write out what anchors, aliases and merge keys stand for"]
@@ -146,8 +178,6 @@ def _routed(route: Mapping[str, Any]) -> Json:
 
 def _read(text: str, origin: str) -> Json:
     """Return what a configuration of Alertmanager holds."""
-    if f"# BEGIN {OWN}" in _MARKED.sub("", text) or f"# END {OWN}" in _MARKED.sub("", text):
-        raise ConfigError([f"{origin}: one of our marks, `{_END}` or that before it, is missing: delete what is ours"])
     try:
         content = yaml.safe_load(text)
     except yaml.MarkedYAMLError as error:

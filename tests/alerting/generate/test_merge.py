@@ -60,6 +60,7 @@ FILES = {
     "an anchor": BLOCKS.replace("equal: [job", "equal: &same [job")
     + '  - source_matchers: [a="b"]\n    equal: *same\n',
 }
+TEMPLATES = "ml-monitoring-notifications.tmpl"
 SETTINGS = "alert_labels: {stack: ml-monitoring}\nnotifications: {alert_log: null, alert_log_token_file: null"
 PAGES = ", channels: {pager: {kind: webhook, url: 'http://127.0.0.1:9/'}}"
 MUTED = (
@@ -97,6 +98,7 @@ def test_theirs_stays_byte_for_byte_and_ours_is_replaced(name: str, programs: di
     first = path.read_bytes()
     subprocess.run([programs["amtool"], "check-config", path], check=True, capture_output=True)
     assert without_marked(first.decode()).removesuffix("\n") == FILES[name].removesuffix("\n")
+    assert (tmp_path / TEMPLATES).is_file()
     assert b"ml-monitoring-mlops-critical" in first
     merge(tmp_path)
     assert path.read_bytes() == first
@@ -106,6 +108,22 @@ def test_theirs_stays_byte_for_byte_and_ours_is_replaced(name: str, programs: di
     subprocess.run([programs["amtool"], "check-config", path], check=True, capture_output=True)
     merge(tmp_path)
     assert path.read_bytes() == first
+    for _ in range(2):
+        assert main(["generate", "--into", str(path), "--remove"]) == 0
+        assert path.read_bytes() == FILES[name].encode()
+        assert not (tmp_path / TEMPLATES).exists()
+
+
+def test_removing_needs_a_file_and_both_marks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "alertmanager.yml"
+    path.write_text(BLOCKS + "# END ml-monitoring\n")
+    for command, said in (
+        ([], "--remove: give the file"),
+        (["--into", str(path)], "alertmanager.yml: one of our marks"),
+    ):
+        assert main(["generate", *command, "--remove"]) == 1
+        assert said in capsys.readouterr().err
+    assert path.read_text() == BLOCKS + "# END ml-monitoring\n"
 
 
 @pytest.mark.parametrize(
@@ -251,7 +269,7 @@ def test_a_link_stays_one_and_rights_stay_as_they_are(tmp_path: Path) -> None:
     merge(tmp_path)
     assert (tmp_path / "alertmanager.yml").is_symlink()
     assert stat.S_IMODE(target.stat().st_mode) == 0o640
-    assert (tmp_path / "etc" / "ml-monitoring-notifications.tmpl").is_file()
+    assert (tmp_path / "etc" / TEMPLATES).is_file()
 
 
 @pytest.mark.parametrize(
