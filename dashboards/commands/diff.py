@@ -24,7 +24,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help="file or folder, or REVISION:PATH of the git repository")
     parser.add_argument("new", metavar="NEW", help="the same")
     parser.add_argument(
-        "--all", action="store_true", help="list changes of looks too: colours, places, transformations"
+        "--all",
+        action="store_true",
+        help="list all changes: those of looks too (colours, places, ...), and more than two screens of them",
     )
     parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
 

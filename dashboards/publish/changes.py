@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -20,6 +21,8 @@ _OURS: Final = "ml-monitoring-"
 # Values are cut to so many characters, some of them before the first difference.
 _LONGEST: Final = 160
 _BEFORE: Final = 40
+# Pages are listed in full as long as all is about two screens.
+_MOST_LINES: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,13 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = T
     Args:
         old: Before.
         new: After.
-        looks: Whether changes of nothing but looks are listed too; else a line for each page counts them.
+        looks: Whether all changes are listed, those of nothing but looks too; else a line for each page counts them,
+            and pages with more changes than fit on two screens are left at that.
     """
     sections: list[str] = []
     summary: list[str] = []
+    left_out = 0
+    room = _MOST_LINES if len({*old, *new}) > 1 else sys.maxsize
     for uid in sorted({*old, *new}, key=lambda uid: (uid.startswith(_OURS), uid)):
         if uid not in old:
             panels = len(_panels(new[uid]))
@@ -77,9 +83,19 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = T
             title = (new.get(uid) or old[uid]).get("title", uid)
             shown = [change for change in changes if looks or not change.of_looks]
             summary.append(f"- {title} (`{uid}`): {len(shown)} of meaning, {len(changes) - len(shown)} of looks")
-            if shown:
+            if not looks and len(shown) > room:
+                left_out += 1
+            elif shown:
+                room -= len(shown)
                 sections.append("\n".join([f"### {title} (`{uid}`)", "", *(change.line() for change in shown)]))
-    return "\n\n".join(sections if looks else ["\n".join(summary), *sections] if summary else [])
+    if looks or not summary:
+        return "\n\n".join(sections)
+    rest = (
+        [f"Pages with more changes than fit here: {left_out}; compare the files of one, or give `--all`."]
+        if left_out
+        else []
+    )
+    return "\n\n".join(["\n".join(summary), *sections, *rest])
 
 
 def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:

@@ -118,6 +118,26 @@ def test_changes_of_looks_are_counted_own_pages_first_and_long_values_shown_wher
     assert compare({ours: old}, {ours: old}, looks=False) == ""
 
 
+def test_a_page_with_more_changes_than_fit_on_two_screens_is_counted_and_the_others_are_listed() -> None:
+    old, new, small = page(), page(), page()
+    targets = [{"refId": str(number), "expr": "up"} for number in range(100)]
+    new["panels"][0]["targets"] += targets
+    small["refresh"] = "1m"
+    both = ({"a": old, "b": old}, {"a": new, "b": small})
+    assert compare(*both, looks=False).splitlines() == [
+        "- Page (`a`): 100 of meaning, 0 of looks",
+        "- Page (`b`): 1 of meaning, 0 of looks",
+        "",
+        "### Page (`b`)",
+        "",
+        "- **dashboard** refresh changed: `30s` → `1m`",
+        "",
+        "Pages with more changes than fit here: 1; compare the files of one, or give `--all`.",
+    ]
+    assert compare(*both).count("added: `up`") == 100
+    assert compare({"a": old}, {"a": new}, looks=False).count("added: `up`") == 100
+
+
 def test_files_folders_and_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new = tmp_path / "old", tmp_path / "new.json"
     old.mkdir()
