@@ -62,7 +62,7 @@ generate: .venv
 	@$(VENV) -m tools.schemas generate
 	@$(VENV) -m tools.settings_reference
 	@$(VENV) -m tools.server_pages
-	@$(VENV) -m tools.receivers
+	@$(VENV) -m tools.kubernetes_schemas
 	@$(VENV) -m ml_monitoring kubernetes manifests $(OWN)
 	@$(VENV) -m ml_monitoring kubernetes chart $(OWN)
 	@$(VENV) -m tools.mixin generate $(OWN)

@@ -55,7 +55,7 @@ def values_schema(values: str, made: Definitions, topics: Sequence[str]) -> Json
     definitions = {
         name: {key: value for key, value in definition.items() if key != "required"}
         for name, definition in settings["definitions"].items()
-    } | _receivers()[1]
+    } | _kubernetes()
     whole = {"$schema": "http://json-schema.org/draft-07/schema#", **schema, "definitions": definitions}
     read: Json = _as_go_reads_it(whole)
     return read
@@ -95,6 +95,8 @@ def _special(made: Definitions, topics: Sequence[str], settings: Json) -> dict[s
     thresholds = made.thresholds
     alerts = alerting_schema(ALERTS)["properties"]["alerts"]["properties"]
     return {
+        **_of_pods("exporter"),
+        **_of_pods("alertlog"),
         "fullnameOverride": _NAME | {"maxLength": 40},
         "commonLabels": _TEXTS,
         "kubePrometheusStack.namespace": _NAME | {"minLength": 1},
@@ -124,9 +126,15 @@ def _special(made: Definitions, topics: Sequence[str], settings: Json) -> dict[s
         },
         "alertlog.service.type": _SERVICE,
         "alertlog.service.port": _PORT,
-        "podSecurityContext": _FREE,
-        "securityContext": _FREE,
+        "imagePullSecrets": _many("KubernetesLocalObjectReference"),
+        "networkPolicy.egress": _many("KubernetesNetworkPolicyEgressRule"),
+        "networkPolicy.extraIngress": _many("KubernetesNetworkPolicyPeer"),
+        "podSecurityContext": _handed_on("KubernetesPodSecurityContext"),
+        "securityContext": _handed_on("KubernetesSecurityContext"),
+        "serviceAccount.annotations": _TEXTS,
         "serviceMonitor.labels": _TEXTS,
+        "serviceMonitor.metricRelabelings": _many("OperatorMetricRelabeling"),
+        "serviceMonitor.relabelings": _many("OperatorRelabeling"),
         "serviceMonitor.interval": _DURATION,
         "serviceMonitor.scrapeTimeout": _DURATION,
         "selectors": {
@@ -164,10 +172,37 @@ def _special(made: Definitions, topics: Sequence[str], settings: Json) -> dict[s
 
 
 @cache
-def _receivers() -> tuple[Json, Json]:
-    """Return what `tools.receivers` writes: each list of a receiver, and the definitions that they refer to."""
-    read = json.loads(Path(__file__).with_name("receivers.json").read_text(encoding="utf-8"))
-    return read["lists"], read["definitions"]
+def _kubernetes() -> Json:
+    """Return what `tools.kubernetes_schemas` writes: definitions of Kubernetes and of the Operator."""
+    read: Json = json.loads(Path(__file__).with_name("kubernetes.json").read_text(encoding="utf-8"))
+    return read
+
+
+def _handed_on(name: str) -> Json:
+    return {"$ref": f"#/definitions/{name}"}
+
+
+def _many(name: str) -> Json:
+    return {"type": "array", "items": _handed_on(name)}
+
+
+def _of_pods(program: str) -> dict[str, Json]:
+    """Return what the values of a program hand on to its pods."""
+    known = {
+        "affinity": _handed_on("KubernetesAffinity"),
+        "extraEnv": _many("KubernetesEnvVar"),
+        "extraEnvFrom": _many("KubernetesEnvFromSource"),
+        "extraVolumeMounts": _many("KubernetesVolumeMount"),
+        "extraVolumes": _many("KubernetesVolume"),
+        "nodeSelector": _TEXTS,
+        "podAnnotations": _TEXTS,
+        "podLabels": _TEXTS,
+        "resources": _handed_on("KubernetesResourceRequirements"),
+        "service.annotations": _TEXTS,
+        "tolerations": _many("KubernetesToleration"),
+        "topologySpreadConstraints": _many("KubernetesTopologySpreadConstraint"),
+    }
+    return {f"{program}.{name}": schema for name, schema in known.items()}
 
 
 def _switches(names: Sequence[str]) -> Json:
@@ -201,7 +236,11 @@ def _channel(teams: Sequence[str]) -> Json:
             "configs": {
                 "type": "object",
                 "minProperties": 1,
-                "properties": _receivers()[0],
+                "properties": {
+                    name: schema
+                    for name, schema in _kubernetes()["OperatorReceiver"]["properties"].items()
+                    if name != "name"
+                },
                 # Kinds that only a newer Operator knows.
                 "patternProperties": {"^[a-zA-Z0-9]+Configs$": {"type": "array"}},
                 "additionalProperties": False,

@@ -60,6 +60,20 @@ def channel(**configs: list[Json]) -> Json:
             "exporter.stores[0]: nothing says where",
         ),
         ({"exporter": {"stores": [{"kind": "mlflow", "settings": {"interval": "soon"}}]}}, r"pattern '^(0|(\d+y)?"),
+        (
+            {"exporter": {"stores": [{"kind": "queries", "settings": {"sql": "SELECT 1 AS a"}}]}},
+            "exporter.stores[0]: nothing says which database: give existingSecret and secretKeys: {uri: KEY}, or",
+        ),
+        ({"exporter": {"stores": [{"kind": "mlflow", "settings": {"interval": "5s"}}]}}, "nothing says which database"),
+        ({"exporter": {"resources": {"limit": {"memory": "1Gi"}}}}, "exporter.resources: Additional property limit"),
+        ({"alertlog": {"tolerations": [{"effekt": "NoSchedule"}]}}, "tolerations.0: Additional property effekt"),
+        (
+            {"exporter": {"extraVolumes": [{"name": "files", "configMap": {"nam": "files"}}]}},
+            "configMap: Additional property nam",
+        ),
+        ({"networkPolicy": {"egress": [{"ports": [{"protocl": "TCP"}]}]}}, "Additional property protocl"),
+        ({"serviceMonitor": {"relabelings": [{"target": "cluster"}]}}, "relabelings.0: Additional property target"),
+        ({"securityContext": {"runAsRoot": False}}, "securityContext: Additional property runAsRoot"),
         ({"image": {"digest": "latest"}}, "image.digest: Does not match pattern"),
         ({"serviceMonitor": {"interval": "often"}}, "serviceMonitor.interval: Does not match pattern"),
         (

@@ -15,6 +15,11 @@
 {{- if and (not $section) (ne $store.kind "containers") -}}
 {{- fail (printf "exporter.stores[%d]: nothing says where the store is: give existingSecret and secretKeys, or settings" $index) -}}
 {{- end -}}
+{{- if and (has $store.kind (list "mlflow" "variants" "queries")) (not (or $.Values.exporter.extraEnv $.Values.exporter.extraEnvFrom)) -}}
+{{- if not (or (hasKey $section "uri") (hasKey $section "uri_file") (hasKey $section "store")) -}}
+{{- fail (printf "exporter.stores[%d]: nothing says which database: give existingSecret and secretKeys: {uri: KEY}%s" $index (eq $store.kind "queries" | ternary ", or settings: {store: mlflow}" "")) -}}
+{{- end -}}
+{{- end -}}
 {{- if and (gt (int $.Values.exporter.shards) 1) (eq $store.kind "mlflow") -}}
 {{- $_ := set $section "shard" (dict "index" "${SHARD_INDEX}" "count" (int $.Values.exporter.shards)) -}}
 {{- end -}}
