@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -104,16 +105,36 @@ def _imports(module: str) -> frozenset[str]:
     """Return what a module imports, what it imports by name (`import_module`) or for types included."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(_modules()[module].read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{module}: a relative import"
-            # `from package import module` or `from module import name`.
-            names = {f"{node.module}.{alias.name}" for alias in node.names}
-            found.update((names & _modules().keys()) or {str(node.module)})
-        elif isinstance(node, ast.Constant) and "." in str(node.value) and node.value in _modules():
+        assert not isinstance(node, ast.ImportFrom) or node.level == 0, f"{module}: a relative import"
+        found.update(_imported(node))
+        if isinstance(node, ast.Constant) and "." in str(node.value) and node.value in _modules():
             found.add(str(node.value))
     return frozenset(found)
+
+
+def _imports_at_once(module: str) -> frozenset[str]:
+    """Return what is imported as soon as the module is: not what its functions import, nor what is for types alone."""
+    tree = ast.parse(_modules()[module].read_text(encoding="utf-8"))
+    return frozenset().union(*map(_imported, _run_at_once(tree))) & _modules().keys()
+
+
+def _run_at_once(node: ast.AST) -> Iterator[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        is_later = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+        is_for_types = isinstance(child, ast.If) and ast.unparse(child.test).endswith("TYPE_CHECKING")
+        if not is_later and not is_for_types:
+            yield child
+            yield from _run_at_once(child)
+
+
+def _imported(node: ast.AST) -> frozenset[str]:
+    """Return what one statement imports: of `from package import module` the module, else what it is imported from."""
+    if isinstance(node, ast.Import):
+        return frozenset(alias.name for alias in node.names)
+    if not isinstance(node, ast.ImportFrom):
+        return frozenset()
+    names = {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(names & _modules().keys() or {str(node.module)})
 
 
 def _place(module: str) -> int:
@@ -124,6 +145,14 @@ def _installed() -> Iterator[str]:
     return (name for name in _modules() if name.startswith("ml_monitoring."))
 
 
+def test_no_module_waits_for_one_that_waits_for_it() -> None:
+    graph = {module: _imports_at_once(module) for module in _modules()}
+    assert sum(map(len, graph.values())) > len(graph)
+    # A cycle is an error that names its modules.
+    list(TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.wide  # A process for each of hundreds of modules; without cycles it holds, as far as can be read.
 def test_every_module_can_be_imported_first() -> None:
     modules = [name for name in _modules() if not name.endswith("__main__")]
     ours = {"ml_monitoring", *_NOT_INSTALLED}
