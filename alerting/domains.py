@@ -238,6 +238,7 @@ def load_alerts(thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:
             LOGS_OF.get(group, ()),
             ALERTS_IF_ABSENT.get(group, ""),
             chosen.alert_labels,
+            "0s" if alert.always else chosen.alerts[alert.name].keep_firing_for or chosen.keep_firing_for,
         )
         for group, alerts in alert_groups(chosen).items()
         if is_watched(group, chosen)

@@ -89,6 +89,7 @@ class OwnAlert(StrictModel):
     comparison: Comparison = ">"
     threshold: Scalar
     for_: Duration = Field(alias="for")
+    keep_firing_for: Duration | None = None
     severity: Severity
     team: Name
     action: Name | None = None
@@ -338,6 +339,7 @@ def _numbers(name: str, given: OwnAlert, layers: Layers) -> tuple[dict[str, Any]
     """Return what may be overridden, as `thresholds.yml` has it, each with its place."""
     keys = {"threshold": given.threshold, "for": given.for_, "severity": given.severity, "team": given.team}
     keys |= {"unit": given.unit.value} | ({"action": given.action} if given.action else {})
+    keys |= {"keep_firing_for": given.keep_firing_for} if given.keep_firing_for else {}
     places: dict[Location, tuple[str, int]] = {}
     for location in ((), *((key,) for key in keys)):
         if place := layers.place(location):

@@ -233,8 +233,11 @@ class LocalStack(Server):
 
 
 def hurried(thresholds: Thresholds, *, wait: str) -> Thresholds:
-    """Return the same thresholds with every alert's `for` replaced, for people and tests that look on."""
-    data = thresholds.model_dump(by_alias=True)
+    """Return the same thresholds with every alert's `for` replaced, for people and tests that look on.
+
+    They end at once, too.
+    """
+    data = thresholds.model_dump(by_alias=True) | {"keep_firing_for": "0s"}
     for numbers in data["alerts"].values():
         numbers["for"] = wait
     return Thresholds.model_validate(data).with_own(thresholds.own_alerts, thresholds.own_records)

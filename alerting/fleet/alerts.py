@@ -56,6 +56,8 @@ ALERTS: tuple[Alert, ...] = (
         condition="The followed file has had no newer row for five minutes, or has none at all.",
         signal=FLEET_FILE_ADVANCES,
         comparison="<",
+        # For so long it must be known before it can be said to stand still.
+        guards=('max without (instance, mode, model) (fleet_file_info{mode="follow"} offset 5m)',),
         source="fleet",
         summary="The fleet file has no new rows.",
         description="No newer row came to {{ $labels.file }} for five minutes, so the fleet's numbers stand still.",

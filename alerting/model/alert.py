@@ -76,6 +76,7 @@ class BoundAlert:
         logs_of: Services whose logs tell more, where the series do not say whose they are.
         group_absent: What answers when series of its group are missing.
         own_labels: Labels that all alerts have, see `Thresholds.alert_labels`.
+        keep_firing_for: How long it goes on after its condition no longer holds, or has no data.
     """
 
     alert: Alert
@@ -85,6 +86,7 @@ class BoundAlert:
     logs_of: tuple[str, ...] = ()
     group_absent: str = ""
     own_labels: Mapping[str, str] = field(default_factory=dict)
+    keep_firing_for: str = "0s"
 
     @property
     def absent(self) -> str:
@@ -216,6 +218,7 @@ class BoundAlert:
             "alert": self.name,
             "expr": self.expr,
             "for": self.numbers.for_,
+            **({"keep_firing_for": self.keep_firing_for} if durations.parse(self.keep_firing_for) else {}),
             "labels": self.rule_labels,
             "annotations": self.annotations,
         }

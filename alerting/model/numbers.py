@@ -34,6 +34,8 @@ class Numbers(StrictModel):
     threshold: Scalar | None = None
     unit: Unit | None = None
     for_: Duration = Field(alias="for")
+    # None: as all others, see `Thresholds.keep_firing_for`.
+    keep_firing_for: Duration | None = None
     severity: AlertSeverity
     team: StrictStr
     # How sure the alert must be that chance does not explain what it sees.

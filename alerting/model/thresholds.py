@@ -65,6 +65,8 @@ class Thresholds(Sections):
     # Labels that every alert gets, so that it can be told from those of others.
     alert_labels: dict[AlertLabel, AlertLabelValue] = Field(default_factory=dict)
     notifications: Notifications
+    # How long alerts go on after their condition no longer holds, or has no data.
+    keep_firing_for: Duration
     alerts: dict[str, Numbers]
     _own_alerts: tuple[Alert, ...] = PrivateAttr(default=())
     _own_records: tuple[Record, ...] = PrivateAttr(default=())

@@ -8,7 +8,7 @@ import urllib.parse
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count, takewhile
+from itertools import count, pairwise, takewhile
 from math import ceil, floor, inf, isfinite, log10
 from typing import Any
 
@@ -136,7 +136,8 @@ class _History:
     def firings(self, alert: BoundAlert) -> list[Firing]:
         """Return when an alert would have fired."""
         expr, wait = expand(alert.expr, self.recorded), durations.parse(alert.numbers.for_)
-        return find_firings(self.url, expr, wait, start=self.start, end=self.end, step=self.step)
+        kept = durations.parse(alert.keep_firing_for)
+        return find_firings(self.url, expr, wait, kept=kept, start=self.start, end=self.end, step=self.step)
 
     def level(self, measured: Measured) -> TrafficLevel | None:
         """Return the level that is the nearest to the traffic; of several services, the one with most false alarms."""
@@ -185,7 +186,9 @@ def _outwards(value: float, alert: BoundAlert) -> float:
     return round((ceil(scaled) if alert.comparison == ">" else floor(scaled)) / 10.0**digits, max(digits, 0))
 
 
-def find_firings(url: str, expr: str, wait: float, *, start: float, end: float, step: float) -> list[Firing]:
+def find_firings(
+    url: str, expr: str, wait: float, *, start: float, end: float, step: float, kept: float = 0
+) -> list[Firing]:
     """Return when a condition held for so long that its alert fired, in the order of time.
 
     Args:
@@ -195,6 +198,7 @@ def find_firings(url: str, expr: str, wait: float, *, start: float, end: float, 
         start: Seconds of the Unix epoch.
         end: The same.
         step: Seconds between two evaluations.
+        kept: The alert's `keep_firing_for` in seconds.
 
     Raises:
         RemoteError: Prometheus cannot be reached, or refuses.
@@ -204,20 +208,19 @@ def find_firings(url: str, expr: str, wait: float, *, start: float, end: float, 
         for series in _query_range(url, expr, begin, last, step):
             labels = {name: value for name, value in series["metric"].items() if name != "__name__"}
             times.setdefault(tuple(sorted(labels.items())), []).extend(float(moment) for moment, _ in series["values"])
-    firings = [firing for labels, held in times.items() for firing in _firings(dict(labels), held, wait, step)]
+    firings = [firing for labels, held in times.items() for firing in _firings(dict(labels), held, wait, kept, step)]
     return sorted(firings, key=lambda firing: firing.begins)
 
 
-def _firings(labels: dict[str, str], times: Sequence[float], wait: float, step: float) -> Iterator[Firing]:
-    """Yield the runs of samples without a hole that are longer than the wait."""
+def _firings(labels: dict[str, str], times: Sequence[float], wait: float, kept: float, step: float) -> Iterator[Firing]:
+    """Yield the runs of samples that are longer than the wait; what fires bridges holes of what it is kept for."""
     first = times[0]
-    for index, moment in enumerate(times):
-        is_last = index + 1 == len(times) or times[index + 1] - moment > 1.5 * step
-        if is_last:
-            if moment - first >= wait:
-                yield Firing(labels, first + wait, moment + step)
-            if index + 1 < len(times):
-                first = times[index + 1]
+    for moment, following in pairwise((*times, inf)):
+        is_firing = moment - first >= wait
+        if following - moment > step + max(kept if is_firing else 0, step / 2):
+            if is_firing:
+                yield Firing(labels, first + wait, moment + step + kept)
+            first = following
 
 
 def _parts(start: float, end: float, step: float) -> Iterator[tuple[float, float]]:

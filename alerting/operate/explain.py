@@ -71,7 +71,10 @@ def _lines(alert: BoundAlert, layers: Layers, config: Mapping[str, Any]) -> Iter
     yield f"{alert.name}: {alert.alert.summary}"
     yield f"  Fires when   {alert.condition}"
     yield from (f"  Evidence     {sentence}" for sentence in alert.evidence)
-    yield f"  For          {numbers.for_}"
+    kept = (
+        f"; it ends when that was not so for {alert.keep_firing_for}" if durations.parse(alert.keep_firing_for) else ""
+    )
+    yield f"  For          {numbers.for_}{kept}"
     yield f"  Severity     {alert.severity}, team {alert.team}"
     yield "  Set in"
     yield from (f"    {place}: {name}: {value}" for name, value, place in _set_in(alert, layers))

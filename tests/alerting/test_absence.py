@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate.files import render
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.exporter import durations
 from tests.support.rule_queries import found_by
 
 ALERTS = {alert.name: alert for alert in load_alerts()}
@@ -79,9 +82,7 @@ def firing(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
     folder = tmp_path_factory.mktemp("absence")
     # Last week was 20 minutes ago, so that a service has its usual hours.
     thresholds = load_thresholds().changed({"traffic": {"week": "20m", "around": "5m"}})
-    rules = {"rules.yml": build_recording_rules(thresholds), "alerts.yml": build_alerts(thresholds)}
-    for name, content in rules.items():
-        (folder / name).write_text(render(name, content))
+    rules = _write_rules(folder, thresholds)
     query = 'count by (alertname, job, source) (ALERTS{alertstate="firing"})'
     found: dict[str, set[str]] = {}
     for situation, series in SITUATIONS.items():
@@ -90,6 +91,21 @@ def firing(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
             " ".join(each[name] for name in ("alertname", "job", "source") if name in each) for each in labels
         }
     return found
+
+
+def _write_rules(folder: Path, thresholds: Thresholds, *, only: Sequence[str] = ()) -> dict[str, Any]:
+    """Write all rules, or only some alerts and what they are made of."""
+    rules = {"rules.yml": build_recording_rules(thresholds), "alerts.yml": build_alerts(thresholds)}
+    if only:
+        records, alerts = (content["groups"] for content in rules.values())
+        for group in alerts:
+            group["rules"] = [rule for rule in group["rules"] if rule["alert"] in only]
+        rules["alerts.yml"]["groups"] = [group for group in alerts if group["rules"]]
+        topics = {f"{topic}.rules" for topic in ("exporter", "mlflow", "traffic", "host")}
+        rules["rules.yml"]["groups"] = [group for group in records if group["name"] in topics]
+    for name, content in rules.items():
+        (folder / name).write_text(render(name, content))
+    return rules
 
 
 @pytest.mark.parametrize("situation", SITUATIONS)
@@ -119,6 +135,64 @@ def test_an_alert_or_a_reason_answers_when_series_are_missing(alert: BoundAlert,
         assert expected in firing[situation]
     else:
         assert any(each.startswith(alert.absent) for situation in firing for each in firing[situation])
+
+
+# An alert that fires when its data are lost, half an hour after the beginning, and the alert that says that they are.
+_RUNS = 'mlflow_runs{{job="ml-monitoring", instance="a", experiment="churn", status="{}"}}'
+_REQUESTS = 'ml_http_requests_total{{job="shop", instance="a", method="POST", route="/predict", status="{}"}}'
+_MEMORY = 'node_memory_Mem{}_bytes{{job="node", instance="node:1"}}'
+_FAILING = {_RUNS.format("FAILED"): "90x3 100x26 stale", _RUNS.format("FINISHED"): "10x29 stale"}
+LOST: Mapping[tuple[str, str], Mapping[str, str]] = {
+    ("MlflowFailedRunRatioHigh", "MlMonitoringDown"): {
+        **_FAILING,
+        'up{job="ml-monitoring", instance="a"}': "1x29 0x60",
+    },
+    ("MlflowFailedRunRatioHigh", "MlMonitoringSourceDown"): {**_FAILING, _SOURCE_UP.format("mlflow"): "1x29 0x60"},
+    ("MlApiErrorRatioHigh", "MlServiceDown"): {
+        _REQUESTS.format(200): "0+90x29 stale",
+        _REQUESTS.format(500): "0+30x29 stale",
+        'ml_process_start_timestamp_seconds{job="shop", instance="a"}': "1x29 stale",
+        'up{job="shop", instance="a"}': "1x29 0x60",
+    },
+    ("HostMemoryLow", "PrometheusTargetDown"): {
+        _MEMORY.format("Available"): "1x29 stale",
+        _MEMORY.format("Total"): "1000x29 stale",
+        'up{job="node", instance="node:1"}': "1x29 0x60",
+    },
+    ("HostMemoryLow", "MlMonitoringJobVanished"): {
+        _MEMORY.format("Available"): "1x69 stale",
+        _MEMORY.format("Total"): "1000x69 stale",
+        'up{job="node", instance="node:1"}': "1x69 stale",
+    },
+}
+
+
+@pytest.mark.parametrize("names", LOST, ids="-".join)
+def test_an_alert_whose_data_are_lost_fires_until_another_one_says_so(
+    names: tuple[str, str], programs: dict[str, Path], tmp_path: Path
+) -> None:
+    first, second = names
+    asked = {
+        "it fired": f'count(ALERTS{{alertname="{first}", alertstate="firing"}} offset 30m)',
+        "it has ended": f'absent(ALERTS{{alertname="{first}"}})',
+        "the other fires": f'count(ALERTS{{alertname="{second}", alertstate="firing"}})',
+        "one of them fired at each moment": "min_over_time("
+        f'(count(ALERTS{{alertname=~"{first}|{second}", alertstate="firing"}}) or vector(0))[30m:1m]) > 0',
+    }
+    query = " or ".join(f'label_replace({query}, "said", "{said}", "", "")' for said, query in asked.items())
+    at = "95m" if second == "MlMonitoringJobVanished" else "55m"
+    rules = _write_rules(tmp_path, load_thresholds(), only=names)
+    found = found_by(programs["promtool"], tmp_path, rules, LOST[names], query, at)
+    assert {series["said"] for series in found} == set(asked)
+
+
+def test_alerts_go_on_for_longer_than_any_waits_that_says_that_their_data_are_gone() -> None:
+    answering = {answer: ALERTS[answer] for alert in ALERTS.values() if (answer := alert.absent) in ALERTS}
+    assert len(answering) > 3
+    longest = max(durations.parse(alert.numbers.for_) for alert in answering.values())
+    # A scrape and an evaluation, each of a minute at most, come before.
+    at_once = {alert.name for alert in ALERTS.values() if durations.parse(alert.keep_firing_for) < longest + 120}
+    assert at_once == {"MlMonitoringWatchdog", "MlMonitoringDown"}
 
 
 def test_the_page_of_alerts_says_what_answers() -> None:

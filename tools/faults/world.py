@@ -203,8 +203,9 @@ class World(Server):
 
 
 def hastened(thresholds: Thresholds) -> Thresholds:
-    """Return the numbers with each `for` a twentieth as long, at most fifteen seconds."""
+    """Return the numbers with each `for` a twentieth as long, at most fifteen seconds; `keep_firing_for` too."""
     data = thresholds.model_dump(by_alias=True)
+    data["keep_firing_for"] = f"{round(durations.parse(thresholds.keep_firing_for) / _SCALE)}s"
     for numbers in data["alerts"].values():
         numbers["for"] = f"{hastened_wait(durations.parse(numbers['for'])):g}s"
     return Thresholds.model_validate(data)
