@@ -53,6 +53,7 @@ def test_an_alert_of_ones_own_becomes_a_rule_beside_ours(settings: Path, tmp_pat
                 "alert": ALERT,
                 "expr": "(max by (region) (shop_orders_waiting)) > 100",
                 "for": "10m",
+                "keep_firing_for": "7m",
                 "labels": {
                     "severity": "warning",
                     "team": "platform",
