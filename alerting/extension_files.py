@@ -5,17 +5,47 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel, Field, StrictStr, ValidationError
+from pydantic import BaseModel, Field, PlainValidator, StrictStr, ValidationError, WithJsonSchema
 
-from ml_monitoring.exporter.catalog import CATALOG
+from ml_monitoring.exporter.catalog import CATALOG, Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_file import Layers
-from ml_monitoring.exporter.suggestions import suggestion
+from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 LabelName = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
 Text = Annotated[StrictStr, Field(min_length=1)]
+
+
+class Measure(NamedTuple):
+    """Unit of values of a user's.
+
+    Attributes:
+        unit: One of ours.
+        suffix: What stands behind each number, where none of ours fits.
+    """
+
+    unit: Unit
+    suffix: str = ""
+
+
+def _measure(given: object) -> Measure:
+    if given in list(Unit):
+        return Measure(Unit(given))
+    # As Grafana writes it.
+    kind, _, suffix = given.partition(":") if isinstance(given, str) else ("", "", "")
+    if kind == "suffix" and suffix.strip() and suffix.isprintable():
+        return Measure(Unit.ANY, suffix.strip())
+    meant = suggestion_or_all(str(given), list(Unit))
+    raise ValueError(f"{given!r} is no unit{meant}; one of your own is written suffix:kg")
+
+
+OwnUnit = Annotated[
+    Measure,
+    PlainValidator(_measure),
+    WithJsonSchema({"anyOf": [{"enum": list(Unit)}, {"type": "string", "pattern": r"^suffix:\s*\S"}]}),
+]
 
 # Of every expression, beside those of the settings.
 PLACEHOLDERS: Final = ("filter", "place", "window")

@@ -6,10 +6,9 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
 
-from ml_monitoring.alerting.extension_files import LabelName, Text
+from ml_monitoring.alerting.extension_files import LabelName, OwnUnit, Text
 from ml_monitoring.alerting.model.notifications import Severity, StrictModel
 from ml_monitoring.alerting.model.numbers import Scalar
-from ml_monitoring.exporter.catalog import Unit
 
 OWN_ROW: Final = "Your own"
 OWN_FOLDER: Final = "Own"
@@ -54,7 +53,7 @@ class OwnQuery(StrictModel):
 
     expr: Text
     legend: Text
-    unit: Unit | None = None
+    unit: OwnUnit | None = None
     decimals: Decimals | None = None
     thresholds: tuple[OwnLimit, ...] = ()
 
@@ -88,7 +87,7 @@ class OwnPanel(StrictModel):
         expr: PromQL. `{<filter>}` is narrowed by the page's choices, `<window>` is the range of a rate.
         legend: How series are named; by default by the labels in `by`.
         queries: Several queries in place of `expr` and `legend`, all in one unit but for the columns of a table.
-        unit: Unit of the values.
+        unit: Unit of the values; `suffix:kg` where none of ours fits.
         decimals: Decimals of the values; by default the unit's.
         by: Labels that tell the series apart; the first columns of a table.
         filters: Choices of the page that `<filter>` stands for; by default all.
@@ -109,7 +108,7 @@ class OwnPanel(StrictModel):
     expr: StrictStr = ""
     legend: StrictStr = ""
     queries: tuple[OwnQuery, ...] = ()
-    unit: Unit | None = None
+    unit: OwnUnit | None = None
     decimals: Decimals | None = None
     by: tuple[LabelName, ...] = ()
     filters: tuple[LabelName, ...] | None = None

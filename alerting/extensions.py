@@ -19,6 +19,7 @@ from ml_monitoring.alerting.domains import ALERTS, SIGNALS, load_alerts
 from ml_monitoring.alerting.extension_files import (
     PLACEHOLDERS,
     LabelName,
+    OwnUnit,
     Text,
     definitions,
     read_definition,
@@ -36,7 +37,6 @@ from ml_monitoring.alerting.model.numbers import Scalar
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.signal import UID_PREFIX, Signal
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.settings_file import Layers, Location, Places, describe_read_error
@@ -60,7 +60,7 @@ class OwnAlert(StrictModel):
     Attributes:
         expr: PromQL of the value that is compared. `<window>` stands for the range of a rate, `<filter>` for what
             pages narrow by, `<Alert.threshold>` for the number of any alert.
-        unit: Unit of the value.
+        unit: Unit of the value; `suffix:kg` where none of ours fits.
         title: Title of the panel that shows it.
         question: What the panel answers, in one sentence.
         by: Labels that tell the series apart.
@@ -81,7 +81,7 @@ class OwnAlert(StrictModel):
     """
 
     expr: Text
-    unit: Unit
+    unit: OwnUnit
     title: Text
     question: Text
     by: tuple[LabelName, ...] = ()
@@ -127,7 +127,8 @@ class OwnAlert(StrictModel):
                 title=self.title,
                 question=self.question,
                 expr=self.expr.strip(),
-                unit=self.unit,
+                unit=self.unit.unit,
+                suffix=self.unit.suffix,
                 dashboard=dashboard,
                 by=self.by,
                 filters=self.by if "<filter>" in self.expr else (),
@@ -338,7 +339,7 @@ def _check_runbook(path: Path, name: str) -> Iterator[str]:
 def _numbers(name: str, given: OwnAlert, layers: Layers) -> tuple[dict[str, Any], Places]:
     """Return what may be overridden, as `thresholds.yml` has it, each with its place."""
     keys = {"threshold": given.threshold, "for": given.for_, "severity": given.severity, "team": given.team}
-    keys |= {"unit": given.unit.value} | ({"action": given.action} if given.action else {})
+    keys |= {"unit": given.unit.unit.value} | ({"action": given.action} if given.action else {})
     keys |= {"keep_firing_for": given.keep_firing_for} if given.keep_firing_for else {}
     places: dict[Location, tuple[str, int]] = {}
     for location in ((), *((key,) for key in keys)):

@@ -86,4 +86,6 @@ def _false_alarms(level: TrafficLevel | None, measured: Measured | None) -> str:
 def _value(alert: BoundAlert, value: float | None) -> str:
     if value is None:
         return ""
-    return durations.format_seconds(value) if alert.signal.unit is Unit.SECONDS else f"{value:.6g}"
+    if alert.signal.unit is Unit.SECONDS:
+        return durations.format_seconds(value)
+    return f"{value:.6g} {alert.signal.suffix}".rstrip()

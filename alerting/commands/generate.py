@@ -95,6 +95,7 @@ def run(options: argparse.Namespace) -> int:
     if options.compose or is_default:
         texts |= files.of_compose(exporter_ca=options.exporter_ca)
     files.write(texts, options.output_dir)
+    print(f"{options.output_dir}: {', '.join(sorted(texts))} written; {_next(options, is_mimir=is_mimir)}")
     return 0
 
 
@@ -106,6 +107,14 @@ def _remove_from(path: Path | None) -> int:
         f"{path}: {'as it was before; reload Prometheus, then Alertmanager' if is_changed else 'has nothing of ours'}"
     )
     return 0
+
+
+def _next(options: argparse.Namespace, *, is_mimir: bool) -> str:
+    """Return what is to be done with the files."""
+    if is_mimir:
+        return "next: mimirtool rules sync"
+    reloaded = "Prometheus" if options.into else "Prometheus and Alertmanager"
+    return f"next: promtool check rules {options.output_dir}/alerts.yml, then reload {reloaded}"
 
 
 def _say_who_is_not_notified(thresholds: Thresholds) -> None:

@@ -172,6 +172,8 @@ class BoundAlert:
         threshold = self.numbers.threshold
         if self.signal.unit is Unit.RATIO and threshold is not None:
             threshold = f"{100 * self.threshold:g} %"
+        elif self.signal.suffix:
+            threshold = f"{threshold} {self.signal.suffix}"
         parameters = {
             name: f"{100 * float(value):g} %" if self.alert.parameters.get(name) is Kind.RATIO else str(value)
             for name, value in self.numbers.parameters.items()

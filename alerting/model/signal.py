@@ -46,6 +46,7 @@ class Signal:
             it by them.
         window: Range used outside Grafana; panels pass `$__rate_interval`.
         signed: Whether values may be below 0 although the unit's usually are not, such as a difference of ratios.
+        suffix: What stands behind values in a unit of the user's own.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Signal:
     lacks: tuple[str, ...] = ()
     window: str = "5m"
     signed: bool = False
+    suffix: str = ""
 
     @property
     def legend_format(self) -> str:

@@ -64,8 +64,12 @@ class BacktestResult:
 
     @property
     def seconds(self) -> float:
-        """Return for how long it would have fired, all series added up."""
-        return sum(firing.ends - firing.begins for firing in self.firings)
+        """Return for how long it would have fired; what fires for several series at once counts once."""
+        total, until = 0.0, -inf
+        for firing in sorted(self.firings, key=lambda one: one.begins):
+            total += max(0.0, firing.ends - max(firing.begins, until))
+            until = max(until, firing.ends)
+        return total
 
 
 def backtest(

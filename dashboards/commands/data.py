@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
-from ml_monitoring.dashboards.commands.options import add_source, find, query_options
+from ml_monitoring.dashboards.commands.options import add_source, find, query_options, split_panel
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
 
 HELP = "write a panel's data as CSV, JSON or Parquet"
@@ -33,8 +33,8 @@ def run(options: argparse.Namespace) -> int:
     """Write a panel's data and return the exit status."""
     from ml_monitoring.dashboards.render.tabular import export  # noqa: PLC0415  # it brings pyarrow
 
-    dashboard_name, slash, panel_name = options.panel.rpartition("/")
-    if not slash:
+    dashboard_name, panel_name = split_panel(options.panel)
+    if not panel_name:
         raise ConfigError([f"{options.panel}: write it as UID/PANEL, the panel by id or title"])
     dashboard = find(options, [dashboard_name])[0]
     panel = dashboard.panel(panel_name)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.extensions import OWN_UID_PREFIX
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
@@ -34,9 +37,16 @@ def run(options: argparse.Namespace) -> int:
     own.refuse_committed(options, OUTPUT_DIR)
     thresholds, _layers = own.load(options)
     refuse_broken(thresholds)
-    for path in write_pages(options.output_dir, thresholds):
-        print(path)
+    print("\n".join(_summary(options.output_dir, write_pages(options.output_dir, thresholds))))
     return 0
+
+
+def _summary(directory: Path, pages: Sequence[Path]) -> list[str]:
+    """Return what was written: pages of the user's own one by one, of all how many each folder has."""
+    folders = Counter(path.parent.name for path in pages)
+    count = ", ".join(f"{name} {number}" for name, number in sorted(folders.items()))
+    said = f"{directory}: {len(pages)} pages written ({count}); a Grafana that reads this folder shows them by itself"
+    return [*(str(path) for path in pages if path.stem.startswith(OWN_UID_PREFIX)), said]
 
 
 def write_pages(directory: Path, thresholds: Thresholds) -> tuple[Path, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import ssl
 import tempfile
 import time
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:9090"
 
+# Dashboard and panel; both titles and paths have slashes.
+_OF_PANEL = re.compile(r"(.+?\.json|[./].+|[^/]+)/(.+)")
 _PROMETHEUS_VARIABLE = "PROMETHEUS_URL"
 _URL_VARIABLE = "GRAFANA_URL"
 _TOKEN_VARIABLE = "GRAFANA_TOKEN_FILE"  # noqa: S105  # the name of a variable that holds a path
@@ -133,6 +136,12 @@ def find(options: argparse.Namespace, names: Sequence[str]) -> list[Dashboard]:
 
     with generated(options, names) as folder:
         return find_dashboards(list(names), folder)
+
+
+def split_panel(name: str) -> tuple[str, str]:
+    """Return dashboard and panel of `UID/PANEL` or `FILE/PANEL`, the panel empty where there is no slash."""
+    found = _OF_PANEL.fullmatch(name)
+    return (found[1], found[2]) if found else (name, "")
 
 
 def query_options(options: argparse.Namespace, dashboards: Sequence[Dashboard] = ()) -> QueryOptions:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ml_monitoring.dashboards.commands.options import add_dashboards, add_source, find, query_options
+from ml_monitoring.dashboards.commands.options import add_dashboards, add_source, find, query_options, split_panel
 from ml_monitoring.dashboards.commands.progress import Progress
 
 HELP = "draw dashboards as PNG, PDF, SVG or HTML, without Grafana"
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all-rows", action="store_true", help="draw folded rows open, not as Grafana opens the page; html always does"
     )
-    parser.add_argument("--panel", metavar="ID|TITLE", help="draw this panel alone")
+    parser.add_argument("--panel", metavar="ID|TITLE", help="draw this panel alone; UID/PANEL says the same")
     parser.add_argument("--cover", action="store_true", help="pdf: put a cover page before the panels")
     parser.add_argument(
         "--out", type=Path, default=Path("pictures"), metavar="DIR", help="where to (default: pictures)"
@@ -37,9 +37,14 @@ def run(options: argparse.Namespace) -> int:
     """Draw the dashboards and return the exit status."""
     from ml_monitoring.dashboards.render.pictures import Form, draw, summary  # noqa: PLC0415  # it brings matplotlib
 
-    dashboards = find(options, options.dashboards)
+    names, only_panel = options.dashboards, options.panel
+    if len(names) == 1 and not only_panel and not names[0].endswith(".json") and not Path(names[0]).exists():
+        # As `data` takes it.
+        name, only_panel = split_panel(names[0])
+        names = [name]
+    dashboards = find(options, names)
     queries = query_options(options, dashboards)
-    if not (options.all_rows or options.panel or options.format == "html"):
+    if not (options.all_rows or only_panel or options.format == "html"):
         dashboards = [dashboard.as_it_opens() for dashboard in dashboards]
     options.out.mkdir(parents=True, exist_ok=True)
     form = Form(options.format, options.theme, options.width, options.dpi, cover=options.cover)
@@ -49,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
         for dashboard in dashboards:
             # Each panel is loaded, and then drawn.
             with Progress(2 * sum(panel.type != "row" for panel in dashboard.panels)) as progress:
-                only = dashboard.panel(options.panel) if options.panel else None
+                only = dashboard.panel(only_panel) if only_panel else None
                 path, data = draw(
                     dashboard, queries, form, options.out, only=only, on_panel=lambda one: progress.step(one.title)
                 )

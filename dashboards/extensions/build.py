@@ -255,10 +255,11 @@ class _Maker:
             return
         asked = given.queries or (OwnQuery.model_construct(expr=given.expr, legend=given.legend),)
         for number, query in enumerate(asked):
-            unit = query.unit or given.unit
-            assert unit is not None  # noqa: S101  # the model has checked it
+            measure = query.unit or given.unit
+            assert measure is not None  # noqa: S101  # the model has checked it
+            unit, suffix = measure
             # Limits are in the panel's unit, which a column of another one does not have.
-            of_query = query.thresholds or (given.thresholds if unit is given.unit else ())
+            of_query = query.thresholds or (given.thresholds if measure == given.unit else ())
             for problem in unknown_series(query.expr):
                 raise ValueError(f"expr: {problem}")
             signal = Signal(
@@ -271,7 +272,9 @@ class _Maker:
                 by=given.by,
                 filters=self.choices if given.filters is None else given.filters,
                 legend=query.legend,
-                signed=given.signed,
+                # What is of no unit of ours may be below 0.
+                signed=given.signed or unit is Unit.ANY,
+                suffix=suffix,
             )
             # Before the page asks, so that a placeholder that is none has its place.
             try:

@@ -117,7 +117,9 @@ class Query:
     @property
     def format(self) -> Format:
         """Return how values of the signal are shown."""
-        return self.form or FORMATS[self.signal.unit]
+        if self.form or not self.signal.suffix:
+            return self.form or FORMATS[self.signal.unit]
+        return Format(f"suffix:{self.signal.suffix}")
 
     def judges(self, scope: Scope) -> tuple[Limit, ...]:
         """Return what says which values are bad, in the unit that is shown: alerts, and the query's own limits."""

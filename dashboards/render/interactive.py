@@ -19,7 +19,7 @@ from ml_monitoring.dashboards.render.display import Style, ends, show
 from ml_monitoring.dashboards.render.draw import judged
 from ml_monitoring.dashboards.render.draw.lists import alert_rows
 from ml_monitoring.dashboards.render.draw.stat import has_course, written
-from ml_monitoring.dashboards.render.draw.table import cell_options, row_order
+from ml_monitoring.dashboards.render.draw.table import cell_options, least_width, row_order, set_width
 from ml_monitoring.dashboards.render.embed import json_for_script
 from ml_monitoring.dashboards.render.engine import DashboardData, PanelData
 from ml_monitoring.dashboards.render.frames import FieldKind, Frame, number, until
@@ -272,7 +272,13 @@ def _table(one: PanelData, around: Surroundings) -> str:
     )
     # To be scrolled by keyboard it has to take the focus.
     name = escape(one.title, quote=True)
-    table = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    looks = (f" data-look='width:{width:g}px'" if width else "" for width in map(set_width, columns))
+    widths = "".join(f"<col{look}>" for look in looks)
+    least = sum(set_width(field) or least_width(field) for field in columns)
+    table = (
+        f"<table data-look='min-width:{least:g}px'><colgroup>{widths}</colgroup>"
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
     return f"<div class='scroll' tabindex='0' role='region' aria-label='{name}'>{table}</div>"
 
 

@@ -150,6 +150,17 @@ def test_an_expression_may_name_the_number_of_any_alert(settings: Path) -> None:
     assert "shop_orders_waiting > 100 / 2 + 0.3" in alert.expr
 
 
+def test_a_unit_of_ones_own_stands_behind_the_number_of_the_condition(
+    settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(settings, FILE, "unit: count", "unit: suffix:kg")
+    assert main(["explain", ALERT, "--settings", str(settings)]) == 0
+    said = capsys.readouterr().out
+    assert "  Fires when   Orders that wait above 100 kg.\n" in said
+    # PromQL has no units.
+    assert ") > 100\n" in said
+
+
 NAME = "the stack has an alert MlMonitoringDown; its numbers are changed in the settings, this one needs another name"
 BAD = {
     "a key": (
@@ -158,7 +169,13 @@ BAD = {
         "treshold:",
         [f"{FILE}:5: treshold: unknown key; did you mean threshold?"],
     ),
-    "a unit": (FILE, "unit: count", "unit: counts", [f"{FILE}:2: unit: input should be 'count', 'seconds'"]),
+    "a unit": (
+        FILE,
+        "unit: count",
+        "unit: counts",
+        [f"{FILE}:2: unit: 'counts' is no unit; did you mean count?; one of your own is written suffix:kg"],
+    ),
+    "a unit of one's own without one": (FILE, "unit: count", 'unit: "suffix: "', [f"{FILE}:2: unit: 'suffix: ' is no"]),
     "a threshold in another unit": (
         FILE,
         "unit: count",

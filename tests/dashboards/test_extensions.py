@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -109,9 +110,40 @@ def test_a_page_in_python_is_one_of_them(settings: Path) -> None:
     assert sorted(path.name for path in (settings.parent / "monitoring" / "pages").iterdir()) == ["late.py", "shop.yml"]
 
 
-def test_the_command_writes_all_pages_and_takes_away_what_is_gone(settings: Path, tmp_path: Path) -> None:
+def test_a_unit_of_ones_own_stands_behind_values_in_every_kind_of_panel(settings: Path) -> None:
+    path = settings.parent / SHOP
+    text = path.read_text(encoding="utf-8").replace("unit: count", "unit: suffix:kg")
+    path.write_text(text.replace("kind: stat", "kind: timeseries"), encoding="utf-8")
+    pages = made(settings)
+    page = pages["ml-monitoring-own-shop"]
+    defaults = titled(page, "Waiting")["fieldConfig"]["defaults"]
+    assert (defaults["unit"], defaults["custom"]["axisSoftMin"]) == ("suffix:kg", 0)
+    columns = {
+        override["matcher"]["options"]: {one["id"]: one["value"] for one in override["properties"]}
+        for override in titled(page, "By region")["fieldConfig"]["overrides"]
+    }
+    assert [columns[name]["unit"] for name in ("Waiting", "Oldest", "Share")] == ["suffix:kg", "s", "percentunit"]
+    assert list(lint.findings(list(pages.values()))) == []
+
+
+def test_an_axis_of_any_values_begins_at_0_and_goes_below_it_where_values_do(settings: Path) -> None:
+    path = settings.parent / PANEL
+    text = path.read_text(encoding="utf-8").partition("thresholds:")[0].replace("unit: count", "unit: any")
+    path.write_text(text, encoding="utf-8")
+    page = made(settings)["ml-monitoring-mlflow-experiments"]
+    (panel,) = page["panels"][-1]["panels"]
+    assert panel["fieldConfig"]["defaults"]["custom"] == panel["fieldConfig"]["defaults"]["custom"] | {"axisSoftMin": 0}
+    assert "min" not in panel["fieldConfig"]["defaults"]
+
+
+def test_the_command_writes_all_pages_and_takes_away_what_is_gone(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "out"
     assert main(["generate", "--settings", str(settings), "--output-dir", str(out)]) == 0
+    own, all_of_them = capsys.readouterr().out.splitlines()
+    assert own == f"{out}/Shop/ml-monitoring-own-shop.json"
+    assert re.fullmatch(rf"{out}: \d+ pages written \(Growth \d, ML \d+, Platform \d, Shop 1\); .+", all_of_them)
     assert (out / "Shop" / "ml-monitoring-own-shop.json").is_file()
     assert "ml-monitoring-own-shop" in (out / "kustomization.yaml").read_text()
     (settings.parent / SHOP).unlink()

@@ -219,7 +219,8 @@ def _value_override(query: Query, scope: Scope, states: tuple[str, str], *, is_s
     # The words of a code, too.
     words = max((header_width(word, is_sorted=False) for word, _ in query.values.values()), default=0)
     least = max(header_width(_title(query), is_sorted=is_sorted), words)
-    properties.append({"id": "custom.width", "value": max(_VALUE_WIDTHS[query.signal.unit], least)})
+    usual = _VALUE_WIDTHS[query.signal.unit] + round(len(query.signal.suffix) * _CHARACTER)
+    properties.append({"id": "custom.width", "value": max(usual, least)})
     return _override(_title(query), properties)
 
 

@@ -161,8 +161,8 @@ def column_widths(columns: Sequence[Field], available: float) -> list[float]:
 
     A set width is kept. The others share what is left, none below its least width; the content has no say.
     """
-    widths = [float(_custom(field).get("width") or 0) for field in columns]
-    least = [_least_width(field) for field in columns]
+    widths = [set_width(field) for field in columns]
+    least = [least_width(field) for field in columns]
     left, count = available - sum(widths), widths.count(0)
     shared = left / count if count else 0.0
     for _ in range(count):
@@ -174,7 +174,13 @@ def column_widths(columns: Sequence[Field], available: float) -> list[float]:
     return [width or shared for width in widths]
 
 
-def _least_width(field: Field) -> float:
+def set_width(field: Field) -> float:
+    """Return the width that a column is given, or 0."""
+    return float(_custom(field).get("width") or 0)
+
+
+def least_width(field: Field) -> float:
+    """Return the least width of a column that is given none."""
     given = _custom(field).get("minWidth")
     return LEAST_WIDTH if given is None else float(given)
 

@@ -290,7 +290,13 @@ def test_who_is_not_notified_is_said(
     own = tmp_path / "own.yml"
     own.write_text(SETTINGS + channels + "}")
     assert main(["generate", "--settings", str(own), "--output-dir", str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().err == said
+    out, err = capsys.readouterr()
+    assert err == said
+    folder = tmp_path / "out"
+    assert out == (
+        f"{folder}: alertmanager.yml, alerts.yml, notifications.tmpl, rules.yml written; "
+        f"next: promtool check rules {folder}/alerts.yml, then reload Prometheus and Alertmanager\n"
+    )
     # What is of the stack of docker compose is written on demand.
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         "rules.yml",

@@ -18,7 +18,7 @@ from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, SEVERITIES, Timing, read
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
-from ml_monitoring.alerting.operate.backtest import backtest
+from ml_monitoring.alerting.operate.backtest import BacktestResult, Firing, backtest
 from ml_monitoring.alerting.operate.routing import stops
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from tests.alerting.generate.test_promtool import TEAMS, route
@@ -439,6 +439,13 @@ def test_a_backtest_finds_when_an_alert_would_have_fired(past: str) -> None:
     assert result.seconds == 64 * 60
     # A flag has no other threshold, and nothing was measured.
     assert (result.level, result.threshold) == (None, None)
+
+
+def test_what_fires_for_several_series_at_once_counts_once() -> None:
+    (alert,) = [alert for alert in ALERTS if alert.name == "MlMonitoringSourceDown"]
+    spans = [(600, 900), (630, 690), (800, 1000), (2000, 2100)]
+    result = BacktestResult(alert, tuple(Firing({"source": str(begins)}, begins, ends) for begins, ends in spans))
+    assert result.seconds == 400 + 100
 
 
 MEASURED = Measured(

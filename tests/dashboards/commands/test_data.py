@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ml_monitoring.dashboards.cli import main
+from ml_monitoring.dashboards.commands.options import split_panel
 from tests.dashboards.render.test_pictures import panel, write
 from tests.support.panel_store import END, SPECIMEN, START, Store
 
@@ -95,6 +96,19 @@ def test_all_three_formats_say_the_same(store: Store, tmp_path: Path) -> None:
     infinite = next(name for name in table if "+Inf" in name)
     assert set(table[infinite]) == {float("inf")}
     assert {row[infinite] for row in rows} == {"+Inf"}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("home/Requests/min", ("home", "Requests/min")),
+        ("pages/home.json/Requests/min", ("pages/home.json", "Requests/min")),
+        ("/dev/fd/63/7", ("/dev/fd/63", "7")),
+        ("home", ("home", "")),
+    ],
+)
+def test_titles_and_paths_may_have_slashes(name: str, meant: tuple[str, str]) -> None:
+    assert split_panel(name) == meant
 
 
 @pytest.mark.parametrize(

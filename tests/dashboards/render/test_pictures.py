@@ -239,6 +239,9 @@ def test_one_panel_alone(store: Store, tmp_path: Path) -> None:
     )
     assert main(["render", str(page), *range_of(store), "--panel", "Room's heat", "--out", str(tmp_path)]) == 0
     assert [path.name for path in tmp_path.glob("*.png")] == ["page-room-s-heat.png"]
+    # As `data` takes it.
+    assert main(["render", f"{page}/First", *range_of(store), "--out", str(tmp_path)]) == 0
+    assert {path.name for path in tmp_path.glob("*.png")} == {"page-room-s-heat.png", "page-first.png"}
 
 
 def test_the_interactive_page_needs_no_network_and_runs_no_text_of_the_dashboard(store: Store, tmp_path: Path) -> None:

@@ -191,6 +191,30 @@ def test_when_nobody_answers_no_old_number_stays(viewer: Viewer) -> None:
     browse(viewer, scenario)
 
 
+def test_columns_of_a_table_are_as_wide_as_they_are_given_and_share_the_rest(viewer: Viewer, house: Path) -> None:
+    page = json.loads(SPECIMEN.read_text(encoding="utf-8"))
+    (table,) = [panel for panel in page["panels"] if panel["title"] == "Requests by instance"]
+    (rate,) = [one for one in table["fieldConfig"]["overrides"] if one["matcher"]["options"] == "Rate"]
+    rate["properties"].append({"id": "custom.width", "value": 90})
+    (house / "Home" / "specimen.json").write_text(json.dumps(page), encoding="utf-8")
+
+    async def scenario(tab: Tab, url: str, _: BaseTestServer) -> None:
+        await tab.open(f"{url}/d/specimen?{RANGE}")
+        panel = (
+            "[...document.querySelectorAll('.panel')].find((one) => one.textContent.includes('Requests by instance'))"
+        )
+        await tab.until(f"{panel}?.querySelector('th')")
+        heads = (
+            f"[...{panel}.querySelectorAll('th')].map((one) => [one.textContent, one.getBoundingClientRect().width])"
+        )
+        widths = dict(json.loads(await tab.run(f"JSON.stringify({heads})")))
+        assert widths.pop("Rate") == 90
+        assert len(widths) == 3
+        assert max(widths.values()) - min(widths.values()) < 1
+
+    browse(viewer, scenario)
+
+
 def test_on_a_phone_panels_stand_below_each_other(viewer: Viewer) -> None:
     async def scenario(tab: Tab, url: str, _: BaseTestServer) -> None:
         await tab.resize(390, 844)
