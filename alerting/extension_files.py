@@ -31,10 +31,11 @@ class Measure(NamedTuple):
 
 
 def _measure(given: object) -> Measure:
-    if given in list(Unit):
-        return Measure(Unit(given))
+    text = given if isinstance(given, str) else ""
+    if text in list(Unit):
+        return Measure(Unit(text))
     # As Grafana writes it.
-    kind, _, suffix = given.partition(":") if isinstance(given, str) else ("", "", "")
+    kind, _, suffix = text.partition(":")
     if kind == "suffix" and suffix.strip() and suffix.isprintable():
         return Measure(Unit.ANY, suffix.strip())
     meant = suggestion_or_all(str(given), list(Unit))

@@ -37,6 +37,7 @@ from ml_monitoring.alerting.model.numbers import Scalar
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.signal import UID_PREFIX, Signal
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.settings_file import Layers, Location, Places, describe_read_error
@@ -133,6 +134,8 @@ class OwnAlert(StrictModel):
                 by=self.by,
                 filters=self.by if "<filter>" in self.expr else (),
                 legend=self.legend,
+                # What is of no unit of ours may be below 0.
+                signed=self.unit.unit is Unit.ANY,
             ),
             summary=self.summary,
             description=self.description,

@@ -9,6 +9,7 @@ from pathlib import Path
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import alertmanager, files, foreign_inhibition, merge, mimir
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.operate.explain import latency_notes
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.alerting.services.adapter import uncounted
 from ml_monitoring.alerting.services.adapters import ADAPTERS
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     own.refuse_committed(options, files.DEFAULT_DIRECTORY)
     thresholds, _layers = own.load(options, webhook=options.webhook_url)
     refuse_broken(thresholds)
-    for sentence in uncounted(thresholds.services, ADAPTERS):
+    for sentence in (*uncounted(thresholds.services, ADAPTERS), *latency_notes(thresholds)):
         print(f"note: {sentence}", file=sys.stderr)
     if not is_mimir or options.into:
         _say_who_is_not_notified(thresholds)

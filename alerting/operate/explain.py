@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
-from typing import Any
+from typing import Any, Final
 
 from ml_monitoring.alerting.domains import ALERTS, alert_groups, is_watched, load_alerts
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.routing import mutes_of, stops
+from ml_monitoring.alerting.services.adapter import unmeasured
+from ml_monitoring.alerting.services.adapters import ADAPTERS
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import MonitorError
 from ml_monitoring.exporter.settings_file import Layers, Place
 from ml_monitoring.exporter.suggestions import suggestion_or_all
+
+LATENCY: Final = "MlApiLatencyHigh"
 
 
 class UnknownAlertError(MonitorError):
@@ -53,7 +57,14 @@ def explain(name: str, thresholds: Thresholds, layers: Layers, config: Mapping[s
     if why := _why_none(name, thresholds, layers):
         return f"{name}: no rule is made of it, as {why}\n"
     (alert,) = enabled_alerts([name], thresholds)
-    return "\n".join(_lines(alert, layers, config)) + "\n"
+    notes = [f"  Note         {note}" for note in latency_notes(thresholds) if name == LATENCY]
+    return "\n".join([*_lines(alert, layers, config), *notes]) + "\n"
+
+
+def latency_notes(thresholds: Thresholds) -> list[str]:
+    """Return why the limit of latency in force cannot be told from shorter times, for each histogram that cannot."""
+    limits = [alert.threshold for alert in load_alerts(thresholds) if alert.name == LATENCY]
+    return [one for limit in limits for one in unmeasured(thresholds.services, ADAPTERS, limit)]
 
 
 def _why_none(name: str, thresholds: Thresholds, layers: Layers) -> str:

@@ -14,6 +14,8 @@ from typing import Final, Literal
 from ml_monitoring.alerting.model.foreign import PLACE_LABELS, SERVICE_LABEL
 from ml_monitoring.alerting.model.services import AdapterUse, Services
 from ml_monitoring.alerting.services import native
+from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.catalog.services import RESPONSE_BUCKETS
 
 _TARGET: Final = (*PLACE_LABELS, "job", "instance", SERVICE_LABEL, "origin")
 _REQUEST: Final = (*_TARGET, "method", "route")
@@ -169,6 +171,8 @@ class Adapter:
         server: Its name in the settings.
         title: Its name in texts.
         signature: Series that tell it from other servers.
+        lowest_bucket: Seconds at which the first bucket of its response times ends, unless it is given others; 0 where
+            that is not known.
         carries: Middlewares in it, by their names in the settings, that count its requests a second time.
         requests: Counters of requests, by `method`, `route` and `status`.
         durations: Response times, by `method` and `route`.
@@ -196,6 +200,7 @@ class Adapter:
     born: str = ""
     workers: tuple[str, ...] = ()
     variants_of_models: bool = False
+    lowest_bucket: float = 0.0
     carries: tuple[str, ...] = ()
 
     @property
@@ -323,6 +328,26 @@ def uncounted(services: Services, adapters: Mapping[str, Adapter]) -> Iterator[s
             yield (
                 f"services.adapters: {adapter.title} does not count failures, so job {use.job} has no error ratio, the "
                 "objective slos.availability is not watched there, and experiments do not compare errors"
+            )
+
+
+def unmeasured(services: Services, adapters: Mapping[str, Adapter], limit: float) -> Iterator[str]:
+    """Yield a sentence for each job whose histogram cannot tell whether a percentile is above a limit of latency.
+
+    Args:
+        services: Those that are read by adapters; all others have the library's buckets.
+        adapters: What is known of servers.
+        limit: Seconds.
+    """
+    lowest = {
+        f"job {use.job} ({adapters[use.server].title})": adapters[use.server].lowest_bucket for use in services.adapters
+    }
+    for where, bound in {**lowest, "services with the library": RESPONSE_BUCKETS[0]}.items():
+        if limit < bound:
+            yield (
+                f"the limit of latency, {durations.format_seconds(limit)}, is below the lowest bucket of {where}, "
+                f"{durations.format_seconds(bound)}: a percentile there is a share of that bucket and no measurement; "
+                "raise the limit, or have buckets below it"
             )
 
 

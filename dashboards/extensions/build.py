@@ -44,6 +44,7 @@ from ml_monitoring.dashboards.lib.panels import (
     timeseries,
 )
 from ml_monitoring.dashboards.lib.queries import Query, Scope
+from ml_monitoring.dashboards.lib.style import FORMATS
 from ml_monitoring.dashboards.lib.variables import Variable, datasource, label_values
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import CATALOG, Unit
@@ -286,6 +287,8 @@ class _Maker:
                 name=query.legend if given.queries else "",
                 limits=tuple(_limit(limit, unit) for limit in of_query),
                 decimals=given.decimals if query.decimals is None else query.decimals,
+                # Bars begin at 0, as lines do.
+                form=replace(FORMATS[unit], low=0) if unit is Unit.ANY and not suffix else None,
                 nameless=_nameless(query.legend, signal),
             )
 

@@ -119,7 +119,7 @@ class Query:
         """Return how values of the signal are shown."""
         if self.form or not self.signal.suffix:
             return self.form or FORMATS[self.signal.unit]
-        return Format(f"suffix:{self.signal.suffix}")
+        return Format(f"suffix:{self.signal.suffix}", low=0)
 
     def judges(self, scope: Scope) -> tuple[Limit, ...]:
         """Return what says which values are bad, in the unit that is shown: alerts, and the query's own limits."""

@@ -17,6 +17,7 @@ from ml_monitoring.dashboards.render import fonts
 from ml_monitoring.dashboards.render.colours import Theme, ink_on
 from ml_monitoring.dashboards.render.display import Style, ends, show
 from ml_monitoring.dashboards.render.draw import judged
+from ml_monitoring.dashboards.render.draw.legend import Entry, calculated, sorted_entries
 from ml_monitoring.dashboards.render.draw.lists import alert_rows
 from ml_monitoring.dashboards.render.draw.stat import has_course, written
 from ml_monitoring.dashboards.render.draw.table import cell_options, least_width, row_order, set_width
@@ -26,7 +27,7 @@ from ml_monitoring.dashboards.render.frames import FieldKind, Frame, number, unt
 from ml_monitoring.dashboards.render.links import Cell, links_of
 from ml_monitoring.dashboards.render.markdown import content_of, to_html
 from ml_monitoring.dashboards.render.notes import with_notes
-from ml_monitoring.dashboards.render.reduce import calculation_name, reduce_field
+from ml_monitoring.dashboards.render.reduce import calculation_name
 from ml_monitoring.dashboards.render.traces import chart_of
 
 Json = dict[str, Any]
@@ -178,7 +179,7 @@ def _legend(one: PanelData, traces: list[Json], style: Style) -> str:
     calculations = [str(name) for name in options.get("calcs") or []] if one.panel.type == "timeseries" else []
     fields = {field.display: field for frame in until(one.span.end * 1000, one.frames) for field in frame.value_fields}
     head = "".join(f"<th>{escape(calculation_name(name))}</th>" for name in calculations)
-    rows = []
+    rows: dict[Entry, str] = {}
     # What is filled below a line is hidden with it.
     areas = {trace["area"]: place for place, trace in enumerate(traces) if "area" in trace}
     for place, trace in enumerate(traces):
@@ -186,16 +187,18 @@ def _legend(one: PanelData, traces: list[Json], style: Style) -> str:
             continue
         look = trace.get("line") or trace.get("marker") or {}
         field = fields.get(str(trace["name"]))
-        cells = "".join(
-            f"<td>{escape(str(show(reduce_field(field, name), field, style)))}</td>" for name in calculations if field
-        )
+        values = [calculated(field, name, style) if field else ("", math.nan) for name in calculations]
+        texts, numbers = tuple(text for text, _ in values), tuple(number for _, number in values)
+        cells = "".join(f"<td>{escape(text)}</td>" for text in texts)
         mark = f"<i data-look='background:{look.get('color')}'></i>"
         name = f"<button type='button' aria-pressed='true'>{mark}{escape(str(trace['name']))}</button>"
-        which = f"{place} {areas[place]}" if place in areas else place
-        rows.append(f"<tr data-trace='{which}'><td>{name}</td>{cells}</tr>")
+        which = f"{place} {areas[place]}" if place in areas else str(place)
+        entry = Entry(str(trace["name"]), which, texts, numbers)
+        rows[entry] = f"<tr data-trace='{which}'><td>{name}</td>{cells}</tr>"
     kind = "legend" if calculations else "legend plain"
     top = f"<thead><tr><th></th>{head}</tr></thead>" if calculations else ""
-    return f"<div class='{kind}'><table>{top}<tbody>{''.join(rows)}</tbody></table></div>"
+    body = "".join(rows[entry] for entry in sorted_entries(list(rows), options))
+    return f"<div class='{kind}'><table>{top}<tbody>{body}</tbody></table></div>"
 
 
 def _clean(value: Any) -> Any:

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from demo.mlflow import STORE_FILE, write_file
+from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanel, OwnQuery, OwnRow
+from ml_monitoring.exporter.catalog import Unit
 from tests.support.extensions import ALERT, TEXT, write_example
 from tests.support.files import ROOT
 
@@ -38,6 +40,16 @@ def run(command: str, folder: Path, environment: dict[str, str]) -> subprocess.C
     return subprocess.run(
         ["bash", "-c", command], cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=120
     )
+
+
+def test_every_unit_and_every_key_is_explained() -> None:
+    templates = ROOT / "dashboards" / "extensions" / "templates"
+    for name in ("alert.yml.txt", "panel.yml.txt"):
+        listed = (templates / name).read_text(encoding="utf-8").partition("# count, ")[2].partition("\nunit:")[0]
+        assert [unit for unit in Unit if unit not in ("count", *re.findall(r"\w+", listed))] == []
+    assert [unit for unit in Unit if f"`{unit}`" not in TEXT] == []
+    keys = [key for model in (OwnPanel, OwnQuery, OwnRow, OwnPage) for key in model.model_fields]
+    assert [key for key in keys if f"`{key}`" not in TEXT and f" {key}:" not in TEXT and f"\n{key}:" not in TEXT] == []
 
 
 def test_the_commands_of_the_page_work_on_its_files(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -20,4 +20,6 @@ ADAPTER: Final = Adapter(
     durations=(ServerMetric(("http_request_duration_seconds",), _LABELS, _NO_SCRAPES),),
     in_progress=(ServerMetric(("http_requests_inprogress",)),),
     born="5xx",
+    # The first of its `latency_lowr_buckets`.
+    lowest_bucket=0.1,
 )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ml_monitoring.dashboards.render.display import show
+from ml_monitoring.dashboards.render.display import Style, show
 from ml_monitoring.dashboards.render.draw.canvas import Area
 from ml_monitoring.dashboards.render.fonts import BOLD, text_width
 from ml_monitoring.dashboards.render.frames import Field, number
@@ -47,26 +47,33 @@ def entries_of(fields: Sequence[tuple[Field, str]], options: Json, area: Area) -
     for field, colour in fields:
         if ((field.config.get("custom") or {}).get("hideFrom") or {}).get("legend"):
             continue
-        texts, numbers = [], []
-        for calculation in calculations:
-            value = reduce_field(field, calculation)
-            plain = field.copy(config={}) if calculation in UNITLESS else field
-            # The mappings name states; a mean of states is none. What is not there has the name that it is given.
-            bare = plain if value is None else plain.copy(config={**plain.config, "mappings": []})
-            texts.append(str(show(value, bare, area.style)))
-            numbers.append(number(value))
-        entries.append(Entry(field.display, colour, tuple(texts), tuple(numbers)))
-    wanted = str(options.get("sortBy") or "")
-    names = [calculation_name(one) for one in calculations]
+        values = [calculated(field, calculation, area.style) for calculation in calculations]
+        texts, numbers = tuple(text for text, _ in values), tuple(number for _, number in values)
+        entries.append(Entry(field.display, colour, texts, numbers))
+    return sorted_entries(entries, options)
+
+
+def calculated(field: Field, calculation: str, style: Style) -> tuple[str, float]:
+    """Return what a legend says of a series: a calculation as text, and the number that it is sorted by."""
+    value = reduce_field(field, calculation)
+    plain = field.copy(config={}) if calculation in UNITLESS else field
+    # The mappings name states; a mean of states is none. What is not there has the name that it is given.
+    bare = plain if value is None else plain.copy(config={**plain.config, "mappings": []})
+    return str(show(value, bare, style)), number(value)
+
+
+def sorted_entries(entries: list[Entry], options: Json) -> list[Entry]:
+    """Return a legend's entries, sorted as the panel asks."""
+    wanted, is_falling = str(options.get("sortBy") or ""), bool(options.get("sortDesc"))
+    names = [calculation_name(str(one)) for one in options.get("calcs") or []]
     if wanted in names and options.get("displayMode") == "table":
         column = names.index(wanted)
-        entries.sort(
+        return sorted(
+            entries,
             key=lambda entry: -math.inf if math.isnan(entry.numbers[column]) else entry.numbers[column],
-            reverse=bool(options.get("sortDesc")),
+            reverse=is_falling,
         )
-    elif wanted == "Name":
-        entries.sort(key=lambda entry: entry.name, reverse=bool(options.get("sortDesc")))
-    return entries
+    return sorted(entries, key=lambda entry: entry.name, reverse=is_falling) if wanted == "Name" else entries
 
 
 def draw_legend(area: Area, options: Json, entries: Sequence[Entry]) -> Box:

@@ -174,6 +174,25 @@ def test_what_fails_is_a_ratio_and_what_nobody_counts_is_absent(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("limit", "noted"), [("100ms", []), ("60ms", ["job a"]), ("4ms", ["job a", "services with the library"])]
+)
+def test_a_limit_of_latency_below_the_lowest_bucket_is_noted(
+    limit: str, noted: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.yml"
+    adapters = [{"server": "fastapi-instrumentator", "job": "a"}, {"server": "bentoml", "job": "b"}]
+    alerts = {"MlApiLatencyHigh": {"threshold": limit}}
+    own.write_text(json.dumps({"services": {"adapters": adapters}, "alerts": alerts}))
+    begins = f"the limit of latency, {limit}, is below the lowest bucket of "
+    assert main(["alerts", "generate", "--settings", str(own), "--output-dir", str(tmp_path / "out")]) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if begins in line]
+    assert [line.partition(begins)[2].partition(" (")[0].partition(", 5ms")[0] for line in said] == noted
+    assert main(["alerts", "explain", "MlApiLatencyHigh", "--settings", str(own)]) == 0
+    explained = [line for line in capsys.readouterr().out.splitlines() if begins in line]
+    assert [line.partition("Note         ")[2] for line in explained] == [line.removeprefix("note: ") for line in said]
+
+
 def test_settings_with_a_server_that_counts_no_failures_are_noted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -266,6 +266,17 @@ def test_the_interactive_page_needs_no_network_and_runs_no_text_of_the_dashboard
     assert 'with "quotes"' in text.replace("&quot;", '"')
 
 
+def test_the_legend_of_the_interactive_page_is_sorted_as_that_of_a_picture(store: Store, tmp_path: Path) -> None:
+    legend = {"showLegend": True, "displayMode": "table", "calcs": ["last", "max"], "sortBy": "Last", "sortDesc": True}
+    targets = [{"refId": "A", "expr": "temperature_celsius", "legendFormat": "{{room}}"}]
+    page = write(tmp_path, panel(1, "timeseries", "T", "", targets=targets, options={"legend": legend}))
+    assert main(["render", str(page), *range_of(store), "--format", "html", "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    rows = re.findall(r"<tr data-trace='[^']*'>.*?</i>(\w+)</button></td><td>([\d.]+)</td>", text)
+    assert [name for name, _ in rows] == ["attic", "office", "kitchen"]
+    assert [float(value) for _, value in rows] == sorted((float(value) for _, value in rows), reverse=True)
+
+
 def test_what_cannot_be_read_is_said(store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "bad.json").write_text("{", encoding="utf-8")
     (tmp_path / "other.json").write_text("[1]", encoding="utf-8")
