@@ -45,8 +45,12 @@ def _summary(directory: Path, pages: Sequence[Path]) -> list[str]:
     """Return what was written: pages of the user's own one by one, of all how many each folder has."""
     folders = Counter(path.parent.name for path in pages)
     count = ", ".join(f"{name} {number}" for name, number in sorted(folders.items()))
-    said = f"{directory}: {len(pages)} pages written ({count}); a Grafana that reads this folder shows them by itself"
-    return [*(str(path) for path in pages if path.stem.startswith(OWN_UID_PREFIX)), said]
+    own = [str(path) for path in pages if path.stem.startswith(OWN_UID_PREFIX)]
+    return [
+        *own,
+        f"{directory}: {len(pages)} pages ({count}) and {kustomize.FILE} written; "
+        "a Grafana that reads this folder shows them by itself",
+    ]
 
 
 def write_pages(directory: Path, thresholds: Thresholds) -> tuple[Path, ...]:

@@ -143,7 +143,9 @@ def test_the_command_writes_all_pages_and_takes_away_what_is_gone(
     assert main(["generate", "--settings", str(settings), "--output-dir", str(out)]) == 0
     own, all_of_them = capsys.readouterr().out.splitlines()
     assert own == f"{out}/Shop/ml-monitoring-own-shop.json"
-    assert re.fullmatch(rf"{out}: \d+ pages written \(Growth \d, ML \d+, Platform \d, Shop 1\); .+", all_of_them)
+    assert re.fullmatch(
+        rf"{out}: \d+ pages \(Growth \d, ML \d+, Platform \d, Shop 1\) and kustomization.yaml written; .+", all_of_them
+    )
     assert (out / "Shop" / "ml-monitoring-own-shop.json").is_file()
     assert "ml-monitoring-own-shop" in (out / "kustomization.yaml").read_text()
     (settings.parent / SHOP).unlink()
