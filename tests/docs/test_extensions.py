@@ -49,7 +49,7 @@ def test_every_unit_and_every_key_is_explained() -> None:
         assert [unit for unit in Unit if unit not in ("count", *re.findall(r"\w+", listed))] == []
     assert [unit for unit in Unit if f"`{unit}`" not in TEXT] == []
     keys = [key for model in (OwnPanel, OwnQuery, OwnRow, OwnPage) for key in model.model_fields]
-    assert [key for key in keys if f"`{key}`" not in TEXT and f" {key}:" not in TEXT and f"\n{key}:" not in TEXT] == []
+    assert [key for key in keys if not re.search(rf"\b{key}:|`{key}`", TEXT)] == []
 
 
 def test_the_commands_of_the_page_work_on_its_files(tmp_path: Path, environment: dict[str, str]) -> None:
