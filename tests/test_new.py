@@ -78,7 +78,7 @@ def test_what_is_written_works_and_the_commands_can_be_pasted(
         "metric": 'shop_orders_waiting{stage="active"} ',
         "rule": "ok    shop_orders\n",
         "alert": "ok    ShopOrdersWaiting\n",
-        "panel": "generated/dashboards/Platform/ml-monitoring-operations-overview.json\n",
+        "panel": "generated/dashboards: 21 pages (Growth 2, ML 11, Platform 8) and ",
         "page": "generated/dashboards/Own/ml-monitoring-own-shop.json\n",
         "page --python": "generated/dashboards/Own/ml-monitoring-own-late-orders.json\n",
         "source": "ok    weather          1 series",

@@ -118,7 +118,8 @@ def _set_in(alert: BoundAlert, layers: Layers) -> Iterator[tuple[str, object, Pl
     for name, value in layers.data["alerts"][alert.name].items():
         for inner, number in value.items() if isinstance(value, dict) else [("", value)]:
             parts = [part for part in (name, inner) if part]
-            yield ".".join(parts), number, layers.place(("alerts", alert.name, *parts))
+            shown = f"suffix:{alert.signal.suffix}" if name == "unit" and alert.signal.suffix else number
+            yield ".".join(parts), shown, layers.place(("alerts", alert.name, *parts))
 
 
 def _span(seconds: float) -> str:

@@ -157,6 +157,7 @@ def test_a_unit_of_ones_own_stands_behind_the_number_of_the_condition(
     assert main(["explain", ALERT, "--settings", str(settings)]) == 0
     said = capsys.readouterr().out
     assert "  Fires when   Orders that wait above 100 kg.\n" in said
+    assert f"{settings.parent / FILE}:2: unit: suffix:kg\n" in said
     # PromQL has no units.
     assert ") > 100\n" in said
 
