@@ -11,6 +11,7 @@ from typing import Final
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.model.thresholds import Thresholds, load_layers, validated
+from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.version import CHECKOUT
@@ -75,12 +76,29 @@ def load(options: argparse.Namespace, *, webhook: str | None = None) -> tuple[Th
     return thresholds.overridden(os.environ, webhook=webhook), layers
 
 
-def refuse_committed(options: argparse.Namespace, committed: Path) -> None:
-    """Refuse to write what own settings make where git keeps what the defaults make.
+def load_to_write(
+    options: argparse.Namespace, committed: Path | None = None, *, webhook: str | None = None
+) -> Thresholds:
+    """Return the settings in force, for a command that writes files into its `--output-dir`.
+
+    Args:
+        options: What `add_settings` added, and `output_dir`.
+        committed: Where git keeps what the defaults make.
+        webhook: As in `load`.
 
     Raises:
-        ConfigError: Own settings are in force, and the output folder is the committed one.
+        ConfigError: A file cannot be used, PromQL of the user's own is broken, or own settings would be written to
+            where git keeps what the defaults make.
+        MonitorError: promtool fails.
     """
+    if committed is not None:
+        _refuse_committed(options, committed)
+    thresholds, _layers = load(options, webhook=webhook)
+    refuse_broken(thresholds)
+    return thresholds
+
+
+def _refuse_committed(options: argparse.Namespace, committed: Path) -> None:
     own = [str(path) for path in settings_files(options) if path != Path(os.devnull)]
     if own and CHECKOUT is not None and options.output_dir.resolve() == committed.resolve():
         raise ConfigError(

@@ -7,8 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
-from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.version import CHECKOUT
 from ml_monitoring.k8s.places import BASE, CHART, DASHBOARDS, NAMESPACE
@@ -63,18 +61,11 @@ def _add_output(parser: argparse.ArgumentParser, committed: Path, name: str) -> 
     )
 
 
-def _settings(options: argparse.Namespace, committed: Path) -> Thresholds:
-    own.refuse_committed(options, committed)
-    thresholds, _layers = own.load(options)
-    refuse_broken(thresholds)
-    return thresholds
-
-
 def _chart(options: argparse.Namespace) -> int:
     # Only here, as in the other command: they bring grafanalib.
     from ml_monitoring.k8s.chart import files  # noqa: PLC0415
 
-    files.write(files.files(_settings(options, CHART)), options.output_dir)
+    files.write(files.files(own.load_to_write(options, CHART)), options.output_dir)
     folder = options.output_dir
     _say_written(folder, CHART, "a chart", f"helm template ml-monitoring {folder} --kube-version 1.30")
     return 0
@@ -84,7 +75,7 @@ def _manifests(options: argparse.Namespace) -> int:
     from ml_monitoring.dashboards.commands.generate import write_pages  # noqa: PLC0415
     from ml_monitoring.k8s.manifests import write  # noqa: PLC0415
 
-    thresholds = write.in_cluster(options.namespace, _settings(options, BASE))
+    thresholds = write.in_cluster(options.namespace, own.load_to_write(options, BASE))
     is_committed = options.output_dir.resolve() == BASE.resolve()
     dashboards = options.dashboards or (DASHBOARDS if is_committed else None)
     files = write.files(options.namespace, thresholds, dashboards=dashboards or "dashboards")

@@ -21,7 +21,6 @@ from ml_monitoring.alerting.model.foreign import PLACE_LABELS
 from ml_monitoring.alerting.model.scope import COMPONENTS, PROGRAMS
 from ml_monitoring.alerting.model.signal import UID_PREFIX
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from ml_monitoring.exporter.errors import MonitorError
@@ -248,10 +247,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     own.add_settings(command)
     options = parser.parse_args(argv)
     try:
-        own.refuse_committed(options, MIXIN)
-        thresholds, _layers = own.load(options)
-        refuse_broken(thresholds)
-        write(files(thresholds), options.output_dir)
+        write(files(own.load_to_write(options, MIXIN)), options.output_dir)
     except (MonitorError, OSError) as error:
         print(error, file=sys.stderr)
         return 1

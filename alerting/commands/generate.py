@@ -10,7 +10,6 @@ from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import alertmanager, files, foreign_inhibition, merge, mimir
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.explain import latency_notes
-from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.alerting.services.adapter import uncounted
 from ml_monitoring.alerting.services.adapters import ADAPTERS
 from ml_monitoring.exporter.errors import ConfigError
@@ -80,9 +79,7 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigError(["--rules-per-group: add --format mimir; Prometheus takes groups of any size"])
     if options.exporter_ca and not (options.compose or is_default):
         raise ConfigError(["--exporter-ca: add --compose; only its prometheus.yml says how the exporter is scraped"])
-    own.refuse_committed(options, files.DEFAULT_DIRECTORY)
-    thresholds, _layers = own.load(options, webhook=options.webhook_url)
-    refuse_broken(thresholds)
+    thresholds = own.load_to_write(options, files.DEFAULT_DIRECTORY, webhook=options.webhook_url)
     for sentence in (*uncounted(thresholds.services, ADAPTERS), *latency_notes(thresholds)):
         print(f"note: {sentence}", file=sys.stderr)
     if not is_mimir or options.into:

@@ -7,7 +7,6 @@ from pathlib import Path
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import files, grafana
-from ml_monitoring.alerting.operate.promtool import refuse_broken
 
 HELP = "write the alerts for Grafana's own alerting, without Alertmanager"
 DESCRIPTION = (
@@ -37,8 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the files and return the exit status."""
-    thresholds, _layers = own.load(options)
-    refuse_broken(thresholds)
+    thresholds = own.load_to_write(options)
     texts = grafana.files(thresholds, datasource=options.datasource, folder=options.folder, org=options.org)
     files.write(texts, options.output_dir)
     return 0

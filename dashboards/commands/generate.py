@@ -10,7 +10,6 @@ from pathlib import Path
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.extensions import OWN_UID_PREFIX
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.publish import kustomize
 from ml_monitoring.exporter.version import CHECKOUT
@@ -34,10 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Write the pages and return the exit status."""
-    own.refuse_committed(options, OUTPUT_DIR)
-    thresholds, _layers = own.load(options)
-    refuse_broken(thresholds)
-    print("\n".join(_summary(options.output_dir, write_pages(options.output_dir, thresholds))))
+    pages = write_pages(options.output_dir, own.load_to_write(options, OUTPUT_DIR))
+    print("\n".join(_summary(options.output_dir, pages)))
     return 0
 
 
