@@ -1,7 +1,8 @@
 """Rules and pages with names in place of what a user may still set: what the chart and the mixin are made of.
 
 Both are made from the same definitions as everything else. What they leave open stands in the texts as a token, such as
-`selectors.node` or `alerts.HostDiskFull.threshold|number`; behind the bar is the form that the value has there:
+`selectors.node`, `unless_on.host+gpus` or `alerts.HostDiskFull.threshold|number`; behind the bar is the form that the
+value has there:
 
 | form | what |
 |---|---|
@@ -15,7 +16,7 @@ Both are made from the same definitions as everything else. What they leave open
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Any, Final
@@ -27,6 +28,7 @@ from ml_monitoring.alerting.model.evidence import Trials, deviations
 from ml_monitoring.alerting.model.numbers import Links, number
 from ml_monitoring.alerting.model.scope import Selectors
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.overview.signals import NOT_WATCHED
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 
@@ -84,6 +86,8 @@ def default_value(thresholds: Thresholds) -> Callable[[str], Any]:
             return selectors[rest[0]]
         if where == "links":
             return getattr(thresholds.links, rest[0])
+        if where == "unless_on":
+            return "" if {*rest[0].split("+")} & {*thresholds.watched} else NOT_WATCHED
         numbers = thresholds.alerts[rest[0]]
         given = numbers.threshold if rest[1] == "threshold" else numbers.parameters[rest[1].removeprefix("parameters.")]
         return formed(form, given)
@@ -152,6 +156,10 @@ def _tidy(groups: list[Json]) -> list[Json]:
 
 class _Open(Thresholds):
     """Settings whose selectors and numbers of alerts are tokens."""
+
+    def unless_on(self, components: Collection[str]) -> str:
+        """Return a token for what says that nothing is watched where these components are off."""
+        return token(f"unless_on.{'+'.join(sorted(components))}")
 
     def scope(self) -> dict[str, str]:
         """Return tokens for what the placeholders stand for."""

@@ -830,6 +830,7 @@
         "gpus"
       ]
     },
+    notWatched: " - 2 or vector(-2)",
     adapterTargets: [],
     pagesOf: {
       "gpus": [

@@ -49,6 +49,9 @@ function(config) {
     service_targets: std.join('\nor\n', ['up{%s}' % services] + config.adapterTargets),
   },
 
+  // Behind PromQL of a light that is on these components.
+  unlessOn(components):: if std.length([1 for component in components if config.components[component]]) > 0 then '' else config.notWatched,
+
   local topic(group) = std.strReplace(std.split(group.name, '.')[0], '_', '-'),
   local isOn(group) =
     local name = topic(group);

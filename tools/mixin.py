@@ -21,6 +21,7 @@ from ml_monitoring.alerting.model.foreign import PLACE_LABELS
 from ml_monitoring.alerting.model.scope import COMPONENTS, PROGRAMS
 from ml_monitoring.alerting.model.signal import UID_PREFIX
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.overview.signals import NOT_WATCHED
 from ml_monitoring.dashboards import TAG
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from ml_monitoring.exporter.errors import MonitorError
@@ -95,6 +96,7 @@ def _config(made: Definitions) -> str:
         ("What can be set of each alert; a threshold colours panels, too.", "alerts", alerts),
         ("Of the definitions; nothing to set.", "componentsInOrder", list(PROGRAMS)),
         ("", "programs", {component: list(names) for component, names in PROGRAMS.items()}),
+        ("", "notWatched", NOT_WATCHED),
         ("", "adapterTargets", [f'up{{job="{job}"}}' for job in thresholds.services.jobs]),
         (
             "",
@@ -212,6 +214,8 @@ def _value(name: str) -> str:
     """Return what a token is in jsonnet: see values.libsonnet."""
     path, _, form = name.partition("|")
     where, *rest = path.split(".", 2)
+    if where == "unless_on":
+        return f"v.unlessOn({json.dumps(rest[0].split('+'))})"
     if where != "alerts":
         return f"v.{path}"
     alert, place = rest

@@ -153,12 +153,16 @@ _DOMAIN_OF: Final[Mapping[str, str]] = {
 }
 
 
-def _light(of: str, names: str, in_use: str, *, is_watched: bool = True) -> str:
+# Behind PromQL of a light that no rule can change; what fires all the same, by rules of others, goes before it.
+NOT_WATCHED: Final = " - 2 or vector(-2)"
+
+
+def _light(of: str, names: str, in_use: str, unwatched: str = "") -> str:
     def firing(severity: str) -> str:
         return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",<own_alerts>,<filter>}})'
 
-    # What no rule watches is never well.
-    return loudest(firing, f"max({in_use})", _DOUBTS.get(of, "") if is_watched else f"max({in_use})")
+    # What no rule watches is never well, and in no doubt.
+    return loudest(firing, f"max({in_use})", "" if unwatched else _DOUBTS.get(of, "")) + unwatched
 
 
 # Domain: all of its alerts' names, as a pattern; each alert is one domain's.
@@ -202,11 +206,17 @@ def watching(page: str, own: Sequence[Alert]) -> str:
     return "|".join((_SUBJECTS.get(page, names), *_linked_to(page, own)))
 
 
-def state(page: str, own: Sequence[Alert], *, is_watched: bool = True) -> Signal:
-    """Return the light of a page, for which alerts of the user's own that link to it count as ours do."""
+def state(page: str, own: Sequence[Alert], *, unwatched: str = "") -> Signal:
+    """Return the light of a page, for which alerts of the user's own that link to it count as ours do.
+
+    Args:
+        page: uid.
+        own: The user's own alerts.
+        unwatched: `NOT_WATCHED` where no rule can change it, or what stands for that where it is still open.
+    """
     names, in_use = _OF_PAGES[page]
     pattern = "|".join((names, *_linked_to(page, own)))
-    return replace(STATES[page], expr=_light(page, pattern, in_use, is_watched=is_watched))
+    return replace(STATES[page], expr=_light(page, pattern, in_use, unwatched))
 
 
 def _linked_to(page: str, own: Sequence[Alert]) -> list[str]:
@@ -219,9 +229,9 @@ def alerts_of(domain: str, own: Sequence[Alert]) -> str:
     return "|".join((DOMAIN_ALERTS[domain], *mine))
 
 
-def health(domain: str, own: Sequence[Alert], *, is_watched: bool = True) -> Signal:
-    """Return the light of a domain, for which alerts of the user's own on its pages count as ours do."""
-    expr = _light(domain, alerts_of(domain, own), _IN_USE[domain], is_watched=is_watched)
+def health(domain: str, own: Sequence[Alert], *, unwatched: str = "") -> Signal:
+    """Return the light of a domain, for which alerts of the user's own on its pages count as ours do; see `state`."""
+    expr = _light(domain, alerts_of(domain, own), _IN_USE[domain], unwatched)
     return replace(HEALTH[domain], expr=expr)
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
 
 from ml_monitoring.alerting.domains import alert_groups, load_alerts
 from ml_monitoring.alerting.model.alert import Alert, BoundAlert
 from ml_monitoring.alerting.model.numbers import Links
+from ml_monitoring.alerting.model.scope import COMPONENTS
 from ml_monitoring.alerting.model.settings import Business, Llm, Slos
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.overview.signals import NOT_WATCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class PageContext:
         signals: The signal of each alert by its name, those of alerts that are switched off too.
         extensions: The folder of the user's own pages and panels.
         own_alerts: The user's own alerts.
+        components: The component of each alert that is of one, by its name.
+        unless_on: See `Thresholds.unless_on`.
     """
 
     alerts: tuple[BoundAlert, ...]
@@ -45,10 +49,16 @@ class PageContext:
     signals: Mapping[str, Signal]
     extensions: Path | None = None
     own_alerts: tuple[Alert, ...] = ()
+    components: Mapping[str, str] = field(default_factory=dict)
+    unless_on: Callable[[Collection[str]], str] = field(default=lambda _components: "")
 
-    def watches(self, names: str) -> bool:
-        """Tell whether there is a rule of an alert whose name the pattern matches."""
-        return any(re.fullmatch(names, alert.name) for alert in self.alerts)
+    def unwatched(self, names: str) -> str:
+        """Return what is behind PromQL of a light, by the rules of alerts whose names match the pattern.
+
+        That is nothing where there is one, and otherwise what says that it is not watched.
+        """
+        found = {self.components.get(alert.name, "") for alert in self.alerts if re.fullmatch(names, alert.name)}
+        return "" if "" in found else self.unless_on(found) if found else NOT_WATCHED
 
     @classmethod
     def of(cls, thresholds: Thresholds) -> Self:
@@ -65,4 +75,11 @@ class PageContext:
             {alert.name: alert.signal for alerts in alert_groups(thresholds).values() for alert in alerts},
             Path(thresholds.extensions) if thresholds.extensions else None,
             thresholds.own_alerts,
+            {
+                alert.name: group
+                for group, alerts in alert_groups(thresholds).items()
+                if group in COMPONENTS
+                for alert in alerts
+            },
+            thresholds.unless_on,
         )

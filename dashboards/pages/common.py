@@ -130,9 +130,9 @@ def verdict(
         named: How names of alerts begin.
     """
     if state is None:
-        is_watched = context.watches(watching(page, context.own_alerts))
-        answer = state_of(page, context.own_alerts, is_watched=is_watched)
-        state = light(answer, page=ALERTS_PAGE, title="State", height=4, is_watched=is_watched)
+        unwatched = context.unwatched(watching(page, context.own_alerts))
+        answer = state_of(page, context.own_alerts, unwatched=unwatched)
+        state = light(answer, page=ALERTS_PAGE, title="State", height=4)
     since = stat(
         Query(TROUBLE_SINCE, matchers=_linked_to(context, page, *also, only=only, named=named)),
         title="Active since",

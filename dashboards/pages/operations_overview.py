@@ -128,16 +128,14 @@ def build(context: PageContext) -> Page:
 
 def _domain_light(context: PageContext, domain: str, page: str) -> Panel:
     names = alerts_of(domain, context.own_alerts)
-    is_watched = context.watches(names)
-    return _light(health(domain, context.own_alerts, is_watched=is_watched), page, names, is_watched=is_watched)
+    return _light(health(domain, context.own_alerts, unwatched=context.unwatched(names)), page, names)
 
 
-def _light(signal: Signal, page: str, names: str, *, is_watched: bool = True) -> Panel:
+def _light(signal: Signal, page: str, names: str) -> Panel:
     return light(
         signal,
         page=page,
         title=signal.title,
         since=Query(TROUBLE_SINCE, matchers=f'alertname=~"{names}"'),
         height=4,
-        is_watched=is_watched,
     )

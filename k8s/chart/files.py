@@ -17,6 +17,7 @@ from ml_monitoring.alerting.generate import files as generate
 from ml_monitoring.alerting.model.numbers import Links
 from ml_monitoring.alerting.model.scope import PROGRAMS, Selectors
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.overview.signals import NOT_WATCHED
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from ml_monitoring.exporter import __version__
 from ml_monitoring.exporter.errors import ConfigError
@@ -111,6 +112,7 @@ def _numbers(made: Definitions) -> Json:
     return {
         "selectors": {name: getattr(thresholds.selectors, name) for name in Selectors.model_fields},
         "teams": list(thresholds.teams),
+        "not_watched": NOT_WATCHED,
         "components": {component: list(programs) for component, programs in PROGRAMS.items()},
         "jobs": [f'up{{job="{job}"}}' for job in thresholds.services.jobs],
         "pages": {uid: sorted(components) for uid, components in sorted(COMPONENT_PAGES.items())},

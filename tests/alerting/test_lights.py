@@ -23,7 +23,7 @@ from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.alerting.monitoring.signals import ALERTS_PAGE, FIRING_ALERTS, FIRING_BY_SEVERITY
-from ml_monitoring.alerting.overview.signals import HEALTH, STATES, health, of_no_domain, own_health, state
+from ml_monitoring.alerting.overview.signals import HEALTH, NOT_WATCHED, STATES, health, of_no_domain, own_health, state
 from ml_monitoring.alerting.overview.signals import PAGE as OVERVIEW
 from ml_monitoring.alerting.services.signals import API_FAILURES_UNKNOWN
 from ml_monitoring.alerting.services.signals import PAGE as SERVICES
@@ -102,15 +102,15 @@ def test_a_service_whose_failures_nobody_counts_is_never_green(
 @pytest.mark.parametrize(
     ("series", "light"),
     [
-        ({}, None),
-        ({"up{job='prometheus'}": "1x10", "node_memory_MemTotal_bytes{job='node'}": "1x10"}, -1),
+        ({}, -2),
+        ({"up{job='prometheus'}": "1x10", "node_memory_MemTotal_bytes{job='node'}": "1x10"}, -2),
         ({'ALERTS{alertname="HostOnFire",alertstate="firing",severity="warning",team="platform"}': "1x10"}, 2),
     ],
 )
 def test_what_no_rule_watches_is_never_green(
     series: dict[str, str], light: float | None, programs: dict[str, Path], tmp_path: Path
 ) -> None:
-    unwatched = health("hosts", (), is_watched=False), state(SYSTEM, (), is_watched=False)
+    unwatched = health("hosts", (), unwatched=NOT_WATCHED), state(SYSTEM, (), unwatched=NOT_WATCHED)
     expected = {fill(each.expr, {**load_thresholds().scope(), "filter": ""}): light for each in unwatched}
     check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=())
 

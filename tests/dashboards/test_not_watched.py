@@ -23,8 +23,8 @@ def lights(folder: Path, settings: str) -> dict[str, set[str]]:
 
 def _is_unwatched(panel: dict[str, Any]) -> bool:
     mappings = panel.get("fieldConfig", {}).get("defaults", {}).get("mappings", ())
-    words = [mapping["options"].get("-1", {}).get("text") for mapping in mappings]
-    return "not watched" in words
+    words = [mapping["options"].get("-2", {}).get("text") for mapping in mappings]
+    return "not watched" in words and panel["targets"][0]["expr"].endswith(" or vector(-2)")
 
 
 _WITHOUT_COMPONENTS = {

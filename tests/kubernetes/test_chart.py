@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
+from ml_monitoring.alerting.domains import load_thresholds
+from ml_monitoring.alerting.overview.signals import NOT_WATCHED
+from ml_monitoring.dashboards.commands.generate import write_pages
 from ml_monitoring.dashboards.publish.kustomize import COMPONENT_PAGES
 from ml_monitoring.k8s.chart import files as chart_files
 from ml_monitoring.k8s.cli import main
@@ -23,6 +26,7 @@ from tests.support.kubernetes_schemas import problems
 
 Json = dict[str, Any]
 OWN_PAGE = "ml-monitoring-own-shop"
+COMPONENTS = dict.fromkeys(("host", "database", "containers", "monitoring", "logs", "gpus"), True)
 GOLDEN = Path("tests/golden/chart.yaml")
 
 
@@ -78,11 +82,9 @@ def test_routes_receivers_and_templates_are_those_of_the_manifests(default: list
     assert {name: each.rstrip("\n") for name, each in templates.items()} == base["alertmanager-templates.yaml"]["data"]
 
 
-def test_pages_are_the_generated_ones_with_runbooks_of_the_exporter(default: list[Json]) -> None:
-    generated = {
-        path.stem: path for path in Path("dashboards/generated").glob("*/*.json") if path.stem not in COMPONENT_PAGES
-    }
-    made = pages(default)
+def test_pages_are_the_generated_ones_with_runbooks_of_the_exporter() -> None:
+    generated = {path.stem: path for path in Path("dashboards/generated").glob("*/*.json")}
+    made = pages(helm.template({"components": COMPONENTS, "prometheusRule": {"enabled": False}}))
     assert made.keys() == generated.keys()
     for uid, path in generated.items():
         text = path.read_text(encoding="utf-8")
@@ -91,16 +93,36 @@ def test_pages_are_the_generated_ones_with_runbooks_of_the_exporter(default: lis
         assert made[uid]["metadata"]["annotations"] == {"grafana_folder": path.parent.name}
 
 
+def test_lights_of_components_that_are_off_say_not_watched(default: list[Json], tmp_path: Path) -> None:
+    written = write_pages(tmp_path, load_thresholds().changed({"components": []}))
+    texts = {uid: each["data"][f"{uid}.json"] for uid, each in pages(default).items()}
+    assert texts.keys() == {path.stem for path in written} - COMPONENT_PAGES.keys()
+    lights = {uid: lights_of(text) for uid, text in texts.items()}
+    assert lights == {path.stem: lights_of(path.read_text("utf-8")) for path in written if path.stem in texts}
+    overview = lights["ml-monitoring-operations-overview"]
+    assert {title for title, query in overview.items() if query.endswith(NOT_WATCHED)} == {
+        *("Hosts", "PostgreSQL", "Monitoring", "Logs"),
+    }
+
+
+def lights_of(page: str) -> dict[str, str]:
+    """Return the query of each light of a page by its title."""
+    return {
+        panel["title"]: panel["targets"][0]["expr"]
+        for panel in json.loads(page)["panels"]
+        if "not watched" in json.dumps(panel) and panel["type"] == "stat"
+    }
+
+
 def test_the_chart_is_small_enough_for_the_secret_that_helm_keeps_it_in() -> None:
     def held(path: Path) -> Json:
         data = base64.b64encode(path.read_bytes()).decode()
         return {"name": path.relative_to(helm.CHART).as_posix(), "data": data}
 
-    components = dict.fromkeys(("host", "database", "containers", "monitoring", "logs", "gpus"), True)
     # As helm's driver for Secrets writes a release (pkg/storage/driver/util.go), with every page and rule switched on.
     release = {
         "chart": {"files": [held(path) for path in sorted(helm.CHART.rglob("*")) if path.is_file()]},
-        "manifest": helm.text({"components": components}),
+        "manifest": helm.text({"components": COMPONENTS}),
     }
     stored = base64.b64encode(gzip.compress(json.dumps(release).encode(), 9))
     # Kubernetes takes 1 MiB; the rest is for pages to come and a user's values.

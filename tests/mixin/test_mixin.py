@@ -16,6 +16,7 @@ import yaml
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.overview.signals import NOT_WATCHED
 from ml_monitoring.dashboards.commands.generate import write_pages
 from tests.support.extensions import ALERT, RECORDS, load, write_example
 from tests.support.promql import named_labels, selectors
@@ -135,6 +136,9 @@ def test_components_groups_pages_and_teams_can_be_switched(default: Json) -> Non
         *("host.rules", "host.alerts", "gpus.alerts", "logs.alerts", "business.rules"),
         *(f"{name}.alerts" for name in ("mlflow", "mlflow_models", "mlflow_traces", "mlflow_training")),
     }
+    # The light of logs; that of hosts is on containers, too.
+    assert json.dumps(made["pages"]).count(NOT_WATCHED) == 1
+    assert NOT_WATCHED not in json.dumps(default["pages"])
     thresholds = load_thresholds().changed({"components": ["database", "containers", "monitoring"]})
     assert rules_of(made["rules"])["instance:up:own"] == rules_of(build_recording_rules(thresholds))["instance:up:own"]
     assert 'team=~\\"platform|ml\\"' in json.dumps(made["pages"])

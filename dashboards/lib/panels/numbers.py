@@ -18,6 +18,7 @@ from ml_monitoring.exporter.catalog import Unit
 # what is not known.
 _LIGHTS = (("OK", Colour.GOOD), *((severity, SEVERITY[severity]) for severity in ("info", "warning", "critical")))
 LIGHT_WORDS: Mapping[str, tuple[str, Colour]] = {
+    "-2": ("not watched", Colour.MUTED),
     "-1": ("unknown", Colour.MUTED),
     **{str(code): pair for code, pair in enumerate(_LIGHTS)},
 }
@@ -101,21 +102,18 @@ def light(
     since: Query | None = None,
     width: int = 4,
     height: int = 3,
-    is_watched: bool = True,
 ) -> Panel:
     """Return a traffic light: a field in the colour of the loudest alert, with a link to the page of its domain.
 
     Args:
-        given: A signal of 0 (nothing fires) to 3 (a critical alert fires), or -1 where nothing can fire of something;
-            without a series the domain is not in use.
+        given: A signal of 0 (nothing fires) to 3 (a critical alert fires), -1 where nothing can fire of something, or
+            -2 where no rule is about it; without a series the domain is not in use.
         page: uid of the page with the details.
         title: Heading.
         since: Since when it is so, below the word.
         width: Columns.
         height: Grid units.
-        is_watched: Whether any rule could change it; without one -1 means that.
     """
-    words = LIGHT_WORDS if is_watched else {**LIGHT_WORDS, "-1": ("not watched", Colour.MUTED)}
     queries = as_queries([given])
     shown = (*queries, *((since,) if since else ()))
     defaults: Json = {
@@ -123,7 +121,7 @@ def light(
         "decimals": 0,
         "color": {"mode": "thresholds"},
         "thresholds": {"mode": "absolute", "steps": [{"color": str(Colour.MUTED), "value": None}]},
-        "mappings": [names(words), absent(colour=Colour.MUTED)],
+        "mappings": [names(LIGHT_WORDS), absent(colour=Colour.MUTED)],
         "noValue": NO_VALUE,
         "links": [data_link("Open the page", page_url(page, {}))],
     }

@@ -27,6 +27,10 @@ there, between pairs of at signs. See k8s/parametric.py, which makes them.
 {{- include "ml-monitoring.selector" (dict "root" .root "numbers" .numbers "name" (last $path)) -}}
 {{- else if eq (first $path) "links" -}}
 {{- include "ml-monitoring.link" (dict "root" .root "name" (last $path)) -}}
+{{- else if eq (first $path) "unless_on" -}}
+{{- $on := false -}}
+{{- range splitList "+" (last $path) -}}{{- $on = or $on (get $.root.Values.components .) -}}{{- end -}}
+{{- if not $on -}}{{- .numbers.not_watched -}}{{- end -}}
 {{- else -}}
 {{- $given := get .root.Values.alerts (index $path 1) | default dict -}}
 {{- if eq (index $path 2) "parameters" -}}{{- $given = get $given "parameters" | default dict -}}{{- end -}}
