@@ -160,13 +160,18 @@ def build(service: Service) -> FastAPI:
         }
 
     @app.put("/scenarios/{name}")
-    async def switch_on(name: str) -> None:
+    async def switch_on(name: str) -> dict[str, str]:
         if name not in content.SCENARIOS:
             raise HTTPException(status_code=404, detail=f"no such scenario; there are {', '.join(content.SCENARIOS)}")
         service.scenarios.add(name)
+        return {
+            "now": content.SCENARIOS[name],
+            "next": "alerts fire within minutes; DELETE to the same address ends it",
+        }
 
     @app.delete("/scenarios/{name}")
-    async def switch_off(name: str) -> None:
+    async def switch_off(name: str) -> dict[str, str]:
         service.scenarios.discard(name)
+        return {"next": "all is well again; alerts end within minutes"}
 
     return app
