@@ -12,6 +12,7 @@ from typing import Final
 
 from plotly.offline import get_plotlyjs
 
+from ml_monitoring.alerting.overview.signals import PAGE as OVERVIEW
 from ml_monitoring.dashboards.render.colours import THEMES
 from ml_monitoring.dashboards.render.interactive import ASSETS, FONTS, theme_css
 from ml_monitoring.dashboards.render.model import Dashboard
@@ -118,10 +119,12 @@ def contents(shelf: Shelf, prometheus: str, problem: str, files: dict[str, Asset
         + "</ul></section>"
         for place, (folder, dashboards) in enumerate(shelf.folders.items())
     )
+    first = next((one for dashboards in shelf.folders.values() for one in dashboards if one.uid == OVERVIEW), None)
+    start = f"<section><h2>Start here</h2><ul>{_entry(first)}</ul></section>" if first else ""
     body = (
         f"<header class='bar'><h1>Dashboards</h1><p class='from'>from {escape(prometheus)}</p>{_theme(theme)}"
         "</header>\n"
-        f"<main id='main' class='contents' tabindex='-1'>{state}{problems}{lists}</main>"
+        f"<main id='main' class='contents' tabindex='-1'>{state}{problems}{start}{lists}</main>"
     )
     return frame("Dashboards", body, files, theme)
 
