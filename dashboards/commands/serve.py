@@ -64,7 +64,8 @@ def run(options: argparse.Namespace) -> int:
     """Serve until Ctrl-C and return the exit status."""
     from aiohttp import web  # noqa: PLC0415  # only where it is needed
 
-    from ml_monitoring.dashboards.viewer.library import Library  # noqa: PLC0415  # the next bring matplotlib
+    from ml_monitoring.dashboards.render.errors import RenderError  # noqa: PLC0415  # these bring matplotlib
+    from ml_monitoring.dashboards.viewer.library import Library  # noqa: PLC0415
     from ml_monitoring.dashboards.viewer.server import Viewer  # noqa: PLC0415
 
     listen: ListenAddress = options.listen
@@ -81,7 +82,12 @@ def run(options: argparse.Namespace) -> int:
         def announce(_text: str) -> None:
             if pages != OUTPUT_DIR and (files := own.settings_files(options)):
                 print(f"Pages by the settings of {', '.join(map(str, files))}", flush=True)
-            if teams := unknown_teams(library, queries.prometheus):
+            try:
+                teams = unknown_teams(library, queries.prometheus)
+            except RenderError as error:
+                print(f"Pages are empty until Prometheus answers (--prometheus): {error}", flush=True)
+                teams = set()
+            if teams:
                 print(
                     f"Prometheus has alerts of {', '.join(sorted(teams))}, which these pages do not ask for: "
                     "give --settings with these teams",
@@ -111,9 +117,12 @@ def run(options: argparse.Namespace) -> int:
 
 
 def unknown_teams(library: Library, prometheus: Prometheus) -> set[str]:
-    """Return teams that had alerts of ours lately and that no page asks for; none where Prometheus does not answer."""
-    from ml_monitoring.dashboards.render.errors import RenderError  # noqa: PLC0415  # these bring an HTTP client
-    from ml_monitoring.dashboards.render.intervals import TimeRange  # noqa: PLC0415
+    """Return teams that had alerts of ours lately and that no page asks for.
+
+    Raises:
+        RenderError: Prometheus does not answer.
+    """
+    from ml_monitoring.dashboards.render.intervals import TimeRange  # noqa: PLC0415  # it brings an HTTP client
 
     pages = (one for dashboards in library.shelf().folders.values() for one in dashboards)
     patterns = (pattern for page in pages for pattern in _TEAMS.findall(json.dumps(page.raw)))
@@ -122,10 +131,7 @@ def unknown_teams(library: Library, prometheus: Prometheus) -> set[str]:
         return set()
     ours = "|".join(alert.name for alert in ALERTS)
     now = time.time()
-    try:
-        found = prometheus.label_values("team", f'ALERTS{{alertname=~"{ours}"}}', TimeRange(now - _LATELY, now))
-    except RenderError:
-        return set()
+    found = prometheus.label_values("team", f'ALERTS{{alertname=~"{ours}"}}', TimeRange(now - _LATELY, now))
     return {*found} - asked
 
 

@@ -10,6 +10,7 @@ import pytest
 from ml_monitoring.dashboards.cli import main
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.serve import unknown_teams
+from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.dashboards.render.prometheus import Prometheus
 from ml_monitoring.dashboards.viewer.library import Library
 from tests.support.panel_store import SPECIMEN
@@ -45,7 +46,8 @@ def test_teams_that_the_pages_do_not_know_are_named(prometheus: str, tmp_path: P
     with Prometheus(prometheus) as asked, Prometheus("http://127.0.0.1:9") as nobody:
         ours = Library([str(OUTPUT_DIR)], OUTPUT_DIR)
         assert unknown_teams(ours, asked) == {"search"}
-        assert unknown_teams(ours, nobody) == set()
+        with pytest.raises(RenderError, match="Connection refused"):
+            unknown_teams(ours, nobody)
         assert unknown_teams(Library([str(tmp_path / "pages")], OUTPUT_DIR), asked) == set()
         # Of somebody's own page, which asks for no team, nothing is known.
         assert unknown_teams(Library([str(SPECIMEN)], OUTPUT_DIR), asked) == set()
