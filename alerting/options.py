@@ -13,7 +13,7 @@ from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.model.thresholds import Thresholds, load_layers, validated
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.settings_file import Layers, files_of
 from ml_monitoring.exporter.version import CHECKOUT
 
 VARIABLE: Final = "ML_MONITORING_ALERTING_SETTINGS"
@@ -43,11 +43,15 @@ def settings_files(
     environ: Mapping[str, str] = os.environ,
     places: Sequence[Path] = DEFAULT_PLACES,
 ) -> list[Path]:
-    """Return the files that are laid over the defaults."""
+    """Return the files that are laid over the defaults.
+
+    Raises:
+        ConfigError: The variable names a file that there is not.
+    """
     if options.settings is not None:
         return list(options.settings)
     if given := environ.get(VARIABLE):
-        return [Path(name) for name in given.split(os.pathsep) if name]
+        return files_of(VARIABLE, given)
     return [path for path in places if path.is_file()][:1]
 
 

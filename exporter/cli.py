@@ -91,7 +91,7 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
         "const": True,
         "help": "let POST requests to /-/reload and /-/reset/SOURCE in",
     },
-    "--log.level": {"metavar": "LEVEL", "help": "debug, info, warn or error (default info)"},
+    "--log.level": {"metavar": "LEVEL", "help": "debug, info, warning or error (default info)"},
     "--log.format": {"metavar": "FORMAT", "help": "logfmt or json (default logfmt)"},
 }
 

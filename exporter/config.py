@@ -252,8 +252,8 @@ def _nothing_to_read(files: Sequence[Path]) -> str:
     names = ", ".join(source.name for source in SOURCES)
     looked = ", ".join(map(str, files)) or f"there is no {' and no '.join(map(str, DEFAULT_FILES))}"
     return (
-        f"sources: nothing to read: give at least one of {names} a section in a file of settings ({looked}), "
-        f"or set {STORE_VARIABLES[0]}"
+        f"sources: nothing to read: give at least one of {names} a section in a file of settings ({looked}; "
+        f"`ml-monitoring init` writes one), or set {' or '.join(STORE_VARIABLES)}"
     )
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 
 from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, is_secret
-from ml_monitoring.exporter.settings_file import Layers, Location, Places
+from ml_monitoring.exporter.settings_file import Layers, Location, Places, files_of
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.settings import is_server
 from ml_monitoring.exporter.stores import are_named
@@ -54,11 +54,15 @@ _SHAPES: Final = {
 
 
 def settings_files(given: list[Path] | None, environ: Mapping[str, str] = os.environ) -> list[Path]:
-    """Return the files to read: those given, else those of the variable, else the first default one that exists."""
+    """Return the files to read: those given, else those of the variable, else the first default one that exists.
+
+    Raises:
+        ConfigError: The variable names a file that there is not.
+    """
     if given:
         return given
     if named := environ.get(FILES_VARIABLE):
-        return [Path(name) for name in named.split(os.pathsep) if name]
+        return files_of(FILES_VARIABLE, named)
     return [path for path in DEFAULT_FILES if path.is_file()][:1]
 
 

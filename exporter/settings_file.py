@@ -6,6 +6,7 @@ it, and `null` in an upper layer takes away what is below it.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
@@ -23,7 +24,7 @@ from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
-from ml_monitoring.exporter.values import FileSecret
+from ml_monitoring.exporter.values import NAME_PATTERN, FileSecret
 
 Location = tuple[str | int, ...]
 # Origin and line of settings, see `Place`.
@@ -39,9 +40,27 @@ _FEW = 5
 # What is said of a setting that must be given and is not.
 MISSING = "is missing"
 _MESSAGES = {
+    "bool_parsing": "is neither true nor false",
+    "float_parsing": "is no number",
+    "int_parsing": "is no whole number",
     "missing": MISSING,
     "union_tag_not_found": "lacks its kind",
 }
+_PATTERNS = {
+    NAME_PATTERN: "a name has letters, digits and _ only, and no digit first",
+}
+
+
+def files_of(variable: str, paths: str) -> list[Path]:
+    """Return the files that a variable names, separated by colons.
+
+    Raises:
+        ConfigError: There is no such file.
+    """
+    files = [Path(name) for name in paths.split(os.pathsep) if name]
+    if missing := [path for path in files if not path.exists()]:
+        raise ConfigError([f"{variable}: {path}: No such file or directory" for path in missing])
+    return files
 
 
 class Place(NamedTuple):
@@ -138,7 +157,7 @@ class Layers:
         meant: set[tuple[Location, str]] = set()
         # What is missing may be what is misspelt: the typo first.
         for problem in sorted(said, key=lambda one: one["type"] == "missing"):
-            location = self._written(problem["loc"])
+            location = self._written(problem["loc"], is_missing=problem["type"] == "missing")
             if problem["type"] == "missing" and location and (location[:-1], location[-1]) in meant:
                 # The typo says it.
                 continue
@@ -165,7 +184,11 @@ class Layers:
         if kind == "union_tag_invalid":
             key, tags = str(context["discriminator"]).strip("'"), _CHOICE.findall(str(context["expected_tags"]))
             return f"{key} is none of {', '.join(tags)}{suggestion(str(context['tag']), tags)}"
-        message = _MESSAGES.get(kind) or problem["msg"].removeprefix("Value error, ")
+        message = (
+            _PATTERNS.get(context.get("pattern", ""))
+            or _MESSAGES.get(kind)
+            or problem["msg"].removeprefix("Value error, ")
+        )
         first = message.partition(" ")[0]
         # A name such as MySQL keeps its capitals.
         if first[1:] == first[1:].lower():
@@ -227,14 +250,15 @@ class Layers:
         if location in self._places:
             self._places = {at: place for at, place in self._places.items() if at[: len(location)] != location}
 
-    def _written(self, location: Location) -> Location:
+    def _written(self, location: Location, *, is_missing: bool) -> Location:
         """Return a location of pydantic's as it stands in the file: without names of union members and the like."""
         node: Any = self.data  # then what stands at `found`
         found: Location = ()
         for index, part in enumerate(location):
             if isinstance(part, int) if isinstance(node, list) else isinstance(node, dict) and part in node:
                 node = node[part]
-            elif not isinstance(node, dict) or str(part).startswith("[") or index < len(location) - 1:
+            # Only a key that is missing is not there; what else is not is the kind of what stands above it.
+            elif not (is_missing and isinstance(node, dict) and index == len(location) - 1):
                 continue
             found = (*found, part)
         return found

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr, WithJsonSchema
@@ -37,6 +37,9 @@ def split_list(value: object) -> object:
         return [part.strip() for part in value.split(",") if part.strip()]
     return value
 
+
+# Of metrics, labels and columns.
+NAME_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 Duration = Annotated[
     float,

@@ -46,6 +46,9 @@ def run(options: argparse.Namespace) -> int:
             raise ConfigError(problems)
     silence = maintenance.begin(client, options.duration, options.reason, labels, teams)
     whose = f"alerts of {', '.join(teams)}" if teams else "alerts of everybody who uses this Alertmanager"
+    if teams and "team" in dict(options.labels):
+        # Which are those of one team.
+        whose = "alerts"
     those = f" with {', '.join(f'{name}={value}' for name, value in options.labels)}" if options.labels else ""
     until = f"{silence.ends.astimezone():%Y-%m-%d %H:%M %Z}"
     print(f"Silenced until {until}: {options.reason} ({silence.id}): {whose}{those}")

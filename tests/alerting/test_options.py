@@ -9,6 +9,7 @@ import pytest
 from ml_monitoring.alerting import options
 from ml_monitoring.alerting.cli import main
 from ml_monitoring.alerting.generate.files import DEFAULT_DIRECTORY
+from ml_monitoring.exporter.errors import ConfigError
 
 
 def given(*arguments: str) -> argparse.Namespace:
@@ -21,10 +22,15 @@ def test_the_option_goes_before_the_variable_and_the_variable_before_the_default
     there = tmp_path / "alerting.yml"
     there.write_text("", encoding="utf-8")
     places = (tmp_path / "missing.yml", there, there)
-    variable = {options.VARIABLE: f"c.yml{os.pathsep}d.yml"}
+    named = [tmp_path / "c.yml", tmp_path / "d.yml"]
+    variable = {options.VARIABLE: os.pathsep.join(map(str, named))}
     from_option = options.settings_files(given("--settings", "a.yml", "--settings", "b.yml"), variable, places)
     assert from_option == [Path("a.yml"), Path("b.yml")]
-    assert options.settings_files(given(), variable, places) == [Path("c.yml"), Path("d.yml")]
+    with pytest.raises(ConfigError, match=f"{options.VARIABLE}: {named[0]}: No such file or directory"):
+        options.settings_files(given(), variable, places)
+    for path in named:
+        path.touch()
+    assert options.settings_files(given(), variable, places) == named
     assert options.settings_files(given(), {options.VARIABLE: ""}, places) == [there]
     assert options.settings_files(given(), {}, places[:1]) == []
 

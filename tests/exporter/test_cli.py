@@ -76,7 +76,7 @@ def test_settings_that_cannot_be_used_are_listed(command: str, folder: Path) -> 
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        f"error: {config}:1: web.port: input should be a valid integer, unable to parse string as an integer",
+        f"error: {config}:1: web.port: is no whole number",
         f"error: {config}:2: sources.mlflow.interval: must be longer than 0",
     ]
 
@@ -213,7 +213,8 @@ def test_without_any_settings_one_line_says_what_to_set(tmp_path: Path) -> None:
     assert done.stderr == (
         "error: sources: nothing to read: give at least one of mlflow, variants, fleet, containers, experiments, "
         "queries a section in a file of settings (there is no ml-monitoring.yml and no "
-        "/etc/ml-monitoring/ml-monitoring.yml), or set MLFLOW_BACKEND_STORE_URI\n"
+        "/etc/ml-monitoring/ml-monitoring.yml; `ml-monitoring init` writes one), or set MLFLOW_BACKEND_STORE_URI or "
+        "MLFLOW_TRACKING_URI\n"
     )
 
 

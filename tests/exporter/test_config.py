@@ -76,7 +76,7 @@ def test_a_secret_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         None, {"ML_MONITORING_SOURCES__MLFLOW__URI_FILE": str(missing), "ML_MONITORING_WEB__PORT": "x"}
     )
     assert first == f"ML_MONITORING_SOURCES__MLFLOW__URI_FILE: {missing} cannot be read: No such file or directory"
-    assert second.startswith("ML_MONITORING_WEB__PORT: input should be a valid integer")
+    assert second.startswith("ML_MONITORING_WEB__PORT: is no whole number")
 
 
 def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
@@ -203,13 +203,14 @@ def test_nothing_to_read_is_a_problem(file: Path, text: str) -> None:
     (problem,) = _problems(file)
     assert problem == (
         "sources: nothing to read: give at least one of mlflow, variants, fleet, containers, experiments, queries a "
-        f"section in a file of settings ({file}), or set MLFLOW_BACKEND_STORE_URI"
+        f"section in a file of settings ({file}; `ml-monitoring init` writes one), or set MLFLOW_BACKEND_STORE_URI or "
+        "MLFLOW_TRACKING_URI"
     )
 
 
 def test_without_anything_the_default_places_are_named() -> None:
     (problem,) = _problems(None)
-    assert "(there is no ml-monitoring.yml and no /etc/ml-monitoring/ml-monitoring.yml)" in problem
+    assert "(there is no ml-monitoring.yml and no /etc/ml-monitoring/ml-monitoring.yml; `ml-monitoring init`" in problem
 
 
 def test_later_files_win_key_by_key_and_lists_take_the_place_of_lists(tmp_path: Path) -> None:

@@ -12,14 +12,13 @@ from ml_monitoring.exporter.catalog import CATALOG
 from ml_monitoring.exporter.settings_file import Location
 from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
 from ml_monitoring.exporter.suggestions import suggestion_or_all
-from ml_monitoring.exporter.values import Duration, Model, Names
+from ml_monitoring.exporter.values import NAME_PATTERN, Duration, Model, Names
 
 _COUNTER_END: Final = "_total"
 # What samples of counters, histograms and summaries are called behind the names of their families.
 _SAMPLE_ENDS: Final = (_COUNTER_END, "_bucket", "_count", "_sum", "_created", "_info")
 # Prometheus sets these at each scrape, or they mean something of their own.
 _TAKEN_LABELS: Final = frozenset({"job", "instance", "cluster", "namespace", "le", "quantile"})
-_COLUMN: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
 
 
 def _family(metric: str) -> str:
@@ -52,8 +51,8 @@ def _free_labels(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
-Column = Annotated[str, Field(pattern=_COLUMN, max_length=63)]
-MetricName = Annotated[str, Field(pattern=_COLUMN, max_length=200), AfterValidator(_free_metric)]
+Column = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
+MetricName = Annotated[str, Field(pattern=NAME_PATTERN, max_length=200), AfterValidator(_free_metric)]
 
 
 class QueryMetric(Model):

@@ -161,6 +161,10 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
             "notifications:\n  channels:\n    chat:\n      kind: slack\n      channel: 5\n      api_url_file: /x",
             "5: notifications.channels.chat.channel: input should be a valid string",
         ),
+        (
+            "notifications:\n  channels:\n    hook: {kind: webhook}",
+            "3: notifications.channels.hook: give either url or url_file",
+        ),
         ("links:\n  grafana: grafana:3000", "2: links.grafana: 'grafana:3000' is not an http:// or https:// address"),
     ],
 )

@@ -310,7 +310,10 @@ def test_settings_that_fit_nothing_are_named(tmp_path: Path) -> None:
     [
         ("mlflow_runs: {value: n, help: It.}", "metrics.mlflow_runs: the exporter has the metric mlflow_runs"),
         ("ml_monitoring_x: {value: n, help: It.}", "names that begin with ml_monitoring_ are the exporter's own"),
-        ("'shop:x': {value: n, help: It.}", "string should match pattern"),
+        (
+            "'shop:x': {value: n, help: It.}",
+            "shop:x: a name has letters, digits and _ only, and no digit first",
+        ),
         ("shop_x_total: {value: n, help: It.}", "metrics.shop_x_total: the name of a gauge must not end in _total"),
         ("shop_x: {value: n, help: It., type: counter}", "metrics.shop_x: the name of a counter ends in _total"),
         ("shop_x: {value: n, help: It., type: histogram}", "metrics.shop_x.type: input should be 'gauge' or 'counter'"),
@@ -319,7 +322,7 @@ def test_settings_that_fit_nothing_are_named(tmp_path: Path) -> None:
         ("shop_x: {value: n, help: It., labels: [__name__]}", "'__name__' is a label of Prometheus's own"),
         ("shop_x: {value: n, help: It., labels: [a, A]}", "a column is given twice"),
         ("shop_x: {value: n, help: It., labels: ['a b']}", "'a b' is no name of a column"),
-        ("shop_x: {value: 'n; drop', help: It.}", "metrics.shop_x.value: string should match pattern"),
+        ("shop_x: {value: 'n; drop', help: It.}", "metrics.shop_x.value: a name has letters, digits and _ only"),
         ("shop_x: {value: n, help: It., vlue: n}", "metrics.shop_x.vlue: unknown key; did you mean value?"),
     ],
 )
