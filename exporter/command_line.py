@@ -133,7 +133,13 @@ def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int
 
     def parsed() -> int:
         options = parser.parse_args(arguments)
-        return int(options.command(options))
+        try:
+            return int(options.command(options))
+        except OSError as error:
+            folder = getattr(options, "output_dir", None)
+            if folder is not None and error.filename is not None and Path(error.filename).is_relative_to(folder):
+                raise ConfigError([f"--output-dir: {sentence}" for sentence in _sentences(error)]) from None
+            raise
 
     return guarded(parsed)
 

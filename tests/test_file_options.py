@@ -89,6 +89,16 @@ def test_a_file_in_place_of_a_folder_is_named(tmp_path: Path, capsys: pytest.Cap
         assert f"{file}{'' if 'log' in command else ':'} is a file, not a folder\n" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["alerts generate", "dashboards generate", "kubernetes chart"])
+def test_a_folder_that_cannot_be_made_is_named_with_its_option(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # Nobody may make a folder there, not even root.
+    given = [*command.split(), "--settings", "/dev/null", "--output-dir", "/proc/none"]
+    assert main(given) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == "error: --output-dir: /proc/none: No such file or directory"
+
+
 def test_a_file_without_a_certificate_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     token = tmp_path / "token"
     token.write_text("abc", encoding="utf-8")
