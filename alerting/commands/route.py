@@ -11,7 +11,7 @@ from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.model.notifications import NO_SEVERITY, SEVERITIES
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.labels import label_names
-from ml_monitoring.alerting.operate.routing import stops
+from ml_monitoring.alerting.operate.routing import BESIDE_OTHERS, stops
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
@@ -32,6 +32,8 @@ def run(options: argparse.Namespace) -> int:
     for stop in stops(alertmanager.build(thresholds=thresholds), thresholds.alert_labels | dict(options.labels)):
         through = ", ".join(stop.kinds) or "nothing"
         print(f"{stop.receiver}: after {stop.group_wait}, again every {stop.repeat_interval}; through {through}")
+    if thresholds.alert_labels:
+        print(BESIDE_OTHERS)
     return 0
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 from ml_monitoring.alerting.domains import ALERTS, alert_groups, is_watched, load_alerts
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.alerting.operate.routing import mutes_of, stops
+from ml_monitoring.alerting.operate.routing import BESIDE_OTHERS, mutes_of, stops
 from ml_monitoring.alerting.services.adapter import unmeasured
 from ml_monitoring.alerting.services.adapters import ADAPTERS
 from ml_monitoring.exporter import durations
@@ -105,6 +105,8 @@ def _lines(alert: BoundAlert, layers: Layers, config: Mapping[str, Any]) -> Iter
             f"again every {stop.repeat_interval}; through {through}"
         )
         yield from (f"      not in the time {name}" for name in stop.muted_at)
+    if alert.own_labels:
+        yield f"    {BESIDE_OTHERS}"
     yield "  Muted"
     # Labels of the series are not known here, so any rule counts that could match with some.
     possible = mutes_of(labels | dict.fromkeys(("job", "instance", *alert.signal.by), "any"))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from ml_monitoring.alerting.generate.inhibition import INHIBITIONS, Inhibition, matches
+
+# Said where alerts have a label of their own, so that others may use the same Alertmanager.
+BESIDE_OTHERS: Final = "(with `alerts generate --into` the names of receivers begin with ml-monitoring-)"
 
 
 @dataclass(frozen=True, slots=True)

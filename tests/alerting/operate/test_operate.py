@@ -162,7 +162,10 @@ def test_a_label_of_our_own_is_on_every_alert_and_in_every_question_about_ours(
     assert thresholds.scope()["own_alerts"] == 'team=~"platform|mlops|growth",stack="ml"'
     # What is asked about is ours.
     assert main(["route", given, "--label", "team=growth", "--label", "severity=critical"]) == 0
-    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == ["escalation", "growth-critical"]
+    *stops, note = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in stops] == ["escalation", "growth-critical"]
+    assert main(["explain", given, "MlMonitoringDown"]) == 0
+    assert f"    {note}\n  Muted\n" in capsys.readouterr().out
     assert main(["maintenance", given, f"--alertmanager={server.url}", "--duration=2h", "--reason=disks"]) == 0
     (silence,) = AlertmanagerClient(server.url).silences()
     assert {"name": "stack", "value": "ml", "isRegex": False, "isEqual": True} in silence.matchers
