@@ -84,7 +84,7 @@ def test_settings_that_cannot_be_used_are_listed(command: str, folder: Path) -> 
 def test_the_environment_names_the_settings_file(folder: Path) -> None:
     config = folder / "missing.yaml"
     done = _run("once", ML_MONITORING_CONFIG=str(config))
-    assert done.stderr == f"error: {config}: cannot be read: No such file or directory\n"
+    assert done.stderr == f"error: ML_MONITORING_CONFIG: {config}: No such file or directory\n"
 
 
 def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> None:
