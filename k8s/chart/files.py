@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,6 @@ import yaml
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate import files as generate
-from ml_monitoring.alerting.model.numbers import Links
 from ml_monitoring.alerting.model.scope import PROGRAMS, Selectors
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.overview.signals import NOT_WATCHED
@@ -50,7 +50,7 @@ def files(thresholds: Thresholds) -> dict[str, str]:
     topics: dict[str, list[Json]] = {}
     for group in (*made.rules, *made.alerts):
         topics.setdefault(topic(group), []).append(group)
-    values = _values(thresholds.links)
+    values = _values(thresholds)
     schema = values_schema(values, made, list(topics))
     return {
         "Chart.yaml": _chart(),
@@ -70,12 +70,23 @@ def files(thresholds: Thresholds) -> dict[str, str]:
     }
 
 
-def _values(links: Links) -> str:
-    """Return the values, where links of the settings are the defaults; those to the reader's own machine are not."""
+def _values(thresholds: Thresholds) -> str:
+    """Return the values, whose defaults are those of the settings; links to the reader's own machine are not."""
     text = (CHART / "values.yaml").read_text(encoding="utf-8")
-    for name, url in links.model_dump().items():
-        if url and urlsplit(url).hostname not in ("127.0.0.1", "localhost"):
-            text = text.replace(f'\n  {name}: ""\n', f"\n  {name}: {json.dumps(url)}\n", 1)
+    given: list[tuple[str, str, Any]] = [
+        ("links", name, url)
+        for name, url in thresholds.links.model_dump().items()
+        if url and urlsplit(url).hostname not in ("127.0.0.1", "localhost")
+    ]
+    given += [("components", name, True) for name in thresholds.components or ()]
+    if thresholds.notifications.alert_log is None:
+        given.append(("alertlog", "enabled", False))
+    elif thresholds.notifications.alert_log_token_file is None:
+        given.append(("alertlog", "existingSecret", ""))
+    for section, name, value in given:
+        place = re.compile(rf"(^{section}:\n(?:(?:  .*)?\n)*?  {name}:) .*$", re.MULTILINE)
+        said = json.dumps(value).replace("\\", r"\\")
+        text = place.sub(rf"\1 {said}", text, count=1)
     return text
 
 

@@ -195,6 +195,7 @@ def test_own_settings_make_a_chart_of_their_own(tmp_path: Path) -> None:
         "teams: [platform, mlops, growth, ml]\n"
         "alerts: {MlflowRunHanging: {threshold: 3d, team: ml}, MlflowChampionOld: null}\n"
         "links: {grafana: 'https://grafana.example.org'}\n"
+        "components: [logs, gpus]\n"
         "notifications: {channels: {chat: {kind: slack, channel: '#ml', api_url_file: /run/secrets/slack}}}\n",
         encoding="utf-8",
     )
@@ -229,6 +230,27 @@ def test_own_settings_make_a_chart_of_their_own(tmp_path: Path) -> None:
     (chat,) = receivers["ml-critical"]["slackConfigs"]
     assert chat["apiURL"] == {"name": "ml-monitoring-notifications", "key": "slack"}
     assert len(receivers["ml-critical"]["webhookConfigs"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("notifications", "changed"),
+    [
+        ({}, {}),
+        ({"alert_log_token_file": None}, {"existingSecret": ""}),
+        ({"alert_log": None, "alert_log_token_file": None}, {"enabled": False}),
+    ],
+)
+def test_what_own_settings_say_of_components_links_and_the_alert_log_are_the_default_values(
+    notifications: Json, changed: Json
+) -> None:
+    settings: Json = {"components": ["host", "logs"], "links": {"logs": "https://l.example.org"}}
+    thresholds = load_thresholds().changed(settings | {"notifications": notifications})
+    made = yaml.safe_load(chart_files.files(thresholds)["values.yaml"])
+    expected = yaml.safe_load((helm.CHART / "values.yaml").read_text(encoding="utf-8"))
+    expected["components"] |= {"host": True, "logs": True}
+    expected["links"]["logs"] = "https://l.example.org"
+    expected["alertlog"] |= changed
+    assert made == expected
 
 
 def test_own_settings_do_not_overwrite_what_git_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
