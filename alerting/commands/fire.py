@@ -7,8 +7,11 @@ from collections.abc import Mapping
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_alertmanager
+from ml_monitoring.alerting.generate.alertmanager import TEST_FIRE, build
 from ml_monitoring.alerting.model.notifications import SEVERITIES, ChannelSettings
+from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
+from ml_monitoring.alerting.operate.routing import stops
 from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, test_fire
 from ml_monitoring.exporter import command_line, durations
 from ml_monitoring.exporter.errors import ConfigError
@@ -51,15 +54,29 @@ def run(options: argparse.Namespace) -> int:
     for receiver, seconds in outcome.late.items():
         print(f"  {receiver}: not within {options.wait:g} s: it waits {durations.format_seconds(seconds)} (group_wait)")
     for kind in sorted(outcome.kinds - answered):
-        print(
-            f"  {kind}: nothing delivered in {options.wait:g} s; Alertmanager is still trying (see its log), or a test"
-            " shortly before delays it (group_interval)"
+        count = outcome.tried.get(kind)
+        why = (
+            f"nothing arrived, {count:.0f} attempts failed; Alertmanager tries on, and its log says why they fail"
+            if count
+            else f"nothing was tried in {options.wait:g} s: is it silenced, or its team in a mute time?"
         )
+        print(f"  {kind}: {why}")
     if not outcome.kinds and not outcome.late:
-        print("  nothing is sent: no channel is set up for it")
-    elif outcome.is_delivered and not outcome.is_certain:
-        print(f"  to be sure that it arrived, look for test={outcome.mark}, which only this alert has")
+        print(f"  nothing is sent: {_why_nothing(thresholds, team, severity)}")
+    elif not outcome.is_certain:
+        print(f"  to be sure that it arrived, look for {TEST_FIRE}={outcome.mark}, which only this alert has")
     return 0 if outcome.is_delivered else 1
+
+
+def _why_nothing(thresholds: Thresholds, team: str, severity: str) -> str:
+    labels = {**thresholds.alert_labels, "alertname": TEST_ALERT, "team": team, "severity": severity}
+    meant = {kind for stop in stops(build(thresholds=thresholds), labels) for kind in stop.kinds}
+    if not meant:
+        return "no channel is set up for it"
+    return (
+        f"the settings have {', '.join(sorted(meant))} for it, and this Alertmanager does not; "
+        "`alerts generate`, reload it, and test again"
+    )
 
 
 def _reached(options: argparse.Namespace, channels: Mapping[str, ChannelSettings]) -> tuple[str, str]:

@@ -22,6 +22,8 @@ __all__ = ["ESCALATION", "TEMPLATES", "UNROUTED", "WATCHDOG", "Channel", "Receiv
 # Told of alerts that no route matches: with the generated rules that is none, so it means a foreign or broken rule.
 UNROUTED: Final = "unrouted"
 WATCHDOG: Final = "watchdog"
+# Label of a test alert that no other has: each is a group of its own, which no earlier one delays.
+TEST_FIRE: Final = "test_fire"
 # Notified of the alert that a deployment is tried with: the alert log alone, at once, so that nobody is called.
 DEPLOYMENT_TEST: Final = "deployment-test"
 DEPLOYMENT_TEST_ALERT: Final = "DeploymentTest"
@@ -82,7 +84,7 @@ def build(
         "route": {
             "receiver": UNROUTED,
             # One notification an alert name, however many experiments or sources it is about.
-            "group_by": ["alertname"],
+            "group_by": ["alertname", TEST_FIRE],
             **_times(timing or settings.warning),
             "routes": [
                 {

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import Enum
 from typing import Any, Final
 
 import yaml
@@ -21,11 +22,21 @@ POLL: Final = 0.5
 _PROGRAM: Final = "Alertmanager"
 # Alertmanager's own, where no route says another.
 _GROUP_WAIT: Final = 30.0
+
+
+class Delivery(Enum):
+    """What becomes of a notification: it arrived, was given up, or an attempt failed and others may follow."""
+
+    SENT = "sent"
+    FAILED = "failed"
+    TRIED = "tried"
+
+
 # Of requests, as a notification counts when it is begun, also one that Alertmanager tries again and again.
-_COUNTED: Final = {
-    "alertmanager_notification_requests_total": (False, 1),
-    "alertmanager_notification_requests_failed_total": (False, -1),
-    "alertmanager_notifications_failed_total": (True, 1),
+_COUNTED: Final[Mapping[str, Mapping[Delivery, int]]] = {
+    "alertmanager_notification_requests_total": {Delivery.SENT: 1},
+    "alertmanager_notification_requests_failed_total": {Delivery.SENT: -1, Delivery.TRIED: 1},
+    "alertmanager_notifications_failed_total": {Delivery.FAILED: 1},
 }
 
 
@@ -184,18 +195,17 @@ class AlertmanagerClient:
                 if alert["labels"] != dict(but):
                     yield alert["labels"].get("alertname", "an alert"), group["receiver"]["name"]
 
-    def deliveries(self) -> dict[tuple[str, bool], float]:
-        """Return how many notifications arrived through each kind of channel, and how many were given up (True).
+    def deliveries(self) -> dict[tuple[str, Delivery], float]:
+        """Return what became of notifications so far, by kind of channel.
 
         Raises:
             RemoteError: Alertmanager cannot be reached.
         """
-        found: dict[tuple[str, bool], float] = {}
+        found: dict[tuple[str, Delivery], float] = {}
         text = fetch(self._url, "metrics", timeout=TIMEOUT, program=_PROGRAM).decode()
         for sample in (sample for family in text_string_to_metric_families(text) for sample in family.samples):
-            if sample.name in _COUNTED:
-                failed, sign = _COUNTED[sample.name]
-                key = (sample.labels["integration"], failed)
+            for delivery, sign in _COUNTED.get(sample.name, {}).items():
+                key = (sample.labels["integration"], delivery)
                 found[key] = found.get(key, 0.0) + sign * sample.value
         return found
 

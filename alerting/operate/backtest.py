@@ -7,7 +7,7 @@ import time
 import urllib.parse
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, pairwise, takewhile
 from math import ceil, floor, inf, isfinite, log10
 from typing import Any
@@ -212,7 +212,12 @@ def find_firings(
         for series in _query_range(url, expr, begin, last, step):
             labels = {name: value for name, value in series["metric"].items() if name != "__name__"}
             times.setdefault(tuple(sorted(labels.items())), []).extend(float(moment) for moment, _ in series["values"])
-    firings = [firing for labels, held in times.items() for firing in _firings(dict(labels), held, wait, kept, step)]
+    firings = [
+        # How it goes on beyond the end is not known yet.
+        replace(firing, ends=min(firing.ends, max(end, firing.ends - kept)))
+        for labels, held in times.items()
+        for firing in _firings(dict(labels), held, wait, kept, step)
+    ]
     return sorted(firings, key=lambda firing: firing.begins)
 
 

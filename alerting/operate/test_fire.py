@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from ml_monitoring.alerting.operate.alertmanager_client import POLL, TIMEOUT, AlertmanagerClient
+from ml_monitoring.alerting.generate.alertmanager import TEST_FIRE
+from ml_monitoring.alerting.operate.alertmanager_client import POLL, TIMEOUT, AlertmanagerClient, Delivery
 
 TEST_ALERT: Final = "TestAlert"
 # Seconds that a failed delivery takes to be counted.
@@ -25,6 +26,7 @@ class Outcome:
         kinds: Kinds of channel through which it was due.
         sent: Notifications that arrived since it was due, by kind of channel.
         failed: Those that Alertmanager gave up.
+        tried: Attempts that failed, after which Alertmanager tries again.
         others: By kind of channel other alerts that are sent through it, so that a notification may be of them.
         late: Receivers that are notified only after the time that there was, and after how many seconds.
     """
@@ -34,6 +36,7 @@ class Outcome:
     kinds: frozenset[str]
     sent: Mapping[str, float]
     failed: Mapping[str, float]
+    tried: Mapping[str, float]
     others: Mapping[str, frozenset[str]]
     late: Mapping[str, float]
 
@@ -64,11 +67,11 @@ def test_fire(
         RemoteError: Alertmanager cannot be reached, or refuses.
     """
     mark = f"{time.time():.0f}"
-    labels = {**labels, "alertname": TEST_ALERT, "team": team, "severity": severity, "test": mark}
+    labels = {**labels, "alertname": TEST_ALERT, "team": team, "severity": severity, TEST_FIRE: mark}
     annotations = {
         "summary": "This is a test; nothing is wrong.",
         "description": f"{getpass.getuser()} tests who is notified of alerts of team {team} with severity {severity} "
-        f"(test={mark}).",
+        f"({TEST_FIRE}={mark}).",
     }
     known = client.receivers()
     before = after = client.deliveries()
@@ -90,19 +93,28 @@ def test_fire(
             for kind in known[receiver].kinds & kinds if receiver in known else ():
                 others.setdefault(kind, set()).add(name)
 
-    def grown(failed: bool) -> dict[str, float]:
-        counts = {kind: after.get((kind, failed), 0.0) - before.get((kind, failed), 0.0) for kind in kinds}
+    def grown(delivery: Delivery) -> dict[str, float]:
+        counts = {kind: after.get((kind, delivery), 0.0) - before.get((kind, delivery), 0.0) for kind in kinds}
         return {kind: count for kind, count in counts.items() if count > 0}
 
     look()
-    while (grown(failed=False).keys() | grown(failed=True).keys()) < kinds and time.monotonic() - begun < wait:
+    while (grown(Delivery.SENT).keys() | grown(Delivery.FAILED).keys()) < kinds and time.monotonic() - begun < wait:
         time.sleep(POLL)
         look()
-    if not grown(failed=True):
+    if not grown(Delivery.FAILED):
         # Another receiver of the same kind may still wait for its answer.
         time.sleep(_SETTLE)
         look()
     # Ended, so that nobody wonders about it; channels get its end as well.
     client.post_alert(labels, annotations, 0)
     found = {kind: frozenset(names) for kind, names in others.items()}
-    return Outcome(tuple(receivers), mark, kinds, grown(failed=False), grown(failed=True), found, late)
+    return Outcome(
+        receivers=tuple(receivers),
+        mark=mark,
+        kinds=kinds,
+        sent=grown(Delivery.SENT),
+        failed=grown(Delivery.FAILED),
+        tried=grown(Delivery.TRIED),
+        others=found,
+        late=late,
+    )
