@@ -101,9 +101,13 @@ def _remove_from(path: Path | None) -> int:
     if path is None:
         raise ConfigError(["--remove: give the file that ours is in, by --into"])
     is_changed = merge.remove_from(path)
-    print(
-        f"{path}: {'as it was before; reload Prometheus, then Alertmanager' if is_changed else 'has nothing of ours'}"
+    for line in merge.lines_on_ours(read_text(path)):
+        print(f'note: {path}:{line}: still says !="{merge.OWN}", which nothing needs any more', file=sys.stderr)
+    done = (
+        "without ours; reload Prometheus without our rules, and Alertmanager when it has no alert of ours any more, "
+        "five minutes later"
     )
+    print(f"{path}: {done if is_changed else 'has nothing of ours'}")
     return 0
 
 

@@ -76,6 +76,11 @@ def remove_from(path: Path) -> bool:
     return is_changed
 
 
+def lines_on_ours(text: str) -> list[int]:
+    """Return the numbers of the lines of others that leave our alerts out, as `foreign_inhibition` asked for."""
+    return [number for number, line in enumerate(text.splitlines(), 1) if f'!="{OWN}"' in line]
+
+
 def _text_of(path: Path) -> str:
     try:
         return read_text(path)

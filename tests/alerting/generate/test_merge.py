@@ -114,6 +114,25 @@ def test_theirs_stays_byte_for_byte_and_ours_is_replaced(name: str, programs: di
         assert not (tmp_path / TEMPLATES).exists()
 
 
+def test_removing_names_the_lines_that_still_leave_our_alerts_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "alertmanager.yml"
+    rule = """inhibit_rules:
+  - source_matchers: [severity="critical", stack!="ml-monitoring"]
+    target_matchers: [severity="warning"]
+    equal: [job]
+"""
+    path.write_text(BLOCKS.partition("inhibit_rules")[0] + rule)
+    line = path.read_text().splitlines().index('  - source_matchers: [severity="critical", stack!="ml-monitoring"]') + 1
+    merge(tmp_path)
+    capsys.readouterr()
+    assert main(["generate", "--into", str(path), "--remove"]) == 0
+    out, err = capsys.readouterr()
+    assert err == f'note: {path}:{line}: still says !="ml-monitoring", which nothing needs any more\n'
+    assert "Alertmanager when it has no alert of ours any more" in out
+
+
 def test_removing_needs_a_file_and_both_marks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "alertmanager.yml"
     path.write_text(BLOCKS + "# END ml-monitoring\n")
