@@ -48,7 +48,9 @@ class Change:
 
     def line(self) -> str:
         """Return the change as an item of a Markdown list."""
-        if self.old and self.new:
+        if self.old and self.new and self.old.split() == self.new.split():
+            values = " in white space only"
+        elif self.old and self.new:
             values = " → ".join(map(_code, _around_difference(self.old, self.new)))
             values = f": {values}"
         elif self.old or self.new:
@@ -239,7 +241,9 @@ def _text(value: Any) -> str:
 def _around_difference(old: str, new: str) -> tuple[str, str]:
     """Return two texts, long ones from a little before where they begin to differ."""
     old, new = " ".join(old.split()), " ".join(new.split())
-    same = next((place for place, (one, other) in enumerate(zip(old, new, strict=False)) if one != other), 0)
+    differ = (place for place, (one, other) in enumerate(zip(old, new, strict=False)) if one != other)
+    # One may be the other with something behind it.
+    same = next(differ, min(len(old), len(new)))
     if max(len(old), len(new)) <= _LONGEST or same <= _BEFORE:
         return old, new
     return f"...{old[same - _BEFORE :]}", f"...{new[same - _BEFORE :]}"

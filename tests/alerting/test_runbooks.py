@@ -64,18 +64,24 @@ def prometheus(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFacto
         yield url
 
 
+def _runbooks() -> dict[str, str]:
+    """Return the runbooks by their alerts, and what `new alert` begins one with."""
+    paths = {path.stem: path for path in sorted((ROOT / "alerting").glob("*/runbooks/*.md"))}
+    paths["@NAME@"] = ROOT / "dashboards" / "extensions" / "templates" / "runbook.md.txt"
+    return {alert: path.read_text(encoding="utf-8") for alert, path in paths.items()}
+
+
 def test_there_are_queries() -> None:
     assert len(QUERIES) > 60
 
 
 def test_no_runbook_sends_its_reader_into_a_file_of_the_source() -> None:
     found = []
-    for path in sorted((ROOT / "alerting").glob("*/runbooks/*.md")):
-        text = path.read_text(encoding="utf-8")
-        found += [f"{path.name}: {name}" for name in _SOURCE_FILE.findall(text)]
+    for alert, text in _runbooks().items():
+        found += [f"{alert}: {name}" for name in _SOURCE_FILE.findall(text)]
         # What was installed by pip knows it all the same.
-        if f"`ml-monitoring alerts explain {path.stem}`" not in text:
-            found.append(f"{path.name}: no `alerts explain`")
+        if f"`ml-monitoring alerts explain {alert}`" not in text:
+            found.append(f"{alert}: no `alerts explain`")
     assert found == []
 
 
@@ -84,15 +90,16 @@ def test_each_runbook_silences_its_alert_by_labels_that_alerts_have() -> None:
     parser = argparse.ArgumentParser()
     maintenance.add_arguments(parser)
     found = {}
-    for path in sorted((ROOT / "alerting").glob("*/runbooks/*.md")):
-        section = path.read_text(encoding="utf-8").partition("\n## Silence\n")[2].partition("\n## ")[0]
+    for alert, text in _runbooks().items():
+        section = text.partition("\n## Silence\n")[2].partition("\n## ")[0]
         for command in re.findall(r"`ml-monitoring alerts maintenance ([^`]*)`", section):
             labels = dict(parser.parse_args(shlex.split(command)).labels)
-            found[path.stem] = labels
-            assert labels["alertname"] == path.stem
-            assert labels.keys() <= set(known), path.name
-        assert "amtool silence add" not in section, path.name
+            found[alert] = labels
+            assert labels["alertname"] == alert
+            assert labels.keys() <= set(known), alert
+        assert "amtool silence add" not in section, alert
     assert len(found) > 80
+    assert "@NAME@" in found
 
 
 @pytest.mark.parametrize(("runbook", "query"), QUERIES)
