@@ -19,6 +19,7 @@ table { border-collapse: collapse; width: 100%; }
 th, td { border-bottom: 1px solid #8886; padding: .4rem .8rem .4rem 0; text-align: left; vertical-align: top; }
 td.number, th.number { font-variant-numeric: tabular-nums; text-align: right; }
 td.time { font-variant-numeric: tabular-nums; white-space: nowrap; }
+th.text { min-width: 18rem; }
 .up { color: #2e8b57; } .down, .critical { color: #d0342c; } .warning { color: #c77700; } .info { color: #887700; }
 .pending { color: #888; }
 form { display: flex; flex-wrap: wrap; gap: .4rem 1rem; align-items: center; margin-bottom: 1rem; }

@@ -11,7 +11,7 @@ from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from ml_monitoring.alerting.log.notification import UNKNOWN
-from ml_monitoring.alerting.model.notifications import SEVERITIES
+from ml_monitoring.alerting.model.notifications import NO_SEVERITY, SEVERITIES
 from ml_monitoring.exporter import html
 
 _TITLE: Final = "Alert log"
@@ -31,11 +31,14 @@ _BODY: Final = Template("""<form method="get" action="/">
 <label>Alert <input name="alertname" value="$alertname" size="24"></label>
 <button>Show</button> <a href="/">Show all</a>
 </form>
-<p>What fired, newest first, times in UTC. <a href="/api/alerts$query">As JSON</a>, <a href="/metrics">metrics</a>.</p>
+<p>What fired, newest first, times in UTC. <a href="/api/alerts$query">As JSON</a>, <a href="/metrics">metrics</a>.
+$quiet</p>
 <table>
-<tr><th>Began</th><th>Ended</th><th>Severity</th><th>Alert</th><th>What</th><th>Where to look</th><th>Notified</th></tr>
+<tr><th>Began</th><th>Ended</th><th>Lasted</th><th>Severity</th><th>Alert</th>
+<th class="text">What</th><th>Where to look</th><th>Notified</th></tr>
 $rows
 </table>""")
+_QUIET: Final = f'The Watchdog, which always fires, is <a href="/?severity={NO_SEVERITY}">on a page of its own</a>.'
 # What a link is called, by the name that the history has for it.
 _LINKS: Final = {"runbook": "Runbook", "dashboard": "Panel", "logs": "Logs"}
 # Those that take a time.
@@ -43,28 +46,31 @@ _WITH_TIME: Final = frozenset({"dashboard", "logs"})
 
 
 def page(alerts: Sequence[Mapping[str, Any]], chosen: Mapping[str, str]) -> str:
-    """Return the page.
+    """Return the page; without the Watchdog, unless alerts are chosen by name or severity.
 
     Args:
         alerts: As `AlertLog.history` gives them.
         chosen: What they were chosen by, as the query says it.
     """
+    has_all = bool(chosen.keys() & {"alertname", "severity"})
+    alerts = [alert for alert in alerts if has_all or alert["labels"].get("severity") != NO_SEVERITY]
     nothing = "Nothing fired." if chosen else _NOTHING_YET
-    rows = "\n".join(map(_row, alerts)) or f'<tr><td colspan="7">{nothing}</td></tr>'
+    rows = "\n".join(map(_row, alerts)) or f'<tr><td colspan="8">{nothing}</td></tr>'
     severity = chosen.get("severity", "")
     severities = "".join(
         f"<option{' selected' if one == severity else ''}>{escape(one)}</option>"
-        for one in dict.fromkeys(("", *SEVERITIES, severity))
+        for one in dict.fromkeys(("", *SEVERITIES, NO_SEVERITY, severity))
     )
     fields = {name: escape(chosen.get(name, "")) for name in ("since", "until", "team", "alertname")}
     query = escape(f"?{urlencode(chosen)}" if chosen else "")
-    return html.page(_TITLE, _BODY.substitute(fields, rows=rows, severities=severities, query=query))
+    quiet = "" if has_all else _QUIET
+    return html.page(_TITLE, _BODY.substitute(fields, rows=rows, severities=severities, query=query, quiet=quiet))
 
 
 def document(alert: Mapping[str, Any]) -> dict[str, Any]:
     """Return an alert of the history with its times in ISO 8601; null where one is not known.
 
-    It `fires` as long as no end is known: what ends in a silence has none.
+    It `fires` as long as no end is known, nor how long it lasted: what ends in a silence has none.
     """
     notified = {
         receiver: {**when, "first": _iso(when["first"])} for receiver, when in sorted(alert["notified"].items())
@@ -73,6 +79,7 @@ def document(alert: Mapping[str, Any]) -> dict[str, Any]:
         **alert,
         "starts": _iso(alert["starts"]),
         "ends": _iso(alert["ends"]),
+        "lasted_seconds": _lasted(alert),
         "last_notified": _iso(alert["last_notified"]),
         "notified": notified,
         "links": _links(alert),
@@ -82,6 +89,12 @@ def document(alert: Mapping[str, Any]) -> dict[str, Any]:
 def _iso(seconds: float | None) -> str | None:
     moment = None if seconds is None else _time(seconds)
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z") if moment else None
+
+
+def _lasted(alert: Mapping[str, Any]) -> float | None:
+    """Return for how many seconds an alert fired; None where its beginning or end is not known."""
+    starts, ends = alert["starts"], alert["ends"]
+    return None if ends is None or None in (_time(starts), _time(ends)) else round(max(0.0, ends - starts), 3)
 
 
 def _row(alert: Mapping[str, Any]) -> str:
@@ -95,8 +108,10 @@ def _row(alert: Mapping[str, Any]) -> str:
     links = ", ".join(
         f'<a href="{escape(address)}" rel="noreferrer">{_LINKS[name]}</a>' for name, address in _links(alert).items()
     )
+    lasted = _lasted(alert)
     cells = (
-        f'<td class="time">{starts}</td><td class="time">{_ended(alert)}</td>'
+        f'<td class="time">{starts}</td>{_ended(alert)}'
+        f'<td class="time">{"" if lasted is None else html.span(lasted)}</td>'
         f'<td class="{severity}">{severity}</td><td>{escape(labels.get("alertname", ""))}</td>'
         f"<td>{escape(alert['description'] or alert['summary'])}</td><td>{links}</td><td>{escape(notified)}</td>"
     )
@@ -130,12 +145,13 @@ def _at(address: str, span: Mapping[str, int]) -> str:
 
 
 def _ended(alert: Mapping[str, Any]) -> str:
-    """Return when an alert ended; of what ended in a silence nobody was notified, so that it may have."""
+    """Return the cell of when an alert ended; of what ended in a silence nobody was notified, so that it may have."""
     if alert["ends"] is not None:
-        return _moment(alert["ends"])
+        return f'<td class="time">{_moment(alert["ends"])}</td>'
+    # Words that may go on in a second line leave room for what it was.
     if not alert["fires"]:
-        return "yes, time not known"
-    return f"no end notified; last heard of {_moment(alert['last_notified'])}"
+        return "<td>yes, time not known</td>"
+    return f"<td>no end notified; last heard of {_moment(alert['last_notified'])}</td>"
 
 
 def _moment(seconds: float) -> str:

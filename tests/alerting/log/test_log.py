@@ -130,6 +130,7 @@ def test_metrics_history_and_page_tell_the_same(server: Server) -> None:
     assert history[1]["ends"].endswith("Z")
     assert datetime.fromisoformat(history[1]["ends"]).timestamp() == pytest.approx(now - 100, abs=0.01)
     assert datetime.fromisoformat(history[1]["starts"]).timestamp() == pytest.approx(now - 400, abs=0.01)
+    assert [one["lasted_seconds"] for one in history] == [None, pytest.approx(300, abs=0.01)]
     first = history[1]["notified"]["escalation"]["first"]
     assert now - 1 < datetime.fromisoformat(first).timestamp() < now + 60
     assert set(history[1]["notified"]) == {"mlops-warning", "escalation"}
@@ -138,6 +139,9 @@ def test_metrics_history_and_page_tell_the_same(server: Server) -> None:
     html = server.get("/")
     assert "Number 1 &lt;broke&gt;." in html
     assert "no end notified; last heard of " in html
+    _head, fires, ended = html.split("<tr>")[1:]
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", fires)[2] == ""
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", ended)[2] == "5 min"
 
 
 @pytest.mark.parametrize(
@@ -256,6 +260,18 @@ def test_what_may_have_ended_in_a_silence_is_said_to_be_heard_of_last_and_not_to
     (alert,) = log.history(since=0, limit=9)
     last = f"{datetime.fromtimestamp(began + 30, UTC):%Y-%m-%d %H:%M:%S}"
     assert f"no end notified; last heard of {last}" in page([alert], {})
+
+
+def test_the_watchdog_is_on_the_page_only_where_it_is_asked_for(server: Server) -> None:
+    now = time.time()
+    watchdog = {"alertname": "MlMonitoringWatchdog", "severity": "none"}
+    server.post(body(1, starts=now - 60))
+    server.post(body(2, starts=now - 60, labels=watchdog))
+    asked = re.findall(r'Watchdog, which always fires, is <a href="([^"]*)"', server.get("/"))
+    queries = {"/": "1", "/?team=mlops": "1", "/?severity=warning": "1", f"/?alertname={watchdog['alertname']}": "2"}
+    for query, number in {**queries, asked[0]: "2"}.items():
+        assert re.findall(r"Number (\d) ", server.get(query)) == [number], query
+    assert {one["labels"]["number"] for one in json.loads(server.get("/api/alerts"))} == {"1", "2"}
 
 
 @pytest.mark.parametrize(
