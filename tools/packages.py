@@ -73,8 +73,9 @@ _SYSTEM_FOLDERS = ("/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin")
 _COMPILED_FOLDER = b"/usr/share/prometheus/"
 # The same length, and it means: the folder that the starting script has opened as descriptor 9.
 _OPENED_FOLDER = b"/proc/self/fd/9///////"
-# What Prometheus's pages are drawn with, and promtool, which newer suites have in a package of its own.
-COMPANIONS = ("libjs-", "fonts-glyphicons", "promtool")
+# What Prometheus's pages are drawn with, promtool, which newer suites have in a package of its own, and libraries of
+# PgBouncer's that a bare system does not have.
+COMPANIONS = ("libjs-", "fonts-glyphicons", "promtool", "libc-ares", "libcares", "libevent-")
 
 
 class MissingProgram(Exception):  # noqa: N818  # reads as the sentence it is: `except MissingProgram`
@@ -170,10 +171,28 @@ def _unpacked(name: str, tools_dir: Path) -> Path | None:
 def complete(tree: Path) -> None:
     """Make an unpacked tree work where it lies, and leave out what nothing reads."""
     _make_relocatable(tree)
+    _use_own_libraries(tree)
     # 200 MB of time zone data in a dozen forms, of which Prometheus's pages load one.
     for path in (tree / "usr" / "share" / "javascript" / "moment-timezone").rglob("*"):
         if path.is_file() and path.name != "moment-timezone-with-data.min.js":
             path.unlink()
+
+
+def _use_own_libraries(tree: Path) -> None:
+    """Let programs find the libraries that were unpacked with them, behind those of the system."""
+    folders = sorted({path.parent.relative_to(tree) for path in (tree / "usr" / "lib").rglob("*.so.*")})
+    if not folders:
+        return
+    for path in sorted((tree / "usr" / "sbin").glob("*")):
+        real = path.rename(path.with_name(f".{path.name}.real"))
+        places = ":".join(f'"$here"/../../{folder}' for folder in folders)
+        path.write_text(
+            "#!/bin/sh\n"
+            "# See tools/packages.py.\n"
+            'here=$(dirname "$(readlink -f "$0")")\n'
+            f'LD_LIBRARY_PATH={places} exec "$here"/{shlex.quote(real.name)} "$@"\n'
+        )
+        path.chmod(0o755)
 
 
 def _make_relocatable(tree: Path) -> None:

@@ -50,7 +50,8 @@ class PageContext:
     extensions: Path | None = None
     own_alerts: tuple[Alert, ...] = ()
     components: Mapping[str, str] = field(default_factory=dict)
-    unless_on: Callable[[Collection[str]], str] = field(default=lambda _components: "")
+    # Methods of equal settings are not equal; what it says follows from `alerts`.
+    unless_on: Callable[[Collection[str]], str] = field(default=lambda _components: "", compare=False)
 
     def unwatched(self, names: str) -> str:
         """Return what is behind PromQL of a light, by the rules of alerts whose names match the pattern.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ from demo.mlflow import open_store
 from ml_monitoring.alerting.domains import load_thresholds
 from tests.support import alert_log
 from tests.support.doc_blocks import blocks
-from tests.support.doc_pages import ALERT_LOG, ALERTMANAGER, EXPORTER, PROMETHEUS, Reader, runnable
+from tests.support.doc_pages import ALERT_LOG, ALERTMANAGER, EXPORTER, PROMETHEUS, Reader, is_run, runnable
 from tests.support.variants_store import connected
 from tests.support.wheels import build
 from tools.processes import wait_until
@@ -69,6 +70,10 @@ def read(request: pytest.FixtureRequest, tmp_path: Path, programs: dict[str, Pat
     with ExitStack() as stack:
 
         def of(page: str, wheels: Path | None = None) -> Reader:
+            typed = " ".join(block.commands for block in blocks() if block.page == page and is_run(block, wide=True))
+            missing = [name for name in ("curl", "psql") if name in typed.split() and shutil.which(name) is None]
+            if missing:
+                pytest.skip(f"{page} is for machines with {' and '.join(missing)}")
             # A server is started for pages that speak of it.
             database = request.getfixturevalue("postgres_database") if page == "docs/variants.md" else ""
             if database:

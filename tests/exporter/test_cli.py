@@ -172,11 +172,12 @@ def test_check_is_content_with_a_stack_that_works(folder: Path, programs: dict[s
 
 def test_check_follows_the_flags(folder: Path) -> None:
     (folder / "tls.yml").write_text("rate_limit: {interval: 1s, burst: 5}")
-    flags = ("--web.listen-address=[::1]:9847", "--web.listen-address=:1", "--web.telemetry-path=/ml")
+    first, second = free_port(), free_port()
+    flags = (f"--web.listen-address=[::1]:{first}", f"--web.listen-address=:{second}", "--web.telemetry-path=/ml")
     done = _run("check", *flags, f"--web.config.file={folder}/tls.yml", MLFLOW_BACKEND_STORE_URI="sqlite:///m.db")
     assert done.stdout.splitlines()[:2] == [
         "ok    settings  from the environment",
-        "ok    web       metrics at http://[::1]:9847/ml, http://:1/ml",
+        f"ok    web       metrics at http://[::1]:{first}/ml, http://:{second}/ml",
     ]
 
 
