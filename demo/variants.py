@@ -26,6 +26,7 @@ from demo.variants_content import KILL_REASON, PERSONAS, System, Variant, calm_p
 from ml_monitoring.exporter.command_line import duration
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
+from ml_monitoring.exporter.values import read_secret
 
 _RETRY = 2.0
 _PAGE = 500
@@ -52,9 +53,9 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: The database cannot be written, or its tables hold something else.
     """
     try:
-        uri = options.uri or options.uri_file.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError([f"demo variants: {options.uri_file} cannot be read: {error.strerror}"]) from None
+        uri = options.uri or read_secret(options.uri_file)
+    except ValueError as error:
+        raise ConfigError([f"demo variants: --uri-file: {error}"]) from None
     system = System(options.seed, time.time(), calm_personas() if options.calm else PERSONAS)
     system.begin()
     try:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -19,11 +20,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib import import_module
 from math import inf
 from pathlib import Path
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from ml_monitoring.exporter import durations, version
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
 from ml_monitoring.exporter.http_addresses import problem_of
+from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -44,6 +46,9 @@ EXTRAS: Final = {
     "pymysql": "mysql",
 }
 
+_OPTION: Final = re.compile(r"--?[a-z][a-z.-]*")
+_WORD: Final = re.compile(r"[A-Za-z-]{1,30}")
+
 
 class _Version(argparse.Action):
     """Print the version; made when it is asked for, as it may have to run git."""
@@ -57,7 +62,32 @@ class _Version(argparse.Action):
 
 
 class CommandParser(argparse.ArgumentParser):
-    """Says of a wrong command, option or choice which one may be meant."""
+    """Says of a wrong command, option or choice which one may be meant.
+
+    What was given is said only where it is a plain word: it may be a secret in the wrong place.
+    """
+
+    def parse_args(  # type: ignore[override]  # nobody gives a namespace of another type
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> argparse.Namespace:
+        """Parse as argparse does, but for words that the command does not take."""
+        options: argparse.Namespace
+        options, superfluous = self.parse_known_args(args, namespace)
+        if superfluous:
+            option = next((word for word in superfluous if _OPTION.fullmatch(word)), "")
+            hint = ""
+            if any("://" in word for word in superfluous):
+                hint = ": an address belongs behind the option that takes it"
+                if "files" in options:
+                    hint = (
+                        ": an address belongs in the settings, such as sources.mlflow.uri in a file given by --config"
+                    )
+            self.error(f"there is no option {option}" if option else f"more arguments than the command takes{hint}")
+        return options
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and exit."""
+        super().error(redact(message))
 
     def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
         """Parse as argparse does, but for an option that there is not."""
@@ -71,7 +101,15 @@ class CommandParser(argparse.ArgumentParser):
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
             meant = suggestion_or_all(str(value), map(str, action.choices))
-            raise argparse.ArgumentError(action, f"there is no {value!r}{meant}")
+            shown = repr(value) if _WORD.fullmatch(str(value)) else "such choice"
+            raise argparse.ArgumentError(action, f"there is no {shown}{meant}")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        if action.type is Path and "://" in arg_string:
+            raise argparse.ArgumentError(action, "holds an address, where the path of a file or folder belongs")
+        if action.type is int and not re.fullmatch(r"[+-]?\d+", arg_string):
+            raise argparse.ArgumentError(action, "is no whole number")
+        return super()._get_value(action, arg_string)
 
     def _own_options(self, given: Sequence[str]) -> Iterator[str]:
         """Yield what looks like an option of this parser, and not of one below it."""
@@ -160,7 +198,7 @@ def guarded(call: Callable[[], int]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (MonitorError, OSError, ModuleNotFoundError) as error:
         for sentence in _sentences(error):
-            print(f"error: {sentence}", file=sys.stderr)
+            print(f"error: {redact(sentence)}", file=sys.stderr)
     return 1
 
 

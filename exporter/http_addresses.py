@@ -1,4 +1,4 @@
-"""Addresses of servers as users write them: what is wrong with one, without any part of a password."""
+"""Addresses of servers as users write them: what is wrong with one, without any part of it."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ def problem_of(url: str) -> str:
     """Return what is wrong with an http(s) address; empty where nothing is."""
     scheme = _SCHEME.match(url)
     if scheme is None:
-        # Without a scheme it may begin with a user.
-        shown = "" if "@" in url else f"{url!r} "
-        return f"{shown}is not an http:// or https:// address"
+        # Never what was given: it may hold a password or, as those of webhooks do, be a secret.
+        return "is not an http:// or https:// address"
     rest = url[scheme.end() :]
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]
     after = rest[len(authority) :]

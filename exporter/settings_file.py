@@ -57,6 +57,8 @@ def files_of(variable: str, paths: str) -> list[Path]:
     Raises:
         ConfigError: There is no such file.
     """
+    if "://" in paths:
+        raise ConfigError([f"{variable}: holds an address, where paths of files belong"])
     files = [Path(name) for name in paths.split(os.pathsep) if name]
     if missing := [path for path in files if not path.exists()]:
         raise ConfigError([f"{variable}: {path}: No such file or directory" for path in missing])

@@ -100,9 +100,8 @@ def read_secret(path: Path) -> str:
     if ":/" in str(path):
         raise ValueError("holds a URI, where the path of a file that holds it belongs")
     # What is no file may be the secret itself.
-    shown = (
-        str(path) if path.is_absolute() and not re.search(r"[@=:\s]", str(path)) else "the file (not an absolute path)"
-    )
+    is_path = path.is_absolute() and not re.search(r"[@=:\s]", str(path))
+    shown = str(path) if is_path else "what is given as the path of a file that holds it"
     try:
         return read_text(path).strip()
     except UnicodeDecodeError:

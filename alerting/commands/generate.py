@@ -82,10 +82,16 @@ def run(options: argparse.Namespace) -> int:
     thresholds = own.load_to_write(options, files.DEFAULT_DIRECTORY, webhook=options.webhook_url)
     for sentence in (*uncounted(thresholds.services, ADAPTERS), *latency_notes(thresholds)):
         print(f"note: {sentence}", file=sys.stderr)
-    if not is_mimir or options.into:
-        _say_who_is_not_notified(thresholds)
     if options.into:
         _write_into(options.into, thresholds)
+    if not is_mimir or options.into:
+        _say_who_is_not_notified(thresholds)
+        for setting in thresholds.notifications.secret_addresses:
+            print(
+                f"note: {setting}: ends in what may be a secret, which everybody can read in alertmanager.yml; "
+                "give it as url_file",
+                file=sys.stderr,
+            )
     if is_mimir:
         texts = {mimir.FILE: mimir.text(thresholds, most_rules=options.rules_per_group)}
     else:

@@ -12,7 +12,7 @@ from typing import Final
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.proxies import LOCAL_SUFFIXES
 from ml_monitoring.exporter.regular_files import read_text
-from ml_monitoring.exporter.settings_file import describe_read_error
+from ml_monitoring.exporter.values import read_secret
 
 # Domains that the public DNS does not have, so that no stranger's name leads here.
 _PRIVATE: Final = (*LOCAL_SUFFIXES, ".internal")
@@ -57,10 +57,9 @@ class Access:
         if self.token_file is None:
             return
         try:
-            token = read_text(self.token_file).strip()
-        except (OSError, UnicodeDecodeError) as error:
-            said = f"{self.token_file} cannot be read: {describe_read_error(error)}"
-            raise ConfigError([f"--token-file: {said}"]) from None
+            token = read_secret(self.token_file)
+        except ValueError as error:
+            raise ConfigError([f"--token-file: {error}"]) from None
         if not token:
             raise ConfigError([f"--token-file: {self.token_file} is empty"])
 

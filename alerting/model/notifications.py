@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Final, Literal, Self, get_args
+from urllib.parse import urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +29,9 @@ SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 NO_SEVERITY: Final = "none"
 AlertSeverity = Literal[Severity, "none"]
 
+# The end of an address that is not to be guessed, as Slack, Healthchecks and their like give out.
+_SECRET: Final = re.compile(r"(?i)^https://.+/(?=[a-z_-]*\d)[\w-]{16,}$")
+
 
 def duration(text: str) -> str:
     """Return the text when it is a duration of Prometheus."""
@@ -42,6 +46,13 @@ def base_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def link(text: str) -> str:
+    """Return an http(s) address that notifications may show to everybody."""
+    if "@" in urlsplit(address := base_url(text)).netloc:
+        raise ValueError("holds a user or a password, which every notification would show")
+    return address
+
+
 def _clock(text: str) -> str:
     if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", text):
         raise ValueError(f"{text!r} is not a time of day such as 08:00")
@@ -50,7 +61,9 @@ def _clock(text: str) -> str:
 
 def _absolute(text: str) -> str:
     if not text.startswith("/"):
-        raise ValueError(f"{text!r} does not begin with a slash: name the file as Alertmanager sees it")
+        # Never the text: it may be the secret itself.
+        given = "holds an address" if "://" in text else "does not begin with a slash"
+        raise ValueError(f"{given}: give the path, as Alertmanager sees it, of a file that holds what is meant")
     return text
 
 
@@ -58,6 +71,7 @@ Duration = Annotated[
     StrictStr, AfterValidator(duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
 ]
 Url = Annotated[StrictStr, AfterValidator(base_url)]
+Link = Annotated[StrictStr, AfterValidator(link)]
 Name = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
 # May hold dashes: it is seen by people only.
 Title = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_-]*$")]
@@ -206,6 +220,18 @@ class Notifications(StrictModel):
     channels: dict[Title, ChannelSettings] = {}
     actions: dict[Name, Address] = {}
     mute_times: dict[Title, MuteTime] = {}
+
+    @property
+    def secret_addresses(self) -> list[str]:
+        """Return the settings of addresses that seem to be secrets, and are not given by a file."""
+        given: dict[str, object] = {"heartbeat": self.heartbeat}
+        given |= {f"channels.{name}": channel for name, channel in self.channels.items()}
+        given |= {f"actions.{name}": address for name, address in self.actions.items()}
+        return [
+            f"notifications.{name}.url"
+            for name, entry in given.items()
+            if isinstance(entry, Address | PostedWebhook) and entry.url and _SECRET.search(entry.url)
+        ]
 
     def timing(self, severity: AlertSeverity) -> Timing:
         """Return when notifications of a severity are sent."""

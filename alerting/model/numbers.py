@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, PlainValidator, StrictBool, StrictStr, WithJsonSchema
 
-from ml_monitoring.alerting.model.notifications import AlertSeverity, Duration, Name, StrictModel, Url
+from ml_monitoring.alerting.model.notifications import AlertSeverity, Duration, Link, Name, StrictModel
 from ml_monitoring.exporter.catalog import Unit
 
 
@@ -23,9 +23,9 @@ Scalar = Annotated[int | float | str, PlainValidator(_scalar), WithJsonSchema({"
 class Links(StrictModel):
     """Where the links in notifications lead."""
 
-    grafana: Url
-    runbooks: Url
-    logs: Url | None = None
+    grafana: Link
+    runbooks: Link
+    logs: Link | None = None
 
 
 class Numbers(StrictModel):

@@ -26,6 +26,7 @@ from ml_monitoring.alerting.model.notifications import (
     Severity,
     Timing,
     base_url,
+    link,
 )
 from ml_monitoring.alerting.model.numbers import Links, Numbers, number
 from ml_monitoring.alerting.model.recording import Record
@@ -153,7 +154,7 @@ class Thresholds(Sections):
         for origin, (section, key, address) in places.items():
             if address:
                 try:
-                    data[section][key] = base_url(address)
+                    data[section][key] = (link if section == "links" else base_url)(address)
                 except ValueError as error:
                     problems.append(f"{origin}: {error}")
         given = business_overrides(environ)

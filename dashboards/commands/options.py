@@ -21,8 +21,8 @@ from ml_monitoring.dashboards.commands.generate import write_pages
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.settings_file import describe_read_error
+from ml_monitoring.exporter.values import read_secret
 
 if TYPE_CHECKING:
     from ml_monitoring.dashboards.publish.grafana import Grafana
@@ -221,9 +221,9 @@ def grafana(options: argparse.Namespace) -> Grafana:
 
 def _read_token(path: Path) -> str:
     try:
-        token = read_text(path).strip()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: the token cannot be read: {describe_read_error(error)}"]) from error
+        token = read_secret(path)
+    except ValueError as error:
+        raise ConfigError([f"--token-file: {error}"]) from None
     if not token or not token.isascii() or not token.isprintable():
         raise ConfigError([f"{path}: holds no token"])
     return token

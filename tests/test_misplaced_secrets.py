@@ -1,0 +1,184 @@
+"""A secret in the wrong place is refused without a part of it being said, wherever it is given."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+
+from demo import cli as demo
+from ml_monitoring.alerting.domains import ALERTS
+from ml_monitoring.alerting.model.notifications import ChannelSettings
+from ml_monitoring.alerting.model.thresholds import read
+from ml_monitoring.cli import main, new_parser
+from ml_monitoring.exporter.errors import ConfigError
+
+_SECRETS = (
+    "https://hooks.example.com/services/T0/B0/s3cr3tTOK",
+    "hooks.example.com/services/T0/s3cr3tTOK",
+    "0123s3cr3tKEY",
+    "postgresql://a:s3cr3tPW@h/d",
+)
+_REQUIRED = {"email": {"to": "a@b", "from": "a@b", "smarthost": "h:25"}, "slack": {"channel": "#a"}}
+_KINDS = {get_args(each.model_fields["kind"].annotation)[0]: each for each in get_args(get_args(ChannelSettings)[0])}
+
+
+def _settings(given: str) -> dict[str, Any]:
+    """Return settings with a value in the place of each address and path."""
+    channels = {
+        f"{kind}-{name.replace('_', '-')}": {"kind": kind, **_REQUIRED.get(kind, {}), name: given}
+        for kind, model in _KINDS.items()
+        for name in model.model_fields
+        if name.endswith("_file") or name == "url"
+    }
+    notifications = {
+        "webhook": given,
+        "alert_log": given,
+        "alert_log_token_file": given,
+        "heartbeat": {"url": given},
+        "actions": {"one": {"url": given}, "other": {"url_file": given}},
+        "channels": channels,
+    }
+    return {"links": {"grafana": given, "runbooks": given, "logs": given}, "notifications": notifications}
+
+
+def _places(settings: object, given: str, above: str = "") -> Iterator[str]:
+    for key, value in settings.items() if isinstance(settings, dict) else ():
+        if value == given:
+            yield f"{above}{key}"
+        yield from _places(value, given, f"{above}{key}.")
+
+
+@pytest.mark.parametrize("secret", _SECRETS)
+def test_a_secret_in_place_of_an_address_or_a_path_is_not_said(secret: str, tmp_path: Path) -> None:
+    settings = _settings(secret)
+    path = tmp_path / "own.yml"
+    path.write_text(json.dumps(settings, indent=1), encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        read(ALERTS, [path])
+    problems = refused.value.problems
+    assert "s3cr3t" not in "".join(problems)
+    for place in _places(settings, secret):
+        if place.endswith("_file"):
+            wanted = "give the path, as Alertmanager sees it, of a file that holds what is meant"
+        elif secret.startswith("https:"):
+            # There it is what belongs there.
+            continue
+        else:
+            wanted = "is not an http:// or https:// address"
+        assert [each for each in problems if f" {place}: " in each and wanted in each], place
+
+
+def _commands(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
+    for action in below:
+        for name, each in action.choices.items():
+            yield from _commands(each, (*words, name))
+    if not below:
+        yield words
+
+
+def _options_of_paths(parser: argparse.ArgumentParser, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, each in action.choices.items():
+                yield from _options_of_paths(each, (*words, name))
+        elif action.type in (Path, int) and action.option_strings:
+            yield (*words, action.option_strings[0])
+
+
+@pytest.mark.parametrize("secret", _SECRETS)
+def test_no_command_says_a_word_that_it_does_not_take(secret: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = new_parser("ml-monitoring", complete=True)
+    for words in ((), *_commands(parser)):
+        # Behind a wrong option, for those that take any number of names.
+        for given in ([*words, secret, f"--wrong={secret}"], [*words, f"-x{secret}", secret]):
+            with pytest.raises(SystemExit):
+                parser.parse_args(given)
+            assert "s3cr3t" not in "".join(capsys.readouterr())
+    if "://" in secret:
+        for taken in _options_of_paths(parser):
+            with pytest.raises(SystemExit):
+                parser.parse_args([*taken, secret])
+            said = capsys.readouterr().err
+            assert "s3cr3t" not in said
+            assert "holds an address" in said or "is no whole number" in said
+
+
+def test_an_address_as_an_argument_is_answered_with_where_it_belongs(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["check", "postgresql://a:s3cr3tPW@h/d"], prog="ml-monitoring")
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "ml-monitoring: error: more arguments than the command takes: an address belongs in the settings, such as "
+        "sources.mlflow.uri in a file given by --config"
+    )
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "dashboards push --url=https://127.0.0.1:9 --token-file",
+        "dashboards pull --url=https://127.0.0.1:9 --uid=x --output-dir=/dev/null/x --token-file",
+        "alerts log --token-file",
+    ],
+)
+def test_a_token_in_place_of_its_file_is_not_said(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*command.split(), "glsa_s3cr3tTOK"]) == 1
+    assert capsys.readouterr().err == (
+        "error: --token-file: what is given as the path of a file that holds it cannot be read: "
+        "No such file or directory\n"
+    )
+
+
+def test_the_demo_does_not_say_it_either(capsys: pytest.CaptureFixture[str]) -> None:
+    assert demo.main(["variants", "--uri-file", "s3cr3tTOK"]) == 1
+    assert "s3cr3t" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("variable", ["ML_MONITORING_ALERTING_SETTINGS", "ML_MONITORING_CONFIG"])
+def test_an_address_in_place_of_settings_is_not_said(
+    variable: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, "postgresql://a:s3cr3tPW@h/d")
+    assert main(["alerts", "generate", "--output-dir=/dev/null/x"] if "ALERTING" in variable else ["config"]) == 1
+    assert capsys.readouterr().err == f"error: {variable}: holds an address, where paths of files belong\n"
+
+
+@pytest.mark.parametrize("name", ["grafana", "runbooks", "logs"])
+def test_a_password_in_a_link_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refusal = "holds a user or a password, which every notification would show"
+    path = tmp_path / "own.yml"
+    path.write_text(f"links: {{{name}: 'http://u:s3cr3tPW@h'}}", encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        read(ALERTS, [path])
+    assert refused.value.problems == (f"{path}:1: links.{name}: {refusal}",)
+    monkeypatch.setenv(f"{name.upper()}_URL", "http://u:s3cr3tPW@h")
+    assert main(["alerts", "generate", "--output-dir", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == f"error: {name.upper()}_URL: {refusal}\n"
+
+
+def test_an_address_that_seems_to_be_a_secret_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text(
+        "notifications:\n"
+        "  heartbeat: {url: 'https://hc.example/2b1a6c5e-0b6a-4b55-9d0c-1f5a3b0c9d11'}\n"
+        "  channels:\n"
+        "    secret: {kind: webhook, url: 'https://hooks.example/services/T0/B0/s3cr3tTOKs3cr3tTOK'}\n"
+        "    named: {kind: webhook, url: 'https://hooks.example/alertmanager-webhook-receiver'}\n"
+        "    versioned: {kind: webhook, url: 'https://hooks.example/api/v2'}\n"
+        "    own: {kind: webhook, url: 'http://relay/s3cr3tTOKs3cr3tTOK'}\n",
+        encoding="utf-8",
+    )
+    assert main(["alerts", "generate", "--settings", str(path), "--output-dir", str(tmp_path / "out")]) == 0
+    notes = [line for line in capsys.readouterr().err.splitlines() if "secret" in line]
+    assert notes == [
+        f"note: notifications.{name}.url: ends in what may be a secret, which everybody can read in alertmanager.yml; "
+        "give it as url_file"
+        for name in ("heartbeat", "channels.secret")
+    ]
