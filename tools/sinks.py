@@ -186,6 +186,7 @@ class HttpSink(HttpServer):
     def take(self, request: Request) -> Response:
         """Keep a request and answer it."""
         self._received.add(Post(request.path, request.headers.get("Authorization", ""), request.get_data(as_text=True)))
-        # What PagerDuty answers; the others take any 2xx.
+        # What PagerDuty answers, and Slack ("ok", which newer Alertmanagers read); the others take any 2xx.
         status = 202 if "enqueue" in request.path else 200
-        return Response('{"status":"success","message":"ok","dedup_key":"x"}', status, content_type="application/json")
+        said = '{"status":"success","message":"ok","dedup_key":"x","ok":true}'
+        return Response(said, status, content_type="application/json")

@@ -66,7 +66,7 @@ def test_fire(
     Raises:
         RemoteError: Alertmanager cannot be reached, or refuses.
     """
-    mark = f"{time.time():.0f}"
+    mark = f"{time.time() * 1000:.0f}"
     labels = {**labels, "alertname": TEST_ALERT, "team": team, "severity": severity, TEST_FIRE: mark}
     annotations = {
         "summary": "This is a test; nothing is wrong.",
