@@ -34,7 +34,7 @@ from ml_monitoring.exporter.settings_file import MISSING, Layers, Location, Plac
 from ml_monitoring.exporter.settings_file import read as read_file
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
-from ml_monitoring.exporter.stores import by_name, named, one_or_named
+from ml_monitoring.exporter.stores import by_name, mixed, named, one_or_named
 from ml_monitoring.exporter.values import Model, PathUse
 
 # The command line's flags, named as Prometheus's exporters name theirs, and the setting that each stands for.
@@ -232,13 +232,19 @@ def read(
         unresolved |= references.unresolved
     _add(layers, *read_environment(Settings, environ, problems))
     _add(layers, *_by_setting(flags or {}))
+    misplaced = dict(_misplaced(layers))
     add_store(layers, environ, problems)
     try:
         settings = Settings.model_validate(layers.data)
     except ValidationError as error:
         # That the file of a secret cannot be read says why that is missing.
         found = (one for one in layers.problems(error, Settings) if not (one[1] == MISSING and one[0] in unresolved))
-        problems.extend(layers.problem(*one) for one in found)
+        # What one without a name would need is no matter where stores have names.
+        problems.extend(
+            layers.problem(at, misplaced.get(at[:3], message))
+            for at, message in found
+            if not (message == MISSING and any(at[:2] == store[:2] for store in misplaced))
+        )
     else:
         problems.extend(layers.problem(*conflict) for conflict in settings.conflicts())
     if problems:
@@ -246,6 +252,25 @@ def read(
     if not settings.enabled_sources():
         raise ConfigError([_nothing_to_read(files)])
     return settings, layers
+
+
+def _misplaced(layers: Layers) -> Iterator[tuple[Location, str]]:
+    """Yield what stands where only names of stores or only settings of one can, and what is wrong."""
+    for source in SOURCES:
+        kind: Location = ("sources", source.name)
+        given = layers.value(kind)
+        if source.are_named:
+            for key, value in given.items() if isinstance(given, dict) else ():
+                if key in source.Settings.model_fields and not isinstance(value, dict):
+                    yield (*kind, key), f"is a setting of each: write it below a name, as {'.'.join(kind)}.NAME.{key}"
+            continue
+        names, own = mixed(given, source.Settings)
+        settings = ", ".join(giver for key in own for giver in layers.givers((*kind, key)))
+        for name in names:
+            yield (
+                (*kind, name),
+                f"is a store with a name, beside settings of one without ({settings}); take these out, or the names",
+            )
 
 
 def _nothing_to_read(files: Sequence[Path]) -> str:

@@ -207,6 +207,11 @@ class Layers:
         name = redact(".".join(map(str, location))) + "_file" * isinstance(self.value(location), FileSecret)
         return f"{name}, {place}" if place else name
 
+    def givers(self, location: Location) -> list[str]:
+        """Return the variables that give a setting or parts of it; where none does, the setting with its place."""
+        parts = (place for at, place in self._places.items() if at[: len(location)] == location)
+        return [place.origin for place in parts if not place.line] or [self.named(location)]
+
     def value(self, location: Location) -> Any:
         """Return what stands at a location; None where nothing does."""
         node: Any = self.data

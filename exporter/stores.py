@@ -63,8 +63,25 @@ def are_named(value: object, section: type[BaseModel]) -> bool:
     if not isinstance(value, Mapping) or not value:
         return False
     return all(isinstance(inner, Mapping | BaseModel) for inner in value.values()) and not any(
-        str(key).removesuffix("_file") in section.model_fields for key in value
+        _is_setting(key, section) for key in value
     )
+
+
+def mixed(value: object, section: type[BaseModel]) -> tuple[list[str], list[str]]:
+    """Return the names of stores, and the settings of one without a name, that are given beside each other."""
+    given = value if isinstance(value, Mapping) else {}
+    own = [str(key) for key in given if _is_setting(key, section)]
+    # Another mapping is a setting that is misspelt.
+    names = [
+        str(key)
+        for key, inner in given.items()
+        if key not in own and isinstance(inner, Mapping) and any(_is_setting(each, section) for each in inner)
+    ]
+    return (names, own) if names and own else ([], [])
+
+
+def _is_setting(key: object, section: type[BaseModel]) -> bool:
+    return str(key).removesuffix("_file") in section.model_fields
 
 
 def by_name(kind: str, sections: _Section | Mapping[str, _Section]) -> dict[str, _Section]:

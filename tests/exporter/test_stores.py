@@ -20,6 +20,7 @@ from tests.support.mlflow_store import reference_client
 from tests.support.serving import serving
 
 _HEADERS = {"Accept": "application/openmetrics-text"}
+_SOURCES = "ML_MONITORING_SOURCES__"
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +85,7 @@ def test_variables_and_files_of_secrets_reach_named_sources(tmp_path: Path) -> N
         ("{prod: {interval: 7s}}", "mlflow.prod.uri: is missing"),
         ("{prod: {urii: 'sqlite:///s3cret'}}", "mlflow.prod.urii: unknown key; did you mean uri?"),
         ("{'a/b': {uri: 'sqlite:///s3cret'}}", "mlflow.a/b: string should match"),
-        ("{uri: 'sqlite:///s3cret', prod: {uri: 'sqlite:///s3cret'}}", "mlflow.prod: unknown key"),
+        ("{uri: 'sqlite:///s3cret', prod: {uri: 'sqlite:///s3cret'}}", "mlflow.prod: is a store with a name"),
         ("{prod: {uri: 'sqlite:///x', labels: {store: ['tag:s3cret']}}}", "prod.labels: 'store' is the label of the"),
         ("{}", "mlflow.uri: is missing"),
     ],
@@ -94,6 +95,79 @@ def test_what_is_wrong_in_one_of_them_is_named(text: str, problem: str, tmp_path
         _sections(f"sources: {{mlflow: {text}}}", tmp_path)
     assert problem in str(error.value)
     assert "s3cret" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "variables", "givers"),
+    [
+        ("mlflow: {prod: {uri: 'sqlite:///x'}}", {"MLFLOW__URI_FILE": "{}/uri"}, f"{_SOURCES}MLFLOW__URI_FILE"),
+        (
+            "mlflow: {prod: {uri: 'sqlite:///x'}}",
+            {"MLFLOW__SHARD__COUNT": "3", "MLFLOW__SHARD__INDEX": "1"},
+            f"{_SOURCES}MLFLOW__SHARD__COUNT, {_SOURCES}MLFLOW__SHARD__INDEX",
+        ),
+        (
+            "variants: {prod: {uri: 'postgresql://h/d'}}",
+            {"VARIANTS__URI": "postgresql://h/s3cret"},
+            f"{_SOURCES}VARIANTS__URI",
+        ),
+        ("fleet: {prod: {path: /a}}", {"FLEET__INTERVAL": "30s"}, f"{_SOURCES}FLEET__INTERVAL"),
+        ("containers: {prod: {url: 'http://h'}}", {"CONTAINERS__URL": "http://h"}, f"{_SOURCES}CONTAINERS__URL"),
+        ("experiments: {prod: {interval: 30s}}", {"EXPERIMENTS__TIMEOUT": "5s"}, f"{_SOURCES}EXPERIMENTS__TIMEOUT"),
+        ("mlflow: {prod: {uri: 'sqlite:///x'}, interval: 7s}", {}, "sources.mlflow.interval, {}:2"),
+    ],
+)
+def test_settings_of_one_without_a_name_beside_stores_with_names_are_named(
+    section: str, variables: dict[str, str], givers: str, tmp_path: Path
+) -> None:
+    (tmp_path / "uri").write_text("postgresql://u:s3cret@h/d")
+    with pytest.raises(ConfigError) as error:
+        _sections(
+            f"sources:\n  {section}",
+            tmp_path,
+            # For the store without a name, which there is not.
+            MLFLOW_BACKEND_STORE_URI="sqlite:////of/mlflow",
+            **{f"{_SOURCES}{name}": value.format(tmp_path) for name, value in variables.items()},
+        )
+    (line,) = error.value.problems
+    kind, file = section.partition(":")[0], tmp_path / "settings.yml"
+    assert line.startswith(f"{file}:2: sources.{kind}.prod: is a store with a name, beside settings of one without (")
+    assert line.endswith(f"{givers.format(file)}); take these out, or the names")
+    assert "s3cret" not in line
+
+
+def test_a_variable_that_names_a_store_beside_one_without_a_name_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        _sections(
+            "sources: {mlflow: {uri: 'sqlite:///s3cret'}}",
+            tmp_path,
+            ML_MONITORING_SOURCES__MLFLOW__PROD__URI="sqlite:///s3cret",
+        )
+    assert error.value.problems == (
+        "ML_MONITORING_SOURCES__MLFLOW__PROD__URI: is a store with a name, beside settings of one without "
+        f"(sources.mlflow.uri, {tmp_path}/settings.yml:1); take these out, or the names",
+    )
+
+
+def test_a_misspelt_setting_beside_a_variable_is_no_store(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        _sections(
+            "sources: {mlflow: {labells: {team: ['tag:team']}}}",
+            tmp_path,
+            ML_MONITORING_SOURCES__MLFLOW__URI="sqlite:///x",
+        )
+    (line,) = error.value.problems
+    assert line.endswith("sources.mlflow.labells: unknown key; did you mean labels?")
+
+
+def test_a_setting_of_all_queries_is_said_to_be_of_each(tmp_path: Path) -> None:
+    query = "{uri: 'sqlite:///x', sql: select 1 as n, metrics: {shop_x: {value: n, help: It.}}}"
+    with pytest.raises(ConfigError) as error:
+        _sections(f"sources: {{queries: {{a: {query}}}}}", tmp_path, ML_MONITORING_SOURCES__QUERIES__INTERVAL="30s")
+    assert error.value.problems == (
+        "ML_MONITORING_SOURCES__QUERIES__INTERVAL: is a setting of each: write it below a name, as "
+        "sources.queries.NAME.interval",
+    )
 
 
 @pytest.mark.parametrize(
