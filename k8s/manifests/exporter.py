@@ -52,12 +52,14 @@ def objects(namespace: str, runbooks: Mapping[str, str]) -> dict[str, Json]:
         runbooks: Texts of the user's own runbooks, which the exporter serves beside ours, by the names of alerts.
     """
     settings = _settings(namespace, runbooks)
+    # An overlay that brings settings of its own takes the place of those here, but leaves the environment.
+    variables = {"ML_MONITORING_WEB__RUNBOOKS_DIR": _CONFIG_DIR} if runbooks else {}
     return {
         "namespace.yaml": _namespace(namespace),
         "exporter-serviceaccount.yaml": labelled("ServiceAccount", "v1", NAME, namespace, labels=_LABELS)
         | {"automountServiceAccountToken": False},
         "exporter-settings.yaml": settings,
-        "exporter-deployment.yaml": _deployment(namespace, settings),
+        "exporter-deployment.yaml": _deployment(namespace, settings, variables),
         "exporter-service.yaml": labelled("Service", "v1", NAME, namespace, labels=_LABELS)
         | {
             "spec": {
@@ -77,14 +79,13 @@ def _namespace(namespace: str) -> Json:
 
 
 def _settings(namespace: str, runbooks: Mapping[str, str]) -> Json:
+    data = {"ml-monitoring.yml": _SETTINGS_HEADER + yaml.safe_dump(_SETTINGS, sort_keys=False)}
     # Beside the settings, in the folder that the pod has already.
-    web = _SETTINGS["web"] | ({"runbooks_dir": _CONFIG_DIR} if runbooks else {})
-    data = {"ml-monitoring.yml": _SETTINGS_HEADER + yaml.safe_dump({**_SETTINGS, "web": web}, sort_keys=False)}
     data |= {f"{name}.md": text for name, text in runbooks.items()}
     return labelled("ConfigMap", "v1", CONFIG_MAP, namespace, labels=_LABELS) | {"data": data}
 
 
-def _deployment(namespace: str, settings: Json) -> Json:
+def _deployment(namespace: str, settings: Json, variables: Mapping[str, str]) -> Json:
     checksum = hashlib.sha256(settings["data"]["ml-monitoring.yml"].encode()).hexdigest()[:16]
     return labelled("Deployment", "apps/v1", NAME, namespace, labels=_LABELS) | {
         "spec": {
@@ -96,14 +97,18 @@ def _deployment(namespace: str, settings: Json) -> Json:
             "template": {
                 # A change of the settings is a new pod: they are read once.
                 "metadata": {"labels": _LABELS, "annotations": {"ml-monitoring/settings": checksum}},
-                "spec": pod_spec(),
+                "spec": pod_spec(variables),
             },
         }
     }
 
 
-def pod_spec() -> Json:
-    """Return the exporter's pod: nothing to write to, and what `hardened` says."""
+def pod_spec(variables: Mapping[str, str]) -> Json:
+    """Return the exporter's pod: nothing to write to, and what `hardened` says.
+
+    Args:
+        variables: More variables of its environment.
+    """
     pod, container = hardened()
     return {
         "serviceAccountName": NAME,
@@ -117,6 +122,7 @@ def pod_spec() -> Json:
                 "imagePullPolicy": "IfNotPresent",
                 "env": [
                     {"name": "ML_MONITORING_SOURCES__MLFLOW__URI_FILE", "value": f"{_SECRETS_DIR}/mlflow_uri"},
+                    *({"name": name, "value": value} for name, value in variables.items()),
                 ],
                 "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
                 # Healthy means that the server answers. A source that cannot be read is no reason to restart it:

@@ -53,6 +53,8 @@ def test_what_a_page_writes_a_secret_with_ends_without_a_newline(path: Path, com
 def test_each_file_that_a_secret_is_made_of_is_written_before() -> None:
     page = ROOT / "docs/kubernetes.md"
     made = {name for _command, name in written(page)}
-    used = {match["file"] for match in _FROM_FILE.finditer(page.read_text(encoding="utf-8"))}
+    files = {match["file"] for match in _FROM_FILE.finditer(page.read_text(encoding="utf-8"))}
+    # Certificates and their keys are lines, and whose authority it is writes them.
+    used = {name for name in files if Path(name).suffix not in (".crt", ".key")}
     assert used
     assert used <= made

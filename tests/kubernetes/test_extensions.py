@@ -32,6 +32,9 @@ def test_what_is_of_ones_own_is_in_the_manifests(tmp_path: Path) -> None:
     # The exporter serves the runbook from beside its settings.
     data = manifest(out / "exporter-settings.yaml")["data"]
     assert data[f"{ALERT}.md"].startswith(f"# {ALERT}\n")
-    folder = yaml.safe_load(data["ml-monitoring.yml"])["web"]["runbooks_dir"]
-    mounts = manifest(out / "exporter-deployment.yaml")["spec"]["template"]["spec"]["containers"][0]["volumeMounts"]
-    assert {"name": "settings", "mountPath": folder, "readOnly": True} in mounts
+    (container,) = manifest(out / "exporter-deployment.yaml")["spec"]["template"]["spec"]["containers"]
+    environment = {variable["name"]: variable["value"] for variable in container["env"]}
+    # Not in the settings, which an overlay changes as a whole.
+    assert "runbooks_dir" not in data["ml-monitoring.yml"]
+    folder = environment["ML_MONITORING_WEB__RUNBOOKS_DIR"]
+    assert {"name": "settings", "mountPath": folder, "readOnly": True} in container["volumeMounts"]

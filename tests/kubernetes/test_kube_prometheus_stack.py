@@ -5,6 +5,7 @@ from __future__ import annotations
 import yaml
 
 from tests.kubernetes.conftest import K8S, Json
+from tests.support.doc_blocks import blocks
 from tools.stack import ROOT
 
 FILE = K8S / "kube-prometheus-stack-values.yaml"
@@ -24,3 +25,12 @@ def test_the_example_has_the_label_that_the_chart_selects_by(example: list[Json]
     selected = [each for each in example if each["kind"] in ("ServiceMonitor", "PrometheusRule")]
     assert len(selected) > 10
     assert {each["metadata"]["labels"].get("release") for each in selected} == {"kube-prometheus-stack"}
+
+
+def test_the_page_shows_the_same_values() -> None:
+    (shown,) = (
+        yaml.safe_load(block.text)
+        for block in blocks()
+        if block.page == "docs/kubernetes.md" and block.text.startswith("grafana:")
+    )
+    assert shown == yaml.safe_load(FILE.read_text(encoding="utf-8"))
