@@ -262,7 +262,10 @@ def _misplaced(layers: Layers) -> Iterator[tuple[Location, str]]:
         if source.are_named:
             for key, value in given.items() if isinstance(given, dict) else ():
                 if key in source.Settings.model_fields and not isinstance(value, dict):
-                    yield (*kind, key), f"is a setting of each: write it below a name, as {'.'.join(kind)}.NAME.{key}"
+                    yield (
+                        (*kind, key),
+                        f"is a setting of each: write it below a name, as sources.{source.name}.NAME.{key}",
+                    )
             continue
         names, own = mixed(given, source.Settings)
         settings = ", ".join(giver for key in own for giver in layers.givers((*kind, key)))

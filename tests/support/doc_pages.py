@@ -74,7 +74,9 @@ def merged(old, new):
         return {**old, **{key: merged(old[key], value) if key in old else value for key, value in new.items()}}
     return [*old, *new] if isinstance(old, list) and isinstance(new, list) else new
 path, addition = (Path(name) for name in sys.argv[1:])
-path.write_text(yaml.safe_dump(merged(yaml.safe_load(path.read_text()), yaml.safe_load(addition.read_text()))))
+content = merged(yaml.safe_load(path.read_text()), yaml.safe_load(addition.read_text()))
+# No line of a text is broken, which commands of a page look for words in.
+path.write_text(yaml.safe_dump(content, width=100_000))
 """
 
 
