@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self, TypeVar
 
-from pydantic import Field, StrictBool, StrictInt, StrictStr, model_validator
+from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationInfo, field_validator, model_validator
 
 from ml_monitoring.alerting.extension_files import LabelName, OwnUnit, Text
 from ml_monitoring.alerting.model.notifications import Severity, StrictModel
 from ml_monitoring.alerting.model.numbers import Scalar
 
+_Value = TypeVar("_Value")
 OWN_ROW: Final = "Your own"
 OWN_FOLDER: Final = "Own"
 Decimals = Annotated[StrictInt, Field(ge=0, le=10)]
@@ -82,8 +83,8 @@ class OwnPanel(StrictModel):
         title: Heading; by default the alert's.
         question: What it answers, in one sentence; its description.
         kind: How it is drawn.
-        alert: Alert, yours or ours, whose value is shown in its colours, in place of `expr`, `unit`, `by` and
-            `thresholds`; notifications link to the first such panel of the alert's page.
+        alert: Alert, yours or ours, whose value is shown in its colours, in place of `question`, `expr`, `unit`,
+            `by` and `thresholds`; notifications link to the first such panel of the alert's page.
         expr: PromQL. `{<filter>}` is narrowed by the page's choices, `<window>` is the range of a rate.
         legend: How series are named; by default by the labels in `by`.
         queries: Several queries in place of `expr` and `legend`, all in one unit but for the columns of a table.
@@ -101,10 +102,11 @@ class OwnPanel(StrictModel):
         link: Link in the heading.
     """
 
+    # First, as others are checked beside it.
+    alert: StrictStr = ""
     title: StrictStr = ""
     question: StrictStr = ""
     kind: Kind = "timeseries"
-    alert: StrictStr = ""
     expr: StrictStr = ""
     legend: StrictStr = ""
     queries: tuple[OwnQuery, ...] = ()
@@ -120,6 +122,13 @@ class OwnPanel(StrictModel):
     width: StrictInt | None = None
     height: StrictInt | None = None
     link: OwnLink | None = None
+
+    @field_validator(*_OF_ALERT)
+    @classmethod
+    def _is_not_double(cls, value: _Value, info: ValidationInfo) -> _Value:
+        if value and info.data.get("alert"):
+            raise ValueError("is the alert's already: delete it")
+        return value
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
@@ -139,8 +148,6 @@ class OwnPanel(StrictModel):
         needed = tuple(key for key in needed if not (key == "unit" and of_columns))
         if missing := [key for key in needed if not getattr(self, key)]:
             raise ValueError(f"{', '.join(missing)}: is missing")
-        if self.alert and (double := [key for key in _OF_ALERT if getattr(self, key)]):
-            raise ValueError(f"{', '.join(double)}: is the alert's already")
         return self
 
 

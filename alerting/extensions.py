@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-from pydantic import Field, StrictStr, model_validator
+from pydantic import Field, StrictStr, field_validator
 
 from ml_monitoring.alerting.domains import ALERTS, SIGNALS, load_alerts
 from ml_monitoring.alerting.extension_files import (
@@ -101,16 +101,19 @@ class OwnAlert(StrictModel):
     source: StrictStr = ""
     absent: StrictStr = ""
 
-    @model_validator(mode="before")
+    @field_validator("summary", "description", "condition", "question")
     @classmethod
-    def _is_complete(cls, data: Any) -> Any:
-        for key in ("summary", "description", "condition", "question"):
-            text = data.get(key) if isinstance(data, dict) else None
-            if isinstance(text, str) and text and not text.rstrip().endswith((".", "?")):
-                raise ValueError(f"{key}: ends without a full stop: write a sentence")
-            if key == "summary" and isinstance(text, str) and "{{" in text:
-                raise ValueError("summary: is static, as it titles a group; what differs belongs in the description")
-        return data
+    def _is_sentence(cls, text: str) -> str:
+        if text and not text.rstrip().endswith((".", "?")):
+            raise ValueError("ends without a full stop: write a sentence")
+        return text
+
+    @field_validator("summary")
+    @classmethod
+    def _is_static(cls, text: str) -> str:
+        if "{{" in text:
+            raise ValueError("is static, as it titles a group; what differs belongs in the description")
+        return text
 
     def alert(self, name: str, dashboard: str) -> Alert:
         """Return the alert as our own are.

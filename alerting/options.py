@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.domains import ALERTS
+from ml_monitoring.alerting.extension_files import definitions
 from ml_monitoring.alerting.model.thresholds import Thresholds, load_layers, validated
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter.errors import ConfigError
@@ -23,6 +26,8 @@ DEFAULT_PLACES: Final = (
     *([CHECKOUT / "docker" / "alerting.yml"] if CHECKOUT else []),
     Path("/etc/ml-monitoring/alerting.yml"),
 )
+# Where `ml-monitoring new` writes unless the settings name another folder.
+DIRECTORY: Final = Path("monitoring")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +73,8 @@ def load(options: argparse.Namespace, *, webhook: str | None = None) -> tuple[Th
     files = settings_files(options)
     layers = load_layers(files)
     if (folder := extensions.folder_of(layers)) is None:
+        if unnamed := unnamed_folder(files):
+            _note(f"there is ./{DIRECTORY}, but no settings name it, so nothing in it counts: {unnamed}")
         return validated(ALERTS, layers).overridden(os.environ, webhook=webhook), layers
     own = extensions.read(folder)
     layers = load_layers(files, extensions=own.layers)
@@ -97,9 +104,40 @@ def load_to_write(
     """
     if committed is not None:
         _refuse_committed(options, committed)
+    say_which(options)
     thresholds, _layers = load(options, webhook=webhook)
     refuse_broken(thresholds)
     return thresholds
+
+
+def say_which(options: argparse.Namespace) -> None:
+    """Say whose settings were found, where none were given: a file of another name counts nowhere."""
+    if options.settings is not None:
+        return
+    files = ", ".join(map(str, settings_files(options)))
+    _note(f"by the settings of {files}" if files else "no settings found, so by the defaults; --settings names a file")
+
+
+def naming(folder: Path, file: Path) -> str:
+    """Return the command by which a file of settings names a folder of extensions."""
+    return f"echo 'extensions: {os.path.relpath(folder, file.parent)}' >> {shlex.quote(str(file))}"
+
+
+def unnamed_folder(files: Sequence[Path]) -> str:
+    """Return what names the folder that `ml-monitoring new` writes by default; empty where it has nothing.
+
+    Args:
+        files: The settings, which name no folder.
+    """
+    suffixes = (".yml", ".yaml", ".py")
+    found = any(definitions(DIRECTORY, kind, [], suffixes) for kind in ("alerts", "rules", "panels", "pages"))
+    if not found or Path(os.devnull) in files:
+        return ""
+    return naming(DIRECTORY, files[-1] if files else DEFAULT_PLACES[0])
+
+
+def _note(sentence: str) -> None:
+    print(f"note: {sentence}", file=sys.stderr)  # noqa: T201  # for all commands that take settings
 
 
 def _refuse_committed(options: argparse.Namespace, committed: Path) -> None:

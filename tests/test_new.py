@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,51 @@ def test_the_first_metric_is_checked_also_where_there_are_no_settings_yet(
         assert done.returncode == 0, command + done.stdout + done.stderr
     assert 'shop_orders_waiting{stage="active"} ' in done.stdout
     assert (tmp_path / "ml-monitoring.yml").exists() is (named_by != "ML_MONITORING_SOURCES__MLFLOW__URI")
+
+
+def test_a_metric_of_a_database_of_ones_own_needs_no_mlflow(tmp_path: Path, environment: dict[str, str]) -> None:
+    uri = f"sqlite:///{tmp_path}/shop.db"
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as shop, shop:
+        shop.execute("CREATE TABLE orders (region TEXT)")
+    (command,) = hints(new(f"metric shop_orders_waiting --uri {uri}", tmp_path, environment))
+    done = shell(command, tmp_path, environment)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert 'shop_orders_waiting{stage="active"} 1.0' in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("uri", "problem"),
+    [
+        ("postgresql://me:s3cret@db/shop", "error: --uri: holds a password: leave it out"),
+        ("s3cret", "error: --uri: "),
+    ],
+)
+def test_an_address_that_cannot_be_written_is_refused(
+    uri: str, problem: str, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    said = new(f"metric shop_orders_waiting --uri {uri}", tmp_path, environment, status=1)
+    assert said.startswith(problem)
+    assert "s3cret" not in said
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_that_no_settings_name_is_not_passed_over_in_silence(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    new("alert ShopOrdersWaiting", tmp_path, environment)
+    ours = f"{sys.executable} -m ml_monitoring"
+    naming = "echo 'extensions: monitoring' >> ml-monitoring-alerting.yml"
+    note = f"note: there is ./monitoring, but no settings name it, so nothing in it counts: {naming}\n"
+    tested = shell(f"{ours} alerts test", tmp_path, environment)
+    error = "error: extensions: no settings name a folder of your own alerts\n"
+    assert (tested.returncode, tested.stderr) == (1, note + error)
+    for command in ("alerts", "dashboards"):
+        done = shell(f"{ours} {command} generate --output-dir out", tmp_path, environment)
+        assert (done.returncode, note in done.stderr) == (0, True), done.stderr
+    # Who asks for the defaults has them.
+    assert note not in shell(f"{ours} alerts explain --settings /dev/null", tmp_path, environment).stderr
+    shell(naming, tmp_path, environment)
+    assert shell(f"{ours} alerts test", tmp_path, environment).stdout == "ok    ShopOrdersWaiting\n"
 
 
 def test_all_of_them_live_in_one_folder(tmp_path: Path, environment: dict[str, str]) -> None:

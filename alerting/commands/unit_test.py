@@ -22,9 +22,9 @@ def run(options: argparse.Namespace) -> int:
     """Print a line for each alert and file of rules, and return the exit status."""
     thresholds, _layers = own.load(options)
     if thresholds.extensions is None:
-        raise ConfigError(
-            ["extensions: no settings name a folder of your own alerts; `ml-monitoring new alert` writes one"]
-        )
+        # Where there is one that they should name, that is said already.
+        hint = "" if own.unnamed_folder(own.settings_files(options)) else "; `ml-monitoring new alert` writes one"
+        raise ConfigError([f"extensions: no settings name a folder of your own alerts{hint}"])
     failed = False
     for name, problem in problems_of_tests(thresholds, Path(thresholds.extensions)):
         failed |= bool(problem)

@@ -21,7 +21,8 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
 from ml_monitoring.exporter.settings_file import read_yaml
 
-# Those that a unit test compares; links are the settings' business, and differ from one deployment to the next.
+# Those that a unit test compares; links are the settings' business, and differ from one deployment to the next. So are
+# `alert_labels`.
 _TEXTS: Final = ("summary", "description")
 _TIME_LIMIT: Final = 300
 _NO_PROMTOOL: Final = "promtool is not on the PATH: it comes with Prometheus"
@@ -146,6 +147,7 @@ def _rules(thresholds: Thresholds) -> dict[str, dict[str, Any]]:
     )
     for rule in (rule for group in alerts if group["name"] == f"{EXTENSIONS}.alerts" for rule in group["rules"]):
         rule["annotations"] = {key: rule["annotations"][key] for key in _TEXTS}
+        rule["labels"] = {name: rule["labels"][name] for name in rule["labels"].keys() - thresholds.alert_labels}
     return {"alerts.yml": {"groups": alerts}, "rules.yml": {"groups": recording}}
 
 

@@ -22,8 +22,10 @@ from ml_monitoring.alerting.extension_rules import OwnRules, rules_name_problem
 from ml_monitoring.alerting.model.thresholds import load_layers
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.config import Settings
+from ml_monitoring.exporter.database.uri import DatabaseUri
 from ml_monitoring.exporter.environment import DEFAULT_FILES, PREFIX, STORE_VARIABLES, settings_files
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.init.answers import holds_secret
 from ml_monitoring.exporter.json_schema import schema_of
 from ml_monitoring.exporter.settings_file import read_yaml
 from ml_monitoring.exporter.sources import SOURCES
@@ -31,10 +33,12 @@ from ml_monitoring.exporter.sources.queries.settings import MetricName
 from ml_monitoring.exporter.suggestions import closest
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
-_DIRECTORY: Final = Path("monitoring")
 _GENERATED: Final = "generated"
 # Where MLflow keeps what it has, unless it is given another place.
 _STORE: Final = "sqlite:///mlflow.db"
+# What a first query asks there, and what any database answers.
+_SQL_OF_MLFLOW: Final = "SELECT lifecycle_stage AS stage, count(*) AS number FROM experiments GROUP BY lifecycle_stage"
+_SQL_OF_ANY: Final = "SELECT 'active' AS stage, 1 AS number"
 # Template of each file, by its place in the folder.
 _FILES: Final[Mapping[str, Mapping[str, str]]] = {
     "metric": {"queries/@NAME@.yml": "metric.yml.txt"},
@@ -94,19 +98,25 @@ def add_commands(commands: command_line.Commands) -> None:
         )
         if kind == "page":
             parser.add_argument("--python", action="store_true", help="in Python, for all that our own pages can do")
+        if kind == "metric":
+            parser.add_argument(
+                "--uri", help="a database of your own, such as sqlite:////data/shop.db (default: that of MLflow)"
+            )
         own.add_settings(parser)
-        parser.set_defaults(command=_run, kind=kind)
+        parser.set_defaults(command=_run, kind=kind, uri=None)
 
 
 def _run(options: argparse.Namespace) -> int:
     if problem := _name_problem(options.kind, options.name):
         raise ConfigError([f"{options.name}: {problem}"])
+    if options.uri is not None:
+        _check_uri(options.uri)
     place = _Place.of(options)
     kind = "python page" if options.kind == "page" and options.python else options.kind
     metric = "" if kind == "metric" else _metric_meant(place.folder, options.name)
     texts = {
         place.folder / _filled(path, options.name, metric): _filled(
-            (_TEMPLATES / template).read_text("utf-8"), options.name, metric
+            (_TEMPLATES / template).read_text("utf-8"), options.name, metric, options.uri
         )
         for path, template in _FILES[kind].items()
     }
@@ -149,7 +159,7 @@ class _Place:
         named = extensions.folder_of(layers, begun=False)
         if named is not None and options.directory is not None and named.resolve() != options.directory.resolve():
             raise ConfigError([layers.problem(("extensions",), f"is {named}, not {options.directory}")])
-        folder = named or options.directory or _DIRECTORY
+        folder = named or options.directory or own.DIRECTORY
         return cls(folder, files[-1] if files else own.DEFAULT_PLACES[0], named is not None)
 
 
@@ -158,7 +168,8 @@ def _next(kind: str, options: argparse.Namespace, place: _Place) -> Iterator[str
     spelled = command_line.spelled
     settings = settings_files(None)
     if kind == "metric":
-        if not settings and not any(name.startswith(f"{PREFIX}SOURCES__MLFLOW__") for name in os.environ):
+        given = settings or any(name.startswith(f"{PREFIX}SOURCES__MLFLOW__") for name in os.environ)
+        if options.uri is None and not given:
             settings = list(DEFAULT_FILES[:1])
             # Of MLflow's own variables the exporter takes what the settings leave open.
             store = "{}" if any(map(os.environ.get, STORE_VARIABLES)) else f'{{uri: "{_STORE}"}}'
@@ -173,17 +184,16 @@ def _next(kind: str, options: argparse.Namespace, place: _Place) -> Iterator[str
         yield spelled("check", *(word for path in files for word in ("--config", str(path))))
         return
     if not place.named:
-        folder = os.path.relpath(place.folder, place.settings.parent)
-        file = shlex.quote(str(place.settings))
         # Once, also where it is pasted twice.
-        yield f"grep -qs '^extensions:' {file} || echo 'extensions: {folder}' >> {file}"
-    given = [word for path in options.settings or () for word in ("--settings", str(path))]
+        is_named = f"grep -qs '^extensions:' {shlex.quote(str(place.settings))}"
+        yield f"{is_named} || {own.naming(place.folder, place.settings)}"
+    named = [word for path in options.settings or () for word in ("--settings", str(path))]
     if kind in ("alert", "rule"):
-        yield spelled("alerts", "test", *given)
-        yield spelled("alerts", "generate", *given, "--output-dir", f"{_GENERATED}/alerting")
+        yield spelled("alerts", "test", *named)
+        yield spelled("alerts", "generate", *named, "--output-dir", f"{_GENERATED}/alerting")
     if kind == "rule":
         return
-    yield spelled("dashboards", "generate", *given, "--output-dir", f"{_GENERATED}/dashboards")
+    yield spelled("dashboards", "generate", *named, "--output-dir", f"{_GENERATED}/dashboards")
 
 
 def _name_problem(kind: str, name: str) -> str:
@@ -234,7 +244,16 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower().replace("-", "_")
 
 
-def _filled(text: str, name: str, metric: str) -> str:
+def _check_uri(uri: str) -> None:
+    try:
+        DatabaseUri.parse(uri)
+    except ValueError as error:
+        raise ConfigError([f"--uri: {error}"]) from None
+    if holds_secret(uri):
+        raise ConfigError(["--uri: holds a password: leave it out, and let `uri_file` in the file name what holds it"])
+
+
+def _filled(text: str, name: str, metric: str, uri: str | None = None) -> str:
     snake = _snake(name)
     words = {
         "@NAME@": name,
@@ -243,6 +262,8 @@ def _filled(text: str, name: str, metric: str) -> str:
         "@DASHED@": snake.replace("_", "-"),
         "@WORDS@": snake.replace("_", " ").capitalize(),
         "@CLASS@": "".join(part.capitalize() for part in snake.split("_")) + "Source",
+        "@SQL@": _SQL_OF_MLFLOW if uri is None else _SQL_OF_ANY,
+        "@DATABASE@": "store: mlflow" if uri is None else f"uri: {json.dumps(uri)}",
     }
     for marker, value in words.items():
         text = text.replace(marker, value)

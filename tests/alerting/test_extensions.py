@@ -208,7 +208,7 @@ BAD = {
         FILE,
         "to be sent.",
         "to be sent",
-        [f"{FILE}:1: (top level): summary: ends without a full stop"],
+        [f"{FILE}:12: summary: ends without a full stop"],
     ),
     "a placeholder": (FILE, "<filter>", "<fliter>", [f"{FILE}:1: expr: no value for <fliter>; did you mean filter?"]),
     "a metric of ours": (
@@ -304,6 +304,11 @@ def test_a_folder_that_nothing_reads_is_named(settings: Path) -> None:
 
 @pytest.mark.usefixtures("promtool")
 def test_promtool_runs_the_unit_test(settings: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "--settings", str(settings)]) == 0
+    assert capsys.readouterr().out == f"ok    shop_orders\nok    {ALERT}\n"
+    # Nor where the settings tell these alerts from those of others.
+    with settings.open("a") as file:
+        file.write("alert_labels: {stack: ml-monitoring}\n")
     assert main(["test", "--settings", str(settings)]) == 0
     assert capsys.readouterr().out == f"ok    shop_orders\nok    {ALERT}\n"
     # Another number, and the same test says so.

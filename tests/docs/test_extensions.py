@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from demo.mlflow import STORE_FILE, write_file
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanel, OwnQuery, OwnRow
 from ml_monitoring.exporter.catalog import Unit
-from tests.support.extensions import ALERT, TEXT, write_example
+from tests.support.extensions import ALERT, QUERY, TEXT, write_example
 from tests.support.files import ROOT
 
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
@@ -63,6 +65,13 @@ def test_the_commands_of_the_page_work_on_its_files(tmp_path: Path, environment:
         assert done.returncode == 0, command + done.stderr
     # In place of what was written to be filled in.
     write_example(work)
+    query = work / QUERY
+    query.write_text(
+        query.read_text(encoding="utf-8").replace("/data/shop.db", f"{tmp_path}/shop.db"), encoding="utf-8"
+    )
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as shop, shop:
+        shop.execute("CREATE TABLE orders (region TEXT, sent TEXT)")
+        shop.execute("INSERT INTO orders VALUES ('eu', NULL)")
     write_file(tmp_path, seed=1)
     with (work / "ml-monitoring.yml").open("a") as file:
         file.write(f"sources: {{mlflow: {{uri: 'sqlite:///{tmp_path / STORE_FILE}'}}}}\n")

@@ -15,11 +15,13 @@ from tests.support.files import ROOT
 ALERT: Final = "ShopOrdersWaiting"
 RECORDS: Final = ("region:shop_orders_waiting:sum", "region:shop_orders_waiting:share")
 SETTINGS: Final = "ml-monitoring-alerting.yml"
+QUERY: Final = "monitoring/queries/shop_orders_waiting.yml"
 TEXT: Final = (ROOT / "docs" / "extensions.md").read_text(encoding="utf-8")
 SNIPPETS: Final[tuple[str, ...]] = tuple(re.findall(r"^```yaml\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL))
 # What each YAML snippet is, in their order; `ml-monitoring.yml` is the exporter's.
 FILES: Final = (
     SETTINGS,
+    QUERY,
     "monitoring/rules/shop_orders.yml",
     "monitoring/tests/shop_orders.test.yml",
     f"monitoring/alerts/{ALERT}.yml",
