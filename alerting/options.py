@@ -104,9 +104,9 @@ def load_to_write(
     """
     if committed is not None:
         _refuse_committed(options, committed)
-    say_which(options)
     thresholds, _layers = load(options, webhook=webhook)
     refuse_broken(thresholds)
+    say_which(options)
     return thresholds
 
 

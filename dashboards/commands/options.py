@@ -126,8 +126,8 @@ def generated_or_given(options: argparse.Namespace) -> Iterator[Path]:
             raise ConfigError(["--settings: the pages of --dashboards are written already; give one of the two"])
         yield options.dashboards
         return
-    own.say_which(options)
     with generated(options) as folder:
+        own.say_which(options)
         yield folder
 
 

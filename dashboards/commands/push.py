@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.options import add_generated, add_grafana, generated_or_given, grafana, pairs
@@ -21,6 +23,17 @@ DESCRIPTION = (
     "edited there by hand since the last push is a conflict: it is shown and left alone. Dashboards of others are "
     "never touched."
 )
+
+# What a summary says of each state, of what was done and of what would be.
+_STATES: Final[Mapping[str, tuple[str, str]]] = {
+    "create": ("created", "to create"),
+    "update": ("updated", "to update"),
+    "unchanged": ("unchanged", "unchanged"),
+    "delete": ("deleted", "to delete"),
+    "conflict": ("in conflict", "in conflict"),
+    "refused": ("refused", "refused"),
+    "left over": ("left over", "left over"),
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +69,6 @@ def run(options: argparse.Namespace) -> int:
 
     datasources = pairs("--datasource", options.datasource, default="datasource")
     folders = pairs("--folder", options.folder)
-    open_ends = 0
     with closing(grafana(options)) as client, generated_or_given(options) as pages:
         own = pages.resolve() != OUTPUT_DIR.resolve()
         plan = push.plan(client, files.read(pages), datasources=datasources, folders=folders, own=own)
@@ -65,10 +77,18 @@ def run(options: argparse.Namespace) -> int:
         steps: Iterable[Step] = plan.steps
         if not options.dry_run:
             steps = push.carry_out(client, plan, force=options.force, prune=options.prune)
+        counts: Counter[str] = Counter()
         for step in steps:
             _print(step, details=options.dry_run)
-            open_ends += step.state in {push.State.CONFLICT, push.State.REFUSED}
-    return 1 if open_ends else 0
+            counts[step.state] += 1
+    print(_summary(counts, dry=options.dry_run))
+    return 1 if counts[push.State.CONFLICT] + counts[push.State.REFUSED] else 0
+
+
+def _summary(counts: Mapping[str, int], *, dry: bool) -> str:
+    """Return how many pages there are of each state."""
+    shown = [f"{counts[state]} {words[dry]}" for state, words in _STATES.items() if counts.get(state)]
+    return f"{', '.join(shown) or 'no page'}{'; nothing was changed (dry run)' if dry else ''}"
 
 
 def _print(step: Step, *, details: bool) -> None:
@@ -82,6 +102,6 @@ def _print(step: Step, *, details: bool) -> None:
 
 
 def _indented(heading: str, text: str) -> str:
-    # Without the report's own heading, which names the dashboard again.
-    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    # Without the report's own heading, which names the dashboard again, and what a terminal shows as stars.
+    lines = [re.sub(r"^- \*\*(.+?)\*\* ", r"- \1: ", line) for line in text.splitlines() if line and line[0] != "#"]
     return "\n".join([f"  {heading}", *(f"    {line}" for line in lines)])

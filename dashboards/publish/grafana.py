@@ -30,6 +30,8 @@ _Answer = TypeVar("_Answer")
 _PAGE = 1000
 # What is not there: an Editor's rights are granted folder by folder, so for one that does not exist there are none.
 _MISSING = frozenset({403, 404})
+# What a proxy before Grafana answers by itself, too.
+_OF_PROXIES = frozenset({413, 429, 500, 502, 503, 504})
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -416,5 +418,7 @@ class Grafana:
             404: f"is {self.url} Grafana's address, with its path?" if message in {"", "Not found"} else "",
             409: "the token may not see it; choose another with --folder" if path == "/api/folders" else "",
         }
-        text = ": ".join(filter(None, [what, message, hints.get(answer.status_code)]))
+        # Grafana refuses in JSON.
+        other = "" if said or answer.status_code in _OF_PROXIES else f"is {self.url} Grafana's address?"
+        text = ": ".join(filter(None, [what, message, hints.get(answer.status_code, other)]))
         return GrafanaError(text, answer.status_code)

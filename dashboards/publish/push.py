@@ -76,7 +76,7 @@ class Step:
         title: Its title.
         state: What is to be done.
         why: Why it is a conflict or refused.
-        changes: What the push changes, as Markdown.
+        changes: What the push changes of what is there, as Markdown.
         by_hand: What was changed by hand since the last push, as Markdown.
         dashboard: What is saved; None where nothing can be.
         folder: Where it is saved.
@@ -197,8 +197,7 @@ def _step(grafana: Grafana, dashboard: Json, folder: Folder, *, own: bool, mixed
     uid, title = str(dashboard["uid"]), str(dashboard["title"])
     live = grafana.dashboard(uid)
     if live is None:
-        changes = compare({}, {uid: dashboard})
-        return Step(uid, title, State.CREATE, changes=changes, dashboard=_new(dashboard), folder=folder)
+        return Step(uid, title, State.CREATE, dashboard=_new(dashboard), folder=folder)
     if why := _untouchable(live):
         return Step(uid, title, State.REFUSED, why=why)
     history = grafana.history(uid)

@@ -184,6 +184,12 @@ BAD = {
         "alert: X\nunit: count",
         f"{PANEL}:1: (top level): give alert or expr or queries",
     ),
+    "what the alert says": (
+        SHOP,
+        "width: 20}",
+        "width: 20, question: How many?}",
+        f"{SHOP}:19: rows.0.panels.1.question: is the alert's already: delete it",
+    ),
     "a threshold of two sides": (
         SHOP,
         "above: 100",

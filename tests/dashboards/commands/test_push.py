@@ -89,7 +89,9 @@ def test_a_first_push_creates_folders_and_dashboards(
     push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert push() == 0
-    assert capsys.readouterr().out == "create     Health (health) in Platform\ncreate     Runs (runs) in ML\n"
+    assert capsys.readouterr().out == (
+        "create     Health (health) in Platform\ncreate     Runs (runs) in ML\n2 created\n"
+    )
     assert grafana.folders == {"ml-stack-platform": "Platform", "ml-stack-ml": "ML"}
     stored = grafana.dashboards["runs"]
     wanted = page("runs")
@@ -99,6 +101,18 @@ def test_a_first_push_creates_folders_and_dashboards(
     assert stored.folder == "ml-stack-ml"
 
 
+def test_a_first_dry_run_has_a_line_for_each_page_and_a_summary(
+    push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert push("--dry-run") == 0
+    assert capsys.readouterr().out == (
+        "create     Health (health) in Platform\n"
+        "create     Runs (runs) in ML\n"
+        "2 to create; nothing was changed (dry run)\n"
+    )
+    assert grafana.writes == []
+
+
 def test_a_second_push_of_the_same_writes_nothing(
     push: Push, grafana: GrafanaDouble, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -106,7 +120,9 @@ def test_a_second_push_of_the_same_writes_nothing(
     capsys.readouterr()
     grafana.requests.clear()
     assert push() == 0
-    assert capsys.readouterr().out == "unchanged  Health (health) in Platform\nunchanged  Runs (runs) in ML\n"
+    assert capsys.readouterr().out == (
+        "unchanged  Health (health) in Platform\nunchanged  Runs (runs) in ML\n2 unchanged\n"
+    )
     assert grafana.writes == []
 
 
@@ -129,9 +145,10 @@ def test_a_dry_run_shows_queries_thresholds_and_units_that_change_and_writes_not
         "unchanged  Health (health) in Platform\n"
         "update     Runs (runs) in ML\n"
         "  changed by the push:\n"
-        "    - **Targets** query A changed: `up` → `sum(up)`\n"
-        "    - **Targets** thresholds changed: `green from the start, red from 1`\n"
-        "    - **Targets** unit changed: `locale` → `percentunit`\n"
+        "    - Targets: query A changed: `up` → `sum(up)`\n"
+        "    - Targets: thresholds changed: `green from the start, red from 1`\n"
+        "    - Targets: unit changed: `locale` → `percentunit`\n"
+        "1 to update, 1 unchanged; nothing was changed (dry run)\n"
     )
     assert grafana.writes == []
 
@@ -159,9 +176,10 @@ def test_an_edit_by_hand_is_reported_with_what_was_edited_and_left_alone(
         "update     Health (health) in Platform\n"
         "conflict   Runs (runs) in ML: jane saved version 2 of it on 2017-06-08T17:24:33-04:00: only what is down\n"
         "  changed by hand:\n"
-        "    - **Targets** query A changed: `up` → `up == 0`\n"
+        "    - Targets: query A changed: `up` → `up == 0`\n"
         "  changed by the push:\n"
-        "    - **Targets** query A changed: `up == 0` → `sum(up)`\n"
+        "    - Targets: query A changed: `up == 0` → `sum(up)`\n"
+        "1 updated, 1 in conflict\n"
     )
     assert grafana.dashboards["runs"].current["panels"][0]["targets"][0]["expr"] == "up == 0"
     assert grafana.dashboards["health"].version == 2
@@ -355,6 +373,29 @@ def test_problems_are_reported_with_the_way_out(
     assert grafana.dashboards == {}
 
 
+@pytest.mark.parametrize(("status", "hint"), [(501, True), (405, True), (503, False)])
+def test_an_answer_that_is_none_of_grafana_s_asks_for_the_address(
+    push: Push, capsys: pytest.CaptureFixture[str], status: int, hint: bool
+) -> None:
+    class Other(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_error(status)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Stay quiet."""
+
+    with HTTPServer(("127.0.0.1", 0), Other) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        url = f"http://127.0.0.1:{server.server_address[1]}"
+        assert push("--url", url) == 1
+        server.shutdown()
+        thread.join()
+    said = capsys.readouterr().err
+    assert f"GET /api/org: {status} " in said
+    assert (f"is {url} Grafana's address?" in said) is hint
+
+
 def test_what_is_no_grafana_is_reported_in_a_sentence(push: Push, capsys: pytest.CaptureFixture[str]) -> None:
     class Page(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -445,7 +486,9 @@ def test_each_role_that_may_save_pushes_into_an_empty_grafana_and_again(
     grafana.requests.clear()
     capsys.readouterr()
     assert push() == 0
-    assert capsys.readouterr().out == "unchanged  Health (health) in Platform\nunchanged  Runs (runs) in ML\n"
+    assert capsys.readouterr().out == (
+        "unchanged  Health (health) in Platform\nunchanged  Runs (runs) in ML\n2 unchanged\n"
+    )
     assert grafana.writes == []
 
 
@@ -469,7 +512,7 @@ def test_where_grafana_does_not_say_what_a_token_may_do_its_refusal_is_shown(
     assert push() == 0
     grafana.role = "Viewer"
     assert push() == 1
-    assert capsys.readouterr().out.splitlines()[-1] == "refused    Runs (runs): the token may see it and not save it"
+    assert capsys.readouterr().out.splitlines()[-2] == "refused    Runs (runs): the token may see it and not save it"
 
 
 @pytest.mark.parametrize("old", [True, False], ids=["Grafana 9.4 to 10", "Grafana 11 to 13"])
@@ -506,8 +549,7 @@ def test_a_dashboard_of_the_same_title_is_never_replaced_and_the_others_are_push
     assert capsys.readouterr().out == (
         "create     Health (health) in Platform\n"
         "refused    Runs (runs) in ML: A dashboard with the same name in the folder already exists\n"
-        "  changed by the push:\n"
-        "    - **dashboard** added, 1 panels\n"
+        "1 created, 1 refused\n"
     )
     assert grafana.dashboards["theirs"].version == 1
     assert sorted(grafana.dashboards) == ["health", "theirs"]

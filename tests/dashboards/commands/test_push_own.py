@@ -59,6 +59,23 @@ def test_a_push_takes_the_settings_that_every_command_finds(push: Push, grafana:
     assert push("--settings", str(settings)) == {"unchanged": sorted({OWN, *DEFAULTS})}
 
 
+def test_what_leaves_says_whose_settings_it_was_made_with(
+    settings: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("ML_MONITORING_ALERTING_SETTINGS", raising=False)
+    for folder, note in (
+        (settings.parent, "note: by the settings of ml-monitoring-alerting.yml\n"),
+        (tmp_path, "note: no settings found, so by the defaults; --settings names a file\n"),
+    ):
+        monkeypatch.chdir(folder)
+        for command in ("export", "generate"):
+            assert main([command, "--output-dir", str(tmp_path / "out")]) == 0
+            assert note in capsys.readouterr().err
+    # Who gives them knows which.
+    assert main(["export", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
+    assert "settings" not in capsys.readouterr().err
+
+
 def test_a_push_without_them_leaves_what_they_made(push: Push, grafana: GrafanaDouble, settings: Path) -> None:
     push("--settings", str(settings))
     before = {uid: stored.version for uid, stored in grafana.dashboards.items()}
