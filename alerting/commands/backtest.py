@@ -12,7 +12,7 @@ from ml_monitoring.alerting.commands.arguments import add_server
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate import soundness
-from ml_monitoring.alerting.operate.backtest import backtest, history_begins
+from ml_monitoring.alerting.operate.backtest import backtest, has_threshold, history_begins
 from ml_monitoring.alerting.operate.explain import enabled_alerts
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import command_line, durations
@@ -63,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         print(
             f"{result.alert.name:34} {len(result.firings):6} {total:>15}  {began:20}  "
             f"{_false_alarms(result.level, measured.get(result.alert.name)):22} "
-            f"{_value(result.alert, result.alert.threshold if result.alert.comparison else None):>10} "
+            f"{_value(result.alert, result.alert.threshold if has_threshold(result.alert) else None):>10} "
             f"{_value(result.alert, result.threshold):>10}".rstrip()
         )
     if silent:
@@ -84,6 +84,8 @@ def _false_alarms(level: TrafficLevel | None, measured: Measured | None) -> str:
 
 
 def _value(alert: BoundAlert, value: float | None) -> str:
+    if not has_threshold(alert):
+        return "-"
     if value is None:
         return ""
     if alert.signal.unit is Unit.SECONDS:

@@ -15,6 +15,7 @@ from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClien
 from ml_monitoring.alerting.operate.labels import alert_names, label_names
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 HELP = "silence all alerts of the stack's teams but the Watchdog for a while"
@@ -57,7 +58,13 @@ def run(options: argparse.Namespace) -> int:
     count = client.silenced(silence)
     fires = "1 alert that fires" if count == 1 else f"{count or 'no'} alerts that fire"
     print(f"It silences {fires} now.")
-    print(f"The Watchdog is still sent. End it early{_end(options.alertmanager, silence.id)}")
+    if not count:
+        for line in _unseen(options.labels, client):
+            print(line)
+    # Ended alone, it would leave those that it prolongs.
+    older = [one.id for one in maintenance.alike(client, silence) if one.id != silence.id]
+    which = "them" if older else "it"
+    print(f"The Watchdog is still sent. End {which} early{_end(options.alertmanager, silence.id, *older)}")
     return 0
 
 
@@ -82,8 +89,19 @@ def _problems(labels: Sequence[tuple[str, str]], thresholds: Thresholds, client:
             yield f"--label {name}={value}: there is no {name} {value}{meant}"
 
 
-def _end(url: str, silence: str) -> str:
+def _unseen(labels: Sequence[tuple[str, str]], client: AlertmanagerClient) -> Iterator[str]:
+    """Yield what may be misspelt: values that none of the alerts that fire has."""
+    firing = client.labels()
+    for name, value in labels:
+        known = [alert[name] for alert in firing if name in alert]
+        # Of these, what there is not was refused.
+        if name not in ("team", "severity", "alertname") and value not in known:
+            meant = suggestion(value, (*known, *(source.name for source in SOURCES if name == "source")))
+            yield f"None that fires has {name}={value}{meant or '.'}"
+
+
+def _end(url: str, *silences: str) -> str:
     """Return how it is ended; a password is not printed, so that the address must be given again."""
     if "@" in urlsplit(url).netloc:
-        return f", with the same --alertmanager, with: {command_line.spelled('alerts', 'maintenance-end', silence)}"
-    return f" with: {command_line.spelled('alerts', 'maintenance-end', silence, '--alertmanager', url)}"
+        return f", with the same --alertmanager, with: {command_line.spelled('alerts', 'maintenance-end', *silences)}"
+    return f" with: {command_line.spelled('alerts', 'maintenance-end', *silences, '--alertmanager', url)}"

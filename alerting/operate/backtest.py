@@ -53,8 +53,8 @@ class BacktestResult:
         firings: Every time, oldest first.
         level: What was measured of the alert at the traffic that there is, see `soundness`; None where that is not
             known.
-        threshold: The threshold with which it would have fired once a month at most; None where it compares nothing,
-            or with a flag, or its signal was not there.
+        threshold: The threshold with which it would have fired once a month at most; None where it has none,
+            or its signal was not there.
     """
 
     alert: BoundAlert
@@ -106,6 +106,11 @@ def backtest(
         yield BacktestResult(alert, tuple(history.firings(alert)), level, history.threshold(alert))
 
 
+def has_threshold(alert: BoundAlert) -> bool:
+    """Tell whether an alert compares a number: yes or no has no other threshold."""
+    return alert.comparison is not None and alert.signal.unit not in (Unit.FLAG, Unit.INFO)
+
+
 def history_begins(url: str) -> float:
     """Return when the oldest samples of a Prometheus were taken; 0 where it does not say, as those that imitate it.
 
@@ -154,7 +159,7 @@ class _History:
 
     def threshold(self, alert: BoundAlert) -> float | None:
         """Return the threshold that is the nearest to every value of the signal but fires no more than once a month."""
-        if alert.comparison is None or alert.signal.unit is Unit.FLAG:
+        if not has_threshold(alert):
             return None
         allowed = int((self.end - self.start) / _MONTH)
         tried = self._values(alert)

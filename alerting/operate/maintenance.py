@@ -63,6 +63,19 @@ def in_force(client: AlertmanagerClient) -> list[Silence]:
     ]
 
 
+def alike(client: AlertmanagerClient, silence: Silence) -> list[Silence]:
+    """Return the silences of maintenance in force that match the same alerts as this one, which is among them.
+
+    Raises:
+        RemoteError: Alertmanager cannot be reached.
+    """
+    return [one for one in in_force(client) if _matched(one) == _matched(silence)]
+
+
+def _matched(silence: Silence) -> set[frozenset[tuple[str, object]]]:
+    return {frozenset(matcher.items()) for matcher in silence.matchers}
+
+
 def has_labels(silence: Silence, labels: Sequence[tuple[str, str]]) -> bool:
     """Tell whether a maintenance was begun with all of these labels."""
     return all(_matcher(*label) in silence.matchers for label in labels)

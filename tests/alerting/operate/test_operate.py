@@ -262,6 +262,44 @@ def test_one_maintenance_ends_and_the_others_go_on(server: Alertmanager, capsys:
     assert capsys.readouterr().out == f"Ended: platform ({ids['platform']})\n"
 
 
+def test_what_ends_a_maintenance_ends_the_one_that_it_prolongs_too(
+    server: Alertmanager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["maintenance", f"--alertmanager={server.url}", "--label=team=mlops", "--duration=2h"]
+    assert main(["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=all"]) == 0
+    assert main([*arguments, "--reason=first"]) == 0
+    assert "End it early with: " in capsys.readouterr().out
+    assert main([*arguments, "--reason=second"]) == 0
+    _, _, command = capsys.readouterr().out.partition("End them early with: ")
+    _python, ended = command.split(" alerts ")
+    assert main(ended.split()) == 0
+    assert sorted(line.partition(" (")[0] for line in capsys.readouterr().out.splitlines()) == [
+        "Ended: first",
+        "Ended: second",
+        "Goes on: all",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("source=mlfow", "None that fires has source=mlfow; did you mean mlflow?"),
+        ("job=chekout", "None that fires has job=chekout; did you mean checkout?"),
+        ("experiment=x", "None that fires has experiment=x."),
+        ("job=checkout", ""),
+    ],
+)
+def test_a_value_that_nothing_has_which_fires_is_named(
+    label: str, said: str, server: Alertmanager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.fire(LABELS | {"job": "checkout"})
+    arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=disks", "--label", label]
+    assert main(arguments) == 0
+    _silenced, count, *unseen, _hint = capsys.readouterr().out.splitlines()
+    assert count == f"It silences {'no alerts that fire' if said else '1 alert that fires'} now."
+    assert unseen == [said] * bool(said)
+
+
 @pytest.mark.parametrize(
     ("label", "said"),
     [
@@ -541,8 +579,9 @@ def test_a_backtest_begins_where_the_history_begins_and_counts_what_did_not_fire
     assert main(["backtest", "MlMonitoringDown", address, "--days=2"]) == 0
     span, _head, row = capsys.readouterr().out.splitlines()
     assert re.search(r", where the history begins: 0:5\d:\d\d$", span)
-    # Of an exporter that nobody watched before nothing is known.
+    # Of an exporter that nobody watched before nothing is known, and yes or no has no threshold.
     assert row.split()[:3] == ["MlMonitoringDown", "0", "0:00:00"]
+    assert row.split()[-2:] == ["-", "-"]
     assert main(["backtest", address, "--step=5m"]) == 0
     _span, _head, *rows, silent = capsys.readouterr().out.splitlines()
     fired = {row.split()[0]: row.split()[1] for row in rows}
