@@ -13,7 +13,8 @@ from ml_monitoring.alerting.extension_rules import OwnRules
 from ml_monitoring.alerting.extensions import OwnAlert
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.exporter.settings_file import Layers, Location
+from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 _AGGREGATION: Final = re.compile(

@@ -13,7 +13,7 @@ from ml_monitoring.alerting.domains import RECORDS
 from ml_monitoring.alerting.extension_files import Text, unknown_series
 from ml_monitoring.alerting.model.notifications import StrictModel
 from ml_monitoring.alerting.model.recording import Record
-from ml_monitoring.exporter.settings_file import Location
+from ml_monitoring.exporter.settings_hints import Location
 
 _FILE: Final = re.compile(r"[a-z][a-z0-9_-]*")
 _RECORDED: Final = re.compile(r"[a-zA-Z_]\w*(:\w+){2,}")

@@ -40,7 +40,8 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
-from ml_monitoring.exporter.settings_file import Layers, Location, Places, describe_read_error
+from ml_monitoring.exporter.settings_file import Layers, Places, describe_read_error
+from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 # No page of ours begins so.

@@ -30,8 +30,9 @@ from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, a
 from ml_monitoring.exporter.errors import ConfigError, SettingError
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
-from ml_monitoring.exporter.settings_file import MISSING, Layers, Location, Places
+from ml_monitoring.exporter.settings_file import Layers, Places
 from ml_monitoring.exporter.settings_file import read as read_file
+from ml_monitoring.exporter.settings_hints import MISSING, PATH_PATTERN, Location
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.stores import by_name, mixed, named, one_or_named
@@ -46,7 +47,7 @@ FLAGS: Final = {
     "--log.level": ("log", "level"),
     "--log.format": ("log", "format"),
 }
-TELEMETRY_PATH = r"^/[A-Za-z0-9._~/-]*$"
+TELEMETRY_PATH = PATH_PATTERN
 
 
 def _free_path(value: str) -> str:

@@ -12,7 +12,8 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 
 from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, is_secret
-from ml_monitoring.exporter.settings_file import Layers, Location, Places, files_of
+from ml_monitoring.exporter.settings_file import Layers, Places, files_of
+from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.settings import is_server
 from ml_monitoring.exporter.stores import are_named

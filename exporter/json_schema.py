@@ -15,7 +15,7 @@ from pydantic import BaseModel
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.references import FILE_SUFFIX, is_secret
-from ml_monitoring.exporter.settings_file import models_in
+from ml_monitoring.exporter.settings_hints import models_in
 
 _DIALECT: Final = "http://json-schema.org/draft-07/schema#"
 _REFERENCE: Final = r"\$\{"

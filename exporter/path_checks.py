@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from ml_monitoring.exporter.settings_file import Location
+from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.values import PathUse
 
 _RIGHTS: Final = os.W_OK | os.X_OK

@@ -13,7 +13,8 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from ml_monitoring.exporter.settings_file import Location, Places, models_in
+from ml_monitoring.exporter.settings_file import Places
+from ml_monitoring.exporter.settings_hints import Location, models_in
 from ml_monitoring.exporter.values import FileSecret
 
 FILE_SUFFIX = "_file"

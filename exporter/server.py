@@ -26,7 +26,7 @@ from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.sources.experiments import ExperimentsSource
 from ml_monitoring.exporter.sources.experiments.gate import REQUIREMENTS, Gate, GateAnswer
-from ml_monitoring.exporter.stores import STORE_LABEL, labels_of
+from ml_monitoring.exporter.stores import STORE_LABEL, kind_of, labels_of
 from ml_monitoring.exporter.web_guard import WebGuard
 
 _log = logging.getLogger(__name__)
@@ -126,6 +126,11 @@ class Server:
         bodies = self._runner.snapshots.bodies
         if request.query_string:
             names, sources = (request.query.getall(key, []) for key in ("name[]", "collect[]"))
+            known = self._runner.snapshots.names | {each.name for each in self._runner.statuses}
+            known |= {kind_of(name) for name in known}
+            if not known.issuperset(sources):
+                there_are = ", ".join(sorted(known))
+                return web.Response(status=400, text=f"collect[]: there is no such source; there are: {there_are}\n")
             if names or sources:
                 bodies = self._runner.snapshots.select(names, sources)
         body = representation.body(bodies)

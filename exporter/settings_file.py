@@ -7,10 +7,9 @@ it, and `null` in an upper layer takes away what is below it.
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self, get_args
+from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -23,32 +22,25 @@ from ruamel.yaml.nodes import Node
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.regular_files import read_text
-from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
-from ml_monitoring.exporter.values import NAME_PATTERN, FileSecret
+from ml_monitoring.exporter.settings_hints import (
+    ALERTING_KEYS,
+    CHOICE,
+    CHOICES,
+    EXPORTER_KEYS,
+    MEANT,
+    MESSAGES,
+    PATTERNS,
+    Location,
+    fields_at,
+    first_field,
+    key_suggestion,
+    models_in,
+)
+from ml_monitoring.exporter.suggestions import suggestion
+from ml_monitoring.exporter.values import FileSecret
 
-Location = tuple[str | int, ...]
 # Origin and line of settings, see `Place`.
 Places = Mapping[Location, tuple[str, int]]
-
-# One of the names that pydantic lists.
-_CHOICE = re.compile(r"'([^']+)'")
-# The end of a message that names a key.
-_MEANT = re.compile(r"; did you mean (\S+)\?")
-_CHOICES = ("literal_error", "enum")
-# So many keys are listed where none of them is close to what was given.
-_FEW = 5
-# What is said of a setting that must be given and is not.
-MISSING = "is missing"
-_MESSAGES = {
-    "bool_parsing": "is neither true nor false",
-    "float_parsing": "is no number",
-    "int_parsing": "is no whole number",
-    "missing": MISSING,
-    "union_tag_not_found": "lacks its kind",
-}
-_PATTERNS = {
-    NAME_PATTERN: "a name has letters, digits and _ only, and no digit first",
-}
 
 
 def files_of(variable: str, paths: str) -> list[Path]:
@@ -143,6 +135,10 @@ class Layers:
         place, of_part = self._found(location)
         # A URI in a wrong place can end up as a key, and in the words of what expects something else there.
         dotted, message = redact(".".join(map(str, location))) or "(top level)", redact(message)
+        if isinstance(secret := self.value(location), FileSecret):
+            dotted = f"{dotted}_file"
+            said = f"what {secret.path} holds {message}"
+            message = said if secret.get_secret_value() else f"{secret.path} is empty"
         # A variable says by its name which setting it is.
         is_said = place is not None and not place.line and not of_part
         return ": ".join([*([str(place)] if place else []), *([] if is_said else [dotted]), message])
@@ -167,14 +163,50 @@ class Layers:
                 # It is so because of what is wrong with those that there are.
                 continue
             if problem["type"] == "extra_forbidden":
-                hint = _suggestion(model, location)
-                meant.add((location[:-1], _MEANT.sub(r"\1", hint)))
+                hint = self._misplaced(model, location) or key_suggestion(model, location)
+                meant.add((location[:-1], MEANT.sub(r"\1", hint)))
                 message = f"unknown key{hint}"
                 location = self._variable_below(location)
             else:
                 message = self._message(problem, location)
+            if problem["type"] == "model_type":
+                if any(
+                    self._lacks_indent(model, location, self._written(each["loc"], is_missing=False)) for each in said
+                ):
+                    # What belongs below it says so.
+                    continue
+                first = first_field(model, location)
+                message = f"must hold settings: write `{first}: ...` on a line of its own below it"
             found.append((location, message))
         return found
+
+    def _misplaced(self, model: type[BaseModel], location: Location) -> str:
+        """Return what an unknown key belongs below, as the end of a message; nothing where that is not known."""
+        *above, key = location
+        if not above:
+            for keys, said in ((EXPORTER_KEYS, "the exporter (--config.file)"), (ALERTING_KEYS, "alerts (--settings)")):
+                if key in keys and key not in model.model_fields:
+                    return f": it is a setting of {said}, whose file is another one"
+        fields = fields_at(model, tuple(above))
+        takes = [
+            name
+            for name, field in fields.items()
+            if any(key in each.model_fields for each in models_in(field.annotation))
+        ]
+        beside = self.value(tuple(above)) or {}
+        empty = [name for name in takes if name in beside and beside[name] is None]
+        if empty:
+            return f"; indent it further than {empty[0]}, which it belongs below"
+        return f"; it belongs below {takes[0]}" if len(takes) == 1 else ""
+
+    def _lacks_indent(self, model: type[BaseModel], location: Location, other: Location) -> bool:
+        """Tell whether a setting holds nothing as another one stands beside it that belongs below it."""
+        return (
+            self.value(location) is None
+            and other[:-1] == location[:-1]
+            and other[-1] in fields_at(model, location)
+            and other[-1] not in fields_at(model, location[:-1])
+        )
 
     @staticmethod
     def _is_below(location: Location, above: Location) -> bool:
@@ -184,19 +216,19 @@ class Layers:
         """Return what is wrong; of what was given, only what a choice's names can be compared with."""
         kind, context = problem["type"], problem.get("ctx", {})
         if kind == "union_tag_invalid":
-            key, tags = str(context["discriminator"]).strip("'"), _CHOICE.findall(str(context["expected_tags"]))
+            key, tags = str(context["discriminator"]).strip("'"), CHOICE.findall(str(context["expected_tags"]))
             return f"{key} is none of {', '.join(tags)}{suggestion(str(context['tag']), tags)}"
         message = (
-            _PATTERNS.get(context.get("pattern", ""))
-            or _MESSAGES.get(kind)
+            PATTERNS.get(context.get("pattern", ""))
+            or MESSAGES.get(kind)
             or problem["msg"].removeprefix("Value error, ")
         )
         first = message.partition(" ")[0]
         # A name such as MySQL keeps its capitals.
         if first[1:] == first[1:].lower():
             message = message[:1].lower() + message[1:]
-        if kind in _CHOICES:
-            message += suggestion(str(self.value(location)), _CHOICE.findall(str(context["expected"])))
+        if kind in CHOICES:
+            message += suggestion(str(self.value(location)), CHOICE.findall(str(context["expected"])))
         return message
 
     def named(self, location: Location) -> str:
@@ -269,13 +301,6 @@ class Layers:
                 continue
             found = (*found, part)
         return found
-
-
-def models_in(annotation: Any) -> list[type[BaseModel]]:
-    """Return the models that an annotation is made of."""
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    return [model for argument in get_args(annotation) for model in models_in(argument)]
 
 
 def read(path: Path) -> tuple[dict[str, Any], Places]:
@@ -389,15 +414,3 @@ def _plain(node: Any) -> Any:
         if isinstance(node, kind):
             return kind(node)
     return node
-
-
-def _suggestion(model: type[BaseModel], location: Location) -> str:
-    """Return which key may be meant by an unknown one."""
-    *above, key = location
-    models = [model]
-    for part in above:
-        fields = [field for each in models if (field := each.model_fields.get(str(part)))]
-        # A name of one's own choice is no field: what it names is one of these still.
-        models = [inner for field in fields for inner in models_in(field.annotation)] or models
-    names = [field.alias or name for each in models for name, field in each.model_fields.items()]
-    return suggestion_or_all(str(key), names) if len(names) <= _FEW else suggestion(str(key), names)

@@ -11,7 +11,8 @@ from ruamel.yaml.comments import CommentedMap
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.references import field_at, is_secret
-from ml_monitoring.exporter.settings_file import Layers, Location
+from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.settings_hints import Location
 
 # As Prometheus masks its own.
 MASK = "<secret>"

@@ -201,6 +201,12 @@ class SnapshotStore:
                     self._snapshots[name] = snapshot
             self.bodies = self._assemble()
 
+    @property
+    def names(self) -> frozenset[str]:
+        """Return whose snapshots there are."""
+        with self._lock:
+            return frozenset(self._snapshots)
+
     def select(self, names: Collection[str], sources: Collection[str]) -> Bodies:
         """Return the bodies of chosen families alone.
 

@@ -77,6 +77,11 @@ class FileSecret(SecretStr):
         self._path = path
         super().__init__(read_secret(path))
 
+    @property
+    def path(self) -> Path:
+        """Return the file."""
+        return self._path
+
     def read_again(self) -> str:
         """Return what the file holds now.
 

@@ -74,11 +74,15 @@ class Access:
         # What a browser says of the page that makes it post; Alertmanager is none.
         if headers.get("Origin") is not None or headers.get("Sec-Fetch-Site", "none") != "none":
             return Refusal(403, "origin", "not for browsers")
+        if self.token_file is not None and (refused := self._refuse_token(headers)):
+            return refused
         kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
         if kind != "application/json" or headers.get("Content-Encoding", "identity") != "identity":
-            return Refusal(415, "invalid", "not JSON as it is")
-        if self.token_file is None:
-            return None
+            return Refusal(415, "invalid", "Content-Type must be application/json, without Content-Encoding")
+        return None
+
+    def _refuse_token(self, headers: Mapping[str, str]) -> Refusal | None:
+        assert self.token_file is not None  # noqa: S101  # asked only then
         try:
             token = read_text(self.token_file).strip().encode()
         except (OSError, UnicodeDecodeError):

@@ -95,7 +95,9 @@ def parse(content: bytes, received: float) -> Notification:
             alerts=tuple(_alert(alert, received) for alert in body["alerts"]),
             left_out=_count(body.get("truncatedAlerts")),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except KeyError as error:
+        raise NotificationError(f"not a notification of Alertmanager: it lacks {error.args[0]}") from None
+    except (TypeError, ValueError, AttributeError, OverflowError) as error:
         raise NotificationError(f"not a notification of Alertmanager: {type(error).__name__}: {error}") from None
 
 

@@ -22,6 +22,7 @@ from pydantic import (
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.http_addresses import problem_of
+from ml_monitoring.exporter.settings_hints import SMARTHOST_PATTERN
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -125,7 +126,7 @@ class Email(ChannelModel):
     kind: Literal["email"]
     to: StrictStr
     from_: StrictStr = Field(alias="from")
-    smarthost: Annotated[StrictStr, Field(pattern=r"^\S+:\d+$")]
+    smarthost: Annotated[StrictStr, Field(pattern=SMARTHOST_PATTERN)]
     username: StrictStr | None = None
     password_file: SecretFile | None = None
     require_tls: StrictBool = True

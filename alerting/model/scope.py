@@ -27,7 +27,7 @@ _MATCHERS = re.compile(rf"{_MATCHER}(?:,{_MATCHER})*")
 
 def _matchers(text: str) -> str:
     if not _MATCHERS.fullmatch(text):
-        raise ValueError(f'{text!r} does not say whose targets: write matchers such as job="node",namespace="ml"')
+        raise ValueError(f'{text!r} is no list of matchers: write job="node",namespace="ml", values in double quotes')
     return text
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -36,8 +37,9 @@ from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers, Location, Places
+from ml_monitoring.exporter.settings_file import Layers, Places
 from ml_monitoring.exporter.settings_file import read as read_layer
+from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.values import merge
 
@@ -233,6 +235,12 @@ def validated(alerts: Sequence[Alert], layers: Layers) -> Thresholds:
         thresholds = Thresholds.model_validate(data)
     except PydanticError as error:
         problems += layers.problems(error, Thresholds)
+        # What can be said of the others' numbers all the same.
+        problems += [
+            (("alerts", name, *location), message)
+            for name, numbers in _usable(data.get("alerts"))
+            for location, message in _check_numbers(by_name[name], numbers)
+        ]
     else:
         problems += [
             # Of two settings that do not fit, the one of the upper layer is the new one.
@@ -261,14 +269,23 @@ def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tup
         if (numbers.severity == NO_SEVERITY) is not by_name[name].always:
             severities = NO_SEVERITY if by_name[name].always else ", ".join(SEVERITIES)
             yield [("alerts", name, "severity")], f"{numbers.severity!r} cannot be meant here, but: {severities}"
-        for location, message in (
-            *_check_threshold(by_name[name], numbers),
-            *_check_parameters(by_name[name], numbers),
-            *_check_confidence(by_name[name], numbers),
-        ):
+        for location, message in _check_numbers(by_name[name], numbers):
             yield [("alerts", name, *location)], message
     for name in by_name.keys() - thresholds.alerts.keys():
         yield [("alerts", name)], "is missing; the alert exists"
+
+
+def _usable(alerts: object) -> Iterator[tuple[str, Numbers]]:
+    """Yield the alerts whose numbers can be understood."""
+    for name, numbers in alerts.items() if isinstance(alerts, dict) else ():
+        with suppress(PydanticError):
+            yield name, Numbers.model_validate(numbers)
+
+
+def _check_numbers(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
+    yield from _check_threshold(alert, numbers)
+    yield from _check_parameters(alert, numbers)
+    yield from _check_confidence(alert, numbers)
 
 
 def _check_teams(thresholds: Thresholds) -> Iterator[tuple[Sequence[Location], str]]:

@@ -49,7 +49,8 @@ from ml_monitoring.dashboards.lib.variables import Variable, datasource, label_v
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import CATALOG, Unit
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers, Location
+from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion
 
 _FACTORIES: Final[Mapping[str, Callable[..., Panel]]] = {

@@ -60,6 +60,9 @@ _MYSQL_PARAMETERS = frozenset(
         *("autocommit", "client_flag", "local_infile", "max_allowed_packet", "program_name", "sql_mode"),
     }
 )
+# How what is wrong with the beginning is said.
+MUST_BEGIN = "must begin with "
+_SQLITE_FILE = re.compile(r"(?i)[^:=@]+\.(db|sqlite3?)|/[^:=@]*")
 _SQLITE_FORMS = "a SQLite URI is sqlite:///relative/path or sqlite:////absolute/path"
 _ENCODE = (
     "write special characters of user and password percent-encoded, such as @ as %40, / as %2F, : as %3A and % as %25"
@@ -309,8 +312,10 @@ def _parts_with_at(query: str | None) -> list[str]:
 def _describe_beginning(text: str) -> str:
     known = _KNOWN_SCHEMES.match(text)
     if known is not None:
-        return f"must begin with postgresql://, mysql:// or sqlite:///, not with {known[1]}"
+        return f"{MUST_BEGIN}postgresql://, mysql:// or sqlite:///, not with {known[1]}"
     if re.match(r"(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?://", text):
         return f"not a URI that SQLAlchemy understands: {_ENCODE}"
+    if _SQLITE_FILE.fullmatch(text):
+        return f"{MUST_BEGIN}postgresql://, mysql:// or sqlite:///: {_SQLITE_FORMS}"
     kind = "something else" if "://" in text else "no scheme"
-    return f"must begin with postgresql://, mysql:// or sqlite:///, not with {kind}"
+    return f"{MUST_BEGIN}postgresql://, mysql:// or sqlite:///, not with {kind}"

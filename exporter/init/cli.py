@@ -161,8 +161,9 @@ def _next(answers: Answers, output: Path, kept: Mapping[str, Path], *, succeeded
     target = f"[{host}]:{answers.port}" if ":" in host else f"{host}:{answers.port}"
     command = spelled("serve" if succeeded else "check", f"--config.file={output}")
     secrets = "\nKeep the files of passwords out of version control.\n" if kept else ""
+    corrected = " or ".join(map(str, (*kept.values(), output)))
     first = (
-        "Then start it" if succeeded else f"Something is not well yet, see above. Correct {output}, and try it again"
+        "Then start it" if succeeded else f"Something is not well yet, see above. Correct {corrected}, and try it again"
     )
     scraped = "Let" if succeeded else "Once it is well, let"
     return f"""{secrets}

@@ -16,8 +16,8 @@ from pydantic import AfterValidator, Field, SecretStr
 from ml_monitoring.exporter.database import connect
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.families import FamilySet
-from ml_monitoring.exporter.settings_file import Location
-from ml_monitoring.exporter.values import Duration, Model, Patterns
+from ml_monitoring.exporter.settings_hints import Location
+from ml_monitoring.exporter.values import Duration, Model, Patterns, matches_any
 
 # So many names, of so many letters, show what patterns could match.
 _SHOWN_NAMES: Final = 5
@@ -88,6 +88,20 @@ def require_match(setting: str, patterns: Patterns, names: Collection[str], what
         more = ", ..." if len(names) > _SHOWN_NAMES else ""
         said = f"0 of {len(names)} {what} match include and exclude"
         raise SourceError(Reason.INVALID_VALUE, said, hint=f"there are: {shown}{more}", setting=(setting,))
+
+
+def describe_match(patterns: Patterns, names: Collection[str], what: str) -> str:
+    """Return, for `check`, how many names patterns choose, and which of them match none; nothing without patterns."""
+    if patterns.include == ("*",) and not patterns.exclude:
+        return ""
+    said = f"; {sum(map(patterns.matches, names))} of {len(names)} active {what} by include and exclude"
+    idle = [
+        f"{pattern!r} of {key} matches none"
+        for key, given in (("include", patterns.include), ("exclude", patterns.exclude))
+        for pattern in given
+        if not any(matches_any((pattern,), name) for name in names)
+    ]
+    return ", ".join([said, *idle])
 
 
 class Source(ABC):

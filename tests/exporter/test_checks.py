@@ -255,6 +255,35 @@ def test_patterns_that_choose_nothing_are_a_problem(patterns: str, said: str, tm
     assert said.format(path=path) in found.message
 
 
+def test_what_patterns_choose_is_said_and_which_of_them_match_nothing(tmp_path: Path) -> None:
+    store = tmp_path / "mlflow.db"
+    write_reference_store(f"sqlite:///{store}")
+    path = tmp_path / "own.yml"
+    patterns = "{include: [churn, fruad], exclude: ['chrun*']}"
+    path.write_text(f"sources: {{mlflow: {{uri: 'sqlite:///{store}', experiments: {patterns}}}}}", encoding="utf-8")
+    said = "; 1 of 6 active experiments by include and exclude, 'fruad' of include matches none, 'chrun*' of exclude "
+    assert said in results(path)["mlflow"].message
+
+
+def test_somebody_elses_database_is_not_taken_for_an_old_store(tmp_path: Path) -> None:
+    store = tmp_path / "other.db"
+    with contextlib.closing(sqlite3.connect(store)) as database, database:
+        database.execute("CREATE TABLE runs (x)")
+    path = tmp_path / "own.yml"
+    path.write_text(f"sources: {{mlflow: {{uri: 'sqlite:///{store}'}}}}", encoding="utf-8")
+    message = results(path)["mlflow"].message
+    assert message.startswith("no MLflow store: of its tables there is only runs (")
+    assert "upgrade" not in message
+
+
+def test_three_slashes_before_an_absolute_path_are_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "own.yml"
+    root = tmp_path.parts[1]
+    path.write_text(f"sources: {{mlflow: {{uri: 'sqlite:///{root}/mlflow.db'}}}}", encoding="utf-8")
+    assert f"with four slashes (sqlite:////{root}/...)?" in results(path)["mlflow"].message
+
+
 def test_a_query_of_which_no_row_can_be_used_is_a_problem(shop: Path, tmp_path: Path) -> None:
     with contextlib.closing(sqlite3.connect(shop)) as database, database:
         database.execute("INSERT INTO orders VALUES ('eu', 1), ('us', 2)")

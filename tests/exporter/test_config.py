@@ -128,8 +128,8 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
     assert f"{file}:2: web.hots: unknown key; did you mean host?" in problems
     assert f"{file}:8: sources.mlflow.interval: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m" in problems
     assert (
-        f"{file}:7: sources.mlflow.uri: must begin with postgresql://, mysql:// or sqlite:///, not with mssql"
-        in problems
+        f"{file}:7: sources.mlflow.uri: must begin with http(s)://, postgresql://, mysql:// or sqlite:///, "
+        "not with mssql: another database is read over its tracking server" in problems
     )
     assert "s3cret" not in "".join(problems)
 
@@ -148,7 +148,10 @@ def test_a_file_of_sqlite_without_a_scheme_is_not_taken_for_a_store_in_files(uri
     file = tmp_path / "ml-monitoring.yml"
     file.write_text(f"sources: {{mlflow: {{uri: {uri}}}}}\n", encoding="utf-8")
     (problem,) = _problems(file)
-    assert problem.endswith("must begin with postgresql://, mysql:// or sqlite:///, not with no scheme")
+    assert problem.endswith(
+        "must begin with http(s)://, postgresql://, mysql:// or sqlite:///: "
+        "a SQLite URI is sqlite:///relative/path or sqlite:////absolute/path"
+    )
 
 
 @pytest.mark.parametrize(
@@ -263,7 +266,7 @@ def test_flags_win_over_the_environment_and_that_over_files(file: Path) -> None:
             "not an address to listen on: write it as host:port, [::1]:port or :port",
         ),
         ("--web.listen-address", [":70000"], _NO_ADDRESS),
-        ("--web.telemetry-path", "metrics", "string should match pattern '^/[A-Za-z0-9._~/-]*$'"),
+        ("--web.telemetry-path", "metrics", "must begin with a slash, and hold letters, digits and . _ ~ / - only"),
         ("--web.telemetry-path", "/-/ready", "paths below /-/, /runbooks/ and /experiments/ are taken"),
         ("--log.level", "loud", "input should be 'debug', 'info', 'warning' or 'error'"),
     ],

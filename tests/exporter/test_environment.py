@@ -154,7 +154,8 @@ def test_what_a_server_cannot_be_asked_with_is_named_and_not_shown(settings: dic
 
 def test_a_store_that_cannot_be_read_is_blamed_on_its_variable() -> None:
     assert _problems({"MLFLOW_BACKEND_STORE_URI": "mssql://u:s3cret@db/mlflow"}) == (
-        "MLFLOW_BACKEND_STORE_URI: must begin with postgresql://, mysql:// or sqlite:///, not with mssql",
+        "MLFLOW_BACKEND_STORE_URI: must begin with http(s)://, postgresql://, mysql:// or sqlite:///, "
+        "not with mssql: another database is read over its tracking server",
     )
 
 

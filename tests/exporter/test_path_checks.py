@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from ml_monitoring.exporter import checks
 from ml_monitoring.exporter.config import Settings, load
-from ml_monitoring.exporter.settings_file import models_in
+from ml_monitoring.exporter.settings_hints import models_in
 from ml_monitoring.exporter.values import PathUse
 
 _MLFLOW = "uri: 'https://127.0.0.1:1'"

@@ -99,8 +99,9 @@ def test_a_problem_with_what_the_file_holds_is_found_at_its_key(file: Path, tmp_
     file.write_text(f"sources:\n  mlflow:\n    uri_file: {tmp_path}/uri")
     (problem,) = _problems(file)
     assert (
-        problem
-        == f"{file}:3: sources.mlflow.uri: must begin with postgresql://, mysql:// or sqlite:///, not with mssql"
+        problem == f"{file}:3: sources.mlflow.uri_file: what {tmp_path / 'uri'} holds must begin with "
+        "http(s)://, postgresql://, mysql:// or sqlite:///, "
+        "not with mssql: another database is read over its tracking server"
     )
 
 

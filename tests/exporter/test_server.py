@@ -113,8 +113,12 @@ def test_a_scrape_may_ask_for_families_by_name(exporter: ExporterProcess) -> Non
     chosen = exporter.get("/metrics?name[]=ml_monitoring_source_up&name[]=process_cpu_seconds_total&name[]=nothing")
     assert [family.name for family in parse_text(chosen.text)] == ["ml_monitoring_source_up", "process_cpu_seconds"]
     assert exporter.get("/metrics?collect[]=exporter&name[]=process_cpu_seconds").text.startswith("# HELP process_cpu")
-    for nothing in ("name[]=nothing", "collect[]=fleet", "name[]="):
+    for nothing in ("name[]=nothing", "name[]="):
         assert exporter.get(f"/metrics?{nothing}").content == b""
+    with pytest.raises(requests.HTTPError) as refused:
+        exporter.get("/metrics?collect[]=exporter&collect[]=mlflw").raise_for_status()
+    assert refused.value.response.status_code == 400
+    assert refused.value.response.text == "collect[]: there is no such source; there are: exporter, mlflow\n"
     # Other parameters, which Prometheus may be configured to send, change nothing.
     assert "ml_monitoring_build_info" in exporter.get("/metrics?module=x").text
 
@@ -272,7 +276,10 @@ def test_sighup_takes_new_settings_and_keeps_the_old_ones_when_they_are_bad(conf
         samples = exporter.wait_for("ml_monitoring_config_last_reload_successful", 0)
         assert samples['ml_monitoring_source_interval_seconds{source="mlflow"}'] == 1
         line = exporter.wait_for_log("old ones stay")
-        assert "sources.mlflow.uri: must begin with postgresql://, mysql:// or sqlite:///, not with mssql" in line
+        assert (
+            "sources.mlflow.uri: must begin with http(s)://, postgresql://, mysql:// or sqlite:///, "
+            "not with mssql: another database is read over its tracking server" in line
+        )
         assert "s3cret" not in exporter.log.read_text()
 
         other.write_text(config.read_text().replace("interval: 1s", "interval: 7s"))

@@ -6,8 +6,13 @@ from typing import Any
 import pytest
 from pydantic import BaseModel, ValidationError
 
+from ml_monitoring.alerting.domains import ALERTS
+from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.model.thresholds import read as read_thresholds
+from ml_monitoring.exporter.config import Settings, load
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_file import Layers, read_yaml
+from ml_monitoring.exporter.settings_hints import ALERTING_KEYS, EXPORTER_KEYS
 
 
 @pytest.fixture
@@ -133,3 +138,56 @@ def test_an_unknown_key_is_named_with_the_one_that_may_be_meant(key: str, sugges
     with pytest.raises(ValidationError) as caught:
         _Settings.model_validate(layers.data)
     assert f"{tmp_path}/0.yml:4: each.one.{key}: unknown key{suggestion}" in layers.describe(caught.value, _Settings)
+
+
+def test_the_keys_of_each_kind_of_file_are_known() -> None:
+    assert set(Settings.model_fields) == EXPORTER_KEYS
+    assert set(Thresholds.model_fields) == ALERTING_KEYS
+
+
+@pytest.mark.parametrize(
+    ("text", "problems"),
+    [
+        ("sources:\n  mlflow:\n  uri: u", ["3: sources.uri: unknown key; indent it further than mlflow, which it"]),
+        (
+            "sources:\n  mlflow:\n    uri: sqlite:///u\n    experiments:\n    include: [a]",
+            ["5: sources.mlflow.include: unknown key; indent it further than experiments, which it belongs below"],
+        ),
+        ("mlflow: {uri: u}", ["1: mlflow: unknown key; it belongs below sources"]),
+        ("level: info", ["1: level: unknown key; it belongs below log"]),
+        ("sources: {mlflow: 'sqlite:///u'}", ["1: sources.mlflow: must hold settings: write `uri: ...` on a line of"]),
+        ("sources: {mlflow: [a]}", ["1: sources.mlflow: must hold settings: write `uri: ...` on a line of its own"]),
+        ("alert_labels: {a: b}", ["1: alert_labels: unknown key: it is a setting of alerts (--settings), whose file"]),
+    ],
+)
+def test_what_stands_on_the_wrong_level_is_said_to_belong_elsewhere(text: str, problems: list[str], file: Path) -> None:
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(file, {})
+    assert len(refused.value.problems) == len(problems)
+    for said, problem in zip(refused.value.problems, problems, strict=True):
+        assert said.startswith(f"{file}:{problem}"), said
+
+
+def test_settings_of_the_exporter_are_not_taken_for_those_of_alerts(file: Path) -> None:
+    file.write_text("sources: {}\nalerts: [a]\nlog: {}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        read_thresholds(ALERTS, [file])
+    elsewhere = "unknown key: it is a setting of the exporter (--config.file), whose file is another one"
+    assert refused.value.problems == (
+        f"{file}:1: sources: {elsewhere}",
+        f"{file}:2: alerts: must hold settings like `key: value`, on lines of their own below it",
+        f"{file}:3: log: {elsewhere}",
+    )
+
+
+@pytest.mark.parametrize(("content", "said"), [("", "{path} is empty"), ("s3cret", "what {path} holds must begin")])
+def test_what_a_file_of_a_secret_holds_is_said_to_come_from_it(content: str, said: str, file: Path) -> None:
+    secret = file.with_name("uri")
+    secret.write_text(content, encoding="utf-8")
+    file.write_text(f"sources: {{mlflow: {{uri_file: {secret}}}}}", encoding="utf-8")
+    with pytest.raises(ConfigError) as refused:
+        load(file, {})
+    (problem,) = refused.value.problems
+    assert problem.startswith(f"{file}:1: sources.mlflow.uri_file: {said.format(path=secret)}")
+    assert "s3cret" not in problem

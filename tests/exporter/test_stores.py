@@ -180,7 +180,7 @@ def test_a_setting_of_all_queries_is_said_to_be_of_each(tmp_path: Path) -> None:
         (
             # Of the name of its kind.
             "mlflow: {mlflow: {uri: 'sqlite:///x', labels: {a: [3]}}}",
-            "mlflow.mlflow.labels.a.0: input should be a valid string",
+            "mlflow.mlflow.labels.a.0: must be a text, in quotes where it looks like something else",
         ),
         (
             "variants: {all: {uri: 'ftp://u:s3cret@h/d'}}",

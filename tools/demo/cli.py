@@ -15,6 +15,7 @@ from typing import Any
 
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.exporter.command_line import CommandParser
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.values import merge
 from tools.backfilled_prometheus import backfill
@@ -75,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = CommandParser(
         prog="python -m tools.demo",
         description="Run exporter, Prometheus and Alertmanager on demo data, on loopback, until Ctrl-C.",
     )

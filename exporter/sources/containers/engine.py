@@ -67,7 +67,11 @@ class Engine:
             raise SourceError(Reason.TIMEOUT, f"{self._url}{path}: no answer within {self._timeout:g} s") from None
         except (OSError, http.client.HTTPException) as error:
             reason = Reason.TIMEOUT if self._aborted else Reason.CONNECT
-            raise SourceError(reason, f"{self._url}: {error}", hint="is the engine, or its proxy, running?") from error
+            raise SourceError(
+                reason,
+                f"{self._url}: {getattr(error, 'strerror', None) or error}",
+                hint="is the engine, or its proxy, running?",
+            ) from error
         finally:
             with self._lock:
                 self._open.discard(connection)

@@ -35,6 +35,11 @@ class _File:
     problems: tuple[str, ...] = ()
 
 
+def _holds_names(value: object) -> bool:
+    """Tell whether what stands under a name is no experiment, but several or what holds them."""
+    return isinstance(value, dict) and bool(value) and not value.keys() & ExperimentDeclaration.model_fields.keys()
+
+
 class DeclarationFiles:
     """The files of a folder, or one file.
 
@@ -95,6 +100,12 @@ class DeclarationFiles:
             layers = Layers.of_file(path)
         except ConfigError as error:
             return _File(identity, before, error.problems)
+        nested = next(
+            (key for key in ("experiments", "declared", "sources") if _holds_names(layers.data.get(key))), None
+        )
+        if nested is not None:
+            problem = f"names of experiments belong on the first level of this file, without `{nested}:` above them"
+            return _File(identity, before, (layers.problem((nested,), problem),))
         try:
             return _File(identity, ExperimentsFile.model_validate(layers.data).root)
         except ValidationError as error:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
 from ml_monitoring.exporter.database import connect
+from ml_monitoring.exporter.database.uri import MUST_BEGIN
 from ml_monitoring.exporter.shard import Shard
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.sources.mlflow.sql import LabelSource
@@ -24,6 +25,7 @@ _TAKEN_LABELS = frozenset({"experiment", "metric", "job", "instance", "le", "qua
 _SERVER = re.compile(r"(?i)https?://")
 # A folder, and no file of SQLite whose scheme was forgotten.
 _FILES = re.compile(r"(?i)(file:|\.{0,2}/|~/|mlruns)(?!.*\.(db|sqlite3?)$)")
+_OTHER_DATABASE = re.compile(r"(?i)(mssql|oracle)\b")
 _OF_SERVERS = (
     *("username", "password", "token", "ca_file", "certificate_file", "key_file", "verify_certificate", "proxy"),
     *("workspaces", "requests_per_minute"),
@@ -44,7 +46,13 @@ def _valid_uri(value: SecretStr) -> SecretStr:
             "not read; `mlflow migrate-filestore --source ./mlruns --target sqlite:///mlflow.db` moves it to a database"
         )
     if not is_server(uri):
-        connect(uri, timeout=1.0)
+        try:
+            connect(uri, timeout=1.0)
+        except ValueError as error:
+            # It is no database: what else there is.
+            message = str(error).replace(MUST_BEGIN, f"{MUST_BEGIN}http(s)://, ", 1)
+            other = ": another database is read over its tracking server" if _OTHER_DATABASE.match(uri) else ""
+            raise ValueError(message + other) from None
         return value
     if re.search(r"[\s?#]", uri) or not _has_host(uri):
         raise ValueError("is no address of a tracking server like https://mlflow.example/path, without ? and #")
@@ -74,7 +82,10 @@ def _valid_proxy(value: SecretStr | None) -> SecretStr | None:
 def _valid_labels(value: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
     for name, sources in value.items():
         if not _LABEL_NAME.fullmatch(name) or name.startswith("__") or name in _TAKEN_LABELS:
-            raise ValueError(f"{name!r} cannot be a label name here")
+            raise ValueError(
+                f"{name!r} cannot be a label name here: one has letters, digits and _ only, begins with no digit "
+                f"and not with __, and is none of {', '.join(sorted(_TAKEN_LABELS))}"
+            )
         for source in sources:
             LabelSource.parse(source)
     return value

@@ -18,7 +18,7 @@ from typing_extensions import override
 from ml_monitoring.exporter.database import Session, connect
 from ml_monitoring.exporter.errors import Reason
 from ml_monitoring.exporter.families import FamilySet
-from ml_monitoring.exporter.sources.base import Source, SourceSettings, require_match
+from ml_monitoring.exporter.sources.base import Source, SourceSettings, describe_match, require_match
 from ml_monitoring.exporter.sources.mlflow import registry, sql
 from ml_monitoring.exporter.sources.mlflow.evaluations import Feedback, ModelTraces, PromptTraces
 from ml_monitoring.exporter.sources.mlflow.optional import (
@@ -99,7 +99,7 @@ class MlflowSource(Source):
             (experiments,) = self._session.rows("select count(*) from experiments")[0]
             (runs,) = self._session.rows("select count(*) from runs")[0]
             found = f"{experiments} experiments, {runs} runs"
-            self._require_matches(families)
+            found += self._require_matches(families)
             if isinstance(self._session, RestSession):
                 return f"MLflow server, version {self._session.version()}: {found}{left_out}"
             revision = "unknown"
@@ -109,8 +109,8 @@ class MlflowSource(Source):
                 )
         return f"MLflow store on {self._session.dialect}, schema {revision}: {found}{left_out}"
 
-    def _require_matches(self, families: FamilySet) -> None:
-        """Refuse patterns that choose nothing of what the store holds."""
+    def _require_matches(self, families: FamilySet) -> str:
+        """Refuse patterns that choose nothing of what the store holds, and say what those of experiments choose."""
         listed = self._session.rows(self._store.reader.queries.experiments)
         names = {sql.qualified(workspace, name) for _id, name, stage, workspace in listed if stage == "active"}
         require_match("experiments", self._settings.experiments, names, "experiments")
@@ -118,6 +118,7 @@ class MlflowSource(Source):
         if not families["mlflow_metric_latest"].samples and not families["mlflow_metric_best"].samples:
             keys = {key for (key,) in self._session.rows(_SOME_METRICS)}
             require_match("metrics", self._settings.metrics, keys, "metrics")
+        return describe_match(self._settings.experiments, names, "experiments")
 
     @property
     @override

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 from typing_extensions import override
 
 from ml_monitoring.exporter.catalog import CATALOG
-from ml_monitoring.exporter.settings_file import Location
+from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 from ml_monitoring.exporter.values import NAME_PATTERN, Duration, Model, Names

@@ -379,6 +379,15 @@ def test_an_error_of_a_notification_is_one_of_the_project() -> None:
     assert issubclass(NotificationError, MonitorError)
 
 
+@pytest.mark.parametrize("missing", ["receiver", "status", "alerts"])
+def test_what_a_notification_lacks_is_named(missing: str) -> None:
+    content = json.loads(body(1))
+    del content[missing]
+    with pytest.raises(NotificationError) as refused:
+        parse(json.dumps(content).encode(), 0)
+    assert str(refused.value) == f"not a notification of Alertmanager: it lacks {missing}"
+
+
 def test_every_alert_and_receiver_begins_at_0_so_that_its_first_event_is_an_increase(server: Server) -> None:
     for alert in load_alerts():
         labels = f'{{alertname="{alert.name}",severity="{alert.severity}",team="{alert.team}"}}'

@@ -159,7 +159,7 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
         ),
         (
             "notifications:\n  channels:\n    chat:\n      kind: slack\n      channel: 5\n      api_url_file: /x",
-            "5: notifications.channels.chat.channel: input should be a valid string",
+            "5: notifications.channels.chat.channel: must be a text, in quotes where it looks like something else",
         ),
         (
             "notifications:\n  channels:\n    hook: {kind: webhook}",
@@ -205,3 +205,28 @@ def test_explain_names_the_file_of_each_number(own: Path, capsys: pytest.Capture
         f"    {default}:{first + 9}: parameters.window: 6h",
         f"    {own}:13: parameters.minimum_runs: 50",
     ]
+
+
+def test_all_problems_are_said_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text(
+        "alerts:\n"
+        "  MlflowRunHanging: {threshold: lots}\n"
+        "  MlflowRunHangs: {threshold: 1d}\n"
+        "  MlMonitoringSourceStale: {fro: 5m}\n"
+        "selectors: {exporter: job=ml}\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as refused:
+        read(ALERTS, [path])
+    begun = [
+        "2: alerts.MlflowRunHanging.threshold: ",
+        "3: alerts.MlflowRunHangs: no alert has this name",
+        "4: alerts.MlMonitoringSourceStale.fro: unknown key",
+        "5: selectors.exporter: 'job=ml' is no list of matchers: "
+        'write job="node",namespace="ml", values in double quotes',
+    ]
+    problems = refused.value.problems
+    assert len(problems) == len(begun), problems
+    for problem, begin in zip(problems, begun, strict=True):
+        assert problem.startswith(f"{path}:{begin}"), problem

@@ -174,7 +174,8 @@ def test_a_store_that_cannot_be_read_is_described_as_check_does(
         ),
         (
             ("--mlflow-uri", "mssql://u:s3cret@h/d"),
-            "sources.mlflow.uri: must begin with postgresql://, mysql:// or sqlite:///, not with mssql",
+            "sources.mlflow.uri: must begin with http(s)://, postgresql://, mysql:// or sqlite:///, "
+            "not with mssql: another database is read over its tracking server",
         ),
         (
             ("--variants-uri", "mysql://u:s3cret@h/d"),
@@ -206,6 +207,12 @@ def test_what_cannot_be_used_is_named_and_nothing_is_written(
 ) -> None:
     assert init(*arguments) == (1, "", f"error: {message.format(folder=folder)}\n")
     assert list(folder.iterdir()) == []
+
+
+def test_a_file_of_an_address_is_named_as_what_to_correct(init: Init, folder: Path) -> None:
+    done = init("--mlflow-uri", "postgresql://u:s3cret@127.0.0.1:1/d")
+    assert done.returncode == 1
+    assert f"Correct {folder / 'mlflow_uri'} or {folder / 'ml-monitoring.yml'}, and try it again:" in done.stdout
 
 
 def test_passwords_go_into_files_that_only_their_owner_reads(

@@ -22,6 +22,7 @@ from pydantic import ValidationError
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.sources.containers import ContainersSettings, ContainersSource
+from ml_monitoring.exporter.sources.containers.engine import Engine as EngineClient
 from tests.support.fleet_files import messages, samples
 
 # Only a defect takes as long.
@@ -211,3 +212,10 @@ def test_a_container_that_waits_for_its_next_start_does_not_run(engine: Engine) 
     shown = samples(source(engine).collect())
     assert shown[RUNNING] == 0
     assert shown['docker_container_exit_code{compose_service="api",container_name="rec-api"}'] == 7
+
+
+def test_a_socket_that_is_not_there_is_said_in_words(tmp_path: Path) -> None:
+    url = f"unix://{tmp_path}/docker.sock"
+    with pytest.raises(SourceError) as failed:
+        EngineClient(url, 1).ask("/version")
+    assert str(failed.value) == f"{url}: No such file or directory"
