@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Final, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, PlainValidator, StrictStr, ValidationError, WithJsonSchema
 
 from ml_monitoring.exporter.catalog import CATALOG, Unit
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.settings_file import Layers, read_yaml
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 LabelName = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
@@ -66,6 +66,21 @@ def definitions(
                 problems.append(f"{path}: {other.name} has this name too")
             found.setdefault(path.stem, path)
     return list(found.values())
+
+
+def queries(folder: Path) -> dict[str, dict[str, Any]]:
+    """Return the settings of the folder's queries by their names; files that cannot be read are for `check` to name."""
+    found: dict[str, dict[str, Any]] = {}
+    for path in definitions(folder, "queries", []):
+        try:
+            sources = read_yaml(path).get("sources")
+        except ConfigError:
+            continue
+        given = sources.get("queries") if isinstance(sources, dict) else None
+        for name, query in given.items() if isinstance(given, dict) else ():
+            if isinstance(query, dict):
+                found[str(name)] = query
+    return found
 
 
 def read_definition(path: Path, model: type[_Model]) -> tuple[_Model, Layers]:

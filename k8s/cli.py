@@ -63,16 +63,21 @@ def _add_output(parser: argparse.ArgumentParser, committed: Path, name: str) -> 
 
 def _chart(options: argparse.Namespace) -> int:
     # Only here, as in the other command: they bring grafanalib.
+    from ml_monitoring.k8s import queries  # noqa: PLC0415
     from ml_monitoring.k8s.chart import files  # noqa: PLC0415
 
-    files.write(files.files(own.load_to_write(options, CHART)), options.output_dir)
+    thresholds = own.load_to_write(options, CHART)
+    files.write(files.files(thresholds), options.output_dir)
     folder = options.output_dir
     _say_written(folder, CHART, "a chart", f"helm template ml-monitoring {folder} --kube-version 1.30")
+    if given := queries.values(thresholds):
+        print(f"Queries are settings of the exporter, and so values, beside Secrets with their addresses:\n\n{given}")
     return 0
 
 
 def _manifests(options: argparse.Namespace) -> int:
     from ml_monitoring.dashboards.commands.generate import write_pages  # noqa: PLC0415
+    from ml_monitoring.k8s import queries  # noqa: PLC0415
     from ml_monitoring.k8s.manifests import write  # noqa: PLC0415
 
     thresholds = write.in_cluster(options.namespace, own.load_to_write(options, BASE))
@@ -84,6 +89,8 @@ def _manifests(options: argparse.Namespace) -> int:
         write_pages(options.output_dir / "dashboards", thresholds)
     write.write(files, options.output_dir)
     _say_written(options.output_dir, BASE, "a base", f"kubectl kustomize {options.output_dir}")
+    if given := queries.settings(thresholds):
+        print(f"Queries are settings of the exporter; add them to those of your overlay:\n\n{given}")
     return 0
 
 

@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting import options as own
-from ml_monitoring.alerting.extension_files import definitions
+from ml_monitoring.alerting.extension_files import queries
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules, rules_name_problem
 from ml_monitoring.alerting.model.thresholds import load_layers
@@ -27,7 +27,6 @@ from ml_monitoring.exporter.environment import DEFAULT_FILES, PREFIX, STORE_VARI
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.init.answers import holds_secret
 from ml_monitoring.exporter.json_schema import schema_of
-from ml_monitoring.exporter.settings_file import read_yaml
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.queries.settings import MetricName
 from ml_monitoring.exporter.suggestions import closest
@@ -226,16 +225,9 @@ def _write_schemas(folder: Path, kind: str) -> None:
 def _metric_meant(folder: Path, name: str) -> str:
     """Return the metric of the folder's queries that something of this name is about; empty where it may be none."""
     known: list[str] = []
-    for path in definitions(folder, "queries", []):
-        try:
-            sources = read_yaml(path).get("sources")
-        except ConfigError:
-            # `check` says what is wrong with it.
-            continue
-        queries = sources.get("queries") if isinstance(sources, dict) else None
-        for query in queries.values() if isinstance(queries, dict) else ():
-            metrics = query.get("metrics") if isinstance(query, dict) else None
-            known += map(str, metrics) if isinstance(metrics, dict) else ()
+    for query in queries(folder).values():
+        metrics = query.get("metrics")
+        known += map(str, metrics) if isinstance(metrics, dict) else ()
     snake = _snake(name)
     return next((metric for metric in known if snake.startswith(metric)), "") or closest(snake, known)
 

@@ -31,7 +31,7 @@ _EGRESS: Final = (
     {"ports": [{"protocol": protocol, "port": 53} for protocol in ("UDP", "TCP")]},
     {"ports": [{"protocol": "TCP", "port": 5432}]},
 )
-_SECRETS_DIR = f"/run/secrets/{NAME}"
+SECRETS_DIR: Final = f"/run/secrets/{NAME}"
 # Where the exporter looks by itself.
 _CONFIG_DIR = "/etc/ml-monitoring"
 _SETTINGS: Json = {
@@ -121,7 +121,7 @@ def pod_spec(variables: Mapping[str, str]) -> Json:
                 "image": IMAGE,
                 "imagePullPolicy": "IfNotPresent",
                 "env": [
-                    {"name": "ML_MONITORING_SOURCES__MLFLOW__URI_FILE", "value": f"{_SECRETS_DIR}/mlflow_uri"},
+                    {"name": "ML_MONITORING_SOURCES__MLFLOW__URI_FILE", "value": f"{SECRETS_DIR}/mlflow_uri"},
                     *({"name": name, "value": value} for name, value in variables.items()),
                 ],
                 "ports": [{"name": "http", "containerPort": PORT, "protocol": "TCP"}],
@@ -137,7 +137,7 @@ def pod_spec(variables: Mapping[str, str]) -> Json:
                 "securityContext": container,
                 "volumeMounts": [
                     {"name": "settings", "mountPath": _CONFIG_DIR, "readOnly": True},
-                    {"name": "secrets", "mountPath": _SECRETS_DIR, "readOnly": True},
+                    {"name": "secrets", "mountPath": SECRETS_DIR, "readOnly": True},
                 ],
             }
         ],
