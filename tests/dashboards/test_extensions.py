@@ -182,7 +182,7 @@ BAD = {
         PANEL,
         "unit: count",
         "alert: X\nunit: count",
-        f"{PANEL}:1: (top level): give alert or expr or queries",
+        f"{PANEL}:4: question: is the alert's already: delete it",
     ),
     "what the alert says": (
         SHOP,
