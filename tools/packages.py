@@ -74,8 +74,9 @@ _COMPILED_FOLDER = b"/usr/share/prometheus/"
 # The same length, and it means: the folder that the starting script has opened as descriptor 9.
 _OPENED_FOLDER = b"/proc/self/fd/9///////"
 # What Prometheus's pages are drawn with, promtool, which newer suites have in a package of its own, and libraries of
-# PgBouncer's that a bare system does not have.
-COMPANIONS = ("libjs-", "fonts-glyphicons", "promtool", "libc-ares", "libcares", "libevent-")
+# PgBouncer and MariaDB that a bare system does not have.
+_LIBRARIES = ("libaio", "libc-ares", "libcares", "libdaxctl", "libevent-", "libndctl", "libnuma", "libpmem", "liburing")
+COMPANIONS = ("libjs-", "fonts-glyphicons", "promtool", *_LIBRARIES)
 
 
 class MissingProgram(Exception):  # noqa: N818  # reads as the sentence it is: `except MissingProgram`
@@ -179,7 +180,7 @@ def complete(tree: Path) -> None:
 
 
 def _use_own_libraries(tree: Path) -> None:
-    """Let programs find the libraries that were unpacked with them, behind those of the system."""
+    """Let programs find the libraries that were unpacked with them."""
     folders = sorted({path.parent.relative_to(tree) for path in (tree / "usr" / "lib").rglob("*.so.*")})
     if not folders:
         return
