@@ -23,6 +23,8 @@ EXPLAINED: Mapping[str, str] = MappingProxyType(
         'origin:ab_test_verdict:code: ratio at 536 loses metric="accuracy"': _OTHER_SIDE,
         'origin:ab_test_verdict:code: p_value at 605 loses metric="accuracy"': _OTHER_SIDE,
         "MlApiErrorRatioHigh: 0.05 at 30 becomes 0.005": _EVIDENCE,
+        "MlApiLatencyHigh: 0.5 at 46 becomes 0.05": _EVIDENCE,
+        "MlModelAccuracyLow: 0.2 at 44 becomes 0.02": _EVIDENCE,
         "VariantEarlyKillRateHigh: 0.35 at 54 becomes 0.035": _EVIDENCE,
         "MlCacheHitRatioLow: 0.5 at 35 becomes 5": _EVIDENCE,
         "VariantPatternFatigued: 0.5 at 59 becomes 0.05": _EVIDENCE,
