@@ -187,6 +187,8 @@ def measure(series: int, scrapes: int, interval: int, directory: Path) -> tuple[
             # The queue of remote write is emptied meanwhile.
             time.sleep(interval)
             memory = {each.name: _peak_memory(each) for each in (prometheus, victoria)}
+            # What came last is not in answers yet.
+            _post(f"{victoria_url}/internal/force_flush", "")
             stored = int(_value(prometheus_url, "sum(count_over_time(mlflow_metric_latest[1h]))"))
             sent = int(_value(victoria_url, "sum(count_over_time(mlflow_metric_latest[1h]))"))
     return (
@@ -291,8 +293,8 @@ def _peak_memory(process: Process) -> int:
 
 
 def _value(url: str, query: str) -> float:
-    # VictoriaMetrics leaves the newest half minute out of answers unless the query names a time.
-    parameters = urllib.parse.urlencode({"query": query, "time": time.time(), "nocache": 1, "latency_offset": "0s"})
+    # VictoriaMetrics leaves the newest half minute out of answers unless the query says otherwise; newer ones refuse 0.
+    parameters = urllib.parse.urlencode({"query": query, "time": time.time(), "nocache": 1, "latency_offset": "1ms"})
     with _opener().open(f"{url}/api/v1/query?{parameters}", timeout=_TIMEOUT) as answer:
         result = json.load(answer)["data"]["result"]
     return float(result[0]["value"][1]) if result else 0.0

@@ -105,7 +105,8 @@ def test_says_how_far_an_installation_is(tmp_path: Path, capfd: pytest.CaptureFi
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(f"--no-index --find-links={tmp_path}\n" + "".join(lines))
     assert bootstrap.ensure(tmp_path / "venv", requirements, tmp_path / "tools")
-    said = [line for line in capfd.readouterr().out.splitlines() if "packages" in line or "unpacking" in line]
+    # Whether pip itself had to be unpacked is the machine's business.
+    said = [line for line in capfd.readouterr().out.splitlines() if "packages" in line or "unpacking them" in line]
     assert said == [f">> {n} of 3 packages found" for n in (1, 2, 3)] + [">> unpacking them (half a minute)"]
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -70,7 +71,8 @@ def _paste(output: str) -> None:
     assert [url for url in urls if httpx.get(url, timeout=60, follow_redirects=True).status_code >= 400] == []
     commands = [hint for hint in hints if hint not in urls]
     assert len(commands) >= 5
-    for command in commands:
+    # curl is not part of every system.
+    for command in (each for each in commands if not each.startswith("curl ") or shutil.which("curl")):
         # Pages of MLflow's own are served until Ctrl-C, which is their matter.
         shown = f"{command} --help" if command.startswith(".venv/bin/mlflow ui ") else command
         shown = shown.replace("curl ", "curl --fail ")
