@@ -272,7 +272,7 @@ def test_somebody_elses_database_is_not_taken_for_an_old_store(tmp_path: Path) -
     path = tmp_path / "own.yml"
     path.write_text(f"sources: {{mlflow: {{uri: 'sqlite:///{store}'}}}}", encoding="utf-8")
     message = results(path)["mlflow"].message
-    assert message.startswith("no MLflow store: of its tables there is only runs (")
+    assert message.startswith("no MLflow store: of its tables there is only runs; it lacks table ")
     assert "upgrade" not in message
 
 

@@ -118,14 +118,15 @@ def require_schema(columns: Mapping[str, frozenset[str]]) -> None:
             "no MLflow tables found",
             hint="check the database name and search_path; a new store gets its tables when MLflow first uses it",
         )
-    if len(missing_tables) > len(_REQUIRED) // 2:
+    missing = [f"table {table}" for table in missing_tables]
+    if len(missing) > len(_REQUIRED) // 2:
         there = ", ".join(table for table in _REQUIRED if table in columns)
         raise SourceError(
             Reason.SCHEMA,
-            f"no MLflow store: of its tables there is only {there}",
-            hint="check the database name and search_path",
+            f"no MLflow store: of its tables there is only {there}; it lacks {', '.join(missing)}",
+            # MySQL shows nobody a table that he may not read.
+            hint="check the database name, the search_path, and what the user may read",
         )
-    missing = [f"table {table}" for table in missing_tables]
     for table, names in _REQUIRED.items():
         missing += [f"column {table}.{name}" for name in names if name not in columns.get(table, names)]
     if missing:
