@@ -112,9 +112,11 @@ def load_to_write(
 
 def say_which(options: argparse.Namespace) -> None:
     """Say whose settings were found, where none were given: a file of another name counts nowhere."""
-    if options.settings is not None:
+    found = settings_files(options)
+    # Who names the empty file wants the defaults.
+    if options.settings is not None or found == [Path(os.devnull)]:
         return
-    files = ", ".join(map(str, settings_files(options)))
+    files = ", ".join(map(str, found))
     _note(f"by the settings of {files}" if files else "no settings found, so by the defaults; --settings names a file")
 
 
