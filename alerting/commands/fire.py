@@ -50,10 +50,13 @@ def run(options: argparse.Namespace) -> int:
         others = ", ".join(sorted(outcome.others.get(kind, ())))
         # Alertmanager counts notifications by kind of channel, not by alert.
         whose = f"; by this alert or by {others}, which goes through {kind} too" if others else ""
-        print(f"  {kind}: {outcome.sent.get(kind, 0):.0f} sent, {outcome.failed.get(kind, 0):.0f} failed{whose}")
+        sent, due, tried = outcome.sent.get(kind, 0), outcome.kinds[kind], outcome.tried.get(kind, 0)
+        missed = f" of {due}" if sent < due else ""
+        dead = f", {tried:.0f} attempts failed; Alertmanager's log says at which address" if missed and tried else ""
+        print(f"  {kind}: {sent:.0f}{missed} sent, {outcome.failed.get(kind, 0):.0f} failed{dead}{whose}")
     for receiver, seconds in outcome.late.items():
         print(f"  {receiver}: not within {options.wait:g} s: it waits {durations.format_seconds(seconds)} (group_wait)")
-    for kind in sorted(outcome.kinds - answered):
+    for kind in sorted(outcome.kinds.keys() - answered):
         count = outcome.tried.get(kind)
         why = (
             f"nothing arrived, {count:.0f} attempts failed; Alertmanager tries on, and its log says why they fail"

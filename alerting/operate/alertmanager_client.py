@@ -45,11 +45,11 @@ class LoadedReceiver:
     """A receiver of Alertmanager's configuration.
 
     Attributes:
-        kinds: Kinds of channels through which it is notified, as Alertmanager counts them.
+        kinds: Kinds of channels through which it is notified, as Alertmanager counts them, and how many of each.
         group_wait: The longest time, in seconds, that one of its routes collects alerts first.
     """
 
-    kinds: frozenset[str]
+    kinds: Mapping[str, int]
     group_wait: float
 
 
@@ -175,7 +175,7 @@ class AlertmanagerClient:
         waits = dict(sorted(_waits(config["route"], _GROUP_WAIT), key=lambda each: each[1]))
         return {
             one["name"]: LoadedReceiver(
-                frozenset(key.removesuffix("_configs") for key in one if key.endswith("_configs")),
+                {key.removesuffix("_configs"): len(value) for key, value in one.items() if key.endswith("_configs")},
                 waits.get(one["name"], 0.0),
             )
             for one in config.get("receivers") or ()

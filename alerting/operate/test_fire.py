@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -23,7 +24,7 @@ class Outcome:
     Attributes:
         receivers: Who Alertmanager routed it to.
         mark: The label that only this test alert has.
-        kinds: Kinds of channel through which it was due.
+        kinds: Kinds of channel through which it was due, and how many channels of each.
         sent: Notifications that arrived since it was due, by kind of channel.
         failed: Those that Alertmanager gave up.
         tried: Attempts that failed, after which Alertmanager tries again.
@@ -33,7 +34,7 @@ class Outcome:
 
     receivers: tuple[str, ...]
     mark: str
-    kinds: frozenset[str]
+    kinds: Mapping[str, int]
     sent: Mapping[str, float]
     failed: Mapping[str, float]
     tried: Mapping[str, float]
@@ -42,8 +43,9 @@ class Outcome:
 
     @property
     def is_delivered(self) -> bool:
-        """Tell whether something was sent through each kind of channel that it was due through, and nothing failed."""
-        return bool(self.kinds) and self.kinds <= self.sent.keys() and not any(self.failed.values())
+        """Tell whether as much was sent as it was due through channels of each kind, and nothing failed."""
+        is_sent = all(self.sent.get(kind, 0) >= count for kind, count in self.kinds.items())
+        return bool(self.kinds) and is_sent and not any(self.failed.values())
 
     @property
     def is_certain(self) -> bool:
@@ -80,7 +82,7 @@ def test_fire(
     receivers = client.receivers_of(labels, timeout=TIMEOUT)
     late = {name: known[name].group_wait for name in receivers if known[name].group_wait > wait}
     due = [known[name] for name in receivers if name not in late]
-    kinds = frozenset[str]().union(*(one.kinds for one in due))
+    kinds: Counter[str] = sum((Counter(one.kinds) for one in due), Counter())
     others: dict[str, set[str]] = {}
 
     def look() -> None:
@@ -90,7 +92,7 @@ def test_fire(
         if time.monotonic() - begun < min((one.group_wait for one in due), default=0.0):
             before = after
         for name, receiver in client.sent_to(but=labels):
-            for kind in known[receiver].kinds & kinds if receiver in known else ():
+            for kind in known[receiver].kinds.keys() & kinds.keys() if receiver in known else ():
                 others.setdefault(kind, set()).add(name)
 
     def grown(delivery: Delivery) -> dict[str, float]:
@@ -98,7 +100,12 @@ def test_fire(
         return {kind: count for kind, count in counts.items() if count > 0}
 
     look()
-    while (grown(Delivery.SENT).keys() | grown(Delivery.FAILED).keys()) < kinds and time.monotonic() - begun < wait:
+
+    def is_open() -> bool:
+        sent, failed = grown(Delivery.SENT), grown(Delivery.FAILED)
+        return any(sent.get(kind, 0) + failed.get(kind, 0) < count for kind, count in kinds.items())
+
+    while is_open() and time.monotonic() - begun < wait:
         time.sleep(POLL)
         look()
     if not grown(Delivery.FAILED):

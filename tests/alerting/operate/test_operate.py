@@ -362,7 +362,7 @@ def test_a_test_alert_that_is_not_delivered_fails(
 ) -> None:
     webhook.answer_with(400)
     assert main(["test-fire", f"--alertmanager={server.url}", "--wait=10"]) == 1
-    assert re.search(r"webhook: \d+ sent, [1-9]\d* failed", capsys.readouterr().out)
+    assert re.search(r"webhook: \d+( of \d+)? sent, [1-9]\d* failed", capsys.readouterr().out)
 
 
 def test_what_another_alert_sent_meanwhile_is_not_taken_for_a_delivery(
@@ -411,6 +411,21 @@ def test_a_channel_that_cannot_be_reached_is_named(
         ):
             assert main([*arguments, *refused]) == 1
             assert capsys.readouterr().err == f"error: {why}\n"
+
+
+def test_two_channels_of_a_kind_of_which_one_is_dead_are_not_one_that_works(
+    programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channels = {
+        "good": {"kind": "webhook", "url": webhook.url},
+        "dead": {"kind": "webhook", "url": "http://127.0.0.1:9/"},
+    }
+    settings = load_thresholds().changed({"notifications": {"channels": channels}})
+    config = alertmanager.build(thresholds=settings, timing=AT_ONCE, alert_log_url="")
+    with running(programs["alertmanager"], config, tmp_path) as server:
+        assert main(["test-fire", f"--alertmanager={server.url}", "--team=mlops", "--wait=6"]) == 1
+    said = r"  webhook: 1 of 2 sent, 0 failed, [1-9]\d* attempts failed; Alertmanager's log says at which address"
+    assert re.fullmatch(said, capsys.readouterr().out.splitlines()[1])
 
 
 def test_a_channel_is_tested_again_at_once_and_one_that_alertmanager_does_not_know_is_named(
