@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.generate.inline import inlined
 from ml_monitoring.k8s.chart.messages import messages
 from ml_monitoring.k8s.manifests.alertmanagerconfig import alertmanager_config
-from tests.alerting.generate.test_templates import NAMES, TWO_AND_ONE_OVER, rendered
+from tests.alerting.generate.test_templates import NAMES, TWO_AND_ONE_OVER, call, rendered
 from tests.kubernetes.chart_matrix import NO_BULK
 from tests.kubernetes.conftest import one
 from tests.kubernetes.test_notifications import with_settings
@@ -95,22 +94,11 @@ def test_every_kind_of_channel_has_texts_in_words_that_the_operator_knows() -> N
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_text_with_its_definitions_in_it_says_the_same(name: str, programs: dict[str, Path], tmp_path: Path) -> None:
-    call = '{{ template "NAME" . }}'.replace("NAME", name)
     (tmp_path / "none.tmpl").write_text("")
-    (tmp_path / "data.json").write_text(json.dumps(TWO_AND_ONE_OVER))
-    done = subprocess.run(
-        [
-            *(programs["amtool"], "template", "render", f"--template.glob={tmp_path / '*.tmpl'}"),
-            *(f"--template.text={inlined(call)}", f"--template.data={tmp_path / 'data.json'}"),
-            f"--template.type={'html' if name == 'ml.html' else 'text'}",
-        ],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
-    assert done.stdout == rendered(programs["amtool"], name, TWO_AND_ONE_OVER, tmp_path)
+    given = (programs["amtool"], name, TWO_AND_ONE_OVER, tmp_path)
+    whole = rendered(*given, text=inlined(call(name)), templates=tmp_path)
+    assert whole
+    assert whole == rendered(*given)
 
 
 def test_an_alertmanager_without_templates_sends_through_channels_of_the_values(

@@ -56,13 +56,26 @@ OVER = data(alert("resolved", experiment="churn"))
 AWKWARD = data(alert("firing", experiment='a "b" & <c>\\ 1/2'))
 
 
-def rendered(amtool: Path, name: str, values: dict[str, Any], directory: Path) -> str:
+def call(name: str) -> str:
+    return f'{{{{ template "{name}" . }}}}'
+
+
+def rendered(
+    amtool: Path,
+    name: str,
+    values: dict[str, Any],
+    directory: Path,
+    *,
+    text: str = "",
+    templates: Path = TEMPLATES_DIRECTORY,
+) -> str:
+    """Return what amtool makes of a text, by default the call of its template, with the templates of a folder."""
     path = directory / "data.json"
     path.write_text(json.dumps(values))
     done = subprocess.run(
         [
-            *(amtool, "template", "render", f"--template.glob={TEMPLATES_DIRECTORY / '*.tmpl'}"),
-            *(f'--template.text={{{{ template "{name}" . }}}}', f"--template.data={path}"),
+            *(amtool, "template", "render", f"--template.glob={templates / '*.tmpl'}"),
+            *(f"--template.text={text or call(name)}", f"--template.data={path}"),
             f"--template.type={'html' if name == 'ml.html' else 'text'}",
         ],
         capture_output=True,

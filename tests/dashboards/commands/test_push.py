@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -373,13 +374,16 @@ def test_problems_are_reported_with_the_way_out(
     assert grafana.dashboards == {}
 
 
-@pytest.mark.parametrize(("status", "hint"), [(501, True), (405, True), (503, False)])
-def test_an_answer_that_is_none_of_grafana_s_asks_for_the_address(
-    push: Push, capsys: pytest.CaptureFixture[str], status: int, hint: bool
-) -> None:
+@contextmanager
+def another_program(content: str, status: int = 200) -> Iterator[str]:
+    """Give the address of a server that is not Grafana, and always answers the same."""
+
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_error(status)
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content.encode())
 
         def log_message(self, format: str, *args: object) -> None:
             """Stay quiet."""
@@ -387,10 +391,19 @@ def test_an_answer_that_is_none_of_grafana_s_asks_for_the_address(
     with HTTPServer(("127.0.0.1", 0), Other) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(("status", "hint"), [(501, True), (405, True), (503, False)])
+def test_an_answer_that_is_none_of_grafana_s_asks_for_the_address(
+    push: Push, capsys: pytest.CaptureFixture[str], status: int, hint: bool
+) -> None:
+    with another_program("no Grafana", status) as url:
         assert push("--url", url) == 1
-        server.shutdown()
-        thread.join()
     said = capsys.readouterr().err
     assert f"GET /api/org: {status} " in said
     assert (f"is {url} Grafana's address?" in said) is hint
@@ -658,25 +671,10 @@ def test_the_double_answers_with_the_fields_of_grafanas_documentation(grafana: G
 
 @pytest.mark.parametrize("content", ['{"status":"ok"}', "[]", '"ok"', "17", '{"id":"a","name":1}'])
 def test_json_of_another_program_is_noticed(content: str, push: Push, capsys: pytest.CaptureFixture[str]) -> None:
-    class Other(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content.encode())
-
-        def log_message(self, format: str, *args: object) -> None:
-            """Stay quiet."""
-
-    with HTTPServer(("127.0.0.1", 0), Other) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
-        thread.start()
-        url = f"http://127.0.0.1:{server.server_address[1]}"
+    with another_program(content) as url:
         assert push("--url", url) == 1
         grafana = Grafana(url, "token")
         with pytest.raises(GrafanaError, match="Grafana's address"):
             grafana.existing_dashboard("a")
         grafana.close()
-        server.shutdown()
-        thread.join()
     assert f"is {url} Grafana's address?" in capsys.readouterr().err
