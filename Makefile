@@ -15,8 +15,9 @@ demo: .venv ## Run the whole stack on demo data, without Docker or root (PORT_BA
 	@echo ">> running the demo"
 	@exec $(VENV) -m tools.demo $(if $(PORT_BASE),--port-base $(PORT_BASE))
 
-# Tests that share servers stay together; WORKERS=0 runs all in one process, for the debugger.
-WORKERS ?= logical
+# Tests that share servers stay together, and wait for these half of the time, so that three processes are right for
+# two cores. WORKERS=0 runs all in one process, for the debugger.
+WORKERS ?= $(shell echo $$(( ($$(nproc) * 3 + 1) / 2 )))
 # In the order of collection, the few long modules are not what is left for one process at the end.
 test: .venv ## Run every test that needs no Docker engine (PYTEST_ARGS="-k name" narrows)
 	@echo ">> running the tests"

@@ -830,7 +830,7 @@
         "gpus"
       ]
     },
-    notWatched: " - 2 or vector(-2)",
+    notWatched: " * 0 - 2 or vector(-2)",
     adapterTargets: [],
     pagesOf: {
       "gpus": [

@@ -154,7 +154,9 @@ _DOMAIN_OF: Final[Mapping[str, str]] = {
 
 
 # Behind PromQL of a light that no rule can change; what fires all the same, by rules of others, goes before it.
-NOT_WATCHED: Final = " - 2 or vector(-2)"
+NOT_WATCHED: Final = " * 0 - 2 or vector(-2)"
+# Nothing fires where no rule is evaluated, and that is not well: the same code, behind PromQL of 0.
+_UNLESS_EVALUATED: Final = f" - 2 * scalar(absent({_RULES_EVALUATED}) or on () vector(0))"
 
 
 def _light(of: str, names: str, in_use: str, unwatched: str = "") -> str:
@@ -162,7 +164,8 @@ def _light(of: str, names: str, in_use: str, unwatched: str = "") -> str:
         return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",<own_alerts>,<filter>}})'
 
     # What no rule watches is never well, and in no doubt.
-    return loudest(firing, f"max({in_use})", "" if unwatched else _DOUBTS.get(of, "")) + unwatched
+    doubts = "" if unwatched else _DOUBTS.get(of, "")
+    return loudest(firing, f"max({in_use})", doubts) + _UNLESS_EVALUATED + unwatched
 
 
 # Domain: all of its alerts' names, as a pattern; each alert is one domain's.

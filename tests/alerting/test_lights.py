@@ -39,6 +39,7 @@ def _says(decision: str, experiment: str = "ranking", *, running: int = 1, store
     }
 
 
+_WATCHDOG = 'ALERTS{alertname="MlMonitoringWatchdog",alertstate="firing",severity="none",team="platform"}'
 _FIRING = 'ALERTS{alertname="ExperimentUndecidable",alertstate="firing",severity="warning",team="growth"}'
 
 
@@ -70,7 +71,7 @@ def test_an_experiment_that_says_nothing_is_never_green(
     # The page of one experiment has other alerts.
     lights += [] if light == 2 else [STATES[DETAIL_PAGE]]
     expected = {fill(each.expr, scope): light for each in lights}
-    check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=())
+    check_rules(programs["promtool"], tmp_path, series | {_WATCHDOG: "1x10"}, expected, at="5m", topics=())
 
 
 _REQUESTS = 'ml_http_requests_total{job="%s",instance="a",method="POST",route="/predict",status="%s"}'
@@ -96,7 +97,8 @@ def test_a_service_whose_failures_nobody_counts_is_never_green(
     expected = {fill(each.expr, scope): light for each in (HEALTH["services"], STATES[SERVICES])}
     uncounted = fill(API_FAILURES_UNKNOWN.expr, {**scope, "filter": 'job="b"'})
     expected[uncounted] = -1 if _REQUESTS % ("b", "unknown") in series else None
-    check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=("traffic",))
+    evaluated = series | {_WATCHDOG: "1x10"}
+    check_rules(programs["promtool"], tmp_path, evaluated, expected, at="5m", topics=("traffic",))
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,25 @@ def test_what_no_rule_watches_is_never_green(
     check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=())
 
 
-_WATCHDOG = 'ALERTS{alertname="MlMonitoringWatchdog",alertstate="firing",severity="none",team="platform"}'
+@pytest.mark.parametrize(
+    ("series", "light"),
+    [
+        ({}, None),
+        ({"mlflow": "1x10"}, -2),
+        ({"mlflow": "1x10", _WATCHDOG: "1x10"}, 0),
+        # Rules that are no longer evaluated.
+        ({"mlflow": "1x10", _WATCHDOG: "1x4 stale"}, -2),
+        # By rules of others.
+        ({"mlflow": "1x10", _FIRING.replace("ExperimentUndecidable", "MlflowRunHanging"): "1x10"}, 2),
+    ],
+)
+def test_nothing_is_green_where_no_rule_is_evaluated(
+    series: dict[str, str], light: float | None, programs: dict[str, Path], tmp_path: Path
+) -> None:
+    series = {'ml_monitoring_source_up{source="mlflow"}' if name == "mlflow" else name: series[name] for name in series}
+    scope = {**load_thresholds().scope(), "filter": ""}
+    expected = {fill(each.expr, scope): light for each in (HEALTH["mlflow"], STATES[MLFLOW])}
+    check_rules(programs["promtool"], tmp_path, series, expected, at="5m", topics=())
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,13 @@ OPTIONS = (
 )
 # A machine that does much else takes its time.
 TIMEOUT = 60.0
+# What the protocol answers where the page is left while it is asked.
+_LEFT = "Inspected target navigated or closed"
 KEYS = {"Tab": 9, "Enter": 13, "Escape": 27, " ": 32}
+
+
+class LeftError(Exception):
+    """Report that the page was left before it answered."""
 
 
 class Tab:
@@ -81,6 +87,8 @@ class Tab:
         answer = self._answers[self._number] = asyncio.get_running_loop().create_future()
         await self._socket.send_json({"id": self._number, "method": method, "params": arguments})
         content = await asyncio.wait_for(answer, TIMEOUT)
+        if content.get("error", {}).get("message") == _LEFT:
+            raise LeftError(method)
         assert "error" not in content, f"{method}: {content['error']}"
         return dict(content["result"])
 
@@ -91,11 +99,17 @@ class Tab:
         return result["result"].get("value")
 
     async def until(self, condition: str) -> None:
-        """Wait until an expression in the page is true."""
+        """Wait until an expression in the page is true; the page may lead to another meanwhile."""
         deadline = asyncio.get_running_loop().time() + TIMEOUT
-        while not await self.run(f"Boolean({condition})"):
+        while not await self._holds(condition):
             assert asyncio.get_running_loop().time() < deadline, f"never true: {condition}\n{self.complaints}"
             await asyncio.sleep(0.02)
+
+    async def _holds(self, condition: str) -> bool:
+        try:
+            return bool(await self.run(f"Boolean({condition})"))
+        except LeftError:
+            return False
 
     async def open(self, url: str) -> None:
         """Open a page and wait until it is loaded."""
