@@ -197,7 +197,12 @@ class Layers:
         empty = [name for name in takes if name in beside and beside[name] is None]
         if empty:
             return f"; indent it further than {empty[0]}, which it belongs below"
-        return f"; it belongs below {takes[0]}" if len(takes) == 1 else ""
+        if len(takes) == 1:
+            return f"; it belongs below {takes[0]}"
+        for depth in range(len(above) - 1, 0, -1):
+            if key in fields_at(model, tuple(above[:depth])):
+                return f"; it belongs beside {above[depth]}, not below it"
+        return ""
 
     def _lacks_indent(self, model: type[BaseModel], location: Location, other: Location) -> bool:
         """Tell whether a setting holds nothing as another one stands beside it that belongs below it."""

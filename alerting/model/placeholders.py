@@ -22,6 +22,11 @@ from collections.abc import Mapping
 _PLACEHOLDER = re.compile(r"<(?P<name>[A-Za-z]\w*(?:\.\w+)*)>")
 
 
+def names_in(text: str) -> set[str]:
+    """Return the names of the placeholders in a text."""
+    return {match["name"] for match in _PLACEHOLDER.finditer(text)}
+
+
 def fill(text: str, values: Mapping[str, str]) -> str:
     """Return the text with each `<name>` replaced by its value.
 
@@ -34,7 +39,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     Raises:
         ValueError: The text names a placeholder that has no value.
     """
-    names = {match["name"] for match in _PLACEHOLDER.finditer(text)}
+    names = names_in(text)
     if unknown := sorted(names - values.keys()):
         known = ", ".join(sorted(values)) or "none"
         raise ValueError(f"no value for {', '.join(f'<{name}>' for name in unknown)} in {text!r}; known are: {known}")

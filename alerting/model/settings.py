@@ -321,6 +321,36 @@ class Sections(Section):
         return found | {f"ab_test.{key}": value for key, value in split}
 
 
+# What placeholders are computed from that are not a setting themselves.
+_SPLIT: Final = ("ab_test.shares", "ab_test.candidate_share", "business.baseline", "business.candidate")
+_WEEKS: Final = ("traffic.week", "traffic.around")
+_MADE_OF: Final[Mapping[str, tuple[str, ...]]] = {
+    "traffic.same_hours": ("traffic.around",),
+    "traffic.after_a_week": _WEEKS,
+    "traffic.after_two_weeks": _WEEKS,
+    "business.accuracy_factor": ("business.accuracy_unit",),
+    "ab_test.looks": ("ab_test.duration", "ab_test.window"),
+    "ab_test.recent_looks": ("ab_test.duration", "ab_test.recent"),
+    "ab_test.variants": _SPLIT,
+    "ab_test.expected_shares": _SPLIT,
+    "ab_test.degrees": _SPLIT,
+    "ab_test.split_spread": ("ab_test.spread", *_SPLIT),
+    "slos.latency_bound": ("slos.latency_threshold",),
+    "slos.availability_budget": ("slos.availability",),
+    "slos.latency_budget": ("slos.latency",),
+    "llm.first_token_bound": ("llm.first_token_threshold",),
+    "llm.first_token_budget": ("llm.first_token",),
+}
+
+
+def settings_behind(placeholder: str) -> tuple[str, ...]:
+    """Return the settings that a placeholder of a section is computed from, as `slos.period`."""
+    name, _, last = placeholder.rpartition(".")
+    if name.startswith("slos.") and last in ("long", "short"):
+        return "slos.period", f"{name}.budget", f"{name}.factor"
+    return _MADE_OF.get(placeholder, (placeholder,))
+
+
 def business_overrides(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the business settings that the environment gives."""
     return {key: environ[name] for name, key in BUSINESS_VARIABLES.items() if environ.get(name)}

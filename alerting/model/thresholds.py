@@ -234,7 +234,7 @@ def validated(alerts: Sequence[Alert], layers: Layers) -> Thresholds:
     try:
         thresholds = Thresholds.model_validate(data)
     except PydanticError as error:
-        problems += layers.problems(error, Thresholds)
+        problems += [(at, _of_parameter(at, said, by_name)) for at, said in layers.problems(error, Thresholds)]
         # What can be said of the others' numbers all the same.
         problems += [
             (("alerts", name, *location), message)
@@ -273,6 +273,15 @@ def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tup
             yield [("alerts", name, *location)], message
     for name in by_name.keys() - thresholds.alerts.keys():
         yield [("alerts", name)], "is missing; the alert exists"
+
+
+def _of_parameter(location: Location, message: str, alerts: Mapping[str, Alert]) -> str:
+    """Return the message about a setting; of a parameter that stands beside `parameters` it says where it belongs."""
+    if message.startswith("unknown key") and len(location) == 3 and location[0] == "alerts":
+        _, name, key = map(str, location)
+        if key in alerts[name].parameters:
+            return f"unknown key; did you mean parameters.{key}?"
+    return message
 
 
 def _usable(alerts: object) -> Iterator[tuple[str, Numbers]]:
@@ -328,7 +337,8 @@ def _in_promql(value: float | str) -> str:
 
 def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
     for name in numbers.parameters.keys() - alert.parameters.keys():
-        meant = suggestion_or_all(name, alert.parameters)
+        above = {field.alias or key for key, field in Numbers.model_fields.items()}
+        meant = "; it belongs beside parameters" if name in above else suggestion_or_all(name, alert.parameters)
         yield ("parameters", name), f"is not a parameter of this alert{meant}"
     for name, kind in alert.parameters.items():
         if name not in numbers.parameters:

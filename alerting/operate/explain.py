@@ -6,8 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any, Final
 
-from ml_monitoring.alerting.domains import ALERTS, alert_groups, is_watched, load_alerts
+from ml_monitoring.alerting.domains import ALERTS, RECORDS, alert_groups, is_watched, load_alerts
+from ml_monitoring.alerting.generate.expanded import used
 from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.model.placeholders import names_in
+from ml_monitoring.alerting.model.settings import Sections, settings_behind
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.routing import BESIDE_OTHERS, mutes_of, stops
 from ml_monitoring.alerting.services.adapter import unmeasured
@@ -18,6 +21,8 @@ from ml_monitoring.exporter.settings_file import Layers, Place
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 LATENCY: Final = "MlApiLatencyHigh"
+# Placeholders of an alert's numbers that are not its parameters, and the settings behind them.
+_OF_ALERT: Final = {"threshold": "threshold", "deviations": "confidence"}
 
 
 class UnknownAlertError(MonitorError):
@@ -89,6 +94,10 @@ def _lines(alert: BoundAlert, layers: Layers, config: Mapping[str, Any]) -> Iter
     yield f"  Severity     {alert.severity}, team {alert.team}"
     yield "  Set in"
     yield from (f"    {place}: {name}: {value}" for name, value, place in _set_in(alert, layers))
+    for name in settings_of(alert):
+        location = tuple(name.split("."))
+        if (value := layers.value(location)) is not None:
+            yield f"    {layers.place(location)}: {name}: {value}"
     yield "  Expression"
     yield indent(alert.expr, "    ")
     yield f"  Panel        {alert.annotations['dashboard_url']}"
@@ -122,6 +131,32 @@ def _set_in(alert: BoundAlert, layers: Layers) -> Iterator[tuple[str, object, Pl
             parts = [part for part in (name, inner) if part]
             shown = f"suffix:{alert.signal.suffix}" if name == "unit" and alert.signal.suffix else number
             yield ".".join(parts), shown, layers.place(("alerts", alert.name, *parts))
+
+
+def settings_of(alert: BoundAlert) -> list[str]:
+    """Return the settings beside its own that an alert's condition is computed with, as `slos.period`.
+
+    They are in its signal, and in what is recorded for it.
+    """
+    templates: dict[str, str] = {}
+    for record in RECORDS:
+        templates[record.name] = f"{templates.get(record.name, '')}\n{record.expr}"
+    seen: set[str] = set()
+    names = names_in(alert.signal.expr)
+    waiting = used(alert.expr, templates)
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        names |= names_in(templates[name])
+        waiting |= used(templates[name], templates) - seen
+    found: set[str] = set()
+    for name in names:
+        section, _, key = name.partition(".")
+        if section in Sections.model_fields:
+            found.update(settings_behind(name))
+        elif key and section != alert.name:
+            found.add(f"alerts.{section}.{_OF_ALERT.get(key, f'parameters.{key}')}")
+    return sorted(found)
 
 
 def _span(seconds: float) -> str:

@@ -94,7 +94,7 @@ def summary(data: DashboardData, path: Path) -> list[str]:
     """Return what became of a dashboard: a line for the file, and one for each panel that could not be drawn."""
     drawn = [one for one in data.panels if one.panel.type != "row"]
     empty = sum(one.empty for one in drawn)
-    counts = [f"{len(drawn)} panels"]
+    counts = [f"{len(drawn)} panel{'' if len(drawn) == 1 else 's'}"]
     counts += [f"{empty} without data"] if empty else []
     counts += [f"{len(data.unsupported)} not supported"] if data.unsupported else []
     failed = len(data.failed) + len(data.problems)
