@@ -121,7 +121,7 @@ def test_what_is_wrong_with_an_annotation_is_seen(
     arguments = ["render", str(dashboard.path), *range_of(store), "--dpi", "48", "--out", str(tmp_path)]
     assert main(arguments) == 0
     output = capsys.readouterr().out.splitlines()
-    assert output[0].endswith("(1 panels, 2 failed)")
+    assert output[0].endswith("(1 panel, 2 failed)")
     assert re.fullmatch(r"  failed: annotation Kill: .*parse error: unclosed left parenthesis", output[1])
     assert main([*arguments, "--strict"]) == 1
     assert main([*arguments, "--format", "html"]) == 0
