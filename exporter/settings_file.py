@@ -38,6 +38,7 @@ from ml_monitoring.exporter.settings_hints import (
 )
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import FileSecret
+from ml_monitoring.exporter.yaml_syntax import syntax_hint
 
 # Origin and line of settings, see `Place`.
 Places = Mapping[Location, tuple[str, int]]
@@ -347,26 +348,6 @@ class _Constructor(RoundTripConstructor):
 _Constructor.add_constructor(None, _Constructor.refuse_tag)
 
 
-def _hint(error: MarkedYAMLError) -> str:
-    """Return where in its line a problem is, and what often causes one of this kind."""
-    if error.problem_mark is None:
-        return ""
-    problem, column = str(error.problem), f" (column {error.problem_mark.column + 1})"
-    # The end of the file is on no line of it.
-    known = error.context_mark is not None and (error.context_mark.line, 0) != (
-        error.problem_mark.line,
-        error.problem_mark.column,
-    )
-    begun = f" of line {error.context_mark.line + 1}" if known else ""
-    if "mapping values" in problem:
-        return f"{column}; is the line indented further than the one before, or a text with `: ` not in quotes?"
-    if "expected <block end>" in problem:
-        return f"{column}; the indentation differs from that{begun}"
-    if "<stream end>" in problem or "expected ','" in problem or "quoted scalar" in str(error.context):
-        return f"{column}; a bracket or a quote{begun} is not closed"
-    return ""
-
-
 def _load(path: Path) -> CommentedMap:
     try:
         text = read_text(path)
@@ -380,7 +361,7 @@ def _load(path: Path) -> CommentedMap:
         where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else f"{path}"
         # Only the problem, never the excerpt: the line may hold a password.
         problem = "a tab: indent with spaces" if "'\\t'" in str(error.problem) else error.problem
-        raise ConfigError([f"{where}: not valid YAML: {problem}{_hint(error)}"]) from None
+        raise ConfigError([f"{where}: not valid YAML: {problem}{syntax_hint(error)}"]) from None
     except RecursionError:
         raise ConfigError([f"{path}: not valid YAML: nested too deeply"]) from None
     except YAMLError:

@@ -97,7 +97,7 @@ def rereading(secret: SecretStr) -> Callable[[], str] | None:
 
 
 def read_secret(path: Path) -> str:
-    """Return what a file of a secret holds.
+    """Return what a file of a secret holds; messages go behind the name of what gave the path.
 
     Raises:
         ValueError: It cannot be read.
@@ -106,7 +106,7 @@ def read_secret(path: Path) -> str:
         raise ValueError("holds a URI, where the path of a file that holds it belongs")
     # What is no file may be the secret itself.
     is_path = path.is_absolute() and not re.search(r"[@=:\s]", str(path))
-    shown = str(path) if is_path else "what is given as the path of a file that holds it"
+    shown = str(path) if is_path else "what is given here, which is the path of a file that holds the secret,"
     try:
         return read_text(path).strip()
     except UnicodeDecodeError:

@@ -129,7 +129,7 @@ def test_an_address_as_an_argument_is_answered_with_where_it_belongs(capsys: pyt
 def test_a_token_in_place_of_its_file_is_not_said(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([*command.split(), "glsa_s3cr3tTOK"]) == 1
     assert capsys.readouterr().err == (
-        "error: --token-file: what is given as the path of a file that holds it cannot be read: "
+        "error: --token-file: what is given here, which is the path of a file that holds the secret, cannot be read: "
         "No such file or directory\n"
     )
 

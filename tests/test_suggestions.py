@@ -113,3 +113,11 @@ def test_a_name_in_the_settings_of_alerting(
     said = capsys.readouterr().err
     assert said.startswith(f"error: {own}:1: ")
     assert message in said
+
+
+def test_a_channel_where_there_is_none_is_answered_with_where_one_is_added(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["alerts", "test-fire", "--settings", "/dev/null", "--channel", "mail"]) == 1
+    assert capsys.readouterr().err == (
+        "error: --channel: no channel mail in the settings, which have none: "
+        "add one under notifications.channels of the file that --settings names\n"
+    )

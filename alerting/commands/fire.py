@@ -87,7 +87,12 @@ def _reached(options: argparse.Namespace, channels: Mapping[str, ChannelSettings
     name = options.channel
     channel = channels.get(name)
     if channel is None:
-        raise ConfigError([f"no channel {name} in the settings{suggestion_or_all(name, channels)}"])
+        known = (
+            suggestion_or_all(name, channels)
+            if channels
+            else ", which have none: add one under notifications.channels of the file that --settings names"
+        )
+        raise ConfigError([f"--channel: no channel {name} in the settings{known}"])
     if options.team and channel.teams and options.team not in channel.teams:
         raise ConfigError([f"--team {options.team}: channel {name} is for {', '.join(channel.teams)} only"])
     # Escalations are critical.

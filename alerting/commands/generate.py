@@ -80,10 +80,12 @@ def run(options: argparse.Namespace) -> int:
     if options.exporter_ca and not (options.compose or is_default):
         raise ConfigError(["--exporter-ca: add --compose; only its prometheus.yml says how the exporter is scraped"])
     thresholds = own.load_to_write(options, files.DEFAULT_DIRECTORY, webhook=options.webhook_url)
+    # Before the notes, so that an error in it stands alone.
+    is_changed = merge.write_into(options.into, thresholds) if options.into else False
     for sentence in (*uncounted(thresholds.services, ADAPTERS), *latency_notes(thresholds)):
         print(f"note: {sentence}", file=sys.stderr)
     if options.into:
-        _write_into(options.into, thresholds)
+        _say_what_was_written(options.into, thresholds, is_changed=is_changed)
     if not is_mimir or options.into:
         _say_who_is_not_notified(thresholds)
         for setting in thresholds.notifications.secret_addresses:
@@ -134,8 +136,7 @@ def _say_who_is_not_notified(thresholds: Thresholds) -> None:
         print(f"note: no channel for {', '.join(missing)}: nobody is notified of these", file=sys.stderr)
 
 
-def _write_into(path: Path, thresholds: Thresholds) -> None:
-    is_changed = merge.write_into(path, thresholds)
+def _say_what_was_written(path: Path, thresholds: Thresholds, *, is_changed: bool) -> None:
     for line, note in foreign_inhibition.notes(read_text(path), thresholds):
         print(f"note: {path}:{line}: {note}", file=sys.stderr)
     print(f"{path}: {'written; reload Alertmanager, then Prometheus' if is_changed else 'is up to date'}")

@@ -22,6 +22,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import list_lines
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text, replace_text
+from ml_monitoring.exporter.yaml_syntax import syntax_hint
 
 # Before the names of our receivers and times, and of the file of templates.
 OWN: Final = "ml-monitoring"
@@ -106,9 +107,28 @@ def _replace(path: Path, old: str, new: str) -> bool:
 def _without_ours(text: str, origin: str) -> str:
     bare = _MARKED.sub("", text)
     if f"# BEGIN {OWN}" in bare or f"# END {OWN}" in bare:
-        raise ConfigError([f"{origin}: one of our marks, `{_END}` or that before it, is missing: delete what is ours"])
+        raise ConfigError(list(_lost_marks(text, origin)))
     # A file without a newline at its end keeps that with ours in it, too.
     return bare if text.endswith("\n") else bare.removesuffix("\n")
+
+
+def _lost_marks(text: str, origin: str) -> Iterator[str]:
+    """Yield which marks lack the one that belongs to them."""
+    begun = 0
+    for number, line in enumerate(text.splitlines(), 1):
+        is_begin, is_end = f"# BEGIN {OWN}" in line, f"# END {OWN}" in line
+        if begun and is_begin:
+            yield f"{origin}:{begun}: {_lost(f'# BEGIN {OWN}', _END, 'below')}"
+        if is_end and not begun:
+            yield f"{origin}:{number}: {_lost(_END, f'# BEGIN {OWN}', 'above')}"
+        if is_begin or is_end:
+            begun = number if is_begin else 0
+    if begun:
+        yield f"{origin}:{begun}: {_lost(f'# BEGIN {OWN}', _END, 'below')}"
+
+
+def _lost(mark: str, other: str, where: str) -> str:
+    return f"one of our marks, `{mark}`, has no `{other}` {where} it: delete that line, and what is ours {where} it"
 
 
 def merged(theirs: str, thresholds: Thresholds, origin: str) -> str:
@@ -188,7 +208,7 @@ def _read(text: str, origin: str) -> Json:
     except yaml.MarkedYAMLError as error:
         # Without the excerpt, which may hold a password.
         where = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError([f"{origin}{where}: not valid YAML: {error.problem}"]) from None
+        raise ConfigError([f"{origin}{where}: not valid YAML: {error.problem}{syntax_hint(error)}"]) from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         raise ConfigError([f"{origin}: not valid YAML"]) from None
     problem = _why_no_configuration(content)

@@ -21,6 +21,7 @@ from ml_monitoring.dashboards.commands.generate import write_pages
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.settings_file import describe_read_error
 from ml_monitoring.exporter.values import read_secret
 
@@ -214,17 +215,24 @@ def grafana(options: argparse.Namespace) -> Grafana:
     ]
     if missing:
         raise ConfigError(missing)
+    if problem := problem_of(options.url):
+        raise ConfigError([f"{_given_by('--url', _URL_VARIABLE, options.url)}: {problem}"])
     token = _read_token(Path(options.token_file))
     if options.ca_file is not None:
         _check_authority(options.ca_file)
     return Grafana(options.url, token, ca_file=options.ca_file, org=options.org)
 
 
+def _given_by(option: str, variable: str, value: str) -> str:
+    """Return what a value was given by: the option, or the variable that is its default."""
+    return variable if value == os.environ.get(variable) else option
+
+
 def _read_token(path: Path) -> str:
     try:
         token = read_secret(path)
     except ValueError as error:
-        raise ConfigError([f"--token-file: {error}"]) from None
+        raise ConfigError([f"{_given_by('--token-file', _TOKEN_VARIABLE, str(path))}: {error}"]) from None
     if not token or not token.isascii() or not token.isprintable():
         raise ConfigError([f"{path}: holds no token"])
     return token

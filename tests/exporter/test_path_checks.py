@@ -9,6 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from ml_monitoring.exporter import checks
+from ml_monitoring.exporter.cli import main
 from ml_monitoring.exporter.config import Settings, load
 from ml_monitoring.exporter.settings_hints import models_in
 from ml_monitoring.exporter.values import PathUse
@@ -39,10 +40,6 @@ def test_each_path_of_the_settings_says_what_becomes_of_it() -> None:
         (
             f"mlflow: {{prod: {{{_MLFLOW}, certificate_file: X/c.pem}}}}",
             "sources.mlflow.prod.certificate_file: X/c.pem cannot be read: No such file or directory",
-        ),
-        (
-            f"experiments: {{{_EXPERIMENTS}, files: X/none}}",
-            "sources.experiments.files: X/none cannot be read: No su",
         ),
         (
             f"experiments: {{{_EXPERIMENTS}, cache: X/file/x}}",
@@ -105,3 +102,17 @@ def test_places_that_are_made_later_are_no_problem(tmp_path: Path) -> None:
     )
     messages = [result.message for result in checks.run(load(config, {}))]
     assert not [message for message in messages if "cannot be written" in message]
+
+
+def test_a_missing_folder_of_experiments_is_said_once_with_its_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tmp_path / "m.yml"
+    settings.write_text(f"sources:\n  experiments:\n    url: http://127.0.0.1:9\n    files: {tmp_path}/none\n")
+    assert main(["check", "--config", str(settings)]) == 1
+    out = capsys.readouterr().out
+    (failed,) = (line for line in out.splitlines() if line.startswith("FAIL"))
+    assert failed.split(maxsplit=1)[1] == (
+        f"experiments  {tmp_path}/none: cannot be read: No such file or directory "
+        f"(sources.experiments.files, {settings}:4)"
+    )

@@ -75,13 +75,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _port(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(
+            "is no port: give the first of some free ones, as in `make demo PORT_BASE=19000`"
+        )
+    return int(text)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = CommandParser(
         prog="python -m tools.demo",
         description="Run exporter, Prometheus and Alertmanager on demo data, on loopback, until Ctrl-C.",
     )
     parser.add_argument(
-        "--port-base", type=int, metavar="N", help="take the ports from N on (default: 9847, 9090, 9093, 9849 ...)"
+        "--port-base", type=_port, metavar="N", help="take the ports from N on (default: 9847, 9090, 9093, 9849 ...)"
     )
     parser.add_argument(
         "--no-wait", dest="wait", action="store_false", help="stop everything again as soon as it was shown to work"

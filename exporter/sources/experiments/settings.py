@@ -54,7 +54,8 @@ class ExperimentsSettings(SourceSettings):
     token: SecretStr | None = None
     database: DatabaseAddress | None = None
     databases: dict[StoreName, ExperimentsDatabase] = Field(default={})
-    files: Annotated[Path | None, PathUse.READ] = None
+    # `check` reads the declarations in it.
+    files: Annotated[Path | None, PathUse.OWN] = None
     declared: dict[ExperimentName, ExperimentDeclaration] = Field(default={})
     settle: Duration = 60.0
     late: Duration = 3600.0

@@ -92,7 +92,8 @@ class ExperimentsSource(Source):
     def check(self) -> str:
         """Read the declarations, and try the stores."""
         if self.declare():
-            raise SourceError(Reason.INVALID_VALUE, "; ".join(self._problems))
+            setting = ("files",) if self._settings.files else ("declared",)
+            raise SourceError(Reason.INVALID_VALUE, "; ".join(self._problems), setting=setting)
         found = [f"{len(self._tracked)} experiments"]
         api = self._stores.api
         if api is not None:

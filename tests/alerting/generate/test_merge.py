@@ -138,7 +138,10 @@ def test_removing_needs_a_file_and_both_marks(tmp_path: Path, capsys: pytest.Cap
     path.write_text(BLOCKS + "# END ml-monitoring\n")
     for command, said in (
         ([], "--remove: give the file"),
-        (["--into", str(path)], "alertmanager.yml: one of our marks"),
+        (
+            ["--into", str(path)],
+            f"alertmanager.yml:{len(BLOCKS.splitlines()) + 1}: one of our marks, `# END ml-monitoring`, has no",
+        ),
     ):
         assert main(["generate", *command, "--remove"]) == 1
         assert said in capsys.readouterr().err
@@ -249,7 +252,7 @@ REFUSED = {
     "two documents": (":3: not valid YAML", _ROUTE + "receivers: [{name: a}]\n---\na: 1\n"),
     "no route": ("it has no route with a receiver", "receivers: [{name: a}]\n"),
     "no receivers": ("it has no list of receivers", _ROUTE),
-    "no YAML": (":2: not valid YAML", 'global: {smtp_auth_password: "secret}\n'),
+    "no YAML": ("; a bracket or a quote", 'global: {smtp_auth_password: "secret}\n'),
     "an alias": (":3: inhibit_rules: write it as a list", _ROUTE + "receivers: &r [{name: a}]\ninhibit_rules: *r\n"),
     "a merge key": (
         "ours has no place",
@@ -259,7 +262,10 @@ REFUSED = {
         "ml-monitoring-watchdog: has a name of ours",
         _ROUTE + "receivers: [{name: a}, {name: ml-monitoring-watchdog}]\n",
     ),
-    "half of the marks": ("one of our marks", _ROUTE + "# BEGIN ml-monitoring: x\nreceivers: [{name: a}]\n"),
+    "half of the marks": (
+        ":2: one of our marks, `# BEGIN ml-monitoring`, has no",
+        _ROUTE + "# BEGIN ml-monitoring: x\nreceivers: [{name: a}]\n",
+    ),
 }
 
 
