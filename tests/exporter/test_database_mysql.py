@@ -39,7 +39,7 @@ def own_server() -> Iterator[MariadbServer]:
         folder = Path(name)
         folder.chmod(0o755)
         _make_certificate(folder)
-        settings = {"ssl-cert": f"{folder}/cert.pem", "ssl-key": f"{folder}/key.pem"}
+        settings = {"ssl": "1", "ssl-cert": f"{folder}/cert.pem", "ssl-key": f"{folder}/key.pem"}
         with MariadbServer(settings=settings) as server:
             server.create_database("tls")
             server.create_database("ca")
