@@ -50,6 +50,13 @@ RUNBOOK_HEADINGS: Final = ("Meaning", "Impact", "Diagnosis", "Causes", "Mitigati
 # What the folder may hold; others are not looked into.
 FOLDERS: Final = ("alerts", "rules", "runbooks", "tests", "pages", "panels", "queries", "sources", "schemas")
 
+# What the runbook that `ml-monitoring new alert` writes says until somebody fills it in.
+UNFILLED: Final = (
+    "What is wrong when this fires, in two sentences.",
+    "Who notices, and how soon.",
+    "What is usual, and what to look at next.",
+    "1. ...",
+)
 _OWN_PAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
 _ALERT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LABEL_IN_TEMPLATE: Final = re.compile(r"\$labels\.(\w+)")
@@ -289,6 +296,15 @@ def runbooks(thresholds: Thresholds) -> dict[str, Path]:
     """Return the runbooks of the user's own alerts by the alerts' names."""
     folder = Path(thresholds.extensions or "") / "runbooks"
     return {alert.name: folder / f"{alert.name}.md" for alert in thresholds.own_alerts}
+
+
+def unfilled_runbooks(thresholds: Thresholds) -> Iterator[str]:
+    """Yield the sentence about each own runbook that still has text of the template."""
+    for path in runbooks(thresholds).values():
+        lines = read_text(path).splitlines()
+        if found := [str(number) for number, line in enumerate(lines, 1) if line.strip() in UNFILLED]:
+            others = f" (also in lines {', '.join(found[1:])})" if found[1:] else ""
+            yield f"{path}:{found[0]}: is still as the template has it{others}; who is notified reads this"
 
 
 def recorded_by_file(folder: Path) -> dict[str, list[str]]:

@@ -106,6 +106,8 @@ def load_to_write(
         _refuse_committed(options, committed)
     thresholds, _layers = load(options, webhook=webhook)
     refuse_broken(thresholds)
+    for sentence in extensions.unfilled_runbooks(thresholds):
+        _note(sentence)
     say_which(options)
     return thresholds
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from demo.mlflow import STORE_FILE, write_file
+from ml_monitoring.alerting.extensions import UNFILLED
 from tests.support.files import ROOT
 
 NAMES = {
@@ -169,6 +170,38 @@ def test_an_alert_is_about_the_metric_of_the_folder_that_its_name_begins_with(
     alerts = tmp_path / "monitoring" / "alerts"
     assert "expr: max by (job) (shop_open_orders{<filter>})\n" in (alerts / "ShopOpenOrdersTooMany.yml").read_text()
     assert "expr: max by (job) (unrelated{<filter>})\n" in (alerts / "Unrelated.yml").read_text()
+
+
+def test_a_panel_shows_the_metric_of_the_folder_by_its_labels(tmp_path: Path, environment: dict[str, str]) -> None:
+    printed = new("metric shop_open_orders", tmp_path, environment)
+    shows = re.search(r"`(.+ new panel shop-open-orders)` shows it, and `(.+ new alert ShopOpenOrders)` watch", printed)
+    assert shows is not None
+    for command in shows.groups():
+        assert shell(command, tmp_path, environment).returncode == 0
+    new("panel other", tmp_path, environment)
+    for name in ("shop-open-orders", "other"):
+        text = (tmp_path / "monitoring" / "panels" / f"{name}.yml").read_text()
+        assert 'expr: sum by (stage) (shop_open_orders)\nlegend: "{{stage}}"\n' in text
+        assert "by: [stage]\n" in text
+
+
+def test_a_runbook_that_nobody_filled_in_is_named_and_nothing_refused(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    new("alert ShopOrdersWaiting", tmp_path, environment)
+    (tmp_path / "ml-monitoring-alerting.yml").write_text("extensions: monitoring\n")
+    path = tmp_path / "monitoring" / "runbooks" / "ShopOrdersWaiting.md"
+    lines = path.read_text().splitlines()
+    begun = [str(number) for number, line in enumerate(lines, 1) if line in UNFILLED]
+    assert len(begun) == len(UNFILLED) + 1
+    command = f"{sys.executable} -m ml_monitoring alerts generate --output-dir out"
+    done = shell(command, tmp_path, environment)
+    others = ", ".join(begun[1:])
+    said = f"runbooks/ShopOrdersWaiting.md:{begun[0]}: is still as the template has it (also in lines {others})"
+    assert (done.returncode, said in done.stderr) == (0, True), done.stderr
+    path.write_text("\n".join("Filled in." if line in UNFILLED else line for line in lines))
+    done = shell(command, tmp_path, environment)
+    assert (done.returncode, "template" in done.stderr) == (0, False), done.stderr
 
 
 def test_the_folder_of_the_settings_is_taken(tmp_path: Path, environment: dict[str, str]) -> None:

@@ -119,6 +119,9 @@ def _run(options: argparse.Namespace) -> int:
         )
         for path, template in _FILES[kind].items()
     }
+    if kind == "panel":
+        for marker, value in _panel_words(place.folder, metric).items():
+            texts = {path: text.replace(marker, value) for path, text in texts.items()}
     if there := [str(path) for path in texts if path.exists()]:
         raise ConfigError([f"{path}: is there already" for path in there])
     for path, text in texts.items():
@@ -134,6 +137,15 @@ def _run(options: argparse.Namespace) -> int:
     print(f"\nEdit {'it, which works' if len(texts) == 1 else 'them, which work'} as written too, and then:\n")
     for command in _next(kind, options, place):
         print(f"  {command}")
+    if kind == "metric":
+        words = _snake(options.name).split("_")
+        # No longer than the name of a panel may be.
+        panel = "-".join(filter(None, words))[:22].strip("-")
+        alert = "".join(word.capitalize() for word in words)
+        print(
+            f"\nOnce its values are there, `{command_line.spelled('new', 'panel', panel)}` shows it, "
+            f"and `{command_line.spelled('new', 'alert', alert)}` watches it."
+        )
     return 0
 
 
@@ -224,12 +236,39 @@ def _write_schemas(folder: Path, kind: str) -> None:
 
 def _metric_meant(folder: Path, name: str) -> str:
     """Return the metric of the folder's queries that something of this name is about; empty where it may be none."""
-    known: list[str] = []
-    for query in queries(folder).values():
-        metrics = query.get("metrics")
-        known += map(str, metrics) if isinstance(metrics, dict) else ()
+    known = list(_own_metrics(folder))
     snake = _snake(name)
     return next((metric for metric in known if snake.startswith(metric)), "") or closest(snake, known)
+
+
+def _own_metrics(folder: Path) -> dict[str, tuple[list[str], bool]]:
+    """Return the labels of each metric of the folder's queries, and whether it is a counter."""
+    found = {}
+    for query in queries(folder).values():
+        metrics = query.get("metrics")
+        for name, given in metrics.items() if isinstance(metrics, dict) else ():
+            labels = given.get("labels") if isinstance(given, dict) else None
+            is_list = isinstance(labels, list)
+            found[str(name)] = ([str(label) for label in labels or ()] if is_list else [], str(name).endswith("_total"))
+    return found
+
+
+def _panel_words(folder: Path, metric: str) -> dict[str, str]:
+    """Return what a panel asks: the metric of the folder that is meant, or its only one, else an example."""
+    known = _own_metrics(folder)
+    if not metric and len(known) == 1:
+        metric = next(iter(known))
+    if not metric:
+        of_example = "sum by (job) (rate(http_requests_total{<filter>}[<window>]))"
+        return {"@EXPR@": of_example, "@LEGEND@": '"{{job}}"', "@BY@": "[job]"}
+    labels, is_counter = known[metric]
+    names = ", ".join(labels)
+    value = f"rate({metric}[<window>])" if is_counter else metric
+    return {
+        "@EXPR@": f"sum by ({names}) ({value})" if labels else f"sum({value})",
+        "@LEGEND@": json.dumps(" ".join(f"{{{{{label}}}}}" for label in labels) or metric),
+        "@BY@": f"[{names}]",
+    }
 
 
 def _snake(name: str) -> str:
