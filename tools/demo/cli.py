@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal():
+    if not text.removeprefix("-").isdecimal():
         raise argparse.ArgumentTypeError(
             "is no port: give the first of some free ones, as in `make demo PORT_BASE=19000`"
         )
