@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 from urllib.parse import urlsplit
+
+_JSON: Final = "application/json"
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,9 @@ class HttpFront:
             def do_GET(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 front.seen.append(dict(self.headers))
-                made = front.answer(self.path, body) or front.passed_on(self.command, self.path, body)
+                made = front.answer(self.path, body) or front.passed_on(
+                    self.command, self.path, body, self.headers.get("Content-Type", _JSON)
+                )
                 self.send_response_only(made.status)
                 for key, value in {**made.headers, "Content-Length": str(len(made.body) + made.cut)}.items():
                     self.send_header(key, value)
@@ -62,11 +66,11 @@ class HttpFront:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def passed_on(self, method: str, path: str, body: bytes) -> FrontAnswer:
+    def passed_on(self, method: str, path: str, body: bytes, content_type: str = _JSON) -> FrontAnswer:
         """Ask the server behind."""
         connection = http.client.HTTPConnection(self._behind, timeout=60)
         try:
-            connection.request(method, path, body, {"Content-Type": "application/json"})
+            connection.request(method, path, body, {"Content-Type": content_type})
             answer = connection.getresponse()
             kept = {key: value for key, value in answer.getheaders() if key.lower() in ("content-type", "date")}
             return FrontAnswer(answer.status, answer.read(), {**kept, **self.headers})

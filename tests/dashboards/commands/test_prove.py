@@ -13,6 +13,7 @@ from ml_monitoring.dashboards import lint
 from ml_monitoring.dashboards.cli import main
 from ml_monitoring.dashboards.commands.prove import ALLOWED, read_allowed
 from tests.dashboards.render.test_pictures import panel, write
+from tests.support.http_front import FrontAnswer, HttpFront
 from tests.support.panel_store import END, START, Store
 
 
@@ -50,6 +51,21 @@ def test_each_panel_has_a_state_and_what_is_wrong_fails(
     assert good["milliseconds"] > 0
     assert proofs[1]["detail"] == "nothing_of_that_name"
     assert "unclosed left parenthesis" in proofs[2]["detail"]
+
+
+def _as_mimir(path: str, body: bytes) -> FrontAnswer | None:
+    """Refuse what Mimir's own engine of queries does not know."""
+    error = "per-step stats are not supported by Mimir query engine"
+    refused = "stats=all" in path or b"stats=all" in body
+    return FrontAnswer(400, json.dumps({"status": "error", "error": error}).encode()) if refused else None
+
+
+def test_mimir_answers_the_same(store: Store, page: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with HttpFront(store.url) as mimir:
+        mimir.answer = _as_mimir
+        assert prove(store, page, "--json", "--slow", "1h", "--prometheus", mimir.url) == 1
+    states = [proof["state"] for proof in json.loads(capsys.readouterr().out)]
+    assert states == ["ok", "empty", "error", "unsupported", "empty"]
 
 
 def test_the_table_names_the_slowest_panel_and_the_time_of_the_page(
