@@ -171,8 +171,8 @@ audit: .venv ## Check pinned packages: known vulnerabilities, licences, and a bi
 digests: ## Pin the images of docker/versions.env by digest, where a registry can be reached
 	@$(PYTHON) -m tools.image_digests
 
-maintenance: .venv ## Silence the alerts of the stack's teams but the Watchdog (DURATION=2h REASON="new disks" LABELS="team=mlops")
-	@$(VENV) -m ml_monitoring alerts maintenance --duration "$(DURATION)" --reason "$(REASON)" $(foreach label,$(LABELS),--label "$(label)")
+maintenance: .venv ## Silence the alerts of the stack's teams but the Watchdog (DURATION=2h REASON="new disks" LABELS="team=mlops" START=22:00)
+	@$(VENV) -m ml_monitoring alerts maintenance $(if $(START),--start "$(START)") --duration "$(DURATION)" --reason "$(REASON)" $(foreach label,$(LABELS),--label "$(label)")
 
 maintenance-end: .venv ## End the silence of maintenance
 	@$(VENV) -m ml_monitoring alerts maintenance-end

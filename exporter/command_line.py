@@ -17,6 +17,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from importlib import import_module
 from math import inf
 from pathlib import Path
@@ -47,6 +48,8 @@ EXTRAS: Final = {
 }
 
 _OPTION: Final = re.compile(r"--?[a-z][a-z.-]*")
+_TIME_OF_DAY: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_FARTHEST: Final = timedelta(days=366)
 _WORD: Final = re.compile(r"[A-Za-z-]{1,30}")
 
 
@@ -146,6 +149,35 @@ def duration_or_zero(text: str) -> float:
         return durations.parse(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r}: {error}") from None
+
+
+def coming_moment(text: str) -> datetime:
+    """Return an argument that is a moment of the coming year, in local time unless it names a zone, for `type=`."""
+    # Without a zone, so that it is the clock's next 22:00 also where the clock changes before.
+    now = datetime.now()  # noqa: DTZ005  # `astimezone` finds the zone of each moment
+    try:
+        if found := _TIME_OF_DAY.fullmatch(text):
+            today = now.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+            moment = (today if today > now else today + timedelta(days=1)).astimezone()
+        elif ":" in text:
+            moment = datetime.fromisoformat(text).astimezone()
+        else:
+            raise ValueError
+    # Years at the edge of the calendar have no local time.
+    except (ValueError, OverflowError):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no time: write it as 22:00, 2026-12-01T22:00 or 2026-12-01T22:00+01:00"
+        ) from None
+    if moment <= now.astimezone():
+        raise argparse.ArgumentTypeError(f"{moment_text(moment)} is past")
+    if moment > now.astimezone() + _FARTHEST:
+        raise argparse.ArgumentTypeError(f"{moment_text(moment)} is more than a year ahead")
+    return moment
+
+
+def moment_text(moment: datetime) -> str:
+    """Return a moment to the minute as people read it, in local time."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M %Z}"
 
 
 def positive(text: str) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from ml_monitoring.alerting import options as own
@@ -11,9 +12,9 @@ from ml_monitoring.alerting.commands.arguments import add_alertmanager, add_labe
 from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate import maintenance
-from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
+from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient, Silence
 from ml_monitoring.alerting.operate.labels import alert_names, label_names
-from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter import command_line, durations
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
@@ -25,7 +26,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
     add_alertmanager(parser)
-    parser.add_argument("--duration", type=command_line.duration, required=True, metavar="DURATION", help="such as 2h")
+    parser.add_argument(
+        "--start",
+        type=command_line.coming_moment,
+        metavar="TIME",
+        help="when it begins: 22:00 for the next one, or 2026-12-01T22:00, by the clock of this machine unless a zone "
+        "follows, such as Z (default: now)",
+    )
+    parser.add_argument(
+        "--duration",
+        type=command_line.duration,
+        required=True,
+        metavar="DURATION",
+        help="how long from its start, such as 2h",
+    )
     parser.add_argument("--reason", required=True, help="why, for those who see the silence")
     add_labels(parser, "only alerts that have this label; repeat for several (default: all of the teams)")
     parser.add_argument(
@@ -45,19 +59,19 @@ def run(options: argparse.Namespace) -> int:
         teams, labels = thresholds.teams, [*labels, *thresholds.alert_labels.items()]
         if problems := list(_problems(options.labels, thresholds, client)):
             raise ConfigError(problems)
-    silence = maintenance.begin(client, options.duration, options.reason, labels, teams)
+    silence = maintenance.begin(client, options.duration, options.reason, labels, teams, starts=options.start)
     whose = f"alerts of {', '.join(teams)}" if teams else "alerts of everybody who uses this Alertmanager"
     if teams and "team" in dict(options.labels):
         # Which are those of one team.
         whose = "alerts"
     those = f" with {', '.join(f'{name}={value}' for name, value in options.labels)}" if options.labels else ""
-    until = f"{silence.ends.astimezone():%Y-%m-%d %H:%M %Z}"
-    print(f"Silenced until {until}: {options.reason} ({silence.id}): {whose}{those}")
+    begins = f" from {command_line.moment_text(silence.starts)}" if options.start else ""
+    until = command_line.moment_text(silence.ends)
+    print(f"Silenced{begins} until {until}: {options.reason} ({silence.id}): {whose}{those}")
     if not teams:
         print("This includes alerts that are not of this stack.")
     count = client.silenced(silence)
-    fires = "1 alert that fires" if count == 1 else f"{count or 'no'} alerts that fire"
-    print(f"It silences {fires} now.")
+    print(_what_it_does(silence, count))
     if not count:
         for line in _unseen(options.labels, client):
             print(line)
@@ -66,6 +80,15 @@ def run(options: argparse.Namespace) -> int:
     which = "them" if older else "it"
     print(f"The Watchdog is still sent. End {which} early{_end(options.alertmanager, silence.id, *older)}")
     return 0
+
+
+def _what_it_does(silence: Silence, count: int) -> str:
+    if silence.is_pending:
+        # Whole minutes, and one that is not over yet.
+        wait = -((datetime.now(UTC) - silence.starts).total_seconds() // 60) * 60
+        return f"It begins in {durations.format_seconds(wait)}; nothing is silenced yet."
+    fires = "1 alert that fires" if count == 1 else f"{count or 'no'} alerts that fire"
+    return f"It silences {fires} now."
 
 
 def _problems(labels: Sequence[tuple[str, str]], thresholds: Thresholds, client: AlertmanagerClient) -> Iterator[str]:

@@ -55,19 +55,26 @@ class LoadedReceiver:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """A silence in force.
+    """A silence in force, or one that will be.
 
     Attributes:
         id: Alertmanager's name for it.
+        starts: When it begins.
         ends: When it ends by itself.
         comment: Why.
         matchers: What it matches, in Alertmanager's words.
     """
 
     id: str
+    starts: datetime
     ends: datetime
     comment: str
     matchers: tuple[Mapping[str, object], ...]
+
+    @property
+    def is_pending(self) -> bool:
+        """Tell whether it has yet to begin."""
+        return self.starts > datetime.now(UTC)
 
 
 class AlertmanagerClient:
@@ -80,38 +87,51 @@ class AlertmanagerClient:
     def __init__(self, url: str) -> None:
         self._url = url.rstrip("/")
 
-    def silence(self, matchers: Sequence[Mapping[str, object]], seconds: float, comment: str) -> Silence:
-        """Begin a silence.
+    def silence(
+        self,
+        matchers: Sequence[Mapping[str, object]],
+        seconds: float,
+        comment: str,
+        starts: datetime | None = None,
+    ) -> Silence:
+        """Begin a silence, or plan one.
 
         Args:
             matchers: What it matches, in Alertmanager's words.
-            seconds: When it ends by itself.
+            seconds: How long after its start it ends by itself.
             comment: Why.
+            starts: When it begins, with a time zone; at once without.
 
         Raises:
             RemoteError: Alertmanager cannot be reached, or refuses.
         """
-        now = datetime.now(UTC)
-        ends = now + timedelta(seconds=seconds)
+        begins = starts or datetime.now(UTC)
+        ends = begins + timedelta(seconds=seconds)
         body = {
             "matchers": list(matchers),
-            "startsAt": now.isoformat(),
+            "startsAt": begins.isoformat(),
             "endsAt": ends.isoformat(),
             "createdBy": getpass.getuser(),
             "comment": comment,
         }
-        return Silence(self._call("POST", "silences", body)["silenceID"], ends, comment, tuple(matchers))
+        return Silence(self._call("POST", "silences", body)["silenceID"], begins, ends, comment, tuple(matchers))
 
     def silences(self) -> list[Silence]:
-        """Return the silences that are in force.
+        """Return the silences that are in force, and those that have yet to begin.
 
         Raises:
             RemoteError: Alertmanager cannot be reached.
         """
         return [
-            Silence(one["id"], datetime.fromisoformat(one["endsAt"]), str(one["comment"]), tuple(one["matchers"]))
+            Silence(
+                one["id"],
+                datetime.fromisoformat(one["startsAt"]),
+                datetime.fromisoformat(one["endsAt"]),
+                str(one["comment"]),
+                tuple(one["matchers"]),
+            )
             for one in self._call("GET", "silences")
-            if one["status"]["state"] == "active"
+            if one["status"]["state"] in ("active", "pending")
         ]
 
     def labels(self) -> list[dict[str, str]]:
@@ -131,7 +151,7 @@ class AlertmanagerClient:
         return sum(silence.id in alert["status"]["silencedBy"] for alert in self._call("GET", "alerts"))
 
     def end(self, silence: Silence) -> None:
-        """End a silence now.
+        """End a silence now; one that has yet to begin never does.
 
         Raises:
             RemoteError: Alertmanager cannot be reached, or refuses.

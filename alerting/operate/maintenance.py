@@ -6,6 +6,7 @@ Others may share the Alertmanager: their alerts are silenced where that is asked
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Final
 
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient, Silence
@@ -24,6 +25,8 @@ def begin(
     reason: str,
     labels: Sequence[tuple[str, str]] = (),
     teams: Sequence[str] = (),
+    *,
+    starts: datetime | None = None,
 ) -> Silence:
     """Silence alerts but the Watchdog for a while.
 
@@ -33,6 +36,7 @@ def begin(
         reason: Why.
         labels: Only alerts that have all of these.
         teams: Only alerts of these teams; without any, those of everybody who uses this Alertmanager.
+        starts: When it begins, with a time zone; at once without.
 
     Raises:
         RemoteError: Alertmanager cannot be reached, or refuses.
@@ -43,15 +47,15 @@ def begin(
         matchers.append({"name": "team", "value": "|".join(teams), "isRegex": True, "isEqual": True})
     if not labels and not teams:
         matchers.append(_ANY)
-    return client.silence(matchers, seconds, f"{_PREFIX}{reason}")
+    return client.silence(matchers, seconds, f"{_PREFIX}{reason}", starts)
 
 
 def _matcher(name: str, value: str) -> Mapping[str, object]:
     return {"name": name, "value": value, "isRegex": False, "isEqual": True}
 
 
-def in_force(client: AlertmanagerClient) -> list[Silence]:
-    """Return the silences of maintenance that are in force.
+def not_ended(client: AlertmanagerClient) -> list[Silence]:
+    """Return the silences of maintenance that are in force or planned.
 
     Raises:
         RemoteError: Alertmanager cannot be reached.
@@ -64,12 +68,16 @@ def in_force(client: AlertmanagerClient) -> list[Silence]:
 
 
 def alike(client: AlertmanagerClient, silence: Silence) -> list[Silence]:
-    """Return the silences of maintenance in force that match the same alerts as this one, which is among them.
+    """Return the silences of maintenance that match the same alerts as this one at the same time; it is among them.
 
     Raises:
         RemoteError: Alertmanager cannot be reached.
     """
-    return [one for one in in_force(client) if _matched(one) == _matched(silence)]
+    return [
+        one
+        for one in not_ended(client)
+        if _matched(one) == _matched(silence) and one.starts <= silence.ends and silence.starts <= one.ends
+    ]
 
 
 def _matched(silence: Silence) -> set[frozenset[tuple[str, object]]]:

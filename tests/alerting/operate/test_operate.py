@@ -6,6 +6,7 @@ import re
 import subprocess
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -278,6 +279,35 @@ def test_what_ends_a_maintenance_ends_the_one_that_it_prolongs_too(
         "Ended: second",
         "Goes on: all",
     ]
+
+
+def test_a_planned_maintenance_silences_nothing_yet_and_can_be_called_off(
+    server: Alertmanager, webhook: WebhookReceiver, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"--alertmanager={server.url}"
+    starts = (datetime.now(UTC) + timedelta(days=2)).replace(second=0, microsecond=0)
+    begins, ends = (f"{one.astimezone():%Y-%m-%d %H:%M %Z}" for one in (starts, starts + timedelta(hours=4)))
+    planned = ["maintenance", address, f"--start={starts.isoformat()}", "--duration=4h", "--reason=new disks"]
+    assert main(planned) == 0
+    said, begin, end = capsys.readouterr().out.splitlines()
+    (silence,) = AlertmanagerClient(server.url).silences()
+    assert said == (f"Silenced from {begins} until {ends}: new disks ({silence.id}): alerts of platform, mlops, growth")
+    assert re.fullmatch(r"It begins in (47h\d+m|2d); nothing is silenced yet\.", begin)
+    assert (silence.starts, silence.ends) == (starts, starts + timedelta(hours=4))
+    server.fire(LABELS)
+    webhook.wait_for(lambda alert: alert["labels"] == LABELS, timeout=15)
+    # What begins now and ends before it neither prolongs nor ends it; what overlaps does.
+    assert main(["maintenance", address, "--duration=2h", "--reason=today"]) == 0
+    assert silence.id not in capsys.readouterr().out
+    assert main(["maintenance", address, "--duration=3d", "--reason=for days"]) == 0
+    assert silence.id in capsys.readouterr().out.partition("End them early with: ")[2]
+    assert main(["maintenance-end", address, "no-such-id"]) == 0
+    assert f"Planned from {begins}: new disks ({silence.id})\n" in capsys.readouterr().out
+    _python, command = end.split(" alerts ")
+    assert main(command.split()) == 0
+    ended, *others = capsys.readouterr().out.splitlines()
+    assert ended == f"Ended before it began: new disks ({silence.id})"
+    assert sorted(line.partition(" (")[0] for line in others) == ["Goes on: for days", "Goes on: today"]
 
 
 @pytest.mark.parametrize(
