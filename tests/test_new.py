@@ -12,9 +12,11 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import yaml
 
 from demo.mlflow import STORE_FILE, write_file
 from ml_monitoring.alerting.extensions import UNFILLED
+from ml_monitoring.cli import main
 from tests.support.files import ROOT
 
 NAMES = {
@@ -166,9 +168,14 @@ def test_an_alert_is_about_the_metric_of_the_folder_that_its_name_begins_with(
 ) -> None:
     new("metric shop_open_orders", tmp_path, environment)
     new("alert ShopOpenOrdersTooMany", tmp_path, environment)
+    new("alert Nameless", tmp_path, environment)
+    new("metric shop_late_parcels", tmp_path, environment)
     new("alert Unrelated", tmp_path, environment)
     alerts = tmp_path / "monitoring" / "alerts"
-    assert "expr: max by (job) (shop_open_orders{<filter>})\n" in (alerts / "ShopOpenOrdersTooMany.yml").read_text()
+    of_metric = "expr: max by (stage) (shop_open_orders{<filter>})\n"
+    # The only one there is.
+    assert of_metric in (alerts / "Nameless.yml").read_text()
+    assert of_metric in (alerts / "ShopOpenOrdersTooMany.yml").read_text()
     assert "expr: max by (job) (unrelated{<filter>})\n" in (alerts / "Unrelated.yml").read_text()
 
 
@@ -183,6 +190,81 @@ def test_a_panel_shows_the_metric_of_the_folder_by_its_labels(tmp_path: Path, en
         text = (tmp_path / "monitoring" / "panels" / f"{name}.yml").read_text()
         assert 'expr: sum by (stage) (shop_open_orders)\nlegend: "{{stage}}"\n' in text
         assert "by: [stage]\n" in text
+
+
+QUERIES = """
+sources:
+  queries:
+    shop:
+      store: mlflow
+      sql: SELECT 1
+      metrics:
+        shop_orders: {value: n, help: Orders., labels: [region, severity, "on"]}
+        shop_sold_total: {value: n, help: Sold., type: counter, labels: [region]}
+        shop_sent_bytes_total: {value: n, help: Sent., type: counter}
+        shop_late_ratio: {value: n, help: Late., labels: [region]}
+        shop_last_order_timestamp_seconds: {value: n, help: Last., labels: [region]}
+"""
+EXPECTED = {
+    "shop_orders": ("max by (region, on) (shop_orders{<filter>})", "count"),
+    "shop_sold_total": ("sum by (region) (rate(shop_sold_total{<filter>}[<window>]))", "suffix:/s"),
+    "shop_sent_bytes_total": ("sum(rate(shop_sent_bytes_total[<window>]))", "bytes_per_second"),
+    "shop_late_ratio": ("max by (region) (shop_late_ratio{<filter>})", "ratio"),
+    "shop_last_order_timestamp_seconds": (
+        "time() - max by (region) (shop_last_order_timestamp_seconds{<filter>})",
+        "seconds",
+    ),
+}
+
+
+def test_metrics_of_every_kind_become_alerts_panels_and_pages_that_pass_untouched(
+    tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "monitoring" / "queries").mkdir(parents=True)
+    (tmp_path / "monitoring" / "queries" / "shop.yml").write_text(QUERIES)
+    (tmp_path / "ml-monitoring-alerting.yml").write_text("extensions: monitoring\n")
+    for number, (metric, (expr, unit)) in enumerate(EXPECTED.items()):
+        for thing in (f"alert Own{number}", f"panel own-{number}", f"page page-{number}"):
+            assert main(["new", *thing.split(), "--metric", metric]) == 0
+        alert = yaml.safe_load((tmp_path / "monitoring" / "alerts" / f"Own{number}.yml").read_text())
+        assert (alert["expr"], alert["unit"], alert["source"]) == (expr, unit, "queries/shop")
+        for kind, name in (("panels", f"own-{number}"), ("pages", f"page-{number}")):
+            text = (tmp_path / "monitoring" / kind / f"{name}.yml").read_text()
+            assert f"unit: {unit}\n" in text
+            assert metric in text
+    tested = shell(f"{sys.executable} -m ml_monitoring alerts test", tmp_path, environment)
+    passed = "".join(f"ok    Own{number}\n" for number in range(len(EXPECTED)))
+    assert (tested.returncode, tested.stdout) == (0, passed), tested.stdout + tested.stderr
+    for command in ("alerts", "dashboards"):
+        done = shell(
+            f"{sys.executable} -m ml_monitoring {command} generate --output-dir out/{command}", tmp_path, environment
+        )
+        assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "out" / "dashboards" / "Own").glob("*.json"))) == len(EXPECTED)
+
+
+def test_new_metric_alert_panel_and_page_go_together(store: Path, tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "ml-monitoring.yml").write_text(f"sources: {{mlflow: {{uri: 'sqlite:///{store}'}}}}\n")
+    commands: list[str] = []
+    for thing in ("metric shop_orders_waiting", "alert TooMany", "panel orders", "page shop"):
+        commands += hints(new(thing, tmp_path, environment))
+    said = ""
+    for command in dict.fromkeys(commands):
+        done = shell(command, tmp_path, environment)
+        assert done.returncode == 0, command + done.stdout + done.stderr
+        said += done.stdout
+    assert "ok    TooMany\n" in said
+    page = (tmp_path / "generated" / "dashboards" / "Own" / "ml-monitoring-own-shop.json").read_text()
+    assert "sum by (stage) (shop_orders_waiting{stage=~" in page
+
+
+def test_a_metric_that_no_query_has_is_refused(tmp_path: Path, environment: dict[str, str]) -> None:
+    new("metric shop_orders_waiting", tmp_path, environment)
+    said = new("alert X --metric shop_orders_waitin", tmp_path, environment, status=1)
+    problem = "no query in monitoring/queries has a metric 'shop_orders_waitin'; did you mean shop_orders_waiting?"
+    assert said == f"error: --metric: {problem}\n"
+    assert "--metric: is for pages in YAML" in new("page x --python --metric y", tmp_path, environment, status=1)
 
 
 def test_a_runbook_that_nobody_filled_in_is_named_and_nothing_refused(

@@ -16,10 +16,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting import options as own
-from ml_monitoring.alerting.extension_files import queries
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules, rules_name_problem
 from ml_monitoring.alerting.model.thresholds import load_layers
+from ml_monitoring.dashboards.extensions.metrics import OwnMetric, meant, named, own_metrics
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.database.uri import DatabaseUri
@@ -29,7 +29,6 @@ from ml_monitoring.exporter.init.answers import holds_secret
 from ml_monitoring.exporter.json_schema import schema_of
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.queries.settings import MetricName
-from ml_monitoring.exporter.suggestions import closest
 
 _TEMPLATES: Final = Path(__file__).with_name("templates")
 _GENERATED: Final = "generated"
@@ -49,6 +48,7 @@ _FILES: Final[Mapping[str, Mapping[str, str]]] = {
     },
     "panel": {"panels/@NAME@.yml": "panel.yml.txt"},
     "page": {"pages/@NAME@.yml": "page.yml.txt"},
+    "page of a metric": {"pages/@NAME@.yml": "page.metric.yml.txt"},
     "python page": {"pages/@NAME@.py": "page.py.txt"},
     "source": {
         "sources/@NAME@/pyproject.toml": "source-pyproject.txt",
@@ -61,6 +61,8 @@ _NAMING: Final = {
     "panel": extensions.page_name_problem,
     "page": extensions.page_name_problem,
 }
+# What can be about a metric of the user's queries.
+_OF_A_METRIC: Final = ("alert", "panel", "page")
 _SOURCE: Final = re.compile(r"[a-z][a-z0-9_]*")
 _PURPOSES: Final = {
     "metric": ("a metric by a query, as settings of the exporter", "shop_orders_waiting"),
@@ -97,12 +99,18 @@ def add_commands(commands: command_line.Commands) -> None:
         )
         if kind == "page":
             parser.add_argument("--python", action="store_true", help="in Python, for all that our own pages can do")
+        if kind in _OF_A_METRIC:
+            parser.add_argument(
+                "--metric",
+                help="the metric of your queries that it is about (default: the one that NAME begins with, else the "
+                "only one)",
+            )
         if kind == "metric":
             parser.add_argument(
                 "--uri", help="a database of your own, such as sqlite:////data/shop.db (default: that of MLflow)"
             )
         own.add_settings(parser)
-        parser.set_defaults(command=_run, kind=kind, uri=None)
+        parser.set_defaults(command=_run, kind=kind, uri=None, metric=None)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -110,38 +118,38 @@ def _run(options: argparse.Namespace) -> int:
         raise ConfigError([f"{options.name}: {problem}"])
     if options.uri is not None:
         _check_uri(options.uri)
+    if options.metric is not None and options.kind == "page" and options.python:
+        raise ConfigError(["--metric: is for pages in YAML; leave out --python"])
     place = _Place.of(options)
-    kind = "python page" if options.kind == "page" and options.python else options.kind
-    metric = "" if kind == "metric" else _metric_meant(place.folder, options.name)
+    metric = _metric_meant(options, place.folder)
+    kind = options.kind
+    if kind == "page":
+        kind = "python page" if options.python else "page of a metric" if metric else "page"
+    words = _words(options, metric)
     texts = {
-        place.folder / _filled(path, options.name, metric): _filled(
-            (_TEMPLATES / template).read_text("utf-8"), options.name, metric, options.uri
-        )
+        place.folder / _filled(path, words): _filled((_TEMPLATES / template).read_text("utf-8"), words)
         for path, template in _FILES[kind].items()
     }
-    if kind == "panel":
-        for marker, value in _panel_words(place.folder, metric).items():
-            texts = {path: text.replace(marker, value) for path, text in texts.items()}
     if there := [str(path) for path in texts if path.exists()]:
         raise ConfigError([f"{path}: is there already" for path in there])
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
         print(path)
-    if kind in ("metric", "rule", "alert", "panel", "page"):
-        _write_schemas(place.folder / "schemas", kind)
+    if kind not in ("python page", "source"):
+        _write_schemas(place.folder / "schemas", options.kind)
     if kind == "alert":
         print(
             f"\nThe exporter serves the runbook where its settings say: web: {{runbooks_dir: {place.folder}/runbooks}}"
         )
     print(f"\nEdit {'it, which works' if len(texts) == 1 else 'them, which work'} as written too, and then:\n")
-    for command in _next(kind, options, place):
+    for command in _next(options.kind, options, place):
         print(f"  {command}")
     if kind == "metric":
-        words = _snake(options.name).split("_")
+        parts = _snake(options.name).split("_")
         # No longer than the name of a panel may be.
-        panel = "-".join(filter(None, words))[:22].strip("-")
-        alert = "".join(word.capitalize() for word in words)
+        panel = "-".join(filter(None, parts))[:22].strip("-")
+        alert = "".join(part.capitalize() for part in parts)
         print(
             f"\nOnce its values are there, `{command_line.spelled('new', 'panel', panel)}` shows it, "
             f"and `{command_line.spelled('new', 'alert', alert)}` watches it."
@@ -234,41 +242,14 @@ def _write_schemas(folder: Path, kind: str) -> None:
     (folder / name).write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def _metric_meant(folder: Path, name: str) -> str:
-    """Return the metric of the folder's queries that something of this name is about; empty where it may be none."""
-    known = list(_own_metrics(folder))
-    snake = _snake(name)
-    return next((metric for metric in known if snake.startswith(metric)), "") or closest(snake, known)
-
-
-def _own_metrics(folder: Path) -> dict[str, tuple[list[str], bool]]:
-    """Return the labels of each metric of the folder's queries, and whether it is a counter."""
-    found = {}
-    for query in queries(folder).values():
-        metrics = query.get("metrics")
-        for name, given in metrics.items() if isinstance(metrics, dict) else ():
-            labels = given.get("labels") if isinstance(given, dict) else None
-            is_list = isinstance(labels, list)
-            found[str(name)] = ([str(label) for label in labels or ()] if is_list else [], str(name).endswith("_total"))
-    return found
-
-
-def _panel_words(folder: Path, metric: str) -> dict[str, str]:
-    """Return what a panel asks: the metric of the folder that is meant, or its only one, else an example."""
-    known = _own_metrics(folder)
-    if not metric and len(known) == 1:
-        metric = next(iter(known))
-    if not metric:
-        of_example = "sum by (job) (rate(http_requests_total{<filter>}[<window>]))"
-        return {"@EXPR@": of_example, "@LEGEND@": '"{{job}}"', "@BY@": "[job]"}
-    labels, is_counter = known[metric]
-    names = ", ".join(labels)
-    value = f"rate({metric}[<window>])" if is_counter else metric
-    return {
-        "@EXPR@": f"sum by ({names}) ({value})" if labels else f"sum({value})",
-        "@LEGEND@": json.dumps(" ".join(f"{{{{{label}}}}}" for label in labels) or metric),
-        "@BY@": f"[{names}]",
-    }
+def _metric_meant(options: argparse.Namespace, folder: Path) -> OwnMetric | None:
+    """Return the metric of the folder's queries that the new files are about; None where it may be none."""
+    if options.kind in ("metric", "source"):
+        return None
+    if options.metric is not None:
+        return named(options.metric, folder)
+    of_one = options.kind in _OF_A_METRIC
+    return meant(_snake(options.name), own_metrics(folder), also_the_only_one=of_one)
 
 
 def _snake(name: str) -> str:
@@ -284,18 +265,25 @@ def _check_uri(uri: str) -> None:
         raise ConfigError(["--uri: holds a password: leave it out, and let `uri_file` in the file name what holds it"])
 
 
-def _filled(text: str, name: str, metric: str, uri: str | None = None) -> str:
+def _words(options: argparse.Namespace, metric: OwnMetric | None) -> dict[str, str]:
+    """Return the text that stands for each marker of the templates."""
+    name, uri = options.name, options.uri
     snake = _snake(name)
     words = {
         "@NAME@": name,
         "@SNAKE@": snake,
-        "@METRIC@": metric or snake,
+        "@METRIC@": metric.name if metric else snake,
         "@DASHED@": snake.replace("_", "-"),
         "@WORDS@": snake.replace("_", " ").capitalize(),
         "@CLASS@": "".join(part.capitalize() for part in snake.split("_")) + "Source",
         "@SQL@": _SQL_OF_MLFLOW if uri is None else _SQL_OF_ANY,
         "@DATABASE@": "store: mlflow" if uri is None else f"uri: {json.dumps(uri)}",
     }
+    example = OwnMetric("http_requests_total", is_counter=True) if options.kind == "panel" else OwnMetric(snake)
+    return words | (metric or example).words()
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
     for marker, value in words.items():
         text = text.replace(marker, value)
     return text
