@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_alertmanager
-from ml_monitoring.alerting.generate.alertmanager import TEST_FIRE, build
+from ml_monitoring.alerting.generate.alertmanager import TEST_FIRE, build, channels_of
 from ml_monitoring.alerting.model.notifications import SEVERITIES, ChannelSettings
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
@@ -73,7 +73,9 @@ def run(options: argparse.Namespace) -> int:
 
 def _why_nothing(thresholds: Thresholds, team: str, severity: str) -> str:
     labels = {**thresholds.alert_labels, "alertname": TEST_ALERT, "team": team, "severity": severity}
-    meant = {kind for stop in stops(build(thresholds=thresholds), labels) for kind in stop.kinds}
+    channels = channels_of(thresholds)
+    reached = [channels[stop.receiver] for stop in stops(build(thresholds=thresholds), labels)]
+    meant = {channel for of_receiver in reached for channel in of_receiver}
     if not meant:
         return "no channel is set up for it"
     return (

@@ -29,8 +29,9 @@ def run(options: argparse.Namespace) -> int:
     thresholds, _layers = own.load(options)
     if problems := list(_problems(dict(options.labels), thresholds)):
         raise ConfigError(problems)
+    channels = alertmanager.channels_of(thresholds)
     for stop in stops(alertmanager.build(thresholds=thresholds), thresholds.alert_labels | dict(options.labels)):
-        through = ", ".join(stop.kinds) or "nothing"
+        through = ", ".join(channels[stop.receiver]) or "nothing"
         print(f"{stop.receiver}: after {stop.group_wait}, again every {stop.repeat_interval}; through {through}")
     if thresholds.alert_labels:
         print(BESIDE_OTHERS)

@@ -6,7 +6,7 @@ To add a team, add its name to `notifications.yml`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -59,16 +59,11 @@ def build(
     """
     chosen = thresholds or load_thresholds()
     settings = chosen.notifications
-    log_url = settings.alert_log if alert_log_url is None else alert_log_url
-    # A log of its own, as a test's or the demo's, has no token unless one is named.
-    own_token = settings.alert_log_token_file if alert_log_url is None else alert_log_token_file
-    ca_file = settings.alert_log_ca_file if alert_log_url is None else None
-    alert_log = [AlertLogChannel(log_url, own_token, ca_file)] if log_url else []
-    webhook = webhook_url or settings.webhook
-    everywhere: list[Channel] = [*([Webhook(webhook)] if webhook else []), *alert_log]
-    told_by = [*everywhere, *map(Configured, settings.channels.values()), _Heartbeat(settings.heartbeat), *channels]
-    teams = {team: [Receiver(f"{team}-{severity}", team, severity) for severity in SEVERITIES] for team in chosen.teams}
-    outside = [Receiver(UNROUTED), Receiver(WATCHDOG), Receiver(ESCALATION, escalation=True)]
+    alert_log = _alert_log(settings)
+    if alert_log_url is not None:
+        # A log of its own, as a test's or the demo's, has no token unless one is named.
+        alert_log = [AlertLogChannel(alert_log_url, alert_log_token_file)] if alert_log_url else []
+    webhooks = [Webhook(webhook_url)] if webhook_url else _webhooks(settings)
     # What the routes with these match goes on to its team's; without one nobody else would be notified.
     ours = chosen.ours
     intervals = {
@@ -117,16 +112,24 @@ def build(
                     }
                     for name in settings.actions
                 ),
-                *(_team_route(team, of_team, chosen, timing) for team, of_team in teams.items()),
+                *(_team_route(team, _receivers_of(team), chosen, timing) for team in chosen.teams),
             ],
         },
         "inhibit_rules": [inhibition.rule(ours) for inhibition in INHIBITIONS],
         "receivers": [
-            _receiver(Receiver(DEPLOYMENT_TEST), alert_log),
-            *(_receiver(receiver, told_by) for receiver in outside),
-            *(_action_receiver(name, settings, everywhere) for name in settings.actions),
-            *(_receiver(receiver, told_by) for of_team in teams.values() for receiver in of_team),
+            _receiver(receiver, notified_by)
+            for receiver, notified_by in _receivers(chosen, alert_log, [*webhooks, *alert_log], channels)
         ],
+    }
+
+
+def channels_of(thresholds: Thresholds) -> dict[str, tuple[str, ...]]:
+    """Return the channels through which each receiver is notified, by its name, as the settings call them."""
+    settings = thresholds.notifications
+    alert_log = _alert_log(settings)
+    return {
+        receiver.name: tuple(channel.label for channel in notified_by if channel.configs(receiver))
+        for receiver, notified_by in _receivers(thresholds, alert_log, [*_webhooks(settings), *alert_log])
     }
 
 
@@ -136,15 +139,61 @@ def without_channel(config: Mapping[str, Any]) -> set[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Heartbeat:
-    """Posts the Watchdog to the service that raises an alarm when it stops."""
+class _Post:
+    """Posts the beginning of alerts, for one receiver.
 
-    address: Address | None
+    The end of an alert is no reason to act again, and that of the Watchdog none to go on waiting for it.
+    """
+
+    address: Address
+    label: str
 
     def configs(self, receiver: Receiver) -> Configs:
-        if self.address is None or receiver.name != WATCHDOG:
-            return {}
+        del receiver
         return {"webhook_configs": [self.address.setting | {"send_resolved": False}]}
+
+
+def _webhooks(settings: Notifications) -> list[Channel]:
+    return [Webhook(settings.webhook)] if settings.webhook else []
+
+
+def _alert_log(settings: Notifications) -> list[AlertLogChannel]:
+    if not settings.alert_log:
+        return []
+    return [AlertLogChannel(settings.alert_log, settings.alert_log_token_file, settings.alert_log_ca_file)]
+
+
+def _receivers_of(team: str) -> list[Receiver]:
+    return [Receiver(f"{team}-{severity}", team, severity) for severity in SEVERITIES]
+
+
+def _receivers(
+    thresholds: Thresholds,
+    alert_log: Sequence[Channel],
+    everywhere: Sequence[Channel],
+    more: Iterable[Channel] = (),
+) -> Iterator[tuple[Receiver, Sequence[Channel]]]:
+    """Yield each receiver, and the channels that may notify it.
+
+    Args:
+        thresholds: Teams and channels.
+        alert_log: The alert log, if there is one.
+        everywhere: What notifies every receiver, the alert log among them.
+        more: Channels beside those of the settings.
+    """
+    settings = thresholds.notifications
+    configured = [Configured(name, channel) for name, channel in settings.channels.items()]
+    notified_by = [*everywhere, *configured, *more]
+    heartbeat = [_Post(settings.heartbeat, "webhook (heartbeat)")] if settings.heartbeat else []
+    yield Receiver(DEPLOYMENT_TEST), alert_log
+    yield Receiver(UNROUTED), notified_by
+    yield Receiver(WATCHDOG), [*notified_by, *heartbeat]
+    yield Receiver(ESCALATION, escalation=True), notified_by
+    for name, address in settings.actions.items():
+        yield Receiver(f"{_ACTION}-{name}"), [_Post(address, f"webhook (action {name})"), *everywhere]
+    for team in thresholds.teams:
+        for receiver in _receivers_of(team):
+            yield receiver, notified_by
 
 
 def _times(timing: Timing) -> dict[str, str]:
@@ -184,10 +233,3 @@ def _receiver(receiver: Receiver, channels: Iterable[Channel]) -> dict[str, Any]
         for kind, entries in channel.configs(receiver).items():
             config.setdefault(kind, []).extend(dict(entry) for entry in entries)
     return config
-
-
-def _action_receiver(name: str, settings: Notifications, channels: Iterable[Channel]) -> dict[str, Any]:
-    config = _receiver(Receiver(f"{_ACTION}-{name}"), channels)
-    # The end of an alert is no reason to act again.
-    post = settings.actions[name].setting | {"send_resolved": False}
-    return config | {"webhook_configs": [post, *config.get("webhook_configs", [])]}

@@ -1,6 +1,6 @@
 """The ways of telling somebody, as Alertmanager's receivers take them.
 
-To add a kind of channel: its settings in `alerting/model/notifications.py`, a class with the method of `Channel`
+To add a kind of channel: its settings in `alerting/model/notifications.py`, a class with the members of `Channel`
 here, and an entry in `CHANNELS`. What the messages say is in `templates/`.
 """
 
@@ -13,6 +13,7 @@ from typing import Any, Final, Protocol
 
 from ml_monitoring.alerting.model.notifications import (
     ChannelModel,
+    ChannelSettings,
     Email,
     MsTeams,
     PagerDuty,
@@ -81,6 +82,10 @@ class Receiver:
 class Channel(Protocol):
     """A way of telling somebody."""
 
+    @property
+    def label(self) -> str:
+        """Its kind, and what the settings call it."""
+
     def configs(self, receiver: Receiver) -> Configs:
         """Return what the channel adds to the receiver, such as `{"webhook_configs": [...]}`; nothing to stay out."""
 
@@ -90,6 +95,7 @@ class Webhook:
     """Posts every alert of every receiver, and its end, as JSON."""
 
     url: str
+    label: str = "webhook (notifications.webhook)"
 
     def configs(self, receiver: Receiver) -> Configs:
         """Return the webhook; it is the same for every receiver, whose name is in what is posted."""
@@ -110,6 +116,7 @@ class AlertLogChannel:
     url: str
     token_file: str | None = None
     ca_file: str | None = None
+    label: str = "webhook (alert log)"
 
     def configs(self, receiver: Receiver) -> Configs:
         """Return the webhook, which is the same for every receiver."""
@@ -127,7 +134,13 @@ class AlertLogChannel:
 class Configured:
     """A channel of the settings: it reaches the teams and severities that its settings name."""
 
-    settings: ChannelModel
+    name: str
+    settings: ChannelSettings
+
+    @property
+    def label(self) -> str:
+        """Return its kind and its name, such as `slack (chat)`."""
+        return f"{self.settings.kind} ({self.name})"
 
     def configs(self, receiver: Receiver) -> Configs:
         """Return the channel's entry when its settings mean this receiver."""

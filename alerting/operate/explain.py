@@ -7,6 +7,7 @@ from textwrap import indent
 from typing import Any, Final
 
 from ml_monitoring.alerting.domains import ALERTS, RECORDS, alert_groups, is_watched, load_alerts
+from ml_monitoring.alerting.generate.alertmanager import channels_of
 from ml_monitoring.alerting.generate.expanded import used
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.placeholders import names_in
@@ -63,7 +64,7 @@ def explain(name: str, thresholds: Thresholds, layers: Layers, config: Mapping[s
         return f"{name}: no rule is made of it, as {why}\n"
     (alert,) = enabled_alerts([name], thresholds)
     notes = [f"  Note         {note}" for note in latency_notes(thresholds) if name == LATENCY]
-    return "\n".join([*_lines(alert, layers, config), *notes]) + "\n"
+    return "\n".join([*_lines(alert, layers, config, channels_of(thresholds)), *notes]) + "\n"
 
 
 def latency_notes(thresholds: Thresholds) -> list[str]:
@@ -82,7 +83,9 @@ def _why_none(name: str, thresholds: Thresholds, layers: Layers) -> str:
     return ""
 
 
-def _lines(alert: BoundAlert, layers: Layers, config: Mapping[str, Any]) -> Iterator[str]:
+def _lines(
+    alert: BoundAlert, layers: Layers, config: Mapping[str, Any], channels: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
     numbers = alert.numbers
     yield f"{alert.name}: {alert.alert.summary}"
     yield f"  Fires when   {alert.condition}"
@@ -108,7 +111,7 @@ def _lines(alert: BoundAlert, layers: Layers, config: Mapping[str, Any]) -> Iter
     yield "  Notified"
     for stop in stops(config, labels):
         after = durations.parse(numbers.for_) + durations.parse(stop.group_wait)
-        through = ", ".join(stop.kinds) or "nothing: it is seen in Alertmanager only"
+        through = ", ".join(channels[stop.receiver]) or "nothing: it is seen in Alertmanager only"
         yield (
             f"    {stop.receiver}: {_span(after)} after the condition begins to hold, "
             f"again every {stop.repeat_interval}; through {through}"

@@ -21,14 +21,12 @@ class Stop:
         group_wait: How long alerts that begin together are collected first.
         repeat_interval: When it is notified again while the alert fires.
         muted_at: Names of the times in which it is not notified.
-        kinds: Kinds of channels through which it is notified, as Alertmanager names them.
     """
 
     receiver: str
     group_wait: str
     repeat_interval: str
     muted_at: tuple[str, ...]
-    kinds: tuple[str, ...]
 
 
 def stops(config: Mapping[str, Any], labels: Mapping[str, str]) -> list[Stop]:
@@ -38,21 +36,12 @@ def stops(config: Mapping[str, Any], labels: Mapping[str, str]) -> list[Stop]:
         config: What `alerting.alertmanager.build` gives.
         labels: Labels of the alert, `alertname` included.
     """
-    kinds = {
-        receiver["name"]: tuple(
-            f"{key.removesuffix('_configs')} x{len(entries)}" if len(entries) > 1 else key.removesuffix("_configs")
-            for key, entries in receiver.items()
-            if key.endswith("_configs")
-        )
-        for receiver in config["receivers"]
-    }
     return [
         Stop(
             route["receiver"],
             route["group_wait"],
             route["repeat_interval"],
             tuple(route.get("mute_time_intervals", ())),
-            kinds[route["receiver"]],
         )
         for route in _matching(config["route"], {}, labels)
     ]

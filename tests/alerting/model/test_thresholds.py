@@ -171,6 +171,8 @@ def test_a_new_team_gets_receivers_and_a_route(tmp_path: Path) -> None:
 
 def test_a_further_channel_adds_to_the_receivers_that_it_chooses() -> None:
     class Pager:
+        label = "pagerduty (pager)"
+
         def configs(self, receiver: alertmanager.Receiver) -> dict[str, list[dict[str, str]]]:
             wanted = receiver.severity == "critical"
             return {"pagerduty_configs": [{"routing_key_file": "/run/secrets/pager"}]} if wanted else {}

@@ -55,8 +55,9 @@ def test_everything_about_an_alert_is_explained(capsys: pytest.CaptureFixture[st
     assert "    ml_monitoring_source_up < 1" in lines
     notified = lines[lines.index("  Notified") + 1 : lines.index("  Muted")]
     assert notified == [
-        "    escalation: 33 min after the condition begins to hold, again every 1h; through webhook",
-        "    platform-critical: 3 min 10 s after the condition begins to hold, again every 15m; through webhook",
+        "    escalation: 33 min after the condition begins to hold, again every 1h; through webhook (alert log)",
+        "    platform-critical: 3 min 10 s after the condition begins to hold, again every 15m; "
+        "through webhook (alert log)",
     ]
     assert lines[lines.index("  Muted") + 1 :] == [
         "    Without the exporter nothing that it says can be trusted, not even that a problem ended."
@@ -130,7 +131,39 @@ def test_a_route_is_followed_as_alertmanager_follows_it(team: str, severity: str
 
 def test_the_route_command_says_who_is_notified(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["route", "--label", "team=growth", "--label", "severity=info", "--label", "alertname=X"]) == 0
-    assert capsys.readouterr().out == "growth-info: after 1m, again every 1d; through webhook\n"
+    assert capsys.readouterr().out == "growth-info: after 1m, again every 1d; through webhook (alert log)\n"
+
+
+def test_channels_are_named_as_the_settings_name_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "secret").write_text("x", encoding="utf-8")
+    settings = tmp_path / "own.yml"
+    own = {
+        "webhook": "http://127.0.0.1:9/all",
+        "heartbeat": {"url": "http://127.0.0.1:9/beat"},
+        "actions": {"retrain": {"url": "http://127.0.0.1:9/retrain"}},
+        "channels": {
+            "pages": {"kind": "webhook", "severities": ["critical"], "url": "http://127.0.0.1:9/s3cret"},
+            "calls": {"kind": "webhook", "severities": [], "escalations": True, "url": "http://127.0.0.1:9/calls"},
+            "chat": {"kind": "msteams", "teams": ["growth"], "webhook_url_file": str(tmp_path / "secret")},
+            "shop": {"kind": "slack", "teams": ["mlops"], "channel": "#a", "api_url_file": str(tmp_path / "secret")},
+        },
+    }
+    settings.write_text(yaml.safe_dump({"notifications": own}, sort_keys=False), encoding="utf-8")
+    given = f"--settings={settings}"
+    everywhere = "webhook (notifications.webhook), webhook (alert log)"
+    critical = ["--label=team=growth", "--label=severity=critical"]
+    assert main(["route", given, *critical, "--label=action=retrain"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        f"escalation: after 30m, again every 1h; through {everywhere}, webhook (calls)",
+        f"action-retrain: after 0s, again every 1d; through webhook (action retrain), {everywhere}",
+        f"growth-critical: after 10s, again every 15m; through {everywhere}, webhook (pages), msteams (chat)",
+    ]
+    assert main(["explain", given, "MlMonitoringWatchdog"]) == 0
+    out = capsys.readouterr().out
+    assert f"through {everywhere}, webhook (heartbeat)\n" in out
+    settings.write_text("notifications: {alert_log: null, alert_log_token_file: null}\n", encoding="utf-8")
+    assert main(["route", given, *critical]) == 0
+    assert {line.partition("; ")[2] for line in capsys.readouterr().out.splitlines()} == {"through nothing"}
 
 
 @pytest.mark.parametrize(
@@ -478,8 +511,8 @@ def test_a_channel_is_tested_again_at_once_and_one_that_alertmanager_does_not_kn
     with running(programs["alertmanager"], bare, tmp_path) as server:
         assert main(["test-fire", f"--alertmanager={server.url}", f"--settings={own}"]) == 1
     assert capsys.readouterr().out.splitlines()[1] == (
-        "  nothing is sent: the settings have webhook x2 for it, and this Alertmanager does not; `alerts generate`, "
-        "reload it, and test again"
+        "  nothing is sent: the settings have webhook (alert log), webhook (posts) for it, and this Alertmanager does "
+        "not; `alerts generate`, reload it, and test again"
     )
 
 
