@@ -40,6 +40,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
+from ml_monitoring.exporter.runbooks import unfilled
 from ml_monitoring.exporter.settings_file import Layers, Places, describe_read_error
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
@@ -50,13 +51,6 @@ RUNBOOK_HEADINGS: Final = ("Meaning", "Impact", "Diagnosis", "Causes", "Mitigati
 # What the folder may hold; others are not looked into.
 FOLDERS: Final = ("alerts", "rules", "runbooks", "tests", "pages", "panels", "queries", "sources", "schemas")
 
-# What the runbook that `ml-monitoring new alert` writes says until somebody fills it in.
-UNFILLED: Final = (
-    "What is wrong when this fires, in two sentences.",
-    "Who notices, and how soon.",
-    "What is usual, and what to look at next.",
-    "1. ...",
-)
 _OWN_PAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
 _ALERT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LABEL_IN_TEMPLATE: Final = re.compile(r"\$labels\.(\w+)")
@@ -300,11 +294,7 @@ def runbooks(thresholds: Thresholds) -> dict[str, Path]:
 
 def unfilled_runbooks(thresholds: Thresholds) -> Iterator[str]:
     """Yield the sentence about each own runbook that still has text of the template."""
-    for path in runbooks(thresholds).values():
-        lines = read_text(path).splitlines()
-        if found := [str(number) for number, line in enumerate(lines, 1) if line.strip() in UNFILLED]:
-            others = f" (also in lines {', '.join(found[1:])})" if found[1:] else ""
-            yield f"{path}:{found[0]}: is still as the template has it{others}; who is notified reads this"
+    yield from filter(None, map(unfilled, runbooks(thresholds).values()))
 
 
 def recorded_by_file(folder: Path) -> dict[str, list[str]]:

@@ -106,10 +106,15 @@ def load_to_write(
         _refuse_committed(options, committed)
     thresholds, _layers = load(options, webhook=webhook)
     refuse_broken(thresholds)
-    for sentence in extensions.unfilled_runbooks(thresholds):
-        _note(sentence)
+    say_unfilled(thresholds)
     say_which(options)
     return thresholds
+
+
+def say_unfilled(thresholds: Thresholds) -> None:
+    """Say which own runbooks still have text of the template."""
+    for sentence in extensions.unfilled_runbooks(thresholds):
+        _note(sentence)
 
 
 def say_which(options: argparse.Namespace) -> None:

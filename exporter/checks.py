@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from typing import Any
 
 from ml_monitoring.exporter.addresses import HEALTHY, ListenAddress, listening_socket
@@ -19,7 +20,8 @@ from ml_monitoring.exporter.errors import ConfigError, Reason, SourceError
 from ml_monitoring.exporter.http_client import RemoteError, fetch_json
 from ml_monitoring.exporter.path_checks import problems
 from ml_monitoring.exporter.redaction import redact
-from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.runbooks import unfilled
+from ml_monitoring.exporter.settings_file import Layers, describe_read_error
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source
@@ -77,12 +79,13 @@ def _check_web(settings: Settings, layers: Layers) -> Result:
     notes = list(config.warnings)
     if (folder := settings.web.runbooks_dir) is not None:
         try:
-            found = any(each.suffix == ".md" for each in folder.iterdir())
+            found = sorted(each for each in folder.iterdir() if each.suffix == ".md")
         except OSError as error:
             problem = layers.problem(("web", "runbooks_dir"), f"{folder} cannot be read: {error.strerror}")
             return Result("web", False, problem)
         if not found:
             notes.append(f"web.runbooks_dir: {folder} holds no <AlertName>.md")
+        notes += filter(None, map(_unfilled, found))
     scheme = "https" if config.tls else "http"
     for address in settings.web.addresses:
         if (refused := _bind_error(address)) is None:
@@ -97,6 +100,14 @@ def _check_web(settings: Settings, layers: Layers) -> Result:
             return Result("web", False, layers.problem(unusable.location, unusable.message))
     urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
     return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *notes)))
+
+
+def _unfilled(runbook: Path) -> str:
+    """Return what is to be said about a runbook; empty where nothing is."""
+    try:
+        return unfilled(runbook)
+    except (OSError, UnicodeDecodeError) as error:
+        return f"{runbook}: cannot be read: {describe_read_error(error)}"
 
 
 def _origin(name: str, layers: Layers, error: SourceError) -> str:

@@ -15,8 +15,8 @@ import pytest
 import yaml
 
 from demo.mlflow import STORE_FILE, write_file
-from ml_monitoring.alerting.extensions import UNFILLED
 from ml_monitoring.cli import main
+from ml_monitoring.exporter.runbooks import UNFILLED
 from tests.support.files import ROOT
 
 NAMES = {
@@ -281,6 +281,13 @@ def test_a_runbook_that_nobody_filled_in_is_named_and_nothing_refused(
     others = ", ".join(begun[1:])
     said = f"runbooks/ShopOrdersWaiting.md:{begun[0]}: is still as the template has it (also in lines {others})"
     assert (done.returncode, said in done.stderr) == (0, True), done.stderr
+    (tmp_path / "ml-monitoring.yml").write_text(
+        "web: {runbooks_dir: monitoring/runbooks}\nsources: {mlflow: {uri: 'sqlite:///nowhere.db'}}\n"
+    )
+    tested = shell(f"{sys.executable} -m ml_monitoring alerts test", tmp_path, environment)
+    assert (tested.returncode, f"note: monitoring/{said}" in tested.stderr.replace(f"{tmp_path}/", "")) == (0, True)
+    checked = shell(f"{sys.executable} -m ml_monitoring check", tmp_path, environment)
+    assert f"monitoring/{said}" in checked.stdout
     path.write_text("\n".join("Filled in." if line in UNFILLED else line for line in lines))
     done = shell(command, tmp_path, environment)
     assert (done.returncode, "template" in done.stderr) == (0, False), done.stderr
@@ -298,6 +305,27 @@ def test_the_folder_of_the_settings_is_taken(tmp_path: Path, environment: dict[s
     assert "etc/alerting.yml:1: extensions: is etc/ours, not other" in new(
         "page two --settings etc/alerting.yml --directory other", tmp_path, environment, status=1
     )
+
+
+def test_settings_that_are_not_there_yet_are_made_by_the_commands(tmp_path: Path, environment: dict[str, str]) -> None:
+    said = new("alert ShopOrdersWaiting --settings etc/own.yml", tmp_path, environment, status=1)
+    assert said == "error: etc/own.yml: there is no such folder; make it: mkdir -p etc\n"
+    (tmp_path / "etc").mkdir()
+    commands = hints(new("alert ShopOrdersWaiting --settings etc/own.yml", tmp_path, environment))
+    for command in commands[:2]:
+        done = shell(command, tmp_path, environment)
+        assert done.returncode == 0, command + done.stdout + done.stderr
+    assert done.stdout == "ok    ShopOrdersWaiting\n"
+    # Where another file names the folder nothing would make this one.
+    said = new("alert Other --settings etc/own.yml --settings typo.yml", tmp_path, environment, status=1)
+    assert said == "error: typo.yml: cannot be read: No such file or directory\n"
+
+
+def test_nothing_is_written_where_the_commands_cannot_be_said(tmp_path: Path, environment: dict[str, str]) -> None:
+    environment["ML_MONITORING_CONFIG"] = "x.yml"
+    said = new("metric shop_orders_waiting", tmp_path, environment, status=1)
+    assert said == "error: ML_MONITORING_CONFIG: x.yml: No such file or directory\n"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_folder_that_settings_name_is_made(tmp_path: Path, environment: dict[str, str]) -> None:

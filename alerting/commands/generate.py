@@ -123,8 +123,9 @@ def _next(options: argparse.Namespace, *, is_mimir: bool) -> str:
     """Return what is to be done with the files."""
     if is_mimir:
         return "next: mimirtool rules sync"
-    reloaded = "Prometheus" if options.into else "Prometheus and Alertmanager"
-    return f"next: promtool check rules {options.output_dir}/alerts.yml, then reload {reloaded}"
+    # Which file it reads nobody but the user knows.
+    too = "" if options.into else ", and Alertmanager where it reads the alertmanager.yml from there"
+    return f"next: promtool check rules {options.output_dir}/alerts.yml, then reload Prometheus{too}"
 
 
 def _say_who_is_not_notified(thresholds: Thresholds) -> None:

@@ -132,6 +132,8 @@ def _run(options: argparse.Namespace) -> int:
     }
     if there := [str(path) for path in texts if path.exists()]:
         raise ConfigError([f"{path}: is there already" for path in there])
+    # Before anything is written, so that an error in it leaves nothing behind.
+    commands = list(_next(options.kind, options, place))
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8", newline="\n")
@@ -143,7 +145,7 @@ def _run(options: argparse.Namespace) -> int:
             f"\nThe exporter serves the runbook where its settings say: web: {{runbooks_dir: {place.folder}/runbooks}}"
         )
     print(f"\nEdit {'it, which works' if len(texts) == 1 else 'them, which work'} as written too, and then:\n")
-    for command in _next(options.kind, options, place):
+    for command in commands:
         print(f"  {command}")
     if kind == "metric":
         parts = _snake(options.name).split("_")
@@ -174,8 +176,15 @@ class _Place:
     @classmethod
     def of(cls, options: argparse.Namespace) -> _Place:
         files = [path for path in own.settings_files(options) if path != Path(os.devnull)]
-        layers = load_layers(files)
+        # The last may be one that the first of the commands makes, as it names the folder.
+        begun = files if not files or files[-1].exists() else files[:-1]
+        if begun != files and not (parent := files[-1].parent).is_dir():
+            raise ConfigError([f"{files[-1]}: there is no such folder; make it: mkdir -p {shlex.quote(str(parent))}"])
+        layers = load_layers(begun)
         named = extensions.folder_of(layers, begun=False)
+        if named is not None:
+            # No command makes one then.
+            load_layers(files)
         if named is not None and options.directory is not None and named.resolve() != options.directory.resolve():
             raise ConfigError([layers.problem(("extensions",), f"is {named}, not {options.directory}")])
         folder = named or options.directory or own.DIRECTORY

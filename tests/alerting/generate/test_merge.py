@@ -320,7 +320,8 @@ def test_who_is_not_notified_is_said(
     folder = tmp_path / "out"
     assert out == (
         f"{folder}: alertmanager.yml, alerts.yml, notifications.tmpl, rules.yml written; "
-        f"next: promtool check rules {folder}/alerts.yml, then reload Prometheus and Alertmanager\n"
+        f"next: promtool check rules {folder}/alerts.yml, then reload Prometheus, "
+        "and Alertmanager where it reads the alertmanager.yml from there\n"
     )
     # What is of the stack of docker compose is written on demand.
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
