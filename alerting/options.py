@@ -73,8 +73,6 @@ def load(options: argparse.Namespace, *, webhook: str | None = None) -> tuple[Th
     files = settings_files(options)
     layers = load_layers(files)
     if (folder := extensions.folder_of(layers)) is None:
-        if unnamed := unnamed_folder(files):
-            _note(f"there is ./{DIRECTORY}, but no settings name it, so nothing in it counts: {unnamed}")
         return validated(ALERTS, layers).overridden(os.environ, webhook=webhook), layers
     own = extensions.read(folder)
     layers = load_layers(files, extensions=own.layers)
@@ -105,6 +103,7 @@ def load_to_write(
     if committed is not None:
         _refuse_committed(options, committed)
     thresholds, _layers = load(options, webhook=webhook)
+    note_unnamed_folder(options, thresholds)
     refuse_broken(thresholds)
     say_unfilled(thresholds)
     say_which(options)
@@ -125,6 +124,12 @@ def say_which(options: argparse.Namespace) -> None:
         return
     files = ", ".join(map(str, found))
     _note(f"by the settings of {files}" if files else "no settings found, so by the defaults; --settings names a file")
+
+
+def note_unnamed_folder(options: argparse.Namespace, thresholds: Thresholds) -> None:
+    """Say, where no settings name the folder that `ml-monitoring new` writes, that nothing in it counts."""
+    if thresholds.extensions is None and (unnamed := unnamed_folder(settings_files(options))):
+        _note(f"there is ./{DIRECTORY}, but no settings name it, so nothing in it counts: {unnamed}")
 
 
 def naming(folder: Path, file: Path) -> str:

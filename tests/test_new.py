@@ -145,8 +145,11 @@ def test_a_folder_that_no_settings_name_is_not_passed_over_in_silence(
     for command in ("alerts", "dashboards"):
         done = shell(f"{ours} {command} generate --output-dir out", tmp_path, environment)
         assert (done.returncode, note in done.stderr) == (0, True), done.stderr
-    # Who asks for the defaults has them.
-    assert note not in shell(f"{ours} alerts explain --settings /dev/null", tmp_path, environment).stderr
+    # Where it may be what is missing; others are about something else.
+    for command in ("explain", "backtest"):
+        assert shell(f"{ours} alerts {command} ShopOrdersWaiting", tmp_path, environment).stderr.startswith(note)
+    for command in ("explain MlMonitoringDown", "route --label team=mlops", "explain Zzz --settings /dev/null"):
+        assert note not in shell(f"{ours} alerts {command}", tmp_path, environment).stderr
     shell(naming, tmp_path, environment)
     assert shell(f"{ours} alerts test", tmp_path, environment).stdout == "ok    ShopOrdersWaiting\n"
 

@@ -13,7 +13,7 @@ from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate import soundness
 from ml_monitoring.alerting.operate.backtest import backtest, has_threshold, history_begins
-from ml_monitoring.alerting.operate.explain import enabled_alerts
+from ml_monitoring.alerting.operate.explain import UnknownAlertError, enabled_alerts
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import command_line, durations
 from ml_monitoring.exporter.catalog import Unit
@@ -38,7 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a line for each alert and return the exit status."""
     thresholds, _layers = own.load(options)
-    alerts = enabled_alerts(options.names, thresholds)
+    try:
+        alerts = enabled_alerts(options.names, thresholds)
+    except UnknownAlertError:
+        # It may be one of the folder.
+        own.note_unnamed_folder(options, thresholds)
+        raise
     since, now = history_begins(options.prometheus), time.time()
     recorded, measured = recorded_expressions(thresholds), soundness.load()
     results = backtest(

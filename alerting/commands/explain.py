@@ -6,7 +6,7 @@ import argparse
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import alertmanager
-from ml_monitoring.alerting.operate.explain import explain
+from ml_monitoring.alerting.operate.explain import UnknownAlertError, explain
 
 HELP = "say everything about an alert, and which file each of its numbers is from"
 
@@ -20,5 +20,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what there is to say and return the exit status."""
     thresholds, layers = own.load(options)
-    print(explain(options.name, thresholds, layers, alertmanager.build(thresholds=thresholds)), end="")
+    try:
+        print(explain(options.name, thresholds, layers, alertmanager.build(thresholds=thresholds)), end="")
+    except UnknownAlertError:
+        # It may be one of the folder.
+        own.note_unnamed_folder(options, thresholds)
+        raise
     return 0

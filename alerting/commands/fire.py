@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_alertmanager
-from ml_monitoring.alerting.generate.alertmanager import TEST_FIRE, build, channels_of
+from ml_monitoring.alerting.generate.alertmanager import ESCALATION, TEST_FIRE, build, channels_of
+from ml_monitoring.alerting.generate.channels import integration
 from ml_monitoring.alerting.model.notifications import SEVERITIES, ChannelSettings
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
 from ml_monitoring.alerting.operate.routing import stops
-from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, test_fire
+from ml_monitoring.alerting.operate.test_fire import TEST_ALERT, Outcome, test_fire
 from ml_monitoring.exporter import command_line, durations
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.suggestions import suggestion_or_all
@@ -45,30 +46,55 @@ def run(options: argparse.Namespace) -> int:
     client = AlertmanagerClient(options.alertmanager)
     outcome = test_fire(client, team=team, severity=severity, wait=options.wait, labels=thresholds.alert_labels)
     print(f"{TEST_ALERT} of team {team}, severity {severity}: routed to {', '.join(outcome.receivers)}")
-    answered = outcome.sent.keys() | outcome.failed.keys()
-    for kind in sorted(answered):
-        others = ", ".join(sorted(outcome.others.get(kind, ())))
-        # Alertmanager counts notifications by kind of channel, not by alert.
-        whose = f"; by this alert or by {others}, which goes through {kind} too" if others else ""
-        sent, due, tried = outcome.sent.get(kind, 0), outcome.kinds[kind], outcome.tried.get(kind, 0)
-        missed = f" of {due}" if sent < due else ""
-        dead = f", {tried:.0f} attempts failed; Alertmanager's log says at which address" if missed and tried else ""
-        print(f"  {kind}: {sent:.0f}{missed} sent, {outcome.failed.get(kind, 0):.0f} failed{dead}{whose}")
+    asked = thresholds.notifications.channels.get(options.channel)
+    first = integration(asked) if asked else ""
+    lines = dict(_lines(outcome, options.wait))
+    for kind in sorted(lines, key=lambda kind: (kind != first, kind not in outcome.answered, kind)):
+        print(f"  {kind}: {lines[kind]}")
     for receiver, seconds in outcome.late.items():
         print(f"  {receiver}: not within {options.wait:g} s: it waits {durations.format_seconds(seconds)} (group_wait)")
-    for kind in sorted(outcome.kinds.keys() - answered):
-        count = outcome.tried.get(kind)
-        why = (
-            f"nothing arrived, {count:.0f} attempts failed; Alertmanager tries on, and its log says why they fail"
-            if count
-            else f"nothing was tried in {options.wait:g} s: is it silenced, or its team in a mute time?"
-        )
-        print(f"  {kind}: {why}")
+    # Through what only escalations reach, nothing is sent before.
+    later = [seconds for name, seconds in outcome.late.items() if name.endswith(ESCALATION)]
+    if asked and severity not in asked.severities and later:
+        print(f"Not known: only escalations reach channel {options.channel}; give --wait more than {max(later):g}")
+        return 1
     if not outcome.kinds and not outcome.late:
-        print(f"  nothing is sent: {_why_nothing(thresholds, team, severity)}")
-    elif not outcome.is_certain:
-        print(f"  to be sure that it arrived, look for {TEST_FIRE}={outcome.mark}, which only this alert has")
+        print(f"Not delivered: {_why_nothing(thresholds, team, severity)}")
+    else:
+        print(_verdict(outcome))
     return 0 if outcome.is_delivered else 1
+
+
+def _lines(outcome: Outcome, wait: float) -> Iterator[tuple[str, str]]:
+    """Yield each kind of channel through which the alert was due, and what came of it."""
+    for kind, due in outcome.kinds.items():
+        sent, tried = outcome.sent.get(kind, 0), outcome.tried.get(kind, 0)
+        if kind in outcome.answered:
+            others = ", ".join(sorted(outcome.others.get(kind, ())))
+            # Alertmanager counts notifications by kind of channel, not by alert.
+            whose = f"; by this alert or by {others}, which goes through {kind} too" if others else ""
+            missed = f" of {due}" if sent < due else ""
+            dead = (
+                f", {tried:.0f} attempts failed; Alertmanager's log says at which address" if missed and tried else ""
+            )
+            yield kind, f"{sent:.0f}{missed} sent, {outcome.failed.get(kind, 0):.0f} failed{dead}{whose}"
+        elif tried:
+            said = "Alertmanager tries on, and its log says why they fail"
+            yield kind, f"nothing arrived, {tried:.0f} attempts failed; {said}"
+        else:
+            yield kind, f"nothing was tried in {wait:g} s: is it silenced, or its team in a mute time?"
+
+
+def _verdict(outcome: Outcome) -> str:
+    if not outcome.kinds:
+        return f"Not known: nothing was due in this time; give --wait more than {min(outcome.late.values()):g}"
+    mark = f"look for {TEST_FIRE}={outcome.mark}, which only this alert has"
+    if not outcome.is_delivered:
+        verdict = f"Not delivered through {', '.join(sorted(outcome.missed))}"
+        return verdict if outcome.is_certain else f"{verdict}; to be sure of the others, {mark}"
+    if outcome.is_certain:
+        return "Delivered: each channel that was due took it"
+    return f"Delivered, unless what was counted is of others: to be sure that it arrived, {mark}"
 
 
 def _why_nothing(thresholds: Thresholds, team: str, severity: str) -> str:

@@ -22,6 +22,7 @@ def run(options: argparse.Namespace) -> int:
     """Print a line for each alert and file of rules, and return the exit status."""
     thresholds, _layers = own.load(options)
     if thresholds.extensions is None:
+        own.note_unnamed_folder(options, thresholds)
         # Where there is one that they should name, that is said already.
         hint = "" if own.unnamed_folder(own.settings_files(options)) else "; `ml-monitoring new alert` writes one"
         raise ConfigError([f"extensions: no settings name a folder of your own alerts{hint}"])

@@ -156,6 +156,11 @@ class Configured:
         return {kind: [entry | {"send_resolved": True}]}
 
 
+def integration(settings: ChannelSettings) -> str:
+    """Return the kind of a channel as Alertmanager counts its notifications."""
+    return CHANNELS[type(settings)](settings)[0].removesuffix("_configs")
+
+
 def _email(settings: Any) -> tuple[str, dict[str, Any]]:
     entry: dict[str, Any] = {
         "to": settings.to,

@@ -44,8 +44,19 @@ class Outcome:
     @property
     def is_delivered(self) -> bool:
         """Tell whether as much was sent as it was due through channels of each kind, and nothing failed."""
-        is_sent = all(self.sent.get(kind, 0) >= count for kind, count in self.kinds.items())
-        return bool(self.kinds) and is_sent and not any(self.failed.values())
+        return bool(self.kinds) and not self.missed
+
+    @property
+    def missed(self) -> set[str]:
+        """Return the kinds of channel through which less was sent than was due, or something failed."""
+        return {
+            kind for kind, due in self.kinds.items() if self.sent.get(kind, 0) < due or self.failed.get(kind, 0) > 0
+        }
+
+    @property
+    def answered(self) -> set[str]:
+        """Return the kinds of channel through which something was sent or given up."""
+        return {*self.sent, *self.failed}
 
     @property
     def is_certain(self) -> bool:

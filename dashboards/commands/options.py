@@ -109,6 +109,7 @@ def generated(options: argparse.Namespace, names: Sequence[str] = ()) -> Iterato
         yield OUTPUT_DIR
         return
     thresholds, defaults = own.load(options)[0], load_thresholds()
+    own.note_unnamed_folder(options, thresholds)
     # Only links of notifications lead to it.
     elsewhere = thresholds.overridden({"GRAFANA_URL": defaults.links.grafana})
     if PageContext.of(elsewhere) == PageContext.of(defaults):

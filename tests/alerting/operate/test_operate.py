@@ -461,12 +461,13 @@ def test_a_channel_that_cannot_be_reached_is_named(
     with running(programs["alertmanager"], config, tmp_path) as server:
         arguments = ["test-fire", f"--alertmanager={server.url}", f"--settings={own}"]
         assert main([*arguments, "--channel=chat", "--wait=6"]) == 1
-        said, posts, slack = capsys.readouterr().out.splitlines()
+        said, slack, posts, verdict = capsys.readouterr().out.splitlines()
         # Of the severities that it gets not the one that pages.
         assert said == "TestAlert of team growth, severity warning: routed to growth-warning"
         tried = r"  slack: nothing arrived, [1-9]\d* attempts failed; Alertmanager tries on, and its log says .+"
         assert re.fullmatch(tried, slack)
         assert re.fullmatch(r"  webhook: [1-9]\d* sent, 0 failed", posts)
+        assert verdict == "Not delivered through slack"
         for refused, why in (
             (["--channel=pager", "--severity=warning"], "--severity warning: channel pager is for critical only"),
             (["--channel=chat", "--team=mlops"], "--team mlops: channel chat is for growth only"),
@@ -487,8 +488,10 @@ def test_two_channels_of_a_kind_of_which_one_is_dead_are_not_one_that_works(
     config = alertmanager.build(thresholds=settings, timing=AT_ONCE, alert_log_url="")
     with running(programs["alertmanager"], config, tmp_path) as server:
         assert main(["test-fire", f"--alertmanager={server.url}", "--team=mlops", "--wait=6"]) == 1
+    _routed, counted, verdict = capsys.readouterr().out.splitlines()
     said = r"  webhook: 1 of 2 sent, 0 failed, [1-9]\d* attempts failed; Alertmanager's log says at which address"
-    assert re.fullmatch(said, capsys.readouterr().out.splitlines()[1])
+    assert re.fullmatch(said, counted)
+    assert verdict == "Not delivered through webhook"
 
 
 def test_a_channel_is_tested_again_at_once_and_one_that_alertmanager_does_not_know_is_named(
@@ -511,7 +514,7 @@ def test_a_channel_is_tested_again_at_once_and_one_that_alertmanager_does_not_kn
     with running(programs["alertmanager"], bare, tmp_path) as server:
         assert main(["test-fire", f"--alertmanager={server.url}", f"--settings={own}"]) == 1
     assert capsys.readouterr().out.splitlines()[1] == (
-        "  nothing is sent: the settings have webhook (alert log), webhook (posts) for it, and this Alertmanager does "
+        "Not delivered: the settings have webhook (alert log), webhook (posts) for it, and this Alertmanager does "
         "not; `alerts generate`, reload it, and test again"
     )
 
@@ -536,6 +539,21 @@ def test_a_delivery_is_counted_when_the_alert_is_due_and_by_the_kinds_of_its_own
             assert capsys.readouterr().out.splitlines()[1:] == [
                 "  slack: 1 sent, 0 failed",
                 "  escalation: not within 20 s: it waits 30m (group_wait)",
+                "Delivered: each channel that was due took it",
+            ]
+            # Asked about is what nothing was sent through yet.
+            calls = {"kind": "webhook", "severities": [], "escalations": True, "url": webhook.url}
+            own = tmp_path / "own.yml"
+            own.write_text(yaml.safe_dump({"notifications": {"channels": channels | {"calls": calls}}}))
+            assert main([*arguments, "--wait=20", f"--settings={own}", "--channel=calls"]) == 1
+            assert capsys.readouterr().out.splitlines()[-1] == (
+                "Not known: only escalations reach channel calls; give --wait more than 1800"
+            )
+            assert main([*arguments, "--wait=1"]) == 1
+            assert sorted(capsys.readouterr().out.splitlines()[1:]) == [
+                "  escalation: not within 1 s: it waits 30m (group_wait)",
+                "  growth-critical: not within 1 s: it waits 2s (group_wait)",
+                "Not known: nothing was due in this time; give --wait more than 2",
             ]
             assert "TestAlert" in slack.posts[0].body
 
