@@ -12,7 +12,7 @@ from ml_monitoring.alerting.commands.arguments import add_server
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate import soundness
-from ml_monitoring.alerting.operate.backtest import backtest, has_threshold, history_begins
+from ml_monitoring.alerting.operate.backtest import backtest, first_samples, has_threshold, history_begins
 from ml_monitoring.alerting.operate.explain import UnknownAlertError, enabled_alerts
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import command_line, durations
@@ -46,14 +46,25 @@ def run(options: argparse.Namespace) -> int:
         raise
     since, now = history_begins(options.prometheus), time.time()
     recorded, measured = recorded_expressions(thresholds), soundness.load()
+    begins = max(now - options.days * 86400, since)
+    counted = first_samples(options.prometheus, alerts, recorded, start=begins, end=now, step=options.step)
     results = backtest(
-        options.prometheus, alerts, recorded, measured, days=options.days, step=options.step, now=now, since=since
+        options.prometheus,
+        alerts,
+        recorded,
+        measured,
+        days=options.days,
+        step=options.step,
+        now=now,
+        since=since,
+        first=counted,
     )
     # Before the head of a table that there may not be.
     first = list(islice(results, 1))
-    begins = max(now - options.days * 86400, since)
     is_short = f", where the history begins: {timedelta(seconds=round(now - begins))}" if begins == since else ""
     print(f"From {_moment(begins)} to {_moment(now)}{is_short}")
+    for name, moment in counted.items():
+        print(f"{name} is counted from {_moment(moment)}, when what it would miss was first there")
     print(
         f"{'Alert':34} {'Fired':>6} {'For':>15}  {'Last began':20}  {'Simulated a month':22} "
         f"{'Threshold':>10} {'1 a month':>10}"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count, pairwise, takewhile
 from math import ceil, floor, inf, isfinite, log10
-from typing import Any
+from typing import Any, Final
 
 from ml_monitoring.alerting.generate.expanded import expand
 from ml_monitoring.alerting.model.alert import BoundAlert
@@ -25,6 +25,10 @@ _TIMEOUT = 600.0
 _MAX_POINTS = 10_000
 _DAY, _MONTH = 86400, 30 * 86400
 _OLDEST = re.compile(r"^prometheus_tsdb_lowest_timestamp_seconds (\S+)$", re.MULTILINE)
+# What a condition holds without; of other expressions than selectors it is not asked since when they have values.
+_ABSENT: Final = re.compile(
+    r"""\babsent(?:_over_time)?\s*\(\s*([\w:]*(?:\{(?:"(?:[^"\\]|\\.)*"|[^}"'])*\})?)\s*[\[)]"""
+)
 # Thresholds that are tried are values that the signal had: so many of them, evenly, for each takes its queries.
 _TRIED = 256
 
@@ -82,6 +86,7 @@ def backtest(
     step: float,
     now: float | None = None,
     since: float = 0.0,
+    first: Mapping[str, float] | None = None,
 ) -> Iterator[BacktestResult]:
     """Yield what each alert would have done.
 
@@ -94,13 +99,15 @@ def backtest(
         step: Seconds between two evaluations.
         now: End of the span; by default now.
         since: Where the history begins: what is before is no outage.
+        first: Alerts that are counted from a later moment only, see `first_samples`.
 
     Raises:
         RemoteError: Prometheus cannot be reached, or refuses.
     """
     end = time.time() if now is None else now
-    history = _History(url, recorded, max(end - days * _DAY, since), end, step)
+    start = max(end - days * _DAY, since)
     for alert in alerts:
+        history = _History(url, recorded, (first or {}).get(alert.name, start), end, step)
         known = measured.get(alert.name)
         level = history.level(known) if known else None
         yield BacktestResult(alert, tuple(history.firings(alert)), level, history.threshold(alert))
@@ -130,6 +137,37 @@ def history_begins(url: str) -> float:
     found = _OLDEST.search(text)
     # Without any sample it is the last moment that there is.
     return moment if found and (moment := float(found[1])) < time.time() else 0.0
+
+
+def first_samples(
+    url: str, alerts: Sequence[BoundAlert], recorded: Mapping[str, str], *, start: float, end: float, step: float
+) -> dict[str, float]:
+    """Return when the series of alerts on missing ones were first there, by alert, where that is within the span.
+
+    What was never there before did not go missing: so long an exporter was not installed, or not scraped.
+
+    Args:
+        url: Prometheus, without a slash at the end.
+        alerts: The alerts.
+        recorded: Recorded series by name, see `expand`.
+        start: Seconds of the Unix epoch.
+        end: The same.
+        step: Seconds between two evaluations.
+
+    Raises:
+        RemoteError: Prometheus cannot be reached, or refuses.
+    """
+    found: dict[str, float] = {}
+    span = ceil(end - start)
+    for alert in alerts:
+        selectors = [selector for selector in _ABSENT.findall(expand(alert.expr, recorded)) if selector]
+        before = [f"present_over_time({selector}[{span}s])" for selector in selectors]
+        if not selectors or _query(url, "query", query=" or ".join(before), time=start):
+            continue
+        moments = [f"min_over_time(timestamp({selector})[{span}s:{ceil(step)}s])" for selector in selectors]
+        for series in _query(url, "query", query=f"min({' or '.join(moments)})", time=end):
+            found[alert.name] = float(series["value"][1])
+    return found
 
 
 @dataclass(frozen=True, slots=True)

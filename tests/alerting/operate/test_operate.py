@@ -686,6 +686,36 @@ def test_a_backtest_begins_where_the_history_begins_and_counts_what_did_not_fire
     assert re.fullmatch(r"\d\d alerts would not have fired; --all shows them too\.", silent)
 
 
+@pytest.fixture(scope="module")
+def older(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """Give a Prometheus of two days, beside which the exporter was installed a day ago; it was gone for an hour."""
+    now = int(time.time())
+    begins = now - 1440 * 60
+    lines = [f'up{{job="shop",instance="b"}} 1 {moment}' for moment in range(now - 2880 * 60, now, 60)]
+    lines += [
+        f'up{{job="ml-monitoring",instance="a"}} 1 {moment}'
+        for moment in range(begins, now, 60)
+        if not begins + 36000 <= moment < begins + 39600
+    ]
+    with backfilled_prometheus(programs, tmp_path_factory.mktemp("older"), lines) as url:
+        yield url, begins
+
+
+def test_what_was_never_there_before_did_not_go_missing(
+    older: tuple[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, begins = older
+    assert main(["backtest", "MlMonitoringDown", f"--prometheus={url}", "--days=2"]) == 0
+    _span, said, _head, row = capsys.readouterr().out.splitlines()
+    began = f"{datetime.fromtimestamp(begins).astimezone():%Y-%m-%d %H:%M %Z}"
+    assert said == f"MlMonitoringDown is counted from {began}, when what it would miss was first there"
+    # The hour in which it was gone is an outage.
+    assert row.split()[:2] == ["MlMonitoringDown", "1"]
+    # It was there before this span.
+    assert main(["backtest", "MlMonitoringDown", f"--prometheus={url}", "--days=0.5"]) == 0
+    assert "is counted from" not in capsys.readouterr().out
+
+
 def test_the_backtest_command_prints_a_line_for_each_alert(failing: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", "MlApiErrorRatioHigh", "MlCacheHitRatioLow", f"--prometheus={failing}", "--days=1"]) == 0
     span, head, *lines = capsys.readouterr().out.splitlines()
