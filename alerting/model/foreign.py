@@ -23,16 +23,16 @@ PLACE_LABELS: tuple[str, ...] = ("cluster", "namespace")
 _SESSION = frozenset(
     {"state", "usename", "application_name", "backend_type", "wait_event_type", "wait_event", "server"}
 )
+_OF_ALERTS = frozenset(
+    {"alertname", "severity", "team", "source", "mountpoint"}
+    | {"server", "profile", "experiment", "persona", "variant", "pattern"}
+)
 
 FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         # Prometheus, of its own rules and of each target that it scrapes.
-        "ALERTS": frozenset(
-            {"alertname", "alertstate", "severity", "team", "source", "server", "profile", "experiment", "mountpoint"}
-        ),
-        "ALERTS_FOR_STATE": frozenset(
-            {"alertname", "severity", "team", "source", "server", "profile", "experiment", "mountpoint"}
-        ),
+        "ALERTS": _OF_ALERTS | {"alertstate"},
+        "ALERTS_FOR_STATE": _OF_ALERTS,
         "scrape_duration_seconds": frozenset(),
         "up": frozenset(),
         # Prometheus client libraries, of the process that they are in.

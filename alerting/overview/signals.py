@@ -159,9 +159,11 @@ NOT_WATCHED: Final = " * 0 - 2 or vector(-2)"
 _UNLESS_EVALUATED: Final = f" - 2 * scalar(absent({_RULES_EVALUATED}) or on () vector(0))"
 
 
-def _light(of: str, names: str, in_use: str, unwatched: str = "") -> str:
+def _light(of: str, names: str, in_use: str, unwatched: str = "", only: str = "") -> str:
+    matchers = f"<own_alerts>,{only},<filter>" if only else "<own_alerts>,<filter>"
+
     def firing(severity: str) -> str:
-        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",<own_alerts>,<filter>}})'
+        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",{matchers}}})'
 
     # What no rule watches is never well, and in no doubt.
     doubts = "" if unwatched else _DOUBTS.get(of, "")
@@ -209,17 +211,18 @@ def watching(page: str, own: Sequence[Alert]) -> str:
     return "|".join((_SUBJECTS.get(page, names), *_linked_to(page, own)))
 
 
-def state(page: str, own: Sequence[Alert], *, unwatched: str = "") -> Signal:
+def state(page: str, own: Sequence[Alert], *, unwatched: str = "", only: str = "") -> Signal:
     """Return the light of a page, for which alerts of the user's own that link to it count as ours do.
 
     Args:
         page: uid.
         own: The user's own alerts.
         unwatched: `NOT_WATCHED` where no rule can change it, or what stands for that where it is still open.
+        only: More matchers that alerts must meet.
     """
     names, in_use = _OF_PAGES[page]
     pattern = "|".join((names, *_linked_to(page, own)))
-    return replace(STATES[page], expr=_light(page, pattern, in_use, unwatched))
+    return replace(STATES[page], expr=_light(page, pattern, in_use, unwatched, only))
 
 
 def _linked_to(page: str, own: Sequence[Alert]) -> list[str]:

@@ -131,7 +131,7 @@ def verdict(
     """
     if state is None:
         unwatched = context.unwatched(watching(page, context.own_alerts))
-        answer = state_of(page, context.own_alerts, unwatched=unwatched)
+        answer = state_of(page, context.own_alerts, unwatched=unwatched, only=only)
         state = light(answer, page=ALERTS_PAGE, title="State", height=4)
     since = stat(
         Query(TROUBLE_SINCE, matchers=_linked_to(context, page, *also, only=only, named=named)),
@@ -139,6 +139,15 @@ def verdict(
         empty=EMPTY_CELL,
     )
     return Row(question, (state, since, *panels))
+
+
+def chosen(**variables: str) -> str:
+    """Return the matchers of alerts that are about what is chosen on the page, or about no such thing.
+
+    Args:
+        variables: The page's variable for each label.
+    """
+    return ",".join(f'{label}=~"|${variable}"' for label, variable in variables.items())
 
 
 def differences(business: Business, *, width: int) -> Panel:

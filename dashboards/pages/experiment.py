@@ -42,11 +42,13 @@ from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict, words_of
+from ml_monitoring.dashboards.pages.common import chosen, firing_alerts, verdict, words_of
 from ml_monitoring.dashboards.pages.experiments import DECISION_COLOURS, DECISIONS
 
 _SOUNDNESS = words_of(SOUNDNESS, Colour.FAILURE, Colour.WARNING, Colour.GOOD)
 _NO_MONEY = "no declared value, or no data from Prometheus"
+# Alerts of what is chosen above.
+_CHOSEN = chosen(experiment="one_experiment")
 
 
 def build(context: PageContext) -> Page:
@@ -94,12 +96,13 @@ def build(context: PageContext) -> Page:
                 stat(EXPERIMENT_SOUNDNESS, values=_SOUNDNESS, width=5),
                 stat(EXPERIMENT_TIME_LEFT, width=3, empty=EMPTY_CELL),
                 page=DETAIL_PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "Reason, alerts, and change from the baseline",
                 (
                     _reason(),
-                    firing_alerts(context, DETAIL_PAGE, width=24, height=5),
+                    firing_alerts(context, DETAIL_PAGE, only=_CHOSEN, width=24, height=5),
                     timeseries(
                         Query(EXPERIMENT_CHANGE, name="{{arm}}"),
                         Query(EXPERIMENT_CHANGE_UPPER, name="{{arm}} at most", dashed=True),

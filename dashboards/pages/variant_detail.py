@@ -37,9 +37,11 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, time
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import STANDING_WORDS, colours_of, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import STANDING_WORDS, chosen, colours_of, firing_alerts, verdict
 
 _NONE = "no active variant, or no data from Prometheus"
+# Alerts of what is chosen above.
+_CHOSEN = chosen(persona="persona", variant="one_variant")
 
 
 def build(context: PageContext) -> Page:
@@ -89,6 +91,7 @@ def build(context: PageContext) -> Page:
                     empty="no variant to compare with, or no data from Prometheus",
                 ),
                 page=DETAIL_PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "This variant beside the others",
@@ -101,7 +104,7 @@ def build(context: PageContext) -> Page:
                         Query(VARIANT_PREDICTED_ENGAGEMENT, name="{{variant}} predicted", colour=Colour.SECOND),
                         title="Engagement: reported, predicted, 95 % credible interval",
                     ),
-                    firing_alerts(context, DETAIL_PAGE, height=8),
+                    firing_alerts(context, DETAIL_PAGE, only=_CHOSEN, height=8),
                 ),
             ),
             Row(

@@ -47,7 +47,7 @@ from ml_monitoring.dashboards.lib.panels.tables import EMPTY_CELL
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, STEP, Query, of_source
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values, variants_datasource
-from ml_monitoring.dashboards.pages.common import STANDING_WORDS, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import STANDING_WORDS, chosen, firing_alerts, verdict
 
 _PRIORITY = {"high": Colour.WARNING, "medium": Colour.NOTICE, "low": Colour.NEUTRAL}
 # What is shown of the content is cut: it has any length and shape. Dollar quotes, since a name may hold a quote.
@@ -57,6 +57,8 @@ select created_at as "Time", event_type as "Event", persona_id as "Persona", var
 from dashboard_events
 where $__timeFilter(created_at) and (persona_id is null or persona_id ~ $names$^(${persona:regex})$$names$)
 order by created_at desc, id desc limit 100"""
+# Alerts of what is chosen above.
+_CHOSEN = chosen(persona="persona", pattern="pattern")
 
 
 def build(context: PageContext) -> Page:
@@ -111,13 +113,14 @@ def build(context: PageContext) -> Page:
                     width=3,
                 ).linked("Exporter health", page_url(EXPORTER_PAGE, {})),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "What to do next",
                 (
                     _opportunities(),
                     _active(),
-                    firing_alerts(context, PAGE, width=24, height=6),
+                    firing_alerts(context, PAGE, only=_CHOSEN, width=24, height=6),
                 ),
             ),
             Row(

@@ -22,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     verdict_lint.little_is_open,
     verdict_lint.alerts_are_those_of_the_page,
     verdict_lint.one_of_many_is_not_the_first_of_the_alphabet,
+    verdict_lint.alerts_of_one_are_its_own,
     verdict_lint.every_page_is_named,
     verdict_lint.nothing_is_drawn_twice,
 )
@@ -101,6 +102,23 @@ def test_a_page_that_opens_on_the_first_of_the_alphabet_is_found(pages: list[Jso
     server["sort"] = 5
     found = list(verdict_lint.one_of_many_is_not_the_first_of_the_alphabet([page]))
     assert found == [f"{page['uid']}: opens on the Server that is first in the alphabet"]
+
+
+def test_alerts_of_others_are_found(pages: list[Json]) -> None:
+    page = copy.deepcopy(next(page for page in pages if page["uid"] == "ml-monitoring-variant-detail"))
+    for target in firing(page)["targets"]:
+        target["expr"] = target["expr"].replace(',variant=~"|$one_variant"', "")
+    found = list(verdict_lint.alerts_of_one_are_its_own([page]))
+    assert found == [f"{page['uid']}: Firing alerts has alerts of each $one_variant"]
+
+
+@pytest.mark.parametrize("title", ["State", "Active since", "Firing alerts"])
+def test_alerts_on_variants_are_those_of_the_chosen_personas(title: str, pages: list[Json]) -> None:
+    (page,) = [page for page in pages if page["uid"] == "ml-monitoring-variant-performance"]
+    (panel,) = [panel for panel in page["panels"] if panel["title"] == title]
+    for target in panel["targets"]:
+        # Those about no persona are for all.
+        assert 'persona=~"|$persona",pattern=~"|$pattern"' in target["expr"]
 
 
 def test_a_page_that_the_overview_does_not_name_is_found(pages: list[Json]) -> None:

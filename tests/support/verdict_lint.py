@@ -92,6 +92,21 @@ def one_of_many_is_not_the_first_of_the_alphabet(pages: list[Json]) -> Iterator[
                 yield f"{page['uid']}: opens on the {variable['label']} that is first in the alphabet"
 
 
+def alerts_of_one_are_its_own(pages: list[Json]) -> Iterator[str]:
+    """A page about one of many has no alerts of the others: in its state, since when, and in its list."""
+    for page in pages:
+        ones = [
+            variable["name"]
+            for variable in page["templating"]["list"]
+            if variable["type"] == "query" and not variable["includeAll"]
+        ]
+        for panel in panels(page):
+            found = [target["expr"] for target in panel.get("targets", ()) if "ALERTS" in target.get("expr", "")]
+            for name in ones:
+                if not all(f"${name}" in expr for expr in found):
+                    yield f"{page['uid']}: {panel['title']} has alerts of each ${name}"
+
+
 def every_page_is_named(pages: list[Json]) -> Iterator[str]:
     """The overview says of each page what it is for."""
     (overview,) = [page for page in pages if page["uid"] == "ml-monitoring-operations-overview"]

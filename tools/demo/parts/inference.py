@@ -60,7 +60,7 @@ class InferenceService:
                     "Two model variants answer requests; A is right in 78.2 % of them, B in 81.8 %:",
                     page="ab-testing",
                 ),
-                Look("What variant B is worth a day, from simulated data (mode 0):", page="business-impact"),
+                Look("What variant B is worth a year, from simulated data (mode 0):", page="business-impact"),
                 Look(f"Break it, and see which alerts fire{needs}:", command=f"{curl} -X PUT {url}/scenarios/latency"),
                 Look("End that:", command=f"{curl} -X DELETE {url}/scenarios/latency"),
                 Look("The other scenarios:", command=f"{curl} {url}/scenarios"),
