@@ -32,7 +32,7 @@ _BODY: Final = Template("""<form method="get" action="/">
 <button>Show</button> <a href="/">Show all</a>
 </form>
 <p>What fired, newest first, times in UTC. <a href="/api/alerts$query">As JSON</a>, <a href="/metrics">metrics</a>.
-$quiet</p>
+An alert ends when its condition has not held for its <code>keep_firing_for</code>, by default 7 minutes. $quiet</p>
 <table>
 <tr><th>Began</th><th>Ended</th><th>Lasted</th><th>Severity</th><th>Alert</th>
 <th class="text">What</th><th>Where to look</th><th>Notified</th></tr>
