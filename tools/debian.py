@@ -84,7 +84,8 @@ def _download(
         # download after it decides.
         update_error = ""
         try:
-            _run(["apt-get", "update", "-qq", *options], timeout=_UPDATE_TIMEOUT)
+            # Else a mirror that cannot be reached is a warning only, and the package is said not to exist.
+            _run(["apt-get", "update", "-qq", "-o", "APT::Update::Error-Mode=any", *options], timeout=_UPDATE_TIMEOUT)
         except AptError as error:
             update_error = str(error)
         try:

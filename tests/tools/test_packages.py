@@ -7,6 +7,7 @@ import pytest
 
 from tools import debian, newest, packages
 from tools.packages import MissingProgram, ensure_programs, find_program, unpack_program
+from tools.processes import free_port
 
 needs_apt = pytest.mark.skipif(not debian.available(), reason="unpacks packages of Debian and Ubuntu")
 
@@ -94,6 +95,19 @@ def test_a_package_of_another_suite_is_unpacked_and_the_machines_own_stay_as_the
     ]
     assert all(done.stdout.startswith("hello (GNU Hello)") for done in versions)
     assert (tmp_path / "tools/apt/sid/sources.list").read_text().endswith(" sid main\n")
+
+
+@needs_apt
+def test_a_mirror_that_cannot_be_reached_is_named_and_not_only_the_package(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = f"127.0.0.1:{free_port()}"
+    for name in ("http_proxy", "https_proxy"):
+        monkeypatch.setenv(name, f"http://{proxy}")
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(debian.AptError, match=rf"Failed to fetch .+ {proxy}"):
+        debian.unpack(["hello"], tmp_path / "own", tools_dir=tmp_path / "tools")
 
 
 def test_the_newest_programs_are_fetched_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
