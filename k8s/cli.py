@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.model.generated import refuse_others
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.version import CHECKOUT
 from ml_monitoring.k8s.places import BASE, CHART, DASHBOARDS, NAMESPACE
@@ -84,6 +85,7 @@ def _manifests(options: argparse.Namespace) -> int:
     is_committed = options.output_dir.resolve() == BASE.resolve()
     dashboards = options.dashboards or (DASHBOARDS if is_committed else None)
     files = write.files(options.namespace, thresholds, dashboards=dashboards or "dashboards")
+    refuse_others(options.output_dir / name for name in files)
     # First, so that nothing is written where a package is missing or a page cannot be made.
     if dashboards is None:
         write_pages(options.output_dir / "dashboards", thresholds)

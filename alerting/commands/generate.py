@@ -80,7 +80,14 @@ def run(options: argparse.Namespace) -> int:
     if options.exporter_ca and not (options.compose or is_default):
         raise ConfigError(["--exporter-ca: add --compose; only its prometheus.yml says how the exporter is scraped"])
     thresholds = own.load_to_write(options, files.DEFAULT_DIRECTORY, webhook=options.webhook_url)
-    # Before the notes, so that an error in it stands alone.
+    if is_mimir:
+        texts = {mimir.FILE: mimir.text(thresholds, most_rules=options.rules_per_group)}
+    else:
+        texts = files.rules(thresholds) if options.into else files.files(thresholds)
+    if options.compose or is_default:
+        texts |= files.of_compose(exporter_ca=options.exporter_ca)
+    # Both before the notes, so that an error stands alone, and before anything is written.
+    files.check_free(texts, options.output_dir)
     is_changed = merge.write_into(options.into, thresholds) if options.into else False
     for sentence in (*uncounted(thresholds.services, ADAPTERS), *latency_notes(thresholds)):
         print(f"note: {sentence}", file=sys.stderr)
@@ -94,12 +101,6 @@ def run(options: argparse.Namespace) -> int:
                 "give it as url_file",
                 file=sys.stderr,
             )
-    if is_mimir:
-        texts = {mimir.FILE: mimir.text(thresholds, most_rules=options.rules_per_group)}
-    else:
-        texts = files.rules(thresholds) if options.into else files.files(thresholds)
-    if options.compose or is_default:
-        texts |= files.of_compose(exporter_ca=options.exporter_ca)
     files.write(texts, options.output_dir)
     print(f"{options.output_dir}: {', '.join(sorted(texts))} written; {_next(options, is_mimir=is_mimir)}")
     return 0

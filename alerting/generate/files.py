@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from ml_monitoring.alerting.generate import alertmanager, prometheus
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
+from ml_monitoring.alerting.model.generated import refuse_others
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import dump
 
@@ -59,12 +60,27 @@ def templates() -> dict[str, str]:
     return {name: (alertmanager.TEMPLATES_DIRECTORY / name).read_text("utf-8") for name in alertmanager.TEMPLATES}
 
 
-def write(texts: Mapping[str, str], directory: Path) -> None:
-    """Write files into a folder, which is made if needed.
+def check_free(names: Iterable[str], directory: Path) -> None:
+    """Refuse a folder in which files of these names are somebody else's.
 
     Raises:
+        ConfigError: It has such files.
+    """
+
+    def hint(path: Path) -> str:
+        return f", or --into {path} for our routes in yours" if path.name == "alertmanager.yml" else ""
+
+    refuse_others([directory / name for name in names], hint=hint)
+
+
+def write(texts: Mapping[str, str], directory: Path) -> None:
+    """Write files into a folder, which is made if needed; none where one would take the place of somebody else's.
+
+    Raises:
+        ConfigError: See `check_free`.
         OSError: The folder cannot be written.
     """
+    check_free(texts, directory)
     directory.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (directory / name).write_text(text, encoding="utf-8", newline="\n")

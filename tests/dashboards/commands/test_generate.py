@@ -30,7 +30,7 @@ def test_the_committed_files_are_the_generated_ones_whatever_the_hash_seed(tmp_p
 def test_a_page_that_no_longer_exists_is_removed_and_other_files_stay(tmp_path: Path) -> None:
     old, readme = tmp_path / "ML" / "old.json", tmp_path / "README"
     old.parent.mkdir()
-    old.write_text("{}")
+    old.write_text('{"uid": "old", "tags": ["ml-stack"]}')
     readme.write_text("mine")
     assert set(generated(tmp_path)) == {"README", *files(OUTPUT_DIR)}
 
