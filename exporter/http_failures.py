@@ -29,6 +29,9 @@ def describe_failure(error: BaseException) -> str:
 
 
 def _of_connecting(error: BaseException) -> str:
+    # These quote the header, which may be a password.
+    if isinstance(error, UnicodeEncodeError) or (isinstance(error, ValueError) and "header" in str(error)):
+        return "what is given as token, user or password holds characters that a header cannot hold"
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is not trusted: {error.verify_message or error.reason}"
     if isinstance(error, ssl.SSLError):

@@ -63,6 +63,22 @@ def _valid_zone(value: str) -> str:
 Zone = Annotated[str, AfterValidator(_valid_zone)]
 
 
+def problem_of_token(token: str) -> str:
+    """Return why a header cannot hold a token, without any part of it; empty where it can."""
+    if re.fullmatch(r"[\x21-\x7e]+", token):
+        return ""
+    return "is no token: it is empty, or holds spaces, line breaks or letters that a header cannot hold"
+
+
+def _valid_token(value: SecretStr) -> SecretStr:
+    if problem := problem_of_token(value.get_secret_value()):
+        raise ValueError(problem)
+    return value
+
+
+Token = Annotated[SecretStr, AfterValidator(_valid_token)]
+
+
 class FileSecret(SecretStr):
     """A secret that a file holds, which may be replaced while the exporter runs.
 

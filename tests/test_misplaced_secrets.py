@@ -16,6 +16,7 @@ from ml_monitoring.alerting.model.notifications import ChannelSettings
 from ml_monitoring.alerting.model.thresholds import read
 from ml_monitoring.cli import main, new_parser
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.http_client import RemoteError, fetch
 
 _SECRETS = (
     "https://hooks.example.com/services/T0/B0/s3cr3tTOK",
@@ -172,13 +173,70 @@ def test_an_address_that_seems_to_be_a_secret_is_noted(tmp_path: Path, capsys: p
         "    secret: {kind: webhook, url: 'https://hooks.example/services/T0/B0/s3cr3tTOKs3cr3tTOK'}\n"
         "    named: {kind: webhook, url: 'https://hooks.example/alertmanager-webhook-receiver'}\n"
         "    versioned: {kind: webhook, url: 'https://hooks.example/api/v2'}\n"
-        "    own: {kind: webhook, url: 'http://relay/s3cr3tTOKs3cr3tTOK'}\n",
+        "    own: {kind: webhook, url: 'http://relay/s3cr3tTOKs3cr3tTOK'}\n"
+        "    password: {kind: webhook, url: 'http://u:s3cr3tPW@relay/alerts'}\n"
+        "  webhook: http://u:s3cr3tPW@relay/alerts\n"
+        "  alert_log: http://u:s3cr3tPW@log/alerts\n",
         encoding="utf-8",
     )
     assert main(["alerts", "generate", "--settings", str(path), "--output-dir", str(tmp_path / "out")]) == 0
     notes = [line for line in capsys.readouterr().err.splitlines() if "secret" in line]
     assert notes == [
-        f"note: notifications.{name}.url: ends in what may be a secret, which everybody can read in alertmanager.yml; "
-        "give it as url_file"
-        for name in ("heartbeat", "channels.secret")
+        f"note: notifications.{setting}: holds what may be a secret, which everybody can read in alertmanager.yml; "
+        f"{advice}"
+        for setting, advice in (
+            ("heartbeat.url", "give it as url_file"),
+            ("channels.secret.url", "give it as url_file"),
+            ("channels.password.url", "give it as url_file"),
+            ("webhook", "give it as url_file of one of notifications.channels"),
+            ("alert_log", "the alert log takes a token, alert_log_token_file"),
+        )
     ]
+
+
+_NO_TOKENS = ("s3cr3tPW\r", "s3cr3t\nPW", "s3cr3tPW€", "s3cr3t PW")
+
+
+@pytest.mark.parametrize("token", _NO_TOKENS)
+def test_a_token_that_a_header_cannot_hold_is_refused_without_being_said(
+    token: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    why = "is no token: it is empty, or holds spaces, line breaks or letters that a header cannot hold"
+    declared = {"a": {"title": "A", "start": "2026-01-01T00:00:00Z", "arms": {}, "metrics": {}}}
+    for source in (
+        {"mlflow": {"uri": "http://127.0.0.1:9", "token": token}},
+        {"experiments": {"url": "http://127.0.0.1:9", "token": token, "declared": declared}},
+    ):
+        path = tmp_path / "exporter.yml"
+        path.write_text(json.dumps({"sources": source}), encoding="utf-8")
+        assert main(["check", "--config", str(path)]) == 1
+        said = "".join(capsys.readouterr())
+        assert f"sources.{next(iter(source))}.token: {why}" in said
+        assert "s3cr3t" not in said
+    monkeypatch.setenv("PROMETHEUS_TOKEN", token)
+    for command in ("prove", "render"):
+        assert main(["dashboards", command, "--prometheus", "http://127.0.0.1:9"]) == 1
+        assert capsys.readouterr().err == f"error: PROMETHEUS_TOKEN: {why}\n"
+    file = tmp_path / "token"
+    file.write_text(token, encoding="utf-8")
+    assert main(["dashboards", "push", "--url", "http://127.0.0.1:9", "--token-file", str(file)]) == 1
+    # Of a file, line breaks at the end are no part.
+    wanted = f"error: {file}: what it holds {why}\n" if token == token.strip() else "Connection refused"
+    assert wanted in capsys.readouterr().err
+
+
+def test_what_a_header_cannot_hold_is_in_no_message_where_it_is_read_later() -> None:
+    for token in _NO_TOKENS[:3]:
+        with pytest.raises(RemoteError) as refused:
+            fetch("http://127.0.0.1:9", "x", timeout=1, token=token)
+        assert "s3cr3t" not in str(refused.value)
+        assert "holds characters that a header cannot hold" in str(refused.value)
+
+
+def test_an_engine_is_given_no_password(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "exporter.yml"
+    path.write_text("sources:\n  containers:\n    url: http://u:s3cr3tPW@127.0.0.1:9\n", encoding="utf-8")
+    assert main(["check", "--config", str(path)]) == 1
+    said = "".join(capsys.readouterr())
+    assert "s3cr3t" not in said
+    assert "sources.containers.url: holds a user or a password, which an engine does not ask for" in said

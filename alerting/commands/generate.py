@@ -95,10 +95,9 @@ def run(options: argparse.Namespace) -> int:
         _say_what_was_written(options.into, thresholds, is_changed=is_changed)
     if not is_mimir or options.into:
         _say_who_is_not_notified(thresholds)
-        for setting in thresholds.notifications.secret_addresses:
+        for setting, advice in thresholds.notifications.secret_addresses.items():
             print(
-                f"note: {setting}: ends in what may be a secret, which everybody can read in alertmanager.yml; "
-                "give it as url_file",
+                f"note: {setting}: holds what may be a secret, which everybody can read in alertmanager.yml; {advice}",
                 file=sys.stderr,
             )
     files.write(texts, options.output_dir)

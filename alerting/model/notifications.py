@@ -223,16 +223,25 @@ class Notifications(StrictModel):
     mute_times: dict[Title, MuteTime] = {}
 
     @property
-    def secret_addresses(self) -> list[str]:
-        """Return the settings of addresses that seem to be secrets, and are not given by a file."""
+    def secret_addresses(self) -> dict[str, str]:
+        """Return the settings of addresses that seem to hold a secret and are not given by a file, and what to do."""
         given: dict[str, object] = {"heartbeat": self.heartbeat}
         given |= {f"channels.{name}": channel for name, channel in self.channels.items()}
         given |= {f"actions.{name}": address for name, address in self.actions.items()}
-        return [
-            f"notifications.{name}.url"
+        found = {
+            f"notifications.{name}.url": (entry.url, "give it as url_file")
             for name, entry in given.items()
-            if isinstance(entry, Address | PostedWebhook) and entry.url and _SECRET.search(entry.url)
-        ]
+            if isinstance(entry, Address | PostedWebhook) and entry.url
+        }
+        if self.webhook:
+            found["notifications.webhook"] = self.webhook, "give it as url_file of one of notifications.channels"
+        if self.alert_log:
+            found["notifications.alert_log"] = self.alert_log, "the alert log takes a token, alert_log_token_file"
+        return {
+            setting: advice
+            for setting, (url, advice) in found.items()
+            if _SECRET.search(url) or "@" in urlsplit(url).netloc
+        }
 
     def timing(self, severity: AlertSeverity) -> Timing:
         """Return when notifications of a severity are sent."""

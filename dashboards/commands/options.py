@@ -23,7 +23,7 @@ from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.settings_file import describe_read_error
-from ml_monitoring.exporter.values import read_secret
+from ml_monitoring.exporter.values import problem_of_token, read_secret
 
 if TYPE_CHECKING:
     from ml_monitoring.dashboards.publish.grafana import Grafana
@@ -174,6 +174,8 @@ def live_options(options: argparse.Namespace) -> QueryOptions:
 
 def _authorization() -> dict[str, str]:
     token = os.environ.get("PROMETHEUS_TOKEN")
+    if token and (problem := problem_of_token(token)):
+        raise ConfigError([f"PROMETHEUS_TOKEN: {problem}"])
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
@@ -234,8 +236,8 @@ def _read_token(path: Path) -> str:
         token = read_secret(path)
     except ValueError as error:
         raise ConfigError([f"{_given_by('--token-file', _TOKEN_VARIABLE, str(path))}: {error}"]) from None
-    if not token or not token.isascii() or not token.isprintable():
-        raise ConfigError([f"{path}: holds no token"])
+    if problem := problem_of_token(token):
+        raise ConfigError([f"{path}: what it holds {problem}"])
     return token
 
 

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Annotated, Any, ClassVar
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from pydantic import AfterValidator
 from typing_extensions import override
@@ -33,6 +33,8 @@ _FRACTION = re.compile(r"\.\d+")
 def _address(value: str) -> str:
     if not re.fullmatch(r"http://[^\s/]+|unix:///\S+", value):
         raise ValueError("must be http://host:port or unix:///path/of/docker.sock")
+    if "@" in urlsplit(value).netloc:
+        raise ValueError("holds a user or a password, which an engine does not ask for: write http://host:port")
     return value
 
 

@@ -14,7 +14,7 @@ from ml_monitoring.exporter.database.uri import MUST_BEGIN
 from ml_monitoring.exporter.shard import Shard
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.sources.mlflow.sql import LabelSource
-from ml_monitoring.exporter.values import Duration, Names, PathUse, Patterns, matches_any
+from ml_monitoring.exporter.values import Duration, Names, PathUse, Patterns, Token, matches_any
 
 VARIANT_LABEL = "model_variant"
 _DEFAULT_LABELS: dict[str, Names] = {VARIANT_LABEL: (f"param:{VARIANT_LABEL}", f"tag:{VARIANT_LABEL}")}
@@ -65,12 +65,6 @@ def _has_host(uri: str) -> bool:
         return bool(parts.hostname) and (parts.port is None or parts.port > 0)
     except ValueError:
         return False
-
-
-def _valid_token(value: SecretStr | None) -> SecretStr | None:
-    if value is not None and not re.fullmatch(r"[\x21-\x7e]+", value.get_secret_value()):
-        raise ValueError("is no token: it is empty, or holds spaces or letters that a header cannot hold")
-    return value
 
 
 def _valid_proxy(value: SecretStr | None) -> SecretStr | None:
@@ -162,7 +156,7 @@ class MlflowSettings(SourceSettings):
     uri: Annotated[SecretStr, AfterValidator(_valid_uri)]
     username: str = ""
     password: SecretStr | None = None
-    token: Annotated[SecretStr | None, AfterValidator(_valid_token)] = None
+    token: Token | None = None
     ca_file: Annotated[Path | None, PathUse.READ] = None
     certificate_file: Annotated[Path | None, PathUse.READ] = None
     key_file: Annotated[Path | None, PathUse.READ] = None
