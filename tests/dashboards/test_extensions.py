@@ -163,7 +163,7 @@ BAD = {
         SHOP,
         "{legend: Waiting,",
         "{legend: Waiting, width: 3,",
-        f"{SHOP}:28: rows.1.panels.0.queries.0.width: unknown key; there are: expr, legend, unit, ",
+        f"{SHOP}:28: rows.1.panels.0.queries.0.width: unknown key; it belongs beside queries, ",
     ),
     "a unit of a query of what is no table": (
         SHOP,
