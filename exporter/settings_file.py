@@ -24,21 +24,24 @@ from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.settings_hints import (
     ALERTING_KEYS,
+    BELOW_A_NAME,
     CHOICE,
     CHOICES,
     EXPORTER_KEYS,
     MEANT,
-    MESSAGES,
+    MODELS,
     PATTERNS,
     Location,
     fields_at,
     first_field,
+    is_key_among_names,
     key_suggestion,
     models_in,
+    of_kind,
 )
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import FileSecret
-from ml_monitoring.exporter.yaml_syntax import syntax_hint
+from ml_monitoring.exporter.yaml_syntax import describe
 
 # Origin and line of settings, see `Place`.
 Places = Mapping[Location, tuple[str, int]]
@@ -170,7 +173,9 @@ class Layers:
                 location = self._variable_below(location)
             else:
                 message = self._message(problem, location)
-            if problem["type"] == "model_type":
+            if problem["type"] in MODELS and is_key_among_names(model, location):
+                message = BELOW_A_NAME
+            elif problem["type"] == "model_type":
                 if any(
                     self._lacks_indent(model, location, self._written(each["loc"], is_missing=False)) for each in said
                 ):
@@ -226,7 +231,7 @@ class Layers:
             return f"{key} is none of {', '.join(tags)}{suggestion(str(context['tag']), tags)}"
         message = (
             PATTERNS.get(context.get("pattern", ""))
-            or MESSAGES.get(kind)
+            or of_kind(kind, self.value(location))
             or problem["msg"].removeprefix("Value error, ")
         )
         first = message.partition(" ")[0]
@@ -342,7 +347,7 @@ class _Constructor(RoundTripConstructor):
         return True
 
     def refuse_tag(self, node: Node) -> None:
-        raise ConstructorError(None, None, f"the tag {node.tag} has no meaning here", node.start_mark)
+        raise ConstructorError(None, None, "no constructor for the tag", node.start_mark)
 
 
 _Constructor.add_constructor(None, _Constructor.refuse_tag)
@@ -360,8 +365,7 @@ def _load(path: Path) -> CommentedMap:
     except MarkedYAMLError as error:
         where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else f"{path}"
         # Only the problem, never the excerpt: the line may hold a password.
-        problem = "a tab: indent with spaces" if "'\\t'" in str(error.problem) else error.problem
-        raise ConfigError([f"{where}: not valid YAML: {problem}{syntax_hint(error)}"]) from None
+        raise ConfigError([f"{where}: not valid YAML: {describe(error)}"]) from None
     except RecursionError:
         raise ConfigError([f"{path}: not valid YAML: nested too deeply"]) from None
     except YAMLError:

@@ -31,22 +31,53 @@ ALERTING_KEYS = frozenset(
         *("dashboards", "extensions", "teams", "alert_labels", "notifications", "keep_firing_for", "alerts"),
     }
 )
+# What pydantic calls settings that are none, and what is said of a key in place of a name of the user's choice.
+MODELS = frozenset({"model_type", "model_attributes_type"})
+BELOW_A_NAME = "is a key of what is named above it: indent it further than that name"
+_SETTINGS = "must hold settings like `key: value`, on lines of their own below it"
 # What is said of a setting that must be given and is not.
 MISSING = "is missing"
-MESSAGES = {
+_MESSAGES = {
     "bool_parsing": "is neither true nor false",
     "float_parsing": "is no number",
     "int_parsing": "is no whole number",
-    "dict_type": "must hold settings like `key: value`, on lines of their own below it",
+    "dict_type": _SETTINGS,
+    "model_attributes_type": _SETTINGS,
     "missing": MISSING,
     "string_type": "must be a text, in quotes where it looks like something else",
     "union_tag_not_found": "lacks its kind",
 }
+# What users give first where the defaults give all that is required.
+_OFTEN = ("channels", "threshold")
+# What pydantic calls a list, by what its values become.
+_LISTS = frozenset({"list_type", "tuple_type", "set_type", "frozen_set_type"})
+# Of what was given only a plain word is said: it may be a secret in the wrong place.
+_WORD = re.compile(r"[A-Za-z-]{1,30}")
 PATTERNS = {
     NAME_PATTERN: "a name has letters, digits and _ only, and no digit first",
     SMARTHOST_PATTERN: "must be host:port, such as smtp.example.org:587",
     PATH_PATTERN: "must begin with a slash, and hold letters, digits and . _ ~ / - only",
 }
+
+
+def of_kind(kind: str, value: object) -> str:
+    """Return what is wrong with a value of the wrong kind; empty where pydantic's own words do.
+
+    Args:
+        kind: What pydantic calls the problem.
+        value: What was given.
+    """
+    if kind in _LISTS:
+        is_word = isinstance(value, str) and _WORD.fullmatch(value)
+        return f"must be a list: [{value}]" if is_word else "must be a list: [a, b], or lines that begin with a dash"
+    if kind == "string_type":
+        if isinstance(value, list):
+            return "must be a text, not a list: write it without brackets or dashes"
+        if isinstance(value, dict):
+            return "must be a text, not settings like `key: value`"
+        if value is None:
+            return "must be a text; there is none, or one that begins with # or & and is not in quotes"
+    return _MESSAGES.get(kind, "")
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:
@@ -70,7 +101,15 @@ def fields_at(model: type[BaseModel], location: Location) -> dict[str, FieldInfo
 def first_field(model: type[BaseModel], location: Location) -> str:
     """Return the name of what must stand below a location, or of what may."""
     fields = fields_at(model, location)
+    if often := next((name for name in _OFTEN if name in fields), ""):
+        return often
     return next((name for name, field in fields.items() if field.is_required()), next(iter(fields)))
+
+
+def is_key_among_names(model: type[BaseModel], location: Location) -> bool:
+    """Tell whether what stands in place of a name of the user's choice is a key of what such a name has."""
+    field = fields_at(model, location[:-1]).get(str(location[-1])) if location else None
+    return field is not None and not models_in(field.annotation)
 
 
 def key_suggestion(model: type[BaseModel], location: Location) -> str:

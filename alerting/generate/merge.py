@@ -22,7 +22,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import list_lines
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text, replace_text
-from ml_monitoring.exporter.yaml_syntax import syntax_hint
+from ml_monitoring.exporter.yaml_syntax import describe
 
 # Before the names of our receivers and times, and of the file of templates.
 OWN: Final = "ml-monitoring"
@@ -208,7 +208,7 @@ def _read(text: str, origin: str) -> Json:
     except yaml.MarkedYAMLError as error:
         # Without the excerpt, which may hold a password.
         where = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
-        raise ConfigError([f"{origin}{where}: not valid YAML: {error.problem}{syntax_hint(error)}"]) from None
+        raise ConfigError([f"{origin}{where}: not valid YAML: {describe(error)}"]) from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
         raise ConfigError([f"{origin}: not valid YAML"]) from None
     problem = _why_no_configuration(content)

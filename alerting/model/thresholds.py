@@ -39,7 +39,7 @@ from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_file import Layers, Places
 from ml_monitoring.exporter.settings_file import read as read_layer
-from ml_monitoring.exporter.settings_hints import Location
+from ml_monitoring.exporter.settings_hints import Location, fields_at
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.values import merge
 
@@ -227,8 +227,7 @@ def validated(alerts: Sequence[Alert], layers: Layers) -> Thresholds:
     problems: list[tuple[Location, str]] = []
     if isinstance(data.get("alerts"), dict):
         problems += [
-            (("alerts", name), f"no alert has this name{suggestion(str(name), by_name)}")
-            for name in data["alerts"].keys() - by_name.keys()
+            (("alerts", name), _of_unknown(str(name), by_name)) for name in data["alerts"].keys() - by_name.keys()
         ]
         data["alerts"] = {name: numbers for name, numbers in data["alerts"].items() if name in by_name}
     try:
@@ -273,6 +272,16 @@ def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tup
             yield [("alerts", name, *location)], message
     for name in by_name.keys() - thresholds.alerts.keys():
         yield [("alerts", name)], "is missing; the alert exists"
+
+
+def _of_unknown(name: str, alerts: Mapping[str, Alert]) -> str:
+    """Return what is wrong with a name that no alert has."""
+    hint = suggestion(name, alerts)
+    if name in fields_at(Numbers, ()):
+        hint = "; it is a key of an alert: indent it below the alert"
+    elif any(name in alert.parameters for alert in alerts.values()):
+        hint = "; it is a parameter: indent it below `parameters` of its alert"
+    return f"no alert has this name{hint}"
 
 
 def _of_parameter(location: Location, message: str, alerts: Mapping[str, Alert]) -> str:

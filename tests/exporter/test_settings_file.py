@@ -53,9 +53,46 @@ def test_a_file_is_read_as_plain_values(text: str, content: dict[str, Any], file
     ("text", "problem"),
     [
         ("a: {b: 1,\n b: hunter2}", ":2: not valid YAML: key 'b' is given twice"),
-        ("password: !secret hunter2", ":1: not valid YAML: the tag !secret has no meaning here"),
+        (
+            "password: !hunter2",
+            ":1: not valid YAML: a tag has no meaning here (column 11); put a text that begins with ! in quotes",
+        ),
         ("a:\n\tb: hunter2", ":2: not valid YAML: a tab: indent with spaces"),
-        ("a: *hunter", ":1: not valid YAML: found undefined alias 'hunter'"),
+        (
+            "a: *hunter2",
+            ":1: not valid YAML: an alias that nothing defines (column 4); put a text that begins with * in quotes",
+        ),
+        *(
+            (
+                f"a: {sign}hunter2",
+                f":1: not valid YAML: found character '{sign}' that cannot start any token (column 4); "
+                "put a text that begins with it in quotes",
+            )
+            for sign in "@%`"
+        ),
+        (
+            "a: ,hunter2",
+            ":1: not valid YAML: expected the node content, but found ',' (column 4); "
+            "put a text that begins with it in quotes",
+        ),
+        (
+            "a: - hunter2",
+            ":1: not valid YAML: sequence entries are not allowed here (column 4); "
+            "put a text that begins with - in quotes",
+        ),
+        *(
+            (
+                f"a: {sign}hunter2",
+                ":1: not valid YAML: a text begins behind | or > in the same line (column 5); "
+                "put a text that begins with one of them in quotes",
+            )
+            for sign in "|>"
+        ),
+        (
+            "a: 'b'hunter2",
+            ":1: not valid YAML: expected <block end>, but found '<scalar>' (column 7); "
+            "something stands behind a closed quote or bracket: put the whole text in quotes",
+        ),
         (
             "a: hunter2: [",
             ":1: not valid YAML: mapping values are not allowed here (column 11); "

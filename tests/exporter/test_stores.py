@@ -183,6 +183,11 @@ def test_a_setting_of_all_queries_is_said_to_be_of_each(tmp_path: Path) -> None:
             "mlflow.mlflow.labels.a.0: must be a text, in quotes where it looks like something else",
         ),
         (
+            "mlflow: {prod: {uri: #s3cret\n  }}",
+            "mlflow.prod.uri: must be a text; there is none, or one that begins with # or & and is not in quotes",
+        ),
+        ("mlflow: {prod: {uri: [s3cret]}}", "mlflow.prod.uri: must be a text, not a list: write it without brackets"),
+        (
             "variants: {all: {uri: 'ftp://u:s3cret@h/d'}}",
             "variants.all.uri: must begin with postgresql://, mysql:// or sqlite:///, not with something else",
         ),

@@ -165,6 +165,35 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
             "notifications:\n  channels:\n    hook: {kind: webhook}",
             "3: notifications.channels.hook: give either url or url_file",
         ),
+        ("teams: platform", "1: teams: must be a list: [platform]"),
+        ("teams: s3cr3t", "1: teams: must be a list: [a, b], or lines that begin with a dash"),
+        ("extensions: [monitoring]", "1: extensions: must be a text, not a list: write it without brackets or dashes"),
+        ("extensions: {monitoring: x}", "1: extensions: must be a text, not settings like `key: value`"),
+        (
+            "notifications:\n  channels:\n    mail:\n      {kind: email, to: [a@b], from: a@b, smarthost: 'h:25'}",
+            "4: notifications.channels.mail.to: must be a text, not a list: write it without brackets or dashes",
+        ),
+        (
+            "notifications: none",
+            "1: notifications: must hold settings: write `channels: ...` on a line of its own below it",
+        ),
+        (
+            "alerts: {MlflowRunHanging: 2d}",
+            "1: alerts.MlflowRunHanging: must hold settings: write `threshold: ...` on a line of its own below it",
+        ),
+        (
+            "alerts:\n  MlflowRunHanging:\n  threshold: 2d",
+            "3: alerts.threshold: no alert has this name; it is a key of an alert: indent it below the alert",
+        ),
+        (
+            "alerts:\n  MlflowFailedRunRatioHigh:\n  minimum_runs: 5",
+            "3: alerts.minimum_runs: no alert has this name; it is a parameter: indent it below `parameters` of its "
+            "alert",
+        ),
+        (
+            "notifications:\n  channels:\n    chat:\n    kind: slack",
+            "4: notifications.channels.kind: is a key of what is named above it: indent it further than that name",
+        ),
         ("links:\n  grafana: grafana:3000", "2: links.grafana: is not an http:// or https:// address"),
     ],
 )

@@ -115,7 +115,10 @@ def test_a_setting_given_twice_is_refused_where_it_stands_again(tmp_path: Path) 
             ":2: not valid YAML: expected the node content, but found '<stream end>' (column 1); "
             "a bracket or a quote is not closed",
         ),
-        ("links: !secret x\n", ":1: not valid YAML: the tag !secret has no meaning here"),
+        (
+            "links: !secret x\n",
+            ":1: not valid YAML: a tag has no meaning here (column 8); put a text that begins with ! in quotes",
+        ),
         ("a: 1\n---\nb: 2\n", ":2: not valid YAML: but found another document"),
     ],
 )
