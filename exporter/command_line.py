@@ -50,6 +50,7 @@ EXTRAS: Final = {
 _OPTION: Final = re.compile(r"--?[a-z][a-z.-]*")
 _TIME_OF_DAY: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _FARTHEST: Final = timedelta(days=366)
+_SETTINGS_FILE: Final = re.compile(r"[\w./-]{1,100}\.ya?ml")
 _WORD: Final = re.compile(r"[A-Za-z-]{1,30}")
 
 
@@ -62,6 +63,12 @@ class _Version(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_arguments: Any) -> None:
         print(version.describe())
         parser.exit()
+
+
+class _FromVariable(str):
+    """A default that a variable of the environment gave, which is named where something is wrong with it."""
+
+    variable: str
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -78,15 +85,29 @@ class CommandParser(argparse.ArgumentParser):
         options, superfluous = self.parse_known_args(args, namespace)
         if superfluous:
             option = next((word for word in superfluous if _OPTION.fullmatch(word)), "")
+            files = "--config" if "files" in options else "--settings" if "settings" in options else ""
             hint = ""
+            if files and (file := next(filter(_SETTINGS_FILE.fullmatch, superfluous), "")):
+                hint = f": settings are given by {files} {file}"
             if any("://" in word for word in superfluous):
                 hint = ": an address belongs behind the option that takes it"
                 if "files" in options:
                     hint = (
                         ": an address belongs in the settings, such as sources.mlflow.uri in a file given by --config"
                     )
-            self.error(f"there is no option {option}" if option else f"more arguments than the command takes{hint}")
+            chosen = self._chosen(sys.argv[1:] if args is None else args)
+            chosen.error(f"there is no option {option}" if option else f"more arguments than the command takes{hint}")
         return options
+
+    def _chosen(self, args: Sequence[str]) -> argparse.ArgumentParser:
+        """Return the parser of the command that the arguments name."""
+        chosen: argparse.ArgumentParser = self
+        for word in args:
+            for action in chosen._actions:
+                if isinstance(action, argparse._SubParsersAction) and word in action.choices:
+                    chosen = action.choices[word]
+                    break
+        return chosen
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit."""
@@ -110,6 +131,12 @@ class CommandParser(argparse.ArgumentParser):
     def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
         if action.type is Path and "://" in arg_string:
             raise argparse.ArgumentError(action, "holds an address, where the path of a file or folder belongs")
+        if isinstance(arg_string, _FromVariable):
+            try:
+                return super()._get_value(action, str(arg_string))
+            except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
+                message = error.message if isinstance(error, argparse.ArgumentError) else str(error)
+                raise argparse.ArgumentError(None, f"{arg_string.variable}: {message}") from None
         if action.type is int and not re.fullmatch(r"[+-]?\d+", arg_string):
             raise argparse.ArgumentError(action, "is no whole number")
         return super()._get_value(action, arg_string)
@@ -189,6 +216,16 @@ def positive(text: str) -> float:
     if not 0 < number < inf:
         raise argparse.ArgumentTypeError("must be more than 0")
     return number
+
+
+def variable_or(name: str, default: str) -> str:
+    """Return what a variable holds, as the default of an option with a `type`; another default where it is not set."""
+    given = os.environ.get(name)
+    if given is None:
+        return default
+    value = _FromVariable(given)
+    value.variable = name
+    return value
 
 
 def address(text: str) -> str:

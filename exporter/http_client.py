@@ -23,7 +23,7 @@ from typing_extensions import override
 from ml_monitoring.exporter.errors import MonitorError
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.http_failures import describe_failure, describe_refusal, is_page, page_title
-from ml_monitoring.exporter.proxies import asked_directly, opener
+from ml_monitoring.exporter.proxies import asked_directly, opener, proxy_variable
 
 # More than any answer that is asked for has.
 MOST_BYTES: Final = 256 * 2**20
@@ -161,11 +161,13 @@ class HttpChannel:
         url: Its address, without user and password.
         context: How it is encrypted.
         proxy: Address of a proxy; default that of the environment.
+        proxy_setting: The setting that gives it.
     """
 
     url: str
     context: ssl.SSLContext | None = None
     proxy: str = field(default="", repr=False)
+    proxy_setting: str = ""
     _connection: http.client.HTTPConnection | None = field(default=None, init=False)
 
     def ask(self, path: str, *, seconds: float, headers: Mapping[str, str], json_body: object = None) -> HttpAnswer:
@@ -192,7 +194,7 @@ class HttpChannel:
                 said = error.read(_MOST_SAID).decode(errors="replace")
             raise RemoteError(said, error.code, headers=dict(error.headers)) from None
         except (OSError, ValueError, http.client.HTTPException) as error:
-            raise _unreached(self.url, error) from None
+            raise _unreached(self.url, error, self.proxy_setting if self.proxy else "") from None
         finally:
             self._connection = None
 
@@ -271,9 +273,11 @@ def _read(response: http.client.HTTPResponse, deadline: float, url: str) -> byte
     return b"".join(parts)
 
 
-def _unreached(url: str, error: Exception) -> RemoteError:
+def _unreached(url: str, error: Exception, proxy_setting: str = "") -> RemoteError:
+    by = proxy_setting or proxy_variable(url)
+    way = f" over the proxy that {by} names" if by else ""
     cause = getattr(error, "reason", error)
-    message = f"{url} cannot be reached: {describe_failure(error)}"
+    message = f"{url} cannot be reached{way}: {describe_failure(error)}"
     return RemoteError(message, timed_out=isinstance(cause, TimeoutError))
 
 

@@ -28,6 +28,13 @@ def asked_directly(url: str) -> bool:
     return address.is_loopback or address.is_unspecified
 
 
+def proxy_variable(url: str) -> str:
+    """Return the variable that names the proxy over which a server is asked; empty where it is asked directly."""
+    parts = urlsplit(url)
+    is_direct = asked_directly(url) or urllib.request.proxy_bypass(parts.netloc.rpartition("@")[2])
+    return "" if is_direct or parts.scheme not in urllib.request.getproxies() else f"{parts.scheme.upper()}_PROXY"
+
+
 def opener(url: str) -> urllib.request.OpenerDirector:
     """Return what opens addresses of a server: through the proxy of the environment, unless it is asked directly."""
     return urllib.request.build_opener(*([urllib.request.ProxyHandler({})] if asked_directly(url) else []))

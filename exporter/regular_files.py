@@ -15,6 +15,8 @@ from typing import BinaryIO, Final, NamedTuple
 
 # What people give on purpose: an open descriptor (`<(command)` in a shell), and nothing at all.
 _TAKEN_AS_IT_IS: Final = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin", os.devnull)
+# What is said of a file in another encoding, or of one that is no text.
+NOT_TEXT: Final = "not UTF-8; is it a text file? save it as UTF-8"
 _KINDS: Final = {
     stat.S_ISDIR: "a directory",
     stat.S_ISFIFO: "a FIFO",

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr, WithJsonSchema
 
 from ml_monitoring.exporter import durations
-from ml_monitoring.exporter.regular_files import read_text
+from ml_monitoring.exporter.regular_files import NOT_TEXT, read_text
 
 
 class PathUse(StrEnum):
@@ -126,7 +126,7 @@ def read_secret(path: Path) -> str:
     try:
         return read_text(path).strip()
     except UnicodeDecodeError:
-        raise ValueError(f"{shown} cannot be read: not UTF-8 text") from None
+        raise ValueError(f"{shown} cannot be read: {NOT_TEXT}") from None
     except OSError as error:
         raise ValueError(f"{shown} cannot be read: {error.strerror}") from None
 

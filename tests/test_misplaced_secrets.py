@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -114,9 +115,56 @@ def test_an_address_as_an_argument_is_answered_with_where_it_belongs(capsys: pyt
     with pytest.raises(SystemExit):
         main(["check", "postgresql://a:s3cr3tPW@h/d"], prog="ml-monitoring")
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "ml-monitoring: error: more arguments than the command takes: an address belongs in the settings, such as "
-        "sources.mlflow.uri in a file given by --config"
+        "ml-monitoring check: error: more arguments than the command takes: an address belongs in the settings, such "
+        "as sources.mlflow.uri in a file given by --config"
     )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            "check g.yml",
+            "ml-monitoring check: error: more arguments than the command takes: settings are given by --config g.yml",
+        ),
+        (
+            "dashboards push dd",
+            "ml-monitoring dashboards push: error: more arguments than the command takes",
+        ),
+        (
+            "alerts test own.yaml",
+            "ml-monitoring alerts test: error: more arguments than the command takes: settings are given by "
+            "--settings own.yaml",
+        ),
+        ("alerts test 0123s3cr3tKEY@h.yml", "ml-monitoring alerts test: error: more arguments than the command takes"),
+    ],
+)
+def test_too_many_arguments_are_answered_by_the_command(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(arguments.split(), prog="ml-monitoring")
+    first, *_, last = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"usage: {message.partition(':')[0]} [-h]")
+    assert last == message
+
+
+@pytest.mark.parametrize("variable", ["PROMETHEUS_URL", "ALERTMANAGER_URL"])
+@pytest.mark.parametrize("secret", [*_SECRETS[1:], "ops:s3cr3tPW@h"])
+def test_a_variable_that_holds_no_address_is_named(
+    variable: str, secret: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(variable, secret)
+    parser = new_parser("ml-monitoring", complete=True)
+    option, named = f"--{variable.removesuffix('_URL').lower()}", 0
+    for words in _commands(parser):
+        with contextlib.suppress(SystemExit):
+            parser.parse_args([*words])
+        said = capsys.readouterr().err
+        assert "s3cr3t" not in said
+        named += said.endswith(f"error: {variable}: is not an http:// or https:// address\n")
+        assert f"argument {option}" not in said
+    assert named
 
 
 @pytest.mark.parametrize(

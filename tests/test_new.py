@@ -342,7 +342,9 @@ def test_nothing_is_overwritten(tmp_path: Path, environment: dict[str, str]) -> 
     runbook.write_text("mine")
     (tmp_path / "monitoring" / "alerts" / "ShopOrdersWaiting.yml").unlink()
     said = new("alert ShopOrdersWaiting", tmp_path, environment, status=1)
-    assert "error: monitoring/runbooks/ShopOrdersWaiting.md: is there already\n" in said
+    assert (
+        "error: monitoring/runbooks/ShopOrdersWaiting.md: is there already: edit it, or choose another name\n" in said
+    )
     assert runbook.read_text() == "mine"
     assert not (tmp_path / "monitoring" / "alerts" / "ShopOrdersWaiting.yml").exists()
 
@@ -353,11 +355,11 @@ def test_nothing_is_overwritten(tmp_path: Path, environment: dict[str, str]) -> 
         ("alert shop_orders", "call it in letters and digits with a capital first, such as ShopOrdersWaiting"),
         ("alert MlMonitoringDown", "the stack has an alert MlMonitoringDown"),
         ("rule Shop", "call the file by small letters, digits, dashes and underscores"),
-        ("metric mlflow_runs", "the exporter has the metric mlflow_runs"),
-        ("metric ml_monitoring_x", "names that begin with ml_monitoring_ are the exporter's own"),
+        ("metric mlflow_runs", "error: mlflow_runs: the exporter has the metric mlflow_runs: choose another name\n"),
+        ("metric ml_monitoring_x", "names that begin with ml_monitoring_ are the exporter's own: choose another one\n"),
         ("page Shop", "call the file by at most 22 small letters, digits and dashes"),
         ("panel 'a b'", "call the file by at most 22 small letters, digits and dashes"),
-        ("source mlflow", "the exporter has a source of this name"),
+        ("source mlflow", "the exporter has a source of this name: choose another one\n"),
         ("source my-source", "call it in small letters, digits and underscores"),
     ],
 )

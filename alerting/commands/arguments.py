@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 from typing import Final
 
 from ml_monitoring.alerting.model.notifications import base_url
+from ml_monitoring.exporter import command_line
 
 # Servers that commands ask, by the names of their options.
 SERVERS: Final = ("alertmanager", "prometheus")
@@ -39,7 +39,7 @@ def add_server(parser: argparse.ArgumentParser, name: str, default: str) -> None
     parser.add_argument(
         f"--{name}",
         type=_url,
-        default=os.environ.get(variable, default),
+        default=command_line.variable_or(variable, default),
         metavar="URL",
         help=f"default: ${variable} or {default}",
     )

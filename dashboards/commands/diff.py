@@ -11,6 +11,7 @@ from typing import Any
 
 from ml_monitoring.dashboards.publish.changes import compare
 from ml_monitoring.dashboards.render import formats
+from ml_monitoring.dashboards.render.errors import why_no_json
 from ml_monitoring.exporter.errors import ConfigError
 
 Json = dict[str, Any]
@@ -46,9 +47,9 @@ def _read(name: str) -> dict[str, Json]:
     """
     path = Path(name)
     if path.is_dir():
-        texts = [(str(file), file.read_text(encoding="utf-8")) for file in sorted(path.rglob("*.json"))]
+        texts = [(str(file), _text_of(file)) for file in sorted(path.rglob("*.json"))]
     elif path.is_file():
-        texts = [(name, path.read_text(encoding="utf-8"))]
+        texts = [(name, _text_of(path))]
     elif ":" in name:
         texts = _from_git(*name.split(":", 1))
     else:
@@ -57,14 +58,21 @@ def _read(name: str) -> dict[str, Json]:
     for source, text in texts:
         try:
             content = json.loads(text)
-        except ValueError as error:
-            raise ConfigError([f"{source}: no JSON: {error}"]) from error
+        except (ValueError, RecursionError) as error:
+            raise ConfigError([f"{source}: cannot be read as JSON: {why_no_json(error)}"]) from error
         if formats.is_dashboard(content):
             dashboard = formats.classic(content, source)
             found[str(dashboard.get("uid") or Path(source).stem)] = dashboard
     if not found:
         raise ConfigError([f"{name}: no dashboard in it"])
     return found
+
+
+def _text_of(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read as JSON: {why_no_json(error)}"]) from None
 
 
 def _from_git(revision: str, path: str) -> list[tuple[str, str]]:

@@ -78,7 +78,7 @@ def add_prometheus(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prometheus",
         type=command_line.address,
-        default=os.environ.get(_PROMETHEUS_VARIABLE, DEFAULT_URL),
+        default=command_line.variable_or(_PROMETHEUS_VARIABLE, DEFAULT_URL),
         metavar="URL",
         help=f"default: ${_PROMETHEUS_VARIABLE} or {DEFAULT_URL}",
     )
@@ -208,8 +208,10 @@ def grafana(options: argparse.Namespace) -> Grafana:
     """
     from ml_monitoring.dashboards.publish.grafana import Grafana  # noqa: PLC0415  # it brings an HTTP client
 
+    # A token itself in the environment would be seen by every program that is started from there.
+    unread = "; GRAFANA_TOKEN, which is set, is not read" if os.environ.get("GRAFANA_TOKEN") else ""
     missing = [
-        f"{option}: not given, and {variable} is not set"
+        f"{option}: not given, and {variable} is not set{unread if variable == _TOKEN_VARIABLE else ''}"
         for option, variable, value in (
             ("--url", _URL_VARIABLE, options.url),
             ("--token-file", _TOKEN_VARIABLE, options.token_file),

@@ -131,7 +131,7 @@ def _run(options: argparse.Namespace) -> int:
         for path, template in _FILES[kind].items()
     }
     if there := [str(path) for path in texts if path.exists()]:
-        raise ConfigError([f"{path}: is there already" for path in there])
+        raise ConfigError([f"{path}: is there already: edit it, or choose another name" for path in there])
     # Before anything is written, so that an error in it leaves nothing behind.
     commands = list(_next(options.kind, options, place))
     for path, text in texts.items():
@@ -236,7 +236,11 @@ def _name_problem(kind: str, name: str) -> str:
         return ""
     if not _SOURCE.fullmatch(name):
         return "call it in small letters, digits and underscores"
-    return "the exporter has a source of this name" if name in {source.name for source in SOURCES} else ""
+    return (
+        "the exporter has a source of this name: choose another one"
+        if name in {source.name for source in SOURCES}
+        else ""
+    )
 
 
 def _write_schemas(folder: Path, kind: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from difflib import get_close_matches
 from typing import Final
@@ -35,3 +36,16 @@ def meant(name: str, known: Iterable[str], others: str) -> str:
         one for one in by_lower if len(name) >= _SHORTEST_PART and name.lower() in one
     ]
     return f"did you mean {by_lower[close[0]]}?" if len(close) == 1 else others
+
+
+def why_no_json(error: OSError | ValueError | RecursionError) -> str:
+    """Return why a file cannot be read as JSON, in plain words and without its content."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8; is it a text file? save it as UTF-8"
+    if isinstance(error, json.JSONDecodeError):
+        if not error.doc.strip():
+            return "it is empty"
+        return f"it is none from line {error.lineno}, column {error.colno} on; is it the whole file of a dashboard?"
+    return "it is nested too deeply, or holds a number that there cannot be"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_monitoring.dashboards.render import formats
-from ml_monitoring.dashboards.render.errors import RenderError, meant
+from ml_monitoring.dashboards.render.errors import RenderError, meant, why_no_json
 from ml_monitoring.dashboards.render.migrate import migrate_panel
 
 Json = dict[str, Any]
@@ -145,11 +145,11 @@ def load_dashboard(path: Path) -> Dashboard:
         RenderError: If it is no dashboard JSON, or in a format that is not known.
     """
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))
         # JSON may escape halves of characters, which no picture and no page can hold.
         raw = json.loads(json.dumps(raw, ensure_ascii=False).encode(errors="replace"))
     except (OSError, ValueError, RecursionError) as error:
-        raise RenderError(f"{path}: cannot be read as JSON: {error}") from error
+        raise RenderError(f"{path}: cannot be read as JSON: {why_no_json(error)}") from error
     raw = formats.classic(raw, str(path))
     return Dashboard(
         uid=str(raw.get("uid") or path.stem),

@@ -22,6 +22,8 @@ from ml_monitoring.exporter.errors import Reason, SourceError
 
 _STREAM_ROWS = 5_000
 # What libpq asks after some of its sentences, for which our hint stands.
+# What libpq says of parameters before it connects.
+_BAD_PARAMETER = re.compile(r"invalid \w+ value|weak sslmode")
 _QUESTION = re.compile(r" Is the server running [^?]*\?")
 # Encodings in which the bytes of a database are sent as they are; any other is converted by the server.
 _AS_STORED = frozenset({"UTF8", RAW})
@@ -243,6 +245,8 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
         if "database" in lowered and "does not exist" in lowered:
             hint = "check the database name of the URI"
             return SourceError(Reason.CONNECT, f"the database does not exist: {text}", hint=hint)
+        if _BAD_PARAMETER.search(lowered):
+            return SourceError(Reason.CONNECT, text, hint="check the parameters of the URI")
         if "certificate" in lowered or "ssl" in lowered:
             hint = "check sslmode of the URI, and what its sslrootcert, sslcert, sslkey and sslcrl name"
             return SourceError(Reason.CONNECT, f"no TLS that is trusted: {text}", hint=hint)

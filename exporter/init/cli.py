@@ -63,6 +63,18 @@ def add_command(commands: Commands) -> None:
     parser.set_defaults(command=_run)
 
 
+# The options that give settings.
+_OPTIONS: Final = {
+    "sources.mlflow.uri": "--mlflow-uri",
+    "sources.variants.uri": "--variants-uri",
+    "sources.fleet.path": "--fleet-file",
+    "prometheus.url": "--prometheus-url",
+    "alertmanager.url": "--alertmanager-url",
+    "web.port": "--port",
+    "web.host": "--host",
+}
+
+
 class _Console:
     """The terminal that the command runs in."""
 
@@ -124,8 +136,15 @@ def _answers(options: argparse.Namespace) -> Answers:
             raise ConfigError(["init: there is nothing to read; nothing is written"])
     _settings, problems = given.settings()
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError([_by_option(problem) for problem in problems] if is_said else problems)
     return given
+
+
+def _by_option(problem: str) -> str:
+    """Return what is wrong with a setting, by the name of the option that gave it."""
+    setting, separator, said = problem.partition(": ")
+    option = _OPTIONS.get(setting)
+    return f"{option}{separator}{said}" if option else problem
 
 
 def _from_anywhere(uri: str) -> str:

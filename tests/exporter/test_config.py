@@ -197,7 +197,10 @@ def test_a_file_that_cannot_be_read_is_named(file: Path, content: bytes | None) 
     if content is not None:
         file.write_bytes(content)
     (problem,) = _problems(file)
-    assert problem in {f"{file}: cannot be read: No such file or directory", f"{file}: cannot be read: not UTF-8 text"}
+    assert problem in {
+        f"{file}: cannot be read: No such file or directory",
+        f"{file}: cannot be read: not UTF-8; is it a text file? save it as UTF-8",
+    }
 
 
 @pytest.mark.parametrize("text", ["", "web: {port: 1}", "sources: {}"])

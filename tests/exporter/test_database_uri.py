@@ -280,6 +280,14 @@ def test_no_piece_of_a_password_is_said_anywhere(
         assert _MARK not in _all_that_is_said({f"{name}_FILE": uri})
 
 
+def test_a_value_that_a_parameter_does_not_take_is_said_alone() -> None:
+    session = connect(f"postgresql://u@{_NOBODY_LISTENS}/d?sslmode=bogus", timeout=2)
+    with pytest.raises(SourceError) as error, session.transaction():
+        pass
+    assert str(error.value) == 'invalid sslmode value: "bogus"'
+    assert error.value.hint == "check the parameters of the URI"
+
+
 def test_a_message_that_holds_the_password_by_chance_is_withheld_as_a_whole() -> None:
     session = connect("postgresql://u:Connection@127.0.0.1:1/d", timeout=2)
     withheld = "cannot connect: the words about it are withheld"

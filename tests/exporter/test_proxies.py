@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 
 from ml_monitoring.dashboards.publish.grafana import Grafana, GrafanaError
 from ml_monitoring.dashboards.render.prometheus import _is_local
+from ml_monitoring.exporter.errors import SourceError
 from ml_monitoring.exporter.http_client import RemoteError, fetch
 from ml_monitoring.exporter.proxies import asked_directly
+from ml_monitoring.exporter.sources.mlflow import MlflowSettings, MlflowSource
 from tools.processes import free_port
 from tools.sinks import HttpSink
 
@@ -83,6 +87,23 @@ def test_a_proxy_is_asked_for_another_host_unless_no_proxy_names_it(monkeypatch:
         fetch(url, "alerts", timeout=5, method="POST", json_body=[1])
         assert len(sink.posts) == 1
         monkeypatch.setenv("no_proxy", "nowhere.invalid")
-        with pytest.raises(RemoteError, match="cannot be reached"):
+        with pytest.raises(RemoteError, match=r"^http://nowhere\.invalid cannot be reached: "):
             fetch(url, "alerts", timeout=5, method="POST", json_body=[1])
         assert len(sink.posts) == 1
+
+
+def test_a_proxy_that_is_not_reached_is_named_by_what_gave_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = "Connection refused: does it run there, and on this port?"
+    for name in ("no_proxy", "NO_PROXY", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://u:s3cr3tPW@127.0.0.1:1")
+    with pytest.raises(RemoteError) as by_variable:
+        fetch("http://u:pw@nowhere.invalid", "alerts", timeout=5)
+    said = f"http://nowhere.invalid cannot be reached over the proxy that HTTP_PROXY names: {refused}"
+    assert str(by_variable.value) == said
+    section = {"uri": "http://127.0.0.1:9", "proxy": "http://u:s3cr3tPW@127.0.0.1:1"}
+    source = MlflowSource(MlflowSettings.model_validate(section))
+    with contextlib.closing(source), pytest.raises(SourceError) as by_setting:
+        source.collect()
+    said = f"http://127.0.0.1:9 cannot be reached over the proxy that sources.mlflow.proxy names: {refused}"
+    assert str(by_setting.value) == said

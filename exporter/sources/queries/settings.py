@@ -36,9 +36,9 @@ _TAKEN: Final = {
 
 def _free_metric(name: str) -> str:
     if name.startswith("ml_monitoring_"):
-        raise ValueError("names that begin with ml_monitoring_ are the exporter's own")
+        raise ValueError("names that begin with ml_monitoring_ are the exporter's own: choose another one")
     if taken := _TAKEN.get(name) or _TAKEN.get(_family(name)):
-        raise ValueError(f"the exporter has the metric {taken}")
+        raise ValueError(f"the exporter has the metric {taken}: choose another name")
     return name
 
 

@@ -182,3 +182,31 @@ def test_a_revision_of_the_repository_is_compared_with_the_files(capsys: pytest.
     assert capsys.readouterr().out == "No differences.\n"
     assert main(["diff", "no-such-revision:dashboards/generated", "dashboards/generated"]) == 1
     assert "error: git ls-tree" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"\x89PNG\r\n", "not UTF-8; is it a text file? save it as UTF-8"),
+        (b" \n", "it is empty"),
+        (b"uid: hunter2", "it is none from line 1, column 1 on; is it the whole file of a dashboard?"),
+        (b'{"uid": 1,', "it is none from line 1, column 11 on; is it the whole file of a dashboard?"),
+        (b"[" * 200_000, "it is nested too deeply, or holds a number that there cannot be"),
+    ],
+    ids=["picture", "empty", "other text", "cut", "deep"],
+)
+def test_a_file_that_is_no_dashboard_is_answered_in_plain_words(
+    content: bytes, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "page.json"
+    path.write_bytes(content)
+    for command in (["diff", str(path), str(path)], ["render", str(path)]):
+        assert main(command) == 1
+        assert capsys.readouterr().err == f"error: {path}: cannot be read as JSON: {problem}\n"
+
+
+def test_a_byte_order_mark_before_a_dashboard_is_read_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "page.json"
+    path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"uid": "x", "title": "X", "panels": []}).encode())
+    assert main(["diff", str(path), str(path)]) == 0
+    assert capsys.readouterr().out == "No differences.\n"

@@ -460,12 +460,17 @@ def test_several_data_sources_without_a_default_must_be_chosen_from(
 def test_the_token_is_needed_and_never_printed(
     grafana: GrafanaDouble, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.delenv("GRAFANA_TOKEN_FILE", raising=False)
-    monkeypatch.delenv("GRAFANA_URL", raising=False)
+    for name in ("GRAFANA_TOKEN_FILE", "GRAFANA_TOKEN", "GRAFANA_URL"):
+        monkeypatch.delenv(name, raising=False)
     assert main(["push"]) == 1
     assert capsys.readouterr().err == (
         "error: --url: not given, and GRAFANA_URL is not set\n"
         "error: --token-file: not given, and GRAFANA_TOKEN_FILE is not set\n"
+    )
+    monkeypatch.setenv("GRAFANA_TOKEN", "glsa_very_secret")
+    assert main(["push", f"--url={grafana.url}"]) == 1
+    assert capsys.readouterr().err == (
+        "error: --token-file: not given, and GRAFANA_TOKEN_FILE is not set; GRAFANA_TOKEN, which is set, is not read\n"
     )
     token = tmp_path / "token"
     token.write_text("glsa_very_secret", encoding="utf-8")

@@ -174,28 +174,28 @@ def test_a_store_that_cannot_be_read_is_described_as_check_does(
         ),
         (
             ("--mlflow-uri", "mssql://u:s3cret@h/d"),
-            "sources.mlflow.uri: must begin with http(s)://, postgresql://, mysql:// or sqlite:///, "
+            "--mlflow-uri: must begin with http(s)://, postgresql://, mysql:// or sqlite:///, "
             "not with mssql: another database is read over its tracking server",
         ),
         (
             ("--variants-uri", "mysql://u:s3cret@h/d"),
-            "sources.variants.uri: variants are read from PostgreSQL; the URI must begin with postgresql://",
+            "--variants-uri: variants are read from PostgreSQL; the URI must begin with postgresql://",
         ),
         (
             ("--fleet-file", "f.csv", "--port", "70000"),
-            "web.port: input should be less than or equal to 65535",
+            "--port: input should be less than or equal to 65535",
         ),
         (
             ("--fleet-file", "f.csv", "--prometheus-url", "prometheus:9090"),
-            "prometheus.url: is not an http:// or https:// address",
+            "--prometheus-url: is not an http:// or https:// address",
         ),
         (
             ("--mlflow-uri", "postgresql://u:${NOT_SET_ANYWHERE}@h/d"),
-            "sources.mlflow.uri: the variable NOT_SET_ANYWHERE is not set",
+            "--mlflow-uri: the variable NOT_SET_ANYWHERE is not set",
         ),
         (
             ("--mlflow-uri", "postgresql://u:s3cret${HOME}@h/d"),
-            "sources.mlflow.uri: holds a password and a reference to a variable; keep one of them, "
+            "--mlflow-uri: holds a password and a reference to a variable; keep one of them, "
             "or write the $ of a password as %24",
         ),
         (("--fleet-file", "f.csv", "--output", "none/a.yml"), "{folder}/none/a.yml: there is no folder {folder}/none"),

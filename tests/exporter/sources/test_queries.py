@@ -308,7 +308,10 @@ def test_settings_that_fit_nothing_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("metric", "problem"),
     [
-        ("mlflow_runs: {value: n, help: It.}", "metrics.mlflow_runs: the exporter has the metric mlflow_runs"),
+        (
+            "mlflow_runs: {value: n, help: It.}",
+            "metrics.mlflow_runs: the exporter has the metric mlflow_runs: choose another name",
+        ),
         ("ml_monitoring_x: {value: n, help: It.}", "names that begin with ml_monitoring_ are the exporter's own"),
         (
             "'shop:x': {value: n, help: It.}",

@@ -74,7 +74,7 @@ class MlflowApi:
         self._user, _, host = parts.netloc.rpartition("@")
         self.url = parts._replace(netloc=host).geturl()
         proxy = settings.proxy.get_secret_value() if settings.proxy else ""
-        self._channel = HttpChannel(self.url, None, proxy)
+        self._channel = HttpChannel(self.url, None, proxy, "sources.mlflow.proxy")
         self._rate = settings.requests_per_minute / 60
         self._burst = min(_BURST, settings.requests_per_minute)
         self._allowance = float(self._burst)
