@@ -51,6 +51,17 @@ RUNBOOK_HEADINGS: Final = ("Meaning", "Impact", "Diagnosis", "Causes", "Mitigati
 # What the folder may hold; others are not looked into.
 FOLDERS: Final = ("alerts", "rules", "runbooks", "tests", "pages", "panels", "queries", "sources", "schemas")
 
+_DEFINING: Final = (".yml", ".yaml", ".py")
+_YAML: Final = (".yml", ".yaml")
+# What is read directly in each folder; sources are packages, and editors read schemas.
+_ENDINGS: Final[dict[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("alerts", "rules", "panels", "queries"), _YAML),
+    "pages": (*_YAML, ".py"),
+    "runbooks": (".md",),
+    "tests": (".test.yml",),
+}
+_OTHERS_OWN: Final = ("sources", "schemas")
+
 _OWN_PAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
 _ALERT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LABEL_IN_TEMPLATE: Final = re.compile(r"\$labels\.(\w+)")
@@ -290,6 +301,23 @@ def runbooks(thresholds: Thresholds) -> dict[str, Path]:
     """Return the runbooks of the user's own alerts by the alerts' names."""
     folder = Path(thresholds.extensions or "") / "runbooks"
     return {alert.name: folder / f"{alert.name}.md" for alert in thresholds.own_alerts}
+
+
+def unread(folder: Path) -> Iterator[str]:
+    """Yield the sentence about each file of a folder that looks like a definition, and is where nothing reads it."""
+    for path in sorted(folder.rglob("*")):
+        kind, *below = path.relative_to(folder).parts
+        if path.suffix.lower() not in _DEFINING or any(part.startswith((".", "_")) for part in (kind, *below)):
+            continue
+        if kind in _OTHERS_OWN or (len(below) == 1 and path.name.endswith(_ENDINGS.get(kind, ())) and path.is_file()):
+            continue
+        endings = _ENDINGS.get(kind, ())
+        why = (
+            f"here it would end in {' or '.join(endings)}"
+            if len(below) == 1 and endings
+            else f"alerts belong into {folder / 'alerts'}, the others into {', '.join(FOLDERS[1:7])} beside it"
+        )
+        yield f"{path}: nothing reads it; {why}"
 
 
 def unfilled_runbooks(thresholds: Thresholds) -> Iterator[str]:

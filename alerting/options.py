@@ -105,15 +105,20 @@ def load_to_write(
     thresholds, _layers = load(options, webhook=webhook)
     note_unnamed_folder(options, thresholds)
     refuse_broken(thresholds)
-    say_unfilled(thresholds)
+    say_unfilled(options, thresholds)
     say_which(options)
     return thresholds
 
 
-def say_unfilled(thresholds: Thresholds) -> None:
-    """Say which own runbooks still have text of the template."""
+def say_unfilled(options: argparse.Namespace, thresholds: Thresholds) -> None:
+    """Say which own runbooks still have text of the template, and which files nothing reads."""
     for sentence in extensions.unfilled_runbooks(thresholds):
         _note(sentence)
+    folder = Path(thresholds.extensions).resolve() if thresholds.extensions else None
+    # A folder that holds the settings as well may hold anything.
+    if folder and folder not in {path.resolve().parent for path in settings_files(options)}:
+        for sentence in extensions.unread(folder):
+            _note(sentence)
 
 
 def say_which(options: argparse.Namespace) -> None:

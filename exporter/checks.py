@@ -25,6 +25,9 @@ from ml_monitoring.exporter.settings_file import Layers, describe_read_error
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source
+from ml_monitoring.exporter.sources.experiments.folder import DeclarationFiles
+from ml_monitoring.exporter.sources.experiments.settings import ExperimentsSettings
+from ml_monitoring.exporter.sources.experiments.source import read_declarations
 from ml_monitoring.exporter.stores import kind_of
 from ml_monitoring.exporter.web_config import WebConfig
 
@@ -61,6 +64,18 @@ def run(settings: Settings, layers: Layers | None = None) -> Iterator[Result]:
     ):
         if neighbour is not None:
             yield _check_neighbour(name, neighbour.url, path, version_at, layers.named((name, "url")))
+
+
+def declarations(settings: Settings, layers: Layers) -> Iterator[Result]:
+    """Read what the settings name and what takes no connection: the declarations of experiments."""
+    for name, section in settings.enabled_sources().items():
+        if isinstance(section, ExperimentsSettings) and section.files is not None:
+            declared, problems = read_declarations(section, DeclarationFiles(section.files))
+            if problems:
+                said = "; ".join(problems)
+                yield Result(name, False, f"{said} ({layers.named(('sources', *name.split('/', 1), 'files'))})")
+            else:
+                yield Result(name, True, f"{len(declared)} experiments")
 
 
 def lines(results: Sequence[Result]) -> Iterator[str]:

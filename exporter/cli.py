@@ -68,7 +68,9 @@ def add_commands(commands: command_line.Commands) -> None:
             subparser.add_argument(flag, dest=flag, **_OPTIONS[flag])
         if command is _check:
             subparser.add_argument(
-                "--syntax-only", action="store_true", help="check the settings alone and connect to nothing, as for CI"
+                "--syntax-only",
+                action="store_true",
+                help="check the settings and experiments in files alone, and connect to nothing, as for CI",
             )
         subparser.set_defaults(command=command)
     init.add_command(commands)
@@ -135,8 +137,7 @@ def _check(options: argparse.Namespace) -> int:
     else:
         found = ", ".join(map(str, settings_files(options.files))) or "from the environment"
         results = [checks.Result("settings", True, found)]
-        if not options.syntax_only:
-            results += checks.run(settings, layers)
+        results += (checks.declarations if options.syntax_only else checks.run)(settings, layers)
     for line in checks.lines(results):
         print(line)
     return 0 if all(result.ok for result in results) else 1

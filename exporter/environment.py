@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -36,6 +37,8 @@ ACCESS_VARIABLES: Final = {
     "MLFLOW_TRACKING_CLIENT_CERT_PATH": "certificate_file",
     "MLFLOW_WORKSPACE": "workspaces",
 }
+# No setting has more in its name.
+_MOST_WORDS: Final = 10
 _LOGINS: Final = frozenset({"username", "password", "token"})
 # Variables with the prefix that are not settings: the files of the exporter's, and of those of `alerting`.
 _OTHER_VARIABLES: Final = frozenset({FILES_VARIABLE, f"{PREFIX}ALERTING_SETTINGS"})
@@ -93,8 +96,12 @@ def read_environment(
                 problems.append(f"{name}: {error}")
                 continue
         keys = (*above, last)
-        if keys[0] not in model.model_fields:
-            problems.append(f"{name}: unknown setting{_suggestion(keys, model)}")
+        whole = name.removeprefix(PREFIX).lower()
+        meant = () if field_at(model, keys) else _apart([whole], model) or _apart(keys, model)
+        if meant or keys[0] not in model.model_fields:
+            meant = meant or _close(keys, model)
+            is_file = whole.endswith(FILE_SUFFIX) and meant and not meant[-1].endswith(FILE_SUFFIX)
+            problems.append(f"{name}: unknown setting{_suggestion(meant, FILE_SUFFIX if is_file else '')}")
             continue
         nested: Any = content
         for key in reversed(keys):
@@ -104,12 +111,29 @@ def read_environment(
     return settings, places
 
 
-def _suggestion(keys: Location, model: type[BaseModel]) -> str:
-    """Return which variable may be meant by one of no setting; its beginning, which all share, tells nothing."""
-    first, *rest = map(str, keys)
+def _suggestion(keys: Sequence[str], suffix: str) -> str:
+    return f"; did you mean {PREFIX}{'__'.join(keys).upper()}{suffix.upper()}?" if keys else ""
+
+
+def _apart(keys: Sequence[str], model: type[BaseModel]) -> tuple[str, ...]:
+    """Return the setting that has the same words in its name, where only the two underscores between keys are not."""
+    words = re.split("_+", "_".join(keys))
+    # Between each two words is one underscore or are two.
+    for count in range(1, len(words) if len(words) <= _MOST_WORDS else 0):
+        for ends in itertools.combinations(range(1, len(words)), count):
+            parts = itertools.pairwise((0, *ends, len(words)))
+            found = tuple("_".join(words[start:end]) for start, end in parts)
+            if field_at(model, found):
+                return found
+    return ()
+
+
+def _close(keys: Sequence[str], model: type[BaseModel]) -> tuple[str, ...]:
+    """Return which setting may be meant by one that there is not; the prefix, which all share, tells nothing."""
+    first, *rest = keys
     known = model.model_fields if rest else [name.removeprefix(PREFIX).lower() for name in _OTHER_VARIABLES]
     found = closest(first, known)
-    return f"; did you mean {PREFIX}{'__'.join([found, *rest]).upper()}?" if found else ""
+    return (found, *rest) if found else ()
 
 
 def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -> None:

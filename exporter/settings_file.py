@@ -7,9 +7,10 @@ it, and `null` in an upper layer takes away what is below it.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Hashable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -43,6 +44,9 @@ from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import FileSecret
 from ml_monitoring.exporter.yaml_syntax import describe
 
+_IMPOSSIBLE: Final = "this is a number or a time that there cannot be"
+# The key of a value, on the value's line.
+_KEY_BEFORE: Final = re.compile(r"""([\w.-]+)["']?\s*:\s*$""")
 # Origin and line of settings, see `Place`.
 Places = Mapping[Location, tuple[str, int]]
 
@@ -346,6 +350,13 @@ class _Constructor(RoundTripConstructor):
             raise ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
         return True
 
+    def construct_object(self, node: Node, deep: bool = False) -> Any:  # as the library calls it
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError):
+            # Without the library's words, which may hold a password.
+            raise ConstructorError(None, None, _IMPOSSIBLE, node.start_mark) from None
+
     def refuse_tag(self, node: Node) -> None:
         raise ConstructorError(None, None, "no constructor for the tag", node.start_mark)
 
@@ -365,14 +376,15 @@ def _load(path: Path) -> CommentedMap:
     except MarkedYAMLError as error:
         where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else f"{path}"
         # Only the problem, never the excerpt: the line may hold a password.
-        raise ConfigError([f"{where}: not valid YAML: {describe(error)}"]) from None
+        problem = describe(error)
+        if problem == _IMPOSSIBLE and (mark := error.problem_mark):
+            key = _KEY_BEFORE.search(text.splitlines()[mark.line][: mark.column])
+            problem = f"{key[1]}: {problem}" if key else problem
+        raise ConfigError([f"{where}: not valid YAML: {problem}"]) from None
     except RecursionError:
         raise ConfigError([f"{path}: not valid YAML: nested too deeply"]) from None
     except YAMLError:
         raise ConfigError([f"{path}: not valid YAML"]) from None
-    except (ValueError, OverflowError):
-        # Without the library's words, which may hold a password.
-        raise ConfigError([f"{path}: not valid YAML: it holds a number or a time that there cannot be"]) from None
     if content is None:
         return CommentedMap()
     if not isinstance(content, CommentedMap):

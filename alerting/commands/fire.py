@@ -48,11 +48,17 @@ def run(options: argparse.Namespace) -> int:
     print(f"{TEST_ALERT} of team {team}, severity {severity}: routed to {', '.join(outcome.receivers)}")
     asked = thresholds.notifications.channels.get(options.channel)
     first = integration(asked) if asked else ""
+    missing = _missing(thresholds, options.channel, outcome, team, severity) if asked else ""
+    if missing:
+        print(missing)
     lines = dict(_lines(outcome, options.wait))
     for kind in sorted(lines, key=lambda kind: (kind != first, kind not in outcome.answered, kind)):
         print(f"  {kind}: {lines[kind]}")
     for receiver, seconds in outcome.late.items():
         print(f"  {receiver}: not within {options.wait:g} s: it waits {durations.format_seconds(seconds)} (group_wait)")
+    if missing:
+        print(f"Not delivered through channel {options.channel}: this Alertmanager has not loaded it")
+        return 1
     # Through what only escalations reach, nothing is sent before.
     later = [seconds for name, seconds in outcome.late.items() if name.endswith(ESCALATION)]
     if asked and severity not in asked.severities and later:
@@ -63,6 +69,28 @@ def run(options: argparse.Namespace) -> int:
     else:
         print(_verdict(outcome))
     return 0 if outcome.is_delivered else 1
+
+
+def _missing(thresholds: Thresholds, channel: str, outcome: Outcome, team: str, severity: str) -> str:
+    """Return that the loaded configuration has fewer channels of one's kind than the settings make; empty if not."""
+    kind = integration(thresholds.notifications.channels[channel])
+    config = build(thresholds=thresholds)
+    made = {receiver["name"]: receiver for receiver in config["receivers"]}
+    due = sum(
+        len(made[stop.receiver].get(f"{kind}_configs", ()))
+        for stop in stops(config, _labels(thresholds, team, severity))
+    )
+    loaded = outcome.channels.get(kind, 0)
+    if loaded >= due:
+        return ""
+    return (
+        f"  channel {channel} is not in the configuration of this Alertmanager, which has {loaded} of {due} {kind} "
+        "channels that the settings make for this alert; `alerts generate`, reload it, and test again"
+    )
+
+
+def _labels(thresholds: Thresholds, team: str, severity: str) -> dict[str, str]:
+    return {**thresholds.alert_labels, "alertname": TEST_ALERT, "team": team, "severity": severity}
 
 
 def _lines(outcome: Outcome, wait: float) -> Iterator[tuple[str, str]]:
@@ -98,7 +126,7 @@ def _verdict(outcome: Outcome) -> str:
 
 
 def _why_nothing(thresholds: Thresholds, team: str, severity: str) -> str:
-    labels = {**thresholds.alert_labels, "alertname": TEST_ALERT, "team": team, "severity": severity}
+    labels = _labels(thresholds, team, severity)
     channels = channels_of(thresholds)
     reached = [channels[stop.receiver] for stop in stops(build(thresholds=thresholds), labels)]
     meant = {channel for of_receiver in reached for channel in of_receiver}

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
         # Where there is one that they should name, that is said already.
         hint = "" if own.unnamed_folder(own.settings_files(options)) else "; `ml-monitoring new alert` writes one"
         raise ConfigError([f"extensions: no settings name a folder of your own alerts{hint}"])
-    own.say_unfilled(thresholds)
+    own.say_unfilled(options, thresholds)
     failed = False
     for name, problem in problems_of_tests(thresholds, Path(thresholds.extensions)):
         failed |= bool(problem)

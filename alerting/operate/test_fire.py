@@ -29,6 +29,7 @@ class Outcome:
         failed: Those that Alertmanager gave up.
         tried: Attempts that failed, after which Alertmanager tries again.
         others: By kind of channel other alerts that are sent through it, so that a notification may be of them.
+        channels: How many channels of each kind all its receivers have in the loaded configuration.
         late: Receivers that are notified only after the time that there was, and after how many seconds.
     """
 
@@ -40,6 +41,7 @@ class Outcome:
     tried: Mapping[str, float]
     others: Mapping[str, frozenset[str]]
     late: Mapping[str, float]
+    channels: Mapping[str, int]
 
     @property
     def is_delivered(self) -> bool:
@@ -135,4 +137,5 @@ def test_fire(
         tried=grown(Delivery.TRIED),
         others=found,
         late=late,
+        channels=sum((Counter(known[name].kinds) for name in receivers), Counter()),
     )

@@ -295,6 +295,33 @@ def test_all_problems_are_named_at_once_and_nothing_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_each_file_that_nothing_reads_is_noted(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path.resolve() / "monitoring"
+    command = ["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]
+    assert main(command) == 0
+    assert "nothing reads it" not in capsys.readouterr().err
+    others = f"alerts belong into {folder / 'alerts'}, the others into rules, runbooks, tests, pages, panels, queries"
+    unread = {
+        "ShopX.yml": others,
+        "foo/a.yml": others,
+        "alerts/shop/ShopX.yaml": others,
+        "alerts/ShopX.py": "here it would end in .yml or .yaml",
+        "rules/orders.YML": "here it would end in .yml or .yaml",
+        "runbooks/ShopX.yml": "here it would end in .md",
+        "tests/ShopX.test.yaml": "here it would end in .test.yml",
+    }
+    for name in (*unread, "README.md", ".git/a.yml", "alerts/_draft.yml", "sources/own/setup.py", "minutes/a.md"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("{}\n", encoding="utf-8")
+    assert main(command) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "nothing reads it" in line]
+    assert len(said) == len(unread)
+    for name, why in unread.items():
+        assert any(line.startswith(f"note: {folder / name}: nothing reads it; {why}") for line in said)
+
+
 def test_a_folder_that_nothing_reads_is_named(settings: Path) -> None:
     (settings.parent / "monitoring" / "alert").mkdir()
     (settings.parent / "monitoring" / "notes").mkdir()

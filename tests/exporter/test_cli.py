@@ -192,6 +192,22 @@ def test_check_of_the_syntax_alone_connects_to_nothing(folder: Path) -> None:
     assert done.stdout == f"FAIL  settings  {config}:2: sources.mlflow.intervall: unknown key; did you mean interval?\n"
 
 
+def test_check_of_the_syntax_alone_reads_the_declarations_of_experiments(folder: Path) -> None:
+    config, experiments = folder / "ml-monitoring.yml", folder / "experiments.yml"
+    config.write_text("sources:\n  experiments: {url: 'http://127.0.0.1:1', files: experiments.yml}\n")
+    experiments.write_text("shop:\n  start: 2026-13-40\n")
+    done = _run("check", "--syntax-only", "--config.file", config, cwd=folder)
+    said = "not valid YAML: start: this is a number or a time that there cannot be"
+    assert done.returncode == 1
+    assert (
+        done.stdout.splitlines()[1]
+        == f"FAIL  experiments  experiments.yml:2: {said} (sources.experiments.files, {config}:2)"
+    )
+    experiments.write_text("")
+    done = _run("check", "--syntax-only", "--config.file", config, cwd=folder)
+    assert (done.returncode, done.stdout.splitlines()[1]) == (0, "ok    experiments  0 experiments")
+
+
 def test_mlflows_own_variable_is_enough_and_is_named_without_its_secret(folder: Path) -> None:
     done = _run("check", MLFLOW_BACKEND_STORE_URI=f"sqlite:///{folder}/empty.db?password=s3cret")
     assert done.stdout.splitlines()[2].startswith("FAIL  mlflow    no MLflow tables found")

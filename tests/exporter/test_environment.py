@@ -48,7 +48,6 @@ def test_what_kubernetes_sets_for_services_is_left_alone() -> None:
     ("name", "value"),
     [
         ("ML_MONITORING_PORT", "9847"),
-        ("ML_MONITORING_WEB_PORT", "9847"),
         ("ML_MONITORING_SERVICE_HOST", "somewhere"),
         ("ML_MONITORING_SERVICE_PORT", "http"),
         ("ML_MONITORING_PORT_9847_TCP_PROTO", "9847"),
@@ -57,6 +56,24 @@ def test_what_kubernetes_sets_for_services_is_left_alone() -> None:
 )
 def test_a_mistyped_variable_is_still_refused(name: str, value: str) -> None:
     assert _problems(_STORE | {name: value}) == (f"{name}: unknown setting",)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("SOURCES_MLFLOW_URI", "SOURCES__MLFLOW__URI"),
+        ("SOURCES__MLFLOW_URI", "SOURCES__MLFLOW__URI"),
+        ("SOURCES_MLFLOW_URI_FILE", "SOURCES__MLFLOW__URI_FILE"),
+        ("WEB_PORT", "WEB__PORT"),
+        ("WEB_CONFIG_FILE", "WEB__CONFIG_FILE"),
+        ("SOURCES_MLFLOW_PROD__URI", "SOURCES__MLFLOW__PROD__URI"),
+    ],
+)
+def test_one_underscore_where_two_belong_is_answered_with_the_name(name: str, meant: str, tmp_path: Path) -> None:
+    path = tmp_path / "value"
+    path.write_text("sqlite:///m.db", encoding="utf-8")
+    said = f"ML_MONITORING_{name}: unknown setting; did you mean ML_MONITORING_{meant}?"
+    assert _problems(_STORE | {f"ML_MONITORING_{name}": str(path)}) == (said,)
 
 
 def test_a_setting_is_never_taken_for_the_variable_of_a_service() -> None:

@@ -57,6 +57,12 @@ def test_a_file_is_read_as_plain_values(text: str, content: dict[str, Any], file
             "password: !hunter2",
             ":1: not valid YAML: a tag has no meaning here (column 11); put a text that begins with ! in quotes",
         ),
+        (
+            "a:\n  start: 2026-13-40",
+            ":2: not valid YAML: start: this is a number or a time that there cannot be",
+        ),
+        ("a: [{'b.c': 2026-02-30}]", ":1: not valid YAML: b.c: this is a number or a time that there cannot be"),
+        ("a:\n  - 1\n  - 2026-02-30", ":3: not valid YAML: this is a number or a time that there cannot be"),
         ("a:\n\tb: hunter2", ":2: not valid YAML: a tab: indent with spaces"),
         (
             "a: *hunter2",

@@ -36,6 +36,22 @@ _ANSWER: Final = 0.9
 _SAVE_AFTER: Final = 8
 
 
+def read_declarations(
+    settings: ExperimentsSettings, files: DeclarationFiles | None
+) -> tuple[dict[str, ExperimentDeclaration], list[str]]:
+    """Return the experiments of the settings and of the files that they name, and what cannot be used of these."""
+    declared = dict(settings.declared)
+    problems: list[str] = []
+    for name, declaration in files.read().items() if files else ():
+        if name in declared:
+            problems.append(f"{settings.files}: {name}: is declared in the settings too; those count")
+        elif problem := settings.problem(declaration):
+            problems.append(f"{settings.files}: {name}.{problem}")
+        else:
+            declared[name] = declaration
+    return declared, [*(files.problems if files else ()), *problems]
+
+
 class ExperimentsSource(Source):
     """Follows the declared experiments.
 
@@ -160,17 +176,7 @@ class ExperimentsSource(Source):
             only: Follow this experiment and no other from now on.
         """
         self._only = only
-        declared: dict[str, ExperimentDeclaration] = dict(self._settings.declared)
-        problems: list[str] = []
-        if self._files is not None:
-            for name, declaration in self._files.read().items():
-                if name in declared:
-                    problems.append(f"{self._settings.files}: {name}: is declared in the settings too; those count")
-                elif problem := self._settings.problem(declaration):
-                    problems.append(f"{self._settings.files}: {name}.{problem}")
-                else:
-                    declared[name] = declaration
-            problems = [*self._files.problems, *problems]
+        declared, problems = read_declarations(self._settings, self._files)
         self._declared = frozenset(declared)
         if only is not None:
             declared = {name: each for name, each in declared.items() if name == only}

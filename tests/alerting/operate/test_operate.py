@@ -519,6 +519,31 @@ def test_a_channel_is_tested_again_at_once_and_one_that_alertmanager_does_not_kn
     )
 
 
+@pytest.mark.parametrize("log", [True, False])
+def test_a_channel_that_alertmanager_has_not_loaded_is_named_first(
+    log: bool, programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, older = tmp_path / "own.yml", tmp_path / "older.yml"
+    hook = {"kind": "webhook", "url": webhook.url}
+    settings = {} if log else {"alert_log": None, "alert_log_token_file": None}
+    own.write_text(yaml.safe_dump({"notifications": {**settings, "channels": {"hook": hook, "hook2": hook}}}))
+    older.write_text(yaml.safe_dump({"notifications": {**settings, "channels": {"hook": hook}}}))
+    loaded = alertmanager.build(thresholds=read(KNOWN_ALERTS, [older]), timing=AT_ONCE)
+    if not log:
+        # Of somebody else's, who waits for longer than the test does.
+        loaded = {"route": {"receiver": "others", "group_wait": "1h"}, "receivers": [{"name": "others"}]}
+    with running(programs["alertmanager"], loaded, tmp_path) as server:
+        arguments = ["test-fire", f"--alertmanager={server.url}", f"--settings={own}", "--wait=1"]
+        assert main([*arguments, "--channel=hook2"]) == 1
+    has = "2 of 3" if log else "0 of 2"
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1] == (
+        f"  channel hook2 is not in the configuration of this Alertmanager, which has {has} webhook channels that the "
+        "settings make for this alert; `alerts generate`, reload it, and test again"
+    )
+    assert lines[-1] == "Not delivered through channel hook2: this Alertmanager has not loaded it"
+
+
 def test_a_delivery_is_counted_when_the_alert_is_due_and_by_the_kinds_of_its_own_channels(
     programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
