@@ -554,9 +554,12 @@ def test_a_delivery_is_counted_when_the_alert_is_due_and_by_the_kinds_of_its_own
             "chat": {"kind": "slack", "teams": ["growth"], "channel": "#a", "api_url_file": str(address)},
             "posts": {"kind": "webhook", "teams": ["mlops"], "url": webhook.url},
         }
-        settings = load_thresholds().changed({"notifications": {"channels": channels}})
+        calls = {"kind": "webhook", "severities": [], "escalations": True, "url": webhook.url}
+        given = {"alert_log": None, "alert_log_token_file": None, "channels": channels | {"calls": calls}}
+        own = tmp_path / "own.yml"
+        own.write_text(yaml.safe_dump({"notifications": given}))
         timing = Timing(group_wait="2s", group_interval="1s", repeat_interval="1h")
-        config = alertmanager.build(thresholds=settings, timing=timing, alert_log_url="")
+        config = alertmanager.build(thresholds=read(KNOWN_ALERTS, [own]), timing=timing)
         with running(programs["alertmanager"], config, tmp_path) as server:
             server.fire(LABELS)
             arguments = ["test-fire", f"--alertmanager={server.url}", "--team=growth", "--severity=critical"]
@@ -567,9 +570,6 @@ def test_a_delivery_is_counted_when_the_alert_is_due_and_by_the_kinds_of_its_own
                 "Delivered: each channel that was due took it",
             ]
             # Asked about is what nothing was sent through yet.
-            calls = {"kind": "webhook", "severities": [], "escalations": True, "url": webhook.url}
-            own = tmp_path / "own.yml"
-            own.write_text(yaml.safe_dump({"notifications": {"channels": channels | {"calls": calls}}}))
             assert main([*arguments, "--wait=20", f"--settings={own}", "--channel=calls"]) == 1
             assert capsys.readouterr().out.splitlines()[-1] == (
                 "Not known: only escalations reach channel calls; give --wait more than 1800"
