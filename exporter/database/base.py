@@ -42,6 +42,14 @@ class Session(ABC):
             SourceError: The query failed or took longer than the timeout.
         """
 
+    @abstractmethod
+    def names(self, sql: str) -> tuple[str, ...]:
+        """Return the names of the columns of a query, which is run.
+
+        Raises:
+            SourceError: The query failed or took longer than the timeout.
+        """
+
     @property
     @abstractmethod
     def opened(self) -> int:

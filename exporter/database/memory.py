@@ -45,6 +45,10 @@ class MemorySession(Session):
             reason = Reason.TIMEOUT if "interrupted" in str(error) else Reason.QUERY
             raise SourceError(reason, f"tables in memory: {error}") from None
 
+    @override
+    def names(self, sql: str) -> tuple[str, ...]:
+        return tuple(column[0] for column in self.database.execute(sql).description)
+
     @property
     @override
     def opened(self) -> int:

@@ -160,6 +160,12 @@ class MysqlSession(ServerSession["pymysql.Connection[Any]"]):
                 cursor._result.unbuffered_active = False  # type: ignore[attr-defined]  # the stubs leave it out
 
     @override
+    def names(self, sql: str) -> tuple[str, ...]:
+        with self._closed_by_errors(), self.connection.cursor() as cursor:
+            cursor.execute(sql)
+            return tuple(column[0] for column in cursor.description or ())
+
+    @override
     def allow(self, seconds: float) -> None:
         self._allowed = seconds
         self.rows(f"set session {self._limit(seconds)}")

@@ -161,6 +161,16 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
             self.close()
             raise self._query_error(error) from None
 
+    @override
+    def names(self, sql: str) -> tuple[str, ...]:
+        try:
+            with self.connection.cursor() as cursor:
+                cursor.execute(sql)
+                return tuple(column.name for column in cursor.description or ())
+        except psycopg2.Error as error:
+            self.close()
+            raise self._query_error(error) from None
+
     def copy(self, sql: str, take: Callable[[bytes], object], **parameters: object) -> None:
         """Run a query whose rows are given to a function one by one, as lines of PostgreSQL's text format.
 

@@ -197,6 +197,14 @@ class SqliteSession(Session):
             self.close()
             raise self._error(error) from None
 
+    @override
+    def names(self, sql: str) -> tuple[str, ...]:
+        try:
+            return tuple(column[0] for column in self._execute(sql, {}).description)
+        except sqlite3.Error as error:
+            self.close()
+            raise self._error(error) from None
+
     def _execute(self, sql: str, parameters: Mapping[str, object]) -> sqlite3.Cursor:
         return self.connection.execute(translate(sql) if parameters else sql, values_of(parameters))
 

@@ -23,6 +23,11 @@ def statement_of(sql: str, values: list[str], labels: list[str], dialect: Dialec
     return f"select {', '.join(columns)} from (\n{sql.strip().rstrip(';')}\n) q"  # noqa: S608  # it is the settings'
 
 
+def columns_of(sql: str) -> str:
+    """Return the query that has all columns of another one, and no rows."""
+    return f"select * from (\n{sql.strip().rstrip(';')}\n) q where 1 = 0"  # noqa: S608  # it is the settings'
+
+
 def _column(name: str, dialect: Dialect) -> str:
     # As it stands, so that each server folds it as it folds what AS says; SQLite would take some names as keywords.
     return f'q."{name}"' if dialect == "sqlite" else f"q.{name}"

@@ -16,7 +16,7 @@ from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
-from ml_monitoring.exporter.sources.queries.rows import number_of, statement_of
+from ml_monitoring.exporter.sources.queries.rows import columns_of, number_of, statement_of
 from ml_monitoring.exporter.sources.queries.settings import QueriesSettings, QueryMetric
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import rereading
@@ -96,10 +96,21 @@ class QueriesSource(Source):
             return SourceError(Reason.QUERY, f"sql {problem}: it must be one query that begins with SELECT or WITH")
         said = _STATEMENT.sub("", str(error))
         if (column := _COLUMN.search(said)) and (setting := self._setting_of(column[1])):
-            words = dict.fromkeys(re.findall(r"[^\W\d]\w*", self._settings.sql))
-            said = f"{'.'.join(setting)}: the query has no column {column[1]}{suggestion(column[1], words)}"
+            names = self._names()
+            has = f"; it has: {', '.join(names)}" if names else ""
+            said = f"{'.'.join(setting)}: the query has no column {column[1]}{suggestion(column[1], names) or has}"
             return SourceError(error.reason, said, hint=error.hint, setting=setting)
         return SourceError(error.reason, said, hint=error.hint)
+
+    def _names(self) -> list[str]:
+        """Return the columns that the query has; none where they cannot be found out."""
+        try:
+            with self._session.transaction():
+                names = self._session.names(columns_of(self._settings.sql))
+        except SourceError:
+            return []
+        # One without a name of its own is called by its expression.
+        return [name for name in names if name.isidentifier()]
 
     def _setting_of(self, column: str) -> tuple[str, ...]:
         """Return the setting that names a column, as the server spells it; empty where none does."""

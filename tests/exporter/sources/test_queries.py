@@ -186,6 +186,16 @@ def test_an_unknown_column_is_named(uri: str) -> None:
             "metrics.shop_x.labels: the query has no column regoin; did you mean region?",
         ),
         (
+            "select waiting AS b, region FROM orders",
+            ("a", "region"),
+            "metrics.shop_x.value: the query has no column a; it has: b, region",
+        ),
+        (
+            "select waiting as a, region as orderz from orders",
+            ("a", "orders"),
+            "metrics.shop_x.labels: the query has no column orders; did you mean orderz?",
+        ),
+        (
             "selec waiting from orders",
             ("waiting",),
             "sql begins with selec: it must be one query that begins with SELECT or WITH",
