@@ -131,8 +131,19 @@ def say_which(options: argparse.Namespace) -> None:
     _note(f"by the settings of {files}" if files else "no settings found, so by the defaults; --settings names a file")
 
 
-def note_unnamed_folder(options: argparse.Namespace, thresholds: Thresholds) -> None:
-    """Say, where no settings name the folder that `ml-monitoring new` writes, that nothing in it counts."""
+def note_unnamed_folder(
+    options: argparse.Namespace, thresholds: Thresholds, unknown: Sequence[str] | None = None
+) -> None:
+    """Say, where no settings name the folder that `ml-monitoring new` writes, that nothing in it counts.
+
+    Args:
+        options: What `add_settings` added.
+        thresholds: The settings in force.
+        unknown: Names of alerts, one of which there is not; nothing is said where the folder has none of them.
+    """
+    own = {path.stem for path in definitions(DIRECTORY, "alerts", [])}
+    if unknown is not None and own.isdisjoint(unknown):
+        return
     if thresholds.extensions is None and (unnamed := unnamed_folder(settings_files(options))):
         _note(f"there is ./{DIRECTORY}, but no settings name it, so nothing in it counts: {unnamed}")
 

@@ -148,6 +148,8 @@ def test_a_folder_that_no_settings_name_is_not_passed_over_in_silence(
     # Where it may be what is missing; others are about something else.
     for command in ("explain", "backtest"):
         assert shell(f"{ours} alerts {command} ShopOrdersWaiting", tmp_path, environment).stderr.startswith(note)
+        said = shell(f"{ours} alerts {command} MlflowRunHangin", tmp_path, environment).stderr
+        assert said == "error: MlflowRunHangin does not exist; did you mean MlflowRunHanging?\n"
     for command in ("explain MlMonitoringDown", "route --label team=mlops", "explain Zzz --settings /dev/null"):
         assert note not in shell(f"{ours} alerts {command}", tmp_path, environment).stderr
     shell(naming, tmp_path, environment)

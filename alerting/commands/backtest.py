@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         alerts = enabled_alerts(options.names, thresholds)
     except UnknownAlertError:
         # It may be one of the folder.
-        own.note_unnamed_folder(options, thresholds)
+        own.note_unnamed_folder(options, thresholds, options.names)
         raise
     since, now = history_begins(options.prometheus), time.time()
     recorded, measured = recorded_expressions(thresholds), soundness.load()

@@ -24,6 +24,6 @@ def run(options: argparse.Namespace) -> int:
         print(explain(options.name, thresholds, layers, alertmanager.build(thresholds=thresholds)), end="")
     except UnknownAlertError:
         # It may be one of the folder.
-        own.note_unnamed_folder(options, thresholds)
+        own.note_unnamed_folder(options, thresholds, [options.name])
         raise
     return 0
