@@ -258,7 +258,7 @@ sources:
   variants:
     uri: postgresql://u:s3cret@db/app
     window: 36h
-  containers: {url: "http://u:s3cret@proxy:2375"}
+  containers: {url: "http://proxy:2375"}
 prometheus: {url: "http://u:s3cret@prometheus:9090"}
 """
     )
@@ -280,7 +280,8 @@ prometheus: {url: "http://u:s3cret@prometheus:9090"}
     ]
     assert f"    uri: <secret> # {config}:5" in lines
     assert f"    window: 36h # {config}:6" in lines
-    assert f"    url: http://***@proxy:2375 # {config}:7" in lines
+    assert f"    url: http://proxy:2375 # {config}:7" in lines
+    assert f"  url: http://***@prometheus:9090 # {config}:8" in lines
     assert "    interval: 15s" in lines
 
     again = folder / "again.yml"
