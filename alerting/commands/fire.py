@@ -117,6 +117,12 @@ def _verdict(outcome: Outcome) -> str:
     if not outcome.kinds:
         return f"Not known: nothing was due in this time; give --wait more than {min(outcome.late.values()):g}"
     mark = f"look for {TEST_FIRE}={outcome.mark}, which only this alert has"
+    if outcome.silences:
+        return f"Not delivered: it is silenced by {', '.join(outcome.silences)}"
+    if outcome.doubtful and not outcome.missed:
+        tried = sum(outcome.tried[kind] for kind in outcome.doubtful)
+        kinds = ", ".join(sorted(outcome.doubtful))
+        return f"Not known: {tried:.0f} attempts through {kinds} failed, of this alert or of others; {mark}"
     if not outcome.is_delivered:
         verdict = f"Not delivered through {', '.join(sorted(outcome.missed))}"
         return verdict if outcome.is_certain else f"{verdict}; to be sure of the others, {mark}"

@@ -184,6 +184,15 @@ class AlertmanagerClient:
                 raise RemoteError("Alertmanager took the alert and does not list it")
             time.sleep(POLL)
 
+    def silences_of(self, labels: Mapping[str, str]) -> list[str]:
+        """Return the ids of the silences that an alert is in.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached.
+        """
+        alerts = [alert for alert in self._call("GET", "alerts") if alert["labels"] == dict(labels)]
+        return [one for alert in alerts for one in alert["status"]["silencedBy"]]
+
     def receivers(self) -> dict[str, LoadedReceiver]:
         """Return all receivers by name, by the configuration that is in force.
 

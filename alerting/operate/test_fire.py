@@ -30,6 +30,7 @@ class Outcome:
         tried: Attempts that failed, after which Alertmanager tries again.
         others: By kind of channel other alerts that are sent through it, so that a notification may be of them.
         channels: How many channels of each kind all its receivers have in the loaded configuration.
+        silences: Ids of the silences that it is in.
         late: Receivers that are notified only after the time that there was, and after how many seconds.
     """
 
@@ -42,11 +43,17 @@ class Outcome:
     others: Mapping[str, frozenset[str]]
     late: Mapping[str, float]
     channels: Mapping[str, int]
+    silences: tuple[str, ...] = ()
 
     @property
     def is_delivered(self) -> bool:
         """Tell whether as much was sent as it was due through channels of each kind, and nothing failed."""
-        return bool(self.kinds) and not self.missed
+        return bool(self.kinds) and not self.silences and not self.missed and not self.doubtful
+
+    @property
+    def doubtful(self) -> set[str]:
+        """Return the kinds of channel through which others are sent too, and some attempt failed."""
+        return {kind for kind, count in self.tried.items() if count > 0 and kind in self.others}
 
     @property
     def missed(self) -> set[str]:
@@ -125,6 +132,7 @@ def test_fire(
         # Another receiver of the same kind may still wait for its answer.
         time.sleep(_SETTLE)
         look()
+    silences = client.silences_of(labels)
     # Ended, so that nobody wonders about it; channels get its end as well.
     client.post_alert(labels, annotations, 0)
     found = {kind: frozenset(names) for kind, names in others.items()}
@@ -138,4 +146,5 @@ def test_fire(
         others=found,
         late=late,
         channels=sum((Counter(known[name].kinds) for name in receivers), Counter()),
+        silences=tuple(silences),
     )

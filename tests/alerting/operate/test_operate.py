@@ -494,6 +494,31 @@ def test_two_channels_of_a_kind_of_which_one_is_dead_are_not_one_that_works(
     assert verdict == "Not delivered through webhook"
 
 
+def test_what_is_silenced_or_failed_beside_others_is_not_called_delivered(
+    programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    channels = {
+        "good": {"kind": "webhook", "teams": ["platform"], "url": webhook.url},
+        "dead": {"kind": "webhook", "teams": ["growth"], "url": "http://127.0.0.1:9/"},
+    }
+    settings = load_thresholds().changed({"notifications": {"channels": channels}})
+    config = alertmanager.build(thresholds=settings, timing=AT_ONCE, alert_log_url="")
+    with running(programs["alertmanager"], config, tmp_path) as server:
+        client = AlertmanagerClient(server.url)
+        # Of another team, which a channel of the same kind takes again and again meanwhile.
+        other = {"alertname": "HostDown", "team": "platform", "severity": "warning"}
+        client.post_alert(other, {}, 600)
+        webhook.wait_for(lambda alert: alert["labels"]["alertname"] == "HostDown", timeout=20)
+        arguments = ["test-fire", f"--alertmanager={server.url}", "--team=growth", "--wait=6"]
+        assert main(arguments) == 1
+        verdict = capsys.readouterr().out.splitlines()[-1]
+        assert re.match(r"Not (delivered through webhook|known: \d+ attempts through webhook failed)", verdict)
+        matcher = {"name": "team", "value": "growth", "isRegex": False, "isEqual": True}
+        silence = client.silence([matcher], 600, "tests")
+        assert main(arguments) == 1
+        assert capsys.readouterr().out.splitlines()[-1] == f"Not delivered: it is silenced by {silence.id}"
+
+
 def test_a_channel_is_tested_again_at_once_and_one_that_alertmanager_does_not_know_is_named(
     programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
