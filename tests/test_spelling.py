@@ -43,7 +43,8 @@ def test_the_applications_have_one_name_everywhere() -> None:
     wrong = [
         f"{name}: {found}"
         for name, text in _texts(*patterns)
-        if name != "tests/exporter/test_cli.py"
+        # Both know the names of older releases.
+        if name not in ("tests/exporter/test_cli.py", "tests/alerting/generate/test_foreign_files.py")
         for found in _PARTS.findall(text)
     ]
     assert wrong == []
