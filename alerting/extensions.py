@@ -39,9 +39,9 @@ from ml_monitoring.alerting.model.signal import UID_PREFIX, Signal
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.regular_files import read_text
+from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 from ml_monitoring.exporter.runbooks import unfilled
-from ml_monitoring.exporter.settings_file import Layers, Places, describe_read_error
+from ml_monitoring.exporter.settings_file import Layers, Places
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
@@ -51,12 +51,12 @@ RUNBOOK_HEADINGS: Final = ("Meaning", "Impact", "Diagnosis", "Causes", "Mitigati
 # What the folder may hold; others are not looked into.
 FOLDERS: Final = ("alerts", "rules", "runbooks", "tests", "pages", "panels", "queries", "sources", "schemas")
 
-_DEFINING: Final = (".yml", ".yaml", ".py")
 _YAML: Final = (".yml", ".yaml")
+_DEFINING: Final = (*_YAML, ".py")
 # What is read directly in each folder; sources are packages, and editors read schemas.
 _ENDINGS: Final[dict[str, tuple[str, ...]]] = {
     **dict.fromkeys(("alerts", "rules", "panels", "queries"), _YAML),
-    "pages": (*_YAML, ".py"),
+    "pages": _DEFINING,
     "runbooks": (".md",),
     "tests": (".test.yml",),
 }
@@ -305,17 +305,18 @@ def runbooks(thresholds: Thresholds) -> dict[str, Path]:
 
 def unread(folder: Path) -> Iterator[str]:
     """Yield the sentence about each file of a folder that looks like a definition, and is where nothing reads it."""
+    others = [name for name in FOLDERS if name not in ("alerts", *_OTHERS_OWN)]
     for path in sorted(folder.rglob("*")):
         kind, *below = path.relative_to(folder).parts
         if path.suffix.lower() not in _DEFINING or any(part.startswith((".", "_")) for part in (kind, *below)):
             continue
-        if kind in _OTHERS_OWN or (len(below) == 1 and path.name.endswith(_ENDINGS.get(kind, ())) and path.is_file()):
-            continue
         endings = _ENDINGS.get(kind, ())
+        if kind in _OTHERS_OWN or (len(below) == 1 and path.name.endswith(endings) and path.is_file()):
+            continue
         why = (
             f"here it would end in {' or '.join(endings)}"
             if len(below) == 1 and endings
-            else f"alerts belong into {folder / 'alerts'}, the others into {', '.join(FOLDERS[1:7])} beside it"
+            else f"alerts belong into {folder / 'alerts'}, the others into {', '.join(others)} beside it"
         )
         yield f"{path}: nothing reads it; {why}"
 

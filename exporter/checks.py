@@ -20,8 +20,9 @@ from ml_monitoring.exporter.errors import ConfigError, Reason, SourceError
 from ml_monitoring.exporter.http_client import RemoteError, fetch_json
 from ml_monitoring.exporter.path_checks import problems
 from ml_monitoring.exporter.redaction import redact
+from ml_monitoring.exporter.regular_files import describe_read_error
 from ml_monitoring.exporter.runbooks import unfilled
-from ml_monitoring.exporter.settings_file import Layers, describe_read_error
+from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source

@@ -15,8 +15,7 @@ from typing import BinaryIO, Final, NamedTuple
 
 # What people give on purpose: an open descriptor (`<(command)` in a shell), and nothing at all.
 _TAKEN_AS_IT_IS: Final = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin", os.devnull)
-# What is said of a file in another encoding, or of one that is no text.
-NOT_TEXT: Final = "not UTF-8; is it a text file? save it as UTF-8"
+_NOT_TEXT: Final = "not UTF-8; is it a text file? save it as UTF-8"
 _KINDS: Final = {
     stat.S_ISDIR: "a directory",
     stat.S_ISFIFO: "a FIFO",
@@ -92,6 +91,11 @@ def open_regular(path: Path) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def describe_read_error(error: OSError | UnicodeDecodeError) -> str:
+    """Return why a file could not be read, without its content."""
+    return error.strerror or str(error) if isinstance(error, OSError) else _NOT_TEXT
 
 
 def read_text(path: Path) -> str:

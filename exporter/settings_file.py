@@ -22,7 +22,7 @@ from ruamel.yaml.nodes import Node
 
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
-from ml_monitoring.exporter.regular_files import NOT_TEXT, read_text
+from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 from ml_monitoring.exporter.settings_hints import (
     ALERTING_KEYS,
     BELOW_A_NAME,
@@ -335,11 +335,6 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ConfigError: See `read`.
     """
     return read(path)[0]
-
-
-def describe_read_error(error: OSError | UnicodeDecodeError) -> str:
-    """Return why a file could not be read, without its content."""
-    return error.strerror or str(error) if isinstance(error, OSError) else NOT_TEXT
 
 
 class _Constructor(RoundTripConstructor):

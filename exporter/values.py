@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, SecretStr, WithJsonSchema
 
 from ml_monitoring.exporter import durations
-from ml_monitoring.exporter.regular_files import NOT_TEXT, read_text
+from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 
 
 class PathUse(StrEnum):
@@ -125,10 +125,8 @@ def read_secret(path: Path) -> str:
     shown = str(path) if is_path else "what is given here, which is the path of a file that holds the secret,"
     try:
         return read_text(path).strip()
-    except UnicodeDecodeError:
-        raise ValueError(f"{shown} cannot be read: {NOT_TEXT}") from None
-    except OSError as error:
-        raise ValueError(f"{shown} cannot be read: {error.strerror}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"{shown} cannot be read: {describe_read_error(error)}") from None
 
 
 class Model(BaseModel):

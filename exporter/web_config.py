@@ -22,8 +22,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, Validati
 
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.passwords import Passwords
-from ml_monitoring.exporter.regular_files import Identity, require_regular
-from ml_monitoring.exporter.settings_file import Layers, describe_read_error
+from ml_monitoring.exporter.regular_files import Identity, describe_read_error, require_regular
+from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.values import Model
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}

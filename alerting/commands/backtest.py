@@ -88,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _moment(seconds: float) -> str:
-    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M %Z}"
+    return command_line.moment_text(datetime.fromtimestamp(seconds).astimezone())
 
 
 def _false_alarms(level: TrafficLevel | None, measured: Measured | None) -> str:

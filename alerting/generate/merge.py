@@ -21,7 +21,7 @@ from ml_monitoring.alerting.generate import alertmanager, files
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.yamltext import list_lines
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.regular_files import NOT_TEXT, read_text, replace_text
+from ml_monitoring.exporter.regular_files import describe_read_error, read_text, replace_text
 from ml_monitoring.exporter.yaml_syntax import describe
 
 # Before the names of our receivers and times, and of the file of templates.
@@ -85,10 +85,8 @@ def lines_on_ours(text: str) -> list[int]:
 def _text_of(path: Path) -> str:
     try:
         return read_text(path)
-    except OSError as error:
-        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except UnicodeDecodeError:
-        raise ConfigError([f"{path}: cannot be read: {NOT_TEXT}"]) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {describe_read_error(error)}"]) from None
 
 
 def _replace(path: Path, old: str, new: str) -> bool:

@@ -346,8 +346,8 @@ def _in_promql(value: float | str) -> str:
 
 def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
     for name in numbers.parameters.keys() - alert.parameters.keys():
-        above = {field.alias or key for key, field in Numbers.model_fields.items()}
-        meant = "; it belongs beside parameters" if name in above else suggestion_or_all(name, alert.parameters)
+        is_above = name in fields_at(Numbers, ())
+        meant = "; it belongs beside parameters" if is_above else suggestion_or_all(name, alert.parameters)
         yield ("parameters", name), f"is not a parameter of this alert{meant}"
     for name, kind in alert.parameters.items():
         if name not in numbers.parameters:

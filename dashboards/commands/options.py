@@ -22,7 +22,7 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.http_addresses import problem_of
-from ml_monitoring.exporter.settings_file import describe_read_error
+from ml_monitoring.exporter.regular_files import describe_read_error
 from ml_monitoring.exporter.values import problem_of_token, read_secret
 
 if TYPE_CHECKING:

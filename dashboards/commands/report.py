@@ -11,7 +11,7 @@ from ml_monitoring.alerting.model.notifications import Email
 from ml_monitoring.dashboards.commands.options import add_source, find, query_options
 from ml_monitoring.dashboards.commands.progress import Progress
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import describe_read_error
+from ml_monitoring.exporter.regular_files import describe_read_error
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 if TYPE_CHECKING:

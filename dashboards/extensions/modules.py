@@ -13,8 +13,7 @@ from ml_monitoring.alerting.extensions import own_uid
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.regular_files import read_text
-from ml_monitoring.exporter.settings_file import describe_read_error
+from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 
 _Result = TypeVar("_Result")
 

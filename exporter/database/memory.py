@@ -42,12 +42,14 @@ class MemorySession(Session):
         try:
             yield from self.database.execute(translate(sql) if parameters else sql, values_of(parameters))
         except sqlite3.Error as error:
-            reason = Reason.TIMEOUT if "interrupted" in str(error) else Reason.QUERY
-            raise SourceError(reason, f"tables in memory: {error}") from None
+            raise _of(error) from None
 
     @override
     def names(self, sql: str) -> tuple[str, ...]:
-        return tuple(column[0] for column in self.database.execute(sql).description)
+        try:
+            return tuple(column[0] for column in self.database.execute(sql).description)
+        except sqlite3.Error as error:
+            raise _of(error) from None
 
     @property
     @override
@@ -84,3 +86,8 @@ class MemorySession(Session):
     def close(self) -> None:
         """Give the memory back."""
         self.database.close()
+
+
+def _of(error: sqlite3.Error) -> SourceError:
+    reason = Reason.TIMEOUT if "interrupted" in str(error) else Reason.QUERY
+    return SourceError(reason, f"tables in memory: {error}")

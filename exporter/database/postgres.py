@@ -21,9 +21,9 @@ from ml_monitoring.exporter.database.uri import DatabaseUri
 from ml_monitoring.exporter.errors import Reason, SourceError
 
 _STREAM_ROWS = 5_000
-# What libpq asks after some of its sentences, for which our hint stands.
 # What libpq says of parameters before it connects.
 _BAD_PARAMETER = re.compile(r"invalid \w+ value|weak sslmode")
+# What libpq asks after some of its sentences, for which our hint stands.
 _QUESTION = re.compile(r" Is the server running [^?]*\?")
 # Encodings in which the bytes of a database are sent as they are; any other is converted by the server.
 _AS_STORED = frozenset({"UTF8", RAW})

@@ -15,8 +15,8 @@ from typing import Final
 from pydantic import RootModel, ValidationError
 
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.regular_files import Identity
-from ml_monitoring.exporter.settings_file import Layers, describe_read_error
+from ml_monitoring.exporter.regular_files import Identity, describe_read_error
+from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
 
 _SUFFIXES: Final = frozenset({".yml", ".yaml"})

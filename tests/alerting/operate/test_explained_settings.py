@@ -85,14 +85,19 @@ def test_each_setting_that_changes_an_alerts_condition_is_among_its_settings() -
     assert {"slos.period", "slos.page_fast.budget", "traffic.around", "drift.window", "ab_test.shares"} <= changing
 
 
+def explain(folder: Path, alert: str, settings: str) -> int:
+    """Explain an alert by settings in `own.yml`, and return the exit status."""
+    path = folder / "own.yml"
+    path.write_text(settings, encoding="utf-8")
+    return main(["explain", alert, f"--settings={path}"])
+
+
 def test_settings_of_other_sections_are_listed_with_the_line_that_gave_them(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "own.yml"
-    path.write_text("slos:\n  page_fast:\n    factor: 20\n", encoding="utf-8")
-    assert main(["explain", "MlApiErrorBudgetBurnsFast", f"--settings={path}"]) == 0
+    assert explain(tmp_path, "MlApiErrorBudgetBurnsFast", "slos:\n  page_fast:\n    factor: 20\n") == 0
     said = capsys.readouterr().out
-    assert f"    {path}:3: slos.page_fast.factor: 20\n" in said
+    assert f"    {tmp_path / 'own.yml'}:3: slos.page_fast.factor: 20\n" in said
     assert "thresholds.yml" in next(line for line in said.splitlines() if "slos.period: 30d" in line)
 
 
@@ -107,16 +112,13 @@ def test_settings_of_other_sections_are_listed_with_the_line_that_gave_them(
 def test_a_key_on_the_wrong_level_of_an_alert_is_answered_with_its_place(
     numbers: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "own.yml"
-    path.write_text(f"alerts:\n  MlflowFailedRunRatioHigh: {{{numbers}}}\n", encoding="utf-8")
-    assert main(["explain", "MlflowFailedRunRatioHigh", f"--settings={path}"]) == 1
+    settings = f"alerts:\n  MlflowFailedRunRatioHigh: {{{numbers}}}\n"
+    assert explain(tmp_path, "MlflowFailedRunRatioHigh", settings) == 1
     assert said in capsys.readouterr().err
 
 
 def test_a_key_below_what_it_belongs_beside_is_answered_with_its_place(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "own.yml"
-    path.write_text("slos:\n  page_fast: {period: 7d}\n", encoding="utf-8")
-    assert main(["explain", "MlApiErrorBudgetBurnsFast", f"--settings={path}"]) == 1
+    assert explain(tmp_path, "MlApiErrorBudgetBurnsFast", "slos:\n  page_fast: {period: 7d}\n") == 1
     assert "slos.page_fast.period: unknown key; it belongs beside page_fast, not below it" in capsys.readouterr().err
