@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from datetime import datetime, timedelta
+from decimal import Decimal
 from itertools import chain, islice
 
 from ml_monitoring.alerting import options as own
@@ -19,6 +20,8 @@ from ml_monitoring.exporter import command_line, durations
 from ml_monitoring.exporter.catalog import Unit
 
 HELP = "say when alerts would have fired in the past"
+# Seconds; durations are written to the millisecond.
+_SHORTEST = 0.001
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,7 +69,7 @@ def run(options: argparse.Namespace) -> int:
     for name, moment in counted.items():
         print(f"{name} is counted from {_moment(moment)}, when what it would miss was first there")
     print(
-        f"{'Alert':34} {'Fired':>6} {'For':>15}  {'Last began':20}  {'Simulated a month':22} "
+        f"{'Alert':34} {'Fired':>6} {'For':>15}  {'Last began':20}  {'Simulated a month':30} "
         f"{'Threshold':>10} {'1 a month':>10}"
     )
     silent = 0
@@ -78,9 +81,9 @@ def run(options: argparse.Namespace) -> int:
         total = str(timedelta(seconds=round(result.seconds)))
         print(
             f"{result.alert.name:34} {len(result.firings):6} {total:>15}  {began:20}  "
-            f"{_false_alarms(result.level, measured.get(result.alert.name)):22} "
-            f"{_value(result.alert, result.alert.threshold if has_threshold(result.alert) else None):>10} "
-            f"{_value(result.alert, result.threshold):>10}".rstrip()
+            f"{_false_alarms(result.level, measured.get(result.alert.name)):30} "
+            f"{value_text(result.alert, result.alert.threshold if has_threshold(result.alert) else None):>10} "
+            f"{value_text(result.alert, result.threshold):>10}".rstrip()
         )
     if silent:
         print(f"{silent} alerts would not have fired; --all shows them too.")
@@ -94,16 +97,31 @@ def _moment(seconds: float) -> str:
 def _false_alarms(level: TrafficLevel | None, measured: Measured | None) -> str:
     """Return how many false alarms a month simulations had at this traffic; where it is not known, at the worst."""
     if level:
-        return f"{level.false_alarms_a_month:.2g} ({level.name} traffic)"
+        return f"{rate_text(level.false_alarms_a_month)} ({level.name} traffic)"
     worst = max((one.false_alarms_a_month for one in measured.levels), default=0) if measured else None
-    return "" if worst is None else f"up to {worst:.2g}"
+    return "" if worst is None else f"up to {rate_text(worst)}"
 
 
-def _value(alert: BoundAlert, value: float | None) -> str:
+def rate_text(a_month: float) -> str:
+    """Return how often a month; what is rarer than once, as the months that go by between two."""
+    if 0 < a_month < 1 and (months := round(1 / a_month)) > 1:
+        return f"1 in {months} months"
+    return _plain(a_month, 2)
+
+
+def _plain(value: float, digits: int) -> str:
+    """Return a number without an exponent, which nobody reads at night."""
+    return f"{Decimal(f'{value:.{digits}g}'):f}"
+
+
+def value_text(alert: BoundAlert, value: float | None) -> str:
+    """Return a value of what an alert compares, in the unit in which people speak of it."""
     if not has_threshold(alert):
         return "-"
     if value is None:
         return ""
     if alert.signal.unit is Unit.SECONDS:
-        return durations.format_seconds(value)
-    return f"{value:.6g} {alert.signal.suffix}".rstrip()
+        return durations.format_seconds(value) if value >= _SHORTEST or not value else "under 1ms"
+    if alert.signal.unit is Unit.RATIO:
+        return f"{_plain(100 * value, 6)} %"
+    return f"{_plain(value, 6)} {alert.signal.suffix}".rstrip()

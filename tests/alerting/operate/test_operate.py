@@ -778,4 +778,4 @@ def test_the_backtest_command_prints_a_line_for_each_alert(failing: str, capsys:
         ["MlCacheHitRatioLow", "0", "0:00:00"],
     ]
     # There is no traffic now, so that the worst one counts, and no value of the signal.
-    assert re.search(r" up to [0-9.e-]+ +0\.05$", lines[0])
+    assert re.search(r" up to (0|[\d.]+|1 in \d+ months) +5 %$", lines[0])
