@@ -84,7 +84,8 @@ class OwnPanel(StrictModel):
         question: What it answers, in one sentence; its description.
         kind: How it is drawn.
         alert: Alert, yours or ours, whose value is shown in its colours, in place of `question`, `expr`, `unit`,
-            `by` and `thresholds`; notifications link to the first such panel of the alert's page.
+            `by` and `thresholds`; notifications link to the first such panel over
+            time of the alert's page, and one is added where there is none.
         expr: PromQL. `{<filter>}` is narrowed by the page's choices, `<window>` is the range of a rate.
         legend: How series are named; by default by the labels in `by`.
         queries: Several queries in place of `expr` and `legend`, all in one unit but for the columns of a table.

@@ -51,6 +51,9 @@ RUNBOOK_HEADINGS: Final = ("Meaning", "Impact", "Diagnosis", "Causes", "Mitigati
 # What the folder may hold; others are not looked into.
 FOLDERS: Final = ("alerts", "rules", "runbooks", "tests", "pages", "panels", "queries", "sources", "schemas")
 
+# Units in which lines say nothing.
+NO_LINES: Final = (Unit.TIMESTAMP, Unit.INFO)
+
 _YAML: Final = (".yml", ".yaml")
 _DEFINING: Final = (*_YAML, ".py")
 # What is read directly in each folder; sources are packages, and editors read schemas.
@@ -152,6 +155,7 @@ class OwnAlert(StrictModel):
                 legend=self.legend,
                 # What is of no unit of ours may be below 0.
                 signed=self.unit.unit is Unit.ANY,
+                over_time=self.unit.unit not in NO_LINES,
             ),
             summary=self.summary,
             description=self.description,

@@ -23,6 +23,7 @@ DATABASE_UP: Final = Signal(
     unit=Unit.FLAG,
     dashboard=PAGE,
     by=_INSTANCE,
+    over_time=False,
 )
 
 DATABASE_CONNECTIONS_USED: Final = Signal(
@@ -59,6 +60,7 @@ DATABASE_DEADLOCKS: Final = Signal(
     by=_DATABASE,
     legend=_LEGEND,
     window="15m",
+    over_time=False,
 )
 
 DATABASE_COMMITS: Final = Signal(

@@ -142,6 +142,7 @@ EXPERIMENT_DECISION: Final = Signal(
     by=("experiment", "decision", "arm", "reason"),
     filters=_ONE,
     legend="{{decision}} {{arm}}",
+    over_time=False,
 )
 
 EXPERIMENT_CAVEATS: Final = Signal(

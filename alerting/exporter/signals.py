@@ -21,6 +21,7 @@ EXPORTER_UP: Final = Signal(
     unit=Unit.FLAG,
     dashboard=PAGE,
     by=("job",),
+    over_time=False,
 )
 
 EXPORTER_TARGET_UP: Final = Signal(
@@ -195,6 +196,7 @@ CONFIG_RELOAD_OK: Final = Signal(
     dashboard=PAGE,
     by=("instance",),
     filters=("instance",),
+    over_time=False,
 )
 
 CONFIG_AGE: Final = Signal(
@@ -262,4 +264,5 @@ ALERT_RULES_EVALUATED: Final = Signal(
     unit=Unit.FLAG,
     dashboard=PAGE,
     legend="MlMonitoringWatchdog",
+    over_time=False,
 )

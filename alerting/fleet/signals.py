@@ -178,6 +178,7 @@ FLEET_FILE_ADVANCES: Final = Signal(
     dashboard=PAGE,
     by=_FILE,
     filters=_FILE,
+    over_time=False,
 )
 
 FLEET_DATA_AGE: Final = Signal(

@@ -144,6 +144,7 @@ HOST_CLOCK_OFFSET: Final = Signal(
     dashboard=PAGE,
     by=_INSTANCE,
     filters=_INSTANCE,
+    over_time=False,
 )
 
 HOST_UPTIME: Final = Signal(

@@ -14,7 +14,16 @@ _FILTERS = ("job", "model")
 _BY = "cluster, namespace, model"
 
 
-def _recorded(name: str, title: str, question: str, *, series: str, unit: Unit, legend: str = "{{model}}") -> Signal:
+def _recorded(
+    name: str,
+    title: str,
+    question: str,
+    *,
+    series: str,
+    unit: Unit,
+    legend: str = "{{model}}",
+    over_time: bool = True,
+) -> Signal:
     return Signal(
         name=name,
         title=title,
@@ -25,6 +34,7 @@ def _recorded(name: str, title: str, question: str, *, series: str, unit: Unit, 
         by=_MODEL,
         filters=_FILTERS,
         legend=legend,
+        over_time=over_time,
     )
 
 
@@ -82,6 +92,7 @@ LLM_BACKLOG: Final = _recorded(
     "How many requests wait even at the best moment of five minutes? Above 0 more come than are answered.",
     series="ml_gen_ai_requests_waiting:lowest",
     unit=Unit.COUNT,
+    over_time=False,
 )
 
 LLM_CACHE: Final = _recorded(
@@ -98,6 +109,7 @@ LLM_CACHE_LOWEST: Final = _recorded(
     "How full is the cache even at the best moment of five minutes?",
     series="ml_gen_ai_kv_cache_utilization:lowest",
     unit=Unit.RATIO,
+    over_time=False,
 )
 
 LLM_ABORTS: Final = _recorded(

@@ -106,7 +106,8 @@ def _row(alert: Mapping[str, Any]) -> str:
         for receiver, when in sorted(alert["notified"].items())
     )
     links = ", ".join(
-        f'<a href="{escape(address)}" rel="noreferrer">{_LINKS[name]}</a>' for name, address in _links(alert).items()
+        f'<a href="{escape(address)}" rel="noreferrer">{_called(name, address)}</a>'
+        for name, address in _links(alert).items()
     )
     lasted = _lasted(alert)
     cells = (
@@ -130,6 +131,11 @@ def _links(alert: Mapping[str, Any]) -> dict[str, str]:
     until = time.time() if alert["fires"] else min(time.time(), ends + _AROUND)
     span = {"from": round((alert["starts"] - _AROUND) * 1000), "to": round(until * 1000)}
     return {name: _at(address, span) if name in _WITH_TIME else address for name, address in alert["links"].items()}
+
+
+def _called(name: str, address: str) -> str:
+    """Return what a link is called; an alert of which no panel shows the course leads to its page."""
+    return "Page" if name == "dashboard" and "viewPanel=" not in address else _LINKS[name]
 
 
 def _at(address: str, span: Mapping[str, int]) -> str:

@@ -57,4 +57,5 @@ LOG_COLLECTOR_FAILURES: Final = Signal(
     unit=Unit.COUNT,
     dashboard=PAGE,
     by=_INSTANCE,
+    over_time=False,
 )

@@ -1,4 +1,4 @@
-"""Links in alerts: to the runbook, to the panel that shows the alert's signal, and to the logs of its service.
+"""Links in alerts: to the runbook, to the panel or page that shows the alert's signal, and to the logs of its service.
 
 Panels take their id from here too, so that an alert finds its panel without either knowing the other.
 """
@@ -45,12 +45,15 @@ def store_variable(source: str) -> str:
 
 
 def panel_id(signal_name: str) -> int:
-    """Return the id of the panel that shows the signal: stable, positive, at most 31 bits as Grafana needs it."""
+    """Return the id of the panel that shows the signal: stable, positive, at most 31 bits as Grafana needs it.
+
+    It is that of the first panel over time that leads with the signal; without one, of the first that does.
+    """
     return crc32(signal_name.encode()) & 0x7FFFFFFF or 1
 
 
 def dashboard_url(signal: Signal, *, grafana: str) -> str:
-    """Return the address of the signal's panel, narrowed to the series that fires.
+    """Return the address of the signal's panel over time, or else of its page, narrowed to the series that fires.
 
     Args:
         signal: The alert's signal. A label that survives and that the page can filter by becomes a variable.
@@ -70,7 +73,11 @@ def dashboard_url(signal: Signal, *, grafana: str) -> str:
         # Only of a server that names its services.
         chosen = f"&var-{SERVICE_VARIABLE}={{{{ . | urlquery }}}}"
         variables.append(f"{{{{ with $labels.{SERVICE_LABEL} }}}}{chosen}{{{{ end }}}}")
-    return f"{grafana}/d/{signal.dashboard}?viewPanel={panel_id(signal.name)}{''.join(variables)}"
+    panel = f"viewPanel={panel_id(signal.name)}" if signal.over_time else ""
+    query = f"{panel}{''.join(variables)}"
+    # Inside of what Prometheus may leave out it stays: after a question mark it means nothing.
+    query = query.removeprefix("&")
+    return f"{grafana}/d/{signal.dashboard}{'?' * bool(query)}{query}"
 
 
 # The service of an alert that says by its label `job` whose it is: jobs are called after the Compose service, but for

@@ -47,6 +47,8 @@ class Signal:
         window: Range used outside Grafana; panels pass `$__rate_interval`.
         signed: Whether values may be below 0 although the unit's usually are not, such as a difference of ratios.
         suffix: What stands behind values in a unit of the user's own.
+        over_time: Whether its page has a panel over time that leads with it, to which its alerts link. Others link to
+            the page: the value at the end of a night says nothing of the night.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Signal:
     window: str = "5m"
     signed: bool = False
     suffix: str = ""
+    over_time: bool = True
 
     @property
     def legend_format(self) -> str:

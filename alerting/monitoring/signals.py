@@ -58,6 +58,7 @@ PROMETHEUS_CONFIG_OK: Final = Signal(
     unit=Unit.FLAG,
     dashboard=SYSTEM,
     by=_INSTANCE,
+    over_time=False,
 )
 
 PROMETHEUS_RULE_FAILURES: Final = Signal(
@@ -71,6 +72,7 @@ PROMETHEUS_RULE_FAILURES: Final = Signal(
     unit=Unit.COUNT,
     dashboard=SYSTEM,
     by=_INSTANCE,
+    over_time=False,
 )
 
 PROMETHEUS_ALERTMANAGERS: Final = Signal(
@@ -81,6 +83,7 @@ PROMETHEUS_ALERTMANAGERS: Final = Signal(
     unit=Unit.COUNT,
     dashboard=SYSTEM,
     by=_INSTANCE,
+    over_time=False,
 )
 
 PROMETHEUS_UNDELIVERED: Final = Signal(
@@ -94,6 +97,7 @@ PROMETHEUS_UNDELIVERED: Final = Signal(
     unit=Unit.RATIO,
     dashboard=SYSTEM,
     by=_INSTANCE,
+    over_time=False,
 )
 
 PROMETHEUS_STORAGE_FAILURES: Final = Signal(
@@ -110,6 +114,7 @@ PROMETHEUS_STORAGE_FAILURES: Final = Signal(
     by=_INSTANCE,
     # Compactions come every two hours.
     window="3h",
+    over_time=False,
 )
 
 PROMETHEUS_SERIES: Final = Signal(
@@ -140,6 +145,7 @@ ALERTMANAGER_CONFIG_OK: Final = Signal(
     unit=Unit.FLAG,
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,
+    over_time=False,
 )
 
 ALERTMANAGER_FAILED: Final = Signal(
@@ -385,6 +391,7 @@ ALERT_LOG_WRITABLE: Final = Signal(
     unit=Unit.FLAG,
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,
+    over_time=False,
 )
 
 ALERT_LOG_DAMAGED: Final = Signal(
@@ -395,6 +402,7 @@ ALERT_LOG_DAMAGED: Final = Signal(
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
     by=_INSTANCE,
+    over_time=False,
 )
 
 ALERT_LOG_REFUSED: Final = Signal(

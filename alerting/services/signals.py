@@ -202,6 +202,7 @@ API_CACHE_HIT_RATIO: Final = Signal(
     by=("job", "cache", "origin"),
     filters=_FILTERS,
     legend="{{cache}}",
+    over_time=False,
 )
 
 API_CACHE_REQUESTS: Final = Signal(
@@ -237,6 +238,7 @@ API_PREDICTIONS_RECENT: Final = Signal(
     by=_SERVICE,
     filters=_FILTERS,
     legend="{{job}} {{service}}",
+    over_time=False,
 )
 
 API_RECORDING_ERRORS: Final = Signal(
@@ -271,6 +273,7 @@ SLO_PAGE_BURNING: Final = Signal(
     by=("job", "slo", "origin"),
     filters=_FILTERS,
     legend="{{slo}} {{job}} {{service}}",
+    over_time=False,
 )
 
 SLO_TICKET_BURNING: Final = Signal(
@@ -283,6 +286,7 @@ SLO_TICKET_BURNING: Final = Signal(
     by=("job", "slo", "origin"),
     filters=_FILTERS,
     legend="{{slo}} {{job}} {{service}}",
+    over_time=False,
 )
 
 

@@ -75,6 +75,7 @@ VARIANT_UPDATE_AGE: Final = Signal(
     dashboard=PAGE,
     by=_PERSONA,
     filters=_PERSONA,
+    over_time=False,
 )
 
 VARIANT_NOTIFICATIONS: Final = Signal(

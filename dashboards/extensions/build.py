@@ -25,7 +25,7 @@ from ml_monitoring.alerting.extension_pages import (
     OwnQuery,
     OwnVariable,
 )
-from ml_monitoring.alerting.extensions import no_page, own_uid, page_name_problem, page_uid
+from ml_monitoring.alerting.extensions import NO_LINES, no_page, own_uid, page_name_problem, page_uid
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.foreign import FOREIGN
 from ml_monitoring.alerting.model.signal import Signal
@@ -66,8 +66,7 @@ _LABELS: Final = re.compile(r"\{\{.*?\}\}")
 _NAMELESS: Final = "(empty)"
 # How the value of an alert is shown that no panel shows, where lines do not fit.
 _OF_UNITS: Final[Mapping[Unit, Callable[..., Panel]]] = {
-    Unit.TIMESTAMP: stat,
-    Unit.INFO: stat,
+    **dict.fromkeys(NO_LINES, stat),
     Unit.FLAG: state_timeline,
 }
 
@@ -123,7 +122,7 @@ def read(folder: Path, context: PageContext) -> Built:
 
 
 def extended(pages: Sequence[Page], built: Built, alerts: Sequence[Alert]) -> Iterator[Page]:
-    """Yield all pages, with the panels that are added to them, and one for each alert that nothing shows there.
+    """Yield all pages, with the panels that are added to them, and one for each alert that no panel over time shows.
 
     Args:
         pages: Our own.
@@ -132,9 +131,10 @@ def extended(pages: Sequence[Page], built: Built, alerts: Sequence[Alert]) -> It
     """
     for page in (*pages, *built.pages):
         added = built.rows.get(page.uid, [])
-        shown = {panel.lead.name for row in page.rows for panel in row.panels if panel.lead}
-        shown |= {panel.lead.name for _, panel in added if panel.lead}
         waiting = [alert.signal for alert in alerts if alert.signal.dashboard == page.uid]
+        there = [*(panel for row in page.rows for panel in row.panels), *(panel for _, panel in added)]
+        # A link to a value of the end of a night would show that all is well.
+        shown = {panel.lead.name for panel in there if panel.lead and panel.is_over_time >= panel.lead.over_time}
         added = [*added, *((OWN_ROW, _of_alert(signal)) for signal in waiting if signal.name not in shown)]
         yield replace(page, rows=tuple(_with_panels(page, added))) if added else page
 

@@ -217,15 +217,24 @@ class Page:
 
 
 class _Ids:
-    """Stable panel ids: a signal's own for the first panel that leads with it, else made from the title."""
+    """Stable panel ids: a signal's own for the panel that its alerts link to, else made from the title.
+
+    Links lead to the first panel over time that leads with the signal, else to the first that does; not to one that
+    Grafana repeats where there is another.
+    """
 
     def __init__(self, page: Page) -> None:
         self._page = page
         self._taken: dict[int, str] = {}
+        self._linked: dict[str, Panel] = {}
+        panels = [panel for row in page.rows for panel in row.panels]
+        for panel in sorted(panels, key=lambda panel: (not panel.is_over_time, bool(panel.repeat))):
+            if panel.lead and panel.lead.dashboard == page.uid:
+                self._linked.setdefault(panel.lead.name, panel)
 
     def of_panel(self, panel: Panel) -> int:
         lead = panel.lead
-        if lead and lead.dashboard == self._page.uid and panel_id(lead.name) not in self._taken:
+        if lead and self._linked.get(lead.name) is panel and panel_id(lead.name) not in self._taken:
             return self._take(lead.name)
         return self._take(f"{self._page.uid}/{panel.title}")
 

@@ -85,6 +85,21 @@ def test_an_alert_that_no_panel_shows_gets_one_on_its_page_in_sight(settings: Pa
     assert panel["id"] == panel_id("own_shop_orders_waiting")
 
 
+def test_an_alert_that_only_a_number_shows_gets_a_panel_over_time_to_link_to(settings: Path) -> None:
+    path = settings.parent / "monitoring" / "pages" / "shop.yml"
+    path.write_text(
+        path.read_text().replace("{alert: ShopOrdersWaiting,", "{alert: ShopOrdersWaiting, kind: stat,"),
+        encoding="utf-8",
+    )
+    page = made(settings)["ml-monitoring-own-shop"]
+    linked = [panel for panel in lint.panels(page) if panel["id"] == panel_id("own_shop_orders_waiting")]
+    assert [panel["type"] for panel in linked] == ["timeseries"]
+    assert {panel["type"] for panel in lint.panels(page) if panel["title"] == "Orders that wait"} == {
+        "stat",
+        "timeseries",
+    }
+
+
 def test_a_panel_is_added_to_a_page_of_ours_and_changes_nothing_else(settings: Path) -> None:
     page = made(settings)["ml-monitoring-mlflow-experiments"]
     *ours, row = page["panels"]

@@ -29,6 +29,8 @@ BARS: Mapping[str, Any] = MappingProxyType(
 )
 # The colour of a series that no pattern of `series_colours` knows.
 OF_SERIES: Mapping[str, Any] = MappingProxyType({"mode": "fixed", "fixedColor": SERIES[0]})
+# Kinds of panels that show how something went.
+_OVER_TIME = frozenset({"timeseries", "state-timeline", "status-history", "heatmap"})
 LAST_VALUE: Mapping[str, Any] = MappingProxyType({"calcs": ["lastNotNull"], "fields": "", "values": False})
 
 
@@ -56,10 +58,15 @@ class Panel:
 
     @property
     def lead(self) -> Signal | None:
-        """Return the signal whose alerts link to this panel: the first; a table of several leads none."""
+        """Return the signal that the panel is about: the first; a table of several is about none."""
         if not self.queries or (self.type == "table" and len(self.queries) > 1):
             return None
         return self.queries[0].signal
+
+    @property
+    def is_over_time(self) -> bool:
+        """Tell whether it has a time axis: other panels show the end of the time range."""
+        return self.type in _OVER_TIME
 
     def repeated(self, variable: str) -> Self:
         """Return the panel as one that Grafana repeats for each value of a variable, side by side."""

@@ -333,6 +333,12 @@ def test_an_alert_leads_to_its_runbook_panel_and_logs_and_nowhere_else(server: S
     assert second["links"] == {}
     html = server.get("/?since=30y")
     assert '<a href="https://x.example/runbooks/Broken?a=1&amp;b=2" rel="noreferrer">Runbook</a>, <a href=' in html
+    assert ">Panel</a>" in html
+    assert ">Page</a>" not in html
+    server.post(body(3, links={"dashboard_url": "http://g.example/d/1?var-job=a"}))
+    assert (
+        f"from={T0 - 1800:.0f}000&amp;to=" in server.get("/?since=30y").partition(">Page</a>")[0].rpartition("<a ")[2]
+    )
     assert "javascript" not in html
 
 

@@ -9,7 +9,7 @@ from ml_monitoring.alerting.exporter.signals import SOURCE_UP
 from ml_monitoring.alerting.model.links import panel_id
 from ml_monitoring.dashboards.lib.layout import COLUMNS, Position, Size, flow
 from ml_monitoring.dashboards.lib.page import Page, Row
-from ml_monitoring.dashboards.lib.panels import Panel, stat, text
+from ml_monitoring.dashboards.lib.panels import Panel, stat, text, timeseries
 from ml_monitoring.dashboards.lib.variables import datasource
 from ml_monitoring.dashboards.lint import panels
 
@@ -66,6 +66,13 @@ def test_the_first_panel_of_a_signal_has_its_id_wherever_it_stands() -> None:
     assert ids(own, other)[0] == number
     assert ids(other, own)[1] == number
     assert ids(own, stat(SOURCE_UP, title="Again"))[1] != number
+
+
+def test_a_panel_over_time_has_the_id_of_its_signal_rather_than_a_number() -> None:
+    number, curve = stat(SOURCE_UP), timeseries(SOURCE_UP, title="Over time")
+    assert ids(number, curve)[1] == ids(curve, number)[0] == panel_id("source_up")
+    # Grafana opens no panel that it repeats.
+    assert ids(curve.repeated("cluster"), timeseries(SOURCE_UP, title="Once"))[1] == panel_id("source_up")
 
 
 def test_a_signal_of_another_page_does_not_take_its_id_away_from_there() -> None:
