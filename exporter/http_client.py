@@ -15,6 +15,7 @@ import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.message import Message
+from http import HTTPStatus
 from typing import IO, Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -105,7 +106,7 @@ def fetch(
     except (OSError, ValueError, http.client.HTTPException) as error:
         raise _unreached(bare, error) from None
     if len(answer) > most:
-        raise RemoteError(f"{bare} answers with more than {most // 2**20} MiB", 200)
+        raise RemoteError(f"{bare} answers with more than {most // 2**20} MiB", HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
     return answer
 
 

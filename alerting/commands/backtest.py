@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import sys
 import time
+from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain, islice
@@ -13,7 +15,13 @@ from ml_monitoring.alerting.commands.arguments import add_server
 from ml_monitoring.alerting.generate.expanded import recorded_expressions
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate import soundness
-from ml_monitoring.alerting.operate.backtest import backtest, first_samples, has_threshold, history_begins
+from ml_monitoring.alerting.operate.backtest import (
+    BacktestResult,
+    backtest,
+    first_samples,
+    has_threshold,
+    history_begins,
+)
 from ml_monitoring.alerting.operate.explain import UnknownAlertError, enabled_alerts
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import command_line, durations
@@ -72,8 +80,12 @@ def run(options: argparse.Namespace) -> int:
         f"{'Alert':34} {'Fired':>6} {'For':>15}  {'Last began':20}  {'Simulated a month':30} "
         f"{'Threshold':>10} {'1 a month':>10}"
     )
-    silent = 0
-    for result in chain(first, results):
+    silent = unanswered = 0
+    for result in _shown(chain(first, results), len(alerts)):
+        if result.problem:
+            unanswered += 1
+            print(f"{result.alert.name:34} is not known: {result.problem}")
+            continue
         if not (result.firings or options.names or options.all):
             silent += 1
             continue
@@ -87,7 +99,21 @@ def run(options: argparse.Namespace) -> int:
         )
     if silent:
         print(f"{silent} alerts would not have fired; --all shows them too.")
-    return 0
+    if unanswered:
+        print(f"{unanswered} {'is' if unanswered == 1 else 'are'} too much for this Prometheus: ask for fewer days, or with a larger --step.")
+    return 1 if unanswered else 0
+
+
+def _shown(results: Iterator[BacktestResult], total: int) -> Iterator[BacktestResult]:
+    """Yield the results, with how far it is on a terminal: some take minutes."""
+    is_seen = sys.stderr.isatty()
+    for done, result in enumerate(results, start=1):
+        if is_seen:
+            sys.stderr.write("\r\x1b[K")
+        yield result
+        if is_seen and done < total:
+            sys.stderr.write(f"{done} of {total} alerts")
+            sys.stderr.flush()
 
 
 def _moment(seconds: float) -> str:

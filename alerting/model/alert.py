@@ -135,11 +135,16 @@ class BoundAlert:
         """Return the condition in PromQL, each part on its own line."""
         if self.comparison is None:
             return self.alert.expr
-        signal = self.watched
-        claim = Claim(signal, self.comparison, self.threshold, self.numbers.confidence)
+        return "\nand ".join([f"{self.watched} {self.comparison} {number(self.threshold)}", *self.guards])
+
+    @property
+    def guards(self) -> tuple[str, ...]:
+        """Return what must hold beside the comparison, in PromQL; nothing where the alert compares nothing."""
+        if self.comparison is None:
+            return ()
+        claim = Claim(self.watched, self.comparison, self.threshold, self.numbers.confidence)
         beyond_chance = [evidence.guard(claim) for evidence in self.alert.evidence]
-        guards = [fill(guard, self.parameters) for guard in (*self.alert.guards, *beyond_chance)]
-        return "\nand ".join([f"{signal} {self.comparison} {number(self.threshold)}", *guards])
+        return tuple(fill(guard, self.parameters) for guard in (*self.alert.guards, *beyond_chance))
 
     @property
     def watched(self) -> str:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+import operator
 import re
 import time
-import urllib.parse
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import count, pairwise, takewhile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import compress, pairwise
 from math import ceil, floor, inf, isfinite, log10
-from typing import Any, Final
+from typing import Final
 
 from ml_monitoring.alerting.generate.expanded import expand
 from ml_monitoring.alerting.model.alert import BoundAlert
+from ml_monitoring.alerting.operate.history import TIMEOUT, History, Samples, is_too_large, values_at
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
-from ml_monitoring.exporter.http_client import RemoteError, fetch, fetch_json
+from ml_monitoring.exporter.http_client import RemoteError, fetch
 
-# A month of a long window takes its time.
-_TIMEOUT = 600.0
-# Prometheus refuses more points than this for one series, so that a longer span is asked for in parts.
-_MAX_POINTS = 10_000
 _DAY, _MONTH = 86400, 30 * 86400
 _OLDEST = re.compile(r"^prometheus_tsdb_lowest_timestamp_seconds (\S+)$", re.MULTILINE)
 # What a condition holds without; of other expressions than selectors it is not asked since when they have values.
@@ -59,12 +56,14 @@ class BacktestResult:
             known.
         threshold: The threshold with which it would have fired once a month at most; None where it has none,
             or its signal was not there.
+        problem: Why Prometheus does not say it, where one alert is too much for it.
     """
 
     alert: BoundAlert
     firings: tuple[Firing, ...]
     level: TrafficLevel | None = None
     threshold: float | None = None
+    problem: str = ""
 
     @property
     def seconds(self) -> float:
@@ -107,10 +106,15 @@ def backtest(
     end = time.time() if now is None else now
     start = max(end - days * _DAY, since)
     for alert in alerts:
-        history = _History(url, recorded, (first or {}).get(alert.name, start), end, step)
+        past = _Past(alert, recorded, History(url, (first or {}).get(alert.name, start), end, step))
         known = measured.get(alert.name)
-        level = history.level(known) if known else None
-        yield BacktestResult(alert, tuple(history.firings(alert)), level, history.threshold(alert))
+        try:
+            level = past.level(known) if known else None
+            yield BacktestResult(alert, tuple(past.firings(alert)), level, past.threshold())
+        except RemoteError as error:
+            if not is_too_large(error):
+                raise
+            yield BacktestResult(alert, (), problem=str(error))
 
 
 def has_threshold(alert: BoundAlert) -> bool:
@@ -128,7 +132,7 @@ def history_begins(url: str) -> float:
         RemoteError: It cannot be reached.
     """
     try:
-        text = fetch(url, "metrics", timeout=_TIMEOUT).decode(errors="replace")
+        text = fetch(url, "metrics", timeout=TIMEOUT).decode(errors="replace")
     except RemoteError as error:
         # A proxy may let the API through alone.
         if error.status:
@@ -162,66 +166,76 @@ def first_samples(
     for alert in alerts:
         selectors = [selector for selector in _ABSENT.findall(expand(alert.expr, recorded)) if selector]
         before = [f"present_over_time({selector}[{span}s])" for selector in selectors]
-        if not selectors or _query(url, "query", query=" or ".join(before), time=start):
+        if not selectors or values_at(url, " or ".join(before), start):
             continue
         moments = [f"min_over_time(timestamp({selector})[{span}s:{ceil(step)}s])" for selector in selectors]
-        for series in _query(url, "query", query=f"min({' or '.join(moments)})", time=end):
-            found[alert.name] = float(series["value"][1])
+        found.update((alert.name, moment) for moment in values_at(url, f"min({' or '.join(moments)})", end))
     return found
 
 
 @dataclass(frozen=True, slots=True)
-class _History:
-    """A span of the past in Prometheus."""
+class _Past:
+    """What one alert, with this threshold or another, would have done in a span of the past."""
 
-    url: str
+    alert: BoundAlert
     recorded: Mapping[str, str]
-    start: float
-    end: float
-    step: float
+    history: History
+    _asked: dict[str, list[Samples]] = field(default_factory=dict)
 
     def firings(self, alert: BoundAlert) -> list[Firing]:
-        """Return when an alert would have fired."""
-        expr, wait = expand(alert.expr, self.recorded), durations.parse(alert.numbers.for_)
-        kept = durations.parse(alert.keep_firing_for)
-        return find_firings(self.url, expr, wait, kept=kept, start=self.start, end=self.end, step=self.step)
+        """Return when the alert would have fired, which may have another threshold."""
+        wait, kept = durations.parse(alert.numbers.for_), durations.parse(alert.keep_firing_for)
+        return _all_firings(self._held(alert), wait, kept, self.history)
 
     def level(self, measured: Measured) -> TrafficLevel | None:
         """Return the level that is the nearest to the traffic; of several services, the one with most false alarms."""
         if not measured.query:
             return None
-        mean = f"avg_over_time(({expand(measured.query, self.recorded)})[{self.end - self.start:.0f}s:1h])"
-        found = _query(self.url, "query", query=mean, time=self.end)
-        levels = [measured.nearest(float(series["value"][1])) for series in found]
+        history = self.history
+        mean = f"avg_over_time(({expand(measured.query, self.recorded)})[{history.end - history.start:.0f}s:1h])"
+        levels = [measured.nearest(value) for value in values_at(history.url, mean, history.end)]
         return max(levels, key=lambda level: level.false_alarms_a_month, default=None)
 
-    def threshold(self, alert: BoundAlert) -> float | None:
+    def threshold(self) -> float | None:
         """Return the threshold that is the nearest to every value of the signal but fires no more than once a month."""
-        if not has_threshold(alert):
+        if not has_threshold(self.alert):
             return None
-        allowed = int((self.end - self.start) / _MONTH)
-        tried = self._values(alert)
-        if alert.comparison == "<":
+        allowed = int((self.history.end - self.history.start) / _MONTH)
+        tried = self._values()
+        if self.alert.comparison == "<":
             tried.reverse()
         # The more extreme, the less it fires: with the last one never.
-        first = bisect_left(range(len(tried)), True, key=lambda place: self._count(alert, tried[place]) <= allowed)
+        first = bisect_left(range(len(tried)), True, key=lambda place: self._count(tried[place]) <= allowed)
         return tried[first] if first < len(tried) else None
 
-    def _count(self, alert: BoundAlert, threshold: float) -> int:
-        return len(self.firings(alert.with_threshold(threshold)))
+    def _count(self, threshold: float) -> int:
+        return len(self.firings(self.alert.with_threshold(threshold)))
 
-    def _values(self, alert: BoundAlert) -> list[float]:
+    def _held(self, alert: BoundAlert) -> Iterator[tuple[dict[str, str], Sequence[float]]]:
+        """Yield the labels of each series, and at which moments the condition held."""
+        if not has_threshold(alert) or alert.guards != alert.with_threshold((alert.threshold or 1) / 2).guards:
+            yield from ((one.labels, one.times) for one in self._samples(alert.expr))
+            return
+        # What else must hold depends on no threshold, so that one query answers for all of them.
+        beyond = operator.gt if alert.comparison == ">" else operator.lt
+        for one in self._samples("\nand ".join([alert.watched, *alert.guards])):
+            if times := list(compress(one.times, (beyond(value, alert.threshold) for value in one.values))):
+                yield one.labels, times
+
+    def _values(self) -> list[float]:
         """Return values of what the alert compares, in order."""
         values = {
-            _outwards(float(value), alert)
-            for begin, end in _parts(self.start, self.end, self.step)
-            for series in _query_range(self.url, expand(alert.watched, self.recorded), begin, end, self.step)
-            for _, value in series["values"]
+            _outwards(value, self.alert) for one in self._samples(self.alert.watched) for value in set(one.values)
         }
         # A ratio beyond its range is no threshold.
-        top = 1.0 if alert.signal.unit is Unit.RATIO else inf
+        top = 1.0 if self.alert.signal.unit is Unit.RATIO else inf
         usable = sorted(value for value in values if isfinite(value) and 0 <= value <= top)
         return [usable[round(place * (len(usable) - 1) / _TRIED)] for place in range(_TRIED + 1)] if usable else []
+
+    def _samples(self, expr: str) -> list[Samples]:
+        if expr not in self._asked:
+            self._asked[expr] = self.history.samples(expand(expr, self.recorded))
+        return self._asked[expr]
 
 
 def _outwards(value: float, alert: BoundAlert) -> float:
@@ -250,16 +264,18 @@ def find_firings(
     Raises:
         RemoteError: Prometheus cannot be reached, or refuses.
     """
-    times: dict[tuple[tuple[str, str], ...], list[float]] = {}
-    for begin, last in _parts(start, end, step):
-        for series in _query_range(url, expr, begin, last, step):
-            labels = {name: value for name, value in series["metric"].items() if name != "__name__"}
-            times.setdefault(tuple(sorted(labels.items())), []).extend(float(moment) for moment, _ in series["values"])
+    history = History(url, start, end, step)
+    return _all_firings(((one.labels, one.times) for one in history.samples(expr)), wait, kept, history)
+
+
+def _all_firings(
+    held: Iterable[tuple[dict[str, str], Sequence[float]]], wait: float, kept: float, history: History
+) -> list[Firing]:
     firings = [
         # How it goes on beyond the end is not known yet.
-        replace(firing, ends=min(firing.ends, max(end, firing.ends - kept)))
-        for labels, held in times.items()
-        for firing in _firings(dict(labels), held, wait, kept, step)
+        replace(firing, ends=min(firing.ends, max(history.end, firing.ends - kept)))
+        for labels, times in held
+        for firing in _firings(labels, times, wait, kept, history.step)
     ]
     return sorted(firings, key=lambda firing: firing.begins)
 
@@ -273,22 +289,3 @@ def _firings(labels: dict[str, str], times: Sequence[float], wait: float, kept: 
             if is_firing:
                 yield Firing(labels, first + wait, moment + step + kept)
             first = following
-
-
-def _parts(start: float, end: float, step: float) -> Iterator[tuple[float, float]]:
-    """Yield the first and the last moment of parts that Prometheus answers."""
-    part = step * _MAX_POINTS
-    for begin in takewhile(lambda moment: moment <= end, count(start, part)):
-        yield begin, min(end, begin + part - step)
-
-
-def _query_range(url: str, expr: str, start: float, end: float, step: float) -> list[dict[str, Any]]:
-    return _query(url, "query_range", query=expr, start=start, end=end, step=step)
-
-
-def _query(url: str, kind: str, **parameters: str | float) -> list[dict[str, Any]]:
-    answer = fetch_json(
-        url, f"api/v1/{kind}?{urllib.parse.urlencode(parameters)}", timeout=_TIMEOUT, program="Prometheus"
-    )
-    result: list[dict[str, Any]] = answer["data"]["result"]
-    return result

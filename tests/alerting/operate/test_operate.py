@@ -654,6 +654,40 @@ def test_a_backtest_finds_when_an_alert_would_have_fired(past: str) -> None:
     assert (result.level, result.threshold) == (None, None)
 
 
+@pytest.fixture(scope="module")
+def narrow(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, int]]:
+    """Give a Prometheus that answers no more than 100 samples, and when its ten hours of many services begin."""
+    begin = int(time.time()) // 60 * 60 - 36000
+    lines = []
+    for minute in range(600):
+        at = begin + minute * 60
+        for source in ("mlflow", "fleet"):
+            is_up = source == "mlflow" or not 200 <= minute < 260
+            lines.append(f'ml_monitoring_source_up{{job="ml-monitoring",source="{source}"}} {int(is_up)} {at}')
+        lines += [f'ml_http_requests_total{{job="s{n}",status="500"}} {minute} {at}' for n in range(9)]
+    folder = tmp_path_factory.mktemp("narrow")
+    with backfilled_prometheus(programs, folder, lines, flags=["--query.max-samples=100"]) as url:
+        yield url, begin
+
+
+def test_what_is_too_much_for_one_query_is_asked_for_in_pieces(narrow: tuple[str, int]) -> None:
+    url, begin = narrow
+    alerts = [alert for alert in ALERTS if alert.name == "MlMonitoringSourceDown"]
+    (result,) = backtest(url, alerts, {}, {}, days=1, step=60, now=begin + 36000, since=begin)
+    assert [(firing.begins - begin, firing.ends - begin) for firing in result.firings] == [(203 * 60, 267 * 60)]
+
+
+def test_an_alert_that_is_too_much_is_named_and_the_others_are_answered(
+    narrow: tuple[str, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    url, _begin = narrow
+    assert main(["backtest", "MlMonitoringSourceDown", "MlApiErrorRatioHigh", f"--prometheus={url}", "--days=1"]) == 1
+    *_head, answered, unanswered, advice = capsys.readouterr().out.splitlines()
+    assert answered.split()[:3] == ["MlMonitoringSourceDown", "1", "1:04:00"]
+    assert re.match(rf"MlApiErrorRatioHigh +is not known: {url}: 422: .*too many samples", unanswered)
+    assert advice == "1 is too much for this Prometheus: ask for fewer days, or with a larger --step."
+
+
 def test_what_fires_for_several_series_at_once_counts_once() -> None:
     (alert,) = [alert for alert in ALERTS if alert.name == "MlMonitoringSourceDown"]
     spans = [(600, 900), (630, 690), (800, 1000), (2000, 2100)]
