@@ -228,7 +228,7 @@ def load_alerts(thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:
         ConfigError: The project's own `thresholds.yml` cannot be used.
     """
     chosen = thresholds or load_thresholds()
-    scope = chosen.scope()
+    scope, words = chosen.scope(), chosen.words()
     bound = (
         BoundAlert(
             alert,
@@ -239,6 +239,7 @@ def load_alerts(thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:
             ALERTS_IF_ABSENT.get(group, ""),
             chosen.alert_labels,
             "0s" if alert.always else chosen.alerts[alert.name].keep_firing_for or chosen.keep_firing_for,
+            words,
         )
         for group, alerts in alert_groups(chosen).items()
         if is_watched(group, chosen)

@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a line for each alert and return the exit status."""
     thresholds, _layers = own.load(options)
+    own.say_which(options)
     try:
         alerts = enabled_alerts(options.names, thresholds)
     except UnknownAlertError:
@@ -100,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     if silent:
         print(f"{silent} alerts would not have fired; --all shows them too.")
     if unanswered:
-        print(f"{unanswered} {'is' if unanswered == 1 else 'are'} too much for this Prometheus: ask for fewer days, or with a larger --step.")
+        too_much = f"{unanswered} {'is' if unanswered == 1 else 'are'} too much for this Prometheus"
+        print(f"{too_much}: ask for fewer days, or with a larger --step.")
     return 1 if unanswered else 0
 
 

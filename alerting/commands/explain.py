@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what there is to say and return the exit status."""
     thresholds, layers = own.load(options)
+    own.say_which(options)
     try:
         print(explain(options.name, thresholds, layers, alertmanager.build(thresholds=thresholds)), end="")
     except UnknownAlertError:

@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Send the alert, print what came of it, and return the exit status."""
     thresholds, _layers = own.load(options)
+    own.say_which(options)
     team, severity = options.team or "platform", options.severity or "warning"
     if options.channel:
         team, severity = _reached(options, thresholds.notifications.channels)

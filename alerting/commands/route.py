@@ -27,6 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the receivers and return the exit status."""
     thresholds, _layers = own.load(options)
+    own.say_which(options)
     if problems := list(_problems(dict(options.labels), thresholds)):
         raise ConfigError(problems)
     channels = alertmanager.channels_of(thresholds)

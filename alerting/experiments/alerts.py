@@ -9,7 +9,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="AbTestVariantWorse",
         condition=(
-            "The candidate is worse than the baseline in accuracy or errors, in `ab_test.window` or `ab_test.recent`, "
+            "The candidate is worse than the baseline in accuracy or errors, in <ab_test.window> or <ab_test.recent>, "
             "with a p-value below <threshold> and at least <minimum_samples> samples of each."
         ),
         signal=AB_WORSE_P_VALUE,
@@ -29,7 +29,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="AbTestSampleRatioMismatch",
         condition=(
-            "The traffic is not split as `ab_test.shares` of `thresholds.yml` says: p-value below <threshold> "
+            "The traffic is not split as `ab_test.shares` says: p-value below <threshold> "
             "with at least <minimum_samples> requests of each variant."
         ),
         signal=AB_SPLIT_P_VALUE,

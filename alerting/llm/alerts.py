@@ -12,9 +12,11 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="LlmFirstTokenBudgetBurns",
         condition=(
-            "The budget of late first tokens (`llm.first_token` of `thresholds.yml`) of a model burns faster than "
-            "`slos.page_fast` or `slos.page_slow` allow, in the long and in the short window, and at least "
-            "`slos.minimum_page_failures` answers began late in the long one."
+            "A model's budget of late first tokens (<llm.first_token> come within <llm.first_token_threshold>) burns "
+            "at a rate above <slos.page_fast.factor>, over "
+            "<slos.page_fast.long> and over the last <slos.page_fast.short>, or above <slos.page_slow.factor>, over "
+            "<slos.page_slow.long> and the last <slos.page_slow.short> (1 uses it up in <slos.period>), and at least "
+            "<slos.minimum_page_failures> answers in the longer time began late."
         ),
         signal=FIRST_TOKEN_BURNING,
         comparison=">",
@@ -25,7 +27,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="LlmQueueBacklog",
-        condition="More than <threshold> requests wait for a model, at every moment of `traffic.window`.",
+        condition="More than <threshold> requests wait for a model, at every moment of <traffic.window>.",
         signal=LLM_BACKLOG,
         comparison=">",
         summary="Requests to a language model pile up.",
@@ -33,7 +35,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="LlmKvCacheFull",
-        condition="More than <threshold> of a model's KV cache is used, at every moment of `traffic.window`.",
+        condition="More than <threshold> of a model's KV cache is used, at every moment of <traffic.window>.",
         signal=LLM_CACHE_LOWEST,
         comparison=">",
         absent="Some servers do not expose it; when the service itself is gone, MlMonitoringJobVanished fires.",
@@ -50,7 +52,7 @@ ALERTS: tuple[Alert, ...] = (
             Events(
                 "model_origin:ml_gen_ai_aborts:ratio * model_origin:ml_gen_ai_responses:count",
                 "minimum_aborts",
-                "aborted answers within `traffic.window`",
+                "aborted answers within <traffic.window>",
             ),
         ),
         parameters={"minimum_aborts": Kind.COUNT},

@@ -31,7 +31,7 @@ class Alert:
 
     Attributes:
         name: PascalCase, beginning with the domain; also the name of its runbook and of its test.
-        condition: When it fires, in one sentence; `<threshold>` and `<parameter>` are filled in.
+        condition: When it fires, in one sentence; `<threshold>`, `<parameter>` and `<section.key>` are filled in.
         signal: What is compared; the alert links to the panel that shows it.
         summary: Static sentence; notifications of a group are titled with it.
         description: Says which series and how bad, by labels that survive the signal's aggregation.
@@ -77,6 +77,7 @@ class BoundAlert:
         group_absent: What answers when series of its group are missing.
         own_labels: Labels that all alerts have, see `Thresholds.alert_labels`.
         keep_firing_for: How long it goes on after its condition no longer holds, or has no data.
+        words: Settings of sections as sentences have them, see `Sections.words`.
     """
 
     alert: Alert
@@ -87,6 +88,7 @@ class BoundAlert:
     group_absent: str = ""
     own_labels: Mapping[str, str] = field(default_factory=dict)
     keep_firing_for: str = "0s"
+    words: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def absent(self) -> str:
@@ -183,7 +185,7 @@ class BoundAlert:
             name: f"{100 * float(value):g} %" if self.alert.parameters.get(name) is Kind.RATIO else str(value)
             for name, value in self.numbers.parameters.items()
         }
-        return fill(text, {"threshold": str(threshold)} | parameters)
+        return fill(text, {**self.words, "threshold": str(threshold), **parameters})
 
     @property
     def labels(self) -> dict[str, str]:

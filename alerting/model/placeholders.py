@@ -10,7 +10,7 @@
 | `<threshold>`, `<parameter>` | a number of the alert itself | an alert's condition, matchers and guards |
 | `<Alert.threshold>`, `<Alert.parameter>` | a number, duration or pattern of any alert | signals, recording rules |
 | `<Alert.deviations>` | the standard errors that its `confidence` means | signals, recording rules |
-| `<section.key>` | a number of another section of `thresholds.yml` | recording rules |
+| `<section.key>` | a number of another section of `thresholds.yml` | recording rules, conditions |
 """
 
 from __future__ import annotations

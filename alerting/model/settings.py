@@ -320,6 +320,23 @@ class Sections(Section):
         split = self.ab_test.split(self.business.baseline, self.business.candidate)
         return found | {f"ab_test.{key}": value for key, value in split}
 
+    def words(self) -> dict[str, str]:
+        """Return every number as sentences have it, by its placeholder: objectives too, of which PromQL has budgets."""
+        objectives = {
+            "slos.availability": self.slos.availability,
+            "slos.latency": self.slos.latency,
+            "llm.first_token": self.llm.first_token,
+        }
+        seconds = {
+            "slos.latency_threshold": self.slos.latency_threshold,
+            "llm.first_token_threshold": self.llm.first_token_threshold,
+        }
+        return (
+            self.section_placeholders()
+            | {name: f"{100 * share:.6g} %" for name, share in objectives.items()}
+            | {name: f"{value:g} s" for name, value in seconds.items()}
+        )
+
 
 # What placeholders are computed from that are not a setting themselves.
 _SPLIT: Final = ("ab_test.shares", "ab_test.candidate_share", "business.baseline", "business.candidate")

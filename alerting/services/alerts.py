@@ -23,6 +23,11 @@ _SERVICE = (
     "{{ with $labels.origin }} ({{ . }}){{ end }}"
 )
 
+_OBJECTIVE = (
+    "One of a service's two error budgets (<slos.availability> of its requests succeed, <slos.latency> of them within "
+    "<slos.latency_threshold>)"
+)
+
 _ANY_UP = "max by (cluster, namespace, job) (instance:up:service)"
 
 ALERTS: tuple[Alert, ...] = (
@@ -57,7 +62,7 @@ ALERTS: tuple[Alert, ...] = (
             Events(
                 "origin:ml_http_errors:ratio * origin:ml_http_requests:count",
                 "minimum_failures",
-                "failed requests within `traffic.window`",
+                "failed requests within <traffic.window>",
             ),
         ),
         parameters={"minimum_failures": Kind.COUNT},
@@ -80,9 +85,10 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlApiErrorBudgetBurnsFast",
         condition=(
-            "The error budget of a service's objective burns faster than `slos.page_fast` or `slos.page_slow` of "
-            "`thresholds.yml` allow, in the long and in the short window, and at least `slos.minimum_page_failures` "
-            "requests failed the objective in the long one."
+            f"{_OBJECTIVE} burns at a rate above <slos.page_fast.factor>, over "
+            "<slos.page_fast.long> and over the last <slos.page_fast.short>, or above <slos.page_slow.factor>, over "
+            "<slos.page_slow.long> and the last <slos.page_slow.short> (1 uses it up in <slos.period>), and at least "
+            "<slos.minimum_page_failures> requests in the longer time failed the objective."
         ),
         signal=SLO_PAGE_BURNING,
         comparison=">",
@@ -95,9 +101,10 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlApiErrorBudgetBurnsSlowly",
         condition=(
-            "The error budget of a service's objective burns faster than `slos.ticket_fast` or `slos.ticket_slow` of "
-            "`thresholds.yml` allow, in the long and in the short window, and at least `slos.minimum_ticket_failures` "
-            "requests failed the objective in the long one."
+            f"{_OBJECTIVE} burns at a rate above <slos.ticket_fast.factor>, over "
+            "<slos.ticket_fast.long> and over the last <slos.ticket_fast.short>, or above <slos.ticket_slow.factor>, "
+            "over <slos.ticket_slow.long> and the last <slos.ticket_slow.short> (1 uses it up in <slos.period>), and "
+            "at least <slos.minimum_ticket_failures> requests in the longer time failed the objective."
         ),
         signal=SLO_TICKET_BURNING,
         comparison=">",
@@ -138,7 +145,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MlPredictionsStopped",
         condition=(
-            "A service makes no predictions within `traffic.window` or `traffic.recent` of `thresholds.yml`, though it "
+            "A service makes no predictions within <traffic.window> or <traffic.recent>, though it "
             "made some at these hours one week ago and, where it is that old, two weeks ago."
         ),
         signal=API_PREDICTIONS_RECENT,

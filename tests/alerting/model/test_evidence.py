@@ -128,7 +128,7 @@ def test_the_evidence_is_said_in_words_with_the_numbers_in_force() -> None:
     (alert,) = (alert for alert in load_alerts() if alert.name == "MlApiErrorRatioHigh")
     assert alert.evidence == (
         "Chance must not explain it, given the number of trials (Wilson bound, confidence 99.9 %).",
-        "It takes at least 8 failed requests within `traffic.window`.",
+        "It takes at least 8 failed requests within 5m.",
     )
 
 
