@@ -7,6 +7,7 @@ used as they are; when they are missing or stale, lists of our own are fetched i
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import subprocess
 import tempfile
@@ -14,6 +15,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 TOOLS_DIR = Path(__file__).resolve().parent.parent / ".tools"
+
+# Named by library and version of its interface, as Debian's policy has it.
+_LIBRARY = re.compile(r"lib[a-z0-9+.-]*\d(?:t64)?")
+_DEPENDENCY = re.compile(r"^ [ |](?:Pre)?Depends: (\S+)$", re.MULTILINE)
 
 _UPDATE_TIMEOUT = 300
 _DOWNLOAD_TIMEOUT = 600
@@ -40,10 +45,11 @@ def unpack(
     """Download packages and unpack them into a folder that appears only when it is complete.
 
     Args:
-        packages: Names of packages of the machine's distribution. Dependencies are not followed.
+        packages: Names of packages of the machine's distribution. Of their dependencies only the shared libraries that
+            the machine does not have are unpacked too, as far as they can be had.
         target: Folder to create; an existing one is replaced.
         tools_dir: Where apt keeps its own lists and cache.
-        companions: Dependencies whose names begin like this are unpacked too, as far as they can be had.
+        companions: Dependencies whose names begin like this are unpacked as well.
         finish: Called with the unpacked tree before it appears.
         suite: Take the packages from this suite of Debian, such as `sid`, instead of the machine's own.
 
@@ -92,17 +98,29 @@ def _download(
             _run(["apt-get", "download", "-qq", *options, *packages], cwd=into, timeout=_DOWNLOAD_TIMEOUT)
         except AptError as error:
             raise AptError("\n".join(filter(None, [update_error, str(error)]))) from error
-    if companions:
-        # Without them the packages still do their work.
-        with contextlib.suppress(AptError):
-            names = _dependencies(packages, options, companions)
+    # Without them the packages may still do their work.
+    with contextlib.suppress(AptError):
+        if names := _dependencies(packages, options, companions):
             _run(["apt-get", "download", "-qq", *options, *names], cwd=into, timeout=_DOWNLOAD_TIMEOUT)
 
 
 def _dependencies(packages: Sequence[str], options: list[str], prefixes: tuple[str, ...]) -> list[str]:
-    """Return the dependencies, and theirs, whose names begin with one of the prefixes."""
-    listing = _run(["apt-cache", "depends", "--recurse", "--important", *options, *packages], timeout=60)
-    return sorted({line for line in listing.splitlines() if line.startswith(prefixes)})
+    """Return the dependencies, and theirs, that begin with a prefix, or are libraries that the machine lacks."""
+    found: set[str] = set()
+    here = installed()
+    asked = set(packages)
+    while asked:
+        listing = _run(["apt-cache", "depends", "--important", *options, *sorted(asked)], timeout=60)
+        names = set(_DEPENDENCY.findall(listing)) - found
+        asked = {name for name in names if name.startswith(prefixes) or (name not in here and _LIBRARY.fullmatch(name))}
+        found |= asked
+    return sorted(found)
+
+
+def installed() -> set[str]:
+    """Return the names of the packages that are installed."""
+    listing = _run(["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package}\n"], timeout=60)
+    return {name for status, _, name in (line.partition(" ") for line in listing.splitlines()) if status == "installed"}
 
 
 def _private_cache(tools_dir: Path) -> list[str]:

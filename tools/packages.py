@@ -73,10 +73,8 @@ _SYSTEM_FOLDERS = ("/usr/local/bin", "/usr/local/sbin", "/usr/bin", "/usr/sbin")
 _COMPILED_FOLDER = b"/usr/share/prometheus/"
 # The same length, and it means: the folder that the starting script has opened as descriptor 9.
 _OPENED_FOLDER = b"/proc/self/fd/9///////"
-# What Prometheus's pages are drawn with, promtool, which newer suites have in a package of its own, and libraries of
-# PgBouncer and MariaDB that a bare system does not have.
-_LIBRARIES = ("libaio", "libc-ares", "libcares", "libdaxctl", "libevent-", "libndctl", "libnuma", "libpmem", "liburing")
-COMPANIONS = ("libjs-", "fonts-glyphicons", "promtool", *_LIBRARIES)
+# What Prometheus's pages are drawn with, and promtool, which newer suites have in a package of its own.
+COMPANIONS = ("libjs-", "fonts-glyphicons", "promtool")
 
 
 class MissingProgram(Exception):  # noqa: N818  # reads as the sentence it is: `except MissingProgram`
@@ -181,7 +179,9 @@ def complete(tree: Path) -> None:
 
 def _use_own_libraries(tree: Path) -> None:
     """Let programs find the libraries that were unpacked with them."""
-    folders = sorted({path.parent.relative_to(tree) for path in (tree / "usr" / "lib").rglob("*.so.*")})
+    # Older suites have some of them beside /usr.
+    libraries = [path for folder in ("lib", "usr/lib") for path in (tree / folder).rglob("*.so.*")]
+    folders = sorted({path.parent.relative_to(tree) for path in libraries})
     if not folders:
         return
     for path in sorted((tree / "usr" / "sbin").glob("*")):

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -83,6 +84,23 @@ def test_an_unpacked_program_reads_its_files_from_where_it_was_unpacked(name: st
     # What stands in for that path in the program leads into the unpacked tree.
     command = path.read_text().replace('exec "$here"/', f"exec test -e /proc/self/fd/9///////{file} #")
     subprocess.run(["sh", "-c", command, str(path)], check=True)
+
+
+@needs_apt
+def test_libraries_that_the_machine_lacks_come_with_a_program_and_those_that_they_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = debian.installed() - {"libgcc-s1", "libnuma1", "libstdc++6"}
+    monkeypatch.setattr(debian, "installed", lambda: bare)
+    program = unpack_program("mariadbd", tmp_path)
+    assert "MariaDB" in subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    command = program.read_text().replace('exec "$here"/', "exec ldd $here/")
+    linked = subprocess.run(["sh", "-c", command, str(program)], capture_output=True, text=True, check=True).stdout
+    places = dict(re.findall(r"(\S+)\.so\S* => (\S+)", linked))
+    own = {name for name, place in places.items() if Path(place).is_relative_to(tmp_path)}
+    # The last is needed by libstdc++, and older suites have it beside /usr.
+    assert own >= {"libnuma", "libstdc++", "libgcc_s"}
+    assert "libc" not in own
 
 
 @needs_apt
