@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import ast
 import platform
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -98,7 +99,9 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(
     done = _python("-c", script)
     assert done.returncode == 1
     command = (
-        f"run `make -C {_TOP} .venv`, and then this with .venv/bin/python" if in_checkout else f"pip install {hint}"
+        f"run `make -C {shlex.quote(str(_TOP))} .venv`, and then this with .venv/bin/python"
+        if in_checkout
+        else f"pip install {hint}"
     )
     assert done.stderr == f"error: {missing} is not installed: {command}\n"
 

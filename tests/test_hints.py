@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ml_monitoring.exporter import command_line, version
+from tests.support.shell import COMMAND
 from tools.stack import ROOT
 
 
@@ -20,10 +22,7 @@ def _shell(command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str
 def test_dashboards_that_are_not_there_are_written_by_the_command_that_is_said(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("t0ken")
     folder = tmp_path / "with a space"
-    push = (
-        f"{sys.executable} -m ml_monitoring dashboards push --url http://127.0.0.1:1 --token-file {tmp_path}/token "
-        f"--dashboards '{folder}'"
-    )
+    push = f"{COMMAND} dashboards push --url http://127.0.0.1:1 --token-file {tmp_path}/token --dashboards '{folder}'"
     said = _shell(push)
     hint = re.fullmatch(rf"error: {folder}: no dashboards; write them with: (.*)\n", said.stderr)
     assert hint, said.stderr
@@ -60,4 +59,4 @@ def test_a_command_is_spelled_as_the_program_was_started(tmp_path: Path, monkeyp
     monkeypatch.chdir(ROOT)
     assert command_line.spelled(*words) == f".venv/bin/python -m ml_monitoring {typed}"
     monkeypatch.chdir(tmp_path)
-    assert command_line.spelled(*words) == f"{ROOT}/.venv/bin/python -m ml_monitoring {typed}"
+    assert command_line.spelled(*words) == f"{shlex.quote(str(ROOT / '.venv/bin/python'))} -m ml_monitoring {typed}"

@@ -18,6 +18,7 @@ from demo.mlflow import STORE_FILE, write_file
 from ml_monitoring.cli import main
 from ml_monitoring.exporter.runbooks import UNFILLED
 from tests.support.files import ROOT
+from tests.support.shell import COMMAND
 
 NAMES = {
     "metric": "shop_orders_waiting",
@@ -51,7 +52,7 @@ def shell(command: str, folder: Path, environment: dict[str, str]) -> subprocess
 
 
 def new(arguments: str, folder: Path, environment: dict[str, str], status: int = 0) -> str:
-    done = shell(f"{sys.executable} -m ml_monitoring new {arguments}", folder, environment)
+    done = shell(f"{COMMAND} new {arguments}", folder, environment)
     assert done.returncode == status, done.stdout + done.stderr
     return done.stderr if status else done.stdout
 
@@ -136,7 +137,7 @@ def test_a_folder_that_no_settings_name_is_not_passed_over_in_silence(
     tmp_path: Path, environment: dict[str, str]
 ) -> None:
     new("alert ShopOrdersWaiting", tmp_path, environment)
-    ours = f"{sys.executable} -m ml_monitoring"
+    ours = COMMAND
     naming = "echo 'extensions: monitoring' >> ml-monitoring-alerting.yml"
     note = f"note: there is ./monitoring, but no settings name it, so nothing in it counts: {naming}\n"
     tested = shell(f"{ours} alerts test", tmp_path, environment)
@@ -164,7 +165,7 @@ def test_all_of_them_live_in_one_folder(tmp_path: Path, environment: dict[str, s
                 shell(command, tmp_path, environment)
     # Named once, however often it is pasted.
     assert (tmp_path / "ml-monitoring-alerting.yml").read_text() == "extensions: monitoring\n"
-    done = shell(f"{sys.executable} -m ml_monitoring alerts test", tmp_path, environment)
+    done = shell(f"{COMMAND} alerts test", tmp_path, environment)
     assert (done.returncode, done.stdout) == (0, "ok    shop_orders\nok    ShopOrdersWaiting\n"), done.stderr
 
 
@@ -238,12 +239,14 @@ def test_metrics_of_every_kind_become_alerts_panels_and_pages_that_pass_untouche
             text = (tmp_path / "monitoring" / kind / f"{name}.yml").read_text()
             assert f"unit: {unit}\n" in text
             assert metric in text
-    tested = shell(f"{sys.executable} -m ml_monitoring alerts test", tmp_path, environment)
+    tested = shell(f"{COMMAND} alerts test", tmp_path, environment)
     passed = "".join(f"ok    Own{number}\n" for number in range(len(EXPECTED)))
     assert (tested.returncode, tested.stdout) == (0, passed), tested.stdout + tested.stderr
     for command in ("alerts", "dashboards"):
         done = shell(
-            f"{sys.executable} -m ml_monitoring {command} generate --output-dir out/{command}", tmp_path, environment
+            f"{COMMAND} {command} generate --output-dir out/{command}",
+            tmp_path,
+            environment,
         )
         assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "out" / "dashboards" / "Own").glob("*.json"))) == len(EXPECTED)
@@ -281,7 +284,7 @@ def test_a_runbook_that_nobody_filled_in_is_named_and_nothing_refused(
     lines = path.read_text().splitlines()
     begun = [str(number) for number, line in enumerate(lines, 1) if line in UNFILLED]
     assert len(begun) == len(UNFILLED) + 1
-    command = f"{sys.executable} -m ml_monitoring alerts generate --output-dir out"
+    command = f"{COMMAND} alerts generate --output-dir out"
     done = shell(command, tmp_path, environment)
     others = ", ".join(begun[1:])
     said = f"runbooks/ShopOrdersWaiting.md:{begun[0]}: is still as the template has it (also in lines {others})"
@@ -289,9 +292,9 @@ def test_a_runbook_that_nobody_filled_in_is_named_and_nothing_refused(
     (tmp_path / "ml-monitoring.yml").write_text(
         "web: {runbooks_dir: monitoring/runbooks}\nsources: {mlflow: {uri: 'sqlite:///nowhere.db'}}\n"
     )
-    tested = shell(f"{sys.executable} -m ml_monitoring alerts test", tmp_path, environment)
+    tested = shell(f"{COMMAND} alerts test", tmp_path, environment)
     assert (tested.returncode, f"note: monitoring/{said}" in tested.stderr.replace(f"{tmp_path}/", "")) == (0, True)
-    checked = shell(f"{sys.executable} -m ml_monitoring check", tmp_path, environment)
+    checked = shell(f"{COMMAND} check", tmp_path, environment)
     assert f"monitoring/{said}" in checked.stdout
     path.write_text("\n".join("Filled in." if line in UNFILLED else line for line in lines))
     done = shell(command, tmp_path, environment)
@@ -304,8 +307,7 @@ def test_the_folder_of_the_settings_is_taken(tmp_path: Path, environment: dict[s
     printed = new("page shop --settings etc/alerting.yml", tmp_path, environment)
     assert printed.startswith("etc/ours/pages/shop.yml\n")
     assert hints(printed) == [
-        f"{sys.executable} -m ml_monitoring dashboards generate --settings etc/alerting.yml "
-        "--output-dir generated/dashboards"
+        f"{COMMAND} dashboards generate --settings etc/alerting.yml --output-dir generated/dashboards"
     ]
     assert "etc/alerting.yml:1: extensions: is etc/ours, not other" in new(
         "page two --settings etc/alerting.yml --directory other", tmp_path, environment, status=1

@@ -6,7 +6,6 @@ import os
 import re
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanel, OwnQuery, 
 from ml_monitoring.exporter.catalog import Unit
 from tests.support.extensions import ALERT, QUERY, TEXT, write_example
 from tests.support.files import ROOT
+from tests.support.shell import COMMAND
 
 BLOCKS = re.findall(r"^```console\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 COMMANDS = [line.removeprefix("$ ").partition("  #")[0].strip() for block in BLOCKS for line in block.splitlines()]
@@ -32,7 +32,7 @@ def environment(programs: dict[str, Path], tmp_path: Path) -> dict[str, str]:
     folder = tmp_path / "bin"
     folder.mkdir()
     command = folder / "ml-monitoring"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m ml_monitoring "$@"\n', encoding="utf-8")
+    command.write_text(f'#!/bin/sh\nexec {COMMAND} "$@"\n', encoding="utf-8")
     command.chmod(0o755)
     kept = {name: value for name, value in os.environ.items() if not name.startswith("ML_MONITORING_")}
     return {**kept, "PATH": f"{folder}:{programs['promtool'].parent}:{kept['PATH']}", "PYTHONPATH": str(ROOT)}

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -16,6 +16,7 @@ import yaml
 
 from tests.support.experiment_series import declared
 from tests.support.serving import ExporterProcess, serving
+from tests.support.shell import COMMAND
 from tools import go_programs
 from tools.backfilled_prometheus import prometheus_on
 from tools.processes import wait_until
@@ -119,7 +120,10 @@ def test_a_job_promotes_only_what_is_better(
 ) -> None:
     settings(tmp_path / "ml-monitoring.yml", experiments_url, {"ranking-v2": service})
     for name, line in (
-        ("ml-monitoring", f'PYTHONPATH={ROOT} exec {sys.executable} -m ml_monitoring "$@"'),
+        (
+            "ml-monitoring",
+            f'PYTHONPATH={shlex.quote(str(ROOT))} exec {COMMAND} "$@"',
+        ),
         ("promote", 'echo "$@" > promoted'),
     ):
         (tmp_path / name).write_text(f"#!/bin/sh\n{line}\n", encoding="utf-8")

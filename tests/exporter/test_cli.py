@@ -13,6 +13,7 @@ import pytest
 from demo.mlflow import STORE_FILE, write_file
 from ml_monitoring.exporter.config import load
 from tests.exporter.test_environment import KUBERNETES
+from tests.support.shell import PYTHON
 from tools.processes import Process, free_port, http_ok
 
 
@@ -303,7 +304,7 @@ def test_what_a_risk_model_is_given_is_masked_too(folder: Path) -> None:
 
 
 def test_a_closed_pipe_is_no_defect(folder: Path) -> None:
-    command = f"{sys.executable} -m exporter once | head -1"
+    command = f"{PYTHON} -m exporter once | head -1"
     done = subprocess.run(
         ["bash", "-c", command],
         capture_output=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import open_regular, read_text
 from ml_monitoring.exporter.web_config import WebConfig
 from tests.support.certificates import make_certificates
+from tests.support.shell import PYTHON
 
 
 def _is_refused(read: Callable[[], object], file: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_file_that_becomes_a_fifo_after_the_look(fifo: Path, monkeypatch: pyte
 def test_what_a_shell_hands_over_is_read(tmp_path: Path) -> None:
     script = "import sys; from pathlib import Path; from ml_monitoring.exporter.regular_files import read_text; "
     done = subprocess.run(
-        ["bash", "-c", f"{sys.executable} -c '{script} print(read_text(Path(sys.argv[1])))' <(echo text)"],
+        ["bash", "-c", f"{PYTHON} -c '{script} print(read_text(Path(sys.argv[1])))' <(echo text)"],
         capture_output=True,
         text=True,
         check=True,

@@ -25,6 +25,7 @@ import yaml
 
 from tests.support.doc_blocks import SHELLS, Block, blocks
 from tests.support.grafana_double import TOKEN, GrafanaDouble
+from tests.support.shell import COMMAND
 from tests.support.wheels import uv
 from tools.processes import Process, free_port, http_ok, wait_until
 from tools.stack import ROOT
@@ -153,9 +154,11 @@ class Reader:
             "blocks",
         ):
             (self.root / each).mkdir(parents=True)
-        starts = {name: f'exec {path} "$@"' for name, path in self._programs.items()} | {"sudo": 'exec "$@"'}
+        starts = {name: f'exec {shlex.quote(str(path))} "$@"' for name, path in self._programs.items()} | {
+            "sudo": 'exec "$@"'
+        }
         if self._wheels is None:
-            starts["ml-monitoring"] = f'PYTHONPATH={ROOT} exec {sys.executable} -m ml_monitoring "$@"'
+            starts["ml-monitoring"] = f'PYTHONPATH={shlex.quote(str(ROOT))} exec {COMMAND} "$@"'
         else:
             self._make_environment()
         for name, command in starts.items():
