@@ -14,7 +14,7 @@ from typing import Final
 
 from ml_monitoring.alerting.generate.expanded import expand
 from ml_monitoring.alerting.model.alert import BoundAlert
-from ml_monitoring.alerting.operate.history import TIMEOUT, History, Samples, is_too_large, values_at
+from ml_monitoring.alerting.operate.history import TIMEOUT, History, Samples, is_of_the_query, is_too_large, values_at
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
@@ -56,7 +56,7 @@ class BacktestResult:
             known.
         threshold: The threshold with which it would have fired once a month at most; None where it has none,
             or its signal was not there.
-        problem: Why Prometheus does not say it, where one alert is too much for it.
+        problem: Why Prometheus does not say it, where that is this alert's.
     """
 
     alert: BoundAlert
@@ -112,9 +112,10 @@ def backtest(
             level = past.level(known) if known else None
             yield BacktestResult(alert, tuple(past.firings(alert)), level, past.threshold())
         except RemoteError as error:
-            if not is_too_large(error):
+            if not is_of_the_query(error):
                 raise
-            yield BacktestResult(alert, (), problem=str(error))
+            advice = "; ask for fewer days, or with a larger --step" if is_too_large(error) else ""
+            yield BacktestResult(alert, (), problem=f"{error}{advice}")
 
 
 def has_threshold(alert: BoundAlert) -> bool:

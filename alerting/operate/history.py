@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import urllib.parse
 from array import array
 from dataclasses import dataclass, field
@@ -16,7 +17,10 @@ _MOMENTS: Final = 1440
 # Fewer do not help: what such a query takes is in its own windows.
 _FEWEST_MOMENTS: Final = 20
 # What is answered to a query that is too large, by Prometheus or by what stands before it; 413 is an answer too long.
-_TOO_LARGE: Final = frozenset({413, 422, 502, 503, 504})
+_TOO_LARGE: Final = frozenset({413, 502, 503, 504})
+# Besides for queries that cannot be evaluated, whatever their size.
+_REFUSED: Final = 422
+_LIMIT: Final = re.compile(r"too many|too large|exceed|limit|timed out")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +85,14 @@ class History:
 
 def is_too_large(error: RemoteError) -> bool:
     """Tell whether less at once may be answered."""
-    return error.timed_out or error.status in _TOO_LARGE
+    return (
+        error.timed_out or error.status in _TOO_LARGE or (error.status == _REFUSED and bool(_LIMIT.search(str(error))))
+    )
+
+
+def is_of_the_query(error: RemoteError) -> bool:
+    """Tell whether another query may be answered."""
+    return error.status == _REFUSED or is_too_large(error)
 
 
 def values_at(url: str, expr: str, moment: float) -> list[float]:

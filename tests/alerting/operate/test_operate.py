@@ -682,10 +682,24 @@ def test_an_alert_that_is_too_much_is_named_and_the_others_are_answered(
 ) -> None:
     url, _begin = narrow
     assert main(["backtest", "MlMonitoringSourceDown", "MlApiErrorRatioHigh", f"--prometheus={url}", "--days=1"]) == 1
-    *_head, answered, unanswered, advice = capsys.readouterr().out.splitlines()
+    *_head, answered, unanswered = capsys.readouterr().out.splitlines()
     assert answered.split()[:3] == ["MlMonitoringSourceDown", "1", "1:04:00"]
-    assert re.match(rf"MlApiErrorRatioHigh +is not known: {url}: 422: .*too many samples", unanswered)
-    assert advice == "1 is too much for this Prometheus: ask for fewer days, or with a larger --step."
+    assert re.fullmatch(
+        rf"MlApiErrorRatioHigh +is not known: {url}: 422: .*too many samples.*; ask for fewer days, or with a larger "
+        "--step",
+        unanswered,
+    )
+
+
+def test_an_alert_that_cannot_be_evaluated_is_named_and_the_others_are_answered(young: str) -> None:
+    alerts = [alert for alert in ALERTS if alert.name in ("MlApiErrorRatioHigh", "MlMonitoringSourceDown")]
+    # Two series for one group, as where two exporters of different labels are scraped.
+    doubled = 'up + on () (up or label_replace(up, "instance", "b", "", ""))'
+    twice = dict.fromkeys(recorded_expressions(load_thresholds()), doubled)
+    results = {one.alert.name: one for one in backtest(young, alerts, twice, {}, days=0.03, step=60)}
+    assert results["MlMonitoringSourceDown"].problem == ""
+    assert re.search(r"422: .*found duplicate series", results["MlApiErrorRatioHigh"].problem)
+    assert "fewer days" not in results["MlApiErrorRatioHigh"].problem
 
 
 def test_what_fires_for_several_series_at_once_counts_once() -> None:
