@@ -36,7 +36,8 @@ Json = dict[str, Any]
 ASSETS = Path(__file__).parent
 FONTS = Path(fonts.__file__).parent
 
-_WITH_LEGEND = frozenset({"timeseries", "state-timeline", "status-history", "barchart"})
+_STATES = frozenset({"state-timeline", "status-history"})
+_WITH_LEGEND = _STATES | {"timeseries", "barchart"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +175,9 @@ def _content(one: PanelData, around: Surroundings) -> Fragment:
 def _legend(one: PanelData, traces: list[Json], style: Style) -> str:
     """Return the legend of a chart; a click on a series hides it."""
     options = one.panel.options.get("legend") or {}
-    if not options.get("showLegend", True) or one.panel.type not in _WITH_LEGEND:
+    # Of states always: not each fits into its band. Grafana's would name gaps as a state, so that pages leave it out.
+    is_shown = options.get("showLegend", True) or one.panel.type in _STATES
+    if not is_shown or one.panel.type not in _WITH_LEGEND:
         return ""
     calculations = [str(name) for name in options.get("calcs") or []] if one.panel.type == "timeseries" else []
     fields = {field.display: field for frame in until(one.span.end * 1000, one.frames) for field in frame.value_fields}

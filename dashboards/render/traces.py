@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ml_monitoring.dashboards.render.colours import Theme, mix
+from ml_monitoring.dashboards.render.colours import Theme, ink_on_band, mix
 from ml_monitoring.dashboards.render.display import Style, ends, series_colour, show, threshold_steps
 from ml_monitoring.dashboards.render.draw.heatmap import rows_of
 from ml_monitoring.dashboards.render.draw.single import singles_of
@@ -25,6 +25,7 @@ Json = dict[str, Any]
 Chart = tuple[list[Json], Json]
 
 _DASHES = {"dash": "dash", "dot": "dot"}
+_ANCHORS = {"left": "start", "center": "middle", "right": "end"}
 _SHAPES = {"stepAfter": "hv", "stepBefore": "vh", "smooth": "spline"}
 # More points than this cannot be distinguished on a screen, and their texts would fill the file.
 _MOST_TEXTS = 2000
@@ -268,8 +269,18 @@ def _is_number(text: str) -> bool:
 
 def _states(data: PanelData, _: DashboardData, style: Style) -> Chart:
     traces: dict[str, Json] = {}
-    for field, bands in state_bands(data, style):
+    rows = state_bands(data, style)
+    options = data.panel.options
+    align = "center" if data.panel.type == "status-history" else str(options.get("alignValue") or "left")
+    has_texts = options.get("showValue") != "never" and sum(len(bands) for _, bands in rows) <= _MOST_TEXTS
+    first, last = data.span.start * 1000, data.span.end * 1000
+    for field, bands in rows:
         for band in bands:
+            # Its name stands where it can be seen.
+            start, end = max(band.start, first), min(band.end, last)
+            if end <= start:
+                continue
+            fill = opaque(band.colour, field, style.theme)
             trace = traces.setdefault(
                 band.text,
                 {
@@ -280,15 +291,20 @@ def _states(data: PanelData, _: DashboardData, style: Style) -> Chart:
                     "x": [],
                     "y": [],
                     "text": [],
-                    "marker": {"color": opaque(band.colour, field, style.theme), "line": {"width": 0}},
-                    "textposition": "none",
-                    "hovertemplate": "%{y}: %{text}<extra></extra>",
+                    "hovertext": [],
+                    "marker": {"color": fill, "line": {"width": 0}},
+                    "textposition": "inside" if has_texts else "none",
+                    "insidetextanchor": _ANCHORS.get(align, "start"),
+                    "textangle": 0,
+                    "insidetextfont": {"size": 12, "color": ink_on_band(fill)},
+                    "hovertemplate": "%{y}: %{hovertext}<extra></extra>",
                 },
             )
-            trace["base"].append(moment(band.start))
-            trace["x"].append(band.end - band.start)
+            trace["base"].append(moment(start))
+            trace["x"].append(end - start)
             trace["y"].append(field.display)
-            trace["text"].append(f"{band.text}, {moment(band.start)[11:19]} to {moment(band.end)[11:19]}")
+            trace["text"].append(band.text)
+            trace["hovertext"].append(f"{band.text}, {moment(band.start)[11:19]} to {moment(band.end)[11:19]}")
     layout = _layout(
         style,
         xaxis=_time_axis(data),
@@ -296,6 +312,8 @@ def _states(data: PanelData, _: DashboardData, style: Style) -> Chart:
         barmode="overlay",
         hovermode="closest",
         bargap=0.15,
+        # A text that does not fit is left out; the legend and a pointer name it.
+        uniformtext={"mode": "hide", "minsize": 10},
     )
     return list(traces.values()), layout
 

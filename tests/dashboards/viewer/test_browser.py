@@ -68,6 +68,41 @@ def test_every_kind_of_panel_is_drawn_without_a_complaint_or_a_request_elsewhere
     browse(viewer, scenario)
 
 
+def test_states_are_named_in_their_bands_where_that_fits_and_in_the_legend(viewer: Viewer, house: Path) -> None:
+    shutil.copy(SPECIMEN, house / "Home" / "specimen.json")
+    panels = json.loads(SPECIMEN.read_text(encoding="utf-8"))["panels"]
+    (timeline,) = (one["id"] for one in panels if one["type"] == "state-timeline")
+
+    async def scenario(tab: Tab, url: str, _: BaseTestServer) -> None:
+        await tab.open(f"{url}/d/specimen?{RANGE}&viewPanel={timeline}")
+        await tab.until(LOADED)
+        await tab.until("document.querySelector('.chart svg .bars')")
+        chart = "document.querySelector('.chart')"
+        bands = json.loads(
+            await tab.run(
+                f"JSON.stringify([...{chart}.querySelectorAll('.point')].map((one) => {{"
+                " const text = one.querySelector('text'), inside = text?.getBoundingClientRect(),"
+                " band = one.querySelector('path').getBoundingClientRect();"
+                " return [text?.textContent ?? '', band.width, inside?.width ?? 0]; }))"
+            )
+        )
+        named = [(text, band, inside) for text, band, inside in bands if text and inside]
+        assert named
+        assert all(inside <= band for _, band, inside in named)
+        # What is wide enough has its name.
+        assert all(text for text, band, _ in bands if band > 150)
+        legend = json.loads(
+            await tab.run(
+                "JSON.stringify([...document.querySelectorAll('.legend button')].map((one) => one.textContent.trim()))"
+            )
+        )
+        states = json.loads(await tab.run(f"JSON.stringify([...new Set({chart}.data.flatMap((one) => one.text))])"))
+        assert sorted(legend) == sorted(states)
+        assert tab.complaints == []
+
+    browse(viewer, scenario)
+
+
 def test_variables_time_and_themes_are_chosen_by_keyboard(viewer: Viewer) -> None:
     async def scenario(tab: Tab, url: str, _: BaseTestServer) -> None:
         await tab.open(f"{url}/d/house?{RANGE}")
