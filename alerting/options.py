@@ -131,6 +131,12 @@ def say_which(options: argparse.Namespace) -> None:
     _note(f"by the settings of {files}" if files else "no settings found, so by the defaults; --settings names a file")
 
 
+def named(options: argparse.Namespace) -> str:
+    """Return the settings by which a command goes, for a sentence that says what is not in them."""
+    files = ", ".join(str(path) for path in settings_files(options) if path != Path(os.devnull))
+    return files or "the defaults (no settings were found)"
+
+
 def note_unnamed_folder(
     options: argparse.Namespace, thresholds: Thresholds, unknown: Sequence[str] | None = None
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
@@ -57,17 +58,12 @@ def run(options: argparse.Namespace) -> int:
     if not options.everything:
         thresholds, _layers = own.load(options)
         teams, labels = thresholds.teams, [*labels, *thresholds.alert_labels.items()]
-        if problems := list(_problems(options.labels, thresholds, client)):
+        if problems := list(_problems(options.labels, thresholds, client, own.named(options))):
             raise ConfigError(problems)
     silence = maintenance.begin(client, options.duration, options.reason, labels, teams, starts=options.start)
-    whose = f"alerts of {', '.join(teams)}" if teams else "alerts of everybody who uses this Alertmanager"
-    if teams and "team" in dict(options.labels):
-        # Which are those of one team.
-        whose = "alerts"
-    those = f" with {', '.join(f'{name}={value}' for name, value in options.labels)}" if options.labels else ""
     begins = f" from {command_line.moment_text(silence.starts)}" if options.start else ""
     until = command_line.moment_text(silence.ends)
-    print(f"Silenced{begins} until {until}: {options.reason} ({silence.id}): {whose}{those}")
+    print(f"Silenced{begins} until {until}: {options.reason} ({silence.id}): {maintenance.whose(silence)}")
     if not teams:
         print("This includes alerts that are not of this stack.")
     count = client.silenced(silence)
@@ -75,6 +71,8 @@ def run(options: argparse.Namespace) -> int:
     if not count:
         for line in _unseen(options.labels, client):
             print(line)
+    if teams and not options.labels:
+        _note_others(options, teams, client)
     # Ended alone, it would leave those that it prolongs.
     older = [one.id for one in maintenance.alike(client, silence) if one.id != silence.id]
     which = "them" if older else "it"
@@ -91,7 +89,20 @@ def _what_it_does(silence: Silence, count: int) -> str:
     return f"It silences {fires} now."
 
 
-def _problems(labels: Sequence[tuple[str, str]], thresholds: Thresholds, client: AlertmanagerClient) -> Iterator[str]:
+def _note_others(options: argparse.Namespace, teams: Sequence[str], client: AlertmanagerClient) -> None:
+    """Say which teams stay loud: they may be the user's own, where the settings that have them are not named."""
+    known = client.routed_teams() | {alert["team"] for alert in client.labels() if alert.get("team")}
+    if others := sorted(known - set(teams)):
+        print(
+            f"note: alerts of {', '.join(others)} are still sent: not among the teams of {own.named(options)}; "
+            "--settings names another file, --everything silences the alerts of all",
+            file=sys.stderr,
+        )
+
+
+def _problems(
+    labels: Sequence[tuple[str, str]], thresholds: Thresholds, client: AlertmanagerClient, settings: str
+) -> Iterator[str]:
     """Yield labels that no alert of the teams has, which would silence nothing."""
     if not labels:
         return
@@ -109,6 +120,9 @@ def _problems(labels: Sequence[tuple[str, str]], thresholds: Thresholds, client:
         elif value not in values.get(name, (value,)):
             known = dict.fromkeys(values[name])
             meant = suggestion(value, known) if name == "alertname" else suggestion_or_all(value, known)
+            if name == "team":
+                meant = suggestion(value, known) or "."
+                meant += f" Teams of {settings}: {', '.join(known)}; --settings names another file"
             yield f"--label {name}={value}: there is no {name} {value}{meant}"
 
 

@@ -6,16 +6,21 @@ import argparse
 
 from ml_monitoring.alerting.commands.arguments import add_alertmanager, add_labels
 from ml_monitoring.alerting.operate import maintenance
-from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient
+from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient, Silence
 from ml_monitoring.exporter import command_line
 
-HELP = "end every silence of `maintenance`, begun or planned, or those that are named; others stay"
+HELP = "end every silence of `maintenance`, those that are planned for later, too, or those that are named; others stay"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_alertmanager(parser)
-    parser.add_argument("ids", nargs="*", metavar="ID", help="only these, as `maintenance` printed them (default: all)")
+    parser.add_argument(
+        "ids",
+        nargs="*",
+        metavar="ID",
+        help="only these, as `maintenance` printed them (default: all, planned ones, too)",
+    )
     add_labels(parser, "only those that were begun with this --label; repeat for several")
 
 
@@ -29,13 +34,22 @@ def run(options: argparse.Namespace) -> int:
         if maintenance.has_labels(silence, options.labels) and (not options.ids or silence.id in options.ids)
     ]
     for silence in silences:
-        ended = "Ended before it began" if silence.is_pending else "Ended"
+        # Before it is ended: it has begun, then.
+        ended = f"{'Ended before it began' if silence.is_pending else 'Ended'}: {_described(silence)}"
         client.end(silence)
-        print(f"{ended}: {maintenance.reason(silence)} ({silence.id})")
+        print(ended)
+    if not options.ids and not options.labels and (planned := sum(one.is_pending for one in silences)):
+        print(f"Of these, {planned} had yet to begin: an ID or --label ends only some.")
     if not silences:
         print("There is no such maintenance to end." if all_of_them else "There is no maintenance to end.")
     for silence in all_of_them:
         if silence not in silences:
-            goes_on = f"Planned from {command_line.moment_text(silence.starts)}" if silence.is_pending else "Goes on"
-            print(f"{goes_on}: {maintenance.reason(silence)} ({silence.id})")
+            print(f"{'Still planned' if silence.is_pending else 'Goes on'}: {_described(silence)}")
     return 0
+
+
+def _described(silence: Silence) -> str:
+    """Return why a maintenance is, its ID, whose alerts it silences, and when."""
+    begins, ends = (command_line.moment_text(moment) for moment in (silence.starts, silence.ends))
+    when = f"planned for {begins}" if silence.is_pending else f"since {begins}"
+    return f"{maintenance.reason(silence)} ({silence.id}): {maintenance.whose(silence)}, {when} until {ends}"

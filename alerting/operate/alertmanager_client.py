@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ POLL: Final = 0.5
 _PROGRAM: Final = "Alertmanager"
 # Alertmanager's own, where no route says another.
 _GROUP_WAIT: Final = 30.0
+_ONE_TEAM: Final = re.compile(r'\s*team\s*=\s*"?([^"~,{}]+?)"?\s*')
 
 
 class Delivery(Enum):
@@ -142,6 +144,14 @@ class AlertmanagerClient:
         """
         return [dict(alert["labels"]) for alert in self._call("GET", "alerts")]
 
+    def routed_teams(self) -> set[str]:
+        """Return the teams that the configuration in force has routes for.
+
+        Raises:
+            RemoteError: Alertmanager cannot be reached.
+        """
+        return set(_teams(yaml.safe_load(self._call("GET", "status")["config"]["original"])["route"]))
+
     def silenced(self, silence: Silence) -> int:
         """Return how many alerts that fire now are silenced by a silence.
 
@@ -240,6 +250,17 @@ class AlertmanagerClient:
 
     def _call(self, method: str, path: str, body: object = None) -> Any:
         return fetch_json(self._url, f"api/v2/{path}", timeout=TIMEOUT, method=method, json_body=body, program=_PROGRAM)
+
+
+def _teams(route: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the value of each matcher of a route, and of those below it, that wants one team."""
+    if team := (route.get("match") or {}).get("team"):
+        yield str(team)
+    for matcher in route.get("matchers") or ():
+        if found := _ONE_TEAM.fullmatch(str(matcher)):
+            yield found[1]
+    for child in route.get("routes") or ():
+        yield from _teams(child)
 
 
 def _waits(route: Mapping[str, Any], inherited: float, receiver: str = "") -> Iterator[tuple[str, float]]:

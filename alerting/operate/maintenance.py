@@ -89,6 +89,21 @@ def has_labels(silence: Silence, labels: Sequence[tuple[str, str]]) -> bool:
     return all(_matcher(*label) in silence.matchers for label in labels)
 
 
+def whose(silence: Silence) -> str:
+    """Return in words which alerts a maintenance silences."""
+    teams, labels = "everybody who uses this Alertmanager", []
+    for matcher in silence.matchers:
+        name, value = str(matcher["name"]), str(matcher["value"])
+        if name == "team" and matcher["isRegex"]:
+            teams = value.replace("|", ", ")
+        elif matcher not in (_NOT_THE_WATCHDOG, _ANY):
+            labels.append(f"{name}={value}")
+    if any(label.startswith("team=") for label in labels):
+        # Which are those of one team.
+        return f"alerts with {', '.join(labels)}"
+    return f"alerts of {teams}{' with ' * bool(labels)}{', '.join(labels)}"
+
+
 def reason(silence: Silence) -> str:
     """Return why a maintenance was begun."""
     return silence.comment.removeprefix(_PREFIX)

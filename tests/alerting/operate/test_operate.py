@@ -22,6 +22,7 @@ from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClien
 from ml_monitoring.alerting.operate.backtest import BacktestResult, Firing, backtest
 from ml_monitoring.alerting.operate.routing import stops
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
+from ml_monitoring.exporter.command_line import moment_text
 from tests.alerting.generate.test_promtool import TEAMS, route
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
 from tools.backfilled_prometheus import backfilled_prometheus
@@ -284,16 +285,22 @@ def test_one_maintenance_ends_and_the_others_go_on(server: Alertmanager, capsys:
         said = capsys.readouterr().out
         assert f"It silences {'no alerts that fire' if team == 'platform' else '1 alert that fires'} now.\n" in said
         ids[team] = re.findall(r"maintenance-end (\S+)", said)[0]
+    described = {}
+    for one in AlertmanagerClient(server.url).silences():
+        team = one.comment.removeprefix("maintenance: ")
+        window = f"since {moment_text(one.starts)} until {moment_text(one.ends)}"
+        described[team] = f"{team} ({one.id}): alerts with team={team}, {window}"
+    assert set(ids) == set(described)
     assert main(["maintenance-end", address, "--label=team=mlops"]) == 0
-    goes_on = sorted(f"Goes on: {team} ({ids[team]})" for team in ("growth", "platform"))
     ended, *others = capsys.readouterr().out.splitlines()
-    assert (ended, sorted(others)) == (f"Ended: mlops ({ids['mlops']})", goes_on)
+    goes_on = sorted(f"Goes on: {described[team]}" for team in ("growth", "platform"))
+    assert (ended, sorted(others)) == (f"Ended: {described['mlops']}", goes_on)
     assert main(["maintenance-end", address, ids["growth"]]) == 0
-    assert capsys.readouterr().out == f"Ended: growth ({ids['growth']})\nGoes on: platform ({ids['platform']})\n"
+    assert capsys.readouterr().out == f"Ended: {described['growth']}\nGoes on: {described['platform']}\n"
     assert main(["maintenance-end", address, "no-such-id"]) == 0
-    assert capsys.readouterr().out.startswith("There is no such maintenance to end.\nGoes on: platform")
+    assert capsys.readouterr().out == f"There is no such maintenance to end.\nGoes on: {described['platform']}\n"
     assert main(["maintenance-end", address]) == 0
-    assert capsys.readouterr().out == f"Ended: platform ({ids['platform']})\n"
+    assert capsys.readouterr().out == f"Ended: {described['platform']}\n"
 
 
 def test_what_ends_a_maintenance_ends_the_one_that_it_prolongs_too(
@@ -335,12 +342,52 @@ def test_a_planned_maintenance_silences_nothing_yet_and_can_be_called_off(
     assert main(["maintenance", address, "--duration=3d", "--reason=for days"]) == 0
     assert silence.id in capsys.readouterr().out.partition("End them early with: ")[2]
     assert main(["maintenance-end", address, "no-such-id"]) == 0
-    assert f"Planned from {begins}: new disks ({silence.id})\n" in capsys.readouterr().out
+    whose = f"new disks ({silence.id}): alerts of platform, mlops, growth, planned for {begins} until {ends}"
+    assert f"Still planned: {whose}\n" in capsys.readouterr().out
     _python, command = end.split(" alerts ")
     assert main(command.split()) == 0
     ended, *others = capsys.readouterr().out.splitlines()
-    assert ended == f"Ended before it began: new disks ({silence.id})"
+    assert ended == f"Ended before it began: {whose}"
     assert sorted(line.partition(" (")[0] for line in others) == ["Goes on: for days", "Goes on: today"]
+    # Without a name all are ended, and it is said of those that had yet to begin.
+    assert main(planned) == 0
+    capsys.readouterr()
+    assert main(["maintenance-end", address]) == 0
+    *lines, said = capsys.readouterr().out.splitlines()
+    assert sorted(line.partition(" (")[0] for line in lines) == [
+        "Ended before it began: new disks",
+        "Ended: for days",
+        "Ended: today",
+    ]
+    assert said == "Of these, 1 had yet to begin: an ID or --label ends only some."
+
+
+def test_a_team_of_ones_own_that_the_settings_do_not_have_is_said_to_stay_loud(
+    programs: dict[str, Path], webhook: WebhookReceiver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.yml"
+    own.write_text("teams: [platform, mlops, growth, shop]\n", encoding="utf-8")
+    config = alertmanager.build(webhook.url, thresholds=read(KNOWN_ALERTS, [own]), timing=AT_ONCE, alert_log_url="")
+    with running(programs["alertmanager"], config, tmp_path) as server:
+        arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=disks"]
+        assert main([*arguments, "--settings=/dev/null"]) == 0
+        assert capsys.readouterr().err == (
+            "note: alerts of shop are still sent: not among the teams of the defaults (no settings were found); "
+            "--settings names another file, --everything silences the alerts of all\n"
+        )
+        assert main([*arguments, f"--settings={own}"]) == 0
+        out, err = capsys.readouterr()
+        assert "alerts of platform, mlops, growth, shop" in out
+        assert err == ""
+        # Of others, who use the same Alertmanager without a route of their own.
+        server.fire(LABELS | {"team": "others"})
+        assert main([*arguments, f"--settings={own}"]) == 0
+        assert f"alerts of others are still sent: not among the teams of {own}; " in capsys.readouterr().err
+        assert main([*arguments, f"--settings={own}", "--label=team=shopp"]) == 1
+        assert capsys.readouterr().err == (
+            "error: --label team=shopp: there is no team shopp; did you mean shop? "
+            f"Teams of {own}: platform, mlops, growth, shop; --settings names another file\n"
+        )
 
 
 @pytest.mark.parametrize(
@@ -366,7 +413,11 @@ def test_a_value_that_nothing_has_which_fires_is_named(
 @pytest.mark.parametrize(
     ("label", "said"),
     [
-        ("team=platfrom", "there is no team platfrom; did you mean platform?"),
+        (
+            "team=platfrom",
+            "there is no team platfrom; did you mean platform? Teams of the defaults (no settings were found): "
+            "platform, mlops, growth; --settings names another file",
+        ),
         ("severity=critcal", "there is no severity critcal; did you mean critical?"),
         ("teem=growth", "no alert has a label teem; did you mean team?"),
         ("exeriment=shop", "no alert has a label exeriment; did you mean experiment?"),
