@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
+from ml_monitoring.alerting import options as own
 from ml_monitoring.exporter import command_line, logs
+from ml_monitoring.exporter.errors import ConfigError
 
 HELP = "run the alert log, which keeps the notifications that Alertmanager sends"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
+    own.add_settings(parser)
     parser.add_argument(
         "--listen", type=_address, default="127.0.0.1:9848", metavar="HOST:PORT", help="default: 127.0.0.1:9848"
     )
@@ -65,11 +69,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Serve until SIGTERM."""
     # Here, as the other commands need no server.
+    from ml_monitoring.alerting.domains import load_thresholds  # noqa: PLC0415
     from ml_monitoring.alerting.log.access import Access  # noqa: PLC0415
+    from ml_monitoring.alerting.log.repeats import Repeats  # noqa: PLC0415
     from ml_monitoring.alerting.log.server import serve  # noqa: PLC0415
 
     access = Access(hosts=options.allowed_host, token_file=options.token_file)
     access.check()
+    try:
+        thresholds, _layers = own.load(options)
+    except ConfigError as error:
+        # What is found by itself is for other commands too; what is sent meanwhile must be kept.
+        if options.settings is not None:
+            raise
+        print(f"note: by the default repeat intervals, as the settings cannot be used: {error}", file=sys.stderr)
+        thresholds = load_thresholds()
     host, port = options.listen
     logs.setup("info", options.log_format)
     serve(
@@ -80,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
         duplicate_window=options.duplicate_window,
         access=access,
         web_config=options.web_config,
+        repeats=Repeats.of(thresholds.notifications),
     )
     return 0
 

@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS told (
 CREATE TABLE IF NOT EXISTS links (
     fingerprint TEXT NOT NULL, starts REAL NOT NULL, links TEXT NOT NULL, PRIMARY KEY (fingerprint, starts)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS last_texts (
+    fingerprint TEXT NOT NULL, starts REAL NOT NULL, description TEXT NOT NULL, PRIMARY KEY (fingerprint, starts)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS totals (
     metric TEXT NOT NULL, labels TEXT NOT NULL, value REAL NOT NULL, seen REAL NOT NULL DEFAULT 0,
     PRIMARY KEY (metric, labels)
@@ -53,6 +56,7 @@ _KEYS: Final = {
     "alerts": "fingerprint {0}, starts",
     "told": "fingerprint {0}, starts {0}, receiver",
     "links": "fingerprint {0}, starts",
+    "last_texts": "fingerprint {0}, starts",
     "totals": "metric {0}, labels",
     "positions": "file",
 }

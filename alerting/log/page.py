@@ -32,10 +32,12 @@ _BODY: Final = Template("""<form method="get" action="/">
 <button>Show</button> <a href="/">Show all</a>
 </form>
 <p>What fired, newest first, times in UTC. <a href="/api/alerts$query">As JSON</a>, <a href="/metrics">metrics</a>.
-An alert ends when its condition has not held for its <code>keep_firing_for</code>, by default 7 minutes. $quiet</p>
+An alert begins to fire when its condition has held for its <code>for</code>; "Active since" on dashboards is when that
+condition began. It ends when the condition has not held for its <code>keep_firing_for</code>, by default 7 minutes.
+$quiet</p>
 <table>
-<tr><th>Began</th><th>Ended</th><th>Lasted</th><th>Severity</th><th>Alert</th>
-<th class="text">What</th><th>Where to look</th><th>Notified</th></tr>
+<tr><th>Began to fire</th><th>Ended</th><th>Lasted</th><th>Severity</th><th>Alert</th>
+<th class="text">What it said</th><th>Where to look</th><th>Notified</th></tr>
 $rows
 </table>""")
 _QUIET: Final = f'The Watchdog, which always fires, is <a href="/?severity={NO_SEVERITY}">on a page of its own</a>.'
@@ -114,9 +116,17 @@ def _row(alert: Mapping[str, Any]) -> str:
         f'<td class="time">{starts}</td>{_ended(alert)}'
         f'<td class="time">{"" if lasted is None else html.span(lasted)}</td>'
         f'<td class="{severity}">{severity}</td><td>{escape(labels.get("alertname", ""))}</td>'
-        f"<td>{escape(alert['description'] or alert['summary'])}</td><td>{links}</td><td>{escape(notified)}</td>"
+        f"<td>{_said(alert)}</td><td>{links}</td><td>{escape(notified)}</td>"
     )
     return f"<tr>{cells}</tr>"
+
+
+def _said(alert: Mapping[str, Any]) -> str:
+    """Return what an alert said at first, and at last where that is something else."""
+    first = escape(alert["description"] or alert["summary"])
+    if not alert["last_description"]:
+        return first
+    return f"{first}<br>{'At last' if alert['ends'] is None else 'At the end'}: {escape(alert['last_description'])}"
 
 
 def _links(alert: Mapping[str, Any]) -> dict[str, str]:
@@ -157,7 +167,9 @@ def _ended(alert: Mapping[str, Any]) -> str:
     # Words that may go on in a second line leave room for what it was.
     if not alert["fires"]:
         return "<td>yes, time not known</td>"
-    return f"<td>no end notified; last heard of {_moment(alert['last_notified'])}</td>"
+    heard = _moment(alert["last_notified"])
+    # What goes on is notified again; what ended in a silence is not.
+    return f"<td>no end notified; last heard of {heard}</td>" if alert["overdue"] else f"<td>fires (as of {heard})</td>"
 
 
 def _moment(seconds: float) -> str:

@@ -22,6 +22,7 @@ from ml_monitoring.alerting.log import metrics
 from ml_monitoring.alerting.log.access import Access, Refusal
 from ml_monitoring.alerting.log.notification import Notification, NotificationError, parse
 from ml_monitoring.alerting.log.page import document, page
+from ml_monitoring.alerting.log.repeats import Repeats
 from ml_monitoring.alerting.log.store import AlertLog, Total
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.addresses import ListenAddress, refusal
@@ -67,10 +68,11 @@ class LogServer:
     Notifications that come while others are being written are written together, with one wait for the disk.
     """
 
-    def __init__(self, log: AlertLog, access: Access, web_guard: WebGuard) -> None:
+    def __init__(self, log: AlertLog, access: Access, web_guard: WebGuard, repeats: Repeats) -> None:
         self._alert_log = log
         self._access = access
         self._web_guard = web_guard
+        self._repeats = repeats
         self._expected = metrics.expected()
         # Names that were shown, None while it is not known which ones an earlier process showed.
         self._shown: set[tuple[str, ...]] | None = None
@@ -273,9 +275,10 @@ class LogServer:
             return web.Response(status=400, text=f"{error}\n")
         find = partial(self._alert_log.history, since=since, until=until, limit=limit, **query)
         try:
-            return await asyncio.to_thread(find)
+            found = await asyncio.to_thread(find)
         except _ERRORS as error:
             return _unreadable(error)
+        return [{**alert, "overdue": self._repeats.is_overdue(alert, now)} for alert in found]
 
     async def _healthy(self, _: web.Request) -> web.Response:
         """Tell whether the history can be read."""
@@ -322,6 +325,7 @@ def serve(
     duplicate_window: float,
     access: Access,
     web_config: Path | None,
+    repeats: Repeats,
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -338,7 +342,7 @@ def serve(
         said = error.strerror if isinstance(error, OSError) else error
         raise ConfigError([f"--directory: {directory}: {said}"]) from None
     with contextlib.closing(log):
-        asyncio.run(_serve(LogServer(log, access, web_guard), web_guard, host, port))
+        asyncio.run(_serve(LogServer(log, access, web_guard, repeats), web_guard, host, port))
 
 
 async def _serve(server: LogServer, web_guard: WebGuard, host: str, port: int) -> None:

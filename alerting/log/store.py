@@ -46,7 +46,7 @@ DELETE FROM notifications WHERE id IN
 _PRUNE_ALERTS = tuple(
     f"DELETE FROM {table} WHERE (fingerprint, starts) IN"  # noqa: S608  # names and a number of ours
     f" (SELECT fingerprint, starts FROM alerts WHERE told < ? ORDER BY told LIMIT {_PRUNED_AT_ONCE})"
-    for table in ("told", "links", "alerts")
+    for table in ("told", "links", "last_texts", "alerts")
 )
 # All that is said of a name goes at once: a histogram without some of its buckets would count backwards.
 _PRUNE_TOTALS = """
@@ -59,7 +59,9 @@ _COLUMNS = (
     "fingerprint, starts, ends, labels, summary, description,"
     " (SELECT json_group_object(receiver, json_array(first, times)) FROM told"
     "  WHERE told.fingerprint = alerts.fingerprint AND told.starts = alerts.starts),"
-    " (SELECT links FROM links WHERE links.fingerprint = alerts.fingerprint AND links.starts = alerts.starts), told"
+    " (SELECT links FROM links WHERE links.fingerprint = alerts.fingerprint AND links.starts = alerts.starts),"
+    " (SELECT last_texts.description FROM last_texts"
+    "  WHERE last_texts.fingerprint = alerts.fingerprint AND last_texts.starts = alerts.starts), told"
 )
 # Where an alert leads, by the annotation that says it.
 _LINKS: Final = {"runbook": "runbook_url", "dashboard": "dashboard_url", "logs": "logs_url"}
@@ -195,12 +197,15 @@ class AlertLog:
                 "labels": json.loads(labels),
                 "summary": summary,
                 "description": description,
+                "last_description": said,
                 "notified": {
                     receiver: {"first": first, "times": times} for receiver, (first, times) in json.loads(told).items()
                 },
                 "links": json.loads(links or "{}"),
             }
-            for fingerprint, starts, ends, labels, summary, description, told, links, last, fires in self._read(read)
+            for fingerprint, starts, ends, labels, summary, description, told, links, said, last, fires in self._read(
+                read
+            )
         ]
 
     def damaged_files(self) -> list[Path]:
@@ -384,17 +389,25 @@ class AlertLog:
     def _insert_alert(self, database: sqlite3.Connection, alert: NotifiedAlert, notification: Notification) -> None:
         key = (alert.fingerprint, alert.starts)
         who = tuple(alert.labels.get(name, "") for name in ("alertname", "severity", "team"))
-        known = database.execute("SELECT ends FROM alerts WHERE fingerprint = ? AND starts = ?", key).fetchone()
+        known = database.execute(
+            "SELECT ends, description FROM alerts WHERE fingerprint = ? AND starts = ?", key
+        ).fetchone()
         texts = (alert.annotations.get("summary", ""), alert.annotations.get("description", ""))
         database.execute(
             "INSERT INTO alerts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint, starts) DO UPDATE SET"
-            " ends = coalesce(excluded.ends, ends), told = excluded.told, description = excluded.description",
+            " ends = coalesce(excluded.ends, ends), told = excluded.told,"
+            " description = CASE description WHEN '' THEN excluded.description ELSE description END",
             (*key, alert.ends, *who, json.dumps(dict(alert.labels)), *texts, notification.received),
         )
         database.execute(
             "INSERT INTO told VALUES (?, ?, ?, ?, 1) ON CONFLICT DO UPDATE SET times = times + 1",
             (*key, notification.receiver, notification.received),
         )
+        # What was said at first stays; values of the end are those of an alert that is over.
+        if known is not None and known[1] == texts[1]:
+            database.execute("DELETE FROM last_texts WHERE fingerprint = ? AND starts = ?", key)
+        elif known is not None and known[1] and texts[1]:
+            database.execute("REPLACE INTO last_texts VALUES (?, ?, ?)", (*key, texts[1]))
         if links := _links(alert.annotations):
             database.execute("REPLACE INTO links VALUES (?, ?, ?)", (*key, json.dumps(links)))
         counts: dict[str, float] = {}

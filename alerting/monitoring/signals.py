@@ -222,7 +222,8 @@ FIRING_ALERTS: Final = Signal(
 FIRING_SINCE: Final = Signal(
     name="firing_since",
     title="Active since",
-    question="Since when does what they fire for last? An alert fires only once that has lasted for its time.",
+    question="Since when does what they fire for last? "
+    "They fire, and the alert log and notifications count, only once that has lasted for their waiting time (`for`).",
     expr=_ranked(f"min by (cluster, namespace, alertname, severity, team) ({_since()})"),
     unit=Unit.TIMESTAMP,
     dashboard=ALERTS_PAGE,
@@ -233,7 +234,8 @@ FIRING_SINCE: Final = Signal(
 TROUBLE_SINCE: Final = Signal(
     name="trouble_since",
     title="Active since",
-    question="Since when does what the first of the worst alerts fires for last?",
+    question="Since when does what the first of the worst alerts fires for last? "
+    "It fires, and the alert log and notifications count, only once that has lasted for its waiting time (`for`).",
     # Of the severity that the page's state has: a warning may be older than what is critical.
     expr=" or ".join(f"min({_since(matcher)})" for matcher in ('severity="critical",', 'severity="warning",', "")),
     unit=Unit.TIMESTAMP,

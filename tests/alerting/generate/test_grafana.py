@@ -385,7 +385,7 @@ def test_messages_lead_to_grafanas_pages(programs: dict[str, Path], tmp_path: Pa
     )
     assert done.stdout == (
         "A run of a & b hangs.\n"
-        "  Since: 2026-11-21 08:00 UTC\n"
+        "  Began to fire: 2026-11-21 08:00 UTC\n"
         "\n"
         "Team: mlops\n"
         "Grafana: http://grafana.example.org/grafana/alerting/list\n"

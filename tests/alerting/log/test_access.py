@@ -185,7 +185,7 @@ def test_any_time_is_shown(moment: str, shown: str, shared: Server) -> None:
 
     authorization = "Bearer secret-token"
     assert shared.post(json.dumps(content).encode(), Authorization=authorization) == 200
-    assert row().startswith(f'<td class="time">{shown}</td><td>no end notified; last heard of ')
+    assert row().startswith(f'<td class="time">{shown}</td><td>fires (as of ')
     alert |= {"status": "resolved", "endsAt": "0001-01-01T00:00:00Z"}
     assert shared.post(json.dumps(content | {"status": "resolved"}).encode(), Authorization=authorization) == 200
     assert row().startswith(f'<td class="time">{shown}</td><td class="time">{time.strftime("%Y-")}')

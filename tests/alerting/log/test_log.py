@@ -21,10 +21,11 @@ from typing import Any
 
 import pytest
 
-from ml_monitoring.alerting.domains import load_alerts
+from ml_monitoring.alerting.domains import load_alerts, load_thresholds
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.log.notification import NotificationError, parse
 from ml_monitoring.alerting.log.page import document, page
+from ml_monitoring.alerting.log.repeats import Repeats
 from ml_monitoring.alerting.log.store import AlertLog
 from ml_monitoring.exporter.errors import MonitorError
 from tests.support.alert_log import T0, Server, body
@@ -138,7 +139,7 @@ def test_metrics_history_and_page_tell_the_same(server: Server) -> None:
     assert len(json.loads(server.get("/api/alerts?since=90s"))) == 1
     html = server.get("/")
     assert "Number 1 &lt;broke&gt;." in html
-    assert "no end notified; last heard of " in html
+    assert "<td>fires (as of " in html
     _head, fires, ended = html.split("<tr>")[1:]
     assert re.findall(r"<td[^>]*>([^<]*)</td>", fires)[2] == ""
     assert re.findall(r"<td[^>]*>([^<]*)</td>", ended)[2] == "5 min"
@@ -232,7 +233,7 @@ def test_what_ended_in_a_silence_does_not_fire_once_it_begins_again(server: Serv
     assert (second["ends"], second["fires"]) == (None, True)
     assert now - 1 < datetime.fromisoformat(first["last_notified"]).timestamp() < now + 60
     html = server.get("/")
-    assert html.count("no end notified") == html.count("yes, time not known") == 1
+    assert html.count("fires (as of ") == html.count("yes, time not known") == 1
     # It ended before it began again.
     for query, starts in {"?since=10m": [second["starts"]], "?since=30m": [second["starts"], first["starts"]]}.items():
         assert [one["starts"] for one in json.loads(server.get(f"/api/alerts{query}"))] == starts
@@ -251,15 +252,69 @@ def test_what_ended_in_a_silence_does_not_fire_once_it_begins_again(server: Serv
     assert (server.metric(STARTS), server.metric(count)) == (2, 1)
 
 
-def test_what_may_have_ended_in_a_silence_is_said_to_be_heard_of_last_and_not_to_fire(
-    make_log: Callable[[], AlertLog],
+@pytest.mark.parametrize(
+    ("severity", "ago", "said"),
+    [
+        # Notified again after 15 minutes and a minute; after twelve hours and five minutes; after a day and a quarter.
+        ("critical", 900, "fires (as of {})"),
+        ("critical", 1100, "no end notified; last heard of {}"),
+        ("warning", 43_000, "fires (as of {})"),
+        ("warning", 44_000, "no end notified; last heard of {}"),
+        ("info", 87_000, "fires (as of {})"),
+        ("somebody's own", 44_000, "no end notified; last heard of {}"),
+    ],
+)
+def test_an_alert_fires_until_a_notification_is_overdue_as_what_ended_in_a_silence(
+    severity: str, ago: float, said: str, make_log: Callable[[], AlertLog]
 ) -> None:
     log = make_log()
-    began = time.time() - 3600
-    log.record([parse(body(1, starts=began), began + 30)], began + 30)
+    heard = T0 - ago
+    log.record([parse(body(1, starts=heard - 60, labels={"severity": severity}), heard)], heard)
     (alert,) = log.history(since=0, limit=9)
-    last = f"{datetime.fromtimestamp(began + 30, UTC):%Y-%m-%d %H:%M:%S}"
-    assert f"no end notified; last heard of {last}" in page([alert], {})
+    overdue = Repeats.of(load_thresholds().notifications).is_overdue(alert, T0)
+    assert said.format(f"{datetime.fromtimestamp(heard, UTC):%Y-%m-%d %H:%M:%S}") in page(
+        [{**alert, "overdue": overdue}], {}
+    )
+
+
+def test_the_repeat_intervals_are_those_of_the_settings(tmp_path: Path) -> None:
+    settings = tmp_path / "alerting.yml"
+    times = "{group_wait: 1s, group_interval: 1s, repeat_interval: 1s}"
+    settings.write_text(f"notifications: {{warning: {times}}}\n", encoding="utf-8")
+    log = AlertLog(tmp_path / "log", retention=10**9, duplicate_window=120)
+    for severity in ("warning", "info"):
+        number = len(severity)
+        heard = time.time() - 600
+        log.record([parse(body(number, starts=heard, labels={"severity": severity}), heard)], heard)
+    log.close()
+    server = Server(tmp_path / "log", f"--settings={settings}")
+    with server.process:
+        found = json.loads(server.get("/api/alerts"))
+    assert {one["labels"]["severity"]: one["overdue"] for one in found} == {"warning": True, "info": False}
+
+
+def test_what_was_said_at_first_stays_beside_what_is_said_at_the_end(server: Server) -> None:
+    now = time.time()
+
+    def send(number: int, said: str, **more: Any) -> None:
+        content = body(number, starts=now - 900, **more).replace(f"Number {number} <broke>.".encode(), said.encode())
+        assert server.post(content) == 200
+
+    send(1, "95 % are used.")
+    send(1, "97 % <are> used.", receiver="escalation")
+    send(2, "The same.")
+    send(2, "The same.", ends=now)
+    one, two = sorted(json.loads(server.get("/api/alerts")), key=lambda alert: str(alert["fingerprint"]))
+    assert (one["description"], one["last_description"]) == ("95 % are used.", "97 % <are> used.")
+    assert (two["description"], two["last_description"]) == ("The same.", None)
+    assert "95 % are used.<br>At last: 97 % &lt;are&gt; used.<" in server.get("/")
+    send(1, "81 % are used.", ends=now)
+    assert "95 % are used.<br>At the end: 81 % are used.<" in server.get("/")
+    # Of an older version: what is empty says nothing.
+    send(3, "")
+    send(3, "Now it does.", receiver="escalation")
+    three = next(alert for alert in json.loads(server.get("/api/alerts")) if alert["fingerprint"].endswith("3"))
+    assert (three["description"], three["last_description"]) == ("Now it does.", None)
 
 
 def test_the_watchdog_is_on_the_page_only_where_it_is_asked_for(server: Server) -> None:
