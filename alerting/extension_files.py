@@ -7,12 +7,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
-from pydantic import BaseModel, Field, PlainValidator, StrictStr, ValidationError, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, Field, PlainValidator, StrictStr, WithJsonSchema
 
 from ml_monitoring.exporter.catalog import CATALOG, Unit
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.settings_file import Layers, read_yaml
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
+from ml_monitoring.exporter.validation import Checked, check
+from ml_monitoring.exporter.values import refuse
 
 LabelName = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
 Text = Annotated[StrictStr, Field(min_length=1)]
@@ -55,6 +57,14 @@ _RESERVED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|\b(ml_monitoring_\w
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
+def _of_known_series(expr: str) -> str:
+    refuse(unknown_series(expr))
+    return expr
+
+
+PromQL = Annotated[StrictStr, AfterValidator(_of_known_series)]
+
+
 def definitions(
     folder: Path, kind: str, problems: list[str], suffixes: Sequence[str] = (".yml", ".yaml")
 ) -> list[Path]:
@@ -90,23 +100,22 @@ def read_definition(path: Path, model: type[_Model]) -> tuple[_Model, Layers]:
         ConfigError: It cannot be meant; each problem with its line.
     """
     layers = Layers.of_file(path)
-    try:
-        return model.model_validate(layers.data), layers
-    except ValidationError as error:
-        raise ConfigError(layers.describe(error, model)) from None
+    checked = check(layers, model)
+    if checked.problems or checked.usable is None:
+        raise ConfigError([layers.problem(*problem) for problem in checked.problems])
+    return checked.usable, layers
 
 
 def read_each(
     folder: Path, kind: str, model: type[_Model], problems: list[str]
-) -> Iterator[tuple[Path, _Model, Layers]]:
-    """Yield the files of one kind that can be used; what is wrong with others is added to the problems."""
+) -> Iterator[tuple[Path, Checked[_Model], Layers]]:
+    """Yield the files of one kind, with what of each can be used; what is wrong is added to the problems."""
     for path in definitions(folder, kind, problems):
-        try:
-            given, layers = read_definition(path, model)
-        except ConfigError as error:
-            problems += error.problems
-        else:
-            yield path, given, layers
+        with collecting(problems):
+            layers = Layers.of_file(path)
+            checked = check(layers, model)
+            problems += [layers.problem(*problem) for problem in checked.problems]
+            yield path, checked, layers
 
 
 def without_value(error: ValueError, known: Iterable[str]) -> str:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Final, Literal, Self, TypeVar
 
 from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationInfo, field_validator, model_validator
 
-from ml_monitoring.alerting.extension_files import LabelName, OwnUnit, Text
+from ml_monitoring.alerting.extension_files import LabelName, OwnUnit, PromQL, Text
 from ml_monitoring.alerting.model.notifications import Severity, StrictModel
 from ml_monitoring.alerting.model.numbers import Scalar
+from ml_monitoring.exporter.values import refuse
 
 _Value = TypeVar("_Value")
 OWN_ROW: Final = "Your own"
@@ -52,7 +54,7 @@ class OwnQuery(StrictModel):
         thresholds: Where values of a column of a table are bad; by default the panel's, where the unit is the panel's.
     """
 
-    expr: Text
+    expr: Annotated[PromQL, Field(min_length=1)]
     legend: Text
     unit: OwnUnit | None = None
     decimals: Decimals | None = None
@@ -108,7 +110,7 @@ class OwnPanel(StrictModel):
     title: StrictStr = ""
     question: StrictStr = ""
     kind: Kind = "timeseries"
-    expr: StrictStr = ""
+    expr: PromQL = ""
     legend: StrictStr = ""
     queries: tuple[OwnQuery, ...] = ()
     unit: OwnUnit | None = None
@@ -133,12 +135,16 @@ class OwnPanel(StrictModel):
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[str]:
         given = {key for key in ("alert", "expr", "queries", "text") if getattr(self, key)}
         wanted = {"text"} if self.kind == "text" else {"alert", "expr", "queries"}
         if len(given) != 1 or not given <= wanted:
-            raise ValueError(f"give {' or '.join(sorted(wanted))}, and nothing else that is shown")
+            yield f"give {' or '.join(sorted(wanted))}, and nothing else that is shown"
         if self.kind != "table" and (foreign := sorted({key for query in self.queries for key in query.of_column})):
-            raise ValueError(
+            yield (
                 f"queries: {', '.join(foreign)}: only columns of a table have their own (kind: table); "
                 "what is drawn in one panel has one unit: give the panel's, or make a panel of each"
             )
@@ -148,8 +154,7 @@ class OwnPanel(StrictModel):
         )
         needed = tuple(key for key in needed if not (key == "unit" and of_columns))
         if missing := [key for key in needed if not getattr(self, key)]:
-            raise ValueError(f"{', '.join(missing)}: is missing")
-        return self
+            yield f"{', '.join(missing)}: is missing"
 
 
 class OwnRow(StrictModel):
@@ -194,8 +199,8 @@ class OwnPage(StrictModel):
         rows: The page.
     """
 
-    title: Text
-    question: Text
+    title: Annotated[Text, Field(examples=["Shop"])]
+    question: Annotated[Text, Field(examples=["Do orders go out?"])]
     folder: Annotated[str, Field(strict=True, pattern=r"^[\w][\w -]*$")] = OWN_FOLDER
     since: Annotated[str, Field(strict=True, pattern=r"^now-\d+[smhdwMy]$")] = "now-6h"
     refresh: Literal["15s", "30s", "1m", "5m", "15m", "1h"] = "30s"
@@ -212,5 +217,5 @@ class OwnPanelFile(OwnPanel):
         row: Row that it is added to; where the page has none of this title, a folded one is added.
     """
 
-    page: Text
+    page: Annotated[Text, Field(examples=["operations-overview"])]
     row: Text = OWN_ROW

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from ml_monitoring.alerting.extension_files import definitions, read_definition
+from ml_monitoring.alerting.extension_files import read_each
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanel, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules
 from ml_monitoring.alerting.extensions import OwnAlert
@@ -47,11 +47,7 @@ class Asked(NamedTuple):
 
 
 def own_queries(folder: Path, thresholds: Thresholds) -> Iterator[Asked]:
-    """Yield the expressions of alerts, recording rules, panels and pages in YAML.
-
-    Raises:
-        ConfigError: A file cannot be used.
-    """
+    """Yield the expressions of alerts, recording rules, panels and pages in YAML."""
     values = thresholds.section_placeholders() | thresholds.scope() | {"filter": "", "place": "", "window": "5m"}
     for layers, place, expr, by in _written(folder):
         try:
@@ -88,23 +84,24 @@ def _closing(expr: str, start: int) -> int:
 
 
 def _written(folder: Path) -> Iterator[tuple[Layers, Location, str, tuple[str, ...]]]:
-    for path in definitions(folder, "alerts", []):
-        alert, layers = read_definition(path, OwnAlert)
-        yield layers, ("expr",), alert.expr, alert.by
-    for path in definitions(folder, "rules", []):
-        rules, layers = read_definition(path, OwnRules)
-        for number, rule in enumerate(rules.rules):
-            yield layers, ("rules", number, "expr"), rule.expr, ()
-    for path in definitions(folder, "panels", []):
-        panel, layers = read_definition(path, OwnPanelFile)
-        for place, expr in _of_panel(panel):
-            yield layers, place, expr, panel.by
-    for path in definitions(folder, "pages", []):
-        page, layers = read_definition(path, OwnPage)
-        for number, row in enumerate(page.rows):
+    """Yield what stands in files, as far as it can be used; what is wrong with them is said where they are read."""
+    for _, alert, layers in read_each(folder, "alerts", OwnAlert, []):
+        if alert.usable is not None and not alert.touches(("expr",)):
+            yield layers, ("expr",), alert.usable.expr, alert.usable.by
+    for _, rules, layers in read_each(folder, "rules", OwnRules, []):
+        for number, rule in enumerate(rules.usable.rules if rules.usable is not None else ()):
+            if not rules.touches(("rules", number)):
+                yield layers, ("rules", number, "expr"), rule.expr, ()
+    for _, panel, layers in read_each(folder, "panels", OwnPanelFile, []):
+        for place, expr in _of_panel(panel.usable) if panel.usable is not None else ():
+            yield layers, place, expr, panel.usable.by
+    for _, page, layers in read_each(folder, "pages", OwnPage, []):
+        for number, row in enumerate(page.usable.rows if page.usable is not None else ()):
             for index, shown in enumerate(row.panels):
                 for place, expr in _of_panel(shown):
-                    yield layers, ("rows", number, "panels", index, *place), expr, shown.by
+                    at = ("rows", number, "panels", index, *place)
+                    if not page.touches(at[:-1]):
+                        yield layers, at, expr, shown.by
 
 
 def _of_panel(panel: OwnPanel) -> Iterator[tuple[Location, str]]:

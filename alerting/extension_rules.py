@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Final
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator
 
 from ml_monitoring.alerting.domains import RECORDS
-from ml_monitoring.alerting.extension_files import Text, unknown_series
+from ml_monitoring.alerting.extension_files import PromQL, Text
 from ml_monitoring.alerting.model.notifications import StrictModel
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.exporter.settings_hints import Location
@@ -28,19 +28,23 @@ class OwnRule(StrictModel):
         expr: PromQL. `<Alert.threshold>` stands for the number of any alert.
     """
 
-    record: Text
-    meaning: Text
-    expr: Text
+    record: Annotated[Text, Field(examples=["region:shop_orders_waiting:sum"])]
+    meaning: Annotated[Text, Field(examples=["Orders that wait, by region."])]
+    expr: Annotated[PromQL, Field(min_length=1, examples=["sum by (region) (shop_orders_waiting)"])]
 
-    @model_validator(mode="after")
-    def _is_complete(self) -> OwnRule:
-        if not _RECORDED.fullmatch(self.record):
-            raise ValueError(
-                f"record: {self.record!r} is not level:metric:operations, such as region:shop_orders_waiting:sum"
-            )
-        if not self.meaning.rstrip().endswith("."):
-            raise ValueError("meaning: ends without a full stop: write a sentence")
-        return self
+    @field_validator("record")
+    @classmethod
+    def _has_level(cls, name: str) -> str:
+        if not _RECORDED.fullmatch(name):
+            raise ValueError(f"{name!r} is not level:metric:operations, such as region:shop_orders_waiting:sum")
+        return name
+
+    @field_validator("meaning")
+    @classmethod
+    def _is_sentence(cls, text: str) -> str:
+        if not text.rstrip().endswith("."):
+            raise ValueError("ends without a full stop: write a sentence")
+        return text
 
     def record_of(self) -> Record:
         """Return the rule as our own are."""
@@ -82,5 +86,3 @@ def rule_problems(path: Path, given: OwnRules, taken: dict[str, Path]) -> Iterat
         if other := taken.get(rule.record):
             yield (*place, "record"), f"{other.name} records {rule.record} already"
         taken.setdefault(rule.record, path)
-        for problem in unknown_series(rule.expr):
-            yield (*place, "expr"), problem

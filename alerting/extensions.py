@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -20,11 +20,11 @@ from ml_monitoring.alerting.extension_files import (
     PLACEHOLDERS,
     LabelName,
     OwnUnit,
+    PromQL,
     Text,
     definitions,
     read_definition,
     read_each,
-    unknown_series,
     without_value,
 )
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanelFile
@@ -44,6 +44,7 @@ from ml_monitoring.exporter.runbooks import unfilled
 from ml_monitoring.exporter.settings_file import Layers, Places
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
+from ml_monitoring.exporter.validation import fitting
 
 # No page of ours begins so.
 OWN_UID_PREFIX: Final = f"{UID_PREFIX}own-"
@@ -97,23 +98,25 @@ class OwnAlert(StrictModel):
         absent: What answers when its series are missing, as the name of an alert or a sentence.
     """
 
-    expr: Text
-    unit: OwnUnit
-    title: Text
-    question: Text
+    expr: Annotated[PromQL, Field(min_length=1, examples=["sum by (region) (shop_orders_waiting)"])]
+    unit: Annotated[OwnUnit, Field(examples=["count"])]
+    title: Annotated[Text, Field(examples=["Orders that wait"])]
+    question: Annotated[Text, Field(examples=["How many orders wait?"])]
     by: tuple[LabelName, ...] = ()
     legend: StrictStr = ""
     comparison: Comparison = ">"
-    threshold: Scalar
-    for_: Duration = Field(alias="for")
+    threshold: Annotated[Scalar, Field(examples=[100])]
+    for_: Duration = Field(alias="for", examples=["10m"])
     keep_firing_for: Duration | None = None
-    severity: Severity
-    team: Name
+    severity: Annotated[Severity, Field(examples=["warning"])]
+    team: Annotated[Name, Field(examples=["platform"])]
     action: Name | None = None
     condition: StrictStr = ""
-    summary: Text
-    description: Text
-    page: Annotated[str, Field(strict=True, pattern=rf"^({UID_PREFIX})?[a-z][a-z0-9-]*$")]
+    summary: Annotated[Text, Field(examples=["Orders wait too long."])]
+    description: Annotated[Text, Field(examples=["{{ $labels.region }}: {{ $value }} orders wait."])]
+    page: Annotated[
+        str, Field(strict=True, pattern=rf"^({UID_PREFIX})?[a-z][a-z0-9-]*$", examples=["operations-overview"])
+    ]
     source: StrictStr = ""
     absent: StrictStr = ""
 
@@ -165,7 +168,7 @@ class OwnAlert(StrictModel):
         )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Extensions:
     """What the folder says of alerts and recording rules.
 
@@ -173,39 +176,34 @@ class Extensions:
         folder: The folder.
         alerts: The alerts.
         layers: Their numbers as settings, each with its file and line; see `load_layers`.
-        files: The file of each alert as it was read, by name.
+        files: The file of each alert as it was read, by name, of those too that cannot be used.
         records: The recording rules, each with its file and its place there, in their order.
+        left_out: Settings of alerts of which nothing can be said, as they stand for what cannot be used.
     """
 
     folder: Path
-    alerts: tuple[Alert, ...]
-    layers: tuple[tuple[dict[str, Any], Places], ...]
-    files: dict[str, Layers]
-    records: tuple[tuple[Record, Layers, Location], ...] = ()
+    alerts: list[Alert] = field(default_factory=list)
+    layers: list[tuple[dict[str, Any], Places]] = field(default_factory=list)
+    files: dict[str, Layers] = field(default_factory=dict)
+    records: list[tuple[Record, Layers, Location]] = field(default_factory=list)
+    left_out: set[Location] = field(default_factory=set)
 
-    def check(self, thresholds: Thresholds) -> None:
-        """Refuse alerts and rules that name something that there is not.
-
-        Raises:
-            ConfigError: Each problem with its file and line.
-        """
-        ours = {alert.name: alert for alert in self.alerts}
-        problems = []
+    def problems(self, thresholds: Thresholds) -> Iterator[str]:
+        """Yield where alerts and rules name something that there is not, each with its file and line."""
+        ours = {alert.name for alert in self.alerts}
         for bound in load_alerts(thresholds):
-            if bound.name in ours:
+            if bound.name in ours and ("alerts", bound.name, "expr") not in self.left_out:
                 try:
                     bound.rule  # noqa: B018  # the placeholders are filled
                 except ValueError as error:
                     said = without_value(error, (*bound.scope, *PLACEHOLDERS))
-                    problems.append(self.files[bound.name].problem(("expr",), said))
+                    yield self.files[bound.name].problem(("expr",), said)
         values = thresholds.section_placeholders() | thresholds.scope()
         for record, layers, place in self.records:
             try:
                 record.rule(values)
             except ValueError as error:
-                problems.append(layers.problem((*place, "expr"), without_value(error, values)))
-        if problems:
-            raise ConfigError(problems)
+                yield layers.problem((*place, "expr"), without_value(error, values))
 
 
 def folder_of(layers: Layers, *, begun: bool = True) -> Path | None:
@@ -236,38 +234,53 @@ def folder_of(layers: Layers, *, begun: bool = True) -> Path | None:
     return folder
 
 
-def read(folder: Path) -> Extensions:
-    """Return the alerts and recording rules of a folder.
+def read(folder: Path, problems: list[str]) -> Extensions:
+    """Return the alerts and recording rules of a folder, as far as they can be used.
 
-    Raises:
-        ConfigError: Something cannot be used; all problems are listed with file and line.
+    Args:
+        folder: The folder.
+        problems: Gets all that is wrong with its files, each with file and line.
     """
-    alerts: list[Alert] = []
-    settings: list[tuple[dict[str, Any], Places]] = []
-    files: dict[str, Layers] = {}
-    problems: list[str] = []
-    for path, given, layers in read_each(folder, "alerts", OwnAlert, problems):
-        problems += [layers.problem(*problem) for problem in _check(path.stem, given, folder)]
-        problems += _check_runbook(folder / "runbooks" / f"{path.stem}.md", path.stem)
-        files[path.stem] = layers
-        alerts.append(given.alert(path.stem, page_uid(given.page, folder) or given.page))
-        settings.append(_numbers(path.stem, given, layers))
-    records = list(_records(folder, problems))
-    # What is wrong with these, too; who draws them reads them again.
-    list(read_each(folder, "pages", OwnPage, problems))
-    list(read_each(folder, "panels", OwnPanelFile, problems))
-    if problems:
-        raise ConfigError(problems)
-    return Extensions(folder, tuple(alerts), tuple(settings), files, tuple(records))
+    own = Extensions(folder)
+    for path, checked, layers in read_each(folder, "alerts", OwnAlert, problems):
+        name, given = path.stem, checked.usable
+        own.files[name] = layers
+        problems += _check_runbook(folder / "runbooks" / f"{name}.md", name)
+        if given is None:
+            continue
+        problems += [layers.problem(*problem) for problem in fitting(checked, _check(name, given, folder))]
+        own.alerts.append(given.alert(name, page_uid(given.page, folder) or given.page))
+        own.layers.append(_numbers(name, given, layers))
+        own.left_out |= {("alerts", name, *location) for location in checked.left_out}
+        if checked.touches(("threshold",)) or checked.touches(("unit",)):
+            own.left_out |= {("alerts", name, "threshold"), ("alerts", name, "unit")}
+    own.records += _records(folder, problems)
+    _check_pages(folder, problems)
+    return own
 
 
 def _records(folder: Path, problems: list[str]) -> Iterator[tuple[Record, Layers, Location]]:
     """Yield the recording rules in their order; what is wrong with them is added to the problems."""
     taken: dict[str, Path] = {}
-    for path, given, layers in read_each(folder, "rules", OwnRules, problems):
-        problems += [layers.problem(*problem) for problem in rule_problems(path, given, taken)]
-        for number, rule in enumerate(given.rules):
-            yield rule.record_of(), layers, ("rules", number)
+    for path, checked, layers in read_each(folder, "rules", OwnRules, problems):
+        if checked.usable is None:
+            continue
+        found = rule_problems(path, checked.usable, taken)
+        problems += [layers.problem(*problem) for problem in fitting(checked, found)]
+        for number, rule in enumerate(checked.usable.rules):
+            if not checked.touches(("rules", number)):
+                yield rule.record_of(), layers, ("rules", number)
+
+
+def _check_pages(folder: Path, problems: list[str]) -> None:
+    """Add what is wrong with the files of pages and panels; who draws them reads them again."""
+    list(read_each(folder, "pages", OwnPage, problems))
+    pages = definitions(folder, "pages", [], _DEFINING)
+    problems += [f"{path}: {problem}" for path in pages if (problem := page_name_problem(path.stem))]
+    for _, _, layers in read_each(folder, "panels", OwnPanelFile, problems):
+        page = layers.value(("page",))
+        if isinstance(page, str) and page and not page_uid(page, folder):
+            problems.append(layers.problem(("page",), no_page(page, folder)))
 
 
 def page_uid(name: str, folder: Path) -> str:
@@ -363,8 +376,6 @@ def _check(name: str, given: OwnAlert, folder: Path) -> Iterator[tuple[Location,
             yield ("description",), f"the series have no label {label}{suggestion(label, labels)} (see `by`)"
     for taken in sorted({"severity", "team"} & set(given.by)):
         yield ("by",), f"{taken} is a label of the rule, which would take the place of the series' own"
-    for problem in unknown_series(given.expr):
-        yield ("expr",), problem
 
 
 def _check_runbook(path: Path, name: str) -> Iterator[str]:

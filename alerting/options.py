@@ -13,9 +13,9 @@ from typing import Final
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.extension_files import definitions
-from ml_monitoring.alerting.model.thresholds import Thresholds, load_layers, validated
+from ml_monitoring.alerting.model.thresholds import Thresholds, examine, load_layers
 from ml_monitoring.alerting.operate.promtool import refuse_broken
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.settings_file import Layers, files_of
 from ml_monitoring.exporter.version import CHECKOUT
 
@@ -70,19 +70,37 @@ def load(options: argparse.Namespace, *, webhook: str | None = None) -> tuple[Th
     Raises:
         ConfigError: A file cannot be used.
     """
+    problems: list[str] = []
+    thresholds, layers = _examine(options, problems, webhook=webhook)
+    if problems or thresholds is None:
+        raise ConfigError(problems)
+    return thresholds, layers
+
+
+def _examine(
+    options: argparse.Namespace, problems: list[str], *, webhook: str | None
+) -> tuple[Thresholds | None, Layers]:
+    """Return what of the settings can be used, and where each was given; all that is wrong is added to the problems."""
     files = settings_files(options)
     layers = load_layers(files)
-    if (folder := extensions.folder_of(layers)) is None:
-        return validated(ALERTS, layers).overridden(os.environ, webhook=webhook), layers
-    own = extensions.read(folder)
-    layers = load_layers(files, extensions=own.layers)
-    # From wherever a command is started.
-    layers.data["extensions"] = str(folder.resolve())
-    thresholds = validated((*ALERTS, *own.alerts), layers).with_own(
-        own.alerts, [record for record, _, _ in own.records]
+    own = None
+    with collecting(problems):
+        if folder := extensions.folder_of(layers):
+            own = extensions.read(folder, problems)
+            layers = load_layers(files, extensions=own.layers)
+            # From wherever a command is started.
+            layers.data["extensions"] = str(folder.resolve())
+    alerts = (*ALERTS, *(own.alerts if own else ()))
+    thresholds = examine(
+        alerts, layers, problems, unread=own.files.keys() if own else (), left_out=own.left_out if own else ()
     )
-    own.check(thresholds)
-    return thresholds.overridden(os.environ, webhook=webhook), layers
+    if thresholds is not None:
+        if own:
+            thresholds = thresholds.with_own(own.alerts, [record for record, _, _ in own.records])
+            problems += own.problems(thresholds)
+        with collecting(problems):
+            thresholds = thresholds.overridden(os.environ, webhook=webhook)
+    return thresholds, layers
 
 
 def load_to_write(
@@ -102,9 +120,14 @@ def load_to_write(
     """
     if committed is not None:
         _refuse_committed(options, committed)
-    thresholds, _layers = load(options, webhook=webhook)
+    problems: list[str] = []
+    thresholds, _layers = _examine(options, problems, webhook=webhook)
+    if thresholds is not None:
+        with collecting(problems):
+            refuse_broken(thresholds)
+    if problems or thresholds is None:
+        raise ConfigError(problems)
     note_unnamed_folder(options, thresholds)
-    refuse_broken(thresholds)
     say_unfilled(options, thresholds)
     say_which(options)
     return thresholds

@@ -30,6 +30,7 @@ from ml_monitoring.exporter.sources.experiments.folder import DeclarationFiles
 from ml_monitoring.exporter.sources.experiments.settings import ExperimentsSettings
 from ml_monitoring.exporter.sources.experiments.source import read_declarations
 from ml_monitoring.exporter.stores import kind_of
+from ml_monitoring.exporter.validation import Checked
 from ml_monitoring.exporter.web_config import WebConfig
 
 _TIMEOUT = 5.0
@@ -44,17 +45,18 @@ class Result:
     message: str
 
 
-def run(settings: Settings, layers: Layers | None = None) -> Iterator[Result]:
-    """Try everything that is configured; one result each, in the order of the settings.
+def run(settings: Settings, layers: Layers | None = None, left_out: Checked[Any] | None = None) -> Iterator[Result]:
+    """Try everything that is configured; one result each problem, in the order of the settings.
 
     Args:
         settings: What is tried.
         layers: Where each setting was given, to be said of those that fail.
+        left_out: What cannot be used and is in `settings` no more; what it is a part of is not tried.
     """
-    layers = layers or Layers()
-    yield _check_web(settings, layers)
+    layers, left_out = layers or Layers(), left_out or Checked()
+    yield from of_web(settings, layers, left_out)
     kinds = {source.name: source for source in SOURCES}
-    for name, section in settings.enabled_sources().items():
+    for name, section in settings.enabled_sources(without=left_out).items():
         for problem in problems(section, ("sources", *name.split("/", 1))):
             yield Result(name, False, layers.problem(*problem))
         source = kinds[kind_of(name)](section)
@@ -63,19 +65,18 @@ def run(settings: Settings, layers: Layers | None = None) -> Iterator[Result]:
         ("prometheus", settings.prometheus, "api/v1/status/buildinfo", ("data", "version")),
         ("alertmanager", settings.alertmanager, "api/v2/status", ("versionInfo", "version")),
     ):
-        if neighbour is not None:
+        if neighbour is not None and not left_out.touches((name,)):
             yield _check_neighbour(name, neighbour.url, path, version_at, layers.named((name, "url")))
 
 
-def declarations(settings: Settings, layers: Layers) -> Iterator[Result]:
+def declarations(settings: Settings, layers: Layers, left_out: Checked[Any] | None = None) -> Iterator[Result]:
     """Read what the settings name and what takes no connection: the declarations of experiments."""
-    for name, section in settings.enabled_sources().items():
+    for name, section in settings.enabled_sources(without=left_out or Checked()).items():
         if isinstance(section, ExperimentsSettings) and section.files is not None:
-            declared, problems = read_declarations(section, DeclarationFiles(section.files))
-            if problems:
-                said = "; ".join(problems)
-                yield Result(name, False, f"{said} ({layers.named(('sources', *name.split('/', 1), 'files'))})")
-            else:
+            declared, found = read_declarations(section, DeclarationFiles(section.files))
+            for problem in found:
+                yield Result(name, False, f"{problem} ({layers.named(('sources', *name.split('/', 1), 'files'))})")
+            if not found:
                 yield Result(name, True, f"{len(declared)} experiments")
 
 
@@ -86,36 +87,44 @@ def lines(results: Sequence[Result]) -> Iterator[str]:
         yield f"{'ok  ' if result.ok else 'FAIL'}  {result.subject:{width}}  {result.message}"
 
 
-def _check_web(settings: Settings, layers: Layers) -> Result:
+def of_web(settings: Settings, layers: Layers, left_out: Checked[Any]) -> Iterator[Result]:
+    """Try what is below `web`: its files, and whether the addresses can be listened on."""
+    notes: list[str] = []
+    found: list[str] = []
+    config = None
     try:
         config = WebConfig(settings.web.config_file)
     except ConfigError as error:
-        said = [layers.problem(("web", "config_file"), problem) for problem in error.problems]
-        return Result("web", False, "; ".join(said))
-    notes = list(config.warnings)
+        found += [layers.problem(("web", "config_file"), problem) for problem in error.problems]
+    else:
+        notes += config.warnings
     if (folder := settings.web.runbooks_dir) is not None:
         try:
-            found = sorted(each for each in folder.iterdir() if each.suffix == ".md")
+            runbooks = sorted(each for each in folder.iterdir() if each.suffix == ".md")
         except OSError as error:
-            problem = layers.problem(("web", "runbooks_dir"), f"{folder} cannot be read: {error.strerror}")
-            return Result("web", False, problem)
-        if not found:
-            notes.append(f"web.runbooks_dir: {folder} holds no <AlertName>.md")
-        notes += filter(None, map(_unfilled, found))
-    scheme = "https" if config.tls else "http"
-    for address in settings.web.addresses:
+            found.append(layers.problem(("web", "runbooks_dir"), f"{folder} cannot be read: {error.strerror}"))
+        else:
+            if not runbooks:
+                notes.append(f"web.runbooks_dir: {folder} holds no <AlertName>.md")
+            notes += filter(None, map(_unfilled, runbooks))
+    scheme = "https" if config is not None and config.tls else "http"
+    # Where to listen is said by several settings together.
+    is_known = not any(left_out.touches(("web", key)) for key in ("host", "port", "listen_addresses"))
+    for address in settings.web.addresses if is_known else ():
         if (refused := _bind_error(address)) is None:
             continue
-        if refused.errno == errno.EADDRINUSE and _is_exporter(scheme, address):
+        if refused.errno == errno.EADDRINUSE and (config is None or _is_exporter(scheme, address)):
             notes.append(f"an exporter, which may be this one, serves {address} already")
         elif refused.errno == errno.EACCES:
             # The user that serves may have the right.
             notes.append(f"{address}: {refused.strerror}, for who checks")
         else:
             unusable = settings.web.refusal(address, refused)
-            return Result("web", False, layers.problem(unusable.location, unusable.message))
-    urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
-    return Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *notes)))
+            found.append(layers.problem(unusable.location, unusable.message))
+    yield from (Result("web", False, problem) for problem in found)
+    if not found and not left_out.touches(("web",)):
+        urls = (f"{scheme}://{address}{settings.web.telemetry_path}" for address in settings.web.addresses)
+        yield Result("web", True, "; ".join((f"metrics at {', '.join(urls)}", *notes)))
 
 
 def _unfilled(runbook: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ml_monitoring.exporter import checks, command_line, logs
 from ml_monitoring.exporter.app import read_once, serve
-from ml_monitoring.exporter.config import FLAGS, Settings, read
+from ml_monitoring.exporter.config import FLAGS, Reading, Settings, read_all
 from ml_monitoring.exporter.environment import DEFAULT_FILES, FILES_VARIABLE, STORE_VARIABLES, settings_files
 from ml_monitoring.exporter.errors import ConfigError, SettingError
 from ml_monitoring.exporter.init import cli as init
@@ -98,19 +98,27 @@ _OPTIONS: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-def _read(options: argparse.Namespace) -> tuple[Settings, Layers]:
+def _read_all(options: argparse.Namespace) -> Reading:
     given = vars(options)
     flags = {flag: given[flag] for flag in FLAGS if given.get(flag) is not None}
-    return read(settings_files(options.files), flags=flags)
+    return read_all(settings_files(options.files), flags=flags)
+
+
+def _read(options: argparse.Namespace) -> tuple[Settings, Layers]:
+    return _read_all(options).whole()
 
 
 def _start(options: argparse.Namespace) -> tuple[Settings, Layers]:
     settings, layers = _read(options)
+    _begin(settings, layers)
+    return settings, layers
+
+
+def _begin(settings: Settings, layers: Layers) -> None:
     logs.setup(settings.log.level, settings.log.format)
     place = layers.place(("sources", "mlflow", "uri"))
     if place is not None and place.origin in STORE_VARIABLES:
         event(_log, logging.INFO, "MLflow store taken from the environment", variable=place.origin)
-    return settings, layers
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -131,13 +139,17 @@ def _once(options: argparse.Namespace) -> int:
 
 def _check(options: argparse.Namespace) -> int:
     try:
-        settings, layers = _start(options)
+        reading = _read_all(options)
     except ConfigError as error:
         results = [checks.Result("settings", False, problem) for problem in error.problems]
     else:
         found = ", ".join(map(str, settings_files(options.files))) or "from the environment"
-        results = [checks.Result("settings", True, found)]
-        results += (checks.declarations if options.syntax_only else checks.run)(settings, layers)
+        results = [checks.Result("settings", False, problem) for problem in reading.problems]
+        results = results or [checks.Result("settings", True, found)]
+        if (settings := reading.settings) is not None:
+            _begin(settings, reading.layers)
+            tried = checks.declarations if options.syntax_only else checks.run
+            results += tried(settings, reading.layers, reading.checked)
     for line in checks.lines(results):
         print(line)
     return 0 if all(result.ok for result in results) else 1

@@ -12,6 +12,7 @@ import errno
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
 
@@ -19,7 +20,6 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
-    ValidationError,
     WithJsonSchema,
     create_model,
     model_validator,
@@ -27,7 +27,7 @@ from pydantic import (
 
 from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses, refusal
 from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, add_store, read_environment
-from ml_monitoring.exporter.errors import ConfigError, SettingError
+from ml_monitoring.exporter.errors import ConfigError, SettingError, collecting
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
 from ml_monitoring.exporter.settings_file import Layers, Places
@@ -36,6 +36,7 @@ from ml_monitoring.exporter.settings_hints import MISSING, PATH_PATTERN, Locatio
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.stores import by_name, mixed, named, one_or_named
+from ml_monitoring.exporter.validation import Checked, check, fitting
 from ml_monitoring.exporter.values import Model, PathUse
 
 # The command line's flags, named as Prometheus's exporters name theirs, and the setting that each stands for.
@@ -137,7 +138,11 @@ class Neighbour(Model):
         url: Its base URL.
     """
 
-    url: Annotated[str, Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$"), BeforeValidator(_address)]
+    url: Annotated[
+        str,
+        Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$", examples=["http://127.0.0.1:9090"]),
+        BeforeValidator(_address),
+    ]
 
 
 if TYPE_CHECKING:
@@ -173,10 +178,27 @@ class Settings(Model):
     prometheus: Neighbour | None = None
     alertmanager: Neighbour | None = None
 
-    def enabled_sources(self) -> dict[str, SourceSettings]:
-        """Return the settings of each source that has a section, those of named ones as `kind/name`."""
-        sections = self._sections()
-        return {name: section.completed(sections) for name, section in sections.items()}
+    def enabled_sources(self, *, without: Checked[Any] | None = None) -> dict[str, SourceSettings]:
+        """Return the settings of each source that has a section, those of named ones as `kind/name`.
+
+        Args:
+            without: What was left out of these settings; sources that parts were left out of are left out, too.
+        """
+        sections = {
+            name: section
+            for name, section in self._sections().items()
+            if without is None or not without.touches(("sources", *name.split("/", 1)))
+        }
+        return {
+            name: section.completed(sections)
+            for name, section in sections.items()
+            if without is None or not any(section.conflicts(sections))
+        }
+
+    @property
+    def reads_nothing(self) -> bool:
+        """Tell whether no source has a section."""
+        return not self._sections()
 
     def conflicts(self) -> Iterator[tuple[Location, str]]:
         """Yield which settings of a source do not fit those of others, and what is wrong."""
@@ -219,40 +241,83 @@ def read(
     Raises:
         ConfigError: A file cannot be read, or a setting is unknown or wrong; every problem is listed.
     """
+    return read_all(files, environ, flags).whole()
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What was read.
+
+    Attributes:
+        settings: What of the settings can be used; None where nothing can.
+        layers: Where each was given.
+        problems: All that is wrong.
+        checked: What was left out for that.
+    """
+
+    settings: Settings | None
+    layers: Layers
+    problems: list[str]
+    checked: Checked[Settings]
+
+    def whole(self) -> tuple[Settings, Layers]:
+        """Return the settings, and where each was given.
+
+        Raises:
+            ConfigError: Something is wrong; every problem is listed.
+        """
+        if self.problems or self.settings is None:
+            raise ConfigError(self.problems)
+        return self.settings, self.layers
+
+
+def read_all(
+    files: Path | Sequence[Path] | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> Reading:
+    """Read all settings, and what is wrong with them; args are those of `read`."""
     environ = os.environ if environ is None else environ
     files = [files] if isinstance(files, Path) else files or []
     problems: list[str] = []
     layers = Layers()
     unresolved: set[Location] = set()
     for path in files:
-        data, places = read_file(path)
-        references = References(Settings, places, environ)
-        resolved = references.resolve(data)
-        _add(layers, resolved, references.places)
-        problems += references.problems
-        unresolved |= references.unresolved
+        with collecting(problems):
+            data, places = read_file(path)
+            references = References(Settings, places, environ)
+            resolved = references.resolve(data)
+            _add(layers, resolved, references.places)
+            problems += references.problems
+            unresolved |= references.unresolved
     _add(layers, *read_environment(Settings, environ, problems))
     _add(layers, *_by_setting(flags or {}))
     misplaced = dict(_misplaced(layers))
     add_store(layers, environ, problems)
-    try:
-        settings = Settings.model_validate(layers.data)
-    except ValidationError as error:
-        # That the file of a secret cannot be read says why that is missing.
-        found = (one for one in layers.problems(error, Settings) if not (one[1] == MISSING and one[0] in unresolved))
-        # What one without a name would need is no matter where stores have names.
-        problems.extend(
-            layers.problem(at, misplaced.get(at[:3], message))
-            for at, message in found
-            if not (message == MISSING and any(at[:2] == store[:2] for store in misplaced))
-        )
-    else:
-        problems.extend(layers.problem(*conflict) for conflict in settings.conflicts())
-    if problems:
-        raise ConfigError(problems)
-    if not settings.enabled_sources():
-        raise ConfigError([_nothing_to_read(files)])
-    return settings, layers
+    is_whole = not problems
+    checked = check(layers, Settings)
+    checked.left_out |= unresolved
+    for at, message in checked.problems:
+        # That the file of a secret cannot be read says why that is missing. What one without a name would need is no
+        # matter where stores have names.
+        of_one = any(at[:2] == store[:2] for store in misplaced)
+        if not (message == MISSING and (at in unresolved or of_one)) and not (of_one and len(at) == 2):
+            problems.append(layers.problem(at, misplaced.get(at[:3], message)))
+    if checked.usable is not None:
+        problems += [
+            layers.problem(*problem)
+            for problem in fitting(checked, checked.usable.conflicts())
+            if not _is_of_what_was_left_out(layers.value(problem[0]), checked)
+        ]
+        is_whole = is_whole and not any(len(at) < 2 or at[0] == "sources" for at, _ in checked.problems)
+        if is_whole and checked.usable.reads_nothing:
+            problems.append(_nothing_to_read(files))
+    return Reading(checked.usable, layers, list(dict.fromkeys(problems)), checked)
+
+
+def _is_of_what_was_left_out(value: object, checked: Checked[Settings]) -> bool:
+    """Tell whether a setting names a source, such as `mlflow/prod`, of which something cannot be used."""
+    return isinstance(value, str) and checked.touches(("sources", *value.split("/", 1)))
 
 
 def _misplaced(layers: Layers) -> Iterator[tuple[Location, str]]:

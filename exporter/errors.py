@@ -9,7 +9,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from enum import StrEnum
 
 
@@ -27,6 +28,15 @@ class ConfigError(MonitorError):
     def __init__(self, problems: Sequence[str]) -> None:
         self.problems = tuple(problems)
         super().__init__("\n".join(self.problems))
+
+
+@contextmanager
+def collecting(problems: list[str]) -> Iterator[None]:
+    """Add what cannot be used to other problems, and go on behind the block."""
+    try:
+        yield
+    except ConfigError as error:
+        problems += error.problems
 
 
 class SettingError(ConfigError):

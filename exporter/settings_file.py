@@ -87,10 +87,12 @@ class Layers:
 
     Attributes:
         data: All settings, as plain mappings, lists and scalars.
+        defaults: What counts in place of those that cannot be used, see `ml_monitoring.exporter.validation`.
     """
 
     def __init__(self) -> None:
         self.data: dict[str, Any] = {}
+        self.defaults: dict[str, Any] = {}
         self._places: dict[Location, Place] = {}
         self._count = 0
 
@@ -187,7 +189,8 @@ class Layers:
                     continue
                 first = first_field(model, location)
                 message = f"must hold settings: write `{first}: ...` on a line of its own below it"
-            found.append((location, message))
+            # What is compared in one place may find several.
+            found += [(location, line) for line in message.splitlines()]
         return found
 
     def _misplaced(self, model: type[BaseModel], location: Location) -> str:
@@ -275,6 +278,11 @@ class Layers:
             return location
         below = (at for at, place in self._places.items() if at[: len(location)] == location and not place.line)
         return next(below, location)
+
+    def wrong(self, error: ValidationError) -> Iterator[tuple[str, Location]]:
+        """Yield of each problem what pydantic calls its kind, and where what cannot be used stands."""
+        for problem in error.errors(include_url=False, include_context=False, include_input=False):
+            yield problem["type"], self._written(problem["loc"], is_missing=problem["type"] == "missing")
 
     def describe(self, error: ValidationError, model: type[BaseModel]) -> list[str]:
         """Return one sentence for each problem, see `problems`."""
@@ -399,6 +407,13 @@ def _lines(node: object, location: Location) -> Iterator[tuple[Location, int]]:
             if position := (node.lc.data or {}).get(key):
                 yield here, position[0] + 1
             yield from _lines(value, here)
+
+
+def copied(node: Any) -> Any:
+    """Return a copy of settings, whose mappings and lists can be changed."""
+    if isinstance(node, dict):
+        return {key: copied(value) for key, value in node.items()}
+    return [copied(item) for item in node] if isinstance(node, list) else node
 
 
 def _plain(node: Any) -> Any:

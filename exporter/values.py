@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -134,6 +134,16 @@ class Model(BaseModel):
 
     # Input may hold a password, so messages never quote it.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def refuse(problems: Iterable[str]) -> None:
+    """Refuse settings that do not fit each other, for a validator of a model: each problem is reported by itself.
+
+    Raises:
+        ValueError: There are problems.
+    """
+    if found := list(problems):
+        raise ValueError("\n".join(found))
 
 
 class Patterns(Model):

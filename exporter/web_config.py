@@ -18,13 +18,14 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.passwords import Passwords
 from ml_monitoring.exporter.regular_files import Identity, describe_read_error, require_regular
 from ml_monitoring.exporter.settings_file import Layers
-from ml_monitoring.exporter.values import Model
+from ml_monitoring.exporter.validation import check
+from ml_monitoring.exporter.values import Model, refuse
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 # Python verifies a certificate that it asks for, so where none needs to be valid, none is asked for.
@@ -119,23 +120,24 @@ class TlsConfig(Model):
 
     @model_validator(mode="after")
     def _is_complete(self) -> Self:
-        if not self.enabled:
-            return self
+        refuse(self._problems() if self.enabled else ())
+        return self
+
+    def _problems(self) -> Iterator[str]:
         for inline, file in (("cert", "cert_file"), ("key", "key_file"), ("client_ca", "client_ca_file")):
             given = bool(getattr(self, inline)) + (getattr(self, file) is not None)
             if given == 2:
-                raise ValueError(f"{inline} and {file} are given together; keep one of them")
+                yield f"{inline} and {file} are given together; keep one of them"
             if not given and inline != "client_ca":
-                raise ValueError(f"needs one of {inline} and {file}")
+                yield f"needs one of {inline} and {file}"
         verifies = _VERIFY[self.client_auth_type] is not ssl.CERT_NONE
         has_authority = bool(self.client_ca) or self.client_ca_file is not None
         if verifies and not has_authority:
-            raise ValueError(f"client_auth_type {self.client_auth_type} needs client_ca or client_ca_file")
+            yield f"client_auth_type {self.client_auth_type} needs client_ca or client_ca_file"
         if has_authority and self.client_auth_type == "NoClientCert":
-            raise ValueError("a client CA without client_auth_type verifies nobody")
+            yield "a client CA without client_auth_type verifies nobody"
         if self.client_allowed_sans and not verifies and self.client_auth_type != "NoClientCert":
-            raise ValueError("client_allowed_sans needs client_auth_type RequireAndVerifyClientCert")
-        return self
+            yield "client_allowed_sans needs client_auth_type RequireAndVerifyClientCert"
 
     @property
     def enabled(self) -> bool:
@@ -302,43 +304,36 @@ class WebConfig:
 
 def _read(path: Path) -> WebConfigFile:
     layers = Layers.of_file(path)
-    try:
-        return WebConfigFile.model_validate(layers.data)
-    except ValidationError as error:
-        raise ConfigError(layers.describe(error, WebConfigFile)) from None
+    checked = check(layers, WebConfigFile)
+    problems = [layers.problem(*problem) for problem in checked.problems]
+    tls = checked.usable.tls_server_config if checked.usable is not None else None
+    if problems and tls is not None and tls.enabled and not checked.touches(("tls_server_config",)):
+        with collecting(problems):
+            _context(tls, path)
+    if checked.usable is None or problems:
+        raise ConfigError(problems)
+    return checked.usable
 
 
 def _require_files(config: TlsConfig, path: Path) -> None:
     """Refuse what OpenSSL would wait for, such as a FIFO."""
+    problems = []
     for file in config.files(path.parent):
         try:
             require_regular(file)
         except OSError as error:
-            raise ConfigError([f"{path}: tls_server_config: {file}: {describe_read_error(error)}"]) from None
+            problems.append(f"{path}: tls_server_config: {file}: {describe_read_error(error)}")
+    if problems:
+        raise ConfigError(problems)
 
 
 def _context(config: TlsConfig, path: Path) -> ssl.SSLContext:
-    _require_files(config, path)
+    problems: list[str] = []
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    folder = path.parent
-    with contextlib.ExitStack() as stack:
-        names = {"cert": config.cert_file or "cert", "key": config.key_file or "key"}
-        certificate = folder / config.cert_file if config.cert_file else stack.enter_context(_in_memory(config.cert))
-        secret = config.key.get_secret_value()
-        key = folder / config.key_file if config.key_file else stack.enter_context(_in_memory(secret))
-        try:
-            # Without a password to ask for: OpenSSL would ask the terminal.
-            context.load_cert_chain(certificate, key, password="")
-        except OSError as error:
-            pair = f"{folder / names['cert']} with {folder / names['key']}"
-            raise ConfigError([f"{path}: tls_server_config: {pair}: {_tls_problem(error)}"]) from None
-    if _VERIFY[config.client_auth_type] is not ssl.CERT_NONE:
-        authority = folder / config.client_ca_file if config.client_ca_file else None
-        try:
-            context.load_verify_locations(authority, cadata=config.client_ca or None)
-        except OSError as error:
-            where = authority or "client_ca"
-            raise ConfigError([f"{path}: tls_server_config: {where}: {_tls_problem(error)}"]) from None
+    with collecting(problems):
+        _require_files(config, path)
+    if not problems:
+        problems += [f"{path}: tls_server_config: {problem}" for problem in _load(context, config, path.parent)]
     context.verify_mode = _VERIFY[config.client_auth_type]
     context.minimum_version = _VERSIONS.get(config.min_version, ssl.TLSVersion.TLSv1_2)
     context.maximum_version = _VERSIONS[config.max_version]
@@ -349,8 +344,30 @@ def _context(config: TlsConfig, path: Path) -> ssl.SSLContext:
             # Nothing is left that TLS 1.2 could be spoken with.
             context.minimum_version = ssl.TLSVersion.TLSv1_3
             if context.maximum_version is ssl.TLSVersion.TLSv1_2:
-                raise ConfigError([f"{path}: tls_server_config.cipher_suites: none of them is usable"]) from None
+                problems.append(f"{path}: tls_server_config.cipher_suites: none of them is usable")
+    if problems:
+        raise ConfigError(problems)
     return context
+
+
+def _load(context: ssl.SSLContext, config: TlsConfig, folder: Path) -> Iterator[str]:
+    """Give a context its certificate and the authorities of its clients; yield what cannot be used."""
+    with contextlib.ExitStack() as stack:
+        names = {"cert": config.cert_file or "cert", "key": config.key_file or "key"}
+        certificate = folder / config.cert_file if config.cert_file else stack.enter_context(_in_memory(config.cert))
+        secret = config.key.get_secret_value()
+        key = folder / config.key_file if config.key_file else stack.enter_context(_in_memory(secret))
+        try:
+            # Without a password to ask for: OpenSSL would ask the terminal.
+            context.load_cert_chain(certificate, key, password="")
+        except OSError as error:
+            yield f"{folder / names['cert']} with {folder / names['key']}: {_tls_problem(error)}"
+    if _VERIFY[config.client_auth_type] is not ssl.CERT_NONE:
+        authority = folder / config.client_ca_file if config.client_ca_file else None
+        try:
+            context.load_verify_locations(authority, cadata=config.client_ca or None)
+        except OSError as error:
+            yield f"{authority or 'client_ca'}: {_tls_problem(error)}"
 
 
 @contextlib.contextmanager

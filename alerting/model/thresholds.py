@@ -5,10 +5,10 @@ The defaults are `thresholds.yml` and `notifications.yml`; a user's own files ar
 
 from __future__ import annotations
 
+import copy
 import re
 import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -36,11 +36,12 @@ from ml_monitoring.alerting.model.services import Services
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
-from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers, Places
+from ml_monitoring.exporter.errors import ConfigError, collecting
+from ml_monitoring.exporter.settings_file import Layers, Places, copied
 from ml_monitoring.exporter.settings_file import read as read_layer
 from ml_monitoring.exporter.settings_hints import Location, fields_at
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
+from ml_monitoring.exporter.validation import check
 from ml_monitoring.exporter.values import merge
 
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
@@ -189,7 +190,15 @@ def load_layers(
         ConfigError: A file cannot be used.
     """
     layers = Layers()
-    for data, places in (*map(read_layer, defaults), *extensions, *map(read_layer, paths)):
+    problems: list[str] = []
+    of_files = []
+    for path in paths:
+        with collecting(problems):
+            of_files.append(read_layer(path))
+    if problems:
+        raise ConfigError(problems)
+    below = (*map(read_layer, defaults), *extensions)
+    for count, (data, places) in enumerate((*below, *of_files), start=1):
         alerts = data.get("alerts")
         off_at: dict[tuple[str | int, ...], tuple[str, int]] = {}
         if isinstance(alerts, dict):
@@ -199,6 +208,8 @@ def load_layers(
             # What switched it off stays known where a later file gives numbers for it.
             off_at = {("alerts", name, "enabled"): places["alerts", name] for name in off}
         layers.add(data, {**places, **off_at})
+        if count == len(below):
+            layers.defaults = copied(layers.data)
     return layers
 
 
@@ -222,34 +233,51 @@ def validated(alerts: Sequence[Alert], layers: Layers) -> Thresholds:
     Raises:
         ConfigError: Something cannot be meant; each problem names the uppermost file that has a part in it.
     """
+    problems: list[str] = []
+    thresholds = examine(alerts, layers, problems)
+    if problems or thresholds is None:
+        raise ConfigError(problems)
+    return thresholds
+
+
+def examine(
+    alerts: Sequence[Alert],
+    layers: Layers,
+    problems: list[str],
+    *,
+    unread: Collection[str] = (),
+    left_out: Collection[Location] = (),
+) -> Thresholds | None:
+    """Return what of the settings can be used; all that is wrong is added to the problems.
+
+    Args:
+        alerts: The alerts that exist.
+        layers: The settings.
+        problems: Gets a sentence for each problem, naming the uppermost file that has a part in it.
+        unread: Names of alerts whose files cannot be used, so that nothing is said of them.
+        left_out: Settings of which nothing can be said, as what they come from cannot be used.
+    """
     by_name = {alert.name: alert for alert in alerts}
-    data = dict(layers.data)
-    problems: list[tuple[Location, str]] = []
-    if isinstance(data.get("alerts"), dict):
-        problems += [
-            (("alerts", name), _of_unknown(str(name), by_name)) for name in data["alerts"].keys() - by_name.keys()
-        ]
-        data["alerts"] = {name: numbers for name, numbers in data["alerts"].items() if name in by_name}
-    try:
-        thresholds = Thresholds.model_validate(data)
-    except PydanticError as error:
-        problems += [(at, _of_parameter(at, said, by_name)) for at, said in layers.problems(error, Thresholds)]
-        # What can be said of the others' numbers all the same.
-        problems += [
-            (("alerts", name, *location), message)
-            for name, numbers in _usable(data.get("alerts"))
-            for location, message in _check_numbers(by_name[name], numbers)
-        ]
-    else:
-        problems += [
+    known = copy.copy(layers)
+    known.data = dict(layers.data)
+    found: list[tuple[Location, str]] = []
+    if isinstance(given := layers.data.get("alerts"), dict):
+        unknown = given.keys() - by_name.keys() - set(unread)
+        found += [(("alerts", name), _of_unknown(str(name), by_name)) for name in unknown]
+        known.data["alerts"] = {name: numbers for name, numbers in given.items() if name in by_name}
+    checked = check(known, Thresholds)
+    found += [(at, _of_parameter(at, said, by_name)) for at, said in checked.problems]
+    checked.left_out |= set(left_out)
+    if checked.usable is not None:
+        found += [
             # Of two settings that do not fit, the one of the upper layer is the new one.
             (max(locations, key=lambda location: layers.place(location) or (0,)), message)
-            for locations, message in _check(by_name, thresholds)
+            for locations, message in _check(by_name, checked.usable)
+            if not any(map(checked.touches, locations))
         ]
-    if problems:
-        problems.sort(key=lambda problem: layers.place(problem[0]) or (0,))
-        raise ConfigError([layers.problem(*problem) for problem in problems])
-    return thresholds
+    found.sort(key=lambda problem: layers.place(problem[0]) or (0,))
+    problems += [layers.problem(*problem) for problem in found]
+    return checked.usable
 
 
 def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tuple[Sequence[Location], str]]:
@@ -291,13 +319,6 @@ def _of_parameter(location: Location, message: str, alerts: Mapping[str, Alert])
         if key in alerts[name].parameters:
             return f"unknown key; did you mean parameters.{key}?"
     return message
-
-
-def _usable(alerts: object) -> Iterator[tuple[str, Numbers]]:
-    """Yield the alerts whose numbers can be understood."""
-    for name, numbers in alerts.items() if isinstance(alerts, dict) else ():
-        with suppress(PydanticError):
-            yield name, Numbers.model_validate(numbers)
 
 
 def _check_numbers(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, Self
 
@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from ml_monitoring.exporter.sources.experiments.selectors import SeriesSelector, matching
 from ml_monitoring.exporter.stores import StoreName
-from ml_monitoring.exporter.values import NAMES_SCHEMA, Duration, Model, split_list
+from ml_monitoring.exporter.values import NAMES_SCHEMA, Duration, Model, refuse, split_list
 
 # A history is kept in at most so many batches.
 _BATCHES: Final = 750
@@ -64,7 +64,7 @@ class ExperimentMetric(Model):
         value: Money that one success, event or unit of the amount is worth.
     """
 
-    kind: Literal["proportion", "mean", "rate"]
+    kind: Annotated[Literal["proportion", "mean", "rate"], Field(examples=["proportion"])]
     numerator: CounterSelector | None = None
     denominator: CounterSelector | None = None
     sum: CounterSelector | None = None
@@ -80,30 +80,31 @@ class ExperimentMetric(Model):
     value: Annotated[float, Field(allow_inf_nan=False)] | None = None
 
     @model_validator(mode="after")
-    def _is_complete(self) -> Self:
+    def _fits_together(self) -> Self:
+        refuse((*self._problems_of_parts(), *self._problems_of_margins()))
+        return self
+
+    def _problems_of_parts(self) -> Iterator[str]:
         parts = {
             name: getattr(self, name) is not None for name in ("numerator", "denominator", "sum", "count", "squares")
         }
         given = [name for name, is_given in parts.items() if is_given]
         if self.query is not None:
             if given:
-                raise ValueError(f"query: given together with {given[0]}; keep one of them")
-            return self
+                yield f"query: given together with {given[0]}; keep one of them"
+            return
         needed = ("sum", "count") if self.kind == "mean" else ("numerator", "denominator")
         if missing := [name for name in needed if name not in given]:
-            raise ValueError(f"a {self.kind} needs {' and '.join(missing)}, or a query")
+            yield f"a {self.kind} needs {' and '.join(missing)}, or a query"
         allowed = (*needed, "squares") if self.kind == "mean" else needed
         if odd := [name for name in given if name not in allowed]:
-            raise ValueError(f"a {self.kind} has no {odd[0]}")
-        return self
+            yield f"a {self.kind} has no {odd[0]}"
 
-    @model_validator(mode="after")
-    def _margin_is_of_a_guardrail(self) -> Self:
+    def _problems_of_margins(self) -> Iterator[str]:
         if (self.margin or self.absolute_margin) and self.role != "guardrail":
-            raise ValueError("margin: only a guardrail has one")
+            yield "margin: only a guardrail has one"
         if self.margin and self.absolute_margin:
-            raise ValueError("absolute_margin: given together with margin; keep one of them")
-        return self
+            yield "absolute_margin: given together with margin; keep one of them"
 
     @property
     def selectors(self) -> tuple[str, str, str | None] | None:
@@ -154,11 +155,11 @@ class ExperimentDeclaration(Model):
     title: str = ""
     team: str = ""
     link: str = ""
-    start: Moment
+    start: Annotated[Moment, Field(examples=["2026-01-31"])]
     end: Moment | None = None
     stopped: Moment | None = None
-    arms: Annotated[dict[PartName, Share], Field(min_length=2, max_length=32)]
-    baseline: PartName
+    arms: Annotated[dict[PartName, Share], Field(min_length=2, max_length=32, examples=[{"old": 1, "new": 1}])]
+    baseline: Annotated[PartName, Field(examples=["old"])]
     label: Label = "variant"
     cell: Label = "cell"
     selector: dict[Label, OneOrMore] = Field(default={})
@@ -170,53 +171,57 @@ class ExperimentDeclaration(Model):
     minimum_duration: Duration | None = None
     data_within: Duration | None = None
     batch: Duration | None = None
-    metrics: Annotated[dict[PartName, ExperimentMetric], Field(min_length=1, max_length=64)]
+    metrics: Annotated[
+        dict[PartName, ExperimentMetric],
+        Field(min_length=1, max_length=64, examples=[{"sales": {"kind": "proportion", "query": "SELECT ..."}}]),
+    ]
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        refuse((*self._problems(), *self._problems_of_shares(), *self._problems_of_stores()))
+        return self
+
+    def _problems(self) -> Iterator[str]:
         if self.baseline not in self.arms:
-            raise ValueError(f"baseline: {self.baseline!r} is none of the arms {', '.join(self.arms)}")
+            yield f"baseline: {self.baseline!r} is none of the arms {', '.join(self.arms)}"
         if not any(metric.role == "goal" for metric in self.metrics.values()):
-            raise ValueError("metrics: at least one must have the role goal")
+            yield "metrics: at least one must have the role goal"
         for name in ("end", "stopped"):
             moment = getattr(self, name)
             if moment is not None and moment <= self.start:
-                raise ValueError(f"{name}: not after start")
+                yield f"{name}: not after start"
         if self.batch is not None and self.batch < 1:
-            raise ValueError("batch: shorter than a second")
+            yield "batch: shorter than a second"
         if taken := {self.label, self.cell} & self.selector.keys():
-            raise ValueError(f"selector: {min(taken)} tells arms or cells; leave it out")
-        return self
+            yield f"selector: {min(taken)} tells arms or cells; leave it out"
 
-    @model_validator(mode="after")
-    def _changes_all_shares(self) -> Self:
+    def _problems_of_shares(self) -> Iterator[str]:
         if self.changes and self.allocation != "fixed":
-            raise ValueError("changes: says when shares change, but allocation says that nobody knows")
+            yield "changes: says when shares change, but allocation says that nobody knows"
         before = self.start
         for index, change in enumerate(self.changes):
             if change.at <= before:
-                raise ValueError(f"changes.{index}.at: not after {'the change before' if index else 'start'}")
+                yield f"changes.{index}.at: not after {'the change before' if index else 'start'}"
             before = change.at
             if odd := sorted(change.arms.keys() ^ self.arms.keys()):
                 word = "is missing" if odd[0] in self.arms else "is none of the arms"
-                raise ValueError(f"changes.{index}.arms: {odd[0]!r} {word}; give all arms, those without traffic as 0")
+                yield f"changes.{index}.arms: {odd[0]!r} {word}; give all arms, those without traffic as 0"
         stages = [self.arms, *(change.arms for change in self.changes)]
         if not all(any(shares.values()) for shares in stages):
-            raise ValueError("arms: all shares are 0 at a time")
-        if idle := [arm for arm in self.arms if not any(shares[arm] for shares in stages)]:
-            raise ValueError(f"arms: {idle[0]!r} has no share at any time")
-        return self
+            yield "arms: all shares are 0 at a time"
+        for arm in self.arms:
+            # What a change does not say has been said.
+            if not any(shares.get(arm, True) for shares in stages):
+                yield f"arms: {arm!r} has no share at any time"
 
-    @model_validator(mode="after")
-    def _is_of_one_store(self) -> Self:
+    def _problems_of_stores(self) -> Iterator[str]:
         by_query = [name for name, metric in self.metrics.items() if metric.query is not None]
         if by_query and len(by_query) < len(self.metrics):
-            raise ValueError("metrics: some have a query and some have selectors; make two experiments of it")
+            yield "metrics: some have a query and some have selectors; make two experiments of it"
         if by_query and (self.exposure is not None or self.selector):
-            raise ValueError("exposure, selector: choose series, but the metrics have queries")
+            yield "exposure, selector: choose series, but the metrics have queries"
         if self.database and not by_query:
-            raise ValueError("database: is for queries, but the metrics have selectors")
-        return self
+            yield "database: is for queries, but the metrics have selectors"
 
     @property
     def by_query(self) -> bool:

@@ -18,6 +18,7 @@ from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import Identity, describe_read_error
 from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
+from ml_monitoring.exporter.validation import check
 
 _SUFFIXES: Final = frozenset({".yml", ".yaml"})
 # Seconds for which a file has to be as it is, so that no part of one ends the experiments in its rest.
@@ -106,10 +107,11 @@ class DeclarationFiles:
         if nested is not None:
             problem = f"names of experiments belong on the first level of this file, without `{nested}:` above them"
             return _File(identity, before, (layers.problem((nested,), problem),))
-        try:
-            return _File(identity, ExperimentsFile.model_validate(layers.data).root)
-        except ValidationError as error:
-            return _File(identity, self._usable(layers, before), tuple(layers.describe(error, ExperimentsFile)))
+        checked = check(layers, ExperimentsFile)
+        if checked.usable is not None and not checked.problems:
+            return _File(identity, checked.usable.root)
+        problems = tuple(layers.problem(*problem) for problem in checked.problems)
+        return _File(identity, self._usable(layers, before), problems)
 
     @staticmethod
     def _usable(layers: Layers, before: dict[str, ExperimentDeclaration]) -> dict[str, ExperimentDeclaration]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -11,7 +12,7 @@ from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration, ExperimentName
 from ml_monitoring.exporter.stores import StoreName
 from ml_monitoring.exporter.suggestions import suggestion_or_all
-from ml_monitoring.exporter.values import Duration, Model, PathUse, Token
+from ml_monitoring.exporter.values import Duration, Model, PathUse, Token, refuse
 
 _HTTP = ("http://", "https://")
 
@@ -30,7 +31,7 @@ class ExperimentsDatabase(Model):
         uri: Of PostgreSQL or SQLite; a user that may only read will do.
     """
 
-    uri: DatabaseAddress
+    uri: Annotated[DatabaseAddress, Field(examples=["postgresql://reader@db/shop"])]
 
 
 class ExperimentsSettings(SourceSettings):
@@ -63,12 +64,16 @@ class ExperimentsSettings(SourceSettings):
 
     @model_validator(mode="after")
     def _can_be_read(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[str]:
         if self.url is None and self.database is None and not self.databases:
-            raise ValueError("url: is missing, and so is database")
+            yield "url: is missing, and so is database"
+            return
         for name, declaration in self.declared.items():
             if problem := self.problem(declaration):
-                raise ValueError(f"declared.{name}.{problem}")
-        return self
+                yield f"declared.{name}.{problem}"
 
     def problem(self, declaration: ExperimentDeclaration) -> str:
         """Return what a declaration needs that is not set; nothing where all is well."""

@@ -109,7 +109,7 @@ class FleetSettings(SourceSettings):
 
     interval: Duration = 5.0
     max_series: Annotated[int, Field(ge=1)] = 50_000
-    path: Annotated[Path, PathUse.OWN]
+    path: Annotated[Path, PathUse.OWN, Field(examples=["/srv/fleet.csv"])]
     mode: Literal["replay", "follow"] = "follow"
     speed: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0
     at_end: AtEnd = "loop"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
@@ -14,7 +15,7 @@ from ml_monitoring.exporter.database.uri import MUST_BEGIN
 from ml_monitoring.exporter.shard import Shard
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.sources.mlflow.sql import LabelSource
-from ml_monitoring.exporter.values import Duration, Names, PathUse, Patterns, Token, matches_any
+from ml_monitoring.exporter.values import Duration, Names, PathUse, Patterns, Token, matches_any, refuse
 
 VARIANT_LABEL = "model_variant"
 _DEFAULT_LABELS: dict[str, Names] = {VARIANT_LABEL: (f"param:{VARIANT_LABEL}", f"tag:{VARIANT_LABEL}")}
@@ -153,7 +154,7 @@ class MlflowSettings(SourceSettings):
     """
 
     first_timeout: Duration = 300.0
-    uri: Annotated[SecretStr, AfterValidator(_valid_uri)]
+    uri: Annotated[SecretStr, AfterValidator(_valid_uri), Field(examples=["sqlite:////srv/mlflow/mlflow.db"])]
     username: str = ""
     password: SecretStr | None = None
     token: Token | None = None
@@ -187,20 +188,21 @@ class MlflowSettings(SourceSettings):
 
     @model_validator(mode="after")
     def _fits_its_uri(self) -> Self:
-        uri = self.uri.get_secret_value()
+        refuse(self._problems(self.uri.get_secret_value()))
+        return self
+
+    def _problems(self, uri: str) -> Iterator[str]:
         given = [name for name in _OF_SERVERS if name in self.model_fields_set and getattr(self, name)]
         if not is_server(uri):
-            if given:
-                raise ValueError(f"{given[0]}: is for a tracking server, and uri is a database's")
-            return self
+            yield from (f"{name}: is for a tracking server, and uri is a database's" for name in given)
+            return
         users = [bool(self.username), self.token is not None, "@" in urlsplit(uri).netloc]
         if sum(users) > 1:
-            raise ValueError("token: keep one of token, username and the user in uri")
+            yield "token: keep one of token, username and the user in uri"
         if bool(self.username) is not (self.password is not None):
-            raise ValueError("password: username and password belong together")
+            yield "password: username and password belong together"
         if self.key_file is not None and self.certificate_file is None:
-            raise ValueError("key_file: given without certificate_file")
-        return self
+            yield "key_file: given without certificate_file"
 
     @property
     def first_limit(self) -> float:

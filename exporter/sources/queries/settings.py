@@ -12,7 +12,7 @@ from ml_monitoring.exporter.catalog import CATALOG
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.sources.base import DatabaseAddress, SourceSettings
 from ml_monitoring.exporter.suggestions import suggestion_or_all
-from ml_monitoring.exporter.values import NAME_PATTERN, Duration, Model, Names
+from ml_monitoring.exporter.values import NAME_PATTERN, Duration, Model, Names, refuse
 
 _COUNTER_END: Final = "_total"
 # What samples of counters, histograms and summaries are called behind the names of their families.
@@ -65,16 +65,18 @@ class QueryMetric(Model):
         labels: Columns that become labels of the same names.
     """
 
-    value: Column
-    help: Annotated[str, Field(min_length=1, max_length=500)]
+    value: Annotated[Column, Field(examples=["number"])]
+    help: Annotated[str, Field(min_length=1, max_length=500, examples=["Orders that wait."])]
     type: Literal["gauge", "counter"] = "gauge"
     labels: Annotated[Names, AfterValidator(_free_labels)] = ()
 
     @model_validator(mode="after")
     def _has_columns(self) -> Self:
-        for column in self.labels:
-            if not column.isidentifier() or not column.isascii():
-                raise ValueError(f"labels: {column!r} is no name of a column; name it otherwise with AS")
+        refuse(
+            f"labels: {column!r} is no name of a column; name it otherwise with AS"
+            for column in self.labels
+            if not column.isidentifier() or not column.isascii()
+        )
         return self
 
 
@@ -92,19 +94,25 @@ class QueriesSettings(SourceSettings):
     max_series: Annotated[int, Field(ge=1)] = 1_000
     store: str | None = None
     uri: DatabaseAddress | None = None
-    sql: Annotated[str, Field(min_length=1)]
-    metrics: Annotated[dict[MetricName, QueryMetric], Field(min_length=1)]
+    sql: Annotated[str, Field(min_length=1, examples=["SELECT count(*) AS number FROM orders"])]
+    metrics: Annotated[
+        dict[MetricName, QueryMetric],
+        Field(min_length=1, examples=[{"shop_orders": {"value": "number", "help": "Orders that wait."}}]),
+    ]
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        refuse(self._problems())
+        return self
+
+    def _problems(self) -> Iterator[str]:
         if (self.store is None) is (self.uri is None):
-            raise ValueError("store: give either store or uri")
+            yield "store: give either store or uri"
         for name, metric in self.metrics.items():
             if metric.type == "counter" and not name.endswith(_COUNTER_END):
-                raise ValueError(f"metrics.{name}: the name of a counter ends in {_COUNTER_END}")
+                yield f"metrics.{name}: the name of a counter ends in {_COUNTER_END}"
             if metric.type == "gauge" and name.endswith(_SAMPLE_ENDS):
-                raise ValueError(f"metrics.{name}: the name of a gauge must not end in {_ends(name)}")
-        return self
+                yield f"metrics.{name}: the name of a gauge must not end in {_ends(name)}"
 
     @override
     def conflicts(self, sections: Mapping[str, SourceSettings]) -> Iterator[tuple[Location, str]]:
