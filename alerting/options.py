@@ -28,6 +28,8 @@ DEFAULT_PLACES: Final = (
 )
 # Where `ml-monitoring new` writes unless the settings name another folder.
 DIRECTORY: Final = Path("monitoring")
+# How files of pages end, and so those of all kinds.
+_DEFINING: Final = (".yml", ".yaml", ".py")
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -168,9 +170,10 @@ def note_unnamed_folder(
     Args:
         options: What `add_settings` added.
         thresholds: The settings in force.
-        unknown: Names of alerts, one of which there is not; nothing is said where the folder has none of them.
+        unknown: Alerts, or uids of pages, one of which there is not; nothing is said where the folder has none of them.
     """
     own = {path.stem for path in definitions(DIRECTORY, "alerts", [])}
+    own |= {extensions.own_uid(path.stem) for path in definitions(DIRECTORY, "pages", [], _DEFINING)}
     if unknown is not None and own.isdisjoint(unknown):
         return
     if thresholds.extensions is None and (unnamed := unnamed_folder(settings_files(options))):
@@ -188,8 +191,7 @@ def unnamed_folder(files: Sequence[Path]) -> str:
     Args:
         files: The settings, which name no folder.
     """
-    suffixes = (".yml", ".yaml", ".py")
-    found = any(definitions(DIRECTORY, kind, [], suffixes) for kind in ("alerts", "rules", "panels", "pages"))
+    found = any(definitions(DIRECTORY, kind, [], _DEFINING) for kind in ("alerts", "rules", "panels", "pages"))
     if not found or Path(os.devnull) in files:
         return ""
     return naming(DIRECTORY, files[-1] if files else DEFAULT_PLACES[0])

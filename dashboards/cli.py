@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType, ModuleType
+from typing import Final
 
+from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands import (
     data,
     diff,
@@ -39,6 +43,7 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "export": export,
     }
 )
+_DRAWING: Final = (render, serve, prove, data, report)
 
 
 def main(arguments: Sequence[str] | None = None, *, prog: str = "ml-monitoring dashboards") -> int:
@@ -53,16 +58,24 @@ def add_commands(commands: command_line.Commands) -> None:
     for name, module in COMMANDS.items():
         parser = commands.add_parser(name, help=module.HELP, description=module.DESCRIPTION)
         module.add_arguments(parser)
-        parser.set_defaults(command=_translated(module.run))
+        parser.set_defaults(command=_translated(module.run, draws=module in _DRAWING))
 
 
-def _translated(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """Return the command with the renderer's errors, which know nothing of this project, as the project's own."""
+def _translated(run: Callable[[argparse.Namespace], int], *, draws: bool) -> Callable[[argparse.Namespace], int]:
+    """Return the command with the renderer's errors, which know nothing of this project, as the project's own.
+
+    Of packages that are not installed all that the command needs are named, not the first.
+    """
 
     def command(options: argparse.Namespace) -> int:
         try:
             return run(options)
         except RenderError as error:
             raise MonitorError(str(error)) from error
+        except ModuleNotFoundError:
+            # Pages by the defaults are written already.
+            makes_pages = not draws or own.settings_files(options) not in ([], [Path(os.devnull)])
+            command_line.require(*(["dashboards"] if makes_pages else []), *(["render"] if draws else []))
+            raise
 
     return command

@@ -29,7 +29,7 @@ from ml_monitoring.exporter.sources.base import Source
 from ml_monitoring.exporter.sources.experiments.folder import DeclarationFiles
 from ml_monitoring.exporter.sources.experiments.settings import ExperimentsSettings
 from ml_monitoring.exporter.sources.experiments.source import read_declarations
-from ml_monitoring.exporter.stores import kind_of
+from ml_monitoring.exporter.stores import kind_of, spelled
 from ml_monitoring.exporter.validation import Checked
 from ml_monitoring.exporter.web_config import WebConfig
 
@@ -194,7 +194,8 @@ def _check_source(name: str, source: Source, timeout: float, origin: Callable[[S
     try:
         return Result(name, True, source.check())
     except SourceError as error:
-        return Result(name, False, f"{error}{origin(error)}{f' - {error.hint}' if error.hint else ''}")
+        said, hint = spelled(str(error), name), spelled(error.hint, name)
+        return Result(name, False, f"{said}{origin(error)}{f' - {hint}' if hint else ''}")
     finally:
         timer.cancel()
         source.close()

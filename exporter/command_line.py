@@ -19,6 +19,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from typing import Any, Final, NoReturn, TypeAlias
@@ -46,6 +47,9 @@ EXTRAS: Final = {
     "pyarrow": "fleet",
     "pymysql": "mysql",
 }
+
+# What an extra brings besides, of which another one is named where it alone is missing.
+_ALSO: Final = {"render": ("pyarrow", "requests")}
 
 _OPTION: Final = re.compile(r"--?[a-z][a-z.-]*")
 _TIME_OF_DAY: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
@@ -310,6 +314,30 @@ def how_to_install(package: str) -> str:
     if version.CHECKOUT is not None:
         return how_to_make_environment()
     return f"pip install '{version.NAME}[{extra}]'" if extra else f"pip install {version.NAME}"
+
+
+def require(*extras: str) -> None:
+    """Refuse a command of which packages are not installed, before one after the other is missed.
+
+    Args:
+        extras: Those of the distribution that the command needs.
+
+    Raises:
+        ConfigError: Packages are missing; all of them are named, and the one command that installs them.
+    """
+    missing = {
+        extra: [
+            package
+            for package in (*(name for name, brings in EXTRAS.items() if brings == extra), *_ALSO.get(extra, ()))
+            if find_spec(package) is None
+        ]
+        for extra in extras
+    }
+    if names := list(dict.fromkeys(package for packages in missing.values() for package in packages)):
+        wanted = [extra for extra, packages in missing.items() if packages]
+        command = f"pip install '{version.NAME}[{','.join(wanted)}]'"
+        command = command if version.CHECKOUT is None else how_to_make_environment()
+        raise ConfigError([f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} not installed: {command}"])
 
 
 def how_to_make_environment() -> str:

@@ -21,7 +21,7 @@ from ml_monitoring.exporter.snapshot import Renderer, Snapshot, SnapshotStore
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 from ml_monitoring.exporter.status import ReloadStatus, SelfMetrics, SourceStatus
-from ml_monitoring.exporter.stores import kind_of, labels_of
+from ml_monitoring.exporter.stores import kind_of, labels_of, spelled
 
 _log = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ class SourceRunner:
             too_long = attempt is not None and not attempt.timed_out and now > attempt.started + limit
             if attempt is not None and too_long:
                 self._attempt = replace(attempt, timed_out=True)
-                hint = f"if it needs more, raise sources.{self.name.replace('/', '.')}.{setting}"
+                hint = f"if it needs more, raise sources.{kind_of(self.name)}.{setting}"
                 self._fail(SourceError(Reason.TIMEOUT, f"refresh took longer than {limit:g} s", hint=hint))
             elif self.overdue(now):
                 late = now - self._judged
@@ -197,7 +197,7 @@ class SourceRunner:
 
     def _fail(self, failure: SourceError) -> None:
         status = self.status
-        text = f"{failure} ({failure.hint})" if failure.hint else str(failure)
+        text = spelled(f"{failure} ({failure.hint})" if failure.hint else str(failure), self.name)
         # The same error each interval is one line in the log, not thousands.
         if text != status.error:
             event(_log, logging.ERROR, "source failed", source=status.name, reason=failure.reason, error=text)

@@ -96,6 +96,12 @@ def kind_of(name: str) -> str:
     return name.partition("/")[0]
 
 
+def spelled(message: str, name: str) -> str:
+    """Return what a source says, with its settings as they stand in the file where it has a store's name."""
+    kind, _, store = name.partition("/")
+    return message.replace(f"sources.{kind}.", f"sources.{kind}.{store}.") if store else message
+
+
 def labels_of(name: str) -> dict[str, str]:
     """Return the labels of everything that the source of this name exposes."""
     store = name.partition("/")[2]

@@ -108,6 +108,8 @@ class _Rest:
         self.layers = copy.copy(layers)
         self.layers.data = copied(layers.data)
         self._model = model
+        # Only once: what takes their place may be no better.
+        self._replaced: set[Location] = set()
         # Of lists without some of their items, the places that the others had.
         self._indexes: dict[Location, list[int]] = {}
 
@@ -133,7 +135,8 @@ class _Rest:
             place, node = self.original(location[:depth]), self.layers.value(tuple(above))
             if isinstance(node, dict):
                 other = self._in_place_of(place)
-                if other is not None and node.get(key) != other:
+                if other is not None and place not in self._replaced and node.get(key) != other:
+                    self._replaced.add(place)
                     node[key] = copied(other)
                 elif key in node:
                     del node[key]

@@ -106,6 +106,28 @@ def test_a_missing_package_is_named_with_the_command_that_brings_it(
     assert done.stderr == f"error: {missing} is not installed: {command}\n"
 
 
+def test_all_packages_that_a_command_lacks_are_named_with_one_command_that_brings_them(tmp_path: Path) -> None:
+    (tmp_path / "own.yml").write_text("keep_firing_for: 5m\n", encoding="utf-8")
+    missing = ("grafanalib", "requests", "markdown_it", "matplotlib", "numpy", "plotly", "pyarrow")
+    for settings, names, extras in (
+        (str(tmp_path / "own.yml"), missing, "dashboards,render"),
+        ("/dev/null", ("markdown_it", "matplotlib", "numpy", "plotly", "pyarrow", "requests"), "render"),
+    ):
+        script = (
+            f"import runpy, sys; sys.modules.update(dict.fromkeys({missing!r}))\n"
+            f"sys.argv[1:] = ['serve', '--settings', {settings!r}]\n"
+            "from ml_monitoring.exporter import version\n"
+            "version.CHECKOUT = None\n"
+            "runpy.run_module('dashboards', run_name='__main__', alter_sys=True)"
+        )
+        done = _python("-c", script)
+        assert done.returncode == 1
+        if extras == "render":
+            assert "grafanalib" not in done.stderr
+        command = f"pip install 'ml-monitoring[{extras}]'"
+        assert done.stderr.splitlines()[-1] == f"error: {', '.join(names)} are not installed: {command}"
+
+
 def test_every_package_that_is_imported_has_a_command_that_brings_it() -> None:
     imported: dict[str, str] = {}
     for room in ("exporter", "alerting", "dashboards", "k8s"):

@@ -27,6 +27,7 @@ def refuse_others(
     is_ours: Callable[[str, Path], bool] = lambda text, _path: is_generated(text),
     *,
     hint: Callable[[Path], str] = lambda _path: "",
+    done: str = "generated",
 ) -> None:
     """Refuse to write over files that somebody else wrote; those that are empty lose nothing.
 
@@ -34,6 +35,7 @@ def refuse_others(
         paths: What is to be written.
         is_ours: Tells by a file's text whether it is one of ours.
         hint: What else than another folder can be given for a file; empty for nothing.
+        done: What makes files ours, as a participle.
 
     Raises:
         ConfigError: There are such files; each is named.
@@ -51,7 +53,7 @@ def refuse_others(
             text = "\N{REPLACEMENT CHARACTER}"
         if text.strip() and not is_ours(text, path):
             problems.append(
-                f"{path}: is there already and was not generated, so nothing is written: "
+                f"{path}: is there already and was not {done}, so nothing is written: "
                 f"give another --output-dir{hint(path)}"
             )
     if problems:

@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_generated(parser)
     parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="where to")
+    parser.add_argument("--force", action="store_true", help="write over files that were not exported, too")
     parser.add_argument(
         "--format",
         choices=("import", "v2"),
@@ -45,7 +46,10 @@ def run(options: argparse.Namespace) -> int:
     if options.layout == "git-sync" and options.format != "v2":
         raise ConfigError(["--layout git-sync: Git Sync reads resources; add --format v2"])
     with generated_or_given(options) as pages:
-        for name, content in _written(options, pages):
+        written = list(_written(options, pages))
+        if not options.force:
+            files.refuse_others((options.output_dir / name for name, _ in written), done="exported")
+        for name, content in written:
             path = options.output_dir / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(files.as_text(content), encoding="utf-8")

@@ -8,17 +8,19 @@ import re
 import ssl
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.generate import write_pages
 from ml_monitoring.dashboards.lib.context import PageContext
+from ml_monitoring.dashboards.render.errors import RenderError
 from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.http_addresses import problem_of
@@ -94,9 +96,21 @@ def add_prometheus(parser: argparse.ArgumentParser) -> None:
     )
 
 
+class Generated(NamedTuple):
+    """The generated pages.
+
+    Attributes:
+        folder: Where they are.
+        note: Says that a folder of the user's own counts nowhere; of pages that there are not, where it has one.
+    """
+
+    folder: Path
+    note: Callable[[Sequence[str] | None], None] = lambda _unknown: None
+
+
 @contextmanager
-def generated(options: argparse.Namespace, names: Sequence[str] = ()) -> Iterator[Path]:
-    """Give the folder of the generated pages: ours, or where settings or variables change pages, what those make.
+def generated(options: argparse.Namespace, names: Sequence[str] = ()) -> Iterator[Generated]:
+    """Give the generated pages: ours, or where settings or variables change pages, what those make.
 
     Args:
         options: What `alerting.options.add_settings` added.
@@ -106,18 +120,18 @@ def generated(options: argparse.Namespace, names: Sequence[str] = ()) -> Iterato
         ConfigError: The settings cannot be used.
     """
     if names and all(Path(name).exists() for name in names):
-        yield OUTPUT_DIR
+        yield Generated(OUTPUT_DIR)
         return
     thresholds, defaults = own.load(options)[0], load_thresholds()
-    own.note_unnamed_folder(options, thresholds)
+    note = partial(own.note_unnamed_folder, options, thresholds)
     # Only links of notifications lead to it.
     elsewhere = thresholds.overridden({"GRAFANA_URL": defaults.links.grafana})
     if PageContext.of(elsewhere) == PageContext.of(defaults):
-        yield OUTPUT_DIR
+        yield Generated(OUTPUT_DIR, note)
         return
     with tempfile.TemporaryDirectory(prefix="ml-monitoring-dashboards-") as folder:
         write_pages(Path(folder), thresholds)
-        yield Path(folder)
+        yield Generated(Path(folder), note)
 
 
 @contextmanager
@@ -128,17 +142,29 @@ def generated_or_given(options: argparse.Namespace) -> Iterator[Path]:
             raise ConfigError(["--settings: the pages of --dashboards are written already; give one of the two"])
         yield options.dashboards
         return
-    with generated(options) as folder:
+    with generated(options) as pages:
+        pages.note(None)
         own.say_which(options)
-        yield folder
+        yield pages.folder
 
 
 def find(options: argparse.Namespace, names: Sequence[str]) -> list[Dashboard]:
     """Return the dashboards with these uids or paths; all generated ones when none is named."""
     from ml_monitoring.dashboards.render.model import find_dashboards  # noqa: PLC0415  # only where it is needed
 
-    with generated(options, names) as folder:
-        return find_dashboards(list(names), folder)
+    with generated(options, names) as pages, noting(pages, names):
+        return find_dashboards(list(names), pages.folder)
+
+
+@contextmanager
+def noting(pages: Generated, names: Sequence[str]) -> Iterator[None]:
+    """Say of a folder of the user's own that it counts nowhere, behind what finds dashboards: an error stands alone."""
+    try:
+        yield
+    except RenderError:
+        pages.note(names)
+        raise
+    pages.note(None)
 
 
 def split_panel(name: str) -> tuple[str, str]:

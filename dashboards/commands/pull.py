@@ -22,6 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     add_grafana(parser)
     parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="where to")
+    parser.add_argument("--force", action="store_true", help="write over files that were not pulled, too")
     parser.add_argument("--uid", action="append", default=[], help="fetch this dashboard; may be repeated")
     parser.add_argument("--tag", action="append", default=[], help="fetch dashboards with this tag; may be repeated")
     parser.add_argument(
@@ -40,15 +41,17 @@ def run(options: argparse.Namespace) -> int:
     if not (options.uid or options.tag or options.folder):
         raise ConfigError(["which dashboards? choose them with --uid, --tag or --folder"])
     failed = False
+    found = []
     with closing(grafana(options)) as client:
         for one in pull.find(client, uids=options.uid, tags=options.tag, folders=options.folder):
             try:
-                found = pull.read(client, one)
+                found.append(pull.read(client, one))
             except GrafanaError as error:
                 # The others can still be fetched.
                 print(f"error: {error}", file=sys.stderr)
                 failed = True
-                continue
-            (path,) = files.write(options.output_dir, [found])
-            print(path)
+    if not options.force:
+        files.refuse_others((files.path_of(options.output_dir, *one) for one in found), done="pulled")
+    for path in files.write(options.output_dir, found):
+        print(path)
     return 1 if failed else 0

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
-from ml_monitoring.dashboards.commands.options import add_prometheus, generated, live_options
+from ml_monitoring.dashboards.commands.options import add_prometheus, generated, live_options, noting
 from ml_monitoring.exporter.addresses import ListenAddress, refusal
 from ml_monitoring.exporter.errors import ConfigError
 
@@ -72,9 +72,11 @@ def run(options: argparse.Namespace) -> int:
     named = {name.lower() for name in (listen.host, *options.allow_host) if name}
     every = options.generated or not options.dashboards
     with ExitStack() as stack:
-        pages = stack.enter_context(generated(options, [] if every else options.dashboards))
+        made = stack.enter_context(generated(options, [] if every else options.dashboards))
+        pages = made.folder
         library = Library([*options.dashboards, *([str(pages)] if every else [])], pages)
-        library.check()
+        with noting(made, options.dashboards):
+            library.check()
         queries = live_options(options)
         stack.enter_context(queries.prometheus)
         viewer = Viewer(library, queries, frozenset(named))

@@ -18,6 +18,7 @@ from urllib.parse import quote, urlsplit
 import requests
 from requests.auth import AuthBase
 
+from ml_monitoring.dashboards.render.prometheus import over_proxy
 from ml_monitoring.exporter.errors import MonitorError
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.http_failures import describe_failure, is_page, page_title
@@ -374,7 +375,8 @@ class Grafana:
             )
         except (requests.RequestException, OSError) as error:
             # OSError: a file of certificates that is not there.
-            raise GrafanaError(f"{self.url} cannot be reached: {describe_failure(error)}") from error
+            way = "" if self._proxies else over_proxy(self.url)
+            raise GrafanaError(f"{self.url} cannot be reached{way}: {describe_failure(error)}") from error
         if answer.status_code in _MISSING and may_be_missing:
             return None
         if answer.status_code not in done:

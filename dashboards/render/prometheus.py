@@ -155,9 +155,9 @@ class Prometheus:
             else:
                 answer = session.get(address, params=arguments, timeout=self.timeout)
         except requests.Timeout:
-            raise QueryError(f"{_bare(self.url)} did not answer within {self.timeout:g} s") from None
+            raise QueryError(f"{_bare(self.url)} did not answer within {self.timeout:g} s{self._way}") from None
         except requests.RequestException as error:
-            raise QueryError(f"{_bare(self.url)} cannot be reached: {_reason(error)}") from None
+            raise QueryError(f"{_bare(self.url)} cannot be reached{self._way}: {_reason(error)}") from None
         try:
             body = answer.json()
         except ValueError:
@@ -168,6 +168,10 @@ class Prometheus:
             words = body.get("error") if isinstance(body, dict) else None
             raise QueryError(str(words or f"{_bare(self.url)} answered {answer.status_code}"))
         return body
+
+    @property
+    def _way(self) -> str:
+        return "" if _is_local(self.url) else over_proxy(self.url)
 
     def _once(self, key: tuple[Any, ...], ask: Callable[[], Answer]) -> Future[Answer]:
         with self._lock:
@@ -199,6 +203,15 @@ def _series(data: Json) -> tuple[Series, ...]:
 def _points(values: list[list[Any]]) -> tuple[tuple[float, float], ...]:
     # float() reads Prometheus's NaN, +Inf and -Inf as they are written.
     return tuple((float(moment), float(value)) for moment, value in values)
+
+
+def over_proxy(url: str) -> str:
+    """Return, as a part of a sentence, which variable names the proxy over which `requests` asks a server."""
+    proxies = requests.utils.get_environ_proxies(url)
+    chosen = requests.utils.select_proxy(url, proxies)
+    scheme = urlsplit(url).scheme
+    name = next((name for name in (scheme, "all") if chosen and proxies.get(name) == chosen), "")
+    return f" over the proxy that {name.upper()}_PROXY names" if name else ""
 
 
 def _is_local(url: str) -> bool:

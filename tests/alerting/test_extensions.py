@@ -222,7 +222,7 @@ BAD = {
         RULES,
         "region:shop_orders_waiting:sum\n",
         "waiting\n",
-        [f"{RULES}:2: rules.0: record: 'waiting' is not"],
+        [f"{RULES}:2: rules.0.record: 'waiting' is not"],
     ),
     "a name of ours": (
         RULES,

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+from pathlib import Path
 
 import pytest
 
 from ml_monitoring.dashboards.publish.grafana import Grafana, GrafanaError
 from ml_monitoring.dashboards.render.prometheus import _is_local
+from ml_monitoring.exporter import cli
 from ml_monitoring.exporter.errors import SourceError
 from ml_monitoring.exporter.http_client import RemoteError, fetch
 from ml_monitoring.exporter.proxies import asked_directly
@@ -107,3 +109,15 @@ def test_a_proxy_that_is_not_reached_is_named_by_what_gave_it(monkeypatch: pytes
         source.collect()
     said = f"http://127.0.0.1:9 cannot be reached over the proxy that sources.mlflow.proxy names: {refused}"
     assert str(by_setting.value) == said
+
+
+def test_a_proxy_of_a_store_with_a_name_is_named_as_it_stands_in_the_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ml-monitoring.yml"
+    section = "{prod: {uri: 'http://127.0.0.1:9', proxy: 'http://u:s3cr3tPW@127.0.0.1:1'}}"
+    path.write_text(f"web: {{port: 0}}\nsources: {{mlflow: {section}}}\n", encoding="utf-8")
+    assert cli.main(["check", "--config", str(path)]) == 1
+    said = capsys.readouterr().out
+    assert "over the proxy that sources.mlflow.prod.proxy names: Connection refused" in said
+    assert "s3cr3tPW" not in said

@@ -215,7 +215,7 @@ def test_all_problems_are_listed_in_the_order_of_their_lines(tmp_path: Path) -> 
     )
     with pytest.raises(ConfigError) as caught:
         read(ALERTS, [path])
-    assert [problem.removeprefix(f"{path}:")[0] for problem in caught.value.problems] == ["2", "5"]
+    assert [problem.removeprefix(f"{path}:")[0] for problem in caught.value.problems] == ["2", "4", "5"]
 
 
 def test_explain_names_the_file_of_each_number(own: Path, capsys: pytest.CaptureFixture[str]) -> None:

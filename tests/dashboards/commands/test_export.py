@@ -73,3 +73,23 @@ def test_an_import_gives_the_page_back_with_the_chosen_data_source_first(pages: 
                 assert variable["current"] == {"selected": True, "text": chosen, "value": chosen}
                 variable["current"] = {"selected": True, "text": "default", "value": "default"}
         assert result == page | {"editable": True, "id": None}
+
+
+@pytest.mark.parametrize("form", [[], ["--format", "v2"], ["--format", "v2", "--layout", "git-sync"]])
+def test_what_was_not_exported_is_written_over_only_by_force(
+    form: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    export = ["export", "--dashboards", "dashboards/generated", "--output-dir", str(tmp_path), *form]
+    assert main(export) == 0
+    # Its own files it writes again.
+    assert main(export) == 0
+    path = next(tmp_path.rglob("ml-monitoring-alerts.json"))
+    path.write_text(path.read_text(encoding="utf-8").replace("  ", " "), encoding="utf-8")
+    capsys.readouterr()
+    assert main(export) == 1
+    assert capsys.readouterr() == (
+        "",
+        f"error: {path}: is there already and was not exported, so nothing is written: "
+        "give another --output-dir, or --force to write over it\n",
+    )
+    assert main([*export, "--force"]) == 0

@@ -64,12 +64,12 @@ def test_nothing_is_made_where_only_files_are_shown(own: Path) -> None:
         settings = (own,)
 
     options: Any = Options()
-    with generated(options, [str(own)]) as folder:
-        assert folder == OUTPUT_DIR
-    with generated(options, [str(own), PAGE]) as folder:
-        assert folder != OUTPUT_DIR
-        assert (folder / "Platform" / f"{PAGE}.json").exists()
-    assert not folder.exists()
+    with generated(options, [str(own)]) as pages:
+        assert pages.folder == OUTPUT_DIR
+    with generated(options, [str(own), PAGE]) as pages:
+        assert pages.folder != OUTPUT_DIR
+        assert (pages.folder / "Platform" / f"{PAGE}.json").exists()
+    assert not pages.folder.exists()
 
 
 @pytest.mark.parametrize("command", ["render", "prove", "serve", "data"])

@@ -142,3 +142,21 @@ def test_a_folder_cannot_lead_out_of_the_directory(
     grafana.folders["f1"] = title
     assert pull("--output-dir", str(tmp_path / "out"), "--uid", "errors") == 0
     assert pulled(tmp_path / "out") == {"General/errors.json"}
+
+
+def test_a_file_that_was_not_pulled_is_written_over_only_by_force(
+    pull: Pull, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ("--output-dir", str(tmp_path / "out"), "--tag", "team-a")
+    path = tmp_path / "out" / "Team A" / "errors.json"
+    path.parent.mkdir(parents=True)
+    path.write_text('{"mine": true}', encoding="utf-8")
+    assert pull(*arguments) == 1
+    assert capsys.readouterr().err == (
+        f"error: {path}: is there already and was not pulled, so nothing is written: "
+        "give another --output-dir, or --force to write over it\n"
+    )
+    assert pulled(tmp_path / "out") == {"Team A/errors.json"}
+    assert path.read_text(encoding="utf-8") == '{"mine": true}'
+    assert pull(*arguments, "--force") == 0
+    assert json.loads(path.read_text(encoding="utf-8"))["uid"] == "errors"
