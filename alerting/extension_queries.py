@@ -93,8 +93,9 @@ def _written(folder: Path) -> Iterator[tuple[Layers, Location, str, tuple[str, .
             if not rules.touches(("rules", number)):
                 yield layers, ("rules", number, "expr"), rule.expr, ()
     for _, panel, layers in read_each(folder, "panels", OwnPanelFile, []):
-        for place, expr in _of_panel(panel.usable) if panel.usable is not None else ():
-            yield layers, place, expr, panel.usable.by
+        if panel.usable is not None:
+            for place, expr in _of_panel(panel.usable):
+                yield layers, place, expr, panel.usable.by
     for _, page, layers in read_each(folder, "pages", OwnPage, []):
         for number, row in enumerate(page.usable.rows if page.usable is not None else ()):
             for index, shown in enumerate(row.panels):

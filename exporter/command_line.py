@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import re
 import shlex
@@ -284,6 +285,8 @@ def _sentences(error: MonitorError | OSError | ModuleNotFoundError) -> Sequence[
         return [f"{error.filename}: is a file, not a folder"]
     if isinstance(error, OSError) and error.filename and error.strerror:
         return [f"{error.filename}: {error.strerror}"]
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return [f"what is printed cannot be written: {error.strerror}"]
     if isinstance(error, ModuleNotFoundError):
         command = how_to_install((error.name or "").partition(".")[0])
         if not command:

@@ -282,6 +282,7 @@ def read_all(
     problems: list[str] = []
     layers = Layers()
     unresolved: set[Location] = set()
+    unread = len(files)
     for path in files:
         with collecting(problems):
             data, places = read_file(path)
@@ -290,6 +291,7 @@ def read_all(
             _add(layers, resolved, references.places)
             problems += references.problems
             unresolved |= references.unresolved
+            unread -= 1
     _add(layers, *read_environment(Settings, environ, problems))
     _add(layers, *_by_setting(flags or {}))
     misplaced = dict(_misplaced(layers))
@@ -312,7 +314,8 @@ def read_all(
         is_whole = is_whole and not any(len(at) < 2 or at[0] == "sources" for at, _ in checked.problems)
         if is_whole and checked.usable.reads_nothing:
             problems.append(_nothing_to_read(files))
-    return Reading(checked.usable, layers, list(dict.fromkeys(problems)), checked)
+    # What a file says that cannot be read may be anything.
+    return Reading(None if unread else checked.usable, layers, list(dict.fromkeys(problems)), checked)
 
 
 def _is_of_what_was_left_out(value: object, checked: Checked[Settings]) -> bool:

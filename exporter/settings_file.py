@@ -236,6 +236,8 @@ class Layers:
         if kind == "union_tag_invalid":
             key, tags = str(context["discriminator"]).strip("'"), CHOICE.findall(str(context["expected_tags"]))
             return f"{key} is none of {', '.join(tags)}{suggestion(str(context['tag']), tags)}"
+        if kind == "too_short":
+            return f"needs at least {context['min_length']}, and has {context['actual_length']}"
         message = (
             PATTERNS.get(context.get("pattern", ""))
             or of_kind(kind, self.value(location))

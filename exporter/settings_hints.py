@@ -23,6 +23,12 @@ _FEW = 5
 # Of addresses of mail servers, and paths below which something is served.
 SMARTHOST_PATTERN = r"^\S+:\d+$"
 PATH_PATTERN = r"^/[A-Za-z0-9._~/-]*$"
+# Of stores, teams, channels, labels, and variants of an experiment.
+STORE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$"
+TEAM_PATTERN = r"^[a-z][a-z0-9_]*$"
+CHANNEL_PATTERN = r"^[a-z][a-z0-9_-]*$"
+LABEL_PATTERN = r"^[a-zA-Z_]\w*$"
+VARIANT_PATTERN = r"^[\w. -]{1,60}$"
 # Settings on the top level of files of each kind, for who gives one in place of the other.
 EXPORTER_KEYS = frozenset({"web", "log", "sources", "prometheus", "alertmanager"})
 ALERTING_KEYS = frozenset(
@@ -39,6 +45,10 @@ _SETTINGS = "must hold settings like `key: value`, on lines of their own below i
 MISSING = "is missing"
 _MESSAGES = {
     "bool_parsing": "is neither true nor false",
+    **dict.fromkeys(
+        ("datetime_from_date_parsing", "datetime_parsing", "datetime_type"),
+        "is no time: write it as 2026-01-31 or 2026-01-31T08:00, in UTC or with a zone such as +01:00",
+    ),
     "float_parsing": "is no number",
     "int_parsing": "is no whole number",
     "dict_type": _SETTINGS,
@@ -56,6 +66,11 @@ _WORD = re.compile(r"[A-Za-z-]{1,30}")
 PATTERNS = {
     NAME_PATTERN: "a name has letters, digits and _ only, and no digit first",
     SMARTHOST_PATTERN: "must be host:port, such as smtp.example.org:587",
+    STORE_PATTERN: "a name has at most 63 letters, digits and . _ - only, and begins with a letter or digit",
+    TEAM_PATTERN: "a name has small letters, digits and _ only, and begins with a letter",
+    CHANNEL_PATTERN: "a name has small letters, digits and _ - only, and begins with a letter",
+    LABEL_PATTERN: "a label has letters, digits and _ only, and no digit first",
+    VARIANT_PATTERN: "a name has at most 60 letters, digits, blanks and . _ - only",
     PATH_PATTERN: "must begin with a slash, and hold letters, digits and . _ ~ / - only",
 }
 

@@ -9,9 +9,11 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import AfterValidator, BaseModel, Discriminator, Field, GetJsonSchemaHandler, Tag
 from pydantic_core import CoreSchema
 
+from ml_monitoring.exporter.settings_hints import STORE_PATTERN
+
 # The label of what a named source exposes.
 STORE_LABEL: Final = "store"
-StoreName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,62}$")]
+StoreName = Annotated[str, Field(pattern=STORE_PATTERN)]
 # In brackets, so that no name of a store is like them.
 _ONE, _NAMED = "[one]", "[named]"
 _Section = TypeVar("_Section")

@@ -22,7 +22,7 @@ from pydantic import (
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.http_addresses import problem_of
-from ml_monitoring.exporter.settings_hints import SMARTHOST_PATTERN
+from ml_monitoring.exporter.settings_hints import CHANNEL_PATTERN, SMARTHOST_PATTERN, TEAM_PATTERN
 
 Severity = Literal["critical", "warning", "info"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -73,9 +73,9 @@ Duration = Annotated[
 ]
 Url = Annotated[StrictStr, AfterValidator(base_url)]
 Link = Annotated[StrictStr, AfterValidator(link)]
-Name = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_]*$")]
+Name = Annotated[str, Field(strict=True, pattern=TEAM_PATTERN)]
 # May hold dashes: it is seen by people only.
-Title = Annotated[str, Field(strict=True, pattern=r"^[a-z][a-z0-9_-]*$")]
+Title = Annotated[str, Field(strict=True, pattern=CHANNEL_PATTERN)]
 SecretFile = Annotated[StrictStr, AfterValidator(_absolute)]
 Clock = Annotated[StrictStr, AfterValidator(_clock)]
 

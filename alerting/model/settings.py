@@ -26,6 +26,7 @@ from pydantic import (
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog.services import FIRST_TOKEN_BUCKETS, RESPONSE_BUCKETS
+from ml_monitoring.exporter.settings_hints import VARIANT_PATTERN
 
 _log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ Duration = Annotated[
     StrictStr, AfterValidator(_duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
 ]
 # Stands inside quotes in PromQL, once as a regular expression.
-VariantName = Annotated[str, Field(strict=True, pattern=r"^[\w. -]{1,60}$")]
+VariantName = Annotated[str, Field(strict=True, pattern=VARIANT_PATTERN)]
 Share = Annotated[float, Field(gt=0, lt=1)]
 Money = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 

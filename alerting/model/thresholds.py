@@ -39,7 +39,7 @@ from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.settings_file import Layers, Places, copied
 from ml_monitoring.exporter.settings_file import read as read_layer
-from ml_monitoring.exporter.settings_hints import Location, fields_at
+from ml_monitoring.exporter.settings_hints import LABEL_PATTERN, Location, fields_at
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import check
 from ml_monitoring.exporter.values import merge
@@ -47,7 +47,7 @@ from ml_monitoring.exporter.values import merge
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
 
 # What says whose an alert is; values stand inside quotes, and would be templates with braces.
-AlertLabel = Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")]
+AlertLabel = Annotated[str, Field(strict=True, pattern=LABEL_PATTERN)]
 AlertLabelValue = Annotated[str, Field(strict=True, pattern=r'^[^"\\\n{}]+$')]
 _LABELS_OF_ALERTS = frozenset({"alertname", "alertstate", "severity", "team", "action", "source"})
 

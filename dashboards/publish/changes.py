@@ -17,7 +17,9 @@ _IGNORED = frozenset({"id", "version", "iteration", "gridPos", "pluginVersion", 
 _OF_LOOKS: Final = re.compile(
     r"(?:overrides|transformations|mappings|color|custom|options|links|moved|resized|schemaVersion|editable)\b"
 )
-_OURS: Final = "ml-monitoring-"
+_OURS: Final = re.compile(r"ml-monitoring-(?!own-)")
+# What matters most to a reader first; what changes only looks comes last.
+_ORDER: Final = ("added", "removed", "title", "query", "thresholds", "unit", "description")
 # Values are cut to so many characters, some of them before the first difference.
 _LONGEST: Final = 160
 _BEFORE: Final = 40
@@ -46,6 +48,12 @@ class Change:
         """Tell whether it changes only how the page looks."""
         return _OF_LOOKS.match(self.what) is not None
 
+    @property
+    def rank(self) -> tuple[bool, int]:
+        """Return what changes are put in order by, those that matter most first; else they stay as they are."""
+        what = self.what.partition(" ")[0]
+        return self.of_looks, _ORDER.index(what) if what in _ORDER else len(_ORDER)
+
     def line(self) -> str:
         """Return the change as an item of a Markdown list."""
         if self.old and self.new and self.old.split() == self.new.split():
@@ -73,14 +81,14 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = T
     summary: list[str] = []
     left_out = 0
     room = _MOST_LINES if len({*old, *new}) > 1 else sys.maxsize
-    for uid in sorted({*old, *new}, key=lambda uid: (uid.startswith(_OURS), uid)):
+    for uid in sorted({*old, *new}, key=lambda uid: (_OURS.match(uid) is not None, uid)):
         if uid not in old:
             panels = len(_panels(new[uid]))
             changes = [Change("dashboard", f"added, {panels} panels")]
         elif uid not in new:
             changes = [Change("dashboard", "removed")]
         else:
-            changes = list(_dashboard_changes(old[uid], new[uid]))
+            changes = sorted(_dashboard_changes(old[uid], new[uid]), key=lambda change: change.rank)
         if changes:
             title = (new.get(uid) or old[uid]).get("title", uid)
             shown = [change for change in changes if looks or not change.of_looks]

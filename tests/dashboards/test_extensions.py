@@ -275,7 +275,7 @@ BAD = {
         PANEL,
         "shop_orders_waiting)",
         "ml_monitoring_source_upp)",
-        f"{PANEL}:1: (top level): expr: the exporter has no metric ml_monitoring_source_upp",
+        f"{PANEL}:6: expr: the exporter has no metric ml_monitoring_source_upp",
     ),
     "too wide a panel": (
         PANEL,

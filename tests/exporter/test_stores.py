@@ -84,7 +84,7 @@ def test_variables_and_files_of_secrets_reach_named_sources(tmp_path: Path) -> N
     [
         ("{prod: {interval: 7s}}", "mlflow.prod.uri: is missing"),
         ("{prod: {urii: 'sqlite:///s3cret'}}", "mlflow.prod.urii: unknown key; did you mean uri?"),
-        ("{'a/b': {uri: 'sqlite:///s3cret'}}", "mlflow.a/b: string should match"),
+        ("{'a/b': {uri: 'sqlite:///s3cret'}}", "mlflow.a/b: a name has at most 63 letters, digits"),
         ("{uri: 'sqlite:///s3cret', prod: {uri: 'sqlite:///s3cret'}}", "mlflow.prod: is a store with a name"),
         ("{prod: {uri: 'sqlite:///x', labels: {store: ['tag:s3cret']}}}", "prod.labels: 'store' is the label of the"),
         ("{}", "mlflow.uri: is missing"),

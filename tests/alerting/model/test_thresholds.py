@@ -82,7 +82,7 @@ RATIO = "    threshold: 0.3\n"
             "MlMonitoringSourceStale: is missing; the alert exists",
         ),
         ("grafana: http", "grafana: ftp", "ftp", "links.grafana: is not an http:// or https://"),
-        ("[platform, mlops, growth]", "[]", "teams: []", "teams: tuple should have at least 1 item"),
+        ("[platform, mlops, growth]", "[]", "teams: []", "teams: needs at least 1, and has 0"),
         ("alert_labels: {}", "alert_labels: {team: x}", "alert_labels:", "team: is a label that alerts have already"),
         ("alert_labels: {}", "alert_labels: {persona: x}", "alert_labels:", "persona: is a label that alerts have"),
         ("alert_labels: {}", "alert_labels: {a: '{{x}}'}", "alert_labels:", "alert_labels.a: string should match"),

@@ -68,16 +68,16 @@ def test_every_kind_of_change_is_shown() -> None:
     assert changed(change).splitlines() == [
         "### Page (`page`)",
         "",
-        "- **dashboard** refresh changed: `30s` → `1m`",
         "- **variable door** added: `label_values(door)`",
+        "- **New** added (gauge)",
         "- **Words** removed",
-        "- **Heat** moved and resized: `6x4 at 0,0` → `12x4 at 0,4`",
         "- **Heat** query A changed: `heat` → `max(heat)`",
         "- **Heat** query B added: `` limit`s ``",
+        "- **New** query A added: `up`",
         "- **Heat** thresholds changed: `green from the start, red from 20` → `green from the start, red from 25`",
         "- **Heat** unit changed: `celsius` → `fahrenheit`",
-        "- **New** added (gauge)",
-        "- **New** query A added: `up`",
+        "- **dashboard** refresh changed: `30s` → `1m`",
+        "- **Heat** moved and resized: `6x4 at 0,0` → `12x4 at 0,4`",
     ]
 
 
@@ -210,3 +210,29 @@ def test_a_byte_order_mark_before_a_dashboard_is_read_over(tmp_path: Path, capsy
     path.write_bytes(b"\xef\xbb\xbf" + json.dumps({"uid": "x", "title": "X", "panels": []}).encode())
     assert main(["diff", str(path), str(path)]) == 0
     assert capsys.readouterr().out == "No differences.\n"
+
+
+def test_what_matters_to_a_reader_comes_first_on_each_page_and_own_pages_come_before_ours() -> None:
+    new = page()
+    heat = new["panels"][0]
+    heat |= {"title": "Warmth", "gridPos": {"x": 3, "y": 0, "w": 6, "h": 4}, "interval": "1m"}
+    heat["targets"][0]["expr"] = "warmth"
+    heat["fieldConfig"]["defaults"]["thresholds"]["steps"][1]["value"] = 25
+    new["templating"]["list"] = []
+    del new["panels"][1]
+    pages = {"ml-monitoring-logs": page(), "ml-monitoring-own-shop": page()}
+    said = compare(pages, dict.fromkeys(pages, new)).splitlines()
+    assert [line for line in said if line.startswith("#")] == [
+        "### Page (`ml-monitoring-own-shop`)",
+        "### Page (`ml-monitoring-logs`)",
+    ]
+    first = [line.split(":")[0] for line in said[2 : said.index("", 2)]]
+    assert first == [
+        "- **variable room** removed",
+        "- **Words** removed",
+        "- **Warmth** title changed",
+        "- **Warmth** query A changed",
+        "- **Warmth** thresholds changed",
+        "- **Warmth** interval changed",
+        "- **Warmth** moved",
+    ]

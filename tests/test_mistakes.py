@@ -1,0 +1,89 @@
+"""Typical mistakes are answered in words, not in those of a library, and say what would be right."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ml_monitoring.alerting.domains import ALERTS
+from ml_monitoring.alerting.model.thresholds import load_layers, validated
+from ml_monitoring.exporter import cli
+from ml_monitoring.exporter.config import read_all
+from ml_monitoring.exporter.errors import ConfigError
+from tools.stack import ROOT
+
+_EXPERIMENT = (
+    "sources: {experiments: {url: 'http://127.0.0.1:9', database: 'sqlite:////x', declared: {a: {start: START, "
+    "arms: ARMS, baseline: x, metrics: {m: {kind: mean, query: SELECT 1}}}}}}"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            _EXPERIMENT.replace("START", "31.01.2026").replace("ARMS", "{x: 1, y: 1}"),
+            "start: is no time: write it as 2026-01-31 or 2026-01-31T08:00, in UTC or with a zone such as +01:00",
+        ),
+        (
+            _EXPERIMENT.replace("START", "2026-01-31").replace("ARMS", "{x: 1}"),
+            "arms: needs at least 2, and has 1",
+        ),
+        (
+            "sources: {mlflow: {my store: {uri: 'sqlite:////x'}}}",
+            "mlflow.my store: a name has at most 63 letters, digits and . _ - only, and begins with a letter or digit",
+        ),
+    ],
+)
+def test_mistakes_in_settings_of_the_exporter(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "ml-monitoring.yml"
+    path.write_text(text, encoding="utf-8")
+    (problem,) = read_all(path, environ={}).problems
+    assert problem.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("business: {baseline: a/b}", "baseline: a name has at most 60 letters, digits, blanks and . _ - only"),
+        ("teams: [ML Ops, platform, mlops, growth]", "teams.0: a name has small letters, digits and _ only, and"),
+        ("notifications: {channels: {On Call: {kind: webhook, url: 'http://h'}}}", "Call: a name has small letters"),
+        ("alert_labels: {a-b: c}", "alert_labels.a-b: a label has letters, digits and _ only, and no digit first"),
+    ],
+)
+def test_mistakes_in_alerting_settings(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "alerting.yml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        validated(ALERTS, load_layers([path]))
+    (problem,) = caught.value.problems
+    assert said in problem
+
+
+def test_beside_a_file_that_cannot_be_read_nothing_is_called_well(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "ml-monitoring.yml"
+    path.write_text("web: {port: 1}", encoding="utf-16")
+    assert cli.main(["check", "--config", str(path)]) == 1
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line == f"FAIL  settings  {path}: cannot be read: not UTF-8; is it a text file? save it as UTF-8"
+
+
+def test_a_full_disk_is_said_of_what_is_printed() -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "ml_monitoring", "completion", "bash"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            cwd=ROOT,
+            env={"PATH": os.environ["PATH"]},
+            text=True,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "error: what is printed cannot be written: No space left on device\n"
