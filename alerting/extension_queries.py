@@ -92,6 +92,11 @@ def _written(folder: Path) -> Iterator[tuple[Layers, Location, str, tuple[str, .
         for number, rule in enumerate(rules.usable.rules if rules.usable is not None else ()):
             if not rules.touches(("rules", number)):
                 yield layers, ("rules", number, "expr"), rule.expr, ()
+    yield from _drawn(folder)
+
+
+def _drawn(folder: Path) -> Iterator[tuple[Layers, Location, str, tuple[str, ...]]]:
+    """Yield what panels and pages draw."""
     for _, panel, layers in read_each(folder, "panels", OwnPanelFile, []):
         if panel.usable is not None:
             for place, expr in _of_panel(panel.usable):

@@ -194,7 +194,7 @@ def test_addresses_of_a_deployment_go_before_those_of_the_file(tmp_path: Path, m
     assert main(["generate", "--output-dir", str(tmp_path), "--webhook-url", "http://hook.example/a?b=c"]) == 0
     alerts = yaml.safe_load((tmp_path / "alerts.yml").read_text())["groups"][0]["rules"][0]["annotations"]
     assert alerts["runbook_url"] == "https://wiki.example/MlMonitoringWatchdog"
-    assert alerts["dashboard_url"].startswith("https://grafana.example/monitoring/d/ml-monitoring-exporter-health?")
+    assert alerts["dashboard_url"].startswith("https://grafana.example/monitoring/d/ml-monitoring-exporter-health")
     receivers = yaml.safe_load((tmp_path / "alertmanager.yml").read_text())["receivers"]
     others = [one for one in receivers if one["name"] != alertmanager.DEPLOYMENT_TEST]
     assert {one["webhook_configs"][0]["url"] for one in others} == {"http://hook.example/a?b=c"}
