@@ -208,9 +208,7 @@ def _check_neighbour(name: str, url: str, path: str, version_at: tuple[str, ...]
         for key in version_at:
             answer = answer[key]
     except RemoteError as error:
-        if error.status == 200:
-            return Result(name, False, strange)
-        hint = f"is {name}.url its base URL?" if error.status else f"is {name}.url right?"
+        hint = f"is {name}.url its base URL?" if error.status not in (0, 200) else f"is {name}.url right?"
         return Result(name, False, f"{error} ({setting}) - {hint}")
     except (KeyError, TypeError):
         return Result(name, False, strange)

@@ -49,7 +49,8 @@ def stranger() -> Iterator[str]:
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b"hello")
+            is_login = self.path.startswith("/login/")
+            self.wfile.write(b"<html><title>Sign in</title></html>" if is_login else b"hello")
 
         def log_message(self, format: str, *args: object) -> None:
             pass
@@ -108,9 +109,21 @@ def test_check_says_what_is_wrong_a_line_each(folder: Path, stranger: str) -> No
         "a new store gets its tables when MLflow first uses it",
         "FAIL  prometheus    http://127.0.0.1:1 cannot be reached: Connection refused: does it run there, and on this "
         f"port? (prometheus.url, {config}:3) - is prometheus.url right?",
-        f"FAIL  alertmanager  {stranger} answered, but not like alertmanager (alertmanager.url, {config}:4) - "
-        "is alertmanager.url right?",
+        f"FAIL  alertmanager  {stranger} does not answer in JSON: it is another program's address (alertmanager.url, "
+        f"{config}:4) - is alertmanager.url right?",
     ]
+
+
+def test_check_says_that_a_login_answers_in_place_of_a_neighbour(folder: Path, stranger: str) -> None:
+    config = folder / "ml-monitoring.yml"
+    config.write_text(
+        f"web: {{port: 0}}\nprometheus: {{url: '{stranger}/login'}}\n"
+        f"sources: {{mlflow: {{uri: 'sqlite:///{folder}/empty.db'}}}}\n"
+    )
+    assert _run("check", "--config", config).stdout.splitlines()[-1] == (
+        f"FAIL  prometheus  {stranger}/login does not answer in JSON: it answers with a page for people (Sign in), of "
+        f"a login or of another program (prometheus.url, {config}:2) - is prometheus.url right?"
+    )
 
 
 def test_check_looks_into_the_folder_of_runbooks(folder: Path) -> None:
