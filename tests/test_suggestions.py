@@ -51,6 +51,12 @@ def test_close_names_parts_of_names_and_other_cases_are_found() -> None:
         ),
         (["dashboards", "render", "operations-overvew"], "did you mean ml-monitoring-operations-overview?"),
         (["dashboards", "render", "fleet-incident"], "did you mean ml-monitoring-fleet-incident?"),
+        # What all uids begin with makes none of them alike.
+        (
+            ["dashboards", "render", "ml-monitoring-own-shop"],
+            "'ml-monitoring-own-shop': neither a file nor a known uid; there",
+        ),
+        (["dashboards", "render", "ml-monitoring-fleet-servr"], "did you mean ml-monitoring-fleet-server?"),
         (
             ["dashboards", "render", "ml-monitoring-ml-api", "--var", "jobb=x"],
             "none of the dashboards has it; did you me",

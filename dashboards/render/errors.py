@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from difflib import get_close_matches
+from os.path import commonprefix
 from typing import Final
 
 # A shorter word is part of too many names.
@@ -32,10 +33,14 @@ def meant(name: str, known: Iterable[str], others: str) -> str:
         others: What is said where none is close.
     """
     by_lower = {one.lower(): one for one in known}
-    close = get_close_matches(name.lower(), by_lower, 1) or [
-        one for one in by_lower if len(name) >= _SHORTEST_PART and name.lower() in one
+    # What all of them begin with tells nothing.
+    prefix = commonprefix(list(by_lower)) if len(by_lower) > 1 else ""  # noqa: RUF071  # characters are meant
+    by_end = {lower.removeprefix(prefix): one for lower, one in by_lower.items()}
+    given = name.lower().removeprefix(prefix)
+    close = get_close_matches(given, by_end, 1) or [
+        end for end in by_end if len(given) >= _SHORTEST_PART and given in end
     ]
-    return f"did you mean {by_lower[close[0]]}?" if len(close) == 1 else others
+    return f"did you mean {by_end[close[0]]}?" if len(close) == 1 else others
 
 
 def why_no_json(error: OSError | ValueError | RecursionError) -> str:
