@@ -49,13 +49,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print a line for each alert and return the exit status."""
     thresholds, _layers = own.load(options)
-    own.say_which(options)
     try:
         alerts = enabled_alerts(options.names, thresholds)
     except UnknownAlertError:
         # It may be one of the folder.
         own.note_unnamed_folder(options, thresholds, options.names)
         raise
+    own.say_which(options)
     since, now = history_begins(options.prometheus), time.time()
     recorded, measured = recorded_expressions(thresholds), soundness.load()
     begins = max(now - options.days * 86400, since)

@@ -20,11 +20,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print what there is to say and return the exit status."""
     thresholds, layers = own.load(options)
-    own.say_which(options)
     try:
-        print(explain(options.name, thresholds, layers, alertmanager.build(thresholds=thresholds)), end="")
+        text = explain(options.name, thresholds, layers, alertmanager.build(thresholds=thresholds))
     except UnknownAlertError:
         # It may be one of the folder.
         own.note_unnamed_folder(options, thresholds, [options.name])
         raise
+    own.say_which(options)
+    print(text, end="")
     return 0
