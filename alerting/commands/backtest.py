@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import chain, islice
@@ -71,8 +71,9 @@ def run(options: argparse.Namespace) -> int:
         since=since,
         first=counted,
     )
+    shown = _with_progress(results, [alert.name for alert in alerts])
     # Before the head of a table that there may not be.
-    first = list(islice(results, 1))
+    first = list(islice(shown, 1))
     is_short = f", where the history begins: {timedelta(seconds=round(now - begins))}" if begins == since else ""
     print(f"From {_moment(begins)} to {_moment(now)}{is_short}")
     for name, moment in counted.items():
@@ -82,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
         f"{'Threshold':>10} {'1 a month':>10}"
     )
     silent, is_complete = 0, True
-    for result in _shown(chain(first, results), len(alerts)):
+    for result in chain(first, shown):
         if result.problem:
             is_complete = False
             print(f"{result.alert.name:34} is not known: {result.problem}")
@@ -103,16 +104,16 @@ def run(options: argparse.Namespace) -> int:
     return 0 if is_complete else 1
 
 
-def _shown(results: Iterator[BacktestResult], total: int) -> Iterator[BacktestResult]:
-    """Yield the results, with how far it is on a terminal: some take minutes."""
-    is_seen = sys.stderr.isatty()
-    for done, result in enumerate(results, start=1):
-        if is_seen:
+def _with_progress(results: Iterator[BacktestResult], names: Sequence[str]) -> Iterator[BacktestResult]:
+    """Yield the results; on a terminal, with which alert is asked for meanwhile: some take minutes."""
+    for done, name in enumerate(names):
+        if sys.stderr.isatty():
+            sys.stderr.write(f"{done} of {len(names)} alerts done, now {name}")
+            sys.stderr.flush()
+        result = next(results)
+        if sys.stderr.isatty():
             sys.stderr.write("\r\x1b[K")
         yield result
-        if is_seen and done < total:
-            sys.stderr.write(f"{done} of {total} alerts")
-            sys.stderr.flush()
 
 
 def _moment(seconds: float) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -25,9 +27,11 @@ from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter.command_line import moment_text
 from tests.alerting.generate.test_promtool import TEAMS, route
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
+from tests.support.console import Console
 from tools.backfilled_prometheus import backfilled_prometheus
 from tools.processes import wait_until
 from tools.sinks import HttpSink
+from tools.stack import ROOT
 from tools.webhook import WebhookReceiver
 
 ALERTS = load_alerts()
@@ -740,6 +744,18 @@ def test_an_alert_that_is_too_much_is_named_and_the_others_are_answered(
         "--step",
         unanswered,
     )
+
+
+def test_a_terminal_shows_meanwhile_which_alert_is_asked_for(narrow: tuple[str, int]) -> None:
+    url, _begin = narrow
+    names = ["MlMonitoringSourceDown", "MlApiErrorRatioHigh"]
+    command = [sys.executable, "-m", "ml_monitoring", "alerts", "backtest", *names, f"--prometheus={url}"]
+    with Console(command, cwd=ROOT, env=os.environ) as console:
+        console.answer("0 of 2 alerts done, now MlMonitoringSourceDown", "")
+        console.answer("1 of 2 alerts done, now MlApiErrorRatioHigh", "")
+        console.answer("is not known", "")
+        # What was only meanwhile is gone.
+        assert "\r\x1b[KMlApiErrorRatioHigh" in console.shown
 
 
 def test_an_alert_that_cannot_be_evaluated_is_named_and_the_others_are_answered(young: str) -> None:
