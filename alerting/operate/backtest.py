@@ -16,6 +16,7 @@ from ml_monitoring.alerting.generate.expanded import expand
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.operate.history import TIMEOUT, History, Samples, is_of_the_query, is_too_large, values_at
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
+from ml_monitoring.alerting.operate.subqueries import evaluated_sparingly
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.http_client import RemoteError, fetch
@@ -235,7 +236,8 @@ class _Past:
 
     def _samples(self, expr: str) -> list[Samples]:
         if expr not in self._asked:
-            self._asked[expr] = self.history.samples(expand(expr, self.recorded))
+            asked = evaluated_sparingly(expand(expr, self.recorded), self.history.step)
+            self._asked[expr] = self.history.samples(asked)
         return self._asked[expr]
 
 
