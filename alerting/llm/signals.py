@@ -22,7 +22,7 @@ def _recorded(
     series: str,
     unit: Unit,
     legend: str = "{{model}}",
-    over_time: bool = True,
+    curve: str = "",
 ) -> Signal:
     return Signal(
         name=name,
@@ -34,7 +34,8 @@ def _recorded(
         by=_MODEL,
         filters=_FILTERS,
         legend=legend,
-        over_time=over_time,
+        over_time=not curve,
+        curve=curve,
     )
 
 
@@ -92,7 +93,7 @@ LLM_BACKLOG: Final = _recorded(
     "How many requests wait even at the best moment of five minutes? Above 0 more come than are answered.",
     series="ml_gen_ai_requests_waiting:lowest",
     unit=Unit.COUNT,
-    over_time=False,
+    curve="llm_waiting",
 )
 
 LLM_CACHE: Final = _recorded(
@@ -109,7 +110,7 @@ LLM_CACHE_LOWEST: Final = _recorded(
     "How full is the cache even at the best moment of five minutes?",
     series="ml_gen_ai_kv_cache_utilization:lowest",
     unit=Unit.RATIO,
-    over_time=False,
+    curve="llm_cache",
 )
 
 LLM_ABORTS: Final = _recorded(

@@ -73,7 +73,8 @@ def dashboard_url(signal: Signal, *, grafana: str) -> str:
         # Only of a server that names its services.
         chosen = f"&var-{SERVICE_VARIABLE}={{{{ . | urlquery }}}}"
         variables.append(f"{{{{ with $labels.{SERVICE_LABEL} }}}}{chosen}{{{{ end }}}}")
-    panel = f"viewPanel={panel_id(signal.name)}" if signal.over_time else ""
+    leads = signal.name if signal.over_time else signal.curve
+    panel = f"viewPanel={panel_id(leads)}" if leads else ""
     query = f"{panel}{''.join(variables)}"
     # Inside of what Prometheus may leave out it stays: after a question mark it means nothing.
     query = query.removeprefix("&")

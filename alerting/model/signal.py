@@ -47,8 +47,10 @@ class Signal:
         window: Range used outside Grafana; panels pass `$__rate_interval`.
         signed: Whether values may be below 0 although the unit's usually are not, such as a difference of ratios.
         suffix: What stands behind values in a unit of the user's own.
-        over_time: Whether its page has a panel over time that leads with it, to which its alerts link. Others link to
-            the page: the value at the end of a night says nothing of the night.
+        over_time: Whether its page has a panel over time that leads with it, to which its alerts link: the value at the
+            end of a night says nothing of the night.
+        curve: Name of another signal of the page whose panel over time shows what is behind it, where it has none.
+            Alerts on signals with neither link to the page.
     """
 
     name: str
@@ -65,6 +67,7 @@ class Signal:
     signed: bool = False
     suffix: str = ""
     over_time: bool = True
+    curve: str = ""
 
     @property
     def legend_format(self) -> str:

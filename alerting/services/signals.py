@@ -203,6 +203,7 @@ API_CACHE_HIT_RATIO: Final = Signal(
     filters=_FILTERS,
     legend="{{cache}}",
     over_time=False,
+    curve="api_cache_requests",
 )
 
 API_CACHE_REQUESTS: Final = Signal(
@@ -239,6 +240,7 @@ API_PREDICTIONS_RECENT: Final = Signal(
     filters=_FILTERS,
     legend="{{job}} {{service}}",
     over_time=False,
+    curve="api_status_rate",
 )
 
 API_RECORDING_ERRORS: Final = Signal(
@@ -274,6 +276,7 @@ SLO_PAGE_BURNING: Final = Signal(
     filters=_FILTERS,
     legend="{{slo}} {{job}} {{service}}",
     over_time=False,
+    curve="slo_burn_page_fast",
 )
 
 SLO_TICKET_BURNING: Final = Signal(
@@ -287,6 +290,7 @@ SLO_TICKET_BURNING: Final = Signal(
     filters=_FILTERS,
     legend="{{slo}} {{job}} {{service}}",
     over_time=False,
+    curve="slo_burn_ticket_slow",
 )
 
 

@@ -31,15 +31,18 @@ def test_an_alert_links_to_a_panel_over_time_or_to_the_page(alert: BoundAlert, p
     assert found, address
     uid, number, rest = found.groups()
     (page,) = (page for page in pages if page["uid"] == uid)
-    shown = [panel for panel in panels(page) if alert.signal.question in (panel.get("description") or "")]
-    assert shown
+    assert any(alert.signal.question in (panel.get("description") or "") for panel in panels(page))
     if number:
         # Grafana opens the row of a link's panel, but not for those that it repeats.
-        (panel,) = (panel for panel in shown if panel["id"] == int(number))
+        (panel,) = (panel for panel in panels(page) if panel["id"] == int(number))
+        (lead,) = (one.lead for one in OUTLINES[uid] if one.title == panel["title"] and one.is_over_time)
+        assert lead is not None
+        assert lead.name in (alert.signal.name, alert.signal.curve)
         assert "repeat" not in panel
         # A value of the end of a night is green again.
         assert panel["type"] in OVER_TIME
     else:
+        assert not alert.signal.curve
         # Nothing on the page says how it went: `over_time` of the signal is then False.
         leads = [panel.lead for panel in OUTLINES[uid] if panel.is_over_time]
         assert alert.signal not in leads
