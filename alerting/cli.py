@@ -18,6 +18,7 @@ from ml_monitoring.alerting.commands import (
     maintenance,
     maintenance_end,
     route,
+    silences,
     unit_test,
 )
 from ml_monitoring.alerting.commands.arguments import SERVERS
@@ -35,6 +36,7 @@ COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
         "test-fire": fire,
         "maintenance": maintenance,
         "maintenance-end": maintenance_end,
+        "silences": silences,
         "backtest": backtest,
         "test": unit_test,
     }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_alertmanager, add_labels
+from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate import maintenance
@@ -42,7 +44,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how long from its start, such as 2h",
     )
     parser.add_argument("--reason", required=True, help="why, for those who see the silence")
-    add_labels(parser, "only alerts that have this label; repeat for several (default: all of the teams)")
+    add_labels(
+        parser,
+        "only alerts that have this label; repeat for several labels, of which they must have all, or for several "
+        "values of one, of which they must have any (default: all of the teams)",
+    )
     parser.add_argument(
         "--everything",
         action="store_true",
@@ -114,8 +120,10 @@ def _problems(
         "severity": SEVERITIES,
         "alertname": (*alert_names(thresholds), *(alert["alertname"] for alert in firing if "alertname" in alert)),
     }
+    is_known = True
     for name, value in labels:
         if name not in names:
+            is_known = False
             yield f"--label {name}={value}: no alert has a label {name}{suggestion_or_all(name, dict.fromkeys(names))}"
         elif value not in values.get(name, (value,)):
             known = dict.fromkeys(values[name])
@@ -124,6 +132,28 @@ def _problems(
                 meant = suggestion(value, known) or "."
                 meant += f" Teams of {settings}: {', '.join(known)}; --settings names another file"
             yield f"--label {name}={value}: there is no {name} {value}{meant}"
+            is_known = False
+    if is_known:
+        yield from _contradiction(maintenance.by_name(labels), thresholds, firing)
+
+
+def _contradiction(
+    wanted: Mapping[str, Sequence[str]], thresholds: Thresholds, firing: Sequence[Mapping[str, str]]
+) -> Iterator[str]:
+    """Yield labels that alerts have, but none of those that are named: of each of ours it is known."""
+    fixed = {name: values for name, values in wanted.items() if name in ("alertname", "team", "severity")}
+    named = [
+        {"alertname": alert.name, **alert.labels}
+        for alert in load_alerts(thresholds)
+        if alert.name in fixed.get("alertname", ())
+    ]
+    if not named or any(
+        all(alert.get(name) in values for name, values in fixed.items()) for alert in (*named, *firing)
+    ):
+        return
+    given = " ".join(f"--label {name}={value}" for name, values in fixed.items() for value in values)
+    said = "; ".join(f"{one['alertname']} is {one['severity']}, of team {one['team']}" for one in named)
+    yield f"{given}: no alert has all of these labels; {said}"
 
 
 def _unseen(labels: Sequence[tuple[str, str]], client: AlertmanagerClient) -> Iterator[str]:
@@ -135,6 +165,15 @@ def _unseen(labels: Sequence[tuple[str, str]], client: AlertmanagerClient) -> It
         if name not in ("team", "severity", "alertname") and value not in known:
             meant = suggestion(value, (*known, *(source.name for source in SOURCES if name == "source")))
             yield f"None that fires has {name}={value}{meant or '.'}"
+
+
+def how_to_end(url: str, silence: Silence) -> str:
+    """Return how a silence is ended, by whoever it is."""
+    if maintenance.is_maintenance(silence):
+        return _end(url, silence.id)
+    if "@" in urlsplit(url).netloc:
+        return f", with the same address, with: amtool silence expire {silence.id}"
+    return f" with: amtool silence expire {silence.id} --alertmanager.url {shlex.quote(url)}"
 
 
 def _end(url: str, *silences: str) -> str:

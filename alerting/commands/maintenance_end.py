@@ -45,6 +45,9 @@ def run(options: argparse.Namespace) -> int:
     for silence in all_of_them:
         if silence not in silences:
             print(f"{'Still planned' if silence.is_pending else 'Goes on'}: {_described(silence)}")
+    if others := sum(not maintenance.is_maintenance(one) for one in client.silences()):
+        which = "1 silence of others stays" if others == 1 else f"{others} silences of others stay"
+        print(f"{which}: listed by {command_line.spelled('alerts', 'silences')}")
     return 0
 
 

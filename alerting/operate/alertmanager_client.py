@@ -64,6 +64,7 @@ class Silence:
         starts: When it begins.
         ends: When it ends by itself.
         comment: Why.
+        author: Who made it, as Alertmanager was told.
         matchers: What it matches, in Alertmanager's words.
     """
 
@@ -71,6 +72,7 @@ class Silence:
     starts: datetime
     ends: datetime
     comment: str
+    author: str
     matchers: tuple[Mapping[str, object], ...]
 
     @property
@@ -109,14 +111,17 @@ class AlertmanagerClient:
         """
         begins = starts or datetime.now(UTC)
         ends = begins + timedelta(seconds=seconds)
+        author = getpass.getuser()
         body = {
             "matchers": list(matchers),
             "startsAt": begins.isoformat(),
             "endsAt": ends.isoformat(),
-            "createdBy": getpass.getuser(),
+            "createdBy": author,
             "comment": comment,
         }
-        return Silence(self._call("POST", "silences", body)["silenceID"], begins, ends, comment, tuple(matchers))
+        return Silence(
+            self._call("POST", "silences", body)["silenceID"], begins, ends, comment, author, tuple(matchers)
+        )
 
     def silences(self) -> list[Silence]:
         """Return the silences that are in force, and those that have yet to begin.
@@ -130,6 +135,7 @@ class AlertmanagerClient:
                 datetime.fromisoformat(one["startsAt"]),
                 datetime.fromisoformat(one["endsAt"]),
                 str(one["comment"]),
+                str(one["createdBy"]),
                 tuple(one["matchers"]),
             )
             for one in self._call("GET", "silences")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import subprocess
@@ -24,7 +25,7 @@ from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClien
 from ml_monitoring.alerting.operate.backtest import BacktestResult, Firing, backtest
 from ml_monitoring.alerting.operate.routing import stops
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
-from ml_monitoring.exporter.command_line import moment_text
+from ml_monitoring.exporter.command_line import moment_text, spelled
 from tests.alerting.generate.test_promtool import TEAMS, route
 from tests.support.alertmanager_server import AT_ONCE, Alertmanager, running
 from tests.support.console import Console
@@ -237,6 +238,16 @@ def test_maintenance_silences_all_but_the_watchdog_until_it_is_ended(
         ([], {"ours": True, "other team": False, "no team": False}, "alerts of platform, mlops, growth"),
         (["--label=team=growth"], {"ours": False, "other team": False, "no team": False}, "with team=growth"),
         (["--label=job=a"], {"ours": True, "other team": False, "no team": False}, "growth with job=a"),
+        (
+            ["--label=team=growth", "--label=team=mlops"],
+            {"ours": True, "other team": False, "no team": False},
+            "alerts with team=growth or mlops\n",
+        ),
+        (
+            ["--label=job=a", "--label=job=b.c"],
+            {"ours": True, "other team": False, "no team": False},
+            "growth with job=a or b.c\n",
+        ),
         (["--everything"], {"ours": True, "other team": True, "no team": True}, "not of this stack"),
         (["--everything", "--label=job=a"], {"ours": True, "other team": True, "no team": False}, "everybody who uses"),
     ],
@@ -305,6 +316,80 @@ def test_one_maintenance_ends_and_the_others_go_on(server: Alertmanager, capsys:
     assert capsys.readouterr().out == f"There is no such maintenance to end.\nGoes on: {described['platform']}\n"
     assert main(["maintenance-end", address]) == 0
     assert capsys.readouterr().out == f"Ended: {described['platform']}\n"
+
+
+def test_a_maintenance_of_two_teams_is_ended_by_either_and_no_other_one(
+    server: Alertmanager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h"]
+    assert main([*arguments, "--reason=all"]) == 0
+    assert main([*arguments, "--reason=two", "--label=team=mlops", "--label=team=growth"]) == 0
+    capsys.readouterr()
+    assert main(["maintenance-end", f"--alertmanager={server.url}", "--label=team=growth"]) == 0
+    ended, goes_on = capsys.readouterr().out.splitlines()
+    assert (ended.partition(" (")[0], goes_on.partition(" (")[0]) == ("Ended: two", "Goes on: all")
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (
+            ["team=mlops", "alertname=MlServiceDown"],
+            "--label team=mlops --label alertname=MlServiceDown: no alert has all of these labels; MlServiceDown is "
+            "critical, of team platform",
+        ),
+        (
+            ["alertname=MlflowRunHanging", "severity=critical"],
+            "--label alertname=MlflowRunHanging --label severity=critical: no alert has all of these labels; "
+            "MlflowRunHanging is info, of team mlops",
+        ),
+    ],
+)
+def test_labels_that_no_alert_has_together_are_refused(
+    labels: list[str], message: str, server: Alertmanager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    given = [f"--label={label}" for label in labels]
+    arguments = ["maintenance", f"--alertmanager={server.url}", "--duration=2h", "--reason=x"]
+    assert main([*arguments, *given]) == 1
+    assert capsys.readouterr() == ("", f"error: {message}\n")
+    assert AlertmanagerClient(server.url).silences() == []
+    # What fires has them, whoever made it.
+    server.fire(
+        {"alertname": "MlServiceDown", "team": "mlops"}, {"alertname": "MlflowRunHanging", "severity": "critical"}
+    )
+    assert main([*arguments, *given]) == 0
+
+
+def test_every_silence_is_listed_with_whose_it_is_and_how_it_ends(
+    server: Alertmanager, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address = f"--alertmanager={server.url}"
+    client = AlertmanagerClient(server.url)
+    assert main(["silences", address]) == 0
+    assert capsys.readouterr().out == "Nothing is silenced, and nothing is planned.\n"
+    server.fire(LABELS | {"job": "shop"})
+    matchers = [
+        {"name": "job", "value": "shop", "isRegex": False, "isEqual": True},
+        {"name": "team", "value": "a|b", "isRegex": True, "isEqual": False},
+    ]
+    others = client.silence(matchers, 3600, "looking into it")
+    tonight = client.silence(matchers[:1], 3600, "later", datetime.now(UTC) + timedelta(hours=8))
+    assert main(["maintenance", address, "--duration=2h", "--reason=disks", "--label=team=mlops"]) == 0
+    ours = re.findall(r"maintenance-end (\S+)", capsys.readouterr().out)[0]
+    begun = {one.id: f"from {moment_text(one.starts)} until {moment_text(one.ends)}" for one in client.silences()}
+    assert main(["silences", address]) == 0
+    me, expire = getpass.getuser(), f"amtool silence expire {{}} --alertmanager.url {server.url}"
+    assert capsys.readouterr().out.splitlines() == [
+        f'In force (1 alert): looking into it, by {me}: alerts with job="shop", team!~"a|b"',
+        f"  {begun[others.id]}; end it with: {expire.format(others.id)}",
+        f"In force (1 alert): disks, by {me}: alerts with team=mlops",
+        f"  {begun[ours]}; end it with: {spelled('alerts', 'maintenance-end', ours, '--alertmanager', server.url)}",
+        f'Planned: later, by {me}: alerts with job="shop"',
+        f"  {begun[tonight.id]}; end it with: {expire.format(tonight.id)}",
+    ]
+    assert main(["maintenance-end", address]) == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"2 silences of others stay: listed by {spelled('alerts', 'silences')}"
 
 
 def test_what_ends_a_maintenance_ends_the_one_that_it_prolongs_too(
