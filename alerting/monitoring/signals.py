@@ -191,6 +191,10 @@ _NONE_FIRES = (
 )
 
 
+# What the alert log counts, without the Watchdog, which always fires: how soon it was notified says nothing of others.
+_LOGGED: Final = '<alertlog>,severity!="none",<filter>'
+
+
 def _since(matcher: str = "") -> str:
     """Return since when what alerts fire for lasts, of those that a further matcher selects."""
     selector = f'<own_alerts>,alertname!="MlMonitoringWatchdog",{matcher}<filter>'
@@ -273,10 +277,9 @@ ALERT_HISTORY: Final = Signal(
 ALERT_STARTS: Final = Signal(
     name="alert_starts",
     title="Alerts fired",
-    question="How often did each alert fire in the time range?",
+    question="How often did each alert fire in the time range, the Watchdog left out?",
     expr=(
-        "sum by (cluster, namespace, alertname, severity, team) "
-        "(increase(alert_starts_total{<alertlog>,<filter>}[<window>]))"
+        f"sum by (cluster, namespace, alertname, severity, team) (increase(alert_starts_total{{{_LOGGED}}}[<window>]))"
     ),
     unit=Unit.COUNT,
     dashboard=ALERTS_PAGE,
@@ -289,10 +292,7 @@ ALERT_LAST_START: Final = Signal(
     name="alert_last_start",
     title="Last fired",
     question="When did each alert last fire?",
-    expr=(
-        "max by (cluster, namespace, alertname, severity, team) "
-        "(alert_last_start_timestamp_seconds{<alertlog>,<filter>})"
-    ),
+    expr=(f"max by (cluster, namespace, alertname, severity, team) (alert_last_start_timestamp_seconds{{{_LOGGED}}})"),
     unit=Unit.TIMESTAMP,
     dashboard=ALERTS_PAGE,
     by=_WHOSE,
@@ -305,9 +305,9 @@ ALERT_RESOLVE_TIME: Final = Signal(
     question="How long did alerts last on average, of those that ended in the time range?",
     expr=(
         "sum by (cluster, namespace, alertname, severity, team) "
-        "(increase(alert_time_to_resolve_seconds_sum{<alertlog>,<filter>}[<window>])) / "
+        f"(increase(alert_time_to_resolve_seconds_sum{{{_LOGGED}}}[<window>])) / "
         "(sum by (cluster, namespace, alertname, severity, team) "
-        "(increase(alert_time_to_resolve_seconds_count{<alertlog>,<filter>}[<window>])) > 0)"
+        f"(increase(alert_time_to_resolve_seconds_count{{{_LOGGED}}}[<window>])) > 0)"
     ),
     unit=Unit.SECONDS,
     dashboard=ALERTS_PAGE,
@@ -319,10 +319,10 @@ ALERT_RESOLVE_TIME: Final = Signal(
 ALERT_NOTIFY_P90: Final = Signal(
     name="alert_notify_p90",
     title="Time to notify (p90)",
-    question="How soon after they began to fire were people notified of nine of ten alerts?",
+    question="How soon after they began to fire were people notified of nine of ten alerts, the Watchdog left out?",
     expr=(
         "histogram_quantile(0.9, sum by (cluster, namespace, le) "
-        "(increase(alert_time_to_notify_seconds_bucket{<alertlog>,<filter>}[<window>])))"
+        f"(increase(alert_time_to_notify_seconds_bucket{{{_LOGGED}}}[<window>])))"
     ),
     unit=Unit.SECONDS,
     dashboard=ALERTS_PAGE,
@@ -336,9 +336,9 @@ ALERT_NOTIFY_TIME: Final = Signal(
     question="How soon were people notified of each alert on average, of those that began in the time range?",
     expr=(
         "sum by (cluster, namespace, alertname, severity, team) "
-        "(increase(alert_time_to_notify_seconds_sum{<alertlog>,<filter>}[<window>])) / "
+        f"(increase(alert_time_to_notify_seconds_sum{{{_LOGGED}}}[<window>])) / "
         "(sum by (cluster, namespace, alertname, severity, team) "
-        "(increase(alert_time_to_notify_seconds_count{<alertlog>,<filter>}[<window>])) > 0)"
+        f"(increase(alert_time_to_notify_seconds_count{{{_LOGGED}}}[<window>])) > 0)"
     ),
     unit=Unit.SECONDS,
     dashboard=ALERTS_PAGE,
@@ -353,7 +353,7 @@ ALERT_RESOLVE_P90: Final = Signal(
     question="How long do nine of ten alerts take to resolve, by team?",
     expr=(
         "histogram_quantile(0.9, sum by (cluster, namespace, team, le) "
-        "(increase(alert_time_to_resolve_seconds_bucket{<alertlog>,<filter>}[<window>])))"
+        f"(increase(alert_time_to_resolve_seconds_bucket{{{_LOGGED}}}[<window>])))"
     ),
     unit=Unit.SECONDS,
     dashboard=ALERTS_PAGE,

@@ -47,15 +47,18 @@ _MUTE = (
 )
 # Services with the library, and those that an adapter reads.
 _SERVED = "ml_process_start_timestamp_seconds{<filter>} or origin:ml_http_requests:rate{<filter>}"
-# Those of which it is not known whether their requests fail, by domain and by page: nothing can fire then.
+# What shows that alerts are judged at all; what is there where they are not; and 1 where they are not, else 0.
+_RULES_EVALUATED: Final = 'ALERTS{alertname="MlMonitoringWatchdog"}'
+_NOT_EVALUATED: Final = f"absent({_RULES_EVALUATED})"
+_UNLESS_EVALUATED: Final = f"scalar({_NOT_EVALUATED} or on () vector(0))"
+# Those of which it is not known whether their requests fail, by domain and by page: nothing can fire then. Where no
+# rule is evaluated, the code is that of what is not watched, one less.
 _DOUBTS: Final = dict.fromkeys(
-    ("services", SERVICES), f'max(count by (job) (ml_http_requests_total{{status="{UNKNOWN}",<filter>}}))'
+    ("services", SERVICES),
+    f'max(count by (job) (ml_http_requests_total{{status="{UNKNOWN}",<filter>}})) - {_UNLESS_EVALUATED}',
 )
 # What every language model has that answered once.
 _ANSWERED = "ml_gen_ai_request_duration_seconds_count{<filter>}"
-
-# What shows that alerts are judged at all.
-_RULES_EVALUATED: Final = 'ALERTS{alertname="MlMonitoringWatchdog"}'
 
 # Domain: its title, how its alerts' names begin, and what shows that the domain is in use.
 _DOMAINS: tuple[tuple[str, str, str, str], ...] = (
@@ -155,8 +158,6 @@ _DOMAIN_OF: Final[Mapping[str, str]] = {
 
 # Behind PromQL of a light that no rule can change; what fires all the same, by rules of others, goes before it.
 NOT_WATCHED: Final = " * 0 - 2 or vector(-2)"
-# Nothing fires where no rule is evaluated, and that is not well: the same code, behind PromQL of 0.
-_UNLESS_EVALUATED: Final = f" - 2 * scalar(absent({_RULES_EVALUATED}) or on () vector(0))"
 
 
 def _light(of: str, names: str, in_use: str, unwatched: str = "", only: str = "") -> str:
@@ -165,9 +166,10 @@ def _light(of: str, names: str, in_use: str, unwatched: str = "", only: str = ""
     def firing(severity: str) -> str:
         return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",{matchers}}})'
 
-    # What no rule watches is never well, and in no doubt.
+    # What no rule watches is never well, and in no doubt; without any rule that is so of what is not in use, too.
     doubts = "" if unwatched else _DOUBTS.get(of, "")
-    return loudest(firing, f"max({in_use})", doubts) + _UNLESS_EVALUATED + unwatched
+    calm = f"max({in_use} or on () {_NOT_EVALUATED}) - 2 * {_UNLESS_EVALUATED}"
+    return loudest(firing, calm, doubts) + unwatched
 
 
 # Domain: all of its alerts' names, as a pattern; each alert is one domain's.

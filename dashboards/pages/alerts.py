@@ -24,12 +24,11 @@ from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, stat, table, timeseries
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
-from ml_monitoring.dashboards.lib.style import OUTCOME, SEVERITY, Colour
+from ml_monitoring.dashboards.lib.style import OUTCOME, SEVERITY
 from ml_monitoring.dashboards.lib.variables import datasource
 from ml_monitoring.dashboards.pages.common import alert_timeline, firing_alerts, firing_by_severity, verdict
 
-# The alert log knows the Watchdog too.
-_SEVERITIES = {severity: (severity, colour) for severity, colour in SEVERITY.items()} | {"none": ("none", Colour.MUTED)}
+_SEVERITIES = {severity: (severity, colour) for severity, colour in SEVERITY.items()}
 
 
 def build(context: PageContext) -> Page:
@@ -76,7 +75,7 @@ def build(context: PageContext) -> Page:
                         Query(ALERT_NOTIFY_TIME, name="Mean time to notify", window=SHOWN_RANGE),
                         Query(ALERT_RESOLVE_TIME, name="Mean time to resolve", window=SHOWN_RANGE),
                         title="Alert history",
-                        empty="no alerts that fired, or no data from Prometheus",
+                        empty="no data from the alert log",
                         sort_by="Times fired",
                         descending=True,
                         width=24,

@@ -67,6 +67,9 @@ RISK = ((">", 0.4, "warning"), (">", 0.7, "critical"))
 USED = ((">", 0.8, "warning"), (">", 0.95, "critical"))
 FAILING = ((">", 0.05, "critical"),)
 
+# Nothing fires is a row of its own, which the watchdog gives.
+NOT_EVALUATED = "no rule is evaluated, or no data from Prometheus"
+
 # Where a server may not say what failed.
 NOT_COUNTED = "no counted failures, or no data from Prometheus"
 
@@ -208,7 +211,7 @@ def firing_by_severity(*, width: int = 8) -> Panel:
         width=width,
         show="value_and_name",
         colours=SEVERITY,
-        empty="no firing alerts, or no data from Prometheus",
+        empty=NOT_EVALUATED,
     )
 
 
@@ -220,7 +223,7 @@ def alert_timeline(*, width: int = 24, height: int = 6) -> Panel:
         width=width,
         height=height,
         values=severities,
-        empty="no alerts that fired, or no data from Prometheus",
+        empty="no rule was evaluated or none fired, or no data from Prometheus",
     )
 
 
@@ -256,7 +259,7 @@ def firing_alerts(
         Query(FIRING_ALERTS, name="Count", matchers=matchers),
         Query(FIRING_SINCE, name="Active since", matchers=matchers),
         title="Firing alerts",
-        empty="no firing alerts, or no data from Prometheus",
+        empty=NOT_EVALUATED,
         sort_by="Severity",
         width=width,
         height=height,

@@ -99,6 +99,9 @@ def test_a_service_whose_failures_nobody_counts_is_never_green(
     expected[uncounted] = -1 if _REQUESTS % ("b", "unknown") in series else None
     evaluated = series | {_WATCHDOG: "1x10"}
     check_rules(programs["promtool"], tmp_path, evaluated, expected, at="5m", topics=("traffic",))
+    if light in {None, 0, -1}:
+        unwatched = {fill(each.expr, scope): -2 for each in (HEALTH["services"], STATES[SERVICES])}
+        check_rules(programs["promtool"], tmp_path, series, unwatched, at="5m", topics=("traffic",))
 
 
 @pytest.mark.parametrize(
@@ -120,8 +123,10 @@ def test_what_no_rule_watches_is_never_green(
 @pytest.mark.parametrize(
     ("series", "light"),
     [
-        ({}, None),
+        # Whatever of it is in use.
+        ({}, -2),
         ({"mlflow": "1x10"}, -2),
+        ({_WATCHDOG: "1x10"}, None),
         ({"mlflow": "1x10", _WATCHDOG: "1x10"}, 0),
         # Rules that are no longer evaluated.
         ({"mlflow": "1x10", _WATCHDOG: "1x4 stale"}, -2),
