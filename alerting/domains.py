@@ -72,6 +72,7 @@ from ml_monitoring.alerting.variants import alerts as variant_alerts
 from ml_monitoring.alerting.variants import recording as variant_recording
 from ml_monitoring.alerting.variants import signals as variant_signals
 from ml_monitoring.alerting.variants import variant_signals as each_variant_signals
+from ml_monitoring.exporter.catalog import Unit
 
 _SIGNAL_MODULES: tuple[ModuleType, ...] = (
     exporter_signals,
@@ -239,13 +240,21 @@ def load_alerts(thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:
             ALERTS_IF_ABSENT.get(group, ""),
             chosen.alert_labels,
             "0s" if alert.always else chosen.alerts[alert.name].keep_firing_for or chosen.keep_firing_for,
-            words,
+            _words(alert, chosen) or words,
         )
         for group, alerts in alert_groups(chosen).items()
         if is_watched(group, chosen)
         for alert in alerts
     )
     return tuple(alert for alert in bound if alert.numbers.enabled)
+
+
+def _words(alert: Alert, chosen: Thresholds) -> dict[str, str]:
+    """Return the words of an alert that compares burn rates with a multiple of their factors; none of others."""
+    times = chosen.alerts[alert.name].threshold
+    if alert.signal.unit is not Unit.ANY or not isinstance(times, int | float) or times == 1:
+        return {}
+    return chosen.words(times)
 
 
 def alerts_on(signal: Signal, thresholds: Thresholds | None = None) -> tuple[BoundAlert, ...]:

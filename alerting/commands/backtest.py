@@ -26,6 +26,7 @@ from ml_monitoring.alerting.operate.explain import UnknownAlertError, enabled_al
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.exporter import command_line, durations
 from ml_monitoring.exporter.catalog import Unit
+from ml_monitoring.exporter.redaction import redact
 
 HELP = "say when alerts would have fired in the past"
 # Seconds; durations are written to the millisecond.
@@ -75,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     # Before the head of a table that there may not be.
     first = list(islice(shown, 1))
     is_short = f", where the history begins: {timedelta(seconds=round(now - begins))}" if begins == since else ""
-    print(f"From {_moment(begins)} to {_moment(now)}{is_short}")
+    print(f"{redact(options.prometheus)} from {_moment(begins)} to {_moment(now)}{is_short}")
     for name, moment in counted.items():
         print(f"{name} is counted from {_moment(moment)}, when what it would miss was first there")
     print(

@@ -9,7 +9,7 @@ from pathlib import Path
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import alertmanager, files, foreign_inhibition, merge, mimir
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.alerting.operate.explain import latency_notes
+from ml_monitoring.alerting.operate.explain import budget_notes, latency_notes
 from ml_monitoring.alerting.services.adapter import uncounted
 from ml_monitoring.alerting.services.adapters import ADAPTERS
 from ml_monitoring.exporter.errors import ConfigError
@@ -89,7 +89,8 @@ def run(options: argparse.Namespace) -> int:
     # Both before the notes, so that an error stands alone, and before anything is written.
     files.check_free(texts, options.output_dir)
     is_changed = merge.write_into(options.into, thresholds) if options.into else False
-    for sentence in (*uncounted(thresholds.services, ADAPTERS), *latency_notes(thresholds)):
+    unmeasured = (*uncounted(thresholds.services, ADAPTERS), *latency_notes(thresholds))
+    for sentence in (*unmeasured, *budget_notes(thresholds)):
         print(f"note: {sentence}", file=sys.stderr)
     if options.into:
         _say_what_was_written(options.into, thresholds, is_changed=is_changed)

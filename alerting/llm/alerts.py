@@ -13,10 +13,11 @@ ALERTS: tuple[Alert, ...] = (
         name="LlmFirstTokenBudgetBurns",
         condition=(
             "A model's budget of late first tokens (<llm.first_token> come within <llm.first_token_threshold>) burns "
-            "at a rate above <slos.page_fast.factor>, over "
-            "<slos.page_fast.long> and over the last <slos.page_fast.short>, or above <slos.page_slow.factor>, over "
-            "<slos.page_slow.long> and the last <slos.page_slow.short> (1 uses it up in <slos.period>), and at least "
-            "<slos.minimum_page_failures> answers in the longer time began late."
+            "at a rate above <slos.page_fast.factor> (<llm.first_token.page_fast> are late), over "
+            "<slos.page_fast.long> and over the last <slos.page_fast.short>, or above <slos.page_slow.factor> "
+            "(<llm.first_token.page_slow>), over <slos.page_slow.long> and the last <slos.page_slow.short>, where 1 "
+            "uses it up in <slos.period>, and at least <slos.minimum_page_failures> answers in the longer time began "
+            "late."
         ),
         signal=FIRST_TOKEN_BURNING,
         comparison=">",

@@ -321,20 +321,37 @@ class Sections(Section):
         split = self.ab_test.split(self.business.baseline, self.business.candidate)
         return found | {f"ab_test.{key}": value for key, value in split}
 
-    def words(self) -> dict[str, str]:
-        """Return every number as sentences have it, by its placeholder: objectives too, of which PromQL has budgets."""
-        objectives = {
+    @property
+    def objectives(self) -> dict[str, float]:
+        """Return the share of events that are to be good, by setting."""
+        return {
             "slos.availability": self.slos.availability,
             "slos.latency": self.slos.latency,
             "llm.first_token": self.llm.first_token,
         }
+
+    def words(self, times: float = 1) -> dict[str, str]:
+        """Return every number as sentences have it, by its placeholder.
+
+        Objectives are among them, of which PromQL has budgets, and which share of bad events a burn rate is.
+
+        Args:
+            times: What burn rates are multiplied with, the threshold of alerts on them.
+        """
+        rates = {name: times * rate.factor for name, rate in self.slos if isinstance(rate, BurnRate)}
         seconds = {
             "slos.latency_threshold": self.slos.latency_threshold,
             "llm.first_token_threshold": self.llm.first_token_threshold,
         }
         return (
             self.section_placeholders()
-            | {name: f"{100 * share:.6g} %" for name, share in objectives.items()}
+            | {name: f"{100 * share:.6g} %" for name, share in self.objectives.items()}
+            | {f"slos.{tier}.factor": f"{rate:.6g}" for tier, rate in rates.items()}
+            | {
+                f"{name}.{tier}": f"{100 * rate * (1 - share):.3g} %"
+                for name, share in self.objectives.items()
+                for tier, rate in rates.items()
+            }
             | {name: f"{value:g} s" for name, value in seconds.items()}
         )
 

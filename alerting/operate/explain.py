@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from textwrap import indent
 from typing import Any, Final
 
@@ -11,7 +11,7 @@ from ml_monitoring.alerting.generate.alertmanager import channels_of
 from ml_monitoring.alerting.generate.expanded import used
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.placeholders import names_in
-from ml_monitoring.alerting.model.settings import Sections, settings_behind
+from ml_monitoring.alerting.model.settings import BurnRate, Sections, settings_behind
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.routing import BESIDE_OTHERS, mutes_of, stops
 from ml_monitoring.alerting.services.adapter import unmeasured
@@ -63,8 +63,29 @@ def explain(name: str, thresholds: Thresholds, layers: Layers, config: Mapping[s
     if why := _why_none(name, thresholds, layers):
         return f"{name}: no rule is made of it, as {why}\n"
     (alert,) = enabled_alerts([name], thresholds)
-    notes = [f"  Note         {note}" for note in latency_notes(thresholds) if name == LATENCY]
+    said = latency_notes(thresholds) if name == LATENCY else []
+    notes = [f"  Note         {note}" for note in (*said, *budget_notes(thresholds, settings_of(alert)))]
     return "\n".join([*_lines(alert, layers, config, channels_of(thresholds)), *notes]) + "\n"
+
+
+def budget_notes(thresholds: Thresholds, settings: Container[str] | None = None) -> list[str]:
+    """Return which budgets can never burn at one of the rates that alert, for each such rate.
+
+    Args:
+        thresholds: The numbers in force.
+        settings: Those of one alert; by default all.
+    """
+    notes = []
+    rates = {name: rate.factor for name, rate in thresholds.slos if isinstance(rate, BurnRate)}
+    for objective, share in thresholds.objectives.items():
+        highest = 1 / (1 - share)
+        notes += [
+            f"{objective} is {100 * share:g} %, so that its budget burns at {highest:.3g} when all fail, and never at "
+            f"{factor:g} (slos.{name}.factor): set a smaller factor, or a higher objective"
+            for name, factor in rates.items()
+            if factor >= highest and (settings is None or (objective in settings and f"slos.{name}.factor" in settings))
+        ]
+    return notes
 
 
 def latency_notes(thresholds: Thresholds) -> list[str]:

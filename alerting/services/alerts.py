@@ -23,10 +23,19 @@ _SERVICE = (
     "{{ with $labels.origin }} ({{ . }}){{ end }}"
 )
 
-_OBJECTIVE = (
-    "One of a service's two error budgets (<slos.availability> of its requests succeed, <slos.latency> of them within "
-    "<slos.latency_threshold>)"
-)
+
+def _burns(name: str) -> str:
+    """Return when somebody is notified of a budget that burns, by the two speeds of a page or a ticket."""
+    fast, slow = f"slos.{name}_fast", f"slos.{name}_slow"
+    return (
+        "One of a service's two error budgets (<slos.availability> of its requests succeed, <slos.latency> of them "
+        f"within <slos.latency_threshold>) burns at a rate above <{fast}.factor> (<slos.availability.{name}_fast> fail "
+        f"or <slos.latency.{name}_fast> are late), over <{fast}.long> and over the last <{fast}.short>, or above "
+        f"<{slow}.factor> (<slos.availability.{name}_slow> or <slos.latency.{name}_slow>), over <{slow}.long> and the "
+        f"last <{slow}.short>, where 1 uses it up in <slos.period>, and at least <slos.minimum_{name}_failures> "
+        "requests in the longer time failed the objective."
+    )
+
 
 _ANY_UP = "max by (cluster, namespace, job) (instance:up:service)"
 
@@ -84,12 +93,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlApiErrorBudgetBurnsFast",
-        condition=(
-            f"{_OBJECTIVE} burns at a rate above <slos.page_fast.factor>, over "
-            "<slos.page_fast.long> and over the last <slos.page_fast.short>, or above <slos.page_slow.factor>, over "
-            "<slos.page_slow.long> and the last <slos.page_slow.short> (1 uses it up in <slos.period>), and at least "
-            "<slos.minimum_page_failures> requests in the longer time failed the objective."
-        ),
+        condition=_burns("page"),
         signal=SLO_PAGE_BURNING,
         comparison=">",
         summary="A service will exhaust its error budget within hours.",
@@ -100,12 +104,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MlApiErrorBudgetBurnsSlowly",
-        condition=(
-            f"{_OBJECTIVE} burns at a rate above <slos.ticket_fast.factor>, over "
-            "<slos.ticket_fast.long> and over the last <slos.ticket_fast.short>, or above <slos.ticket_slow.factor>, "
-            "over <slos.ticket_slow.long> and the last <slos.ticket_slow.short> (1 uses it up in <slos.period>), and "
-            "at least <slos.minimum_ticket_failures> requests in the longer time failed the objective."
-        ),
+        condition=_burns("ticket"),
         signal=SLO_TICKET_BURNING,
         comparison=">",
         summary="A service will exhaust its error budget before the period ends.",

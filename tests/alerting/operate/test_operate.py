@@ -120,6 +120,33 @@ def test_what_switched_an_alert_off_is_named_also_where_a_later_file_gives_numbe
     assert f"{paths[1]}:2: threshold: 60ms" in capsys.readouterr().out
 
 
+def test_what_a_budget_burns_at_is_said_in_shares_of_requests(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = tmp_path / "own.yml"
+    own.write_text("slos: {availability: 0.95, period: 28d}\nalerts: {MlApiErrorBudgetBurnsFast: {threshold: 1.5}}\n")
+    assert main(["explain", "MlApiErrorBudgetBurnsFast", "--settings", str(own)]) == 0
+    said = capsys.readouterr().out
+    # The threshold is a multiple of both factors.
+    assert "burns at a rate above 21.6 (108 % fail or 21.6 % are late), over 56m" in said
+    assert "or above 9 (45 % or 9 %), over 5h36m" in said
+    assert "  Note" not in said
+
+
+def test_a_budget_that_can_never_burn_so_fast_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "own.yml"
+    own.write_text("slos: {availability: 0.9}\n")
+    note = (
+        "slos.availability is 90 %, so that its budget burns at 10 when all fail, and never at 14.4 "
+        "(slos.page_fast.factor): set a smaller factor, or a higher objective\n"
+    )
+    for name, is_concerned in {"MlApiErrorBudgetBurnsFast": True, "MlApiErrorBudgetBurnsSlowly": False}.items():
+        assert main(["explain", name, "--settings", str(own)]) == 0
+        assert (f"  Note         {note}" in capsys.readouterr().out) is is_concerned
+    assert main(["generate", "--settings", str(own), "--output-dir", str(tmp_path / "out")]) == 0
+    assert f"note: {note}" in capsys.readouterr().err
+
+
 def test_an_alert_that_does_not_exist_is_refused_with_those_that_do(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "Zzz"]) == 1
     assert capsys.readouterr().err.startswith(
@@ -970,7 +997,7 @@ def test_the_backtest_command_prints_a_line_for_each_alert(failing: str, capsys:
     assert main(["backtest", "MlApiErrorRatioHigh", "MlCacheHitRatioLow", f"--prometheus={failing}", "--days=1"]) == 0
     span, head, *lines = capsys.readouterr().out.splitlines()
     # There is history of all of it.
-    assert re.fullmatch(r"From \S+ \d\d:\d\d \S+ to \S+ \d\d:\d\d \S+", span)
+    assert re.fullmatch(rf"{failing} from \S+ \d\d:\d\d \S+ to \S+ \d\d:\d\d \S+", span)
     columns = ["Alert", "Fired", "For", "Last began", "Simulated a month", "Threshold", "1 a month"]
     assert re.split(r"\s{2,}", head) == columns
     assert [line.split()[:3] for line in lines] == [
