@@ -33,7 +33,8 @@ _BODY: Final = Template("""<form method="get" action="/">
 </form>
 <p>What fired, newest first, times in UTC. <a href="/api/alerts$query">As JSON</a>, <a href="/metrics">metrics</a>.
 An alert begins to fire when its condition has held for its <code>for</code>; "Active since" on dashboards is when that
-condition began. It ends when the condition has not held for its <code>keep_firing_for</code>, by default 7 minutes.
+condition began. It ends when the condition has not held for its <code>keep_firing_for</code>:
+by default 7 minutes, and none for <code>MlMonitoringDown</code> and the two alerts on targets that are missing.
 $quiet</p>
 <table>
 <tr><th>Began to fire</th><th>Ended</th><th>Lasted</th><th>Severity</th><th>Alert</th>
