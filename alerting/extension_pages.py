@@ -10,6 +10,7 @@ from pydantic import Field, StrictBool, StrictInt, StrictStr, ValidationInfo, fi
 from ml_monitoring.alerting.extension_files import LabelName, OwnUnit, PromQL, Text
 from ml_monitoring.alerting.model.notifications import Severity, StrictModel
 from ml_monitoring.alerting.model.numbers import Scalar
+from ml_monitoring.exporter.settings_hints import FOLDER_PATTERN, LINK_PATTERN, METRIC_PATTERN, SINCE_PATTERN
 from ml_monitoring.exporter.values import refuse
 
 _Value = TypeVar("_Value")
@@ -75,7 +76,7 @@ class OwnLink(StrictModel):
     """
 
     title: Text
-    url: Annotated[str, Field(strict=True, pattern=r"^(https?://|/)\S+$")]
+    url: Annotated[str, Field(strict=True, pattern=LINK_PATTERN)]
 
 
 class OwnPanel(StrictModel):
@@ -181,7 +182,7 @@ class OwnVariable(StrictModel):
     """
 
     label: LabelName
-    metric: Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_:][\w:]*$")]
+    metric: Annotated[str, Field(strict=True, pattern=METRIC_PATTERN)]
     title: Text
 
 
@@ -201,8 +202,8 @@ class OwnPage(StrictModel):
 
     title: Annotated[Text, Field(examples=["Shop"])]
     question: Annotated[Text, Field(examples=["Do orders go out?"])]
-    folder: Annotated[str, Field(strict=True, pattern=r"^[\w][\w -]*$")] = OWN_FOLDER
-    since: Annotated[str, Field(strict=True, pattern=r"^now-\d+[smhdwMy]$")] = "now-6h"
+    folder: Annotated[str, Field(strict=True, pattern=FOLDER_PATTERN)] = OWN_FOLDER
+    since: Annotated[str, Field(strict=True, pattern=SINCE_PATTERN)] = "now-6h"
     refresh: Literal["15s", "30s", "1m", "5m", "15m", "1h"] = "30s"
     variables: tuple[OwnVariable, ...] = ()
     links: tuple[OwnLink, ...] = ()

@@ -42,7 +42,7 @@ from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 from ml_monitoring.exporter.runbooks import unfilled
 from ml_monitoring.exporter.settings_file import Layers, Places
-from ml_monitoring.exporter.settings_hints import Location
+from ml_monitoring.exporter.settings_hints import PAGE_PATTERN, Location
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import fitting
 
@@ -114,9 +114,7 @@ class OwnAlert(StrictModel):
     condition: StrictStr = ""
     summary: Annotated[Text, Field(examples=["Orders wait too long."])]
     description: Annotated[Text, Field(examples=["{{ $labels.region }}: {{ $value }} orders wait."])]
-    page: Annotated[
-        str, Field(strict=True, pattern=rf"^({UID_PREFIX})?[a-z][a-z0-9-]*$", examples=["operations-overview"])
-    ]
+    page: Annotated[str, Field(strict=True, pattern=PAGE_PATTERN, examples=["operations-overview"])]
     source: StrictStr = ""
     absent: StrictStr = ""
 

@@ -32,7 +32,7 @@ from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
 from ml_monitoring.exporter.settings_file import Layers, Places
 from ml_monitoring.exporter.settings_file import read as read_file
-from ml_monitoring.exporter.settings_hints import MISSING, PATH_PATTERN, Location
+from ml_monitoring.exporter.settings_hints import BASE_URL_PATTERN, MISSING, PATH_PATTERN, Location
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.stores import by_name, mixed, named, one_or_named
@@ -140,7 +140,7 @@ class Neighbour(Model):
 
     url: Annotated[
         str,
-        Field(pattern=r"^https?://[^/\s?#]+(/[^\s?#]*)?$", examples=["http://127.0.0.1:9090"]),
+        Field(pattern=BASE_URL_PATTERN, examples=["http://127.0.0.1:9090"]),
         BeforeValidator(_address),
     ]
 

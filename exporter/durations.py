@@ -32,6 +32,8 @@ def parse(text: str) -> float:
     """
     found = _DURATION.fullmatch(text)
     if not found:
+        if text.startswith("-") and _DURATION.fullmatch(text[1:]):
+            raise ValueError("must not be negative")
         raise ValueError("not a duration: write it as 30s, 5m, 6h, 1d or 1h30m")
     milliseconds = sum(int(number or 0) * size for number, size in zip(found.groups(), _UNITS.values(), strict=True))
     if milliseconds / 1000 > _LONGEST:

@@ -8,6 +8,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.values import NAME_PATTERN
 
@@ -29,6 +30,21 @@ TEAM_PATTERN = r"^[a-z][a-z0-9_]*$"
 CHANNEL_PATTERN = r"^[a-z][a-z0-9_-]*$"
 LABEL_PATTERN = r"^[a-zA-Z_]\w*$"
 VARIANT_PATTERN = r"^[\w. -]{1,60}$"
+# Of experiments, which stand in addresses, and are names of files.
+EXPERIMENT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+# Of what stands inside quotes in PromQL: also as a regular expression, where a dollar sign would begin a group's
+# number, and in a label's value, which would be a template with braces.
+QUOTED_PATTERN = r'^[^"\\\n]+$'
+MODEL_PATTERN = r'^[^"\\\n$]+$'
+LABEL_VALUE_PATTERN = r'^[^"\\\n{}]+$'
+# Of what is the user's own: a page that is named, its folder, a link, a metric and the start of a range.
+PAGE_PATTERN = r"^(ml-monitoring-)?[a-z][a-z0-9-]*$"
+FOLDER_PATTERN = r"^[\w][\w -]*$"
+LINK_PATTERN = r"^(https?://|/)\S+$"
+METRIC_PATTERN = r"^[a-zA-Z_:][\w:]*$"
+SINCE_PATTERN = r"^now-\d+[smhdwMy]$"
+HEADER_VALUE_PATTERN = r"^[^\r\n]*$"
+BASE_URL_PATTERN = r"^https?://[^/\s?#]+(/[^\s?#]*)?$"
 # Settings on the top level of files of each kind, for who gives one in place of the other.
 EXPORTER_KEYS = frozenset({"web", "log", "sources", "prometheus", "alertmanager"})
 ALERTING_KEYS = frozenset(
@@ -71,6 +87,17 @@ PATTERNS = {
     CHANNEL_PATTERN: "a name has small letters, digits and _ - only, and begins with a letter",
     LABEL_PATTERN: "a label has letters, digits and _ only, and no digit first",
     VARIANT_PATTERN: "a name has at most 60 letters, digits, blanks and . _ - only",
+    EXPERIMENT_PATTERN: "a name has at most 100 letters, digits and . _ - only, and begins with a letter or digit",
+    QUOTED_PATTERN: "must not be empty, nor hold quotes, backslashes or line breaks",
+    MODEL_PATTERN: "must not be empty, nor hold quotes, backslashes, dollar signs or line breaks",
+    LABEL_VALUE_PATTERN: "must not be empty, nor hold quotes, backslashes, braces or line breaks",
+    PAGE_PATTERN: "the name of a page has small letters, digits and - only, and begins with a letter",
+    FOLDER_PATTERN: "a folder has letters, digits, blanks and _ - only, and does not begin with a blank or a dash",
+    LINK_PATTERN: "must begin with https://, http:// or a slash, and hold no blanks",
+    METRIC_PATTERN: "a metric has letters, digits and _ : only, and no digit first",
+    SINCE_PATTERN: "must be now-6h or the like: now- and a number with s, m, h, d, w, M or y",
+    HEADER_VALUE_PATTERN: "must be one line",
+    BASE_URL_PATTERN: "must be an address such as http://127.0.0.1:9090, without ? and #",
     PATH_PATTERN: "must begin with a slash, and hold letters, digits and . _ ~ / - only",
 }
 
@@ -93,6 +120,16 @@ def of_kind(kind: str, value: object) -> str:
         if value is None:
             return "must be a text; there is none, or one that begins with # or & and is not in quotes"
     return _MESSAGES.get(kind, "")
+
+
+def of_number(model: type[BaseModel], location: Location, value: object) -> str:
+    """Return what is wrong with a number in place of a duration; empty where it is another thing."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not location:
+        return ""
+    field = fields_at(model, location[:-1]).get(str(location[-1]))
+    if field is None or durations.PATTERN not in repr((field.annotation, field.metadata)):
+        return ""
+    return f"is not a duration: write it as {value}s, {value}m, {value}h or {value}d"
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -24,6 +24,7 @@ from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.passwords import Passwords
 from ml_monitoring.exporter.regular_files import Identity, describe_read_error, require_regular
 from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.settings_hints import HEADER_VALUE_PATTERN
 from ml_monitoring.exporter.validation import check
 from ml_monitoring.exporter.values import Model, refuse
 
@@ -169,7 +170,7 @@ class HttpConfig(Model):
 
     # Allows, does not demand: clients fall back to HTTP/1.1, which is what is spoken here.
     http2: bool = True
-    headers: dict[_HeaderName, Annotated[str, Field(pattern=r"^[^\r\n]*$")]] = Field(default_factory=dict)
+    headers: dict[_HeaderName, Annotated[str, Field(pattern=HEADER_VALUE_PATTERN)]] = Field(default_factory=dict)
 
 
 class RateLimit(Model):

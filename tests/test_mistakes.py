@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import BaseModel
 
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.model.thresholds import load_layers, validated
+from ml_monitoring.cli import main
 from ml_monitoring.exporter import cli
 from ml_monitoring.exporter.config import read_all
 from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_hints import PATTERNS
 from tools.stack import ROOT
 
 _EXPERIMENT = (
@@ -34,6 +40,14 @@ _EXPERIMENT = (
             "arms: needs at least 2, and has 1",
         ),
         (
+            "sources: {mlflow: {uri: 'sqlite:////x', timeout: -5s}}",
+            "sources.mlflow.timeout: must not be negative",
+        ),
+        (
+            "sources: {mlflow: {uri: 'sqlite:////x', timeout: 5}}",
+            "sources.mlflow.timeout: is not a duration: write it as 5s, 5m, 5h or 5d",
+        ),
+        (
             "sources: {mlflow: {my store: {uri: 'sqlite:////x'}}}",
             "mlflow.my store: a name has at most 63 letters, digits and . _ - only, and begins with a letter or digit",
         ),
@@ -52,6 +66,10 @@ def test_mistakes_in_settings_of_the_exporter(text: str, said: str, tmp_path: Pa
         ("business: {baseline: a/b}", "baseline: a name has at most 60 letters, digits, blanks and . _ - only"),
         ("teams: [ML Ops, platform, mlops, growth]", "teams.0: a name has small letters, digits and _ only, and"),
         ("notifications: {channels: {On Call: {kind: webhook, url: 'http://h'}}}", "Call: a name has small letters"),
+        ("alerts: {MlflowRunHanging: {for: 10}}", "for: is not a duration: write it as 10s, 10m, 10h or 10d"),
+        ("keep_firing_for: -5s", "keep_firing_for: must not be negative"),
+        ("alerts: {MlflowRunHanging: off}", "alerts.MlflowRunHanging: to switch an alert off write null"),
+        ("alerts: {MlflowRunHanging: false}", "alerts.MlflowRunHanging: to switch an alert off write null"),
         ("alert_labels: {a-b: c}", "alert_labels.a-b: a label has letters, digits and _ only, and no digit first"),
     ],
 )
@@ -62,6 +80,36 @@ def test_mistakes_in_alerting_settings(text: str, said: str, tmp_path: Path) -> 
         validated(ALERTS, load_layers([path]))
     (problem,) = caught.value.problems
     assert said in problem
+
+
+def _patterns(schema: Any) -> Iterator[str]:
+    """Yield the regular expressions that texts are compared with."""
+    if isinstance(schema, dict):
+        if schema.get("type") == "str" and "pattern" in schema:
+            yield schema["pattern"]
+        schema = [value for key, value in schema.items() if key != "metadata"]
+    for part in schema if isinstance(schema, list | tuple) else ():
+        yield from _patterns(part)
+
+
+def test_no_setting_is_answered_with_a_regular_expression() -> None:
+    for folder in ("exporter", "alerting", "dashboards"):
+        for path in (ROOT / folder).rglob("*.py"):
+            if "pattern=" in path.read_text(encoding="utf-8"):
+                import_module(".".join(("ml_monitoring", *path.relative_to(ROOT).with_suffix("").parts)))
+    models = [BaseModel]
+    for model in models:
+        models += model.__subclasses__()
+    ours = [model for model in models if model.__module__.startswith("ml_monitoring.")]
+    patterns = {pattern for model in ours for pattern in _patterns(model.__pydantic_core_schema__)}
+    assert len(patterns) > 10
+    assert patterns - PATTERNS.keys() == set()
+
+
+@pytest.mark.parametrize("name", ["shop orders", "1"])
+def test_a_metric_cannot_have_any_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["new", "metric", name]) == 1
+    assert capsys.readouterr().err == f"error: {name}: a name has letters, digits and _ only, and no digit first\n"
 
 
 def test_beside_a_file_that_cannot_be_read_nothing_is_called_well(

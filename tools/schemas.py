@@ -13,7 +13,8 @@ from ml_monitoring.alerting.model.json_schema import alerting_schema
 from ml_monitoring.dashboards.extensions import cli as new
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.json_schema import schema_of
-from ml_monitoring.exporter.sources.experiments.declaration import NAME_PATTERN, ExperimentDeclaration
+from ml_monitoring.exporter.settings_hints import EXPERIMENT_PATTERN
+from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "schemas"
 
@@ -36,7 +37,7 @@ def _experiments() -> dict[str, Any]:
         "$schema": dialect,
         "title": title,
         "type": "object",
-        "patternProperties": {NAME_PATTERN: {"$ref": "#/definitions/ExperimentDeclaration"}},
+        "patternProperties": {EXPERIMENT_PATTERN: {"$ref": "#/definitions/ExperimentDeclaration"}},
         "additionalProperties": False,
         "definitions": {"ExperimentDeclaration": each, **definitions},
     }

@@ -8,6 +8,7 @@ from ml_monitoring.alerting.commands.arguments import add_alertmanager, add_labe
 from ml_monitoring.alerting.operate import maintenance
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient, Silence
 from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.errors import MonitorError
 
 HELP = "end every silence of `maintenance`, those that are planned for later, too, or those that are named; others stay"
 
@@ -40,7 +41,7 @@ def run(options: argparse.Namespace) -> int:
         print(ended)
     if not options.ids and not options.labels and (planned := sum(one.is_pending for one in silences)):
         print(f"Of these, {planned} had yet to begin: an ID or --label ends only some.")
-    if not silences:
+    if not silences and not options.ids:
         print("There is no such maintenance to end." if all_of_them else "There is no maintenance to end.")
     for silence in all_of_them:
         if silence not in silences:
@@ -48,6 +49,9 @@ def run(options: argparse.Namespace) -> int:
     if others := sum(not maintenance.is_maintenance(one) for one in client.silences()):
         which = "1 silence of others stays" if others == 1 else f"{others} silences of others stay"
         print(f"{which}: listed by {command_line.spelled('alerts', 'silences')}")
+    ended_ids = {silence.id for silence in silences}
+    if unknown := [given for given in options.ids if given not in ended_ids]:
+        raise MonitorError(f"there is no maintenance to end with the ID {', '.join(unknown)}")
     return 0
 
 

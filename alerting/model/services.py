@@ -16,6 +16,7 @@ from pydantic import (
     field_validator,
 )
 
+from ml_monitoring.exporter.settings_hints import LABEL_PATTERN, QUOTED_PATTERN
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 
 # Each has a module in `alerting/services/adapters/`.
@@ -53,10 +54,9 @@ class AdapterUse(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     server: ServerName
-    # Stands inside quotes in PromQL.
-    job: Annotated[str, Field(strict=True, pattern=r'^[^"\\\n]+$')]
+    job: Annotated[str, Field(strict=True, pattern=QUOTED_PATTERN)]
     # The server's label whose values are variants of an A/B test; without it the job takes part in none.
-    variant: Annotated[str, Field(strict=True, pattern=r"^[a-zA-Z_]\w*$")] | None = None
+    variant: Annotated[str, Field(strict=True, pattern=LABEL_PATTERN)] | None = None
     # Prometheus has the server's histograms as native ones, without classic buckets: those are read.
     native_histograms: StrictBool = False
 

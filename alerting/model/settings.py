@@ -26,7 +26,7 @@ from pydantic import (
 
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog.services import FIRST_TOKEN_BUCKETS, RESPONSE_BUCKETS
-from ml_monitoring.exporter.settings_hints import VARIANT_PATTERN
+from ml_monitoring.exporter.settings_hints import MODEL_PATTERN, VARIANT_PATTERN
 
 _log = logging.getLogger(__name__)
 
@@ -271,8 +271,7 @@ class TokenPrices(Section):
     output: Money = 0.0
 
 
-# Stands inside quotes in PromQL, where a dollar sign would be the beginning of a group's number.
-ModelName = Annotated[str, Field(strict=True, pattern=r'^[^"\\\n$]+$')]
+ModelName = Annotated[str, Field(strict=True, pattern=MODEL_PATTERN)]
 
 
 class Llm(Section):

@@ -39,16 +39,19 @@ from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.settings_file import Layers, Places, copied
 from ml_monitoring.exporter.settings_file import read as read_layer
-from ml_monitoring.exporter.settings_hints import LABEL_PATTERN, Location, fields_at
+from ml_monitoring.exporter.settings_hints import LABEL_PATTERN, LABEL_VALUE_PATTERN, Location, fields_at
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import check
 from ml_monitoring.exporter.values import merge
 
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
 
-# What says whose an alert is; values stand inside quotes, and would be templates with braces.
+# What says whose an alert is.
 AlertLabel = Annotated[str, Field(strict=True, pattern=LABEL_PATTERN)]
-AlertLabelValue = Annotated[str, Field(strict=True, pattern=r'^[^"\\\n{}]+$')]
+AlertLabelValue = Annotated[str, Field(strict=True, pattern=LABEL_VALUE_PATTERN)]
+# What is written in place of an alert's numbers by who does not want it.
+_OFF_WORDS = (False, "off", "no", "none", "false", "disabled")
+_OFF = "to switch an alert off write null"
 _LABELS_OF_ALERTS = frozenset({"alertname", "alertstate", "severity", "team", "action", "source"})
 
 DEFAULT_PATHS = tuple(Path(__file__).parent.parent / name for name in ("thresholds.yml", "notifications.yml"))
@@ -266,7 +269,10 @@ def examine(
         found += [(("alerts", name), _of_unknown(str(name), by_name)) for name in unknown]
         known.data["alerts"] = {name: numbers for name, numbers in given.items() if name in by_name}
     checked = check(known, Thresholds)
-    found += [(at, _of_parameter(at, said, by_name)) for at, said in checked.problems]
+    found += [
+        (at, _OFF if at[:1] == ("alerts",) and len(at) == 2 and layers.value(at) in _OFF_WORDS else said)
+        for at, said in ((at, _of_parameter(at, said, by_name)) for at, said in checked.problems)
+    ]
     checked.left_out |= set(left_out)
     if checked.usable is not None:
         found += [

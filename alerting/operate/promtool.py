@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +19,9 @@ from ml_monitoring.alerting.extensions import recorded_by_file
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
-from ml_monitoring.exporter.settings_file import read_yaml
+from ml_monitoring.exporter.settings_file import Layers
+from ml_monitoring.exporter.settings_hints import Location
+from ml_monitoring.exporter.suggestions import suggestion
 
 # Those that a unit test compares; links are the settings' business, and differ from one deployment to the next. So are
 # `alert_labels`.
@@ -68,6 +70,18 @@ def _broken(asked: Sequence[Asked]) -> Iterator[str]:
         yield asked[int(match[1])].problem(f"no PromQL: {match[2]}")
 
 
+# Keys of a file of promtool's unit tests, of one test, and of its cases.
+_KEYS: Final[Mapping[str, tuple[str, ...]]] = {
+    "": ("rule_files", "evaluation_interval", "group_eval_order", "fuzzy_compare", "tests"),
+    "tests": (
+        *("name", "interval", "input_series", "alert_rule_test", "promql_expr_test", "start_timestamp"),
+        *("external_labels", "external_url"),
+    ),
+    "alert_rule_test": ("eval_time", "alertname", "exp_alerts"),
+    "promql_expr_test": ("expr", "eval_time", "exp_samples"),
+}
+
+
 def problems_of_tests(thresholds: Thresholds, folder: Path) -> Iterator[tuple[str, str]]:
     """Yield the name of each own alert and file of recording rules, and what is wrong; nothing where its test passes.
 
@@ -96,11 +110,14 @@ def problems_of_tests(thresholds: Thresholds, folder: Path) -> Iterator[tuple[st
                 yield tested, f"{folder / 'tests' / tested}.test.yml: is missing; it says {says}"
                 continue
             try:
-                content = read_yaml(files[tested])
+                layers = Layers.of_file(files[tested])
             except ConfigError as error:
                 yield tested, "\n".join(error.problems)
                 continue
-            if missing := _untested(content, tested, recorded.get(tested)):
+            if misspelt := list(_misspelt(layers, thresholds.alerts)):
+                yield tested, "\n".join(misspelt)
+                continue
+            if missing := _untested(layers.data, tested, recorded.get(tested)):
                 yield tested, f"{files[tested]}: has no case {missing}"
                 continue
             # Beside the rules, which the test names.
@@ -121,6 +138,22 @@ def _untested(content: Mapping[str, Any], name: str, records: Sequence[str] | No
     shown = {name for expr in _shown(content) for name in re.findall(r"[\w:]+", expr)}
     missing = [record for record in records if record not in shown]
     return f"with samples of {', '.join(missing)}" if missing else ""
+
+
+def _misspelt(layers: Layers, alerts: Collection[str]) -> Iterator[str]:
+    """Yield the sentences about keys of a test that look like others, and about alerts that there are not."""
+    parts: list[tuple[Location, Any, str]] = [((), layers.data, "")]
+    for place, part, kind in parts:
+        if isinstance(part, list):
+            parts += [((*place, index), item, kind) for index, item in enumerate(part)]
+        for key, value in part.items() if isinstance(part, dict) else ():
+            if key in _KEYS:
+                parts.append(((*place, key), value, key))
+            elif key not in _KEYS[kind] and (near := suggestion(str(key), _KEYS[kind])):
+                yield layers.problem((*place, key), f"unknown key{near}")
+        name = part.get("alertname") if isinstance(part, dict) else None
+        if isinstance(name, str) and name not in alerts:
+            yield layers.problem((*place, "alertname"), f"there is no alert {name}{suggestion(name, alerts)}")
 
 
 def _shown(content: Mapping[str, Any]) -> Iterator[str]:

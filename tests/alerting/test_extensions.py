@@ -354,8 +354,15 @@ INCOMPLETE = {
     "a case that fires": (
         TEST,
         "eval_time: 15m\n        alertname: ShopOrdersWaiting",
-        "eval_time: 15m\n        alertname: Other",
+        "eval_time: 15m\n        alertname: MlServiceDown",
         "has no case in which it fires",
+    ),
+    "no key that looks like another": (TEST, "tests:", "test:", ": test: unknown key; did you mean tests?"),
+    "no alert that there is not": (
+        TEST,
+        "alertname: ShopOrdersWaiting",
+        "alertname: ShopOrderWaiting",
+        "alertname: there is no alert ShopOrderWaiting; did you mean ShopOrdersWaiting?",
     ),
     "a case that stays silent": (TEST, "exp_alerts: []", "exp_alerts: [{}]", "has no case in which it stays silent"),
     "samples of each series": (

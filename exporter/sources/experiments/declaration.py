@@ -8,20 +8,19 @@ from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema, model_validator
 
+from ml_monitoring.exporter.settings_hints import EXPERIMENT_PATTERN
 from ml_monitoring.exporter.sources.experiments.selectors import SeriesSelector, matching
 from ml_monitoring.exporter.stores import StoreName
-from ml_monitoring.exporter.values import NAMES_SCHEMA, Duration, Model, refuse, split_list
+from ml_monitoring.exporter.values import NAME_PATTERN, NAMES_SCHEMA, Duration, Model, refuse, split_list
 
 # A history is kept in at most so many batches.
 _BATCHES: Final = 750
 _STEPS: Final = (60, 300, 900, 1800, 3600, 7200, 14_400, 21_600, 43_200, 86_400)
 _UNPLANNED: Final = 30 * 86_400.0
 
-# Names stand in addresses, and are names of files.
-NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
-ExperimentName = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
+ExperimentName = Annotated[str, StringConstraints(pattern=EXPERIMENT_PATTERN)]
 PartName = Annotated[str, StringConstraints(min_length=1, max_length=100)]
-Label = Annotated[str, StringConstraints(pattern=r"^[a-zA-Z_][a-zA-Z0-9_]*$")]
+Label = Annotated[str, StringConstraints(pattern=NAME_PATTERN)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 OneOrMore = Annotated[tuple[str, ...], BeforeValidator(split_list), Field(min_length=1), WithJsonSchema(NAMES_SCHEMA)]

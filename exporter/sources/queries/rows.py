@@ -11,6 +11,9 @@ from ml_monitoring.exporter.database import Dialect
 # A label that is longer is left out, and need not be read whole.
 _LABEL_CHARACTERS: Final = 1_001
 
+# Behind the query that is asked as a part of ours.
+STATEMENT_END: Final = "\n) q"
+
 
 def statement_of(sql: str, values: list[str], labels: list[str], dialect: Dialect) -> str:
     """Return the query that gives these columns of another one, labels as text.
@@ -20,12 +23,12 @@ def statement_of(sql: str, values: list[str], labels: list[str], dialect: Dialec
     columns = [_column(name, dialect) for name in values]
     columns += [_text(_column(name, dialect), dialect) for name in labels]
     # The line break ends a comment at its end.
-    return f"select {', '.join(columns)} from (\n{sql.strip().rstrip(';')}\n) q"  # noqa: S608  # it is the settings'
+    return f"select {', '.join(columns)} from (\n{sql.strip().rstrip(';')}{STATEMENT_END}"  # noqa: S608  # it is the settings'
 
 
 def columns_of(sql: str) -> str:
     """Return the query that has all columns of another one, and no rows."""
-    return f"select * from (\n{sql.strip().rstrip(';')}\n) q where 1 = 0"  # noqa: S608  # it is the settings'
+    return f"select * from (\n{sql.strip().rstrip(';')}{STATEMENT_END} where 1 = 0"  # noqa: S608  # it is the settings'
 
 
 def _column(name: str, dialect: Dialect) -> str:

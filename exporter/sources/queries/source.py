@@ -16,7 +16,7 @@ from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
-from ml_monitoring.exporter.sources.queries.rows import columns_of, number_of, statement_of
+from ml_monitoring.exporter.sources.queries.rows import STATEMENT_END, columns_of, number_of, statement_of
 from ml_monitoring.exporter.sources.queries.settings import QueriesSettings, QueryMetric
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import rereading
@@ -32,6 +32,8 @@ _FIRST_WORD: Final = re.compile(r"(?:\s|\(|--[^\n]*(?:\n|$)|/\*.*?\*/)*(\w+)", r
 # Texts, quoted names and comments; and words that change data, which may stand behind a WITH.
 _QUOTED: Final = re.compile(r"'[^']*'|\"[^\"]*\"|`[^`]*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _CHANGE: Final = re.compile(r"\b(?:insert\s+into|update\s+\w+\s+set|delete\s+from|merge\s+into)\b", re.IGNORECASE)
+# What servers call what is not closed.
+_SYNTAX: Final = re.compile(r"unrecognized token|unterminated|incomplete|syntax", re.IGNORECASE)
 _STARTS: Final = ("select", "with", "values", "table")
 
 
@@ -94,7 +96,9 @@ class QueriesSource(Source):
             return error
         if problem := _no_select(self._settings.sql):
             return SourceError(Reason.QUERY, f"sql {problem}: it must be one query that begins with SELECT or WITH")
-        said = _STATEMENT.sub("", str(error))
+        said = _STATEMENT.sub("", str(error)).replace(STATEMENT_END, "")
+        if _SYNTAX.search(said) and re.search("['\"`]|/\\*", _QUOTED.sub("", self._settings.sql)):
+            return SourceError(Reason.QUERY, "sql: a quote or a comment is not closed", setting=("sql",))
         if (column := _COLUMN.search(said)) and (setting := self._setting_of(column[1])):
             names = self._names()
             has = f"; it has: {', '.join(names)}" if names else ""

@@ -85,7 +85,12 @@ RATIO = "    threshold: 0.3\n"
         ("[platform, mlops, growth]", "[]", "teams: []", "teams: needs at least 1, and has 0"),
         ("alert_labels: {}", "alert_labels: {team: x}", "alert_labels:", "team: is a label that alerts have already"),
         ("alert_labels: {}", "alert_labels: {persona: x}", "alert_labels:", "persona: is a label that alerts have"),
-        ("alert_labels: {}", "alert_labels: {a: '{{x}}'}", "alert_labels:", "alert_labels.a: string should match"),
+        (
+            "alert_labels: {}",
+            "alert_labels: {a: '{{x}}'}",
+            "alert_labels:",
+            "alert_labels.a: must not be empty, nor hold",
+        ),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_its_line(

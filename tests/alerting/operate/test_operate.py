@@ -339,8 +339,9 @@ def test_one_maintenance_ends_and_the_others_go_on(server: Alertmanager, capsys:
     assert (ended, sorted(others)) == (f"Ended: {described['mlops']}", goes_on)
     assert main(["maintenance-end", address, ids["growth"]]) == 0
     assert capsys.readouterr().out == f"Ended: {described['growth']}\nGoes on: {described['platform']}\n"
-    assert main(["maintenance-end", address, "no-such-id"]) == 0
-    assert capsys.readouterr().out == f"There is no such maintenance to end.\nGoes on: {described['platform']}\n"
+    assert main(["maintenance-end", address, "no-such-id"]) == 1
+    said = "error: there is no maintenance to end with the ID no-such-id\n"
+    assert capsys.readouterr() == (f"Goes on: {described['platform']}\n", said)
     assert main(["maintenance-end", address]) == 0
     assert capsys.readouterr().out == f"Ended: {described['platform']}\n"
 
@@ -457,7 +458,7 @@ def test_a_planned_maintenance_silences_nothing_yet_and_can_be_called_off(
     assert silence.id not in capsys.readouterr().out
     assert main(["maintenance", address, "--duration=3d", "--reason=for days"]) == 0
     assert silence.id in capsys.readouterr().out.partition("End them early with: ")[2]
-    assert main(["maintenance-end", address, "no-such-id"]) == 0
+    assert main(["maintenance-end", address, "no-such-id"]) == 1
     whose = f"new disks ({silence.id}): alerts of platform, mlops, growth, planned for {begins} until {ends}"
     assert f"Still planned: {whose}\n" in capsys.readouterr().out
     _python, command = end.split(" alerts ")

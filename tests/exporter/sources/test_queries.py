@@ -205,6 +205,11 @@ def test_an_unknown_column_is_named(uri: str) -> None:
             ("waiting",),
             "sql begins with delete: it must be one query that begins with SELECT or WITH",
         ),
+        (
+            "select waiting from orders where region = 'eu",
+            ("waiting",),
+            "sql: a quote or a comment is not closed",
+        ),
     ],
 )
 def test_an_error_is_said_in_the_words_of_the_settings(uri: str, sql: str, metric: tuple[str, ...], said: str) -> None:
