@@ -41,7 +41,12 @@ def run(options: argparse.Namespace) -> int:
         print(ended)
     if not options.ids and not options.labels and (planned := sum(one.is_pending for one in silences)):
         print(f"Of these, {planned} had yet to begin: an ID or --label ends only some.")
-    if not silences and not options.ids:
+    known = {silence.id for silence in silences}
+    if not known.issuperset(options.ids):
+        # One that has ended is no mistake.
+        known |= {silence.id for silence in client.silences(("expired",)) if maintenance.is_maintenance(silence)}
+    unknown = [given for given in options.ids if given not in known]
+    if not silences and not unknown:
         print("There is no such maintenance to end." if all_of_them else "There is no maintenance to end.")
     for silence in all_of_them:
         if silence not in silences:
@@ -49,8 +54,7 @@ def run(options: argparse.Namespace) -> int:
     if others := sum(not maintenance.is_maintenance(one) for one in client.silences()):
         which = "1 silence of others stays" if others == 1 else f"{others} silences of others stay"
         print(f"{which}: listed by {command_line.spelled('alerts', 'silences')}")
-    ended_ids = {silence.id for silence in silences}
-    if unknown := [given for given in options.ids if given not in ended_ids]:
+    if unknown:
         raise MonitorError(f"there is no maintenance to end with the ID {', '.join(unknown)}")
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import Enum
@@ -123,8 +123,11 @@ class AlertmanagerClient:
             self._call("POST", "silences", body)["silenceID"], begins, ends, comment, author, tuple(matchers)
         )
 
-    def silences(self) -> list[Silence]:
+    def silences(self, states: Collection[str] = ("active", "pending")) -> list[Silence]:
         """Return the silences that are in force, and those that have yet to begin.
+
+        Args:
+            states: Others, by Alertmanager's words.
 
         Raises:
             RemoteError: Alertmanager cannot be reached.
@@ -139,7 +142,7 @@ class AlertmanagerClient:
                 tuple(one["matchers"]),
             )
             for one in self._call("GET", "silences")
-            if one["status"]["state"] in ("active", "pending")
+            if one["status"]["state"] in states
         ]
 
     def labels(self) -> list[dict[str, str]]:
