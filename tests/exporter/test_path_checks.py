@@ -91,7 +91,8 @@ def test_a_folder_of_runbooks_without_one_is_noted(tmp_path: Path) -> None:
     config.write_text(f"web: {{runbooks_dir: {tmp_path}}}\nsources: {{fleet: {{path: {config}}}}}\n")
     first, *_others = checks.run(load(config, {}))
     assert first.ok
-    assert first.message.endswith(f"; web.runbooks_dir: {tmp_path} holds no <AlertName>.md")
+    # Another exporter may serve the usual port of this machine.
+    assert f"; web.runbooks_dir: {tmp_path} holds no <AlertName>.md" in first.message
 
 
 def test_places_that_are_made_later_are_no_problem(tmp_path: Path) -> None:
