@@ -95,6 +95,7 @@ def run(options: argparse.Namespace) -> int:
         access=access,
         web_config=options.web_config,
         repeats=Repeats.of(thresholds.notifications),
+        teams=thresholds.teams,
     )
     return 0
 

@@ -48,16 +48,19 @@ _LINKS: Final = {"runbook": "Runbook", "dashboard": "Panel", "logs": "Logs"}
 _WITH_TIME: Final = frozenset({"dashboard", "logs"})
 
 
-def page(alerts: Sequence[Mapping[str, Any]], chosen: Mapping[str, str]) -> str:
+def page(alerts: Sequence[Mapping[str, Any]], chosen: Mapping[str, str], teams: Sequence[str]) -> str:
     """Return the page; without the Watchdog, unless alerts are chosen by name or severity.
 
     Args:
         alerts: As `AlertLog.history` gives them.
         chosen: What they were chosen by, as the query says it.
+        teams: Those of the settings.
     """
     has_all = bool(chosen.keys() & {"alertname", "severity"})
     alerts = [alert for alert in alerts if has_all or alert["labels"].get("severity") != NO_SEVERITY]
     nothing = "Nothing fired." if chosen else _NOTHING_YET
+    if (team := chosen.get("team", teams[0])) not in teams:
+        nothing += f" The log's settings have no team {escape(team)}; there are: {escape(', '.join(teams))}."
     rows = "\n".join(map(_row, alerts)) or f'<tr><td colspan="8">{nothing}</td></tr>'
     severity = chosen.get("severity", "")
     severities = "".join(

@@ -9,7 +9,7 @@ import math
 import signal
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -68,11 +68,14 @@ class LogServer:
     Notifications that come while others are being written are written together, with one wait for the disk.
     """
 
-    def __init__(self, log: AlertLog, access: Access, web_guard: WebGuard, repeats: Repeats) -> None:
+    def __init__(
+        self, log: AlertLog, access: Access, web_guard: WebGuard, repeats: Repeats, teams: Sequence[str]
+    ) -> None:
         self._alert_log = log
         self._access = access
         self._web_guard = web_guard
         self._repeats = repeats
+        self._teams = teams
         self._expected = metrics.expected()
         # Names that were shown, None while it is not known which ones an earlier process showed.
         self._shown: set[tuple[str, ...]] | None = None
@@ -257,7 +260,7 @@ class LogServer:
             return alerts
         # A form sends its empty fields too.
         chosen = {"since": _PAGE_SPAN, **{name: value for name, value in request.query.items() if value}}
-        return web.Response(text=page(alerts, chosen), content_type="text/html")
+        return web.Response(text=page(alerts, chosen, self._teams), content_type="text/html")
 
     async def _chosen(self, request: web.Request) -> list[dict[str, Any]] | web.Response:
         """Return the alerts that a query names, or why there is no answer."""
@@ -326,6 +329,7 @@ def serve(
     access: Access,
     web_config: Path | None,
     repeats: Repeats,
+    teams: Sequence[str],
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -342,7 +346,7 @@ def serve(
         said = error.strerror if isinstance(error, OSError) else error
         raise ConfigError([f"--directory: {directory}: {said}"]) from None
     with contextlib.closing(log):
-        asyncio.run(_serve(LogServer(log, access, web_guard, repeats), web_guard, host, port))
+        asyncio.run(_serve(LogServer(log, access, web_guard, repeats, teams), web_guard, host, port))
 
 
 async def _serve(server: LogServer, web_guard: WebGuard, host: str, port: int) -> None:

@@ -273,7 +273,7 @@ def test_an_alert_fires_until_a_notification_is_overdue_as_what_ended_in_a_silen
     (alert,) = log.history(since=0, limit=9)
     overdue = Repeats.of(load_thresholds().notifications).is_overdue(alert, T0)
     assert said.format(f"{datetime.fromtimestamp(heard, UTC):%Y-%m-%d %H:%M:%S}") in page(
-        [{**alert, "overdue": overdue}], {}
+        [{**alert, "overdue": overdue}], {}, load_thresholds().teams
     )
 
 
@@ -315,6 +315,11 @@ def test_what_was_said_at_first_stays_beside_what_is_said_at_the_end(server: Ser
     send(3, "Now it does.", receiver="escalation")
     three = next(alert for alert in json.loads(server.get("/api/alerts")) if alert["fingerprint"].endswith("3"))
     assert (three["description"], three["last_description"]) == ("Now it does.", None)
+
+
+def test_a_team_that_there_is_not_is_no_team_of_which_nothing_fired(server: Server) -> None:
+    assert "no team <ops>; there are: platform, mlops, growth." in unescape(server.get("/?team=%3Cops%3E"))
+    assert "there are:" not in server.get("/?team=growth")
 
 
 def test_the_watchdog_is_on_the_page_only_where_it_is_asked_for(server: Server) -> None:
