@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
 
@@ -55,6 +55,14 @@ OwnUnit = Annotated[
 PLACEHOLDERS: Final = ("filter", "place", "window")
 # Names that only the exporter gives out; quoted texts come first, so that none of them is taken for one.
 _RESERVED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|\b(ml_monitoring_\w+)')
+# Keys that files of one kind have, and none of another kind.
+_TELLING: Final[Mapping[str, Sequence[str]]] = {
+    "alerts": ("threshold", "for", "severity", "summary", "description"),
+    "rules": ("rules",),
+    "pages": ("rows",),
+    "panels": ("kind", "alert", "thresholds", "width"),
+    "queries": ("sources",),
+}
 _Model = TypeVar("_Model", bound=BaseModel)
 
 
@@ -107,6 +115,14 @@ def read_definition(path: Path, model: type[_Model]) -> tuple[_Model, Layers]:
     return checked.usable, layers
 
 
+def _other_kind(kind: str, data: Mapping[str, Any]) -> str:
+    """Return the folder that a file belongs into by its keys; empty where that is its own, or nobody can tell."""
+    if any(key in data for key in _TELLING[kind]):
+        return ""
+    others = [other for other, keys in _TELLING.items() if any(key in data for key in keys)]
+    return others[0] if len(others) == 1 else ""
+
+
 def read_each(
     folder: Path, kind: str, model: type[_Model], problems: list[str]
 ) -> Iterator[tuple[Path, Checked[_Model], Layers]]:
@@ -114,6 +130,8 @@ def read_each(
     for path in definitions(folder, kind, problems):
         with collecting(problems):
             layers = Layers.of_file(path)
+            if other := _other_kind(kind, layers.data):
+                raise ConfigError([f"{path}: this looks like one of {other}: it belongs into {folder / other}"])
             checked = check(layers, model)
             problems += [layers.problem(*problem) for problem in checked.problems]
             yield path, checked, layers

@@ -8,7 +8,7 @@ The setting `extensions` names the folder. It holds `alerts/<Name>.yml`, `rules/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -38,10 +38,10 @@ from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.signal import UID_PREFIX, Signal
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.catalog import Unit
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 from ml_monitoring.exporter.runbooks import unfilled
-from ml_monitoring.exporter.settings_file import Layers, Places
+from ml_monitoring.exporter.settings_file import Layers, Places, read_yaml
 from ml_monitoring.exporter.settings_hints import PAGE_PATTERN, Location
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import fitting
@@ -64,6 +64,7 @@ _ENDINGS: Final[dict[str, tuple[str, ...]]] = {
     "runbooks": (".md",),
     "tests": (".test.yml",),
 }
+_QUERIES: Final = "queries/"
 _OTHERS_OWN: Final = ("sources", "schemas")
 
 _OWN_PAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
@@ -334,6 +335,32 @@ def unread(folder: Path) -> Iterator[str]:
             else f"alerts belong into {folder / 'alerts'}, the others into {', '.join(others)} beside it"
         )
         yield f"{path}: nothing reads it; {why}"
+
+
+def unknown_queries(thresholds: Thresholds) -> Iterator[str]:
+    """Yield the sentence about each own alert whose `source` is nearly the name of a query of the folder."""
+    folder = Path(thresholds.extensions or "")
+    known = [
+        f"{_QUERIES}{name}"
+        for path in definitions(folder, "queries", [])
+        for name in ((_sources_of(path).get("queries") or {}) if thresholds.extensions else ())
+    ]
+    for alert in thresholds.own_alerts:
+        if (
+            alert.source.startswith(_QUERIES)
+            and alert.source not in known
+            and (near := suggestion(alert.source, known))
+        ):
+            yield f"{alert.name}: source: no query in {folder / 'queries'} is called {alert.source}{near}"
+
+
+def _sources_of(path: Path) -> Mapping[str, Any]:
+    """Return what a file of queries says of sources, as far as it can be read."""
+    with collecting([]):
+        sources = read_yaml(path).get("sources")
+        if isinstance(sources, dict) and isinstance(sources.get("queries"), dict):
+            return sources
+    return {}
 
 
 def unfilled_runbooks(thresholds: Thresholds) -> Iterator[str]:

@@ -139,6 +139,8 @@ def say_unfilled(options: argparse.Namespace, thresholds: Thresholds) -> None:
     """Say which own runbooks still have text of the template, and which files nothing reads."""
     for sentence in extensions.unfilled_runbooks(thresholds):
         _note(sentence)
+    for sentence in extensions.unknown_queries(thresholds):
+        _note(sentence)
     folder = Path(thresholds.extensions).resolve() if thresholds.extensions else None
     # A folder that holds the settings as well may hold anything.
     if folder and folder not in {path.resolve().parent for path in settings_files(options)}:

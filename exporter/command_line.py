@@ -56,6 +56,8 @@ _OPTION: Final = re.compile(r"--?[a-z][a-z.-]*")
 _TIME_OF_DAY: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _FARTHEST: Final = timedelta(days=366)
 _SETTINGS_FILE: Final = re.compile(r"[\w./-]{1,100}\.ya?ml")
+# Options for a file of settings: commands of the exporter take the one, those of alerts and pages the other.
+_OTHER_SETTINGS: Final = {"--settings": "--config", "--config": "--settings"}
 _WORD: Final = re.compile(r"[A-Za-z-]{1,30}")
 
 
@@ -124,7 +126,10 @@ class CommandParser(argparse.ArgumentParser):
         for word in self._own_options(given):
             name = word.partition("=")[0]
             if not any(option.startswith(name) for option in self._option_string_actions):
-                self.error(f"there is no option {name}{suggestion(name, self._option_string_actions)}")
+                other = _OTHER_SETTINGS.get(name, "")
+                is_taken = other in self._option_string_actions
+                near = f": this command takes {other}" if is_taken else suggestion(name, self._option_string_actions)
+                self.error(f"there is no option {name}{near}")
         return super().parse_known_args(given, namespace)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:

@@ -25,6 +25,7 @@ from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 from ml_monitoring.exporter.settings_hints import (
     ALERTING_KEYS,
+    ALSO_CALLED,
     BELOW_A_NAME,
     CHOICE,
     CHOICES,
@@ -174,8 +175,9 @@ class Layers:
                 # It is so because of what is wrong with those that there are.
                 continue
             if problem["type"] == "extra_forbidden":
-                hint = self._misplaced(model, location) or key_suggestion(model, location)
-                meant.add((location[:-1], MEANT.sub(r"\1", hint)))
+                near = key_suggestion(model, location)
+                hint = near if location[-1] in ALSO_CALLED else self._misplaced(model, location) or near
+                meant |= {(location[:-1], name) for name in MEANT.findall(hint)}
                 message = f"unknown key{hint}"
                 location = self._variable_below(location)
             else:
@@ -198,6 +200,8 @@ class Layers:
         """Return what an unknown key belongs below, as the end of a message; nothing where that is not known."""
         *above, key = location
         if not above:
+            if key == "groups":
+                return ": this looks like a file of rules of Prometheus, which goes below its `rule_files`"
             for keys, said in ((EXPORTER_KEYS, "the exporter (--config.file)"), (ALERTING_KEYS, "alerts (--settings)")):
                 if key in keys and key not in model.model_fields:
                     return f": it is a setting of {said}, whose file is another one"

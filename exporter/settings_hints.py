@@ -102,6 +102,10 @@ PATTERNS = {
 }
 
 
+# What others call a key.
+ALSO_CALLED = {"variants": "arms"}
+
+
 def of_kind(kind: str, value: object) -> str:
     """Return what is wrong with a value of the wrong kind; empty where pydantic's own words do.
 
@@ -168,4 +172,8 @@ def key_suggestion(model: type[BaseModel], location: Location) -> str:
     """Return which key may be meant by an unknown one."""
     *above, key = location
     names = list(fields_at(model, tuple(above)))
+    if meant := next(
+        (name for name in (ALSO_CALLED.get(str(key)), str(key).removesuffix("_file")) if name in names), ""
+    ):
+        return f"; did you mean {meant}?{' It is given in this file itself' if str(key).endswith('_file') else ''}"
     return suggestion_or_all(str(key), names) if len(names) <= _FEW else suggestion(str(key), names)

@@ -319,11 +319,14 @@ def _read(path: Path) -> WebConfigFile:
 def _require_files(config: TlsConfig, path: Path) -> None:
     """Refuse what OpenSSL would wait for, such as a FIFO."""
     problems = []
-    for file in config.files(path.parent):
+    for key in ("cert_file", "key_file", "client_ca_file"):
+        if (name := getattr(config, key)) is None:
+            continue
         try:
-            require_regular(file)
+            require_regular(path.parent / name)
         except OSError as error:
-            problems.append(f"{path}: tls_server_config: {file}: {describe_read_error(error)}")
+            said = f"{path.parent / name}: {describe_read_error(error)}"
+            problems.append(Layers.of_file(path).problem(("tls_server_config", key), said))
     if problems:
         raise ConfigError(problems)
 

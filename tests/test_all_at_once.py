@@ -47,7 +47,7 @@ _MISTAKES: Final[tuple[tuple[tuple[str, ...], Any, str], ...]] = (
     (("log",), {"level": "loud"}, "log.level: input should be"),
     (("bogus",), 1, "bogus: unknown key"),
     (("prometheus",), {"url": "nothing"}, "prometheus.url: is not an http:// or https:// address"),
-    (("sources", "mlflow", "prod", "interval"), 5, "sources.mlflow.prod.interval: not a duration"),
+    (("sources", "mlflow", "prod", "interval"), 5, "sources.mlflow.prod.interval: is not a duration"),
     (("sources", "mlflow", "prod", "shard"), {"index": 3, "count": 2}, "index 3 is none of 2 shards"),
     (("sources", "mlflow", "prod", "username"), "bob", "username: is for a tracking server"),
     (("sources", "mlflow", "other", "username"), "bob", "other: password: username and password belong together"),

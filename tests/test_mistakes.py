@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -40,6 +41,16 @@ _EXPERIMENT = (
             "arms: needs at least 2, and has 1",
         ),
         (
+            _EXPERIMENT.replace("START", "2026-01-31").replace("arms: ARMS", "variants: [a]"),
+            "a.variants: unknown key; did you mean arms?",
+        ),
+        (
+            "sources: {queries: {a: {uri: 'sqlite:////x', sql_file: a.sql, metrics: {a: {value: a, help: A.}}}}}",
+            "sources.queries.a.sql_file: unknown key; did you mean sql? It is given in this file itself",
+        ),
+        ("sources: {mlflow: {uri: postgres//db/mlflow}}", "sqlite:///: a colon is missing before //"),
+        ("sources: {mlflow: {uri: 'uri: sqlite:////x'}}", "must hold the address alone, without a key before it"),
+        (
             "sources: {mlflow: {uri: 'sqlite:////x', timeout: -5s}}",
             "sources.mlflow.timeout: must not be negative",
         ),
@@ -67,6 +78,8 @@ def test_mistakes_in_settings_of_the_exporter(text: str, said: str, tmp_path: Pa
         ("teams: [ML Ops, platform, mlops, growth]", "teams.0: a name has small letters, digits and _ only, and"),
         ("notifications: {channels: {On Call: {kind: webhook, url: 'http://h'}}}", "Call: a name has small letters"),
         ("alerts: {MlflowRunHanging: {for: 10}}", "for: is not a duration: write it as 10s, 10m, 10h or 10d"),
+        ("groups: []", "groups: unknown key: this looks like a file of rules of Prometheus"),
+        ("alerts: {MlflowRunHanging: {team: ml}}", "MlflowRunHanging.team: 'ml' is not one of the teams"),
         ("keep_firing_for: -5s", "keep_firing_for: must not be negative"),
         ("alerts: {MlflowRunHanging: off}", "alerts.MlflowRunHanging: to switch an alert off write null"),
         ("alerts: {MlflowRunHanging: false}", "alerts.MlflowRunHanging: to switch an alert off write null"),
@@ -120,6 +133,45 @@ def test_beside_a_file_that_cannot_be_read_nothing_is_called_well(
     assert cli.main(["check", "--config", str(path)]) == 1
     (line,) = capsys.readouterr().out.splitlines()
     assert line == f"FAIL  settings  {path}: cannot be read: not UTF-8; is it a text file? save it as UTF-8"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check", "--settings", "ok.yml"], "there is no option --settings: this command takes --config\n"),
+        (["alerts", "test", "--config", "ok.yml"], "there is no option --config: this command takes --settings\n"),
+    ],
+)
+def test_settings_of_others_are_given_by_another_option(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(words)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.endswith(said)
+
+
+def test_a_file_in_the_folder_of_another_kind_belongs_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "metric", "shop_orders"]) == 0
+    assert main(["new", "alert", "ShopOrdersWaiting"]) == 0
+    assert main(["new", "panel", "orders"]) == 0
+    settings = tmp_path / "alerting.yml"
+    settings.write_text("extensions: monitoring\n", encoding="utf-8")
+    alert = tmp_path / "monitoring" / "alerts" / "ShopOrdersWaiting.yml"
+    text = re.sub("(?m)^#? ?source: .*$", "", alert.read_text(encoding="utf-8"))
+    alert.write_text(f"{text}\nsource: queries/shop_order\n", encoding="utf-8")
+    capsys.readouterr()
+    assert main(["alerts", "generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
+    assert "is called queries/shop_order; did you mean queries/shop_orders?" in capsys.readouterr().err
+    panel = tmp_path / "monitoring" / "panels" / "orders.yml"
+    panel.rename(alert.with_name("Orders.yml"))
+    assert main(["alerts", "generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "alerts/Orders.yml: this looks like one of panels: it belongs into " in error
+    assert error.endswith("monitoring/panels")
 
 
 def test_a_full_disk_is_said_of_what_is_printed() -> None:

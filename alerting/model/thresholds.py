@@ -277,9 +277,10 @@ def examine(
     if checked.usable is not None:
         found += [
             # Of two settings that do not fit, the one of the upper layer is the new one.
-            (max(locations, key=lambda location: layers.place(location) or (0,)), message)
+            (at, message.replace(f", which {'.'.join(map(str, at))} names, is", " is"))
             for locations, message in _check(by_name, checked.usable)
             if not any(map(checked.touches, locations))
+            for at in [max(locations, key=lambda location: layers.place(location) or (0,))]
         ]
     found.sort(key=lambda problem: layers.place(problem[0]) or (0,))
     problems += [layers.problem(*problem) for problem in found]

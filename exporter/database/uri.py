@@ -310,6 +310,10 @@ def _parts_with_at(query: str | None) -> list[str]:
 
 
 def _describe_beginning(text: str) -> str:
+    if re.match(r"\w+\s*[:=]\s*['\"]?(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?:/", text):
+        return "must hold the address alone, without a key before it"
+    if re.match(r"(postgres(ql)?|mysql|mariadb|sqlite)(\+\w+)?//", text):
+        return f"{MUST_BEGIN}postgresql://, mysql:// or sqlite:///: a colon is missing before //"
     known = _KNOWN_SCHEMES.match(text)
     if known is not None:
         return f"{MUST_BEGIN}postgresql://, mysql:// or sqlite:///, not with {known[1]}"

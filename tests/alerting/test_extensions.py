@@ -195,7 +195,7 @@ BAD = {
         FILE,
         "team: platform",
         "team: nobody",
-        ["'nobody', which alerts.ShopOrdersWaiting.team names, is not one of the teams"],
+        ["'nobody' is not one of the teams"],
     ),
     "a page": (FILE, "page: shop", "page: shopp", [f"{FILE}:11: page: no page is called 'shopp'; did you mean shop?"]),
     "a label": (

@@ -71,7 +71,7 @@ def test_a_path_that_cannot_be_used_is_named_with_its_setting(section: str, prob
     ("web", "problem"),
     [
         ("config_file: X/web.yml", "web.config_file: X/web.yml: cannot be read: No such file or directory"),
-        ("config_file: X/tls.yml", "web.config_file: X/tls.yml: tls_server_config: X/none.crt: No such file"),
+        ("config_file: X/tls.yml", "web.config_file: X/tls.yml:1: tls_server_config.cert_file: X/none.crt: No"),
         ("runbooks_dir: X/none", "web.runbooks_dir: X/none cannot be read: No such file or directory"),
         ("runbooks_dir: X/file", "web.runbooks_dir: X/file cannot be read: Not a directory"),
     ],

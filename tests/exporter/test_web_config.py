@@ -110,7 +110,10 @@ def test_a_broken_file_leaves_the_old_one_in_force(exporter: ExporterProcess, fo
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("tls_server_config: {cert_file: x.crt, key_file: tls.key}", "{folder}/x.crt: No such file"),
+        (
+            "tls_server_config: {cert_file: x.crt, key_file: tls.key}",
+            "1: tls_server_config.cert_file: {folder}/x.crt: No such file",
+        ),
         ("tls_server_config: {cert_file: web.yml, key_file: tls.key}", "not a usable PEM file"),
         ("tls_server_config: {key_file: tls.key}", "needs one of cert and cert_file"),
         (f"{_PAIR}, client_auth_type: Some}}", "tls_server_config.client_auth_type: input should be"),

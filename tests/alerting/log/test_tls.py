@@ -131,6 +131,6 @@ def test_a_file_that_cannot_be_used_stops_the_start(tmp_path: Path, capsys: pyte
     web.write_text("tls_server_config: {cert_file: tls.crt, key_file: tls.key}\n")
     assert main(["log", f"--directory={tmp_path / 'log'}", f"--web.config.file={web}"]) == 1
     printed = capsys.readouterr().err
-    assert f"{web}: tls_server_config: {tmp_path / 'tls.crt'}" in printed
+    assert f"{web}:1: tls_server_config.cert_file: {tmp_path / 'tls.crt'}" in printed
     assert "No such file or directory" in printed
     assert not (tmp_path / "log").exists()

@@ -127,8 +127,7 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
         ),
         (
             "alerts:\n  MlflowRunHanging: {team: ml}",
-            "2: alerts.MlflowRunHanging.team: 'ml', which alerts.MlflowRunHanging.team names, is not one of the teams"
-            "; there are: platform, mlops, growth",
+            "2: alerts.MlflowRunHanging.team: 'ml' is not one of the teams; there are: platform, mlops, growth",
         ),
         (
             "teams:\n  [platform, mlops]",

@@ -50,7 +50,7 @@ RATIO = "    threshold: 0.3\n"
         ("threshold: 1d", "threshold: 86400", "86400", "86400 has no unit: write a duration such as 5m, 6h or 1d"),
         ("threshold: 1d", "threshold: 1 day", "1 day", "threshold: not a duration: write it as 30s"),
         ("threshold: 1d", "threshold: 0s", "threshold: 0s", "threshold: must be longer than 0"),
-        ("for: 2m", "for: 2", "for: 2", "for: must be a text"),
+        ("for: 2m", "for: 2", "for: 2", "for: is not a duration: write it as 2s, 2m"),
         ("for: 2m", "fro: 2m", "fro: 2m", "fro: unknown key"),
         ("severity: critical", "severity: page", "severity: page", "should be 'critical', 'warning', 'info' or 'none'"),
         ("severity: none", "severity: info", "severity: info", "severity: 'info' cannot be meant here, but: none"),
@@ -64,7 +64,7 @@ RATIO = "    threshold: 0.3\n"
             "    team: mlops",
             "    team: ml",
             "team: ml",
-            "team: 'ml', which alerts.MlflowNoSuccessfulRun.team names, is not one of the",
+            "team: 'ml' is not one of the",
         ),
         ("      window: 6h", "      window: 6", "window: 6", "parameters.window: 6 has no unit"),
         (
