@@ -133,6 +133,8 @@ def of_number(model: type[BaseModel], location: Location, value: object) -> str:
     field = fields_at(model, location[:-1]).get(str(location[-1]))
     if field is None or durations.PATTERN not in repr((field.annotation, field.metadata)):
         return ""
+    if value <= 0:
+        return "is not a duration: write it as 30s, 10m, 1h or 1d, or 0s where none is meant and may be"
     return f"is not a duration: write it as {value}s, {value}m, {value}h or {value}d"
 
 

@@ -79,7 +79,8 @@ def test_settings_that_cannot_be_used_are_listed(command: str, folder: Path) -> 
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
         f"error: {config}:1: web.port: is no whole number",
-        f"error: {config}:2: sources.mlflow.interval: must be longer than 0",
+        f"error: {config}:2: sources.mlflow.interval: is not a duration: write it as 30s, 10m, 1h or 1d, "
+        "or 0s where none is meant and may be",
     ]
 
 

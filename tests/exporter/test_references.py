@@ -107,4 +107,6 @@ def test_a_problem_with_what_the_file_holds_is_found_at_its_key(file: Path, tmp_
 
 def test_only_secrets_have_files(file: Path) -> None:
     file.write_text("sources:\n  mlflow:\n    uri: sqlite:///m.db\n    champion_file: /x")
-    assert _problems(file) == (f"{file}:4: sources.mlflow.champion_file: unknown key; did you mean champion?",)
+    assert _problems(file) == (
+        f"{file}:4: sources.mlflow.champion_file: unknown key; did you mean champion? It is given in this file itself",
+    )
