@@ -53,6 +53,19 @@ def parse_positive(text: str) -> float:
     return seconds
 
 
+def refuse_number(value: object) -> object:
+    """Return what is given in settings, unless it is a number, which has no unit.
+
+    Raises:
+        ValueError: It is a number.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    if value <= 0:
+        raise ValueError("is not a duration: write it as 30s, 10m, 1h or 1d, or 0s where none is meant and may be")
+    raise ValueError(f"is not a duration: write it as {value}s, {value}m, {value}h or {value}d")
+
+
 def format_seconds(seconds: float) -> str:
     """Return a duration as Prometheus writes it, to the millisecond."""
     rest = round(seconds * 1000)

@@ -40,7 +40,6 @@ from ml_monitoring.exporter.settings_hints import (
     key_suggestion,
     models_in,
     of_kind,
-    of_number,
 )
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import FileSecret
@@ -181,7 +180,7 @@ class Layers:
                 message = f"unknown key{hint}"
                 location = self._variable_below(location)
             else:
-                message = of_number(model, location, self.value(location)) or self._message(problem, location)
+                message = self._message(problem, location)
             if problem["type"] in MODELS and is_key_among_names(model, location):
                 message = BELOW_A_NAME
             elif problem["type"] == "model_type":

@@ -8,7 +8,6 @@ from typing import Any, get_args
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.values import NAME_PATTERN
 
@@ -124,18 +123,6 @@ def of_kind(kind: str, value: object) -> str:
         if value is None:
             return "must be a text; there is none, or one that begins with # or & and is not in quotes"
     return _MESSAGES.get(kind, "")
-
-
-def of_number(model: type[BaseModel], location: Location, value: object) -> str:
-    """Return what is wrong with a number in place of a duration; empty where it is another thing."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not location:
-        return ""
-    field = fields_at(model, location[:-1]).get(str(location[-1]))
-    if field is None or durations.PATTERN not in repr((field.annotation, field.metadata)):
-        return ""
-    if value <= 0:
-        return "is not a duration: write it as 30s, 10m, 1h or 1d, or 0s where none is meant and may be"
-    return f"is not a duration: write it as {value}s, {value}m, {value}h or {value}d"
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

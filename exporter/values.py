@@ -27,8 +27,7 @@ class PathUse(StrEnum):
 
 
 def _duration(value: object) -> float:
-    # A bare number has no unit, so it is refused like any other text, as Prometheus refuses it.
-    return durations.parse_positive(str(value).strip())
+    return durations.parse_positive(str(durations.refuse_number(value)).strip())
 
 
 def split_list(value: object) -> object:

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -69,7 +70,10 @@ def _absolute(text: str) -> str:
 
 
 Duration = Annotated[
-    StrictStr, AfterValidator(duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
+    StrictStr,
+    BeforeValidator(durations.refuse_number),
+    AfterValidator(duration),
+    WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
 ]
 Url = Annotated[StrictStr, AfterValidator(base_url)]
 Link = Annotated[StrictStr, AfterValidator(link)]

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictStr,
@@ -49,7 +50,10 @@ def _duration(text: str) -> str:
 
 
 Duration = Annotated[
-    StrictStr, AfterValidator(_duration), WithJsonSchema({"type": "string", "pattern": durations.PATTERN})
+    StrictStr,
+    BeforeValidator(durations.refuse_number),
+    AfterValidator(_duration),
+    WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
 ]
 # Stands inside quotes in PromQL, once as a regular expression.
 VariantName = Annotated[str, Field(strict=True, pattern=VARIANT_PATTERN)]
