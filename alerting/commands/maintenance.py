@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"Silenced{begins} until {until}: {options.reason} ({silence.id}): {maintenance.whose(silence)}")
     if not teams:
         print("This includes alerts that are not of this stack.")
-    count = client.silenced(silence)
+    count = client.silenced()[silence.id]
     print(_what_it_does(silence, count))
     if not count:
         for line in _unseen(options.labels, client):
@@ -168,16 +168,19 @@ def _unseen(labels: Sequence[tuple[str, str]], client: AlertmanagerClient) -> It
 
 
 def how_to_end(url: str, silence: Silence) -> str:
-    """Return how a silence is ended, by whoever it is."""
+    """Return how a silence is ended, whose it may be."""
     if maintenance.is_maintenance(silence):
         return _end(url, silence.id)
-    if "@" in urlsplit(url).netloc:
-        return f", with the same address, with: amtool silence expire {silence.id}"
-    return f" with: amtool silence expire {silence.id} --alertmanager.url {shlex.quote(url)}"
+    return _with_address(url, f"amtool silence expire {silence.id}", "--alertmanager.url", "address")
 
 
 def _end(url: str, *silences: str) -> str:
-    """Return how it is ended; a password is not printed, so that the address must be given again."""
+    command = command_line.spelled("alerts", "maintenance-end", *silences)
+    return _with_address(url, command, "--alertmanager", "--alertmanager")
+
+
+def _with_address(url: str, command: str, option: str, called: str) -> str:
+    """Return a command for an address; a password is not printed, so that the address must be given again."""
     if "@" in urlsplit(url).netloc:
-        return f", with the same --alertmanager, with: {command_line.spelled('alerts', 'maintenance-end', *silences)}"
-    return f" with: {command_line.spelled('alerts', 'maintenance-end', *silences, '--alertmanager', url)}"
+        return f", with the same {called}, with: {command}"
+    return f" with: {command} {option} {shlex.quote(url)}"

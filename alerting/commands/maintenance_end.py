@@ -28,7 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """End what there is to end and return the exit status."""
     client = AlertmanagerClient(options.alertmanager)
-    all_of_them = maintenance.not_ended(client)
+    found = client.silences()
+    all_of_them = [silence for silence in found if maintenance.is_maintenance(silence)]
     silences = [
         silence
         for silence in all_of_them
@@ -51,7 +52,7 @@ def run(options: argparse.Namespace) -> int:
     for silence in all_of_them:
         if silence not in silences:
             print(f"{'Still planned' if silence.is_pending else 'Goes on'}: {_described(silence)}")
-    if others := sum(not maintenance.is_maintenance(one) for one in client.silences()):
+    if others := len(found) - len(all_of_them):
         which = "1 silence of others stays" if others == 1 else f"{others} silences of others stay"
         print(f"{which}: listed by {command_line.spelled('alerts', 'silences')}")
     if unknown:

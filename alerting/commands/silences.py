@@ -22,9 +22,10 @@ def run(options: argparse.Namespace) -> int:
     """Print every silence and return the exit status."""
     client = AlertmanagerClient(options.alertmanager)
     silences = sorted(client.silences(), key=lambda one: (one.is_pending, one.starts))
+    counts = client.silenced()
     for silence in silences:
         begins, ends = (command_line.moment_text(moment) for moment in (silence.starts, silence.ends))
-        count = client.silenced(silence)
+        count = counts[silence.id]
         state = "Planned" if silence.is_pending else f"In force ({count} alert{'s' * (count != 1)})"
         is_ours = maintenance.is_maintenance(silence)
         matched = maintenance.whose(silence) if is_ours else _matchers(silence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import time
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -161,13 +162,13 @@ class AlertmanagerClient:
         """
         return set(_teams(yaml.safe_load(self._call("GET", "status")["config"]["original"])["route"]))
 
-    def silenced(self, silence: Silence) -> int:
-        """Return how many alerts that fire now are silenced by a silence.
+    def silenced(self) -> Counter[str]:
+        """Return how many alerts that fire now are silenced by each silence, by its ID.
 
         Raises:
             RemoteError: Alertmanager cannot be reached.
         """
-        return sum(silence.id in alert["status"]["silencedBy"] for alert in self._call("GET", "alerts"))
+        return Counter(each for alert in self._call("GET", "alerts") for each in alert["status"]["silencedBy"])
 
     def end(self, silence: Silence) -> None:
         """End a silence now; one that has yet to begin never does.

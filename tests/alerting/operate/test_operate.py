@@ -381,7 +381,7 @@ def test_labels_that_no_alert_has_together_are_refused(
     assert main([*arguments, *given]) == 1
     assert capsys.readouterr() == ("", f"error: {message}\n")
     assert AlertmanagerClient(server.url).silences() == []
-    # What fires has them, whoever made it.
+    # What fires has them, no matter who made it.
     server.fire(
         {"alertname": "MlServiceDown", "team": "mlops"}, {"alertname": "MlflowRunHanging", "severity": "critical"}
     )
