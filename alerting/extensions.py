@@ -339,12 +339,10 @@ def unread(folder: Path) -> Iterator[str]:
 
 def unknown_queries(thresholds: Thresholds) -> Iterator[str]:
     """Yield the sentence about each own alert whose `source` is nearly the name of a query of the folder."""
-    folder = Path(thresholds.extensions or "")
-    known = [
-        f"{_QUERIES}{name}"
-        for path in definitions(folder, "queries", [])
-        for name in ((_sources_of(path).get("queries") or {}) if thresholds.extensions else ())
-    ]
+    if thresholds.extensions is None:
+        return
+    folder = Path(thresholds.extensions)
+    known = [f"{_QUERIES}{name}" for path in definitions(folder, "queries", []) for name in _queries_of(path)]
     for alert in thresholds.own_alerts:
         if (
             alert.source.startswith(_QUERIES)
@@ -354,12 +352,12 @@ def unknown_queries(thresholds: Thresholds) -> Iterator[str]:
             yield f"{alert.name}: source: no query in {folder / 'queries'} is called {alert.source}{near}"
 
 
-def _sources_of(path: Path) -> Mapping[str, Any]:
-    """Return what a file of queries says of sources, as far as it can be read."""
+def _queries_of(path: Path) -> Mapping[str, Any]:
+    """Return the queries of a file, as far as it can be read."""
     with collecting([]):
         sources = read_yaml(path).get("sources")
-        if isinstance(sources, dict) and isinstance(sources.get("queries"), dict):
-            return sources
+        queries = sources.get("queries") if isinstance(sources, dict) else None
+        return queries if isinstance(queries, dict) else {}
     return {}
 
 
