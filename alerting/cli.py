@@ -9,6 +9,7 @@ from types import MappingProxyType, ModuleType
 
 from ml_monitoring.alerting.commands import (
     backtest,
+    diff,
     document,
     explain,
     fire,
@@ -28,6 +29,7 @@ from ml_monitoring.exporter.http_client import RemoteError
 COMMANDS: Mapping[str, ModuleType] = MappingProxyType(
     {
         "generate": generate,
+        "diff": diff,
         "grafana": grafana,
         "document": document,
         "log": log,

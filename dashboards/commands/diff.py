@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ml_monitoring.dashboards.publish.changes import compare
 from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.errors import why_no_json
+from ml_monitoring.exporter.differences import texts_of
 from ml_monitoring.exporter.errors import ConfigError
 
 Json = dict[str, Any]
@@ -45,15 +44,7 @@ def _read(name: str) -> dict[str, Json]:
     Raises:
         ConfigError: If there is nothing to read.
     """
-    path = Path(name)
-    if path.is_dir():
-        texts = [(str(file), _text_of(file)) for file in sorted(path.rglob("*.json"))]
-    elif path.is_file():
-        texts = [(name, _text_of(path))]
-    elif ":" in name:
-        texts = _from_git(*name.split(":", 1))
-    else:
-        raise ConfigError([f"{name}: no such file or folder"])
+    texts = texts_of(name, (".json",), lambda error: f"cannot be read as JSON: {why_no_json(error)}")
     found: dict[str, Json] = {}
     for source, text in texts:
         try:
@@ -66,24 +57,3 @@ def _read(name: str) -> dict[str, Json]:
     if not found:
         raise ConfigError([f"{name}: no dashboard in it"])
     return found
-
-
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"{path}: cannot be read as JSON: {why_no_json(error)}"]) from None
-
-
-def _from_git(revision: str, path: str) -> list[tuple[str, str]]:
-    listed = _git(["ls-tree", "-r", "--name-only", revision, "--", path.rstrip("/")]).splitlines()
-    files = [file for file in listed if file.endswith(".json")]
-    return [(file, _git(["show", f"{revision}:./{file}"])) for file in files]
-
-
-def _git(arguments: Sequence[str]) -> str:
-    # Arguments come from the command line of the person who runs this, and no shell reads them.
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
-    if done.returncode:
-        raise ConfigError([f"git {' '.join(arguments)}: {done.stderr.strip()}"])
-    return done.stdout

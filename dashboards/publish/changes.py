@@ -6,8 +6,9 @@ import json
 import re
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Final
+
+from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
 
@@ -20,52 +21,8 @@ _OF_LOOKS: Final = re.compile(
 _OURS: Final = re.compile(r"ml-monitoring-(?!own-)")
 # What matters most to a reader first; what changes only looks comes last.
 _ORDER: Final = ("added", "removed", "title", "query", "thresholds", "unit", "description")
-# Values are cut to so many characters, some of them before the first difference.
-_LONGEST: Final = 160
-_BEFORE: Final = 40
 # Pages are listed in full as long as all is about two screens.
 _MOST_LINES: Final = 60
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change.
-
-    Attributes:
-        where: Panel or part of the dashboard.
-        what: What kind of change.
-        old: Before; empty when it is new.
-        new: After; empty when it is gone.
-    """
-
-    where: str
-    what: str
-    old: str = ""
-    new: str = ""
-
-    @property
-    def of_looks(self) -> bool:
-        """Tell whether it changes only how the page looks."""
-        return _OF_LOOKS.match(self.what) is not None
-
-    @property
-    def rank(self) -> tuple[bool, int]:
-        """Return what changes are put in order by, those that matter most first; else they stay as they are."""
-        what = self.what.partition(" ")[0]
-        return self.of_looks, _ORDER.index(what) if what in _ORDER else len(_ORDER)
-
-    def line(self) -> str:
-        """Return the change as an item of a Markdown list."""
-        if self.old and self.new and self.old.split() == self.new.split():
-            values = " in white space only"
-        elif self.old and self.new:
-            values = " → ".join(map(_code, _around_difference(self.old, self.new)))
-            values = f": {values}"
-        elif self.old or self.new:
-            values = f": {_code(self.old or self.new)}"
-        else:
-            values = ""
-        return f"- **{self.where}** {self.what}{values}"
 
 
 def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = True) -> str:
@@ -88,10 +45,10 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = T
         elif uid not in new:
             changes = [Change("dashboard", "removed")]
         else:
-            changes = sorted(_dashboard_changes(old[uid], new[uid]), key=lambda change: change.rank)
+            changes = sorted(_dashboard_changes(old[uid], new[uid]), key=_rank)
         if changes:
             title = (new.get(uid) or old[uid]).get("title", uid)
-            shown = [change for change in changes if looks or not change.of_looks]
+            shown = [change for change in changes if looks or not _is_of_looks(change)]
             summary.append(f"- {title} (`{uid}`): {len(shown)} of meaning, {len(changes) - len(shown)} of looks")
             if not looks and len(shown) > room:
                 left_out += 1
@@ -106,6 +63,16 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = T
         else []
     )
     return "\n\n".join(["\n".join(summary), *sections, *rest])
+
+
+def _is_of_looks(change: Change) -> bool:
+    return _OF_LOOKS.match(change.what) is not None
+
+
+def _rank(change: Change) -> tuple[bool, int]:
+    """Return what changes are put in order by, those that matter most first; else they stay as they are."""
+    what = change.what.partition(" ")[0]
+    return _is_of_looks(change), _ORDER.index(what) if what in _ORDER else len(_ORDER)
 
 
 def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:
@@ -244,21 +211,3 @@ def _text(value: Any) -> str:
     if value is None:
         return "nothing"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)
-
-
-def _around_difference(old: str, new: str) -> tuple[str, str]:
-    """Return two texts, long ones from a little before where they begin to differ."""
-    old, new = " ".join(old.split()), " ".join(new.split())
-    differ = (place for place, (one, other) in enumerate(zip(old, new, strict=False)) if one != other)
-    # One may be the other with something behind it.
-    same = next(differ, min(len(old), len(new)))
-    if max(len(old), len(new)) <= _LONGEST or same <= _BEFORE:
-        return old, new
-    return f"...{old[same - _BEFORE :]}", f"...{new[same - _BEFORE :]}"
-
-
-def _code(text: str) -> str:
-    text = " ".join(text.split())
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
-    # A backtick inside needs two around.
-    return f"`` {text} ``" if "`" in text else f"`{text}`"

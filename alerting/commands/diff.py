@@ -1,0 +1,111 @@
+"""`alerts diff`: what changed between two versions of rules, by meaning, as Markdown."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ml_monitoring.alerting.operate.changes import Version, compare
+from ml_monitoring.exporter.differences import texts_of
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.regular_files import describe_read_error
+from ml_monitoring.exporter.yaml_syntax import describe
+
+HELP = "say what changed between two versions of rules"
+DESCRIPTION = (
+    "Compare what `alerts generate` wrote by meaning: alerts, severities, teams, thresholds, waiting times, "
+    "expressions, recording rules, and who is notified; as Markdown."
+)
+
+_SUFFIXES = (".yml", ".yaml", ".tmpl")
+Json = dict[str, Any]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the command's arguments."""
+    parser.add_argument("old", metavar="OLD", help="folder or file, or REVISION:PATH of the git repository")
+    parser.add_argument("new", metavar="NEW", help="the same")
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="list all changes: recording rules, links and texts too, and each alert of many with the same change",
+    )
+    parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the differences and return the exit status."""
+    report = compare(_read(options.old), _read(options.new), everything=options.all)
+    print(report or "No differences.")
+    return 1 if report and options.exit_code else 0
+
+
+def _read(name: str) -> Version:
+    """Return a version of a file, a folder, or `REVISION:PATH` of the git repository.
+
+    Raises:
+        ConfigError: There is nothing to read, or something in it cannot be read.
+    """
+    groups: list[Json] = []
+    routing: Json | None = None
+    others: dict[str, str] = {}
+    for source, text in texts_of(name, _SUFFIXES, lambda error: f"cannot be read: {describe_read_error(error)}"):
+        file = Path(source).name
+        config = None if file.endswith(".tmpl") else _parsed(source, text)
+        if config is not None and "groups" in config:
+            groups += _groups(source, config["groups"])
+        elif config is not None and "receivers" in config:
+            if not (isinstance(config.get("route"), dict) and isinstance(config["receivers"], list)):
+                raise ConfigError(
+                    [f"{source}: not as Alertmanager reads it; `amtool check-config {source}` says where"]
+                )
+            routing = config
+        else:
+            others[file] = text
+    if not groups and routing is None:
+        raise ConfigError([f"{name}: no rules in it; give a folder that `ml-monitoring alerts generate` wrote"])
+    return Version(groups, routing, others)
+
+
+def _parsed(source: str, text: str) -> Json | None:
+    """Return a file's mapping; None of other YAML.
+
+    Raises:
+        ConfigError: It is no YAML.
+    """
+    try:
+        config = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError([f"{source}{line}: cannot be read as YAML: {describe(error)}"]) from None
+    except (yaml.YAMLError, RecursionError, ValueError):
+        raise ConfigError([f"{source}: cannot be read as YAML: is it a file of rules?"]) from None
+    return config if isinstance(config, dict) else None
+
+
+def _groups(source: str, groups: Any) -> list[Json]:
+    """Return groups of rules.
+
+    Raises:
+        ConfigError: They are not of the form that Prometheus reads.
+    """
+    is_right = isinstance(groups, list) and all(
+        isinstance(group, dict)
+        and isinstance(group.get("rules") or [], list)
+        and all(_is_rule(rule) for rule in group.get("rules") or [])
+        for group in groups
+    )
+    if not is_right:
+        raise ConfigError(
+            [f"{source}: groups: not as Prometheus reads rules; `promtool check rules {source}` says where"]
+        )
+    return [{**group, "rules": group.get("rules") or []} for group in groups]
+
+
+def _is_rule(rule: Any) -> bool:
+    if not isinstance(rule, dict) or not {"alert", "record"} & {*rule}:
+        return False
+    return all(isinstance(rule.get(key) or {}, dict) for key in ("labels", "annotations"))

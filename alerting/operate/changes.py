@@ -1,0 +1,255 @@
+"""What changed between two versions of rules, by what it means to those who are notified, as Markdown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from ml_monitoring.alerting.operate import alertmanager_changes
+from ml_monitoring.exporter.differences import Change, together
+from ml_monitoring.exporter.redaction import redact
+
+Json = dict[str, Any]
+
+# As many changed expressions are shown; of more the names are listed.
+_MOST_EXPRESSIONS: Final = 20
+_SEVERITIES: Final = ("critical", "warning", "info")
+# Labels by which it is chosen who is notified, and how.
+_WAKING: Final = ("severity", "team")
+_ORDER: Final = ("threshold", "`for`", "`keep_firing_for`", "label")
+_EXPRESSION: Final = "expression changed"
+_NUMBER: Final = r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.])"
+_COMPARISON: Final = r"(?:[=!<>]=|[<>])"
+_MATCHING: Final = r"(?:bool\b|(?:on|ignoring|group_left|group_right)\s*\([^)]*\)|group_left\b|group_right\b|\s)*"
+# A text, which may hold whatever it likes; else a number on either side of a comparison.
+_COMPARED: Final = re.compile(
+    rf"""(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)"""
+    rf"|(?P<before>{_COMPARISON}{_MATCHING})(?P<right>{_NUMBER})"
+    rf"|(?P<start>(?:^|\(|\b(?:and|or|unless)\b)\s*)(?P<left>{_NUMBER})(?=\s*{_COMPARISON})",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """One version of what `alerts generate` writes.
+
+    Attributes:
+        groups: The groups of all files of rules.
+        alertmanager: Alertmanager's configuration; None where there is none.
+        others: The text of all other files by name.
+    """
+
+    groups: Sequence[Json] = ()
+    alertmanager: Json | None = None
+    others: Mapping[str, str] = field(default_factory=dict)
+
+
+def compare(old: Version, new: Version, *, everything: bool = False) -> str:
+    """Return the differences as Markdown, what matters most first; empty when there are none.
+
+    Args:
+        old: Before.
+        new: After.
+        everything: Whether to list what is counted otherwise: recording rules, links, texts, and each alert of many
+            with the same change.
+    """
+    before, after = _alerts(old, new)
+    renamed = _renamed(before, after)
+    added = [name for name in after if name not in before and name not in renamed.values()]
+    removed = [name for name in before if name not in after and name not in renamed]
+    pairs = {name: (before[name], after[renamed.get(name, name)]) for name in before if name not in removed}
+    rules = [change for name, pair in pairs.items() for change in _rule_changes(renamed.get(name, name), *pair)]
+    texts = [change for name, pair in pairs.items() for change in _text_changes(renamed.get(name, name), *pair)]
+    recorded = list(_recorded_changes(old, new))
+    others = [
+        *alertmanager_changes.compare(old.alertmanager, new.alertmanager, everything=everything),
+        *_file_changes(old.others, new.others),
+    ]
+    kinds = Counter(change.what.partition(" ")[0] for change in recorded)
+    counts = {
+        "alerts": {
+            "added": len(added),
+            "removed": len(removed),
+            "renamed": len(renamed),
+            "changed": len({change.where for change in rules}),
+            "with other links or texts": len({change.where for change in texts}),
+        },
+        "recording rules": {kind: kinds[kind] for kind in ("added", "removed", "changed")},
+        "Alertmanager and other files": {"changed": len(others)},
+    }
+    sections = {
+        "May notify you from now on": [
+            Change(name, f"added ({_whom(after[name])})", "", _summary(after[name]))
+            for name in sorted(added, key=lambda name: _rank(after[name]))
+        ],
+        "Notify you no more": [Change(name, f"removed ({_whom(before[name])})") for name in removed],
+        "Renamed alerts": [Change(one, f"is called **{other}**") for one, other in renamed.items()],
+        "Changed alerts": rules if everything else list(_short(rules, len(pairs))),
+        "Alertmanager and other files": others,
+        "Recording rules": recorded if everything else [],
+        "Links and texts": texts if everything else [],
+    }
+    summary = [
+        f"- {what}: {', '.join(f'{number} {word}' for word, number in of_it.items() if number)}"
+        for what, of_it in counts.items()
+        if any(of_it.values())
+    ]
+    listed = [
+        "\n".join([f"### {title}", "", *(redact(change.line()) for change in changes)])
+        for title, changes in sections.items()
+        if changes
+    ]
+    return "\n\n".join(["\n".join(summary), *listed]) if summary else ""
+
+
+def _alerts(old: Version, new: Version) -> tuple[dict[str, Json], dict[str, Json]]:
+    """Return the alerts of both by name; where several have one, by name and severity, then by their place."""
+    versions = [
+        [rule for group in version.groups for rule in group["rules"] if "alert" in rule] for version in (old, new)
+    ]
+    several = {
+        name
+        for rules in versions
+        for name, number in Counter(str(rule["alert"]) for rule in rules).items()
+        if number > 1
+    }
+    found: tuple[dict[str, Json], dict[str, Json]] = ({}, {})
+    for rules, by_name in zip(versions, found, strict=True):
+        for rule in rules:
+            name = str(rule["alert"])
+            key = f"{name} ({_label(rule, 'severity')})" if name in several else name
+            same = sum(other == key or other.startswith(f"{key} #") for other in by_name)
+            by_name[f"{key} #{same + 1}" if same else key] = rule
+    return found
+
+
+def _renamed(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, str]:
+    """Return the new names of alerts: only one new one has the expression, but for numbers, or the summary."""
+    gone, come = [
+        {name: one[name] for name in one if name not in other} for one, other in ((before, after), (after, before))
+    ]
+    found: dict[str, str] = {}
+    for says in (lambda rule: _COMPARED.sub(_without_number, _expr(rule)), _summary):
+        old, new = ([says(rule) for rule in rules.values()] for rules in (gone, come))
+        for name, rule in gone.items():
+            said = says(rule)
+            if said and old.count(said) == new.count(said) == 1 and name not in found:
+                other = next(other for other, candidate in come.items() if says(candidate) == said)
+                if other not in found.values():
+                    found[name] = other
+    return found
+
+
+def _rule_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
+    """Return what changed of an alert but for its links and texts; what wakes somebody first."""
+    labels = [rule.get("labels") or {} for rule in (old, new)]
+    keys = sorted({*labels[0], *labels[1]}, key=lambda key: (key not in _WAKING, key))
+    for key in (key for key in keys if key in _WAKING):
+        yield from _value_change(name, key, *(one.get(key) for one in labels))
+    numbers = [_numbers(rule) for rule in (old, new)]
+    skeletons = [" ".join(_COMPARED.sub(_without_number, _expr(rule)).split()) for rule in (old, new)]
+    if len(numbers[0]) != len(numbers[1]):
+        # The first is what the signal is compared with; what the others are, the expression says.
+        numbers = [one[:1] for one in numbers]
+    if all(numbers) and numbers[0] != numbers[1]:
+        yield Change(name, "threshold changed", *(", ".join(one) for one in numbers))
+    for key in ("for", "keep_firing_for"):
+        yield from _value_change(name, f"`{key}`", old.get(key), new.get(key))
+    for key in (key for key in keys if key not in _WAKING):
+        yield from _value_change(name, f"label {key}", *(one.get(key) for one in labels))
+    if skeletons[0] != skeletons[1]:
+        yield Change(name, _EXPRESSION, _expr(old), _expr(new))
+
+
+def _text_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
+    before, after = (rule.get("annotations") or {} for rule in (old, new))
+    for key in sorted({*before, *after}):
+        yield from _value_change(name, key, before.get(key), after.get(key))
+
+
+def _recorded_changes(old: Version, new: Version) -> Iterator[Change]:
+    """Return which series are recorded from now on, no more, or in another way; one may be made by several rules."""
+    before: dict[str, list[tuple[str, str]]] = {}
+    after: dict[str, list[tuple[str, str]]] = {}
+    for version, found in ((old, before), (new, after)):
+        for group in version.groups:
+            for rule in group["rules"]:
+                if "record" in rule:
+                    labels = json.dumps(rule.get("labels") or {}, sort_keys=True, default=str)
+                    found.setdefault(str(rule["record"]), []).append((" ".join(_expr(rule).split()), labels))
+    for name in sorted({*before, *after}):
+        if name not in before:
+            yield Change(name, "added")
+        elif name not in after:
+            yield Change(name, "removed")
+        elif sorted(before[name]) != sorted(after[name]):
+            yield Change(
+                name, "changed", *(" or ".join(expr for expr, _labels in one[name]) for one in (before, after))
+            )
+
+
+def _file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
+    for name in sorted({*old, *new}):
+        if old.get(name) != new.get(name):
+            yield Change(name, "added" if name not in old else "removed" if name not in new else "changed")
+
+
+def _short(changes: Sequence[Change], number: int) -> Iterator[Change]:
+    """Return one line for what many of a number of alerts have in common, and the names alone of many expressions."""
+    expressions = [change for change in changes if change.what == _EXPRESSION]
+    waking = [change for change in changes if change.what.split()[0] in _WAKING]
+    others = [change for change in changes if change not in waking and change not in expressions]
+    yield from waking
+    yield from together(sorted(others, key=_order), f"of {number} alerts")
+    if len(expressions) <= _MOST_EXPRESSIONS:
+        yield from together(expressions, f"of {number} alerts")
+    else:
+        names = ", ".join(change.where for change in expressions)
+        yield Change(f"{len(expressions)} of {number} alerts", f"{_EXPRESSION}; `--all` shows how: {names}")
+
+
+def _order(change: Change) -> int:
+    what = change.what.split()[0]
+    return _ORDER.index(what) if what in _ORDER else len(_ORDER)
+
+
+def _value_change(where: str, what: str, old: Any, new: Any) -> Iterator[Change]:
+    if old != new:
+        word = "added" if old is None else "removed" if new is None else "changed"
+        yield Change(where, f"{what} {word}", *("" if one is None else str(one) for one in (old, new)))
+
+
+def _numbers(rule: Json) -> list[str]:
+    """Return the numbers that an alert's expression compares with."""
+    found = _COMPARED.finditer(_expr(rule))
+    return [number for one in found if (number := one["right"] or one["left"])]
+
+
+def _without_number(found: re.Match[str]) -> str:
+    return found["text"] or f"{found['before'] or found['start']}N"
+
+
+def _expr(rule: Json) -> str:
+    return str(rule.get("expr", ""))
+
+
+def _label(rule: Json, name: str) -> str:
+    return str((rule.get("labels") or {}).get(name, f"no {name}"))
+
+
+def _summary(rule: Json) -> str:
+    return str((rule.get("annotations") or {}).get("summary", ""))
+
+
+def _whom(rule: Json) -> str:
+    return f"{_label(rule, 'severity')}, {_label(rule, 'team')}"
+
+
+def _rank(rule: Json) -> int:
+    severity = _label(rule, "severity")
+    return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)

@@ -1,0 +1,121 @@
+"""Two versions of something: their files from a folder or from git, and one change as an item of a Markdown list."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.regular_files import read_text
+
+# Values are cut to so many characters, some of them before the first difference.
+_LONGEST: Final = 160
+_BEFORE: Final = 40
+# The same change of so many is listed for each.
+_MOST_ALIKE: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change.
+
+    Attributes:
+        where: What was changed, or a part of it.
+        what: What kind of change.
+        old: Before; empty when it is new.
+        new: After; empty when it is gone.
+    """
+
+    where: str
+    what: str
+    old: str = ""
+    new: str = ""
+
+    def line(self) -> str:
+        """Return the change as an item of a Markdown list."""
+        if self.old and self.new and self.old.split() == self.new.split():
+            values = " in white space only"
+        elif self.old and self.new:
+            values = " → ".join(map(_code, _around_difference(self.old, self.new)))
+            values = f": {values}"
+        elif self.old or self.new:
+            values = f": {_code(self.old or self.new)}"
+        else:
+            values = ""
+        return f"- **{self.where}** {self.what}{values}"
+
+
+def together(changes: Iterable[Change], kind: str) -> Iterator[Change]:
+    """Return the changes, and one in place of those that are the same of more than three.
+
+    Args:
+        changes: Changes.
+        kind: What they are of, such as `alerts`.
+    """
+    alike: dict[tuple[str, str, str], list[Change]] = {}
+    for change in changes:
+        alike.setdefault((change.what, change.old, change.new), []).append(change)
+    for same in alike.values():
+        yield from same if len(same) <= _MOST_ALIKE else [replace(same[0], where=f"{len(same)} {kind}")]
+
+
+def texts_of(
+    name: str, suffixes: Sequence[str], describe: Callable[[OSError | UnicodeDecodeError], str]
+) -> list[tuple[str, str]]:
+    """Return the files of a version, each with where it is.
+
+    Args:
+        name: A file, a folder, or `REVISION:PATH` of the git repository.
+        suffixes: Of the files in a folder.
+        describe: Returns why a file cannot be read.
+
+    Raises:
+        ConfigError: There is no such version, or one of its files cannot be read.
+    """
+    path = Path(name)
+    if path.is_dir():
+        files = [file for file in sorted(path.rglob("*")) if file.suffix in suffixes]
+        return [(str(file), _text_of(file, describe)) for file in files]
+    if path.exists():
+        return [(name, _text_of(path, describe))]
+    if ":" not in name:
+        raise ConfigError([f"{name}: no such file or folder"])
+    revision, place = name.split(":", 1)
+    listed = _git("ls-tree", "-r", "--name-only", revision, "--", place.rstrip("/")).splitlines()
+    return [(file, _git("show", f"{revision}:./{file}")) for file in listed if Path(file).suffix in suffixes]
+
+
+def _text_of(path: Path, describe: Callable[[OSError | UnicodeDecodeError], str]) -> str:
+    try:
+        return read_text(path).removeprefix("\ufeff")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: {describe(error)}"]) from None
+
+
+def _git(*arguments: str) -> str:
+    # Arguments come from the command line of the person who runs this, and no shell reads them.
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)  # noqa: S603, S607
+    if done.returncode:
+        raise ConfigError([f"git {' '.join(arguments)}: {done.stderr.strip()}"])
+    return done.stdout
+
+
+def _around_difference(old: str, new: str) -> tuple[str, str]:
+    """Return two texts, long ones from a little before where they begin to differ."""
+    old, new = " ".join(old.split()), " ".join(new.split())
+    differ = (place for place, (one, other) in enumerate(zip(old, new, strict=False)) if one != other)
+    # One may be the other with something behind it.
+    same = next(differ, min(len(old), len(new)))
+    if max(len(old), len(new)) <= _LONGEST or same <= _BEFORE:
+        return old, new
+    return f"...{old[same - _BEFORE :]}", f"...{new[same - _BEFORE :]}"
+
+
+def _code(text: str) -> str:
+    text = " ".join(text.split())
+    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
+    # A backtick inside needs two around.
+    return f"`` {text} ``" if "`" in text else f"`{text}`"

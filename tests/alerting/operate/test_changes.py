@@ -1,0 +1,355 @@
+"""Differences between rules are named by what they mean to those who are notified."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ml_monitoring.alerting.cli import main
+from ml_monitoring.alerting.generate import files
+from ml_monitoring.alerting.operate.changes import Version, compare
+
+Json = dict[str, Any]
+# As release 0.2.0 wrote them.
+RELEASE = Path(__file__).parent / "release-0.2.0"
+SECRET = "https://hooks.example.org/T0/hunter2"
+
+
+def rule(name: str, expr: str = "heat > 20", **other: Any) -> Json:
+    return {
+        "alert": name,
+        "expr": expr,
+        "for": "5m",
+        "labels": {"severity": "warning", "team": "platform"},
+        "annotations": {"summary": f"{name} is so.", "runbook_url": "http://127.0.0.1/runbooks"},
+    } | other
+
+
+def version(*rules: Json, alertmanager: Json | None = None, others: dict[str, str] | None = None) -> Version:
+    return Version([{"name": "group", "rules": list(rules)}], alertmanager, others or {})
+
+
+def lines(old: Version, new: Version, *, everything: bool = False) -> list[str]:
+    return compare(old, new, everything=everything).splitlines()
+
+
+def labels(severity: str, team: str = "platform", **more: str) -> Json:
+    return {"severity": severity, "team": team, **more}
+
+
+def test_the_same_is_no_difference_and_neither_is_the_order() -> None:
+    routing = {"route": {"receiver": "a"}, "receivers": [{"name": "a"}, {"name": "b"}]}
+    other = {"receivers": [{"name": "b"}, {"name": "a"}], "route": {"receiver": "a"}}
+    one, two = rule("Hot"), rule("Cold")
+    assert compare(version(one, two, alertmanager=routing), version(two, one, alertmanager=other)) == ""
+
+
+def test_what_may_notify_from_now_on_comes_first_and_what_does_so_no_more() -> None:
+    old = version(rule("Hot"), rule("Gone", "gone == 0", labels=labels("critical")))
+    new = version(rule("Hot"), rule("Slow", "slow > 1"), rule("Down", "up < 1", labels=labels("critical", "mlops")))
+    assert lines(old, new) == [
+        "- alerts: 2 added, 1 removed",
+        "",
+        "### May notify you from now on",
+        "",
+        "- **Down** added (critical, mlops): `Down is so.`",
+        "- **Slow** added (warning, platform): `Slow is so.`",
+        "",
+        "### Notify you no more",
+        "",
+        "- **Gone** removed (critical, platform)",
+    ]
+
+
+def test_every_change_of_an_alert_is_shown_what_wakes_somebody_first() -> None:
+    new = rule("Hot", "heat > 25", labels=labels("critical", "mlops", room="a"), keep_firing_for="7m") | {"for": "1m"}
+    other = rule("Cold", "heat < 0 unless on (room) away")
+    assert lines(version(rule("Hot"), rule("Cold", "heat < 0")), version(new, other)) == [
+        "- alerts: 2 changed",
+        "",
+        "### Changed alerts",
+        "",
+        "- **Hot** severity changed: `warning` → `critical`",
+        "- **Hot** team changed: `platform` → `mlops`",
+        "- **Hot** threshold changed: `20` → `25`",
+        "- **Hot** `for` changed: `5m` → `1m`",
+        "- **Hot** `keep_firing_for` added: `7m`",
+        "- **Hot** label room added: `a`",
+        "- **Cold** expression changed: `heat < 0` → `heat < 0 unless on (room) away`",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("a > 0.4 and b >= bool 5", "a > 0.45 and b >= bool 5", ["threshold changed: `0.4, 5` → `0.45, 5`"]),
+        ("a > on (x) group_left (y) -1e3", "a > on (x) group_left (y) 2", ["threshold changed: `-1e3` → `2`"]),
+        ("5 < a", "6 < a", ["threshold changed: `5` → `6`"]),
+        ("a * 100 > 5", "a * 10 > 5", ["expression changed: `a * 100 > 5` → `a * 10 > 5`"]),
+        ("rate(a[5m]) > 1", "rate(a[9m]) > 1", ["expression changed: `rate(a[5m]) > 1` → `rate(a[9m]) > 1`"]),
+        ('a{b="> 4"} > 1', 'a{b="> 5"} > 1', ['expression changed: `a{b="> 4"} > 1` → `a{b="> 5"} > 1`']),
+        (
+            "a > 1",
+            "a > 2 and b > 3",
+            ["threshold changed: `1` → `2`", "expression changed: `a > 1` → `a > 2 and b > 3`"],
+        ),
+        ("a > 1", "a  >\n 1", []),
+        ("absent(a)", "a == 0", ["expression changed: `absent(a)` → `a == 0`"]),
+    ],
+)
+def test_numbers_behind_comparisons_are_told_from_the_rest_of_an_expression(
+    old: str, new: str, shown: list[str]
+) -> None:
+    said = lines(version(rule("Hot", old)), version(rule("Hot", new)))
+    assert [line.removeprefix("- **Hot** ") for line in said[4:]] == shown
+
+
+def test_a_renamed_alert_is_known_by_its_expression_or_its_summary() -> None:
+    old = version(rule("Heat", "heat > 20"), rule("Cold", "cold > 1"), rule("A", "same"), rule("B", "same"))
+    cold = rule("MlCold", "frost > 1") | {"annotations": rule("Cold")["annotations"]}
+    new = version(rule("MlHeat", "heat > 25"), cold, rule("C", "same"), rule("D", "same"))
+    said = lines(old, new)
+    assert said[0] == "- alerts: 2 added, 2 removed, 2 renamed, 2 changed, 1 with other links or texts"
+    assert said[said.index("### Renamed alerts") :] == [
+        "### Renamed alerts",
+        "",
+        "- **Heat** is called **MlHeat**",
+        "- **Cold** is called **MlCold**",
+        "",
+        "### Changed alerts",
+        "",
+        "- **MlHeat** threshold changed: `20` → `25`",
+        "- **MlCold** expression changed: `cold > 1` → `frost > 1`",
+    ]
+
+
+def test_what_many_alerts_have_in_common_is_one_line_and_names_stand_where_it_wakes_somebody() -> None:
+    names = [f"Alert{number}" for number in range(6)]
+    old = version(*map(rule, names), rule("Other"))
+    new = version(*(rule(name, keep_firing_for="7m", labels=labels("info")) for name in names), rule("Other"))
+    assert lines(old, new)[4:] == [
+        *(f"- **{name}** severity changed: `warning` → `info`" for name in names),
+        "- **6 of 7 alerts** `keep_firing_for` added: `7m`",
+    ]
+    assert sum("keep_firing_for" in line for line in lines(old, new, everything=True)) == 6
+
+
+def test_of_many_changed_expressions_the_names_are_listed() -> None:
+    names = [f"Alert{number}" for number in range(21)]
+    old = version(*(rule(name, f"a{name}") for name in names))
+    new = version(*(rule(name, f"b{name}") for name in names))
+    assert lines(old, new)[4:] == [f"- **21 of 21 alerts** expression changed; `--all` shows how: {', '.join(names)}"]
+    assert "- **Alert3** expression changed: `aAlert3` → `bAlert3`" in lines(old, new, everything=True)
+
+
+def test_alerts_with_one_name_are_told_apart_by_severity() -> None:
+    both = [rule("Hot", labels=labels("warning")), rule("Hot", "heat > 30", labels=labels("critical"))]
+    new = [both[0], rule("Hot", "heat > 40", labels=labels("critical"))]
+    assert lines(version(*both), version(*new))[4:] == ["- **Hot (critical)** threshold changed: `30` → `40`"]
+    assert lines(version(*both), version(both[0]))[4:] == ["- **Hot (critical)** removed (critical, platform)"]
+
+
+def test_recording_rules_links_and_texts_are_counted_and_listed_when_all_is_asked_for() -> None:
+    def recorded(name: str, expr: str) -> Json:
+        return {"record": name, "expr": expr}
+
+    texts = {"summary": "Hot is so.", "runbook_url": "http://127.0.0.1/books"}
+    old = version(recorded("a", "x"), recorded("b", "x"), recorded("c", "x"), rule("Hot"))
+    new = version(recorded("b", "y"), recorded("c", " x"), recorded("d", "x"), rule("Hot", annotations=texts))
+    counted = ["- alerts: 1 with other links or texts", "- recording rules: 1 added, 1 removed, 1 changed"]
+    assert lines(old, new) == counted
+    assert lines(old, new, everything=True) == [
+        *counted,
+        "",
+        "### Recording rules",
+        "",
+        "- **a** removed",
+        "- **b** changed: `x` → `y`",
+        "- **d** added",
+        "",
+        "### Links and texts",
+        "",
+        "- **Hot** runbook_url changed: `http://127.0.0.1/runbooks` → `http://127.0.0.1/books`",
+    ]
+
+
+def routing() -> Json:
+    webhook = {"url": SECRET, "send_resolved": True}
+    return {
+        "global": {"smtp_auth_password": "hunter1"},
+        "route": {
+            "receiver": "nobody",
+            "group_by": ["alertname"],
+            "routes": [
+                {"matchers": ['team="a"'], "routes": [{"match": {"severity": "info"}, "repeat_interval": "1d"}]},
+                {"matchers": ['team="b"'], "receiver": "b"},
+            ],
+        },
+        "inhibit_rules": [{"source_matchers": ['a="1"'], "target_matchers": ['a="2"'], "equal": ["job", "x"]}],
+        "receivers": [
+            {"name": "nobody"},
+            {"name": "a", "webhook_configs": [webhook]},
+            {"name": "b", "slack_configs": [{"api_url": SECRET}], "webhook_configs": [webhook, webhook]},
+        ],
+    }
+
+
+def _all_of_it(config: Json) -> None:
+    config["global"] = {"smtp_auth_password": "hunter3", "smtp_from": "a@example.org"}
+    config["templates"] = ["x.tmpl"]
+    route = config["route"]
+    route["group_by"] = ["alertname", "test_fire"]
+    route["routes"][0]["routes"] = [{"match": {"severity": "info"}, "repeat_interval": "1h", "continue": True}]
+    route["routes"][1] = {"matchers": ['team="c"'], "receiver": "c", "routes": [{"matchers": ["x=y"]}]}
+    config["inhibit_rules"][0]["equal"] = ["job"]
+    config["receivers"][1] = {"name": "a"}
+    config["receivers"][2]["slack_configs"] = [{"api_url": SECRET + "3", "channel": "#new"}]
+    config["receivers"][2]["webhook_configs"].pop()
+    config["receivers"].append({"name": "c", "pagerduty_configs": [{"routing_key": "hunter4"}]})
+
+
+def _order(config: Json) -> None:
+    config["route"]["routes"].reverse()
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        (
+            _all_of_it,
+            [
+                "- **receiver a** channels of webhook changed: `1` → `0`",
+                "- **receiver a** left without a channel",
+                "- **receiver b** slack changed (api_url, channel)",
+                "- **receiver b** channels of webhook changed: `2` → `1`",
+                "- **receiver c** added (pagerduty)",
+                "- **first route** group_by changed: `alertname` → `alertname, test_fire`",
+                '- **route team="a" / severity="info"** repeat_interval changed: `1d` → `1h`',
+                '- **route team="a" / severity="info"** continue changed: `nothing` → `True`',
+                '- **route team="b"** removed: `b`',
+                '- **route team="c"** added: `c`',
+                '- **inhibition** removed: `a="1" mutes a="2", same job, x`',
+                '- **inhibition** added: `a="1" mutes a="2", same job`',
+                "- **global** changed (smtp_auth_password, smtp_from)",
+                "- **templates** added",
+            ],
+        ),
+        (_order, ["- **routes** are in another order"]),
+    ],
+    ids=["everything", "order"],
+)
+def test_who_is_notified_is_said_without_a_secret_or_an_address(
+    change: Callable[[Json], None], shown: list[str]
+) -> None:
+    old, new = routing(), routing()
+    change(new)
+    for everything in (False, True):
+        said = lines(version(alertmanager=old), version(alertmanager=new), everything=everything)
+        assert said[0] == f"- Alertmanager and other files: {len(shown)} changed"
+        assert said[4:] == shown
+        assert "hunter" not in "".join(said)
+
+
+def test_what_many_receivers_have_in_common_is_one_line() -> None:
+    old: Json = {"route": {}, "receivers": [{"name": str(n), "webhook_configs": [{"url": SECRET}]} for n in range(5)]}
+    new: Json = {"route": {}, "receivers": [{"name": str(n), "webhook_configs": [{"url": "x"}]} for n in range(5)]}
+    new["inhibit_rules"] = [{"source_matchers": [str(number)]} for number in range(5)]
+    assert lines(version(alertmanager=old), version(alertmanager=new))[4:] == [
+        "- **5 receivers** webhook changed (url)",
+        "- **inhibitions** 5 added",
+    ]
+
+
+def _named(rules: Path) -> dict[str, Json]:
+    groups = yaml.safe_load((rules / "alerts.yml").read_text("utf-8"))["groups"]
+    return {one["alert"]: one for group in groups for one in group["rules"]}
+
+
+def test_the_upgrade_from_release_0_2_0_fits_on_two_screens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "--settings", "/dev/null", "--output-dir", str(tmp_path)]) == 0
+    capsys.readouterr()
+    assert main(["diff", str(RELEASE), str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    old, new = _named(RELEASE), _named(tmp_path)
+    assert {line.split("**")[1] for line in said if " added (" in line} == {*new} - {*old}
+    assert "- **MlMonitoringWatchdog** severity changed: `info` → `none`" in said
+    assert "- **MlflowMetricWorseThanBest** threshold changed: `0.2` → `0.1`" in said
+    kept = sum("keep_firing_for" in new[name] for name in old if name in new)
+    assert f"- **{kept} of {len({*old} & {*new})} alerts** `keep_firing_for` added: `7m`" in said
+    assert len(said) < 100
+
+
+def test_files_that_another_folder_lacks_and_those_of_git(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("old", "new"):
+        shutil.copytree(files.DEFAULT_DIRECTORY, tmp_path / name)
+    new = tmp_path / "new"
+    (new / "prometheus.yml").unlink()
+    (new / "alertmanager.yml").unlink()
+    (new / "notifications.tmpl").write_text("other", encoding="utf-8")
+    assert main(["diff", str(tmp_path / "old"), str(new), "--exit-code"]) == 1
+    assert capsys.readouterr().out.splitlines()[4:] == [
+        "- **alertmanager.yml** removed",
+        "- **notifications.tmpl** changed",
+        "- **prometheus.yml** removed",
+    ]
+    for one, other in ((new, new), (new / "alerts.yml", new / "alerts.yml")):
+        assert main(["diff", str(one), str(other), "--exit-code"]) == 0
+        assert capsys.readouterr().out == "No differences.\n"
+    assert main(["diff", "HEAD:alerting/generated", "HEAD:alerting/generated"]) == 0
+    assert capsys.readouterr().out == "No differences.\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"groups: [hunter2", r":1: cannot be read as YAML: .* not closed"),
+        (b"a: !!python/object:hunter2 {}", r":1: cannot be read as YAML: a tag has no meaning here \(column 4\).*"),
+        (b"\x89PNG\r\n", r": cannot be read: not UTF-8; is it a text file\? save it as UTF-8"),
+        (b"[" * 2_000, r": cannot be read as YAML: is it a file of rules\?"),
+        (b"groups: 5", r": groups: not as Prometheus reads rules; `promtool check rules \S+` says where"),
+        (b"groups: [{rules: [{alert: a, labels: hunter2}]}]", r": groups: not as Prometheus reads rules; .*"),
+        (b"receivers: hunter2", r": not as Alertmanager reads it; `amtool check-config \S+` says where"),
+        (b"scrape_configs: []", r": no rules in it; give a folder that `ml-monitoring alerts generate` wrote"),
+        (b"", r": no rules in it; .*"),
+    ],
+)
+def test_files_that_are_no_rules_are_named_without_their_content(
+    content: bytes, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "alerts.yml"
+    path.write_bytes(content)
+    for arguments in ([str(path), str(RELEASE)], [str(RELEASE), str(path)]):
+        assert main(["diff", *arguments]) == 1
+        said = capsys.readouterr().err
+        assert re.fullmatch(rf"error: {re.escape(str(path))}{problem}\n", said)
+        assert "hunter" not in said
+
+
+def test_a_folder_that_there_is_not_and_one_without_rules(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["diff", "rules.old", str(RELEASE)]) == 1
+    assert capsys.readouterr().err == "error: rules.old: no such file or folder\n"
+    assert main(["diff", str(RELEASE), str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path}: no rules in it; give a folder that `ml-monitoring alerts generate` wrote\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "key", ["routes", "inhibit_rules", "receivers", "webhook_configs", "matchers", "equal", "match"]
+)
+def test_what_alertmanager_would_not_read_either_stops_no_comparison(key: str) -> None:
+    odd: Any
+    for odd in (None, 5, "x", [5], {"a": 5}, [{"a": None}]):
+        config: Json = {
+            "route": {"routes": [{key: odd}], key: odd},
+            "receivers": [{"name": "a", key: odd}],
+            "inhibit_rules": [{key: odd}],
+        } | {key: odd}
+        assert compare(version(alertmanager=config), version(alertmanager=routing()))
+        assert compare(version(alertmanager=routing()), version(alertmanager=config), everything=True)
