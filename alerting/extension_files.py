@@ -111,7 +111,7 @@ def read_definition(path: Path, model: type[_Model]) -> tuple[_Model, Layers]:
     layers = Layers.of_file(path)
     checked = check(layers, model)
     if checked.problems or checked.usable is None:
-        raise ConfigError([layers.problem(*problem) for problem in checked.problems])
+        raise ConfigError(layers.sentences(checked.problems))
     return checked.usable, layers
 
 
@@ -126,15 +126,18 @@ def _other_kind(kind: str, data: Mapping[str, Any]) -> str:
 def read_each(
     folder: Path, kind: str, model: type[_Model], problems: list[str]
 ) -> Iterator[tuple[Path, Checked[_Model], Layers]]:
-    """Yield the files of one kind, with what of each can be used; what is wrong is added to the problems."""
+    """Yield the files of one kind, with what of each can be used; what is wrong is then added to the problems.
+
+    What is found until the next one is asked for belongs into `Checked.problems`, too.
+    """
     for path in definitions(folder, kind, problems):
         with collecting(problems):
             layers = Layers.of_file(path)
             if other := _other_kind(kind, layers.data):
                 raise ConfigError([f"{path}: this looks like one of {other}: it belongs into {folder / other}"])
             checked = check(layers, model)
-            problems += [layers.problem(*problem) for problem in checked.problems]
             yield path, checked, layers
+            problems += layers.sentences(checked.problems)
 
 
 def without_value(error: ValueError, known: Iterable[str]) -> str:

@@ -70,6 +70,9 @@ _OTHERS_OWN: Final = ("sources", "schemas")
 _OWN_PAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
 _ALERT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LABEL_IN_TEMPLATE: Final = re.compile(r"\$labels\.(\w+)")
+# A comparison with a number at the end of PromQL, and what may stand before it so that it guards another value.
+_COMPARES: Final = re.compile(r"([<>]=?\s*(?:[-+]?[\d.]+(?:e[-+]?\d+)?|<\w+\.threshold>))\s*$", re.IGNORECASE)
+_SETS: Final = re.compile(r"\b(?:and|or|unless)\b", re.IGNORECASE)
 _OF_RULES: Final = ("severity", "team", "source", "action")
 
 
@@ -247,7 +250,7 @@ def read(folder: Path, problems: list[str]) -> Extensions:
         problems += _check_runbook(folder / "runbooks" / f"{name}.md", name)
         if given is None:
             continue
-        problems += [layers.problem(*problem) for problem in fitting(checked, _check(name, given, folder))]
+        checked.problems += fitting(checked, _check(name, given, folder))
         own.alerts.append(given.alert(name, page_uid(given.page, folder) or given.page))
         own.layers.append(_numbers(name, given, layers))
         own.left_out |= {("alerts", name, *location) for location in checked.left_out}
@@ -265,7 +268,7 @@ def _records(folder: Path, problems: list[str]) -> Iterator[tuple[Record, Layers
         if checked.usable is None:
             continue
         found = rule_problems(path, checked.usable, taken)
-        problems += [layers.problem(*problem) for problem in fitting(checked, found)]
+        checked.problems += fitting(checked, found)
         for number, rule in enumerate(checked.usable.rules):
             if not checked.touches(("rules", number)):
                 yield rule.record_of(), layers, ("rules", number)
@@ -276,10 +279,10 @@ def _check_pages(folder: Path, problems: list[str]) -> None:
     list(read_each(folder, "pages", OwnPage, problems))
     pages = definitions(folder, "pages", [], _DEFINING)
     problems += [f"{path}: {problem}" for path in pages if (problem := page_name_problem(path.stem))]
-    for _, _, layers in read_each(folder, "panels", OwnPanelFile, problems):
+    for _, checked, layers in read_each(folder, "panels", OwnPanelFile, problems):
         page = layers.value(("page",))
         if isinstance(page, str) and page and not page_uid(page, folder):
-            problems.append(layers.problem(("page",), no_page(page, folder)))
+            checked.problems.append((("page",), no_page(page, folder)))
 
 
 def page_uid(name: str, folder: Path) -> str:
@@ -393,6 +396,12 @@ def _check(name: str, given: OwnAlert, folder: Path) -> Iterator[tuple[Location,
         yield (), problem
     if not page_uid(given.page, folder):
         yield ("page",), no_page(given.page, folder)
+    if (compares := _COMPARES.search(given.expr)) and not _SETS.search(given.expr):
+        yield (
+            ("expr",),
+            f"compares with `{compares[1]}` at its end, which `comparison` and `threshold` are for: keep these, and "
+            "take it out here, or put it in brackets where it only selects series",
+        )
     labels = {*given.by, *TARGET_LABELS, *_OF_RULES}
     for label in dict.fromkeys(_LABEL_IN_TEMPLATE.findall(given.description)):
         if label not in labels:

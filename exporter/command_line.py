@@ -17,7 +17,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
@@ -56,8 +56,16 @@ _OPTION: Final = re.compile(r"--?[a-z][a-z.-]*")
 _TIME_OF_DAY: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _FARTHEST: Final = timedelta(days=366)
 _SETTINGS_FILE: Final = re.compile(r"[\w./-]{1,100}\.ya?ml")
-# Options for a file of settings: commands of the exporter take the one, those of alerts and pages the other.
-_OTHER_SETTINGS: Final = {"--settings": "--config", "--config": "--settings"}
+# Options for one thing: each command takes one or none of them, and other programs take the others.
+_SAME: Final = (
+    ("--config", "--settings"),
+    (
+        *("--web.listen-address", "--listen", "--listen-address", "--address", "--addr", "--bind", "--host", "--port"),
+        *("--web.host", "--web.port", "-p"),
+    ),
+    ("--log.level", "--debug", "--quiet", "--verbose", "-q", "-v"),
+    ("--output-dir", "--out", "--output", "--directory", "-o"),
+)
 _WORD: Final = re.compile(r"[A-Za-z-]{1,30}")
 
 
@@ -103,7 +111,10 @@ class CommandParser(argparse.ArgumentParser):
                         ": an address belongs in the settings, such as sources.mlflow.uri in a file given by --config"
                     )
             chosen = self._chosen(sys.argv[1:] if args is None else args)
-            chosen.error(f"there is no option {option}" if option else f"more arguments than the command takes{hint}")
+            near = _meant(option, chosen._option_string_actions)
+            chosen.error(
+                f"there is no option {option}{near}" if option else f"more arguments than the command takes{hint}"
+            )
         return options
 
     def _chosen(self, args: Sequence[str]) -> argparse.ArgumentParser:
@@ -126,10 +137,7 @@ class CommandParser(argparse.ArgumentParser):
         for word in self._own_options(given):
             name = word.partition("=")[0]
             if not any(option.startswith(name) for option in self._option_string_actions):
-                other = _OTHER_SETTINGS.get(name, "")
-                is_taken = other in self._option_string_actions
-                near = f": this command takes {other}" if is_taken else suggestion(name, self._option_string_actions)
-                self.error(f"there is no option {name}{near}")
+                self.error(f"there is no option {name}{_meant(name, self._option_string_actions)}")
         return super().parse_known_args(given, namespace)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
@@ -159,6 +167,13 @@ class CommandParser(argparse.ArgumentParser):
                 return
             if word.startswith("--"):
                 yield word
+
+
+def _meant(option: str, known: Collection[str]) -> str:
+    """Return which option may be meant by one that there is not, as the end of a message."""
+    same = (other for options in _SAME if option in options for other in options if other in known)
+    other = next(same, "")
+    return f"; did you mean {other}?" if other else suggestion(option, known)
 
 
 def new_parser(prog: str, description: str, **options: Any) -> CommandParser:

@@ -30,7 +30,7 @@ from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, a
 from ml_monitoring.exporter.errors import ConfigError, SettingError, collecting
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
-from ml_monitoring.exporter.settings_file import Layers, Places
+from ml_monitoring.exporter.settings_file import Layers, Place, Places
 from ml_monitoring.exporter.settings_file import read as read_file
 from ml_monitoring.exporter.settings_hints import BASE_URL_PATTERN, MISSING, PATH_PATTERN, Location
 from ml_monitoring.exporter.sources import SOURCES
@@ -280,37 +280,41 @@ def read_all(
     environ = os.environ if environ is None else environ
     files = [files] if isinstance(files, Path) else files or []
     problems: list[str] = []
+    of_references: list[tuple[Place, str]] = []
     layers = Layers()
     unresolved: set[Location] = set()
     unread = len(files)
-    for path in files:
+    for number, path in enumerate(files):
         with collecting(problems):
             data, places = read_file(path)
             references = References(Settings, places, environ)
             resolved = references.resolve(data)
             _add(layers, resolved, references.places)
-            problems += references.problems
+            of_references += references.sentences(number)
             unresolved |= references.unresolved
             unread -= 1
     _add(layers, *read_environment(Settings, environ, problems))
     _add(layers, *_by_setting(flags or {}))
     misplaced = dict(_misplaced(layers))
     add_store(layers, environ, problems)
-    is_whole = not problems
+    is_whole = not problems and not of_references
     checked = check(layers, Settings)
     checked.left_out |= unresolved
+    found = []
     for at, message in checked.problems:
         # That the file of a secret cannot be read says why that is missing. What one without a name would need is no
         # matter where stores have names.
         of_one = any(at[:2] == store[:2] for store in misplaced)
-        if not (message == MISSING and (at in unresolved or of_one)) and not (of_one and len(at) == 2):
-            problems.append(layers.problem(at, misplaced.get(at[:3], message)))
+        if at not in unresolved and not (of_one and (message == MISSING or len(at) == 2)):
+            found.append((at, misplaced.get(at[:3], message)))
     if checked.usable is not None:
-        problems += [
-            layers.problem(*problem)
+        found += [
+            problem
             for problem in fitting(checked, checked.usable.conflicts())
             if not _is_of_what_was_left_out(layers.value(problem[0]), checked)
         ]
+    problems += layers.sentences(found, of_references)
+    if checked.usable is not None:
         is_whole = is_whole and not any(len(at) < 2 or at[0] == "sources" for at, _ in checked.problems)
         if is_whole and checked.usable.reads_nothing:
             problems.append(_nothing_to_read(files))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
@@ -14,7 +14,7 @@ from pydantic import BaseModel, SecretStr
 
 from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, is_secret
 from ml_monitoring.exporter.settings_file import Layers, Places, files_of
-from ml_monitoring.exporter.settings_hints import Location
+from ml_monitoring.exporter.settings_hints import Location, models_in
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.settings import is_server
 from ml_monitoring.exporter.stores import are_named
@@ -131,9 +131,18 @@ def _apart(keys: Sequence[str], model: type[BaseModel]) -> tuple[str, ...]:
 def _close(keys: Sequence[str], model: type[BaseModel]) -> tuple[str, ...]:
     """Return which setting may be meant by one that there is not; the prefix, which all share, tells nothing."""
     first, *rest = keys
-    known = model.model_fields if rest else [name.removeprefix(PREFIX).lower() for name in _OTHER_VARIABLES]
-    found = closest(first, known)
-    return (found, *rest) if found else ()
+    if rest and (found := closest(first, model.model_fields)):
+        return (found, *rest)
+    known = {"_".join(names): names for names in _all_keys(model)}
+    known |= {name.removeprefix(PREFIX).lower(): (name.removeprefix(PREFIX).lower(),) for name in _OTHER_VARIABLES}
+    return known.get(closest("_".join(keys), known), ())
+
+
+def _all_keys(model: type[BaseModel]) -> Iterator[tuple[str, ...]]:
+    """Yield the keys of each setting that has no settings below it."""
+    for name, field in model.model_fields.items():
+        inner = models_in(field.annotation)
+        yield from ((name, *below) for each in inner for below in _all_keys(each)) if inner else [(name,)]
 
 
 def add_store(layers: Layers, environ: Mapping[str, str], problems: list[str]) -> None:

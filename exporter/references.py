@@ -13,8 +13,9 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from ml_monitoring.exporter.settings_file import Places
+from ml_monitoring.exporter.settings_file import Place, Places
 from ml_monitoring.exporter.settings_hints import Location, models_in
+from ml_monitoring.exporter.suggestions import closest
 from ml_monitoring.exporter.values import FileSecret
 
 FILE_SUFFIX = "_file"
@@ -32,15 +33,15 @@ class References:
         environ: The variables.
 
     Attributes:
-        problems: What could not be resolved, each with file and line.
-        unresolved: Secrets whose files cannot be read, so that they are missing.
+        problems: What could not be resolved: where, and why.
+        unresolved: Settings of which nothing can be said: their variables are not set, or their files cannot be read.
     """
 
     def __init__(self, model: type[BaseModel], places: Places, environ: Mapping[str, str]) -> None:
         self._model = model
         self._places = places
         self._environ = environ
-        self.problems: list[str] = []
+        self.problems: list[tuple[Location, str]] = []
         self.unresolved: set[Location] = set()
         self.places = dict(places)
 
@@ -86,17 +87,24 @@ class References:
             elif name in self._environ:
                 return self._environ[name]
             else:
-                self._note(location, f"the variable {name} is not set")
+                near = closest(name, filter(_NAME.fullmatch, self._environ))
+                self._note(location, f"the variable {name} is not set{f'; did you mean ${{{near}}}?' if near else ''}")
+                self.unresolved.add(location)
             return ""
 
         return _REFERENCE.sub(replaced, text)
 
     def _note(self, location: Location, message: str) -> None:
-        known = location
-        while known not in self._places:
-            known = known[:-1]
-        origin, line = self._places[known]
-        self.problems.append(f"{origin}:{line}: {'.'.join(map(str, location))}: {message}")
+        self.problems.append((location, message))
+
+    def sentences(self, layer: int) -> Iterator[tuple[Place, str]]:
+        """Yield the sentence about each problem with its place, as that of a layer of settings."""
+        for location, message in self.problems:
+            known = location
+            while known not in self._places:
+                known = known[:-1]
+            place = Place(layer, *self._places[known])
+            yield place, f"{place}: {'.'.join(map(str, location))}: {message}"
 
 
 def field_at(model: type[BaseModel], location: Sequence[str | int]) -> FieldInfo | None:

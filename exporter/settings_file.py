@@ -6,9 +6,11 @@ it, and `null` in an upper layer takes away what is below it.
 
 from __future__ import annotations
 
+import linecache
 import os
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
@@ -25,13 +27,14 @@ from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 from ml_monitoring.exporter.settings_hints import (
     ALERTING_KEYS,
-    ALSO_CALLED,
     BELOW_A_NAME,
     CHOICE,
     CHOICES,
+    COMMENT,
     EXPORTER_KEYS,
     MEANT,
     MODELS,
+    NO_SHARES,
     PATTERNS,
     Location,
     fields_at,
@@ -40,6 +43,8 @@ from ml_monitoring.exporter.settings_hints import (
     key_suggestion,
     models_in,
     of_kind,
+    other_name,
+    share_hint,
 )
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import FileSecret
@@ -48,6 +53,8 @@ from ml_monitoring.exporter.yaml_syntax import describe
 _IMPOSSIBLE: Final = "this is a number or a time that there cannot be"
 # The key of a value, on the value's line.
 _KEY_BEFORE: Final = re.compile(r"""([\w.-]+)["']?\s*:\s*$""")
+# What makes a value or an item empty.
+_COMMENT: Final = re.compile(r"^[^#]*(?::|(?:^|\s)-)\s+#")
 # Origin and line of settings, see `Place`.
 Places = Mapping[Location, tuple[str, int]]
 
@@ -123,6 +130,11 @@ class Layers:
         self._places |= {(): ranked[()]} if () in ranked else {}
         self._count += 1
 
+    @property
+    def locations(self) -> Iterator[Location]:
+        """Yield the settings that were given."""
+        yield from self._places
+
     def place(self, location: Location) -> Place | None:
         """Return where a setting was given; for one that was not, where what lacks it was.
 
@@ -154,6 +166,18 @@ class Layers:
         is_said = place is not None and not place.line and not of_part
         return ": ".join([*([str(place)] if place else []), *([] if is_said else [dotted]), message])
 
+    def sentences(
+        self, problems: Iterable[tuple[Location, str]], others: Iterable[tuple[Place, str]] = ()
+    ) -> list[str]:
+        """Return the sentence about each problem, see `problem`, in the order of files and lines.
+
+        Args:
+            problems: Where each is, and what is wrong.
+            others: Sentences that there are already, each with its place.
+        """
+        found = [(self.place(at) or Place(0, "", 0), self.problem(at, message)) for at, message in problems]
+        return [sentence for _, sentence in sorted([*others, *found], key=itemgetter(0))]
+
     def problems(self, error: ValidationError, model: type[BaseModel]) -> list[tuple[Location, str]]:
         """Return the location of each problem, and what is wrong; input that may be a secret is not quoted.
 
@@ -175,12 +199,12 @@ class Layers:
                 continue
             if problem["type"] == "extra_forbidden":
                 near = key_suggestion(model, location)
-                hint = near if location[-1] in ALSO_CALLED else self._misplaced(model, location) or near
+                hint = near if other_name(model, location) else self._misplaced(model, location) or near
                 meant |= {(location[:-1], name) for name in MEANT.findall(hint)}
                 message = f"unknown key{hint}"
                 location = self._variable_below(location)
             else:
-                message = self._message(problem, location)
+                message = COMMENT if self._is_comment(location) else self._message(problem, location)
             if problem["type"] in MODELS and is_key_among_names(model, location):
                 message = BELOW_A_NAME
             elif problem["type"] == "model_type":
@@ -230,6 +254,14 @@ class Layers:
             and other[-1] not in fields_at(model, location[:-1])
         )
 
+    def _is_comment(self, location: Location) -> bool:
+        """Tell whether a setting holds nothing as what stands behind it begins a comment."""
+        place = self._places.get(location)
+        if place is None or self.value(location) is not None or not Path(place.origin).is_file():
+            return False
+        linecache.checkcache(place.origin)
+        return _COMMENT.search(linecache.getline(place.origin, place.line)) is not None
+
     @staticmethod
     def _is_below(location: Location, above: Location) -> bool:
         return len(location) > len(above) and location[: len(above)] == above
@@ -251,6 +283,8 @@ class Layers:
         # A name such as MySQL keeps its capitals.
         if first[1:] == first[1:].lower():
             message = message[:1].lower() + message[1:]
+        if kind in NO_SHARES and context.get("lt", context.get("le", 1)) == 1:
+            message += share_hint(self.value(location))
         if kind in CHOICES:
             message += suggestion(str(self.value(location)), CHOICE.findall(str(context["expected"])))
         return message
@@ -292,7 +326,7 @@ class Layers:
 
     def describe(self, error: ValidationError, model: type[BaseModel]) -> list[str]:
         """Return one sentence for each problem, see `problems`."""
-        return [self.problem(*problem) for problem in self.problems(error, model)]
+        return self.sentences(self.problems(error, model))
 
     def _lay(
         self, below: dict[str, Any], data: Mapping[str, Any], above: Location, places: Mapping[Location, Place]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any, get_args
 
 from pydantic import BaseModel, RootModel
@@ -56,8 +57,9 @@ ALERTING_KEYS = frozenset(
 MODELS = frozenset({"model_type", "model_attributes_type"})
 BELOW_A_NAME = "is a key of what is named above it: indent it further than that name"
 _SETTINGS = "must hold settings like `key: value`, on lines of their own below it"
-# What is said of a setting that must be given and is not.
+# What is said of a setting that must be given and is not, and why there may be none.
 MISSING = "is missing"
+COMMENT = "is empty, as # begins a comment: write what begins with # in quotes"
 _MESSAGES = {
     "bool_parsing": "is neither true nor false",
     **dict.fromkeys(
@@ -72,12 +74,15 @@ _MESSAGES = {
     "string_type": "must be a text, in quotes where it looks like something else",
     "union_tag_not_found": "lacks its kind",
 }
+# What pydantic calls a number that is too large, and what is none: either may be a percentage.
+NO_SHARES = frozenset({"less_than", "less_than_equal", "float_parsing", "float_type"})
 # What users give first where the defaults give all that is required.
 _OFTEN = ("channels", "threshold")
 # What pydantic calls a list, by what its values become.
 _LISTS = frozenset({"list_type", "tuple_type", "set_type", "frozen_set_type"})
 # Of what was given only a plain word is said: it may be a secret in the wrong place.
 _WORD = re.compile(r"[A-Za-z-]{1,30}")
+_PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)")
 PATTERNS = {
     NAME_PATTERN: "a name has letters, digits and _ only, and no digit first",
     SMARTHOST_PATTERN: "must be host:port, such as smtp.example.org:587",
@@ -101,8 +106,18 @@ PATTERNS = {
 }
 
 
-# What others call a key.
-ALSO_CALLED = {"variants": "arms"}
+# What others call a key, such as query-exporter and sql_exporter, and its names here.
+_ALSO_CALLED: Mapping[object, tuple[str, ...]] = {
+    "variants": ("arms",),
+    **dict.fromkeys(("query", "statement"), ("sql", "expr")),
+    "promql": ("expr",),
+    **dict.fromkeys(("database", "databases"), ("store",)),
+    **dict.fromkeys(("connections", "data_source_name", "dsn"), ("uri",)),
+    **dict.fromkeys(("min_interval", "schedule"), ("interval",)),
+    **dict.fromkeys(("description", "desc"), ("help",)),
+    "key_labels": ("labels",),
+    **dict.fromkeys(("column", "values"), ("value",)),
+}
 
 
 def of_kind(kind: str, value: object) -> str:
@@ -157,12 +172,28 @@ def is_key_among_names(model: type[BaseModel], location: Location) -> bool:
     return field is not None and not models_in(field.annotation)
 
 
+def other_name(model: type[BaseModel], location: Location) -> str:
+    """Return the name of a key that others call so; empty where there is none."""
+    *above, key = location
+    names = fields_at(model, tuple(above))
+    return next((name for name in _ALSO_CALLED.get(key, ()) if name in names), "")
+
+
+def share_hint(value: object) -> str:
+    """Return how a percentage is written where a share is expected, as the end of a message; empty for others."""
+    given = _PERCENTAGE.fullmatch(str(value).strip())
+    if given is None or not (given[2] or 1 < float(given[1]) < 100):
+        return ""
+    percent = float(given[1])
+    return f": write {percent / 100:.12g} for {percent:.12g} %"
+
+
 def key_suggestion(model: type[BaseModel], location: Location) -> str:
     """Return which key may be meant by an unknown one."""
     *above, key = location
     names = list(fields_at(model, tuple(above)))
     if meant := next(
-        (name for name in (ALSO_CALLED.get(str(key)), str(key).removesuffix("_file")) if name in names), ""
+        (name for name in (other_name(model, location), str(key).removesuffix("_file")) if name in names), ""
     ):
         return f"; did you mean {meant}?{' It is given in this file itself' if str(key).endswith('_file') else ''}"
     return suggestion_or_all(str(key), names) if len(names) <= _FEW else suggestion(str(key), names)

@@ -133,6 +133,9 @@ class _Rest:
         for depth in range(len(location), 0, -1):
             *above, key = location[:depth]
             place, node = self.original(location[:depth]), self.layers.value(tuple(above))
+            if depth < len(location) and place in left_out - self._replaced:
+                # It went with another part.
+                return False
             if isinstance(node, dict):
                 other = self._in_place_of(place)
                 if other is not None and place not in self._replaced and node.get(key) != other:

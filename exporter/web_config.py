@@ -306,7 +306,7 @@ class WebConfig:
 def _read(path: Path) -> WebConfigFile:
     layers = Layers.of_file(path)
     checked = check(layers, WebConfigFile)
-    problems = [layers.problem(*problem) for problem in checked.problems]
+    problems = layers.sentences(checked.problems)
     tls = checked.usable.tls_server_config if checked.usable is not None else None
     if problems and tls is not None and tls.enabled and not checked.touches(("tls_server_config",)):
         with collecting(problems):

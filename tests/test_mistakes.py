@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.model.thresholds import load_layers, validated
 from ml_monitoring.cli import main
@@ -95,6 +96,160 @@ def test_mistakes_in_alerting_settings(text: str, said: str, tmp_path: Path) -> 
     assert said in problem
 
 
+def test_all_mistakes_of_the_exporters_file_come_in_the_order_of_their_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.yml").write_text(
+        """sources:
+  variants:
+    uri: ${PG_VARIANTS_URL}
+    persona: #all
+  queries:
+    a:
+      dsn: sqlite:////x
+      query: SELECT 1
+      min_interval: 5s
+      metrics:
+        a: {column: a, description: A., key_labels: [x]}
+    b:
+      databases: [shop]
+      sql: #x
+      metrics: {b: {value: #x
+        }}
+    c: {store: "${SHOP}", sql: SELECT 1, metrics: {c: {value: c, help: C.}}}
+web:
+  port: 70000
+""",
+        encoding="utf-8",
+    )
+    environ = {"PG_VARIANTS_URI": "postgresql://u:s3cret@h/d", "SHOPS": "mlflow"}
+    assert read_all(Path("own.yml"), environ).problems == [
+        "own.yml:3: sources.variants.uri: the variable PG_VARIANTS_URL is not set; did you mean ${PG_VARIANTS_URI}?",
+        "own.yml:4: sources.variants.persona: unknown key; did you mean personas?",
+        "own.yml:7: sources.queries.a.dsn: unknown key; did you mean uri?",
+        "own.yml:8: sources.queries.a.query: unknown key; did you mean sql?",
+        "own.yml:9: sources.queries.a.min_interval: unknown key; did you mean interval?",
+        "own.yml:11: sources.queries.a.metrics.a.column: unknown key; did you mean value?",
+        "own.yml:11: sources.queries.a.metrics.a.description: unknown key; did you mean help?",
+        "own.yml:11: sources.queries.a.metrics.a.key_labels: unknown key; did you mean labels?",
+        "own.yml:13: sources.queries.b.databases: unknown key; did you mean store?",
+        "own.yml:14: sources.queries.b.sql: is empty, as # begins a comment: write what begins with # in quotes",
+        "own.yml:15: sources.queries.b.metrics.b.value: is empty, as # begins a comment: write what begins with # in "
+        "quotes",
+        "own.yml:15: sources.queries.b.metrics.b.help: is missing",
+        "own.yml:17: sources.queries.c.store: the variable SHOP is not set; did you mean ${SHOPS}?",
+        "own.yml:19: web.port: input should be less than or equal to 65535",
+    ]
+
+
+def test_all_mistakes_of_alerting_settings_come_in_the_order_of_their_lines(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("own.yml").write_text(
+        """ab_test:
+  significance: 99.5
+  spread: 90%
+slos: {availability: 99.9, latency: 100}
+llm: {first_token: '95.5 %'}
+alerts:
+  MlflowRunHanging: {team: serch}
+  MlflowFailedRunRatioHigh:
+    threshold: 45 %
+    confidence: 99.9
+    action: page
+notifications:
+  actions: {pager: {url: 'http://h'}}
+  channels:
+    mail:
+      kind: email
+      to:
+      from: #ml@example.org
+      smarthost: smtp.example.org
+      teams: [grwth]
+    chat:
+      kind: slack
+      channel: #x
+      api_url_file: /x
+      teams:
+        - platform
+        - serch
+    hook: {kind: webhook, teams: [mlopps]}
+    call: {kind: pagr, teams: [platfrm]}
+  mute_times:
+    night: {intervals: [], severities: [info], teams: [platfrm]}
+teams: [search, platform, mlops]
+""",
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as caught:
+        validated(ALERTS, load_layers([Path("own.yml")]))
+    comment = "is empty, as # begins a comment: write what begins with # in quotes"
+    assert list(caught.value.problems) == [
+        "own.yml:2: ab_test.significance: input should be less than 1: write 0.995 for 99.5 %",
+        "own.yml:3: ab_test.spread: is no number: write 0.9 for 90 %",
+        "own.yml:4: slos.availability: input should be less than 1: write 0.999 for 99.9 %",
+        "own.yml:4: slos.latency: input should be less than 1",
+        "own.yml:5: llm.first_token: is no number: write 0.955 for 95.5 %",
+        "own.yml:7: alerts.MlflowRunHanging.team: 'serch' is not one of the teams; did you mean search?",
+        "own.yml:9: alerts.MlflowFailedRunRatioHigh.threshold: '45 %' is not a number: write 0.45 for 45 %",
+        "own.yml:10: alerts.MlflowFailedRunRatioHigh.confidence: input should be less than 1: write 0.999 for 99.9 %",
+        "own.yml:11: alerts.MlflowFailedRunRatioHigh.action: 'page' is not in notifications.actions; did you mean "
+        "pager?",
+        "own.yml:17: notifications.channels.mail.to: is missing",
+        f"own.yml:18: notifications.channels.mail.from: {comment}",
+        "own.yml:19: notifications.channels.mail.smarthost: must be host:port, such as smtp.example.org:587",
+        "own.yml:20: notifications.channels.mail.teams.0: 'grwth' is not one of the teams; there are: search, "
+        "platform, mlops",
+        f"own.yml:23: notifications.channels.chat.channel: {comment}",
+        "own.yml:27: notifications.channels.chat.teams.1: 'serch' is not one of the teams; did you mean search?",
+        "own.yml:28: notifications.channels.hook: give either url or url_file",
+        "own.yml:28: notifications.channels.hook.teams.0: 'mlopps' is not one of the teams; did you mean mlops?",
+        "own.yml:29: notifications.channels.call: kind is none of email, slack, pagerduty, msteams, webhook; did you "
+        "mean pagerduty?",
+        "own.yml:29: notifications.channels.call.teams.0: 'platfrm' is not one of the teams; did you mean platform?",
+        "own.yml:31: notifications.mute_times.night.intervals: needs at least 1, and has 0",
+        "own.yml:31: notifications.mute_times.night.teams.0: 'platfrm' is not one of the teams; did you mean platform?",
+        "own.yml:32: teams: lacks 'growth', which alerts.VariantEarlyKillRateHigh.team and 14 more name",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("expr", "compares"),
+    [
+        ("sum(shop_orders) > 5", "> 5"),
+        ("max by (stage) (shop_orders{<filter>}) <= -1.5e3", "<= -1.5e3"),
+        ("shop_orders >= <ShopOrdersWaiting.threshold>", ">= <ShopOrdersWaiting.threshold>"),
+        ("(shop_orders > 5)", ""),
+        ("shop_orders and sum(shop_visits) > 5", ""),
+        ("shop_orders > bool 5", ""),
+        ("rate(shop_orders[<window>])", ""),
+    ],
+)
+def test_an_own_alert_compares_in_one_place(
+    expr: str, compares: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("alerting.yml").write_text("extensions: monitoring\n", encoding="utf-8")
+    assert main(["new", "metric", "shop_orders"]) == main(["new", "alert", "ShopOrdersWaiting"]) == 0
+    path = Path("monitoring/alerts/ShopOrdersWaiting.yml")
+    text = re.sub("(?m)^expr: .*$", f"expr: {expr}", path.read_text(encoding="utf-8"))
+    path.write_text(re.sub("(?m)^title: .*$", "title: #1 of all", text) if compares else text, encoding="utf-8")
+    capsys.readouterr()
+    problems: list[str] = []
+    extensions.read(Path("monitoring"), problems)
+    assert problems == (
+        [
+            f"{path}:7: expr: compares with `{compares}` at its end, which `comparison` and `threshold` are for: keep "
+            "these, and take it out here, or put it in brackets where it only selects series",
+            f"{path}:23: title: is empty, as # begins a comment: write what begins with # in quotes",
+        ]
+        if compares
+        else []
+    )
+
+
 def _patterns(schema: Any) -> Iterator[str]:
     """Yield the regular expressions that texts are compared with."""
     if isinstance(schema, dict):
@@ -138,11 +293,18 @@ def test_beside_a_file_that_cannot_be_read_nothing_is_called_well(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["check", "--settings", "ok.yml"], "there is no option --settings: this command takes --config\n"),
-        (["alerts", "test", "--config", "ok.yml"], "there is no option --config: this command takes --settings\n"),
+        (["check", "--settings", "ok.yml"], "there is no option --settings; did you mean --config?\n"),
+        (["alerts", "test", "--config", "ok.yml"], "there is no option --config; did you mean --settings?\n"),
+        (["serve", "--port", "9"], "there is no option --port; did you mean --web.listen-address?\n"),
+        (["serve", "--host=::1"], "there is no option --host; did you mean --web.listen-address?\n"),
+        (["serve", "-p", "9"], "there is no option -p; did you mean --web.listen-address?\n"),
+        (["serve", "--verbose"], "there is no option --verbose; did you mean --log.level?\n"),
+        (["alerts", "log", "--port", "9"], "there is no option --port; did you mean --listen?\n"),
+        (["dashboards", "render", "-o", "x"], "there is no option -o; did you mean --out?\n"),
+        (["serve", "--frobnicate"], "there is no option --frobnicate\n"),
     ],
 )
-def test_settings_of_others_are_given_by_another_option(
+def test_options_of_other_commands_and_programs_are_answered_with_ours(
     words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:

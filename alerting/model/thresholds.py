@@ -39,9 +39,9 @@ from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.settings_file import Layers, Places, copied
 from ml_monitoring.exporter.settings_file import read as read_layer
-from ml_monitoring.exporter.settings_hints import LABEL_PATTERN, LABEL_VALUE_PATTERN, Location, fields_at
+from ml_monitoring.exporter.settings_hints import LABEL_PATTERN, LABEL_VALUE_PATTERN, Location, fields_at, share_hint
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
-from ml_monitoring.exporter.validation import check
+from ml_monitoring.exporter.validation import Checked, check, fitting
 from ml_monitoring.exporter.values import merge
 
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
@@ -275,38 +275,25 @@ def examine(
     ]
     checked.left_out |= set(left_out)
     if checked.usable is not None:
-        found += [
-            # Of two settings that do not fit, the one of the upper layer is the new one.
-            (at, message.replace(f", which {'.'.join(map(str, at))} names, is", " is"))
-            for locations, message in _check(by_name, checked.usable)
-            if not any(map(checked.touches, locations))
-            for at in [max(locations, key=lambda location: layers.place(location) or (0,))]
-        ]
-    found.sort(key=lambda problem: layers.place(problem[0]) or (0,))
-    problems += [layers.problem(*problem) for problem in found]
+        found += fitting(checked, _check(by_name, checked.usable))
+        found += _unknown_names(layers, checked)
+    problems += layers.sentences(found)
     return checked.usable
 
 
-def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tuple[Sequence[Location], str]]:
+def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tuple[Location, str]]:
     """Compare what the files give with what each alert takes: yield the settings that do not fit, and why."""
-    yield from _check_teams(thresholds)
     taken = {label for alert in by_name.values() for label in alert.signal.by} | _LABELS_OF_ALERTS | TARGET_LABELS
     for label in sorted(thresholds.alert_labels.keys() & taken):
-        yield [("alert_labels", label)], "is a label that alerts have already"
+        yield ("alert_labels", label), "is a label that alerts have already"
     for name, numbers in thresholds.alerts.items():
-        if numbers.action is not None and numbers.action not in thresholds.notifications.actions:
-            meant = suggestion_or_all(numbers.action, thresholds.notifications.actions)
-            yield (
-                [("alerts", name, "action"), ("notifications", "actions")],
-                f"{numbers.action!r} is not in notifications.actions{meant}",
-            )
         if (numbers.severity == NO_SEVERITY) is not by_name[name].always:
             severities = NO_SEVERITY if by_name[name].always else ", ".join(SEVERITIES)
-            yield [("alerts", name, "severity")], f"{numbers.severity!r} cannot be meant here, but: {severities}"
+            yield ("alerts", name, "severity"), f"{numbers.severity!r} cannot be meant here, but: {severities}"
         for location, message in _check_numbers(by_name[name], numbers):
-            yield [("alerts", name, *location)], message
+            yield ("alerts", name, *location), message
     for name in by_name.keys() - thresholds.alerts.keys():
-        yield [("alerts", name)], "is missing; the alert exists"
+        yield ("alerts", name), "is missing; the alert exists"
 
 
 def _of_unknown(name: str, alerts: Mapping[str, Alert]) -> str:
@@ -334,23 +321,35 @@ def _check_numbers(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, s
     yield from _check_confidence(alert, numbers)
 
 
-def _check_teams(thresholds: Thresholds) -> Iterator[tuple[Sequence[Location], str]]:
-    """Find teams that do not exist, each once for all that name it."""
-    settings = thresholds.notifications
-    naming: dict[str, list[Location]] = {}
-    for name, numbers in thresholds.alerts.items():
-        naming.setdefault(numbers.team, []).append(("alerts", name, "team"))
-    for section, entries in (("channels", settings.channels), ("mute_times", settings.mute_times)):
-        for name, entry in entries.items():
-            for team in entry.teams:
-                naming.setdefault(team, []).append(("notifications", section, name, "teams"))
-    for team in naming.keys() - set(thresholds.teams):
-        first, *more = [".".join(map(str, location)) for location in naming[team]]
-        said = f"{first}{f' and {len(more)} more' if more else ''}"
-        yield (
-            [*naming[team], ("teams",)],
-            f"{team!r}, which {said} names, is not one of the teams{suggestion_or_all(team, thresholds.teams)}",
-        )
+def _unknown_names(layers: Layers, checked: Checked[Thresholds]) -> Iterator[tuple[Location, str]]:
+    """Find teams and actions that do not exist, also where something else of what names them cannot be used.
+
+    A team of the defaults is lacking where others took their place, once for all that name it.
+    """
+    assert checked.usable is not None  # noqa: S101  # asked for only then
+    refused = {at for at, _ in checked.problems}
+    lacking: dict[str, list[Location]] = {}
+    for at in layers.locations:
+        those: Location
+        names: Collection[str]
+        match at:
+            case ("alerts", _, "team") | ("notifications", "channels" | "mute_times", _, "teams", _):
+                those, names, said = ("teams",), checked.usable.teams, "one of the teams"
+            case ("alerts", _, "action"):
+                those = "notifications", "actions"
+                names, said = checked.usable.notifications.actions, "in notifications.actions"
+            case _:
+                continue
+        name = layers.value(at)
+        if not isinstance(name, str) or name in names or at in refused or checked.touches(those):
+            continue
+        if those == ("teams",) and name in layers.defaults.get("teams", ()):
+            lacking.setdefault(name, []).append(at)
+        else:
+            yield at, f"{name!r} is not {said}{suggestion_or_all(name, names)}"
+    for name, (first, *more) in lacking.items():
+        verb = f"and {len(more)} more name" if more else "names"
+        yield ("teams",), f"lacks {name!r}, which {'.'.join(map(str, first))} {verb}"
 
 
 def _check_threshold(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
@@ -394,7 +393,7 @@ def _check_confidence(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location
 
 # What a number in a unit must be, in words and as a range; other units take any number.
 _COUNT = (0, sys.float_info.max, "a count")
-_RATIO = (0, 1, "a ratio in 0..1 (20 % is 0.2)")
+_RATIO = (0, 1, "a ratio in 0..1")
 _RANGES: Mapping[Unit | Kind, tuple[float, float, str]] = {
     Unit.RATIO: _RATIO,
     Unit.FLAG: (0, 1, "0 or 1"),
@@ -410,10 +409,11 @@ def _misfit(value: float | str, unit: Unit | Kind) -> str:
         return _duration_misfit(value)
     if unit is Kind.PATTERN:
         return _pattern_misfit(value)
+    hint = share_hint(value) if _RANGES.get(unit) is _RATIO else ""
     if isinstance(value, str):
-        return f"{value!r} is not a number"
+        return f"{value!r} is not a number{hint}"
     lowest, highest, meaning = _RANGES.get(unit, (-sys.float_info.max, sys.float_info.max, "a finite number"))
-    return "" if lowest <= value <= highest else f"{value!r} is not {meaning}"
+    return "" if lowest <= value <= highest else f"{value!r} is not {meaning}{hint}"
 
 
 def _duration_misfit(value: float | str) -> str:

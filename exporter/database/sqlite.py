@@ -125,9 +125,11 @@ class SqliteSession(Session):
         except OSError as error:
             hint = "check the path of the URI and the rights of the user that runs the exporter"
             given = Path(self._path)
-            # Of a path from the root with a slash too few, the first folder is there.
-            if not given.is_absolute() and len(given.parts) > 1 and Path("/", given.parts[0]).is_dir():
-                hint = f"is an absolute path meant, with four slashes (sqlite:////{given.parts[0]}/...)? Else {hint}"
+            if not given.is_absolute():
+                hint = (
+                    f"with three slashes the path is relative to {Path.cwd()}, where the exporter runs; an absolute "
+                    f"path has four: sqlite:////{given}"
+                )
             message = f"{error.filename or self._path}: {error.strerror}"
             raise SourceError(Reason.READ, message, hint=hint) from None
         immutable = self._must_be_immutable(path)

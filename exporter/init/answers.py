@@ -65,7 +65,7 @@ class Answers:
         references = References(Settings, {(): ("", 0)}, os.environ if environ is None else environ)
         layers = Layers()
         layers.add(references.resolve(self._data()), {})
-        problems = [problem.removeprefix(":0: ") for problem in references.problems]
+        problems = [f"{'.'.join(map(str, at))}: {said}" for at, said in references.problems]
         problems += [
             f"sources.{source}.uri: holds a password and a reference to a variable; keep one of them, "
             "or write the $ of a password as %24"

@@ -276,12 +276,15 @@ def test_somebody_elses_database_is_not_taken_for_an_old_store(tmp_path: Path) -
     assert "upgrade" not in message
 
 
-def test_three_slashes_before_an_absolute_path_are_pointed_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["data/mlflow.db", "mlflow.db", f"{Path.home().parts[1]}/mlflow.db"])
+def test_where_three_slashes_lead_is_said(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "own.yml"
-    root = tmp_path.parts[1]
-    path.write_text(f"sources: {{mlflow: {{uri: 'sqlite:///{root}/mlflow.db'}}}}", encoding="utf-8")
-    assert f"with four slashes (sqlite:////{root}/...)?" in results(path)["mlflow"].message
+    path.write_text(f"sources: {{mlflow: {{uri: 'sqlite:///{name}'}}}}", encoding="utf-8")
+    assert results(path)["mlflow"].message == (
+        f"{tmp_path / name}: No such file or directory (sources.mlflow.uri, {path}:1) - with three slashes the path is "
+        f"relative to {tmp_path}, where the exporter runs; an absolute path has four: sqlite:////{name}"
+    )
 
 
 def test_a_query_of_which_no_row_can_be_used_is_a_problem(shop: Path, tmp_path: Path) -> None:

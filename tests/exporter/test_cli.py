@@ -140,9 +140,9 @@ def test_check_names_each_bad_setting(folder: Path) -> None:
     done = _run("check", ML_MONITORING_SOURCES__MLFLOW__URI="mssql://u:s3cret@h/d", ML_MONITORING_WEB__PORT="-1")
     assert done.returncode == 1
     assert done.stdout.splitlines() == [
-        "FAIL  settings  ML_MONITORING_WEB__PORT: input should be greater than or equal to 0",
         "FAIL  settings  ML_MONITORING_SOURCES__MLFLOW__URI: must begin with http(s)://, postgresql://, mysql:// or "
         "sqlite:///, not with mssql: another database is read over its tracking server",
+        "FAIL  settings  ML_MONITORING_WEB__PORT: input should be greater than or equal to 0",
     ]
 
 
@@ -236,7 +236,7 @@ def test_the_variables_that_kubernetes_sets_for_a_service_do_not_stop_the_start(
     assert "error:" not in done.stderr
     assert done.stdout.startswith("# HELP ml_monitoring_build_info")
     done = _run("once", MLFLOW_BACKEND_STORE_URI=f"sqlite:///{folder}/empty.db", ML_MONITORING_PORT="9847")
-    assert done.stderr == "error: ML_MONITORING_PORT: unknown setting\n"
+    assert done.stderr == "error: ML_MONITORING_PORT: unknown setting; did you mean ML_MONITORING_WEB__PORT?\n"
 
 
 def test_without_any_settings_one_line_says_what_to_set(tmp_path: Path) -> None:

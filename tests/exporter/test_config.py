@@ -118,12 +118,12 @@ def test_every_problem_is_listed_with_its_place(file: Path) -> None:
         "web.port",
         "web.hots",
         "log.level",
+        "prometheus.url",
+        "sources.mlflow.uri",
         "sources.mlflow.interval",
         "sources.mlflow.max_series",
-        "sources.mlflow.uri",
         "sources.mlflow.labels",
         "sources.mlfow",
-        "prometheus.url",
     ]
     assert f"{file}:2: web.hots: unknown key; did you mean host?" in problems
     assert f"{file}:8: sources.mlflow.interval: not a duration: write it as 30s, 5m, 6h, 1d or 1h30m" in problems
@@ -237,7 +237,7 @@ def test_a_problem_names_the_file_that_it_came_from(tmp_path: Path) -> None:
     first.write_text("sources:\n  mlflow: {uri: 'sqlite:///a.db', interval: soon}")
     second.write_text("log:\n  level: loud")
     problems = _problems([first, second])
-    assert [problem.split(": ")[0] for problem in problems] == [f"{second}:2", f"{first}:2"]
+    assert [problem.split(": ")[0] for problem in problems] == [f"{first}:2", f"{second}:2"]
 
 
 @pytest.mark.parametrize("level", ["warn", "WARN", "Warning"])

@@ -45,17 +45,21 @@ def test_what_kubernetes_sets_for_services_is_left_alone() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "hint"),
     [
-        ("ML_MONITORING_PORT", "9847"),
-        ("ML_MONITORING_SERVICE_HOST", "somewhere"),
-        ("ML_MONITORING_SERVICE_PORT", "http"),
-        ("ML_MONITORING_PORT_9847_TCP_PROTO", "9847"),
-        ("ML_MONITORING_LOGLEVEL", "debug"),
+        ("PORT", "9847", "; did you mean ML_MONITORING_WEB__PORT?"),
+        ("SERVICE_HOST", "somewhere", "; did you mean ML_MONITORING_WEB__HOST?"),
+        ("SERVICE_PORT", "http", "; did you mean ML_MONITORING_WEB__PORT?"),
+        ("PORT_9847_TCP_PROTO", "9847", ""),
+        ("LOGLEVEL", "debug", "; did you mean ML_MONITORING_LOG__LEVEL?"),
+        ("WEB_PRT", "1", "; did you mean ML_MONITORING_WEB__PORT?"),
+        ("MLFLOW_URL", "x", "; did you mean ML_MONITORING_SOURCES__MLFLOW__URI?"),
+        ("FOO", "x", ""),
     ],
 )
-def test_a_mistyped_variable_is_still_refused(name: str, value: str) -> None:
-    assert _problems(_STORE | {name: value}) == (f"{name}: unknown setting",)
+def test_a_mistyped_variable_is_still_refused(name: str, value: str, hint: str) -> None:
+    name = f"ML_MONITORING_{name}"
+    assert _problems(_STORE | {name: value}) == (f"{name}: unknown setting{hint}",)
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,7 @@ class DeclarationFiles:
         checked = check(layers, ExperimentsFile)
         if checked.usable is not None and not checked.problems:
             return _File(identity, checked.usable.root)
-        problems = tuple(layers.problem(*problem) for problem in checked.problems)
+        problems = tuple(layers.sentences(checked.problems))
         return _File(identity, self._usable(layers, before), problems)
 
     @staticmethod

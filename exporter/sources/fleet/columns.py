@@ -7,6 +7,7 @@ A row becomes a `Sample` in base units or a `RowError`; it is never half used. T
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
@@ -240,10 +241,14 @@ class Layout:
         wanted = {name: column for name, column in self.names.items() if column is not None}
         missing = [column for name, column in wanted.items() if name in REQUIRED and column not in header]
         if missing:
+            hint = "map other names with sources.fleet.columns; `name: null` says that there is no such column"
+            names = set(wanted.values())
+            if several := next((each for each in header if len(names.intersection(re.split(r"\W+", each))) > 1), ""):
+                hint = f"{_shorten(several)} is several columns: separate all of them by one of , ; | or by tabs"
             raise SourceError(
                 Reason.SCHEMA,
                 f"{file}: column {', '.join(missing)} missing; found {_shorten(', '.join(header) or 'none', 300)}",
-                hint="map other names with sources.fleet.columns; `name: null` says that there is no such column",
+                hint=hint,
             )
         twice = sorted({column for column in wanted.values() if header.count(column) > 1})
         if twice:

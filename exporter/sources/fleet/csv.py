@@ -30,7 +30,8 @@ BLOCK = 1 << 20
 # Below this, Arrow's start-up costs more than it saves.
 BULK_FROM = 256 << 10
 _MAX_LINE = 1 << 20
-_DELIMITERS = ",;\t|"
+_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_DELIMITERS = "".join(_NAMES)
 _FINGERPRINT = 512
 
 
@@ -181,16 +182,19 @@ class CsvReader:
             fields = next(csv.reader([line], delimiter=self.delimiter), [])
         except csv.Error as error:
             return RowError(RowOutcome.INVALID_VALUE, str(error))
-        return self._pick(fields)
+        return self._pick(fields, line)
 
     def plain_cells(self, line: str) -> Cells | RowError:
         """Split a line without quotes."""
-        return self._pick(line.split(self.delimiter))
+        return self._pick(line.split(self.delimiter), line)
 
-    def _pick(self, fields: Sequence[str]) -> Cells | RowError:
+    def _pick(self, fields: Sequence[str], line: str) -> Cells | RowError:
         """Return the cells of our columns."""
-        if len(fields) != len(self.header):
-            return RowError(RowOutcome.INCOMPLETE, f"{len(fields)} fields instead of {len(self.header)}")
+        if len(fields) != (count := len(self.header)):
+            others = (one for one in _DELIMITERS if one != self.delimiter and line.count(one) == count - 1)
+            other = next(others, "")
+            said = f": separated by {_NAMES[other]}, the header by {_NAMES[self.delimiter]}" if other else ""
+            return RowError(RowOutcome.INCOMPLETE, f"{len(fields)} fields instead of {count}{said}")
         if None not in self.places:
             return self._getter(fields)  # type: ignore[no-any-return]  # itemgetter returns a tuple for many places
         return [None if place is None else fields[place] for place in self.places]
@@ -308,7 +312,10 @@ class CsvReader:
             return [name.strip() for name in next(csv.reader([text], delimiter=delimiter), [])]
 
         try:
-            self.delimiter = max(_DELIMITERS, key=lambda delimiter: len(wanted.intersection(split(delimiter))))
+            self.delimiter = max(
+                _DELIMITERS,
+                key=lambda delimiter: (len(wanted.intersection(split(delimiter))), len(split(delimiter))),
+            )
             header = split(self.delimiter)
         except csv.Error:
             raise SourceError(Reason.SCHEMA, f"{self.name}: the first line holds no names of columns") from None

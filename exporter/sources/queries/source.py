@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import ClassVar, Final
@@ -25,6 +25,7 @@ _MOST_ROWS: Final = 100_000
 # A connection is kept where it is needed again within so many seconds: to make one costs more than most queries.
 _KEPT_FOR: Final = 30.0
 _SHOWN_LINES: Final = 20
+_LONGEST_EXPRESSION: Final = 60
 # Where PostgreSQL shows the statement, which is not the settings' alone.
 _STATEMENT: Final = re.compile(r"\s*\bLINE \d+: .*", re.DOTALL)
 _COLUMN: Final = re.compile(r"\bq\.\"?(\w+)")
@@ -100,21 +101,22 @@ class QueriesSource(Source):
         if _SYNTAX.search(said) and re.search("['\"`]|/\\*", _QUOTED.sub("", self._settings.sql)):
             return SourceError(Reason.QUERY, "sql: a quote or a comment is not closed", setting=("sql",))
         if (column := _COLUMN.search(said)) and (setting := self._setting_of(column[1])):
-            names = self._names()
+            found = self._names()
+            names = [name for name in found if name.isidentifier()]
             has = f"; it has: {', '.join(names)}" if names else ""
+            if nameless := _distinct(filter(None, (_expression(name, self._settings.sql) for name in found))):
+                has += f"; write {' or '.join(nameless)} AS {column[1]}"
             said = f"{'.'.join(setting)}: the query has no column {column[1]}{suggestion(column[1], names) or has}"
             return SourceError(error.reason, said, hint=error.hint, setting=setting)
         return SourceError(error.reason, said, hint=error.hint)
 
-    def _names(self) -> list[str]:
+    def _names(self) -> Sequence[str]:
         """Return the columns that the query has; none where they cannot be found out."""
         try:
             with self._session.transaction():
-                names = self._session.names(columns_of(self._settings.sql))
+                return self._session.names(columns_of(self._settings.sql))
         except SourceError:
-            return []
-        # One without a name of its own is called by its expression.
-        return [name for name in names if name.isidentifier()]
+            return ()
 
     def _setting_of(self, column: str) -> tuple[str, ...]:
         """Return the setting that names a column, as the server spells it; empty where none does."""
@@ -168,6 +170,16 @@ class QueriesSource(Source):
     @override
     def close(self) -> None:
         self._session.close()
+
+
+def _expression(name: str, sql: str) -> str:
+    """Return how a column can be written in a message that no AS names; empty where one seems to do.
+
+    It is called by its expression, by PostgreSQL by the function in it or `?column?`.
+    """
+    if name.isidentifier():
+        return f"{name}(...)" if re.search(rf"\b{name}\s*\(", sql, re.IGNORECASE) else ""
+    return "..." if name == "?column?" or len(name) > _LONGEST_EXPRESSION else " ".join(name.split())
 
 
 def _no_select(sql: str) -> str:

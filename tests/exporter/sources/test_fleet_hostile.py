@@ -85,6 +85,16 @@ BAD_ROWS = {
     "a field too many": Bad([line(1) + ",x"], "incomplete", "row 3: 16 fields instead of 15"),
     "a second header": Bad([HEADER], "invalid_value", "row 3: cpu_pct is 'cpu_pct', not a number"),
     "an open quote": Bad(['"' + line(1)], "incomplete", "row 3: 1 fields instead of 15"),
+    "semicolons": Bad(
+        [line(1).replace(",", ";")],
+        "incomplete",
+        "row 3: 1 fields instead of 15: separated by semicolons, the header by commas",
+    ),
+    "tabs": Bad(
+        [line(1).replace(",", "\t")],
+        "incomplete",
+        "row 3: 1 fields instead of 15: separated by tabs, the header by commas",
+    ),
 }
 
 

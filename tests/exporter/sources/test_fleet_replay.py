@@ -12,7 +12,18 @@ from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.runner import Runner
 from ml_monitoring.exporter.sources.fleet import FleetSettings, FleetSource
-from tests.support.fleet_files import START, Clock, line, messages, outcomes, replay, samples, write_csv, write_demo
+from tests.support.fleet_files import (
+    HEADER,
+    START,
+    Clock,
+    line,
+    messages,
+    outcomes,
+    replay,
+    samples,
+    write_csv,
+    write_demo,
+)
 from tests.support.serving import serving
 from tools.processes import wait_until
 
@@ -79,6 +90,26 @@ def test_the_same_rows_in_another_dress_give_the_same_metrics(change: Callable[[
         shown.append([walk(source, clock, 180), walk(source, clock, 115)])
     assert shown[0] == shown[1]
     assert shown[0][1][POSITION] == START + 295
+
+
+@pytest.mark.parametrize(
+    ("header", "said", "hint"),
+    [
+        (HEADER.replace(",profile", ";profile"), "'server_name;profile'", ""),
+        (HEADER.replace(",", "\t").replace("\tstate", ",state"), "'profile,state'", ""),
+        (HEADER.replace(",", " "), "'timestamp server_name profile state cpu_...'", ""),
+        ("time;server;cpu", "", "found time, server, cpu"),
+        ("time\tserver\tcpu", "", "found time, server, cpu"),
+    ],
+)
+def test_a_header_with_other_separators_is_said_to_have_them(header: str, said: str, hint: str, tmp_path: Path) -> None:
+    path = tmp_path / "fleet.csv"
+    path.write_text(f"{header}\n1\n", encoding="utf-8")
+    with pytest.raises(SourceError) as caught:
+        replay(path, Clock()).collect()
+    if said:
+        assert caught.value.hint == f"{said} is several columns: separate all of them by one of , ; | or by tabs"
+    assert str(caught.value).endswith(hint)
 
 
 def test_file_time_passes_at_the_given_speed(tmp_path: Path) -> None:

@@ -218,6 +218,38 @@ def test_an_error_is_said_in_the_words_of_the_settings(uri: str, sql: str, metri
     assert str(caught.value) == said
 
 
+@pytest.mark.parametrize(
+    ("sql", "metric", "said", "said_of_postgresql"),
+    [
+        (
+            "select count(*) from orders",
+            ("n",),
+            "value: the query has no column n; write count(*) AS n",
+            "value: the query has no column n; it has: count; write count(...) AS n",
+        ),
+        (
+            "select region, waiting + 1 from orders",
+            ("n", "region"),
+            "value: the query has no column n; it has: region; write waiting + 1 AS n",
+            "value: the query has no column n; it has: region; write ... AS n",
+        ),
+        (
+            "select waiting as a, lower(region) from orders",
+            ("a", "region"),
+            "labels: the query has no column region; it has: a; write lower(region) AS region",
+            "labels: the query has no column region; it has: a, lower; write lower(...) AS region",
+        ),
+    ],
+)
+def test_a_column_without_a_name_is_to_get_the_expected_one(
+    uri: str, sql: str, metric: tuple[str, ...], said: str, said_of_postgresql: str
+) -> None:
+    with pytest.raises(SourceError) as caught:
+        _source(uri, sql, metrics={"shop_x": _metric(*metric)}).collect()
+    expected = said_of_postgresql if uri.startswith("postgresql") else said
+    assert str(caught.value) == f"metrics.shop_x.{expected}"
+
+
 def test_no_statement_of_ours_is_shown(uri: str) -> None:
     with pytest.raises(SourceError) as caught:
         _source(uri, "select waiting, region from ordres").collect()
