@@ -136,7 +136,7 @@ def of_kind(kind: str, value: object) -> str:
         if isinstance(value, dict):
             return "must be a text, not settings like `key: value`"
         if value is None:
-            return "must be a text; there is none, or one that begins with # or & and is not in quotes"
+            return "must be a text; there is none, or one that begins with & and is not in quotes"
     return _MESSAGES.get(kind, "")
 
 

@@ -181,7 +181,7 @@ def test_all_that_check_tries_is_tried_beside_a_mistake_in_the_settings(
     ]
     for line, said in zip(
         printed,
-        ("mlflow.top: ", "prometheus.url: ", "users.ada: ", "users.bob: ", "runbooks_dir: ", "none.csv cannot be read"),
+        ("prometheus.url: ", "mlflow.top: ", "users.ada: ", "users.bob: ", "runbooks_dir: ", "none.csv cannot be read"),
         strict=True,
     ):
         assert said in line

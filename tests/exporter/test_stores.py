@@ -184,7 +184,7 @@ def test_a_setting_of_all_queries_is_said_to_be_of_each(tmp_path: Path) -> None:
         ),
         (
             "mlflow: {prod: {uri: #s3cret\n  }}",
-            "mlflow.prod.uri: must be a text; there is none, or one that begins with # or & and is not in quotes",
+            "mlflow.prod.uri: is empty, as # begins a comment: write what begins with # in quotes",
         ),
         ("mlflow: {prod: {uri: [s3cret]}}", "mlflow.prod.uri: must be a text, not a list: write it without brackets"),
         (

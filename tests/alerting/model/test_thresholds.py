@@ -35,10 +35,10 @@ RATIO = "    threshold: 0.3\n"
 @pytest.mark.parametrize(
     ("old", "new", "at", "message"),
     [
-        (RATIO, "    threshold: 30\n", "threshold: 30", "threshold: 30 is not a ratio in 0..1 (20 % is 0.2)"),
-        (RATIO, '    threshold: "30 %"\n', "30 %", "threshold: '30 %' is not a number"),
+        (RATIO, "    threshold: 30\n", "threshold: 30", "threshold: 30 is not a ratio in 0..1: write 0.3 for 30 %"),
+        (RATIO, '    threshold: "30 %"\n', "30 %", "threshold: '30 %' is not a number: write 0.3 for 30 %"),
         (RATIO, "    threshold: [0.3]\n", "[0.3]", "threshold: [0.3] is neither a number nor a text"),
-        (RATIO, "    threshold: .nan\n", ".nan", "threshold: nan is not a ratio in 0..1 (20 % is 0.2)"),
+        (RATIO, "    threshold: .nan\n", ".nan", "threshold: nan is not a ratio in 0..1"),
         (RATIO, "", "MlflowFailedRunRatioHigh", "threshold: is missing"),
         (STALE, "    threshold: -1\n    unit: count\n", "-1", "threshold: -1 is not a count"),
         (
