@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"Silenced{begins} until {until}: {options.reason} ({silence.id}): {maintenance.whose(silence)}")
     if not teams:
         print("This includes alerts that are not of this stack.")
-    count = client.silenced()[silence.id]
+    count = len(client.silenced()[silence.id])
     print(_what_it_does(silence, count))
     if not count:
         for line in _unseen(options.labels, client):

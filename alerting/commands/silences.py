@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections import Counter
+from collections.abc import Sequence
+from typing import Final
 
 from ml_monitoring.alerting.commands.arguments import add_alertmanager
 from ml_monitoring.alerting.commands.maintenance import how_to_end
@@ -10,6 +13,8 @@ from ml_monitoring.alerting.operate import maintenance
 from ml_monitoring.alerting.operate.alertmanager_client import AlertmanagerClient, Silence
 from ml_monitoring.exporter import command_line
 
+# Names of alerts that a line has room for.
+_SHOWN: Final = 5
 HELP = "list what is silenced now or will be, by whom, until when, and how each is ended"
 
 
@@ -22,11 +27,10 @@ def run(options: argparse.Namespace) -> int:
     """Print every silence and return the exit status."""
     client = AlertmanagerClient(options.alertmanager)
     silences = sorted(client.silences(), key=lambda one: (one.is_pending, one.starts))
-    counts = client.silenced()
+    quiet = client.silenced()
     for silence in silences:
         begins, ends = (command_line.moment_text(moment) for moment in (silence.starts, silence.ends))
-        count = counts[silence.id]
-        state = "Planned" if silence.is_pending else f"In force ({count} alert{'s' * (count != 1)})"
+        state = "Planned" if silence.is_pending else f"In force ({_kept_quiet(quiet[silence.id])})"
         is_ours = maintenance.is_maintenance(silence)
         matched = maintenance.whose(silence) if is_ours else _matchers(silence)
         print(f"{state}: {maintenance.reason(silence)}, by {silence.author}: {matched}")
@@ -34,6 +38,16 @@ def run(options: argparse.Namespace) -> int:
     if not silences:
         print("Nothing is silenced, and nothing is planned.")
     return 0
+
+
+def _kept_quiet(names: Sequence[str]) -> str:
+    """Return how many alerts fire and are not sent, and which."""
+    if not names:
+        return "no alert fires"
+    counts = Counter(sorted(names)).most_common()
+    shown = [f"{name} x{count}" if count > 1 else name for name, count in counts[:_SHOWN]]
+    more = [f"{len(counts) - _SHOWN} more"] if len(counts) > _SHOWN else []
+    return f"{len(names)} alert{'s' * (len(names) != 1)}: {', '.join(shown + more)}"
 
 
 def _matchers(silence: Silence) -> str:

@@ -48,18 +48,21 @@ _LINKS: Final = {"runbook": "Runbook", "dashboard": "Panel", "logs": "Logs"}
 _WITH_TIME: Final = frozenset({"dashboard", "logs"})
 
 
-def page(alerts: Sequence[Mapping[str, Any]], chosen: Mapping[str, str], teams: Sequence[str]) -> str:
+def page(
+    alerts: Sequence[Mapping[str, Any]], chosen: Mapping[str, str], teams: Sequence[str], problem: str = ""
+) -> str:
     """Return the page; without the Watchdog, unless alerts are chosen by name or severity.
 
     Args:
         alerts: As `AlertLog.history` gives them.
         chosen: What they were chosen by, as the query says it.
         teams: Those of the settings.
+        problem: Why none could be chosen.
     """
     has_all = bool(chosen.keys() & {"alertname", "severity"})
     alerts = [alert for alert in alerts if has_all or alert["labels"].get("severity") != NO_SEVERITY]
-    nothing = "Nothing fired." if chosen else _NOTHING_YET
-    if (team := chosen.get("team", teams[0])) not in teams:
+    nothing = escape(problem) or ("Nothing fired." if chosen else _NOTHING_YET)
+    if not problem and (team := chosen.get("team", teams[0])) not in teams:
         nothing += f" The log's settings have no team {escape(team)}; there are: {escape(', '.join(teams))}."
     rows = "\n".join(map(_row, alerts)) or f'<tr><td colspan="8">{nothing}</td></tr>'
     severity = chosen.get("severity", "")
@@ -108,7 +111,7 @@ def _row(alert: Mapping[str, Any]) -> str:
     severity = escape(labels.get("severity", ""))
     starts = _moment(alert["starts"])
     notified = ", ".join(
-        receiver if starts == _NO_TIME else f"{receiver} after {html.span(when['first'] - alert['starts'])}"
+        receiver if starts == _NO_TIME else f"{receiver} {_how_soon(alert, when['first'])}"
         for receiver, when in sorted(alert["notified"].items())
     )
     links = ", ".join(
@@ -123,6 +126,13 @@ def _row(alert: Mapping[str, Any]) -> str:
         f"<td>{_said(alert)}</td><td>{links}</td><td>{escape(notified)}</td>"
     )
     return f"<tr>{cells}</tr>"
+
+
+def _how_soon(alert: Mapping[str, Any], first: float) -> str:
+    """Return when a receiver was first notified; the log may have heard the end only, as after a gap of its own."""
+    if alert["ends"] is not None and first >= alert["ends"]:
+        return "(heard of its end only)"
+    return f"after {html.span(first - alert['starts'])}"
 
 
 def _said(alert: Mapping[str, Any]) -> str:

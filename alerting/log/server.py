@@ -53,6 +53,7 @@ _SHUTDOWN_TIMEOUT = 6.0
 _PAGE_SPAN = "7d"
 _FILTERS = ("alertname", "severity", "team")
 _MAX_ROWS = 1000
+_BAD_REQUEST = 400
 _ERRORS = (OSError, sqlite3.Error)
 _REASONS = ("host", "origin", "token", "password", "certificate", "size", "busy", "invalid")
 # Of what the web configuration refuses; others come too often.
@@ -255,12 +256,16 @@ class LogServer:
         return alerts if isinstance(alerts, web.Response) else web.json_response(list(map(document, alerts)))
 
     async def _page(self, request: web.Request) -> web.Response:
-        alerts = await self._chosen(request)
+        alerts, problem = await self._chosen(request), ""
         if isinstance(alerts, web.Response):
-            return alerts
+            if alerts.status != _BAD_REQUEST:
+                return alerts
+            # The form, to put it right.
+            alerts, problem = [], str(alerts.text)
         # A form sends its empty fields too.
         chosen = {"since": _PAGE_SPAN, **{name: value for name, value in request.query.items() if value}}
-        return web.Response(text=page(alerts, chosen, self._teams), content_type="text/html")
+        text = page(alerts, chosen, self._teams, problem)
+        return web.Response(status=_BAD_REQUEST if problem else 200, text=text, content_type="text/html")
 
     async def _chosen(self, request: web.Request) -> list[dict[str, Any]] | web.Response:
         """Return the alerts that a query names, or why there is no answer."""
@@ -275,7 +280,7 @@ class LogServer:
             if unknown := sorted(query.keys() - _FILTERS):
                 raise ValueError(f"unknown: {', '.join(unknown)}{suggestion_or_all(unknown[0], _FILTERS)}")
         except ValueError as error:
-            return web.Response(status=400, text=f"{error}\n")
+            return web.Response(status=_BAD_REQUEST, text=f"{error}\n")
         find = partial(self._alert_log.history, since=since, until=until, limit=limit, **query)
         try:
             found = await asyncio.to_thread(find)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 import re
 import time
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -162,13 +162,17 @@ class AlertmanagerClient:
         """
         return set(_teams(yaml.safe_load(self._call("GET", "status")["config"]["original"])["route"]))
 
-    def silenced(self) -> Counter[str]:
-        """Return how many alerts that fire now are silenced by each silence, by its ID.
+    def silenced(self) -> defaultdict[str, list[str]]:
+        """Return the names of the alerts that fire now and are silenced by each silence, by its ID.
 
         Raises:
             RemoteError: Alertmanager cannot be reached.
         """
-        return Counter(each for alert in self._call("GET", "alerts") for each in alert["status"]["silencedBy"])
+        names = defaultdict[str, list[str]](list)
+        for alert in self._call("GET", "alerts"):
+            for silence in alert["status"]["silencedBy"]:
+                names[silence].append(alert["labels"].get("alertname", "an alert"))
+        return names
 
     def end(self, silence: Silence) -> None:
         """End a silence now; one that has yet to begin never does.

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
+from pathlib import Path
 from textwrap import indent
 from typing import Any, Final
 
 from ml_monitoring.alerting.domains import ALERTS, RECORDS, alert_groups, is_watched, load_alerts
 from ml_monitoring.alerting.generate.alertmanager import channels_of
 from ml_monitoring.alerting.generate.expanded import used
+from ml_monitoring.alerting.generate.inhibition import MATCHER, Inhibition
 from ml_monitoring.alerting.model.alert import BoundAlert
 from ml_monitoring.alerting.model.placeholders import names_in
 from ml_monitoring.alerting.model.settings import BurnRate, Sections, settings_behind
-from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.model.thresholds import DEFAULT_PATHS, Thresholds
 from ml_monitoring.alerting.operate.routing import BESIDE_OTHERS, mutes_of, stops
 from ml_monitoring.alerting.services.adapter import unmeasured
 from ml_monitoring.alerting.services.adapters import ADAPTERS
@@ -117,11 +119,11 @@ def _lines(
     yield f"  For          {numbers.for_}{kept}"
     yield f"  Severity     {alert.severity}, team {alert.team}"
     yield "  Set in"
-    yield from (f"    {place}: {name}: {value}" for name, value, place in _set_in(alert, layers))
+    yield from (f"    {_where(place)}: {name}: {value}" for name, value, place in _set_in(alert, layers))
     for name in settings_of(alert):
         location = tuple(name.split("."))
         if (value := layers.value(location)) is not None:
-            yield f"    {layers.place(location)}: {name}: {value}"
+            yield f"    {_where(layers.place(location))}: {name}: {value}"
     yield "  Expression"
     yield indent(alert.expr, "    ")
     yield f"  Panel        {alert.annotations['dashboard_url']}"
@@ -143,7 +145,7 @@ def _lines(
     yield "  Muted"
     # Labels of the series are not known here, so any rule counts that could match with some.
     possible = mutes_of(labels | dict.fromkeys(("job", "instance", *alert.signal.by), "any"))
-    yield from (f"    {rule.reason}" for rule in possible)
+    yield from (f"    {_by(rule)}{rule.reason}" for rule in possible)
     if not possible:
         yield "    by nothing"
 
@@ -155,6 +157,19 @@ def _set_in(alert: BoundAlert, layers: Layers) -> Iterator[tuple[str, object, Pl
             parts = [part for part in (name, inner) if part]
             shown = f"suffix:{alert.signal.suffix}" if name == "unit" and alert.signal.suffix else number
             yield ".".join(parts), shown, layers.place(("alerts", alert.name, *parts))
+
+
+def _where(place: Place | None) -> str:
+    """Return where a number was given; of a file of ours, which nobody edits, without its folders."""
+    if place is None or (path := Path(place.origin)) not in DEFAULT_PATHS:
+        return str(place)
+    return f"default ({path.name}:{place.line})"
+
+
+def _by(rule: Inhibition) -> str:
+    """Return which alert mutes, where it is one and not any that is critical."""
+    parts = [MATCHER.fullmatch(matcher) for matcher in rule.source]
+    return "".join(f"{part['value']}: " for part in parts if part and part["label"] == "alertname")
 
 
 def settings_of(alert: BoundAlert) -> list[str]:

@@ -34,7 +34,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timel
 from ml_monitoring.dashboards.lib.queries import Query, of_source
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import chosen, firing_alerts, verdict
 
 DECISIONS = {
     "better": ("better", Colour.GOOD),
@@ -49,6 +49,8 @@ DECISIONS = {
     "planned": ("planned", Colour.MUTED),
 }
 DECISION_COLOURS = {decision: colour for decision, (_, colour) in DECISIONS.items()}
+# Alerts of what is chosen above.
+_CHOSEN = chosen(experiment="declared_experiment")
 
 
 def build(context: PageContext) -> Page:
@@ -77,13 +79,14 @@ def build(context: PageContext) -> Page:
                     "Exporter health", page_url(EXPORTER_PAGE, {})
                 ),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "All experiments and alerts",
                 (
                     _decisions(),
                     _experiments(),
-                    firing_alerts(context, PAGE, DETAIL_PAGE),
+                    firing_alerts(context, PAGE, DETAIL_PAGE, only=_CHOSEN),
                 ),
             ),
             Row(

@@ -37,7 +37,10 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timel
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query, of_source
 from ml_monitoring.dashboards.lib.style import SERVER_STATE, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import FAILING, RISK, USED, firing_alerts, oom_events, verdict
+from ml_monitoring.dashboards.pages.common import FAILING, RISK, USED, chosen, firing_alerts, oom_events, verdict
+
+# Alerts of what is chosen above.
+_CHOSEN = chosen(profile="profile", server="server", file="file")
 
 
 def build(context: PageContext) -> Page:
@@ -65,12 +68,13 @@ def build(context: PageContext) -> Page:
                 stat(FLEET_PHASE, width=3),
                 _by_state(),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "Servers by risk",
                 (
                     _servers(),
-                    firing_alerts(context, PAGE, width=10),
+                    firing_alerts(context, PAGE, only=_CHOSEN, width=10),
                     timeseries(FLEET_INCIDENT_PROBABILITY, title="Incident probability over time", width=14, height=7),
                 ),
             ),

@@ -28,7 +28,7 @@ from ml_monitoring.dashboards.lib.page import Page, Row
 from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, state_timeline, table, timeseries
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, judged, verdict
+from ml_monitoring.dashboards.pages.common import chosen, firing_alerts, judged, verdict
 
 # As the alert on a GPU that is held and not used.
 _UNUSED = (("<", 0.05, "info"),)
@@ -37,6 +37,8 @@ _UP = ("down", "up")
 _SHORT = "no data from Prometheus"
 _NONE = "no GPUs, or no data from Prometheus"
 _NOT_EXPOSED = "no such counters (see docs/gpus.md), or no data from Prometheus"
+# Alerts of what is chosen above.
+_CHOSEN = chosen(Hostname="Hostname")
 
 
 def build(context: PageContext) -> Page:
@@ -64,12 +66,13 @@ def build(context: PageContext) -> Page:
                 stat(Query(GPU_HOTTEST, limits=judged(context, GPU_TEMPERATURE)), width=3, empty=_SHORT),
                 stat(Query(GPU_FAULTY, limits=((">", 0, "warning"),)), empty=_NONE),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "Each GPU",
                 (
                     _gpus(),
-                    firing_alerts(context, PAGE, height=7),
+                    firing_alerts(context, PAGE, only=_CHOSEN, height=7),
                     timeseries(GPU_UTILIZATION, height=7, empty=_NONE),
                     timeseries(GPU_TEMPERATURE, width=8, height=7, empty=_NONE),
                     timeseries(GPU_IDLE, width=8, height=7, empty="no held GPUs, or no data from Prometheus"),

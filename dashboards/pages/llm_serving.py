@@ -33,7 +33,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, time
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import FINISH_REASON
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import BUDGET, firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import BUDGET, chosen, firing_alerts, verdict
 
 _NONE = "no language models, or no data from Prometheus"
 # Small tiles have room for few words.
@@ -43,6 +43,8 @@ _NO_CACHE = "no KV cache that is exposed, or no data from Prometheus"
 _NO_PRICES = "no prices (see the setting llm.prices), or no data from Prometheus"
 _NO_TRACES = "no traces with tokens, or no data from Prometheus"
 _NO_TRACE_COST = "no cost in MLflow, or no data from Prometheus"
+# Alerts of what is chosen above.
+_CHOSEN = chosen(job="llm_job", model="language_model")
 
 
 def build(context: PageContext) -> Page:
@@ -77,6 +79,7 @@ def build(context: PageContext) -> Page:
                 _worst(Query(LLM_BACKLOG, highest=1), "Longest backlog"),
                 _worst(Query(LLM_CACHE_LOWEST, highest=1), "Fullest KV cache"),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "Models, the slowest first",
@@ -89,7 +92,7 @@ def build(context: PageContext) -> Page:
                         height=8,
                         empty=_NO_FIRST_TOKENS,
                     ),
-                    firing_alerts(context, PAGE, height=8),
+                    firing_alerts(context, PAGE, only=_CHOSEN, height=8),
                     timeseries(FIRST_TOKEN_BURNING, title=burn, width=8, height=7, empty=_NO_FIRST_TOKENS),
                     timeseries(LLM_ABORTS, width=8, height=7, empty=_NONE),
                     timeseries(OUTPUT_TOKENS, width=8, height=7, empty=_NONE),

@@ -56,6 +56,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import (
     NOT_COUNTED,
     QUALITY_WORDS,
+    chosen,
     data_mode,
     error_budgets,
     firing_alerts,
@@ -63,6 +64,9 @@ from ml_monitoring.dashboards.pages.common import (
     verdict,
 )
 from ml_monitoring.exporter import durations
+
+# Alerts of what is chosen above.
+_CHOSEN = chosen(job="job")
 
 
 def build(context: PageContext) -> Page:
@@ -99,6 +103,7 @@ def build(context: PageContext) -> Page:
                 stat(API_REQUEST_RATE, title="Requests/min"),
                 stat(API_IN_PROGRESS, title="In flight"),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "Errors, latency and requests",
@@ -106,7 +111,7 @@ def build(context: PageContext) -> Page:
                     timeseries(API_ERROR_RATIO, title="Error ratio over time", height=7, empty=NOT_COUNTED),
                     timeseries(API_LATENCY_P95, API_LATENCY_P50, API_LATENCY_P99, title="Latency", height=7),
                     timeseries(Query(API_STATUS_RATE, above_zero=True), stacked=True, height=7, colours=STATUS_CLASS),
-                    firing_alerts(context, PAGE),
+                    firing_alerts(context, PAGE, only=_CHOSEN),
                     state_timeline(INSTANCE_UP, states=("down", "up"), height=4),
                 ),
             ),

@@ -33,7 +33,10 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, time
 from ml_monitoring.dashboards.lib.queries import Query, of_source
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import chosen, firing_alerts, verdict
+
+# Alerts of what is chosen above.
+_CHOSEN = chosen(experiment="experiment")
 
 
 def build(context: PageContext) -> Page:
@@ -84,12 +87,13 @@ def build(context: PageContext) -> Page:
                     "Exporter health", page_url(EXPORTER_PAGE, {})
                 ),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "Experiments, longest since a success first; without any at the end",
                 (
                     _experiments(),
-                    firing_alerts(context, PAGE),
+                    firing_alerts(context, PAGE, only=_CHOSEN),
                     timeseries(FAILED_RUN_RATIO, height=7),
                 ),
             ),

@@ -35,7 +35,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, text
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import RUN_STATUS, Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict, words_of
+from ml_monitoring.dashboards.pages.common import chosen, firing_alerts, verdict, words_of
 
 _NO_REGISTRY = "no registered models, or no data from Prometheus"
 _NO_MODELS = "no versions with an alias, or no data from Prometheus"
@@ -46,6 +46,8 @@ sets. How versions do on **live** traffic is another question, with another samp
 - [A/B testing]({page_url(AB_PAGE, {})}): candidate against baseline on live traffic
 - [Model quality]({page_url(QUALITY_PAGE, {})}): live accuracy beside the offline one
 """
+# Alerts of what is chosen above.
+_CHOSEN = chosen(model="model")
 
 
 def build(context: PageContext) -> Page:
@@ -75,12 +77,13 @@ def build(context: PageContext) -> Page:
                 ),
                 stat(OLDEST_CHAMPION, width=7, show="value_and_name", empty=_NO_MODELS),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "Champions and candidates",
                 (
                     _models(),
-                    firing_alerts(context, PAGE, height=6),
+                    firing_alerts(context, PAGE, only=_CHOSEN, height=6),
                     text("Offline and live", _LIVE, width=12, height=6),
                 ),
             ),

@@ -35,7 +35,7 @@ from ml_monitoring.dashboards.lib.panels import LIGHT_WORDS, Column, Panel, stat
 from ml_monitoring.dashboards.lib.queries import SHOWN_RANGE, Query
 from ml_monitoring.dashboards.lib.style import OUTCOME
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict
+from ml_monitoring.dashboards.pages.common import chosen, firing_alerts, verdict
 
 _EXPERIMENT = Column("experiment", "Experiment")
 _NONE = "no traces, or no data from Prometheus"
@@ -43,6 +43,8 @@ _NO_FEEDBACK = "no feedback on traces, or no data from Prometheus"
 _NO_PROMPTS = "no traces with prompts of the registry, or no data from Prometheus"
 _NO_MODELS = "no traces of logged models, or no data from Prometheus"
 _NO_COST = "no cost in MLflow, or no data from Prometheus"
+# Alerts of what is chosen above.
+_CHOSEN = chosen(experiment="experiment")
 
 
 def build(context: PageContext) -> Page:
@@ -76,12 +78,13 @@ def build(context: PageContext) -> Page:
                 stat(TRACE_RATE, width=4, empty=_NONE),
                 stat(TOKENS_TOGETHER, width=4, empty=_NONE),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "Applications and answers over time",
                 (
                     _applications(),
-                    firing_alerts(context, PAGE, width=24, height=5),
+                    firing_alerts(context, PAGE, only=_CHOSEN, width=24, height=5),
                     timeseries(TRACE_ERROR_RATIO, empty=_NONE),
                     timeseries(
                         TRACE_DURATION_P95,

@@ -35,6 +35,7 @@ from ml_monitoring.dashboards.lib.variables import datasource, label_values
 from ml_monitoring.dashboards.pages.common import (
     NOT_COUNTED,
     QUALITY_WORDS,
+    chosen,
     colours_of,
     data_mode,
     firing_alerts,
@@ -44,6 +45,8 @@ from ml_monitoring.dashboards.pages.common import (
 
 # The accuracy of models that share traffic is judged on the page of A/B tests.
 _OF_MODELS = "Ml"
+# Alerts of what is chosen above.
+_CHOSEN = chosen(model="model", model_version="model_version")
 
 
 def build(context: PageContext) -> Page:
@@ -83,6 +86,7 @@ def build(context: PageContext) -> Page:
                 ),
                 stat(MODEL_DRIFT, width=6, empty="no reference yet, or no data from Prometheus"),
                 page=PAGE,
+                only=_CHOSEN,
                 also=(AB_PAGE,),
                 named=_OF_MODELS,
                 state=stat(
@@ -97,7 +101,7 @@ def build(context: PageContext) -> Page:
                 (
                     _models(context),
                     timeseries(MODEL_ACCURACY, title="Accuracy over time", height=7),
-                    firing_alerts(context, PAGE, AB_PAGE, named=_OF_MODELS),
+                    firing_alerts(context, PAGE, AB_PAGE, only=_CHOSEN, named=_OF_MODELS),
                 ),
             ),
             Row(

@@ -37,7 +37,7 @@ from ml_monitoring.dashboards.lib.panels import Column, Panel, stat, table, time
 from ml_monitoring.dashboards.lib.queries import Query
 from ml_monitoring.dashboards.lib.style import Colour
 from ml_monitoring.dashboards.lib.variables import datasource, label_values
-from ml_monitoring.dashboards.pages.common import firing_alerts, verdict, words_of
+from ml_monitoring.dashboards.pages.common import chosen, firing_alerts, verdict, words_of
 
 # Small tiles have room for few words.
 _SHORT = "no data from Prometheus"
@@ -48,6 +48,8 @@ _NO_SYSTEM_METRICS = "no running runs with MLflow's system metrics, or no data f
 _NO_COST = "no costs (see the setting sources.mlflow.cost_tags), or no data from Prometheus"
 _NO_JOBS = "no batch jobs with the recorder's job, or no data from Prometheus"
 _NO_NODES = "no system metrics with a node id, or no data from Prometheus"
+# Alerts of what is chosen above.
+_CHOSEN = chosen(experiment="experiment")
 
 
 def build(context: PageContext) -> Page:
@@ -76,12 +78,13 @@ def build(context: PageContext) -> Page:
                 _worst(Query(TRAINING_GPU, lowest=1), "Least used GPU"),
                 stat(Query(JOBS_IN_TROUBLE, limits=((">", 0, "warning"),)), empty=_NONE_LATE),
                 page=PAGE,
+                only=_CHOSEN,
             ),
             Row(
                 "Trainings under way, the longest silent first",
                 (
                     _trainings(),
-                    firing_alerts(context, PAGE, width=12),
+                    firing_alerts(context, PAGE, only=_CHOSEN, width=12),
                     timeseries(TRAINING_STEP_RATE, height=7, empty=_NO_TRAINING),
                 ),
             ),

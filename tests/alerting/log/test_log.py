@@ -189,7 +189,15 @@ _QUERIES = {
 def test_a_query_that_cannot_be_meant_is_refused(query: str, path: str, server: Server) -> None:
     with pytest.raises(urllib.error.HTTPError, match="400") as refused:
         server.get(f"{path}?{query}")
-    assert refused.value.read().decode().startswith(_QUERIES[query])
+    answer = refused.value.read().decode()
+    if path == "/":
+        # The form stays, so that it can be put right there.
+        name, value = query.split("=")
+        assert f'<td colspan="8">{_QUERIES[query]}' in answer
+        assert "Nothing fired" not in answer
+        assert f'<input name="{name}" value="{value}"' in answer or name not in ("since", "until")
+        return
+    assert answer.startswith(_QUERIES[query])
 
 
 def test_page_and_json_are_narrowed_by_the_same_query(server: Server) -> None:
@@ -372,6 +380,16 @@ def test_pages_open_at_the_time_of_the_alert(
 def test_other_addresses_stay_as_they_were_posted(address: str) -> None:
     alert = {"starts": T0, "ends": T0, "fires": False, "last_notified": T0, "notified": {}}
     assert document({**alert, "links": {"dashboard": address}})["links"] == {"dashboard": address}
+
+
+def test_a_receiver_that_was_heard_of_at_the_end_only_is_no_late_notification(server: Server) -> None:
+    now = time.time()
+    server.post(body(1, starts=now - 600, ends=now - 60))
+    server.post(body(2, starts=now - 240))
+    server.post(body(2, starts=now - 240, ends=now + 1))
+    rows = [row for row in server.get("/").split("<tr>") if "mlops-warning" in row]
+    assert ["mlops-warning after 4 min" in row for row in rows] == [True, False]
+    assert ["mlops-warning (heard of its end only)" in row for row in rows] == [False, True]
 
 
 def test_an_alert_leads_to_its_runbook_panel_and_logs_and_nowhere_else(server: Server) -> None:

@@ -224,12 +224,12 @@ def test_explain_names_the_file_of_each_number(own: Path, capsys: pytest.Capture
     first = default.read_text(encoding="utf-8").splitlines().index("  MlflowFailedRunRatioHigh:") + 1
     assert shown == [
         f"    {own}:11: threshold: 0.45",
-        f"    {default}:{first + 2}: unit: ratio",
-        f"    {default}:{first + 3}: for: 5m",
-        f"    {default}:{first + 4}: severity: warning",
+        f"    default (thresholds.yml:{first + 2}): unit: ratio",
+        f"    default (thresholds.yml:{first + 3}): for: 5m",
+        f"    default (thresholds.yml:{first + 4}): severity: warning",
         f"    {own}:12: team: search",
-        f"    {default}:{first + 6}: confidence: 0.99",
-        f"    {default}:{first + 9}: parameters.window: 6h",
+        f"    default (thresholds.yml:{first + 6}): confidence: 0.99",
+        f"    default (thresholds.yml:{first + 9}): parameters.window: 6h",
         f"    {own}:13: parameters.minimum_runs: 50",
     ]
 

@@ -52,11 +52,11 @@ def test_everything_about_an_alert_is_explained(capsys: pytest.CaptureFixture[st
     number = DEFAULT_PATHS[0].read_text().splitlines().index("  MlMonitoringSourceDown:") + 1
     assert lines[0] == "MlMonitoringSourceDown: A source of the exporter is down."
     assert lines[lines.index("  Set in") + 1 : lines.index("  Expression")] == [
-        f"    {DEFAULT_PATHS[0]}:{number + 1}: threshold: 1",
-        f"    {DEFAULT_PATHS[0]}:{number + 2}: unit: flag",
-        f"    {DEFAULT_PATHS[0]}:{number + 4}: for: 3m",
-        f"    {DEFAULT_PATHS[0]}:{number + 5}: severity: critical",
-        f"    {DEFAULT_PATHS[0]}:{number + 6}: team: platform",
+        f"    default (thresholds.yml:{number + 1}): threshold: 1",
+        f"    default (thresholds.yml:{number + 2}): unit: flag",
+        f"    default (thresholds.yml:{number + 4}): for: 3m",
+        f"    default (thresholds.yml:{number + 5}): severity: critical",
+        f"    default (thresholds.yml:{number + 6}): team: platform",
     ]
     assert "    ml_monitoring_source_up < 1" in lines
     notified = lines[lines.index("  Notified") + 1 : lines.index("  Muted")]
@@ -66,7 +66,7 @@ def test_everything_about_an_alert_is_explained(capsys: pytest.CaptureFixture[st
         "through webhook (alert log)",
     ]
     assert lines[lines.index("  Muted") + 1 :] == [
-        "    Without the exporter nothing that it says can be trusted, not even that a problem ended."
+        "    MlMonitoringDown: Without the exporter nothing that it says can be trusted, not even that a problem ended."
     ]
 
 
@@ -395,7 +395,9 @@ def test_every_silence_is_listed_with_whose_it_is_and_how_it_ends(
     client = AlertmanagerClient(server.url)
     assert main(["silences", address]) == 0
     assert capsys.readouterr().out == "Nothing is silenced, and nothing is planned.\n"
-    server.fire(LABELS | {"job": "shop"})
+    team = {"team": "mlops", "severity": "info"}
+    names = (*"ABCDE", "A", "Broken")
+    server.fire(LABELS | {"job": "shop"}, *({**team, "alertname": name, "n": str(n)} for n, name in enumerate(names)))
     matchers = [
         {"name": "job", "value": "shop", "isRegex": False, "isEqual": True},
         {"name": "team", "value": "a|b", "isRegex": True, "isEqual": False},
@@ -408,9 +410,9 @@ def test_every_silence_is_listed_with_whose_it_is_and_how_it_ends(
     assert main(["silences", address]) == 0
     me, expire = getpass.getuser(), f"amtool silence expire {{}} --alertmanager.url {server.url}"
     assert capsys.readouterr().out.splitlines() == [
-        f'In force (1 alert): looking into it, by {me}: alerts with job="shop", team!~"a|b"',
+        f'In force (1 alert: Broken): looking into it, by {me}: alerts with job="shop", team!~"a|b"',
         f"  {begun[others.id]}; end it with: {expire.format(others.id)}",
-        f"In force (1 alert): disks, by {me}: alerts with team=mlops",
+        f"In force (8 alerts: A x2, Broken x2, B, C, D, 1 more): disks, by {me}: alerts with team=mlops",
         f"  {begun[ours]}; end it with: {spelled('alerts', 'maintenance-end', ours, '--alertmanager', server.url)}",
         f'Planned: later, by {me}: alerts with job="shop"',
         f"  {begun[tonight.id]}; end it with: {expire.format(tonight.id)}",
