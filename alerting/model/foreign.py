@@ -25,7 +25,7 @@ _SESSION = frozenset(
 )
 _OF_ALERTS = frozenset(
     {"alertname", "severity", "team", "source", "mountpoint"}
-    | {"server", "profile", "experiment", "persona", "variant", "pattern"}
+    | {"server", "profile", "file", "experiment", "persona", "variant", "pattern", "model", "model_version", "Hostname"}
 )
 
 FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(

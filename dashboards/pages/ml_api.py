@@ -66,7 +66,7 @@ from ml_monitoring.dashboards.pages.common import (
 from ml_monitoring.exporter import durations
 
 # Alerts of what is chosen above.
-_CHOSEN = chosen(job="job")
+_CHOSEN = chosen(job="job", origin="origin")
 
 
 def build(context: PageContext) -> Page:

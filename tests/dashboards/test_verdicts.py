@@ -112,13 +112,31 @@ def test_alerts_of_others_are_found(pages: list[Json]) -> None:
     assert found == [f"{page['uid']}: Firing alerts has alerts of each $one_variant"]
 
 
-@pytest.mark.parametrize("title", ["State", "Active since", "Firing alerts"])
-def test_alerts_on_variants_are_those_of_the_chosen_personas(title: str, pages: list[Json]) -> None:
-    (page,) = [page for page in pages if page["uid"] == "ml-monitoring-variant-performance"]
-    (panel,) = [panel for panel in page["panels"] if panel["title"] == title]
-    for target in panel["targets"]:
-        # Those about no persona are for all.
-        assert 'persona=~"|$persona",pattern=~"|$pattern"' in target["expr"]
+# What alerts of a page must have where they have such a label: those about nothing that is chosen are for all.
+CHOSEN = {
+    "fleet-incident": 'profile=~"|$profile",server=~"|$server",file=~"|$file"',
+    "experiments": 'experiment=~"|$declared_experiment"',
+    "gpus": 'Hostname=~"|$Hostname"',
+    "llm-serving": 'job=~"|$llm_job",model=~"|$language_model"',
+    "ml-api": 'job=~"|$job",origin=~"|$origin"',
+    "mlflow-experiments": 'experiment=~"|$experiment"',
+    "mlflow-models": 'model=~"|$model"',
+    "mlflow-traces": 'experiment=~"|$experiment"',
+    "model-quality": 'model=~"|$model",model_version=~"|$model_version"',
+    "training": 'experiment=~"|$experiment"',
+    "variant-performance": 'persona=~"|$persona",pattern=~"|$pattern"',
+}
+
+
+@pytest.mark.parametrize("page", CHOSEN)
+def test_alerts_of_a_page_are_those_of_what_is_chosen_on_it(page: str, pages: list[Json]) -> None:
+    (panels,) = [one["panels"] for one in pages if one["uid"] == f"ml-monitoring-{page}"]
+    # The state of models is that of their accuracy.
+    titles = {"State", "Active since", "Firing alerts"} - ({"State"} if page == "model-quality" else set())
+    shown = {panel["title"]: panel["targets"] for panel in panels if panel["title"] in titles}
+    assert shown.keys() == titles
+    exprs = [target["expr"] for targets in shown.values() for target in targets]
+    assert [expr for expr in exprs if CHOSEN[page] not in expr] == []
 
 
 def test_a_page_that_the_overview_does_not_name_is_found(pages: list[Json]) -> None:
