@@ -25,7 +25,19 @@ _SESSION = frozenset(
 )
 _OF_ALERTS = frozenset(
     {"alertname", "severity", "team", "source", "mountpoint"}
-    | {"server", "profile", "file", "experiment", "persona", "variant", "pattern", "model", "model_version", "Hostname"}
+    | {
+        "server",
+        "profile",
+        "file",
+        "experiment",
+        "persona",
+        "variant",
+        "pattern",
+        "model",
+        "model_version",
+        "Hostname",
+        "origin",
+    }
 )
 
 FOREIGN: Mapping[str, frozenset[str]] = MappingProxyType(
