@@ -261,7 +261,8 @@ class LogServer:
             if alerts.status != _BAD_REQUEST:
                 return alerts
             # The form, to put it right.
-            alerts, problem = [], str(alerts.text)
+            problem = str(alerts.text)
+            alerts = []
         # A form sends its empty fields too.
         chosen = {"since": _PAGE_SPAN, **{name: value for name, value in request.query.items() if value}}
         text = page(alerts, chosen, self._teams, problem)
