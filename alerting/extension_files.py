@@ -11,11 +11,12 @@ from pydantic import AfterValidator, BaseModel, Field, PlainValidator, StrictStr
 
 from ml_monitoring.exporter.catalog import CATALOG, Unit
 from ml_monitoring.exporter.errors import ConfigError, collecting
-from ml_monitoring.exporter.settings_file import Layers, read_yaml
+from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import LABEL_PATTERN
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import Checked, check
 from ml_monitoring.exporter.values import refuse
+from ml_monitoring.exporter.yaml_files import read_yaml
 
 LabelName = Annotated[str, Field(strict=True, pattern=LABEL_PATTERN)]
 Text = Annotated[StrictStr, Field(min_length=1)]

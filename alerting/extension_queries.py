@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ml_monitoring.alerting.extension_alerts import OwnAlert
 from ml_monitoring.alerting.extension_files import read_each
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanel, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules
-from ml_monitoring.alerting.extensions import OwnAlert
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.exporter.settings_file import Layers

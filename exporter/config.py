@@ -30,14 +30,15 @@ from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, a
 from ml_monitoring.exporter.errors import ConfigError, SettingError, collecting
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
-from ml_monitoring.exporter.settings_file import Layers, Place, Places
-from ml_monitoring.exporter.settings_file import read as read_file
+from ml_monitoring.exporter.settings_file import Layers, Place
 from ml_monitoring.exporter.settings_hints import BASE_URL_PATTERN, MISSING, PATH_PATTERN, Location
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.stores import by_name, mixed, named, one_or_named
 from ml_monitoring.exporter.validation import Checked, check, fitting
 from ml_monitoring.exporter.values import Model, PathUse
+from ml_monitoring.exporter.yaml_files import Places
+from ml_monitoring.exporter.yaml_files import read as read_file
 
 # The command line's flags, named as Prometheus's exporters name theirs, and the setting that each stands for.
 FLAGS: Final = {

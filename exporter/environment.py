@@ -13,13 +13,14 @@ from typing import Any, Final
 from pydantic import BaseModel, SecretStr
 
 from ml_monitoring.exporter.references import FILE_SUFFIX, field_at, is_secret
-from ml_monitoring.exporter.settings_file import Layers, Places, files_of
+from ml_monitoring.exporter.settings_file import Layers, files_of
 from ml_monitoring.exporter.settings_hints import Location, models_in
 from ml_monitoring.exporter.sources.mlflow import MlflowSettings
 from ml_monitoring.exporter.sources.mlflow.settings import is_server
 from ml_monitoring.exporter.stores import are_named
 from ml_monitoring.exporter.suggestions import closest
 from ml_monitoring.exporter.values import FileSecret, merge, read_secret
+from ml_monitoring.exporter.yaml_files import Places
 
 PREFIX: Final = "ML_MONITORING_"
 FILES_VARIABLE: Final = f"{PREFIX}CONFIG"

@@ -13,10 +13,11 @@ from typing import Any, get_args, get_origin
 from pydantic import BaseModel, SecretStr
 from pydantic.fields import FieldInfo
 
-from ml_monitoring.exporter.settings_file import Place, Places
+from ml_monitoring.exporter.settings_file import Place
 from ml_monitoring.exporter.settings_hints import Location, models_in
 from ml_monitoring.exporter.suggestions import closest
 from ml_monitoring.exporter.values import FileSecret
+from ml_monitoring.exporter.yaml_files import Places
 
 FILE_SUFFIX = "_file"
 # `$${NAME}` stands for the text `${NAME}`.

@@ -6,8 +6,6 @@ The defaults are `thresholds.yml` and `notifications.yml`; a user's own files ar
 from __future__ import annotations
 
 import copy
-import re
-import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -18,6 +16,7 @@ from pydantic import ValidationError as PydanticError
 from ml_monitoring.alerting.model.alert import Alert, Kind, promql_value
 from ml_monitoring.alerting.model.evidence import deviations
 from ml_monitoring.alerting.model.foreign import TARGET_LABELS
+from ml_monitoring.alerting.model.misfits import misfits
 from ml_monitoring.alerting.model.notifications import (
     NO_SEVERITY,
     SEVERITIES,
@@ -34,15 +33,14 @@ from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Dashboards, Selectors
 from ml_monitoring.alerting.model.services import Services
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
-from ml_monitoring.exporter import durations
-from ml_monitoring.exporter.catalog import Unit
 from ml_monitoring.exporter.errors import ConfigError, collecting
-from ml_monitoring.exporter.settings_file import Layers, Places, copied
-from ml_monitoring.exporter.settings_file import read as read_layer
-from ml_monitoring.exporter.settings_hints import LABEL_PATTERN, LABEL_VALUE_PATTERN, Location, fields_at, share_hint
+from ml_monitoring.exporter.settings_file import Layers, copied
+from ml_monitoring.exporter.settings_hints import LABEL_PATTERN, LABEL_VALUE_PATTERN, Location, fields_at
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import Checked, check, fitting
 from ml_monitoring.exporter.values import merge
+from ml_monitoring.exporter.yaml_files import Places
+from ml_monitoring.exporter.yaml_files import read as read_layer
 
 __all__ = ["SEVERITIES", "Duration", "Links", "Notifications", "Numbers", "Severity", "Thresholds", "Timing", "read"]
 
@@ -290,7 +288,7 @@ def _check(by_name: Mapping[str, Alert], thresholds: Thresholds) -> Iterator[tup
         if (numbers.severity == NO_SEVERITY) is not by_name[name].always:
             severities = NO_SEVERITY if by_name[name].always else ", ".join(SEVERITIES)
             yield ("alerts", name, "severity"), f"{numbers.severity!r} cannot be meant here, but: {severities}"
-        for location, message in _check_numbers(by_name[name], numbers):
+        for location, message in misfits(by_name[name], numbers):
             yield ("alerts", name, *location), message
     for name in by_name.keys() - thresholds.alerts.keys():
         yield ("alerts", name), "is missing; the alert exists"
@@ -313,12 +311,6 @@ def _of_parameter(location: Location, message: str, alerts: Mapping[str, Alert])
         if key in alerts[name].parameters:
             return f"unknown key; did you mean parameters.{key}?"
     return message
-
-
-def _check_numbers(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
-    yield from _check_threshold(alert, numbers)
-    yield from _check_parameters(alert, numbers)
-    yield from _check_confidence(alert, numbers)
 
 
 def _unknown_names(layers: Layers, checked: Checked[Thresholds]) -> Iterator[tuple[Location, str]]:
@@ -352,85 +344,5 @@ def _unknown_names(layers: Layers, checked: Checked[Thresholds]) -> Iterator[tup
         yield ("teams",), f"lacks {name!r}, which {'.'.join(map(str, first))} {verb}"
 
 
-def _check_threshold(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
-    given = {"threshold": numbers.threshold, "unit": numbers.unit}
-    for key, value in given.items():
-        if alert.comparison is None and value is not None:
-            yield (key,), "this alert compares nothing"
-        if alert.comparison is not None and value is None:
-            yield (key,), "is missing"
-    if alert.comparison is None or numbers.threshold is None or numbers.unit is None:
-        return
-    if numbers.unit is not alert.signal.unit:
-        yield ("unit",), f"the signal {alert.signal.name} is in {alert.signal.unit.value}, not {numbers.unit.value}"
-    elif message := _misfit(numbers.threshold, numbers.unit):
-        yield ("threshold",), message
-
-
 def _in_promql(value: float | str) -> str:
     return promql_value(Kind.PATTERN, value) if isinstance(value, str) else number(float(value))
-
-
-def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
-    for name in numbers.parameters.keys() - alert.parameters.keys():
-        is_above = name in fields_at(Numbers, ())
-        meant = "; it belongs beside parameters" if is_above else suggestion_or_all(name, alert.parameters)
-        yield ("parameters", name), f"is not a parameter of this alert{meant}"
-    for name, kind in alert.parameters.items():
-        if name not in numbers.parameters:
-            yield ("parameters", name), "is missing"
-        elif message := _misfit(numbers.parameters[name], kind):
-            yield ("parameters", name), message
-
-
-def _check_confidence(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
-    takes = any(evidence.takes_confidence for evidence in alert.evidence)
-    if takes and numbers.confidence is None:
-        yield ("confidence",), "is missing: how sure must the alert be, such as 0.999?"
-    if not takes and numbers.confidence is not None:
-        yield ("confidence",), "this alert does not judge chance"
-
-
-# What a number in a unit must be, in words and as a range; other units take any number.
-_COUNT = (0, sys.float_info.max, "a count")
-_RATIO = (0, 1, "a ratio in 0..1")
-_RANGES: Mapping[Unit | Kind, tuple[float, float, str]] = {
-    Unit.RATIO: _RATIO,
-    Unit.FLAG: (0, 1, "0 or 1"),
-    Unit.COUNT: _COUNT,
-    Kind.COUNT: _COUNT,
-    Kind.RATIO: _RATIO,
-}
-
-
-def _misfit(value: float | str, unit: Unit | Kind) -> str:
-    """Return why the value cannot be meant in this unit, or nothing."""
-    if unit in (Unit.SECONDS, Kind.DURATION):
-        return _duration_misfit(value)
-    if unit is Kind.PATTERN:
-        return _pattern_misfit(value)
-    hint = share_hint(value) if _RANGES.get(unit) is _RATIO else ""
-    if isinstance(value, str):
-        return f"{value!r} is not a number{hint}"
-    lowest, highest, meaning = _RANGES.get(unit, (-sys.float_info.max, sys.float_info.max, "a finite number"))
-    return "" if lowest <= value <= highest else f"{value!r} is not {meaning}{hint}"
-
-
-def _duration_misfit(value: float | str) -> str:
-    if not isinstance(value, str):
-        return f"{value!r} has no unit: write a duration such as 5m, 6h or 1d"
-    try:
-        durations.parse_positive(value)
-    except ValueError as error:
-        return str(error)
-    return ""
-
-
-def _pattern_misfit(value: float | str) -> str:
-    if not isinstance(value, str):
-        return f"{value!r} is not a regular expression: write it in quotes"
-    try:
-        re.compile(value)
-    except re.error as error:
-        return f"{value!r} is not a regular expression: {error}"
-    return ""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from ml_monitoring.alerting.extension_alerts import NO_LINES
 from ml_monitoring.alerting.extension_files import (
     PLACEHOLDERS,
     definitions,
@@ -25,7 +26,7 @@ from ml_monitoring.alerting.extension_pages import (
     OwnQuery,
     OwnVariable,
 )
-from ml_monitoring.alerting.extensions import NO_LINES, no_page, own_uid, page_name_problem, page_uid
+from ml_monitoring.alerting.extensions import no_page, own_uid, page_name_problem, page_uid
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.foreign import FOREIGN
 from ml_monitoring.alerting.model.signal import Signal

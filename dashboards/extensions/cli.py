@@ -16,6 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.extension_alerts import OwnAlert
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules, rules_name_problem
 from ml_monitoring.alerting.model.thresholds import load_layers
@@ -78,7 +79,7 @@ _PURPOSES: Final = {
 def schemas() -> dict[str, dict[str, Any]]:
     """Return the JSON schemas of the files by name, so that editors complete them."""
     return {
-        "alert.json": schema_of(extensions.OwnAlert, "An alert of your own", references=False),
+        "alert.json": schema_of(OwnAlert, "An alert of your own", references=False),
         "page.json": schema_of(OwnPage, "A page of your own", references=False),
         "panel.json": schema_of(OwnPanelFile, "A panel of your own on a page", references=False),
         "rule.json": schema_of(OwnRules, "Recording rules of your own", references=False),

@@ -13,7 +13,7 @@ from typing import Any
 from ml_monitoring.alerting.model.notifications import Email
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
-from ml_monitoring.exporter.settings_file import read_yaml
+from ml_monitoring.exporter.yaml_files import read_yaml
 
 
 @dataclass(frozen=True, slots=True)

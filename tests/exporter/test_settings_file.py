@@ -11,8 +11,9 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.model.thresholds import read as read_thresholds
 from ml_monitoring.exporter.config import Settings, load
 from ml_monitoring.exporter.errors import ConfigError
-from ml_monitoring.exporter.settings_file import Layers, read_yaml
+from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import ALERTING_KEYS, EXPORTER_KEYS
+from ml_monitoring.exporter.yaml_files import read_yaml
 
 
 @pytest.fixture

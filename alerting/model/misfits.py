@@ -1,0 +1,101 @@
+"""Numbers that cannot be meant for their alert: missing ones, of another unit, out of range."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+
+from ml_monitoring.alerting.model.alert import Alert, Kind
+from ml_monitoring.alerting.model.numbers import Numbers
+from ml_monitoring.exporter import durations
+from ml_monitoring.exporter.catalog import Unit
+from ml_monitoring.exporter.settings_hints import Location, fields_at, share_hint
+from ml_monitoring.exporter.suggestions import suggestion_or_all
+
+
+def misfits(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
+    """Yield what of its numbers cannot be meant for an alert, each with its place in them."""
+    yield from _check_threshold(alert, numbers)
+    yield from _check_parameters(alert, numbers)
+    yield from _check_confidence(alert, numbers)
+
+
+def _check_threshold(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
+    given = {"threshold": numbers.threshold, "unit": numbers.unit}
+    for key, value in given.items():
+        if alert.comparison is None and value is not None:
+            yield (key,), "this alert compares nothing"
+        if alert.comparison is not None and value is None:
+            yield (key,), "is missing"
+    if alert.comparison is None or numbers.threshold is None or numbers.unit is None:
+        return
+    if numbers.unit is not alert.signal.unit:
+        yield ("unit",), f"the signal {alert.signal.name} is in {alert.signal.unit.value}, not {numbers.unit.value}"
+    elif message := _misfit(numbers.threshold, numbers.unit):
+        yield ("threshold",), message
+
+
+def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
+    for name in numbers.parameters.keys() - alert.parameters.keys():
+        is_above = name in fields_at(Numbers, ())
+        meant = "; it belongs beside parameters" if is_above else suggestion_or_all(name, alert.parameters)
+        yield ("parameters", name), f"is not a parameter of this alert{meant}"
+    for name, kind in alert.parameters.items():
+        if name not in numbers.parameters:
+            yield ("parameters", name), "is missing"
+        elif message := _misfit(numbers.parameters[name], kind):
+            yield ("parameters", name), message
+
+
+def _check_confidence(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
+    takes = any(evidence.takes_confidence for evidence in alert.evidence)
+    if takes and numbers.confidence is None:
+        yield ("confidence",), "is missing: how sure must the alert be, such as 0.999?"
+    if not takes and numbers.confidence is not None:
+        yield ("confidence",), "this alert does not judge chance"
+
+
+# What a number in a unit must be, in words and as a range; other units take any number.
+_COUNT = (0, sys.float_info.max, "a count")
+_RATIO = (0, 1, "a ratio in 0..1")
+_RANGES: Mapping[Unit | Kind, tuple[float, float, str]] = {
+    Unit.RATIO: _RATIO,
+    Unit.FLAG: (0, 1, "0 or 1"),
+    Unit.COUNT: _COUNT,
+    Kind.COUNT: _COUNT,
+    Kind.RATIO: _RATIO,
+}
+
+
+def _misfit(value: float | str, unit: Unit | Kind) -> str:
+    """Return why the value cannot be meant in this unit, or nothing."""
+    if unit in (Unit.SECONDS, Kind.DURATION):
+        return _duration_misfit(value)
+    if unit is Kind.PATTERN:
+        return _pattern_misfit(value)
+    hint = share_hint(value) if _RANGES.get(unit) is _RATIO else ""
+    if isinstance(value, str):
+        return f"{value!r} is not a number{hint}"
+    lowest, highest, meaning = _RANGES.get(unit, (-sys.float_info.max, sys.float_info.max, "a finite number"))
+    return "" if lowest <= value <= highest else f"{value!r} is not {meaning}{hint}"
+
+
+def _duration_misfit(value: float | str) -> str:
+    if not isinstance(value, str):
+        return f"{value!r} has no unit: write a duration such as 5m, 6h or 1d"
+    try:
+        durations.parse_positive(value)
+    except ValueError as error:
+        return str(error)
+    return ""
+
+
+def _pattern_misfit(value: float | str) -> str:
+    if not isinstance(value, str):
+        return f"{value!r} is not a regular expression: write it in quotes"
+    try:
+        re.compile(value)
+    except re.error as error:
+        return f"{value!r} is not a regular expression: {error}"
+    return ""

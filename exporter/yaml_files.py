@@ -1,0 +1,131 @@
+"""Files of YAML: their contents with the line of each part, and in words what is wrong with them."""
+
+from __future__ import annotations
+
+import linecache
+import re
+from collections.abc import Hashable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.constructor import ConstructorError, RoundTripConstructor
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.nodes import Node
+
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.regular_files import describe_read_error, read_text
+from ml_monitoring.exporter.settings_hints import Location
+from ml_monitoring.exporter.yaml_syntax import describe
+
+_IMPOSSIBLE: Final = "this is a number or a time that there cannot be"
+# The key of a value, on the value's line.
+_KEY_BEFORE: Final = re.compile(r"""([\w.-]+)["']?\s*:\s*$""")
+# What makes a value or an item empty.
+_COMMENT: Final = re.compile(r"^[^#]*(?::|(?:^|\s)-)\s+#")
+# Origin and line of settings, see `settings_file.Place`.
+Places = Mapping[Location, tuple[str, int]]
+
+
+def read(path: Path) -> tuple[dict[str, Any], Places]:
+    """Return the settings of a YAML file, and where each stands; an empty file has none.
+
+    Raises:
+        ConfigError: The file cannot be read, is not YAML or holds something else than a mapping.
+    """
+    content = _load(path)
+    return _plain(content), {location: (str(path), line) for location, line in _lines(content, ())}
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping that a YAML file holds; an empty file is an empty mapping.
+
+    Raises:
+        ConfigError: See `read`.
+    """
+    return read(path)[0]
+
+
+class _Constructor(RoundTripConstructor):
+    """Keeps lines and comments; refuses keys that are given twice, whose first value would be lost, and tags."""
+
+    def check_mapping_key(self, _node: Node, key_node: Node, mapping: Any, key: Hashable, _value: Any) -> bool:
+        if key in mapping:
+            raise ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+        return True
+
+    def construct_object(self, node: Node, deep: bool = False) -> Any:  # as the library calls it
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError):
+            # Without the library's words, which may hold a password.
+            raise ConstructorError(None, None, _IMPOSSIBLE, node.start_mark) from None
+
+    def refuse_tag(self, node: Node) -> None:
+        raise ConstructorError(None, None, "no constructor for the tag", node.start_mark)
+
+
+_Constructor.add_constructor(None, _Constructor.refuse_tag)
+
+
+def _load(path: Path) -> CommentedMap:
+    try:
+        text = read_text(path)
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError([f"{path}: cannot be read: {describe_read_error(error)}"]) from None
+    loader = YAML()
+    loader.Constructor = _Constructor
+    try:
+        content = loader.load(text)
+    except MarkedYAMLError as error:
+        where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else f"{path}"
+        # Only the problem, never the excerpt: the line may hold a password.
+        problem = describe(error)
+        if problem == _IMPOSSIBLE and (mark := error.problem_mark):
+            key = _KEY_BEFORE.search(text.splitlines()[mark.line][: mark.column])
+            problem = f"{key[1]}: {problem}" if key else problem
+        raise ConfigError([f"{where}: not valid YAML: {problem}"]) from None
+    except RecursionError:
+        raise ConfigError([f"{path}: not valid YAML: nested too deeply"]) from None
+    except YAMLError:
+        raise ConfigError([f"{path}: not valid YAML"]) from None
+    if content is None:
+        return CommentedMap()
+    if not isinstance(content, CommentedMap):
+        kind = "list" if isinstance(content, list) else "text"
+        raise ConfigError([f"{path}:1: must hold settings like `key: value`, not a {kind}"])
+    return content
+
+
+def _lines(node: object, location: Location) -> Iterator[tuple[Location, int]]:
+    """Yield the line of each key and item, and of the whole."""
+    if not location:
+        yield (), 1
+    if isinstance(node, CommentedMap | CommentedSeq):
+        for key, value in node.items() if isinstance(node, CommentedMap) else enumerate(node):
+            here = (*location, key)
+            # What came by a merge key has no line of its own.
+            if position := (node.lc.data or {}).get(key):
+                yield here, position[0] + 1
+            yield from _lines(value, here)
+
+
+def _plain(node: Any) -> Any:
+    """Return a node without what the library keeps of the file's form."""
+    if isinstance(node, dict):
+        return {key: _plain(value) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_plain(item) for item in node]
+    for kind in (bool, int, float, str):
+        if isinstance(node, kind):
+            return kind(node)
+    return node
+
+
+def has_comment_for_value(path: str, line: int) -> bool:
+    """Tell whether in a line of a file a comment begins where the value of a key or an item would stand."""
+    if not Path(path).is_file():
+        return False
+    linecache.checkcache(path)
+    return _COMMENT.search(linecache.getline(path, line)) is not None
