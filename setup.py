@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import tomllib
 from pathlib import Path
@@ -56,6 +57,8 @@ def _record(folder: str) -> None:
 
 class _BuildPy(build_py):
     def run(self) -> None:
+        # pip builds in the checkout, where an earlier build of another release left modules of that one.
+        shutil.rmtree(Path(self.build_lib, "ml_monitoring"), ignore_errors=True)
         super().run()
         _record(self.build_lib)
 

@@ -17,11 +17,11 @@ def uv(*arguments: str | Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def build(source: Path, folder: Path) -> Path:
+def build(source: Path, folder: Path, *options: str) -> Path:
     """Build a distribution into a folder and return its wheel."""
     # As `make wheel` does: the wheel from the source distribution, which so has to hold all that it needs.
     constraint = ROOT / "docker" / "exporter" / "build-requirements.txt"
     before = set(folder.glob("*.whl"))
-    uv("build", "--out-dir", folder, "--build-constraint", constraint, source)
+    uv("build", "--out-dir", folder, "--build-constraint", constraint, *options, source)
     (wheel,) = set(folder.glob("*.whl")) - before
     return wheel
