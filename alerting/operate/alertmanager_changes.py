@@ -26,7 +26,9 @@ def compare(old: Json | None, new: Json | None, *, everything: bool = False) -> 
     inhibitions = list(_inhibitions(old, new))
     if not everything and len(inhibitions) > _MOST_NAMED:
         kinds = Counter(change.what for change in inhibitions)
-        inhibitions = [Change("inhibitions", f"{number} {kind}") for kind, number in kinds.items()]
+        kinds["changed"] = min(kinds["removed"], kinds["added"])
+        kinds.subtract({"removed": kinds["changed"], "added": kinds["changed"]})
+        inhibitions = [Change("inhibitions", f"{number} {kind}") for kind, number in kinds.items() if number]
     found = [
         change for noun, changes in groups.items() for change in (changes if everything else together(changes, noun))
     ]

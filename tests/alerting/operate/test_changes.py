@@ -259,10 +259,12 @@ def test_who_is_notified_is_said_without_a_secret_or_an_address(
 def test_what_many_receivers_have_in_common_is_one_line() -> None:
     old: Json = {"route": {}, "receivers": [{"name": str(n), "webhook_configs": [{"url": SECRET}]} for n in range(5)]}
     new: Json = {"route": {}, "receivers": [{"name": str(n), "webhook_configs": [{"url": "x"}]} for n in range(5)]}
-    new["inhibit_rules"] = [{"source_matchers": [str(number)]} for number in range(5)]
+    old["inhibit_rules"] = [{"source_matchers": [str(number)]} for number in range(5)]
+    new["inhibit_rules"] = [{"source_matchers": [str(number)]} for number in range(3, 10)]
     assert lines(version(alertmanager=old), version(alertmanager=new))[4:] == [
         "- **5 receivers** webhook changed (url)",
-        "- **inhibitions** 5 added",
+        "- **inhibitions** 2 added",
+        "- **inhibitions** 3 changed",
     ]
 
 
