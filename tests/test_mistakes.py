@@ -84,6 +84,10 @@ def test_mistakes_in_settings_of_the_exporter(text: str, said: str, tmp_path: Pa
         ("keep_firing_for: -5s", "keep_firing_for: must not be negative"),
         ("alerts: {MlflowRunHanging: off}", "alerts.MlflowRunHanging: to switch an alert off write null"),
         ("alerts: {MlflowRunHanging: false}", "alerts.MlflowRunHanging: to switch an alert off write null"),
+        (
+            "components:\n  - #host",
+            ":2: components.0: is empty, as # begins a comment: write what begins with # in quotes",
+        ),
         ("alert_labels: {a-b: c}", "alert_labels.a-b: a label has letters, digits and _ only, and no digit first"),
     ],
 )
