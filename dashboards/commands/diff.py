@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all",
         action="store_true",
-        help="list all changes: those of looks too (colours, places, ...), and more than two screens of them",
+        help="list all changes of each page: those of looks too (colours, places, ...), those that many pages have, "
+        "and more than two screens of them",
     )
     parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from ml_monitoring.exporter.differences import Change
@@ -23,6 +25,8 @@ _OURS: Final = re.compile(r"ml-monitoring-(?!own-)")
 _ORDER: Final = ("added", "removed", "title", "query", "thresholds", "unit", "description")
 # Pages are listed in full as long as all is about two screens.
 _MOST_LINES: Final = 60
+# The same change of so many pages is listed for each.
+_MOST_ALIKE: Final = 3
 
 
 def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = True) -> str:
@@ -32,29 +36,38 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = T
         old: Before.
         new: After.
         looks: Whether all changes are listed, those of nothing but looks too; else a line for each page counts them,
-            and pages with more changes than fit on two screens are left at that.
+            changes that many pages have are listed once, and pages with more than fit on two screens are left at that.
     """
-    sections: list[str] = []
-    summary: list[str] = []
-    left_out = 0
-    room = _MOST_LINES if len({*old, *new}) > 1 else sys.maxsize
+    pages: dict[str, list[Change]] = {}
     for uid in sorted({*old, *new}, key=lambda uid: (_OURS.match(uid) is not None, uid)):
         if uid not in old:
             panels = len(_panels(new[uid]))
-            changes = [Change("dashboard", f"added, {panels} panels")]
+            pages[uid] = [Change("dashboard", f"added, {panels} panels")]
         elif uid not in new:
-            changes = [Change("dashboard", "removed")]
+            pages[uid] = [Change("dashboard", "removed")]
         else:
-            changes = sorted(_dashboard_changes(old[uid], new[uid]), key=_rank)
-        if changes:
-            title = (new.get(uid) or old[uid]).get("title", uid)
-            shown = [change for change in changes if looks or not _is_of_looks(change)]
-            summary.append(f"- {title} (`{uid}`): {len(shown)} of meaning, {len(changes) - len(shown)} of looks")
-            if not looks and len(shown) > room:
-                left_out += 1
-            elif shown:
-                room -= len(shown)
-                sections.append("\n".join([f"### {title} (`{uid}`)", "", *(change.line() for change in shown)]))
+            pages[uid] = sorted(_dashboard_changes(old[uid], new[uid]), key=_rank)
+    common = {} if looks else _common(pages.values())
+    sections: list[str] = []
+    summary: list[str] = []
+    left_out = 0
+    room = _MOST_LINES if len(pages) > 1 else sys.maxsize
+    if common:
+        lines = [replace(change, what=f"{change.what} on {number} pages").line() for change, number in common.items()]
+        room -= len(lines)
+        sections.append("\n".join(["### On several pages", "", *lines]))
+    for uid, changes in pages.items():
+        if not changes:
+            continue
+        title = (new.get(uid) or old[uid]).get("title", uid)
+        shown = [change for change in changes if looks or not _is_of_looks(change)]
+        summary.append(f"- {title} (`{uid}`): {len(shown)} of meaning, {len(changes) - len(shown)} of looks")
+        shown = [change for change in shown if change not in common]
+        if not looks and len(shown) > room:
+            left_out += 1
+        elif shown:
+            room -= len(shown)
+            sections.append("\n".join([f"### {title} (`{uid}`)", "", *(change.line() for change in shown)]))
     if looks or not summary:
         return "\n\n".join(sections)
     rest = (
@@ -63,6 +76,14 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = T
         else []
     )
     return "\n\n".join(["\n".join(summary), *sections, *rest])
+
+
+def _common(pages: Iterable[Sequence[Change]]) -> dict[Change, int]:
+    """Return the changes of meaning that many pages have, each with how many of them; those of most pages first."""
+    counts = Counter(change for changes in pages for change in dict.fromkeys(changes) if change.where != "dashboard")
+    return {
+        change: number for change, number in counts.most_common() if number > _MOST_ALIKE and not _is_of_looks(change)
+    }
 
 
 def _is_of_looks(change: Change) -> bool:

@@ -163,6 +163,27 @@ def test_a_page_with_more_changes_than_fit_on_two_screens_is_counted_and_the_oth
     assert compare({"a": old}, {"a": new}, looks=False).count("added: `up`") == 100
 
 
+def test_what_many_pages_have_in_common_is_one_line() -> None:
+    new, other = page(), page()
+    new["panels"][0]["title"] = other["panels"][0]["title"] = "Warmth"
+    other["panels"][0]["targets"][0]["expr"] = "warmth"
+    old = {uid: page() for uid in "abcde"}
+    both = (old, {**dict.fromkeys("abc", new), "d": other, "e": page()})
+    assert compare(*both, looks=False).splitlines() == [
+        *(f"- Page (`{uid}`): 1 of meaning, 0 of looks" for uid in "abc"),
+        "- Page (`d`): 2 of meaning, 0 of looks",
+        "",
+        "### On several pages",
+        "",
+        "- **Warmth** title changed on 4 pages: `Heat` → `Warmth`",
+        "",
+        "### Page (`d`)",
+        "",
+        "- **Warmth** query A changed: `heat` → `warmth`",
+    ]
+    assert compare(*both).count("title changed: `Heat` → `Warmth`") == 4
+
+
 def test_files_folders_and_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new = tmp_path / "old", tmp_path / "new.json"
     old.mkdir()
