@@ -160,11 +160,9 @@ _DOMAIN_OF: Final[Mapping[str, str]] = {
 NOT_WATCHED: Final = " * 0 - 2 or vector(-2)"
 
 
-def _light(of: str, names: str, in_use: str, unwatched: str = "", only: str = "") -> str:
-    matchers = f"<own_alerts>,{only},<filter>" if only else "<own_alerts>,<filter>"
-
+def _light(of: str, names: str, in_use: str, unwatched: str = "") -> str:
     def firing(severity: str) -> str:
-        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",{matchers}}})'
+        return f'max(ALERTS{{alertstate="firing",severity="{severity}",alertname=~"{names}",<own_alerts>,<filter>}})'
 
     # What no rule watches is never well, and in no doubt; without any rule that is so of what is not in use, too.
     doubts = "" if unwatched else _DOUBTS.get(of, "")
@@ -220,11 +218,11 @@ def state(page: str, own: Sequence[Alert], *, unwatched: str = "", only: str = "
         page: uid.
         own: The user's own alerts.
         unwatched: `NOT_WATCHED` where no rule can change it, or what stands for that where it is still open.
-        only: More matchers that alerts must meet.
+        only: More matchers that alerts must meet, and what is there to be watched.
     """
     names, in_use = _OF_PAGES[page]
-    pattern = "|".join((names, *_linked_to(page, own)))
-    return replace(STATES[page], expr=_light(page, pattern, in_use, unwatched, only))
+    expr = _light(page, "|".join((names, *_linked_to(page, own))), in_use, unwatched)
+    return replace(STATES[page], expr=expr.replace("<filter>", f"{only},<filter>") if only else expr)
 
 
 def _linked_to(page: str, own: Sequence[Alert]) -> list[str]:

@@ -139,6 +139,15 @@ def test_alerts_of_a_page_are_those_of_what_is_chosen_on_it(page: str, pages: li
     assert [expr for expr in exprs if CHOSEN[page] not in expr] == []
 
 
+def test_a_service_without_data_is_not_called_well_beside_others(pages: list[Json]) -> None:
+    (panels,) = [one["panels"] for one in pages if one["uid"] == "ml-monitoring-ml-api"]
+    (state,) = [panel for panel in panels if panel["title"] == "State"]
+    # What is calm must be there, too: all that is asked for is narrowed but whether rules are evaluated.
+    (target,) = state["targets"]
+    narrowed = re.findall(r"(\w+)\{[^}]*" + re.escape(CHOSEN["ml-api"]), target["expr"])
+    assert set(narrowed) == {"ALERTS", "ml_http_requests_total", "ml_process_start_timestamp_seconds", "rate"}
+
+
 def test_a_page_that_the_overview_does_not_name_is_found(pages: list[Json]) -> None:
     stray = spoiled(pages) | {"uid": "ml-monitoring-stray"}
     found = list(verdict_lint.every_page_is_named([*pages, stray]))
