@@ -202,6 +202,8 @@ STATES: Final[Mapping[str, Signal]] = {
 _IN_USE: Final = {key: in_use for key, _, _, in_use in _DOMAINS}
 # Of pages that one alert on a job of ours links to as well.
 _SUBJECTS: Final = {SYSTEM: "Host.+|Container.+|Database.+|Prometheus.+"}
+# Those on which what can be chosen has series of its own that show that it is there; a source is up for all that it has.
+_EACH_ALIVE: Final = frozenset({SERVICES, LLM, GPUS, TRACES, EXPERIMENTS, EXPERIMENT})
 _OF_PAGES: Final = {page: (names, in_use) for page, names, in_use in _PAGES}
 
 
@@ -218,11 +220,12 @@ def state(page: str, own: Sequence[Alert], *, unwatched: str = "", only: str = "
         page: uid.
         own: The user's own alerts.
         unwatched: `NOT_WATCHED` where no rule can change it, or what stands for that where it is still open.
-        only: More matchers that alerts must meet, and what is there to be watched.
+        only: More matchers that alerts must meet, and what is there to be watched as far as it is one of many.
     """
     names, in_use = _OF_PAGES[page]
     expr = _light(page, "|".join((names, *_linked_to(page, own))), in_use, unwatched)
-    return replace(STATES[page], expr=expr.replace("<filter>", f"{only},<filter>") if only else expr)
+    place = "<filter>" if page in _EACH_ALIVE else "<own_alerts>"
+    return replace(STATES[page], expr=expr.replace(place, f"{only},{place}") if only else expr)
 
 
 def _linked_to(page: str, own: Sequence[Alert]) -> list[str]:
