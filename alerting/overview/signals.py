@@ -202,7 +202,7 @@ STATES: Final[Mapping[str, Signal]] = {
 _IN_USE: Final = {key: in_use for key, _, _, in_use in _DOMAINS}
 # Of pages that one alert on a job of ours links to as well.
 _SUBJECTS: Final = {SYSTEM: "Host.+|Container.+|Database.+|Prometheus.+"}
-# Those on which what can be chosen has series of its own that show that it is there; a source is up for all that it has.
+# Those on which each of what can be chosen has series that show that it is there; a source is up for all that it has.
 _EACH_ALIVE: Final = frozenset({SERVICES, LLM, GPUS, TRACES, EXPERIMENTS, EXPERIMENT})
 _OF_PAGES: Final = {page: (names, in_use) for page, names, in_use in _PAGES}
 
