@@ -280,7 +280,6 @@ def test_the_upgrade_from_release_0_2_0_fits_on_two_screens(tmp_path: Path, caps
     said = capsys.readouterr().out.splitlines()
     old, new = _named(RELEASE), _named(tmp_path)
     assert {line.split("**")[1] for line in said if " added (" in line} == {*new} - {*old}
-    assert "- **MlMonitoringWatchdog** severity changed: `info` → `none`" in said
     assert "- **MlflowMetricWorseThanBest** threshold changed: `0.2` → `0.1`" in said
     kept = sum("keep_firing_for" in new[name] for name in old if name in new)
     assert f"- **{kept} of {len({*old} & {*new})} alerts** `keep_firing_for` added: `7m`" in said
