@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +15,7 @@ from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from ml_monitoring.instrument import HEALTH_CHECKS, Recorder, from_header, instrument
+from ml_monitoring.instrument import HEALTH_CHECKS, ASGIMiddleware, Recorder, WSGIMiddleware, from_header, instrument
 from ml_monitoring.instrument.options import DISABLED_VARIABLE
 from tests.support.wsgi_servers import asgi_server, lines, parse, scrape, wait_for, wsgi_server
 
@@ -194,6 +195,52 @@ def test_buckets_are_the_services_own() -> None:
 def test_buckets_that_cannot_be_are_refused(bounds: Any, message: str) -> None:
     with pytest.raises(ValueError, match=f"response_buckets: .*{message}"):
         Recorder(registry=CollectorRegistry(), response_buckets=bounds)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"labels": ["region"]}, "labels: ['region'] has no values: give each name its own, or from_header"),
+        ({"max_label_sets": 0}, "max_label_sets: 0 is less than 1"),
+        ({"exporter": "http://x"}, "exporter: 'http://x' is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
+    ],
+)
+def test_options_of_a_recorder_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        Recorder(registry=CollectorRegistry(), **options)
+
+
+@pytest.mark.parametrize("make", [FastAPI, lambda: Flask("app")], ids=["asgi", "wsgi"])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metrics_path": "metrics"}, "metrics_path: 'metrics' does not begin with /; None serves no metrics here"),
+        (
+            {"get_variant": "X-Variant"},
+            "get_variant: 'X-Variant' is no function of the request; from_header makes one that reads a header",
+        ),
+    ],
+)
+def test_options_of_an_application_that_cannot_be_are_refused(
+    make: Make, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        instrument(make(), Recorder(registry=CollectorRegistry()), **options)
+    for middleware in (ASGIMiddleware, WSGIMiddleware):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            middleware(make(), Recorder(registry=CollectorRegistry()), **options)
+
+
+@pytest.mark.parametrize("app", [FastAPI, Flask])
+def test_a_class_is_no_application(app: Any) -> None:
+    with pytest.raises(TypeError, match=f"^{app.__name__} is a class: give the application that it makes$"):
+        instrument(app, Recorder(registry=CollectorRegistry()))
+
+
+def test_what_is_no_recorder_is_refused() -> None:
+    options: Any = True
+    with pytest.raises(TypeError, match=r"^recorder: True is no Recorder$"):
+        instrument(FastAPI(), options)
 
 
 def test_a_pattern_that_is_none_is_refused() -> None:

@@ -16,7 +16,7 @@ import pytest
 from fastapi import FastAPI
 from prometheus_client import CollectorRegistry
 
-from ml_monitoring.instrument import Recorder, instrument
+from ml_monitoring.instrument import ModelRecorder, Recorder, instrument
 from ml_monitoring.instrument.catalog import SERVICE_METRICS
 from ml_monitoring.instrument.labels import MAX_LENGTH, clean
 from ml_monitoring.instrument.requests import RequestContext
@@ -148,6 +148,41 @@ def test_a_recording_that_raises_breaks_no_request(
             'ml_http_requests_total{method="GET",route="/items/{item}",status="200"} 1.0',
             'ml_http_requests_total{method="GET",route="/predict",status="200"} 1.0',
         ]
+
+
+@pytest.mark.parametrize(
+    ("record", "counted"),
+    [
+        (lambda model: model.record_outcome("false"), {}),
+        (lambda model: model.record_outcome(None), {}),
+        (lambda model: model.record_outcome(False), {("truths", "incorrect"): 1.0}),
+        # The prediction itself counts.
+        (lambda model: model.record_prediction(0.1, confidence=95), {("duration", ""): 0.1}),
+        (lambda model: model.record_prediction(-1.0), {}),
+    ],
+)
+def test_a_value_that_cannot_be_is_an_error_and_no_measurement(
+    record: Callable[[ModelRecorder], None], counted: dict[tuple[str, str], float]
+) -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    record(recorder.model("m"))
+    found = parse(recorder.exposition().body.decode())
+    shown = {
+        ("truths", dict(labels)["outcome"]): value
+        for (name, labels), value in found.items()
+        if name == "ml_prediction_truths_total" and value
+    } | {
+        (part, ""): value
+        for (name, _), value in found.items()
+        for part, of in (
+            ("duration", "ml_prediction_duration_seconds_sum"),
+            ("confidence", "ml_prediction_confidence_ratio_sum"),
+        )
+        if name == of and value
+    }
+    assert shown == counted
+    errors = sum(value for (name, labels), value in found.items() if name == "ml_instrument_errors_total")
+    assert errors == (("truths", "incorrect") not in counted)
 
 
 def test_a_slow_recording_does_not_delay_the_response() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any, Final
 
+from ml_monitoring.instrument.options import checked_path
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import asgi_route
@@ -47,7 +48,7 @@ class ASGIMiddleware:
         get_variant: Returns the variant for the scope, for services that know it without asking the handler.
 
     Raises:
-        ValueError: A pattern of `exclude` is not a regular expression.
+        ValueError: An option is wrong, such as a pattern of `exclude` that is no regular expression.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class ASGIMiddleware:
         self._app = app
         self._requests = recorder._requests
         self.traced = self._requests.exemplars is not None
-        self._metrics_path = metrics_path
+        self._metrics_path = checked_path(metrics_path)
         self._metrics = make_asgi_app(recorder)
         self.hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
         # Whether the server was seen to wait when it was asked for more than the body.

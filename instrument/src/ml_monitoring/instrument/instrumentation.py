@@ -7,7 +7,7 @@ from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from ml_monitoring.instrument.asgi import ASGIMiddleware
-from ml_monitoring.instrument.options import disabled, excluded
+from ml_monitoring.instrument.options import checked_hook, checked_path, disabled, excluded
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.routes import DJANGO_REQUEST, KnownRoute, asgi_routes, django_routes, flask_routes
 from ml_monitoring.instrument.workers import warn_if_alone
@@ -40,9 +40,16 @@ def instrument(
         The recorder, for predictions, caches and model loads.
 
     Raises:
-        TypeError: The application is of another framework; wrap it in `ASGIMiddleware` or `WSGIMiddleware`.
+        TypeError: The application is of another framework, which is wrapped in `ASGIMiddleware` or `WSGIMiddleware`, or
+            it or the recorder is none.
         ValueError: The application is instrumented already, or an option is wrong.
     """
+    if isinstance(app, type):
+        raise TypeError(f"{app.__name__} is a class: give the application that it makes")
+    if recorder is not None and not isinstance(recorder, Recorder):
+        raise TypeError(f"recorder: {recorder!r} is no Recorder")
+    checked_path(metrics_path)
+    checked_hook("get_variant", get_variant)
     used = recorder or Recorder()
     exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
     if disabled():

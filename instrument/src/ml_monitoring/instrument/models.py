@@ -111,13 +111,17 @@ class ModelRecorder:
             families.errors.child(*key).inc()
             return
         families.made.child(*key).inc()
+        if seconds < 0:
+            raise ValueError(f"seconds: {seconds!r} is less than 0")
         families.duration.child(*key).observe(seconds, families.exemplar())
         families.last.child(*key).set(time())
-        if confidence is not None and not math.isnan(confidence):
-            families.confidence.child(*key).observe(confidence)
         if score is not None and not math.isnan(score):
             bin_label = SCORE_BINS[min(bisect_left(_BIN_BOUNDS, score), len(SCORE_BINS) - 1)]
             families.scores.child(*key, bin_label).inc()
+        if confidence is not None and not math.isnan(confidence):
+            if not 0 <= confidence <= 1:
+                raise ValueError(f"confidence: {confidence!r} is no share, 0 to 1")
+            families.confidence.child(*key).observe(confidence)
 
     def generate(self, input_tokens: int | None = None) -> Generation:
         """Time and count one answer of a language model, as a context manager; call `add_tokens` as its tokens come.
@@ -185,6 +189,9 @@ class ModelRecorder:
             correct: Whether the prediction was the truth.
             unit: As that of `Recorder.set_variant`: the user or session that it was made for.
         """
+        if correct is None or isinstance(correct, str):
+            # Any text counts as true in Python.
+            raise ValueError(f"correct: {correct!r} is neither true nor false")
         self._families.truths.child(*self._key, "correct" if correct else "incorrect").inc()
         if self._variant:
             # A comparison of arrays gives an array's own kind of truth.

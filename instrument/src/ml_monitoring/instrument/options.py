@@ -84,6 +84,28 @@ def excluded(patterns: Iterable[str]) -> Callable[[str], object] | None:
     return re.compile("|".join(f"(?:{pattern})" for pattern in patterns)).fullmatch if patterns else None
 
 
+def checked_path(metrics_path: str | None) -> str | None:
+    """Return the path of the scrape endpoint.
+
+    Raises:
+        ValueError: It is none that a request can have.
+    """
+    if metrics_path is not None and not (isinstance(metrics_path, str) and metrics_path.startswith("/")):
+        raise ValueError(f"metrics_path: {metrics_path!r} does not begin with /; None serves no metrics here")
+    return metrics_path
+
+
+def checked_hook(name: str, hook: Hook | None) -> Hook | None:
+    """Return a function that is asked of each request.
+
+    Raises:
+        ValueError: It is no function.
+    """
+    if hook is not None and not callable(hook):
+        raise ValueError(f"{name}: {hook!r} is no function of the request; from_header makes one that reads a header")
+    return hook
+
+
 class ExtraLabels:
     """The labels that a service adds to its requests.
 
@@ -91,10 +113,12 @@ class ExtraLabels:
         labels: Constant values, or what tells the value from the request, by label name.
 
     Raises:
-        ValueError: A name is not one that Prometheus takes, or is in use already.
+        ValueError: A name is not one that Prometheus takes, or is in use already; or there are no values.
     """
 
     def __init__(self, labels: Mapping[str, str | Hook]) -> None:
+        if not isinstance(labels, Mapping):
+            raise ValueError(f"labels: {labels!r} has no values: give each name its own, or from_header")  # noqa: TRY004  # as all wrong options
         for name in labels:
             if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
                 raise ValueError(f"labels: {name!r} is not the name of a label")

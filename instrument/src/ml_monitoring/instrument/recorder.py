@@ -65,6 +65,10 @@ class Recorder:
         response = checked_buckets("response_buckets", response_buckets, RESPONSE_BUCKETS)
         inference = checked_buckets("inference_buckets", inference_buckets, INFERENCE_BUCKETS)
         extra = ExtraLabels(labels or {})
+        if max_label_sets < 1:
+            raise ValueError(f"max_label_sets: {max_label_sets} is less than 1")
+        if exporter not in (None, "otlp") and not hasattr(exporter, "_push_job"):
+            raise ValueError(f"exporter: {exporter!r} is none: give 'otlp', an Otlp, a Pushgateway or a Textfile")
         self._metrics = Metrics(
             registry,
             origin=origin,

@@ -10,7 +10,7 @@ from weakref import WeakSet
 from ml_monitoring.instrument.cells import CellMetrics, CellSeries
 from ml_monitoring.instrument.families import FAILURES, OUTCOMES, Metrics, guarded
 from ml_monitoring.instrument.labels import UNMATCHED, method_label, status_label
-from ml_monitoring.instrument.options import ExtraLabels, Hook, Request, excluded
+from ml_monitoring.instrument.options import ExtraLabels, Hook, Request, checked_hook, excluded
 from ml_monitoring.instrument.process import ProcessMetrics
 from ml_monitoring.instrument.routes import KnownRoute
 from ml_monitoring.instrument.tracing import Exemplar, Exemplars, of_traceparent
@@ -240,7 +240,7 @@ class Hooks:
         self._requests = requests
         self._exemplars = requests.exemplars
         self._get_route = get_route
-        self._get_variant = get_variant
+        self._get_variant = checked_hook("get_variant", get_variant)
         self._excluded = excluded(exclude)
 
     def excludes(self, path: str) -> bool:

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from ml_monitoring.instrument.labels import UNMATCHED
+from ml_monitoring.instrument.options import checked_path
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import dispatched, wsgi_route
@@ -30,7 +31,7 @@ class WSGIMiddleware:
         get_variant: Returns the variant for the environment, for services that know it without asking the handler.
 
     Raises:
-        ValueError: A pattern of `exclude` is not a regular expression.
+        ValueError: An option is wrong, such as a pattern of `exclude` that is no regular expression.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class WSGIMiddleware:
     ) -> None:
         self._app = app
         self._requests = recorder._requests
-        self._metrics_path = metrics_path
+        self._metrics_path = checked_path(metrics_path)
         self._metrics = make_wsgi_app(recorder)
         self._hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
 
