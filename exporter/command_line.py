@@ -58,7 +58,7 @@ _FARTHEST: Final = timedelta(days=366)
 _SETTINGS_FILE: Final = re.compile(r"[\w./-]{1,100}\.ya?ml")
 # Options for one thing: each command takes one or none of them, and other programs take the others.
 _SAME: Final = (
-    ("--config", "--settings"),
+    ("--config", "--settings", "-c"),
     (
         *("--web.listen-address", "--listen", "--listen-address", "--address", "--addr", "--bind", "--host", "--port"),
         *("--web.host", "--web.port", "-p"),

@@ -61,7 +61,7 @@ _SETTINGS = "must hold settings like `key: value`, on lines of their own below i
 MISSING = "is missing"
 COMMENT = "is empty, as # begins a comment: write what begins with # in quotes"
 _MESSAGES = {
-    "bool_parsing": "is neither true nor false",
+    **dict.fromkeys(("bool_parsing", "bool_type"), "is neither true nor false"),
     **dict.fromkeys(
         ("datetime_from_date_parsing", "datetime_parsing", "datetime_type"),
         "is no time: write it as 2026-01-31 or 2026-01-31T08:00, in UTC or with a zone such as +01:00",

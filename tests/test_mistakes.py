@@ -305,6 +305,8 @@ def test_beside_a_file_that_cannot_be_read_nothing_is_called_well(
         (["serve", "--verbose"], "there is no option --verbose; did you mean --log.level?\n"),
         (["alerts", "log", "--port", "9"], "there is no option --port; did you mean --listen?\n"),
         (["dashboards", "render", "-o", "x"], "there is no option -o; did you mean --out?\n"),
+        (["check", "-c", "ok.yml"], "there is no option -c; did you mean --config?\n"),
+        (["alerts", "maintenance", "--duration=1h", "--reason= "], "argument --reason: is empty\n"),
         (["serve", "--frobnicate"], "there is no option --frobnicate\n"),
     ],
 )

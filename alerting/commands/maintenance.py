@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="DURATION",
         help="how long from its start, such as 2h",
     )
-    parser.add_argument("--reason", required=True, help="why, for those who see the silence")
+    parser.add_argument("--reason", required=True, type=_reason, help="why, for those who see the silence")
     add_labels(
         parser,
         "only alerts that have this label; repeat for several labels, of which they must have all, or for several "
@@ -54,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="silence the alerts of all who use this Alertmanager, not those of the teams of the settings only",
     )
+
+
+def _reason(text: str) -> str:
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return text
 
 
 def run(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from ml_monitoring.alerting.commands.arguments import add_labels
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.model.notifications import NO_SEVERITY, SEVERITIES
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.alerting.operate.labels import label_names
+from ml_monitoring.alerting.operate.labels import alert_names, label_names
 from ml_monitoring.alerting.operate.routing import BESIDE_OTHERS, stops
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
@@ -47,5 +47,8 @@ def _problems(labels: Mapping[str, str], thresholds: Thresholds) -> Iterator[str
         # Alerts of others have any labels.
         if name not in known and (meant := suggestion(name, known)):
             yield f"--label: no alert has a label {name}{meant}"
+        names = alert_names(thresholds) if name == "alertname" else ()
+        if value not in names and (meant := suggestion(value, names)):
+            yield f"--label: there is no alert {value}{meant}"
         if value not in values.get(name, (value,)):
             yield f"--label: {name} is never {value}{suggestion_or_all(value, values[name])}"

@@ -62,7 +62,7 @@ _MYSQL_PARAMETERS = frozenset(
 )
 # How what is wrong with the beginning is said.
 MUST_BEGIN = "must begin with "
-_SQLITE_FILE = re.compile(r"(?i)[^:=@]+\.(db|sqlite3?)|/[^:=@]*")
+_SQLITE_FILE = re.compile(r"(?i)(?:[a-z]:)?[^:=@]+\.(db|sqlite3?)|/[^:=@]*")
 _SQLITE_FORMS = "a SQLite URI is sqlite:///relative/path or sqlite:////absolute/path"
 _ENCODE = (
     "write special characters of user and password percent-encoded, such as @ as %40, / as %2F, : as %3A and % as %25"

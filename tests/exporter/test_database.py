@@ -36,6 +36,8 @@ def test_uris_are_taken_as_sqlalchemy_writes_them(uri: str, kind: type) -> None:
         ("mssql://root:s3cret@h/d", "must begin with postgresql://, mysql:// or sqlite:///, not with mssql"),
         ("http://mlflow:5000", "not with http"),
         ("./mlruns", "not with no scheme"),
+        ("/data/mlflow.db", ": a SQLite URI is sqlite:///relative/path"),
+        (r"C:\data\mlflow.db", ": a SQLite URI is sqlite:///relative/path"),
         ("host=h password=s3cret", "not with no scheme"),
         ("password=s3cret://", "not with something else"),
         ("sqlite://", "sqlite:///relative/path"),

@@ -206,6 +206,7 @@ def test_channels_are_named_as_the_settings_name_them(tmp_path: Path, capsys: py
         ("experimnt=x", "no alert has a label experimnt; did you mean experiment?"),
         ("severity=critcal", "severity is never critcal; did you mean critical?"),
         ("team=x", "team is never x; there are: platform, mlops, growth"),
+        ("alertname=MlflowRunHangin", "there is no alert MlflowRunHangin; did you mean MlflowRunHanging?"),
     ],
 )
 def test_a_label_that_is_misspelt_is_not_passed_over(given: str, said: str, capsys: pytest.CaptureFixture[str]) -> None:
