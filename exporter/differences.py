@@ -65,7 +65,7 @@ def together(changes: Iterable[Change], kind: str) -> Iterator[Change]:
 def texts_of(
     name: str, suffixes: Sequence[str], describe: Callable[[OSError | UnicodeDecodeError], str]
 ) -> list[tuple[str, str]]:
-    """Return the files of a version, each with where it is.
+    """Return the files of a version, each with where it is, which is a name of it too.
 
     Args:
         name: A file, a folder, or `REVISION:PATH` of the git repository.
@@ -85,7 +85,8 @@ def texts_of(
         raise ConfigError([f"{name}: no such file or folder"])
     revision, place = name.split(":", 1)
     listed = _git("ls-tree", "-r", "--name-only", revision, "--", place.rstrip("/")).splitlines()
-    return [(file, _git("show", f"{revision}:./{file}")) for file in listed if Path(file).suffix in suffixes]
+    sources = [f"{revision}:./{file}" for file in listed if Path(file).suffix in suffixes]
+    return [(source, _git("show", source)) for source in sources]
 
 
 def _text_of(path: Path, describe: Callable[[OSError | UnicodeDecodeError], str]) -> str:

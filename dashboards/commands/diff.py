@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -34,19 +35,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
-    report = compare(_read(options.old), _read(options.new), looks=options.all)
+    old, new = _read(options.old), _read(options.new)
+    commands = {
+        uid: f"ml-monitoring dashboards diff {shlex.quote(old[uid][0])} {shlex.quote(new[uid][0])}"
+        for uid in old
+        if uid in new
+    }
+    pages = ({uid: page for uid, (_source, page) in one.items()} for one in (old, new))
+    report = compare(*pages, looks=options.all, commands=commands)
     print(report or "No differences.")
     return 1 if report and options.exit_code else 0
 
 
-def _read(name: str) -> dict[str, Json]:
-    """Return dashboards by uid from a file, a folder, or `REVISION:PATH` of the git repository.
+def _read(name: str) -> dict[str, tuple[str, Json]]:
+    """Return dashboards by uid, each with where it is, from a file, a folder, or `REVISION:PATH` of the git repository.
 
     Raises:
         ConfigError: If there is nothing to read.
     """
     texts = texts_of(name, (".json",), lambda error: f"cannot be read as JSON: {why_no_json(error)}")
-    found: dict[str, Json] = {}
+    found: dict[str, tuple[str, Json]] = {}
     for source, text in texts:
         try:
             content = json.loads(text)
@@ -54,7 +62,7 @@ def _read(name: str) -> dict[str, Json]:
             raise ConfigError([f"{source}: cannot be read as JSON: {why_no_json(error)}"]) from error
         if formats.is_dashboard(content):
             dashboard = formats.classic(content, source)
-            found[str(dashboard.get("uid") or Path(source).stem)] = dashboard
+            found[str(dashboard.get("uid") or Path(source).stem)] = (source, dashboard)
     if not found:
         raise ConfigError([f"{name}: no dashboard in it"])
     return found

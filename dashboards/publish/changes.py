@@ -21,6 +21,7 @@ _OF_LOOKS: Final = re.compile(
     r"(?:overrides|transformations|mappings|color|custom|options|links|moved|resized|schemaVersion|editable)\b"
 )
 _OURS: Final = re.compile(r"ml-monitoring-(?!own-)")
+_OWN: Final = "ml-monitoring-own-"
 # What matters most to a reader first; what changes only looks comes last.
 _ORDER: Final = ("added", "removed", "title", "query", "thresholds", "unit", "description")
 # Pages are listed in full as long as all is about two screens.
@@ -29,7 +30,9 @@ _MOST_LINES: Final = 60
 _MOST_ALIKE: Final = 3
 
 
-def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = True) -> str:
+def compare(
+    old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = True, commands: Mapping[str, str] | None = None
+) -> str:
     """Return the differences of dashboards by uid as Markdown, own ones first; empty when there are none.
 
     Args:
@@ -37,6 +40,7 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = T
         new: After.
         looks: Whether all changes are listed, those of nothing but looks too; else a line for each page counts them,
             changes that many pages have are listed once, and pages with more than fit on two screens are left at that.
+        commands: What shows the changes of one page, by uid.
     """
     pages: dict[str, list[Change]] = {}
     for uid in sorted({*old, *new}, key=lambda uid: (_OURS.match(uid) is not None, uid)):
@@ -50,32 +54,33 @@ def compare(old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = T
     common = {} if looks else _common(pages.values())
     sections: list[str] = []
     summary: list[str] = []
-    left_out = 0
+    unchanged: list[str] = []
+    left_out: list[str] = []
     room = _MOST_LINES if len(pages) > 1 else sys.maxsize
     if common:
         lines = [replace(change, what=f"{change.what} on {number} pages").line() for change, number in common.items()]
         room -= len(lines)
         sections.append("\n".join(["### On several pages", "", *lines]))
     for uid, changes in pages.items():
-        if not changes:
-            continue
         title = (new.get(uid) or old[uid]).get("title", uid)
+        if not changes:
+            unchanged += [f"- {title} (`{uid}`): unchanged"] if uid.startswith(_OWN) else []
+            continue
         shown = [change for change in changes if looks or not _is_of_looks(change)]
         summary.append(f"- {title} (`{uid}`): {len(shown)} of meaning, {len(changes) - len(shown)} of looks")
         shown = [change for change in shown if change not in common]
         if not looks and len(shown) > room:
-            left_out += 1
+            left_out.append(uid)
         elif shown:
             room -= len(shown)
             sections.append("\n".join([f"### {title} (`{uid}`)", "", *(change.line() for change in shown)]))
     if looks or not summary:
         return "\n\n".join(sections)
-    rest = (
-        [f"Pages with more changes than fit here: {left_out}; compare the files of one, or give `--all`."]
-        if left_out
-        else []
-    )
-    return "\n\n".join(["\n".join(summary), *sections, *rest])
+    rest: list[str] = []
+    if left_out:
+        shows = next((f", `{commands[uid]}` those of one" for uid in left_out if commands and uid in commands), "")
+        rest = [f"Pages with more changes than fit here: {len(left_out)}; `--all` lists them{shows}."]
+    return "\n\n".join(["\n".join([*summary, *unchanged]), *sections, *rest])
 
 
 def _common(pages: Iterable[Sequence[Change]]) -> dict[Change, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,7 +158,7 @@ def test_a_page_with_more_changes_than_fit_on_two_screens_is_counted_and_the_oth
         "",
         "- **dashboard** refresh changed: `30s` → `1m`",
         "",
-        "Pages with more changes than fit here: 1; compare the files of one, or give `--all`.",
+        "Pages with more changes than fit here: 1; `--all` lists them.",
     ]
     assert compare(*both).count("added: `up`") == 100
     assert compare({"a": old}, {"a": new}, looks=False).count("added: `up`") == 100
@@ -198,8 +199,36 @@ def test_files_folders_and_exit_status(tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().err == "error: missing: no such file or folder\n"
 
 
+def test_the_command_for_a_page_that_does_not_fit_is_printed_and_own_pages_that_did_not_change_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    big = page() | {"uid": "ml-monitoring-big", "title": "Big"}
+    own = page() | {"uid": "ml-monitoring-own-shop", "title": "Shop"}
+    changed_one = copy.deepcopy(big)
+    changed_one["panels"][0]["targets"] += [{"refId": str(number), "expr": "up"} for number in range(100)]
+    for folder, pages in (("pages old", (big, own)), ("new", (changed_one, own))):
+        (tmp_path / folder / "ML").mkdir(parents=True)
+        for one in pages:
+            (tmp_path / folder / "ML" / f"{one['uid']}.json").write_text(json.dumps(one), encoding="utf-8")
+    assert main(["diff", "pages old", "new"]) == 0
+    command = "diff 'pages old/ML/ml-monitoring-big.json' new/ML/ml-monitoring-big.json"
+    assert capsys.readouterr().out.splitlines() == [
+        "- Big (`ml-monitoring-big`): 100 of meaning, 0 of looks",
+        "- Shop (`ml-monitoring-own-shop`): unchanged",
+        "",
+        "Pages with more changes than fit here: 1; `--all` lists them, "
+        f"`ml-monitoring dashboards {command}` those of one.",
+    ]
+    assert main(shlex.split(command)) == 0
+    assert capsys.readouterr().out.count("added: `up`") == 100
+
+
 def test_a_revision_of_the_repository_is_compared_with_the_files(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "HEAD:dashboards/generated", "HEAD:dashboards/generated"]) == 0
+    assert capsys.readouterr().out == "No differences.\n"
+    one = "HEAD:./dashboards/generated/ML/ml-monitoring-ml-api.json"
+    assert main(["diff", one, one]) == 0
     assert capsys.readouterr().out == "No differences.\n"
     assert main(["diff", "no-such-revision:dashboards/generated", "dashboards/generated"]) == 1
     assert "error: git ls-tree" in capsys.readouterr().err
