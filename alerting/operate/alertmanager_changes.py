@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
 from ml_monitoring.exporter.differences import Change, together
@@ -12,6 +12,8 @@ Json = dict[str, Any]
 
 # Inhibitions beyond so many are counted.
 _MOST_NAMED: Final = 3
+# What goes to the receivers of teams, by the severity at the end of their names.
+_OF_TEAMS: Final = {"critical": "critical alerts of", "warning": "warnings of", "info": "info alerts of"}
 # How a route chooses alerts, and the routes below it: what it is recognised by.
 _PLACE: Final = frozenset({"matchers", "match", "match_re", "routes"})
 # Sections of which only the keys are said: they may hold passwords.
@@ -21,7 +23,7 @@ _SECTIONS: Final = ("global", "templates", "time_intervals", "mute_time_interval
 def compare(old: Json | None, new: Json | None, *, everything: bool = False) -> list[Change]:
     """Return the changes; with `everything` each of many that are alike."""
     if old is None or new is None:
-        return [Change("alertmanager.yml", "removed" if new is None else "added")] if old is not new else []
+        return [Change("alertmanager.yml", "no longer written" if new is None else "added")] if old is not new else []
     groups = {"receivers": list(_receivers(old, new)), "routes": list(_routes(old, new))}
     inhibitions = list(_inhibitions(old, new))
     if not everything and len(inhibitions) > _MOST_NAMED:
@@ -35,9 +37,41 @@ def compare(old: Json | None, new: Json | None, *, everything: bool = False) -> 
     return [*found, *inhibitions, *_sections(old, new)]
 
 
+def lost_channels(old: Json | None, new: Json | None) -> list[str]:
+    """Return the names of the receivers that had a channel, and have none any more."""
+    before, after = (_by_name(config or {}) for config in (old, new))
+    return [
+        name
+        for name, receiver in before.items()
+        if name in after and any(_channels(receiver).values()) and not any(_channels(after[name]).values())
+    ]
+
+
+def not_notified(names: Iterable[str]) -> Iterator[Change]:
+    """Return of what nobody is notified any more, by the names of receivers without a channel."""
+    found: dict[str, list[str]] = {words: [] for words in (*_OF_TEAMS.values(), "what goes to")}
+    for name in names:
+        team, _, severity = name.rpartition("-")
+        if team and severity in _OF_TEAMS:
+            found[_OF_TEAMS[severity]].append(team)
+        else:
+            found["what goes to"].append(name)
+    for words, whose in found.items():
+        if whose:
+            yield Change(f"{words} {', '.join(whose)}:", "nobody is notified any more")
+
+
+def _by_name(config: Json) -> dict[str, Json]:
+    return {str(one.get("name")): one for one in _entries(config, "receivers")}
+
+
 def _receivers(old: Json, new: Json) -> Iterator[Change]:
-    before, after = ({str(one.get("name")): one for one in _entries(config, "receivers")} for config in (old, new))
+    before, after = _by_name(old), _by_name(new)
+    # What is left without a channel is said by itself.
+    quiet = lost_channels(old, new)
     for name in [*before, *(name for name in after if name not in before)]:
+        if name in quiet:
+            continue
         where = f"receiver {name}"
         if name not in before or name not in after:
             word = "added" if name in after else "removed"
@@ -51,9 +85,6 @@ def _receivers(old: Json, new: Json) -> Iterator[Change]:
                 yield Change(where, f"channels of {_channel(kind)} changed", str(len(one)), str(len(other)))
             elif keys := sorted({key for pair in zip(one, other, strict=True) for key in _differing(*pair)}):
                 yield Change(where, f"{_channel(kind)} changed ({', '.join(keys)})")
-
-        if any(channels[0].values()) and not any(channels[1].values()):
-            yield Change(where, "left without a channel")
 
 
 def _routes(old: Json, new: Json) -> Iterator[Change]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from ml_monitoring.alerting.operate import alertmanager_changes
+from ml_monitoring.alerting.operate import alertmanager_changes, limits
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
 from ml_monitoring.exporter.redaction import redact
 
@@ -20,18 +20,9 @@ _MOST_EXPRESSIONS: Final = 20
 _SEVERITIES: Final = ("critical", "warning", "info")
 # Labels by which it is chosen who is notified, and how.
 _WAKING: Final = ("severity", "team")
-_ORDER: Final = ("threshold", "`for`", "`keep_firing_for`", "label")
+_ORDER: Final = ("threshold", "number", "`for`", "`keep_firing_for`", "label")
 _EXPRESSION: Final = "expression changed"
-_NUMBER: Final = r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.])"
-_COMPARISON: Final = r"(?:[=!<>]=|[<>])"
-_MATCHING: Final = r"(?:bool\b|(?:on|ignoring|group_left|group_right)\s*\([^)]*\)|group_left\b|group_right\b|\s)*"
-# A text, which may hold whatever it likes; else a number on either side of a comparison.
-_COMPARED: Final = re.compile(
-    rf"""(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)"""
-    rf"|(?P<before>{_COMPARISON}{_MATCHING})(?P<right>{_NUMBER})"
-    rf"|(?P<start>(?:^|\(|\b(?:and|or|unless)\b)\s*)(?P<left>{_NUMBER})(?=\s*{_COMPARISON})",
-    re.IGNORECASE,
-)
+_FILES: Final = "Alertmanager and other files"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +57,14 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     rules = [change for name, pair in pairs.items() for change in _rule_changes(renamed.get(name, name), *pair)]
     texts = [change for name, pair in pairs.items() for change in _text_changes(renamed.get(name, name), *pair)]
     recorded = list(_recorded_changes(old, new))
+    silent = alertmanager_changes.lost_channels(old.alertmanager, new.alertmanager)
     others = [
         *alertmanager_changes.compare(old.alertmanager, new.alertmanager, everything=everything),
         *_file_changes(old.others, new.others),
     ]
     kinds = Counter(change.what.partition(" ")[0] for change in recorded)
     counts = {
+        "receivers": {"left without a channel": len(silent)},
         "alerts": {
             "added": len(added),
             "removed": len(removed),
@@ -80,17 +73,23 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             "with other links or texts": len({change.where for change in texts}),
         },
         "recording rules": {kind: kinds[kind] for kind in ("added", "removed", "changed")},
-        "Alertmanager and other files": {"changed": len(others)},
+        _FILES: {"changed": len(others)},
     }
     sections = {
+        "Notify you no more": [
+            *alertmanager_changes.not_notified(silent),
+            *(Change(name, f"removed ({_whom(before[name])})") for name in removed),
+        ],
         "May notify you from now on": [
             Change(name, f"added ({_whom(after[name])})", "", _summary(after[name]))
             for name in sorted(added, key=lambda name: _rank(after[name]))
         ],
-        "Notify you no more": [Change(name, f"removed ({_whom(before[name])})") for name in removed],
         "Renamed alerts": [Change(one, f"is called **{other}**") for one, other in renamed.items()],
-        "Changed alerts": rules if everything else list(_short(rules, len(pairs))),
-        "Alertmanager and other files": others,
+        **{
+            title: found if everything else list(_short(found, len(pairs)))
+            for title, found in _by_direction(rules).items()
+        },
+        _FILES: others,
         "Recording rules": recorded if everything else [],
         "Links and texts": texts if everything else [],
     }
@@ -134,7 +133,7 @@ def _renamed(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str,
         {name: one[name] for name in one if name not in other} for one, other in ((before, after), (after, before))
     ]
     found: dict[str, str] = {}
-    for says in (lambda rule: _COMPARED.sub(_without_number, _expr(rule)), _summary):
+    for says in (lambda rule: limits.skeleton(_expr(rule)), _summary):
         old, new = ([says(rule) for rule in rules.values()] for rules in (gone, come))
         for name, rule in gone.items():
             said = says(rule)
@@ -151,19 +150,19 @@ def _rule_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
     keys = sorted({*labels[0], *labels[1]}, key=lambda key: (key not in _WAKING, key))
     for key in (key for key in keys if key in _WAKING):
         yield from _value_change(name, key, *(one.get(key) for one in labels))
-    numbers = [_numbers(rule) for rule in (old, new)]
-    skeletons = [" ".join(_COMPARED.sub(_without_number, _expr(rule)).split()) for rule in (old, new)]
-    if len(numbers[0]) != len(numbers[1]):
-        # The first is what the signal is compared with; what the others are, the expression says.
-        numbers = [one[:1] for one in numbers]
-    if all(numbers) and numbers[0] != numbers[1]:
-        yield Change(name, "threshold changed", *(", ".join(one) for one in numbers))
+    exprs = (_expr(old), _expr(new))
+    thresholds = limits.thresholds(*exprs)
+    if all(thresholds) and len({*map(limits.number, thresholds)}) > 1:
+        yield Change(name, "threshold changed", *thresholds)
+    is_alike = limits.skeleton(exprs[0]) == limits.skeleton(exprs[1])
+    for pair in limits.beside(*exprs) if is_alike else ():
+        yield Change(name, "number beside the threshold changed", *pair)
     for key in ("for", "keep_firing_for"):
         yield from _value_change(name, f"`{key}`", old.get(key), new.get(key))
     for key in (key for key in keys if key not in _WAKING):
         yield from _value_change(name, f"label {key}", *(one.get(key) for one in labels))
-    if skeletons[0] != skeletons[1]:
-        yield Change(name, _EXPRESSION, _expr(old), _expr(new))
+    if not is_alike:
+        yield Change(name, _EXPRESSION, *exprs)
 
 
 def _text_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
@@ -196,7 +195,7 @@ def _recorded_changes(old: Version, new: Version) -> Iterator[Change]:
 def _file_changes(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change]:
     for name in sorted({*old, *new}):
         if old.get(name) != new.get(name):
-            yield Change(name, "added" if name not in old else "removed" if name not in new else "changed")
+            yield Change(name, "added" if name not in old else "no longer written" if name not in new else "changed")
 
 
 def _short(changes: Sequence[Change], number: int) -> Iterator[Change]:
@@ -213,6 +212,35 @@ def _short(changes: Sequence[Change], number: int) -> Iterator[Change]:
         yield Change(f"{len(expressions)} of {number} alerts", f"{_EXPRESSION}; `--all` shows how: {names}")
 
 
+def _by_direction(changes: Iterable[Change]) -> dict[str, list[Change]]:
+    """Return changes by whether alerts come sooner or later because of them, under what that is called."""
+    found: dict[str, list[Change]] = {"Sooner or louder": [], "Later or quieter": [], "Changed otherwise": []}
+    sooner, later, otherwise = found.values()
+    for change in changes:
+        direction = _direction(change)
+        (sooner if direction > 0 else later if direction < 0 else otherwise).append(change)
+    return found
+
+
+def _direction(change: Change) -> float:
+    """Return more than 0 when an alert comes sooner or louder, less when it comes later or quieter, else 0."""
+    what = change.what.partition(" ")[0]
+    if what == "severity" and {change.old, change.new} <= {*_SEVERITIES}:
+        return _SEVERITIES.index(change.old) - _SEVERITIES.index(change.new)
+    if what == "threshold":
+        hows, values = zip(*(limit.rpartition(" ")[::2] for limit in (change.old, change.new)), strict=True)
+        signs = {how[:1] for how in hows}
+        rise = float(values[1]) - float(values[0])
+        return -rise if signs == {">"} else rise if signs == {"<"} else 0
+    if what == "`for`":
+        try:
+            old, new = (durations.parse(one or "0s") for one in (change.old, change.new))
+        except ValueError:
+            return 0
+        return old - new
+    return 0
+
+
 def _order(change: Change) -> int:
     what = change.what.split()[0]
     return _ORDER.index(what) if what in _ORDER else len(_ORDER)
@@ -222,16 +250,6 @@ def _value_change(where: str, what: str, old: Any, new: Any) -> Iterator[Change]
     if old != new:
         word = "added" if old is None else "removed" if new is None else "changed"
         yield Change(where, f"{what} {word}", *("" if one is None else str(one) for one in (old, new)))
-
-
-def _numbers(rule: Json) -> list[str]:
-    """Return the numbers that an alert's expression compares with."""
-    found = _COMPARED.finditer(_expr(rule))
-    return [number for one in found if (number := one["right"] or one["left"])]
-
-
-def _without_number(found: re.Match[str]) -> str:
-    return found["text"] or f"{found['before'] or found['start']}N"
 
 
 def _expr(rule: Json) -> str:

@@ -50,21 +50,47 @@ def test_the_same_is_no_difference_and_neither_is_the_order() -> None:
     assert compare(version(one, two, alertmanager=routing), version(two, one, alertmanager=other)) == ""
 
 
-def test_what_may_notify_from_now_on_comes_first_and_what_does_so_no_more() -> None:
+def test_what_notifies_no_more_comes_first_and_what_may_from_now_on() -> None:
     old = version(rule("Hot"), rule("Gone", "gone == 0", labels=labels("critical")))
     new = version(rule("Hot"), rule("Slow", "slow > 1"), rule("Down", "up < 1", labels=labels("critical", "mlops")))
     assert lines(old, new) == [
         "- alerts: 2 added, 1 removed",
         "",
+        "### Notify you no more",
+        "",
+        "- **Gone** removed (critical, platform)",
+        "",
         "### May notify you from now on",
         "",
         "- **Down** added (critical, mlops): `Down is so.`",
         "- **Slow** added (warning, platform): `Slow is so.`",
-        "",
-        "### Notify you no more",
-        "",
-        "- **Gone** removed (critical, platform)",
     ]
+
+
+def test_receivers_left_without_a_channel_are_said_once_and_before_all_else() -> None:
+    def receivers(*quiet: str) -> Json:
+        names = ("platform-critical", "platform-warning", "ml-ops-warning", "growth-warning", "escalation", "unrouted")
+        channels = {"slack_configs": [{"channel": "#ops"}], "webhook_configs": [{"url": SECRET}]}
+        return {"receivers": [{"name": name} | ({} if name in quiet else channels) for name in names]}
+
+    old = version(rule("Gone"), alertmanager=receivers("unrouted"))
+    quiet = ("platform-warning", "ml-ops-warning", "growth-warning", "escalation", "unrouted")
+    for everything in (False, True):
+        assert lines(old, version(rule("Down", "up < 1"), alertmanager=receivers(*quiet)), everything=everything) == [
+            "- receivers: 4 left without a channel",
+            "- alerts: 1 added, 1 removed",
+            "",
+            "### Notify you no more",
+            "",
+            "- **warnings of platform, ml-ops, growth:** nobody is notified any more",
+            "- **what goes to escalation:** nobody is notified any more",
+            "- **Gone** removed (warning, platform)",
+            "",
+            "### May notify you from now on",
+            "",
+            "- **Down** added (warning, platform): `Down is so.`",
+        ]
+    assert not any("notified" in line for line in lines(old, version(rule("Gone"))))
 
 
 def test_every_change_of_an_alert_is_shown_what_wakes_somebody_first() -> None:
@@ -73,33 +99,114 @@ def test_every_change_of_an_alert_is_shown_what_wakes_somebody_first() -> None:
     assert lines(version(rule("Hot"), rule("Cold", "heat < 0")), version(new, other)) == [
         "- alerts: 2 changed",
         "",
-        "### Changed alerts",
+        "### Sooner or louder",
         "",
         "- **Hot** severity changed: `warning` → `critical`",
-        "- **Hot** team changed: `platform` → `mlops`",
-        "- **Hot** threshold changed: `20` → `25`",
         "- **Hot** `for` changed: `5m` → `1m`",
+        "",
+        "### Later or quieter",
+        "",
+        "- **Hot** threshold changed: `> 20` → `> 25`",
+        "",
+        "### Changed otherwise",
+        "",
+        "- **Hot** team changed: `platform` → `mlops`",
         "- **Hot** `keep_firing_for` added: `7m`",
         "- **Hot** label room added: `a`",
         "- **Cold** expression changed: `heat < 0` → `heat < 0 unless on (room) away`",
     ]
 
 
+SOONER, LATER, OTHERWISE = "Sooner or louder", "Later or quieter", "Changed otherwise"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "direction"),
+    [
+        ({"expr": "heat > 20"}, {"expr": "heat > 9.5"}, SOONER),
+        ({"expr": "heat >= 20"}, {"expr": "heat >= 25"}, LATER),
+        ({"expr": "heat < -2"}, {"expr": "heat < -1"}, SOONER),
+        ({"expr": "heat <= 1e3 and up"}, {"expr": "heat <= 200 and up"}, LATER),
+        ({"expr": "5 < heat"}, {"expr": "4 < heat"}, SOONER),
+        ({"expr": "heat > 20"}, {"expr": "heat < 10"}, OTHERWISE),
+        ({"expr": "heat == 20"}, {"expr": "heat == 10"}, OTHERWISE),
+        ({"expr": "heat > 20 * room"}, {"expr": "heat > 10 * room"}, OTHERWISE),
+        ({"expr": "absent(heat > 20)"}, {"expr": "absent(heat > 10)"}, OTHERWISE),
+        ({"expr": "up unless heat > 20"}, {"expr": "up unless heat > 10"}, OTHERWISE),
+        ({"expr": "heat > 0.2"}, {"expr": "heat_percent > 15"}, OTHERWISE),
+        ({"expr": "heat > 2.0"}, {"expr": "heat > 2"}, OTHERWISE),
+        ({"for": "1h30m"}, {"for": "45m"}, SOONER),
+        ({"for": "90s"}, {"for": "2m"}, LATER),
+        ({"for": "60s"}, {"for": "1m"}, OTHERWISE),
+        ({"for": None}, {"for": "1m"}, LATER),
+        ({"for": "1m"}, {"for": None}, SOONER),
+        ({"for": "soon"}, {"for": "later"}, OTHERWISE),
+        ({"labels": labels("info")}, {"labels": labels("warning")}, SOONER),
+        ({"labels": labels("critical")}, {"labels": labels("info")}, LATER),
+        ({"labels": labels("info")}, {"labels": labels("none")}, OTHERWISE),
+        ({"keep_firing_for": "7m"}, {"keep_firing_for": "1m"}, OTHERWISE),
+    ],
+)
+def test_it_is_said_whether_an_alert_comes_sooner_or_later(old: Json, new: Json, direction: str) -> None:
+    for before, after, title in (
+        (old, new, direction),
+        (new, old, {SOONER: LATER, LATER: SOONER}.get(direction, direction)),
+    ):
+        said = lines(version(rule("Hot", **before)), version(rule("Hot", **after)))
+        assert said[2] == f"### {title}"
+        assert sum(line.startswith("###") for line in said) == 1
+
+
 @pytest.mark.parametrize(
     ("old", "new", "shown"),
     [
-        ("a > 0.4 and b >= bool 5", "a > 0.45 and b >= bool 5", ["threshold changed: `0.4, 5` → `0.45, 5`"]),
-        ("a > on (x) group_left (y) -1e3", "a > on (x) group_left (y) 2", ["threshold changed: `-1e3` → `2`"]),
-        ("5 < a", "6 < a", ["threshold changed: `5` → `6`"]),
+        ("a > 0.4 and b >= bool 5", "a > 0.45 and b >= bool 5", ["threshold changed: `> 0.4` → `> 0.45`"]),
+        ("a > on (x) group_left (y) -1e3", "a > on (x) group_left (y) 2", ["threshold changed: `> -1e3` → `> 2`"]),
+        ("5 < a", "6 < a", ["threshold changed: `> 5` → `> 6`"]),
+        # What follows from the threshold is not said.
+        (
+            "a > 0.15 and (a - 0.15) * sqrt(b) > 0.8307 and b >= 5",
+            "a > 0.3 and (a - 0.3) * sqrt(b) > 1.066 and b >= 5",
+            ["threshold changed: `> 0.15` → `> 0.3`"],
+        ),
+        (
+            "a < 7 and (\n (f(0.9, b) < 7 and c >= 8)\n or d < 7)",
+            "a < 6 and (\n (f(0.9, b) < 6 and c >= 8)\n or d < 6)",
+            ["threshold changed: `< 7` → `< 6`"],
+        ),
+        # What does not follow from it is.
+        (
+            "(a - b > 0) > 0.15 and (a - 0.15) * sqrt(b) > 0.8307 and b >= 5",
+            "(a - b > 0) > 0.3 and (a - 0.3) * sqrt(b) > 1.066 and b >= 8",
+            [
+                "threshold changed: `> 0.15` → `> 0.3`",
+                "number beside the threshold changed: `and b >= 5` → `and b >= 8`",
+            ],
+        ),
+        (
+            "a > 3 and (a - 3) * sqrt(b) > 1.6 or b{x=')'} > 5",
+            "a > 3 and (a - 3) * sqrt(b) > 2.3 or b{x=')'} > 6",
+            [
+                "number beside the threshold changed: `and (a - 3) * sqrt(b) > 1.6` → `and (a - 3) * sqrt(b) > 2.3`",
+                "number beside the threshold changed: `or b{x=')'} > 5` → `or b{x=')'} > 6`",
+            ],
+        ),
+        ("(a > 1) > 2", "(a > 5) > 2", ["number beside the threshold changed: `(a > 1) > 2` → `(a > 5) > 2`"]),
+        ("(a > 1 or b > 2)", "(a > 2 or b > 2)", ["threshold changed: `1` → `2`"]),
         ("a * 100 > 5", "a * 10 > 5", ["expression changed: `a * 100 > 5` → `a * 10 > 5`"]),
         ("rate(a[5m]) > 1", "rate(a[9m]) > 1", ["expression changed: `rate(a[5m]) > 1` → `rate(a[9m]) > 1`"]),
         ('a{b="> 4"} > 1', 'a{b="> 5"} > 1', ['expression changed: `a{b="> 4"} > 1` → `a{b="> 5"} > 1`']),
         (
             "a > 1",
             "a > 2 and b > 3",
-            ["threshold changed: `1` → `2`", "expression changed: `a > 1` → `a > 2 and b > 3`"],
+            ["threshold changed: `> 1` → `> 2`", "expression changed: `a > 1` → `a > 2 and b > 3`"],
         ),
         ("a > 1", "a  >\n 1", []),
+        (
+            "a > 1",
+            "a * 100 > 90",
+            ["threshold changed: `1` → `90`", "expression changed: `a > 1` → `a * 100 > 90`"],
+        ),
         ("absent(a)", "a == 0", ["expression changed: `absent(a)` → `a == 0`"]),
     ],
 )
@@ -107,7 +214,7 @@ def test_numbers_behind_comparisons_are_told_from_the_rest_of_an_expression(
     old: str, new: str, shown: list[str]
 ) -> None:
     said = lines(version(rule("Hot", old)), version(rule("Hot", new)))
-    assert [line.removeprefix("- **Hot** ") for line in said[4:]] == shown
+    assert [line.removeprefix("- **Hot** ") for line in said if line.startswith("- **")] == shown
 
 
 def test_a_renamed_alert_is_known_by_its_expression_or_its_summary() -> None:
@@ -122,9 +229,12 @@ def test_a_renamed_alert_is_known_by_its_expression_or_its_summary() -> None:
         "- **Heat** is called **MlHeat**",
         "- **Cold** is called **MlCold**",
         "",
-        "### Changed alerts",
+        "### Later or quieter",
         "",
-        "- **MlHeat** threshold changed: `20` → `25`",
+        "- **MlHeat** threshold changed: `> 20` → `> 25`",
+        "",
+        "### Changed otherwise",
+        "",
         "- **MlCold** expression changed: `cold > 1` → `frost > 1`",
     ]
 
@@ -135,6 +245,9 @@ def test_what_many_alerts_have_in_common_is_one_line_and_names_stand_where_it_wa
     new = version(*(rule(name, keep_firing_for="7m", labels=labels("info")) for name in names), rule("Other"))
     assert lines(old, new)[4:] == [
         *(f"- **{name}** severity changed: `warning` → `info`" for name in names),
+        "",
+        "### Changed otherwise",
+        "",
         "- **6 of 7 alerts** `keep_firing_for` added: `7m`",
     ]
     assert sum("keep_firing_for" in line for line in lines(old, new, everything=True)) == 6
@@ -151,7 +264,7 @@ def test_of_many_changed_expressions_the_names_are_listed() -> None:
 def test_alerts_with_one_name_are_told_apart_by_severity() -> None:
     both = [rule("Hot", labels=labels("warning")), rule("Hot", "heat > 30", labels=labels("critical"))]
     new = [both[0], rule("Hot", "heat > 40", labels=labels("critical"))]
-    assert lines(version(*both), version(*new))[4:] == ["- **Hot (critical)** threshold changed: `30` → `40`"]
+    assert lines(version(*both), version(*new))[4:] == ["- **Hot (critical)** threshold changed: `> 30` → `> 40`"]
     assert lines(version(*both), version(both[0]))[4:] == ["- **Hot (critical)** removed (critical, platform)"]
 
 
@@ -224,8 +337,6 @@ def _order(config: Json) -> None:
         (
             _all_of_it,
             [
-                "- **receiver a** channels of webhook changed: `1` → `0`",
-                "- **receiver a** left without a channel",
                 "- **receiver b** slack changed (api_url, channel)",
                 "- **receiver b** channels of webhook changed: `2` → `1`",
                 "- **receiver c** added (pagerduty)",
@@ -251,8 +362,8 @@ def test_who_is_notified_is_said_without_a_secret_or_an_address(
     change(new)
     for everything in (False, True):
         said = lines(version(alertmanager=old), version(alertmanager=new), everything=everything)
-        assert said[0] == f"- Alertmanager and other files: {len(shown)} changed"
-        assert said[4:] == shown
+        assert f"- Alertmanager and other files: {len(shown)} changed" in said
+        assert said[said.index("### Alertmanager and other files") + 2 :] == shown
         assert "hunter" not in "".join(said)
 
 
@@ -280,7 +391,7 @@ def test_the_upgrade_from_release_0_2_0_fits_on_two_screens(tmp_path: Path, caps
     said = capsys.readouterr().out.splitlines()
     old, new = _named(RELEASE), _named(tmp_path)
     assert {line.split("**")[1] for line in said if " added (" in line} == {*new} - {*old}
-    assert "- **MlflowMetricWorseThanBest** threshold changed: `0.2` → `0.1`" in said
+    assert "- **MlflowMetricWorseThanBest** threshold changed: `> 0.2` → `> 0.1`" in said
     kept = sum("keep_firing_for" in new[name] for name in old if name in new)
     assert f"- **{kept} of {len({*old} & {*new})} alerts** `keep_firing_for` added: `7m`" in said
     assert len(said) < 100
@@ -295,9 +406,9 @@ def test_files_that_another_folder_lacks_and_those_of_git(tmp_path: Path, capsys
     (new / "notifications.tmpl").write_text("other", encoding="utf-8")
     assert main(["diff", str(tmp_path / "old"), str(new), "--exit-code"]) == 1
     assert capsys.readouterr().out.splitlines()[4:] == [
-        "- **alertmanager.yml** removed",
+        "- **alertmanager.yml** no longer written",
         "- **notifications.tmpl** changed",
-        "- **prometheus.yml** removed",
+        "- **prometheus.yml** no longer written",
     ]
     for one, other in ((new, new), (new / "alerts.yml", new / "alerts.yml")):
         assert main(["diff", str(one), str(other), "--exit-code"]) == 0
