@@ -24,6 +24,8 @@ DESCRIPTION = (
     "never touched."
 )
 
+# Changes of one page that are listed unless all are asked for.
+_MOST: Final = 10
 # What a summary says of each state, of what was done and of what would be.
 _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "create": ("created", "to create"),
@@ -55,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_generated(parser)
     parser.add_argument("--dry-run", action="store_true", help="show what would be done and change nothing")
+    parser.add_argument("--all", action="store_true", help=f"list all changes, not the first {_MOST} of each page")
     parser.add_argument("--force", action="store_true", help="overwrite conflicts: what was edited by hand")
     parser.add_argument(
         "--prune",
@@ -79,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
             steps = push.carry_out(client, plan, force=options.force, prune=options.prune)
         counts: Counter[str] = Counter()
         for step in steps:
-            _print(step, details=options.dry_run)
+            _print(step, details=options.dry_run, most=sys.maxsize if options.all else _MOST)
             counts[step.state] += 1
     print(_summary(counts, dry=options.dry_run))
     return 1 if counts[push.State.CONFLICT] + counts[push.State.REFUSED] else 0
@@ -91,17 +94,18 @@ def _summary(counts: Mapping[str, int], *, dry: bool) -> str:
     return f"{', '.join(shown) or 'no page'}{'; nothing was changed (dry run)' if dry else ''}"
 
 
-def _print(step: Step, *, details: bool) -> None:
+def _print(step: Step, *, details: bool, most: int) -> None:
     name = f"{step.title} ({step.uid})"
     place = f" in {step.folder.title}" if step.folder else ""
     print(f"{step.state:<10} {name}{place}{f': {step.why}' if step.why else ''}")
     if step.by_hand:
-        print(_indented("changed by hand:", step.by_hand))
+        print(_indented("changed by hand:", step.by_hand, most))
     if step.changes and (details or step.why):
-        print(_indented("changed by the push:", step.changes))
+        print(_indented("changed by the push:", step.changes, most))
 
 
-def _indented(heading: str, text: str) -> str:
+def _indented(heading: str, text: str, most: int) -> str:
     # Without the report's own heading, which names the dashboard again, and what a terminal shows as stars.
     lines = [re.sub(r"^- \*\*(.+?)\*\* ", r"- \1: ", line) for line in text.splitlines() if line and line[0] != "#"]
-    return "\n".join([f"  {heading}", *(f"    {line}" for line in lines)])
+    more = [f"and {len(lines) - most} more, which --all lists"] if len(lines) > most else []
+    return "\n".join([f"  {heading}", *(f"    {line}" for line in (*lines[:most], *more))])

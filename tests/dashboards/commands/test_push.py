@@ -154,6 +154,26 @@ def test_a_dry_run_shows_queries_thresholds_and_units_that_change_and_writes_not
     assert grafana.writes == []
 
 
+def test_a_dry_run_lists_the_first_changes_of_a_page_and_all_where_that_is_asked_for(
+    push: Push, generated: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    push()
+    changed = page("runs")
+    panel = changed["panels"][0]
+    changed["panels"] = [panel | {"id": number, "title": f"Targets {number}"} for number in range(100, 112)]
+    write(generated, "ML", changed)
+    capsys.readouterr()
+    assert push("--dry-run") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if line.startswith("    - ")]) == 10
+    assert lines[-2:] == [
+        "    and 15 more, which --all lists",
+        "1 to update, 1 unchanged; nothing was changed (dry run)",
+    ]
+    assert push("--dry-run", "--all") == 0
+    assert len([line for line in capsys.readouterr().out.splitlines() if line.startswith("    - ")]) == 25
+
+
 def test_an_update_is_saved_as_the_next_version(push: Push, grafana: GrafanaDouble, generated: Path) -> None:
     push()
     write(generated, "ML", page("runs", expr="sum(up)"))
