@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -292,93 +291,6 @@ def test_recording_rules_links_and_texts_are_counted_and_listed_when_all_is_aske
     ]
 
 
-def routing() -> Json:
-    webhook = {"url": SECRET, "send_resolved": True}
-    return {
-        "global": {"smtp_auth_password": "hunter1"},
-        "route": {
-            "receiver": "nobody",
-            "group_by": ["alertname"],
-            "routes": [
-                {"matchers": ['team="a"'], "routes": [{"match": {"severity": "info"}, "repeat_interval": "1d"}]},
-                {"matchers": ['team="b"'], "receiver": "b"},
-            ],
-        },
-        "inhibit_rules": [{"source_matchers": ['a="1"'], "target_matchers": ['a="2"'], "equal": ["job", "x"]}],
-        "receivers": [
-            {"name": "nobody"},
-            {"name": "a", "webhook_configs": [webhook]},
-            {"name": "b", "slack_configs": [{"api_url": SECRET}], "webhook_configs": [webhook, webhook]},
-        ],
-    }
-
-
-def _all_of_it(config: Json) -> None:
-    config["global"] = {"smtp_auth_password": "hunter3", "smtp_from": "a@example.org"}
-    config["templates"] = ["x.tmpl"]
-    route = config["route"]
-    route["group_by"] = ["alertname", "test_fire"]
-    route["routes"][0]["routes"] = [{"match": {"severity": "info"}, "repeat_interval": "1h", "continue": True}]
-    route["routes"][1] = {"matchers": ['team="c"'], "receiver": "c", "routes": [{"matchers": ["x=y"]}]}
-    config["inhibit_rules"][0]["equal"] = ["job"]
-    config["receivers"][1] = {"name": "a"}
-    config["receivers"][2]["slack_configs"] = [{"api_url": SECRET + "3", "channel": "#new"}]
-    config["receivers"][2]["webhook_configs"].pop()
-    config["receivers"].append({"name": "c", "pagerduty_configs": [{"routing_key": "hunter4"}]})
-
-
-def _order(config: Json) -> None:
-    config["route"]["routes"].reverse()
-
-
-@pytest.mark.parametrize(
-    ("change", "shown"),
-    [
-        (
-            _all_of_it,
-            [
-                "- **receiver b** slack changed (api_url, channel)",
-                "- **receiver b** channels of webhook changed: `2` → `1`",
-                "- **receiver c** added (pagerduty)",
-                "- **first route** group_by changed: `alertname` → `alertname, test_fire`",
-                '- **route team="a" / severity="info"** repeat_interval changed: `1d` → `1h`',
-                '- **route team="a" / severity="info"** continue changed: `nothing` → `True`',
-                '- **route team="b"** removed: `b`',
-                '- **route team="c"** added: `c`',
-                '- **inhibition** removed: `a="1" mutes a="2", same job, x`',
-                '- **inhibition** added: `a="1" mutes a="2", same job`',
-                "- **global** changed (smtp_auth_password, smtp_from)",
-                "- **templates** added",
-            ],
-        ),
-        (_order, ["- **routes** are in another order"]),
-    ],
-    ids=["everything", "order"],
-)
-def test_who_is_notified_is_said_without_a_secret_or_an_address(
-    change: Callable[[Json], None], shown: list[str]
-) -> None:
-    old, new = routing(), routing()
-    change(new)
-    for everything in (False, True):
-        said = lines(version(alertmanager=old), version(alertmanager=new), everything=everything)
-        assert f"- Alertmanager and other files: {len(shown)} changed" in said
-        assert said[said.index("### Alertmanager and other files") + 2 :] == shown
-        assert "hunter" not in "".join(said)
-
-
-def test_what_many_receivers_have_in_common_is_one_line() -> None:
-    old: Json = {"route": {}, "receivers": [{"name": str(n), "webhook_configs": [{"url": SECRET}]} for n in range(5)]}
-    new: Json = {"route": {}, "receivers": [{"name": str(n), "webhook_configs": [{"url": "x"}]} for n in range(5)]}
-    old["inhibit_rules"] = [{"source_matchers": [str(number)]} for number in range(5)]
-    new["inhibit_rules"] = [{"source_matchers": [str(number)]} for number in range(3, 10)]
-    assert lines(version(alertmanager=old), version(alertmanager=new))[4:] == [
-        "- **5 receivers** webhook changed (url)",
-        "- **inhibitions** 2 added",
-        "- **inhibitions** 3 changed",
-    ]
-
-
 def _named(rules: Path) -> dict[str, Json]:
     groups = yaml.safe_load((rules / "alerts.yml").read_text("utf-8"))["groups"]
     return {one["alert"]: one for group in groups for one in group["rules"]}
@@ -450,18 +362,3 @@ def test_a_folder_that_there_is_not_and_one_without_rules(tmp_path: Path, capsys
     assert capsys.readouterr().err == (
         f"error: {tmp_path}: no rules in it; give a folder that `ml-monitoring alerts generate` wrote\n"
     )
-
-
-@pytest.mark.parametrize(
-    "key", ["routes", "inhibit_rules", "receivers", "webhook_configs", "matchers", "equal", "match"]
-)
-def test_what_alertmanager_would_not_read_either_stops_no_comparison(key: str) -> None:
-    odd: Any
-    for odd in (None, 5, "x", [5], {"a": 5}, [{"a": None}]):
-        config: Json = {
-            "route": {"routes": [{key: odd}], key: odd},
-            "receivers": [{"name": "a", key: odd}],
-            "inhibit_rules": [{key: odd}],
-        } | {key: odd}
-        assert compare(version(alertmanager=config), version(alertmanager=routing()))
-        assert compare(version(alertmanager=routing()), version(alertmanager=config), everything=True)
