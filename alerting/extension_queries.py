@@ -90,8 +90,8 @@ def _written(folder: Path) -> Iterator[tuple[Layers, Location, str, tuple[str, .
             yield layers, ("expr",), alert.usable.expr, alert.usable.by
     for _, rules, layers in read_each(folder, "rules", OwnRules, []):
         for number, rule in enumerate(rules.usable.rules if rules.usable is not None else ()):
-            if not rules.touches(("rules", number)):
-                yield layers, ("rules", number, "expr"), rule.expr, ()
+            if not rules.touches(at := rules.original(("rules", number))):
+                yield layers, (*at, "expr"), rule.expr, ()
     yield from _drawn(folder)
 
 
@@ -100,12 +100,12 @@ def _drawn(folder: Path) -> Iterator[tuple[Layers, Location, str, tuple[str, ...
     for _, panel, layers in read_each(folder, "panels", OwnPanelFile, []):
         if panel.usable is not None:
             for place, expr in _of_panel(panel.usable):
-                yield layers, place, expr, panel.usable.by
+                yield layers, panel.original(place), expr, panel.usable.by
     for _, page, layers in read_each(folder, "pages", OwnPage, []):
         for number, row in enumerate(page.usable.rows if page.usable is not None else ()):
             for index, shown in enumerate(row.panels):
                 for place, expr in _of_panel(shown):
-                    at = ("rows", number, "panels", index, *place)
+                    at = page.original(("rows", number, "panels", index, *place))
                     if not page.touches(at[:-1]):
                         yield layers, at, expr, shown.by
 

@@ -165,8 +165,8 @@ def _records(folder: Path, problems: list[str]) -> Iterator[tuple[Record, Layers
         found = rule_problems(path, checked.usable, taken)
         checked.problems += fitting(checked, found)
         for number, rule in enumerate(checked.usable.rules):
-            if not checked.touches(("rules", number)):
-                yield rule.record_of(), layers, ("rules", number)
+            if not checked.touches(at := checked.original(("rules", number))):
+                yield rule.record_of(), layers, at
 
 
 def _check_pages(folder: Path, problems: list[str]) -> None:

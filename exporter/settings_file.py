@@ -338,7 +338,11 @@ class Layers:
         node: Any = self.data  # then what stands at `found`
         found: Location = ()
         for index, part in enumerate(location):
-            if isinstance(part, int) if isinstance(node, list) else isinstance(node, dict) and part in node:
+            if (
+                isinstance(part, int) and part < len(node)
+                if isinstance(node, list)
+                else isinstance(node, dict) and part in node
+            ):
                 node = node[part]
             # Only a key that is missing is not there; what else is not is the kind of what stands above it.
             elif not (is_missing and isinstance(node, dict) and index == len(location) - 1):

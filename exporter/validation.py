@@ -28,11 +28,21 @@ class Checked(Generic[_Model]):
         usable: The settings without what cannot be used; None where nothing is left.
         problems: Location of each problem, and what is wrong.
         left_out: What cannot be used, or was put in the place of what is missing.
+        indexes: Of lists without some of their items, the places that the others had.
     """
 
     usable: _Model | None = None
     problems: list[tuple[Location, str]] = field(default_factory=list)
     left_out: set[Location] = field(default_factory=set)
+    indexes: dict[Location, list[int]] = field(default_factory=dict)
+
+    def original(self, location: Location) -> Location:
+        """Return where something that is left stood in the whole."""
+        found: Location = ()
+        for part in location:
+            known = self.indexes.get(found)
+            found = (*found, known[part] if known is not None and isinstance(part, int) else part)
+        return found
 
     def touches(self, location: Location) -> bool:
         """Tell whether nothing can be said of a setting, as it, a part of it or what it is a part of was left out."""
@@ -50,19 +60,19 @@ def check(layers: Layers, model: type[_Model]) -> Checked[_Model]:
         model: What they are to be.
     """
     checked: Checked[_Model] = Checked()
-    rest = _Rest(layers, model)
+    rest = _Rest(layers, model, checked)
     is_first = True
     while True:
         try:
             checked.usable = model.model_validate(rest.layers.data)
         except ValidationError as error:
             for at, message in rest.layers.problems(error, model):
-                place = rest.original(at)
+                place = checked.original(at)
                 if is_first or not _follows(place, message, checked.left_out, model):
                     checked.problems.append((place, message))
                     # What is misspelt is not missing.
                     checked.left_out |= {(*place[:-1], meant) for meant in MEANT.findall(message)}
-            if not rest.leave_out(error, checked.left_out):
+            if not rest.leave_out(error):
                 return checked
             is_first = False
         else:
@@ -102,40 +112,39 @@ class _Rest:
     Args:
         layers: The settings.
         model: What they are to be.
+        checked: Gets what is left out.
     """
 
-    def __init__(self, layers: Layers, model: type[BaseModel]) -> None:
+    def __init__(self, layers: Layers, model: type[BaseModel], checked: Checked[Any]) -> None:
         self.layers = copy.copy(layers)
         self.layers.data = copied(layers.data)
         self._model = model
         # Only once: what takes their place may be no better.
         self._replaced: set[Location] = set()
-        # Of lists without some of their items, the places that the others had.
-        self._indexes: dict[Location, list[int]] = {}
+        self._checked = checked
 
-    def original(self, location: Location) -> Location:
-        """Return where something that is left stood in the whole."""
-        found: Location = ()
-        for part in location:
-            known = self._indexes.get(found)
-            found = (*found, known[part] if known and isinstance(part, int) else part)
-        return found
-
-    def leave_out(self, error: ValidationError, left_out: set[Location]) -> bool:
+    def leave_out(self, error: ValidationError) -> bool:
         """Take away what is wrong, and note it; return whether anything changed."""
         wrong = {location: kind for kind, location in self.layers.wrong(error)}
         # Items from the last one to the first, so that none of them moves before it is taken away.
         order = sorted(wrong, key=lambda location: [(isinstance(part, int), part) for part in location], reverse=True)
-        # All of them are taken away: not the first alone.
-        return any([self._leave_out(location, wrong[location], left_out) for location in order])  # noqa: C419
+        # Before any goes, as what stood behind an item then has another index, and what is below it none at all.
+        places = {location: self._checked.original(location) for location in order}
+        gone: set[Location] = set()
+        for location in order:
+            # What is below something that went, went with it.
+            if not any(_is_of(location, other) for other in gone):
+                gone |= self._leave_out(location, places[location], wrong[location])
+        return bool(gone)
 
-    def _leave_out(self, location: Location, kind: str, left_out: set[Location]) -> bool:
+    def _leave_out(self, location: Location, whole: Location, kind: str) -> set[Location]:
+        left_out = self._checked.left_out
         for depth in range(len(location), 0, -1):
             *above, key = location[:depth]
-            place, node = self.original(location[:depth]), self.layers.value(tuple(above))
+            place, node = whole[:depth], self.layers.value(tuple(above))
             if depth < len(location) and place in left_out - self._replaced:
                 # It went with another part.
-                return False
+                return set()
             if isinstance(node, dict):
                 other = self._in_place_of(place)
                 if other is not None and place not in self._replaced and node.get(key) != other:
@@ -147,15 +156,15 @@ class _Rest:
                     continue
             elif isinstance(node, list) and isinstance(key, int) and key < len(node):
                 at = place[:-1]
-                self._indexes.setdefault(at, list(range(len(node))))
-                del node[key], self._indexes[at][key]
+                indexes = self._checked.indexes.setdefault(at, list(range(len(node))))
+                del node[key], indexes[key]
             else:
                 continue
             # What nothing knows is missed by nothing.
             if kind != "extra_forbidden":
                 left_out.add(place)
-            return True
-        return False
+            return {location[:depth]}
+        return set()
 
     def _in_place_of(self, place: Location) -> Any:
         node: Any = self.layers.defaults
@@ -168,4 +177,5 @@ class _Rest:
 
 def fitting(checked: Checked[Any], found: Iterator[tuple[Location, str]]) -> Iterator[tuple[Location, str]]:
     """Yield problems of what can be used: not those of settings that were left out, or that parts were left out of."""
-    yield from (problem for problem in found if not checked.touches(problem[0]))
+    said = ((checked.original(at), message) for at, message in found)
+    yield from (problem for problem in said if not checked.touches(problem[0]))

@@ -355,3 +355,48 @@ def test_a_full_disk_is_said_of_what_is_printed() -> None:
         )
     assert done.returncode == 1
     assert done.stderr == "error: what is printed cannot be written: No space left on device\n"
+
+
+_PAGE = """\
+title: Shop
+question: Is the shop well?
+links:
+  - {title: Shop, url: 'https://example.org'}
+  - {title: Orders, url: 'https://example.org/orders'}
+rows:
+  - title: Now
+    panels:
+      - {alert: HostDiskFull}
+  - title: Compared
+    panels:
+      - {alert: HostDiskFull}
+"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "said"),
+    [
+        ("- title: Compared", "- titel: Compared", ["10: rows.1.titel: unknown key; did you mean title?"]),
+        (
+            "    panels:",
+            "    panel:",
+            [
+                "8: rows.0.panel: unknown key; did you mean panels?",
+                "11: rows.1.panel: unknown key; did you mean panels?",
+            ],
+        ),
+        ("{title: Orders", "{titel: Orders", ["5: links.1.titel: unknown key; did you mean title?"]),
+    ],
+)
+def test_a_slip_in_any_row_of_a_page_is_named(
+    right: str, wrong: str, said: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("monitoring/pages").mkdir(parents=True)
+    Path("monitoring/pages/shop.yml").write_text(_PAGE, encoding="utf-8")
+    problems: list[str] = []
+    extensions.read(Path("monitoring"), problems)
+    assert problems == []
+    Path("monitoring/pages/shop.yml").write_text(_PAGE.replace(right, wrong), encoding="utf-8")
+    extensions.read(Path("monitoring"), problems)
+    assert problems == [f"monitoring/pages/shop.yml:{one}" for one in said]
