@@ -26,6 +26,7 @@ from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source
+from ml_monitoring.exporter.sources.defects import call, create, describe
 from ml_monitoring.exporter.sources.experiments.folder import DeclarationFiles
 from ml_monitoring.exporter.sources.experiments.settings import ExperimentsSettings
 from ml_monitoring.exporter.sources.experiments.source import read_declarations
@@ -59,7 +60,7 @@ def run(settings: Settings, layers: Layers | None = None, left_out: Checked[Any]
     for name, section in settings.enabled_sources(without=left_out).items():
         for problem in problems(section, ("sources", *name.split("/", 1))):
             yield Result(name, False, layers.problem(*problem))
-        source = kinds[kind_of(name)](section)
+        source = create(kinds[kind_of(name)], section)
         yield _check_source(name, source, section.first_limit, partial(_origin, name, layers))
     for name, neighbour, path, version_at in (
         ("prometheus", settings.prometheus, "api/v1/status/buildinfo", ("data", "version")),
@@ -189,16 +190,21 @@ def _is_exporter(scheme: str, address: ListenAddress) -> bool:
 
 
 def _check_source(name: str, source: Source, timeout: float, origin: Callable[[SourceError], str]) -> Result:
-    timer = threading.Timer(timeout, source.abort)
+    timer = threading.Timer(timeout, call, (name, source.abort))
     timer.start()
     try:
-        return Result(name, True, source.check())
+        said: object = source.check()
+        if not isinstance(said, str):
+            return Result(name, False, f"{type(source).__name__}: check() must return a text, and returned {said!r}")
+        return Result(name, True, said)
     except SourceError as error:
-        said, hint = spelled(str(error), name), spelled(error.hint, name)
-        return Result(name, False, f"{said}{origin(error)}{f' - {hint}' if hint else ''}")
+        spoken, hint = spelled(str(error), name), spelled(error.hint, name)
+        return Result(name, False, f"{spoken}{origin(error)}{f' - {hint}' if hint else ''}")
+    except Exception as error:  # noqa: BLE001  # a defect of one source, which may be a user's own, hides no other
+        return Result(name, False, describe(error, type(source)))
     finally:
         timer.cancel()
-        source.close()
+        call(name, source.close)
 
 
 def _check_neighbour(name: str, url: str, path: str, version_at: tuple[str, ...], setting: str) -> Result:

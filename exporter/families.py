@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from ml_monitoring.exporter.catalog import CATALOG, Metric, MetricKind
 from ml_monitoring.exporter.errors import CatalogError, Reason
+from ml_monitoring.exporter.suggestions import suggestion
 
 LabelValues = tuple[str, ...]
 # MLflow's longest name has 500 characters, but a param's value can have 8,000, in each of thousands of series.
@@ -154,7 +155,8 @@ class FamilySet:
         if name not in self._families:
             metric = self._catalog.get(name)
             if metric is None or metric.origin != self._origin:
-                raise CatalogError(f"{name}: the catalog has no such metric of {self._origin}")
+                known = (each.name for each in self._catalog.values() if each.origin == self._origin)
+                raise CatalogError(f"{name}: the catalog has no such metric of {self._origin}{suggestion(name, known)}")
             extra = self._extra_labels if metric.extensible else ()
             self._families[name] = MetricFamily(metric, extra, self._max_series)
         return self._families[name]

@@ -20,6 +20,7 @@ from ml_monitoring.exporter.logs import event
 from ml_monitoring.exporter.snapshot import Renderer, Snapshot, SnapshotStore
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.defects import call, create
 from ml_monitoring.exporter.status import ReloadStatus, SelfMetrics, SourceStatus
 from ml_monitoring.exporter.stores import kind_of, labels_of, spelled
 
@@ -81,16 +82,16 @@ class SourceRunner:
 
     def start(self) -> None:
         """Begin to refresh."""
-        self.source.start(self._wake.set)
+        call(self.name, self.source.start, self._wake.set)
         self._thread.start()
 
     def stop(self) -> None:
         """End: breaks a running refresh off and waits a little for the thread."""
         self._stopping.set()
         self._wake.set()
-        self.source.abort()
+        call(self.name, self.source.abort)
         self._thread.join(_CLOSE_TIMEOUT)
-        self.source.close()
+        call(self.name, self.source.close)
 
     @property
     def _limit(self) -> tuple[str, float]:
@@ -115,7 +116,7 @@ class SourceRunner:
                 late = now - self._judged
                 self._fail(SourceError(Reason.TIMEOUT, f"no refresh for {late:.0f} s: the process stood still"))
         if too_long:
-            self.source.abort()
+            call(self.name, self.source.abort)
         since = self._failing_since
         if self.status.series and since is not None and now - since > self.settings.staleness_limit:
             self.status.series = 0
@@ -144,6 +145,8 @@ class SourceRunner:
         families: FamilySet | None = None
         try:
             families = self.source.collect()
+            if not isinstance(families, FamilySet):
+                raise TypeError(f"collect() must return a FamilySet, and returned {families!r:.100}")
             snapshot = self._renderer.render(families)
         except SourceError as error:
             failure = error
@@ -329,7 +332,8 @@ class Runner:
 
     def _create(self, settings: Mapping[str, SourceSettings]) -> list[SourceRunner]:
         created = [
-            SourceRunner(name, self._kinds[kind_of(name)](section), section, self) for name, section in settings.items()
+            SourceRunner(name, create(self._kinds[kind_of(name)], section), section, self)
+            for name, section in settings.items()
         ]
         with self._lock:
             self._runners.update({runner.name: runner for runner in created})
