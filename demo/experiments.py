@@ -19,6 +19,8 @@ from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, start_http_server
 
+from ml_monitoring.exporter import command_line
+
 ARMS: Final = ("control", "ranking")
 _CELLS: Final = 32
 _USERS: Final = 300
@@ -92,7 +94,7 @@ class Shop:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `python -m demo experiments`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=9861, help="port to listen on (default: 9861)")
+    parser.add_argument("--port", type=command_line.PORT, default=9861, help="port to listen on (default: 9861)")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same chance (default: 0)")
 
 

@@ -17,6 +17,7 @@ import uvicorn
 from demo.inference_content import DIGITS_MODEL, SCENARIOS, TEST_SIZE, TRUTH, Digits
 from demo.inference_service import Service, build
 from demo.inference_traffic import Traffic
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError
 
 EXPERIMENT = "demo-inference"
@@ -27,8 +28,10 @@ _ALIASES = {"A": "champion", "B": "candidate"}
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `python -m demo inference`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=9860, help="port to listen on (default: 9860)")
-    parser.add_argument("--rate", type=float, default=10.0, metavar="N", help="mean requests a second (default: 10)")
+    parser.add_argument("--port", type=command_line.PORT, default=9860, help="port to listen on (default: 9860)")
+    parser.add_argument(
+        "--rate", type=command_line.positive, default=10.0, metavar="N", help="mean requests a second (default: 10)"
+    )
     parser.add_argument("--flat", action="store_true", help="the same rate at all times of the day")
     parser.add_argument("--seed", type=int, default=0, help="same seed, same users and samples (default: 0)")
     parser.add_argument("--mlflow-uri", metavar="URI", help="log the models' runs to this MLflow store")

@@ -17,6 +17,8 @@ import uvicorn
 from fastapi import FastAPI, HTTPException
 from starlette_exporter import PrometheusMiddleware, handle_metrics
 
+from ml_monitoring.exporter import command_line
+
 _TITLES: Final = (
     "A gradient a day",
     "Attention in the age of queues",
@@ -101,8 +103,10 @@ async def _users(url: str, rate: float, seed: int) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `python -m demo search`."""
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument("--port", type=int, default=9862, help="port to listen on (default: 9862)")
-    parser.add_argument("--rate", type=float, default=5.0, metavar="N", help="mean requests a second (default: 5)")
+    parser.add_argument("--port", type=command_line.PORT, default=9862, help="port to listen on (default: 9862)")
+    parser.add_argument(
+        "--rate", type=command_line.positive, default=5.0, metavar="N", help="mean requests a second (default: 5)"
+    )
     parser.add_argument("--seed", type=int, default=0, help="same seed, same requests (default: 0)")
 
 

@@ -243,6 +243,25 @@ def positive(text: str) -> float:
     return number
 
 
+def whole(low: int, high: int) -> Callable[[str], int]:
+    """Return a `type=` of whole numbers between two, which may be either."""
+
+    def parse(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from None
+        if not low <= number <= high:
+            raise argparse.ArgumentTypeError(f"must be from {low} to {high}")
+        return number
+
+    return parse
+
+
+# Where to listen; 0 takes a free one.
+PORT: Final = whole(0, 65535)
+
+
 def variable_or(name: str, default: str) -> str:
     """Return what a variable holds, as the default of an option with a `type`; another default where it is not set."""
     given = os.environ.get(name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.version import CHECKOUT
 from ml_monitoring.k8s.places import BASE, CHART, DASHBOARDS, NAMESPACE
 
+# As Kubernetes takes it.
+_NAMESPACE = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _LINKS = "GRAFANA_URL, RUNBOOKS_URL and LOGS_URL say where the links in alerts lead."
 
 
@@ -40,7 +43,9 @@ def add_commands(commands: command_line.Commands) -> None:
         f"kustomization.yaml that lists them. {_LINKS}",
     )
     _add_output(manifests, BASE, "k8s/base")
-    manifests.add_argument("--namespace", default=NAMESPACE, help=f"where all of it lives (default: {NAMESPACE})")
+    manifests.add_argument(
+        "--namespace", type=_namespace, default=NAMESPACE, help=f"where all of it lives (default: {NAMESPACE})"
+    )
     manifests.add_argument(
         "--dashboards",
         metavar="PATH",
@@ -60,6 +65,14 @@ def _add_output(parser: argparse.ArgumentParser, committed: Path, name: str) -> 
         metavar="DIR",
         help=f"where to (default in a checkout: {name})",
     )
+
+
+def _namespace(text: str) -> str:
+    if not _NAMESPACE.fullmatch(text):
+        raise argparse.ArgumentTypeError(
+            "a namespace has at most 63 small letters, digits and dashes, with no dash at its ends"
+        )
+    return text
 
 
 def _chart(options: argparse.Namespace) -> int:

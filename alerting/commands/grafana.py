@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.generate import files, grafana
+from ml_monitoring.exporter import command_line
 
 HELP = "write the alerts for Grafana's own alerting, without Alertmanager"
 DESCRIPTION = (
@@ -31,7 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TITLE",
         help=f"folder of the rules (default: {grafana.DEFAULT_FOLDER})",
     )
-    parser.add_argument("--org", type=int, default=1, metavar="ID", help="number of the organisation (default: 1)")
+    parser.add_argument(
+        "--org",
+        type=command_line.whole(1, 2**31 - 1),
+        default=1,
+        metavar="ID",
+        help="number of the organisation (default: 1)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:

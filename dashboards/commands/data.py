@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.dashboards.commands.options import add_source, find, query_options, split_panel
+from ml_monitoring.exporter import command_line
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
 
 HELP = "write a panel's data as CSV, JSON or Parquet"
@@ -25,7 +26,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="where to (default: standard output)")
     parser.add_argument(
-        "--width", type=int, default=1600, help="points a series, through the panel's width (default: 1600)"
+        "--width",
+        type=command_line.whole(1, 11_000),
+        default=1600,
+        help="points a series, through the panel's width (default: 1600)",
     )
 
 

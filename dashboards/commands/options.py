@@ -221,7 +221,10 @@ def add_grafana(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ca-file", type=Path, metavar="FILE", help="certificates that Grafana's is checked against")
     parser.add_argument(
-        "--org", type=int, metavar="ID", help="number of the organisation, to be sure (default: the token's own)"
+        "--org",
+        type=command_line.whole(1, 2**31 - 1),
+        metavar="ID",
+        help="number of the organisation, to be sure (default: the token's own)",
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ml_monitoring.dashboards.commands.options import add_dashboards, add_source, find, query_options, split_panel
 from ml_monitoring.dashboards.commands.progress import Progress
+from ml_monitoring.exporter import command_line
 
 HELP = "draw dashboards as PNG, PDF, SVG or HTML, without Grafana"
 DESCRIPTION = "Run the queries of dashboards against Prometheus and draw them as Grafana would."
@@ -19,9 +20,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=("png", "pdf", "svg", "html"), default="png", help="default: png")
     parser.add_argument("--theme", choices=("light", "dark"), default="light", help="default: light")
     parser.add_argument(
-        "--dpi", type=float, default=144, help="resolution of png; 96 is one pixel a pixel (default: 144)"
+        "--dpi",
+        type=command_line.whole(10, 1200),
+        default=144,
+        help="resolution of png; 96 is one pixel a pixel (default: 144)",
     )
-    parser.add_argument("--width", type=int, default=1600, help="width of the page in pixels (default: 1600)")
+    parser.add_argument(
+        "--width",
+        type=command_line.whole(200, 10_000),
+        default=1600,
+        help="width of the page in pixels (default: 1600)",
+    )
     parser.add_argument(
         "--all-rows", action="store_true", help="draw folded rows open, not as Grafana opens the page; html always does"
     )

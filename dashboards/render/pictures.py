@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from ml_monitoring.dashboards.render.units import Clock
 
 # Agg counts pixels in 16 bits.
 HIGHEST = 65_000
+# Pixels that fit into the memory of a small machine, at four bytes each.
+_LARGEST = 250_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +120,11 @@ def _draw_alone(data: DashboardData, style: Style, width: int, on_panel: Callabl
 
 
 def _fitting(canvas: Canvas, form: Form) -> float:
-    """Return the resolution that is asked for, or the highest in which the page is not too high to be drawn."""
+    """Return the resolution that is asked for, or the highest in which the page is not too large to be drawn."""
     if form.suffix != "png":
         return form.dpi
-    return min(form.dpi, int(HIGHEST * 96 / canvas.height))
+    longest, area = max(canvas.width, canvas.height), canvas.width * canvas.height
+    return min(form.dpi, int(HIGHEST * 96 / longest), int(math.sqrt(_LARGEST / area) * 96))
 
 
 def _slug(title: str) -> str:
