@@ -1,11 +1,11 @@
-"""The PromQL in the files of a user's folder, each with its place, and whether it has the labels that are named."""
+"""PromQL and templates in the files of a user's folder, with their places, and whether PromQL has the labels named."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from ml_monitoring.alerting.extension_alerts import OwnAlert
 from ml_monitoring.alerting.extension_files import read_each
@@ -27,19 +27,28 @@ _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 
 
 class Asked(NamedTuple):
-    """An expression of a user's file.
+    """An expression of a user's file, or a template.
 
     Attributes:
         layers: The file.
         place: Where it stands there.
-        expr: The expression with its placeholders filled.
+        expr: The expression with its placeholders filled; of a template, one that is always right.
         by: Labels that its series are said to have.
+        template: The template; empty for an expression.
     """
 
     layers: Layers
     place: Location
     expr: str
-    by: tuple[str, ...]
+    by: tuple[str, ...] = ()
+    template: str = ""
+
+    @property
+    def rule(self) -> dict[str, Any]:
+        """Return a rule of Prometheus's that has nothing but this of the user's."""
+        if self.template:
+            return {"alert": "Own", "expr": self.expr, "annotations": {"description": self.template}}
+        return {"record": "own:query:parsed", "expr": self.expr}
 
     def problem(self, message: str) -> str:
         """Return the sentence about the expression."""
@@ -55,6 +64,13 @@ def own_queries(folder: Path, thresholds: Thresholds) -> Iterator[Asked]:
         except ValueError:
             # Such a placeholder is reported with what it may mean, see `Extensions.check` and the pages.
             continue
+
+
+def own_templates(folder: Path) -> Iterator[Asked]:
+    """Yield the descriptions of alerts, which are templates of Go's with functions of Prometheus's."""
+    for _, alert, layers in read_each(folder, "alerts", OwnAlert, []):
+        if alert.usable is not None and not alert.touches(("description",)):
+            yield Asked(layers, ("description",), "vector(0)", template=alert.usable.description)
 
 
 def missing_labels(expr: str, by: tuple[str, ...]) -> str:

@@ -61,7 +61,8 @@ def run(settings: Settings, layers: Layers | None = None, left_out: Checked[Any]
         for problem in problems(section, ("sources", *name.split("/", 1))):
             yield Result(name, False, layers.problem(*problem))
         source = create(kinds[kind_of(name)], section)
-        yield _check_source(name, source, section.first_limit, partial(_origin, name, layers))
+        limit = "first_timeout" if section.first_limit > section.timeout else "timeout"
+        yield _check_source(name, source, limit, section.first_limit, partial(_origin, name, layers))
     for name, neighbour, path, version_at in (
         ("prometheus", settings.prometheus, "api/v1/status/buildinfo", ("data", "version")),
         ("alertmanager", settings.alertmanager, "api/v2/status", ("versionInfo", "version")),
@@ -189,8 +190,16 @@ def _is_exporter(scheme: str, address: ListenAddress) -> bool:
         return False
 
 
-def _check_source(name: str, source: Source, timeout: float, origin: Callable[[SourceError], str]) -> Result:
-    timer = threading.Timer(timeout, call, (name, source.abort))
+def _check_source(
+    name: str, source: Source, setting: str, timeout: float, origin: Callable[[SourceError], str]
+) -> Result:
+    is_late = threading.Event()
+
+    def break_off() -> None:
+        is_late.set()
+        call(name, source.abort)
+
+    timer = threading.Timer(timeout, break_off)
     timer.start()
     try:
         said: object = source.check()
@@ -198,8 +207,13 @@ def _check_source(name: str, source: Source, timeout: float, origin: Callable[[S
             return Result(name, False, f"{type(source).__name__}: check() must return a text, and returned {said!r}")
         return Result(name, True, said)
     except SourceError as error:
-        spoken, hint = spelled(str(error), name), spelled(error.hint, name)
-        return Result(name, False, f"{spoken}{origin(error)}{f' - {hint}' if hint else ''}")
+        failure = error
+        # From inside it looks like something else, such as a lost connection; what has its own advice knows better.
+        if is_late.is_set() and not (error.reason is Reason.TIMEOUT and error.hint):
+            advice = f"if it needs more, raise sources.{kind_of(name)}.{setting}"
+            failure = SourceError(Reason.TIMEOUT, f"took longer than {timeout:g} s", hint=advice, setting=(setting,))
+        spoken, hint = spelled(str(failure), name), spelled(failure.hint, name)
+        return Result(name, False, f"{spoken}{origin(failure)}{f' - {hint}' if hint else ''}")
     except Exception as error:  # noqa: BLE001  # a defect of one source, which may be a user's own, hides no other
         return Result(name, False, describe(error, type(source)))
     finally:

@@ -319,6 +319,15 @@ def test_options_of_other_commands_and_programs_are_answered_with_ours(
     assert capsys.readouterr().err.endswith(said)
 
 
+@pytest.mark.parametrize("given", ["127.0.0.1:99999", "127.0.0.1:65536", ":9848", "9848", "h:²"])
+def test_the_alert_log_listens_at_ports_that_there_are(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["alerts", "log", "--listen", given])
+    assert caught.value.code == 2
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.endswith("argument --listen: is not HOST:PORT, with a port up to 65535")
+
+
 def test_a_file_in_the_folder_of_another_kind_belongs_there(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -83,14 +83,18 @@ def run(options: argparse.Namespace) -> int:
         f"{'Alert':34} {'Fired':>6} {'For':>15}  {'Last began':20}  {'Simulated a month':30} "
         f"{'Threshold':>10} {'1 a month':>10}"
     )
-    silent, is_complete = 0, True
+    silent, unknown, is_complete = 0, 0, True
     for result in chain(first, shown):
         if result.problem:
             is_complete = False
             print(f"{result.alert.name:34} is not known: {result.problem}")
             continue
         if not (result.firings or options.names or options.all):
-            silent += 1
+            silent += result.has_data
+            unknown += not result.has_data
+            continue
+        if not result.has_data:
+            print(f"{result.alert.name:34} no data: Prometheus has none of its series in that time")
             continue
         began = _moment(result.firings[-1].begins) if result.firings else ""
         total = str(timedelta(seconds=round(result.seconds)))
@@ -102,6 +106,8 @@ def run(options: argparse.Namespace) -> int:
         )
     if silent:
         print(f"{silent} alerts would not have fired; --all shows them too.")
+    if unknown:
+        print(f"{unknown} alerts have no data: Prometheus has none of their series in that time; --all shows them too.")
     return 0 if is_complete else 1
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.exporter import command_line, logs
 from ml_monitoring.exporter.errors import ConfigError
 
 HELP = "run the alert log, which keeps the notifications that Alertmanager sends"
+_LAST_PORT: Final = 65535
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -102,6 +104,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _address(text: str) -> tuple[str, int]:
     host, _, port = text.rpartition(":")
-    if not host or not port.isdigit():
-        raise argparse.ArgumentTypeError("is not HOST:PORT")
+    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"is not HOST:PORT, with a port up to {_LAST_PORT}")
     return host.strip("[]"), int(port)

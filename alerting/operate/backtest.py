@@ -14,7 +14,15 @@ from typing import Final
 
 from ml_monitoring.alerting.generate.expanded import expand
 from ml_monitoring.alerting.model.alert import BoundAlert
-from ml_monitoring.alerting.operate.history import TIMEOUT, History, Samples, is_of_the_query, is_too_large, values_at
+from ml_monitoring.alerting.operate.history import (
+    TIMEOUT,
+    History,
+    Samples,
+    is_of_the_query,
+    is_too_large,
+    names_between,
+    values_at,
+)
 from ml_monitoring.alerting.operate.soundness import Measured, TrafficLevel
 from ml_monitoring.alerting.operate.subqueries import evaluated_sparingly
 from ml_monitoring.exporter import durations
@@ -27,6 +35,10 @@ _OLDEST = re.compile(r"^prometheus_tsdb_lowest_timestamp_seconds (\S+)$", re.MUL
 _ABSENT: Final = re.compile(
     r"""\babsent(?:_over_time)?\s*\(\s*([\w:]*(?:\{(?:"(?:[^"\\]|\\.)*"|[^}"'])*\})?)\s*[\[)]"""
 )
+# What selects without naming series, or has values without any: of such expressions it is not known what they lack.
+_NAMELESS: Final = ("__name__", "absent", "vector(")
+_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+_WORD: Final = re.compile(r"[a-zA-Z_:][\w:]*")
 # Thresholds that are tried are values that the signal had: so many of them, evenly, for each takes its queries.
 _TRIED = 256
 
@@ -58,6 +70,7 @@ class BacktestResult:
         threshold: The threshold with which it would have fired once a month at most; None where it has none,
             or its signal was not there.
         problem: Why Prometheus does not say it, where that is this alert's.
+        has_data: Whether Prometheus has any series that the alert names.
     """
 
     alert: BoundAlert
@@ -65,6 +78,7 @@ class BacktestResult:
     level: TrafficLevel | None = None
     threshold: float | None = None
     problem: str = ""
+    has_data: bool = True
 
     @property
     def seconds(self) -> float:
@@ -106,7 +120,11 @@ def backtest(
     """
     end = time.time() if now is None else now
     start = max(end - days * _DAY, since)
+    names = _names(url, start, end)
     for alert in alerts:
+        if names is not None and _names_none_of(expand(alert.expr, recorded), names):
+            yield BacktestResult(alert, (), has_data=False)
+            continue
         past = _Past(alert, recorded, History(url, (first or {}).get(alert.name, start), end, step))
         known = measured.get(alert.name)
         try:
@@ -117,6 +135,27 @@ def backtest(
                 raise
             advice = "; ask for fewer days, or with a larger --step" if is_too_large(error) else ""
             yield BacktestResult(alert, (), problem=f"{error}{advice}")
+
+
+def _names(url: str, start: float, end: float) -> frozenset[str] | None:
+    """Return the names of all series in the span; None where the server does not say, as some that imitate Prometheus.
+
+    Raises:
+        RemoteError: It cannot be reached.
+    """
+    try:
+        return names_between(url, start, end)
+    except RemoteError as error:
+        if error.status:
+            return None
+        raise
+
+
+def _names_none_of(expr: str, names: frozenset[str]) -> bool:
+    """Tell whether an expression names no series that there is; what it may name otherwise counts as if there were."""
+    if any(sign in expr for sign in _NAMELESS):
+        return False
+    return names.isdisjoint(_WORD.findall(_QUOTED.sub("", expr)))
 
 
 def has_threshold(alert: BoundAlert) -> bool:

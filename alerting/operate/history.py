@@ -109,6 +109,22 @@ def values_at(url: str, expr: str, moment: float) -> list[float]:
     return [float(one["value"][1]) for one in _ask(url, "query", query=expr, time=moment)]
 
 
+def names_between(url: str, start: float, end: float) -> frozenset[str]:
+    """Return the names of all series that a Prometheus has in a span.
+
+    Args:
+        url: Prometheus, without a slash at the end.
+        start: Seconds of the Unix epoch.
+        end: The same.
+
+    Raises:
+        RemoteError: Prometheus cannot be reached, or refuses.
+    """
+    span = urllib.parse.urlencode({"start": start, "end": end})
+    path = f"api/v1/label/__name__/values?{span}"
+    return frozenset(fetch_json(url, path, timeout=TIMEOUT, program="Prometheus")["data"])
+
+
 def _ask(url: str, kind: str, **parameters: str | float) -> list[dict[str, Any]]:
     answer = fetch_json(
         url, f"api/v1/{kind}?{urllib.parse.urlencode(parameters)}", timeout=TIMEOUT, program="Prometheus"

@@ -14,7 +14,7 @@ from typing import Any, Final
 import yaml
 
 from ml_monitoring.alerting.domains import EXTENSIONS
-from ml_monitoring.alerting.extension_queries import Asked, missing_labels, own_queries
+from ml_monitoring.alerting.extension_queries import Asked, missing_labels, own_queries, own_templates
 from ml_monitoring.alerting.extensions import recorded_by_file
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import Thresholds
@@ -30,7 +30,18 @@ _TIME_LIMIT: Final = 300
 _NO_PROMTOOL: Final = "promtool is not on the PATH: it comes with Prometheus"
 # What promtool says of a rule, without the place in a file that is not the user's.
 _OF_GROUP: Final = re.compile(
-    r'group "(\d+)", rule \d+, "[^"]*": (?:could not parse expression: )?(?:\d+:\d+: )?(?:parse error: )?(.*)'
+    r'group "(\d+)", rule \d+, "[^"]*": (?:annotation "description": template: \w+:\d+: |could not parse expression: )?'
+    r"(?:\d+:\d+: )?(?:parse error: )?(.*)"
+)
+_UNDEFINED: Final = re.compile(r'(function) "(\w+)" not defined|undefined (variable) "(\$\w+)"')
+# What templates of alerts may name, Go's own functions included.
+_IN_TEMPLATES: Final = (
+    *("$labels", "$value", "$externalLabels", "$externalURL"),
+    *("humanize", "humanize1024", "humanizeDuration", "humanizePercentage", "humanizeTimestamp", "toTime"),
+    *("title", "toUpper", "toLower", "match", "reReplaceAll", "stripPort", "stripDomain", "parseDuration", "safeHtml"),
+    *("query", "first", "label", "value", "strvalue", "sortByLabel", "graphLink", "tableLink", "externalURL"),
+    *("args", "tmpl", "pathPrefix", "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "html"),
+    *("js", "urlquery", "call", "eq", "ne", "lt", "le", "gt", "ge"),
 )
 
 
@@ -49,17 +60,14 @@ def refuse_broken(thresholds: Thresholds) -> None:
         note = f"note: {_NO_PROMTOOL}; without it the PromQL of your own files is not checked"
         print(note, file=sys.stderr)  # noqa: T201  # for all commands that write what it is in
     elif asked:
-        problems = [*_broken(asked), *problems]
+        problems = [*_broken([*asked, *own_templates(Path(thresholds.extensions))]), *problems]
     if problems:
         raise ConfigError(problems)
 
 
 def _broken(asked: Sequence[Asked]) -> Iterator[str]:
-    """Yield the sentence about each expression that promtool does not parse."""
-    groups = [
-        {"name": str(number), "rules": [{"record": "own:query:parsed", "expr": one.expr}]}
-        for number, one in enumerate(asked)
-    ]
+    """Yield the sentence about each expression and template that promtool does not parse."""
+    groups = [{"name": str(number), "rules": [one.rule]} for number, one in enumerate(asked)]
     with tempfile.TemporaryDirectory() as name:
         (Path(name) / "own.yml").write_text(yaml.safe_dump({"groups": groups}), encoding="utf-8")
         said = _promtool("check", "rules", "--lint=none", "own.yml", directory=Path(name))
@@ -67,7 +75,19 @@ def _broken(asked: Sequence[Asked]) -> Iterator[str]:
     if said and not found:
         raise MonitorError(f"promtool refuses the PromQL of your own files:\n{said}")
     for match in found:
-        yield asked[int(match[1])].problem(f"no PromQL: {match[2]}")
+        one = asked[int(match[1])]
+        yield one.problem(_of_template(match[2]) if one.template else f"no PromQL: {match[2]}")
+
+
+def _of_template(said: str) -> str:
+    """Return what is wrong with a template, by what Go says of it."""
+    if undefined := _UNDEFINED.fullmatch(said):
+        kind, name = (part for part in undefined.groups() if part)
+        # A variable without its sign is a function to Go.
+        known = [one for one in _IN_TEMPLATES if kind == "function" or one.startswith("$")]
+        meant = f"${name}" if f"${name}" in known else ""
+        return f"no {kind} {name}" + (f"; did you mean {meant}?" if meant else suggestion(name, known))
+    return f"no template of an alert: {said}"
 
 
 # Keys of a file of promtool's unit tests, of one test, and of its cases.

@@ -244,7 +244,9 @@ class MysqlSession(ServerSession["pymysql.Connection[Any]"]):
         if code in _TOO_LONG:
             setting = "timeout" if self._allowed == self._timeout else "first_timeout"
             hint = f"raise the source's {setting}, or look for locks and load on the server"
-            return SourceError(Reason.TIMEOUT, f"query took longer than {self._allowed:g} s: {text}", hint=hint)
+            return SourceError(
+                Reason.TIMEOUT, f"query took longer than {self._allowed:g} s: {text}", hint=hint, setting=(setting,)
+            )
         if code in _UNKNOWN:
             return SourceError(Reason.SCHEMA, text)
         if code in _NOT_GRANTED:

@@ -268,7 +268,9 @@ class PostgresSession(ServerSession[psycopg2.extensions.connection]):
         if isinstance(error, psycopg2.errors.QueryCanceled):
             setting = "timeout" if self._allowed == self._timeout else "first_timeout"
             hint = f"raise the source's {setting}, or look for locks and load on the server"
-            return SourceError(Reason.TIMEOUT, f"query took longer than {self._allowed:g} s: {text}", hint=hint)
+            return SourceError(
+                Reason.TIMEOUT, f"query took longer than {self._allowed:g} s: {text}", hint=hint, setting=(setting,)
+            )
         if isinstance(error, psycopg2.errors.UndefinedTable | psycopg2.errors.UndefinedColumn):
             return SourceError(Reason.SCHEMA, text)
         if isinstance(error, psycopg2.errors.InsufficientPrivilege):

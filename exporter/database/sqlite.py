@@ -279,7 +279,9 @@ class SqliteSession(Session):
             return SourceError(Reason.TIMEOUT, text, hint=hint)
         if "no such table" in lowered or "no such column" in lowered:
             return SourceError(Reason.SCHEMA, text)
-        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, sqlite3.OperationalError):
+        # Those that are left out are of the statement, such as of a parameter in it.
+        of_statement = sqlite3.OperationalError | sqlite3.ProgrammingError
+        if isinstance(error, sqlite3.DatabaseError) and not isinstance(error, of_statement):
             return SourceError(Reason.READ, text, hint="is this file a SQLite database?")
         if "unable to open" in lowered or "disk" in lowered or "readonly" in lowered:
             return SourceError(Reason.READ, text)

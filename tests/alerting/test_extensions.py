@@ -434,6 +434,30 @@ BROKEN = {
         "max by (regio) (",
         f"{FILE}:1: expr: its series have no label region, as `by` says: it is aggregated away; did you mean regio?",
     ),
+    "a bracket of a template": (
+        FILE,
+        "{{ $labels.region }}:",
+        "{{ $labels.region }:",
+        f'{FILE}:13: description: no template of an alert: unexpected "}}" in operand',
+    ),
+    "a function of a template": (
+        FILE,
+        "{{ $value }}",
+        "{{ $value | humanise }}",
+        f"{FILE}:13: description: no function humanise; did you mean humanize?",
+    ),
+    "a variable of a template without its sign": (
+        FILE,
+        "{{ $value }}",
+        "{{ value }} {{ labels.region }}",
+        f"{FILE}:13: description: no function labels; did you mean $labels?",
+    ),
+    "a variable of a template": (
+        FILE,
+        "{{ $value }}",
+        "{{ $label.region }}",
+        f"{FILE}:13: description: no variable $label; did you mean $labels?",
+    ),
     "a kind of panel": (PAGE, "kind: stat", "kind: stats", f"{PAGE}:13: rows.0.panels.0.kind: input should be"),
 }
 

@@ -309,7 +309,7 @@ def test_a_query_of_which_no_row_can_be_used_is_a_problem(shop: Path, tmp_path: 
         (
             "f.csv",
             "timestamp,server_name,profile,state,cpu_pct,mem_pct,latency_ms,error_rate,disk_io_mb_s,net_in_mb_s,net_out_mb_s,gc_pause_ms\nx,y\n",
-            "1 rows cannot be used",
+            "1 of 1 rows cannot be used (1 incomplete), first f.csv, row 2: ",
         ),
     ],
 )
@@ -324,3 +324,86 @@ def test_a_file_without_a_row_that_can_be_used_is_a_problem(
     assert not found.ok
     assert said in found.message or (mode == "replay" and "holds no row that can be used" in found.message)
     assert f"(sources.fleet.path, {path}:3)" in found.message
+
+
+_FLEET = (
+    "timestamp,server_name,profile,state,cpu_pct,mem_pct,latency_ms,error_rate,disk_io_mb_s,net_in_mb_s,net_out_mb_s,"
+    "gc_pause_ms\n"
+)
+_ROW = "2026-01-01T00:00:0{second}Z,{server},web,online,{cpu},20,3,0.1,1,1,1,1\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "ok", "said"),
+    [
+        ("", True, "{path}, mode follow: no row yet"),
+        (_FLEET, True, "{path}, mode follow: no row yet"),
+        (
+            _FLEET + _ROW.format(second=1, server="a", cpu=1) + _ROW.format(second=2, server="a", cpu="much"),
+            True,
+            "{path}, mode follow: 1 servers; 1 of 2 rows cannot be used (1 invalid value), first {name}, row 3: "
+            "cpu_pct is 'much', not a number",
+        ),
+        (
+            _FLEET
+            + _ROW.format(second=1, server="a", cpu=1)
+            + _ROW.format(second=2, server="b", cpu="much") * 2
+            + _ROW.format(second=1, server="a", cpu=1),
+            False,
+            "{path}, mode follow: 1 servers; 3 of 4 rows cannot be used (2 invalid value, 1 duplicate), first {name}, "
+            "row 3: cpu_pct is 'much', not a number (sources.fleet.path, {config}:1)",
+        ),
+    ],
+)
+def test_a_file_of_servers_without_rows_has_none_yet_and_one_of_bad_rows_is_a_problem(
+    content: str, ok: bool, said: str, tmp_path: Path
+) -> None:
+    fleet, config = tmp_path / "fleet.csv", tmp_path / "own.yml"
+    fleet.write_text(content, encoding="utf-8")
+    config.write_text(f"sources: {{fleet: {{path: {fleet}}}}}\n", encoding="utf-8")
+    found = results(config)["fleet"]
+    assert (found.ok, found.message) == (ok, said.format(path=fleet, name=fleet.name, config=config))
+
+
+def test_a_position_file_is_another_file_than_what_is_read(tmp_path: Path) -> None:
+    fleet, config = tmp_path / "fleet.csv", tmp_path / "own.yml"
+    fleet.write_text(_FLEET, encoding="utf-8")
+    (tmp_path / "alias.csv").symlink_to(fleet)
+    for name in ("fleet.csv", "alias.csv"):
+        config.write_text(
+            f"sources: {{fleet: {{path: {fleet}, position_file: {tmp_path / name}}}}}\n", encoding="utf-8"
+        )
+        with pytest.raises(ConfigError) as caught:
+            read(config, {})
+        assert caught.value.problems == (
+            f"{config}:1: sources.fleet: position_file: is the file that is read: name another one, which need not be "
+            "there",
+        )
+    (tmp_path / "other.csv").write_text(_FLEET, encoding="utf-8")
+    config.write_text(f"sources: {{fleet: {{path: {fleet}, position_file: {tmp_path}/other.csv}}}}\n", encoding="utf-8")
+    assert results(config)["fleet"].message == (
+        f"{tmp_path}/other.csv: not a position file (sources.fleet.position_file, {config}:1) - name another file, "
+        "which need not be there; or delete this one to begin again, if it is of no use"
+    )
+
+
+def test_a_query_that_is_broken_off_is_said_to_need_more_time(tmp_path: Path, postgres_database: str) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text(
+        f"sources:\n  queries:\n    slow:\n      uri: {postgres_database}\n      timeout: 500ms\n"
+        "      sql: SELECT pg_sleep(9), 1 AS n\n      metrics: {shop_n: {value: n, help: N.}}\n",
+        encoding="utf-8",
+    )
+    assert results(path)["queries/slow"].message == (
+        f"took longer than 0.5 s (sources.queries.slow.timeout, {path}:5) - if it needs more, raise "
+        "sources.queries.slow.timeout"
+    )
+
+
+def test_of_a_query_of_sqlite_with_a_parameter_the_file_is_not_doubted(shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    sql = "SELECT country, sent AS open FROM orders WHERE country = :c"
+    path.write_text(QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql=sql, value="open"), encoding="utf-8")
+    assert results(path)["queries/q"].message == (
+        f"{shop}: You did not supply a value for binding parameter :c. (sources.queries.q.sql, {path}:6)"
+    )

@@ -65,10 +65,15 @@ def load(position_file: Path | None, followed: Path) -> dict[str, Part]:
     except FileNotFoundError:
         return {}
     except OSError as error:
-        raise SourceError(Reason.READ, f"{position_file} cannot be read: {error.strerror}") from None
+        raise SourceError(
+            Reason.READ, f"{position_file} cannot be read: {error.strerror}", setting=("position_file",)
+        ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SourceError(
-            Reason.READ, f"{position_file}: not a position file", hint="delete it to begin again"
+            Reason.READ,
+            f"{position_file}: not a position file",
+            hint="name another file, which need not be there; or delete this one to begin again, if it is of no use",
+            setting=("position_file",),
         ) from None
 
 
@@ -87,6 +92,7 @@ def save(position_file: Path | None, followed: Path, parts: dict[str, Part]) -> 
     }
     fresh = position_file.with_name(f".{position_file.name}.new")
     try:
+        position_file.parent.mkdir(parents=True, exist_ok=True)
         # Whatever was left there, nothing is waited for.
         fresh.unlink(missing_ok=True)
         fresh.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")

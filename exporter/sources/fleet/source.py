@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
@@ -29,6 +30,7 @@ from ml_monitoring.exporter.risk import (
     installed_models,
 )
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.fleet import positions
 from ml_monitoring.exporter.sources.fleet.columns import STATES, Columns, Layout, RowOutcome
 from ml_monitoring.exporter.sources.fleet.feed import Feed
 from ml_monitoring.exporter.sources.fleet.follow import Follow, Start
@@ -127,6 +129,9 @@ class FleetSettings(SourceSettings):
         foreign = {"replay": ("start", "position_file"), "follow": ("speed", "at_end")}[self.mode]
         if given := [name for name in foreign if name in self.model_fields_set]:
             raise ValueError(f"{', '.join(given)}: has no meaning in mode {self.mode}")
+        # Also by another name of the same file.
+        if self.position_file is not None and self.position_file.resolve() == self.path.resolve():
+            raise ValueError("position_file: is the file that is read: name another one, which need not be there")
         return self
 
 
@@ -212,6 +217,7 @@ class FleetSource(Source):
     def check(self) -> str:
         """Read the beginning and tell what it is."""
         # With a reader of its own, so that neither positions nor counts change.
+        positions.load(self._settings.position_file, self._settings.path)
         settings = self._settings.model_copy(update={"position_file": None, "start": "beginning"})
         probe = FleetSource(settings)
         try:
@@ -219,12 +225,17 @@ class FleetSource(Source):
             state = probe._state
         finally:
             probe.close()
-        text = "; ".join([f"{settings.path}, mode {settings.mode}: {len(state.servers())} servers", *probe._feed.notes])
-        bad = state.rows.total() - state.rows[RowOutcome.OK]
+        found = f"{len(state.servers())} servers" if state.rows else "no row yet"
+        text = "; ".join([f"{settings.path}, mode {settings.mode}: {found}", *probe._feed.notes])
+        bad = Counter({outcome: rows for outcome, rows in state.rows.items() if outcome is not RowOutcome.OK})
+        if over := bad.pop(RowOutcome.OVER_LIMIT, 0):
+            text += f"; {over} rows of more servers than max_series allows"
         if not bad:
             return text
-        text += f"; {bad} rows cannot be used, first {state.take_problems()[0][1]}"
-        if not state.rows[RowOutcome.OK]:
+        reasons = ", ".join(f"{rows} {outcome.replace('_', ' ')}" for outcome, rows in bad.most_common())
+        text += f"; {bad.total()} of {state.rows.total()} rows cannot be used ({reasons}), "
+        text += f"first {state.take_problems()[0][1]}"
+        if bad.total() > state.rows[RowOutcome.OK] + over:
             raise SourceError(Reason.INVALID_VALUE, text, setting=("path",))
         return text
 

@@ -26,17 +26,28 @@ def _family(metric: str) -> str:
     return metric.removesuffix(_COUNTER_END)
 
 
-# Name of a family -> the metrics of the catalog that take it.
+# What client libraries say of their process, as the exporter does; it depends on the system which of these there are.
+_OF_THE_PROCESS: Final = (
+    *("process_virtual_memory_bytes", "process_resident_memory_bytes", "process_start_time_seconds"),
+    *("process_cpu_seconds_total", "process_open_fds", "process_max_fds", "python_info"),
+    *("python_gc_objects_collected_total", "python_gc_objects_uncollectable_total", "python_gc_collections_total"),
+)
+# What Prometheus adds to each scrape, and what it makes of alerts.
+_OF_PROMETHEUS: Final = frozenset({"up", "ALERTS", "ALERTS_FOR_STATE"})
+_OF_SCRAPES: Final = "scrape_"
+# Name of a family -> the metrics of the catalog that take it, and those beside it.
 _TAKEN: Final = {
     name: metric.name
     for metric in CATALOG.values()
     for name in (metric.name, _family(metric.name), *metric.sample_names)
-}
+} | {name: metric for metric in _OF_THE_PROCESS for name in (metric, _family(metric))}
 
 
 def _free_metric(name: str) -> str:
     if name.startswith("ml_monitoring_"):
         raise ValueError("names that begin with ml_monitoring_ are the exporter's own: choose another one")
+    if name in _OF_PROMETHEUS or name.startswith(_OF_SCRAPES):
+        raise ValueError("a name of Prometheus's own: choose another one")
     if taken := _TAKEN.get(name) or _TAKEN.get(_family(name)):
         raise ValueError(f"the exporter has the metric {taken}: choose another name")
     return name

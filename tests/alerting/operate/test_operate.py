@@ -943,8 +943,13 @@ def test_a_backtest_says_what_is_known_at_this_traffic_and_which_threshold_had_f
 def young(programs: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give a Prometheus that has seen a healthy exporter for fifty minutes."""
     now = int(time.time())
-    names = ('up{job="ml-monitoring",instance="a"}', 'ml_monitoring_source_up{job="ml-monitoring",source="mlflow"}')
+    names = (
+        'up{job="ml-monitoring",instance="a"}',
+        'ml_monitoring_source_up{job="ml-monitoring",source="mlflow"}',
+    )
     lines = [f"{name} 1 {moment}" for name in names for moment in range(now - 3000, now, 60)]
+    # Two samples so far apart are no traffic.
+    lines += [f'ml_http_requests_total{{job="shop",instance="b",status="200"}} 1 {now - ago}' for ago in (3000, 60)]
     with backfilled_prometheus(programs, tmp_path_factory.mktemp("young"), lines) as url:
         yield url
 
@@ -960,11 +965,14 @@ def test_a_backtest_begins_where_the_history_begins_and_counts_what_did_not_fire
     assert row.split()[:3] == ["MlMonitoringDown", "0", "0:00:00"]
     assert row.split()[-2:] == ["-", "-"]
     assert main(["backtest", address, "--step=5m"]) == 0
-    _span, _head, *rows, silent = capsys.readouterr().out.splitlines()
+    _span, _head, *rows, silent, unknown = capsys.readouterr().out.splitlines()
     fired = {row.split()[0]: row.split()[1] for row in rows}
     assert fired["MlMonitoringWatchdog"] == "1"
     assert "0" not in fired.values()
-    assert re.fullmatch(r"\d\d alerts would not have fired; --all shows them too\.", silent)
+    assert re.fullmatch(r"\d+ alerts would not have fired; --all shows them too\.", silent)
+    assert re.fullmatch(
+        r"\d\d alerts have no data: Prometheus has none of their series in that time; --all shows them too\.", unknown
+    )
 
 
 @pytest.fixture(scope="module")
@@ -997,16 +1005,16 @@ def test_what_was_never_there_before_did_not_go_missing(
     assert "is counted from" not in capsys.readouterr().out
 
 
-def test_the_backtest_command_prints_a_line_for_each_alert(failing: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["backtest", "MlApiErrorRatioHigh", "MlCacheHitRatioLow", f"--prometheus={failing}", "--days=1"]) == 0
+def test_the_backtest_command_prints_a_line_for_each_alert(young: str, capsys: pytest.CaptureFixture[str]) -> None:
+    names = ["MlApiErrorRatioHigh", "MlCacheHitRatioLow", "MlMonitoringWatchdog"]
+    assert main(["backtest", *names, f"--prometheus={young}", "--days=0.02"]) == 0
     span, head, *lines = capsys.readouterr().out.splitlines()
     # There is history of all of it.
-    assert re.fullmatch(rf"{failing} from \S+ \d\d:\d\d \S+ to \S+ \d\d:\d\d \S+", span)
+    assert re.fullmatch(rf"{young} from \S+ \d\d:\d\d \S+ to \S+ \d\d:\d\d \S+", span)
     columns = ["Alert", "Fired", "For", "Last began", "Simulated a month", "Threshold", "1 a month"]
     assert re.split(r"\s{2,}", head) == columns
-    assert [line.split()[:3] for line in lines] == [
-        ["MlApiErrorRatioHigh", "0", "0:00:00"],
-        ["MlCacheHitRatioLow", "0", "0:00:00"],
-    ]
+    # What fires without any series has data.
+    assert [line.split()[:2] for line in lines[:2]] == [["MlMonitoringWatchdog", "1"], ["MlApiErrorRatioHigh", "0"]]
+    assert lines[2:] == [f"{'MlCacheHitRatioLow':34} no data: Prometheus has none of its series in that time"]
     # There is no traffic now, so that the worst one counts, and no value of the signal.
-    assert re.search(r" up to (0|[\d.]+|1 in \d+ months) +5 %$", lines[0])
+    assert re.search(r" up to (0|[\d.]+|1 in \d+ months) +5 %$", lines[1])

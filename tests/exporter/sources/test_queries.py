@@ -18,6 +18,7 @@ from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.settings_text import write
 from ml_monitoring.exporter.sources.queries import QueriesSettings, QueriesSource, source
+from ml_monitoring.exporter.status import ReloadStatus, SelfMetrics
 from tests.support.serving import serving
 from tools.mariadb import MariadbServer
 from tools.postgres import PostgresServer
@@ -359,6 +360,13 @@ def test_settings_that_fit_nothing_are_named(tmp_path: Path) -> None:
             "mlflow_runs: {value: n, help: It.}",
             "metrics.mlflow_runs: the exporter has the metric mlflow_runs: choose another name",
         ),
+        ("up: {value: n, help: It.}", "metrics.up: a name of Prometheus's own: choose another one"),
+        ("ALERTS: {value: n, help: It.}", "metrics.ALERTS: a name of Prometheus's own"),
+        ("scrape_duration_seconds: {value: n, help: It.}", "a name of Prometheus's own"),
+        (
+            "process_cpu_seconds: {value: n, help: It.}",
+            "metrics.process_cpu_seconds: the exporter has the metric process_cpu_seconds_total: choose another name",
+        ),
         ("ml_monitoring_x: {value: n, help: It.}", "names that begin with ml_monitoring_ are the exporter's own"),
         (
             "'shop:x': {value: n, help: It.}",
@@ -381,6 +389,17 @@ def test_metrics_are_as_strict_as_the_catalogs(metric: str, problem: str, tmp_pa
     found = _problems_of(tmp_path, text)
     assert len(found) == 1
     assert problem in found[0]
+
+
+def test_no_metric_takes_the_name_of_what_the_exporter_says_of_itself(tmp_path: Path) -> None:
+    families = SelfMetrics().render([], ReloadStatus()).families
+    names = sorted(name for family in families for name in family.names)
+    assert {"process_cpu_seconds_total", "python_gc_collections", "ml_monitoring_build_info"} <= {*names}
+    for name in names:
+        metrics = f"{{{name}: {{value: n, help: It., type: {'counter' if name.endswith('_total') else 'gauge'}}}}}"
+        text = f"sources: {{queries: {{q: {{uri: 'sqlite:////q.db', sql: select 1, metrics: {metrics}}}}}}}\n"
+        (problem,) = _problems_of(tmp_path, text)
+        assert problem.endswith(("choose another name", "choose another one"))
 
 
 def test_a_query_needs_a_name_and_one_database(tmp_path: Path) -> None:
