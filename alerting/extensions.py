@@ -26,6 +26,7 @@ from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules, rule_problems
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.foreign import TARGET_LABELS
+from ml_monitoring.alerting.model.placeholders import UnknownPlaceholderError
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.signal import UID_PREFIX
 from ml_monitoring.alerting.model.thresholds import Thresholds
@@ -92,9 +93,12 @@ class Extensions:
             if bound.name in ours and ("alerts", bound.name, "expr") not in self.left_out:
                 try:
                     bound.rule  # noqa: B018  # the placeholders are filled
-                except ValueError as error:
+                except UnknownPlaceholderError as error:
                     said = without_value(error, (*bound.scope, *PLACEHOLDERS))
                     yield self.files[bound.name].problem(("expr",), said)
+                except ValueError:
+                    # A threshold that is none is named where it stands, by `misfits`.
+                    continue
         values = thresholds.section_placeholders() | thresholds.scope()
         for record, layers, place in self.records:
             try:

@@ -14,6 +14,7 @@ from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import Any
 
+from ml_monitoring.exporter import joined_lines
 from ml_monitoring.exporter.addresses import HEALTHY, ListenAddress, listening_socket
 from ml_monitoring.exporter.config import Settings
 from ml_monitoring.exporter.errors import ConfigError, Reason, SourceError
@@ -59,6 +60,8 @@ def run(settings: Settings, layers: Layers | None = None, left_out: Checked[Any]
     kinds = {source.name: source for source in SOURCES}
     for name, section in settings.enabled_sources(without=left_out).items():
         for problem in problems(section, ("sources", *name.split("/", 1))):
+            yield Result(name, False, layers.problem(*problem))
+        for problem in joined_lines.problems(layers, ("sources", *name.split("/", 1))):
             yield Result(name, False, layers.problem(*problem))
         source = create(kinds[kind_of(name)], section)
         limit = "first_timeout" if section.first_limit > section.timeout else "timeout"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Any, Final, Protocol
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 # What is said of a text without quotes that begins with a character of YAML's own.
 _BEGINNINGS: Final = {
@@ -11,6 +16,8 @@ _BEGINNINGS: Final = {
     "sequence entries are not allowed": "-",
     "mapping keys are not allowed": "?",
 }
+# Where a comment may begin, if that is in no text in quotes.
+_HASH: Final = re.compile(r"(?<=\s)#")
 _IN_QUOTES: Final = "put a text that begins with {} in quotes"
 
 
@@ -52,9 +59,15 @@ def _hint(error: MarkedError, problem: str, column: str) -> str:
     if "expected <block end>" in problem:
         if _is_within_line(error.problem_mark):
             return f"{column}; something stands behind a closed quote or bracket: put the whole text in quotes"
+        if "<scalar>" in problem and (comment := _comment_before(error.problem_mark)):
+            return (
+                f"{column}; # begins a comment in line {comment}, which ends the text: put | behind the colon of the "
+                "key, or the whole text in quotes"
+            )
         return f"{column}; the indentation differs from that{begun}"
     if "<stream end>" in problem or "expected ','" in problem or "quoted scalar" in str(error.context):
-        return f"{column}; a bracket or a quote{begun} is not closed"
+        given = f"; # begins a comment: {_IN_QUOTES.format('#')}" if _has_comment_for_value(error) else ""
+        return f"{column}; a bracket or a quote{begun} is not closed{given}"
     beginning = next((sign for said, sign in _BEGINNINGS.items() if said in problem), "")
     return f"{column}; {_IN_QUOTES.format(beginning)}" if beginning else ""
 
@@ -62,3 +75,30 @@ def _hint(error: MarkedError, problem: str, column: str) -> str:
 def _is_within_line(mark: Any) -> bool:
     before: str = (mark.buffer or "")[: mark.pointer]
     return bool(before.rpartition("\n")[2].strip(" -"))
+
+
+def _comments(text: str) -> Iterator[int]:
+    """Yield where comments begin in a text, as far as it is YAML."""
+    ends = 0
+    try:
+        for token in YAML(typ="safe", pure=True).scan(text):
+            yield from (ends + found.start() for found in _HASH.finditer(text[ends : token.start_mark.index]))
+            ends = token.end_mark.index
+    except YAMLError:
+        return
+
+
+def _has_comment_for_value(error: MarkedError) -> bool:
+    """Tell whether a comment begins with a word of its own, such as #alerts, in the line of what is not closed."""
+    mark = error.context_mark
+    if mark is None or not mark.buffer:
+        return False
+    line: str = mark.buffer[mark.pointer :].partition("\n")[0]
+    return any(not line[place + 1 : place + 2].isspace() for place in _comments(line))
+
+
+def _comment_before(mark: Any) -> int:
+    """Return the line of a comment that ends the last line before a place that has anything; 0 where none does."""
+    before: str = (mark.buffer or "")[: mark.pointer].rstrip()
+    lines = before.split("\n")
+    return len(lines) if any(place >= len(before) - len(lines[-1]) for place in _comments(before + "\n")) else 0

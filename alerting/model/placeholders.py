@@ -22,6 +22,10 @@ from collections.abc import Mapping
 _PLACEHOLDER = re.compile(r"<(?P<name>[A-Za-z]\w*(?:\.\w+)*)>")
 
 
+class UnknownPlaceholderError(ValueError):
+    """Report a placeholder that stands for nothing."""
+
+
 def names_in(text: str) -> set[str]:
     """Return the names of the placeholders in a text."""
     return {match["name"] for match in _PLACEHOLDER.finditer(text)}
@@ -37,12 +41,13 @@ def fill(text: str, values: Mapping[str, str]) -> str:
         values: The values by name; those that the text does not name are left out.
 
     Raises:
-        ValueError: The text names a placeholder that has no value.
+        UnknownPlaceholderError: The text names a placeholder that has no value.
     """
     names = names_in(text)
     if unknown := sorted(names - values.keys()):
         known = ", ".join(sorted(values)) or "none"
-        raise ValueError(f"no value for {', '.join(f'<{name}>' for name in unknown)} in {text!r}; known are: {known}")
+        names_of_them = ", ".join(f"<{name}>" for name in unknown)
+        raise UnknownPlaceholderError(f"no value for {names_of_them} in {text!r}; known are: {known}")
     if empty := "|".join(re.escape(name) for name in names if not values[name]):
         text = re.sub(rf",<(?:{empty})>|<(?:{empty})>,?", "", text).replace("{}", "")
     return _PLACEHOLDER.sub(lambda match: values[match["name"]], text)

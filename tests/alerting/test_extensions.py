@@ -434,6 +434,12 @@ BROKEN = {
         "max by (regio) (",
         f"{FILE}:1: expr: its series have no label region, as `by` says: it is aggregated away; did you mean regio?",
     ),
+    "a threshold that is a text": (
+        FILE,
+        "threshold: 100",
+        "threshold: 90%",
+        f"{FILE}:5: alerts.{ALERT}.threshold: '90%' is not a number",
+    ),
     "a bracket of a template": (
         FILE,
         "{{ $labels.region }}:",

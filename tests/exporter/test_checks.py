@@ -407,3 +407,30 @@ def test_of_a_query_of_sqlite_with_a_parameter_the_file_is_not_doubted(shop: Pat
     assert results(path)["queries/q"].message == (
         f"{shop}: You did not supply a value for binding parameter :c. (sources.queries.q.sql, {path}:6)"
     )
+
+
+_JOINED = (
+    "FAIL {path}:6: sources.queries.q.sql: a -- comment leaves out what stands in the lines below it, which YAML joins "
+    "to one: put | behind the colon, and the text in lines below"
+)
+
+
+@pytest.mark.parametrize(
+    ("sql", "said"),
+    [
+        (">\n        SELECT country, 1 AS open\n        FROM orders  -- only some\n        WHERE sent = 1", _JOINED),
+        ("SELECT country, 1 AS open\n        FROM orders -- only some\n        WHERE sent = 1", _JOINED),
+        ('"SELECT country, 1 AS open\n        FROM orders -- only some\n        WHERE sent = 1"', _JOINED),
+        ("|\n        SELECT country, 1 AS open\n        FROM orders -- only some\n        WHERE sent = 1", ""),
+        # A comment of the last line, or of the only one, and one before an empty line, which ends it.
+        (">\n        SELECT country, 1 AS open\n        FROM orders  -- all of them", ""),
+        ("SELECT country, 1 AS open FROM orders -- all of them", ""),
+        (">\n        SELECT country, 1 AS open -- all\n\n        FROM orders", ""),
+        (">\n        SELECT country, '-- x' AS note,\n        1 AS open\n        FROM orders", ""),
+    ],
+)
+def test_a_comment_that_takes_in_the_lines_below_it_is_named(sql: str, said: str, shop: Path, tmp_path: Path) -> None:
+    path = tmp_path / "own.yml"
+    path.write_text(QUERIES.format(address=f"uri: 'sqlite:///{shop}'", sql=sql, value="open"), encoding="utf-8")
+    found = [f"FAIL {one.message}" for one in checks.run(*read(path, {})) if one.subject == "queries/q" and not one.ok]
+    assert found == ([said.format(path=path)] if said else [])

@@ -120,6 +120,21 @@ def test_a_file_is_read_as_plain_values(text: str, content: dict[str, Any], file
             ":1: not valid YAML: found unexpected end of stream (column 12); "
             "a bracket or a quote of line 1 is not closed",
         ),
+        (
+            "a:\n  b: {c: #hunter2, d: 1}\n  e: 1\n",
+            ":3: not valid YAML: expected ',' or '}', but got ':' (column 4); a bracket or a quote of line 2 is not "
+            "closed; # begins a comment: put a text that begins with # in quotes",
+        ),
+        (
+            "a:\n  b: {c: '#hunter2', d: 1 # all\n  e: 1\n",
+            ":3: not valid YAML: expected ',' or '}', but got '<scalar>' (column 3); a bracket or a quote of line 2 is "
+            "not closed",
+        ),
+        (
+            "a:\n  b: hunter2\n    '#2' # only Europe\n\n    c\n",
+            ":5: not valid YAML: expected <block end>, but found '<scalar>' (column 5); # begins a comment in line 3, "
+            "which ends the text: put | behind the colon of the key, or the whole text in quotes",
+        ),
         ("hunter2", ":1: must hold settings like `key: value`, not a text"),
     ],
 )
