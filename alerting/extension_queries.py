@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ml_monitoring.alerting.extension_alerts import OwnAlert
-from ml_monitoring.alerting.extension_files import read_each
+from ml_monitoring.alerting.extension_files import queries, read_each
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanel, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.exporter.catalog import CATALOG
 from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion_or_all
@@ -24,6 +26,10 @@ _BY_BEHIND: Final = re.compile(r"\s*by\s*\(([^()]*)\)", re.IGNORECASE)
 # What may add labels to those of an aggregation, or keeps others than are named.
 _MORE_LABELS: Final = re.compile(r"\b(?:without|or|group_left|group_right|label_replace|label_join)\b", re.IGNORECASE)
 _QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
+# A name without colons, which only recorded series have.
+_NAME: Final = re.compile(r"(?<![\w:])[a-zA-Z_]\w*(?![\w:])")
+# A metric of somebody else's may well look a little like one of ours.
+_NEARLY: Final = 0.9
 
 
 class Asked(NamedTuple):
@@ -71,6 +77,18 @@ def own_templates(folder: Path) -> Iterator[Asked]:
     for _, alert, layers in read_each(folder, "alerts", OwnAlert, []):
         if alert.usable is not None and not alert.touches(("description",)):
             yield Asked(layers, ("description",), "vector(0)", template=alert.usable.description)
+
+
+def nearly_ours(folder: Path, thresholds: Thresholds) -> Iterator[str]:
+    """Yield the sentence about each name in PromQL that differs little from that of a metric of ours."""
+    known = {name for metric in CATALOG.values() for name in metric.sample_names}
+    own = {name for query in queries(folder).values() for name in query.get("metrics") or ()}
+    for one in own_queries(folder, thresholds):
+        for name in dict.fromkeys(_NAME.findall(_QUOTED.sub("", one.expr))):
+            domain = name.partition("_")[0]
+            ours = [metric for metric in known if metric.startswith(f"{domain}_")]
+            if name not in known | own and (near := get_close_matches(name, ours, 1, _NEARLY)):
+                yield one.problem(f"no metric of ours is called {name}; did you mean {near[0]}?")
 
 
 def missing_labels(expr: str, by: tuple[str, ...]) -> str:

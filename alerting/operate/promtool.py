@@ -18,6 +18,7 @@ from ml_monitoring.alerting.extension_queries import Asked, missing_labels, own_
 from ml_monitoring.alerting.extensions import recorded_by_file
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.operate import templates
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
 from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import Location
@@ -33,16 +34,6 @@ _OF_GROUP: Final = re.compile(
     r'group "(\d+)", rule \d+, "[^"]*": (?:annotation "description": template: \w+:\d+: |could not parse expression: )?'
     r"(?:\d+:\d+: )?(?:parse error: )?(.*)"
 )
-_UNDEFINED: Final = re.compile(r'(function) "(\w+)" not defined|undefined (variable) "(\$\w+)"')
-# What templates of alerts may name, Go's own functions included.
-_IN_TEMPLATES: Final = (
-    *("$labels", "$value", "$externalLabels", "$externalURL"),
-    *("humanize", "humanize1024", "humanizeDuration", "humanizePercentage", "humanizeTimestamp", "toTime"),
-    *("title", "toUpper", "toLower", "match", "reReplaceAll", "stripPort", "stripDomain", "parseDuration", "safeHtml"),
-    *("query", "first", "label", "value", "strvalue", "sortByLabel", "graphLink", "tableLink", "externalURL"),
-    *("args", "tmpl", "pathPrefix", "and", "or", "not", "len", "index", "slice", "print", "printf", "println", "html"),
-    *("js", "urlquery", "call", "eq", "ne", "lt", "le", "gt", "ge"),
-)
 
 
 def refuse_broken(thresholds: Thresholds) -> None:
@@ -56,11 +47,13 @@ def refuse_broken(thresholds: Thresholds) -> None:
         return
     asked = list(own_queries(Path(thresholds.extensions), thresholds))
     problems = [one.problem(said) for one in asked if (said := missing_labels(one.expr, one.by))]
+    described = list(own_templates(Path(thresholds.extensions)))
     if asked and shutil.which("promtool") is None:
+        problems += [one.problem(said) for one in described if (said := templates.problem_of(one.template))]
         note = f"note: {_NO_PROMTOOL}; without it the PromQL of your own files is not checked"
         print(note, file=sys.stderr)  # noqa: T201  # for all commands that write what it is in
     elif asked:
-        problems = [*_broken([*asked, *own_templates(Path(thresholds.extensions))]), *problems]
+        problems = [*_broken([*asked, *described]), *problems]
     if problems:
         raise ConfigError(problems)
 
@@ -76,18 +69,7 @@ def _broken(asked: Sequence[Asked]) -> Iterator[str]:
         raise MonitorError(f"promtool refuses the PromQL of your own files:\n{said}")
     for match in found:
         one = asked[int(match[1])]
-        yield one.problem(_of_template(match[2]) if one.template else f"no PromQL: {match[2]}")
-
-
-def _of_template(said: str) -> str:
-    """Return what is wrong with a template, by what Go says of it."""
-    if undefined := _UNDEFINED.fullmatch(said):
-        kind, name = (part for part in undefined.groups() if part)
-        # A variable without its sign is a function to Go.
-        known = [one for one in _IN_TEMPLATES if kind == "function" or one.startswith("$")]
-        meant = f"${name}" if f"${name}" in known else ""
-        return f"no {kind} {name}" + (f"; did you mean {meant}?" if meant else suggestion(name, known))
-    return f"no template of an alert: {said}"
+        yield one.problem(templates.of_go(match[2]) if one.template else f"no PromQL: {match[2]}")
 
 
 # Keys of a file of promtool's unit tests, of one test, and of its cases.
