@@ -14,7 +14,7 @@ from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.extension_files import definitions
 from ml_monitoring.alerting.extension_queries import nearly_ours
-from ml_monitoring.alerting.model.thresholds import Thresholds, examine, load_layers
+from ml_monitoring.alerting.model.thresholds import Thresholds, examine, load_layers, switched_off
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.settings_file import Layers, files_of
@@ -124,13 +124,15 @@ def load_to_write(
     if committed is not None:
         _refuse_committed(options, committed)
     problems: list[str] = []
-    thresholds, _layers = _examine(options, problems, webhook=webhook)
+    thresholds, layers = _examine(options, problems, webhook=webhook)
     if thresholds is not None:
         with collecting(problems):
             refuse_broken(thresholds)
     if problems or thresholds is None:
         raise ConfigError(problems)
     note_unnamed_folder(options, thresholds)
+    for sentence in switched_off(layers):
+        _note(sentence)
     say_unfilled(options, thresholds)
     say_which(options)
     return thresholds

@@ -31,7 +31,7 @@ from ml_monitoring.exporter.errors import ConfigError, SettingError, collecting
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.references import References
 from ml_monitoring.exporter.settings_file import Layers, Place
-from ml_monitoring.exporter.settings_hints import BASE_URL_PATTERN, MISSING, PATH_PATTERN, Location
+from ml_monitoring.exporter.settings_hints import BASE_URL_PATTERN, MISSING, PATH_PATTERN, Location, without_indented
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.base import SourceSettings
 from ml_monitoring.exporter.stores import by_name, mixed, named, one_or_named
@@ -308,6 +308,7 @@ def read_all(
         of_one = any(at[:2] == store[:2] for store in misplaced)
         if at not in unresolved and not (of_one and (message == MISSING or len(at) == 2)):
             found.append((at, misplaced.get(at[:3], message)))
+    found += (empty := without_indented(_left_empty(layers), found))
     if checked.usable is not None:
         found += [
             problem
@@ -316,7 +317,7 @@ def read_all(
         ]
     problems += layers.sentences(found, of_references)
     if checked.usable is not None:
-        is_whole = is_whole and not any(len(at) < 2 or at[0] == "sources" for at, _ in checked.problems)
+        is_whole = is_whole and not empty and not any(len(at) < 2 or at[0] == "sources" for at, _ in checked.problems)
         if is_whole and checked.usable.reads_nothing:
             problems.append(_nothing_to_read(files))
     # What a file says that cannot be read may be anything.
@@ -348,6 +349,16 @@ def _misplaced(layers: Layers) -> Iterator[tuple[Location, str]]:
                 (*kind, name),
                 f"is a store with a name, beside settings of one without ({settings}); take these out, or the names",
             )
+
+
+def _left_empty(layers: Layers) -> Iterator[tuple[Location, str]]:
+    """Yield the sections of sources that hold nothing, as where what they held is commented out, and what to do."""
+    for source in SOURCES:
+        at = ("sources", source.name)
+        if layers.is_left_empty(at):
+            needed = next((name for name, each in source.Settings.model_fields.items() if each.is_required()), "")
+            given = "a name and its settings" if source.are_named else needed or "{}, for what it has by default"
+            yield at, f"is empty: give {given}, or delete it"
 
 
 def _nothing_to_read(files: Sequence[Path]) -> str:

@@ -40,7 +40,7 @@ from ml_monitoring.exporter.settings_hints import (
 )
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import FileSecret
-from ml_monitoring.exporter.yaml_files import Places, has_comment_for_value, read
+from ml_monitoring.exporter.yaml_files import Places, has_comment_for_value, is_left_empty, read
 
 
 def files_of(variable: str, paths: str) -> list[Path]:
@@ -242,6 +242,15 @@ class Layers:
         """Tell whether a setting holds nothing as what stands behind it begins a comment."""
         place = self._places.get(location)
         return place is not None and self.value(location) is None and has_comment_for_value(place.origin, place.line)
+
+    def is_left_empty(self, location: Location) -> bool:
+        """Tell whether a setting of a file holds nothing, and nothing says that this is meant."""
+        return self.value(location) is None and self.is_written_empty(location)
+
+    def is_written_empty(self, location: Location) -> bool:
+        """Tell whether nothing stands behind a key in its line."""
+        place = self._places.get(location)
+        return place is not None and bool(place.line) and is_left_empty(place.origin, place.line, str(location[-1]))
 
     @staticmethod
     def _is_below(location: Location, above: Location) -> bool:

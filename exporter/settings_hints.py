@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any, get_args
+from collections.abc import Iterable, Mapping
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
@@ -156,6 +157,41 @@ def fields_at(model: type[BaseModel], location: Location) -> dict[str, FieldInfo
         # A name of one's own choice is no field: what it names is one of these still.
         models = [inner for field in fields for inner in models_in(field.annotation)] or models
     return {field.alias or name: field for each in models for name, field in each.model_fields.items()}
+
+
+def without_indented(
+    empty: Iterable[tuple[Location, str]], others: Iterable[tuple[Location, str]]
+) -> list[tuple[Location, str]]:
+    """Return what holds nothing, but for what others beside it are said to belong below."""
+    misplaced = {at[:-1] for at, message in others if "indent it further than" in message}
+    return [(at, message) for at, message in empty if at[:-1] not in misplaced]
+
+
+def is_known(model: type[BaseModel], location: Location) -> bool:
+    """Tell whether settings have a key, or what stands above it takes names of the user's choice."""
+    kinds = _alternatives(model)
+    for part in location:
+        inner: list[Any] = []
+        for kind in kinds:
+            if isinstance(kind, type) and issubclass(kind, BaseModel):
+                field = next((each for name, each in kind.model_fields.items() if part in (name, each.alias)), None)
+                inner += _alternatives(field.annotation) if field else []
+            else:
+                inner += [each for argument in get_args(kind) for each in _alternatives(argument)]
+        if not inner:
+            return False
+        kinds = inner
+    return True
+
+
+def _alternatives(annotation: Any) -> list[Any]:
+    if get_origin(annotation) is Annotated:
+        return _alternatives(get_args(annotation)[0])
+    if get_origin(annotation) in (Union, UnionType):
+        return [each for argument in get_args(annotation) for each in _alternatives(argument)]
+    if isinstance(annotation, type) and issubclass(annotation, RootModel):
+        return _alternatives(annotation.model_fields["root"].annotation)
+    return [annotation]
 
 
 def first_field(model: type[BaseModel], location: Location) -> str:

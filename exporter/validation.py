@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from ml_monitoring.exporter.settings_file import Layers, copied
-from ml_monitoring.exporter.settings_hints import MEANT, MISSING, Location, fields_at
+from ml_monitoring.exporter.settings_hints import MEANT, MISSING, Location, fields_at, is_known
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -61,6 +61,11 @@ def check(layers: Layers, model: type[_Model]) -> Checked[_Model]:
     """
     checked: Checked[_Model] = Checked()
     rest = _Rest(layers, model, checked)
+    # Without a value, they took away what there was not.
+    for at in layers.locations:
+        above = layers.value(at[:-1])
+        if at and isinstance(above, dict) and at[-1] not in above and not is_known(model, at):
+            rest.layers.value(at[:-1])[at[-1]] = None
     is_first = True
     while True:
         try:

@@ -51,7 +51,8 @@ NAMES_SCHEMA = {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type
 Names = Annotated[tuple[str, ...], BeforeValidator(split_list), WithJsonSchema(NAMES_SCHEMA)]
 
 
-def _valid_zone(value: str) -> str:
+def valid_zone(value: str) -> str:
+    """Return the text when it is the name of a time zone."""
     try:
         ZoneInfo(value)
     except (ZoneInfoNotFoundError, ValueError, OSError):
@@ -59,7 +60,7 @@ def _valid_zone(value: str) -> str:
     return value
 
 
-Zone = Annotated[str, AfterValidator(_valid_zone)]
+Zone = Annotated[str, AfterValidator(valid_zone)]
 
 
 def problem_of_token(token: str) -> str:

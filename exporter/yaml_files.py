@@ -123,6 +123,15 @@ def _plain(node: Any) -> Any:
     return node
 
 
+def is_left_empty(path: str, line: int, key: str) -> bool:
+    """Tell whether nothing stands behind a key in a line of a file, not even a `null` that says so on purpose."""
+    if not Path(path).is_file():
+        return False
+    linecache.checkcache(path)
+    empty = rf"""(?<![\w-]){re.escape(key)}["']?\s*(?::?\s*[,}}]|:?\s*$|:?\s+#)"""
+    return re.search(empty, linecache.getline(path, line)) is not None
+
+
 def has_comment_for_value(path: str, line: int) -> bool:
     """Tell whether in a line of a file a comment begins where the value of a key or an item would stand."""
     if not Path(path).is_file():

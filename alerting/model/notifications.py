@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from ml_monitoring.alerting.model.clock import Clock, Days, Months, Weekdays, Years, Zone, refuse_backwards
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.settings_hints import CHANNEL_PATTERN, SMARTHOST_PATTERN, TEAM_PATTERN
@@ -55,12 +56,6 @@ def link(text: str) -> str:
     return address
 
 
-def _clock(text: str) -> str:
-    if not re.fullmatch(r"([01]\d|2[0-3]):[0-5]\d|24:00", text):
-        raise ValueError(f"{text!r} is not a time of day such as 08:00")
-    return text
-
-
 def _absolute(text: str) -> str:
     if not text.startswith("/"):
         # Never the text: it may be the secret itself.
@@ -81,7 +76,6 @@ Name = Annotated[str, Field(strict=True, pattern=TEAM_PATTERN)]
 # May hold dashes: it is seen by people only.
 Title = Annotated[str, Field(strict=True, pattern=CHANNEL_PATTERN)]
 SecretFile = Annotated[StrictStr, AfterValidator(_absolute)]
-Clock = Annotated[StrictStr, AfterValidator(_clock)]
 
 
 class StrictModel(BaseModel):
@@ -183,16 +177,21 @@ class ClockRange(StrictModel):
     start_time: Clock
     end_time: Clock
 
+    @model_validator(mode="after")
+    def _is_forwards(self) -> Self:
+        refuse_backwards(self.start_time, self.end_time)
+        return self
+
 
 class TimeInterval(StrictModel):
     """Times as Alertmanager describes them; what is left out does not narrow."""
 
     times: tuple[ClockRange, ...] = ()
-    weekdays: tuple[StrictStr, ...] = ()
-    days_of_month: tuple[StrictStr, ...] = ()
-    months: tuple[StrictStr, ...] = ()
-    years: tuple[StrictStr, ...] = ()
-    location: StrictStr | None = None
+    weekdays: tuple[Weekdays, ...] = ()
+    days_of_month: tuple[Days, ...] = ()
+    months: tuple[Months, ...] = ()
+    years: tuple[Years, ...] = ()
+    location: Zone | None = None
 
     @property
     def setting(self) -> dict[str, object]:

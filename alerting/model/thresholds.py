@@ -35,7 +35,13 @@ from ml_monitoring.alerting.model.services import Services
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
 from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.settings_file import Layers, copied
-from ml_monitoring.exporter.settings_hints import LABEL_PATTERN, LABEL_VALUE_PATTERN, Location, fields_at
+from ml_monitoring.exporter.settings_hints import (
+    LABEL_PATTERN,
+    LABEL_VALUE_PATTERN,
+    Location,
+    fields_at,
+    without_indented,
+)
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import Checked, check, fitting
 from ml_monitoring.exporter.values import merge
@@ -275,6 +281,7 @@ def examine(
     if checked.usable is not None:
         found += fitting(checked, _check(by_name, checked.usable))
         found += _unknown_names(layers, checked)
+    found += without_indented(_left_empty(layers), found)
     problems += layers.sentences(found)
     return checked.usable
 
@@ -311,6 +318,23 @@ def _of_parameter(location: Location, message: str, alerts: Mapping[str, Alert])
         if key in alerts[name].parameters:
             return f"unknown key; did you mean parameters.{key}?"
     return message
+
+
+def _left_empty(layers: Layers) -> Iterator[tuple[Location, str]]:
+    """Find what has a name and no settings, without `null`, which takes it away on purpose."""
+    for at in layers.locations:
+        match at:
+            case ("notifications", "channels" | "actions" | "mute_times", _) if layers.is_left_empty(at):
+                yield at, "is empty: give its settings, delete it, or write null to take away what is below it"
+
+
+def switched_off(layers: Layers) -> Iterator[str]:
+    """Yield a sentence about each alert that is switched off, and nothing says that this is meant."""
+    for at in layers.locations:
+        if at[:1] == ("alerts",) and len(at) == 3 and at[2] == "enabled" and layers.value(at) is False:
+            place = layers.place(at)
+            if place is not None and place.line and place == layers.place(at[:2]) and layers.is_written_empty(at[:2]):
+                yield f"{at[1]} is switched off ({place}); write `null` to say so on purpose"
 
 
 def _unknown_names(layers: Layers, checked: Checked[Thresholds]) -> Iterator[tuple[Location, str]]:
