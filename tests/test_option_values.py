@@ -24,7 +24,6 @@ _OF_RENDER = ("dashboards", "render", "ml-monitoring-mlflow")
         (("dashboards", "data", "a/b", "--width", "0"), "argument --width: must be from 1 to 11000"),
         (("dashboards", "push", "--org", "0"), "argument --org: must be from 1 to 2147483647"),
         (("alerts", "grafana", "--org=-1"), "argument --org: must be from 1 to 2147483647"),
-        (("init", "--port", "99999"), "argument --port: must be from 1 to 65535"),
         *(
             (("kubernetes", "manifests", "--output-dir", "km", f"--namespace={name}"), f"--namespace: {_NAMESPACE}")
             for name in ("My NS", "a b", "MyNS", "a_b", "-a", "a-", "", "a" * 64, "a.b", "ä", "a\n")

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from ml_monitoring.exporter import checks, command_line, version
+from ml_monitoring.exporter import checks, version
 from ml_monitoring.exporter.command_line import Commands, spelled
 from ml_monitoring.exporter.config import read
 from ml_monitoring.exporter.errors import ConfigError
@@ -46,9 +46,7 @@ def add_command(commands: Commands) -> None:
     parser.add_argument("--prometheus-url", metavar="URL", help="the Prometheus that `check` tries")
     parser.add_argument("--alertmanager-url", metavar="URL", help="the Alertmanager that `check` tries")
     parser.add_argument("--host", default=Answers().host, help="address to listen on (default: 127.0.0.1)")
-    parser.add_argument(
-        "--port", type=command_line.whole(1, 65535), default=Answers().port, help="port to listen on (default: 9847)"
-    )
+    parser.add_argument("--port", type=int, default=Answers().port, help="port to listen on (default: 9847)")
     parser.add_argument(
         "--output",
         type=Path,
