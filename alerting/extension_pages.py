@@ -155,7 +155,9 @@ class OwnPanel(StrictModel):
         )
         needed = tuple(key for key in needed if not (key == "unit" and of_columns))
         if missing := [key for key in needed if not getattr(self, key)]:
-            yield f"{', '.join(missing)}: is missing"
+            of_each = self.kind == "table" and self.queries and "unit" in missing
+            other = "; each of queries may have its own unit" if of_each else ""
+            yield f"{', '.join(missing)}: is missing{other}"
 
 
 class OwnRow(StrictModel):

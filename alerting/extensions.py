@@ -240,18 +240,17 @@ def unread(folder: Path) -> Iterator[str]:
 
 
 def unknown_queries(thresholds: Thresholds) -> Iterator[str]:
-    """Yield the sentence about each own alert whose `source` is nearly the name of a query of the folder."""
+    """Yield the sentence about each own alert whose `source` is no query of the folder, where that has any."""
     if thresholds.extensions is None:
         return
     folder = Path(thresholds.extensions)
     known = [f"{_QUERIES}{name}" for path in definitions(folder, "queries", []) for name in _queries_of(path)]
     for alert in thresholds.own_alerts:
-        if (
-            alert.source.startswith(_QUERIES)
-            and alert.source not in known
-            and (near := suggestion(alert.source, known))
-        ):
-            yield f"{alert.name}: source: no query in {folder / 'queries'} is called {alert.source}{near}"
+        if known and alert.source.startswith(_QUERIES) and alert.source not in known:
+            hint = (
+                suggestion(alert.source, known) or "; unless the exporter's settings have it, nothing mutes the alert"
+            )
+            yield f"{alert.name}: source: no query in {folder / 'queries'} is called {alert.source}{hint}"
 
 
 def _queries_of(path: Path) -> Mapping[str, Any]:

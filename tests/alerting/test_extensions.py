@@ -527,25 +527,3 @@ def test_without_promtool_the_command_says_where_it_is_from(
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main(["test", "--settings", str(settings)]) == 1
     assert capsys.readouterr().err == "error: promtool is not on the PATH: it comes with Prometheus\n"
-
-
-@pytest.mark.usefixtures("promtool")
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        (
-            "mlflow_rnus",
-            "note: {file}:1: expr: no metric of ours is called mlflow_rnus; did you mean mlflow_runs?\n",
-        ),
-        ("mlflow_runs", ""),
-        # Of others, as far as anybody can tell.
-        ("http_requests_total", ""),
-        ("mlflow_http_requests_total", ""),
-    ],
-)
-def test_a_metric_that_is_nearly_one_of_ours_is_noted(
-    name: str, said: str, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    changed(settings, FILE, "shop_orders_waiting{", f"{name}{{")
-    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().err == said.format(file=tmp_path / FILE)

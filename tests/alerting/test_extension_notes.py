@@ -1,0 +1,83 @@
+"""What files of a user's own nearly mean is said once, and as what it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ml_monitoring.alerting.cli import main
+from ml_monitoring.exporter.catalog import Unit
+from tests.support.extensions import ALERT, write_example
+
+FILE = f"monitoring/alerts/{ALERT}.yml"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, programs: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Write the example, and put promtool on the PATH."""
+    monkeypatch.setenv("PATH", str(programs["promtool"].parent), prepend=":")
+    return write_example(tmp_path)
+
+
+def changed(settings: Path, name: str, old: str, new: str) -> None:
+    path = settings.parent / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "mlflow_rnus",
+            "note: {file}:1: expr: no metric of ours is called mlflow_rnus; did you mean mlflow_runs?\n",
+        ),
+        ("mlflow_runs", ""),
+        # Of others, as far as anybody can tell.
+        ("http_requests_total", ""),
+        ("mlflow_http_requests_total", ""),
+    ],
+)
+def test_a_metric_that_is_nearly_one_of_ours_is_noted(
+    name: str, said: str, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(settings, FILE, "shop_orders_waiting{", f"{name}{{")
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err == said.format(file=tmp_path / FILE)
+
+
+@pytest.mark.parametrize(
+    ("unit", "said"),
+    [
+        (
+            ", unit: percent",
+            "{file}:7: queries.0.unit: 'percent' is no unit; there are: {units}; one of your own is written suffix:kg",
+        ),
+        ("", "{file}:1: (top level): unit: is missing; each of queries may have its own unit"),
+    ],
+)
+def test_of_the_unit_of_a_column_one_thing_is_said(
+    unit: str, said: str, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = settings.parent / "monitoring/panels/regions.yml"
+    path.write_text(
+        "page: shop\ntitle: Regions\nquestion: Which region waits?\nkind: table\nby: [region]\nqueries:\n"
+        f"  - {{expr: sum by (region) (shop_orders_waiting), legend: Orders{unit}}}\n",
+        encoding="utf-8",
+    )
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 1
+    units = ", ".join(Unit)
+    assert capsys.readouterr().err == f"error: {said.format(file=path, units=units)}\n"
+
+
+def test_a_source_that_is_no_query_of_the_folder_is_noted(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(settings, FILE, "source: queries/shop_orders_waiting", "source: queries/nope")
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err == (
+        f"note: {ALERT}: source: no query in {settings.parent}/monitoring/queries is called queries/nope; unless the "
+        "exporter's settings have it, nothing mutes the alert\n"
+    )
