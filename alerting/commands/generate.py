@@ -113,8 +113,8 @@ def _remove_from(path: Path | None) -> int:
     for line in merge.lines_on_ours(read_text(path)):
         print(f'note: {path}:{line}: still says !="{merge.OWN}", which nothing needs any more', file=sys.stderr)
     done = (
-        "without ours; reload Prometheus without our rules, and Alertmanager 20 minutes later: by then it has sent "
-        "that our alerts ended"
+        "without ours; reload Prometheus without our rules, and Alertmanager 20 minutes later, or more where a "
+        "group_interval is longer than 15: by then it has sent that our alerts ended"
     )
     print(f"{path}: {done if is_changed else 'has nothing of ours'}")
     return 0

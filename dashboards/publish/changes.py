@@ -18,7 +18,7 @@ Json = dict[str, Any]
 _IGNORED = frozenset({"id", "version", "iteration", "gridPos", "pluginVersion", "panels", "targets", "fieldConfig"})
 # What changes how a page looks, and not what it says.
 _OF_LOOKS: Final = re.compile(
-    r"(?:overrides|transformations|mappings|color|custom|options|links|moved|resized|schemaVersion|editable)\b"
+    r"(?:overrides|transformations|mappings|colou?rs?|custom|options|links|moved|resized|schemaVersion|editable)\b"
 )
 _OURS: Final = re.compile(r"ml-monitoring-(?!own-)")
 _OWN: Final = "ml-monitoring-own-"
@@ -26,6 +26,8 @@ _OWN: Final = "ml-monitoring-own-"
 _ORDER: Final = ("added", "removed", "title", "query", "thresholds", "unit", "description")
 # Pages are listed in full as long as all is about two screens.
 _MOST_LINES: Final = 60
+# Panels that a line about a page names.
+_MOST_NAMED: Final = 6
 # The same change of so many pages is listed for each.
 _MOST_ALIKE: Final = 3
 
@@ -67,9 +69,11 @@ def compare(
             unchanged += [f"- {title} (`{uid}`): unchanged"] if uid.startswith(_OWN) else []
             continue
         shown = [change for change in changes if looks or not _is_of_looks(change)]
-        summary.append(f"- {title} (`{uid}`): {len(shown)} of meaning, {len(changes) - len(shown)} of looks")
+        counts = f"- {title} (`{uid}`): {len(shown)} of meaning, {len(changes) - len(shown)} of looks"
         shown = [change for change in shown if change not in common]
-        if not looks and len(shown) > room:
+        fits = looks or len(shown) <= room
+        summary.append(counts if fits else f"{counts}{_panels_in_short(shown)}")
+        if not fits:
             left_out.append(uid)
         elif shown:
             room -= len(shown)
@@ -89,6 +93,21 @@ def _common(pages: Iterable[Sequence[Change]]) -> dict[Change, int]:
     return {
         change: number for change, number in counts.most_common() if number > _MOST_ALIKE and not _is_of_looks(change)
     }
+
+
+def _panels_in_short(changes: Sequence[Change]) -> str:
+    """Return which panels came, went and were renamed, as the end of a line about a page that does not fit."""
+    found: dict[str, list[str]] = {"removed": [], "added": [], "renamed": []}
+    for change in changes:
+        word = change.what.partition(" ")[0].replace("title", "renamed")
+        if word in found:
+            found[word].append(f"{change.old} → {change.new}" if change.old and change.new else change.where)
+    return "".join(f"; {word}: {_names(names)}" for word, names in found.items() if names)
+
+
+def _names(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NAMED
+    return ", ".join([*names[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
 
 
 def _is_of_looks(change: Change) -> bool:
@@ -175,7 +194,8 @@ def _field_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
     before, after = (((panel.get("fieldConfig") or {}).get("defaults") or {}) for panel in (old, new))
     steps = [_steps(one) for one in (before, after)]
     if steps[0] != steps[1]:
-        yield Change(name, "thresholds changed", *steps)
+        numbers = [re.findall(r"from ([^,]+)", one) for one in steps]
+        yield Change(name, f"{'colours of ' * (numbers[0] == numbers[1])}thresholds changed", *steps)
     yield from _values(name, before, after, frozenset({"thresholds"}))
     overrides = [(panel.get("fieldConfig") or {}).get("overrides") or [] for panel in (old, new)]
     if overrides[0] != overrides[1]:

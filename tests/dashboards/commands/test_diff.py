@@ -164,6 +164,36 @@ def test_a_page_with_more_changes_than_fit_on_two_screens_is_counted_and_the_oth
     assert compare({"a": old}, {"a": new}, looks=False).count("added: `up`") == 100
 
 
+def test_of_a_page_that_does_not_fit_panels_are_named_that_came_went_or_have_another_name() -> None:
+    old, new = page(), page()
+    old["panels"] = [{"id": number, "type": "stat", "title": f"Old {number}"} for number in range(40)]
+    new["panels"] = [{"id": number, "type": "stat", "title": f"New {number}"} for number in range(2, 70)]
+    both = ({"a": old, "b": page()}, {"a": new, "b": page()})
+    assert compare(*both, looks=False).splitlines()[0] == (
+        "- Page (`a`): 70 of meaning, 0 of looks; removed: Old 0, Old 1; "
+        "added: New 40, New 41, New 42, New 43, New 44, New 45, 24 more; renamed: Old 2 → New 2, Old 3 → New 3, "
+        "Old 4 → New 4, Old 5 → New 5, Old 6 → New 6, Old 7 → New 7, 32 more"
+    )
+
+
+def test_thresholds_of_other_colours_only_are_looks() -> None:
+    def change(colour: str, value: int) -> dict[str, Any]:
+        new = page()
+        new["panels"][0]["fieldConfig"]["defaults"]["thresholds"]["steps"][1] = {"color": colour, "value": value}
+        return new
+
+    old = {"a": page(), "b": page()}
+    new = {"a": change("#b8520a", 20), "b": change("red", 25)}
+    assert compare(old, new, looks=False).splitlines() == [
+        "- Page (`a`): 0 of meaning, 1 of looks",
+        "- Page (`b`): 1 of meaning, 0 of looks",
+        "",
+        "### Page (`b`)",
+        "",
+        "- **Heat** thresholds changed: `green from the start, red from 20` → `green from the start, red from 25`",
+    ]
+
+
 def test_what_many_pages_have_in_common_is_one_line() -> None:
     new, other = page(), page()
     new["panels"][0]["title"] = other["panels"][0]["title"] = "Warmth"
