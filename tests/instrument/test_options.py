@@ -201,6 +201,7 @@ def test_buckets_that_cannot_be_are_refused(bounds: Any, message: str) -> None:
     ("options", "message"),
     [
         ({"labels": ["region"]}, "labels: ['region'] has no values: give each name its own, or from_header"),
+        ({"labels": {"t": from_header}}, 'labels: t: from_header is not called: write from_header("X-Name")'),
         ({"max_label_sets": 0}, "max_label_sets: 0 is less than 1"),
         ({"exporter": "http://x"}, "exporter: 'http://x' is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
     ],
@@ -215,6 +216,10 @@ def test_options_of_a_recorder_that_cannot_be_are_refused(options: dict[str, Any
     ("options", "message"),
     [
         ({"metrics_path": "metrics"}, "metrics_path: 'metrics' does not begin with /; None serves no metrics here"),
+        (
+            {"get_variant": from_header},
+            'get_variant: from_header is not called: write from_header("X-Name")',
+        ),
         (
             {"get_variant": "X-Variant"},
             "get_variant: 'X-Variant' is no function of the request; from_header makes one that reads a header",

@@ -101,6 +101,9 @@ def checked_hook(name: str, hook: Hook | None) -> Hook | None:
     Raises:
         ValueError: It is no function.
     """
+    given: object = hook
+    if given is from_header:
+        raise ValueError(f'{name}: from_header is not called: write from_header("X-Name")')
     if hook is not None and not callable(hook):
         raise ValueError(f"{name}: {hook!r} is no function of the request; from_header makes one that reads a header")
     return hook
@@ -119,7 +122,9 @@ class ExtraLabels:
     def __init__(self, labels: Mapping[str, str | Hook]) -> None:
         if not isinstance(labels, Mapping):
             raise ValueError(f"labels: {labels!r} has no values: give each name its own, or from_header")  # noqa: TRY004  # as all wrong options
-        for name in labels:
+        for name, value in labels.items():
+            if callable(value):
+                checked_hook(f"labels: {name}", value)
             if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
                 raise ValueError(f"labels: {name!r} is not the name of a label")
             if name in _TAKEN_LABELS:
