@@ -101,7 +101,9 @@ class CommandParser(argparse.ArgumentParser):
         if superfluous:
             option = next((word for word in superfluous if _OPTION.fullmatch(word)), "")
             files = "--config" if "files" in options else "--settings" if "settings" in options else ""
-            hint = ""
+            # Of what was given only a plain word is said: it may be a secret in the wrong place.
+            word = next(filter(_WORD.fullmatch, superfluous), "")
+            hint = f": {word!r} is one too many; words that belong together stand in quotes" if word else ""
             if files and (file := next(filter(_SETTINGS_FILE.fullmatch, superfluous), "")):
                 hint = f": settings are given by {files} {file}"
             if any("://" in word for word in superfluous):
@@ -129,6 +131,9 @@ class CommandParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Print usage and message, and exit."""
+        below = (action for action in self._actions if isinstance(action, argparse._SubParsersAction))
+        if (commands := next(below, None)) and message.endswith(f": {commands.metavar}"):
+            message = f"give a {str(commands.metavar).lower()}: {', '.join(commands.choices)}"
         super().error(redact(message))
 
     def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:

@@ -129,7 +129,8 @@ def test_an_address_as_an_argument_is_answered_with_where_it_belongs(capsys: pyt
         ),
         (
             "dashboards push dd",
-            "ml-monitoring dashboards push: error: more arguments than the command takes",
+            "ml-monitoring dashboards push: error: more arguments than the command takes: 'dd' is one too many; "
+            "words that belong together stand in quotes",
         ),
         (
             "alerts test own.yaml",

@@ -307,6 +307,12 @@ def test_beside_a_file_that_cannot_be_read_nothing_is_called_well(
         (["dashboards", "render", "-o", "x"], "there is no option -o; did you mean --out?\n"),
         (["check", "-c", "ok.yml"], "there is no option -c; did you mean --config?\n"),
         (["alerts", "maintenance", "--duration=1h", "--reason= "], "argument --reason: is empty\n"),
+        (
+            ["alerts", "maintenance", "--duration=2h", "--reason", "new", "disks"],
+            "more arguments than the command takes: 'disks' is one too many; "
+            "words that belong together stand in quotes\n",
+        ),
+        (["kubernetes"], "give a command: manifests, chart\n"),
         (["serve", "--frobnicate"], "there is no option --frobnicate\n"),
     ],
 )
