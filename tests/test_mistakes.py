@@ -312,7 +312,7 @@ def test_beside_a_file_that_cannot_be_read_nothing_is_called_well(
             "more arguments than the command takes: 'disks' is one too many; "
             "words that belong together stand in quotes\n",
         ),
-        (["kubernetes"], "give a command: manifests, chart\n"),
+        (["kubernetes"], "give a command: chart, manifests\n"),
         (["serve", "--frobnicate"], "there is no option --frobnicate\n"),
     ],
 )
