@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from ml_monitoring.exporter.regular_files import read_text
 _LONGEST: Final = 160
 _BEFORE: Final = 40
 # The same change of so many is listed for each.
-_MOST_ALIKE: Final = 3
+MOST_ALIKE: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,19 @@ class Change:
         return f"- **{self.where}** {self.what}{values}"
 
 
+def add_arguments(parser: argparse.ArgumentParser, *, everything: str) -> None:
+    """Add the arguments of a command that compares two versions.
+
+    Args:
+        parser: The command's.
+        everything: What `--all` lists.
+    """
+    parser.add_argument("old", metavar="OLD", help="folder or file, or REVISION:PATH of the git repository")
+    parser.add_argument("new", metavar="NEW", help="the same")
+    parser.add_argument("--all", action="store_true", help=everything)
+    parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
+
+
 def together(changes: Iterable[Change], kind: str) -> Iterator[Change]:
     """Return the changes, and one in place of those that are the same of more than three.
 
@@ -59,7 +73,7 @@ def together(changes: Iterable[Change], kind: str) -> Iterator[Change]:
     for change in changes:
         alike.setdefault((change.what, change.old, change.new), []).append(change)
     for same in alike.values():
-        yield from same if len(same) <= _MOST_ALIKE else [replace(same[0], where=f"{len(same)} {kind}")]
+        yield from same if len(same) <= MOST_ALIKE else [replace(same[0], where=f"{len(same)} {kind}")]
 
 
 def texts_of(

@@ -9,7 +9,7 @@ from typing import Any
 import yaml
 
 from ml_monitoring.alerting.operate.changes import Version, compare
-from ml_monitoring.exporter.differences import texts_of
+from ml_monitoring.exporter import differences
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import describe_read_error
 from ml_monitoring.exporter.yaml_syntax import describe
@@ -26,21 +26,15 @@ Json = dict[str, Any]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("old", metavar="OLD", help="folder or file, or REVISION:PATH of the git repository")
-    parser.add_argument("new", metavar="NEW", help="the same")
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="list all changes: recording rules, links and texts too, and each alert of many with the same change",
+    differences.add_arguments(
+        parser,
+        everything="list all changes: recording rules, links and texts too, and each alert of many with the same change",
     )
-    parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
-    report = compare(_read(options.old), _read(options.new), everything=options.all)
-    print(report or "No differences.")
-    return 1 if report and options.exit_code else 0
+    return differences.show(compare(_read(options.old), _read(options.new), everything=options.all), options)
 
 
 def _read(name: str) -> Version:
@@ -52,7 +46,9 @@ def _read(name: str) -> Version:
     groups: list[Json] = []
     routing: Json | None = None
     others: dict[str, str] = {}
-    for source, text in texts_of(name, _SUFFIXES, lambda error: f"cannot be read: {describe_read_error(error)}"):
+    for source, text in differences.texts_of(
+        name, _SUFFIXES, lambda error: f"cannot be read: {describe_read_error(error)}"
+    ):
         file = Path(source).name
         config = None if file.endswith(".tmpl") else _parsed(source, text)
         if config is not None and "groups" in config:

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.operate import alertmanager_changes, limits
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
@@ -17,7 +18,6 @@ Json = dict[str, Any]
 
 # As many changed expressions are shown; of more the names are listed.
 _MOST_EXPRESSIONS: Final = 20
-_SEVERITIES: Final = ("critical", "warning", "info")
 # Labels by which it is chosen who is notified, and how.
 _WAKING: Final = ("severity", "team")
 _ORDER: Final = ("threshold", "number", "`for`", "`keep_firing_for`", "label")
@@ -225,8 +225,8 @@ def _by_direction(changes: Iterable[Change]) -> dict[str, list[Change]]:
 def _direction(change: Change) -> float:
     """Return more than 0 when an alert comes sooner or louder, less when it comes later or quieter, else 0."""
     what = change.what.partition(" ")[0]
-    if what == "severity" and {change.old, change.new} <= {*_SEVERITIES}:
-        return _SEVERITIES.index(change.old) - _SEVERITIES.index(change.new)
+    if what == "severity" and {change.old, change.new} <= {*SEVERITIES}:
+        return SEVERITIES.index(change.old) - SEVERITIES.index(change.new)
     if what == "threshold":
         hows, values = zip(*(limit.rpartition(" ")[::2] for limit in (change.old, change.new)), strict=True)
         signs = {how[:1] for how in hows}
@@ -270,4 +270,4 @@ def _whom(rule: Json) -> str:
 
 def _rank(rule: Json) -> int:
     severity = _label(rule, "severity")
-    return _SEVERITIES.index(severity) if severity in _SEVERITIES else len(_SEVERITIES)
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)

@@ -11,7 +11,7 @@ from typing import Any
 from ml_monitoring.dashboards.publish.changes import compare
 from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.errors import why_no_json
-from ml_monitoring.exporter.differences import texts_of
+from ml_monitoring.exporter import differences
 from ml_monitoring.exporter.errors import ConfigError
 
 Json = dict[str, Any]
@@ -22,15 +22,11 @@ DESCRIPTION = "Compare dashboards by meaning: panels, queries, units, thresholds
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("old", metavar="OLD", help="file or folder, or REVISION:PATH of the git repository")
-    parser.add_argument("new", metavar="NEW", help="the same")
-    parser.add_argument(
-        "--all",
-        action="store_true",
-        help="list all changes of each page: those of looks too (colours, places, ...), those that many pages have, "
+    differences.add_arguments(
+        parser,
+        everything="list all changes of each page: those of looks too (colours, places, ...), those that many pages have, "
         "and more than two screens of them",
     )
-    parser.add_argument("--exit-code", action="store_true", help="exit 1 when there are differences")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -42,9 +38,7 @@ def run(options: argparse.Namespace) -> int:
         if uid in new
     }
     pages = ({uid: page for uid, (_source, page) in one.items()} for one in (old, new))
-    report = compare(*pages, looks=options.all, commands=commands)
-    print(report or "No differences.")
-    return 1 if report and options.exit_code else 0
+    return differences.show(compare(*pages, looks=options.all, commands=commands), options)
 
 
 def _read(name: str) -> dict[str, tuple[str, Json]]:
@@ -53,7 +47,7 @@ def _read(name: str) -> dict[str, tuple[str, Json]]:
     Raises:
         ConfigError: If there is nothing to read.
     """
-    texts = texts_of(name, (".json",), lambda error: f"cannot be read as JSON: {why_no_json(error)}")
+    texts = differences.texts_of(name, (".json",), lambda error: f"cannot be read as JSON: {why_no_json(error)}")
     found: dict[str, tuple[str, Json]] = {}
     for source, text in texts:
         try:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from ml_monitoring.exporter.differences import Change
+from ml_monitoring.exporter.differences import MOST_ALIKE, Change
 
 Json = dict[str, Any]
 
@@ -28,8 +28,6 @@ _ORDER: Final = ("added", "removed", "title", "query", "thresholds", "unit", "de
 _MOST_LINES: Final = 60
 # Panels that a line about a page names.
 _MOST_NAMED: Final = 6
-# The same change of so many pages is listed for each.
-_MOST_ALIKE: Final = 3
 
 
 def compare(
@@ -91,7 +89,7 @@ def _common(pages: Iterable[Sequence[Change]]) -> dict[Change, int]:
     """Return the changes of meaning that many pages have, each with how many of them; those of most pages first."""
     counts = Counter(change for changes in pages for change in dict.fromkeys(changes) if change.where != "dashboard")
     return {
-        change: number for change, number in counts.most_common() if number > _MOST_ALIKE and not _is_of_looks(change)
+        change: number for change, number in counts.most_common() if number > MOST_ALIKE and not _is_of_looks(change)
     }
 
 
