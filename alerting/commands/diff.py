@@ -28,13 +28,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     differences.add_arguments(
         parser,
-        everything="list all changes: recording rules, links and texts too, and each alert of many with the same change",
+        everything="list all changes: recording rules, links and texts too, and each alert of many with the same "
+        "change",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
-    return differences.show(compare(_read(options.old), _read(options.new), everything=options.all), options)
+    report = compare(_read(options.old), _read(options.new), everything=options.all)
+    print(report or "No differences.")
+    return 1 if report and options.exit_code else 0
 
 
 def _read(name: str) -> Version:

@@ -24,8 +24,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     differences.add_arguments(
         parser,
-        everything="list all changes of each page: those of looks too (colours, places, ...), those that many pages have, "
-        "and more than two screens of them",
+        everything="list all changes of each page: those of looks too (colours, places, ...), those that many pages "
+        "have, and more than two screens of them",
     )
 
 
@@ -38,7 +38,9 @@ def run(options: argparse.Namespace) -> int:
         if uid in new
     }
     pages = ({uid: page for uid, (_source, page) in one.items()} for one in (old, new))
-    return differences.show(compare(*pages, looks=options.all, commands=commands), options)
+    report = compare(*pages, looks=options.all, commands=commands)
+    print(report or "No differences.")
+    return 1 if report and options.exit_code else 0
 
 
 def _read(name: str) -> dict[str, tuple[str, Json]]:
