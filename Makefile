@@ -5,6 +5,13 @@ VENV := .venv/bin/python
 UV_COMPILE := .venv/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make requirements'
 
+# What is given as `make target NAME=value`. Another name may be a slip, or is for the programs, which see it as well.
+VARIABLES := ARGS BAKE_ARGS BENCH_ARGS DRY_RUN DURATION FROM FUZZ_ARGS FUZZ_MINUTES HOURS LABELS MAIL_TO NAMESPACE OUTPUT \
+	PORT_BASE PROMETHEUS PUSH PYTEST_ARGS PYTHON REASON REGISTRY SETTINGS SHELL SIGN_KEY SOAK_ARGS START TO UPGRADE VERSION \
+	WITH WORKERS
+GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
+$(foreach name,$(filter-out $(VARIABLES),$(GIVEN)),$(warning no target reads $(name), only programs may; targets read: $(VARIABLES)))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo test generate check docs wheel k8s chart mixin prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements release release-prepare images .venv
 

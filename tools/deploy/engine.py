@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ PROJECT = "ml-monitoring"
 # Where tools.standin_images unpacks Compose for machines whose Docker lacks it.
 _UNPACKED_COMPOSE = ROOT / ".tools" / "docker" / "docker-compose"
 _TIMEOUT = 1800.0
+# A value as Compose reads it: in quotes, or up to a comment.
+_VALUE = re.compile(r"""^(?:"([^"]*)"|'([^']*)'|(.*?))(?:(?:^|\s+)#.*)?$""")
 # Runs in the exporter's container, which is on the network of every service that answers over HTTP: so a deployment
 # can be verified whatever it publishes. What it is asked comes by standard input, as it may hold a password.
 _CALL = """
@@ -268,8 +271,8 @@ def read_env(path: Path) -> dict[str, str]:
             continue
         name, equals, value = line.partition("=")
         if not equals or not name.strip().isidentifier():
-            raise DeployError(f"{path}:{number}: neither NAME=value nor a comment: {line.strip()}")
-        found[name.strip()] = value.strip().strip("\"'")
+            raise DeployError(f"{path}:{number}: neither NAME=value nor a comment")
+        found[name.strip()] = _VALUE.sub(r"\1\2\3", value.strip())
     return found
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from exporter.suggestions import suggestion
 from tools.deploy import certificates, database
 from tools.deploy.engine import DOCKER, VERSIONS, DeployError, Stack, compose_program, read_env, run
 from tools.deploy.result import Result
@@ -21,6 +22,16 @@ _MEMORY = 4 * 1024**3
 # What overlays want besides; without it the engine ends containers when they are busy.
 _MORE_MEMORY = {"demo": 4 * 1024**3, "logs": 3 * 1024**3 // 2, "render": 1024**3, "scale": 1024**3}
 _SIZES = {"B": 1, "KB": 1024, "MB": 1024**2, "GB": 1024**3, "TB": 1024**4, "PB": 1024**5, "EB": 1024**6}
+# What the values of settings look like: how the names end, the form, and what a value is not.
+_FORMS = (
+    (("_PORT",), r"0*[1-9]\d*", "a port"),
+    (("_RETENTION_SIZE",), r"\d+[KMGTPE]?B", "a size such as 512MB or 10GB"),
+    (("_MEMORY",), r"\d+[kmg]b?", "a size such as 512m or 2g"),
+    (("PROMETHEUS_RETENTION", "ALERT_LOG_RETENTION"), r"(\d+(ms|[smhdwy]))+", "a duration such as 12h, 30d or 1y"),
+    # Of VictoriaMetrics, where a number alone counts months.
+    (("LOGS_RETENTION", "VICTORIAMETRICS_RETENTION"), r"\d+(\.\d+)?[hdwy]?", "a duration such as 14d or 1y"),
+    (("TRACES_URL",), r"(https?://[^/\s].*)?", "an address with http:// or https://"),
+)
 # Settings that are no variables of the Compose files.
 _OWN = frozenset({"WITH"})
 
@@ -29,13 +40,12 @@ def check(stack: Stack) -> Iterator[Result]:
     """Try everything; what cannot be tried because of an earlier failure is left out."""
     engine = _engine()
     yield engine
-    if not engine.ok:
-        return
-    compose = _compose()
-    yield compose
+    compose = _compose() if engine.ok else None
+    if compose:
+        yield compose
     settings = judge_settings(stack)
     yield settings
-    if compose.ok and settings.ok:
+    if compose and compose.ok and settings.ok:
         yield _ports(stack)
         yield database.check(stack)
         if stack.has_overlay("tls"):
@@ -80,20 +90,17 @@ def judge_settings(stack: Stack) -> Result:
     # Those of overlays that are not chosen may stay where they are.
     files = {*DOCKER.glob("compose.*.yaml"), *stack.overlays}
     known |= {name for path in files for name in re.findall(r"\$\{(\w+)", path.read_text(encoding="utf-8"))}
-    problems = [f"{name}: unknown setting" for name in given if name not in known]
+    problems = [f"{name}: unknown setting{suggestion(name, known)}" for name in given if name not in known]
     address = stack.settings["BIND_ADDRESS"]
     try:
         loopback = ipaddress.ip_address(address).is_loopback
     except ValueError:
         problems.append(f"BIND_ADDRESS={address}: not an IP address")
         loopback = True
-    for name, value in stack.settings.items():
-        if name.endswith("_PORT") and not (value.isdigit() and 0 < int(value) < 65536):
-            problems.append(f"{name}={value}: not a port")
-        if name == "PROMETHEUS_RETENTION_SIZE" and not re.fullmatch(r"\d+[KMGTPE]?B", value):
-            problems.append(f"{name}={value}: not a size such as 512MB or 10GB")
-        if name.endswith("_MEMORY") and not re.fullmatch(r"\d+[kmg]b?", value):
-            problems.append(f"{name}={value}: not a size such as 512m or 2g")
+    for name, value in (stack.settings | given).items():
+        form = next(((form, text) for ends, form, text in _FORMS if name.endswith(ends)), None)
+        if form and not (re.fullmatch(form[0], value) and (form[1] != "a port" or int(value) < 65536)):
+            problems.append(f"{name}={value}: not {form[1]}")
     if problems:
         return Result("settings", False, "; ".join(problems))
     found = f"{stack.folder / '.env'}" if given else "defaults"
