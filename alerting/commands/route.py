@@ -3,35 +3,51 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterator, Mapping
 
 from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.commands.arguments import add_labels
+from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import alertmanager
 from ml_monitoring.alerting.model.notifications import NO_SEVERITY, SEVERITIES
 from ml_monitoring.alerting.model.thresholds import Thresholds
+from ml_monitoring.alerting.operate.explain import why_none
 from ml_monitoring.alerting.operate.labels import alert_names, label_names
 from ml_monitoring.alerting.operate.routing import BESIDE_OTHERS, stops
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
-HELP = "say who is notified of an alert with these labels"
+HELP = "say who is notified of an alert, or of one with these labels"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
-    add_labels(parser, "a label of the alert, such as team=mlops; repeat for several", required=True)
+    add_labels(
+        parser, "a label of the alert, such as alertname=HostDiskFull or team=mlops; repeat for several", required=True
+    )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the receivers and return the exit status."""
-    thresholds, _layers = own.load(options)
+    thresholds, layers = own.load(options)
     own.say_which(options)
-    if problems := list(_problems(dict(options.labels), thresholds)):
+    given = dict(options.labels)
+    if problems := list(_problems(given, thresholds)):
         raise ConfigError(problems)
+    name = given.get("alertname", "")
+    if why := why_none(name, thresholds, layers):
+        print(f"{name}: no rule is made of it, as {why}")
+        return 0
+    labels = next((alert.labels for alert in load_alerts(thresholds) if alert.name == name), {}) | given
+    if added := labels.keys() - given.keys():
+        print(
+            f"note: {', '.join(f'{one}={labels[one]}' for one in labels if one in added)} as {name} has",
+            file=sys.stderr,
+        )
     channels = alertmanager.channels_of(thresholds)
-    for stop in stops(alertmanager.build(thresholds=thresholds), thresholds.alert_labels | dict(options.labels)):
+    for stop in stops(alertmanager.build(thresholds=thresholds), thresholds.alert_labels | labels):
         through = ", ".join(channels[stop.receiver]) or "nothing"
         print(f"{stop.receiver}: after {stop.group_wait}, again every {stop.repeat_interval}; through {through}")
     if thresholds.alert_labels:

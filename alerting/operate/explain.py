@@ -62,7 +62,7 @@ def explain(name: str, thresholds: Thresholds, layers: Layers, config: Mapping[s
     Raises:
         UnknownAlertError: No alert has the name.
     """
-    if why := _why_none(name, thresholds, layers):
+    if why := why_none(name, thresholds, layers):
         return f"{name}: no rule is made of it, as {why}\n"
     (alert,) = enabled_alerts([name], thresholds)
     said = latency_notes(thresholds) if name == LATENCY else []
@@ -96,8 +96,8 @@ def latency_notes(thresholds: Thresholds) -> list[str]:
     return [one for limit in limits for one in unmeasured(thresholds.services, ADAPTERS, limit)]
 
 
-def _why_none(name: str, thresholds: Thresholds, layers: Layers) -> str:
-    """Return why an alert is not among the rules, and where that is set; or nothing."""
+def why_none(name: str, thresholds: Thresholds, layers: Layers) -> str:
+    """Return why an alert is not among the rules, and where that is set; empty where it is."""
     if name in thresholds.alerts and not thresholds.alerts[name].enabled:
         return f"it is switched off: {layers.place(('alerts', name, 'enabled')) or layers.place(('alerts', name))}"
     for group, alerts in alert_groups(thresholds).items():

@@ -167,6 +167,23 @@ def test_the_route_command_says_who_is_notified(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out == "growth-info: after 1m, again every 1d; through webhook (alert log)\n"
 
 
+def test_an_alert_of_ours_goes_where_its_own_labels_lead(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    settings = tmp_path / "own.yml"
+    settings.write_text("alerts:\n  HostDiskFull: null\n  MlMonitoringDown: {team: growth}\n", encoding="utf-8")
+    given = ["route", f"--settings={settings}", "--label"]
+    assert main([*given, "alertname=MlMonitoringDown"]) == 0
+    out, err = capsys.readouterr()
+    assert [line.split(":")[0] for line in out.splitlines()] == ["escalation", "growth-critical"]
+    assert err == "note: severity=critical, team=growth as MlMonitoringDown has\n"
+    assert main([*given, "alertname=MlMonitoringDown", "--label=severity=info", "--label=team=mlops"]) == 0
+    assert capsys.readouterr() == ("mlops-info: after 1m, again every 1d; through webhook (alert log)\n", "")
+    assert main([*given, "alertname=HostDiskFull"]) == 0
+    off = f"HostDiskFull: no rule is made of it, as it is switched off: {settings}:2\n"
+    assert capsys.readouterr() == (off, "")
+    assert main([*given, "alertname=OfOthers"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_channels_are_named_as_the_settings_name_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "secret").write_text("x", encoding="utf-8")
     settings = tmp_path / "own.yml"
