@@ -50,9 +50,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
 class _Constructor(RoundTripConstructor):
     """Keeps lines and comments; refuses keys that are given twice, whose first value would be lost, and tags."""
 
-    def check_mapping_key(self, _node: Node, key_node: Node, mapping: Any, key: Hashable, _value: Any) -> bool:
+    def check_mapping_key(self, node: Node, key_node: Node, mapping: Any, key: Hashable, _value: Any) -> bool:
         if key in mapping:
-            raise ConstructorError(None, None, f"key {key!r} is given twice", key_node.start_mark)
+            first = next((each.start_mark.line for each, _ in node.value if each.value == key_node.value), None)
+            where = f"; the first time in line {first + 1}" if first not in (None, key_node.start_mark.line) else ""
+            raise ConstructorError(None, None, f"key {key!r} is given twice{where}", key_node.start_mark)
         return True
 
     def construct_object(self, node: Node, deep: bool = False) -> Any:  # as the library calls it

@@ -178,7 +178,7 @@ def test_an_empty_environment_variable_counts_as_not_set() -> None:
     ("text", "message"),
     [
         ("a: [1", ":1: not valid YAML"),
-        ("web: {}\nweb: {}", ":2: not valid YAML: key 'web' is given twice"),
+        ("web: {}\nweb: {}", ":2: not valid YAML: key 'web' is given twice; the first time in line 1"),
         ("- a\n- b", "must hold settings like `key: value`, not a list"),
         ("uri: postgresql://u:s3cret@h: [", "not valid YAML"),
         ("a: \x00", "not valid YAML"),

@@ -53,7 +53,8 @@ def test_a_file_is_read_as_plain_values(text: str, content: dict[str, Any], file
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("a: {b: 1,\n b: hunter2}", ":2: not valid YAML: key 'b' is given twice"),
+        ("a: {b: 1,\n b: hunter2}", ":2: not valid YAML: key 'b' is given twice; the first time in line 1"),
+        ("a: {b: 1, b: hunter2}", ":1: not valid YAML: key 'b' is given twice"),
         (
             "password: !hunter2",
             ":1: not valid YAML: a tag has no meaning here (column 11); put a text that begins with ! in quotes",
@@ -102,8 +103,30 @@ def test_a_file_is_read_as_plain_values(text: str, content: dict[str, Any], file
         ),
         (
             "a: hunter2: [",
-            ":1: not valid YAML: mapping values are not allowed here (column 11); "
+            ":1: not valid YAML: mapping values are not allowed here (column 11); a text with `: ` must be in quotes",
+        ),
+        (
+            "a: 1\n  hunter2: 2",
+            ":2: not valid YAML: mapping values are not allowed here (column 10); "
             "is the line indented further than the one before, or a text with `: ` not in quotes?",
+        ),
+        *(
+            (
+                f"a: {text}",
+                f":1: not valid YAML: expected ',' or {sign!r}, but got ':' (column {text.rindex(':') + 4}); "
+                "a text with `: ` must be in quotes, or a comma is missing before it",
+            )
+            for text, sign in (("{b: hunter2: c}", "}"), ("{b: 1, c: hunter2: c}", "}"), ("[b: hunter2: c]", "]"))
+        ),
+        *(
+            (
+                f"a: 1\nb: {text}{end}",
+                f":{2 + len(end)}: not valid YAML: expected the node content, but found '<stream end>' (column "
+                f"{1 if end else len(text) + 4}); a bracket or a quote of line 2 is not closed; # begins a comment: "
+                "put a text that begins with # in quotes",
+            )
+            for text in ("{c: #hunter2, d: 1}", "[c, #hunter2]")
+            for end in ("", "\n")
         ),
         (
             "a:\n  b: 1\n c: hunter2\n",

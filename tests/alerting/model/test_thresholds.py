@@ -108,7 +108,9 @@ def test_a_setting_given_twice_is_refused_where_it_stands_again(tmp_path: Path) 
     second = line_of(TEXT, RATIO.strip()) + 1
     with pytest.raises(ConfigError) as caught:
         read(ALERTS, defaults=defaults)
-    assert caught.value.problems == (f"{defaults[-1]}:{second}: not valid YAML: key 'threshold' is given twice",)
+    assert caught.value.problems == (
+        f"{defaults[-1]}:{second}: not valid YAML: key 'threshold' is given twice; the first time in line {second - 1}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -118,7 +120,7 @@ def test_a_setting_given_twice_is_refused_where_it_stands_again(tmp_path: Path) 
         (
             "alerts: {\n",
             ":2: not valid YAML: expected the node content, but found '<stream end>' (column 1); "
-            "a bracket or a quote is not closed",
+            "a bracket or a quote of line 1 is not closed",
         ),
         (
             "links: !secret x\n",
