@@ -8,7 +8,7 @@ The setting `extensions` names the folder. It holds `alerts/<Name>.yml`, `rules/
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -30,14 +30,14 @@ from ml_monitoring.alerting.model.placeholders import UnknownPlaceholderError
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.signal import UID_PREFIX
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.exporter.errors import ConfigError, collecting
+from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 from ml_monitoring.exporter.runbooks import unfilled
 from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import fitting
-from ml_monitoring.exporter.yaml_files import Places, read_yaml
+from ml_monitoring.exporter.yaml_files import Places
 
 # No page of ours begins so.
 OWN_UID_PREFIX: Final = f"{UID_PREFIX}own-"
@@ -54,7 +54,6 @@ _ENDINGS: Final[dict[str, tuple[str, ...]]] = {
     "runbooks": (".md",),
     "tests": (".test.yml",),
 }
-_QUERIES: Final = "queries/"
 _OTHERS_OWN: Final = ("sources", "schemas")
 
 _OWN_PAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
@@ -237,29 +236,6 @@ def unread(folder: Path) -> Iterator[str]:
             else f"alerts belong into {folder / 'alerts'}, the others into {', '.join(others)} beside it"
         )
         yield f"{path}: nothing reads it; {why}"
-
-
-def unknown_queries(thresholds: Thresholds) -> Iterator[str]:
-    """Yield the sentence about each own alert whose `source` is no query of the folder, where that has any."""
-    if thresholds.extensions is None:
-        return
-    folder = Path(thresholds.extensions)
-    known = [f"{_QUERIES}{name}" for path in definitions(folder, "queries", []) for name in _queries_of(path)]
-    for alert in thresholds.own_alerts:
-        if known and alert.source.startswith(_QUERIES) and alert.source not in known:
-            hint = (
-                suggestion(alert.source, known) or "; unless the exporter's settings have it, nothing mutes the alert"
-            )
-            yield f"{alert.name}: source: no query in {folder / 'queries'} is called {alert.source}{hint}"
-
-
-def _queries_of(path: Path) -> Mapping[str, Any]:
-    """Return the queries of a file, as far as it can be read."""
-    with collecting([]):
-        sources = read_yaml(path).get("sources")
-        queries = sources.get("queries") if isinstance(sources, dict) else None
-        return queries if isinstance(queries, dict) else {}
-    return {}
 
 
 def unfilled_runbooks(thresholds: Thresholds) -> Iterator[str]:

@@ -14,6 +14,7 @@ from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.extension_files import definitions
 from ml_monitoring.alerting.extension_queries import nearly_ours
+from ml_monitoring.alerting.extension_sources import unknown_sources
 from ml_monitoring.alerting.model.thresholds import Thresholds, examine, load_layers, switched_off
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter.errors import ConfigError, collecting
@@ -142,10 +143,8 @@ def say_unfilled(options: argparse.Namespace, thresholds: Thresholds) -> None:
     """Say which own runbooks still have text of the template, and which files nothing reads."""
     for sentence in extensions.unfilled_runbooks(thresholds):
         _note(sentence)
-    for sentence in extensions.unknown_queries(thresholds):
-        _note(sentence)
     folder = Path(thresholds.extensions).resolve() if thresholds.extensions else None
-    for sentence in nearly_ours(folder, thresholds) if folder else ():
+    for sentence in (*unknown_sources(folder), *nearly_ours(folder, thresholds)) if folder else ():
         _note(sentence)
     # A folder that holds the settings as well may hold anything.
     if folder and folder not in {path.resolve().parent for path in settings_files(options)}:

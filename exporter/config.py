@@ -25,6 +25,7 @@ from pydantic import (
     model_validator,
 )
 
+from ml_monitoring.exporter import own_files
 from ml_monitoring.exporter.addresses import ListenAddress, ListenAddresses, refusal
 from ml_monitoring.exporter.environment import DEFAULT_FILES, STORE_VARIABLES, add_store, read_environment
 from ml_monitoring.exporter.errors import ConfigError, SettingError, collecting
@@ -288,6 +289,7 @@ def read_all(
     for number, path in enumerate(files):
         with collecting(problems):
             data, places = read_file(path)
+            own_files.refuse(path, data)
             references = References(Settings, places, environ)
             resolved = references.resolve(data)
             _add(layers, resolved, references.places)
@@ -307,7 +309,8 @@ def read_all(
         # matter where stores have names.
         of_one = any(at[:2] == store[:2] for store in misplaced)
         if at not in unresolved and not (of_one and (message == MISSING or len(at) == 2)):
-            found.append((at, misplaced.get(at[:3], message)))
+            said = own_files.of_source(at, message, [source.name for source in SOURCES], files)
+            found.append((at, misplaced.get(at[:3], said)))
     found += (empty := without_indented(_left_empty(layers), found))
     if checked.usable is not None:
         found += [

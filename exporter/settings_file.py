@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -38,9 +39,13 @@ from ml_monitoring.exporter.settings_hints import (
     other_name,
     share_hint,
 )
+from ml_monitoring.exporter.settings_places import elsewhere
 from ml_monitoring.exporter.suggestions import suggestion
 from ml_monitoring.exporter.values import FileSecret
 from ml_monitoring.exporter.yaml_files import Places, has_comment_for_value, is_left_empty, read
+
+# So much alike, from 0 to 1, are a key and what it is a typo of.
+_TYPO: Final = 0.8
 
 
 def files_of(variable: str, paths: str) -> list[Path]:
@@ -182,8 +187,7 @@ class Layers:
                 # It is so because of what is wrong with those that there are.
                 continue
             if problem["type"] == "extra_forbidden":
-                near = key_suggestion(model, location)
-                hint = near if other_name(model, location) else self._misplaced(model, location) or near
+                hint = self._hint(model, location)
                 meant |= {(location[:-1], name) for name in MEANT.findall(hint)}
                 message = f"unknown key{hint}"
                 location = self._variable_below(location)
@@ -203,8 +207,18 @@ class Layers:
             found += [(location, line) for line in message.splitlines()]
         return found
 
+    def _hint(self, model: type[BaseModel], location: Location) -> str:
+        """Return which key may be meant by an unknown one, or where it belongs, as the end of a message."""
+        near = key_suggestion(model, location)
+        if other_name(model, location):
+            return near
+        places = elsewhere(model, location)
+        # That a key exists elsewhere says more than that another one looks a little like it.
+        is_typo = bool(get_close_matches(str(location[-1]), fields_at(model, location[:-1]), 1, _TYPO))
+        return self._misplaced(model, location) or (near if is_typo else places or near)
+
     def _misplaced(self, model: type[BaseModel], location: Location) -> str:
-        """Return what an unknown key belongs below, as the end of a message; nothing where that is not known."""
+        """Return which line is indented wrongly, or which file is the wrong one; nothing where neither is known."""
         *above, key = location
         if not above:
             if key == "groups":
@@ -222,8 +236,6 @@ class Layers:
         empty = [name for name in takes if name in beside and beside[name] is None]
         if empty:
             return f"; indent it further than {empty[0]}, which it belongs below"
-        if len(takes) == 1:
-            return f"; it belongs below {takes[0]}"
         for depth in range(len(above) - 1, 0, -1):
             if key in fields_at(model, tuple(above[:depth])):
                 return f"; it belongs beside {above[depth]}, not below it"

@@ -169,28 +169,29 @@ def without_indented(
 
 def is_known(model: type[BaseModel], location: Location) -> bool:
     """Tell whether settings have a key, or what stands above it takes names of the user's choice."""
-    kinds = _alternatives(model)
+    kinds = alternatives(model)
     for part in location:
         inner: list[Any] = []
         for kind in kinds:
             if isinstance(kind, type) and issubclass(kind, BaseModel):
                 field = next((each for name, each in kind.model_fields.items() if part in (name, each.alias)), None)
-                inner += _alternatives(field.annotation) if field else []
+                inner += alternatives(field.annotation) if field else []
             else:
-                inner += [each for argument in get_args(kind) for each in _alternatives(argument)]
+                inner += [each for argument in get_args(kind) for each in alternatives(argument)]
         if not inner:
             return False
         kinds = inner
     return True
 
 
-def _alternatives(annotation: Any) -> list[Any]:
+def alternatives(annotation: Any) -> list[Any]:
+    """Return the kinds of what may stand where something has an annotation."""
     if get_origin(annotation) is Annotated:
-        return _alternatives(get_args(annotation)[0])
+        return alternatives(get_args(annotation)[0])
     if get_origin(annotation) in (Union, UnionType):
-        return [each for argument in get_args(annotation) for each in _alternatives(argument)]
+        return [each for argument in get_args(annotation) for each in alternatives(argument)]
     if isinstance(annotation, type) and issubclass(annotation, RootModel):
-        return _alternatives(annotation.model_fields["root"].annotation)
+        return alternatives(annotation.model_fields["root"].annotation)
     return [annotation]
 
 

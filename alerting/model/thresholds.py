@@ -33,6 +33,7 @@ from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.alerting.model.scope import COMPONENTS, Component, Dashboards, Selectors
 from ml_monitoring.alerting.model.services import Services
 from ml_monitoring.alerting.model.settings import BUSINESS_VARIABLES, Sections, business_overrides
+from ml_monitoring.exporter import own_files
 from ml_monitoring.exporter.errors import ConfigError, collecting
 from ml_monitoring.exporter.settings_file import Layers, copied
 from ml_monitoring.exporter.settings_hints import (
@@ -201,7 +202,9 @@ def load_layers(
     of_files = []
     for path in paths:
         with collecting(problems):
-            of_files.append(read_layer(path))
+            data, places = read_layer(path)
+            own_files.refuse(path, data)
+            of_files.append((data, places))
     if problems:
         raise ConfigError(problems)
     below = (*map(read_layer, defaults), *extensions)

@@ -72,12 +72,34 @@ def test_of_the_unit_of_a_column_one_thing_is_said(
     assert capsys.readouterr().err == f"error: {said.format(file=path, units=units)}\n"
 
 
-def test_a_source_that_is_no_query_of_the_folder_is_noted(
-    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        (
+            "queries/nope",
+            "no query in {folder}/queries is called queries/nope; unless the exporter's settings have it, nothing "
+            "mutes the alert",
+        ),
+        (
+            "queries/shop_orders",
+            "no query in {folder}/queries is called queries/shop_orders; did you mean {meant}?",
+        ),
+        *(
+            (name, f"no source is called {name}, so nothing mutes the alert; did you mean {{meant}}?")
+            for name in ("shop_orders_waiting", "ShopOrdersWaiting", "query/shop_orders_waiting")
+        ),
+        ("mlflw", "no source is called mlflw, so nothing mutes the alert; did you mean mlflow?"),
+        (
+            "nope",
+            "no source is called nope, so nothing mutes the alert; there are: mlflow, variants, fleet, containers, "
+            "experiments, queries/NAME",
+        ),
+    ],
+)
+def test_a_source_that_there_is_not_is_noted(
+    source: str, said: str, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    changed(settings, FILE, "source: queries/shop_orders_waiting", "source: queries/nope")
+    changed(settings, FILE, "source: queries/shop_orders_waiting", f"source: {source}")
     assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
-    assert capsys.readouterr().err == (
-        f"note: {ALERT}: source: no query in {settings.parent}/monitoring/queries is called queries/nope; unless the "
-        "exporter's settings have it, nothing mutes the alert\n"
-    )
+    said = said.format(folder=tmp_path / "monitoring", meant="queries/shop_orders_waiting")
+    assert capsys.readouterr().err == f"note: {tmp_path / FILE}:14: source: {said}\n"

@@ -1,0 +1,73 @@
+"""Files of a user's own folder, as `ml-monitoring new` writes it: what settings say where one of them is meant."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from os.path import relpath
+from pathlib import Path
+from typing import Any, Final
+
+from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.settings_hints import Location
+from ml_monitoring.exporter.sources.plugins import GROUP
+from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
+
+# Keys of the files of each kind, how many of them no other file has together, and what such a file is of.
+_TELLING: Final[Mapping[str, tuple[int, str, frozenset[str]]]] = {
+    "alerts": (3, "an alert", frozenset({"expr", "threshold", "for", "severity", "summary", "description"})),
+    "rules": (1, "recording rules", frozenset({"rules"})),
+    "pages": (1, "a page", frozenset({"rows"})),
+    "panels": (3, "a panel", frozenset({"page", "title", "question", "kind", "expr", "alert", "queries", "unit"})),
+}
+
+
+def refuse(path: Path, data: Mapping[str, Any]) -> None:
+    """Refuse a file that is none of settings, but belongs into a user's folder.
+
+    Raises:
+        ConfigError: It is one.
+    """
+    for kind, (enough, what, keys) in _TELLING.items():
+        if len(data.keys() & keys) >= enough:
+            own = path.parent.name == kind
+            todo = (
+                f"`extensions: {path.parent.parent}` in the alerting settings (--settings) names its folder"
+                if own
+                else f"move it into {kind} of the folder that `extensions` in the alerting settings (--settings) names"
+            )
+            raise ConfigError([f"{path}: this looks like the file of {what}, not like settings; {todo}"])
+
+
+def of_source(at: Location, message: str, known: Iterable[str], files: Collection[Path]) -> str:
+    """Return what is wrong with a setting; of a section of a source that no package has, how to install it.
+
+    Args:
+        at: The setting.
+        message: What is wrong with it.
+        known: The sources that there are.
+        files: The files of settings, near which folders of sources are looked for.
+    """
+    name = str(at[-1])
+    if len(at) != 2 or at[0] != "sources" or not name.isidentifier() or not message.startswith("unknown key"):
+        return message
+    folders = {folder.name: folder for folder in _sources(files)}
+    missing = f"no installed package has a source {name}"
+    if folder := folders.get(name):
+        return f"{missing}; `pip install {shlex.quote(f'./{relpath(folder)}')}` installs yours"
+    if message != "unknown key":
+        return message
+    return missing + (suggestion(name, folders) or suggestion_or_all(name, known))
+
+
+def _sources(files: Collection[Path]) -> Iterator[Path]:
+    """Yield the folders of sources that `ml-monitoring new` wrote, whatever the folder around them is called."""
+    for folder in dict.fromkeys([Path(), *(path.parent for path in files)]):
+        yield from (path for pattern in ("*/sources", "../sources") for path in sources_in(folder, pattern))
+
+
+def sources_in(folder: Path, pattern: str = "sources") -> Iterator[Path]:
+    """Yield the folders of packages of sources in folders that a pattern finds."""
+    for path in sorted(folder.glob(f"{pattern}/*/pyproject.toml")):
+        if GROUP in path.read_text("utf-8", errors="replace"):
+            yield path.parent
