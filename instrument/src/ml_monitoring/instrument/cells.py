@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 from ml_monitoring.instrument.catalog import CELLS
 from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.labels import clean
+from ml_monitoring.instrument.mistakes import WrongValueError, is_true
 
 # Units that are remembered as seen, at most, for each experiment and process: some 10 MB.
 _REMEMBERED: Final = 100_000
@@ -57,10 +58,10 @@ class CellMetrics:
         """Add an observation.
 
         Raises:
-            ValueError: The value is negative or no number: counters cannot hold it.
+            WrongValueError: The value is negative or no number: counters cannot hold it.
         """
         if not 0 <= value < math.inf:
-            raise ValueError(f"{metric}: {value!r} is not a number of 0 or more")
+            raise WrongValueError(f"value is {value:g}, not a number of 0 or more")
         self._trials.child(experiment, variant, metric, cell).inc()
         self._sums.child(experiment, variant, metric, cell).inc(value)
         self._squares.child(experiment, variant, metric, cell).inc(value * value)
@@ -127,7 +128,8 @@ class ExperimentRecorder:
             unit: Its id, such as a user's or a session's; only its cell is kept.
             success: Whether it happened.
         """
-        self._cells.add(self._name, clean(variant), clean(metric), cell_of(unit), 1.0 if success else 0.0)
+        value = 1.0 if is_true("success", success) else 0.0
+        self._cells.add(self._name, clean(variant), clean(metric), cell_of(unit), value)
 
     @guarded
     def record_value(self, metric: str, variant: str, unit: Hashable, value: float) -> None:

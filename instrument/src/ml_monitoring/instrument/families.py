@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from functools import update_wrapper
+from functools import partial, update_wrapper
 from time import monotonic
 from types import SimpleNamespace
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar, cast
@@ -17,11 +17,13 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ml_monitoring.instrument.catalog import CATALOG, CELLS, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
 from ml_monitoring.instrument.labels import OTHER, clean
+from ml_monitoring.instrument.mistakes import caller, describe
 from ml_monitoring.instrument.shared_folder import join, shared_folder
 
 _log = logging.getLogger("ml_monitoring.instrument")
-# The first failure is logged at once, a storm of them once a minute.
+# The first failure is logged at once, a storm of them once a minute; of mistakes of the service those of each line.
 _LOG_INTERVAL: Final = 60.0
+_LINES: Final = 1000
 
 # Labels whose values this package makes itself; all others can grow and fall under `OTHER` at the cap.
 _CLOSED_LABELS: Final = frozenset(
@@ -210,7 +212,7 @@ class Metrics:
         self._extra_labels = tuple(extra_labels)
         self._buckets = buckets or {}
         self._max_label_sets = max_label_sets
-        self._quiet_until = 0.0
+        self._quiet_until: dict[str, float] = {}
         if not disabled:
             # Before the first metric: it opens a file there.
             join()
@@ -289,16 +291,27 @@ class Metrics:
                 known[name] = make()
             return cast("Shared", known[name])
 
-    def failed(self, operation: str, error: Exception) -> None:
-        """Count and log a recording that raised."""
+    def failed(self, operation: str, error: Exception, mistake: Callable[[], str] = str) -> None:
+        """Count and log a recording that raised.
+
+        Args:
+            operation: What it was.
+            error: What it raised.
+            mistake: Returns what the caller did wrong; empty if nothing.
+        """
         try:
             self._errors.child(operation).inc()
         except Exception:  # noqa: BLE001  # the counter may be what is broken (a full disk under multi-process files)
             _log.debug("the error counter is broken too", exc_info=True)
+        place = caller() if isinstance(error, (TypeError, ValueError, AttributeError)) else ""
         now = monotonic()
-        if now >= self._quiet_until:
-            self._quiet_until = now + _LOG_INTERVAL
-            if isinstance(error, OSError):
+        if now >= self._quiet_until.get(place, 0.0):
+            if len(self._quiet_until) >= _LINES:
+                self._quiet_until.clear()
+            self._quiet_until[place] = now + _LOG_INTERVAL
+            if place and (problem := mistake()):
+                _log.warning("%s at %s: %s; it is not recorded, and the request goes on", operation, place, problem)
+            elif isinstance(error, OSError):
                 # A server that is away, or a disk that is full: where in the code says nothing.
                 _log.warning("%s could not be recorded; the request goes on: %s", operation, error)
             else:
@@ -327,7 +340,7 @@ def guarded(
         try:
             method(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  # monitoring must never break what it monitors
-            self._metrics.failed(operation, error)
+            self._metrics.failed(operation, error, partial(describe, method, error, (self, *args), kwargs))
 
     update_wrapper(call, method)
     return call

@@ -7,7 +7,7 @@ from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
-from ml_monitoring.instrument.families import FINISH_REASONS, Metrics
+from ml_monitoring.instrument.families import FINISH_REASONS, Metrics, guarded
 
 if TYPE_CHECKING:
     from ml_monitoring.instrument.models import ModelRecorder
@@ -74,6 +74,11 @@ class Generation:
         self.output_tokens: int | None = None
         self.finish_reason = "stop"
 
+    @property
+    def _metrics(self) -> Metrics:
+        return self._model._metrics
+
+    @guarded
     def add_tokens(self, number: int = 1) -> None:
         """Count output tokens as they come; the first call is the time to the first token."""
         if self._first_token is None:

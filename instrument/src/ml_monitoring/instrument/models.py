@@ -15,6 +15,7 @@ from ml_monitoring.instrument.catalog import SCORE_BINS
 from ml_monitoring.instrument.cells import ACCURACY, cell_of
 from ml_monitoring.instrument.families import FINISH_REASONS, Metrics, guarded
 from ml_monitoring.instrument.generations import Generation, GenerationMetrics
+from ml_monitoring.instrument.mistakes import WrongValueError, is_true
 from ml_monitoring.instrument.quality import RollingAccuracy, RollingR2
 from ml_monitoring.instrument.requests import CURRENT, VariantMetrics
 from ml_monitoring.instrument.tracing import Exemplar, Exemplars
@@ -107,12 +108,12 @@ class ModelRecorder:
             failed: Whether it raised; then only the failure counts.
         """
         families, key = self._families, self._key
-        if failed:
+        if failed and is_true("failed", failed):
             families.errors.child(*key).inc()
             return
         families.made.child(*key).inc()
         if seconds < 0:
-            raise ValueError(f"seconds: {seconds!r} is less than 0")
+            raise WrongValueError(f"seconds is {seconds:g}, less than 0")
         families.duration.child(*key).observe(seconds, families.exemplar())
         families.last.child(*key).set(time())
         if score is not None and not math.isnan(score):
@@ -120,7 +121,7 @@ class ModelRecorder:
             families.scores.child(*key, bin_label).inc()
         if confidence is not None and not math.isnan(confidence):
             if not 0 <= confidence <= 1:
-                raise ValueError(f"confidence: {confidence!r} is no share, 0 to 1")
+                raise WrongValueError(f"confidence is {confidence:g}, not a share from 0 to 1")
             families.confidence.child(*key).observe(confidence)
 
     def generate(self, input_tokens: int | None = None) -> Generation:
@@ -189,13 +190,10 @@ class ModelRecorder:
             correct: Whether the prediction was the truth.
             unit: As that of `Recorder.set_variant`: the user or session that it was made for.
         """
-        if correct is None or isinstance(correct, str):
-            # Any text counts as true in Python.
-            raise ValueError(f"correct: {correct!r} is neither true nor false")
+        correct = is_true("correct", correct)
         self._families.truths.child(*self._key, "correct" if correct else "incorrect").inc()
         if self._variant:
-            # A comparison of arrays gives an array's own kind of truth.
-            share = self._accuracy.add(correct=bool(correct))
+            share = self._accuracy.add(correct=correct)
             self._families.variants.accuracy.child(self._variant).set(share)
             if unit is not None:
                 cells = self._families.variants.cells

@@ -120,6 +120,7 @@ class Recorder:
         """Return the recorder of an experiment whose units (users, sessions) come back; keep it."""
         return ExperimentRecorder(self._variants.cells, clean(name))
 
+    @guarded
     def set_variant(self, variant: str, unit: Hashable | None = None) -> None:
         """Attribute the current request to the variant; without a request this does nothing.
 
@@ -130,6 +131,8 @@ class Recorder:
         """
         context = CURRENT.get()
         if context is not None:
+            # What can be no key of a series is found here, where the caller is known.
+            hash(variant)
             context.variant = variant
             if unit is not None:
                 context.cell = cell_of(unit)

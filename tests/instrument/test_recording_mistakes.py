@@ -1,0 +1,128 @@
+"""A wrong value given to a recording method is said in one line that names the method, the argument and the caller."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from ml_monitoring import instrument
+from ml_monitoring.instrument import Generation, ModelRecorder, Recorder
+
+# By the first word of the annotation: a right value, a wrong one, and what is said of the wrong one.
+VALUES: dict[str, tuple[Any, Any, str]] = {
+    "float": (0.5, "12 EUR", "of type str, not a number"),
+    "int": (1, object(), "of type object, not a number"),
+    "bool": (False, "yes", "of type str, not True or False"),
+    "str": ("B", None, ""),
+    "Hashable": ("user-1", None, ""),
+}
+
+
+def recording_methods() -> Iterator[tuple[type, str]]:
+    """Yield each public method that records something, of all public classes."""
+    for name in instrument.__all__:
+        kind = getattr(instrument, name)
+        if inspect.isclass(kind):
+            for method in vars(kind):
+                if method.startswith(("record_", "set_", "add_")):
+                    yield kind, method
+
+
+def made(kind: type) -> Any:
+    recorder = Recorder(registry=CollectorRegistry())
+    model = recorder.model("m", variant="B")
+    these = (recorder, model, recorder.cache("c"), recorder.experiment("e"), model.generate())
+    return next(each for each in these if isinstance(each, kind))
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
+    assert not any(record.exc_info for record in caplog.records)
+    return [record.getMessage() for record in caplog.records]
+
+
+@pytest.mark.parametrize(("kind", "method"), list(recording_methods()))
+def test_each_argument_of_each_method_is_named(kind: type, method: str, caplog: pytest.LogCaptureFixture) -> None:
+    parameters = list(inspect.signature(getattr(kind, method)).parameters.values())[1:]
+    types = {each.name: str(each.annotation).split(" | ")[0] for each in parameters}
+    right = {name: VALUES[word][0] for name, word in types.items()}
+    getattr(made(kind), method)(**right)
+    assert logged(caplog) == []
+    for name, word in types.items():
+        _, wrong, said = VALUES[word]
+        if said:
+            call = getattr(made(kind), method)
+            line = inspect.currentframe().f_lineno + 1  # type: ignore[union-attr]  # CPython has frames
+            call(**{**right, name: wrong})
+            assert logged(caplog) == [
+                f"{method} at {__file__}:{line}: {name} is {said}; it is not recorded, and the request goes on"
+            ]
+            caplog.clear()
+
+
+def test_a_call_with_other_arguments_says_how_it_is_called(caplog: pytest.LogCaptureFixture) -> None:
+    cache: Any = made(instrument.CacheRecorder)
+    cache.set_size("x")
+    assert [message.partition(": ")[2] for message in logged(caplog)] == [
+        "too many positional arguments: it is called as set_size(*, size_bytes=None, entries=None); "
+        "it is not recorded, and the request goes on"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda model: model.record_regression(None, 2.0), "predicted is None, not a number"),
+        (lambda model: model.record_regression(Decimal(1), 2.0), "predicted is of type Decimal, not a number"),
+        (lambda model: model.record_prediction(-1.0), "seconds is -1, less than 0"),
+        (lambda model: model.record_prediction(1.0, confidence=95), "confidence is 95, not a share from 0 to 1"),
+    ],
+)
+def test_a_value_that_cannot_be_is_said(call: Any, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    call(made(ModelRecorder))
+    assert [message.partition(": ")[2] for message in logged(caplog)] == [
+        f"{said}; it is not recorded, and the request goes on"
+    ]
+
+
+def test_a_mistake_in_a_block_is_of_the_line_that_opens_it(caplog: pytest.LogCaptureFixture) -> None:
+    prediction: Any
+    generation: Generation
+    model = made(ModelRecorder)
+    line = inspect.currentframe().f_lineno + 1  # type: ignore[union-attr]  # CPython has frames
+    with model.track_prediction() as prediction:
+        prediction.score = "high"
+    with model.generate() as generation:
+        generation.add_tokens("many")  # type: ignore[arg-type]  # what a careless caller does
+    assert logged(caplog) == [
+        f"{method} at {__file__}:{place}: {name} is of type str, not a number; it is not recorded, and the request "
+        "goes on"
+        for method, place, name in (("record_prediction", line, "score"), ("add_tokens", line + 3, "number"))
+    ]
+
+
+def test_a_line_is_logged_once_a_minute_and_another_line_at_once(caplog: pytest.LogCaptureFixture) -> None:
+    model = made(ModelRecorder)
+    for _ in range(100):
+        model.record_load("long")
+    model.record_load("long")
+    assert len(logged(caplog)) == 2
+    labels = {"operation": "record_load"}
+    assert model._metrics.registry.get_sample_value("ml_instrument_errors_total", labels) == 101
+
+
+def test_what_is_no_mistake_of_the_caller_keeps_its_traceback(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = made(ModelRecorder)
+    monkeypatch.setattr(model._families, "load_duration", None)
+    with caplog.at_level(logging.WARNING):
+        model.record_load(1.0)
+    assert [(record.getMessage(), record.exc_info is not None) for record in caplog.records] == [
+        ("record_load could not be recorded; the request goes on", True)
+    ]
