@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import re
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import read_text
 
-# Values are cut to so many characters, some of them before the first difference.
+# Two values of more characters stand below each other.
 _LONGEST: Final = 160
-_BEFORE: Final = 40
+# Of them so many words that are the same in both stay around what differs.
+_AROUND: Final = 12
+_WORD: Final = re.compile(r"[\w:.$]+|.")
 # The same change of so many is listed for each.
 MOST_ALIKE: Final = 3
 
@@ -36,17 +40,17 @@ class Change:
     new: str = ""
 
     def line(self) -> str:
-        """Return the change as an item of a Markdown list."""
-        if self.old and self.new and self.old.split() == self.new.split():
-            values = " in white space only"
-        elif self.old and self.new:
-            values = " → ".join(map(_code, _around_difference(self.old, self.new)))
-            values = f": {values}"
-        elif self.old or self.new:
-            values = f": {_code(self.old or self.new)}"
-        else:
-            values = ""
-        return f"- **{self.where}** {self.what}{values}"
+        """Return the change as an item of a Markdown list, with long values before and after on lines of their own."""
+        head = f"- **{self.where}** {self.what}"
+        old, new = (" ".join(value.split()) for value in (self.old, self.new))
+        if old == new:
+            return f"{head} in white space only" if old else head
+        if not (old and new):
+            return f"{head}: {_code(old or new)}"
+        if len(old) + len(new) <= _LONGEST:
+            return f"{head}: {_code(old)} → {_code(new)}"
+        old, new = _around_difference(old, new)
+        return f"{head}:\n  - before: {_code(old)}\n  - after: {_code(new)}"
 
 
 def add_arguments(parser: argparse.ArgumentParser, *, everything: str) -> None:
@@ -119,18 +123,25 @@ def _git(*arguments: str) -> str:
 
 
 def _around_difference(old: str, new: str) -> tuple[str, str]:
-    """Return two texts, long ones from a little before where they begin to differ."""
-    old, new = " ".join(old.split()), " ".join(new.split())
-    differ = (place for place, (one, other) in enumerate(zip(old, new, strict=False)) if one != other)
-    # One may be the other with something behind it.
-    same = next(differ, min(len(old), len(new)))
-    if max(len(old), len(new)) <= _LONGEST or same <= _BEFORE:
-        return old, new
-    return f"...{old[same - _BEFORE :]}", f"...{new[same - _BEFORE :]}"
+    """Return two texts without most of what they begin and end with alike, but with all that differs."""
+    before, after = _WORD.findall(old), _WORD.findall(new)
+    start = _alike(before, after)
+    end = _alike(before[start:][::-1], after[start:][::-1])
+    first, rest = max(0, start - _AROUND), max(0, end - _AROUND)
+    return _part(before, first, rest), _part(after, first, rest)
+
+
+def _alike(old: Sequence[str], new: Sequence[str]) -> int:
+    """Return how many words two texts begin with alike."""
+    return sum(1 for _pair in takewhile(lambda pair: pair[0] == pair[1], zip(old, new, strict=False)))
+
+
+def _part(words: Sequence[str], first: int, rest: int) -> str:
+    """Return words without the first ones and the rest."""
+    shown = "".join(words[first : len(words) - rest]).strip()
+    return f"{'...' if first else ''}{shown}{'...' if rest else ''}"
 
 
 def _code(text: str) -> str:
-    text = " ".join(text.split())
-    text = text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."
     # A backtick inside needs two around.
     return f"`` {text} ``" if "`" in text else f"`{text}`"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any, Final
 
+from ml_monitoring.alerting.operate.routing import NOT_INHERITED, matchers
 from ml_monitoring.exporter.differences import Change, together
 
 Json = dict[str, Any]
@@ -14,8 +16,6 @@ Json = dict[str, Any]
 _MOST_NAMED: Final = 3
 # What goes to the receivers of teams, by the severity at the end of their names.
 _OF_TEAMS: Final = {"critical": "critical alerts of", "warning": "warnings of", "info": "info alerts of"}
-# How a route chooses alerts, and the routes below it: what it is recognised by.
-_PLACE: Final = frozenset({"matchers", "match", "match_re", "routes"})
 # Sections of which only the keys are said: they may hold passwords.
 _SECTIONS: Final = ("global", "templates", "time_intervals", "mute_time_intervals", "tracing")
 
@@ -24,17 +24,15 @@ def compare(old: Json | None, new: Json | None, *, everything: bool = False) -> 
     """Return the changes; with `everything` each of many that are alike."""
     if old is None or new is None:
         return [Change("alertmanager.yml", "no longer written" if new is None else "added")] if old is not new else []
-    groups = {"receivers": list(_receivers(old, new)), "routes": list(_routes(old, new))}
-    inhibitions = list(_inhibitions(old, new))
-    if not everything and len(inhibitions) > _MOST_NAMED:
-        kinds = Counter(change.what for change in inhibitions)
-        kinds["changed"] = min(kinds["removed"], kinds["added"])
-        kinds.subtract({"removed": kinds["changed"], "added": kinds["changed"]})
-        inhibitions = [Change("inhibitions", f"{number} {kind}") for kind, number in kinds.items() if number]
+    groups = {
+        "receivers": _receivers(old, new),
+        "routes": _routes(old.get("route"), new.get("route"), ()),
+        "inhibitions": _inhibitions(old, new, most=sys.maxsize if everything else _MOST_NAMED),
+    }
     found = [
         change for noun, changes in groups.items() for change in (changes if everything else together(changes, noun))
     ]
-    return [*found, *inhibitions, *_sections(old, new)]
+    return [*found, *_sections(old, new)]
 
 
 def lost_channels(old: Json | None, new: Json | None) -> list[str]:
@@ -87,47 +85,96 @@ def _receivers(old: Json, new: Json) -> Iterator[Change]:
                 yield Change(where, f"{_channel(kind)} changed ({', '.join(keys)})")
 
 
-def _routes(old: Json, new: Json) -> Iterator[Change]:
-    before, after = (dict(_flat(config.get("route") or {}, ())) for config in (old, new))
-    for path in [*before, *(path for path in after if path not in before)]:
-        if path[:-1] and not (path[:-1] in before and path[:-1] in after):
-            # The whole branch came or went.
-            continue
-        where = f"route {' / '.join(path)}" if path else "first route"
-        if path not in before or path not in after:
-            word, route = ("added", after[path]) if path in after else ("removed", before[path])
-            yield Change(where, word, "", str(route.get("receiver") or ""))
-            continue
-        for key in _differing(before[path], after[path]):
-            if key not in _PLACE:
-                yield Change(where, f"{key} changed", *(_text(one[path].get(key)) for one in (before, after)))
-    orders = [[path for path in one if path in before and path in after] for one in (before, after)]
-    if orders[0] != orders[1]:
-        yield Change("routes", "are in another order")
+def _routes(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
+    """Return what changed of a route and of those below it, which are recognised by what they match."""
+    old, new = (one if isinstance(one, dict) else {} for one in (old, new))
+    where = f"route {' / '.join(path)}" if path else "first route"
+    for key in _differing(old, new):
+        if key not in NOT_INHERITED:
+            yield Change(where, f"{key} changed", *(_text(one.get(key)) for one in (old, new)))
+    before, after = (_below(one) for one in (old, new))
+    pairs = _pairs(before, after)
+    for one, route in before.items():
+        below = (*path, ", ".join(one) or "all")
+        if one in pairs:
+            yield from _matchers(f"route {' / '.join(below)}", one, pairs[one])
+            yield from _routes(route, after[pairs[one]], below)
+        else:
+            yield Change(f"route {' / '.join(below)}", "removed", "", str(route.get("receiver") or ""))
+    for one, route in after.items():
+        if one not in pairs.values():
+            below = (*path, ", ".join(one) or "all")
+            yield Change(f"route {' / '.join(below)}", "added", "", str(route.get("receiver") or ""))
+    if [pairs[one] for one in before if one in pairs] != [one for one in after if one in pairs.values()]:
+        yield Change(f"routes below {' / '.join(path)}" if path else "routes", "are in another order")
 
 
-def _flat(route: Json, above: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], Json]]:
-    """Return a route and those below it by what they match."""
-    yield above, route
-    seen: Counter[str] = Counter()
+def _below(route: Json) -> dict[tuple[str, ...], Json]:
+    """Return the routes below one by their matchers, and by which it is of several with the same."""
+    found: dict[tuple[str, ...], Json] = {}
+    seen: Counter[tuple[str, ...]] = Counter()
     for child in _entries(route, "routes"):
-        text = _matchers(child, "match")
-        seen[text] += 1
-        yield from _flat(child, (*above, text if seen[text] == 1 else f"{text} #{seen[text]}"))
+        own = tuple(matchers(child, "match"))
+        seen[own] += 1
+        found[own if seen[own] == 1 else (*own, f"#{seen[own]}")] = child
+    return found
 
 
-def _inhibitions(old: Json, new: Json) -> Iterator[Change]:
-    before, after = (
-        Counter(
-            f"{_matchers(rule, 'source_match')} mutes {_matchers(rule, 'target_match')}, "
-            f"same {_text(rule.get('equal'))}"
-            for rule in _entries(config, "inhibit_rules")
+def _pairs(
+    before: Iterable[tuple[str, ...]], after: Iterable[tuple[str, ...]]
+) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return what became of each: it is there as before, or one alone asks for all of it and more, or for less."""
+    olds, news = ({frozenset(one): one for one in several} for several in (before, after))
+    found = {olds[one]: news[one] for one in olds if one in news}
+    gone, come = ([one for one in several if one not in others] for several, others in ((olds, news), (news, olds)))
+    for one in gone:
+        alike = [other for other in come if one and other and (one < other or other < one)]
+        if len(alike) == 1 and sum(one < alike[0] or alike[0] < one for one in gone if one) == 1:
+            found[olds[one]] = news[alike[0]]
+    return found
+
+
+def _matchers(where: str, old: Iterable[str], new: Iterable[str]) -> Iterator[Change]:
+    """Return by what a route or an inhibition matches from now on, too, and by what no more."""
+    for word, one, other in (("added", new, {*old}), ("removed", old, {*new})):
+        # Both sides of an inhibition mostly have the same.
+        found = dict.fromkeys(
+            label.removeprefix("source:").removeprefix("target:") for label in one if label not in other
         )
+        if found:
+            yield Change(where, f"matchers {word}", "", ", ".join(found))
+
+
+def _inhibitions(old: Json, new: Json, *, most: int) -> Iterator[Change]:
+    """Return the changes of inhibitions; of more than `most` that have nothing in common, how many there are."""
+    before, after = (
+        {
+            (
+                *(f"source:{one}" for one in matchers(rule, "source_match")),
+                *(f"target:{one}" for one in matchers(rule, "target_match")),
+                *(f"the same {one}" for one in _listed(rule.get("equal"))),
+            ): rule
+            for rule in _entries(config, "inhibit_rules")
+        }
         for config in (old, new)
     )
-    for word, difference in (("removed", before - after), ("added", after - before)):
-        for text in difference.elements():
-            yield Change("inhibition", word, "", text)
+    pairs = _pairs(before, after)
+    for one, other in pairs.items():
+        yield from _matchers(f"inhibition {_inhibition(before[one])}", one, other)
+    lost = [rule for one, rule in before.items() if one not in pairs]
+    gained = [rule for one, rule in after.items() if one not in pairs.values()]
+    if len(lost) + len(gained) <= most:
+        yield from (Change("inhibition", "removed", "", _inhibition(rule)) for rule in lost)
+        yield from (Change("inhibition", "added", "", _inhibition(rule)) for rule in gained)
+        return
+    changed = min(len(lost), len(gained))
+    numbers = {"removed": len(lost) - changed, "added": len(gained) - changed, "changed": changed}
+    yield from (Change("inhibitions", f"{number} {kind}") for kind, number in numbers.items() if number)
+
+
+def _inhibition(rule: Json) -> str:
+    source, target = (", ".join(matchers(rule, f"{side}_match")) or "all" for side in ("source", "target"))
+    return f"{source} mutes {target}, same {', '.join(_listed(rule.get('equal'))) or 'nothing'}"
 
 
 def _sections(old: Json, new: Json) -> Iterator[Change]:
@@ -137,16 +184,6 @@ def _sections(old: Json, new: Json) -> Iterator[Change]:
             yield Change(section, f"changed ({', '.join(_differing(one, other))})")
         elif one != other:
             yield Change(section, "added" if one is None else "removed" if other is None else "changed")
-
-
-def _matchers(entry: Json, prefix: str) -> str:
-    """Return matchers as one text, those in the older form too."""
-    given = entry.get("matchers" if prefix == "match" else f"{prefix}ers") or []
-    texts = [str(one) for one in (given if isinstance(given, list) else [given])]
-    for key, sign in ((prefix, "="), (f"{prefix}_re", "=~")):
-        older = entry.get(key)
-        texts += [f'{name}{sign}"{value}"' for name, value in (older.items() if isinstance(older, dict) else ())]
-    return ", ".join(texts) or "all"
 
 
 def _channels(receiver: Json) -> dict[str, list[Json]]:
@@ -170,4 +207,8 @@ def _entries(config: Json, key: str) -> list[Json]:
 def _text(value: Any) -> str:
     if value is None:
         return "nothing"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return ", ".join(_listed(value)) if isinstance(value, list) else str(value)
+
+
+def _listed(value: Any) -> list[str]:
+    return [str(one) for one in (value if isinstance(value, list) else [] if value is None else [value])]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from ml_monitoring.alerting.model.notifications import SEVERITIES
-from ml_monitoring.alerting.operate import alertmanager_changes, limits
+from ml_monitoring.alerting.model.promql import normalised
+from ml_monitoring.alerting.operate import alertmanager_changes, limits, reach
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
 from ml_monitoring.exporter.redaction import redact
@@ -20,8 +22,18 @@ Json = dict[str, Any]
 _MOST_EXPRESSIONS: Final = 20
 # Labels by which it is chosen who is notified, and how.
 _WAKING: Final = ("severity", "team")
-_ORDER: Final = ("threshold", "number", "`for`", "`keep_firing_for`", "label")
+_ORDER: Final = ("threshold", "number", "`for`", "`keep_firing_for`", "label", "condition")
 _EXPRESSION: Final = "expression changed"
+_WAITS: Final = {
+    "for": "`for`",
+    "keep_firing_for": "`keep_firing_for` (how much later its end is notified)",
+}
+# An alert whose description says so has a threshold of seconds.
+_IN_SECONDS: Final = re.compile(r"\$value\s*\|\s*humanizeDuration\b")
+_BACKTEST: Final = (
+    "How new and changed alerts would have fired on your history, with the `--settings` that NEW was written with: "
+    "`ml-monitoring alerts backtest --days 14`"
+)
 _FILES: Final = "Alertmanager and other files"
 
 
@@ -58,6 +70,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     texts = [change for name, pair in pairs.items() for change in _text_changes(renamed.get(name, name), *pair)]
     recorded = list(_recorded_changes(old, new))
     silent = alertmanager_changes.lost_channels(old.alertmanager, new.alertmanager)
+    lost, gained = reach.moved(old.alertmanager or {}, new.alertmanager or {}, pairs, silent)
     others = [
         *alertmanager_changes.compare(old.alertmanager, new.alertmanager, everything=everything),
         *_file_changes(old.others, new.others),
@@ -70,6 +83,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             "removed": len(removed),
             "renamed": len(renamed),
             "changed": len({change.where for change in rules}),
+            "reaching other channels": len(lost) + len(gained),
             "with other links or texts": len({change.where for change in texts}),
         },
         "recording rules": {kind: kinds[kind] for kind in ("added", "removed", "changed")},
@@ -79,10 +93,14 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         "Notify you no more": [
             *alertmanager_changes.not_notified(silent),
             *(Change(name, f"removed ({_whom(before[name])})") for name in removed),
+            *lost,
         ],
         "May notify you from now on": [
-            Change(name, f"added ({_whom(after[name])})", "", _summary(after[name]))
-            for name in sorted(added, key=lambda name: _rank(after[name]))
+            *(
+                Change(name, f"added ({_whom(after[name])})", "", _summary(after[name]))
+                for name in sorted(added, key=lambda name: _rank(after[name]))
+            ),
+            *gained,
         ],
         "Renamed alerts": [Change(one, f"is called **{other}**") for one, other in renamed.items()],
         **{
@@ -103,7 +121,8 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         for title, changes in sections.items()
         if changes
     ]
-    return "\n\n".join(["\n".join(summary), *listed]) if summary else ""
+    hint = [_BACKTEST] if added or rules else []
+    return "\n\n".join(["\n".join(summary), *listed, *hint]) if summary else ""
 
 
 def _alerts(old: Version, new: Version) -> tuple[dict[str, Json], dict[str, Json]]:
@@ -153,15 +172,22 @@ def _rule_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
     exprs = (_expr(old), _expr(new))
     thresholds = limits.thresholds(*exprs)
     if all(thresholds) and len({*map(limits.number, thresholds)}) > 1:
-        yield Change(name, "threshold changed", *thresholds)
+        in_seconds = all(
+            _IN_SECONDS.search(str((rule.get("annotations") or {}).get("description"))) for rule in (old, new)
+        )
+        yield Change(name, "threshold changed", *(map(_as_duration, thresholds) if in_seconds else thresholds))
+    lost, gained = limits.conditions(*exprs)
     is_alike = limits.skeleton(exprs[0]) == limits.skeleton(exprs[1])
     for pair in limits.beside(*exprs) if is_alike else ():
         yield Change(name, "number beside the threshold changed", *pair)
+    for word, clauses in (("removed", lost), ("added", gained)):
+        if clauses:
+            yield Change(name, f"condition {word}", "", " ".join(clauses))
     for key in ("for", "keep_firing_for"):
-        yield from _value_change(name, f"`{key}`", old.get(key), new.get(key))
+        yield from _value_change(name, _WAITS[key], old.get(key), new.get(key))
     for key in (key for key in keys if key not in _WAKING):
         yield from _value_change(name, f"label {key}", *(one.get(key) for one in labels))
-    if not is_alike:
+    if not (is_alike or lost or gained):
         yield Change(name, _EXPRESSION, *exprs)
 
 
@@ -180,7 +206,7 @@ def _recorded_changes(old: Version, new: Version) -> Iterator[Change]:
             for rule in group["rules"]:
                 if "record" in rule:
                     labels = json.dumps(rule.get("labels") or {}, sort_keys=True, default=str)
-                    found.setdefault(str(rule["record"]), []).append((" ".join(_expr(rule).split()), labels))
+                    found.setdefault(str(rule["record"]), []).append((_expr(rule), labels))
     for name in sorted({*before, *after}):
         if name not in before:
             yield Change(name, "added")
@@ -230,8 +256,11 @@ def _direction(change: Change) -> float:
     if what == "threshold":
         hows, values = zip(*(limit.rpartition(" ")[::2] for limit in (change.old, change.new)), strict=True)
         signs = {how[:1] for how in hows}
-        rise = float(values[1]) - float(values[0])
+        rise = _amount(values[1]) - _amount(values[0])
         return -rise if signs == {">"} else rise if signs == {"<"} else 0
+    if what == "condition":
+        # What is `or` else makes an alert of more, all other parts of less.
+        return (1 if change.what.endswith("added") else -1) * (1 if change.new.lower().startswith("or") else -1)
     if what == "`for`":
         try:
             old, new = (durations.parse(one or "0s") for one in (change.old, change.new))
@@ -253,7 +282,18 @@ def _value_change(where: str, what: str, old: Any, new: Any) -> Iterator[Change]
 
 
 def _expr(rule: Json) -> str:
-    return str(rule.get("expr", ""))
+    return normalised(str(rule.get("expr", "")))
+
+
+def _as_duration(limit: str) -> str:
+    """Return a threshold of seconds, such as `> 600`, as a duration."""
+    how, space, seconds = limit.rpartition(" ")
+    return f"{how}{space}{durations.format_seconds(float(seconds))}" if float(seconds) > 0 else limit
+
+
+def _amount(limit: str) -> float:
+    """Return the number of a threshold, the seconds of a duration."""
+    return durations.parse(limit) if limit[-1:].isalpha() else float(limit)
 
 
 def _label(rule: Json, name: str) -> str:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-_TEXT: Final = r"""(?P<text>"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`)"""
+from ml_monitoring.alerting.model.promql import TEXT
+
 _NUMBER: Final = r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.])"
 _COMPARISON: Final = r"(?:[=!<>]=|[<>])"
 _MATCHING: Final = r"(?:bool\b|(?:on|ignoring|group_left|group_right)\s*\([^)]*\)|group_left\b|group_right\b|\s)*"
 # A text, which may hold whatever it likes; else a number on either side of a comparison.
 _COMPARED: Final = re.compile(
-    rf"{_TEXT}"
+    rf"{TEXT}"
     rf"|(?P<before>{_COMPARISON}{_MATCHING})(?P<right>{_NUMBER})"
     rf"|(?P<start>(?:^|\(|\b(?:and|or|unless)\b)\s*)(?P<left>{_NUMBER})(?=\s*{_COMPARISON})",
     re.IGNORECASE,
 )
-_BRACKET_OR_OPERATOR: Final = re.compile(rf"{_TEXT}|[(\[{{]|[)\]}}]|(?P<operator>\b(?:and|or|unless)\b)", re.IGNORECASE)
+_BRACKET_OR_OPERATOR: Final = re.compile(rf"{TEXT}|[(\[{{]|[)\]}}]|(?P<operator>\b(?:and|or|unless)\b)", re.IGNORECASE)
 _AT_END: Final = re.compile(rf"(?P<how>[<>]=?){_MATCHING}(?P<number>{_NUMBER})\s*$", re.IGNORECASE)
 _AT_START: Final = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<how>[<>]=?)", re.IGNORECASE)
 _TURNED: Final = str.maketrans("<>", "><")
@@ -69,6 +71,26 @@ def beside(old: str, new: str) -> Iterator[tuple[str, str]]:
             yield pair
 
 
+def conditions(old: str, new: str) -> tuple[list[str], list[str]]:
+    """Return the parts beside its signal that an expression lost, and those that it gained, whatever their numbers.
+
+    None are returned when anything else changed, too.
+    """
+    parts = [_clauses(skeleton(expr)) for expr in (old, new)]
+    lost, gained = (Counter(one[1:]) - Counter(other[1:]) for one, other in (parts, parts[::-1]))
+    if parts[0][0] != parts[1][0] or (lost and gained):
+        return [], []
+    found: tuple[list[str], list[str]] = ([], [])
+    for expr, names, wanted, into in zip((old, new), parts, (lost, gained), found, strict=True):
+        for clause, name in zip(_clauses(expr), names, strict=True):
+            if wanted[name]:
+                wanted[name] -= 1
+                into.append(clause)
+    # What stands behind an `or` of its own is a condition of that, not of the alert.
+    ways = {clause.lower().startswith("or") for clauses in found for clause in clauses}
+    return found if len(ways) == 1 else ([], [])
+
+
 def _clauses(expr: str) -> list[str]:
     """Return the parts of an expression that stand between `and`, `or` and `unless` outside of brackets."""
     depth, starts = 0, [0]
@@ -83,7 +105,7 @@ def _clauses(expr: str) -> list[str]:
 def _excess(expr: str) -> re.Pattern[str]:
     """Return a pattern of where the threshold is subtracted from the signal, or that from the threshold."""
     limit = re.escape(number(threshold(expr)))
-    return re.compile(rf"- {limit}\)|\({limit} - " if limit else r"(?!)")
+    return re.compile(rf"- {limit}(?=\))|(?<=\(){limit} - " if limit else r"(?!)")
 
 
 def _numbers(expr: str) -> list[str]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +11,11 @@ from ml_monitoring.alerting.generate.inhibition import INHIBITIONS, Inhibition, 
 
 # Said where alerts have a label of their own, so that others may use the same Alertmanager.
 BESIDE_OTHERS: Final = "(with `alerts generate --into` the names of receivers begin with ml-monitoring-)"
+# How a route chooses alerts, and the routes below it.
+NOT_INHERITED: Final = frozenset({"matchers", "match", "match_re", "routes"})
+# Matchers that stand in one text, with quotes or without.
+_EACH: Final = re.compile(r'\s*((?:"(?:\\.|[^"\\])*"|[^",])+)')
+_PARTS: Final = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"?(.*?)"?\s*', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,14 +39,18 @@ def stops(config: Mapping[str, Any], labels: Mapping[str, str]) -> list[Stop]:
     """Return who is notified of an alert with these labels, in the order of the routes.
 
     Args:
-        config: What `alerting.alertmanager.build` gives.
+        config: Alertmanager's.
         labels: Labels of the alert, `alertname` included.
+
+    Raises:
+        ValueError: A matcher is none that Alertmanager takes.
     """
     return [
         Stop(
-            route["receiver"],
-            route["group_wait"],
-            route["repeat_interval"],
+            str(route.get("receiver", "")),
+            # What Alertmanager does where nothing is said.
+            route.get("group_wait", "30s"),
+            route.get("repeat_interval", "4h"),
             tuple(route.get("mute_time_intervals", ())),
         )
         for route in _matching(config["route"], {}, labels)
@@ -56,14 +66,36 @@ def mutes_of(labels: Mapping[str, str]) -> list[Inhibition]:
     ]
 
 
+def matchers(entry: Mapping[str, Any], prefix: str) -> list[str]:
+    """Return the matchers of a route or an inhibition in one form, those that are written in an older form too.
+
+    Args:
+        entry: As in the file.
+        prefix: `match`, `source_match` or `target_match`.
+    """
+    given = entry.get("matchers" if prefix == "match" else f"{prefix}ers") or []
+    found = [one for text in (given if isinstance(given, list) else [given]) for one in _one_each(str(text))]
+    for key, sign in ((prefix, "="), (f"{prefix}_re", "=~")):
+        older = entry.get(key)
+        found += [f'{name}{sign}"{value}"' for name, value in (older.items() if isinstance(older, dict) else ())]
+    return found
+
+
+def _one_each(text: str) -> Iterator[str]:
+    """Yield the matchers of a text such as `{a="1", b=~x}`, quoted; what is none as it stands."""
+    for one in _EACH.findall(text.strip().removeprefix("{").removesuffix("}")):
+        parts = _PARTS.fullmatch(one)
+        yield f'{parts[1]}{parts[2]}"{parts[3]}"' if parts else one
+
+
 def _matching(route: Mapping[str, Any], above: Mapping[str, Any], labels: Mapping[str, str]) -> list[dict[str, Any]]:
-    if not all(matches(matcher, labels) for matcher in route.get("matchers", ())):
+    if not all(matches(matcher, labels) for matcher in matchers(route, "match")):
         return []
     # What a route does not say it has from the one above; times of silence are not inherited.
     inherited = {key: value for key, value in above.items() if key not in ("mute_time_intervals", "continue")}
-    own = inherited | {key: value for key, value in route.items() if key not in ("routes", "matchers")}
+    own = inherited | {key: value for key, value in route.items() if key not in NOT_INHERITED}
     found: list[dict[str, Any]] = []
-    for child in route.get("routes", ()):
+    for child in route.get("routes") or ():
         of_child = _matching(child, own, labels)
         found += of_child
         if of_child and not child.get("continue"):

@@ -8,6 +8,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import closing
+from textwrap import indent
 from typing import TYPE_CHECKING, Final
 
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
@@ -106,6 +107,8 @@ def _print(step: Step, *, details: bool, most: int) -> None:
 
 def _indented(heading: str, text: str, most: int) -> str:
     # Without the report's own heading, which names the dashboard again, and what a terminal shows as stars.
-    lines = [re.sub(r"^- \*\*(.+?)\*\* ", r"- \1: ", line) for line in text.splitlines() if line and line[0] != "#"]
-    more = [f"and {len(lines) - most} more, which --all lists"] if len(lines) > most else []
-    return "\n".join([f"  {heading}", *(f"    {line}" for line in (*lines[:most], *more))])
+    listed = "\n".join(line for line in text.splitlines() if line and line[0] != "#")
+    # Long values stand below their change.
+    changes = re.split(r"\n(?=- )", re.sub(r"(?m)^- \*\*(.+?)\*\* ", r"- \1: ", listed))
+    more = [f"and {len(changes) - most} more, which --all lists"] if len(changes) > most else []
+    return "\n".join([f"  {heading}", indent("\n".join([*changes[:most], *more]), "    ")])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,8 @@ def version(*rules: Json, alertmanager: Json | None = None, others: dict[str, st
 
 
 def lines(old: Version, new: Version, *, everything: bool = False) -> list[str]:
-    return compare(old, new, everything=everything).splitlines()
+    """Return the report but for the hint at its end, which has a test of its own."""
+    return compare(old, new, everything=everything).partition("\n\nHow new and changed")[0].splitlines()
 
 
 def labels(severity: str, team: str = "platform", **more: str) -> Json:
@@ -106,13 +108,13 @@ def test_every_change_of_an_alert_is_shown_what_wakes_somebody_first() -> None:
         "### Later or quieter",
         "",
         "- **Hot** threshold changed: `> 20` → `> 25`",
+        "- **Cold** condition added: `unless on (room) away`",
         "",
         "### Changed otherwise",
         "",
         "- **Hot** team changed: `platform` → `mlops`",
-        "- **Hot** `keep_firing_for` added: `7m`",
+        "- **Hot** `keep_firing_for` (how much later its end is notified) added: `7m`",
         "- **Hot** label room added: `a`",
-        "- **Cold** expression changed: `heat < 0` → `heat < 0 unless on (room) away`",
     ]
 
 
@@ -198,7 +200,7 @@ def test_it_is_said_whether_an_alert_comes_sooner_or_later(old: Json, new: Json,
         (
             "a > 1",
             "a > 2 and b > 3",
-            ["threshold changed: `> 1` → `> 2`", "expression changed: `a > 1` → `a > 2 and b > 3`"],
+            ["threshold changed: `> 1` → `> 2`", "condition added: `and b > 3`"],
         ),
         ("a > 1", "a  >\n 1", []),
         (
@@ -247,7 +249,7 @@ def test_what_many_alerts_have_in_common_is_one_line_and_names_stand_where_it_wa
         "",
         "### Changed otherwise",
         "",
-        "- **6 of 7 alerts** `keep_firing_for` added: `7m`",
+        "- **6 of 7 alerts** `keep_firing_for` (how much later its end is notified) added: `7m`",
     ]
     assert sum("keep_firing_for" in line for line in lines(old, new, everything=True)) == 6
 
@@ -296,7 +298,9 @@ def _named(rules: Path) -> dict[str, Json]:
     return {one["alert"]: one for group in groups for one in group["rules"]}
 
 
-def test_the_upgrade_from_release_0_2_0_fits_on_two_screens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_upgrade_from_release_0_2_0_is_said_in_full_on_about_two_screens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["generate", "--settings", "/dev/null", "--output-dir", str(tmp_path)]) == 0
     capsys.readouterr()
     assert main(["diff", str(RELEASE), str(tmp_path)]) == 0
@@ -305,8 +309,75 @@ def test_the_upgrade_from_release_0_2_0_fits_on_two_screens(tmp_path: Path, caps
     assert {line.split("**")[1] for line in said if " added (" in line} == {*new} - {*old}
     assert "- **MlflowMetricWorseThanBest** threshold changed: `> 0.2` → `> 0.1`" in said
     kept = sum("keep_firing_for" in new[name] for name in old if name in new)
-    assert f"- **{kept} of {len({*old} & {*new})} alerts** `keep_firing_for` added: `7m`" in said
-    assert len(said) < 100
+    waits = "`keep_firing_for` (how much later its end is notified)"
+    assert f"- **{kept} of {len({*old} & {*new})} alerts** {waits} added: `7m`" in said
+    assert "- **MlPredictionsStopped** condition added: `and origin:ml_predictions:missing >= 20`" in said
+    place = said.index("- **AbTestSampleRatioMismatch** expression changed:")
+    assert said[place + 1 : place + 3] == [
+        "  - before: `origin:ab_test_split:p_value < 0.001 and on (cluster, job, namespace, origin) "
+        'sum without (metric) (metric_origin:ab_test_trials:min{metric="errors"}) >= 500`',
+        "  - after: `origin:ab_test_split:p_value < 0.001 and origin:ab_test_requests:min >= 500`",
+    ]
+    assert len(said) < 115
+
+
+def test_the_command_at_the_end_of_changes_of_alerts_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
+    said = compare(version(rule("Hot")), version(rule("Hot", "heat > 25"))).splitlines()[-1]
+    assert said == (
+        "How new and changed alerts would have fired on your history, with the `--settings` that NEW was written with: "
+        "`ml-monitoring alerts backtest --days 14`"
+    )
+    command = shlex.split(said.rpartition(": ")[2].strip("`"))
+    assert main([*command[2:], "--prometheus", "http://127.0.0.1:1"]) == 1
+    assert "127.0.0.1:1" in capsys.readouterr().err
+    assert "backtest" not in compare(version(rule("Hot")), version(rule("Hot", annotations={})))
+
+
+@pytest.mark.parametrize(
+    ("description", "shown"),
+    [
+        ("It took {{ $value | humanizeDuration }}.", "`> 10m` → `> 1h30m`"),
+        ("It took {{$value|humanizeDuration}} of {{ $labels.room }}.", "`> 10m` → `> 1h30m`"),
+        ("It was {{ $value }} for {{ 600.0 | humanizeDuration }}.", "`> 600` → `> 5400`"),
+    ],
+)
+def test_thresholds_of_seconds_are_durations(description: str, shown: str) -> None:
+    both = [rule("Slow", f"age > {limit}", annotations={"description": description}) for limit in (600, 5400)]
+    assert lines(version(both[0]), version(both[1]))[2:] == [
+        "### Later or quieter",
+        "",
+        f"- **Slow** threshold changed: {shown}",
+    ]
+    assert lines(version(both[1]), version(both[0]))[2] == "### Sooner or louder"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "shown"),
+    [
+        ("a > 1", "a > 1 and b unless c > 3", [LATER, "added: `and b unless c > 3`"]),
+        ("a > 1", "a > 1 or b > 2", [SOONER, "added: `or b > 2`"]),
+        ("a > 1 and (a - 1) > c and d > 2", "a > 1 and d > 2", [SOONER, "removed: `and (a - 1) > c`"]),
+        ("a > 1 or b > 2", "a > 1", [LATER, "removed: `or b > 2`"]),
+        ("a > 1", "a > 1 or b and c", [OTHERWISE, "- **Hot** expression changed: `a > 1` → `a > 1 or b and c`"]),
+    ],
+)
+def test_a_condition_that_came_or_went_is_shown_alone(old: str, new: str, shown: list[str]) -> None:
+    said = lines(version(rule("Hot", old)), version(rule("Hot", new)))[2:]
+    found = [line.removeprefix("### ").removeprefix("- **Hot** condition ") for line in said if line]
+    assert found == shown
+
+
+@pytest.mark.parametrize(
+    "expr",
+    [
+        'sum by(b, a)(rate(x{room=~"a|b, c", house="1"}[300s])) > 5',
+        'sum by (a,b) (rate(x{\n  house="1",\n  room=~"a|b, c",\n}[5m]))  > 5 # why',
+        'sum by (a, b) (rate(x{house = "1", room =~ "a|b, c"}[5m])) > 5',
+    ],
+)
+def test_the_order_of_matchers_and_labels_and_white_space_change_nothing(expr: str) -> None:
+    plain = 'sum by (a, b) (rate(x{house="1",room=~"a|b, c"}[5m])) > 5'
+    assert compare(version(rule("Hot", plain)), version(rule("Hot", expr))) == ""
 
 
 def test_files_that_another_folder_lacks_and_those_of_git(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

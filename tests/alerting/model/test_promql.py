@@ -1,0 +1,37 @@
+"""Expressions that mean the same are the same text."""
+
+from __future__ import annotations
+
+import promql_parser
+import pytest
+import yaml
+
+from ml_monitoring.alerting.generate import files
+from ml_monitoring.alerting.model.promql import normalised
+
+
+@pytest.mark.parametrize(
+    ("expr", "text"),
+    [
+        ('x{b="1, }", a=~"c|b" ,}', 'x{a=~"c|b",b="1, }"}'),
+        ("a > on (d , c)  group_left() y", "a > on (c, d) group_left () y"),
+        ("sum( rate(x[ 90s ]) )  by (b, a)\n+ 1", "sum(rate(x[1m30s])) by (a, b) + 1"),
+        ("x[3600s:60s] offset 120s", "x[1h:1m] offset 2m"),
+        ("level:x:rate5m > 60 # why\n and up", "level:x:rate5m > 60 and up"),
+        ("x:60s", "x:60s"),
+        ('{b="1",a="2"} |~ `(?i)  $text, 60s` [${x}]', '{a="2",b="1"} |~ `(?i)  $text, 60s` [${x}]'),
+        ("x[5s1m]", "x[5s1m]"),
+    ],
+)
+def test_matchers_labels_durations_and_white_space_have_one_form(expr: str, text: str) -> None:
+    assert normalised(expr) == normalised(text) == text
+
+
+def test_the_expressions_of_all_rules_keep_their_meaning() -> None:
+    groups = yaml.safe_load((files.DEFAULT_DIRECTORY / "alerts.yml").read_text("utf-8"))["groups"]
+    groups += yaml.safe_load((files.DEFAULT_DIRECTORY / "rules.yml").read_text("utf-8"))["groups"]
+    exprs = [rule["expr"] for group in groups for rule in group["rules"]]
+    assert len(exprs) > 200
+    for expr in exprs:
+        parsed = (promql_parser.parse(one).prettify() for one in (expr, normalised(expr)))
+        assert len({normalised(one) for one in parsed}) == 1
