@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from ml_monitoring.alerting.domains import load_alerts
 from ml_monitoring.alerting.generate import alertmanager
-from ml_monitoring.alerting.log.store import Total
+from ml_monitoring.alerting.log.totals import Total
 from ml_monitoring.exporter.catalog import NOTIFY_BUCKETS, RESOLVE_BUCKETS
 from ml_monitoring.exporter.exposition import render_text
 from ml_monitoring.exporter.families import FamilySet

@@ -23,7 +23,8 @@ from ml_monitoring.alerting.log.access import Access, Refusal
 from ml_monitoring.alerting.log.notification import Notification, NotificationError, parse
 from ml_monitoring.alerting.log.page import document, page
 from ml_monitoring.alerting.log.repeats import Repeats
-from ml_monitoring.alerting.log.store import AlertLog, Total
+from ml_monitoring.alerting.log.store import AlertLog
+from ml_monitoring.alerting.log.totals import Total
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.addresses import ListenAddress, refusal
 from ml_monitoring.exporter.errors import ConfigError

@@ -6,9 +6,8 @@ import json
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import closing
 from math import inf
 from pathlib import Path
 from threading import Lock
@@ -17,28 +16,18 @@ from typing import Any, Final, TypeVar
 from ml_monitoring.alerting.log import database as files
 from ml_monitoring.alerting.log.earlier import journal_files, lines_since, parse_line
 from ml_monitoring.alerting.log.notification import UNKNOWN, Notification, NotificationError, NotifiedAlert
+from ml_monitoring.alerting.log.totals import Total, Totals, add, add_missing_starts, raise_start, read_totals
 from ml_monitoring.exporter.catalog import NOTIFY_BUCKETS, RESOLVE_BUCKETS
 from ml_monitoring.exporter.logs import event
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
-# Names of alerts and of receivers that have totals, beside those of the project: anybody can make some up.
-_MAX_NAMES: Final = 500
-_MAX_LENGTH: Final = 200
 _DAY: Final = 86_400.0
 # Rows that are removed in one transaction, between which notifications are taken.
 _PRUNED_AT_ONCE: Final = 1_000
 _READ_AT_ONCE: Final = 200
 
-_ADD = """
-INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT (metric, labels) DO UPDATE
-SET value = value + excluded.value, seen = excluded.seen
-"""
-_RAISE = """
-INSERT INTO totals VALUES (?, ?, ?, ?) ON CONFLICT (metric, labels) DO UPDATE
-SET value = max(value, excluded.value), seen = excluded.seen
-"""
 _PRUNE_NOTIFICATIONS = f"""
 DELETE FROM notifications WHERE id IN
 (SELECT id FROM notifications WHERE received < ? ORDER BY received LIMIT {_PRUNED_AT_ONCE})
@@ -48,10 +37,6 @@ _PRUNE_ALERTS = tuple(
     f" (SELECT fingerprint, starts FROM alerts WHERE told < ? ORDER BY told LIMIT {_PRUNED_AT_ONCE})"
     for table in ("told", "links", "last_texts", "alerts")
 )
-# All that is said of a name goes at once: a histogram without some of its buckets would count backwards.
-_PRUNE_TOTALS = """
-DELETE FROM totals WHERE labels IN (SELECT labels FROM totals WHERE labels != '[]' GROUP BY labels HAVING max(seen) < ?)
-"""
 # That it began again: it had ended, at a moment that nobody was notified of, as in a silence.
 _AGAIN = "SELECT 1 FROM alerts AS later WHERE later.fingerprint = alerts.fingerprint AND later.starts > alerts.starts"
 _FIRES = f"ends IS NULL AND NOT EXISTS ({_AGAIN})"
@@ -66,15 +51,6 @@ _COLUMNS = (
 # Where an alert leads, by the annotation that says it.
 _LINKS: Final = {"runbook": "runbook_url", "dashboard": "dashboard_url", "logs": "logs_url"}
 _LONGEST_LINK: Final = 2_000
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """A number that only grows, kept through restarts and for as long as its name is heard of."""
-
-    metric: str
-    labels: tuple[str, ...]
-    value: float
 
 
 class AlertLog:
@@ -100,11 +76,10 @@ class AlertLog:
         self._path = directory / "history.sqlite"
         self._retention = retention
         self._window = duplicate_window
-        self._reserved = frozenset(reserved)
+        self._totals = Totals(reserved)
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened: list[int] = []
-        self._names: set[tuple[str, ...]] = set()
         self._alerts = 0
         try:
             with self._lock:
@@ -136,7 +111,7 @@ class AlertLog:
             pass
         while self._write(lambda database: self._remove_alerts(database, before)):
             pass
-        self._write(lambda database: self._remove_totals(database, before))
+        self._write(lambda database: self._totals.prune(database, before))
 
     def check(self, now: float) -> None:
         """Write something.
@@ -154,12 +129,7 @@ class AlertLog:
             OSError: They cannot be read.
             sqlite3.Error: The same.
         """
-
-        def read(database: sqlite3.Connection) -> list[Total]:
-            rows = database.execute("SELECT metric, labels, value FROM totals ORDER BY metric, labels")
-            return [Total(metric, tuple(json.loads(labels)), value) for metric, labels, value in rows]
-
-        return [*self._read(read), Total("alerts", (), self._alerts)]
+        return [*self._read(read_totals), Total("alerts", (), self._alerts)]
 
     def history(self, *, since: float, limit: int, until: float = inf, **equal: str) -> list[dict[str, Any]]:
         """Return alerts that fired since a moment, newest first.
@@ -248,12 +218,12 @@ class AlertLog:
 
     def _change(self, change: Callable[[sqlite3.Connection], _T]) -> _T:
         database = self._database()
-        names, alerts = set(self._names), self._alerts
+        names, alerts = self._totals.names, self._alerts
         try:
-            with _transaction(database):
+            with files.transaction(database):
                 return change(database)
         except BaseException:
-            self._names, self._alerts = names, alerts
+            self._totals.names, self._alerts = names, alerts
             raise
 
     def _database(self) -> sqlite3.Connection:
@@ -265,9 +235,8 @@ class AlertLog:
             self._directory.mkdir(parents=True, exist_ok=True)
             self._connection = database = files.connect(self._path)
             self._take_over(database)
-            with _transaction(database):
-                self._limit_names(database)
-                self._names = _names(database)
+            with files.transaction(database):
+                self._totals.load(database, time.time())
                 # Now there is a write-ahead log.
                 database.execute("REPLACE INTO checked VALUES (1, ?)", (time.time(),))
             (self._alerts,) = database.execute("SELECT count(*) FROM alerts").fetchone()
@@ -284,24 +253,13 @@ class AlertLog:
                 found.append(0)
         return found
 
-    def _limit_names(self, database: sqlite3.Connection) -> None:
-        """Remove totals of names beyond the limit, which earlier versions did not have; the newest stay."""
-        rows = database.execute(
-            "SELECT labels FROM totals WHERE labels != '[]' GROUP BY labels ORDER BY max(seen) DESC"
-        )
-        made_up = [labels for (labels,) in rows if tuple(json.loads(labels)) not in self._reserved]
-        dropped = made_up[_MAX_NAMES:]
-        database.executemany("DELETE FROM totals WHERE labels = ?", ((labels,) for labels in dropped))
-        if dropped:
-            database.execute(_ADD, ("names_dropped", "[]", len(dropped), time.time()))
-
     def _record(self, database: sqlite3.Connection, notifications: Sequence[Notification], now: float) -> int:
         seen: set[str] = set()
         new = [one for one in notifications if not self._is_duplicate(database, one, seen)]
         for notification in new:
             self._insert(database, notification)
         if len(new) < len(notifications):
-            database.execute(_ADD, ("duplicates", "[]", len(notifications) - len(new), now))
+            add(database, {"duplicates": len(notifications) - len(new)}, now)
         return len(new)
 
     def _remove_alerts(self, database: sqlite3.Connection, before: tuple[float]) -> int:
@@ -309,10 +267,6 @@ class AlertLog:
             removed = database.execute(statement, before).rowcount
         self._alerts -= removed
         return removed
-
-    def _remove_totals(self, database: sqlite3.Connection, before: tuple[float]) -> None:
-        database.execute(_PRUNE_TOTALS, before)
-        self._names = _names(database)
 
     def _is_duplicate(self, database: sqlite3.Connection, notification: Notification, seen: set[str]) -> bool:
         digest = notification.digest
@@ -351,20 +305,13 @@ class AlertLog:
             database.execute("DELETE FROM positions WHERE file = ?", (path.name,))
             event(_log, logging.INFO, "a journal of an earlier version was taken over", file=path.name)
         database.execute("DROP TABLE IF EXISTS position")
-        if database.execute("SELECT 1 FROM totals WHERE metric = 'last_start' LIMIT 1").fetchone():
-            return
-        last: dict[tuple[str, ...], float] = {}
-        for *who, at in database.execute("SELECT alertname, severity, team, starts FROM alerts"):
-            name = _name(who)
-            if name in last or len(last) < _MAX_NAMES:
-                last[name] = max(at, last.get(name, at))
-        with _transaction(database):
-            database.executemany(_RAISE, [("last_start", json.dumps(name), at, at) for name, at in last.items()])
+        with files.transaction(database):
+            add_missing_starts(database)
 
     def _take_over_lines(
         self, database: sqlite3.Connection, found: Sequence[Notification], file: str, offset: int
     ) -> None:
-        with _transaction(database):
+        with files.transaction(database):
             for notification in found:
                 self._insert(database, notification)
             database.execute("REPLACE INTO positions VALUES (?, ?)", (file, offset))
@@ -380,9 +327,10 @@ class AlertLog:
                 notification.digest,
             ),
         )
-        self._count(database, {"notifications": 1}, (notification.receiver, notification.status), notification.received)
+        whose = (notification.receiver, notification.status)
+        self._totals.add(database, {"notifications": 1}, whose, notification.received)
         if notification.left_out:
-            database.execute(_ADD, ("left_out", "[]", notification.left_out, notification.received))
+            add(database, {"left_out": notification.left_out}, notification.received)
         for alert in notification.alerts:
             self._insert_alert(database, alert, notification)
 
@@ -418,32 +366,10 @@ class AlertLog:
                 counts |= _took("notified", notification.received - alert.starts, NOTIFY_BUCKETS)
         if alert.ends is not None and (known is None or known[0] is None) and alert.starts != UNKNOWN:
             counts |= _took("resolved", alert.ends - alert.starts, RESOLVE_BUCKETS)
-        has_totals = bool(counts) and self._count(database, counts, who, notification.received)
+        has_totals = bool(counts) and self._totals.add(database, counts, who, notification.received)
         # What is to begin tomorrow did not begin.
         if has_totals and UNKNOWN < alert.starts < notification.received + _DAY:
-            labels = json.dumps(_name(who))
-            database.execute(_RAISE, ("last_start", labels, alert.starts, notification.received))
-
-    def _count(
-        self, database: sqlite3.Connection, counts: Mapping[str, float], labels: Sequence[str], now: float
-    ) -> bool:
-        """Add to totals of a name; return whether it has some: beyond so many it is one that was made up."""
-        name = _name(labels)
-        if name not in self._names and name not in self._reserved:
-            if len(self._names - self._reserved) >= _MAX_NAMES:
-                database.execute(_ADD, ("names_dropped", "[]", 1, now))
-                return False
-            self._names.add(name)
-        rows = [(metric, json.dumps(name), value, now) for metric, value in counts.items()]
-        database.executemany(_ADD, rows)
-        return True
-
-
-def _names(database: sqlite3.Connection) -> set[tuple[str, ...]]:
-    return {
-        tuple(json.loads(labels))
-        for (labels,) in database.execute("SELECT DISTINCT labels FROM totals WHERE labels != '[]'")
-    }
+            raise_start(database, who, alert.starts, notification.received)
 
 
 def _links(annotations: Mapping[str, str]) -> dict[str, str]:
@@ -459,20 +385,3 @@ def _links(annotations: Mapping[str, str]) -> dict[str, str]:
 def _took(what: str, seconds: float, buckets: Sequence[float]) -> dict[str, float]:
     seconds = max(0.0, seconds)
     return {f"{what}_{sum(seconds > bound for bound in buckets)}": 1, f"{what}_seconds": seconds}
-
-
-def _name(labels: Sequence[str]) -> tuple[str, ...]:
-    return tuple(label[:_MAX_LENGTH] for label in labels)
-
-
-@contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    """Change the database as a whole or not at all."""
-    database.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        database.execute("COMMIT")
-    except BaseException:
-        if database.in_transaction:
-            database.execute("ROLLBACK")
-        raise
