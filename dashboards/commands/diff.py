@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ml_monitoring.dashboards.publish.changes import compare
+from ml_monitoring.dashboards.publish.digest import digest
 from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.errors import why_no_json
 from ml_monitoring.exporter import differences
@@ -24,21 +25,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     differences.add_arguments(
         parser,
-        everything="list all changes of each page: those of looks too (colours, places, ...), those that many pages "
-        "have, and more than two screens of them",
+        everything="list all changes of each page one by one: those of looks too (colours, places, ...)",
     )
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the differences and return the exit status."""
     old, new = _read(options.old), _read(options.new)
+    before, after = ({uid: page for uid, (_source, page) in one.items()} for one in (old, new))
     commands = {
         uid: f"ml-monitoring dashboards diff {shlex.quote(old[uid][0])} {shlex.quote(new[uid][0])}"
         for uid in old
         if uid in new
     }
-    pages = ({uid: page for uid, (_source, page) in one.items()} for one in (old, new))
-    report = compare(*pages, looks=options.all, commands=commands)
+    report = compare(before, after) if options.all else digest(before, after, commands)
     print(report or "No differences.")
     return 1 if report and options.exit_code else 0
 

@@ -4,118 +4,67 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from ml_monitoring.exporter.differences import MOST_ALIKE, Change
+from ml_monitoring.alerting.model.promql import normalised
+from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
 
 # Says nothing about what a reader sees.
 _IGNORED = frozenset({"id", "version", "iteration", "gridPos", "pluginVersion", "panels", "targets", "fieldConfig"})
+_QUERIES: Final = frozenset({"expr", "query", "definition"})
 # What changes how a page looks, and not what it says.
 _OF_LOOKS: Final = re.compile(
-    r"(?:overrides|transformations|mappings|colou?rs?|custom|options|links|moved|resized|schemaVersion|editable)\b"
+    r"(?:overrides|transformations|mappings|colou?rs?|iconColor|custom|options|links|moved|resized|schemaVersion|editable"
+    r"|row|collapsed|decimals|min|max|query \S+ is written|\S+ is written)\b"
 )
 _OURS: Final = re.compile(r"ml-monitoring-(?!own-)")
-_OWN: Final = "ml-monitoring-own-"
+OWN: Final = "ml-monitoring-own-"
 # What matters most to a reader first; what changes only looks comes last.
-_ORDER: Final = ("added", "removed", "title", "query", "thresholds", "unit", "description")
-# Pages are listed in full as long as all is about two screens.
-_MOST_LINES: Final = 60
-# Panels that a line about a page names.
-_MOST_NAMED: Final = 6
+_ORDER: Final = ("added", "removed", "title", "query", "type", "thresholds", "unit", "description")
 
 
-def compare(
-    old: Mapping[str, Json], new: Mapping[str, Json], *, looks: bool = True, commands: Mapping[str, str] | None = None
-) -> str:
-    """Return the differences of dashboards by uid as Markdown, own ones first; empty when there are none.
+def compare(old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
+    """Return all differences of dashboards by uid as Markdown, those of looks too; empty when there are none."""
+    return "\n\n".join(
+        "\n".join([f"### {title_of(uid, old, new)} (`{uid}`)", "", *(change.line() for change in changes)])
+        for uid, changes in pages_of(old, new).items()
+        if changes
+    )
 
-    Args:
-        old: Before.
-        new: After.
-        looks: Whether all changes are listed, those of nothing but looks too; else a line for each page counts them,
-            changes that many pages have are listed once, and pages with more than fit on two screens are left at that.
-        commands: What shows the changes of one page, by uid.
-    """
+
+def pages_of(old: Mapping[str, Json], new: Mapping[str, Json]) -> dict[str, list[Change]]:
+    """Return the changes of each dashboard by uid, own ones first, else as in the menu of pages."""
     pages: dict[str, list[Change]] = {}
-    for uid in sorted({*old, *new}, key=lambda uid: (_OURS.match(uid) is not None, uid)):
+    for uid in sorted(
+        {*old, *new}, key=lambda uid: (_OURS.match(uid) is not None, title_of(uid, old, new).casefold(), uid)
+    ):
         if uid not in old:
-            panels = len(_panels(new[uid]))
-            pages[uid] = [Change("dashboard", f"added, {panels} panels")]
+            pages[uid] = [Change("dashboard", f"added, {len(_panels(new[uid]))} panels")]
         elif uid not in new:
             pages[uid] = [Change("dashboard", "removed")]
         else:
             pages[uid] = sorted(_dashboard_changes(old[uid], new[uid]), key=_rank)
-    common = {} if looks else _common(pages.values())
-    sections: list[str] = []
-    summary: list[str] = []
-    unchanged: list[str] = []
-    left_out: list[str] = []
-    room = _MOST_LINES if len(pages) > 1 else sys.maxsize
-    if common:
-        lines = [replace(change, what=f"{change.what} on {number} pages").line() for change, number in common.items()]
-        room -= len(lines)
-        sections.append("\n".join(["### On several pages", "", *lines]))
-    for uid, changes in pages.items():
-        title = (new.get(uid) or old[uid]).get("title", uid)
-        if not changes:
-            unchanged += [f"- {title} (`{uid}`): unchanged"] if uid.startswith(_OWN) else []
-            continue
-        shown = [change for change in changes if looks or not _is_of_looks(change)]
-        counts = f"- {title} (`{uid}`): {len(shown)} of meaning, {len(changes) - len(shown)} of looks"
-        shown = [change for change in shown if change not in common]
-        fits = looks or len(shown) <= room
-        summary.append(counts if fits else f"{counts}{_panels_in_short(shown)}")
-        if not fits:
-            left_out.append(uid)
-        elif shown:
-            room -= len(shown)
-            sections.append("\n".join([f"### {title} (`{uid}`)", "", *(change.line() for change in shown)]))
-    if looks or not summary:
-        return "\n\n".join(sections)
-    rest: list[str] = []
-    if left_out:
-        shows = next((f", `{commands[uid]}` those of one" for uid in left_out if commands and uid in commands), "")
-        rest = [f"Pages with more changes than fit here: {len(left_out)}; `--all` lists them{shows}."]
-    return "\n\n".join(["\n".join([*summary, *unchanged]), *sections, *rest])
+    return pages
 
 
-def _common(pages: Iterable[Sequence[Change]]) -> dict[Change, int]:
-    """Return the changes of meaning that many pages have, each with how many of them; those of most pages first."""
-    counts = Counter(change for changes in pages for change in dict.fromkeys(changes) if change.where != "dashboard")
-    return {
-        change: number for change, number in counts.most_common() if number > MOST_ALIKE and not _is_of_looks(change)
-    }
+def title_of(uid: str, old: Mapping[str, Json], new: Mapping[str, Json]) -> str:
+    """Return the title of a dashboard, the new one where it has another."""
+    return str((new.get(uid) or old[uid]).get("title", uid))
 
 
-def _panels_in_short(changes: Sequence[Change]) -> str:
-    """Return which panels came, went and were renamed, as the end of a line about a page that does not fit."""
-    found: dict[str, list[str]] = {"removed": [], "added": [], "renamed": []}
-    for change in changes:
-        word = change.what.partition(" ")[0].replace("title", "renamed")
-        if word in found:
-            found[word].append(f"{change.old} → {change.new}" if change.old and change.new else change.where)
-    return "".join(f"; {word}: {_names(names)}" for word, names in found.items() if names)
-
-
-def _names(names: Sequence[str]) -> str:
-    more = len(names) - _MOST_NAMED
-    return ", ".join([*names[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
-
-
-def _is_of_looks(change: Change) -> bool:
+def is_of_looks(change: Change) -> bool:
+    """Tell whether a change is one of how a page looks, and not of what it says."""
     return _OF_LOOKS.match(change.what) is not None
 
 
 def _rank(change: Change) -> tuple[bool, int]:
     """Return what changes are put in order by, those that matter most first; else they stay as they are."""
     what = change.what.partition(" ")[0]
-    return _is_of_looks(change), _ORDER.index(what) if what in _ORDER else len(_ORDER)
+    return is_of_looks(change), _ORDER.index(what) if what in _ORDER else len(_ORDER)
 
 
 def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:
@@ -127,17 +76,40 @@ def _dashboard_changes(old: Json, new: Json) -> Iterator[Change]:
         "annotation", (old.get("annotations") or {}).get("list"), (new.get("annotations") or {}).get("list")
     )
     before, after = _panels(old), _panels(new)
+    same = _same(before, after)
     for key, panel in before.items():
-        if key not in after:
-            yield Change(_name(panel), "removed")
+        if key not in same:
+            yield Change(_name(panel), f"{_kind(panel)}removed")
+    came_from = {other: key for key, other in same.items()}
     for key, panel in after.items():
-        if key not in before:
-            yield Change(_name(panel), f"added ({panel.get('type')})")
+        if key not in came_from:
+            yield Change(_name(panel), f"{_kind(panel)}added" if _kind(panel) else f"added ({panel.get('type')})")
             yield from (
                 Change(_name(panel), f"query {ref_id} added", "", expr) for ref_id, expr in _queries(panel).items()
             )
         else:
-            yield from _panel_changes(before[key], panel)
+            yield from _panel_changes(before[came_from[key]], panel)
+
+
+def _same(before: Mapping[str, Json], after: Mapping[str, Json]) -> dict[str, str]:
+    """Return by which key each panel is found afterwards: that which alone has its title and type, else its own."""
+    sorts = [Counter(map(_sort, panels.values())) for panels in (before, after)]
+    by_sort = {_sort(panel): key for key, panel in after.items()}
+    found = {
+        key: by_sort[_sort(panel)]
+        for key, panel in before.items()
+        if sorts[0][_sort(panel)] == sorts[1][_sort(panel)] == 1
+    }
+    taken = {*found.values()}
+    return found | {key: key for key in before if key in after and key not in found and key not in taken}
+
+
+def _sort(panel: Json) -> tuple[str, str]:
+    return str(panel.get("type")), _name(panel)
+
+
+def _kind(panel: Json) -> str:
+    return "row " if panel.get("type") == "row" else ""
 
 
 def _listed(kind: str, old: Any, new: Any) -> Iterator[Change]:
@@ -180,8 +152,9 @@ def _panel_changes(old: Json, new: Json) -> Iterator[Change]:
     before, after = _queries(old), _queries(new)
     for ref_id in sorted({*before, *after}):
         if before.get(ref_id) != after.get(ref_id):
-            word = "added" if ref_id not in before else "removed" if ref_id not in after else "changed"
-            yield Change(name, f"query {ref_id} {word}", before.get(ref_id, ""), after.get(ref_id, ""))
+            queries = before.get(ref_id, ""), after.get(ref_id, "")
+            word = "added" if ref_id not in before else "removed" if ref_id not in after else _changed(*queries)
+            yield Change(name, f"query {ref_id} {word}", *queries)
     for ref_id in sorted({*before} & {*after}):
         yield from _values(f"{name}, query {ref_id}", _target(old, ref_id), _target(new, ref_id), frozenset({"expr"}))
     yield from _field_changes(name, old, new)
@@ -216,7 +189,14 @@ def _values(where: str, old: Json, new: Json, ignored: frozenset[str], path: str
         if isinstance(one, dict) and isinstance(other, dict):
             yield from _values(where, one, other, frozenset(), f"{at}.")
         elif one != other:
-            yield Change(where, f"{at} changed", _text(one), _text(other))
+            word = _changed(one, other) if key in _QUERIES else "changed"
+            yield Change(where, f"{at} {word}", _text(one), _text(other))
+
+
+def _changed(old: Any, new: Any) -> str:
+    """Return whether a query changed, or no more than the order of its matchers, or white space."""
+    is_same = isinstance(old, str) and isinstance(new, str) and normalised(old) == normalised(new)
+    return "is written otherwise, with the same meaning" if is_same else "changed"
 
 
 def _queries(panel: Json) -> dict[str, str]:

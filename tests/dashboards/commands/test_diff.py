@@ -12,6 +12,7 @@ import pytest
 
 from ml_monitoring.dashboards.cli import main
 from ml_monitoring.dashboards.publish.changes import compare
+from ml_monitoring.dashboards.publish.digest import digest
 
 
 def page() -> dict[str, Any]:
@@ -94,62 +95,84 @@ def test_whole_dashboards_come_and_go() -> None:
     ]
 
 
-def test_changes_of_looks_are_counted_own_pages_first_and_long_values_shown_where_they_differ() -> None:
-    teams = "|".join(f"team{number}" for number in range(100))
+def short(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    return digest(old, new, dict.fromkeys(old, "command")).splitlines()
+
+
+def test_changes_of_looks_are_counted_own_pages_first_then_by_title() -> None:
     new = page()
-    heat = new["panels"][0]
-    heat["gridPos"]["x"] = 3
-    heat["fieldConfig"]["overrides"] = [{"matcher": {"id": "byName"}}]
-    heat["targets"][0]["expr"] = f'heat{{team=~"{teams}|mine"}}'
-    old = page()
-    old["panels"][0]["targets"][0]["expr"] = f'heat{{team=~"{teams}"}}'
-    moved = page()
-    moved["panels"][0]["gridPos"]["x"] = 3
-    ours = "ml-monitoring-page"
-    assert compare({ours: old, "own": page()}, {ours: new, "own": moved}, looks=False).splitlines() == [
-        "- Page (`own`): 0 of meaning, 1 of looks",
-        f"- Page (`{ours}`): 1 of meaning, 2 of looks",
+    new["panels"][0]["gridPos"]["x"] = 3
+    new["panels"][0]["fieldConfig"]["overrides"] = [{"matcher": {"id": "byName"}}]
+    new["panels"][0]["targets"][0]["expr"] = "max(heat)"
+    titles = {"ml-monitoring-a": "Rooms", "ml-monitoring-b": "doors", "ml-monitoring-own-z": "Shop", "other": "Theirs"}
+    old, after = ({uid: one | {"title": title} for uid, title in titles.items()} for one in (page(), new))
+    after["ml-monitoring-own-z"] = old["ml-monitoring-own-z"]
+    after["ml-monitoring-b"] = copy.deepcopy(old["ml-monitoring-b"])
+    after["ml-monitoring-b"]["panels"][0]["gridPos"]["x"] = 3
+    assert short(old, after) == [
+        "- pages: 3 changed",
+        "- Shop (`ml-monitoring-own-z`): unchanged",
         "",
-        f"### Page (`{ours}`)",
+        "### Changed pages",
         "",
-        "- **Heat** query A changed:",
-        '  - before: `...|team94|team95|team96|team97|team98|team99"}`',
-        '  - after: `...|team94|team95|team96|team97|team98|team99|mine"}`',
+        "- **Theirs** (`other`): 1 of meaning, 2 of looks",
+        "  - **Heat** query A changed: `heat` → `max(heat)`",
+        "- **doors** (`ml-monitoring-b`): 0 of meaning, 1 of looks",
+        "- **Rooms** (`ml-monitoring-a`): 1 of meaning, 2 of looks",
+        "  - **Heat** query A changed: `heat` → `max(heat)`",
     ]
-    assert "overrides changed" in compare({ours: old}, {ours: new})
-    assert compare({ours: old}, {ours: old}, looks=False) == ""
+    assert "overrides changed" in compare(old, after)
+    assert short(old, old) == []
 
 
-def test_a_page_with_more_changes_than_fit_on_two_screens_is_counted_and_the_others_are_listed() -> None:
-    old, new, small = page(), page(), page()
-    targets = [{"refId": str(number), "expr": "up"} for number in range(100)]
-    new["panels"][0]["targets"] += targets
-    small["refresh"] = "1m"
-    both = ({"a": old, "b": old}, {"a": new, "b": small})
-    assert compare(*both, looks=False).splitlines() == [
-        "- Page (`a`): 100 of meaning, 0 of looks",
-        "- Page (`b`): 1 of meaning, 0 of looks",
-        "",
-        "### Page (`b`)",
-        "",
-        "- **dashboard** refresh changed: `30s` → `1m`",
-        "",
-        "Pages with more changes than fit here: 1; `--all` lists them.",
-    ]
-    assert compare(*both).count("added: `up`") == 100
-    assert compare({"a": old}, {"a": new}, looks=False).count("added: `up`") == 100
-
-
-def test_of_a_page_that_does_not_fit_panels_are_named_that_came_went_or_have_another_name() -> None:
+def test_of_a_page_with_many_changes_panels_are_named_by_what_became_of_them() -> None:
     old, new = page(), page()
-    old["panels"] = [{"id": number, "type": "stat", "title": f"Old {number}"} for number in range(40)]
-    new["panels"] = [{"id": number, "type": "stat", "title": f"New {number}"} for number in range(2, 70)]
-    both = ({"a": old, "b": page()}, {"a": new, "b": page()})
-    assert compare(*both, looks=False).splitlines()[0] == (
-        "- Page (`a`): 70 of meaning, 0 of looks; removed: Old 0, Old 1; "
-        "added: New 40, New 41, New 42, New 43, New 44, New 45, 24 more; renamed: Old 2 → New 2, Old 3 → New 3, "
-        "Old 4 → New 4, Old 5 → New 5, Old 6 → New 6, Old 7 → New 7, 32 more"
-    )
+    panels = [{"id": number, "type": "stat", "title": f"Panel {number}"} for number in range(10, 20)]
+    old["panels"] += copy.deepcopy(panels)
+    for panel in panels[2:]:
+        panel["targets"] = [{"refId": "A", "expr": "up"}]
+    panels[0]["title"] = "Renamed, and moved"
+    new["panels"] = [*new["panels"][:1], *panels]
+    new["panels"].append({"id": 99, "type": "stat", "title": "New", "targets": [{"refId": "A", "expr": "up"}]})
+    new["panels"].append({"id": 98, "type": "row", "title": "A row"})
+    new["panels"][0]["fieldConfig"]["defaults"] |= {"unit": "kelvin", "thresholds": {}}
+    new["templating"]["list"] = [{"name": "door"}]
+    assert short({"a": old, "b": page()}, {"a": new, "b": page()}) == [
+        "- pages: 1 changed",
+        "",
+        "### Changed pages",
+        "",
+        "- **Page** (`a`): 15 of meaning, 1 of looks",
+        "  - gone: Words",
+        "  - new: New",
+        "  - renamed: Panel 10 → Renamed, and moved",
+        "  - changed: Heat (thresholds, unit celsius → kelvin)",
+        "  - other query: Panel 12; Panel 13; Panel 14; Panel 15; Panel 16; Panel 17; 2 more",
+        "  - variables: door is new; room is gone",
+        "",
+        "All changes of Page, which has most: `command`; `--all` lists those of all pages.",
+    ]
+    assert len([line for line in short({"a": old}, {"a": new}) if "query A added: `up`" in line]) == 8
+
+
+def test_a_panel_is_known_by_its_title_and_type_before_its_id() -> None:
+    old, new = page(), page()
+    for number, (one, kinds) in enumerate([(old, ("stat", "timeseries")), (new, ("timeseries", "stat"))]):
+        one["panels"] = [
+            {"id": 7, "type": kinds[0], "title": "Risk over time" if number else "Risk"},
+            {"id": 8, "type": kinds[1], "title": "Risk" if number else "Risk over time"},
+        ]
+    assert compare({"a": old}, {"a": new}) == ""
+
+
+def test_the_order_of_matchers_labels_and_white_space_is_no_change_of_meaning() -> None:
+    old, new = page(), page()
+    exprs = ('sum by (a, b) (heat{x="1",y="2"})', 'sum by(b,a)(heat{y="2", x="1"})')
+    for one, expr in zip((old, new), exprs, strict=True):
+        one["panels"][0]["targets"][0]["expr"] = expr
+        one["templating"]["list"][0]["query"] = {"query": f"query_result({expr})"}
+    assert short({"a": old}, {"a": new})[-1] == "- **Page** (`a`): 0 of meaning, 2 of looks"
+    assert "query A is written otherwise, with the same meaning: " in compare({"a": old}, {"a": new})
 
 
 def test_thresholds_of_other_colours_only_are_looks() -> None:
@@ -160,35 +183,57 @@ def test_thresholds_of_other_colours_only_are_looks() -> None:
 
     old = {"a": page(), "b": page()}
     new = {"a": change("#b8520a", 20), "b": change("red", 25)}
-    assert compare(old, new, looks=False).splitlines() == [
-        "- Page (`a`): 0 of meaning, 1 of looks",
-        "- Page (`b`): 1 of meaning, 0 of looks",
-        "",
-        "### Page (`b`)",
-        "",
-        "- **Heat** thresholds changed: `green from the start, red from 20` → `green from the start, red from 25`",
+    assert short(old, new)[4:] == [
+        "- **Page** (`a`): 0 of meaning, 1 of looks",
+        "- **Page** (`b`): 1 of meaning, 0 of looks",
+        "  - **Heat** thresholds changed: `green from the start, red from 20` → `green from the start, red from 25`",
     ]
 
 
-def test_what_many_pages_have_in_common_is_one_line() -> None:
-    new, other = page(), page()
-    new["panels"][0]["title"] = other["panels"][0]["title"] = "Warmth"
-    other["panels"][0]["targets"][0]["expr"] = "warmth"
-    old = {uid: page() for uid in "abcde"}
-    both = (old, {**dict.fromkeys("abc", new), "d": other, "e": page()})
-    assert compare(*both, looks=False).splitlines() == [
-        *(f"- Page (`{uid}`): 1 of meaning, 0 of looks" for uid in "abc"),
-        "- Page (`d`): 2 of meaning, 0 of looks",
+def test_what_many_pages_have_in_common_is_one_line_in_whatever_words() -> None:
+    old = {uid: page() | {"title": uid.upper()} for uid in "abcdefg"}
+    new = copy.deepcopy(old)
+    for uid in "abcdef":
+        new[uid]["panels"][0]["title"] = "Warmth"
+        new[uid]["panels"][0]["targets"][0]["expr"] = f"heat{uid}"
+    for uid in "abcd":
+        new[uid]["panels"].append({"id": 9, "type": "stat", "title": "State", "targets": [{"expr": uid}]})
+    new["d"]["refresh"] = "1m"
+    del new["g"]["panels"][1]
+    assert short(old, new) == [
+        "- pages: 7 changed",
         "",
         "### On several pages",
         "",
-        "- **Warmth** title changed on 4 pages: `Heat` → `Warmth`",
+        "- **Warmth** was Heat on 6 pages: all but G",
+        "- **Warmth** changed (query) on 6 pages: all but G",
+        "- **State** is new on 4 pages: all but E, F, G",
         "",
-        "### Page (`d`)",
+        "### Changed pages",
         "",
-        "- **Warmth** query A changed: `heat` → `warmth`",
+        *(f"- **{uid}** (`{uid.lower()}`): 3 of meaning (3 on several pages), 0 of looks" for uid in "ABC"),
+        "- **D** (`d`): 4 of meaning (3 on several pages), 0 of looks",
+        "  - **dashboard** refresh changed: `30s` → `1m`",
+        *(f"- **{uid}** (`{uid.lower()}`): 2 of meaning (2 on several pages), 0 of looks" for uid in "EF"),
+        "- **G** (`g`): 1 of meaning, 0 of looks",
+        "  - **Words** removed",
     ]
-    assert compare(*both).count("title changed: `Heat` → `Warmth`") == 4
+    assert compare(old, new).count("title changed: `Heat` → `Warmth`") == 6
+
+
+def test_pages_that_came_and_went_stand_first() -> None:
+    other = page() | {"title": "Other", "description": "For all: is it warm?"}
+    assert short({"a": page()}, {"b": other}) == [
+        "- pages: 1 added, 1 removed",
+        "",
+        "### Pages that are gone",
+        "",
+        "- **Page** (`a`)",
+        "",
+        "### New pages",
+        "",
+        "- **Other** (`b`): For all: is it warm?",
+    ]
 
 
 def test_files_folders_and_exit_status(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -205,29 +250,36 @@ def test_files_folders_and_exit_status(tmp_path: Path, capsys: pytest.CaptureFix
     assert capsys.readouterr().err == "error: missing: no such file or folder\n"
 
 
-def test_the_command_for_a_page_that_does_not_fit_is_printed_and_own_pages_that_did_not_change_are_named(
+def test_the_command_for_the_page_with_most_changes_is_printed_and_can_be_pasted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    big = page() | {"uid": "ml-monitoring-big", "title": "Big"}
-    own = page() | {"uid": "ml-monitoring-own-shop", "title": "Shop"}
-    changed_one = copy.deepcopy(big)
-    changed_one["panels"][0]["targets"] += [{"refId": str(number), "expr": "up"} for number in range(100)]
-    for folder, pages in (("pages old", (big, own)), ("new", (changed_one, own))):
+    titles = ("Bigger", "Big", "Shop")
+    uids = ("ml-monitoring-bigger", "ml-monitoring-big", "ml-monitoring-own-shop")
+    for folder, numbers in (("pages old", (0, 0, 0)), ("new", (30, 20, 0))):
         (tmp_path / folder / "ML").mkdir(parents=True)
-        for one in pages:
-            (tmp_path / folder / "ML" / f"{one['uid']}.json").write_text(json.dumps(one), encoding="utf-8")
+        for uid, title, number in zip(uids, titles, numbers, strict=True):
+            one = page() | {"uid": uid, "title": title}
+            one["panels"][0]["targets"] += [{"refId": str(place), "expr": "up"} for place in range(number)]
+            (tmp_path / folder / "ML" / f"{uid}.json").write_text(json.dumps(one), encoding="utf-8")
     assert main(["diff", "pages old", "new"]) == 0
-    command = "diff 'pages old/ML/ml-monitoring-big.json' new/ML/ml-monitoring-big.json"
+    command = "diff 'pages old/ML/ml-monitoring-bigger.json' new/ML/ml-monitoring-bigger.json"
     assert capsys.readouterr().out.splitlines() == [
-        "- Big (`ml-monitoring-big`): 100 of meaning, 0 of looks",
+        "- pages: 2 changed",
         "- Shop (`ml-monitoring-own-shop`): unchanged",
         "",
-        "Pages with more changes than fit here: 1; `--all` lists them, "
-        f"`ml-monitoring dashboards {command}` those of one.",
+        "### Changed pages",
+        "",
+        "- **Big** (`ml-monitoring-big`): 20 of meaning, 0 of looks",
+        "  - other query: Heat",
+        "- **Bigger** (`ml-monitoring-bigger`): 30 of meaning, 0 of looks",
+        "  - other query: Heat",
+        "",
+        f"All changes of Bigger, which has most: `ml-monitoring dashboards {command}`; "
+        "`--all` lists those of all pages.",
     ]
     assert main(shlex.split(command)) == 0
-    assert capsys.readouterr().out.count("added: `up`") == 100
+    assert capsys.readouterr().out.count("added: `up`") == 30
 
 
 def test_a_revision_of_the_repository_is_compared_with_the_files(capsys: pytest.CaptureFixture[str]) -> None:

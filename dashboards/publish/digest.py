@@ -1,0 +1,183 @@
+"""What a new version of dashboards changes for those who look at them, on about two screens, as Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from textwrap import indent
+from typing import Any, Final
+
+from ml_monitoring.dashboards.publish.changes import OWN, is_of_looks, pages_of, title_of
+from ml_monitoring.exporter.differences import MOST_ALIKE, Change
+
+Json = dict[str, Any]
+
+# So many changes of a page are listed one by one; of more, panels are named.
+_FEW: Final = 6
+# Of a panel that is there before and after: what it says.
+_MEANING: Final = ("query", "type", "thresholds", "unit")
+# Panels with another query are many in most releases: so many are named.
+_MOST_NAMED: Final = 6
+# Kinds of which the values are short enough to be named.
+_SHORT: Final = ("type", "unit")
+_WORDS: Final = {"added": "is new", "removed": "is gone", "query.query changed": "has another query"}
+
+
+def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[str, str]) -> str:
+    """Return the differences of dashboards by uid, own ones first; empty when there are none.
+
+    Pages that came and went are followed by what many pages have in common, then by what each has of its own. Of a
+    single page all is listed but what changes its looks.
+
+    Args:
+        old: Before.
+        new: After.
+        commands: What shows the changes of one page, by uid.
+    """
+    pages = pages_of(old, new)
+    changed = {uid: changes for uid, changes in pages.items() if changes and uid in old and uid in new}
+    titles = {uid: title_of(uid, old, new) for uid in pages}
+    if not any(pages.values()):
+        return ""
+    common = _common(changed)
+    own = {
+        uid: [change for change in _of_meaning(changes) if uid not in common.get(_key(change), ())]
+        for uid, changes in changed.items()
+    }
+    is_short = {uid: len(changes) <= _FEW or len(pages) == 1 for uid, changes in own.items()}
+    sections = {
+        "Pages that are gone": [f"- **{titles[uid]}** (`{uid}`)" for uid in pages if uid not in new],
+        "New pages": [
+            f"- **{titles[uid]}** (`{uid}`): {new[uid].get('description') or changes[0].what}"
+            for uid, changes in pages.items()
+            if uid not in old
+        ],
+        "On several pages": [
+            _common_line(key, uids, changed, titles)
+            for key, uids in sorted(common.items(), key=lambda one: -len(one[1]))
+        ],
+        "Changed pages": [
+            "\n".join(
+                [
+                    f"- **{titles[uid]}** (`{uid}`): {_rest(changed[uid], changes)}",
+                    *(indent(line, "  ") for line in _lines(changes, one_by_one=is_short[uid])),
+                ]
+            )
+            for uid, changes in own.items()
+        ],
+    }
+    counts = {"added": pages.keys() - old.keys(), "removed": pages.keys() - new.keys(), "changed": changed}
+    summary = [f"- pages: {', '.join(f'{len(uids)} {word}' for word, uids in counts.items() if uids)}"]
+    summary += [f"- {titles[uid]} (`{uid}`): unchanged" for uid in pages if uid.startswith(OWN) and not pages[uid]]
+    listed = [f"### {title}\n\n" + "\n".join(lines) for title, lines in sections.items() if lines]
+    return "\n\n".join(["\n".join(summary), *listed, *_hint(changed, is_short, titles, commands)])
+
+
+def _hint(
+    changed: Mapping[str, Sequence[Change]],
+    is_short: Mapping[str, bool],
+    titles: Mapping[str, str],
+    commands: Mapping[str, str],
+) -> Iterator[str]:
+    """Yield how to see what is not listed."""
+    left_out = [uid for uid, whole in is_short.items() if not whole]
+    if left_out:
+        most = max(left_out, key=lambda uid: len(_of_meaning(changed[uid])))
+        yield f"All changes of {titles[most]}, which has most: `{commands[most]}`; `--all` lists those of all pages."
+
+
+def _of_meaning(changes: Iterable[Change]) -> list[Change]:
+    """Return what changes what a page says, but for the queries of new panels."""
+    changes = list(changes)
+    new = {change.where for change in changes if change.what.startswith("added")}
+    return [
+        change
+        for change in changes
+        if not is_of_looks(change) and (not change.what.startswith("query ") or change.where not in new)
+    ]
+
+
+def _verb(change: Change) -> str:
+    """Return the kind of a change; all of a panel that is there before and after are one."""
+    word = change.what.partition(" ")[0]
+    return word if word in ("added", "removed", "title") else "changed"
+
+
+def _key(change: Change) -> tuple[str, str, str]:
+    """Return by what the same change is recognised on another page, in other words perhaps."""
+    verb = _verb(change)
+    return change.where, verb, change.old if verb == "title" else ""
+
+
+def _common(pages: Mapping[str, Sequence[Change]]) -> dict[tuple[str, str, str], list[str]]:
+    """Return the changes that many pages have, each with their uids."""
+    found: dict[tuple[str, str, str], dict[str, None]] = {}
+    for uid, changes in pages.items():
+        for change in _of_meaning(changes):
+            if change.where != "dashboard":
+                found.setdefault(_key(change), {})[uid] = None
+    return {key: [*uids] for key, uids in found.items() if len(uids) > MOST_ALIKE}
+
+
+def _common_line(
+    key: tuple[str, str, str], uids: Sequence[str], pages: Mapping[str, Sequence[Change]], titles: Mapping[str, str]
+) -> str:
+    """Return one line for what many pages have in common."""
+    where, verb, before = key
+    same = [change for uid in uids for change in _of_meaning(pages[uid]) if _key(change) == key]
+    words = {"added": "is new", "removed": "is gone", "title": f"was {before}"}
+    kinds = ", ".join(dict.fromkeys(change.what.partition(" ")[0] for change in same))
+    others = [uid for uid in pages if uid not in uids]
+    which = f"all but {_titles(others, titles)}" if others and len(others) < len(uids) else _titles(uids, titles)
+    return f"- **{where}** {words.get(verb, f'changed ({kinds})')} on {len(uids)} pages: {which if others else 'all'}"
+
+
+def _titles(uids: Iterable[str], titles: Mapping[str, str]) -> str:
+    return ", ".join(titles[uid] for uid in uids)
+
+
+def _rest(changes: Sequence[Change], own: Sequence[Change]) -> str:
+    """Return how many changes of a page there are, of meaning and of looks."""
+    meaning = len(_of_meaning(changes))
+    shared = f" ({meaning - len(own)} on several pages)" if meaning > len(own) else ""
+    looks = sum(map(is_of_looks, changes))
+    return f"{meaning} of meaning{shared}, {looks} of looks"
+
+
+def _lines(changes: Sequence[Change], *, one_by_one: bool) -> list[str]:
+    """Return the lines below a page: each change, or the panels by what became of them."""
+    if one_by_one:
+        return [change.line() for change in changes]
+    panels = [change for change in changes if not _is_part(change)]
+    found = {
+        "gone": [change.where for change in panels if _verb(change) == "removed"],
+        "new": [change.where for change in panels if _verb(change) == "added"],
+        "renamed": [f"{change.old} → {change.where}" for change in panels if _verb(change) == "title"],
+        **_changed(panels),
+        "variables": [
+            f"{change.where.partition(' ')[2]} {_WORDS.get(change.what, change.what)}"
+            for change in changes
+            if change.where.startswith("variable ")
+        ],
+    }
+    return [f"- {word}: {'; '.join(names)}" for word, names in found.items() if names]
+
+
+def _is_part(change: Change) -> bool:
+    """Tell whether a change is of a variable, an annotation or the page, not of a panel."""
+    return change.where.startswith(("variable ", "annotation ")) or change.where == "dashboard"
+
+
+def _changed(changes: Iterable[Change]) -> dict[str, list[str]]:
+    """Return panels with what is other in them, those with no more than another query by themselves."""
+    found: dict[str, dict[str, None]] = {}
+    for change in changes:
+        kind = change.what.partition(" ")[0]
+        if kind in _MEANING:
+            said = f"{kind} {change.old} → {change.new}" if kind in _SHORT else kind
+            found.setdefault(change.where, {})[said] = None
+    asking = [where for where, kinds in found.items() if [*kinds] == ["query"]]
+    more = len(asking) - _MOST_NAMED
+    return {
+        "changed": [f"{where} ({', '.join(kinds)})" for where, kinds in found.items() if where not in asking],
+        "other query": [*asking[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])],
+    }
