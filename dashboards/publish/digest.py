@@ -19,7 +19,7 @@ _MEANING: Final = ("query", "type", "thresholds", "unit")
 _MOST_NAMED: Final = 6
 # Kinds of which the values are short enough to be named.
 _SHORT: Final = ("type", "unit")
-_WORDS: Final = {"added": "is new", "removed": "is gone", "query.query changed": "has another query"}
+_WORDS: Final = {"added": "new", "removed": "gone"}
 
 
 def digest(old: Mapping[str, Json], new: Mapping[str, Json], commands: Mapping[str, str]) -> str:
@@ -124,7 +124,7 @@ def _common_line(
     """Return one line for what many pages have in common."""
     where, verb, before = key
     same = [change for uid in uids for change in _of_meaning(pages[uid]) if _key(change) == key]
-    words = {"added": "is new", "removed": "is gone", "title": f"was {before}"}
+    words = {verb: f"is {word}" for verb, word in _WORDS.items()} | {"title": f"was {before}"}
     kinds = ", ".join(dict.fromkeys(change.what.partition(" ")[0] for change in same))
     others = [uid for uid in pages if uid not in uids]
     which = f"all but {_titles(others, titles)}" if others and len(others) < len(uids) else _titles(uids, titles)
@@ -153,13 +153,14 @@ def _lines(changes: Sequence[Change], *, one_by_one: bool) -> list[str]:
         "new": [change.where for change in panels if _verb(change) == "added"],
         "renamed": [f"{change.old} → {change.where}" for change in panels if _verb(change) == "title"],
         **_changed(panels),
+        # Bookmarks and links name them.
         "variables": [
-            f"{change.where.partition(' ')[2]} {_WORDS.get(change.what, change.what)}"
+            f"{change.where.partition(' ')[2]} is {_WORDS[change.what]}"
             for change in changes
-            if change.where.startswith("variable ")
+            if change.where.startswith("variable ") and change.what in _WORDS
         ],
     }
-    return [f"- {word}: {'; '.join(names)}" for word, names in found.items() if names]
+    return [f"- {word}: {'; '.join(dict.fromkeys(names))}" for word, names in found.items() if names]
 
 
 def _is_part(change: Change) -> bool:

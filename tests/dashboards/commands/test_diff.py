@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import json
 import shlex
+import shutil
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ import pytest
 from ml_monitoring.dashboards.cli import main
 from ml_monitoring.dashboards.publish.changes import compare
 from ml_monitoring.dashboards.publish.digest import digest
+
+# Three pages as release 0.2.0 wrote them.
+RELEASE = Path(__file__).parent / "release-0.2.0"
 
 
 def page() -> dict[str, Any]:
@@ -280,6 +285,44 @@ def test_the_command_for_the_page_with_most_changes_is_printed_and_can_be_pasted
     ]
     assert main(shlex.split(command)) == 0
     assert capsys.readouterr().out.count("added: `up`") == 30
+
+
+def test_of_the_upgrade_from_release_0_2_0_panels_that_came_and_went_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def titles(path: Path) -> dict[str, str]:
+        listed = json.loads(path.read_text("utf-8"))["panels"]
+        panels = [one for panel in listed for one in (panel, *panel.get("panels", [])) if one["type"] != "row"]
+        return {panel["title"]: panel["id"] for panel in panels}
+
+    assert main(["generate", "--settings", "/dev/null", "--output-dir", str(tmp_path / "new")]) == 0
+    for old in sorted(RELEASE.iterdir()):
+        (new,) = (tmp_path / "new").rglob(old.name)
+        shutil.copy(new, tmp_path)
+    shutil.rmtree(tmp_path / "new")
+    capsys.readouterr()
+    assert main(["diff", str(RELEASE), str(tmp_path)]) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert [line for line in said if line.startswith(("- pages", "#"))] == ["- pages: 3 changed", "### Changed pages"]
+    assert [line.split("**")[1] for line in said if line.startswith("- **")] == [
+        "Fleet server",
+        "Logs",
+        "MLflow traces",
+    ]
+    for old in sorted(RELEASE.iterdir()):
+        before, after = titles(old), titles(tmp_path / old.name)
+        (start,) = (place for place, line in enumerate(said) if f"(`{old.stem}`)" in line)
+        listed = dict(
+            line[4:].split(": ", 1) for line in takewhile(lambda line: line.startswith("  - "), said[start + 1 :])
+        )
+        kept = {*before.values()} & {*after.values()}
+        gone = [title for title, number in before.items() if title not in after and number not in kept]
+        new = [title for title, number in after.items() if title not in before and number not in kept]
+        assert {*listed.get("gone", "").split("; ")} >= {*gone}
+        assert {*listed["new"].split("; ")} >= {*new}
+    assert len(said) <= 24
+    assert main([*shlex.split(said[-1].split("`")[1])[2:], "--exit-code"]) == 1
+    assert len(capsys.readouterr().out.splitlines()) > 24
 
 
 def test_a_revision_of_the_repository_is_compared_with_the_files(capsys: pytest.CaptureFixture[str]) -> None:
