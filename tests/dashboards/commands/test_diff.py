@@ -290,7 +290,7 @@ def test_the_command_for_the_page_with_most_changes_is_printed_and_can_be_pasted
 def test_of_the_upgrade_from_release_0_2_0_panels_that_came_and_went_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def titles(path: Path) -> dict[str, str]:
+    def titles(path: Path) -> dict[str, int]:
         listed = json.loads(path.read_text("utf-8"))["panels"]
         panels = [one for panel in listed for one in (panel, *panel.get("panels", [])) if one["type"] != "row"]
         return {panel["title"]: panel["id"] for panel in panels}
@@ -317,9 +317,9 @@ def test_of_the_upgrade_from_release_0_2_0_panels_that_came_and_went_are_named(
         )
         kept = {*before.values()} & {*after.values()}
         gone = [title for title, number in before.items() if title not in after and number not in kept]
-        new = [title for title, number in after.items() if title not in before and number not in kept]
+        come = [title for title, number in after.items() if title not in before and number not in kept]
         assert {*listed.get("gone", "").split("; ")} >= {*gone}
-        assert {*listed["new"].split("; ")} >= {*new}
+        assert {*listed["new"].split("; ")} >= {*come}
     assert len(said) <= 24
     assert main([*shlex.split(said[-1].split("`")[1])[2:], "--exit-code"]) == 1
     assert len(capsys.readouterr().out.splitlines()) > 24
