@@ -159,7 +159,23 @@ def say_which(options: argparse.Namespace) -> None:
     if options.settings is not None or found == [Path(os.devnull)]:
         return
     files = ", ".join(map(str, found))
-    _note(f"by the settings of {files}" if files else "no settings found, so by the defaults; --settings names a file")
+    _note(f"by the settings of {files}" if files else f"no settings found, so by the defaults; {how_to_name()}")
+
+
+def how_to_name() -> str:
+    """Return how settings are named that were not found."""
+    file = above()
+    return f"did you mean --settings {shlex.quote(str(file))}?" if file else "--settings names a file"
+
+
+def above() -> Path | None:
+    """Return the settings of the nearest folder above that has some; None where none has."""
+    up = Path(os.pardir)
+    for _ in Path.cwd().parents:
+        if (file := up / DEFAULT_PLACES[0]).is_file():
+            return file
+        up /= os.pardir
+    return None
 
 
 def named(options: argparse.Namespace) -> str:

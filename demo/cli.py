@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.command_parser import CommandParser
 from ml_monitoring.exporter.errors import ConfigError
 
 
@@ -41,7 +42,7 @@ DEMOS: Mapping[str, Demo] = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a demo and return the exit status: 0 good, 1 not, 2 wrong usage."""
-    parser = command_line.CommandParser(prog="python -m demo", description="Make demo data or run a demo service.")
+    parser = CommandParser(prog="python -m demo", description="Make demo data or run a demo service.")
     add_arguments(parser)
     parser.set_defaults(command=run)
     return command_line.run(parser, arguments)
@@ -69,7 +70,7 @@ def run(options: argparse.Namespace) -> int:
         ConfigError: A package that the demo needs is not installed.
     """
     demo = DEMOS[options.name]
-    parser = command_line.CommandParser(prog=f"python -m demo {options.name}", description=demo.help)
+    parser = CommandParser(prog=f"python -m demo {options.name}", description=demo.help)
     try:
         module = cast(_Module, import_module(demo.module))
         module.add_arguments(parser)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import re
@@ -15,6 +16,8 @@ from ml_monitoring.exporter.values import split_list
 
 PATTERN: Final = r"^(?:[^\[\]:/\s]*|\[[0-9A-Fa-f:.]+(?:%[^\]\s]+)?\]):[0-9]{1,5}$"
 _ADDRESS: Final = re.compile(PATTERN)
+_PORT: Final = re.compile(r"[0-9]{1,5}")
+_LAST_PORT: Final = 65535
 # What the exporter answers at `/-/healthy`, which tells it from other programs.
 HEALTHY: Final = "Healthy.\n"
 
@@ -39,12 +42,23 @@ class ListenAddress:
             ValueError: It is none.
         """
         host, _, port = text.rpartition(":")
-        if not _ADDRESS.fullmatch(text) or int(port) > 65535:
-            raise ValueError("not an address to listen on: write it as host:port, [::1]:port or :port")
+        if not _ADDRESS.fullmatch(text):
+            alone = f"; did you mean :{text}?" if _PORT.fullmatch(text) else ""
+            raise ValueError(f"not an address to listen on: write it as host:port, [::1]:port or :port{alone}")
+        if int(port) > _LAST_PORT:
+            raise ValueError(f"not an address to listen on: ports end at {_LAST_PORT}")
         return cls(host.removeprefix("[").removesuffix("]"), int(port))
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def argument(text: str) -> ListenAddress:
+    """Return an argument that is an address to listen on, for `type=`."""
+    try:
+        return ListenAddress.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def listening_socket(family: int, kind: int, protocol: int, place: Any, *, backlog: int) -> socket.socket | None:

@@ -17,21 +17,21 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from math import inf
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ml_monitoring.exporter import durations, version
-from ml_monitoring.exporter.errors import ConfigError, MonitorError
+from ml_monitoring.exporter.command_parser import CommandParser, FromVariable
+from ml_monitoring.exporter.errors import ConfigError, MonitorError, UsageError
 from ml_monitoring.exporter.http_addresses import problem_of
 from ml_monitoring.exporter.redaction import redact
-from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+Commands: TypeAlias = "argparse._SubParsersAction[CommandParser]"
 
 # Packages of others, and the extra of the distribution that brings each; the distribution itself where it is empty.
 EXTRAS: Final = {
@@ -52,21 +52,8 @@ EXTRAS: Final = {
 # What an extra brings besides, of which another one is named where it alone is missing.
 _ALSO: Final = {"render": ("pyarrow", "requests")}
 
-_OPTION: Final = re.compile(r"--?[a-z][a-z.-]*")
 _TIME_OF_DAY: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
 _FARTHEST: Final = timedelta(days=366)
-_SETTINGS_FILE: Final = re.compile(r"[\w./-]{1,100}\.ya?ml")
-# Options for one thing: each command takes one or none of them, and other programs take the others.
-_SAME: Final = (
-    ("--config", "--settings", "-c"),
-    (
-        *("--web.listen-address", "--listen", "--listen-address", "--address", "--addr", "--bind", "--host", "--port"),
-        *("--web.host", "--web.port", "-p"),
-    ),
-    ("--log.level", "--debug", "--quiet", "--verbose", "-q", "-v"),
-    ("--output-dir", "--out", "--output", "--directory", "-o"),
-)
-_WORD: Final = re.compile(r"[A-Za-z-]{1,30}")
 
 
 class _Version(argparse.Action):
@@ -80,107 +67,6 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-class _FromVariable(str):
-    """A default that a variable of the environment gave, which is named where something is wrong with it."""
-
-    variable: str
-
-
-class CommandParser(argparse.ArgumentParser):
-    """Says of a wrong command, option or choice which one may be meant.
-
-    What was given is said only where it is a plain word: it may be a secret in the wrong place.
-    """
-
-    def parse_args(  # type: ignore[override]  # nobody gives a namespace of another type
-        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
-    ) -> argparse.Namespace:
-        """Parse as argparse does, but for words that the command does not take."""
-        options: argparse.Namespace
-        options, superfluous = self.parse_known_args(args, namespace)
-        if superfluous:
-            option = next((word for word in superfluous if _OPTION.fullmatch(word)), "")
-            files = "--config" if "files" in options else "--settings" if "settings" in options else ""
-            # Of what was given only a plain word is said: it may be a secret in the wrong place.
-            word = next(filter(_WORD.fullmatch, superfluous), "")
-            hint = f": {word!r} is one too many; words that belong together stand in quotes" if word else ""
-            if files and (file := next(filter(_SETTINGS_FILE.fullmatch, superfluous), "")):
-                hint = f": settings are given by {files} {file}"
-            if any("://" in word for word in superfluous):
-                hint = ": an address belongs behind the option that takes it"
-                if "files" in options:
-                    hint = (
-                        ": an address belongs in the settings, such as sources.mlflow.uri in a file given by --config"
-                    )
-            chosen = self._chosen(sys.argv[1:] if args is None else args)
-            near = _meant(option, chosen._option_string_actions)
-            chosen.error(
-                f"there is no option {option}{near}" if option else f"more arguments than the command takes{hint}"
-            )
-        return options
-
-    def _chosen(self, args: Sequence[str]) -> argparse.ArgumentParser:
-        """Return the parser of the command that the arguments name."""
-        chosen: argparse.ArgumentParser = self
-        for word in args:
-            for action in chosen._actions:
-                if isinstance(action, argparse._SubParsersAction) and word in action.choices:
-                    chosen = action.choices[word]
-                    break
-        return chosen
-
-    def error(self, message: str) -> NoReturn:
-        """Print usage and message, and exit."""
-        below = (action for action in self._actions if isinstance(action, argparse._SubParsersAction))
-        if (commands := next(below, None)) and message.endswith(f": {commands.metavar}"):
-            message = f"give a {str(commands.metavar).lower()}: {', '.join(commands.choices)}"
-        super().error(redact(message))
-
-    def parse_known_args(self, args: Iterable[str] | None = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """Parse as argparse does, but for an option that there is not."""
-        given = sys.argv[1:] if args is None else list(args)
-        for word in self._own_options(given):
-            name = word.partition("=")[0]
-            if not any(option.startswith(name) for option in self._option_string_actions):
-                self.error(f"there is no option {name}{_meant(name, self._option_string_actions)}")
-        return super().parse_known_args(given, namespace)
-
-    def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if action.choices is not None and value not in action.choices:
-            meant = suggestion_or_all(str(value), map(str, action.choices))
-            shown = repr(value) if _WORD.fullmatch(str(value)) else "such choice"
-            raise argparse.ArgumentError(action, f"there is no {shown}{meant}")
-
-    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
-        if action.type is Path and "://" in arg_string:
-            raise argparse.ArgumentError(action, "holds an address, where the path of a file or folder belongs")
-        if isinstance(arg_string, _FromVariable):
-            try:
-                return super()._get_value(action, str(arg_string))
-            except (argparse.ArgumentError, argparse.ArgumentTypeError) as error:
-                message = error.message if isinstance(error, argparse.ArgumentError) else str(error)
-                raise argparse.ArgumentError(None, f"{arg_string.variable}: {message}") from None
-        if action.type is int and not re.fullmatch(r"[+-]?\d+", arg_string):
-            raise argparse.ArgumentError(action, "is no whole number")
-        return super()._get_value(action, arg_string)
-
-    def _own_options(self, given: Sequence[str]) -> Iterator[str]:
-        """Yield what looks like an option of this parser, and not of one below it."""
-        below = any(action.nargs in (argparse.PARSER, argparse.REMAINDER) for action in self._actions)
-        for word in given:
-            if word == "--" or (below and not word.startswith("-")):
-                return
-            if word.startswith("--"):
-                yield word
-
-
-def _meant(option: str, known: Collection[str]) -> str:
-    """Return which option may be meant by one that there is not, as the end of a message."""
-    same = (other for options in _SAME if option in options for other in options if other in known)
-    other = next(same, "")
-    return f"; did you mean {other}?" if other else suggestion(option, known)
-
-
 def new_parser(prog: str, description: str, **options: Any) -> CommandParser:
     """Return a parser that has `--version`; the options are those of `argparse.ArgumentParser`."""
     parser = CommandParser(prog=prog, description=description, **options)
@@ -188,7 +74,7 @@ def new_parser(prog: str, description: str, **options: Any) -> CommandParser:
     return parser
 
 
-def add_subparsers(parser: argparse.ArgumentParser) -> Commands:
+def add_subparsers(parser: CommandParser) -> Commands:
     """Return the parser's subparsers, of which one must be given."""
     return parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -198,6 +84,17 @@ def duration(text: str) -> float:
     if seconds := duration_or_zero(text):
         return seconds
     raise argparse.ArgumentTypeError("must be longer than 0")
+
+
+def days(text: str) -> float:
+    """Return the days of an argument such as `7`, `0.5` or `2w`, for `type=`."""
+    try:
+        found = float(text) if text.replace(".", "", 1).isdecimal() else durations.parse(text) / 86_400
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of days, nor a duration such as 2w") from None
+    if found <= 0:
+        raise argparse.ArgumentTypeError("must be more than 0")
+    return found
 
 
 def duration_or_zero(text: str) -> float:
@@ -272,7 +169,7 @@ def variable_or(name: str, default: str) -> str:
     given = os.environ.get(name)
     if given is None:
         return default
-    value = _FromVariable(given)
+    value = FromVariable(given)
     value.variable = name
     return value
 
@@ -284,13 +181,15 @@ def address(text: str) -> str:
     return text
 
 
-def run(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> int:
+def run(parser: CommandParser, arguments: Sequence[str] | None) -> int:
     """Parse the arguments, call the `command` that they name with them, and return the exit code."""
 
     def parsed() -> int:
         options = parser.parse_args(arguments)
         try:
             return int(options.command(options))
+        except UsageError as error:
+            parser.chosen(sys.argv[1:] if arguments is None else arguments).error(str(error))
         except OSError as error:
             folder = getattr(options, "output_dir", None)
             if folder is not None and error.filename is not None and Path(error.filename).is_relative_to(folder):

@@ -3,6 +3,7 @@
 - `MonitorError`
     - `ConfigError`: settings that cannot be used; carries every problem found, not just the first
         - `SettingError`: one of them, found when it is used
+    - `UsageError`: options that do not fit each other, found by the command that they are given to
     - `CatalogError`: a family, label set or sample that the catalog does not allow: a defect in a source
     - `SourceError`: a source could not be read; carries the reason that is counted
 """
@@ -51,6 +52,10 @@ class SettingError(ConfigError):
         self.location = location
         self.message = message
         super().__init__([f"{'.'.join(location)}: {message}"])
+
+
+class UsageError(MonitorError):
+    """Report options that cannot be used together, or lack one; the command's usage is shown with it."""
 
 
 class CatalogError(MonitorError):

@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 _SCHEME: Final = re.compile(r"https?://", re.IGNORECASE)
+_NO_SCHEME: Final = re.compile(r"(?:localhost|[\w-]+(?:\.[\w-]+)+|[\w.-]+(?=:\d)|\[[0-9A-Fa-f:.]+\])(?::\d+)?(?:/\S*)?")
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.%]+\]|[^\s:\[\]]+)(?::\d+)?")
 ENCODED: Final = (
     "write special characters of user and password percent-encoded, such as @ as %40, / as %2F, : as %3A and % as %25"
@@ -17,6 +18,8 @@ def problem_of(url: str) -> str:
     scheme = _SCHEME.match(url)
     if scheme is None:
         # Never what was given: it may hold a password or, as those of webhooks do, be a secret.
+        if _NO_SCHEME.fullmatch(url):
+            return "has no scheme: put http:// or https:// in front"
         return "is not an http:// or https:// address"
     rest = url[scheme.end() :]
     authority = re.split(r"[/?#]", rest, maxsplit=1)[0]

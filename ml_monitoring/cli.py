@@ -8,11 +8,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Final
 
 from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.command_parser import CommandParser
 
 _EXPORTER = "ml_monitoring.exporter.cli"
 # Commands with commands of their own: where those are, and what they are about.
@@ -37,11 +39,13 @@ _SHELLS = ("bash", "zsh")
 def main(arguments: Sequence[str] | None = None, *, prog: str | None = None) -> int:
     """Run a command and return the exit code (see `ml_monitoring.exporter.command_line`)."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    chosen = next((argument for argument in arguments if not argument.startswith("-")), None)
+    words = [argument for argument in arguments if not argument.startswith("-")]
+    # Before the command only options stand, and their values where they are misplaced.
+    chosen = next((word for word in words if word in _GROUPS or word == arguments[0]), next(iter(words), None))
     return command_line.guarded(lambda: command_line.run(new_parser(prog or Path(sys.argv[0]).name, chosen), arguments))
 
 
-def new_parser(prog: str, chosen: str | None = None, *, complete: bool = False) -> argparse.ArgumentParser:
+def new_parser(prog: str, chosen: str | None = None, *, complete: bool = False) -> CommandParser:
     """Return the parser of the command line.
 
     Args:
@@ -51,10 +55,12 @@ def new_parser(prog: str, chosen: str | None = None, *, complete: bool = False) 
     """
     parser = command_line.new_parser(prog, "Monitoring of ML systems: Prometheus exporter, alerts and dashboards.")
     commands = command_line.add_subparsers(parser)
+    parser.whole = whole = partial(new_parser, prog, complete=True)
     if complete or chosen not in {*_GROUPS, "completion"}:
         import_module(_EXPORTER).add_commands(commands)
     for name, (module, purpose) in _GROUPS.items():
         group = commands.add_parser(name, help=purpose, description=purpose)
+        group.whole = whole
         if complete or chosen == name:
             import_module(module).add_commands(command_line.add_subparsers(group))
     purpose = "print the completion script of a shell"

@@ -19,6 +19,8 @@ from ml_monitoring.cli import main, new_parser
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.http_client import RemoteError, fetch
 
+# By whether it begins with a host.
+_NO_ADDRESS = ("is not an http:// or https:// address", "has no scheme: put http:// or https:// in front")
 _SECRETS = (
     "https://hooks.example.com/services/T0/B0/s3cr3tTOK",
     "hooks.example.com/services/T0/s3cr3tTOK",
@@ -71,7 +73,7 @@ def test_a_secret_in_place_of_an_address_or_a_path_is_not_said(secret: str, tmp_
             # There it is what belongs there.
             continue
         else:
-            wanted = "is not an http:// or https:// address"
+            wanted = _NO_ADDRESS[secret.startswith("hooks.")]
         assert [each for each in problems if f" {place}: " in each and wanted in each], place
 
 
@@ -163,7 +165,7 @@ def test_a_variable_that_holds_no_address_is_named(
             parser.parse_args([*words])
         said = capsys.readouterr().err
         assert "s3cr3t" not in said
-        named += said.endswith(f"error: {variable}: is not an http:// or https:// address\n")
+        named += said.endswith(f"error: {variable}: {_NO_ADDRESS[secret.startswith('hooks.')]}\n")
         assert f"argument {option}" not in said
     assert named
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from ml_monitoring.alerting import extensions
+from ml_monitoring.alerting import extensions, options
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.model.thresholds import load_layers, validated
 from ml_monitoring.cli import main
@@ -314,24 +314,83 @@ def test_beside_a_file_that_cannot_be_read_nothing_is_called_well(
         ),
         (["kubernetes"], "give a command: chart, manifests\n"),
         (["serve", "--frobnicate"], "there is no option --frobnicate\n"),
+        (["--config", "s1.yml", "serve"], "--config belongs behind the command: ml-monitoring serve --config s1.yml\n"),
+        (["--config=s3cr3t", "check"], "--config belongs behind the command: ml-monitoring check --config ...\n"),
+        (["--config"], "--config belongs behind the command: ml-monitoring serve --config ...\n"),
+        (
+            ["--web.enable-lifecycle", "serve"],
+            "--web.enable-lifecycle belongs behind the command: ml-monitoring serve --web.enable-lifecycle\n",
+        ),
+        (
+            ["--settings", "own.yml", "alerts", "test"],
+            "--settings belongs behind the command: ml-monitoring alerts test --settings own.yml\n",
+        ),
+        (
+            ["alerts", "--config", "own.yml", "test"],
+            "--config belongs behind the command: ml-monitoring alerts test --settings own.yml\n",
+        ),
+        (["--frobnicate", "serve"], "there is no option --frobnicate\n"),
+        (["generate"], "there is no 'generate'; did you mean alerts generate or dashboards generate?\n"),
+        (["backtest"], "there is no 'backtest'; did you mean alerts backtest?\n"),
+        (["alerts", "render"], "there is no 'render'; did you mean dashboards render?\n"),
+        (["alert", "generate"], "there is no 'alert'; did you mean alerts?\n"),
+        (["alerts", "route", "team=mlops"], "the following arguments are required: --label NAME=VALUE\n"),
+        (["dashboards", "export"], "the following arguments are required: --output-dir DIR\n"),
+        (["alerts", "backtest", "--days=x"], "--days: 'x' is no number of days, nor a duration such as 2w\n"),
+        (["alerts", "backtest", "--days=0w"], "--days: must be more than 0\n"),
+        (
+            ["alerts", "silences", "--alertmanager", "localhost:9093"],
+            "--alertmanager: has no scheme: put http:// or https:// in front\n",
+        ),
     ],
 )
 def test_options_of_other_commands_and_programs_are_answered_with_ours(
     words: list[str], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(words)
+        main(words, prog="ml-monitoring")
     assert caught.value.code == 2
     assert capsys.readouterr().err.endswith(said)
 
 
-@pytest.mark.parametrize("given", ["127.0.0.1:99999", "127.0.0.1:65536", ":9848", "9848", "h:²"])
-def test_the_alert_log_listens_at_ports_that_there_are(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+_FORMS = "write it as host:port, [::1]:port or :port"
+
+
+@pytest.mark.parametrize("words", [["alerts", "log"], ["dashboards", "serve"]], ids=" ".join)
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("127.0.0.1:99999", "ports end at 65535"),
+        (":65536", "ports end at 65535"),
+        ("9848", f"{_FORMS}; did you mean :9848?"),
+        ("h:²", _FORMS),
+        ("http://127.0.0.1:9848", _FORMS),
+    ],
+)
+def test_what_is_no_address_to_listen_on_is_answered_alike(
+    words: list[str], given: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
-        main(["alerts", "log", "--listen", given])
+        main([*words, "--listen", given])
     assert caught.value.code == 2
-    said = capsys.readouterr().err.splitlines()[-1]
-    assert said.endswith("argument --listen: is not HOST:PORT, with a port up to 65535")
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.endswith(f"argument --listen: not an address to listen on: {said}")
+
+
+def test_a_command_in_a_folder_of_a_project_names_the_settings_above(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(options.VARIABLE, raising=False)
+    monkeypatch.setattr(options, "DEFAULT_PLACES", options.DEFAULT_PLACES[:1])
+    (tmp_path / "monitoring" / "alerts").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "monitoring" / "alerts")
+    assert options.how_to_name() == "--settings names a file"
+    (tmp_path / "ml-monitoring-alerting.yml").write_text("extensions: monitoring\n")
+    assert main(["alerts", "test"]) == 1
+    assert capsys.readouterr().err == (
+        "error: extensions: no settings name a folder of your own alerts; "
+        "did you mean --settings ../../ml-monitoring-alerting.yml?\n"
+    )
 
 
 def test_a_file_in_the_folder_of_another_kind_belongs_there(

@@ -41,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--all", action="store_true", help="show those too that would not have fired")
     parser.add_argument(
-        "--days", type=command_line.positive, default=7, help="default: 7; of 30 and more one alarm a month is allowed"
+        "--days",
+        type=command_line.days,
+        default=7,
+        help="a number, or a duration such as 2w (default: 7); of 30 and more one alarm a month is allowed",
     )
     parser.add_argument("--step", type=command_line.duration, default="1m", metavar="DURATION", help="default: 1m")
     add_server(parser, "prometheus", "http://127.0.0.1:9090")

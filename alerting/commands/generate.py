@@ -12,7 +12,7 @@ from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.explain import budget_notes, latency_notes
 from ml_monitoring.alerting.services.adapter import uncounted
 from ml_monitoring.alerting.services.adapters import ADAPTERS
-from ml_monitoring.exporter.errors import ConfigError
+from ml_monitoring.exporter.errors import ConfigError, UsageError
 from ml_monitoring.exporter.regular_files import read_text
 from ml_monitoring.exporter.version import CHECKOUT
 
@@ -66,11 +66,12 @@ def run(options: argparse.Namespace) -> int:
 
     Raises:
         ConfigError: Options do not fit each other, or a file cannot be used.
+        UsageError: No folder is given.
     """
     if options.remove:
         return _remove_from(options.into)
     if options.output_dir is None:
-        raise ConfigError(["--output-dir: give the folder to write into"])
+        raise UsageError("--output-dir: give the folder to write into")
     is_mimir = options.format == "mimir"
     is_default = options.output_dir.resolve() == files.DEFAULT_DIRECTORY.resolve()
     if is_mimir and is_default:

@@ -5,21 +5,23 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
-from typing import Final
 
 from ml_monitoring.alerting import options as own
-from ml_monitoring.exporter import command_line, logs
+from ml_monitoring.exporter import addresses, command_line, logs
 from ml_monitoring.exporter.errors import ConfigError
 
 HELP = "run the alert log, which keeps the notifications that Alertmanager sends"
-_LAST_PORT: Final = 65535
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
     own.add_settings(parser)
     parser.add_argument(
-        "--listen", type=_address, default="127.0.0.1:9848", metavar="HOST:PORT", help="default: 127.0.0.1:9848"
+        "--listen",
+        type=addresses.argument,
+        default="127.0.0.1:9848",
+        metavar="ADDRESS",
+        help="host:port, [::1]:port, or :port for all addresses (default: 127.0.0.1:9848)",
     )
     parser.add_argument(
         "--directory",
@@ -86,12 +88,11 @@ def run(options: argparse.Namespace) -> int:
             raise
         print(f"note: by the default repeat intervals, as the settings cannot be used: {error}", file=sys.stderr)
         thresholds = load_thresholds()
-    host, port = options.listen
     logs.setup("info", options.log_format)
     serve(
         options.directory,
-        host,
-        port,
+        options.listen.host,
+        options.listen.port,
         retention=options.retention,
         duplicate_window=options.duplicate_window,
         access=access,
@@ -100,10 +101,3 @@ def run(options: argparse.Namespace) -> int:
         teams=thresholds.teams,
     )
     return 0
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    if not host or not port.isdecimal() or int(port) > _LAST_PORT:
-        raise argparse.ArgumentTypeError(f"is not HOST:PORT, with a port up to {_LAST_PORT}")
-    return host.strip("[]"), int(port)

@@ -25,6 +25,8 @@ def run(options: argparse.Namespace) -> int:
         own.note_unnamed_folder(options, thresholds)
         # Where there is one that they should name, that is said already.
         hint = "" if own.unnamed_folder(own.settings_files(options)) else "; `ml-monitoring new alert` writes one"
+        if not own.settings_files(options) and own.above() is not None:
+            hint = f"; {own.how_to_name()}"
         raise ConfigError([f"extensions: no settings name a folder of your own alerts{hint}"])
     own.say_unfilled(options, thresholds)
     failed = False

@@ -14,6 +14,7 @@ from ml_monitoring.alerting import options as own
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.dashboards.commands import OUTPUT_DIR
 from ml_monitoring.dashboards.commands.options import add_prometheus, generated, live_options, noting
+from ml_monitoring.exporter import addresses
 from ml_monitoring.exporter.addresses import ListenAddress, refusal
 from ml_monitoring.exporter.errors import ConfigError
 
@@ -42,7 +43,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     own.add_settings(parser)
     add_prometheus(parser)
     parser.add_argument(
-        "--listen", type=_address, default=DEFAULT_LISTEN, metavar="HOST:PORT", help=f"default: {DEFAULT_LISTEN}"
+        "--listen",
+        type=addresses.argument,
+        default=DEFAULT_LISTEN,
+        metavar="ADDRESS",
+        help=f"host:port, [::1]:port, or :port for all addresses (default: {DEFAULT_LISTEN})",
     )
     parser.add_argument(
         "--allow-host",
@@ -51,13 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME",
         help="answer under this name too, such as that of a proxy; addresses and localhost always are",
     )
-
-
-def _address(text: str) -> ListenAddress:
-    try:
-        return ListenAddress.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def run(options: argparse.Namespace) -> int:

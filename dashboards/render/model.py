@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,10 @@ from typing import Any
 from ml_monitoring.dashboards.render import formats
 from ml_monitoring.dashboards.render.errors import RenderError, meant, why_no_json
 from ml_monitoring.dashboards.render.migrate import migrate_panel
+
+# What pages may be written in, of which JSON is generated.
+_SOURCES = (".yml", ".yaml", ".py")
+_NAMED_BY = "a page written in YAML or Python is named by its uid, or by the file of JSON that is generated of it"
 
 Json = dict[str, Any]
 
@@ -149,6 +153,8 @@ def load_dashboard(path: Path) -> Dashboard:
         # JSON may escape halves of characters, which no picture and no page can hold.
         raw = json.loads(json.dumps(raw, ensure_ascii=False).encode(errors="replace"))
     except (OSError, ValueError, RecursionError) as error:
+        if path.suffix in _SOURCES and not isinstance(error, OSError):
+            raise RenderError(f"{path}: is no JSON; {_NAMED_BY}") from error
         raise RenderError(f"{path}: cannot be read as JSON: {why_no_json(error)}") from error
     raw = formats.classic(raw, str(path))
     return Dashboard(
@@ -194,8 +200,14 @@ def find_dashboards(names: list[str], generated: Path) -> list[Dashboard]:
                 raise RenderError(f"no dashboard {name!r}: neither a file nor a known uid; {known}")
             found.append(ours[name])
     if not found:
-        raise RenderError(f"no dashboard JSON in {', '.join(names)}")
+        raise RenderError(none_in(names))
     return found
+
+
+def none_in(names: Sequence[str]) -> str:
+    """Return that there are no dashboards in folders, and what of pages that are there may be meant."""
+    sources = any(path.suffix in _SOURCES for name in names for path in Path(name).glob("*"))
+    return f"no dashboard JSON in {', '.join(names)}{f'; {_NAMED_BY}' if sources else ''}"
 
 
 def _panels(raw: Json, path: Path, *, unfold: bool = True) -> Iterator[DashboardPanel]:

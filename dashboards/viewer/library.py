@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ml_monitoring.dashboards.render.errors import RenderError
-from ml_monitoring.dashboards.render.model import Dashboard, find_dashboards, load_dashboard
+from ml_monitoring.dashboards.render.model import Dashboard, find_dashboards, load_dashboard, none_in
 
 # As Grafana calls what is in no folder.
 NO_FOLDER = "General"
@@ -59,7 +59,7 @@ class Library:
         """
         shelf = self.shelf()
         if not shelf.folders:
-            raise RenderError("; ".join(shelf.problems) or f"no dashboard JSON in {', '.join(self.names)}")
+            raise RenderError("; ".join(shelf.problems) or none_in(self.names))
 
     def shelf(self) -> Shelf:
         """Return what there is now; a file that cannot be read is named and does not cost the others."""

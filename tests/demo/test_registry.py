@@ -6,12 +6,12 @@ from importlib.util import find_spec
 import pytest
 
 from demo import cli as demo
-from ml_monitoring.exporter import command_line
+from ml_monitoring.exporter.command_parser import CommandParser
 from ml_monitoring.exporter.errors import ConfigError
 
 
 def parse(*arguments: str) -> argparse.Namespace:
-    parser = command_line.CommandParser(prog="python -m demo")
+    parser = CommandParser(prog="python -m demo")
     demo.add_arguments(parser)
     return parser.parse_args(arguments)
 

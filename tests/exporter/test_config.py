@@ -262,13 +262,13 @@ def test_flags_win_over_the_environment_and_that_over_files(file: Path) -> None:
 @pytest.mark.parametrize(
     ("flag", "value", "problem"),
     [
-        ("--web.listen-address", ["9847"], _NO_ADDRESS),
+        ("--web.listen-address", ["9847"], f"{_NO_ADDRESS}; did you mean :9847?"),
         (
             "--web.listen-address",
             ["::1:9847"],
             "not an address to listen on: write it as host:port, [::1]:port or :port",
         ),
-        ("--web.listen-address", [":70000"], _NO_ADDRESS),
+        ("--web.listen-address", [":70000"], "not an address to listen on: ports end at 65535"),
         ("--web.telemetry-path", "metrics", "must begin with a slash, and hold letters, digits and . _ ~ / - only"),
         ("--web.telemetry-path", "/-/ready", "paths below /-/, /runbooks/ and /experiments/ are taken"),
         ("--log.level", "loud", "input should be 'debug', 'info', 'warning' or 'error'"),

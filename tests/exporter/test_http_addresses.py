@@ -20,6 +20,9 @@ _BAD = {
     "http://ops:12/s3cr3t@127.0.0.1:1": "percent-encoded",
     "http://ops:s3cr3t@127.0.0.1:port": "a port that is no number",
     "ops:s3cr3t@127.0.0.1:1": "is not an http:// or https:// address",
+    "s3cr3t.example:9090": "has no scheme: put http:// or https:// in front",
+    "s3cr3t:9090/cr3t": "has no scheme: put http:// or https:// in front",
+    "[::1]:9090": "has no scheme: put http:// or https:// in front",
     "http://ops:s3[cr3t@127.0.0.1:1:1": "names no host",
 }
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from ml_monitoring.alerting.domains import load_thresholds
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.exporter.command_line import CommandParser
+from ml_monitoring.exporter.command_parser import CommandParser
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.values import merge
 from tools.backfilled_prometheus import backfill

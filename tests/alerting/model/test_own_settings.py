@@ -192,7 +192,7 @@ def test_own_numbers_reach_the_colours_of_panels(own: Path, tmp_path: Path) -> N
             "notifications:\n  channels:\n    chat:\n    kind: slack",
             "4: notifications.channels.kind: is a key of what is named above it: indent it further than that name",
         ),
-        ("links:\n  grafana: grafana:3000", "2: links.grafana: is not an http:// or https:// address"),
+        ("links:\n  grafana: grafana:3000", "2: links.grafana: has no scheme: put http:// or https:// in front"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_file_and_line_of_the_own_file(

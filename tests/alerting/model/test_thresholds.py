@@ -213,7 +213,7 @@ def test_an_address_that_is_none_is_refused_by_its_name(
     monkeypatch.setenv("GRAFANA_URL", "grafana:3000")
     assert main(["generate", "--output-dir", str(tmp_path / "out"), "--webhook-url", "hook"]) == 1
     assert capsys.readouterr().err == (
-        "error: GRAFANA_URL: is not an http:// or https:// address\n"
+        "error: GRAFANA_URL: has no scheme: put http:// or https:// in front\n"
         "error: --webhook-url: is not an http:// or https:// address\n"
     )
     assert not (tmp_path / "out").exists()

@@ -41,6 +41,8 @@ def test_a_file_that_comes_goes_or_breaks_is_noticed(house: Path) -> None:
     [
         (["nowhere"], "no dashboard 'nowhere': neither a file nor a known uid"),
         (["."], "no dashboard JSON in ."),
+        (["page.yml"], "page.yml: is no JSON; a page written in YAML or Python is named by its uid"),
+        (["pages"], "no dashboard JSON in pages; a page written in YAML or Python is named by its uid"),
         (["bad.json"], "bad.json: cannot be read as JSON"),
     ],
 )
@@ -54,5 +56,8 @@ def test_without_a_dashboard_it_does_not_start(
     monkeypatch.chdir(tmp_path)
     if names == ["bad.json"]:
         Path("bad.json").write_text("{", encoding="utf-8")
+    Path("pages").mkdir()
+    for page in ("page.yml", "pages/page.py"):
+        Path(page).write_text("title: Own", encoding="utf-8")
     assert main(["serve", *names]) == 1
     assert words in capsys.readouterr().err
