@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+import prometheus_client
 import pytest
 from fastapi import FastAPI
 from flask import Flask
@@ -14,8 +15,18 @@ from prometheus_client import CollectorRegistry, Counter
 from starlette.applications import Starlette
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
+from werkzeug.middleware.dispatcher import DispatcherMiddleware
 
-from ml_monitoring.instrument import HEALTH_CHECKS, ASGIMiddleware, Recorder, WSGIMiddleware, from_header, instrument
+from ml_monitoring.instrument import (
+    HEALTH_CHECKS,
+    ASGIMiddleware,
+    Pushgateway,
+    Recorder,
+    Textfile,
+    WSGIMiddleware,
+    from_header,
+    instrument,
+)
 from ml_monitoring.instrument.options import DISABLED_VARIABLE
 from tests.support.wsgi_servers import asgi_server, lines, parse, scrape, wait_for, wsgi_server
 
@@ -203,12 +214,51 @@ def test_buckets_that_cannot_be_are_refused(bounds: Any, message: str) -> None:
         ({"labels": ["region"]}, "labels: ['region'] has no values: give each name its own, or from_header"),
         ({"labels": {"t": from_header}}, 'labels: t: from_header is not called: write from_header("X-Name")'),
         ({"max_label_sets": 0}, "max_label_sets: 0 is less than 1"),
+        ({"max_label_sets": "500"}, "max_label_sets: '500' is not a whole number"),
+        ({"max_label_sets": True}, "max_label_sets: True is not a whole number"),
+        ({"registry": "default"}, "registry: 'default' is not a CollectorRegistry"),
+        ({"origin": 5}, "origin: 5 is not text"),
+        ({"exemplars": "no"}, "exemplars: 'no' is not True or False"),
+        ({"sizes": None}, "sizes: None is not True or False"),
+        ({"labels": {5: "x"}}, "labels: 5 is not the name of a label"),
         ({"exporter": "http://x"}, "exporter: 'http://x' is none: give 'otlp', an Otlp, a Pushgateway or a Textfile"),
     ],
 )
 def test_options_of_a_recorder_that_cannot_be_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
-        Recorder(registry=CollectorRegistry(), **options)
+        Recorder(**{"registry": CollectorRegistry(), **options})
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Pushgateway("http://gateway:9091", timeout="5"), "timeout: '5' is not a number of seconds"),  # type: ignore[arg-type]
+        (lambda: Pushgateway(None), "url: None is not the address of a Pushgateway"),  # type: ignore[arg-type]
+        (lambda: Textfile(None), "folder: None is not a folder"),  # type: ignore[arg-type]
+    ],
+)
+def test_options_of_an_exporter_that_cannot_be_are_refused(make: Make, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("bounds", "warned"),
+    [
+        ((50, 100, 500), True),
+        ((1, 5, 10, 50, 100, 500, 1000), True),
+        ((0.05, 0.1, 0.5), False),
+        ((1, 5, 30, 60, 300, 600), False),
+    ],
+)
+def test_buckets_that_look_like_milliseconds_are_taken_with_a_warning(
+    bounds: tuple[float, ...], warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    Recorder(registry=CollectorRegistry(), response_buckets=bounds)
+    assert caplog.messages == warned * [
+        f"response_buckets: bounds are seconds, here from {bounds[0]:g}s to {bounds[-1]:g}s; "
+        "if milliseconds are meant, write 50 ms as 0.05"
+    ]
 
 
 @pytest.mark.parametrize("make", [FastAPI, lambda: Flask("app")], ids=["asgi", "wsgi"])
@@ -248,9 +298,73 @@ def test_what_is_no_recorder_is_refused() -> None:
         instrument(FastAPI(), options)
 
 
-def test_a_pattern_that_is_none_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"exclude: '\(' is not a regular expression"):
-        instrument(Flask(__name__), Recorder(registry=CollectorRegistry()), exclude=["("])
+@pytest.mark.parametrize(
+    ("patterns", "message"),
+    [
+        (["("], "'(' is not a regular expression: missing ), unterminated subpattern at position 0"),
+        (["/ok", "health"], "'health' does not begin with /, as all paths do; did you mean '/health'?"),
+        ("^api/.*", "'^api/.*' does not begin with /, as all paths do; did you mean '/api/.*'?"),
+        ([("/a", "/b")], "('/a', '/b') stands in a list; put * in front of it"),
+        (None, "None is not a regular expression written as text"),
+        ([5], "5 is not a regular expression written as text"),
+    ],
+)
+def test_a_pattern_that_is_none_is_refused(patterns: Any, message: str) -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    with pytest.raises(ValueError, match=f"^exclude: {re.escape(message)}$"):
+        instrument(Flask(__name__), recorder, exclude=patterns)
+    with pytest.raises(ValueError, match=f"^exclude: {re.escape(message)}$"):
+        ASGIMiddleware(FastAPI(), recorder, exclude=patterns)
+
+
+def flask_with_a_dispatcher() -> Flask:
+    app = Flask("app")
+    app.wsgi_app = DispatcherMiddleware(app.wsgi_app, {"/metrics": app.wsgi_app})  # type: ignore[method-assign]
+    return app
+
+
+def fastapi_with_a_mount() -> FastAPI:
+    app = FastAPI()
+    app.mount("/metrics", prometheus_client.make_asgi_app(registry=CollectorRegistry()))
+    return app
+
+
+def with_a_route(app: Any) -> Any:
+    app.get("/metrics")(lambda: "own")
+    return app
+
+
+@pytest.mark.parametrize(
+    ("make", "path", "warned"),
+    [
+        (lambda: with_a_route(FastAPI()), "/metrics", True),
+        (lambda: with_a_route(Flask("app")), "/metrics", True),
+        (fastapi_with_a_mount, "/metrics", True),
+        (flask_with_a_dispatcher, "/metrics", True),
+        (lambda: with_a_route(FastAPI()), "/own/metrics", False),
+        (lambda: with_a_route(Flask("app")), None, False),
+    ],
+)
+def test_a_route_that_the_scrape_endpoint_covers_is_named_once(
+    make: Make, path: str | None, warned: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = instrument(make(), Recorder(registry=CollectorRegistry()), metrics_path=path)
+    said = warned * [
+        f"{path} is a route of the application too: requests of it get the metrics of the recorder; "
+        "give instrument another metrics_path, or None to keep the route"
+    ]
+    assert caplog.messages == said
+    recorder.exposition()
+    assert caplog.messages == said
+
+
+def test_a_covered_route_that_comes_later_is_named_at_the_first_scrape(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    recorder = instrument(app, Recorder(registry=CollectorRegistry()))
+    with_a_route(app)
+    assert caplog.messages == []
+    recorder.exposition()
+    assert [message.split(" ", 1)[0] for message in caplog.messages] == ["/metrics"]
 
 
 @BOTH

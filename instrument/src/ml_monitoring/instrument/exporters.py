@@ -15,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from ml_monitoring.instrument.catalog import CATALOG
+from ml_monitoring.instrument.options import checked_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,8 @@ class Pushgateway:
     def __init__(
         self, url: str, *, timeout: float = 10.0, handler: Callable[..., Callable[[], Any]] = default_handler
     ) -> None:
+        checked_type("url", url, str, "the address of a Pushgateway")
+        checked_type("timeout", timeout, (int, float), "a number of seconds")
         self._url = url
         self._timeout = timeout
         self._handler = handler
@@ -95,6 +98,7 @@ class Textfile:
     """
 
     def __init__(self, folder: str | Path) -> None:
+        checked_type("folder", folder, (str, Path), "a folder")
         self._folder = Path(folder)
 
     def _push_job(self, samples: JobSamples) -> None:

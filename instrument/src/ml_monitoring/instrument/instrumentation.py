@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable
 from inspect import iscoroutinefunction
 from typing import Any, Final
 
 from ml_monitoring.instrument.asgi import ASGIMiddleware
-from ml_monitoring.instrument.options import checked_hook, checked_path, disabled, excluded
+from ml_monitoring.instrument.options import checked_hook, checked_path, checked_patterns, disabled, excluded
 from ml_monitoring.instrument.recorder import Recorder
-from ml_monitoring.instrument.routes import DJANGO_REQUEST, KnownRoute, asgi_routes, django_routes, flask_routes
+from ml_monitoring.instrument.routes import (
+    DJANGO_REQUEST,
+    KnownRoute,
+    asgi_routes,
+    django_routes,
+    flask_routes,
+    mounted,
+)
 from ml_monitoring.instrument.workers import warn_if_alone
 from ml_monitoring.instrument.wsgi import WSGIMiddleware
 
+_log = logging.getLogger("ml_monitoring.instrument")
 _INSTRUMENTED: Final = "_ml_monitoring_instrumented"
 
 
@@ -51,7 +60,7 @@ def instrument(
     checked_path(metrics_path)
     checked_hook("get_variant", get_variant)
     used = recorder or Recorder()
-    exclude = (exclude,) if isinstance(exclude, str) else tuple(exclude)
+    exclude = checked_patterns(exclude)
     if disabled():
         return used
     if getattr(app, _INSTRUMENTED, False):
@@ -71,10 +80,39 @@ def instrument(
     setattr(app, _INSTRUMENTED, True)
     warn_if_alone()
     left_out = excluded(exclude)
-    used._requests.known_routes.append(
-        lambda: (route for route in _routes(app) if left_out is None or left_out(route.template) is None)
-    )
+    covered = _Covered(app, metrics_path)
+
+    def known() -> Iterable[KnownRoute]:
+        routes = list(_routes(app))
+        # Once more, as applications get routes after they are instrumented.
+        covered.warn(routes)
+        return (route for route in routes if left_out is None or left_out(route.template) is None)
+
+    used._requests.known_routes.append(known)
+    if hasattr(app, "add_middleware") or hasattr(app, "url_map"):
+        # Not yet of Django: its routes are imported with the first request.
+        covered.warn(_routes(app))
     return used
+
+
+class _Covered:
+    """Says once of a route of the application that the scrape endpoint covers it."""
+
+    def __init__(self, app: Any, path: str | None) -> None:
+        self._app = app
+        self._path = path
+
+    def warn(self, routes: Iterable[KnownRoute]) -> None:
+        """Say so if it is among these."""
+        path = self._path
+        # What `re_path` ends with is no part of the path.
+        if path is not None and path in {*(route.template.removesuffix("$") for route in routes), *mounted(self._app)}:
+            self._path = None
+            _log.warning(
+                "%s is a route of the application too: requests of it get the metrics of the recorder; "
+                "give instrument another metrics_path, or None to keep the route",
+                path,
+            )
 
 
 def _routes(app: Any) -> Iterable[KnownRoute]:

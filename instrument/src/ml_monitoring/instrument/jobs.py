@@ -34,6 +34,8 @@ def interval_seconds(every: str | float | timedelta | None) -> float:
         if "".join(f"{number}{unit}" for number, unit in parts) != every:
             raise ValueError(f"every: {every!r} is not a duration such as 30m, 1d or 1d12h")
         seconds = float(sum(int(number) * _SECONDS[unit] for number, unit in parts))
+    elif isinstance(every, bool) or not isinstance(every, (int, float, timedelta)):
+        raise ValueError(f"every: {every!r} is not a duration such as 30m, 1d or 1d12h")  # noqa: TRY004  # as all wrong options
     else:
         seconds = every.total_seconds() if isinstance(every, timedelta) else float(every)
     if not 0 < seconds < float("inf"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -10,6 +11,8 @@ from typing import Any, Final
 
 from ml_monitoring.instrument.catalog import CATALOG
 from ml_monitoring.instrument.labels import clean
+
+_log = logging.getLogger("ml_monitoring.instrument")
 
 DISABLED_VARIABLE: Final = "ML_MONITORING_INSTRUMENT_DISABLED"
 _ON: Final = frozenset({"1", "true", "yes", "on"})
@@ -22,12 +25,18 @@ HEALTH_CHECKS: Final = (
     r"/grpc\.health\.v1\.Health/\w+",
 )
 
+# What begins with a letter or digit, as no path does.
+_WITHOUT_SLASH: Final = re.compile(r"\^?\w")
 _LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _TAKEN_LABELS: Final = frozenset(
     {"le", "quantile", "job", "instance"}.union(
         *({*metric.labels, *metric.optional_labels} for metric in CATALOG.values())
     )
 )
+
+# Seconds. Of what takes longer, bounds are rare, and those of somebody who means milliseconds usual.
+_LONG_FIRST: Final = 10.0
+_LONG_LAST: Final = 1000.0
 
 Request = Any
 """What a hook gets: the ASGI scope, the WSGI environment, or gRPC's `HandlerCallDetails`."""
@@ -66,17 +75,55 @@ def checked_buckets(name: str, bounds: Iterable[float] | None, default: tuple[fl
         raise ValueError(f"{name}: bounds are positive seconds; +Inf may only be the last: {given}")
     if list(finite) != sorted(set(finite)):
         raise ValueError(f"{name}: bounds must ascend: {given}")
+    if finite[0] >= _LONG_FIRST or finite[-1] >= _LONG_LAST:
+        _log.warning(
+            "%s: bounds are seconds, here from %gs to %gs; if milliseconds are meant, write 50 ms as 0.05",
+            name,
+            finite[0],
+            finite[-1],
+        )
     return finite
+
+
+def checked_type(name: str, value: object, kind: type | tuple[type, ...], wanted: str) -> None:
+    """Refuse an option that is of another type.
+
+    Raises:
+        ValueError: It is.
+    """
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{name}: {value!r} is not {wanted}")
+
+
+def checked_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
+    """Return the regular expressions of `exclude`, of which one may stand alone.
+
+    Raises:
+        ValueError: There is something else among them.
+    """
+    if isinstance(patterns, str):
+        return (patterns,)
+    found = tuple(patterns) if isinstance(patterns, Iterable) else (patterns,)
+    for pattern in found:
+        given: object = pattern
+        if isinstance(given, (tuple, list)):
+            raise ValueError(f"exclude: {given!r} stands in a list; put * in front of it")  # noqa: TRY004  # as all wrong options
+        if not isinstance(given, str):
+            raise ValueError(f"exclude: {given!r} is not a regular expression written as text")  # noqa: TRY004  # as all wrong options
+    return found
 
 
 def excluded(patterns: Iterable[str]) -> Callable[[str], object] | None:
     """Return what tells whether a path is excluded, or None when nothing is.
 
     Raises:
-        ValueError: A pattern is not a regular expression.
+        ValueError: A pattern is not a regular expression, or does not begin as paths do.
     """
-    patterns = (patterns,) if isinstance(patterns, str) else tuple(patterns)
+    patterns = checked_patterns(patterns)
     for pattern in patterns:
+        if _WITHOUT_SLASH.match(pattern):
+            meant = f"/{pattern.removeprefix('^')}"
+            raise ValueError(f"exclude: {pattern!r} does not begin with /, as all paths do; did you mean {meant!r}?")
         try:
             re.compile(pattern)
         except re.error as error:
@@ -125,7 +172,7 @@ class ExtraLabels:
         for name, value in labels.items():
             if callable(value):
                 checked_hook(f"labels: {name}", value)
-            if not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
+            if not isinstance(name, str) or not _LABEL_NAME.fullmatch(name) or name.startswith("__"):
                 raise ValueError(f"labels: {name!r} is not the name of a label")
             if name in _TAKEN_LABELS:
                 raise ValueError(f"labels: {name!r} is a label of these metrics already")

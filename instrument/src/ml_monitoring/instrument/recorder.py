@@ -19,7 +19,7 @@ from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.jobs import JobRun, interval_seconds
 from ml_monitoring.instrument.labels import clean
 from ml_monitoring.instrument.models import ModelRecorder, PredictionMetrics
-from ml_monitoring.instrument.options import ExtraLabels, Hook, checked_buckets, disabled
+from ml_monitoring.instrument.options import ExtraLabels, Hook, checked_buckets, checked_type, disabled
 from ml_monitoring.instrument.process import ProcessMetrics
 from ml_monitoring.instrument.quality import RollingAccuracy
 from ml_monitoring.instrument.requests import CURRENT, RequestMetrics, VariantMetrics
@@ -65,6 +65,12 @@ class Recorder:
         response = checked_buckets("response_buckets", response_buckets, RESPONSE_BUCKETS)
         inference = checked_buckets("inference_buckets", inference_buckets, INFERENCE_BUCKETS)
         extra = ExtraLabels(labels or {})
+        checked_type("registry", registry, CollectorRegistry, "a CollectorRegistry")
+        if origin is not None:
+            checked_type("origin", origin, str, "text")
+        checked_type("max_label_sets", max_label_sets, int, "a whole number")
+        checked_type("exemplars", exemplars, bool, "True or False")
+        checked_type("sizes", sizes, bool, "True or False")
         if max_label_sets < 1:
             raise ValueError(f"max_label_sets: {max_label_sets} is less than 1")
         if exporter not in (None, "otlp") and not hasattr(exporter, "_push_job"):

@@ -161,6 +161,15 @@ def asgi_routes(routes: Iterable[Any], prefix: str = "") -> Iterator[KnownRoute]
             )
 
 
+def mounted(app: Any) -> Iterator[str]:
+    """Yield where other applications are mounted in one, in its routes or by Werkzeug's `DispatcherMiddleware`."""
+    for route in getattr(app, "routes", ()):
+        if _inner_routes(route) is not None:
+            yield _template_of_mount(route)
+    dispatcher = getattr(app, "wsgi_app", None)
+    yield from getattr(getattr(dispatcher, "_app", dispatcher), "mounts", ())
+
+
 def _is_documentation(route: Any) -> bool:
     return str(getattr(getattr(route, "endpoint", None), "__module__", "")).startswith("fastapi.")
 
