@@ -92,8 +92,8 @@ def _examine(
         if folder := extensions.folder_of(layers):
             own = extensions.read(folder, problems)
             layers = load_layers(files, extensions=own.layers)
-            # From wherever a command is started.
-            layers.data["extensions"] = str(folder.resolve())
+            # As seen from where the command is started, like all files that messages name.
+            layers.data["extensions"] = str(folder)
     alerts = (*ALERTS, *(own.alerts if own else ()))
     thresholds = examine(
         alerts, layers, problems, unread=own.files.keys() if own else (), left_out=own.left_out if own else ()
@@ -143,11 +143,11 @@ def say_unfilled(options: argparse.Namespace, thresholds: Thresholds) -> None:
     """Say which own runbooks still have text of the template, and which files nothing reads."""
     for sentence in extensions.unfilled_runbooks(thresholds):
         _note(sentence)
-    folder = Path(thresholds.extensions).resolve() if thresholds.extensions else None
+    folder = Path(thresholds.extensions) if thresholds.extensions else None
     for sentence in (*unknown_sources(folder), *nearly_ours(folder, thresholds)) if folder else ():
         _note(sentence)
     # A folder that holds the settings as well may hold anything.
-    if folder and folder not in {path.resolve().parent for path in settings_files(options)}:
+    if folder and folder.resolve() not in {path.resolve().parent for path in settings_files(options)}:
         for sentence in extensions.unread(folder):
             _note(sentence)
 

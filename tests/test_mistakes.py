@@ -487,3 +487,20 @@ def test_a_slip_in_any_row_of_a_page_is_named(
     Path("monitoring/pages/shop.yml").write_text(_PAGE.replace(right, wrong), encoding="utf-8")
     extensions.read(Path("monitoring"), problems)
     assert problems == [f"monitoring/pages/shop.yml:{one}" for one in said]
+
+
+def test_files_are_named_as_the_settings_were_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["new", "alert", "ShopSlow"]) == 0
+    alert = Path("monitoring", "alerts", "ShopSlow.yml")
+    alert.write_text(re.sub(r"(?m)^expr: .*", 'expr: "sum("', alert.read_text(encoding="utf-8")), encoding="utf-8")
+    Path("own.yml").write_text("extensions: monitoring\n", encoding="utf-8")
+    capsys.readouterr()
+    for folder, settings in ((".", "own.yml"), ("monitoring", "../own.yml"), (".", str(tmp_path / "own.yml"))):
+        monkeypatch.chdir(tmp_path / folder)
+        assert main(["alerts", "test", "--settings", settings]) == 1
+        named = re.findall(r"(?m)^(?:note|error): (\S+?):\d", capsys.readouterr().err)
+        shown = settings.removesuffix("own.yml")
+        assert set(named) == {f"{shown}monitoring/runbooks/ShopSlow.md", f"{shown}monitoring/alerts/ShopSlow.yml"}

@@ -147,7 +147,7 @@ def filled(text: str, folder: Path, thresholds: Thresholds) -> str:
 
 
 def _relative(path: Path, folder: Path) -> str:
-    return Path(os.path.relpath(path, folder.resolve())).as_posix()
+    return Path(os.path.relpath(path.resolve(), folder.resolve())).as_posix()
 
 
 def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

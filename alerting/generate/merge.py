@@ -53,10 +53,10 @@ def write_into(path: Path, thresholds: Thresholds) -> bool:
         ConfigError: The file cannot be read, or is no configuration of Alertmanager, or ours has no place in it.
         OSError: Something cannot be written; then the file is as it was.
     """
-    # A link stays one.
-    path = path.resolve()
     theirs = _text_of(path)
     text = merged(theirs, thresholds, str(path))
+    # A link stays one.
+    path = path.resolve()
     texts = files.templates()
     files.write({own: texts[name] for own, name in template_files().items()}, path.parent)
     return _replace(path, theirs, text)
@@ -69,9 +69,10 @@ def remove_from(path: Path) -> bool:
         ConfigError: The file cannot be read, or lacks one of our marks.
         OSError: Something cannot be written.
     """
-    path = path.resolve()
     text = _text_of(path)
-    is_changed = _replace(path, text, _without_ours(text, str(path)))
+    without = _without_ours(text, str(path))
+    path = path.resolve()
+    is_changed = _replace(path, text, without)
     for name in template_files():
         (path.parent / name).unlink(missing_ok=True)
     return is_changed
