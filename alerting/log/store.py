@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from ml_monitoring.alerting.log import database as files
 from ml_monitoring.alerting.log.earlier import journal_files, lines_since, parse_line
 from ml_monitoring.alerting.log.notification import UNKNOWN, Notification, NotificationError, NotifiedAlert
-from ml_monitoring.alerting.log.totals import Total, Totals, add, add_missing_starts, raise_start, read_totals
+from ml_monitoring.alerting.log.totals import NamedTotals, Total, add, add_missing_starts, raise_start, read_totals
 from ml_monitoring.exporter.catalog import NOTIFY_BUCKETS, RESOLVE_BUCKETS
 from ml_monitoring.exporter.logs import event
 
@@ -76,7 +76,7 @@ class AlertLog:
         self._path = directory / "history.sqlite"
         self._retention = retention
         self._window = duplicate_window
-        self._totals = Totals(reserved)
+        self._totals = NamedTotals(reserved)
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
         self._opened: list[int] = []

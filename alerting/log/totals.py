@@ -35,7 +35,7 @@ class Total:
     value: float
 
 
-class Totals:
+class NamedTotals:
     """Adds to totals by name, of which only so many are kept.
 
     Args:
