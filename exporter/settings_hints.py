@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
@@ -118,7 +119,15 @@ _ALSO_CALLED: Mapping[object, tuple[str, ...]] = {
     **dict.fromkeys(("description", "desc"), ("help",)),
     "key_labels": ("labels",),
     **dict.fromkeys(("column", "values"), ("value",)),
+    **dict.fromkeys(("file", "folder", "filename"), ("path", "files")),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that a mapping takes which is no model, for hints."""
+
+    names: tuple[str, ...]
 
 
 def of_kind(kind: str, value: object) -> str:

@@ -8,7 +8,7 @@ from typing import Any, Final, get_args
 
 from pydantic import BaseModel
 
-from ml_monitoring.exporter.settings_hints import Location, alternatives
+from ml_monitoring.exporter.settings_hints import Location, Names, alternatives
 
 # What stands for a name of the user's choice, and how many places are listed.
 _NAME: Final = "NAME"
@@ -53,6 +53,12 @@ def _keys(kind: Any, path: _Path) -> Iterator[tuple[_Path, str]]:
             for name, field in each.model_fields.items():
                 called = field.alias or name
                 yield path, called
+                yield from (
+                    ((*path, called), one)
+                    for taken in field.metadata
+                    if isinstance(taken, Names)
+                    for one in taken.names
+                )
                 yield from _keys(field.annotation, (*path, called))
         else:
             is_named = getattr(each, "__origin__", None) is dict

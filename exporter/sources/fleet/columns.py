@@ -19,6 +19,8 @@ from pydantic import AfterValidator, BeforeValidator
 
 from ml_monitoring.exporter.errors import Reason, SourceError
 from ml_monitoring.exporter.risk import Sample
+from ml_monitoring.exporter.settings_hints import Names
+from ml_monitoring.exporter.sources.fleet import cures
 from ml_monitoring.exporter.suggestions import suggestion_or_all
 from ml_monitoring.exporter.values import Model
 
@@ -131,7 +133,9 @@ def _from_name(value: object) -> object:
 def _valid_columns(value: dict[str, ColumnSettings | None]) -> dict[str, ColumnSettings | None]:
     for name, given in value.items():
         if name not in FIELDS:
-            raise ValueError(f"{name}: no such column{suggestion_or_all(name, FIELDS)}")
+            ours = given.column if given is not None else None
+            meant = f"; our name stands first: `{ours}: {name}`" if ours in FIELDS else suggestion_or_all(name, FIELDS)
+            raise ValueError(f"{name}: no such column{meant}")
         if given is None and name in KEYS:
             raise ValueError(f"{name}: cannot be absent")
         units = _UNITS.get(name, {})
@@ -141,7 +145,9 @@ def _valid_columns(value: dict[str, ColumnSettings | None]) -> dict[str, ColumnS
     return value
 
 
-Columns = Annotated[dict[str, ColumnSettings | None], BeforeValidator(_from_name), AfterValidator(_valid_columns)]
+Columns = Annotated[
+    dict[str, ColumnSettings | None], BeforeValidator(_from_name), AfterValidator(_valid_columns), Names(FIELDS)
+]
 
 
 class LocalClock:
@@ -241,8 +247,8 @@ class Layout:
         wanted = {name: column for name, column in self.names.items() if column is not None}
         missing = [column for name, column in wanted.items() if name in REQUIRED and column not in header]
         if missing:
-            hint = "map other names with sources.fleet.columns; `name: null` says that there is no such column"
             names = set(wanted.values())
+            hint = cures.of_header([name for name in REQUIRED if wanted.get(name) in missing], header, names)
             if several := next((each for each in header if len(names.intersection(re.split(r"\W+", each))) > 1), ""):
                 hint = f"{_shorten(several)} is several columns: separate all of them by one of , ; | or by tabs"
             raise SourceError(
@@ -338,7 +344,8 @@ class Parser:
                 if quantity.highest < math.inf
                 else "0 or more"
             )
-            raise RowError(RowOutcome.OUT_OF_RANGE, f"{quantity.name} is {_shorten(cell)}, must be {bounds}")
+            cure = cures.of_share(value, quantity.name, self._unit(quantity.name)) if quantity.units is _SHARE else ""
+            raise RowError(RowOutcome.OUT_OF_RANGE, f"{quantity.name} is {_shorten(cell)}, must be {bounds}{cure}")
         return result
 
     def _number(self, cell: Any, name: str) -> float | None:
@@ -357,7 +364,12 @@ class Parser:
                 return float(cell)
             except (TypeError, ValueError, OverflowError):
                 pass
-        raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(cell)}, not a number")
+        cure = cures.of_number(cell, name, self._unit(name), _UNITS[name], self.layout.decimal)
+        raise RowError(RowOutcome.INVALID_VALUE, f"{name} is {_shorten(cell)}, not a number{cure}")
+
+    def _unit(self, name: str) -> str:
+        """Return the unit of a column, as the settings call it."""
+        return next(unit for unit, factor in _UNITS[name].items() if factor is self.layout.factors[name])
 
     def _time(self, cell: Any, server: str | None) -> float:
         # The rows of one moment follow each other.
@@ -376,7 +388,8 @@ class Parser:
                 moment = datetime.fromisoformat(cell.strip())
             except (ValueError, TypeError, AttributeError):
                 raise RowError(
-                    RowOutcome.INVALID_VALUE, f"timestamp is {_shorten(cell)}, not an ISO 8601 time"
+                    RowOutcome.INVALID_VALUE,
+                    f"timestamp is {_shorten(cell)}, not an ISO 8601 time{cures.of_time(cell)}",
                 ) from None
             time = self._moment(moment, cell, server)
         # A clock of a place is to see each row.
@@ -406,9 +419,8 @@ class Parser:
             return None
         state = self.layout.states.get(text)
         if state is None:
-            raise RowError(
-                RowOutcome.INVALID_VALUE, f"state is {_shorten(text)}, not one of {', '.join(self.layout.states)}"
-            )
+            said = f"state is {_shorten(text)}, not one of {', '.join(self.layout.states)}"
+            raise RowError(RowOutcome.INVALID_VALUE, said + cures.of_state(text[:_SHOWN_CELL], STATES))
         return state
 
 

@@ -73,7 +73,9 @@ def _known_measures(value: dict[str, float]) -> dict[str, float]:
 
 def _known_states(value: dict[str, str]) -> dict[str, str]:
     if unknown := sorted(set(value.values()) - set(STATES)):
-        raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(STATES)}")
+        turned = next((word for word, state in value.items() if state in unknown and word in STATES), "")
+        hint = f"; the file's word stands first: `{value[turned]}: {turned}`" if turned else ""
+        raise ValueError(f"{', '.join(unknown)}: not one of {', '.join(STATES)}{hint}")
     return value
 
 

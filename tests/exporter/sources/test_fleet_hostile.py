@@ -59,7 +59,8 @@ BAD_ROWS = {
     "unknown state": Bad(
         [line(1, state="fine")],
         "invalid_value",
-        "row 3: state is 'fine', not one of critical_issue, offline, online, warning",
+        "row 3: state is 'fine', not one of critical_issue, offline, online, warning; say which of them it is: "
+        "sources.fleet.states: {fine: ...}",
     ),
     "no server": Bad([line(1, " ")], "invalid_value", "row 3: server_name is empty"),
     "endless name": Bad([line(1, "x" * 201)], "invalid_value", "row 3: server_name is longer than 200 characters"),
