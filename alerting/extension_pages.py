@@ -123,7 +123,7 @@ class OwnPanel(StrictModel):
     states: tuple[Text, Text] | None = None
     text: StrictStr = ""
     empty: StrictStr | None = None
-    width: StrictInt | None = None
+    width: Annotated[StrictInt, Field(ge=1, le=24)] | None = None
     height: StrictInt | None = None
     link: OwnLink | None = None
 

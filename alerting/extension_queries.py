@@ -80,15 +80,19 @@ def own_templates(folder: Path) -> Iterator[Asked]:
 
 
 def nearly_ours(folder: Path, thresholds: Thresholds) -> Iterator[str]:
-    """Yield the sentence about each name in PromQL that differs little from that of a metric of ours."""
+    """Yield a sentence about each name in PromQL that differs little from that of a metric of ours or the folder's."""
     known = {name for metric in CATALOG.values() for name in metric.sample_names}
     own = {name for query in queries(folder).values() for name in query.get("metrics") or ()}
     for one in own_queries(folder, thresholds):
         for name in dict.fromkeys(_NAME.findall(_QUOTED.sub("", one.expr))):
             domain = name.partition("_")[0]
             ours = [metric for metric in known if metric.startswith(f"{domain}_")]
-            if name not in known | own and (near := get_close_matches(name, ours, 1, _NEARLY)):
+            if name in known | own:
+                continue
+            if near := get_close_matches(name, ours, 1, _NEARLY):
                 yield one.problem(f"no metric of ours is called {name}; did you mean {near[0]}?")
+            elif near := get_close_matches(name, own, 1, _NEARLY):
+                yield one.problem(f"no query of the folder has a metric {name}; did you mean {near[0]}?")
 
 
 def missing_labels(expr: str, by: tuple[str, ...]) -> str:

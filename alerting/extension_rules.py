@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from ml_monitoring.alerting.domains import RECORDS
 from ml_monitoring.alerting.extension_files import PromQL, Text
@@ -31,6 +31,19 @@ class OwnRule(StrictModel):
     record: Annotated[Text, Field(examples=["region:shop_orders_waiting:sum"])]
     meaning: Annotated[Text, Field(examples=["Orders that wait, by region."])]
     expr: Annotated[PromQL, Field(min_length=1, examples=["sum by (region) (shop_orders_waiting)"])]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_alert(cls, data: Any) -> Any:
+        if isinstance(data, dict) and (name := data.get("alert")):
+            alert = (
+                f"`ml-monitoring new alert {name}`" if re.fullmatch(r"\w+", str(name)) else "`ml-monitoring new alert`"
+            )
+            raise ValueError(
+                f"is an alert as Prometheus has it: {alert} writes one of your own, which takes its `expr`; or name "
+                "this file in `rule_files` of Prometheus"
+            )
+        return data
 
     @field_validator("record")
     @classmethod

@@ -288,7 +288,9 @@ def _check_runbook(path: Path, name: str) -> Iterator[str]:
     try:
         text = read_text(path)
     except (OSError, UnicodeDecodeError) as error:
-        yield f"{path}: the runbook of {name} cannot be read: {describe_read_error(error)}"
+        needed = ", ".join(f"`## {heading}`" for heading in RUNBOOK_HEADINGS)
+        write = f"; write it: `# {name}`, {needed}" if isinstance(error, FileNotFoundError) else ""
+        yield f"{path}: the runbook of {name} cannot be read: {describe_read_error(error)}{write}"
         return
     if not text.startswith(f"# {name}\n"):
         yield f"{path}:1: does not begin with `# {name}`"

@@ -310,7 +310,9 @@ def read_all(
         of_one = any(at[:2] == store[:2] for store in misplaced)
         if at not in unresolved and not (of_one and (message == MISSING or len(at) == 2)):
             said = own_files.of_source(at, message, [source.name for source in SOURCES], files)
-            found.append((at, misplaced.get(at[:3], said)))
+            # A variable says by its name which setting it is.
+            of_file = (place := layers.place(at)) is None or bool(place.line)
+            found.append((at[:3] if of_file and at[:3] in misplaced else at, misplaced.get(at[:3], said)))
     found += (empty := without_indented(_left_empty(layers), found))
     if checked.usable is not None:
         found += [
@@ -339,7 +341,9 @@ def _misplaced(layers: Layers) -> Iterator[tuple[Location, str]]:
         given = layers.value(kind)
         if source.are_named:
             for key, value in given.items() if isinstance(given, dict) else ():
-                if key in source.Settings.model_fields and not isinstance(value, dict):
+                fields = source.Settings.model_fields
+                # A mapping may be a section of this name.
+                if key in fields and not (isinstance(value, dict) and value.keys() & fields.keys()):
                     yield (
                         (*kind, key),
                         f"is a setting of each: write it below a name, as sources.{source.name}.NAME.{key}",

@@ -14,33 +14,26 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
 
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.settings_hints import (
     ALERTING_KEYS,
     BELOW_A_NAME,
-    CHOICE,
-    CHOICES,
     COMMENT,
     EXPORTER_KEYS,
     MEANT,
     MODELS,
-    NO_SHARES,
-    PATTERNS,
     Location,
     fields_at,
     first_field,
     is_key_among_names,
     key_suggestion,
     models_in,
-    of_kind,
     other_name,
-    share_hint,
 )
 from ml_monitoring.exporter.settings_places import elsewhere
-from ml_monitoring.exporter.suggestions import suggestion
+from ml_monitoring.exporter.settings_words import words
 from ml_monitoring.exporter.values import FileSecret
 from ml_monitoring.exporter.yaml_files import Places, has_comment_for_value, is_left_empty, read
 
@@ -192,7 +185,7 @@ class Layers:
                 message = f"unknown key{hint}"
                 location = self._variable_below(location)
             else:
-                message = COMMENT if self._is_comment(location) else self._message(problem, location)
+                message = COMMENT if self._is_comment(location) else words(problem, self.value(location))
             if problem["type"] in MODELS and is_key_among_names(model, location):
                 message = BELOW_A_NAME
             elif problem["type"] == "model_type":
@@ -267,29 +260,6 @@ class Layers:
     @staticmethod
     def _is_below(location: Location, above: Location) -> bool:
         return len(location) > len(above) and location[: len(above)] == above
-
-    def _message(self, problem: ErrorDetails, location: Location) -> str:
-        """Return what is wrong; of what was given, only what a choice's names can be compared with."""
-        kind, context = problem["type"], problem.get("ctx", {})
-        if kind == "union_tag_invalid":
-            key, tags = str(context["discriminator"]).strip("'"), CHOICE.findall(str(context["expected_tags"]))
-            return f"{key} is none of {', '.join(tags)}{suggestion(str(context['tag']), tags)}"
-        if kind == "too_short":
-            return f"needs at least {context['min_length']}, and has {context['actual_length']}"
-        message = (
-            PATTERNS.get(context.get("pattern", ""))
-            or of_kind(kind, self.value(location))
-            or problem["msg"].removeprefix("Value error, ")
-        )
-        first = message.partition(" ")[0]
-        # A name such as MySQL keeps its capitals.
-        if first[1:] == first[1:].lower():
-            message = message[:1].lower() + message[1:]
-        if kind in NO_SHARES and context.get("lt", context.get("le", 1)) == 1:
-            message += share_hint(self.value(location))
-        if kind in CHOICES:
-            message += suggestion(str(self.value(location)), CHOICE.findall(str(context["expected"])))
-        return message
 
     def named(self, location: Location) -> str:
         """Return a setting with its place, as `sources.mlflow.uri_file, ml-monitoring.yml:3`."""

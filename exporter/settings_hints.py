@@ -16,11 +16,8 @@ from ml_monitoring.exporter.values import NAME_PATTERN
 
 Location = tuple[str | int, ...]
 
-# One of the names that pydantic lists.
-CHOICE = re.compile(r"'([^']+)'")
 # The end of a message that names a key.
 MEANT = re.compile(r"; did you mean (\S+)\?")
-CHOICES = ("literal_error", "enum")
 # So many keys are listed where none of them is close to what was given.
 _FEW = 5
 # Of addresses of mail servers, and paths below which something is served.
@@ -58,32 +55,11 @@ ALERTING_KEYS = frozenset(
 # What pydantic calls settings that are none, and what is said of a key in place of a name of the user's choice.
 MODELS = frozenset({"model_type", "model_attributes_type"})
 BELOW_A_NAME = "is a key of what is named above it: indent it further than that name"
-_SETTINGS = "must hold settings like `key: value`, on lines of their own below it"
 # What is said of a setting that must be given and is not, and why there may be none.
 MISSING = "is missing"
 COMMENT = "is empty, as # begins a comment: write what begins with # in quotes"
-_MESSAGES = {
-    **dict.fromkeys(("bool_parsing", "bool_type"), "is neither true nor false"),
-    **dict.fromkeys(
-        ("datetime_from_date_parsing", "datetime_parsing", "datetime_type"),
-        "is no time: write it as 2026-01-31 or 2026-01-31T08:00, in UTC or with a zone such as +01:00",
-    ),
-    "float_parsing": "is no number",
-    "int_parsing": "is no whole number",
-    "dict_type": _SETTINGS,
-    "model_attributes_type": _SETTINGS,
-    "missing": MISSING,
-    "string_type": "must be a text, in quotes where it looks like something else",
-    "union_tag_not_found": "lacks its kind",
-}
-# What pydantic calls a number that is too large, and what is none: either may be a percentage.
-NO_SHARES = frozenset({"less_than", "less_than_equal", "float_parsing", "float_type"})
 # What users give first where the defaults give all that is required.
 _OFTEN = ("channels", "threshold")
-# What pydantic calls a list, by what its values become.
-_LISTS = frozenset({"list_type", "tuple_type", "set_type", "frozen_set_type"})
-# Of what was given only a plain word is said: it may be a secret in the wrong place.
-_WORD = re.compile(r"[A-Za-z-]{1,30}")
 _PERCENTAGE = re.compile(r"(\d+(?:\.\d+)?)\s*(%?)")
 PATTERNS = {
     NAME_PATTERN: "a name has letters, digits and _ only, and no digit first",
@@ -128,26 +104,6 @@ class Names:
     """The names that a mapping takes which is no model, for hints."""
 
     names: tuple[str, ...]
-
-
-def of_kind(kind: str, value: object) -> str:
-    """Return what is wrong with a value of the wrong kind; empty where pydantic's own words do.
-
-    Args:
-        kind: What pydantic calls the problem.
-        value: What was given.
-    """
-    if kind in _LISTS:
-        is_word = isinstance(value, str) and _WORD.fullmatch(value)
-        return f"must be a list: [{value}]" if is_word else "must be a list: [a, b], or lines that begin with a dash"
-    if kind == "string_type":
-        if isinstance(value, list):
-            return "must be a text, not a list: write it without brackets or dashes"
-        if isinstance(value, dict):
-            return "must be a text, not settings like `key: value`"
-        if value is None:
-            return "must be a text; there is none, or one that begins with & and is not in quotes"
-    return _MESSAGES.get(kind, "")
 
 
 def models_in(annotation: Any) -> list[type[BaseModel]]:

@@ -10,6 +10,9 @@ from typing import Final
 # A shorter word is part of too many names.
 _SHORTEST_PART: Final = 4
 _LONG_PREFIX: Final = 8
+# What stands behind a word of a name, and so many names are listed that begin with one.
+_BEHIND_WORDS: Final = "-_./ "
+_MOST_BEGUN: Final = 5
 
 
 def closest(name: str, known: Iterable[str]) -> str:
@@ -29,6 +32,10 @@ def closest(name: str, known: Iterable[str]) -> str:
 
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Return which of the known names may be meant, as the end of a message, see `closest`."""
+    known = list(known)
+    begun = [one for one in known if one.lower().startswith(tuple(f"{name.lower()}{sign}" for sign in _BEHIND_WORDS))]
+    if 1 < len(begun) <= _MOST_BEGUN and name not in known:
+        return f"; did you mean {', '.join(begun[:-1])} or {begun[-1]}?"
     found = closest(name, known)
     return f"; did you mean {found}?" if found else ""
 

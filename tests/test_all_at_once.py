@@ -44,7 +44,7 @@ _CHECKOUT: Final = ("sources", "experiments", "declared", "checkout")
 _MISTAKES: Final[tuple[tuple[tuple[str, ...], Any, str], ...]] = (
     (("web", "port"), "abc", "web.port: is no whole number"),
     (("web", "telemetry_path"), "/-/x", "web.telemetry_path: paths below /-/"),
-    (("log",), {"level": "loud"}, "log.level: input should be"),
+    (("log",), {"level": "loud"}, "log.level: must be"),
     (("bogus",), 1, "bogus: unknown key"),
     (("prometheus",), {"url": "nothing"}, "prometheus.url: is not an http:// or https:// address"),
     (("sources", "mlflow", "prod", "interval"), 5, "sources.mlflow.prod.interval: is not a duration"),
@@ -128,7 +128,7 @@ _OWN: Final[tuple[tuple[str, tuple[str, ...], Any, str], ...]] = (
     (_ALERT, ("summary",), "No stop", "summary: ends without a full stop"),
     (_ALERT, ("description",), "{{ $labels.foo }} waits.", "description: the series have no label foo"),
     ("monitoring/panels/orders.yml", ("page",), "nowhere", "page: no page is called 'nowhere'"),
-    ("monitoring/panels/orders.yml", ("kind",), "chart", "kind: input should be"),
+    ("monitoring/panels/orders.yml", ("kind",), "chart", "kind: must be"),
     ("monitoring/pages/shop.yml", ("folder",), "/", "folder: "),
     ("monitoring/rules/shop_orders.yml", ("bogus",), 1, "rules/shop_orders.yml:"),
 )

@@ -49,6 +49,22 @@ _EXPERIMENT = (
             "sources: {queries: {a: {uri: 'sqlite:////x', sql_file: a.sql, metrics: {a: {value: a, help: A.}}}}}",
             "sources.queries.a.sql_file: unknown key; did you mean sql? It is given in this file itself",
         ),
+        (
+            "sources: {queries: {metrics: {a: {value: a, help: A.}}}}",
+            "sources.queries.metrics: is a setting of each: write it below a name, as sources.queries.NAME.metrics",
+        ),
+        (
+            "sources: {queries: {a: {uri: 'sqlite:////x', sql: SELECT 1, metrics: [{name: shop_orders}]}}}",
+            "a.metrics: must be no list: write `shop_orders:` without a dash, and its settings indented below it",
+        ),
+        (
+            "sources: {queries: {a: {store: mlflow, sql: SELECT 1, metrics: {a: {value: a, help: A.}}}}}",
+            "sources.queries.a.store: there is no source 'mlflow' with a database; give the file that has it, too",
+        ),
+        (
+            "sources: {queries: {a: {uri: 'sqlite:////x', sql: S, metrics: {a: {type: counter, value: a, help: A.}}}}}",
+            "sources.queries.a: metrics.a: the name of a counter ends in _total: call it a_total",
+        ),
         ("sources: {mlflow: {uri: postgres//db/mlflow}}", "sqlite:///: a colon is missing before //"),
         ("sources: {mlflow: {uri: 'uri: sqlite:////x'}}", "must hold the address alone, without a key before it"),
         (
@@ -143,7 +159,7 @@ web:
         "quotes",
         "own.yml:15: sources.queries.b.metrics.b.help: is missing",
         "own.yml:17: sources.queries.c.store: the variable SHOP is not set; did you mean ${SHOPS}?",
-        "own.yml:19: web.port: input should be less than or equal to 65535",
+        "own.yml:19: web.port: must be at most 65535",
     ]
 
 
@@ -191,21 +207,21 @@ teams: [search, platform, mlops]
         validated(ALERTS, load_layers([Path("own.yml")]))
     comment = "is empty, as # begins a comment: write what begins with # in quotes"
     assert list(caught.value.problems) == [
-        "own.yml:2: ab_test.significance: input should be less than 1: write 0.995 for 99.5 %",
+        "own.yml:2: ab_test.significance: must be below 1: write 0.995 for 99.5 %",
         "own.yml:3: ab_test.spread: is no number: write 0.9 for 90 %",
-        "own.yml:4: slos.availability: input should be less than 1: write 0.999 for 99.9 %",
-        "own.yml:4: slos.latency: input should be less than 1",
+        "own.yml:4: slos.availability: must be below 1: write 0.999 for 99.9 %",
+        "own.yml:4: slos.latency: must be below 1",
         "own.yml:5: llm.first_token: is no number: write 0.955 for 95.5 %",
         "own.yml:7: alerts.MlflowRunHanging.team: 'serch' is not one of the teams; did you mean search?",
         "own.yml:9: alerts.MlflowFailedRunRatioHigh.threshold: '45 %' is not a number: write 0.45 for 45 %",
-        "own.yml:10: alerts.MlflowFailedRunRatioHigh.confidence: input should be less than 1: write 0.999 for 99.9 %",
+        "own.yml:10: alerts.MlflowFailedRunRatioHigh.confidence: must be below 1: write 0.999 for 99.9 %",
         "own.yml:11: alerts.MlflowFailedRunRatioHigh.action: 'page' is not in notifications.actions; did you mean "
         "pager?",
         "own.yml:17: notifications.channels.mail.to: is missing",
         f"own.yml:18: notifications.channels.mail.from: {comment}",
         "own.yml:19: notifications.channels.mail.smarthost: must be host:port, such as smtp.example.org:587",
         "own.yml:20: notifications.channels.mail.teams.0: 'grwth' is not one of the teams; there are: search, "
-        "platform, mlops",
+        "platform, mlops; or add it to teams",
         f"own.yml:23: notifications.channels.chat.channel: {comment}",
         "own.yml:27: notifications.channels.chat.teams.1: 'serch' is not one of the teams; did you mean search?",
         "own.yml:28: notifications.channels.hook: give either url or url_file",

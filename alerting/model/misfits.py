@@ -76,7 +76,10 @@ def _misfit(value: float | str, unit: Unit | Kind) -> str:
         return _pattern_misfit(value)
     hint = share_hint(value) if _RANGES.get(unit) is _RATIO else ""
     if isinstance(value, str):
-        return f"{value!r} is not a number{hint}"
+        of_unit = (
+            f": it is in {unit.value}, of which there is no %" if not hint and value.rstrip().endswith("%") else ""
+        )
+        return f"{value!r} is not a number{hint or of_unit}"
     lowest, highest, meaning = _RANGES.get(unit, (-sys.float_info.max, sys.float_info.max, "a finite number"))
     return "" if lowest <= value <= highest else f"{value!r} is not {meaning}{hint}"
 

@@ -43,6 +43,7 @@ from ml_monitoring.exporter.settings_hints import (
     fields_at,
     without_indented,
 )
+from ml_monitoring.exporter.settings_words import words
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 from ml_monitoring.exporter.validation import Checked, check, fitting
 from ml_monitoring.exporter.values import merge
@@ -174,7 +175,10 @@ class Thresholds(Sections):
             changed = type(self).model_validate(data)
         except PydanticError as error:
             names = {key: name for name, key in BUSINESS_VARIABLES.items()}
-            problems += [f"{names.get(str(item['loc'][-1]), item['loc'])}: {item['msg']}" for item in error.errors()]
+            problems += [
+                f"{names.get(str(item['loc'][-1]), item['loc'])}: {words(item, item['input'])}"
+                for item in error.errors()
+            ]
         if problems:
             raise ConfigError(problems)
         return changed.with_own(self._own_alerts, self._own_records)
@@ -365,7 +369,8 @@ def _unknown_names(layers: Layers, checked: Checked[Thresholds]) -> Iterator[tup
         if those == ("teams",) and name in layers.defaults.get("teams", ()):
             lacking.setdefault(name, []).append(at)
         else:
-            yield at, f"{name!r} is not {said}{suggestion_or_all(name, names)}"
+            hint = suggestion(name, names) or f"{suggestion_or_all(name, names)}; or add it to {'.'.join(those)}"
+            yield at, f"{name!r} is not {said}{hint}"
     for name, (first, *more) in lacking.items():
         verb = f"and {len(more)} more name" if more else "names"
         yield ("teams",), f"lacks {name!r}, which {'.'.join(map(str, first))} {verb}"

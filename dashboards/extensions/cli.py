@@ -28,7 +28,7 @@ from ml_monitoring.exporter.environment import DEFAULT_FILES, PREFIX, STORE_VARI
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.init.answers import holds_secret
 from ml_monitoring.exporter.json_schema import schema_of
-from ml_monitoring.exporter.settings_hints import PATTERNS
+from ml_monitoring.exporter.settings_words import words
 from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.sources.queries.settings import MetricName
 
@@ -234,8 +234,7 @@ def _name_problem(kind: str, name: str) -> str:
         try:
             TypeAdapter(MetricName).validate_python(name)
         except ValidationError as error:
-            first = error.errors()[0]
-            return PATTERNS.get(first.get("ctx", {}).get("pattern", "")) or first["msg"].removeprefix("Value error, ")
+            return words(error.errors()[0], name)
         return ""
     if not _SOURCE.fullmatch(name):
         return "call it in small letters, digits and underscores"

@@ -34,6 +34,11 @@ def changed(settings: Path, name: str, old: str, new: str) -> None:
             "mlflow_rnus",
             "note: {file}:1: expr: no metric of ours is called mlflow_rnus; did you mean mlflow_runs?\n",
         ),
+        (
+            "shop_order_waiting",
+            "note: {file}:1: expr: no query of the folder has a metric shop_order_waiting; did you mean "
+            "shop_orders_waiting?\n",
+        ),
         ("mlflow_runs", ""),
         # Of others, as far as anybody can tell.
         ("http_requests_total", ""),
@@ -103,3 +108,26 @@ def test_a_source_that_there_is_not_is_noted(
     assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
     said = said.format(folder=tmp_path / "monitoring", meant="queries/shop_orders_waiting")
     assert capsys.readouterr().err == f"note: {tmp_path / FILE}:14: source: {said}\n"
+
+
+def test_an_alert_among_recording_rules_is_said_to_be_one(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = settings.parent / "monitoring/rules/others.yml"
+    path.write_text("rules:\n  - alert: ShopDown\n    expr: up == 0\n    for: 5m\n    labels: {}\n", encoding="utf-8")
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == (
+        f"error: {path}:2: rules.0: is an alert as Prometheus has it: `ml-monitoring new alert ShopDown` writes one of "
+        "your own, which takes its `expr`; or name this file in `rule_files` of Prometheus\n"
+    )
+
+
+def test_of_several_pages_that_begin_with_a_word_all_are_named(
+    settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(settings, FILE, "page: shop", "page: mlflow")
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == (
+        f"error: {tmp_path / FILE}:11: page: no page is called 'mlflow'; did you mean mlflow-experiments, "
+        "mlflow-models or mlflow-traces?\n"
+    )

@@ -190,7 +190,7 @@ BAD = {
         [f"{FILE}:5: alerts.{ALERT}.threshold: 100 is not a ratio in 0..1"],
     ),
     "a duration": (FILE, "for: 10m", "for: soon", [f"{FILE}:6: for: "]),
-    "a severity": (FILE, "severity: warning", "severity: bad", [f"{FILE}:7: severity: input should be"]),
+    "a severity": (FILE, "severity: warning", "severity: bad", [f"{FILE}:7: severity: must be"]),
     "a team": (
         FILE,
         "team: platform",
@@ -291,7 +291,7 @@ def test_all_problems_are_named_at_once_and_nothing_is_written(
     said = capsys.readouterr().err
     assert f"{other}:1: (top level): {NAME}\n" in said
     assert f"{tmp_path / FILE}:5: treshold: unknown key" in said
-    assert "MlMonitoringDown.md: the runbook of MlMonitoringDown cannot be read: No such file or directory\n" in said
+    assert "MlMonitoringDown.md: the runbook of MlMonitoringDown cannot be read: No such file or directory; " in said
     assert not (tmp_path / "out").exists()
 
 
@@ -438,7 +438,7 @@ BROKEN = {
         FILE,
         "threshold: 100",
         "threshold: 90%",
-        f"{FILE}:5: alerts.{ALERT}.threshold: '90%' is not a number",
+        f"{FILE}:5: alerts.{ALERT}.threshold: '90%' is not a number: it is in count, of which there is no %",
     ),
     "a bracket of a template": (
         FILE,
@@ -464,7 +464,7 @@ BROKEN = {
         "{{ $label.region }}",
         f"{FILE}:13: description: no variable $label; did you mean $labels?",
     ),
-    "a kind of panel": (PAGE, "kind: stat", "kind: stats", f"{PAGE}:13: rows.0.panels.0.kind: input should be"),
+    "a kind of panel": (PAGE, "kind: stat", "kind: stats", f"{PAGE}:13: rows.0.panels.0.kind: must be"),
 }
 
 

@@ -173,7 +173,7 @@ def test_the_command_writes_all_pages_and_takes_away_what_is_gone(
 PANEL = "monitoring/panels/orders.yml"
 BAD = {
     "a key": (SHOP, "kind: stat", "kin: stat", f"{SHOP}:13: rows.0.panels.0.kin: unknown key; did you mean kind?"),
-    "a kind": (SHOP, "kind: stat", "kind: stats", f"{SHOP}:13: rows.0.panels.0.kind: input should be 'timeseries'"),
+    "a kind": (SHOP, "kind: stat", "kind: stats", f"{SHOP}:13: rows.0.panels.0.kind: must be timeseries"),
     "a key of a query, and nothing that follows from it": (
         SHOP,
         "{legend: Waiting,",
@@ -281,7 +281,7 @@ BAD = {
         PANEL,
         "unit: count",
         "width: 25\nunit: count",
-        f"{PANEL}:1: (top level): a panel is 1 to 24 columns wide, not 25",
+        f"{PANEL}:7: width: must be at most 24",
     ),
 }
 

@@ -142,7 +142,7 @@ def test_check_names_each_bad_setting(folder: Path) -> None:
     assert done.stdout.splitlines() == [
         "FAIL  settings  ML_MONITORING_SOURCES__MLFLOW__URI: must begin with http(s)://, postgresql://, mysql:// or "
         "sqlite:///, not with mssql: another database is read over its tracking server",
-        "FAIL  settings  ML_MONITORING_WEB__PORT: input should be greater than or equal to 0",
+        "FAIL  settings  ML_MONITORING_WEB__PORT: must be at least 0",
     ]
 
 

@@ -162,7 +162,7 @@ def test_a_file_of_sqlite_without_a_scheme_is_not_taken_for_a_store_in_files(uri
         ("CONFG", "unknown setting; did you mean ML_MONITORING_CONFIG?"),
         ("SOURCES__MLFLO__URI", "unknown key; did you mean mlflow?"),
         ("SOURCES__MLFLOW__INTERVALL", "unknown key; did you mean interval?"),
-        ("LOG__FORMAT", "input should be 'logfmt' or 'json'; did you mean json?"),
+        ("LOG__FORMAT", "must be logfmt or json; did you mean json?"),
     ],
 )
 def test_a_variable_that_sets_nothing_is_named_with_the_one_that_may_be_meant(name: str, problem: str) -> None:
@@ -271,7 +271,7 @@ def test_flags_win_over_the_environment_and_that_over_files(file: Path) -> None:
         ("--web.listen-address", [":70000"], "not an address to listen on: ports end at 65535"),
         ("--web.telemetry-path", "metrics", "must begin with a slash, and hold letters, digits and . _ ~ / - only"),
         ("--web.telemetry-path", "/-/ready", "paths below /-/, /runbooks/ and /experiments/ are taken"),
-        ("--log.level", "loud", "input should be 'debug', 'info', 'warning' or 'error'"),
+        ("--log.level", "loud", "must be debug, info, warning or error"),
     ],
 )
 def test_a_flag_that_cannot_be_used_is_named(flag: str, value: object, problem: str) -> None:

@@ -258,7 +258,7 @@ def test_settings_of_the_exporter_are_not_taken_for_those_of_alerts(file: Path) 
     elsewhere = "unknown key: it is a setting of the exporter (--config.file), whose file is another one"
     assert refused.value.problems == (
         f"{file}:1: sources: {elsewhere}",
-        f"{file}:2: alerts: must hold settings like `key: value`, on lines of their own below it",
+        f"{file}:2: alerts: must be no list: write `NAME:` without a dash, and its settings indented below it",
         f"{file}:3: log: {elsewhere}",
     )
 

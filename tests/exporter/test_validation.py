@@ -54,7 +54,7 @@ _ROWS: dict[str, tuple[Any, dict[Location, str]]] = {
         {"title": "A", "panels": [{"titel": "x"}, {"title": "y", "width": 0}, {"title": "z"}, {"titel": "v", "w": 1}]},
         {
             ("panels", 0, "titel"): _TYPO,
-            ("panels", 1, "width"): "input should be greater than or equal to 1",
+            ("panels", 1, "width"): "must be at least 1",
             ("panels", 3, "titel"): _TYPO,
             ("panels", 3, "w"): "unknown key; there are: title, width",
         },

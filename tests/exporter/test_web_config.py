@@ -116,7 +116,7 @@ def test_a_broken_file_leaves_the_old_one_in_force(exporter: ExporterProcess, fo
         ),
         ("tls_server_config: {cert_file: web.yml, key_file: tls.key}", "not a usable PEM file"),
         ("tls_server_config: {key_file: tls.key}", "needs one of cert and cert_file"),
-        (f"{_PAIR}, client_auth_type: Some}}", "tls_server_config.client_auth_type: input should be"),
+        (f"{_PAIR}, client_auth_type: Some}}", "tls_server_config.client_auth_type: must be"),
         (f"{_PAIR}, ciphers: [A]}}", "tls_server_config.ciphers: unknown key"),
         (f"{_PAIR}, cert: x}}", "cert and cert_file are given together; keep one of them"),
         ("tls_server_config: {cert_file: tls.crt}", "needs one of key and key_file"),

@@ -121,15 +121,16 @@ class QueriesSettings(SourceSettings):
             yield "store: give either store or uri"
         for name, metric in self.metrics.items():
             if metric.type == "counter" and not name.endswith(_COUNTER_END):
-                yield f"metrics.{name}: the name of a counter ends in {_COUNTER_END}"
+                yield f"metrics.{name}: the name of a counter ends in {_COUNTER_END}: call it {name}{_COUNTER_END}"
             if metric.type == "gauge" and name.endswith(_SAMPLE_ENDS):
-                yield f"metrics.{name}: the name of a gauge must not end in {_ends(name)}"
+                grows = "; of what only grows give type: counter" if name.endswith(_COUNTER_END) else ""
+                yield f"metrics.{name}: the name of a gauge must not end in {_ends(name)}{grows}"
 
     @override
     def conflicts(self, sections: Mapping[str, SourceSettings]) -> Iterator[tuple[Location, str]]:
         """Yield a store that is none, and metrics that a query before has."""
         if self.store is not None and self.store not in (stores := _stores(sections)):
-            meant = suggestion_or_all(self.store, stores)
+            meant = suggestion_or_all(self.store, stores) if stores else "; give the file that has it, too"
             yield ("store",), f"there is no source {self.store!r} with a database{meant}"
         before: dict[str, str] = {}
         for name, section in sections.items():

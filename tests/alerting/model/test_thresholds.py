@@ -52,7 +52,7 @@ RATIO = "    threshold: 0.3\n"
         ("threshold: 1d", "threshold: 0s", "threshold: 0s", "threshold: must be longer than 0"),
         ("for: 2m", "for: 2", "for: 2", "for: is not a duration: write it as 2s, 2m"),
         ("for: 2m", "fro: 2m", "fro: 2m", "fro: unknown key"),
-        ("severity: critical", "severity: page", "severity: page", "should be 'critical', 'warning', 'info' or 'none'"),
+        ("severity: critical", "severity: page", "severity: page", "must be critical, warning, info or none"),
         ("severity: none", "severity: info", "severity: info", "severity: 'info' cannot be meant here, but: none"),
         (
             "severity: critical",

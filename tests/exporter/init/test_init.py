@@ -183,7 +183,7 @@ def test_a_store_that_cannot_be_read_is_described_as_check_does(
         ),
         (
             ("--fleet-file", "f.csv", "--port", "70000"),
-            "--port: input should be less than or equal to 65535",
+            "--port: must be at most 65535",
         ),
         (
             ("--fleet-file", "f.csv", "--prometheus-url", "prometheus:9090"),
@@ -294,7 +294,7 @@ def test_a_person_is_asked_and_each_answer_is_tried_at_once(folder: Path, guarde
     assert "not with mssql" in console.shown
     assert 'password authentication failed for user "init_reader"' in console.shown
     assert "http://127.0.0.1:1 cannot be reached: Connection refused" in console.shown
-    assert "web.port: input should be greater than or equal to 0" in console.shown
+    assert "web.port: must be at least 0" in console.shown
     assert not any(secret in console.shown for secret in ("wrong\n", password, with_password("u@", password)[2:-1]))
     settings = load(folder / "ml-monitoring.yml", {})
     assert settings.enabled_sources().keys() == {"variants", "fleet"}

@@ -73,7 +73,7 @@ sources:
         ("states: {up: fine}", "sources.fleet.states: fine: not one of critical_issue, offline, online, warning"),
         ("speed: 2", "sources.fleet: speed: has no meaning in mode follow"),
         ("{mode: replay, start: end}", "sources.fleet: start: has no meaning in mode replay"),
-        ("{mode: replay, speed: 0}", "sources.fleet.speed: input should be greater than 0"),
+        ("{mode: replay, speed: 0}", "sources.fleet.speed: must be above 0"),
         ("risk: {model: oracle}", "sources.fleet.risk.model: no such risk model is installed; there are: builtin"),
         (
             "risk: {normals: {web: {disk: 1}}}",

@@ -374,7 +374,7 @@ def test_settings_that_fit_nothing_are_named(tmp_path: Path) -> None:
         ),
         ("shop_x_total: {value: n, help: It.}", "metrics.shop_x_total: the name of a gauge must not end in _total"),
         ("shop_x: {value: n, help: It., type: counter}", "metrics.shop_x: the name of a counter ends in _total"),
-        ("shop_x: {value: n, help: It., type: histogram}", "metrics.shop_x.type: input should be 'gauge' or 'counter'"),
+        ("shop_x: {value: n, help: It., type: histogram}", "metrics.shop_x.type: must be gauge or counter"),
         ("shop_x: {value: n}", "metrics.shop_x.help: is missing"),
         ("shop_x: {value: n, help: It., labels: [job]}", "'job' is a label of Prometheus's own"),
         ("shop_x: {value: n, help: It., labels: [__name__]}", "'__name__' is a label of Prometheus's own"),
