@@ -187,7 +187,7 @@ def test_a_store_that_cannot_be_read_is_described_as_check_does(
         ),
         (
             ("--fleet-file", "f.csv", "--prometheus-url", "prometheus:9090"),
-            "--prometheus-url: is not an http:// or https:// address",
+            "--prometheus-url: has no scheme: put http:// or https:// in front",
         ),
         (
             ("--mlflow-uri", "postgresql://u:${NOT_SET_ANYWHERE}@h/d"),
