@@ -32,7 +32,12 @@ _FRACTION = re.compile(r"\.\d+")
 
 def _address(value: str) -> str:
     if not re.fullmatch(r"http://[^\s/]+|unix:///\S+", value):
-        raise ValueError("must be http://host:port or unix:///path/of/docker.sock")
+        hint = ""
+        if socket := re.fullmatch(r"(?:unix:/{0,2})?(/?[\w./-]+\.sock)", value):
+            hint = f"; did you mean unix:///{socket[1].lstrip('/')}?"
+        elif value.startswith("tcp://"):
+            hint = "; write http:// in place of tcp://"
+        raise ValueError(f"must be http://host:port or unix:///path/of/docker.sock{hint}")
     if "@" in urlsplit(value).netloc:
         raise ValueError("holds a user or a password, which an engine does not ask for: write http://host:port")
     return value

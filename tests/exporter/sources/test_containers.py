@@ -201,6 +201,22 @@ def test_what_takes_too_long_is_broken_off_and_the_next_refresh_works(engine: En
     assert samples(one.collect())[RUNNING] == 1
 
 
+@pytest.mark.parametrize(
+    ("url", "hint"),
+    [
+        ("/var/run/docker.sock", "; did you mean unix:///var/run/docker.sock?"),
+        ("unix:/var/run/docker.sock", "; did you mean unix:///var/run/docker.sock?"),
+        ("tcp://docker:2375", "; write http:// in place of tcp://"),
+        ("docker", ""),
+    ],
+)
+def test_an_address_of_another_form_is_answered_with_the_right_one(url: str, hint: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        ContainersSettings(url=url)
+    said = "must be http://host:port or unix:///path/of/docker.sock"
+    assert [each["msg"] for each in caught.value.errors()] == [f"Value error, {said}{hint}"]
+
+
 @pytest.mark.parametrize("url", ["https://docker:2376", "tcp://docker:2375", "unix://docker.sock", "docker:2375", ""])
 def test_an_address_that_is_no_engines_is_refused(url: str) -> None:
     with pytest.raises(ValidationError, match="must be http://host:port or unix:///path"):
