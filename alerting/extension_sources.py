@@ -9,7 +9,6 @@ from typing import Final
 from ml_monitoring.alerting.extension_alerts import OwnAlert
 from ml_monitoring.alerting.extension_files import queries, read_each
 from ml_monitoring.exporter.own_files import sources_in
-from ml_monitoring.exporter.sources import SOURCES
 from ml_monitoring.exporter.suggestions import closest, suggestion, suggestion_or_all
 
 _QUERIES: Final = "queries"
@@ -17,6 +16,9 @@ _QUERIES: Final = "queries"
 
 def unknown_sources(folder: Path) -> Iterator[str]:
     """Yield the sentence about each own alert whose `source` is no source, or no query of the folder that has some."""
+    # They take long to import, and most commands need none.
+    from ml_monitoring.exporter.sources import SOURCES  # noqa: PLC0415
+
     known = queries(folder)
     kinds = [*(source.name for source in SOURCES), *(path.name for path in sources_in(folder))]
     for _, alert, layers in read_each(folder, "alerts", OwnAlert, []):

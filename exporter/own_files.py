@@ -10,9 +10,10 @@ from typing import Any, Final
 
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_hints import Location
-from ml_monitoring.exporter.sources.plugins import GROUP
 from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
+# Of entry points; here, as sources take long to import.
+GROUP: Final = "ml_monitoring.sources"
 # Keys of the files of each kind, how many of them no other file has together, and what such a file is of.
 _TELLING: Final[Mapping[str, tuple[int, str, frozenset[str]]]] = {
     "alerts": (3, "an alert", frozenset({"expr", "threshold", "for", "severity", "summary", "description"})),

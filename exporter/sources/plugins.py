@@ -8,17 +8,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from pydantic import model_validator
 
 from ml_monitoring.exporter.catalog import CATALOG
 from ml_monitoring.exporter.families import FamilySet
+from ml_monitoring.exporter.own_files import GROUP
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
 
 _log = logging.getLogger(__name__)
-
-GROUP: Final = "ml_monitoring.sources"
 
 
 def plugins(ours: Sequence[type[Source]]) -> Iterator[type[Source]]:
