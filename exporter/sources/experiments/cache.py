@@ -13,7 +13,8 @@ import os
 from pathlib import Path
 from typing import Any, Final
 
-from ml_monitoring.exporter.regular_files import open_regular
+from ml_monitoring.exporter import state_files
+from ml_monitoring.exporter.errors import SourceError
 from ml_monitoring.exporter.sources.experiments.counters import Counters, Target
 from ml_monitoring.exporter.sources.experiments.declaration import ExperimentDeclaration
 from ml_monitoring.exporter.sources.experiments.evidence import ExperimentEvidence
@@ -21,6 +22,7 @@ from ml_monitoring.exporter.sources.experiments.tracked import TrackedExperiment
 
 # Of the form of the files.
 _VERSION: Final = 3
+_KEYS: Final = frozenset({"fingerprint", "batches"})
 # What may be declared otherwise without reading everything again; the length of a batch follows from the end.
 _OF_NO_EFFECT: Final = {"title", "team", "link", "end", "stopped", "minimum_duration", "batch", "data_within"}
 
@@ -30,19 +32,27 @@ class ReadingCache:
 
     Args:
         folder: Made where it does not exist.
+
+    Attributes:
+        refused: By experiment, why its file is not ours, and therefore never written.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self.refused: dict[str, SourceError] = {}
 
     def load(self, name: str, declaration: ExperimentDeclaration) -> TrackedExperiment | None:
         """Return an experiment as it was written; None where that is not known, or was declared otherwise."""
+        self.refused.pop(name, None)
         try:
-            with open_regular(self._path(name)) as file, gzip.open(file) as text:
-                content = json.load(text)
-            if content["fingerprint"] == fingerprint(declaration):
+            content = state_files.read(self._path(name), "what was read of an experiment", _KEYS, "cache")
+        except SourceError as error:
+            self.refused[name] = error
+            return None
+        try:
+            if content is not None and content["fingerprint"] == fingerprint(declaration):
                 return _tracked(name, declaration, content)
-        except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
         return None
 
@@ -51,7 +61,10 @@ class ReadingCache:
 
         Raises:
             OSError: The folder cannot be written.
+            SourceError: The file is not ours.
         """
+        if error := self.refused.get(tracked.name):
+            raise error
         history = tracked.history
         content = {
             "fingerprint": fingerprint(tracked.declaration),

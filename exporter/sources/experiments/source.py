@@ -110,6 +110,8 @@ class ExperimentsSource(Source):
         if self.declare():
             setting = ("files",) if self._settings.files else ("declared",)
             raise SourceError(Reason.INVALID_VALUE, "; ".join(self._problems), setting=setting)
+        for refused in self._cache.refused.values() if self._cache is not None else ():
+            raise refused
         found = [f"{len(self._tracked)} experiments"]
         api = self._stores.api
         if api is not None:
@@ -237,6 +239,8 @@ class ExperimentsSource(Source):
             self._cache.save(tracked)
         except OSError as error:
             self._cache_error = f"{self._settings.cache}: cannot be written: {error.strerror or error}"
+        except SourceError as error:
+            self._cache_error = str(error)
         else:
             self._cache_error = ""
             tracked.saved = tracked.history.batches

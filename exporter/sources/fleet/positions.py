@@ -8,12 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from ml_monitoring.exporter import state_files
 from ml_monitoring.exporter.errors import Reason, SourceError
-from ml_monitoring.exporter.regular_files import Identity, read_text
+from ml_monitoring.exporter.regular_files import Identity
 from ml_monitoring.exporter.sources.fleet.csv import CsvPosition
 
 BEGINNING: Final = -math.inf
 _VERSION = 1
+_KIND: Final = "a position file"
+_KEYS: Final = frozenset({"version", "path", "parts"})
+_SETTING: Final = "position_file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +51,10 @@ def load(position_file: Path | None, followed: Path) -> dict[str, Part]:
     """
     if position_file is None:
         return {}
+    saved = state_files.read(position_file, _KIND, _KEYS, _SETTING)
+    if saved is None:
+        return {}
     try:
-        saved = json.loads(read_text(position_file))
         if saved["version"] != _VERSION or saved["path"] != str(followed.absolute()):
             return {}
         return {
@@ -62,19 +68,8 @@ def load(position_file: Path | None, followed: Path) -> dict[str, Part]:
             )
             for name, part in saved["parts"].items()
         }
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise SourceError(
-            Reason.READ, f"{position_file} cannot be read: {error.strerror}", setting=("position_file",)
-        ) from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise SourceError(
-            Reason.READ,
-            f"{position_file}: not a position file",
-            hint="name another file, which need not be there; or delete this one to begin again, if it is of no use",
-            setting=("position_file",),
-        ) from None
+        raise state_files.refusal(position_file, _KIND, _SETTING) from None
 
 
 def save(position_file: Path | None, followed: Path, parts: dict[str, Part]) -> None:

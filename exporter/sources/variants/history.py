@@ -14,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from ml_monitoring.exporter.regular_files import open_regular
+from ml_monitoring.exporter import state_files
+from ml_monitoring.exporter.errors import SourceError
 from ml_monitoring.exporter.sources.variants.equal_age import EqualAges, Totals
 from ml_monitoring.exporter.sources.variants.traffic import PostedTogether
 
 _VERSION: Final = 1
+_KEYS: Final = frozenset({"version", "personas"})
 # Variants that are remembered, about 3 KB each.
 _MOST: Final = 10_000
 _EVERY: Final = 60.0
@@ -45,6 +47,7 @@ class VariantHistory:
 
     Attributes:
         error: Why the file could not be written; empty when it could.
+        refused: Why the file is not ours, and therefore never written; None when it is.
     """
 
     def __init__(self, file: Path | None = None) -> None:
@@ -52,8 +55,17 @@ class VariantHistory:
         self._personas: dict[str, PersonaHistory] = {}
         self._written: float | None = None
         self.error = ""
+        self.refused: SourceError | None = None
         if file is not None:
-            self._personas = _read(file)
+            try:
+                self._personas = _read(file)
+            except SourceError as error:
+                self.refused, self.error = error, f"{error} - {error.hint}" if error.hint else str(error)
+                self.freeze()
+
+    def freeze(self) -> None:
+        """Write no file from now on."""
+        self._file = None
 
     def of(self, persona: str) -> PersonaHistory:
         """Return what is kept of a persona."""
@@ -100,12 +112,15 @@ class VariantHistory:
 
 
 def _read(path: Path) -> dict[str, PersonaHistory]:
-    """Return what was written; nothing where there is no such file, or another one."""
+    """Return what was written; nothing where there is no file yet, or one of another version.
+
+    Raises:
+        SourceError: The file cannot be read, or holds something else.
+    """
+    content = state_files.read(path, "a history of variants", _KEYS, "history")
+    if content is None or content["version"] != _VERSION:
+        return {}
     try:
-        with open_regular(path) as file, gzip.open(file) as text:
-            content = json.load(text)
-        if content["version"] != _VERSION:
-            return {}
         return {str(name): PersonaHistory(EqualAges.load(each)) for name, each in content["personas"].items()}
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}

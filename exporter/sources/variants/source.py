@@ -144,6 +144,10 @@ class VariantsSource(Source):
     @override
     def check(self) -> str:
         """Count what there is, say how changes are found, and what `collect` leaves out."""
+        # Nothing is changed by looking.
+        self._history.freeze()
+        if self._history.refused is not None:
+            raise self._history.refused
         families = self.collect()
         schema = self._schema
         assert schema is not None  # noqa: S101  # looked up by `collect`

@@ -5,6 +5,7 @@ A Prometheus, one that reads from it, and VictoriaMetrics.
 
 from __future__ import annotations
 
+import gzip
 import json
 import urllib.request
 from collections.abc import Iterator
@@ -124,8 +125,16 @@ def test_a_cache_of_another_declaration_is_not_used(tmp_path: Path) -> None:
     cache.save(_followed())
     assert cache.load("checkout", DECLARATION.model_copy(update={"title": "Another title"})) is not None
     assert cache.load("checkout", DECLARATION.model_copy(update={"label": "arm"})) is None
-    (tmp_path / "checkout.json.gz").write_bytes(b"torn")
+
+
+@pytest.mark.parametrize("content", [b"torn", gzip.compress(b"{}"), b"precious: true\n"])
+def test_a_file_that_is_no_cache_is_named_not_overwritten(tmp_path: Path, content: bytes) -> None:
+    file, cache = tmp_path / "checkout.json.gz", ReadingCache(tmp_path)
+    file.write_bytes(content)
     assert cache.load("checkout", DECLARATION) is None
+    with pytest.raises(SourceError, match=r"checkout\.json\.gz: not what was read of an experiment"):
+        cache.save(_followed())
+    assert file.read_bytes() == content
 
 
 def test_a_query_that_is_refused_is_the_experiments_own_error(api: PrometheusApi) -> None:

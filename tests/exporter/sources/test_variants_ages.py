@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ml_monitoring.exporter.errors import SourceError
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.sources.variants.equal_age import AgeCurve, EqualAges, Totals
 from ml_monitoring.exporter.sources.variants.traffic import PostedTogether
@@ -135,6 +136,25 @@ def test_a_history_that_cannot_be_written_is_named(uri: str, tmp_path: Path) -> 
         add_active(cursor, "v", "p", 10, 1)
     with reading(uri, history=str(tmp_path / "file" / "variants.json.gz")) as source:
         assert [text for text in messages(source.collect()) if "variants.json.gz: cannot be written" in text] != []
+
+
+@pytest.mark.parametrize("content", [b"precious: true\n", gzip.compress(b"a dump"), b"[1]", b""])
+def test_a_file_that_is_no_history_is_named_not_overwritten(uri: str, tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "precious.yml"
+    file.write_bytes(content)
+    with reading(uri, history=str(file)) as source:
+        assert f"{file}: not a history of variants - name another file" in "".join(messages(source.collect()))
+        with pytest.raises(SourceError, match=r"precious\.yml: not a history of variants"):
+            source.check()
+    assert file.read_bytes() == content
+
+
+def test_a_check_writes_no_history(uri: str, tmp_path: Path) -> None:
+    with connected(uri) as cursor:
+        add_active(cursor, "v", "p", 10, 1)
+    with reading(uri, history=str(tmp_path / "made" / "history.json.gz")) as source:
+        source.check()
+    assert list(tmp_path.iterdir()) == []
 
 
 def looks(ages: EqualAges, totals: Callable[[str, float], Totals], posted: dict[str, float], until: float) -> None:
