@@ -15,6 +15,7 @@ from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.extension_files import definitions
 from ml_monitoring.alerting.extension_queries import nearly_ours
 from ml_monitoring.alerting.extension_sources import unknown_sources
+from ml_monitoring.alerting.model.misfits import always
 from ml_monitoring.alerting.model.thresholds import Thresholds, examine, load_layers, switched_off
 from ml_monitoring.alerting.operate.promtool import refuse_broken
 from ml_monitoring.exporter.errors import ConfigError, collecting
@@ -134,6 +135,9 @@ def load_to_write(
     note_unnamed_folder(options, thresholds)
     for sentence in switched_off(layers):
         _note(sentence)
+    for alert in ALERTS:
+        if said := always(alert, thresholds.alerts[alert.name]):
+            _note(layers.problem(("alerts", alert.name, "threshold"), said))
     say_unfilled(options, thresholds)
     say_which(options)
     return thresholds

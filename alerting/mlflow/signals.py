@@ -227,6 +227,7 @@ METRIC_SHORTFALL: Final = Signal(
     dashboard=PAGE,
     by=_VARIANT_METRIC,
     filters=_VARIANT_METRIC,
+    above_one=True,
 )
 
 RUN_DURATION_P50: Final = Signal(

@@ -11,6 +11,7 @@ from ml_monitoring.alerting.model.foreign import STORE_LABEL
 from ml_monitoring.alerting.model.links import SERVICE, SERVICE_OF_JOB, dashboard_url, logs_url, runbook_url
 from ml_monitoring.alerting.model.numbers import Links, Numbers, number
 from ml_monitoring.alerting.model.placeholders import fill
+from ml_monitoring.alerting.model.promql import inside_quotes
 from ml_monitoring.alerting.model.signal import Signal
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import Unit
@@ -236,5 +237,5 @@ class BoundAlert:
 def promql_value(kind: Kind, value: float | str) -> str:
     """Return a parameter as PromQL reads it: seconds, a number, or the inside of a quoted string."""
     if kind is Kind.PATTERN:
-        return str(value).replace("\\", "\\\\").replace('"', '\\"')
+        return inside_quotes(str(value))
     return number(durations.parse(value) if isinstance(value, str) else float(value))

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Iterator, Mapping
 
+from ml_monitoring.alerting.model import regex
 from ml_monitoring.alerting.model.alert import Alert, Kind
 from ml_monitoring.alerting.model.numbers import Numbers
 from ml_monitoring.exporter import durations
@@ -32,8 +32,28 @@ def _check_threshold(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location,
         return
     if numbers.unit is not alert.signal.unit:
         yield ("unit",), f"the signal {alert.signal.name} is in {alert.signal.unit.value}, not {numbers.unit.value}"
-    elif message := _misfit(numbers.threshold, numbers.unit):
+    elif message := _misfit(numbers.threshold, numbers.unit) or _never(alert, numbers.threshold):
         yield ("threshold",), message
+
+
+def _never(alert: Alert, threshold: float | str) -> str:
+    """Return that no value can be beyond a threshold; empty where one can."""
+    lowest, highest, _ = _RANGES.get(alert.signal.unit, _ANY)
+    if alert.signal.signed or alert.signal.above_one:
+        return ""
+    for comparison, end, word in ((">", highest, "above"), ("<", lowest, "below")):
+        if alert.comparison == comparison and threshold == end:
+            hint = _PERCENT if end == 1 and alert.signal.unit is Unit.RATIO else "; to switch it off write null"
+            return f"can never fire: no value is {word} {end}{hint}"
+    return ""
+
+
+def always(alert: Alert, numbers: Numbers) -> str:
+    """Return that all values but one are beyond the threshold of an alert on a share; empty where that is not so."""
+    is_share = alert.signal.unit is Unit.RATIO and not alert.signal.signed
+    if is_share and alert.comparison == "<" and numbers.threshold == 1 and numbers.enabled:
+        return f"as good as always fires: nearly every value is below 1{_PERCENT}"
+    return ""
 
 
 def _check_parameters(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location, str]]:
@@ -56,8 +76,10 @@ def _check_confidence(alert: Alert, numbers: Numbers) -> Iterator[tuple[Location
         yield ("confidence",), "this alert does not judge chance"
 
 
+_PERCENT = ", which is 100 %: write 0.01 for 1 %"
 # What a number in a unit must be, in words and as a range; other units take any number.
 _COUNT = (0, sys.float_info.max, "a count")
+_ANY = (-sys.float_info.max, sys.float_info.max, "a finite number")
 _RATIO = (0, 1, "a ratio in 0..1")
 _RANGES: Mapping[Unit | Kind, tuple[float, float, str]] = {
     Unit.RATIO: _RATIO,
@@ -80,7 +102,7 @@ def _misfit(value: float | str, unit: Unit | Kind) -> str:
             f": it is in {unit.value}, of which there is no %" if not hint and value.rstrip().endswith("%") else ""
         )
         return f"{value!r} is not a number{hint or of_unit}"
-    lowest, highest, meaning = _RANGES.get(unit, (-sys.float_info.max, sys.float_info.max, "a finite number"))
+    lowest, highest, meaning = _RANGES.get(unit, _ANY)
     return "" if lowest <= value <= highest else f"{value!r} is not {meaning}{hint}"
 
 
@@ -97,8 +119,5 @@ def _duration_misfit(value: float | str) -> str:
 def _pattern_misfit(value: float | str) -> str:
     if not isinstance(value, str):
         return f"{value!r} is not a regular expression: write it in quotes"
-    try:
-        re.compile(value)
-    except re.error as error:
-        return f"{value!r} is not a regular expression: {error}"
-    return ""
+    problem = regex.problem_of(value)
+    return f"{value!r} is not a regular expression: {problem}" if problem else ""

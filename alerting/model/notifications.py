@@ -64,12 +64,19 @@ def _absolute(text: str) -> str:
     return text
 
 
+def _longer_than_nothing(text: str) -> str:
+    durations.parse_positive(text)
+    return text
+
+
 Duration = Annotated[
     StrictStr,
     BeforeValidator(durations.refuse_number),
     AfterValidator(duration),
     WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
 ]
+# Alertmanager takes 0 only where it waits.
+PositiveDuration = Annotated[Duration, AfterValidator(_longer_than_nothing)]
 Url = Annotated[StrictStr, AfterValidator(base_url)]
 Link = Annotated[StrictStr, AfterValidator(link)]
 Name = Annotated[str, Field(strict=True, pattern=TEAM_PATTERN)]
@@ -88,8 +95,8 @@ class Timing(StrictModel):
     """When a receiver is notified, as Alertmanager names it."""
 
     group_wait: Duration
-    group_interval: Duration
-    repeat_interval: Duration
+    group_interval: PositiveDuration
+    repeat_interval: PositiveDuration
 
 
 class Address(StrictModel):

@@ -32,6 +32,11 @@ def normalised(expr: str) -> str:
     return _PADDING.sub(lambda found: found["text"] or found["left"] or found["right"], text)
 
 
+def inside_quotes(text: str) -> str:
+    """Return a text as it stands between double quotes in PromQL."""
+    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
 def _in_order(found: re.Match[str]) -> str:
     if found["text"]:
         return found["text"]

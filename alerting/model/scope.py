@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, StrictBool, StrictStr
+
+from ml_monitoring.alerting.model import regex
 
 # Groups of rules and pages about programs that may be watched already by somebody else.
 Component = Literal["host", "database", "containers", "monitoring", "logs", "gpus"]
@@ -21,13 +24,22 @@ PROGRAMS: Final[Mapping[Component, tuple[str, ...]]] = {
     "gpus": ("gpus",),
 }
 
-_MATCHER = r'[a-zA-Z_]\w*(?:=~|!~|!=|=)"(?:[^"\\]|\\.)*"'
+_MATCHER = r'[a-zA-Z_]\w*(?:=~|!~|!=|=)"(?:[^"\\\n]|\\.)*"'
 _MATCHERS = re.compile(rf"{_MATCHER}(?:,{_MATCHER})*")
+_KNOWN = r'[abfnrtv\\"]|x[0-9a-fA-F]{2}|[0-3][0-7]{2}|u[0-9a-fA-F]{4}|U00(?:0[0-9a-fA-F]|10)[0-9a-fA-F]{4}'
+_ESCAPE = re.compile(rf"\\(?:(?P<known>{_KNOWN})|.)")
 
 
 def _matchers(text: str) -> str:
     if not _MATCHERS.fullmatch(text):
         raise ValueError(f'{text!r} is no list of matchers: write job="node",namespace="ml", values in double quotes')
+    for escape in _ESCAPE.finditer(text):
+        if not escape["known"]:
+            raise ValueError(f"{escape[0]} is no escape in quotes of PromQL: write \\{escape[0]}")
+    for matcher in re.findall(_MATCHER, text):
+        name, quoted = matcher.split('"', 1)
+        if name.endswith("~") and (problem := regex.problem_of(ast.literal_eval(f'"{quoted}'))):
+            raise ValueError(f"{matcher} is not a regular expression: {problem}")
     return text
 
 

@@ -25,6 +25,8 @@ from pydantic import (
     model_validator,
 )
 
+from ml_monitoring.alerting.model import regex
+from ml_monitoring.alerting.model.promql import inside_quotes
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog.services import FIRST_TOKEN_BUCKETS, RESPONSE_BUCKETS
 from ml_monitoring.exporter.settings_hints import MODEL_PATTERN, VARIANT_PATTERN
@@ -55,6 +57,15 @@ Duration = Annotated[
     AfterValidator(_duration),
     WithJsonSchema({"type": "string", "pattern": durations.PATTERN}),
 ]
+
+
+def _pattern(text: str) -> str:
+    if problem := regex.problem_of(text):
+        raise ValueError(f"{text!r} is not a regular expression: {problem}")
+    return text
+
+
+Pattern = Annotated[StrictStr, AfterValidator(_pattern)]
 # Stands inside quotes in PromQL, once as a regular expression.
 VariantName = Annotated[str, Field(strict=True, pattern=VARIANT_PATTERN)]
 Share = Annotated[float, Field(gt=0, lt=1)]
@@ -113,7 +124,7 @@ class Business(Section):
 
     baseline: VariantName
     candidate: VariantName
-    experiments: StrictStr
+    experiments: Pattern
     accuracy_metric: StrictStr
     window: Duration
     base_volume: Money
@@ -398,4 +409,4 @@ def _promql(value: Any) -> str:
     if isinstance(value, float):
         # 1 - 0.999 is not quite 0.001 in binary; nobody wants to read that in a rule.
         return f"{value:.12g}" if abs(value) < 1e15 else repr(value)
-    return str(value)
+    return inside_quotes(str(value))

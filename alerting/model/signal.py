@@ -46,6 +46,7 @@ class Signal:
             it by them.
         window: Range used outside Grafana; panels pass `$__rate_interval`.
         signed: Whether values may be below 0 although the unit's usually are not, such as a difference of ratios.
+        above_one: Whether a ratio may be above 1, as one of what is worse to what was, or of CPUs to those given.
         suffix: What stands behind values in a unit of the user's own.
         over_time: Whether its page has a panel over time that leads with it, to which its alerts link: the value at the
             end of a night says nothing of the night.
@@ -65,6 +66,7 @@ class Signal:
     lacks: tuple[str, ...] = ()
     window: str = "5m"
     signed: bool = False
+    above_one: bool = False
     suffix: str = ""
     over_time: bool = True
     curve: str = ""

@@ -227,6 +227,7 @@ API_UTILIZATION: Final = Signal(
     by=("job", "instance", "resource", "origin"),
     filters=_FILTERS,
     legend="{{resource}} {{instance}}",
+    above_one=True,
 )
 
 API_PREDICTIONS_RECENT: Final = Signal(

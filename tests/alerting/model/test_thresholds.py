@@ -73,7 +73,7 @@ RATIO = "    threshold: 0.3\n"
             "windows: 6h",
             "parameters.windows: is not a parameter of this alert; did you mean window?",
         ),
-        ("system/.*", "'system/('", "system/(", "is not a regular expression: missing ), unterminated subpattern"),
+        ("system/.*", "'system/('", "system/(", "is not a regular expression: `(` at 8 is not closed"),
         ("  MlMonitoringSourceStale:", "  ExporterSourceOld:", "ExporterSourceOld", "no alert has this name"),
         (
             "  MlMonitoringSourceStale:",
