@@ -27,10 +27,15 @@ from ml_monitoring.exporter.settings_hints import (
     Location,
     fields_at,
     first_field,
+    is_joined,
     is_key_among_names,
     key_suggestion,
+    keys_at,
+    missing_key,
     models_in,
     other_name,
+    takes_names,
+    takes_settings,
 )
 from ml_monitoring.exporter.settings_places import elsewhere
 from ml_monitoring.exporter.settings_words import words
@@ -170,6 +175,7 @@ class Layers:
         found: list[tuple[Location, str]] = []
         said = error.errors(include_url=False, include_input=False)
         meant: set[tuple[Location, str]] = set()
+        lacking = {self._written(each["loc"], is_missing=True) for each in said if each["type"] == "missing"}
         # What is missing may be what is misspelt: the typo first.
         for problem in sorted(said, key=lambda one: one["type"] == "missing"):
             location = self._written(problem["loc"], is_missing=problem["type"] == "missing")
@@ -180,7 +186,14 @@ class Layers:
                 # It is so because of what is wrong with those that there are.
                 continue
             if problem["type"] == "extra_forbidden":
-                hint = self._hint(model, location)
+                beside = {str(at[-1]) for at in lacking if at[:-1] == location[:-1]}
+                hint = missing_key(location[-1], beside)
+                if not hint and self._is_name(model, location):
+                    # What is missing belongs below it.
+                    meant |= {(location[:-1], name) for name in beside}
+                    found.append((location, self._without_settings(model, location)))
+                    continue
+                hint = hint or self._hint(model, location)
                 meant |= {(location[:-1], name) for name in MEANT.findall(hint)}
                 message = f"unknown key{hint}"
                 location = self._variable_below(location)
@@ -194,8 +207,7 @@ class Layers:
                 ):
                     # What belongs below it says so.
                     continue
-                first = first_field(model, location)
-                message = f"must hold settings: write `{first}: ...` on a line of its own below it"
+                message = self._without_settings(model, location)
             # What is compared in one place may find several.
             found += [(location, line) for line in message.splitlines()]
         return found
@@ -230,9 +242,30 @@ class Layers:
         if empty:
             return f"; indent it further than {empty[0]}, which it belongs below"
         for depth in range(len(above) - 1, 0, -1):
-            if key in fields_at(model, tuple(above[:depth])):
+            field = keys_at(model, tuple(above[:depth])).get(str(key))
+            # What is no settings is none there, and the other way round.
+            if field and takes_settings(field.annotation) is isinstance(self.value(location), dict):
                 return f"; it belongs beside {above[depth]}, not below it"
         return ""
+
+    def _is_name(self, model: type[BaseModel], location: Location) -> bool:
+        """Tell whether an unknown key is a name of the user's choice whose settings are not below it."""
+        *above, key = location
+        fields = fields_at(model, tuple(above))
+        value, beside = self.value(location), self.value(tuple(above))
+        return (
+            takes_names(model, tuple(above))
+            and not any(str(each).removesuffix("_file") in fields for each in beside)
+            and not get_close_matches(str(key), fields, 1, _TYPO)
+            and (value is None or (isinstance(value, str) and ("://" in value or is_joined(value, fields))))
+        )
+
+    def _without_settings(self, model: type[BaseModel], location: Location) -> str:
+        """Return what is wrong with a name or a section that holds no settings."""
+        value = self.value(location)
+        if isinstance(value, str) and is_joined(value, fields_at(model, location)):
+            return f"must hold settings: write a blank behind the colon, `{value.partition(':')[0]}: ...`"
+        return f"must hold settings: write `{first_field(model, location)}: ...` on a line of its own below it"
 
     def _lacks_indent(self, model: type[BaseModel], location: Location, other: Location) -> bool:
         """Tell whether a setting holds nothing as another one stands beside it that belongs below it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
@@ -11,7 +11,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, RootModel
 from pydantic.fields import FieldInfo
 
-from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
+from ml_monitoring.exporter.suggestions import closest, suggestion, suggestion_or_all
 from ml_monitoring.exporter.values import NAME_PATTERN
 
 Location = tuple[str | int, ...]
@@ -134,19 +134,56 @@ def without_indented(
 
 def is_known(model: type[BaseModel], location: Location) -> bool:
     """Tell whether settings have a key, or what stands above it takes names of the user's choice."""
+    return bool(_kinds_at(model, location))
+
+
+def _kinds_at(model: type[BaseModel], location: Location) -> list[Any]:
+    """Return the kinds of what may stand at a location: models, and mappings of names."""
     kinds = alternatives(model)
     for part in location:
         inner: list[Any] = []
         for kind in kinds:
             if isinstance(kind, type) and issubclass(kind, BaseModel):
-                field = next((each for name, each in kind.model_fields.items() if part in (name, each.alias)), None)
-                inner += alternatives(field.annotation) if field else []
+                fields = (each for name, each in kind.model_fields.items() if part in (name, each.alias))
+                inner += [one for field in fields for one in alternatives(field.annotation)]
             else:
                 inner += [each for argument in get_args(kind) for each in alternatives(argument)]
-        if not inner:
-            return False
         kinds = inner
-    return True
+    return kinds
+
+
+def keys_at(model: type[BaseModel], location: Location) -> dict[str, FieldInfo]:
+    """Return what may stand right below a location, not below a name of the user's choice there."""
+    models = [kind for kind in _kinds_at(model, location) if isinstance(kind, type) and issubclass(kind, BaseModel)]
+    return {field.alias or name: field for each in models for name, field in each.model_fields.items()}
+
+
+def takes_names(model: type[BaseModel], location: Location) -> bool:
+    """Tell whether names of the user's choice may stand below a location, each with settings."""
+    return any(get_origin(kind) is dict and models_in(kind) for kind in _kinds_at(model, location))
+
+
+def takes_settings(annotation: Any) -> bool:
+    """Tell whether an annotation takes a mapping."""
+    return bool(models_in(annotation)) or any(get_origin(kind) is dict for kind in alternatives(annotation))
+
+
+def is_joined(text: str, keys: Iterable[str]) -> bool:
+    """Tell whether a text is a key with its value, without a blank between them."""
+    key, colon, value = text.partition(":")
+    return bool(colon) and not value.startswith("//") and key.strip() in set(keys)
+
+
+def missing_key(key: object, missing: Collection[str]) -> str:
+    """Return which key that is missing is meant by an unknown one beside it, as the end of a message."""
+    if str(key).removesuffix("_file") in missing:
+        # Said of every such key.
+        return ""
+    words = set(str(key).lower().split("_")) - {"file"}
+    alike = [name for name in sorted(missing) if words & set(name.split("_"))]
+    found = alike[0] if len(alike) == 1 else closest(str(key), missing)
+    of_file = " It names a file that holds what is meant" if found == f"{found.removesuffix('_file')}_file" else ""
+    return f"; did you mean {found}?{'' if str(key).endswith('_file') else of_file}" if found else ""
 
 
 def alternatives(annotation: Any) -> list[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -31,9 +32,15 @@ def _duration(value: object) -> float:
 
 
 def split_list(value: object) -> object:
-    """Turn `a, b` into a list, so that lists can be given by environment variables."""
+    """Turn `a, b` into a list, so that lists can be given by environment variables.
+
+    Raises:
+        ValueError: It is a number or the like, where a text alone may stand, too.
+    """
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
+    if isinstance(value, bool | int | float):
+        raise ValueError(f"must be a text, in quotes: '{json.dumps(value)}'")  # noqa: TRY004  # pydantic reports only ValueError
     return value
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import linecache
 import re
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,9 +18,11 @@ from ruamel.yaml.nodes import Node
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.regular_files import describe_read_error, read_text
 from ml_monitoring.exporter.settings_hints import Location
-from ml_monitoring.exporter.yaml_syntax import describe
+from ml_monitoring.exporter.yaml_syntax import blank_in, describe, is_sectioned, line_of
 
 _IMPOSSIBLE: Final = "this is a number or a time that there cannot be"
+_SECTIONED: Final = "is it YAML? It looks like TOML or an INI file, and settings are lines of `key: value`"
+_DECIMAL: Final = re.compile(r"-?\d+,\d+(?=\s*[,}#]|\s*$)")
 # The key of a value, on the value's line.
 _KEY_BEFORE: Final = re.compile(r"""([\w.-]+)["']?\s*:\s*$""")
 # What makes a value or an item empty.
@@ -81,7 +84,9 @@ def _load(path: Path) -> CommentedMap:
     try:
         content = loader.load(text)
     except MarkedYAMLError as error:
-        where = f"{path}:{error.problem_mark.line + 1}" if error.problem_mark else f"{path}"
+        if is_sectioned(text):
+            raise ConfigError([f"{path}: {_SECTIONED}"]) from None
+        where = f"{path}:{line}" if (line := line_of(error)) else f"{path}"
         # Only the problem, never the excerpt: the line may hold a password.
         problem = describe(error)
         if problem == _IMPOSSIBLE and (mark := error.problem_mark):
@@ -95,9 +100,30 @@ def _load(path: Path) -> CommentedMap:
     if content is None:
         return CommentedMap()
     if not isinstance(content, CommentedMap):
+        if is_sectioned(text):
+            raise ConfigError([f"{path}: {_SECTIONED}"])
         kind = "list" if isinstance(content, list) else "text"
         raise ConfigError([f"{path}:1: must hold settings like `key: value`, not a {kind}"])
+    odd = ((line, blank_in(at[-1])) for at, line in _lines(content, ()) if at)
+    if problems := [f"{path}:{line}: not valid YAML: {problem}" for line, problem in odd if problem]:
+        raise ConfigError(problems)
+    _join_decimals(content, text.splitlines())
     return content
+
+
+def _join_decimals(node: object, lines: Sequence[str]) -> None:
+    """Make one text again of a number with a decimal comma, which in braces begins another key."""
+    if isinstance(node, CommentedMap):
+        keys = list(node)
+        for key, rest in pairwise(keys):
+            place = (node.lc.data or {}).get(key)
+            if isinstance(rest, int) and node[rest] is None and isinstance(node[key], int) and place:
+                _, _, line, column = place
+                if written := _DECIMAL.match(lines[line], column):
+                    node[key] = written[0]
+                    del node[rest]
+    for value in node.values() if isinstance(node, CommentedMap) else node if isinstance(node, CommentedSeq) else ():
+        _join_decimals(value, lines)
 
 
 def _lines(node: object, location: Location) -> Iterator[tuple[Location, int]]:

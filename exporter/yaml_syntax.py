@@ -27,8 +27,24 @@ _BEGINNINGS: Final = {
 }
 # Where a comment may begin, if that is in no text in quotes.
 _HASH: Final = re.compile(r"(?<=\s)#")
+# A key whose value stands at its colon, so that YAML takes both for one text; an address is one.
+_JOINED: Final = re.compile(r"""\s*(?:-\s+)*["']?[\w.-]+["']?:(?!//)\S""")
+_NO_BREAK: Final = "a no-break space or the like"
+# Blanks that YAML takes for letters.
+_ODD_BLANKS: Final = "\u00a0\u2007\u202f\u3000\u200b\ufeff"
+_ODD_BLANK: Final = re.compile(f"[{_ODD_BLANKS}]")
+# What begins a section of TOML or of an INI file.
+_SECTION: Final = re.compile(r"\s*\[+[\w./ \"'-]+\]+\s*(?:[#;].*)?")
 _COLON: Final = "a text with `: ` must be in quotes"
 _IN_QUOTES: Final = "put a text that begins with {} in quotes"
+# What is said in place of the library's words, with the column.
+_SAID: Final = {
+    "escape": "in double quotes \\ begins an escape{}: use single quotes",
+    "another document": "a second document begins: settings are one, so take this line out",
+    "undefined alias": f"an alias that nothing defines{{}}; {_IN_QUOTES.format('*')}",
+    "constructor for the tag": f"a tag has no meaning here{{}}; {_IN_QUOTES.format('!')}",
+    "chomping or indentation": f"a text begins behind | or > in the same line{{}}; {_IN_QUOTES.format('one of them')}",
+}
 
 
 class MarkedError(Protocol):
@@ -47,14 +63,60 @@ def describe(error: MarkedError) -> str:
         return "a tab: indent with spaces"
     if error.problem_mark is None:
         return problem
+    if cause := _cause_before(error):
+        return cause[1]
     column = f" (column {error.problem_mark.column + 1})"
-    if "undefined alias" in problem:
-        return f"an alias that nothing defines{column}; {_IN_QUOTES.format('*')}"
-    if "constructor for the tag" in problem:
-        return f"a tag has no meaning here{column}; {_IN_QUOTES.format('!')}"
-    if "chomping or indentation" in problem:
-        return f"a text begins behind | or > in the same line{column}; {_IN_QUOTES.format('one of them')}"
+    if "<document start>" in problem:
+        return _describe_second(error.problem_mark)
+    if said := next((said for words, said in _SAID.items() if words in problem), ""):
+        return said.format(column)
     return f"{problem}{_hint(error, problem, column)}"
+
+
+def line_of(error: MarkedError) -> int:
+    """Return the line of what is wrong, from 1; 0 where none is known."""
+    if error.problem_mark is None:
+        return 0
+    cause = _cause_before(error)
+    return cause[0] if cause else int(error.problem_mark.line) + 1
+
+
+def blank_in(key: object) -> str:
+    """Return what is wrong with a key that has a blank of another kind, as of a text from a web page; or nothing."""
+    return f"{_NO_BREAK}: write a plain one" if isinstance(key, str) and _ODD_BLANK.search(key) else ""
+
+
+def is_sectioned(text: str) -> bool:
+    """Tell whether a text begins as TOML and INI files do: with a section, or with keys and `=` before one."""
+    lines = [line for line in text.splitlines() if line.strip() and line.lstrip()[0] not in "#;"]
+    first = next((line for line in lines if not re.match(r"\s*[\w.-]+\s*=", line)), "")
+    return bool(lines) and (not first or _SECTION.fullmatch(first) is not None)
+
+
+def _describe_second(mark: Any) -> str:
+    """Return what is wrong where something stands behind what YAML takes for the whole."""
+    first = next((line for line in (mark.buffer or "").splitlines() if line.strip() and line.lstrip()[0] != "#"), "")
+    if first[:1] == " ":
+        return "the line is indented less than the first one"
+    return "settings are lines of `key: value`: is it YAML?"
+
+
+def _cause_before(error: MarkedError) -> tuple[int, str] | None:
+    """Return where the slip is that YAML notices only later, and what it is; None where another one is likely."""
+    mark = error.problem_mark
+    lines = (mark.buffer or "").split("\n")
+    line: int = mark.line
+    if "could not find expected ':'" in str(error.problem):
+        line = error.context_mark.line
+    elif "mapping values" in str(error.problem) and not _follows_value(mark):
+        line = next((at for at in range(line - 1, -1, -1) if lines[at].strip()), line)
+    else:
+        return None
+    if odd := blank_in(lines[line]):
+        return line + 1, odd
+    if _JOINED.match(lines[line]):
+        return line + 1, "a key needs a blank behind its colon: `key: value`"
+    return (line + 1, "a line of `key: value` has no colon") if "expected ':'" in str(error.problem) else None
 
 
 def _hint(error: MarkedError, problem: str, column: str) -> str:

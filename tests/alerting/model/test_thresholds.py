@@ -126,7 +126,7 @@ def test_a_setting_given_twice_is_refused_where_it_stands_again(tmp_path: Path) 
             "links: !secret x\n",
             ":1: not valid YAML: a tag has no meaning here (column 8); put a text that begins with ! in quotes",
         ),
-        ("a: 1\n---\nb: 2\n", ":2: not valid YAML: but found another document"),
+        ("a: 1\n---\nb: 2\n", ":2: not valid YAML: a second document begins: settings are one, so take this line out"),
     ],
 )
 def test_what_is_no_file_of_settings_is_refused(text: str, message: str, tmp_path: Path) -> None:
