@@ -10,7 +10,7 @@ VARIABLES := ARGS BAKE_ARGS BENCH_ARGS DRY_RUN DURATION FROM FUZZ_ARGS FUZZ_MINU
 	PORT_BASE PROMETHEUS PUSH PYTEST_ARGS PYTHON REASON REGISTRY SETTINGS SHELL SIGN_KEY SOAK_ARGS START TO UPGRADE VERSION \
 	WITH WORKERS
 GIVEN := $(foreach name,$(.VARIABLES),$(if $(filter command line,$(origin $(name))),$(name)))
-$(foreach name,$(filter-out $(VARIABLES),$(GIVEN)),$(warning no target reads $(name), only programs may; targets read: $(VARIABLES)))
+$(foreach name,$(filter-out $(VARIABLES) %_URL %_PORT ML_MONITORING_%,$(GIVEN)),$(warning no target reads $(name), only programs may; targets read: $(VARIABLES)))
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test generate check docs wheel k8s chart mixin prove report pictures bench mutants faults soak fuzz audit digests soundness test-newest test-wide coverage maintenance maintenance-end deploy down backup restore test-stack requirements release release-prepare images .venv
@@ -61,6 +61,7 @@ generate: .venv ## Regenerate dashboards, rules, configurations, tables (SETTING
 	@$(VENV) -m dashboards generate $(OWN) --output-dir $(OWN_OUTPUT)/dashboards
 else
 generate: .venv
+	$(if $(OUTPUT),$(error OUTPUT is for what SETTINGS=FILES make; without them the committed files are written))
 	@echo ">> running the generators"
 	@$(VENV) -m tools.service_catalog
 	@$(VENV) -m alerting generate $(OWN)
@@ -179,6 +180,7 @@ digests: ## Pin the images of docker/versions.env by digest, where a registry ca
 	@$(PYTHON) -m tools.image_digests
 
 maintenance: .venv ## Silence the alerts of the stack's teams but the Watchdog (DURATION=2h REASON="new disks" LABELS="team=mlops" START=22:00)
+	$(if $(and $(DURATION),$(REASON)),,$(error say how long and why: make maintenance DURATION=2h REASON="new disks"))
 	@$(VENV) -m ml_monitoring alerts maintenance $(if $(START),--start "$(START)") --duration "$(DURATION)" --reason "$(REASON)" $(foreach label,$(LABELS),--label "$(label)")
 
 maintenance-end: .venv ## End the silence of maintenance
@@ -200,6 +202,7 @@ backup: ## Write all data of the stack in Docker into docker/backups/ (or TO=fol
 
 restore: ## Replace all data of the stack in Docker by a backup (FROM=folder)
 	@echo ">> restoring"
+	$(if $(FROM),,$(error give the backup: make restore FROM=docker/backups/FOLDER))
 	@$(DEPLOY) restore "$(FROM)"
 
 test-stack: .venv ## Run the tests that need a Docker engine

@@ -53,6 +53,7 @@ EXTRAS: Final = {
 _ALSO: Final = {"render": ("pyarrow", "requests")}
 
 _TIME_OF_DAY: Final = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)")
+_ERRNO: Final = re.compile(r"^\[Errno \d+\] ")
 _FARTHEST: Final = timedelta(days=366)
 
 
@@ -77,6 +78,13 @@ def new_parser(prog: str, description: str, **options: Any) -> CommandParser:
 def add_subparsers(parser: CommandParser) -> Commands:
     """Return the parser's subparsers, of which one must be given."""
     return parser.add_subparsers(required=True, metavar="COMMAND")
+
+
+def text(given: str) -> str:
+    """Return an argument that must not be empty, for `type=`."""
+    if not given.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return given
 
 
 def duration(text: str) -> float:
@@ -194,9 +202,16 @@ def run(parser: CommandParser, arguments: Sequence[str] | None) -> int:
             folder = getattr(options, "output_dir", None)
             if folder is not None and error.filename is not None and Path(error.filename).is_relative_to(folder):
                 raise ConfigError([f"--output-dir: {sentence}" for sentence in _sentences(error)]) from None
+            if error.errno == errno.ENOSPC and error.filename is None and (target := _target(options)):
+                raise ConfigError([f"{target}: {error.strerror}"]) from None
             raise
 
     return guarded(parsed)
+
+
+def _target(options: argparse.Namespace) -> Path | None:
+    """Return what a command writes into; None where it prints."""
+    return next(filter(None, (getattr(options, name, None) for name in ("output_dir", "out", "output", "into"))), None)
 
 
 def start(module: str, prog: str) -> int:
@@ -223,19 +238,29 @@ def _sentences(error: MonitorError | OSError | ModuleNotFoundError) -> Sequence[
     """Return what an error says to users; one that is a defect is raised again."""
     if isinstance(error, ConfigError):
         return error.problems
-    if isinstance(error, FileExistsError) and error.filename:
-        # Files are overwritten: it is a folder that could not be made.
-        return [f"{error.filename}: is a file, not a folder"]
-    if isinstance(error, OSError) and error.filename and error.strerror:
-        return [f"{error.filename}: {error.strerror}"]
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return [f"what is printed cannot be written: {error.strerror}"]
+    if isinstance(error, OSError):
+        return [_of_system(error)]
     if isinstance(error, ModuleNotFoundError):
         command = how_to_install((error.name or "").partition(".")[0])
         if not command:
             raise error
         return [f"{error.name} is not installed: {command}"]
     return [str(error)]
+
+
+def _of_system(error: OSError) -> str:
+    if isinstance(error, shutil.Error):
+        # A list of what could not be copied, all of it most likely for the same reason.
+        _source, target, reason = error.args[0][0]
+        return f"{target}: {_ERRNO.sub('', str(reason)).partition(':')[0]}"
+    if isinstance(error, FileExistsError) and error.filename:
+        # Files are overwritten: it is a folder that could not be made.
+        return f"{error.filename}: is a file, not a folder"
+    if error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    if error.errno == errno.ENOSPC:
+        return f"what is printed cannot be written: {error.strerror}"
+    return str(error)
 
 
 def spelled(*words: str) -> str:

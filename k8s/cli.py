@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -104,6 +105,8 @@ def _manifests(options: argparse.Namespace) -> int:
         write_pages(options.output_dir / "dashboards", thresholds)
     write.write(files, options.output_dir)
     _say_written(options.output_dir, BASE, "a base", f"kubectl kustomize {options.output_dir}")
+    if options.dashboards and not (listing := options.output_dir / options.dashboards / "kustomization.yaml").is_file():
+        print(f"note: --dashboards: there is no {listing} yet; `dashboards generate` writes it", file=sys.stderr)
     if given := queries.settings(thresholds):
         print(f"Queries are settings of the exporter; add them to those of your overlay:\n\n{given}")
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -458,6 +459,51 @@ def test_a_full_disk_is_said_of_what_is_printed() -> None:
         )
     assert done.returncode == 1
     assert done.stderr == "error: what is printed cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["alerts", "generate", "--settings", "/dev/null", "--output-dir", "full/a"], "full/a"),
+        (["dashboards", "generate", "--settings", "/dev/null", "--output-dir", "full/d"], "full/d"),
+        (["kubernetes", "chart", "--settings", "/dev/null", "--output-dir", "full/c"], "full/c/"),
+        (["new", "alert", "Orders"], "monitoring/"),
+    ],
+)
+def test_a_full_disk_is_said_of_the_file_that_is_written(arguments: list[str], named: str, tmp_path: Path) -> None:
+    if shutil.which("unshare") is None or subprocess.run(["unshare", "--mount", "true"], check=False).returncode:
+        pytest.skip("only root may mount a small disk")
+    for folder in ("full", "monitoring"):
+        (tmp_path / folder).mkdir()
+    mount = 'mount -t tmpfs -o size=4k full full && mount -t tmpfs -o size=4k full monitoring && exec "$@"'
+    done = subprocess.run(
+        ["unshare", "--mount", "sh", "-c", mount, "sh", sys.executable, "-m", "ml_monitoring", *arguments],
+        check=False,
+        capture_output=True,
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)},
+        text=True,
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {named}")
+    assert done.stderr.endswith(": No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["log", "--allowed-host=http://x.example"], "is not a name of a host: give it without scheme, port and path"),
+        (["log", "--allowed-host=x.example:9848"], "is not a name of a host: give it without scheme, port and path"),
+        (["grafana", "--output-dir=x", "--datasource="], "argument --datasource: is empty"),
+        (["grafana", "--output-dir=x", "--folder= "], "argument --folder: is empty"),
+    ],
+)
+def test_values_that_can_mean_nothing_are_refused(
+    arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match=r"^2$"):
+        main(["alerts", *arguments])
+    assert capsys.readouterr().err.endswith(f"{said}\n")
 
 
 _PAGE = """\

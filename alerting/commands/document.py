@@ -24,9 +24,11 @@ def run(options: argparse.Namespace) -> int:
     thresholds, _layers = own.load(options)
     old = []
     for path in options.files:
-        text = path.read_text(encoding="utf-8")
         try:
+            text = path.read_text(encoding="utf-8")
             new = document.filled(text, path.parent, thresholds)
+        except UnicodeDecodeError:
+            raise document.DocumentError(f"{path}: is not UTF-8, so no Markdown") from None
         except document.DocumentError as error:
             raise document.DocumentError(f"{path}:{error}") from None
         if new == text:

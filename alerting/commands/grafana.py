@@ -22,12 +22,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output-dir", type=Path, required=True, metavar="DIR", help="where to write")
     parser.add_argument(
         "--datasource",
+        type=command_line.text,
         default="prometheus",
         metavar="UID",
         help="uid of Grafana's Prometheus (default: prometheus)",
     )
     parser.add_argument(
         "--folder",
+        type=command_line.text,
         default=grafana.DEFAULT_FOLDER,
         metavar="TITLE",
         help=f"folder of the rules (default: {grafana.DEFAULT_FOLDER})",

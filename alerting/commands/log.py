@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from pathlib import Path
 
@@ -62,6 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--allowed-host",
         action="append",
+        type=_host_name,
         default=[],
         metavar="NAME",
         help="a name under which the log is reached, such as that of a proxy; addresses, names without a dot and those "
@@ -101,3 +103,9 @@ def run(options: argparse.Namespace) -> int:
         teams=thresholds.teams,
     )
     return 0
+
+
+def _host_name(text: str) -> str:
+    if not re.fullmatch(r"[\w.-]+", text):
+        raise argparse.ArgumentTypeError("is not a name of a host: give it without scheme, port and path")
+    return text

@@ -118,8 +118,11 @@ def filled(text: str, folder: Path, thresholds: Thresholds) -> str:
         thresholds: The settings in force.
 
     Raises:
-        DocumentError: A marker names no block, or is without its other half; the message begins with the line.
+        DocumentError: There is no marker, or one names no block, or is without its other half; the message begins
+            with the line.
     """
+    if not any(map(_MARKER.match, text.splitlines())):
+        raise DocumentError(f"1: has no <!-- generated:NAME --> marker; known: {', '.join(BLOCKS)}")
     lines: list[str] = []
     open_block, opened_at = "", 0
     for number, line in enumerate(text.splitlines(), 1):

@@ -92,7 +92,7 @@ class Access:
         # An empty file is no token that everybody has.
         if token and hmac.compare_digest(given.encode("utf-8", "surrogateescape"), _BEARER + token):
             return None
-        return Refusal(401, "token", "wants the token")
+        return Refusal(401, "token", "wants another token than this" if given else "wants the token")
 
 
 def _is_own(host: str, names: Collection[str]) -> bool:

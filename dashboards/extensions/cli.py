@@ -138,7 +138,12 @@ def _run(options: argparse.Namespace) -> int:
     commands = list(_next(options.kind, options, place))
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8", newline="\n")
+        try:
+            path.write_text(text, encoding="utf-8", newline="\n")
+        except OSError as error:
+            # A full disk does not say which.
+            error.filename = str(path)
+            raise
         print(path)
     if kind not in ("python page", "source"):
         _write_schemas(place.folder / "schemas", options.kind)

@@ -319,3 +319,17 @@ def test_a_folder_of_ones_own_has_everything_with_its_namespace_and_addresses(
 
 def test_no_secret_is_in_the_base(base: dict[str, Json]) -> None:
     assert "Secret" not in {manifest["kind"] for manifest in base.values()}
+
+
+def test_a_folder_of_pages_that_is_not_there_yet_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "base"
+    arguments = ["manifests", "--settings", "/dev/null", "--output-dir", str(out), "--dashboards", "../pages"]
+    assert main(arguments) == 0
+    missing = out / "../pages/kustomization.yaml"
+    assert (
+        f"note: --dashboards: there is no {missing} yet; `dashboards generate` writes it\n" in capsys.readouterr().err
+    )
+    (tmp_path / "pages").mkdir()
+    (tmp_path / "pages" / "kustomization.yaml").touch()
+    assert main(arguments) == 0
+    assert "--dashboards" not in capsys.readouterr().err

@@ -15,9 +15,10 @@ from typing import Any, Final
 from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.constructor import SafeConstructor
-from ruamel.yaml.error import YAMLError
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import ScalarNode
 
+from ml_monitoring.exporter import yaml_syntax
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.redaction import redact
 from ml_monitoring.exporter.sources.queries.settings import QueriesSettings
@@ -25,6 +26,8 @@ from ml_monitoring.exporter.suggestions import suggestion, suggestion_or_all
 
 Json = Mapping[str, Any]
 _DEFAULT_INTERVAL: Final = "60s"
+# Of query-exporter's metrics; those that are not taken over are read all the same.
+_KINDS: Final = ("counter", "enum", "gauge", "histogram", "summary")
 _QUERY_KEYS: Final = ("databases", "interval", "metrics", "parameters", "schedule", "sql", "timeout")
 # What reading raises where a list stands for a mapping, or something is missing.
 _SHAPES: Final = (KeyError, TypeError, ValueError, AttributeError)
@@ -104,7 +107,12 @@ def _load(path: Path) -> Json:
         content = loader.load(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from None
-    except (YAMLError, UnicodeDecodeError, ValueError):
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: is not UTF-8"]) from None
+    except MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise ConfigError([f"{path}{line}: not valid YAML: {yaml_syntax.describe(error)}"]) from None
+    except (YAMLError, ValueError):
         # Without the library's words, which may hold a password.
         raise ConfigError([f"{path}: not valid YAML"]) from None
     if not isinstance(content, Mapping):
@@ -166,6 +174,7 @@ def _add_query(conversion: Conversion, name: str, query: Json, content: Json) ->
         conversion.left_out.append(f"query {name}: databases {', '.join(others)}: write a query for each")
     if first not in databases:
         conversion.left_out.append(f"query {name}: there is no database {first}{suggestion_or_all(first, databases)}")
+        return
     database = databases.get(first) or {}
     if database.get("connect-sql"):
         conversion.left_out.append(f"database {first}: connect-sql")
@@ -198,6 +207,11 @@ def _metrics_of_query_exporter(
     for name in names:
         metric = declared.get(name) or {}
         kind = metric.get("type", "gauge")
+        if kind not in _KINDS:
+            conversion.left_out.append(
+                f"metric {name}: type {kind}: there is none{suggestion_or_all(str(kind), _KINDS)}"
+            )
+            continue
         if kind not in ("gauge", "counter") or metric.get("increment"):
             what = "increment" if metric.get("increment") else kind
             conversion.left_out.append(f"query {query}: metric {name}: {what}: count in SQL")

@@ -67,6 +67,8 @@ def test_only_what_is_between_the_markers_changes() -> None:
             "<!-- generated:alerts -->\n<!-- generated:metrics -->\n",
             "2: the block alerts of line 1 has not ended",
         ),
+        ("", "1: has no <!-- generated:NAME --> marker; known: metrics, alerts"),
+        ("# Alerts\n", "1: has no <!-- generated:NAME --> marker; known: metrics, alerts"),
     ],
 )
 def test_markers_that_cannot_be_understood_are_named_by_line(text: str, message: str) -> None:
@@ -90,3 +92,6 @@ def test_the_command_names_the_file_of_a_bad_marker(tmp_path: Path, capsys: pyte
     path.write_text("<!-- /generated:alerts -->\n")
     assert main(["document", str(path)]) == 1
     assert capsys.readouterr().err == f"error: {path}:1: a block alerts ends that did not begin\n"
+    path.write_bytes(b"\x89PNG\r\n")
+    assert main(["document", str(path)]) == 1
+    assert capsys.readouterr().err == f"error: {path}: is not UTF-8, so no Markdown\n"

@@ -110,6 +110,9 @@ def test_only_names_of_its_own_are_answered(host: str, status: int, shared: Serv
 def test_with_a_token_only_its_owner_posts_and_a_new_one_is_read_at_once(guarded: Server, tmp_path: Path) -> None:
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "secret-token"}, {"Authorization": "ä"}):
         assert guarded.post(body(), **headers) == 401
+    # Once for all that come within a minute.
+    (line,) = (line for line in (tmp_path / "alertlog.log").read_text().splitlines() if "refused" in line)
+    assert line.endswith('msg="a request is refused" status=401 reason="wants the token"')
     assert guarded.post(body(), Authorization="Bearer secret-token") == 200
     assert guarded.status("/") == 200
     (tmp_path / "token").write_text("other")

@@ -210,19 +210,27 @@ sources:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        ("a: b", "no configuration of query-exporter or sql_exporter"),
-        ("- a", "must hold a mapping"),
-        ("a: 'hunter2", "not valid YAML"),
-        ("!x hunter2", "not valid YAML"),
+        ("a: b", " no configuration of query-exporter or sql_exporter"),
+        ("- a", " must hold a mapping"),
+        (
+            "a: 'hunter2",
+            "1: not valid YAML: found unexpected end of stream (column 12);"
+            " a bracket or a quote of line 1 is not closed",
+        ),
+        (
+            "!x hunter2",
+            "1: not valid YAML: a tag has no meaning here (column 1); put a text that begins with ! in quotes",
+        ),
+        ("\udcff", " is not UTF-8"),
     ],
 )
 def test_what_is_no_configuration_is_named(
     content: str, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "theirs.yml"
-    path.write_text(content)
+    path.write_text(content, encoding="utf-8", errors="surrogateescape")
     assert main(["queries", "import", str(path)]) == 1
-    assert capsys.readouterr().err == f"error: {path}: {problem}\n"
+    assert capsys.readouterr().err == f"error: {path}:{problem}\n"
 
 
 def test_a_query_that_cannot_be_one_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -237,7 +245,7 @@ def test_a_query_that_cannot_be_one_is_named(tmp_path: Path, capsys: pytest.Capt
 
 _WHOLE = """\
 databases: {db: {dsn: "env:DB"}}
-metrics: {shop_x: {type: gauge, description: It.}}
+metrics: {shop_x: {type: gauge, description: It.}, odd: {type: gaug}}
 queries:
   good: {databases: [db], metrics: [shop_x], sql: select 1 as shop_x}
 """
@@ -255,6 +263,10 @@ queries:
             "not taken: query q: there is no database dbb; did you mean db?",
         ),
         ("  q: {metrics: [shop_y], sql: select 1 as shop_y}", "not taken: query q: databases is missing"),
+        (
+            "  q: {databases: [db], metrics: [odd], sql: select 1 as odd}",
+            "not taken: metric odd: type gaug: there is none; did you mean gauge?",
+        ),
         ("  q: {databases: [db], metrics: [shop_y]}", "not taken: query q: sql is missing"),
         ("  q: [db, shop_y]", "not taken: query q: is not as the exporter's documentation has it"),
         (
