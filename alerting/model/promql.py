@@ -21,6 +21,7 @@ _PARTS: Final = re.compile(
 _MATCHER: Final = re.compile(r"""(?:"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|`[^`]*`|[^"'`,])+""")
 _PADDING: Final = re.compile(rf"{TEXT}|(?P<left>[(\[])\s+|\s+(?P<right>[)\],])")
 _SIGN: Final = re.compile(r"\s*(=~|!~|!=|=)\s*")
+_ALTERNATIVES: Final = re.compile(r"""(\w+[=!]~)(["'`])([\w :-]+(?:\|[\w :-]+)+)\2""")
 
 
 def normalised(expr: str) -> str:
@@ -37,12 +38,23 @@ def inside_quotes(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+def split_matchers(text: str) -> list[str]:
+    """Return the matchers that stand in braces, in order and in one form."""
+    parts = (_SIGN.sub(r"\1", one.strip(), count=1) for one in _MATCHER.findall(text))
+    return sorted(_alternatives_in_order(one) for one in parts if one)
+
+
+def _alternatives_in_order(matcher: str) -> str:
+    """Return a matcher with its alternatives in order, where they are no more than names."""
+    found = _ALTERNATIVES.fullmatch(matcher)
+    return f"{found[1]}{found[2]}{'|'.join(sorted(found[3].split('|')))}{found[2]}" if found else matcher
+
+
 def _in_order(found: re.Match[str]) -> str:
     if found["text"]:
         return found["text"]
     if found["matchers"]:
-        parts = (_SIGN.sub(r"\1", one.strip(), count=1) for one in _MATCHER.findall(found["matchers"][1:-1]))
-        return f"{{{','.join(sorted(filter(None, parts)))}}}"
+        return f"{{{','.join(split_matchers(found['matchers'][1:-1]))}}}"
     if found["modifier"]:
         labels = ", ".join(sorted(filter(None, re.split(r"[\s,]+", found["labels"]))))
         return f"{found['modifier']} ({labels}) {found['open'].strip()}"

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from ml_monitoring.alerting.operate.routing import NOT_INHERITED, matchers
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
 
 Json = dict[str, Any]
 
+# Whether alerts come earlier, or are more, by a change.
+SOONER: Final = "Sooner or louder"
+LATER: Final = "Later or quieter"
+OTHERWISE: Final = "Changed otherwise"
+_TIMES: Final = ("group_wait", "group_interval", "repeat_interval")
 # Inhibitions beyond so many are counted.
 _MOST_NAMED: Final = 3
 # What goes to the receivers of teams, by the severity at the end of their names.
@@ -20,19 +26,57 @@ _OF_TEAMS: Final = {"critical": "critical alerts of", "warning": "warnings of", 
 _SECTIONS: Final = ("global", "templates", "time_intervals", "mute_time_intervals", "tracing")
 
 
-def compare(old: Json | None, new: Json | None, *, everything: bool = False) -> list[Change]:
-    """Return the changes; with `everything` each of many that are alike."""
+def compare(old: Json | None, new: Json | None, *, everything: bool = False, said: str = "") -> list[Change]:
+    """Return the changes but for those of inhibitions.
+
+    Args:
+        old: Before.
+        new: After.
+        everything: Whether to return each of many that are alike.
+        said: What is said already of waits and mute times.
+    """
     if old is None or new is None:
         return [Change("alertmanager.yml", "no longer written" if new is None else "added")] if old is not new else []
     groups = {
-        "receivers": _receivers(old, new),
-        "routes": _routes(old.get("route"), new.get("route"), ()),
-        "inhibitions": _inhibitions(old, new, most=sys.maxsize if everything else _MOST_NAMED),
+        "receivers": [*_shared_changes(old, new), *_receivers(old, new)],
+        "routes": [
+            change
+            for change in _routes(old.get("route"), new.get("route"), ())
+            if everything or not _is_said(change, said)
+        ],
     }
     found = [
         change for noun, changes in groups.items() for change in (changes if everything else together(changes, noun))
     ]
     return [*found, *_sections(old, new)]
+
+
+def _is_said(change: Change, said: str) -> bool:
+    waits = " → ".join(f"`{'30s' if one == 'nothing' else one}`" for one in (change.old, change.new))
+    muted = [one for one in (change.old, change.new) if one != "nothing"]
+    return (change.what.startswith("group_wait ") and waits in said) or (
+        change.what.startswith("mute_time_intervals ") and any(f"in the time {one}" in said for one in muted)
+    )
+
+
+def inhibitions(old: Json | None, new: Json | None, *, everything: bool = False) -> dict[str, list[Change]]:
+    """Return the changes of inhibitions by whether alerts come sooner or later, under what that is called."""
+    found: dict[str, list[Change]] = {SOONER: [], LATER: [], OTHERWISE: []}
+    if old is None or new is None:
+        return found
+    for change in _inhibitions(old, new, most=sys.maxsize if everything else _MOST_NAMED):
+        # A matcher more mutes less.
+        more, less = ("removed", "added") if change.what.startswith("matchers") else ("added", "removed")
+        found[LATER if more in change.what else SOONER if less in change.what else OTHERWISE].append(change)
+    return found if everything else {title: [*together(of_it, "inhibitions")] for title, of_it in found.items()}
+
+
+def duration(text: Any) -> Any:
+    """Return the seconds of a duration; what is none as it is."""
+    try:
+        return durations.parse(str(text))
+    except ValueError:
+        return text
 
 
 def lost_channels(old: Json | None, new: Json | None) -> list[str]:
@@ -63,8 +107,31 @@ def _by_name(config: Json) -> dict[str, Json]:
     return {str(one.get("name")): one for one in _entries(config, "receivers")}
 
 
+def _shared_changes(old: Json, new: Json) -> Iterator[Change]:
+    """Return which channels all receivers have from now on, or have no more, such as the alert log."""
+    before, after = (_shared(_by_name(config)) for config in (old, new))
+    for word, one, other in (("added", after, before), ("removed", before, after)):
+        for kind, number in (Counter(one) - Counter(other)).items():
+            yield Change(
+                "all receivers",
+                f"channels of {_channel(kind)} that all have, such as the alert log, {word}",
+                "",
+                str(number),
+            )
+
+
+def _shared(receivers: Mapping[str, Json]) -> list[str]:
+    """Return the kind of each webhook that all receivers have."""
+    webhooks = [_channels(one).get("webhook_configs", []) for one in receivers.values()]
+    is_of_several = len(webhooks) > 1
+    return [
+        "webhook_configs" for one in (webhooks[0] if is_of_several else []) if all(one in other for other in webhooks)
+    ]
+
+
 def _receivers(old: Json, new: Json) -> Iterator[Change]:
     before, after = _by_name(old), _by_name(new)
+    shared = [Counter(_shared(one)) for one in (before, after)]
     # What is left without a channel is said by itself.
     quiet = lost_channels(old, new)
     for name in [*before, *(name for name in after if name not in before)]:
@@ -79,10 +146,18 @@ def _receivers(old: Json, new: Json) -> Iterator[Change]:
         channels = [_channels(one[name]) for one in (before, after)]
         for kind in sorted({*channels[0], *channels[1]}):
             one, other = (of_it.get(kind, []) for of_it in channels)
-            if len(one) != len(other):
+            # What came or went of all is said once.
+            if len(one) - shared[0][kind] != len(other) - shared[1][kind]:
                 yield Change(where, f"channels of {_channel(kind)} changed", str(len(one)), str(len(other)))
+            elif len(one) != len(other):
+                continue
             elif keys := sorted({key for pair in zip(one, other, strict=True) for key in _differing(*pair)}):
-                yield Change(where, f"{_channel(kind)} changed ({', '.join(keys)})")
+                # The name of a channel of Slack is no secret.
+                names = [
+                    ", ".join(str(each["channel"]) for each in of_it if each.get("channel")) for of_it in (one, other)
+                ]
+                shown = names if "channel" in keys and kind == "slack_configs" else ["", ""]
+                yield Change(where, f"{_channel(kind)} changed ({', '.join(keys)})", *shown)
 
 
 def _routes(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
@@ -90,7 +165,7 @@ def _routes(old: Any, new: Any, path: tuple[str, ...]) -> Iterator[Change]:
     old, new = (one if isinstance(one, dict) else {} for one in (old, new))
     where = f"route {' / '.join(path)}" if path else "first route"
     for key in _differing(old, new):
-        if key not in NOT_INHERITED:
+        if key not in NOT_INHERITED and not (key in _TIMES and duration(old.get(key)) == duration(new.get(key))):
             yield Change(where, f"{key} changed", *(_text(one.get(key)) for one in (old, new)))
     before, after = (_below(one) for one in (old, new))
     pairs = _pairs(before, after)

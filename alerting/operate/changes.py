@@ -6,12 +6,13 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.model.promql import normalised
-from ml_monitoring.alerting.operate import alertmanager_changes, limits, reach
+from ml_monitoring.alerting.operate import alertmanager_changes, limits
+from ml_monitoring.alerting.operate.reach import Reaches
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
 from ml_monitoring.exporter.redaction import redact
@@ -22,7 +23,7 @@ Json = dict[str, Any]
 _MOST_EXPRESSIONS: Final = 20
 # Labels by which it is chosen who is notified, and how.
 _WAKING: Final = ("severity", "team")
-_ORDER: Final = ("threshold", "number", "`for`", "`keep_firing_for`", "label", "condition")
+_ORDER: Final = ("threshold", "number", "`for`", "`keep_firing_for`", "label", "condition", "matcher")
 _EXPRESSION: Final = "expression changed"
 _WAITS: Final = {
     "for": "`for`",
@@ -35,6 +36,10 @@ _BACKTEST: Final = (
     "`ml-monitoring alerts backtest --days 14`"
 )
 _FILES: Final = "Alertmanager and other files"
+_SOONER: Final = alertmanager_changes.SOONER
+_LATER: Final = alertmanager_changes.LATER
+_BOTH: Final = "Sooner in one way, later in another"
+_OTHERWISE: Final = alertmanager_changes.OTHERWISE
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +75,30 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     texts = [change for name, pair in pairs.items() for change in _text_changes(renamed.get(name, name), *pair)]
     recorded = list(_recorded_changes(old, new))
     silent = alertmanager_changes.lost_channels(old.alertmanager, new.alertmanager)
-    lost, gained = reach.moved(old.alertmanager or {}, new.alertmanager or {}, pairs, silent)
+    reaches = Reaches(old.alertmanager, new.alertmanager)
+    moved = reaches.moved(pairs, silent)
+    # None where it is not known whom an alert notifies.
+    unheard = {name for name in removed if reaches.before(before[name]) == {}}
+    unheard |= {name for name in added if reaches.after(after[name]) == {}}
+    come = {
+        name: Change(name, f"added ({_whom(after[name])})", "", _summary(after[name]))
+        for name in sorted(added, key=lambda name: _rank(after[name]))
+    }
+    gone = {name: Change(name, f"removed ({_whom(before[name])})") for name in removed}
+    muted = alertmanager_changes.inhibitions(old.alertmanager, new.alertmanager, everything=everything)
     others = [
-        *alertmanager_changes.compare(old.alertmanager, new.alertmanager, everything=everything),
+        *alertmanager_changes.compare(
+            old.alertmanager,
+            new.alertmanager,
+            everything=everything,
+            said=" ".join(change.what for change in (*moved.sooner, *moved.later)),
+        ),
         *_file_changes(old.others, new.others),
     ]
+    directed = _by_direction(rules)
+    for title, of_reach in ((_SOONER, moved.sooner), (_LATER, moved.later), (_OTHERWISE, [])):
+        found = directed[title] if everything else [*_short(directed[title], len(pairs))]
+        directed[title] = [*found, *of_reach, *muted.get(title, ())]
     kinds = Counter(change.what.partition(" ")[0] for change in recorded)
     counts = {
         "receivers": {"left without a channel": len(silent)},
@@ -83,30 +107,27 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             "removed": len(removed),
             "renamed": len(renamed),
             "changed": len({change.where for change in rules}),
-            "reaching other channels": len(lost) + len(gained),
+            "reaching fewer channels": moved.losing,
+            "reaching further channels": moved.gaining,
             "with other links or texts": len({change.where for change in texts}),
         },
         "recording rules": {kind: kinds[kind] for kind in ("added", "removed", "changed")},
+        "inhibitions": {"changed": sum(map(len, muted.values()))},
         _FILES: {"changed": len(others)},
     }
     sections = {
         "Notify you no more": [
             *alertmanager_changes.not_notified(silent),
-            *(Change(name, f"removed ({_whom(before[name])})") for name in removed),
-            *lost,
+            *(change for name, change in gone.items() if name not in unheard),
+            *moved.lost,
         ],
         "May notify you from now on": [
-            *(
-                Change(name, f"added ({_whom(after[name])})", "", _summary(after[name]))
-                for name in sorted(added, key=lambda name: _rank(after[name]))
-            ),
-            *gained,
+            *(change for name, change in come.items() if name not in unheard),
+            *moved.gained,
         ],
         "Renamed alerts": [Change(one, f"is called **{other}**") for one, other in renamed.items()],
-        **{
-            title: found if everything else list(_short(found, len(pairs)))
-            for title, found in _by_direction(rules).items()
-        },
+        **directed,
+        "Added or removed, notifying nobody": [change for name, change in (come | gone).items() if name in unheard],
         _FILES: others,
         "Recording rules": recorded if everything else [],
         "Links and texts": texts if everything else [],
@@ -184,9 +205,13 @@ def _rule_changes(name: str, old: Json, new: Json) -> Iterator[Change]:
         if clauses:
             yield Change(name, f"condition {word}", "", " ".join(clauses))
     for key in ("for", "keep_firing_for"):
-        yield from _value_change(name, _WAITS[key], old.get(key), new.get(key))
+        if alertmanager_changes.duration(old.get(key) or "0s") != alertmanager_changes.duration(new.get(key) or "0s"):
+            yield from _value_change(name, _WAITS[key], old.get(key), new.get(key))
     for key in (key for key in keys if key not in _WAKING):
         yield from _value_change(name, f"label {key}", *(one.get(key) for one in labels))
+    for word, matchers in limits.selected(*exprs):
+        yield Change(name, f"matcher {word}", "", matchers)
+        return
     if not (is_alike or lost or gained):
         yield Change(name, _EXPRESSION, *exprs)
 
@@ -240,34 +265,48 @@ def _short(changes: Sequence[Change], number: int) -> Iterator[Change]:
 
 def _by_direction(changes: Iterable[Change]) -> dict[str, list[Change]]:
     """Return changes by whether alerts come sooner or later because of them, under what that is called."""
-    found: dict[str, list[Change]] = {"Sooner or louder": [], "Later or quieter": [], "Changed otherwise": []}
-    sooner, later, otherwise = found.values()
-    for change in changes:
-        direction = _direction(change)
-        (sooner if direction > 0 else later if direction < 0 else otherwise).append(change)
+    found: dict[str, list[Change]] = {_SOONER: [], _LATER: [], _BOTH: [], _OTHERWISE: []}
+    directed = [(change, _direction(change)) for change in changes]
+    sooner, later = ({change.where for change, way in directed if sign * way > 0} for sign in (1, -1))
+    for change, way in directed:
+        if way and change.where in sooner & later:
+            found[_BOTH].append(replace(change, what=f"{change.what} ({'sooner' if way > 0 else 'later'})"))
+        else:
+            found[_SOONER if way > 0 else _LATER if way < 0 else _OTHERWISE].append(change)
     return found
 
 
 def _direction(change: Change) -> float:
     """Return more than 0 when an alert comes sooner or louder, less when it comes later or quieter, else 0."""
     what = change.what.partition(" ")[0]
+    way: float = 0
     if what == "severity" and {change.old, change.new} <= {*SEVERITIES}:
-        return SEVERITIES.index(change.old) - SEVERITIES.index(change.new)
-    if what == "threshold":
-        hows, values = zip(*(limit.rpartition(" ")[::2] for limit in (change.old, change.new)), strict=True)
-        signs = {how[:1] for how in hows}
-        rise = _amount(values[1]) - _amount(values[0])
-        return -rise if signs == {">"} else rise if signs == {"<"} else 0
-    if what == "condition":
+        way = SEVERITIES.index(change.old) - SEVERITIES.index(change.new)
+    elif what == "threshold":
+        way = _moved(change.old, change.new)
+    elif what == "number":
+        # What holds more often is met sooner, and excludes more behind `unless`.
+        way = _moved(limits.end(change.old), limits.end(change.new))
+        way *= -1 if change.old.lower().startswith("unless") else 1
+    elif what == "matcher":
+        way = -1 if change.what.endswith("added") else 1
+    elif what == "condition":
         # What is `or` else makes an alert of more, all other parts of less.
-        return (1 if change.what.endswith("added") else -1) * (1 if change.new.lower().startswith("or") else -1)
-    if what == "`for`":
-        try:
-            old, new = (durations.parse(one or "0s") for one in (change.old, change.new))
-        except ValueError:
-            return 0
-        return old - new
-    return 0
+        way = (1 if change.what.endswith("added") else -1) * (1 if change.new.lower().startswith("or") else -1)
+    elif what == "`for`":
+        before, after = (alertmanager_changes.duration(one or "0s") for one in (change.old, change.new))
+        way = before - after if isinstance(before, float) and isinstance(after, float) else 0
+    return way
+
+
+def _moved(old: str, new: str) -> float:
+    """Return more than 0 when a comparison such as `> 5` holds sooner with the new number, less when later."""
+    hows, values = zip(*(limit.rpartition(" ")[::2] for limit in (old, new)), strict=True)
+    signs = {how[:1] for how in hows}
+    if signs not in ({">"}, {"<"}):
+        return 0
+    rise = _amount(values[1]) - _amount(values[0])
+    return -rise if signs == {">"} else rise
 
 
 def _order(change: Change) -> int:

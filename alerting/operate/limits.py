@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from typing import Final
 
-from ml_monitoring.alerting.model.promql import TEXT
+from ml_monitoring.alerting.model.promql import TEXT, split_matchers
 
 _NUMBER: Final = r"-?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?(?![\w.])"
 _COMPARISON: Final = r"(?:[=!<>]=|[<>])"
@@ -22,6 +22,10 @@ _COMPARED: Final = re.compile(
 _BRACKET_OR_OPERATOR: Final = re.compile(rf"{TEXT}|[(\[{{]|[)\]}}]|(?P<operator>\b(?:and|or|unless)\b)", re.IGNORECASE)
 _AT_END: Final = re.compile(rf"(?P<how>[<>]=?){_MATCHING}(?P<number>{_NUMBER})\s*$", re.IGNORECASE)
 _AT_START: Final = re.compile(rf"\s*(?P<number>{_NUMBER})\s*(?P<how>[<>]=?)", re.IGNORECASE)
+# Nothing but series and what they are compared with: each matcher leaves fewer of them.
+_SELECTOR: Final = re.compile(
+    rf"(?P<name>[A-Za-z_:][\w:]*)(?:\{{(?P<matchers>(?:{TEXT}|[^{{}}\"'`])*)\}})?(?P<rest>(?:\s*{_COMPARISON}\s*{_NUMBER})?)"
+)
 _TURNED: Final = str.maketrans("<>", "><")
 
 
@@ -89,6 +93,27 @@ def conditions(old: str, new: str) -> tuple[list[str], list[str]]:
     # What stands behind an `or` of its own is a condition of that, not of the alert.
     ways = {clause.lower().startswith("or") for clauses in found for clause in clauses}
     return found if len(ways) == 1 else ([], [])
+
+
+def end(clause: str) -> str:
+    """Return what a part of an expression compares with at its end, such as `> 5`; empty where it is of several."""
+    bare = re.sub(r"(?i)^(?:and|or|unless)\b\s*", "", clause)
+    found = _AT_END.search(bare)
+    return f"{found['how']} {found['number']}" if found and len(_clauses(bare)) == 1 else ""
+
+
+def selected(old: str, new: str) -> Iterator[tuple[str, str]]:
+    """Yield the matchers that the series of a signal lost or gained, when nothing else changed."""
+    parts = [_clauses(expr) for expr in (old, new)]
+    signals = [_SELECTOR.fullmatch(clauses[0]) for clauses in parts]
+    if parts[0][1:] != parts[1][1:] or not all(signals):
+        return
+    names = [(found["name"], found["rest"]) for found in signals if found]
+    asked = [{*split_matchers(found["matchers"] or "")} for found in signals if found]
+    if names[0] == names[1]:
+        for word, more, fewer in (("added", asked[1], asked[0]), ("removed", asked[0], asked[1])):
+            if fewer < more:
+                yield word, ", ".join(sorted(more - fewer))
 
 
 def _clauses(expr: str) -> list[str]:

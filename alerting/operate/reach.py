@@ -4,74 +4,156 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Final
 
 from ml_monitoring.alerting.operate.routing import stops
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change
 
 Json = dict[str, Any]
-# Channels by the receiver that has them.
-_Reach = dict[str, frozenset[str]]
+# When a channel is reached, in seconds, and the times in which it is not.
+_When = tuple[float, frozenset[str]]
 
-# Alerts that a line names.
+# Alerts that a line names; of more it says which severities and teams they are of, when these are all.
 _MOST_NAMED: Final = 10
+# By what a channel is another one; whatever else a channel has changes how it is written to.
+_ADDRESS: Final = re.compile(
+    r"(?:.*url(?:_file)?|.*(?:key|token)(?:_file)?|to|to_\w+|chat_id|room_id|corp_id|agent_id|topic_arn|target_arn"
+    r"|phone_number|responders)"
+)
 
 
-def moved(
-    old: Json, new: Json, alerts: Mapping[str, tuple[Json, Json]], silent: Collection[str]
-) -> tuple[list[Change], list[Change]]:
-    """Return which alerts reach no channel any more, and which reach another one, those with the same in one line.
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """Where notifications go.
 
-    Args:
-        old: Alertmanager's configuration before.
-        new: After.
-        alerts: The rule before and after, by the name of the alert.
-        silent: Receivers that were left without a channel, of which it is said already.
+    Attributes:
+        kind: As Alertmanager calls it, such as `slack`.
+        address: May be secret.
+        shown: What is no secret of it: the name of a channel of Slack.
     """
-    lost: dict[str, list[str]] = {}
-    gained: dict[str, list[str]] = {}
-    own = [_own_channels(config) for config in (old, new)]
-    for name, rules in alerts.items():
-        before, after = (
-            _reach(config, of_it, rule) for config, of_it, rule in zip((old, new), own, rules, strict=True)
-        )
-        if before is None or after is None or before == after:
-            continue
-        channels = frozenset[str]().union(*before.values())
-        further = {
-            receiver: found - channels
-            for receiver, found in after.items()
-            if receiver not in before or not before[receiver]
-        }
-        if channels and not any(after.values()):
-            if not {*after} <= {*silent}:
-                lost.setdefault(f"reaches no channel any more: {_named(before)} → {_named(after)}", []).append(name)
-        elif any(further.values()):
-            gone = {receiver: found for receiver, found in before.items() if receiver not in after and found}
-            place = f" in place of {_named(gone)}" if gone else ""
-            come = {receiver: after[receiver] for receiver, found in further.items() if found}
-            gained.setdefault(f"reaches {_named(come)}{place}", []).append(name)
-    return [*_changes(lost)], [*_changes(gained)]
+
+    kind: str
+    address: str
+    shown: str
+
+    def __str__(self) -> str:
+        """Return it without a secret."""
+        return f"{self.kind} ({self.shown})" if self.shown else self.kind
 
 
-def _reach(config: Json, own: _Reach, rule: Json) -> _Reach | None:
-    """Return the channels that an alert reaches; None where its routes cannot be followed."""
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What became of the channels that alerts reach, and how many alerts that is."""
+
+    lost: list[Change]
+    gained: list[Change]
+    sooner: list[Change]
+    later: list[Change]
+    _: KW_ONLY
+    losing: int
+    gaining: int
+
+
+class Reaches:
+    """The channels that alerts reach by two configurations, but for webhooks of all, such as the alert log."""
+
+    def __init__(self, old: Json | None, new: Json | None) -> None:
+        """Read both configurations; None where there is none."""
+        self._configs = (old, new)
+        self._receivers = tuple(_receivers(config or {}) for config in self._configs)
+        shared = [_shared(receivers) for receivers in self._receivers]
+        # What some receivers have now notified somebody before, too, although all had it.
+        now = frozenset[Channel]().union(*self._receivers[1].values())
+        self._everywhere = shared[1] | (shared[0] - now)
+
+    def before(self, rule: Json) -> dict[Channel, _When] | None:
+        """Return what an alert reached; None where its routes cannot be followed."""
+        return self._of(rule, 0)
+
+    def after(self, rule: Json) -> dict[Channel, _When] | None:
+        """Return what an alert reaches now; None where its routes cannot be followed."""
+        return self._of(rule, 1)
+
+    def moved(self, alerts: Mapping[str, tuple[Json, Json]], silent: Collection[str]) -> Moved:
+        """Return which alerts reach fewer or other channels, those with the same change in one line.
+
+        Args:
+            alerts: The rule before and after, by the name of the alert.
+            silent: Receivers that were left without a channel, of which it is said already.
+        """
+        found: tuple[dict[str, list[str]], ...] = ({}, {}, {}, {})
+        lost, gained, sooner, later = found
+        for name, (old, new) in alerts.items():
+            before, after = self.before(old), self.after(new)
+            if before is None or after is None:
+                continue
+            gone, come = ([one for one in these if one not in those] for these, those in _both(before, after))
+            if gone and not after:
+                if not {stop.receiver for stop in stops(self._configs[1] or {}, _labels(new))} <= {*silent}:
+                    lost.setdefault(f"reaches no channel any more (before: {_named(gone)})", []).append(name)
+            elif gone:
+                where = " at the former address" * ({*map(str, gone)} == {*map(str, come)})
+                lost.setdefault(f"no longer reaches {_named(gone)}{where}", []).append(name)
+            if come:
+                where = " at another address" * ({*map(str, gone)} == {*map(str, come)})
+                gained.setdefault(f"reaches {_named(come, after)}{where}", []).append(name)
+            for channel in (one for one in before if one in after):
+                for is_later, what in _waits(channel, before[channel], after[channel]):
+                    (later if is_later else sooner).setdefault(what, []).append(name)
+        rules = {name: new for name, (_old, new) in alerts.items()}
+        lists = [
+            [Change(_whose(names, rules), _agreeing(what, names)) for what, names in of_it.items()] for of_it in found
+        ]
+        losing, gaining = (len({name for names in of_it.values() for name in names}) for of_it in (lost, gained))
+        return Moved(*lists, losing=losing, gaining=gaining)
+
+    def _of(self, rule: Json, version: int) -> dict[Channel, _When] | None:
+        config = self._configs[version]
+        try:
+            # `amtool` names what Alertmanager would not read.
+            found = stops(config or {}, _labels(rule))
+            waits = [durations.parse(str(stop.group_wait)) for stop in found]
+        except (ValueError, TypeError, AttributeError, KeyError, re.error):
+            return None
+        reached: dict[Channel, _When] = {}
+        for stop, wait in zip(found, waits, strict=True):
+            for channel in self._receivers[version].get(stop.receiver, frozenset()) - self._everywhere:
+                first = reached.get(channel, (wait, frozenset(stop.muted_at)))
+                reached[channel] = min(wait, first[0]), first[1] & {*stop.muted_at}
+        return reached
+
+
+def _labels(rule: Json) -> dict[str, str]:
     labels = {str(name): str(value) for name, value in (rule.get("labels") or {}).items()}
-    try:
-        found = stops(config, labels | {"alertname": str(rule["alert"])})
-    except (ValueError, TypeError, AttributeError, KeyError, re.error):
-        # `amtool` names what Alertmanager would not read.
-        return None
-    return {stop.receiver: own.get(stop.receiver, frozenset()) for stop in found}
+    return labels | {"alertname": str(rule["alert"])}
 
 
-def _own_channels(config: Json) -> _Reach:
-    """Return the channels of each receiver but for those that all have, such as a log of all alerts."""
+def _both(
+    old: dict[Channel, _When], new: dict[Channel, _When]
+) -> tuple[tuple[dict[Channel, _When], dict[Channel, _When]], ...]:
+    return (old, new), (new, old)
+
+
+def _waits(channel: Channel, old: _When, new: _When) -> Iterator[tuple[bool, str]]:
+    """Yield how the same channel is reached otherwise, and whether that is later or less."""
+    if old[0] != new[0]:
+        span = " → ".join(f"`{durations.format_seconds(seconds)}`" for seconds, _muted in (old, new))
+        yield new[0] > old[0], f"reaches {channel} after another `group_wait`: {span}"
+    for is_later, names in ((True, new[1] - old[1]), (False, old[1] - new[1])):
+        if names:
+            yield is_later, f"{'not' if is_later else 'now'} sent to {channel} in the time {', '.join(sorted(names))}"
+
+
+def _receivers(config: Json) -> dict[str, frozenset[Channel]]:
+    """Return the channels of each receiver."""
     listed = config.get("receivers")
-    found = {
+    return {
         str(one.get("name")): frozenset(
-            json.dumps([kind.removesuffix("_configs"), channel], sort_keys=True, default=str)
+            _channel(str(kind).removesuffix("_configs"), channel)
             for kind, channels in one.items()
             if str(kind).endswith("_configs") and isinstance(channels, list)
             for channel in channels
@@ -79,17 +161,49 @@ def _own_channels(config: Json) -> _Reach:
         for one in (listed if isinstance(listed, list) else [])
         if isinstance(one, dict)
     }
-    shared = frozenset.intersection(*found.values()) if len(found) > 1 else frozenset()
-    return {name: channels - shared for name, channels in found.items()}
 
 
-def _named(reach: _Reach) -> str:
-    """Return receivers with the kinds of their channels, which hold no address."""
-    kinds = {name: sorted({str(json.loads(one)[0]) for one in channels}) for name, channels in reach.items()}
-    return ", ".join(f"{name} ({', '.join(of_it) or 'without a channel of its own'})" for name, of_it in kinds.items())
+def _channel(kind: str, given: Any) -> Channel:
+    options = given if isinstance(given, dict) else {"": given}
+    # A channel of Slack is the same one with a new secret.
+    shown = str(options.get("channel") or "") if kind == "slack" else ""
+    address = {key: value for key, value in options.items() if _ADDRESS.fullmatch(str(key))} or options
+    return Channel(kind, "" if shown else json.dumps(address, sort_keys=True, default=str), shown)
 
 
-def _changes(found: Mapping[str, list[str]]) -> Iterator[Change]:
-    for what, names in found.items():
-        more = len(names) - _MOST_NAMED
-        yield Change(", ".join([*names[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])]), what)
+def _shared(receivers: Mapping[str, frozenset[Channel]]) -> frozenset[Channel]:
+    """Return the webhooks of all receivers, of which there are several."""
+    found = frozenset.intersection(*receivers.values()) if len(receivers) > 1 else frozenset[Channel]()
+    return frozenset(channel for channel in found if channel.kind == "webhook")
+
+
+def _named(channels: Iterable[Channel], when: Mapping[Channel, _When] | None = None) -> str:
+    """Return channels without their addresses, each with how soon it is reached."""
+    found: dict[str, None] = {}
+    for channel in sorted(channels, key=str):
+        after = f" after {durations.format_seconds(when[channel][0])}" if when and when[channel][0] else ""
+        found[f"{channel}{after or ' at once' * (when is not None)}"] = None
+    return ", ".join(found)
+
+
+def _whose(names: list[str], rules: Mapping[str, Json]) -> str:
+    """Return the names of alerts; of many the severities and teams that they are all the alerts of."""
+    if len(names) > _MOST_NAMED:
+        kinds = Counter(_kind(rules[name]) for name in names)
+        if kinds == {kind: number for kind, number in Counter(map(_kind, rules.values())).items() if kind in kinds}:
+            teams: dict[str, list[str]] = {}
+            for severity, team in kinds:
+                teams.setdefault(severity, []).append(team)
+            of_it = "; ".join(f"{severity} of {', '.join(sorted(found))}" for severity, found in teams.items())
+            return f"all {len(names)} alerts that are {of_it}"
+    more = len(names) - _MOST_NAMED
+    return ", ".join([*names[:_MOST_NAMED], *([f"{more} more"] if more > 0 else [])])
+
+
+def _agreeing(what: str, names: list[str]) -> str:
+    return what if len(names) == 1 else what.replace("reaches", "reach", 1)
+
+
+def _kind(rule: Json) -> tuple[str, str]:
+    labels = rule.get("labels") or {}
+    return str(labels.get("severity", "no severity")), str(labels.get("team", "no team"))

@@ -62,7 +62,7 @@ def _order(config: Json) -> None:
         (
             _all_of_it,
             [
-                "- **receiver b** slack changed (api_url, channel)",
+                "- **receiver b** slack changed (api_url, channel): `#new`",
                 "- **receiver b** channels of webhook changed: `2` → `1`",
                 "- **receiver c** added (pagerduty)",
                 "- **first route** group_by changed: `alertname` → `alertname, test_fire`",
@@ -70,7 +70,6 @@ def _order(config: Json) -> None:
                 '- **route team="a" / severity="info"** continue changed: `nothing` → `True`',
                 '- **route team="b"** removed: `b`',
                 '- **route team="c"** added: `c`',
-                '- **inhibition a="1" mutes a="2", same job, x** matchers removed: `the same x`',
                 "- **global** changed (smtp_auth_password, smtp_from)",
                 "- **templates** added",
             ],
@@ -96,10 +95,18 @@ def test_what_many_receivers_have_in_common_is_one_line() -> None:
     new: Json = {"route": {}, "receivers": [{"name": str(n), "webhook_configs": [{"url": "x"}]} for n in range(5)]}
     old["inhibit_rules"] = [{"source_matchers": [str(number)]} for number in range(5)]
     new["inhibit_rules"] = [{"source_matchers": [str(number)]} for number in range(3, 10)]
-    assert lines(old, new)[4:] == [
-        "- **5 receivers** webhook changed (url)",
+    assert lines(old, new)[3:] == [
+        "### Later or quieter",
+        "",
         "- **inhibitions** 2 added",
+        "",
+        "### Changed otherwise",
+        "",
         "- **inhibitions** 3 changed",
+        "",
+        "### Alertmanager and other files",
+        "",
+        "- **5 receivers** webhook changed (url)",
     ]
 
 

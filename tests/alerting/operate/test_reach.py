@@ -72,24 +72,19 @@ def _with_channel() -> Json:
     return new
 
 
-NOBODY = "rest (without a channel of its own)"
+NOBODY = "reaches no channel any more (before: slack)"
 
 
 @pytest.mark.parametrize(
     ("before", "after", "new", "shown"),
     [
-        (
-            alert("Hot"),
-            alert("Hot", team="growth"),
-            None,
-            f"reaches no channel any more: platform (slack) → {NOBODY}",
-        ),
-        (alert("Hot"), alert("Hot", "info"), None, f"reaches no channel any more: platform (slack) → {NOBODY}"),
-        (alert("Hot"), alert("Hot"), _without_platform(), f"reaches no channel any more: platform (slack) → {NOBODY}"),
-        (alert("Hot"), alert("Hot", team="mlops"), None, "reaches mlops (email) in place of platform (slack)"),
-        (alert("Hot", team="mlops"), alert("Hot", "critical", "mlops"), None, "reaches duty (pagerduty)"),
-        (alert("Hot", "info"), alert("Hot"), None, "reaches platform (slack)"),
-        (alert("Hot", "info"), alert("Hot", "info"), _with_channel(), "reaches rest (email)"),
+        (alert("Hot"), alert("Hot", team="growth"), None, NOBODY),
+        (alert("Hot"), alert("Hot", "info"), None, NOBODY),
+        (alert("Hot"), alert("Hot"), _without_platform(), NOBODY),
+        (alert("Hot"), alert("Hot", team="mlops"), None, "no longer reaches slack|reaches email after 30s"),
+        (alert("Hot", team="mlops"), alert("Hot", "critical", "mlops"), None, "reaches pagerduty after 30s"),
+        (alert("Hot", "info"), alert("Hot"), None, "reaches slack after 30s"),
+        (alert("Hot", "info"), alert("Hot", "info"), _with_channel(), "reaches email after 30s"),
         # Another name of the same channel is no other channel.
         (alert("Hot"), alert("Hot"), _renamed(), ""),
         (alert("Hot", "info"), alert("Hot", team="growth"), None, ""),
@@ -98,7 +93,7 @@ NOBODY = "rest (without a channel of its own)"
 def test_an_alert_that_goes_elsewhere_is_named_with_the_kinds_of_channels(
     before: Json, after: Json, new: Json | None, shown: str
 ) -> None:
-    assert said(before, after, None, new) == ([f"- **Hot** {shown}"] if shown else [])
+    assert said(before, after, None, new) == [f"- **Hot** {line}" for line in shown.split("|") if line]
 
 
 def test_alerts_that_go_the_same_way_share_a_line() -> None:
@@ -106,9 +101,13 @@ def test_alerts_that_go_the_same_way_share_a_line() -> None:
     old, new = (
         Version([{"rules": [alert(name, team=team) for name in names]}], config()) for team in ("platform", "growth")
     )
+    report = compare(old, new).splitlines()
+    assert report[0] == "- alerts: 12 changed, 12 reaching fewer channels"
+    assert "- **all 12 alerts that are warning of growth** reach no channel any more (before: slack)" in report
+    for version, team in ((old, "growth"), (new, "growth")):
+        version.groups[0]["rules"][0] = alert("A00", team=team)
     assert (
-        "- **A00, A01, A02, A03, A04, A05, A06, A07, A08, A09, 2 more** reaches no channel any more: "
-        f"platform (slack) → {NOBODY}"
+        "- **A01, A02, A03, A04, A05, A06, A07, A08, A09, A10, 1 more** reach no channel any more (before: slack)"
     ) in compare(old, new).splitlines()
 
 
@@ -138,3 +137,95 @@ def test_routes_of_others_are_followed_as_alertmanager_follows_them(
         [*command, *(f"{name}={value}" for name, value in labels.items())], capture_output=True, text=True, check=True
     )
     assert ",".join(stop.receiver for stop in stops(config(), labels)) == found.stdout.strip()
+
+
+def _without_slack() -> Json:
+    new = config()
+    del new["receivers"][2]["slack_configs"]
+    return new
+
+
+def _with_pager() -> Json:
+    """Return a configuration in which the same pager is called at once and, for all that is critical, late."""
+    new = config()
+    pager = {"pagerduty_configs": [{"routing_key": "hunter2"}]}
+    new["receivers"] = [
+        {"name": "late", **pager} if one["name"] == "duty" else one | pager for one in config()["receivers"]
+    ]
+    new["route"]["routes"][0] |= {"receiver": "late", "group_wait": "30m"}
+    new["route"]["group_wait"] = "10s"
+    return new
+
+
+def test_a_channel_that_is_gone_is_said_although_a_log_is_left() -> None:
+    assert said(alert("Hot"), alert("Hot"), None, _without_slack()) == [f"- **Hot** {NOBODY}"]
+
+
+def test_a_channel_is_reached_as_soon_as_by_the_first_of_its_receivers() -> None:
+    new = _with_pager()
+    assert said(alert("Hot"), alert("Hot"), None, new) == ["- **Hot** reaches pagerduty after 10s"]
+    duty = alert("Hot", "critical", "mlops")
+    assert said(duty, duty, new, config()) == []
+    assert "- **Hot** reaches pagerduty after another `group_wait`: `10s` → `30s`" in compare(
+        Version([{"rules": [duty]}], new), Version([{"rules": [duty]}], config())
+    )
+
+
+def test_another_address_of_the_same_kind_is_another_channel_but_a_new_secret_of_a_channel_of_slack_is_not() -> None:
+    new = config()
+    new["receivers"][3]["email_configs"] = [{"to": "hunter3@example.org", "headers": {}}]
+    mlops = alert("Hot", team="mlops")
+    assert said(mlops, mlops, None, new) == [
+        "- **Hot** no longer reaches email at the former address",
+        "- **Hot** reaches email after 30s at another address",
+    ]
+    both = [config(), config()]
+    for place, one in enumerate(both):
+        one["receivers"][2]["slack_configs"] = [{"channel": "#ops", "api_url": f"hunter{place}", "title": place}]
+    assert said(alert("Hot"), alert("Hot"), *both) == []
+    both[1]["receivers"][2]["slack_configs"][0]["channel"] = "#other"
+    assert said(alert("Hot"), alert("Hot"), *both) == [
+        "- **Hot** no longer reaches slack (#ops)",
+        "- **Hot** reaches slack (#other) after 30s",
+    ]
+
+
+def test_an_alert_that_came_or_went_and_notifies_nobody_is_not_said_to_notify() -> None:
+    hot, cold = alert("Hot", "info"), alert("Cold") | {"expr": "cold"}
+    for old, new, word in ((cold, hot, "added"), (hot, cold, "removed")):
+        report = compare(Version([{"rules": [old]}], config()), Version([{"rules": [new]}], config())).splitlines()
+        place = report.index("### Added or removed, notifying nobody")
+        assert report[place + 2] == f"- **Hot** {word} (info, platform)"
+        other = {"added": "### Notify you no more", "removed": "### May notify you from now on"}[word]
+        assert report[report.index(other) + 2].startswith("- **Cold** ")
+
+
+def test_times_in_which_nothing_is_sent_and_inhibitions_make_alerts_quieter() -> None:
+    new = config()
+    new["route"]["routes"][1] |= {"mute_time_intervals": ["nights"], "group_wait": "2m"}
+    new["inhibit_rules"] = [{"source_matchers": ["a=1"], "target_matchers": ["b=2"]}]
+    rules = [{"rules": [alert("Hot")]}]
+    assert compare(Version(rules, config()), Version(rules, new)).splitlines() == [
+        "- inhibitions: 1 changed",
+        "",
+        "### Later or quieter",
+        "",
+        "- **Hot** reaches slack after another `group_wait`: `30s` → `2m`",
+        "- **Hot** not sent to slack in the time nights",
+        '- **inhibition** added: `a="1" mutes b="2", same nothing`',
+    ]
+
+
+def test_a_log_that_all_receivers_have_is_one_line_when_it_comes_or_goes() -> None:
+    new = config()
+    for one in new["receivers"]:
+        one["webhook_configs"] = [LOG, {"url": "http://127.0.0.1:9/more"}]
+    rules = [{"rules": [alert("Hot")]}]
+    for old, other, word in ((config(), new, "added"), (new, config(), "removed")):
+        assert compare(Version(rules, old), Version(rules, other)).splitlines() == [
+            "- Alertmanager and other files: 1 changed",
+            "",
+            "### Alertmanager and other files",
+            "",
+            f"- **all receivers** channels of webhook that all have, such as the alert log, {word}: `1`",
+        ]
