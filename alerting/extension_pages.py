@@ -124,7 +124,7 @@ class OwnPanel(StrictModel):
     text: StrictStr = ""
     empty: StrictStr | None = None
     width: Annotated[StrictInt, Field(ge=1, le=24)] | None = None
-    height: StrictInt | None = None
+    height: Annotated[StrictInt, Field(ge=1)] | None = None
     link: OwnLink | None = None
 
     @field_validator(*_OF_ALERT)

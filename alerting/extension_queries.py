@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from ml_monitoring.alerting.extension_alerts import OwnAlert
-from ml_monitoring.alerting.extension_files import queries, read_each
+from ml_monitoring.alerting.extension_files import read_each
 from ml_monitoring.alerting.extension_pages import OwnPage, OwnPanel, OwnPanelFile
 from ml_monitoring.alerting.extension_rules import OwnRules
 from ml_monitoring.alerting.model.placeholders import fill
 from ml_monitoring.alerting.model.thresholds import Thresholds
-from ml_monitoring.exporter.catalog import CATALOG
 from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import Location
 from ml_monitoring.exporter.suggestions import suggestion_or_all
@@ -25,11 +23,7 @@ _AGGREGATION: Final = re.compile(
 _BY_BEHIND: Final = re.compile(r"\s*by\s*\(([^()]*)\)", re.IGNORECASE)
 # What may add labels to those of an aggregation, or keeps others than are named.
 _MORE_LABELS: Final = re.compile(r"\b(?:without|or|group_left|group_right|label_replace|label_join)\b", re.IGNORECASE)
-_QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
-# A name without colons, which only recorded series have.
-_NAME: Final = re.compile(r"(?<![\w:])[a-zA-Z_]\w*(?![\w:])")
-# A metric of somebody else's may well look a little like one of ours.
-_NEARLY: Final = 0.9
+QUOTED: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'')
 
 
 class Asked(NamedTuple):
@@ -79,25 +73,9 @@ def own_templates(folder: Path) -> Iterator[Asked]:
             yield Asked(layers, ("description",), "vector(0)", template=alert.usable.description)
 
 
-def nearly_ours(folder: Path, thresholds: Thresholds) -> Iterator[str]:
-    """Yield a sentence about each name in PromQL that differs little from that of a metric of ours or the folder's."""
-    known = {name for metric in CATALOG.values() for name in metric.sample_names}
-    own = {name for query in queries(folder).values() for name in query.get("metrics") or ()}
-    for one in own_queries(folder, thresholds):
-        for name in dict.fromkeys(_NAME.findall(_QUOTED.sub("", one.expr))):
-            domain = name.partition("_")[0]
-            ours = [metric for metric in known if metric.startswith(f"{domain}_")]
-            if name in known | own:
-                continue
-            if near := get_close_matches(name, ours, 1, _NEARLY):
-                yield one.problem(f"no metric of ours is called {name}; did you mean {near[0]}?")
-            elif near := get_close_matches(name, own, 1, _NEARLY):
-                yield one.problem(f"no query of the folder has a metric {name}; did you mean {near[0]}?")
-
-
 def missing_labels(expr: str, by: tuple[str, ...]) -> str:
     """Return the sentence about labels that an aggregation takes away; empty where it may be that it has all."""
-    expr = _QUOTED.sub('""', expr).strip()
+    expr = QUOTED.sub('""', expr).strip()
     aggregation = _AGGREGATION.match(expr)
     if aggregation is None or _MORE_LABELS.search(expr):
         return ""
@@ -135,21 +113,27 @@ def _written(folder: Path) -> Iterator[tuple[Layers, Location, str, tuple[str, .
 
 def _drawn(folder: Path) -> Iterator[tuple[Layers, Location, str, tuple[str, ...]]]:
     """Yield what panels and pages draw."""
+    for layers, at, panel in own_panels(folder):
+        for below, expr, _ in asked_by(panel):
+            yield layers, (*at, *below, "expr"), expr, panel.by
+
+
+def own_panels(folder: Path) -> Iterator[tuple[Layers, Location, OwnPanel]]:
+    """Yield the panels of the folder, on pages of their own too, each with its file and its place there."""
     for _, panel, layers in read_each(folder, "panels", OwnPanelFile, []):
-        if panel.usable is not None:
-            for place, expr in _of_panel(panel.usable):
-                yield layers, panel.original(place), expr, panel.usable.by
+        # Queries of which some are left out have other places.
+        if panel.usable is not None and not panel.indexes:
+            yield layers, (), panel.usable
     for _, page, layers in read_each(folder, "pages", OwnPage, []):
         for number, row in enumerate(page.usable.rows if page.usable is not None else ()):
             for index, shown in enumerate(row.panels):
-                for place, expr in _of_panel(shown):
-                    at = page.original(("rows", number, "panels", index, *place))
-                    if not page.touches(at[:-1]):
-                        yield layers, at, expr, shown.by
+                if not page.touches(at := page.original(("rows", number, "panels", index))):
+                    yield layers, at, shown
 
 
-def _of_panel(panel: OwnPanel) -> Iterator[tuple[Location, str]]:
+def asked_by(panel: OwnPanel) -> Iterator[tuple[Location, str, str]]:
+    """Yield the place of each query of a panel, its expression, and the legend of its series."""
     if panel.expr:
-        yield ("expr",), panel.expr
+        yield (), panel.expr, panel.legend
     for number, query in enumerate(panel.queries):
-        yield ("queries", number, "expr"), query.expr
+        yield ("queries", number), query.expr, query.legend

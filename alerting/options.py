@@ -13,7 +13,7 @@ from typing import Final
 from ml_monitoring.alerting import extensions
 from ml_monitoring.alerting.domains import ALERTS
 from ml_monitoring.alerting.extension_files import definitions
-from ml_monitoring.alerting.extension_queries import nearly_ours
+from ml_monitoring.alerting.extension_slips import slips
 from ml_monitoring.alerting.extension_sources import unknown_sources
 from ml_monitoring.alerting.model.misfits import always
 from ml_monitoring.alerting.model.thresholds import Thresholds, examine, load_layers, switched_off
@@ -148,7 +148,7 @@ def say_unfilled(options: argparse.Namespace, thresholds: Thresholds) -> None:
     for sentence in extensions.unfilled_runbooks(thresholds):
         _note(sentence)
     folder = Path(thresholds.extensions) if thresholds.extensions else None
-    for sentence in (*unknown_sources(folder), *nearly_ours(folder, thresholds)) if folder else ():
+    for sentence in (*unknown_sources(folder), *slips(folder, thresholds)) if folder else ():
         _note(sentence)
     # A folder that holds the settings as well may hold anything.
     if folder and folder.resolve() not in {path.resolve().parent for path in settings_files(options)}:

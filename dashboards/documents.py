@@ -30,13 +30,15 @@ def documents(context: PageContext) -> list[tuple[str, Json]]:
     from ml_monitoring.dashboards.extensions import build, modules  # noqa: PLC0415
 
     built = build.read(context.extensions, context)
+    if twice := list(build.taken_titles(pages, built)):
+        raise ConfigError(twice)
     pages = linked(tuple(build.extended(pages, built, context.own_alerts)))
     made = []
     for page in pages:
         make = partial(as_document, page, context)
         made.append((page.folder, modules.guarded(built.files[page.uid], make) if page.uid in built.files else make()))
     found = [
-        f"{modules.named(built.files[uid])}: {finding}" if (uid := _page_of(finding)) in built.files else finding
+        build.placed(finding, built.files[uid]) if (uid := _page_of(finding)) in built.files else finding
         for finding in lint.findings([document for _, document in made])
         if _page_of(finding) in {*built.files, ""}
     ]

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from ml_monitoring.dashboards.render.units import unit_table
+from ml_monitoring.exporter.suggestions import suggestion
 
 Json = dict[str, Any]
 
@@ -231,7 +232,7 @@ def d7_variables_and_links(pages: list[Json]) -> Iterator[str]:
                 if not url.startswith("/d/"):
                     continue
                 if uid not in variables:
-                    yield f"{name}, which is no page"
+                    yield f"{name}, which is no page{suggestion(uid, variables)}"
                 else:
                     passed = set(re.findall(r"var-(\w+)=", query)) | set(re.findall(r"\$\{(\w+):queryparam}", query))
                     yield from (f"{name} passes {one}" for one in sorted(passed - variables[uid]))

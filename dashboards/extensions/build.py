@@ -29,7 +29,7 @@ from ml_monitoring.alerting.extension_pages import (
 from ml_monitoring.alerting.extensions import no_page, own_uid, page_name_problem, page_uid
 from ml_monitoring.alerting.model.alert import Alert
 from ml_monitoring.alerting.model.foreign import FOREIGN
-from ml_monitoring.alerting.model.signal import Signal
+from ml_monitoring.alerting.model.signal import UID_PREFIX, Signal
 from ml_monitoring.dashboards.extensions import modules
 from ml_monitoring.dashboards.lib.context import PageContext
 from ml_monitoring.dashboards.lib.page import Page, Row
@@ -51,7 +51,7 @@ from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.catalog import CATALOG, Unit
 from ml_monitoring.exporter.errors import ConfigError
 from ml_monitoring.exporter.settings_file import Layers
-from ml_monitoring.exporter.settings_hints import Location
+from ml_monitoring.exporter.settings_hints import Location, share_hint
 from ml_monitoring.exporter.suggestions import suggestion
 
 _FACTORIES: Final[Mapping[str, Callable[..., Panel]]] = {
@@ -64,7 +64,11 @@ _FACTORIES: Final[Mapping[str, Callable[..., Panel]]] = {
 }
 # Of a label in a legend; and what a series is called that has none of them, such as that of a NULL.
 _LABELS: Final = re.compile(r"\{\{.*?\}\}")
+# Of what a rule finds about a link.
+_LINK: Final = re.compile(r"link to ([^\s,]+)")
 _NAMELESS: Final = "(empty)"
+# Names of signals of panels, which the user has not given: of one whose kind does not fit, or of several.
+_INTERNAL: Final = re.compile(r"^own_panel_\w+: |: own_panel_\w+(?:, own_panel_\w+)*$")
 # How the value of an alert is shown that no panel shows, where lines do not fit.
 _OF_UNITS: Final[Mapping[Unit, Callable[..., Panel]]] = {
     **dict.fromkeys(NO_LINES, stat),
@@ -120,6 +124,38 @@ def read(folder: Path, context: PageContext) -> Built:
     if problems:
         raise ConfigError(problems)
     return built
+
+
+def taken_titles(pages: Sequence[Page], built: Built) -> Iterator[str]:
+    """Yield the sentence about each page of the folder that is called like another page, ours or of the folder."""
+    titles = {page.title: f"the page {page.uid.removeprefix(UID_PREFIX)} has" for page in pages}
+    for page in built.pages:
+        (path, *_) = built.files[page.uid]
+        if other := titles.get(page.title):
+            said = f"title: {other} this title already: choose another one"
+            yield f"{_line_of(path, 'title', page.title) or path}: {said}"
+        titles.setdefault(page.title, f"{path.name} has")
+
+
+def placed(finding: str, paths: Sequence[Path]) -> str:
+    """Return what a rule for dashboards finds on a page of the folder, with its file and, where known, the line."""
+    head, _, said = finding.partition(": ")
+    link = _LINK.match(said)
+    wanted = [("url", f"/d/{link[1]}")] if link else []
+    title = head.partition("/")[2]
+    # Of a query its letter follows.
+    wanted += [("title", title), ("title", title[:-2])]
+    found = (place for key, text in wanted for path in paths if (place := _line_of(path, key, text)))
+    return f"{next(found, modules.named(paths))}: {finding}"
+
+
+def _line_of(path: Path, key: str, text: str) -> str:
+    """Return the file with the line in which a key has a text, which may go on behind a `?`; empty where none has."""
+    if path.suffix == ".py":
+        return ""
+    layers = Layers.of_file(path)
+    at = (at for at in layers.locations if at[-1:] == (key,) and str(layers.value(at)).partition("?")[0] == text)
+    return str(layers.place(found)) if (found := next(at, None)) else ""
 
 
 def extended(pages: Sequence[Page], built: Built, alerts: Sequence[Alert]) -> Iterator[Page]:
@@ -220,16 +256,27 @@ class _Maker:
         try:
             made = self._made(given, name)
         except ValueError as error:
-            raise ConfigError([self.layers.problem(place, str(error))]) from None
+            raise self._refused(place, error) from None
         link = (given.link.title, given.link.url) if given.link else None
 
         def render(scope: Scope) -> Any:
             try:
                 return made.render(scope)
             except ValueError as error:
-                raise ConfigError([self.layers.problem(place, str(error))]) from None
+                raise self._refused(place, error) from None
 
         return replace(made, render=render, link=link)
+
+    def _refused(self, place: Location, error: ValueError) -> ConfigError:
+        """Return what is wrong with a panel with the key that says it, and without names that only we know."""
+        said = str(error)
+        if internal := _INTERNAL.search(said):
+            of_one = "thresholds" if "thresholds" in said else "kind"
+            key, said = ("queries" if internal.start() else of_one), _INTERNAL.sub("", said)
+        else:
+            head, _, rest = said.partition(": ")
+            key, said = (head, rest) if head in OwnPanel.model_fields else ("", said)
+        return ConfigError([self.layers.problem((*place, key) if key else place, said)])
 
     def _made(self, given: OwnPanel, name: str) -> Panel:
         sizes = {key: value for key in ("width", "height") if (value := getattr(given, key)) is not None}
@@ -283,7 +330,7 @@ class _Maker:
             try:
                 signal.promql(self.context.selectors)
             except ValueError as error:
-                raise ValueError(without_value(error, (*self.context.selectors, *PLACEHOLDERS))) from None
+                raise ValueError(f"expr: {without_value(error, (*self.context.selectors, *PLACEHOLDERS))}") from None
             yield Query(
                 signal,
                 name=query.legend if given.queries else "",
@@ -307,5 +354,6 @@ def _limit(given: OwnLimit, unit: Unit) -> tuple[str, float, str]:
         value = durations.parse(value)
     if not isinstance(value, int | float):
         wanted = "a duration such as 5m, or seconds" if unit is Unit.SECONDS else "a number"
+        wanted += share_hint(value) if unit is Unit.RATIO else ""
         raise ValueError(f"thresholds: {value!r} is not {wanted}")  # noqa: TRY004  # said like the others
     return comparison, float(value), given.severity

@@ -10,6 +10,9 @@ from ml_monitoring.alerting.cli import main
 from ml_monitoring.exporter.catalog import Unit
 from tests.support.extensions import ALERT, write_example
 
+RULES = "monitoring/rules/shop_orders.yml"
+PANEL = "monitoring/panels/orders.yml"
+PAGE = "monitoring/pages/shop.yml"
 FILE = f"monitoring/alerts/{ALERT}.yml"
 
 
@@ -108,6 +111,48 @@ def test_a_source_that_there_is_not_is_noted(
     assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
     said = said.format(folder=tmp_path / "monitoring", meant="queries/shop_orders_waiting")
     assert capsys.readouterr().err == f"note: {tmp_path / FILE}:14: source: {said}\n"
+
+
+REGION = "has no label regio; did you mean region?"
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "said"),
+    [
+        (
+            RULES,
+            "sum by (region) (shop",
+            "sum by (regio) (shop",
+            f"{RULES}:4: rules.0.expr: shop_orders_waiting {REGION}",
+        ),
+        (FILE, "by: [region]", "by: [region]\nlegend: '{{regio}}'", f"{FILE}:4: legend: `by` {REGION}"),
+        (FILE, "{<filter>}", '{regio="eu"}', f"{FILE}:1: expr: shop_orders_waiting {REGION}"),
+        (PANEL, "by: [region]", "by: [region]\nlegend: '{{ regio }}'", f"{PANEL}:9: legend: `by` {REGION}"),
+        (PANEL, "by: [region]", "by: [region]\nlegend: '{{job}}'", ""),
+        (
+            PANEL,
+            "shop_orders_waiting",
+            "shop_order_waiting",
+            f"{PANEL}:6: expr: no query of the folder has a metric shop_order_waiting; did you mean "
+            "shop_orders_waiting?",
+        ),
+        (PAGE, "{label: region", "{label: regio", f"{PAGE}:5: variables.0.label: shop_orders_waiting {REGION}"),
+        (PAGE, "{label: region", "{label: stage", ""),
+        (
+            PAGE,
+            "metric: shop_orders_waiting",
+            "metric: shop_order_waiting",
+            f"{PAGE}:5: variables.0.metric: no query of the folder has a metric shop_order_waiting; did you mean "
+            "shop_orders_waiting?",
+        ),
+    ],
+)
+def test_a_label_that_is_nearly_one_of_the_metric_is_noted(
+    name: str, old: str, new: str, said: str, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(settings, name, old, new)
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 0
+    assert capsys.readouterr().err == (f"note: {tmp_path}/{said}\n" if said else "")
 
 
 def test_an_alert_among_recording_rules_is_said_to_be_one(
