@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple, TypeVar
@@ -124,6 +125,33 @@ def _other_kind(kind: str, data: Mapping[str, Any]) -> str:
     return others[0] if len(others) == 1 else ""
 
 
+def alert_of_prometheus(name: object) -> str:
+    """Return what is to be done with an alert as Prometheus has it."""
+    alert = f" {name}" if re.fullmatch(r"\w+", str(name)) else ""
+    return (
+        f"is an alert as Prometheus has it: `ml-monitoring new alert{alert}` writes one of your own, which takes its "
+        "`expr`; or name this file in `rule_files` of Prometheus"
+    )
+
+
+def _of_prometheus(kind: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return the key by which a file is one of Prometheus's rules, and what is to be done with it; None for others."""
+    groups = data.get("groups")
+    given = [group.get("rules") for group in groups if isinstance(group, dict)] if isinstance(groups, list) else []
+    rules = [rule for each in (*given, data.get("rules")) if isinstance(each, list) for rule in each]
+    alerts = [rule["alert"] for rule in rules if isinstance(rule, dict) and "alert" in rule]
+    if kind == "alerts" and "alert" in data:
+        return "alert", alert_of_prometheus(data["alert"])
+    if alerts and (groups or kind == "alerts"):
+        return ("groups" if groups else "rules"), alert_of_prometheus(alerts[0])
+    if groups:
+        return "groups", (
+            "are rules as Prometheus has them: `ml-monitoring new rule` writes a file of your own, whose `rules` take "
+            "them; or name this file in `rule_files` of Prometheus"
+        )
+    return None
+
+
 def read_each(
     folder: Path, kind: str, model: type[_Model], problems: list[str]
 ) -> Iterator[tuple[Path, Checked[_Model], Layers]]:
@@ -134,6 +162,11 @@ def read_each(
     for path in definitions(folder, kind, problems):
         with collecting(problems):
             layers = Layers.of_file(path)
+            if not layers.data:
+                new = f"`ml-monitoring new {kind.removesuffix('s')} {shlex.quote(path.stem)}`"
+                raise ConfigError([f"{path}: is empty: delete it; {new} writes one that works"])
+            if foreign := _of_prometheus(kind, layers.data):
+                raise ConfigError([layers.problem((foreign[0],), foreign[1])])
             if other := _other_kind(kind, layers.data):
                 raise ConfigError([f"{path}: this looks like one of {other}: it belongs into {folder / other}"])
             checked = check(layers, model)

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 from pydantic import Field, field_validator, model_validator
 
 from ml_monitoring.alerting.domains import RECORDS
-from ml_monitoring.alerting.extension_files import PromQL, Text
+from ml_monitoring.alerting.extension_files import PromQL, Text, alert_of_prometheus
 from ml_monitoring.alerting.model.notifications import StrictModel
 from ml_monitoring.alerting.model.recording import Record
 from ml_monitoring.exporter.settings_hints import Location
@@ -36,13 +36,7 @@ class OwnRule(StrictModel):
     @classmethod
     def _is_no_alert(cls, data: Any) -> Any:
         if isinstance(data, dict) and (name := data.get("alert")):
-            alert = (
-                f"`ml-monitoring new alert {name}`" if re.fullmatch(r"\w+", str(name)) else "`ml-monitoring new alert`"
-            )
-            raise ValueError(
-                f"is an alert as Prometheus has it: {alert} writes one of your own, which takes its `expr`; or name "
-                "this file in `rule_files` of Prometheus"
-            )
+            raise ValueError(alert_of_prometheus(name))
         return data
 
     @field_validator("record")

@@ -54,9 +54,13 @@ _ENDINGS: Final[dict[str, tuple[str, ...]]] = {
     "runbooks": (".md",),
     "tests": (".test.yml",),
 }
+# What is taken for a definition where only those stand: Grafana's JSON, Prometheus's rules, a text.
+_NEARLY_DEFINING: Final = (".json", ".txt", ".rules", ".toml", ".jsonnet", ".libsonnet")
+_DEFINED: Final = ("alerts", "rules", "panels", "queries", "pages")
 _OTHERS_OWN: Final = ("sources", "schemas")
 
-_OWN_PAGE: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
+_CALLED: Final = "call the file by at most 22 small letters, digits and dashes"
+_OWN_NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,21}")
 _ALERT_NAME: Final = re.compile(r"[A-Z][A-Za-z0-9]*")
 _LABEL_IN_TEMPLATE: Final = re.compile(r"\$labels\.(\w+)")
 # A comparison with a number at the end of PromQL, and what may stand before it so that it guards another value.
@@ -200,9 +204,13 @@ def own_uid(name: str) -> str:
 
 def page_name_problem(name: str) -> str:
     """Return why a file cannot be a page, by its name; empty where it can."""
-    if _OWN_PAGE.fullmatch(name):
-        return ""
-    return "call the file by at most 22 small letters, digits and dashes: it is a part of the page's address"
+    called = panel_name_problem(name)
+    return f"{called}: it is a part of the page's address" if called else ""
+
+
+def panel_name_problem(name: str) -> str:
+    """Return why a panel's file cannot be called so; empty where it can."""
+    return "" if _OWN_NAME.fullmatch(name) else _CALLED
 
 
 def alert_name_problem(name: str) -> str:
@@ -225,7 +233,8 @@ def unread(folder: Path) -> Iterator[str]:
     others = [name for name in FOLDERS if name not in ("alerts", *_OTHERS_OWN)]
     for path in sorted(folder.rglob("*")):
         kind, *below = path.relative_to(folder).parts
-        if path.suffix.lower() not in _DEFINING or any(part.startswith((".", "_")) for part in (kind, *below)):
+        read_as = (*_DEFINING, *_NEARLY_DEFINING) if kind in _DEFINED and below else _DEFINING
+        if path.suffix.lower() not in read_as or any(part.startswith((".", "_")) for part in (kind, *below)):
             continue
         endings = _ENDINGS.get(kind, ())
         if kind in _OTHERS_OWN or (len(below) == 1 and path.name.endswith(endings) and path.is_file()):

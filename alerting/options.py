@@ -138,15 +138,13 @@ def load_to_write(
     for alert in ALERTS:
         if said := always(alert, thresholds.alerts[alert.name]):
             _note(layers.problem(("alerts", alert.name, "threshold"), said))
-    say_unfilled(options, thresholds)
+    say_slips(options, thresholds)
     say_which(options)
     return thresholds
 
 
-def say_unfilled(options: argparse.Namespace, thresholds: Thresholds) -> None:
-    """Say which own runbooks still have text of the template, and which files nothing reads."""
-    for sentence in extensions.unfilled_runbooks(thresholds):
-        _note(sentence)
+def say_slips(options: argparse.Namespace, thresholds: Thresholds) -> None:
+    """Say what the folder nearly names, and which of its files nothing reads."""
     folder = Path(thresholds.extensions) if thresholds.extensions else None
     for sentence in (*unknown_sources(folder), *slips(folder, thresholds)) if folder else ():
         _note(sentence)

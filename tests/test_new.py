@@ -293,7 +293,8 @@ def test_a_runbook_that_nobody_filled_in_is_named_and_nothing_refused(
         "web: {runbooks_dir: monitoring/runbooks}\nsources: {mlflow: {uri: 'sqlite:///nowhere.db'}}\n"
     )
     tested = shell(f"{COMMAND} alerts test", tmp_path, environment)
-    assert (tested.returncode, f"note: monitoring/{said}" in tested.stderr.replace(f"{tmp_path}/", "")) == (0, True)
+    # Once is enough.
+    assert (tested.returncode, "template" in tested.stderr) == (0, False), tested.stderr
     checked = shell(f"{COMMAND} check", tmp_path, environment)
     assert f"monitoring/{said}" in checked.stdout
     path.write_text("\n".join("Filled in." if line in UNFILLED else line for line in lines))
@@ -361,8 +362,12 @@ def test_nothing_is_overwritten(tmp_path: Path, environment: dict[str, str]) -> 
         ("rule Shop", "call the file by small letters, digits, dashes and underscores"),
         ("metric mlflow_runs", "error: mlflow_runs: the exporter has the metric mlflow_runs: choose another name\n"),
         ("metric ml_monitoring_x", "names that begin with ml_monitoring_ are the exporter's own: choose another one\n"),
-        ("page Shop", "call the file by at most 22 small letters, digits and dashes"),
-        ("panel 'a b'", "call the file by at most 22 small letters, digits and dashes"),
+        (
+            "page Shop",
+            "call the file by at most 22 small letters, digits and dashes: it is a part of the page's address\n",
+        ),
+        ("panel 'a b'", "call the file by at most 22 small letters, digits and dashes\n"),
+        ("panel Orders!", "call the file by at most 22 small letters, digits and dashes\n"),
         ("source mlflow", "the exporter has a source of this name: choose another one\n"),
         ("source my-source", "call it in small letters, digits and underscores"),
     ],

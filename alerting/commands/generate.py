@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from ml_monitoring.alerting import options as own
+from ml_monitoring.alerting.extensions import unfilled_runbooks
 from ml_monitoring.alerting.generate import alertmanager, files, foreign_inhibition, merge, mimir
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate.explain import budget_notes, latency_notes
@@ -90,7 +91,8 @@ def run(options: argparse.Namespace) -> int:
     # Both before the notes, so that an error stands alone, and before anything is written.
     files.check_free(texts, options.output_dir)
     is_changed = merge.write_into(options.into, thresholds) if options.into else False
-    unmeasured = (*uncounted(thresholds.services, ADAPTERS), *latency_notes(thresholds))
+    # Here only, and by `check` of the exporter that serves them, as other commands have no use for them.
+    unmeasured = (*unfilled_runbooks(thresholds), *uncounted(thresholds.services, ADAPTERS), *latency_notes(thresholds))
     for sentence in (*unmeasured, *budget_notes(thresholds)):
         print(f"note: {sentence}", file=sys.stderr)
     if options.into:

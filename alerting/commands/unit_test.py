@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
         if not own.settings_files(options) and own.above() is not None:
             hint = f"; {own.how_to_name()}"
         raise ConfigError([f"extensions: no settings name a folder of your own alerts{hint}"])
-    own.say_unfilled(options, thresholds)
+    own.say_slips(options, thresholds)
     failed = False
     for name, problem in problems_of_tests(thresholds, Path(thresholds.extensions)):
         failed |= bool(problem)

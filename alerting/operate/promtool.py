@@ -14,11 +14,12 @@ from typing import Any, Final
 import yaml
 
 from ml_monitoring.alerting.domains import EXTENSIONS
-from ml_monitoring.alerting.extension_queries import Asked, missing_labels, own_queries, own_templates
+from ml_monitoring.alerting.extension_queries import QUOTED, Asked, missing_labels, own_queries, own_templates
 from ml_monitoring.alerting.extensions import recorded_by_file
 from ml_monitoring.alerting.generate.rules import build_alerts, build_recording_rules
 from ml_monitoring.alerting.model.thresholds import Thresholds
 from ml_monitoring.alerting.operate import templates
+from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.errors import ConfigError, MonitorError
 from ml_monitoring.exporter.settings_file import Layers
 from ml_monitoring.exporter.settings_hints import Location
@@ -27,6 +28,8 @@ from ml_monitoring.exporter.suggestions import suggestion
 # Those that a unit test compares; links are the settings' business, and differ from one deployment to the next. So are
 # `alert_labels`.
 _TEXTS: Final = ("summary", "description")
+# What a test runs against, as `generate` writes them.
+_RULE_FILES: Final = ("rules.yml", "alerts.yml")
 _TIME_LIMIT: Final = 300
 _NO_PROMTOOL: Final = "promtool is not on the PATH: it comes with Prometheus"
 # What promtool says of a rule, without the place in a file that is not the user's.
@@ -69,9 +72,14 @@ def _broken(asked: Sequence[Asked]) -> Iterator[str]:
         raise MonitorError(f"promtool refuses the PromQL of your own files:\n{said}")
     for match in found:
         one = asked[int(match[1])]
-        yield one.problem(templates.of_go(match[2]) if one.template else f"no PromQL: {match[2]}")
+        hint = _VARIABLES if "$" in QUOTED.sub("", one.expr) else ""
+        yield one.problem(templates.of_go(match[2]) if one.template else f"no PromQL: {match[2]}{hint}")
 
 
+_VARIABLES: Final = (
+    "; Grafana's variables stand in quotes only: write `{<filter>}` for what the choices of a page narrow, and "
+    "`<window>` for the range of a rate"
+)
 # Keys of a file of promtool's unit tests, of one test, and of its cases.
 _KEYS: Final[Mapping[str, tuple[str, ...]]] = {
     "": ("rule_files", "evaluation_interval", "group_eval_order", "fuzzy_compare", "tests"),
@@ -153,9 +161,27 @@ def _misspelt(layers: Layers, alerts: Collection[str]) -> Iterator[str]:
                 parts.append(((*place, key), value, key))
             elif key not in _KEYS[kind] and (near := suggestion(str(key), _KEYS[kind])):
                 yield layers.problem((*place, key), f"unknown key{near}")
+        if isinstance(part, dict):
+            yield from _unusable(layers, place, part)
         name = part.get("alertname") if isinstance(part, dict) else None
         if isinstance(name, str) and name not in alerts:
             yield layers.problem((*place, "alertname"), f"there is no alert {name}{suggestion(name, alerts)}")
+
+
+def _unusable(layers: Layers, place: Location, part: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the sentences about durations of a test without a unit, and rules that it does not run against."""
+    for key in ("eval_time", "interval", "evaluation_interval"):
+        # Prometheus takes a 0 without a unit.
+        if part.get(key) not in (None, 0):
+            try:
+                durations.parse(str(durations.refuse_number(part[key])))
+            except ValueError as error:
+                yield layers.problem((*place, key), str(error))
+    for number, file in enumerate(part["rule_files"]) if isinstance(part.get("rule_files"), list) else ():
+        if file not in _RULE_FILES:
+            yield layers.problem(
+                (*place, "rule_files", number), f"a test runs against {' and '.join(_RULE_FILES)}, not against {file}"
+            )
 
 
 def _shown(content: Mapping[str, Any]) -> Iterator[str]:

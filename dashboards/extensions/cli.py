@@ -60,7 +60,7 @@ _FILES: Final[Mapping[str, Mapping[str, str]]] = {
 _NAMING: Final = {
     "rule": rules_name_problem,
     "alert": extensions.alert_name_problem,
-    "panel": extensions.page_name_problem,
+    "panel": extensions.panel_name_problem,
     "page": extensions.page_name_problem,
 }
 # What can be about a metric of the user's queries.

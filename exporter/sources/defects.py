@@ -35,8 +35,24 @@ def describe(error: Exception, kind: type[Source]) -> str:
     if not (own or frames):
         return said
     last = (own or frames)[-1]
-    path = Path(last.filename)
-    return f"{said} ({path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{last.lineno})"
+    return f"{said} ({_place(last.filename, last.lineno)})"
+
+
+def describe_loading(error: Exception) -> str:
+    """Return what was raised when a source was loaded, and the last line of its package that was reached."""
+    said = redact(f"{type(error).__name__}: {error}")
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{type(error).__name__}: {error.msg} ({_place(error.filename, error.lineno)})"
+    # The first is who asked; the import system follows, then the source.
+    frames = traceback.extract_tb(error.__traceback__)[1:]
+    reached = [frame for frame in frames if Path(frame.filename).is_file() and "importlib" not in frame.filename]
+    own = [frame for frame in reached if Path(frame.filename).is_relative_to(Path(reached[0].filename).parent)]
+    return f"{said} ({_place(own[-1].filename, own[-1].lineno)})" if own else said
+
+
+def _place(file: str, line: int | None) -> str:
+    path = Path(file)
+    return f"{path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}:{line}"
 
 
 def call(name: str, what: Callable[..., object], *arguments: object) -> None:

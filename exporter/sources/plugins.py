@@ -16,6 +16,7 @@ from ml_monitoring.exporter.catalog import CATALOG
 from ml_monitoring.exporter.families import FamilySet
 from ml_monitoring.exporter.own_files import GROUP
 from ml_monitoring.exporter.sources.base import Source, SourceSettings
+from ml_monitoring.exporter.sources.defects import describe_loading
 
 _log = logging.getLogger(__name__)
 
@@ -39,7 +40,7 @@ def _load(point: EntryPoint, metrics: set[str]) -> type[Source]:
     try:
         source = point.load()
     except Exception as error:  # noqa: BLE001  # foreign code may raise anything
-        return _broken(point.name, f"the source{package} cannot be loaded: {type(error).__name__}: {error}")
+        return _broken(point.name, f"the source{package} cannot be loaded: {describe_loading(error)}")
     if not (isinstance(source, type) and issubclass(source, Source) and hasattr(source, "Settings")):
         return _broken(point.name, f"{point.value}{package} is no Source")
     if source.name != point.name:

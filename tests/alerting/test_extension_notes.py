@@ -167,6 +167,82 @@ def test_an_alert_among_recording_rules_is_said_to_be_one(
     )
 
 
+OF_ALERT = (
+    "is an alert as Prometheus has it: `ml-monitoring new alert ShopDown` writes one of your own, which takes its "
+    "`expr`; or name this file in `rule_files` of Prometheus"
+)
+GROUPS = "groups:\n  - name: shop\n    rules:\n      - {alert: ShopDown, expr: up == 0}\n"
+RECORDED = "groups:\n  - name: shop\n    rules:\n      - {record: a, expr: up}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("alerts/ShopDown.yml", "", ": is empty: delete it; `ml-monitoring new alert ShopDown` writes one that works"),
+        ("rules/shop.yml", "# Later.\n", ": is empty: delete it; `ml-monitoring new rule shop` writes one that works"),
+        ("panels/shop.yml", "", ": is empty: delete it; `ml-monitoring new panel shop` writes one that works"),
+        ("alerts/ShopDown.yml", GROUPS, f":1: groups: {OF_ALERT}"),
+        ("rules/shop.yml", GROUPS, f":1: groups: {OF_ALERT}"),
+        ("alerts/ShopDown.yml", "alert: ShopDown\nexpr: up == 0\nfor: 5m\n", f":1: alert: {OF_ALERT}"),
+        ("alerts/ShopDown.yml", "rules:\n  - {alert: ShopDown, expr: up == 0}\n", f":1: rules: {OF_ALERT}"),
+        (
+            "alerts/shop.yml",
+            RECORDED,
+            ":1: groups: are rules as Prometheus has them: `ml-monitoring new rule` writes a file of your own, whose "
+            "`rules` take them; or name this file in `rule_files` of Prometheus",
+        ),
+    ],
+)
+def test_a_file_that_is_empty_or_of_prometheus_is_one_line(
+    name: str, text: str, said: str, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = settings.parent / "monitoring" / name
+    path.write_text(text, encoding="utf-8")
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 1
+    assert capsys.readouterr().err == f"error: {path}{said}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "variable"), [(PANEL, '{region="eu", $region}'), (FILE, "[$__rate_interval]"), (PANEL, "$metric")]
+)
+def test_a_variable_of_grafanas_is_answered_with_the_placeholders(
+    name: str, variable: str, settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    changed(settings, name, "(shop_orders_waiting", f"(shop_orders_waiting{variable}")
+    assert main(["generate", "--settings", str(settings), "--output-dir", str(tmp_path / "out")]) == 1
+    (said,) = capsys.readouterr().err.splitlines()
+    assert said.endswith(
+        "; Grafana's variables stand in quotes only: write `{<filter>}` for what the choices of a page narrow, and "
+        "`<window>` for the range of a rate"
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "eval_time: 15m",
+            "eval_time: 15",
+            "10: tests.0.alert_rule_test.1.eval_time: is not a duration: write it as 15s, ",
+        ),
+        ("- interval: 1m", "- interval: 1 m", "4: tests.0.interval: not a duration: write it as 30s, "),
+        (
+            "[rules.yml, alerts.yml]",
+            "[alerts.yaml]",
+            "1: rule_files.0: a test runs against rules.yml and alerts.yml, not against alerts.yaml",
+        ),
+    ],
+)
+def test_what_a_test_says_wrongly_is_named_by_its_line(
+    old: str, new: str, said: str, settings: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = f"monitoring/tests/{ALERT}.test.yml"
+    changed(settings, name, old, new)
+    assert main(["test", "--settings", str(settings)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"{settings.parent / name}:{said}")
+
+
 def test_of_several_pages_that_begin_with_a_word_all_are_named(
     settings: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -308,6 +308,8 @@ def test_each_file_that_nothing_reads_is_noted(
         "foo/a.yml": others,
         "alerts/shop/ShopX.yaml": others,
         "alerts/ShopX.py": "here it would end in .yml or .yaml",
+        "alerts/ShopX.txt": "here it would end in .yml or .yaml",
+        "pages/shop.json": "here it would end in .yml or .yaml or .py",
         "rules/orders.YML": "here it would end in .yml or .yaml",
         "runbooks/ShopX.yml": "here it would end in .md",
         "tests/ShopX.test.yaml": "here it would end in .test.yml",
