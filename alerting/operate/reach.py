@@ -27,7 +27,7 @@ _ADDRESS: Final = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Channel:
+class ReachedChannel:
     """Where notifications go.
 
     Attributes:
@@ -67,14 +67,14 @@ class Reaches:
         self._receivers = tuple(_receivers(config or {}) for config in self._configs)
         shared = [_shared(receivers) for receivers in self._receivers]
         # What some receivers have now notified somebody before, too, although all had it.
-        now = frozenset[Channel]().union(*self._receivers[1].values())
+        now = frozenset[ReachedChannel]().union(*self._receivers[1].values())
         self._everywhere = shared[1] | (shared[0] - now)
 
-    def before(self, rule: Json) -> dict[Channel, _When] | None:
+    def before(self, rule: Json) -> dict[ReachedChannel, _When] | None:
         """Return what an alert reached; None where its routes cannot be followed."""
         return self._of(rule, 0)
 
-    def after(self, rule: Json) -> dict[Channel, _When] | None:
+    def after(self, rule: Json) -> dict[ReachedChannel, _When] | None:
         """Return what an alert reaches now; None where its routes cannot be followed."""
         return self._of(rule, 1)
 
@@ -111,7 +111,7 @@ class Reaches:
         losing, gaining = (len({name for names in of_it.values() for name in names}) for of_it in (lost, gained))
         return Moved(*lists, losing=losing, gaining=gaining)
 
-    def _of(self, rule: Json, version: int) -> dict[Channel, _When] | None:
+    def _of(self, rule: Json, version: int) -> dict[ReachedChannel, _When] | None:
         config = self._configs[version]
         try:
             # `amtool` names what Alertmanager would not read.
@@ -119,7 +119,7 @@ class Reaches:
             waits = [durations.parse(str(stop.group_wait)) for stop in found]
         except (ValueError, TypeError, AttributeError, KeyError, re.error):
             return None
-        reached: dict[Channel, _When] = {}
+        reached: dict[ReachedChannel, _When] = {}
         for stop, wait in zip(found, waits, strict=True):
             for channel in self._receivers[version].get(stop.receiver, frozenset()) - self._everywhere:
                 first = reached.get(channel, (wait, frozenset(stop.muted_at)))
@@ -133,12 +133,12 @@ def _labels(rule: Json) -> dict[str, str]:
 
 
 def _both(
-    old: dict[Channel, _When], new: dict[Channel, _When]
-) -> tuple[tuple[dict[Channel, _When], dict[Channel, _When]], ...]:
+    old: dict[ReachedChannel, _When], new: dict[ReachedChannel, _When]
+) -> tuple[tuple[dict[ReachedChannel, _When], dict[ReachedChannel, _When]], ...]:
     return (old, new), (new, old)
 
 
-def _waits(channel: Channel, old: _When, new: _When) -> Iterator[tuple[bool, str]]:
+def _waits(channel: ReachedChannel, old: _When, new: _When) -> Iterator[tuple[bool, str]]:
     """Yield how the same channel is reached otherwise, and whether that is later or less."""
     if old[0] != new[0]:
         span = " → ".join(f"`{durations.format_seconds(seconds)}`" for seconds, _muted in (old, new))
@@ -148,7 +148,7 @@ def _waits(channel: Channel, old: _When, new: _When) -> Iterator[tuple[bool, str
             yield is_later, f"{'not' if is_later else 'now'} sent to {channel} in the time {', '.join(sorted(names))}"
 
 
-def _receivers(config: Json) -> dict[str, frozenset[Channel]]:
+def _receivers(config: Json) -> dict[str, frozenset[ReachedChannel]]:
     """Return the channels of each receiver."""
     listed = config.get("receivers")
     return {
@@ -163,21 +163,21 @@ def _receivers(config: Json) -> dict[str, frozenset[Channel]]:
     }
 
 
-def _channel(kind: str, given: Any) -> Channel:
+def _channel(kind: str, given: Any) -> ReachedChannel:
     options = given if isinstance(given, dict) else {"": given}
     # A channel of Slack is the same one with a new secret.
     shown = str(options.get("channel") or "") if kind == "slack" else ""
     address = {key: value for key, value in options.items() if _ADDRESS.fullmatch(str(key))} or options
-    return Channel(kind, "" if shown else json.dumps(address, sort_keys=True, default=str), shown)
+    return ReachedChannel(kind, "" if shown else json.dumps(address, sort_keys=True, default=str), shown)
 
 
-def _shared(receivers: Mapping[str, frozenset[Channel]]) -> frozenset[Channel]:
+def _shared(receivers: Mapping[str, frozenset[ReachedChannel]]) -> frozenset[ReachedChannel]:
     """Return the webhooks of all receivers, of which there are several."""
-    found = frozenset.intersection(*receivers.values()) if len(receivers) > 1 else frozenset[Channel]()
+    found = frozenset.intersection(*receivers.values()) if len(receivers) > 1 else frozenset[ReachedChannel]()
     return frozenset(channel for channel in found if channel.kind == "webhook")
 
 
-def _named(channels: Iterable[Channel], when: Mapping[Channel, _When] | None = None) -> str:
+def _named(channels: Iterable[ReachedChannel], when: Mapping[ReachedChannel, _When] | None = None) -> str:
     """Return channels without their addresses, each with how soon it is reached."""
     found: dict[str, None] = {}
     for channel in sorted(channels, key=str):
