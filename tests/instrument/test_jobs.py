@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import socket
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from time import time
@@ -161,12 +162,22 @@ def test_a_pushgateway_keeps_the_last_success_when_a_later_process_fails(
     }
 
 
-def test_a_gateway_that_does_not_answer_is_counted_and_the_job_goes_on() -> None:
-    recorder = Recorder(registry=CollectorRegistry(), exporter=Pushgateway(f"http://127.0.0.1:{free_port()}"))
+def test_a_gateway_that_does_not_answer_is_counted_and_the_job_goes_on(caplog: pytest.LogCaptureFixture) -> None:
+    port = free_port()
+
+    def refuse(**_: object) -> Callable[[], None]:
+        return lambda: socket.create_connection(("127.0.0.1", port)).close()
+
+    gateway = Pushgateway(f"http://user:p@ss@127.0.0.1:{port}", handler=refuse)
+    recorder = Recorder(registry=CollectorRegistry(), exporter=gateway)
     done = False
     with recorder.job("train"):
         done = True
     assert done
+    assert caplog.messages == [
+        f"push_job could not be recorded; the program goes on: job 'train' to http://127.0.0.1:{port}: "
+        "[Errno 111] Connection refused"
+    ]
     assert errors(recorder) == {"push_job": 2}
     assert SUCCESS in shown(recorder, "train")
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import prometheus_client
 import pytest
+from django.core.wsgi import get_wsgi_application
 from fastapi import FastAPI
 from flask import Flask
 from prometheus_client import CollectorRegistry, Counter
@@ -246,6 +247,7 @@ def test_options_of_an_exporter_that_cannot_be_are_refused(make: Make, message: 
     ("bounds", "warned"),
     [
         ((50, 100, 500), True),
+        ((5, 50, 500), True),
         ((1, 5, 10, 50, 100, 500, 1000), True),
         ((0.05, 0.1, 0.5), False),
         ((1, 5, 30, 60, 300, 600), False),
@@ -261,6 +263,10 @@ def test_buckets_that_look_like_milliseconds_are_taken_with_a_warning(
     ]
 
 
+async def answer(_request: Any) -> str:
+    return "B"
+
+
 @pytest.mark.parametrize("make", [FastAPI, lambda: Flask("app")], ids=["asgi", "wsgi"])
 @pytest.mark.parametrize(
     ("options", "message"),
@@ -274,6 +280,8 @@ def test_buckets_that_look_like_milliseconds_are_taken_with_a_warning(
             {"get_variant": "X-Variant"},
             "get_variant: 'X-Variant' is no function of the request; from_header makes one that reads a header",
         ),
+        ({"get_variant": str.center}, "get_variant: center does not take the request as its only argument"),
+        ({"get_variant": answer}, "get_variant: answer is a coroutine function: write it with def, it is not awaited"),
     ],
 )
 def test_options_of_an_application_that_cannot_be_are_refused(
@@ -290,6 +298,72 @@ def test_options_of_an_application_that_cannot_be_are_refused(
 def test_a_class_is_no_application(app: Any) -> None:
     with pytest.raises(TypeError, match=f"^{app.__name__} is a class: give the application that it makes$"):
         instrument(app, Recorder(registry=CollectorRegistry()))
+
+
+def test_a_function_that_makes_an_application_is_to_be_called() -> None:
+    message = "get_wsgi_application is a function: call it, instrument(get_wsgi_application())"
+    with pytest.raises(TypeError, match=f"^{re.escape(message)}$"):
+        instrument(get_wsgi_application)
+
+
+@pytest.mark.parametrize(
+    ("middleware", "app", "message"),
+    [
+        (ASGIMiddleware, Flask("app"), "Flask is no ASGI application: it is not called with scope, receive, send"),
+        (WSGIMiddleware, FastAPI(), "FastAPI is no WSGI application: it is not called with environ, start_response"),
+    ],
+)
+def test_an_application_of_the_other_kind_is_refused(middleware: Any, app: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        middleware(app, Recorder(registry=CollectorRegistry()))
+
+
+@pytest.mark.parametrize("name", [5, None, "X Variant", "", "X-Variant:"])
+def test_a_name_that_no_header_has_is_refused(name: Any) -> None:
+    message = f"from_header: name: {name!r} is not the name of a header, such as X-Variant"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        from_header(name)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda recorder: recorder.model(None, None), "model: name: None is not text"),
+        (lambda recorder: recorder.model(["churn"]), "model: name: ['churn'] is not text"),
+        (lambda recorder: recorder.model("m", {"v": 3}), "model: version: {'v': 3} is not text or a number"),
+        (lambda recorder: recorder.model("m", variant=["B"]), "model: variant: ['B'] is not text or a number"),
+        (lambda recorder: recorder.cache(None), "cache: name: None is not text"),
+        (lambda recorder: recorder.experiment(5), "experiment: name: 5 is not text"),
+        (lambda recorder: recorder.job(None), "job: name: None is not text"),
+        (lambda recorder: recorder.job(answer), 'job: give a name: @recorder.job("answer")'),
+        (
+            lambda recorder: recorder.job("n", every="daily"),
+            "every: 'daily' is not a duration such as 30m, 1d or 1d12h",
+        ),
+    ],
+)
+def test_what_is_recorded_has_a_name(make: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        make(Recorder(registry=CollectorRegistry()))
+
+
+def test_a_version_may_be_a_number_or_none() -> None:
+    recorder = Recorder(registry=CollectorRegistry())
+    assert [recorder.model("m", version)._key for version in (3, 1.5, None)] == [  # type: ignore[arg-type]
+        ("m", "3", ""),
+        ("m", "1.5", ""),
+        ("m", "", ""),
+    ]
+
+
+def test_a_metric_of_the_user_with_a_name_of_ours_is_named() -> None:
+    registry = CollectorRegistry()
+    Counter("ml_predictions_total", "Mine.", registry=registry)
+    message = (
+        "ml_predictions_total is a metric of yours in this registry: rename it, or give the recorder another registry"
+    )
+    with pytest.raises(ValueError, match=f"^{message}$"):
+        Recorder(registry=registry)
 
 
 def test_what_is_no_recorder_is_refused() -> None:

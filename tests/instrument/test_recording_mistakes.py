@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import inspect
 import logging
+import math
 from collections.abc import Iterator
 from decimal import Decimal
 from typing import Any
 
+import numpy
 import pytest
 from prometheus_client import CollectorRegistry
 
 from ml_monitoring import instrument
-from ml_monitoring.instrument import Generation, ModelRecorder, Recorder
+from ml_monitoring.instrument import CacheRecorder, ExperimentRecorder, Generation, ModelRecorder, Recorder
 
 # By the first word of the annotation: a right value, a wrong one, and what is said of the wrong one.
 VALUES: dict[str, tuple[Any, Any, str]] = {
@@ -37,7 +39,7 @@ def recording_methods() -> Iterator[tuple[type, str]]:
 def made(kind: type) -> Any:
     recorder = Recorder(registry=CollectorRegistry())
     model = recorder.model("m", variant="B")
-    these = (recorder, model, recorder.cache("c"), recorder.experiment("e"), model.generate())
+    these = (recorder, model, recorder.cache("c"), recorder.experiment("e"), model.generate().__enter__())
     return next(each for each in these if isinstance(each, kind))
 
 
@@ -60,7 +62,7 @@ def test_each_argument_of_each_method_is_named(kind: type, method: str, caplog: 
             line = inspect.currentframe().f_lineno + 1  # type: ignore[union-attr]  # CPython has frames
             call(**{**right, name: wrong})
             assert logged(caplog) == [
-                f"{method} at {__file__}:{line}: {name} is {said}; it is not recorded, and the request goes on"
+                f"{method} at {__file__}:{line}: {name} is {said}; it is not recorded, and the program goes on"
             ]
             caplog.clear()
 
@@ -70,7 +72,7 @@ def test_a_call_with_other_arguments_says_how_it_is_called(caplog: pytest.LogCap
     cache.set_size("x")
     assert [message.partition(": ")[2] for message in logged(caplog)] == [
         "too many positional arguments: it is called as set_size(*, size_bytes=None, entries=None); "
-        "it is not recorded, and the request goes on"
+        "it is not recorded, and the program goes on"
     ]
 
 
@@ -79,14 +81,75 @@ def test_a_call_with_other_arguments_says_how_it_is_called(caplog: pytest.LogCap
     [
         (lambda model: model.record_regression(None, 2.0), "predicted is None, not a number"),
         (lambda model: model.record_regression(Decimal(1), 2.0), "predicted is of type Decimal, not a number"),
-        (lambda model: model.record_prediction(-1.0), "seconds is -1, less than 0"),
+        (lambda model: model.record_prediction(-1.0), "seconds is -1, not a number of 0 or more"),
+        (lambda model: model.record_prediction(math.nan), "seconds is nan, not a number of 0 or more"),
+        (lambda model: model.record_prediction(numpy.ones(2)), "seconds is of type ndarray, not a number"),
         (lambda model: model.record_prediction(1.0, confidence=95), "confidence is 95, not a share from 0 to 1"),
+        (lambda model: model.record_prediction(1.0, confidence=math.nan), "confidence is nan, not a share from 0 to 1"),
+        (lambda model: model.record_prediction(1.0, score=math.inf), "score is inf, not a finite number"),
+        (
+            lambda model: model.record_prediction(1.0, failed=numpy.ones(2)),
+            "failed is of type ndarray, not True or False",
+        ),
+        (lambda model: model.record_regression(math.nan, 1), "predicted is nan, not a finite number"),
+        (lambda model: model.record_regression(1, -math.inf), "actual is -inf, not a finite number"),
+        (lambda model: model.record_load(math.inf), "seconds is inf, not a number of 0 or more"),
+        (lambda model: model.record_generation(1, input_tokens=-5), "input_tokens is -5, not a number of 0 or more"),
+        (lambda model: model.record_generation(math.nan), "seconds is nan, not a number of 0 or more"),
+        (
+            lambda model: model.record_generation(1, first_token_seconds=3),
+            "first_token_seconds is 3, after the end at 1",
+        ),
+        (lambda model: model.set_queue(-1), "waiting is -1, not a number of 0 or more"),
+        (lambda model: model.set_kv_cache(85), "used is 85, not a share from 0 to 1"),
+        (lambda model: model.set_kv_cache(-1), "used is -1, not a share from 0 to 1"),
+        (lambda model: model.record_outcome(0.7), "correct is 0.7, not True or False"),
+        (lambda model: model.record_outcome(2), "correct is 2, not True or False"),
+        (lambda model: model.record_outcome(math.nan), "correct is nan, not True or False"),
+        (lambda model: model.record_outcome(numpy.ones(2) == 1), "correct is of type ndarray, not True or False"),
+        (
+            lambda model: model.record_outcome(1, 0),
+            "too many positional arguments: it is called as record_outcome(correct, *, unit=None)",
+        ),
     ],
 )
 def test_a_value_that_cannot_be_is_said(call: Any, said: str, caplog: pytest.LogCaptureFixture) -> None:
-    call(made(ModelRecorder))
+    say(lambda: call(made(ModelRecorder)), said, caplog)
+
+
+@pytest.mark.parametrize(
+    ("kind", "call", "said"),
+    [
+        (CacheRecorder, lambda cache: cache.set_size(entries=-5), "entries is -5, not a number of 0 or more"),
+        (CacheRecorder, lambda cache: cache.set_size(size_bytes=-5), "size_bytes is -5, not a number of 0 or more"),
+        (Recorder, lambda recorder: recorder.set_business_impact("B", math.nan), "per_day is nan, not a finite number"),
+        (Generation, lambda answer: answer.add_tokens(-1), "number is -1, not a number of 0 or more"),
+        *(
+            (ExperimentRecorder, call, "unit is None, not an id: leave the call out where there is none")
+            for call in (
+                lambda experiment: experiment.record_exposure("B", unit=None),
+                lambda experiment: experiment.record_success("sale", "B", unit=None, success=True),
+                lambda experiment: experiment.record_value("basket", "B", unit=None, value=1.0),
+            )
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_is_said_of_others(
+    kind: type, call: Any, said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    say(lambda: call(made(kind)), said, caplog)
+
+
+@pytest.mark.parametrize("correct", [True, 1, 1.0, numpy.bool_(True), numpy.int64(1)])
+def test_what_equals_true_is_an_outcome(correct: Any, caplog: pytest.LogCaptureFixture) -> None:
+    made(ModelRecorder).record_outcome(correct)
+    assert logged(caplog) == []
+
+
+def say(call: Any, said: str, caplog: pytest.LogCaptureFixture) -> None:
+    call()
     assert [message.partition(": ")[2] for message in logged(caplog)] == [
-        f"{said}; it is not recorded, and the request goes on"
+        f"{said}; it is not recorded, and the program goes on"
     ]
 
 
@@ -100,7 +163,7 @@ def test_a_mistake_in_a_block_is_of_the_line_that_opens_it(caplog: pytest.LogCap
     with model.generate() as generation:
         generation.add_tokens("many")  # type: ignore[arg-type]  # what a careless caller does
     assert logged(caplog) == [
-        f"{method} at {__file__}:{place}: {name} is of type str, not a number; it is not recorded, and the request "
+        f"{method} at {__file__}:{place}: {name} is of type str, not a number; it is not recorded, and the program "
         "goes on"
         for method, place, name in (("record_prediction", line, "score"), ("add_tokens", line + 3, "number"))
     ]
@@ -124,5 +187,5 @@ def test_what_is_no_mistake_of_the_caller_keeps_its_traceback(
     with caplog.at_level(logging.WARNING):
         model.record_load(1.0)
     assert [(record.getMessage(), record.exc_info is not None) for record in caplog.records] == [
-        ("record_load could not be recorded; the request goes on", True)
+        ("record_load could not be recorded; the program goes on", True)
     ]

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from ml_monitoring.instrument import multiprocess
-from ml_monitoring.instrument.shared_folder import LOCK_FILE, VARIABLE, SharedCollector, clear, merge_dead
+from ml_monitoring.instrument.shared_folder import LOCK_FILE, VARIABLE, SharedCollector, clear, join, merge_dead
 from tests.support.wsgi_servers import Samples, parse
 
 # No process has such an id: the kernel's limit is 2**22.
@@ -280,3 +280,11 @@ sys.exit(any(os.waitpid(pid, 0)[1] for pid in pids))
 
 def test_several_processes_merge_and_read_at_once(tmp_path: Path) -> None:
     printed_by(CROWD, tmp_path)
+
+
+def test_a_file_in_place_of_the_folder_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "metrics"
+    path.touch()
+    monkeypatch.setenv(VARIABLE, str(path))
+    with pytest.raises(ValueError, match=f"^{VARIABLE}: {path}: it is a file, not a folder$"):
+        join()

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from time import perf_counter
 from typing import Any, Final
 
-from ml_monitoring.instrument.options import checked_path
+from ml_monitoring.instrument.options import checked_app, checked_path
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import asgi_route
@@ -67,6 +67,7 @@ class ASGIMiddleware:
         self._metrics_path = checked_path(metrics_path)
         self._metrics = make_asgi_app(recorder)
         self.hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
+        checked_app(app, "ASGI", "scope", "receive", "send")
         # Whether the server was seen to wait when it was asked for more than the body.
         self.server_waits = False
         self.trials = 0

@@ -9,7 +9,6 @@ each variant.
 
 from __future__ import annotations
 
-import math
 import threading
 from collections.abc import Callable, Hashable
 from hashlib import blake2b
@@ -18,7 +17,7 @@ from typing import Final, NamedTuple
 from ml_monitoring.instrument.catalog import CELLS
 from ml_monitoring.instrument.families import Metrics, guarded
 from ml_monitoring.instrument.labels import clean
-from ml_monitoring.instrument.mistakes import WrongValueError, is_true
+from ml_monitoring.instrument.mistakes import WrongValueError, finite, is_true
 
 # Units that are remembered as seen, at most, for each experiment and process: some 10 MB.
 _REMEMBERED: Final = 100_000
@@ -35,7 +34,13 @@ ACCURACY: Final = "accuracy"
 
 
 def _unit_hash(unit: Hashable) -> bytes:
-    """Return the keyed hash of a unit, the same everywhere: its text is what counts."""
+    """Return the keyed hash of a unit, the same everywhere: its text is what counts.
+
+    Raises:
+        WrongValueError: There is none: all that have none would be one.
+    """
+    if unit is None:
+        raise WrongValueError("unit is None, not an id: leave the call out where there is none")
     return blake2b(str(unit).encode("utf-8", "replace"), digest_size=_DIGEST, key=_KEY).digest()
 
 
@@ -60,8 +65,7 @@ class CellMetrics:
         Raises:
             WrongValueError: The value is negative or no number: counters cannot hold it.
         """
-        if not 0 <= value < math.inf:
-            raise WrongValueError(f"value is {value:g}, not a number of 0 or more")
+        finite("value", value, 0)
         self._trials.child(experiment, variant, metric, cell).inc()
         self._sums.child(experiment, variant, metric, cell).inc(value)
         self._squares.child(experiment, variant, metric, cell).inc(value * value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -85,9 +86,15 @@ class Pushgateway:
 
     def _push_job(self, samples: JobSamples) -> None:
         """Replace those metrics of the job's group that there are samples of."""
-        pushadd_to_gateway(
-            self._url, job=samples.name, registry=_registry(samples), timeout=self._timeout, handler=self._handler
-        )
+        registry = _registry(samples)
+        try:
+            pushadd_to_gateway(
+                self._url, job=samples.name, registry=registry, timeout=self._timeout, handler=self._handler
+            )
+        except OSError as error:
+            # Up to the last @ there may be a password.
+            address = re.sub(r"^(\w+://)?.*@", r"\1", self._url)
+            raise OSError(f"job {samples.name!r} to {address}: {getattr(error, 'reason', error)}") from None
 
 
 class Textfile:

@@ -1,6 +1,6 @@
 """ServiceMetric families of a service: declared in the catalog, kept by prometheus_client, bounded in number.
 
-Nothing here raises at the caller's request: a recording that fails is counted and logged, and the request goes on.
+Nothing here raises at the caller's request: a recording that fails is counted and logged, and the program goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from ml_monitoring.instrument.catalog import CATALOG, CELLS, ORIGIN_LABEL, SCORE_BINS, ServiceMetric
 from ml_monitoring.instrument.labels import OTHER, clean
-from ml_monitoring.instrument.mistakes import caller, describe
+from ml_monitoring.instrument.mistakes import WrongValueError, caller, describe
 from ml_monitoring.instrument.shared_folder import join, shared_folder
 
 _log = logging.getLogger("ml_monitoring.instrument")
@@ -255,9 +255,18 @@ class Metrics:
         added: tuple[str, ...] = self._extra_labels if extra else ()
         labels: tuple[str, ...] = (*metric.labels, *optional, *added)
         described = ((*labels, *self._constant), tuple(sorted(arguments.items())))
-        made, parent = self.shared(
-            name, lambda: (described, kind(name, metric.help, described[0], registry=self.registry, **arguments))
-        )
+
+        def make() -> tuple[object, MetricType]:
+            try:
+                return described, kind(name, metric.help, described[0], registry=self.registry, **arguments)
+            except ValueError as error:
+                if "Duplicated" not in str(error):
+                    raise
+                raise ValueError(
+                    f"{name} is a metric of yours in this registry: rename it, or give the recorder another registry"
+                ) from None
+
+        made, parent = self.shared(name, make)
         if made != described:
             raise ValueError(
                 f"{name} is in this registry with other labels or buckets: recorders that share a registry "
@@ -309,13 +318,19 @@ class Metrics:
             if len(self._quiet_until) >= _LINES:
                 self._quiet_until.clear()
             self._quiet_until[place] = now + _LOG_INTERVAL
-            if place and (problem := mistake()):
-                _log.warning("%s at %s: %s; it is not recorded, and the request goes on", operation, place, problem)
+            if place and (problem := str(error) if isinstance(error, WrongValueError) else mistake()):
+                _log.warning("%s at %s: %s; it is not recorded, and the program goes on", operation, place, problem)
             elif isinstance(error, OSError):
                 # A server that is away, or a disk that is full: where in the code says nothing.
-                _log.warning("%s could not be recorded; the request goes on: %s", operation, error)
+                _log.warning("%s could not be recorded; the program goes on: %s", operation, error)
             else:
-                _log.warning("%s could not be recorded; the request goes on", operation, exc_info=error)
+                _log.warning("%s could not be recorded; the program goes on", operation, exc_info=error)
+
+
+def add_operation(name: str) -> str:
+    """Return the name of what may fail, which recorders that are made later count from 0 on."""
+    _OPERATIONS.add(name)
+    return name
 
 
 class HasMetrics(Protocol):
@@ -333,14 +348,13 @@ def guarded(
     method: Callable[Concatenate[_Self, _Arguments], None],
 ) -> Callable[Concatenate[_Self, _Arguments], None]:
     """Make a recording method swallow, count and log whatever it raises."""
-    operation = method.__name__.strip("_")
-    _OPERATIONS.add(operation)
+    operation = add_operation(method.__name__.strip("_"))
 
     def call(self: _Self, /, *args: _Arguments.args, **kwargs: _Arguments.kwargs) -> None:
         try:
             method(self, *args, **kwargs)
         except Exception as error:  # noqa: BLE001  # monitoring must never break what it monitors
-            self._metrics.failed(operation, error, partial(describe, method, error, (self, *args), kwargs))
+            self._metrics.failed(operation, error, partial(describe, method, (self, *args), kwargs))
 
     update_wrapper(call, method)
     return call

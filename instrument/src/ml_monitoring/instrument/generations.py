@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from time import perf_counter
 from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
+from ml_monitoring.instrument.blocks import EndedBlock, FilledBlock
 from ml_monitoring.instrument.families import FINISH_REASONS, Metrics, guarded
+from ml_monitoring.instrument.mistakes import WrongValueError, finite
 
 if TYPE_CHECKING:
     from ml_monitoring.instrument.models import ModelRecorder
@@ -37,14 +38,25 @@ class GenerationMetrics:
         first_token_seconds: float | None,
         finish_reason: str,
     ) -> None:
-        """Record one answer of the model with this key."""
+        """Record one answer of the model with this key.
+
+        Raises:
+            WrongValueError: A number is none that can be; then nothing is recorded.
+        """
+        finite("seconds", seconds, 0)
+        if first_token_seconds is not None and finite("first_token_seconds", first_token_seconds, 0) > seconds:
+            raise WrongValueError(f"first_token_seconds is {first_token_seconds:g}, after the end at {seconds:g}")
+        used = [("input", input_tokens), ("output", output_tokens)]
+        for kind, tokens in used:
+            if tokens is not None:
+                finite(f"{kind}_tokens", tokens, 0)
         known = finish_reason in FINISH_REASONS
         self.responses.child(*key, finish_reason if known else _OTHER_REASON).inc()
         # Tokens cost whatever became of the answer.
-        for kind, tokens in (("input", input_tokens), ("output", output_tokens)):
-            if tokens is not None and math.isfinite(tokens):
+        for kind, tokens in used:
+            if tokens is not None:
                 self.usage.child(*key, kind).observe(tokens)
-        if first_token_seconds is not None and not math.isnan(first_token_seconds):
+        if first_token_seconds is not None:
             self.first_token.child(*key).observe(first_token_seconds)
         if finish_reason in ("abort", "error"):
             # How long it took says how patient somebody was, not how fast the model is.
@@ -54,7 +66,7 @@ class GenerationMetrics:
             self.per_output_token.child(*key).observe((seconds - first_token_seconds) / (output_tokens - 1))
 
 
-class Generation:
+class Generation(FilledBlock["ModelRecorder"], operation="generate"):
     """One answer of a language model while it is made; `ModelRecorder.generate` makes it.
 
     Attributes:
@@ -64,26 +76,24 @@ class Generation:
             content_filter, abort, error; anything else is recorded as other.
     """
 
-    __slots__ = ("_first_token", "_model", "_started", "finish_reason", "input_tokens", "output_tokens")
+    __slots__ = ("_first_token", "finish_reason", "input_tokens", "output_tokens")
+    _attributes = ("finish_reason", "input_tokens", "output_tokens")
 
     def __init__(self, model: ModelRecorder, input_tokens: int | None) -> None:
-        self._model = model
+        # Not by `super()`, which costs more than all of this.
+        self._owner = model
         self._started = 0.0
         self._first_token: float | None = None
         self.input_tokens = input_tokens
         self.output_tokens: int | None = None
         self.finish_reason = "stop"
 
-    @property
-    def _metrics(self) -> Metrics:
-        return self._model._metrics
-
     @guarded
     def add_tokens(self, number: int = 1) -> None:
         """Count output tokens as they come; the first call is the time to the first token."""
         if self._first_token is None:
             self._first_token = perf_counter() - self._started
-        self.output_tokens = (self.output_tokens or 0) + number
+        self.output_tokens = (self.output_tokens or 0) + finite("number", number, 0)
 
     def __enter__(self) -> Generation:
         self._started = perf_counter()
@@ -96,10 +106,21 @@ class Generation:
         if kind is not None:
             # A closed generator and a cancelled task: the client left.
             self.finish_reason = "error" if issubclass(kind, Exception) else "abort"
-        self._model.record_generation(
+        self._owner.record_generation(
             seconds,
             input_tokens=self.input_tokens,
             output_tokens=self.output_tokens,
             first_token_seconds=self._first_token,
             finish_reason=self.finish_reason,
         )
+        if self.__dict__:
+            self._say_unknown()
+        self.__class__ = _EndedGeneration
+
+
+class _EndedGeneration(EndedBlock, Generation):
+    __slots__ = ()
+
+    def __enter__(self) -> Generation:
+        self.__class__ = Generation  # type: ignore[assignment]  # of the same layout
+        return self.__enter__()

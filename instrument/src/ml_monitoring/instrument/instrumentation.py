@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from inspect import iscoroutinefunction
+from inspect import iscoroutinefunction, isroutine
 from typing import Any, Final
 
 from ml_monitoring.instrument.asgi import ASGIMiddleware
-from ml_monitoring.instrument.options import checked_hook, checked_path, checked_patterns, disabled, excluded
+from ml_monitoring.instrument.options import checked_hook, checked_path, checked_patterns, disabled, excluded, takes
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.routes import (
     DJANGO_REQUEST,
@@ -55,6 +55,8 @@ def instrument(
     """
     if isinstance(app, type):
         raise TypeError(f"{app.__name__} is a class: give the application that it makes")
+    if isroutine(app) and takes(app):
+        raise TypeError(f"{app.__name__} is a function: call it, instrument({app.__name__}())")
     if recorder is not None and not isinstance(recorder, Recorder):
         raise TypeError(f"recorder: {recorder!r} is no Recorder")
     checked_path(metrics_path)

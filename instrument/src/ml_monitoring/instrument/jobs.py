@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from datetime import timedelta
-from time import perf_counter, time
-from typing import Final
+from time import time
+from typing import TYPE_CHECKING, Final
 
+from ml_monitoring.instrument.blocks import ReusableBlock
 from ml_monitoring.instrument.catalog import JOB_LABEL, ORIGIN_LABEL
-from ml_monitoring.instrument.exporters import Exporter, JobSamples
-from ml_monitoring.instrument.families import Metrics, guarded
+from ml_monitoring.instrument.exporters import JobSamples
+from ml_monitoring.instrument.families import guarded
+
+if TYPE_CHECKING:
+    from ml_monitoring.instrument.recorder import Recorder
 
 _START: Final = "ml_job_last_start_timestamp_seconds"
 _SUCCESS: Final = "ml_job_last_success_timestamp_seconds"
@@ -43,30 +47,26 @@ def interval_seconds(every: str | float | timedelta | None) -> float:
     return seconds
 
 
-class JobRun:
-    """One run of a job.
+class Job(ReusableBlock["Recorder"], operation="job"):
+    """A batch job, each block of which is a run; `Recorder.job` makes it.
 
     Args:
-        metrics: The recorder's.
-        exporter: Where its samples are pushed, beside being scraped.
+        recorder: Where it is recorded; its exporter pushes the samples, beside their being scraped.
         name: Of the job.
         interval: Seconds within which it is to succeed again; 0 when it declares nothing.
     """
 
-    def __init__(self, metrics: Metrics, exporter: Exporter | None, name: str, interval: float) -> None:
-        self._metrics = metrics
-        self._exporter = exporter
+    def __init__(self, recorder: Recorder, name: str, interval: float) -> None:
+        super().__init__(recorder)
         self._name = name
         self._interval = interval
-        self._started = perf_counter()
 
-    def start(self) -> None:
-        """Record that it starts."""
+    def _begin(self) -> None:
         self._record({_START: time(), _INTERVAL: self._interval})
 
-    def end(self, *, succeeded: bool) -> None:
-        """Record that it ended."""
-        self._record({_SUCCESS if succeeded else _FAILURE: time(), _DURATION: perf_counter() - self._started})
+    def _end(self, seconds: float, error: BaseException | None) -> None:
+        succeeded = error is None or (isinstance(error, SystemExit) and not error.code)
+        self._record({_SUCCESS if succeeded else _FAILURE: time(), _DURATION: seconds})
 
     def _record(self, values: dict[str, float]) -> None:
         if not self._metrics.disabled:
@@ -80,6 +80,7 @@ class JobRun:
 
     @guarded
     def _push_job(self, values: dict[str, float]) -> None:
-        if self._exporter is not None:
+        exporter = self._owner._exporter
+        if exporter is not None:
             origin = {ORIGIN_LABEL: self._metrics.origin} if self._metrics.origin else {}
-            self._exporter._push_job(JobSamples(self._name, {JOB_LABEL: self._name, **origin}, values))
+            exporter._push_job(JobSamples(self._name, {JOB_LABEL: self._name, **origin}, values))

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from inspect import Parameter, signature
 from numbers import Real
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 # Frames of these are not where the service made its mistake; `contextlib` calls the ends of context managers.
 _PACKAGE: Final = __name__.rpartition(".")[0]
 _BETWEEN: Final = "contextlib"
 
 _FLAG: Final = "True or False"
+_MOST: Final = sys.float_info.max
 # By a word of the annotation: what a value has to be, and how that is said.
 _WANTED: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "float": (lambda value: isinstance(value, Real), "a number"),
     "int": (lambda value: isinstance(value, Real), "a number"),
-    "bool": (lambda value: value is not None and not isinstance(value, str), _FLAG),
     "str": (lambda value: isinstance(value, Hashable), "text"),
     "Hashable": (lambda value: isinstance(value, Hashable), "an id"),
 }
+
+Number = TypeVar("Number", int, float)
 
 
 class WrongValueError(ValueError):
@@ -31,18 +33,51 @@ def is_true(name: str, value: object) -> bool:
     """Return whether an argument that is a flag is set.
 
     Raises:
-        WrongValueError: It is None or a text, any of which counts as true in Python.
+        WrongValueError: It is anything else, most of which counts as true in Python.
     """
-    if value is None or isinstance(value, str):
-        raise WrongValueError(_wrong(name, value, _FLAG))
-    # A comparison of arrays gives an array's own kind of truth.
-    return bool(value)
+    if value is True or value is False:
+        return value
+    try:
+        # What compares numbers of other packages gives a truth of their own kind.
+        if value in (0, 1):
+            return bool(value)
+    except ValueError:
+        # An array has many.
+        pass
+    raise WrongValueError(_wrong(name, value, _FLAG))
 
 
-def describe(method: Callable[..., Any], error: Exception, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
+def finite(name: str, value: Number, at_least: float = -_MOST) -> Number:
+    """Return a number that can be recorded.
+
+    Raises:
+        WrongValueError: It is not finite, or less than it can be.
+    """
+    if not at_least <= value <= _MOST:
+        raise WrongValueError(_wrong(name, value, "a finite number" if at_least < 0 else "a number of 0 or more"))
+    return value
+
+
+def share(name: str, value: float) -> float:
+    """Return a number from 0 to 1.
+
+    Raises:
+        WrongValueError: It is another one.
+    """
+    if not 0 <= value <= 1:
+        raise WrongValueError(_wrong(name, value, "a share from 0 to 1"))
+    return value
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return the question whether another name is meant; empty if none is like it."""
+    from difflib import get_close_matches  # noqa: PLC0415  # takes long to import, and mistakes are rare
+
+    return "".join(f"; did you mean {each!r}?" for each in get_close_matches(name, known, 1))
+
+
+def describe(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> str:
     """Return what is wrong with the arguments of a call that raised; empty if they are right."""
-    if isinstance(error, WrongValueError):
-        return str(error)
     called = signature(method)
     try:
         given = called.bind(*args, **kwargs).arguments
@@ -60,8 +95,11 @@ def describe(method: Callable[..., Any], error: Exception, args: tuple[Any, ...]
 
 
 def _wrong(name: str, value: object, wanted: str) -> str:
-    # Never the value: it may be anything of anybody's.
-    given = "None" if value is None else f"of type {type(value).__name__}"
+    # Of what is no number, never the value: it may be anything of anybody's.
+    if isinstance(value, Real):
+        given = f"{float(value):g}"
+    else:
+        given = "None" if value is None else f"of type {type(value).__name__}"
     return f"{name} is {given}, not {wanted}"
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
-from collections.abc import Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Hashable
 from functools import cached_property
 from time import perf_counter, time
 from types import TracebackType
 from typing import Final
 
+from ml_monitoring.instrument.blocks import EndedBlock, FilledBlock, ReusableBlock
 from ml_monitoring.instrument.catalog import SCORE_BINS
 from ml_monitoring.instrument.cells import ACCURACY, cell_of
 from ml_monitoring.instrument.families import FINISH_REASONS, Metrics, guarded
 from ml_monitoring.instrument.generations import Generation, GenerationMetrics
-from ml_monitoring.instrument.mistakes import WrongValueError, is_true
+from ml_monitoring.instrument.mistakes import finite, is_true, share
 from ml_monitoring.instrument.quality import RollingAccuracy, RollingR2
 from ml_monitoring.instrument.requests import CURRENT, VariantMetrics
 from ml_monitoring.instrument.tracing import Exemplar, Exemplars
@@ -108,21 +107,17 @@ class ModelRecorder:
             failed: Whether it raised; then only the failure counts.
         """
         families, key = self._families, self._key
-        if failed and is_true("failed", failed):
+        if failed is not False and is_true("failed", failed):
             families.errors.child(*key).inc()
             return
         families.made.child(*key).inc()
-        if seconds < 0:
-            raise WrongValueError(f"seconds is {seconds:g}, less than 0")
-        families.duration.child(*key).observe(seconds, families.exemplar())
+        families.duration.child(*key).observe(finite("seconds", seconds, 0), families.exemplar())
         families.last.child(*key).set(time())
-        if score is not None and not math.isnan(score):
-            bin_label = SCORE_BINS[min(bisect_left(_BIN_BOUNDS, score), len(SCORE_BINS) - 1)]
+        if score is not None:
+            bin_label = SCORE_BINS[min(bisect_left(_BIN_BOUNDS, finite("score", score)), len(SCORE_BINS) - 1)]
             families.scores.child(*key, bin_label).inc()
-        if confidence is not None and not math.isnan(confidence):
-            if not 0 <= confidence <= 1:
-                raise WrongValueError(f"confidence is {confidence:g}, not a share from 0 to 1")
-            families.confidence.child(*key).observe(confidence)
+        if confidence is not None:
+            families.confidence.child(*key).observe(share("confidence", confidence))
 
     def generate(self, input_tokens: int | None = None) -> Generation:
         """Time and count one answer of a language model, as a context manager; call `add_tokens` as its tokens come.
@@ -175,15 +170,15 @@ class ModelRecorder:
     @guarded
     def set_queue(self, waiting: int) -> None:
         """Set how many requests wait for a place in a batch of the model."""
-        self._families.generations.waiting.child(*self._key).set(waiting)
+        self._families.generations.waiting.child(*self._key).set(finite("waiting", waiting, 0))
 
     @guarded
     def set_kv_cache(self, used: float) -> None:
         """Set the used share, 0 to 1, of the memory for keys and values of attention."""
-        self._families.generations.cache.child(*self._key).set(used)
+        self._families.generations.cache.child(*self._key).set(share("used", used))
 
     @guarded
-    def record_outcome(self, correct: bool, unit: Hashable | None = None) -> None:
+    def record_outcome(self, correct: bool, *, unit: Hashable | None = None) -> None:
         """Record a classification whose truth is known.
 
         Args:
@@ -193,8 +188,7 @@ class ModelRecorder:
         correct = is_true("correct", correct)
         self._families.truths.child(*self._key, "correct" if correct else "incorrect").inc()
         if self._variant:
-            share = self._accuracy.add(correct=correct)
-            self._families.variants.accuracy.child(self._variant).set(share)
+            self._families.variants.accuracy.child(self._variant).set(self._accuracy.add(correct=correct))
             if unit is not None:
                 cells = self._families.variants.cells
                 cells.add("", self._variant, ACCURACY, cell_of(unit), 1.0 if correct else 0.0)
@@ -202,9 +196,7 @@ class ModelRecorder:
     @guarded
     def record_regression(self, predicted: float, actual: float) -> None:
         """Record a predicted number whose truth is known."""
-        error = abs(predicted - actual)
-        if not math.isfinite(error):
-            return
+        error = abs(finite("predicted", predicted) - finite("actual", actual))
         self._families.absolute_error.child(*self._key).observe(error)
         self._r2.add(predicted, actual)
         now = perf_counter()
@@ -217,18 +209,23 @@ class ModelRecorder:
     @guarded
     def record_load(self, seconds: float) -> None:
         """Record that the model was loaded, and how long that took."""
-        self._families.load_duration.child(*self._key).set(seconds)
+        self._families.load_duration.child(*self._key).set(finite("seconds", seconds, 0))
         self._families.loaded.child(*self._key).set(time())
 
-    @contextmanager
-    def track_load(self) -> Iterator[None]:
-        """Time a load; a load that raises is not recorded."""
-        started = perf_counter()
-        yield
-        self.record_load(perf_counter() - started)
+    def track_load(self) -> Load:
+        """Time a load, as a context manager or decorator; a load that raises is not recorded."""
+        return Load(self)
 
 
-class Prediction:
+class Load(ReusableBlock[ModelRecorder], operation="track_load"):
+    """A load of a model; `ModelRecorder.track_load` makes it."""
+
+    def _end(self, seconds: float, error: BaseException | None) -> None:
+        if error is None:
+            self._owner.record_load(seconds)
+
+
+class Prediction(FilledBlock[ModelRecorder], operation="track_prediction"):
     """One prediction while it is made; `ModelRecorder.track_prediction` makes it.
 
     Attributes:
@@ -236,10 +233,12 @@ class Prediction:
         score: What is compared for drift, 0 to 1; optional.
     """
 
-    __slots__ = ("_model", "_started", "confidence", "score")
+    __slots__ = ("confidence", "score")
+    _attributes = ("confidence", "score")
 
     def __init__(self, model: ModelRecorder) -> None:
-        self._model = model
+        # Not by `super()`, which costs more than all of this.
+        self._owner = model
         self._started = 0.0
         self.confidence: float | None = None
         self.score: float | None = None
@@ -252,4 +251,15 @@ class Prediction:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         seconds = perf_counter() - self._started
-        self._model.record_prediction(seconds, confidence=self.confidence, score=self.score, failed=kind is not None)
+        self._owner.record_prediction(seconds, confidence=self.confidence, score=self.score, failed=kind is not None)
+        if self.__dict__:
+            self._say_unknown()
+        self.__class__ = _EndedPrediction
+
+
+class _EndedPrediction(EndedBlock, Prediction):
+    __slots__ = ()
+
+    def __enter__(self) -> Prediction:
+        self.__class__ = Prediction  # type: ignore[assignment]  # of the same layout
+        return self.__enter__()

@@ -7,6 +7,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
+from inspect import iscoroutinefunction, signature
 from typing import Any, Final
 
 from ml_monitoring.instrument.catalog import CATALOG
@@ -27,6 +28,7 @@ HEALTH_CHECKS: Final = (
 
 # What begins with a letter or digit, as no path does.
 _WITHOUT_SLASH: Final = re.compile(r"\^?\w")
+_HEADER_NAME: Final = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)
 _LABEL_NAME: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 _TAKEN_LABELS: Final = frozenset(
     {"le", "quantile", "job", "instance"}.union(
@@ -37,6 +39,7 @@ _TAKEN_LABELS: Final = frozenset(
 # Seconds. Of what takes longer, bounds are rare, and those of somebody who means milliseconds usual.
 _LONG_FIRST: Final = 10.0
 _LONG_LAST: Final = 1000.0
+_LONG_WITHOUT_SHORT: Final = 100.0
 
 Request = Any
 """What a hook gets: the ASGI scope, the WSGI environment, or gRPC's `HandlerCallDetails`."""
@@ -75,12 +78,13 @@ def checked_buckets(name: str, bounds: Iterable[float] | None, default: tuple[fl
         raise ValueError(f"{name}: bounds are positive seconds; +Inf may only be the last: {given}")
     if list(finite) != sorted(set(finite)):
         raise ValueError(f"{name}: bounds must ascend: {given}")
-    if finite[0] >= _LONG_FIRST or finite[-1] >= _LONG_LAST:
+    first, last = finite[0], finite[-1]
+    if first >= _LONG_FIRST or last >= _LONG_LAST or (first > 1 and last >= _LONG_WITHOUT_SHORT):
         _log.warning(
             "%s: bounds are seconds, here from %gs to %gs; if milliseconds are meant, write 50 ms as 0.05",
             name,
-            finite[0],
-            finite[-1],
+            first,
+            last,
         )
     return finite
 
@@ -93,6 +97,40 @@ def checked_type(name: str, value: object, kind: type | tuple[type, ...], wanted
     """
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
         raise ValueError(f"{name}: {value!r} is not {wanted}")
+
+
+def checked_name(argument: str, value: object, *, optional: bool = False) -> str:
+    """Return what something is called, as a value of a label; an optional one may be a number, and None is none.
+
+    Raises:
+        ValueError: It is something else.
+    """
+    if not isinstance(value, str) and not (optional and (value is None or isinstance(value, (int, float)))):
+        raise ValueError(f"{argument}: {value!r} is not text{' or a number' if optional else ''}")
+    return clean(value)
+
+
+def checked_app(app: object, kind: str, *arguments: str) -> None:
+    """Refuse an application that servers call in another way.
+
+    Raises:
+        ValueError: It is.
+    """
+    if callable(app) and not takes(app, *arguments):
+        raise ValueError(f"{type(app).__name__} is no {kind} application: it is not called with {', '.join(arguments)}")
+
+
+def takes(function: Callable[..., Any], *arguments: object) -> bool:
+    """Return whether a function can be called with so many arguments, as far as is known."""
+    try:
+        called = signature(function)
+    except (TypeError, ValueError):
+        return True
+    try:
+        called.bind(*arguments)
+    except TypeError:
+        return False
+    return True
 
 
 def checked_patterns(patterns: Iterable[str]) -> tuple[str, ...]:
@@ -153,6 +191,10 @@ def checked_hook(name: str, hook: Hook | None) -> Hook | None:
         raise ValueError(f'{name}: from_header is not called: write from_header("X-Name")')
     if hook is not None and not callable(hook):
         raise ValueError(f"{name}: {hook!r} is no function of the request; from_header makes one that reads a header")
+    if hook is not None and iscoroutinefunction(hook):
+        raise ValueError(f"{name}: {hook.__name__} is a coroutine function: write it with def, it is not awaited")
+    if hook is not None and not takes(hook, {}):
+        raise ValueError(f"{name}: {getattr(hook, '__name__', hook)} does not take the request as its only argument")
     return hook
 
 
@@ -201,7 +243,12 @@ def from_header(name: str, default: str = "") -> Hook:
     Args:
         name: Of the header, in any case.
         default: Value when the request has none.
+
+    Raises:
+        ValueError: No header has such a name.
     """
+    if not isinstance(name, str) or not _HEADER_NAME.fullmatch(name):
+        raise ValueError(f"from_header: name: {name!r} is not the name of a header, such as X-Variant")
     lower = name.lower()
     raw = lower.encode("latin-1")
     variable = "HTTP_" + name.upper().replace("-", "_")

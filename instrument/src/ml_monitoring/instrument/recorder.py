@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Hashable, Iterable, Mapping
 from datetime import timedelta
-from time import perf_counter
 from typing import Literal, cast
 
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from ml_monitoring.instrument.blocks import ReusableBlock
 from ml_monitoring.instrument.catalog import INFERENCE_BUCKETS, RESPONSE_BUCKETS
 from ml_monitoring.instrument.cells import ExperimentRecorder, cell_of
 from ml_monitoring.instrument.exporters import Exporter, MetricsExporter
 from ml_monitoring.instrument.exposition import Exposition, render
 from ml_monitoring.instrument.families import Metrics, guarded
-from ml_monitoring.instrument.jobs import JobRun, interval_seconds
-from ml_monitoring.instrument.labels import clean
+from ml_monitoring.instrument.jobs import Job, interval_seconds
+from ml_monitoring.instrument.mistakes import finite
 from ml_monitoring.instrument.models import ModelRecorder, PredictionMetrics
-from ml_monitoring.instrument.options import ExtraLabels, Hook, checked_buckets, checked_type, disabled
+from ml_monitoring.instrument.options import ExtraLabels, Hook, checked_buckets, checked_name, checked_type, disabled
 from ml_monitoring.instrument.process import ProcessMetrics
 from ml_monitoring.instrument.quality import RollingAccuracy
 from ml_monitoring.instrument.requests import CURRENT, RequestMetrics, VariantMetrics
@@ -107,27 +106,38 @@ class Recorder:
         self._lock = threading.Lock()
 
     def model(self, name: str, version: str = "", *, variant: str = "") -> ModelRecorder:
-        """Return the recorder of one model version; keep it, it is cheaper than asking for each prediction."""
-        variant = clean(variant)
+        """Return the recorder of one model version; keep it, it is cheaper than asking for each prediction.
+
+        Args:
+            name: Of the model.
+            version: As text or a number.
+            variant: Which variant of a test it answers for, if any.
+
+        Raises:
+            ValueError: One of them is something else.
+        """
+        name = checked_name("model: name", name)
+        version = checked_name("model: version", version, optional=True)
+        variant = checked_name("model: variant", variant, optional=True)
         with self._lock:
             # Shared by all versions of the variant.
             accuracy = self._accuracies.setdefault(variant, RollingAccuracy())
-        model = ModelRecorder(self._predictions, accuracy, clean(name), clean(version), variant)
+        model = ModelRecorder(self._predictions, accuracy, name, version, variant)
         model._prepare()
         return model
 
     def cache(self, name: str) -> CacheRecorder:
         """Return the recorder of one cache."""
-        cache = CacheRecorder(self._caches, clean(name))
+        cache = CacheRecorder(self._caches, checked_name("cache: name", name))
         cache._prepare()
         return cache
 
     def experiment(self, name: str) -> ExperimentRecorder:
         """Return the recorder of an experiment whose units (users, sessions) come back; keep it."""
-        return ExperimentRecorder(self._variants.cells, clean(name))
+        return ExperimentRecorder(self._variants.cells, checked_name("experiment: name", name))
 
     @guarded
-    def set_variant(self, variant: str, unit: Hashable | None = None) -> None:
+    def set_variant(self, variant: str, *, unit: Hashable | None = None) -> None:
         """Attribute the current request to the variant; without a request this does nothing.
 
         Args:
@@ -143,49 +153,40 @@ class Recorder:
             if unit is not None:
                 context.cell = cell_of(unit)
 
-    @contextmanager
-    def track_request(self, variant: str, unit: Hashable | None = None) -> Iterator[None]:
+    def track_request(self, variant: str, *, unit: Hashable | None = None) -> TrackedRequest:
         """Record what happens inside as one request of the variant: for queues and batches, where no middleware is.
+
+        A context manager, and a decorator of functions, coroutine functions among them.
 
         Args:
             variant: Which one answers it.
             unit: As that of `set_variant`.
         """
-        started = perf_counter()
-        outcome = "error"
-        try:
-            yield
-            outcome = "success"
-        finally:
-            cell = "" if unit is None else cell_of(unit)
-            self._variants.record_request(variant, outcome, perf_counter() - started, cell=cell)
+        return TrackedRequest(self._variants, variant, unit)
 
-    @contextmanager
-    def job(self, name: str, *, every: str | float | timedelta | None = None) -> Iterator[None]:
+    def job(self, name: str, *, every: str | float | timedelta | None = None) -> Job:
         """Record a run of a batch job or notebook: when it started, how it ended and how long it took.
 
-        It fails with any exception, an interrupt or a `SystemExit` other than 0 among them. Also a decorator.
+        It fails with any exception, an interrupt or a `SystemExit` other than 0 among them. Also a decorator
+        of functions, coroutine functions among them.
 
         Args:
             name: Of the job, the same for each run.
             every: How soon it is to succeed again, in seconds or as `30m`, `12h`, `1d`; without it no alert expects it.
 
         Raises:
-            ValueError: `every` is no positive duration.
+            ValueError: The name is no text, or `every` no positive duration.
         """
-        run = JobRun(self._metrics, self._exporter, clean(name), interval_seconds(every))
-        run.start()
-        try:
-            yield
-        except BaseException as error:
-            run.end(succeeded=isinstance(error, SystemExit) and not error.code)
-            raise
-        run.end(succeeded=True)
+        if callable(name):
+            raise ValueError(  # noqa: TRY004  # as all wrong options
+                f'job: give a name: @recorder.job("{getattr(name, "__name__", "...")}")'
+            )
+        return Job(self, checked_name("job: name", name), interval_seconds(every))
 
     @guarded
     def set_business_impact(self, variant: str, per_day: float) -> None:
         """Set the money a day that the service itself attributes to the variant."""
-        self._variants.impact.child(variant).set(per_day)
+        self._variants.impact.child(variant).set(finite("per_day", per_day))
 
     def exposition(self, accept: str = "", accept_encoding: str = "") -> Exposition:
         """Return what a scrape gets, for web frameworks that are neither ASGI nor WSGI.
@@ -225,6 +226,24 @@ class Recorder:
             requests.prepare()
 
 
+class TrackedRequest(ReusableBlock[VariantMetrics], operation="track_request"):
+    """A request where no middleware is; `Recorder.track_request` makes it."""
+
+    def __init__(self, variants: VariantMetrics, variant: str, unit: Hashable | None) -> None:
+        super().__init__(variants)
+        self._variant = variant
+        self._unit = unit
+
+    def _end(self, seconds: float, error: BaseException | None) -> None:
+        self._track_request(self._variant, self._unit, "success" if error is None else "error", seconds)
+
+    @guarded
+    def _track_request(self, variant: str, unit: Hashable | None, outcome: str, seconds: float) -> None:
+        # What can be no key of a series is found here, where it has its name.
+        hash(variant)
+        self._owner.record_request(variant, outcome, seconds, cell="" if unit is None else cell_of(unit))
+
+
 class _CacheMetrics:
     """The families that all caches share."""
 
@@ -262,6 +281,6 @@ class CacheRecorder:
     def set_size(self, *, size_bytes: float | None = None, entries: int | None = None) -> None:
         """Set what the cache holds now."""
         if size_bytes is not None:
-            self._families.size.child(self._name).set(size_bytes)
+            self._families.size.child(self._name).set(finite("size_bytes", size_bytes, 0))
         if entries is not None:
-            self._families.entries.child(self._name).set(entries)
+            self._families.entries.child(self._name).set(finite("entries", entries, 0))

@@ -239,7 +239,7 @@ class Hooks:
     ) -> None:
         self._requests = requests
         self._exemplars = requests.exemplars
-        self._get_route = get_route
+        self._get_route = checked_hook("get_route", get_route) or get_route
         self._get_variant = checked_hook("get_variant", get_variant)
         self._excluded = excluded(exclude)
 

@@ -127,6 +127,8 @@ def join() -> None:
         if _locks.claim(path) and not _opened(path, _Listing(path).processes.get(os.getpid(), ())):
             # Files of this process that it has not made are those of an earlier one with its id.
             merge_dead(path, leftover=os.getpid(), enough=1)
+    except FileExistsError:
+        raise ValueError(f"{VARIABLE}: {path}: it is a file, not a folder") from None
     except OSError as error:
         raise ValueError(f"{VARIABLE}: {path}: {error.strerror}") from error
 

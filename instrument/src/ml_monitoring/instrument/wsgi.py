@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Final
 
 from ml_monitoring.instrument.labels import UNMATCHED
-from ml_monitoring.instrument.options import checked_path
+from ml_monitoring.instrument.options import checked_app, checked_path
 from ml_monitoring.instrument.recorder import Recorder
 from ml_monitoring.instrument.requests import CLIENT_LEFT, CURRENT, Hooks, RequestContext
 from ml_monitoring.instrument.routes import dispatched, wsgi_route
@@ -49,6 +49,7 @@ class WSGIMiddleware:
         self._metrics_path = checked_path(metrics_path)
         self._metrics = make_wsgi_app(recorder)
         self._hooks = Hooks(self._requests, exclude=exclude, get_route=get_route, get_variant=get_variant)
+        checked_app(app, "WSGI", "environ", "start_response")
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Serve one request."""
