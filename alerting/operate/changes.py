@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from ml_monitoring.alerting.model.notifications import SEVERITIES
 from ml_monitoring.alerting.model.promql import normalised
-from ml_monitoring.alerting.operate import alertmanager_changes, limits
+from ml_monitoring.alerting.operate import alertmanager_changes, limits, recorded
 from ml_monitoring.alerting.operate.reach import Reaches
 from ml_monitoring.exporter import durations
 from ml_monitoring.exporter.differences import Change, together
@@ -73,7 +73,9 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
     pairs = {name: (before[name], after[renamed.get(name, name)]) for name in before if name not in removed}
     rules = [change for name, pair in pairs.items() for change in _rule_changes(renamed.get(name, name), *pair)]
     texts = [change for name, pair in pairs.items() for change in _text_changes(renamed.get(name, name), *pair)]
-    recorded = list(_recorded_changes(old, new))
+    records = list(_recorded_changes(old, new))
+    kept = {name: new_rule for name, (_old, new_rule) in pairs.items()}
+    through, reading = recorded.readers(records, new.groups, kept, everything=everything)
     silent = alertmanager_changes.lost_channels(old.alertmanager, new.alertmanager)
     reaches = Reaches(old.alertmanager, new.alertmanager)
     moved = reaches.moved(pairs, silent)
@@ -96,10 +98,10 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         *_file_changes(old.others, new.others),
     ]
     directed = _by_direction(rules)
-    for title, of_reach in ((_SOONER, moved.sooner), (_LATER, moved.later), (_OTHERWISE, [])):
+    for title, of_reach in ((_SOONER, moved.sooner), (_LATER, moved.later), (_OTHERWISE, through)):
         found = directed[title] if everything else [*_short(directed[title], len(pairs))]
         directed[title] = [*found, *of_reach, *muted.get(title, ())]
-    kinds = Counter(change.what.partition(" ")[0] for change in recorded)
+    kinds = Counter(change.what.partition(" ")[0] for change in records)
     counts = {
         "receivers": {"left without a channel": len(silent)},
         "alerts": {
@@ -107,6 +109,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
             "removed": len(removed),
             "renamed": len(renamed),
             "changed": len({change.where for change in rules}),
+            "reading changed recording rules": len(reading),
             "reaching fewer channels": moved.losing,
             "reaching further channels": moved.gaining,
             "with other links or texts": len({change.where for change in texts}),
@@ -129,7 +132,7 @@ def compare(old: Version, new: Version, *, everything: bool = False) -> str:
         **directed,
         "Added or removed, notifying nobody": [change for name, change in (come | gone).items() if name in unheard],
         _FILES: others,
-        "Recording rules": recorded if everything else [],
+        "Recording rules": records if everything else [],
         "Links and texts": texts if everything else [],
     }
     summary = [

@@ -299,6 +299,26 @@ def test_recording_rules_links_and_texts_are_counted_and_listed_when_all_is_aske
     ]
 
 
+def test_alerts_are_named_by_which_a_recording_rule_that_they_read_changed_critical_ones_first() -> None:
+    def of_window(window: str) -> Version:
+        return version(
+            {"record": "a:heat", "expr": f"rate(heat[{window}])"},
+            {"record": "b:heat", "expr": "max(a:heat)"},
+            rule("Warm", "b:heat > 1"),
+            rule("Hot", "a:heat > 2", labels=labels("critical")),
+            rule("Other", 'heat{x="a:heat"} > 2'),
+        )
+
+    assert lines(of_window("5m"), of_window("15m")) == [
+        "- alerts: 2 reading changed recording rules",
+        "- recording rules: 1 changed",
+        "",
+        "### Changed otherwise",
+        "",
+        "- **Hot, Warm** by the recording rule a:heat: `rate(heat[5m])` → `rate(heat[15m])`",
+    ]
+
+
 def _named(rules: Path) -> dict[str, Json]:
     groups = yaml.safe_load((rules / "alerts.yml").read_text("utf-8"))["groups"]
     return {one["alert"]: one for group in groups for one in group["rules"]}
@@ -324,7 +344,7 @@ def test_the_upgrade_from_release_0_2_0_is_said_in_full_on_about_two_screens(
         'sum without (metric) (metric_origin:ab_test_trials:min{metric="errors"}) >= 500`',
         "  - after: `origin:ab_test_split:p_value < 0.001 and origin:ab_test_requests:min >= 500`",
     ]
-    assert len(said) < 115
+    assert len(said) < 150
 
 
 def test_the_command_at_the_end_of_changes_of_alerts_can_be_pasted(capsys: pytest.CaptureFixture[str]) -> None:
